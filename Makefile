@@ -93,7 +93,8 @@ cdc: $(DEV) ## a job behind PostgreSQL, Debezium and Kafka Connect, all of them 
 docs: $(DEV) ## write the generated parts of the pages and of config again
 	$(BIN)/python docs/generate.py
 
-pictures: $(DEV) $(ASSETS) ## take the pictures of the console anew, in Debian's Chromium (ARGS="--look FOLDER --webhooks 1000")
+pictures: $(DEV) $(ASSETS) ## make the pictures of docs/ anew: of terminals, and in Chromium of pages (ARGS="--look FOLDER")
+	@$(BIN)/python docs/screens.py
 	@$(BIN)/python docs/pictures.py $(ARGS)
 
 site: $(DEV) ## build the pages of docs/ into site/index.html; a broken link fails

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import shutil
 import sys
 from collections.abc import Iterator
@@ -12,12 +13,23 @@ from subprocess import PIPE, Popen
 
 import pytest
 
-from tests.bench import collecting, http_clients, kafka_topics, measure, sections, suite, watch
+from tests.bench import (
+    candidates,
+    collecting,
+    http_clients,
+    kafka_topics,
+    measure,
+    rates,
+    sections,
+    suite,
+    watch,
+)
 from tests.bench.candidates import job, make_config
 from tests.bench.kafka_topics import NoBroker
 from tests.bench.measure import Candidate, Run
 from tests.bench.servers import receiver
 from tests.bench.watched import watched
+from tests.kit.run import until
 
 TINY = {
     "rounds": 1,
@@ -116,6 +128,36 @@ def test_what_is_not_installed_is_named(
 
 def test_the_usual_sections_leave_out_what_takes_long() -> None:
     assert set(sections.SECTIONS) - set(sections.USUAL) == {"users", "parts", "flaky", "watched"}
+
+
+def test_steady_rates_and_idleness_print_a_row_per_case(
+    bench: sections.Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(rates, "FIRSTS", 2)
+    monkeypatch.setattr(rates, "SILENCE_SECS", 0.1)
+    monkeypatch.setattr(rates, "syslog_ng", lambda: None)
+    sections.SECTIONS["steady"](bench)
+    sections.SECTIONS["idle"](bench)
+    shown = capsys.readouterr().out
+    assert "file, 200/s" in shown
+    assert "LEFT OUT: steady rates from Kafka: none is asked for here" in shown
+    assert "LEFT OUT: syslog-ng is not installed" in shown
+    assert "% of a core" in shown
+
+
+def test_the_cpu_of_all_that_a_program_starts_is_counted() -> None:
+    burn = "import time\nwhile time.process_time() < 0.2: pass"
+    start = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {burn!r}]); input()"
+    with Popen([sys.executable, "-c", start], stdin=PIPE, start_new_session=True) as program:
+        until(lambda: measure.session_cpu_secs(program.pid) > 0.15)
+        program.communicate(b"\n")
+
+
+def test_further_interpreters_are_candidates_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert candidates.pythons() == [(sys.executable, "")]
+    monkeypatch.setenv(candidates.PYTHONS, sys.executable)
+    (path, version), again = candidates.pythons()
+    assert (path, version) == again == (sys.executable, f", {platform.python_version()}")
 
 
 def test_quick_changes_how_much_is_measured_and_nothing_else(tmp_path: Path) -> None:

@@ -48,6 +48,13 @@ def duration(secs: float | None) -> str:
     return f"{secs / 86_400:.3g} d"
 
 
+def ms(value: float | None) -> str:
+    """Return milliseconds as they are read at a glance: ``0.4 ms``, ``188 ms``, ``1.02 s``."""
+    if not value:
+        return "–"
+    return f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.3g} s"
+
+
 def rate(per_second: float | None) -> str:
     """Return a rate as it is read at a glance: ``0``, ``0.25``, ``12``, ``1,234``; ``–`` for None."""
     if per_second is None:
@@ -107,6 +114,7 @@ def _environment() -> Environment:
         "duration": duration,
         "when": when,
         "pretty": pretty,
+        "ms": ms,
         "rate": rate,
         "size": size,
         "webhook_path": webhook_path,

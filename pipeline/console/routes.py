@@ -26,6 +26,7 @@ from pipeline.console.pages import (
     login,
     overview,
     pending,
+    trial,
     webhook,
     webhooks,
     work,
@@ -71,6 +72,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("POST", "/webhooks/new", "edit", edit.create),
     Route("GET", "/webhooks/{id}/edit", "edit", edit.edit),
     Route("POST", "/webhooks/{id}/edit", "edit", edit.change),
+    Route("POST", "/webhooks/{id}/try", "edit", edit.tried),
     Route("GET", "/webhooks/{id}/saved", "edit", edit.saved),
     # pages/webhook
     Route("GET", "/webhooks/{id}", "view", webhook.show),
@@ -78,6 +80,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/webhooks/{id}/tests", "payloads", webhook.tests),
     Route("GET", "/webhooks/{id}/history", "view", webhook.history),
     Route("POST", "/webhooks/{id}/orders", "operate", webhook.give),
+    Route("GET", "/webhooks/{id}/test", "operate", trial.show),
+    Route("POST", "/webhooks/{id}/test", "operate", trial.act),
     Route("GET", "/webhooks/{id}/delete", "edit", webhook.ask_end),
     Route("POST", "/webhooks/{id}/delete", "edit", webhook.end),
     # pages/dead_letters

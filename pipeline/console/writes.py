@@ -10,7 +10,9 @@ from pipeline.console.context import Asked
 from pipeline.console.security.audit import Action, keys_changed
 from pipeline.model.errors import ConfigError, StateError
 from pipeline.model.words import no_webhook
+from pipeline.operate import case_files
 from pipeline.operate.authors import overstepped
+from pipeline.operate.case_files import tests_of
 from pipeline.operate.edits import FileText, Saved, tag_of
 from pipeline.outbox.reading.view import accounting
 
@@ -72,6 +74,14 @@ async def remove(asked: Asked, file: str, etag: str, *, dry_run: bool = False) -
     else:
         asked.audit("delete", file, before=etag)
     return await asked.run(asked.console.workbench.remove, file, etag, dry_run=dry_run)
+
+
+async def remove_tests(asked: Asked, file: str) -> list[str]:
+    """Delete the tests beside a webhook's file; return their names."""
+    config = asked.console.options.config
+    for name in await asked.run(tests_of, config, file):
+        asked.audit("delete", name)
+    return await asked.run(case_files.remove_tests, config, file)
 
 
 async def _told(asked: Asked, action: Action, file: str, before: str, after: str, etag: str) -> None:

@@ -16,6 +16,7 @@ from math import inf
 
 import uvloop
 
+from pipeline.deliver.alarm import Alarm
 from pipeline.deliver.core import Core
 from pipeline.deliver.http.attempt import Attempt, Client
 from pipeline.deliver.http.choose import Clients, connection_limit
@@ -25,8 +26,9 @@ from pipeline.deliver.http.tls import Contexts
 from pipeline.deliver.http.trust import Trust
 from pipeline.deliver.lanes.access_tokens import Tokens
 from pipeline.deliver.lanes.clock import Clock
-from pipeline.deliver.lanes.lane import MAX_BYTES, Lane
-from pipeline.deliver.lanes.limits.pressure import BACKLOG
+from pipeline.deliver.lanes.lane import Lane
+from pipeline.deliver.lanes.limits.pressure import BACKLOG, is_at_ease
+from pipeline.deliver.lanes.limits.room import room
 from pipeline.deliver.lanes.results import Settler
 from pipeline.deliver.orders import Orders
 from pipeline.deliver.stats import EngineStats, Publisher, engine_stats
@@ -37,14 +39,10 @@ from pipeline.telemetry.log import get
 
 log = get(__name__)
 
-MAX_TOTAL, MAX_TOTAL_BYTES = 50_000, 96 << 20
-"""Deliveries in memory in all; the nearer, the fewer a lane may add."""
-MANY = 4_000
-"""Deliveries in all, from which on what is added is kept small, by a copy; up to there it wastes 32 MB."""
+EASE_SECS = 0.004
+"""How long the end of an attempt may wait for the next turn, where no other waits for its slot."""
 CLOSING_SECS, CLOSING_SHARE = 2.0, 0.2
 """The end of draining, in which nothing new is sent: at most so long, and at most this part of the time."""
-ALWAYS, ALWAYS_BYTES = 32, 256 * 1024
-"""Deliveries that a lane may hold however full the memory is."""
 
 
 class DeliveryEngine:
@@ -80,7 +78,7 @@ class DeliveryEngine:
         self._lookup = lookup
         self._inbox: deque[Callable[[Core], None]] = deque()
         self._handed: deque[list[Delivery]] = deque()
-        self._idle = self._stopping = False
+        self._idle = self._stopping = self._holding = self._planned = False
         self._deadline: float | None = None
         self._close_at = inf
         self._drained, self._started = threading.Event(), threading.Event()
@@ -90,9 +88,6 @@ class DeliveryEngine:
         self._core: Core | None = None
         self._lanes: Mapping[str, Lane] = {}
         self._clients: dict[str, Client] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = inf
-        self._planned = False
 
     # --- life
 
@@ -154,21 +149,25 @@ class DeliveryEngine:
         lane = self._lanes.get(webhook_id)
         if lane is None:
             return Room.SOME
-        held = len(lane.held)
-        if held >= lane.max_entries or lane.held_bytes >= MAX_BYTES:
-            return Room.NONE
         core: Core = self._core  # type: ignore[assignment]  # there is a lane
-        is_full = held >= MAX_TOTAL - core.held or core.held_bytes >= MAX_TOTAL_BYTES
-        if is_full and (held >= ALWAYS or lane.held_bytes >= ALWAYS_BYTES):
-            return Room.NONE
-        return Room.LONG if core.held > MANY else Room.SOME
+        return room(lane, core.held, core.held_bytes)
 
     def submit(self, deliveries: list[Delivery]) -> None:
         """Hand deliveries over. Raises Fatal where the engine has failed."""
         if self._failure is not None:
             self._check()
         self._handed.append(deliveries)
-        if self._idle:
+        if self._idle and not self._holding:
+            self._wake()
+
+    def hold(self) -> None:
+        """Wait for `release` before what is handed over wakes the thread: more is about to come."""
+        self._holding = True
+
+    def release(self) -> None:
+        """Wake the thread once for what was handed over since `hold`."""
+        self._holding = False
+        if self._handed and self._idle:
             self._wake()
 
     def busy(self) -> bool:
@@ -262,6 +261,7 @@ class DeliveryEngine:
             max_flying=self._max_flying,
         )
         self._lanes = core.lanes
+        self._turns, self._eased = Alarm(loop, self._turn), Alarm(loop, self._settle)
         self._idle = True
         self._started.set()
         self._turn()
@@ -273,11 +273,20 @@ class DeliveryEngine:
                 await client.close()
 
     def _finished(self, attempt: Attempt) -> None:
-        """A client reports the end of an attempt: settled with the others of this loop turn."""
+        """A client reports the end of an attempt: settled with others, at least those of this loop turn."""
         self._core.finished.append(attempt)  # type: ignore[union-attr]  # made before any attempt
-        if not self._planned:
-            self._planned = True
-            self._loop.call_soon(self._turn)  # type: ignore[union-attr]  # as above
+        if self._planned:
+            return
+        if self._deadline is None and is_at_ease(attempt):
+            now = attempt.ended_at = self._clock.now()
+            self._eased.by(now + EASE_SECS, now)
+            return
+        self._planned = True
+        self._loop.call_soon(self._turn)  # type: ignore[union-attr]  # as above
+
+    def _settle(self) -> None:
+        if self._core.finished and not self._planned:  # type: ignore[union-attr]  # made before any attempt
+            self._turn()
 
     def _turn(self) -> None:
         try:
@@ -326,17 +335,7 @@ class DeliveryEngine:
             return
         if deadline is not None and deadline > now:
             due = min(due, deadline, self._close_at if self._close_at > now else inf)
-        due = min(due, publish_due)
-        if due < self._timer_at or self._timer is None:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer_at = due
-            self._timer = loop.call_later(max(0.0, due - now), self._on_timer) if due < inf else None
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        self._timer_at = inf
-        self._turn()
+        self._turns.by(min(due, publish_due), now)
 
     def _token_answered(self, lane: Lane) -> None:
         self._core.nudge(lane)  # type: ignore[union-attr]  # made before any lane

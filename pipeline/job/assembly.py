@@ -17,6 +17,7 @@ from pipeline.job.control.pace import Pace
 from pipeline.job.control.peers import Peers
 from pipeline.job.control.pressure import Busy, Pressure
 from pipeline.job.control.pulse import Pulse
+from pipeline.job.control.rest import Gathering, Rest
 from pipeline.job.names import EventNames
 from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Shards, Stores
@@ -28,7 +29,7 @@ from pipeline.outbox.handover import Engine
 from pipeline.sources.reader import Source
 
 
-class DeliveryService(Engine, Busy, Sending, Protocol):
+class DeliveryService(Engine, Busy, Sending, Gathering, Protocol):
     """The delivery engine as a whole process sees it; tests put another one in its place. Thread-safe."""
 
     orders: Orders
@@ -74,6 +75,7 @@ class Job:
     pace: Pace = field(init=False)
     pressure: Pressure = field(init=False)
     drain: Drain = field(init=False)
+    rest: Rest = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the parts that stand on others."""
@@ -92,6 +94,7 @@ class Job:
             stop_secs=settings.stop_drain_secs,
             others=peers,
         )
+        self.rest = Rest(self.drain.is_alone, engine)
 
     def tell(self) -> tuple[bool, int]:
         """Return what the other processes must know: whether this one is behind, and its drained shards."""

@@ -31,18 +31,20 @@ def build_flow(job: Job) -> Dataflow:
     def make_partition(name: str, position: Position | None) -> SourcePartition:
         return SourcePartition(
             name, job.source.open(name, position), settings, versions, stretches, job.pressure, job.drain,
-            job.bytes_read, failure, job.pulse, job.pace,
+            job.bytes_read, failure, job.pulse, job.pace, job.rest,
         )  # fmt: skip
 
     def select_step(chunk: Intake) -> list[tuple[str, Selected]]:
         with failure:
-            return select(
+            selected = select(
                 chunk, settings.formats, versions, stretches, job.partitions, job.event_names,
                 settings.sizes, understanding, job.lookout,
             )  # fmt: skip
+            job.rest.walks(len(selected) - 1)
+            return selected
 
     def identity_step(token: tuple[str, str, int] | None) -> IdentityStep:
-        return IdentityStep(token, settings, job.stores, job.committed, failure, job.pace)
+        return IdentityStep(token, settings, job.stores, job.committed, failure, job.pace, job.rest)
 
     def make_shard(number: int, store: Store) -> Shard:
         return Shard(
@@ -52,7 +54,7 @@ def build_flow(job: Job) -> Dataflow:
     def shard_step(token: tuple[str, int, int] | None) -> ShardStep:
         return ShardStep(
             token, settings, job.stores, make_shard, job.shards, job.drain, failure, job.pulse, job.pace,
-            execute_left,
+            job.rest, execute_left,
         )  # fmt: skip
 
     flow = Dataflow("hookline")

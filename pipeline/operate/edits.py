@@ -122,7 +122,7 @@ def save(
     """
     path = _place(config, file)
     data = _encoded(file, text)
-    with _locked(path.parent, file):
+    with locked(path.parent, file):
         before = _content(path, file)
         _require(before, etag, file)
         if data == before:
@@ -131,7 +131,7 @@ def save(
         if not dry_run:
             like = _stat(path, file)
             _require(_content(path, file), etag, file)  # a check takes its time, and editors know no lock
-            with _told(file):
+            with told(file):
                 replace_durably(path, data, like=like)
     return Saved(file, _tag(data), _diff(file, before, data), findings, not dry_run)
 
@@ -156,13 +156,13 @@ def create(
     file = f"webhooks/{webhook_id}.yaml"
     path = _place(config, file)
     data = _encoded(file, text)
-    with _locked(path.parent, file):
+    with locked(path.parent, file):
         if path.exists() or path.is_symlink() or path.with_suffix(".yml").exists():
             raise _there_already(file)
         findings = _checked(config, {file: text}, offline, checker)
         if not dry_run:
             try:
-                with _told(file):
+                with told(file):
                     create_durably(path, data)
             except FileExistsError:
                 raise _there_already(file) from None
@@ -180,13 +180,13 @@ def remove(
 ) -> Saved:
     """Delete a file that was read under this tag. Raises as `save` does."""
     path = _place(config, file)
-    with _locked(path.parent, file):
+    with locked(path.parent, file):
         before = _content(path, file)
         _require(before, etag, file)
         findings = _checked(config, {file: None}, offline, checker)
         if not dry_run:
             _require(_content(path, file), etag, file)
-            with _told(file):
+            with told(file):
                 remove_durably(path)
     return Saved(file, "", _diff(file, before, b""), findings, not dry_run)
 
@@ -211,7 +211,7 @@ def _place(config: Path, file: str) -> Path:
 
 def _content(path: Path, file: str) -> bytes:
     _stat(path, file)
-    with _told(file):
+    with told(file):
         return read_plain(path)
 
 
@@ -320,7 +320,7 @@ def _lines(raw: bytes) -> list[str]:
 
 
 @contextlib.contextmanager
-def _told(file: str) -> Iterator[None]:
+def told(file: str) -> Iterator[None]:
     """Say in words what the system refuses."""
     try:
         yield
@@ -338,7 +338,7 @@ def _told(file: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path, file: str) -> Iterator[None]:
+def locked(folder: Path, file: str) -> Iterator[None]:
     """Hold the folder's lock: whoever else saves here waits. It leaves no file behind."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | NEVER_FOLLOWED)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -62,13 +62,20 @@ class Tree:
         self._config = config
         self._said: dict[str, _Said] = {}
 
-    def files(self, formats: Mapping[str, Value] | None = None) -> list[ConfigFile]:
-        """Return all files, sorted by kind and name. formats: what pipeline.yaml says of shapes."""
+    def files(
+        self, formats: Mapping[str, Value] | None = None, exclude: Iterable[str] = ()
+    ) -> list[ConfigFile]:
+        """Return all files, sorted by kind and name. formats, exclude: what pipeline.yaml says of shapes, and
+        which labels it names.
+        """
         names = config_files(self._config)
         said = {name: one for name in names if (one := self._look(name)) is not None}
         self._said = said
         used: defaultdict[str, list[str]] = defaultdict(list)
         labels = {one.name: name for name, one in said.items() if name.startswith("labels/")}
+        for label in exclude:
+            if label in labels:
+                used[labels[label]].append("pipeline.yaml")
         lists: set[str] = set()
         for name, one in said.items():
             if one.extends:

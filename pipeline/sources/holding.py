@@ -39,6 +39,15 @@ class HoldingReader:
         """True while the reader behind is worth asking; what is held takes longer than a millisecond."""
         return self._held is None and self._reader.expects_answer
 
+    @property
+    def gather_secs(self) -> float:
+        """That of the reader behind."""
+        return self._reader.gather_secs
+
+    def is_still(self) -> bool:
+        """True where nothing is held, and the reader behind is still."""
+        return self._held is None and self._reader.is_still()
+
     def keep_trail(self, folder: Path) -> None:
         """Keep the trail of the reader behind: holding back changes no order."""
         self._reader.keep_trail(folder)

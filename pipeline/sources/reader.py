@@ -8,6 +8,8 @@ from typing import Protocol
 from pipeline.decode.formats import Formats
 from pipeline.sources.chunk import Position, RawChunk
 
+GATHER_SECS = 0.002
+
 
 class Reader(Protocol):
     """One source partition, read from one thread. Constructed with the position to go on from, or None."""
@@ -31,6 +33,13 @@ class Reader(Protocol):
     @property
     def expects_answer(self) -> bool:
         """True while it is worth asking again at once: what holds records back ends within a millisecond."""
+
+    @property
+    def gather_secs(self) -> float:
+        """How long records may gather between two reads while few come."""
+
+    def is_still(self) -> bool:
+        """True where it is certain that `read` would return None; costs next to nothing."""
 
     def keep_trail(self, folder: Path) -> None:
         """Keep in a folder of the state directory what repeats the order of records after a crash.
@@ -60,6 +69,8 @@ class Reader(Protocol):
 class BaseReader:
     """What a reader need not say: no progress, no answers to wait for, an order that the input itself has."""
 
+    gather_secs = GATHER_SECS
+
     @property
     def progress(self) -> tuple[int, int]:
         """Unknown."""
@@ -68,6 +79,10 @@ class BaseReader:
     @property
     def expects_answer(self) -> bool:
         """It never does."""
+        return False
+
+    def is_still(self) -> bool:
+        """Never certain."""
         return False
 
     def keep_trail(self, folder: Path) -> None:

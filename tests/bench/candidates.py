@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -89,11 +90,30 @@ def make_config(
     return config
 
 
+PYTHONS = "HOOKLINE_BENCH_PYTHONS"
+"""Further interpreters that have the packages of the job, separated by colons."""
+
+
+def pythons() -> list[tuple[str, str]]:
+    """Return the interpreters to measure on, and what to write behind a candidate's name for each."""
+    paths = [sys.executable, *filter(None, os.environ.get(PYTHONS, "").split(":"))]
+    if len(paths) == 1:
+        return [(sys.executable, "")]
+    asked = "import sys; print('%d.%d.%d' % sys.version_info[:3])"
+    versions = [subprocess.run([path, "-c", asked], capture_output=True, text=True).stdout for path in paths]
+    return [(path, f", {version.strip()}") for path, version in zip(paths, versions, strict=True)]
+
+
 def job(
-    name: str, config: Path, units: int, *flags: str, watch: Callable[[Process], float | None] | None = None
+    name: str,
+    config: Path,
+    units: int,
+    *flags: str,
+    watch: Callable[[Process], float | None] | None = None,
+    python: str = sys.executable,
 ) -> Candidate:
-    """Return the job as a candidate; each run begins with an empty state directory."""
-    command = [sys.executable, "-m", "pipeline.cli", "run", "-c", str(config), "--json", "--pin", *flags]
+    """Return the job as a candidate, as everybody runs it; each run begins with an empty state directory."""
+    command = [python, "-m", "pipeline.cli", "run", "-c", str(config), "--json", *flags]
     state = config / "state"
     return Candidate(
         name, command, units, before=lambda: shutil.rmtree(state, ignore_errors=True), watch=watch

@@ -1,13 +1,14 @@
-"""Event to POST: from the moment an event is written until the receiver has its request.
+"""Event to POST: from the moment an event is written until the receiver has its request, and what it costs.
 
-    python -m tests.bench.latency [--rates 1000,5000] [--secs 20] [--sick]
+    python -m tests.bench.latency [--rates 1000,5000] [--secs 20] [--sick | --half]
     python -m tests.bench.latency --kafka 127.0.0.1:9092 [--updates idle|busy]
 
 One process writes events with the time of writing in them, to a file or to a topic; `hookline run` turns each
 into a POST with that time in its body; a receiver in a third process notes when it came. Commits (one per
 second, synced) are included, and with --kafka the producer and the broker as well.
 
---sick: a second webhook on the same events has a receiver that never answers.
+--sick: a second webhook on the same events has a receiver that never answers. --half: one that fails every
+other request.
 --kafka: from a topic of events, aligned with a topic of user updates. After the first users nothing comes on
 that one (idle), or an update for every fifth event (busy): then an event waits until its updates are read.
 """
@@ -25,6 +26,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from email.utils import formatdate
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, ClassVar
@@ -33,7 +35,7 @@ import orjson
 import uvloop
 
 from tests.bench.kafka_topics import Filler, make_topics
-from tests.bench.measure import machine, reap
+from tests.bench.measure import machine, reap, session_cpu_secs
 
 WARM_UP_SECS = 5.0
 USERS = 1000
@@ -50,6 +52,8 @@ request:
   body: {{sent: "{{{{ event.properties.sent }}}}", plan: "{{{{ user.properties.plan }}}}"}}
 """
 
+ANSWER = b"HTTP/1.1 %b\r\ndate: %b\r\nx-request-id: %016x\r\ncontent-length: 0\r\n\r\n"
+
 Append = Callable[[list[bytes], list[bytes]], None]
 """Writes events and updates that were made just now."""
 
@@ -64,14 +68,18 @@ class Latency:
     p99_ms: float
     max_ms: float
     cpu_us: float
-    """CPU of the job per event, its start included."""
+    """CPU per event of the job and all that it has started, after the warm-up."""
     rss_bytes: int
 
 
 class Note(asyncio.Protocol):
-    """Answers 200 at once and notes how old each event is; requests under /sick are never answered."""
+    """Answers 200 at once, with a request id and a date, and notes how old each event is.
+
+    Requests under /sick are never answered, every other one under /half fails.
+    """
 
     ages: ClassVar[list[tuple[float, float]]] = []
+    halves: ClassVar[int] = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: Any = transport
@@ -88,10 +96,17 @@ class Note(asyncio.Protocol):
             if len(rest) < length:
                 return
             body, self.buffer = rest[:length], rest[length:]
-            if b"/sick" in head.split(b"\r\n", 1)[0]:
+            path = head.split(b"\r\n", 1)[0]
+            if b"/sick" in path:
                 continue
-            self.ages.append((now, now - orjson.loads(body)["sent"]))
-            self.transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            status = b"200 OK"
+            if b"/half" in path:
+                Note.halves += 1
+                status = b"503 no" if Note.halves % 2 else status
+            else:
+                self.ages.append((now, now - orjson.loads(body)["sent"]))
+            dated = (status, formatdate(now, usegmt=True).encode(), len(self.ages))
+            self.transport.write(ANSWER % dated)
 
 
 def receive(pipe: Connection) -> None:
@@ -206,10 +221,12 @@ def receiving() -> Iterator[tuple[str, Callable[[int], list[tuple[float, float]]
         process.join()
 
 
-def prepare(folder: Path, url: str, kafka: str | None, *, sick: bool) -> tuple[str, Callable[..., None], Any]:
+def prepare(
+    folder: Path, url: str, kafka: str | None, *webhooks: str
+) -> tuple[str, Callable[..., None], Any]:
     """Write the webhooks and the first users; return the source's config, what writes, and to where."""
     (folder / "webhooks").mkdir()
-    for webhook in ("fine", "sick") if sick else ("fine",):
+    for webhook in ("fine", *webhooks):
         (folder / "webhooks" / f"{webhook}.yaml").write_text(WEBHOOK.format(id=webhook, url=url))
     users = [update(number) for number in range(USERS)]
     if kafka is None:
@@ -234,34 +251,40 @@ def measure(
     rate: int,
     secs: float,
     warm_up_secs: float = WARM_UP_SECS,
-    *,
-    sick: bool = False,
+    *webhooks: str,
     kafka: str | None = None,
     busy: bool = False,
     beside: Callable[[Path, Path], AbstractContextManager[None]] = nobody,
+    python: str = sys.executable,
 ) -> Latency:
-    """Run once; what was written during the warm-up does not count. beside: what goes on meanwhile."""
+    """Run once; what was written during the warm-up does not count.
+
+    webhooks: further ones on the same events, "sick" and "half". beside: what goes on meanwhile.
+    """
     with receiving() as (url, end), tempfile.TemporaryDirectory(prefix="hookline-latency-") as name:
         folder = Path(name)
-        source, writes, where = prepare(folder, url, kafka, sick=sick)
+        source, writes, where = prepare(folder, url, kafka, *webhooks)
         (folder / "pipeline.yaml").write_text(
             f"source: {{{source}}}\nstate: {folder / 'state'}\nnetwork: {{allow: [127.0.0.0/8]}}\n"
         )
-        command = [sys.executable, "-m", "pipeline.cli", "run", "-c", str(folder), "--json"]
+        command = [python, "-m", "pipeline.cli", "run", "-c", str(folder), "--json"]
         with (folder / "job.log").open("wb") as log:
-            job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
+            job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True)
         try:
             with beside(folder, folder / "state"):
                 arguments = (*where, rate, secs + warm_up_secs, *([busy] if kafka else []))
                 writer = SPAWN.Process(target=writes, args=arguments)
                 writer.start()
+                writer.join(warm_up_secs)
+                spent, since = session_cpu_secs(job.pid), time.monotonic()
                 writer.join()
+                spent, secs_spent = session_cpu_secs(job.pid) - spent, time.monotonic() - since
                 noted = end(int(rate * (secs + warm_up_secs)))
                 early = job.poll()
         finally:
             # Its state goes with the folder, and one of its receivers may never answer: nothing to wait for.
             job.kill()
-            cpu, rss, _ = reap(job)
+            _, rss, _ = reap(job)
         if early is not None:
             raise RuntimeError(f"the job ended with {early}:\n{(folder / 'job.log').read_text()[-2000:]}")
         begun = min((at - age for at, age in noted), default=0.0)
@@ -269,7 +292,7 @@ def measure(
     if len(ages) < 2:
         raise RuntimeError("no event arrived")
     marks = statistics.quantiles(ages, n=100)
-    per_event = cpu / (rate * (secs + warm_up_secs)) * 1e6
+    per_event = spent / (rate * secs_spent) * 1e6
     return Latency(rate, len(ages), marks[49], marks[98], max(ages), per_event, rss)
 
 
@@ -280,14 +303,16 @@ def main() -> None:
     )
     parser.add_argument("--rates", default="1000,5000")
     parser.add_argument("--secs", type=float, default=20.0)
-    parser.add_argument("--sick", action="store_true")
+    for webhook in ("sick", "half"):
+        parser.add_argument(f"--{webhook}", dest="webhooks", action="append_const", const=webhook, default=[])
     parser.add_argument("--kafka", metavar="BROKERS")
     parser.add_argument("--updates", choices=("idle", "busy"), default="idle")
     chosen = parser.parse_args()
     print(machine())
     print(f"{'events/s':>10}{'arrived':>10}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}{'CPU us/event':>14}")
     for rate in map(int, chosen.rates.split(",")):
-        one = measure(rate, chosen.secs, sick=chosen.sick, kafka=chosen.kafka, busy=chosen.updates == "busy")
+        busy = chosen.updates == "busy"
+        one = measure(rate, chosen.secs, WARM_UP_SECS, *chosen.webhooks, kafka=chosen.kafka, busy=busy)
         print(
             f"{rate:>10,}{one.arrived:>10,}{one.p50_ms:>9.2f}{one.p99_ms:>9.2f}{one.max_ms:>9.2f}"
             f"{one.cpu_us:>14.0f}",

@@ -103,6 +103,19 @@ def reap(process: Process) -> tuple[float, int, int]:
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, process.returncode
 
 
+def session_cpu_secs(leader: int) -> float:
+    """Return the CPU seconds so far of a process that leads a session, and of all that it has started."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has just ended
+        if int(fields[3]) == leader:
+            ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def take_turns(candidates: Sequence[Candidate], rounds: int, *, warm_up: bool = True) -> None:
     """Run every candidate once per round, after one round that is not counted."""
     for number in range(0 if warm_up else 1, rounds + 1):

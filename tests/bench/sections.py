@@ -9,14 +9,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 
 from tests.bench import http_clients
-from tests.bench.candidates import job, make_config, make_stream
+from tests.bench.candidates import job, make_config, make_stream, pythons
 from tests.bench.collecting import collect
 from tests.bench.kafka_topics import NoBroker, broker, filled
 from tests.bench.latency import Latency, measure, nobody
-from tests.bench.measure import SHOWN, Candidate, Process, heading, left_out, show, take_turns
+from tests.bench.measure import Candidate, Process, heading, left_out, show, take_turns
+from tests.bench.rates import idle, latencies, show_latencies, steady, tails
 from tests.bench.servers import syslog_ng
 from tests.bench.watched import onlookers, watched
 from tests.kit.samples import ROOT
@@ -73,14 +73,33 @@ class Bench:
         show(title, candidates, unit, against)
 
 
-def program(name: str) -> list[str]:
+def program(name: str, python: str = sys.executable) -> list[str]:
     """Return how a program of this folder is started, from the folder of the project."""
-    return [sys.executable, "-m", f"tests.bench.{name}"]
+    return [python, "-m", f"tests.bench.{name}"]
 
 
-def peer(name: str, script: str, stream: Path, url: str, units: int) -> Candidate:
+def peer(
+    name: str, script: str, stream: Path, url: str, units: int, python: str = sys.executable
+) -> Candidate:
     """Return a script of peers/ as a candidate."""
-    return Candidate(name, [*program(f"peers.{script}"), str(stream), url], units)
+    return Candidate(name, [*program(f"peers.{script}", python), str(stream), url], units)
+
+
+def loop_and_job(
+    bench: Bench, stream: Path, number: int, short: Path | None = None, few: int = 0
+) -> list[Candidate]:
+    """Return the loop, over a shorter stream where one is given, and the job: on each interpreter."""
+    url, found = f"{bench.origin}/hooks/w0", []
+    for python, version in pythons():
+        name = f"hand-written loop{version}"
+        found += [
+            peer(name, "loop", short or stream, url, few or number, python),
+            job(
+                f"hookline, everything on{version}", make_config(bench.place(), bench.origin, stream), number,
+                python=python,
+            ),
+        ]  # fmt: skip
+    return found
 
 
 def syslog(stream: Path, url: str, requests: int, units: int) -> list[Candidate]:
@@ -98,13 +117,12 @@ def firing(bench: Bench) -> None:
     stream, short = bench.stream(1.0, many), bench.stream(1.0, few)
     url = f"{bench.origin}/hooks/w0"
     candidates = [
-        peer("hand-written loop", "loop", short, url, few),
-        job("hookline, everything on", make_config(bench.place(), bench.origin, stream), many),
+        *loop_and_job(bench, stream, many, short, few),
         peer("per-item Bytewax", "per_item", short, url, few),
         *syslog(short, url, few, few),
     ]
     title = f"100 % of {many:,} events fire (the others: {few:,})"
-    bench.compare(title, candidates, "POST", "hand-written loop")
+    bench.compare(title, candidates, "POST", candidates[0].name)
 
 
 def sparse(bench: Bench) -> None:
@@ -113,14 +131,11 @@ def sparse(bench: Bench) -> None:
     for share in bench.shares:
         number = bench.events
         stream = bench.stream(share, number)
-        candidates = [
-            peer("hand-written loop", "loop", stream, url, number),
-            job("hookline, everything on", make_config(bench.place(), bench.origin, stream), number),
-        ]
+        candidates = loop_and_job(bench, stream, number)
         if share:
             few = number // 4
             candidates += syslog(bench.stream(share, few), url, round(few * share), few)
-        bench.compare(f"{share:.0%} of {number:,} events fire", candidates, "event", "hand-written loop")
+        bench.compare(f"{share:.0%} of {number:,} events fire", candidates, "event", candidates[0].name)
 
 
 def webhooks(bench: Bench) -> None:
@@ -223,41 +238,6 @@ def http_client(bench: Bench) -> None:
     )
 
 
-def latencies(bench: Bench) -> None:
-    """Event to POST from a followed file, also with a receiver that never answers, and from Kafka."""
-    cases: list[tuple[str, int, bool, str | None, bool]] = []
-    cases += [(f"file, {rate:,}/s", rate, False, None, False) for rate in bench.rates]
-    cases.append((f"file, {bench.rates[-1]:,}/s, one receiver hangs", bench.rates[-1], True, None, False))
-    try:
-        brokers = bench.brokers()
-    except NoBroker as reason:
-        left_out(f"latency from Kafka: {reason}")
-    else:
-        cases += [(f"Kafka, {rate:,}/s, users idle", rate, False, brokers, False) for rate in bench.rates]
-        rate = bench.rates[-1]
-        cases.append((f"Kafka, {rate:,}/s, users busy", rate, False, brokers, True))
-    found: dict[str, list[Latency]] = {}
-    for number in range(bench.rounds):
-        for name, rate, sick, kafka, busy in cases:
-            one = measure(rate, bench.latency_secs, bench.warm_up_secs, sick=sick, kafka=kafka, busy=busy)
-            found.setdefault(name, []).append(one)
-            print(f"  round {number + 1}: {name} p50 {one.p50_ms:.1f} p99 {one.p99_ms:.1f}", file=sys.stderr)
-    heading(f"latency: event to POST, {bench.latency_secs:g} s each, commits included")
-    show_latencies(found)
-
-
-def show_latencies(found: dict[str, list[Latency]]) -> None:
-    """Print the medians of each case."""
-    print(f"{'':<42}{'p50 ms':>10}{'p99 ms':>10}{'max ms':>10}{'us CPU/event':>15}{'RSS MB':>10}")
-    for name, runs in found.items():
-        p50, p99, most, cpu, rss = (
-            median([getattr(run, what) for run in runs])
-            for what in ("p50_ms", "p99_ms", "max_ms", "cpu_us", "rss_bytes")
-        )
-        SHOWN[f"latency: {name}"] = {"cpu_us": cpu, "per_sec": 1000 / p50}
-        print(f"{name:<42}{p50:>10.1f}{p99:>10.1f}{most:>10.0f}{cpu:>15.0f}{rss / 1e6:>10.0f}", flush=True)
-
-
 def flaky(bench: Bench) -> None:
     """A receiver that fails a part of its requests, beside one that is well."""
     heading(
@@ -314,6 +294,9 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "webhooks": webhooks,
     "bodies": bodies,
     "client": http_client,
+    "steady": steady,
+    "idle": idle,
+    "tails": tails,
     "latency": latencies,
     "collect": collect,
     "kafka": kafka,

@@ -20,6 +20,7 @@ http {{
   access_log off; keepalive_requests 1000000000; keepalive_timeout 600s;
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
   uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  add_header x-request-id $request_id;
   server {{ listen 127.0.0.1:{port} reuseport; location / {{ return 200; }} }}
 }}
 """
@@ -32,9 +33,12 @@ source s {{ file("{stream}" flags(no-parse) read-old-records(yes)
 parser p {{ json-parser(prefix(".e.")); }};
 filter f {{ "${{.e.name}}" eq "Purchase" }};
 destination d {{ http(url("{url}") method("POST") headers("content-type: application/json") workers(8)
-  body('{{"user":"${{.e.user_id}}","amount":${{.e.properties.amount}}}}')); }};
+  body('{body}')); }};
 log {{ source(s); parser(p); filter(f); destination(d); flags(flow-control); }};
 """
+
+
+SYSLOG_BODY = '{"user":"${.e.user_id}","amount":${.e.properties.amount}}'
 
 
 def wait_for(port: int, secs: float = 10.0) -> None:
@@ -50,14 +54,17 @@ def wait_for(port: int, secs: float = 10.0) -> None:
 
 @contextlib.contextmanager
 def receiver(folder: Path) -> Iterator[tuple[str, str]]:
-    """Give (origin, what it is): nginx with `return 200` where there is one, else Hookline's own receiver."""
+    """Give (origin, what it is): nginx where there is one, else Hookline's own receiver.
+
+    Its answers differ, as those of real receivers do: a request id and a date are in each.
+    """
     port = free_port()
     nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if nginx:
         config = folder / "nginx.conf"
         config.write_text(NGINX.format(folder=folder, port=port))
         command = [nginx, "-c", str(config), "-p", str(folder)]
-        name = "nginx, `return 200`"
+        name = "nginx, `return 200` with a request id and a date"
     else:
         command = [
             sys.executable,

@@ -7,7 +7,8 @@ and the ratios between candidates. Candidates take turns, as the speed of a host
 cannot be had on a machine (nginx, syslog-ng, wrk, hey, a Kafka broker) is left out and named. Nothing here
 fails for being slow. The progress goes to stderr, the report to stdout.
 
-Takes some 25 minutes on two slow cores, with --quick three. --full adds ten million users and each part
+HOOKLINE_BENCH_PYTHONS names further interpreters, on which job and loop run too. Takes some 30 minutes on two
+slow cores, with --quick four. --full adds ten million users and each part
 alone.
 """
 
@@ -106,7 +107,7 @@ def main() -> None:
         print(
             f"figures:  medians of {bench.rounds} rounds, candidates in turn; ratios round by round; CPU is"
             " user + system\n          of all processes of a candidate, its start (a job: half a second)"
-            " included; jobs run with --pin",
+            " included; jobs run without flags",
             flush=True,
         )
         for name in sections:

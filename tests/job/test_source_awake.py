@@ -8,8 +8,19 @@ from typing import cast
 
 import pytest
 
-from pipeline.job.steps.source import IDLE_AFTER_SECS, SourcePartition
+from pipeline.job.control.rest import IDLE_AFTER_SECS, Rest
+from pipeline.job.steps.source import SourcePartition
 from pipeline.sources.reader import BaseReader, Reader
+from tests.kit.engine import RecordingEngine
+
+
+def looked(reader: object, *, gave: bool) -> SourcePartition:
+    """Return a partition that was polled just now, by a worker that does not rest."""
+    partition = SourcePartition.__new__(SourcePartition)
+    partition.reader, partition.gave = cast(Reader, reader), gave
+    partition.looked, partition.idle_since = True, None
+    partition.rest = Rest(lambda: False, RecordingEngine())
+    return partition
 
 
 @pytest.mark.parametrize(
@@ -24,9 +35,7 @@ from pipeline.sources.reader import BaseReader, Reader
 def test_an_answer_that_is_due_is_looked_for_before_the_next_millisecond(
     reader: BaseReader | SimpleNamespace, gave: bool, soon: bool
 ) -> None:
-    partition = SourcePartition.__new__(SourcePartition)
-    partition.reader, partition.gave = cast(Reader, reader), gave
-    partition.idle_since = None
+    partition = looked(reader, gave=gave)
     before = datetime.now(UTC)
     at = partition.next_awake()
     assert (at is not None) is soon
@@ -35,9 +44,7 @@ def test_an_answer_that_is_due_is_looked_for_before_the_next_millisecond(
 
 
 def test_a_source_is_polled_less_often_when_nothing_has_come_for_long() -> None:
-    partition = SourcePartition.__new__(SourcePartition)
-    partition.reader, partition.gave = BaseReader(), False  # type: ignore[assignment]  # all that is asked of it
-    partition.idle_since = None
+    partition = looked(BaseReader(), gave=False)
     assert partition.next_awake() is None
     assert partition.idle_since is not None
     partition.idle_since -= IDLE_AFTER_SECS

@@ -103,6 +103,12 @@ class RecordingEngine:
         results = [Result(delivery, Outcome.DELIVERED) for delivery in deliveries]
         deliveries[0].port.post(results, NOW_MS)
 
+    def hold(self) -> None:
+        pass
+
+    def release(self) -> None:
+        pass
+
     def on_disk(self, port: Port, webhook_id: str, rows: int) -> None:
         pass
 

@@ -10,6 +10,7 @@ from pipeline.job.control.failure import Failure
 from pipeline.job.control.pace import Pace
 from pipeline.job.control.pressure import Pressure
 from pipeline.job.control.pulse import Pulse
+from pipeline.job.control.rest import Rest
 from pipeline.job.settings import JobSettings
 from pipeline.job.steps.source import SourcePartition
 from pipeline.job.steps.stretch import Stretches
@@ -23,5 +24,6 @@ def open_partition(name: str, reader: Reader, state: Path, versions: Any) -> Sou
     settings = JobSettings(state, shards=1, disk_reserve_bytes=0)
     pressure, drain = Pressure(engine, state, 0), Drain(engine, 1, [name])
     return SourcePartition(
-        name, reader, settings, versions, Stretches(), pressure, drain, {}, Failure(), Pulse(1.0), Pace(1.0)
-    )
+        name, reader, settings, versions, Stretches(), pressure, drain, {}, Failure(), Pulse(1.0), Pace(1.0),
+        Rest(lambda: False, engine),
+    )  # fmt: skip

@@ -8,6 +8,7 @@ from math import inf
 from types import SimpleNamespace
 from typing import Any
 
+from pipeline.deliver.alarm import Alarm
 from pipeline.deliver.core import Core
 from pipeline.deliver.engine import DeliveryEngine
 from pipeline.deliver.http.attempt import Attempt, Fault
@@ -116,7 +117,10 @@ class HandEngine(DeliveryEngine):
         self.world = world
 
     def start(self) -> None:
-        self.loop = self._loop = Loop(self.world)  # type: ignore[assignment]  # as much of one as is used
+        self.loop = Loop(self.world)
+        loop: Any = self.loop  # as much of one as is used
+        self._loop = loop
+        self._turns, self._eased = Alarm(loop, self._turn), Alarm(loop, self._settle)
         self.client = WorldClient(self.world, self._finished)
         native = SimpleNamespace(open_connections=0, opened=0, trust=self._trust)
         self._publisher = Publisher(native)  # type: ignore[arg-type]  # as much of one as is used

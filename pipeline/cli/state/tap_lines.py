@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from rich.cells import cell_len, set_cell_size
 
 from pipeline.model.printable import one_line, printable, printable_json
 from pipeline.model.times import parse_time
+from pipeline.operate.curl import curl_of
 
 Line = Mapping[str, Any]
 
@@ -99,12 +99,8 @@ def curl_command(line: Line) -> str:
         return ""
     headers, body = request["headers"], request.get("body")
     pairs = headers.items() if isinstance(headers, dict) else headers
-    words = ["curl", "-X", request["method"], request["url"]]
-    for name, value in pairs:
-        words += ["-H", f"{name}: {value}"]
-    if body not in (None, ""):
-        words += ["--data-raw", body if isinstance(body, str) else orjson.dumps(body).decode()]
-    return printable(f"# {text_line(line)}\n{shlex.join(words)}")
+    sent = "" if body is None else body if isinstance(body, str) else orjson.dumps(body).decode()
+    return printable(f"# {text_line(line)}\n{curl_of(request['method'], request['url'], pairs, sent)}")
 
 
 FORMATS: Final[dict[str, Callable[[Line], str]]] = {

@@ -150,12 +150,14 @@ def row_line(columns: Sequence[Column], row: Row, width: int) -> str:
 
 
 def _joined(cells: Iterable[tuple[Column, str, int]]) -> str:
-    texts = []
+    line = ""
     for column, text, wide in cells:
-        cut = cut_to(text, wide)
+        # The mark of a title takes one of the two blanks before it.
+        gap = 1 if not column.left and cell_len(text) == wide + 1 else 2
+        cut = cut_to(text, wide + 2 - gap)
         room = " " * (wide - cell_len(cut))
-        texts.append(f"{cut}{room}" if column.left else f"{room}{cut}")
-    return "  ".join(texts)
+        line += " " * gap * bool(line) + (f"{cut}{room}" if column.left else f"{room}{cut}")
+    return line
 
 
 def colour_of(row: Row) -> str:

@@ -21,6 +21,7 @@ from pipeline.console.render import data
 from pipeline.deliver.halts import Order
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Value
+from pipeline.operate.case_files import tests_of
 from pipeline.operate.edits import Changed, FileText, Saved
 from pipeline.operate.halts import give_order
 
@@ -79,12 +80,19 @@ async def patch(asked: Asked) -> web.Response:
 
 
 async def delete(asked: Asked) -> web.Response:
-    """Delete the file; ``pending`` of the answer is what is still owed, and delivered as it was rendered."""
+    """Delete the file; ``pending`` of the answer is what is still owed, and delivered as it was rendered.
+
+    ``?tests=1``: its tests too; ``tests`` of the answer are those that stay, or went along.
+    """
     found = await writes.read(asked, asked.name("id"))
     _require_match(asked, found)
     saved = await writes.remove(asked, found.file, found.etag, dry_run=_is_dry(asked))
-    owed = await asked.run(writes.pending, asked.console.options.state, asked.name("id"))
-    return data({**saved.to_json(), "pending": owed})
+    options = asked.console.options
+    owed = await asked.run(writes.pending, options.state, asked.name("id"))
+    tests = await asked.run(tests_of, options.config, found.file)
+    if saved.written and asked.query.get("tests") == "1":
+        await writes.remove_tests(asked, found.file)
+    return data({**saved.to_json(), "pending": owed, "tests": tests})
 
 
 async def order(asked: Asked) -> web.Response:

@@ -41,7 +41,11 @@ def _look(asked: Asked) -> Shown:
     console = asked.console
     pipeline = load_pipeline(console.options.config)
     loaded = pipeline.config
-    files = console.tree.files(None if loaded is None else loaded.formats)
+    files = (
+        console.tree.files()
+        if loaded is None
+        else console.tree.files(loaded.formats, loaded.defaults.exclude)
+    )
     try:
         findings = [*console.workbench.check_saved().findings]
         secrets = console.workbench.secrets()

@@ -20,8 +20,9 @@ from pipeline.console.forms.settle import opened
 from pipeline.console.pages.editing.draft import BLANK, Draft, opened_draft, sent_draft
 from pipeline.console.pages.editing.look import look, veiled
 from pipeline.console.pages.editing.meeting import meet
+from pipeline.console.pages.editing.samples import OWN
 from pipeline.console.pages.editing.saved import begin, last, outcome
-from pipeline.console.pages.editing.shown import brief, laid_out, operator_words, shown_body
+from pipeline.console.pages.editing.shown import brief, curl_shown, laid_out, operator_words, shown_body
 from pipeline.console.render import page
 from pipeline.console.security.sessions import COOKIE
 from pipeline.model.errors import ConfigError, HooklineError
@@ -36,7 +37,9 @@ NEW = "/webhooks/new"
 
 
 async def new(asked: Asked) -> web.StreamResponse:
-    """Return an empty page; `from` an example, `copy` of a webhook, for an `event` of the samples."""
+    """Return an empty page; `from` an example, `copy` of a webhook, for an `event`: the id of a sample, or a
+    name.
+    """
     text, sample = BLANK, asked.query.get("event", "")
     if example := asked.query.get("from"):
         text = await asked.run(_example, asked, example)
@@ -45,8 +48,9 @@ async def new(asked: Asked) -> web.StreamResponse:
         text = await asked.run(_renamed, asked, found.text)
     elif sample:
         known = await asked.run(asked.console.looks.samples)
-        events = next((one.events for one in known if one.id == sample), ())
-        text = set_value(BLANK, ("trigger", "events"), [*events[:1]])
+        events = next((one.events for one in known if one.id == sample), None)
+        name, sample = (sample, "") if events is None else (next(iter(events), ""), sample)
+        text = set_value(BLANK, ("trigger", "events"), [name] * bool(name))
     draft = await asked.run(opened_draft, "webhooks/new-webhook.yaml", text, is_new=True)
     return await _show(asked, replace(draft, sample=sample, is_fresh=text == BLANK))
 
@@ -92,6 +96,16 @@ async def change(asked: Asked) -> web.StreamResponse:
         asked.unchanged()
         return await _show(asked, await asked.run(meet, asked.console.workbench, draft))
     return await _answer(asked, draft)
+
+
+async def tried(asked: Asked) -> web.StreamResponse:
+    """Return the page of a webhook with an event that was seen elsewhere as its sample; nothing is saved."""
+    asked.unchanged()
+    form = await asked.form()
+    found = await writes.read(asked, asked.name("id"))
+    draft = opened_draft(found.file, found.text, found.etag)
+    record, user = form.get("record", ""), form.get("user", "")
+    return await _show(asked, replace(draft, sample=OWN, record=record, user=user))
 
 
 async def _answer(asked: Asked, draft: Draft) -> web.StreamResponse:
@@ -156,7 +170,11 @@ def _said(draft: Draft, words: str) -> Finding:
 
 
 def _by(asked: Asked, draft: Draft) -> str:
-    return f"{asked.request.cookies.get(COOKIE, '')[:16]} {draft.file}"
+    """Return of what this is one of several texts: those that a script sends while somebody types. A page
+    that a browser has asked for is one of its own: without an answer it would stay what it was.
+    """
+    whose = asked.request.cookies.get(COOKIE, "")[:16] if asked.is_partial else f"page {id(asked)}"
+    return f"{whose} {draft.file}"
 
 
 async def _show(
@@ -170,7 +188,7 @@ async def _show(
 ) -> web.StreamResponse:
     try:
         looked = await asked.tried(
-            f"look {draft.file}",
+            _by(asked, draft),
             look,
             asked.console,
             draft,
@@ -205,6 +223,7 @@ async def _show(
         focused=_focused(draft),
         movable=movable,
         shown_body=shown_body,
+        curl=curl_shown,
         brief=brief,
     )
 

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import orjson
 from aiohttp import web
 
-from pipeline.console.context import Asked
+from pipeline.config.job import load_pipeline
+from pipeline.console.context import Asked, Console
 from pipeline.console.render import data, page
 from pipeline.model.errors import ConfigError, HooklineError, StateError
 from pipeline.model.json import Value
 from pipeline.operate.kept.users import KnownUser, look_up
 from pipeline.operate.looks import Sample, catalog, samples
-from pipeline.operate.unsaved.results import Explanation
+from pipeline.operate.tree import ConfigFile
+from pipeline.operate.unsaved.results import Explanation, LabelSeen
 from pipeline.outbox.reading.view import is_new
 
 NAMES = 200
 """Names that one page shows; others are found by text."""
 RECENT = 10
 """Samples of a user that are shown."""
+LATELY = 12
+"""Users who are offered where nobody is named."""
 
 
 async def show(asked: Asked) -> web.StreamResponse:
     """Return the names of events that were seen, the most frequent first."""
     seen, running = await _catalog(asked)
+    labels = await _labels(asked)
     text = asked.query.get("text", "").strip()
     events = {
         name: one for name, one in seen["events"].items() if not text or text.casefold() in name.casefold()
     }
     if asked.wants_json:
-        return data({**seen, "events": events, "running": running})
+        told = [{**one.to_json(), "used_by": [*used]} for one, used, _ in labels]
+        return data({**seen, "events": events, "labels": told, "running": running})
     return await page(
         asked,
         "events.html",
@@ -37,8 +45,40 @@ async def show(asked: Asked) -> web.StreamResponse:
         found=len(events),
         total=len(seen["events"]),
         user_properties=seen["user_properties"],
+        labels=labels,
+        labelled=_labelled(one for one, _, _ in labels),
         text=text,
     )
+
+
+async def _labels(asked: Asked) -> list[tuple[LabelSeen, tuple[str, ...], str]]:
+    """Return each label with what it matches, the files that use it, and its own text; [] where the config
+    cannot be read: the page Config says why.
+    """
+    console = asked.console
+    try:
+        found = await asked.run(console.workbench.labels, await asked.run(console.looks.samples))
+        files = {one.file: one for one in await asked.run(_files, console)}
+    except HooklineError:
+        return []
+    return [
+        (one, files[one.file].used_by if one.file in files else (), console.tree.text(one.file) or "")
+        for one in found
+    ]
+
+
+def _files(console: Console) -> list[ConfigFile]:
+    loaded = load_pipeline(console.options.config).config
+    return console.tree.files(exclude=() if loaded is None else loaded.defaults.exclude)
+
+
+def _labelled(labels: Iterable[LabelSeen]) -> dict[str, list[str]]:
+    """Return the labels that were matched by events of a name."""
+    found: dict[str, list[str]] = {}
+    for one in labels:
+        for name in one.names:
+            found.setdefault(name, []).append(one.name)
+    return found
 
 
 async def _catalog(asked: Asked) -> tuple[dict[str, Value], bool]:
@@ -74,7 +114,7 @@ async def users(asked: Asked) -> web.StreamResponse:
         except StateError:
             if not await asked.run(is_new, state):
                 raise
-    recent, names = await _samples(asked, id) if id else ([], [])
+    recent, names, others = await _samples(asked, id)
     tried = await _tried(asked, known, event, recent) if known is not None else None
     facts = None if known is None else asked.masked(known.to_json())
     if asked.wants_json:
@@ -87,6 +127,7 @@ async def users(asked: Asked) -> web.StreamResponse:
         user=facts,
         recent=[_shown(asked, one) for one in recent],
         names=names,
+        others=others,
         tried=tried,
         record=None if tried is None else asked.masked(orjson.loads(tried[0])),
     )
@@ -100,14 +141,15 @@ def explained(tried: tuple[str, Explanation]) -> dict[str, Value]:
     }
 
 
-async def _samples(asked: Asked, id: str) -> tuple[list[Sample], list[str]]:
-    """Return the last samples of a user, and the names of events of which there are samples."""
+async def _samples(asked: Asked, id: str) -> tuple[list[Sample], list[str], list[str]]:
+    """Return the last samples of a user, the names of the events sampled, and whose they are."""
     try:
         found = await asked.run(samples, asked.console.options.state)
     except HooklineError:
-        return [], []
+        return [], [], []
     names = dict.fromkeys(name for one in found for name in one.events)
-    return [one for one in found if one.user == id][:RECENT], sorted(names)
+    users = dict.fromkeys(one.user for one in found if one.user)
+    return [one for one in found if one.user == id][:RECENT], sorted(names), [*users][:LATELY]
 
 
 async def _tried(

@@ -23,6 +23,7 @@ from pipeline.operate.tap.follow import Line
 MOST_ROWS: Final = 200
 """Rows on the page; live.js keeps to it."""
 LAST_ROWS: Final = 50
+GONE: Final = 410
 RATES: Final = (10, 100, 1000)
 SECS: Final = 90.0
 
@@ -65,6 +66,8 @@ def _told(line: Mapping[str, object]) -> tuple[str, str]:
     match line.get("outcome"):
         case "delivered":
             return "good", f"{status} delivered{which}{took}"
+        case "retry" if line.get("status") == GONE:
+            return "bad", f"{status} gone: kept until it is enabled again{which}{took}"
         case "retry":
             return "warn", f"{status}, again {_again(line)}{which}{took}"
         case _:

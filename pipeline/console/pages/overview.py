@@ -51,7 +51,7 @@ async def show(asked: Asked) -> web.StreamResponse:
         sampler=sampler,
         read_rate=sampler.rate(READ, "read"),
         read_spark=spark(sampler.points(READ, "read")),
-        sparks={row.id: spark(sampler.points(row.id, "matched")) for row in busy},
+        sparks={row.id: spark(sampler.lately(row.id, "matched")) for row in busy},
     )
 
 

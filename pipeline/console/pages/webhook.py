@@ -13,13 +13,16 @@ from pipeline.admin.socket_client import NotRunning
 from pipeline.console import writes
 from pipeline.console.context import Asked
 from pipeline.console.glance import Glance, glance
-from pipeline.console.pages.webhooks import obey, order_of, told
+from pipeline.console.pages.audit import Fields
+from pipeline.console.pages.webhooks import back_to, obey, order_of, told
 from pipeline.console.render import data, page, webhook_path
+from pipeline.console.security.audit_reader import Wanted, read_page
 from pipeline.console.veils import attempt_veiled
 from pipeline.model.errors import ConfigError
 from pipeline.model.json import Value
 from pipeline.operate import history as git
 from pipeline.operate import looks
+from pipeline.operate.case_files import tests_of
 from pipeline.operate.edits import Changed
 from pipeline.operate.overview.rows import Row
 from pipeline.operate.overview.sampler import spark
@@ -28,6 +31,8 @@ from pipeline.operate.trials.results import CaseResult
 
 FAILURES: Final = 20
 ATTEMPTS: Final = 200
+LINES: Final = 50
+"""Of the audit that are looked at for one webhook."""
 GOOD: Final = "delivered"
 
 
@@ -50,7 +55,8 @@ async def show(asked: Asked) -> web.StreamResponse:
         text=text,
         failures=failures,
         has_memory=tried is not None,
-        sparks=[(name, spark(asked.console.sampler.points(row.id, name))) for name in ("matched", "dead")],
+        known_secs=asked.console.sampler.known_secs,
+        sparks=[(name, spark(asked.console.sampler.lately(row.id, name))) for name in ("matched", "dead")],
         running=seen.stands.running,
     )
 
@@ -112,8 +118,17 @@ async def history(asked: Asked) -> web.StreamResponse:
         found = None if found is None else [_veiled(one) for one in found]
     if asked.wants_json:
         return data({"versions": None if found is None else [one.to_json() for one in found]})
+    wanted = Wanted(target=row.id)
+    part = await asked.run(read_page, asked.console.audit.path, wanted, None, LINES)
+    own = (row.id, row.file)
     return await page(
-        asked, "webhook_history.html", row=row, tab="/history", versions=found, committed=committed
+        asked,
+        "webhook_history.html",
+        row=row,
+        tab="/history",
+        versions=found,
+        committed=committed,
+        acts=[Fields(line) for line in part.lines if line.get("target") in own],
     )
 
 
@@ -122,11 +137,12 @@ def _veiled(one: git.Version) -> git.Version:
 
 
 async def give(asked: Asked) -> web.StreamResponse:
-    """Pause, resume, disable or enable it."""
+    """Pause, resume, disable or enable it. `back` of the form: the words of the list that it came from."""
     seen, row = await _row(asked)
-    order = order_of((await asked.form()).get("do", ""))
+    form = await asked.form()
+    order = order_of(form.get("do", ""))
     asked.say(*told(order, await obey(asked, seen, [row.id], order)))
-    return asked.go(webhook_path(row.id))
+    return asked.go(webhook_path(row.id) if "back" not in form else back_to(form))
 
 
 async def ask_end(asked: Asked) -> web.StreamResponse:
@@ -148,8 +164,11 @@ async def end(asked: Asked) -> web.StreamResponse:
         return await _ask_end(asked, row, "somebody has changed the file since this page was opened", 412)
     except ConfigError as error:
         return await _ask_end(asked, row, str(error))
+    gone = saved.file
+    if form.get("tests"):
+        gone = " and ".join([gone, *await writes.remove_tests(asked, row.file)])
     owed = f" Its {row.pending:,} pending requests are still sent." if row.pending else ""
-    asked.say(f"{saved.file} is deleted.{owed}")
+    asked.say(f"{gone} {'are' if gone != saved.file else 'is'} deleted.{owed}")
     return asked.go("/webhooks")
 
 
@@ -164,6 +183,7 @@ async def _ask_end(asked: Asked, row: Row, problem: str = "", status: int = 422)
         row=row,
         tab="/delete",
         etag=found.etag,
+        tests=await asked.run(tests_of, asked.console.options.config, row.file),
         problem=problem,
     )
 

@@ -54,7 +54,7 @@ async def show(asked: Asked) -> web.StreamResponse:
         sort=listing.sort,
         desc=listing.desc,
         link=lambda **changes: _link(words, changes),
-        sparks={row.id: spark(asked.console.sampler.points(row.id, "matched")) for row in shown},
+        sparks={row.id: spark(asked.console.sampler.lately(row.id, "matched")) for row in shown},
         known_secs=asked.console.sampler.known_secs,
         problem=seen.problem,
         stands=seen.stands,
@@ -67,7 +67,7 @@ async def orders(asked: Asked) -> web.StreamResponse:
     order = order_of(form.get("do", ""))
     seen = await glance(asked)
     names = _names(form, seen)
-    back = "/webhooks" + (f"?{form['back']}" if form.get("back") else "")
+    back = back_to(form)
     if not names:
         asked.unchanged()
         asked.say("Nothing was done: choose webhooks first.", "bad")
@@ -112,6 +112,11 @@ def told(order: Order, orders: Orders) -> tuple[str, str]:
         words += f" {len(refused):,} were not: {refused[0].id}: {refused[0].refused}"
         words += f", and {len(refused) - 1:,} more." if len(refused) > 1 else "."
     return words, "bad" if refused else "good"
+
+
+def back_to(form: MultiDict[str]) -> str:
+    """Return the list as it was filtered and sorted when the form was sent."""
+    return "/webhooks" + (f"?{form['back']}" if form.get("back") else "")
 
 
 def order_of(word: str) -> Order:

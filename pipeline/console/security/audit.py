@@ -24,7 +24,7 @@ from pipeline.model.json import Value
 from pipeline.model.process.private import NEVER_FOLLOWED
 
 Action = Literal[
-    "log in", "log out", "create", "save", "delete", "send test", "enable", "disable",
+    "log in", "log out", "create", "save", "delete", "send test", "add case", "enable", "disable",
     "pause", "resume", "replay", "purge", "send now", "drop", "refused", "other",
 ]  # fmt: skip
 Result = Literal["done", "refused", "unknown"]

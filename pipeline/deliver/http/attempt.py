@@ -41,6 +41,8 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     """The entries it carries."""
     started: float = 0.0
     deadline: float = 0.0
+    ended_at: float = 0.0
+    """When the answer was complete, where it is settled later."""
     is_retry: bool = False
     is_probe: bool = False
     generation: int = 0

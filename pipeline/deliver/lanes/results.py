@@ -86,12 +86,13 @@ class Settler:
             if 200 <= status < 300 and attempt.fault is None:
                 good += 1
                 # The least of a turn: what other requests of the turn cost is our own time.
-                trip = now - attempt.started
+                ended = attempt.ended_at or now
+                trip = ended - attempt.started
                 if trip < quickest:
                     quickest = trip
                 if said is None:
                     for delivery in attempt.items:
-                        self._delivered(lane, delivery, status, now, wall_ms)
+                        self._delivered(lane, delivery, status, now, wall_ms - int((now - ended) * 1000))
                 else:
                     self._judge_good(lane, attempt, said, wall_ms, now)
             elif self._judge_bad(lane, attempt, now):

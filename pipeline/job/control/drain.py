@@ -85,6 +85,10 @@ class Drain:
         self._here.append(shard)
         self._workers.add(threading.get_ident())
 
+    def is_alone(self) -> bool:
+        """Return whether this process has all shards of the job, and one worker all of them."""
+        return len(self._here) == self._shards and len(self._workers) == 1
+
     def ended(self, shard: int, partition: str) -> None:
         """A shard has everything that the partition will bring."""
         self._arrived.add((shard, partition))

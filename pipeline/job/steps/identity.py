@@ -9,6 +9,7 @@ from bytewax.operators import StatefulBatchLogic
 from pipeline.job.committed import Committed
 from pipeline.job.control.failure import Failure
 from pipeline.job.control.pace import Pace
+from pipeline.job.control.rest import Rest
 from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Stores
 from pipeline.job.steps.chunks import Routed, Selected
@@ -38,6 +39,7 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
         committed: Committed,
         failure: Failure,
         pace: Pace,
+        rest: Rest,
     ) -> None:
         self.token = token
         self.settings = settings
@@ -45,6 +47,7 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
         self.committed = committed
         self.failure = failure
         self.pace = pace
+        self.rest = rest
         self.partition = ""
         self.config = ""
 
@@ -65,6 +68,7 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
                 self.count(chunk)
                 if chunk.items:
                     routed.extend(self.route(chunk))
+            self.rest.walks(len(routed) - len(values))
             return routed, self.RETAIN
 
     def build(self, partition: str) -> None:

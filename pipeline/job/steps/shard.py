@@ -17,6 +17,7 @@ from pipeline.job.control.failure import Failure
 from pipeline.job.control.pace import Pace
 from pipeline.job.control.pressure import Pressure
 from pipeline.job.control.pulse import Pulse
+from pipeline.job.control.rest import Rest
 from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Shards, Stores
 from pipeline.job.steps.chunks import Routed
@@ -194,10 +195,10 @@ class Shard:
         origin: Origin,
         message: Envelope | None = None,
     ) -> None:
-        source = cut_name(origin.source)
         letter = DeadLetter(
-            kind=kind, reason=reason, dead_ms=now, request=request, source=source, message=message
-        )
+            kind=kind, reason=reason, dead_ms=now, request=request, source=cut_name(origin.source),
+            message=message,
+        )  # fmt: skip
         self.outbox.give_up(letter)
 
     def end_epoch(self) -> int:
@@ -218,15 +219,13 @@ class Shard:
             tell()
         self.after_commit.clear()
         users = self.story.users
-        if users.misrouted:
-            JOIN_MISROUTED.happened(_log, users.misrouted)
-            users.misrouted = 0
-        if users.refused:
-            JOIN_REFUSED.happened(_log, users.refused)
-            users.refused = 0
-        if users.without_form:
-            JOIN_FORMS_FULL.happened(_log, users.without_form)
-            users.without_form = 0
+        for happening, number in (
+            (JOIN_MISROUTED, users.misrouted), (JOIN_REFUSED, users.refused),
+            (JOIN_FORMS_FULL, users.without_form),
+        ):  # fmt: skip
+            if number:
+                happening.happened(_log, number)
+        users.misrouted = users.refused = users.without_form = 0
         self.committed.webhooks[self.number] = self.counters.copy()
         self.pressure.to_commit[self.number] = 0
         self.pressure.full.look(self.number, self.outbox.ended, self.has_room, self.max_pause)
@@ -262,6 +261,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
         failure: Failure,
         pulse: Pulse,
         pace: Pace,
+        rest: Rest,
         at_open: Callable[[Shard], list[Path]],
     ) -> None:
         self.token = token
@@ -273,6 +273,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
         self.failure = failure
         self.pulse = pulse
         self.pace = pace
+        self.rest = rest
         self.at_open = at_open
         self.shard: Shard | None = None
         self.eof = False
@@ -286,6 +287,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
             for chunk in values:
                 shard.work(chunk)
                 shard.outbox.hand_over()
+            self.rest.walks(-len(values))
             shard.outbox.absorb()
             for chunk in values:
                 if chunk.is_last:

@@ -15,6 +15,7 @@ from pipeline.job.control.failure import Failure
 from pipeline.job.control.pace import Pace
 from pipeline.job.control.pressure import Pressure
 from pipeline.job.control.pulse import Pulse
+from pipeline.job.control.rest import ANSWER_SECS, IDLE_AFTER_SECS, IDLE_SECS, Rest
 from pipeline.job.settings import JobSettings
 from pipeline.job.steps.chunks import Intake
 from pipeline.job.steps.history import History
@@ -32,12 +33,8 @@ Older versions kept ("v1", position), and read the second of the three all the s
 a position of which a bit has flipped would leave records out in silence.
 """
 
-ANSWER_SECS = 0.0004
-"""How soon to look again while a reader expects an answer."""
-
-IDLE_AFTER_SECS = 1.0
-IDLE_SECS = 0.008
-"""How often to look after that: the first record is late by so much at most."""
+AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)
+"""A time that has come, for whoever need not know which one it is."""
 
 _log = log.get("source")
 
@@ -88,6 +85,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         failure: Failure,
         pulse: Pulse,
         pace: Pace,
+        rest: Rest,
     ) -> None:
         self.name = name
         self.reader = reader
@@ -101,6 +99,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         self.failure = failure
         self.pulse = pulse
         self.pace = pace
+        self.rest = rest
         folder = source_folder(settings.state, name)
         self.reader.keep_trail(folder)
         self.read_before = self.reader.progress[0]
@@ -110,6 +109,8 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         self.said_last = False
         self.snapped: Position | None = self.reader.position
         self.gave = False
+        self.looked = False
+        """True where the last poll was only about what there is to read."""
         self.idle_since: float | None = None
 
     def next_batch(self) -> Iterable[Intake]:
@@ -121,11 +122,13 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
             self.pulse.read_out(self.name)
             raise StopIteration
         self.gave = bool(batch)
+        self.rest.walks(len(batch))
         return batch
 
     def advance(self) -> list[Intake] | None:
         """Return what `next_batch` returns; None at the end."""
         durable, self.snapped = self.snapped, None
+        self.looked = False
         if durable is not None:
             # The first call after a snapshot: that epoch is durable on every worker (DESIGN 8.4).
             self.reader.durable(durable)
@@ -136,8 +139,13 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
             return [self.enter_version()]
         if self.drain.stopping:
             return self.end()
+        if durable is None:
+            self.looked = True
+            if not self.rest.may_look(self.name, self.reader.is_still):
+                return []
         reason = self.pressure.paused()
         if reason is not None:
+            self.looked = False
             if durable is not None and reason == "engine":
                 self.pace.engine_was_busy()
             return []
@@ -161,6 +169,8 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         if self.line < self.history.high:
             limit = min(limit, self.history.boundary_after(self.line) - self.line)
         chunk = self.reader.read(limit)
+        reader = self.reader
+        self.rest.took(chunk, hurry=reader.expects_answer, gather_secs=reader.gather_secs)
         if chunk is None:
             return False
         self.line = chunk.position[1]
@@ -209,11 +219,14 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
     def next_awake(self) -> datetime | None:
         """Poll at once, a millisecond after nothing came (Bytewax's own rule), or when an answer is due.
 
-        Where nothing has come for long, later: polls are most of what an idle job costs.
+        Where nothing has come for long, later: polls are most of what an idle job costs. Where the worker
+        rests, at once: it sleeps in the poll.
         """
         if self.gave:
             self.idle_since = None
             return None
+        if self.looked and self.rest.resting:
+            return AT_ONCE
         if self.reader.expects_answer:
             return datetime.now(UTC) + timedelta(seconds=ANSWER_SECS)
         now = monotonic()

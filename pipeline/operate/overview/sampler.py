@@ -79,6 +79,17 @@ class Sampler:
         line = grown[at:] + grown[:at]
         return [sum(line[point * each : (point + 1) * each]) for point in range(POINTS)]
 
+    def lately(self, webhook: str, name: str) -> list[int]:
+        """Return how it went in what is known of the last hour, in at most `POINTS` equal parts."""
+        steps = min(max(0, self._steps - 1), STEPS)
+        grown = self._grown.get((webhook, name))
+        if steps < 2 or grown is None:
+            return [0, 0]
+        each = -(-steps // POINTS)
+        line = [grown[(self._steps - back) % STEPS] for back in range(steps, 0, -1)]
+        line = line[steps % each :]
+        return [sum(line[at : at + each]) for at in range(0, len(line), each)]
+
 
 def spark(points: Sequence[int], width: int = 60, height: int = 20) -> str:
     """Return the path of an SVG that shows these numbers as a line; what is zero lies at the bottom."""

@@ -21,6 +21,7 @@ from pipeline.operate.authors import unreadable
 from pipeline.operate.unsaved.bench import Bench, Tried, data_of
 from pipeline.operate.unsaved.complete.offers import complete
 from pipeline.operate.unsaved.explaining import explain
+from pipeline.operate.unsaved.labelling import labelled
 from pipeline.operate.unsaved.trying import AskedUsers, Run, Samples, compared, preview, run
 
 SHOWN = 2_000
@@ -65,6 +66,10 @@ class Child:
                 return {} if basis is None else explain(basis, request["record"], request["user"], users)
             case "would_fire":
                 return self._would_fire(bench, tried, request)
+            case "labels":
+                samples = self._sampled(request["samples"], users=request["state"])
+                basis = tried.report.basis
+                return {"labels": [] if basis is None else labelled(basis, samples)}
             case "complete":
                 return self._completed(bench, tried, request)
             case "secrets":

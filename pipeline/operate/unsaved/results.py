@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from pipeline.model.errors import Refused
 from pipeline.model.findings import Finding, in_order
@@ -202,6 +202,26 @@ class Differs:
     """Name of its event; `User updated` for a change of properties."""
     fires: bool
     """Now; before the edit it was the other way round."""
+
+
+@dataclass(slots=True, frozen=True)
+class LabelSeen:
+    """A label, and what it matches of what the job read a moment ago."""
+
+    name: str
+    file: str
+    description: str
+    about_users: bool
+    """True: it says nothing of events, only who did them."""
+    matches: int
+    """Of so many `events` among the samples."""
+    events: int
+    names: dict[str, int]
+    """Of those that match, the most frequent first."""
+
+    def to_json(self) -> dict[str, Value]:
+        """Return the fields."""
+        return asdict(self)
 
 
 @dataclass(slots=True, frozen=True)

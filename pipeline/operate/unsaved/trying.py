@@ -159,9 +159,9 @@ def _added(webhook: Webhook) -> dict[str, str]:
             found["authorization"] = "Bearer (a token that is asked for when it is sent)"
     match signature:
         case StandardSignature():
-            found["webhook-signature"] = "(made when it is sent)"
+            found["webhook-signature"] = "made when it is sent"
         case HmacSignature():
-            found[signature.header] = "(made when it is sent)"
+            found[signature.header] = "made when it is sent"
     return found
 
 
@@ -229,7 +229,7 @@ def run(snapshot: Snapshot, webhook: Webhook, samples: Samples) -> Run:
     for name, records in samples.records:
         dead = suppressed = False
         for record in records:
-            for match in rehearsal.tell(_fresh(record)):
+            for match in rehearsal.tell(fresh(record)):
                 if isinstance(match, Invalid):
                     continue
                 if match.suppressed:
@@ -242,8 +242,8 @@ def run(snapshot: Snapshot, webhook: Webhook, samples: Samples) -> Run:
     return found
 
 
-def _fresh(record: Record) -> Record:
-    """Return a copy of an event: the story gives it to its user in place."""
+def fresh(record: Record) -> Record:
+    """Return a copy of an event: a story gives it to its user in place."""
     return copy(record) if isinstance(record, (Event, PropertyUpdate)) else record
 
 

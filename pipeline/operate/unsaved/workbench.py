@@ -35,6 +35,7 @@ from pipeline.operate.unsaved.results import (
     Checked,
     Completion,
     Explanation,
+    LabelSeen,
     Previewed,
     Superseded,
     Verdict,
@@ -46,6 +47,8 @@ from pipeline.operate.unsaved.results import (
 from pipeline.store.rows import Table
 
 CHILD: Final = "pipeline.operate.unsaved.child"
+OFFERED: Final = 4
+"""Lists of samples that may be asked for; who comes later does not take away those of who still waits."""
 BOUNDS: Final = Bounds(file_secs=5.0, memory_bytes=1 << 30, still_secs=60.0)
 """Whoever types waits for it: half of what a config may take that is read once."""
 
@@ -137,11 +140,23 @@ class Workbench:
         The samples are taken in the order of their time, with users as the job knows them now beneath what
         the samples themselves tell.
         """
+        request = {"do": "would_fire", "file": file, "text": text, "samples": self._offered(samples)}
+        return would_fire_of(file, self._try(request, by, may_edit))
+
+    def labels(self, samples: Sequence[Sample]) -> list[LabelSeen]:
+        """Return the labels of the config on disk, each with what it matches among samples.
+
+        Users are as the job knows them now beneath what the samples themselves tell.
+        """
+        told = self._try({"do": "labels", "file": None, "samples": self._offered(samples)}, "")
+        return [LabelSeen(**one) for one in told.get("labels", ())]
+
+    def _offered(self, samples: Sequence[Sample]) -> str:
+        """Return the name under which the other process can ask for samples."""
         tried = [[sample.id, list(sample.records)] for sample in samples]
         key = blake2b(orjson.dumps(tried), digest_size=16).hexdigest()
-        self._samples = {key: tried}
-        request = {"do": "would_fire", "file": file, "text": text, "samples": key}
-        return would_fire_of(file, self._try(request, by, may_edit))
+        self._samples = {**dict([*self._samples.items()][-OFFERED:]), key: tried}
+        return key
 
     def complete(
         self,

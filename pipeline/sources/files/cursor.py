@@ -106,6 +106,13 @@ class Cursor(LineCursor):
         """Bytes read from the disk."""
         return self._blocks.fed if self._blocks is not None else self.total_bytes
 
+    def is_still(self) -> bool:
+        """True where all that the file has was read and handed out."""
+        blocks = self._blocks
+        if blocks is None or blocks.is_stream or self.ended or not self.is_empty:
+            return False
+        return not self._splitter.has_rest and os.fstat(self._fd).st_size == blocks.fed
+
     def fill(self) -> bool:
         """Get lines when all were handed out; False where there are none now (or ever: ``ended``)."""
         while not self.ended:

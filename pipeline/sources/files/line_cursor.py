@@ -55,6 +55,10 @@ class LineCursor(ABC):
         """True for standard input and other pipes: they end when their writer is gone, also when followed."""
         return False
 
+    def is_still(self) -> bool:
+        """True where it is certain that there is nothing new."""
+        return False
+
     def advance(self, lines: int) -> None:
         """Count this many lines as handed out."""
         self.index += lines

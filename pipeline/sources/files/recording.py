@@ -193,6 +193,11 @@ class Recording(BaseReader):
             sum(cursor.total_bytes for cursor in self._cursors),
         )
 
+    def is_still(self) -> bool:
+        """True where one file is followed and has not grown since it was read."""
+        cursors = self._cursors
+        return self._follow and len(cursors) == 1 and cursors[0].is_still()
+
     def under(self, formats: Formats) -> None:
         """From the next line on its time, and whether it is an update, are told by these shapes."""
         if formats is not self._formats:

@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench.servers import SYSLOG_NG, syslog_ng
+from tests.bench.servers import SYSLOG_BODY, SYSLOG_NG, syslog_ng
 
 
 def counted(control: Path, what: str) -> int:
@@ -31,7 +31,7 @@ def main(stream: str, url: str, requests: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         config = folder / "syslog-ng.conf"
-        config.write_text(SYSLOG_NG.format(stream=stream, url=url))
+        config.write_text(SYSLOG_NG.format(stream=stream, url=url, body=SYSLOG_BODY))
         control = folder / "control"
         process = subprocess.Popen(
             [

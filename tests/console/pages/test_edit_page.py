@@ -195,6 +195,23 @@ def test_what_is_wrong_with_the_yaml_is_what_check_finds_at_the_same_place(ann: 
     assert _text(ann, "big-purchase") == SHIPPED["big-purchase"].read_text()
 
 
+def test_rows_are_moved_without_scripts(ann: Visitor):
+    path = "/webhooks/big-purchase/edit"
+    page = ann.get(path)
+    before = dict(fields_of(page))
+    keys = [before["body-0-key"], before["body-1-key"]]
+    page = ann.send(page, path, "move-body-0-down")
+    after = dict(fields_of(page))
+    assert [after["body-0-key"], after["body-1-key"]] == keys[::-1]
+    assert sorted(after["yaml"].splitlines()) == sorted(before["yaml"].splitlines())
+    held = re.search(r'value="(move-body-\d+-down)"[^>]* autofocus', page.text)
+    assert held is not None
+    assert held[1] == "move-body-1-down"  # who presses it again moves the same row
+    page = ann.send(page, path, "move-body-1-up")
+    assert dict(fields_of(page))["yaml"] == before["yaml"]
+    assert ann.send(page, path, "move-body-99-up").status == 400
+
+
 def test_what_the_owner_hides_is_shown_nowhere(tmp_path: Path):
     user = "{id: u1, properties: {email: ann@shop.example}}"
     case = f"cases: [{{name: a, users: [{user}], events: [{{name: Purchase}}], expect: none}}]"

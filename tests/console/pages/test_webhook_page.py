@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 import shutil
 import subprocess
 
@@ -83,3 +85,74 @@ def test_it_is_deleted_by_who_types_its_id(ann: Visitor):
     done = ann.post(path, [*fields, ("id", "plan-changed")])
     assert (done.status, done.headers["location"], file.exists()) == (303, "/webhooks", False)
     assert ann.get("/webhooks/plan-changed").status == 404
+
+
+def test_a_row_of_the_list_has_its_menu_and_comes_back_to_the_list(ann: Visitor):
+    page = ann.get("/webhooks?sort=matched&desc=1").text
+    menu = page[page.index('aria-label="Actions of welcome"') :].partition("</div>")[0]
+    assert re.findall(r'(?:formaction|href)="([^"]*)"', menu) == [
+        "/webhooks/welcome/orders", "/webhooks/welcome/orders", "/webhooks/welcome/test",
+        "/live?webhook=welcome", "/webhooks/welcome/edit", "/webhooks/new?copy=welcome",
+        "/webhooks/welcome/delete",
+    ]  # fmt: skip
+    fields = [("back", "sort=matched&desc=1"), ("which", "chosen"), ("text", "")]  # as the list's form sends
+    given = ann.post("/webhooks/welcome/orders", [*fields, ("do", "pause")])
+    assert (given.status, given.headers["location"]) == (303, "/webhooks?sort=matched&desc=1")
+    menu = ann.get("/webhooks").text.partition('aria-label="Actions of welcome"')[2].partition("</div>")[0]
+    assert 'value="resume"' in menu
+    ann.post("/webhooks/welcome/orders", [("do", "resume")])
+    assert "formaction" not in ann.caller.ask("GET", "/webhooks", token="viewer").text
+
+
+def test_one_is_tried_without_being_opened_and_kept_as_a_case_that_holds(ann: Visitor):
+    path, file = "/webhooks/data-lake/test", ann.caller.config / "webhooks" / "data-lake.test.yaml"
+    page = ann.get(path)
+    assert "Send it to" in page.text
+    assert "The job is stopped" in page.text
+    assert ann.caller.ask("GET", path, token="viewer").status == 403
+    before, samples = file.read_text(), re.findall(r'<option value="(case:[^"]*)"', page.text)
+    kept = ann.post(path, [("sample", html.unescape(samples[0])), ("do", "keep")])
+    assert (kept.status, kept.headers["location"]) == (303, "/webhooks/data-lake/tests")
+    assert file.read_text().startswith(before.rstrip("\n"))  # every other byte stays
+    found = ann.get("/webhooks/data-lake/tests?format=json").json["cases"]
+    assert all(one["passed"] for one in found), found
+    assert len(found) == before.count("- name:") + 1
+    gone = ann.post(path, [("sample", "0-99"), ("do", "send")])
+    assert "this sample is gone by now" in gone.text
+    shown = ann.post(path, [("sample", "made"), ("do", "send")]).text
+    assert "the job is stopped" in shown
+    (ann.caller.config / "webhooks" / "fresh.yaml").write_text(
+        "id: fresh\ntrigger: {events: [Purchase]}\nrequest: {url: https://a.example/x}\n"
+    )
+    assert ann.post("/webhooks/fresh/test", [("sample", "made"), ("do", "keep")]).status == 303
+    found = ann.get("/webhooks/fresh/tests?format=json").json["cases"]
+    assert [one["passed"] for one in found] == [True], found
+
+
+def test_its_tests_go_with_it_where_that_is_wanted(ann: Visitor):
+    folder = ann.caller.config / "webhooks"
+    for name in ("going", "leaving"):
+        text = f"id: {name}\ntrigger: {{events: [Purchase]}}\nrequest: {{url: https://a.example/x}}\n"
+        (folder / f"{name}.yaml").write_text(text)
+        (folder / f"{name}.test.yaml").write_text("cases: [{name: a, events: [{name: B}], expect: none}]\n")
+    fields = [(n, value) for n, value in fields_of(ann.get("/webhooks/going/delete")) if n != "id"]
+    assert ("tests", "on") in fields
+    assert ann.post("/webhooks/going/delete", [*fields, ("id", "going")]).status == 303
+    assert not [one for one in folder.iterdir() if one.name.startswith("going")]
+    assert [one["target"] for one in ann.caller.audit if one["action"] == "delete"][-2:] == [
+        "webhooks/going.yaml", "webhooks/going.test.yaml",
+    ]  # fmt: skip
+    assert "webhooks/going.yaml and webhooks/going.test.yaml are deleted" in ann.get("/webhooks").text
+    etag = dict(fields_of(ann.get("/webhooks/leaving/delete")))["etag"]
+    ann.post("/webhooks/leaving/delete", [("etag", etag), ("id", "leaving")])
+    assert (folder / "leaving.test.yaml").exists()
+
+
+def test_a_record_seen_elsewhere_becomes_the_sample(ann: Visitor):
+    record = '{"name": "Refund Requested", "user_id": "u9", "properties": {"amount": 3}}'
+    page = ann.post("/webhooks/data-lake/try", [("record", record), ("user", '{"plan": "pro"}')])
+    assert page.status == 200
+    assert dict(fields_of(page))["sample"] == "own"
+    assert dict(fields_of(page))["record"] == record
+    new = dict(fields_of(ann.get("/webhooks/new?event=Signed%20Up")))
+    assert new["events"] == "Signed Up"

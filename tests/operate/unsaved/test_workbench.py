@@ -197,6 +197,19 @@ def test_it_would_fire_as_often_as_a_dry_run_of_the_samples_says_and_the_differi
     assert bench.would_fire(NEW, "id: [", samples).now is None
 
 
+def test_a_label_says_what_it_matches_among_samples(bench: Workbench) -> None:
+    about = {"type": "user", "user_id": "u2", "set": {"email": "eve@globex.net"}}
+    page = {**EVENT, "name": "Page Viewed", "properties": {"path": "/pricing/eu"}}
+    click = {**EVENT, "name": "Page Viewed", "user_id": "u2", "properties": {"path": "/"}}
+    newest_first = [click, about, page, EVENT]
+    samples = [Sample(f"0-{at}", "", (one,)) for at, one in enumerate(newest_first)]
+    found = {one.name: one for one in bench.labels(samples)}
+    pricing, internal = found["Pricing Page"], found["Internal"]
+    assert (pricing.matches, pricing.events, pricing.names) == (1, 3, {"Page Viewed": 1})
+    assert (internal.about_users, internal.matches, internal.names) == (True, 1, {"Page Viewed": 1})
+    assert internal.file == "labels/internal.yaml"
+
+
 def test_what_others_save_is_seen_at_once_and_an_error_of_theirs_stands_in_nobodys_way(
     bench: Workbench, config: Path
 ) -> None:

@@ -99,7 +99,7 @@ def look(
         _hints(form, shown),
         good,
         _diff(draft),
-        host_of(form.fields["url"]),
+        host_of(form.fields["url"] if previewed.request is None else previewed.request.url),
     )
 
 

@@ -10,6 +10,8 @@ import orjson
 from pipeline.console.forms.rows import LIST, OBJECT, Row
 from pipeline.match.operators.table import OPERATORS
 from pipeline.model.json import Value
+from pipeline.model.printable import printable
+from pipeline.operate.curl import curl_of
 from pipeline.operate.unsaved.results import Shown
 
 _WORDS: Final = {
@@ -57,6 +59,11 @@ def shown_body(request: Shown) -> str:
         return orjson.dumps(orjson.loads(request.body), option=orjson.OPT_INDENT_2).decode()
     except ValueError:
         return request.body
+
+
+def curl_shown(request: Shown) -> str:
+    """Return a request as a command for curl, without what is only made when it is sent."""
+    return printable(curl_of(request.method, request.url, request.headers.items(), request.body))
 
 
 def brief(value: Value) -> str:

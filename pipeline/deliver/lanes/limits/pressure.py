@@ -7,6 +7,7 @@ anything: its requests go to disk (P4).
 
 from __future__ import annotations
 
+from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.lanes.lane import Lane
 
 FAST = 1000.0
@@ -49,3 +50,14 @@ def under_pressure(lane: Lane) -> bool:
         # What is being collected waits for its time, not for the receiver.
         return lane.ready() > 1
     return len(lane.held) - len(lane.waiting) > BACKLOG
+
+
+def is_at_ease(attempt: Attempt) -> bool:
+    """Return whether an attempt that has ended well may be settled later: nothing waits for its end.
+
+    Until then it takes a slot: half of them stay free.
+    """
+    lane: Lane = attempt.owner
+    if lane.fresh or lane.retries or lane.ordered or lane.disk or lane.throttle.down:
+        return False
+    return len(lane.flying) * 2 <= lane.limit.limit and 200 <= attempt.status < 300 and attempt.fault is None

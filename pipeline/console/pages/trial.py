@@ -1,0 +1,119 @@
+"""One webhook, as it is saved, tried on an event: looked at, sent once by the job, kept as a test."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from pipeline.console import writes
+from pipeline.console.api import samples
+from pipeline.console.context import Asked, Console
+from pipeline.console.forms.proposals import host_of
+from pipeline.console.forms.settle import opened
+from pipeline.console.pages.editing.look import Looked, veiled
+from pipeline.console.pages.editing.offers import Offers
+from pipeline.console.pages.editing.samples import OWN, Chosen, choose
+from pipeline.console.pages.editing.shown import brief, curl_shown, shown_body
+from pipeline.console.render import page, webhook_path
+from pipeline.model.errors import HooklineError, UsageError
+from pipeline.model.json import Value
+from pipeline.operate.case_files import add_case, case_of
+from pipeline.operate.edits import FileText
+from pipeline.operate.unsaved.cases import case_samples
+from pipeline.operate.unsaved.results import Previewed
+
+
+@dataclass(slots=True, frozen=True)
+class Tried:
+    """A webhook and an event."""
+
+    file: FileText
+    chosen: Chosen
+    previewed: Previewed
+    url: str
+    """As the file has it."""
+
+
+async def show(asked: Asked) -> web.StreamResponse:
+    """Return the page: which event, and the request that it leads to. Nothing is sent."""
+    return await _show(asked, await _tried(asked, asked.query.get("sample", "")))
+
+
+async def act(asked: Asked) -> web.StreamResponse:
+    """Send the request, or keep event and request as a case of its tests."""
+    form = await asked.form()
+    do = form.get("do", "")
+    tried = await _tried(asked, form.get("sample", ""))
+    if tried.chosen.key != form.get("sample", ""):
+        asked.unchanged()
+        return await _show(asked, tried, {"problem": "this sample is gone by now: here is another one"})
+    if do == "keep":
+        return await _keep(asked, tried)
+    if do != "send":
+        raise UsageError(f"`{do[:40]}` is nothing to be done with a sample: there are send, keep")
+    given: dict[str, Value] = dict.fromkeys(("sample", "file", "text"))
+    given["record"] = json.loads(tried.chosen.record)
+    given["user"] = json.loads(tried.chosen.user) if tried.chosen.user.strip() else None
+    try:
+        told = await samples.send(asked, asked.name("id"), given)
+    except web.HTTPException as error:
+        told = {"problem": error.reason}
+    except HooklineError as error:
+        told = {"problem": str(error)}
+    return await _show(asked, tried, told)
+
+
+async def _keep(asked: Asked, tried: Tried) -> web.StreamResponse:
+    if not asked.may("edit"):
+        raise web.HTTPForbidden(reason=f"your role ({asked.viewer.role}) may not write files")
+    webhook, file, shown = asked.name("id"), tried.file.file, tried.previewed
+    asked.audit("add case", file)
+    case = case_of(webhook, shown, with_url="${" not in tried.url)
+    if asked.masked(case) != case:
+        raise UsageError("this sample holds what this console hides (`console.mask`): write the case by hand")
+    name = await asked.run(add_case, asked.console.options.config, file, case)
+    asked.say(f"{name} has one more case: {case['name']}.")
+    return asked.go(f"{webhook_path(webhook)}/tests")
+
+
+async def _tried(asked: Asked, sample: str) -> Tried:
+    file = await writes.read(asked, asked.name("id"))
+    return await asked.run(_look, asked.console, file, sample, payloads=asked.may("payloads"))
+
+
+def _look(console: Console, file: FileText, sample: str, *, payloads: bool) -> Tried:
+    form = opened(file.text).form
+    chosen = choose(
+        form,
+        file.text,
+        console.looks.samples() if payloads else [],
+        case_samples(console.options.config, file.file) if payloads else [],
+        key="" if sample == OWN else sample,
+        record="",
+        user="",
+    )
+    user = chosen.user or ("" if payloads else "{}")  # what is stored of a user is not for everybody
+    previewed = console.workbench.preview(file.file, file.text, chosen.record, user or None)
+    return Tried(file, chosen, previewed, form.fields["url"])
+
+
+async def _show(asked: Asked, tried: Tried, told: dict[str, Value] | None = None) -> web.StreamResponse:
+    looked = veiled(Looked(tried.chosen, Offers(), tried.previewed), asked.masked)
+    return await page(
+        asked,
+        "webhook_trial.html",
+        id=asked.name("id"),
+        file=tried.file.file,
+        chosen=looked.chosen,
+        choices=[one for one in looked.chosen.choices if one[0] != OWN],
+        seen=looked.previewed,
+        method=opened(tried.file.text).form.fields["method"],
+        host=host_of(tried.url if tried.previewed.request is None else tried.previewed.request.url),
+        tested=told,
+        running=bool(await asked.console.job()),
+        curl=curl_shown,
+        shown_body=shown_body,
+        brief=brief,
+    )

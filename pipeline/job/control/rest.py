@@ -1,0 +1,135 @@
+"""When the worker of a process rests: where records come singly, it lets some gather and then works once.
+
+What a record costs at a low rate is not work but wake-ups: Bytewax wakes the worker every millisecond whether
+or not there is anything to do, each hand-over wakes the engine's thread, and with each the interpreter's lock
+changes hands. So while little comes, nothing is read as long as a chunk walks, the engine is woken once for
+all of it, and then the worker sleeps in the source's poll: for what is left of `Reader.gather_secs` since the
+last look, for `IDLE_SECS` where nothing has come for a while. As soon as much comes it never sleeps.
+
+Only a worker that has all shards of the job may rest: nobody else waits for it then.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from pipeline.sources.chunk import RawChunk
+from pipeline.sources.reader import GATHER_SECS
+
+ANSWER_SECS = 0.0004
+"""How soon to look again while a reader expects an answer."""
+IDLE_AFTER_SECS = 1.0
+IDLE_SECS = 0.010
+"""Between two looks after that: the first record is late by so much at most."""
+IDLE_LOOKS = 4
+"""So many looks only ask whether there is anything new, between two that read."""
+MUCH, MUCH_BYTES = 64, 1 << 16
+"""Records or bytes of one look from which on more may be waiting: the next look comes at once."""
+WALK_SECS = 0.1
+"""What no chunk takes to its shard, unless a commit comes between: the source is read all the same then."""
+
+
+class Gathering(Protocol):
+    """What sends: the delivery engine."""
+
+    def hold(self) -> None:
+        """What is handed over from now on may wait for `release`, and for what else comes until then."""
+
+    def release(self) -> None:
+        """Send what was held, and from now on what comes."""
+
+
+class Rest:
+    """One per process. The steps call it, all on the worker's thread.
+
+    may_rest: whether the worker has all shards. engine: is woken once for all that one look has brought.
+    """
+
+    def __init__(
+        self,
+        may_rest: Callable[[], bool],
+        engine: Gathering,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._may_rest = may_rest
+        self._engine = engine
+        self._clock = clock
+        self._sleep = sleep
+        self._walking = 0
+        self._holding = False
+        self._seen: set[str] = set()
+        self._looked_at = 0.0
+        self._came_at = clock()
+        self._records = self._bytes = 0
+        self._much, self._quiet = True, False
+        self._hurry = False
+        self._gather_secs = GATHER_SECS
+
+    @property
+    def resting(self) -> bool:
+        """True while the worker rests: a source is then to be polled at once, and sleeps itself."""
+        return self._quiet
+
+    def walks(self, chunks: int) -> None:
+        """So many more chunks are on their way to shards; fewer, where it is negative."""
+        self._walking += chunks
+        if self._holding and self._walking <= 0:
+            self._holding = False
+            self._engine.release()
+
+    def may_look(self, partition: str, is_still: Callable[[], bool] = lambda: False) -> bool:
+        """Return whether a source partition is to be read now; sleeps before a new round of them.
+
+        is_still: tells cheaply that the partition has nothing new; asked where it is the only one.
+        """
+        if self._quiet and self._walking > 0 and self._clock() - self._looked_at < WALK_SECS:
+            return False
+        if partition in self._seen:
+            self._next_round(is_still)
+        self._seen.add(partition)
+        return True
+
+    def took(self, chunk: RawChunk | None, *, hurry: bool, gather_secs: float = GATHER_SECS) -> None:
+        """A source partition gave this. hurry: its reader expects an answer at any moment."""
+        self._gather_secs = gather_secs
+        self._hurry = self._hurry or hurry
+        if chunk is not None:
+            self._records += len(chunk.lines)
+            if self._records < MUCH:
+                self._bytes += sum([len(line) for line in chunk.lines if line is not None])
+            if self._quiet and not self._holding:
+                self._holding = True
+                self._engine.hold()
+
+    def _next_round(self, is_still: Callable[[], bool]) -> None:
+        """Learn from the last round, and sleep until the next one is due."""
+        now = self._clock()
+        if self._records:
+            self._came_at = now
+        much = self._records >= MUCH or self._bytes >= MUCH_BYTES
+        # Two rounds: the last lines of a block are few.
+        self._quiet = not much and not self._much and self._may_rest()
+        self._much = much
+        if self._quiet:
+            if self._hurry:
+                due = now + ANSWER_SECS
+            elif now - self._came_at < IDLE_AFTER_SECS:
+                due = self._looked_at + self._gather_secs
+            else:
+                due = self._looked_at + IDLE_SECS
+            if due > now:
+                self._sleep(due - now)
+            if now - self._came_at >= IDLE_AFTER_SECS and len(self._seen) == 1 and not self._hurry:
+                for _ in range(IDLE_LOOKS):
+                    if not is_still():
+                        break
+                    self._sleep(IDLE_SECS)
+            now = self._clock()
+        self._looked_at = now
+        self._records = self._bytes = 0
+        self._hurry = False
+        self._seen.clear()

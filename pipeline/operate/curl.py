@@ -1,0 +1,18 @@
+"""A request as a command that a person can paste."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+
+
+def curl_of(method: str, url: str, headers: Iterable[tuple[str, str]], body: str = "") -> str:
+    """Return the request as a command for curl; secrets stay ``${NAME}``, quoted, so that nothing is sent in
+    their place unseen.
+    """
+    words = ["curl", "-X", method, url]
+    for name, value in headers:
+        words += ["-H", f"{name}: {value}"]
+    if body:
+        words += ["--data-raw", body]
+    return shlex.join(words)

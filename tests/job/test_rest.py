@@ -1,0 +1,189 @@
+"""A worker that has little to do: it gathers, sleeps, wakes the engine once, and never rests under load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.job.control.rest import (
+    ANSWER_SECS,
+    IDLE_AFTER_SECS,
+    IDLE_SECS,
+    MUCH,
+    MUCH_BYTES,
+    WALK_SECS,
+    Rest,
+)
+from pipeline.sources.chunk import NOWHERE, RawChunk
+from pipeline.sources.reader import GATHER_SECS
+
+
+@dataclass
+class Worker:
+    """A worker with a clock of its own; `slept` is what it slept, `calls` what the engine was told."""
+
+    alone: bool = True
+    now: float = 100.0
+    slept: list[float] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.rest = Rest(lambda: self.alone, self, clock=lambda: self.now, sleep=self.sleep)
+
+    def sleep(self, secs: float) -> None:
+        self.slept.append(secs)
+        self.now += secs
+
+    def hold(self) -> None:
+        self.calls.append("hold")
+
+    def release(self) -> None:
+        self.calls.append("release")
+
+    def look(self, lines: int = 0, *, size: int = 10, hurry: bool = False, of: str = "a") -> bool:
+        """Poll a partition that has so many lines; they walk at once."""
+        if not self.rest.may_look(of):
+            return False
+        chunk = RawChunk(of, of, list(range(lines)), [b"x" * size] * lines, NOWHERE) if lines else None
+        self.rest.took(chunk, hurry=hurry)
+        if lines:
+            self.rest.walks(1)
+            self.rest.walks(-1)
+        return True
+
+    def looks(self, times: int, lines: int = 0, **more: Any) -> None:
+        for _ in range(times):
+            assert self.look(lines, **more)
+        self.slept.clear()
+
+
+def test_what_comes_singly_is_gathered() -> None:
+    worker = Worker()
+    worker.looks(3, 1)
+    worker.now += 0.0005
+    worker.look(1)
+    assert worker.slept == [pytest.approx(GATHER_SECS - 0.0005)]
+
+
+@pytest.mark.parametrize(("lines", "size"), [(MUCH, 10), (2, MUCH_BYTES)])
+def test_under_load_it_never_sleeps_nor_for_the_last_lines_of_a_block(lines: int, size: int) -> None:
+    worker = Worker()
+    for each in (lines, lines, 1, lines, 3, lines):
+        assert worker.look(each, size=size if each == lines else 10)
+    assert worker.slept == []
+    assert worker.calls == []
+
+
+def test_load_that_comes_all_at_once_is_read_on_without_a_pause() -> None:
+    worker = Worker()
+    worker.looks(5, 1)
+    worker.look(MUCH)
+    worker.slept.clear()
+    worker.looks(3, MUCH)
+    assert worker.look(MUCH)
+    assert worker.slept == []
+
+
+def test_after_a_while_without_anything_it_sleeps_longer_and_the_first_record_ends_that() -> None:
+    worker = Worker()
+    worker.looks(3, 1)
+    worker.looks(2)
+    worker.now += 1.01 * IDLE_AFTER_SECS
+    worker.looks(1)
+    worker.look()
+    assert worker.slept == [pytest.approx(IDLE_SECS)]
+    worker.look(1)
+    worker.slept.clear()
+    worker.look()
+    assert worker.slept == [pytest.approx(GATHER_SECS)]
+
+
+def test_between_two_looks_of_an_idle_worker_others_only_ask_whether_there_is_anything() -> None:
+    worker, asked = Worker(), []
+    worker.looks(3)
+    worker.now += 1.01 * IDLE_AFTER_SECS
+    worker.looks(1)
+
+    def is_still() -> bool:
+        asked.append(worker.now)
+        return len(asked) < 3
+
+    assert worker.rest.may_look("a", is_still)
+    assert worker.slept == [pytest.approx(IDLE_SECS)] * 3
+    assert len(asked) == 3
+    asked.clear()
+    worker.rest.may_look("b", is_still)
+    worker.slept.clear()
+    worker.rest.may_look("a", is_still)
+    assert len(worker.slept) == 1, "of two partitions each must be asked"
+
+
+def test_an_answer_that_is_due_shortens_the_sleep() -> None:
+    worker = Worker()
+    worker.looks(3, hurry=True)
+    worker.look()
+    assert worker.slept == [pytest.approx(ANSWER_SECS)]
+
+
+def test_several_partitions_are_one_round_with_one_sleep() -> None:
+    worker = Worker()
+    for _ in range(3):
+        worker.looks(1, 1, of="a")
+        worker.looks(1, 1, of="b")
+    worker.look(1, of="a")
+    worker.look(1, of="b")
+    assert len(worker.slept) == 1
+
+
+def test_nothing_is_read_while_a_chunk_walks_and_the_engine_is_woken_once_at_its_end() -> None:
+    worker = Worker()
+    worker.looks(3, 1)
+    worker.calls.clear()
+    assert worker.rest.may_look("a")
+    worker.rest.took(RawChunk("a", "a", [1], [b"x"], NOWHERE), hurry=False)
+    worker.rest.walks(1)
+    assert not worker.rest.may_look("a")
+    worker.rest.walks(2)  # select made one of it, identity three
+    worker.rest.walks(-1)
+    worker.rest.walks(-1)
+    assert worker.calls == ["hold"]
+    assert not worker.rest.may_look("a")
+    worker.rest.walks(-1)
+    assert worker.calls == ["hold", "release"]
+    assert worker.rest.may_look("a")
+
+
+def test_a_chunk_that_is_held_up_by_a_commit_holds_up_no_source_for_long() -> None:
+    worker = Worker()
+    worker.looks(3, 1)
+    worker.rest.walks(1)
+    assert not worker.rest.may_look("a")
+    worker.now += 1.01 * WALK_SECS
+    assert worker.rest.may_look("a")
+
+
+def test_a_worker_that_others_wait_for_never_rests() -> None:
+    worker = Worker(alone=False)
+    for _ in range(5):
+        assert worker.look(1)
+    assert worker.slept == []
+    assert not worker.rest.resting
+
+
+def test_a_source_of_a_resting_worker_is_polled_at_once_but_not_where_it_must_wait(tmp_path: Path) -> None:
+    from pipeline.job.steps.source import AT_ONCE, SourcePartition
+
+    worker = Worker()
+    worker.looks(3)
+    partition = SourcePartition.__new__(SourcePartition)
+    partition.rest, partition.gave, partition.idle_since = worker.rest, False, None
+    partition.reader = type("Reader", (), {"expects_answer": False})()
+    partition.looked = True
+    assert partition.next_awake() is AT_ONCE
+    assert datetime.now(UTC) > AT_ONCE
+    partition.looked = False  # the engine is busy, the disk full
+    assert partition.next_awake() is None

@@ -1,0 +1,36 @@
+"""Whether a reader is certain that nothing new has come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.sources.files.recording import Recording
+
+
+def test_a_followed_file_is_still_until_it_grows_or_shrinks(tmp_path: Path) -> None:
+    path = tmp_path / "stream.jsonl"
+    path.write_bytes(b"1\n2\n")
+    reader = Recording([str(path)], follow=True)
+    assert not reader.is_still(), "nothing was read yet"
+    assert reader.read(1) is not None
+    assert not reader.is_still(), "a line was not handed out"
+    assert reader.read(1) is not None
+    assert reader.is_still()
+    path.write_bytes(b"1\n2\n3")
+    assert not reader.is_still()
+    assert reader.read(1) is None
+    assert reader.is_still(), "the line is not complete, and there is no more of it"
+    path.write_bytes(b"1\n")
+    assert not reader.is_still(), "to be read and refused"
+    reader.close()
+
+
+def test_several_files_and_what_is_not_followed_are_never_certain(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.jsonl").write_bytes(b"1\n")
+    for paths, follow in (([str(tmp_path)], True), ([str(tmp_path / "a.jsonl")], False)):
+        reader = Recording(paths, follow=follow)
+        while reader.read(9) is not None:
+            pass
+        assert not reader.is_still()
+        reader.close()
