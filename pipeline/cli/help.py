@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -46,6 +47,7 @@ def show_fields() -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
+    os.environ.setdefault("LESS", "FRX")  # else it shows colours as signs
     console = Console()
     with console.pager(styles=True):
         console.print(Markdown(text))

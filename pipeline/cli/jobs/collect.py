@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.options import config_option, log_options, metrics_option, setting
-from pipeline.cli.output import json_option, print_json, print_json_lines, print_text, say
+from pipeline.cli.output import echo, json_option, print_json, print_json_lines, print_text, say
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
 
@@ -77,7 +77,7 @@ def collect(
             print_json_lines([{"try": example(url, section)}])
             sys.stdout.flush()
         elif sys.stderr.isatty():
-            say(to_try(example(url, section)))
+            echo(to_try(example(url, section)), err=True)  # to be copied: not broken
         if member is None:
             line = Shown(look(), render, said, idle=False)
         else:

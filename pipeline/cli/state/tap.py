@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import select
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import click
 from pipeline.cli.jobs.replay import Rate
 from pipeline.cli.options import config_option, console_options, state_dir, state_option
 from pipeline.cli.output import json_option, say
+from pipeline.cli.page.lines import room
 from pipeline.language.units import parse_duration
 
 if TYPE_CHECKING:
@@ -186,8 +186,7 @@ def _writer(form: str, *, full: bool, as_test: bool) -> Callable[[dict[str, Any]
         return as_case
     if form != "line":
         return FORMATS[form]
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    return lambda line: text_line(line, width, full=full)
+    return lambda line: text_line(line, room(sys.stdout), full=full)  # it may be resized
 
 
 class Shown:

@@ -10,6 +10,7 @@ from pipeline.console.api.body import FLAG, JSON, NUMBER, TEXT, body
 from pipeline.console.api.given import by, catalog_for, record_of, require_may_try, text_of, veiled
 from pipeline.console.context import Asked
 from pipeline.console.render import data
+from pipeline.model.json import Value
 
 _FOLDERS: Final = {"webhook.json": "webhooks", "label.json": "labels", "shape.json": "shapes"}
 
@@ -59,17 +60,7 @@ async def preview(asked: Asked) -> web.Response:
         if clause.get("value") != unveiled.get("value"):
             clause.pop("advice", None)  # it may say what the value is
     if given["counts"]:
-        samples = await asked.run(asked.console.looks.samples)
-        would = await asked.tried(
-            f"would fire {file}",
-            bench.would_fire,
-            file,
-            text,
-            samples,
-            by=by(asked, file),
-            may_edit=asked.may("edit"),
-        )
-        told["would_fire"] = would.to_json()
+        told["would_fire"] = await _fired(asked, file, text)
     return data(told)
 
 
@@ -79,18 +70,14 @@ async def would_fire(asked: Asked) -> web.Response:
     require_may_try(asked, given["text"])
     file = given["file"]
     text = await text_of(asked, file, given["text"])
+    return data(await _fired(asked, file, text))
+
+
+async def _fired(asked: Asked, file: str, text: str) -> dict[str, Value]:
     samples = await asked.run(asked.console.looks.samples)
-    bench = asked.console.workbench
-    would = await asked.tried(
-        f"would fire {file}",
-        bench.would_fire,
-        file,
-        text,
-        samples,
-        by=by(asked, file),
-        may_edit=asked.may("edit"),
-    )
-    return data(would.to_json())
+    page, mine = f"would fire {file}", asked.may("edit")
+    would = asked.console.workbench.would_fire
+    return (await asked.tried(page, would, file, text, samples, by=by(asked, file), may_edit=mine)).to_json()
 
 
 async def complete(asked: Asked) -> web.Response:

@@ -170,7 +170,11 @@ def _said(draft: Draft, words: str) -> Finding:
 
 
 def _by(asked: Asked, draft: Draft) -> str:
-    return f"{asked.request.cookies.get(COOKIE, '')[:16]} {draft.file}"
+    """Return of what this is one of several texts: those that a script sends while somebody types. A page
+    that a browser has asked for is one of its own: without an answer it would stay what it was.
+    """
+    whose = asked.request.cookies.get(COOKIE, "")[:16] if asked.is_partial else f"page {id(asked)}"
+    return f"{whose} {draft.file}"
 
 
 async def _show(
@@ -184,7 +188,7 @@ async def _show(
 ) -> web.StreamResponse:
     try:
         looked = await asked.tried(
-            f"look {draft.file}",
+            _by(asked, draft),
             look,
             asked.console,
             draft,

@@ -165,6 +165,6 @@ def _tables(store: Path, what: str = "bytes") -> dict[str, int]:
 
 def figures(address: str) -> dict[str, float]:
     """Return the metrics that have no labels."""
-    with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=60) as answer:
         text = answer.read().decode()
     return {name: float(value) for name, value in re.findall(r"^(\w+) ([\d.e+-]+)$", text, re.MULTILINE)}

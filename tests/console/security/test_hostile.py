@@ -230,6 +230,24 @@ def test_while_a_long_text_is_read_others_are_answered(caller: Caller, monkeypat
     assert waited == [True]
 
 
+def test_a_page_that_is_opened_in_several_tabs_at_once_is_shown_in_each(caller: Caller):
+    cookie, found = caller.log_in("editor").cookie, list[tuple[bool, int]]()
+
+    def opened(headers: dict[str, str]) -> None:
+        said = caller.ask("GET", "/webhooks/new", headers, cookie=cookie)
+        found.append((not headers, said.status))
+
+    caller.console.workbench.check_saved()  # its process takes a while to be there
+    tabs = [threading.Thread(target=opened, args=({},)) for _ in range(2)]
+    typed = [threading.Thread(target=opened, args=({"hx-request": "true"},)) for _ in range(2)]
+    for one in (*tabs, *typed):
+        one.start()
+    for one in (*tabs, *typed):
+        one.join(30)
+    assert [status for is_page, status in found if is_page] == [200] * len(tabs)
+    assert {status for is_page, status in found if not is_page} <= {200, 204}
+
+
 def test_what_a_person_tries_takes_turns_and_of_a_page_the_last_one_counts():
     begun: list[str] = []
     ends = threading.Event()
