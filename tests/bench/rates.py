@@ -146,7 +146,7 @@ def console_and_tap(config: Path, state: Path) -> Iterator[None]:
     """Look at a job by the console's page Live and by `hookline tap`."""
     with ExitStack() as stack:
         stack.enter_context(onlookers(config, state))
-        until((state / "admin.sock").exists)
+        until(lambda: any(one.is_socket() for one in state.glob("*")))
         command = [*HOOKLINE, "tap", "--state", str(state), "--json"]
         tap = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
