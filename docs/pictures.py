@@ -33,12 +33,14 @@ SHOWN = {
 PAGES = {
     **SHOWN,
     "webhooks": "/webhooks", "new-blank": "/webhooks/new", "webhook": "/webhooks/{id}",
-    "edit": "/webhooks/{id}/edit", "deliveries": "/webhooks/{id}?tab=deliveries", "pending": "/pending",
+    "edit": "/webhooks/{id}/edit", "trial": "/webhooks/{id}/test",
+    "deliveries": "/webhooks/{id}/deliveries", "pending": "/pending",
     "events": "/events", "users": "/events/users", "config": "/config", "audit": "/audit",
     "no-page": "/nothing",
 }  # fmt: skip
 SIZES = ((1280, 800), (768, 900), (320, 700))
-LONG = "-whose-name-goes-on-and-on-until-nobody-reads-it-any-more"
+LONG = "-whose-name-goes-on-and-on-until-nobody-reads-it"
+"""Behind `hook-0002`: as long as a webhook id may be, nearly."""
 SETTLE_MS = 1_500
 """How long a page may take to be as it stays: previews come, rows run in."""
 
@@ -65,9 +67,7 @@ def config_of(folder: Path, number: int) -> Path:
     (folder / "webhooks").mkdir(parents=True)
     (folder / "pipeline.yaml").write_text("network: {allow: [127.0.0.0/8]}\n")
     for at in range(1, number + 1):
-        name = f"hook-{at:04}" + (
-            "-whose-name-goes-on-and-on-until-nobody-reads-it-any-more" if at == 2 else ""
-        )
+        name = f"hook-{at:04}" + (LONG if at == 2 else "")
         trigger = '"*"' if at % 7 == 0 else "[Purchase]"
         text = f"id: {name}\ntrigger: {{events: {trigger}}}\nrequest:\n  url: ${{RECEIVER}}/hooks/{at % 5}\n"
         (folder / "webhooks" / f"{name}.yaml").write_text(text)
@@ -91,6 +91,8 @@ def take(link: str, pages: dict[str, str], look: Path | None, webhook: str) -> i
             page.set_viewport_size({"width": 1280, "height": 800})
             page.goto(base + path.format(id=webhook))
             page.wait_for_timeout(SETTLE_MS)
+            if name == "new-webhook":
+                choose_what_fires(page)
             if look is None:
                 save(page, HERE / f"{name}.png")
             else:
@@ -99,6 +101,16 @@ def take(link: str, pages: dict[str, str], look: Path | None, webhook: str) -> i
     for fault in dict.fromkeys(faults):
         say(fault)
     return 1 if faults else 0
+
+
+def choose_what_fires(page: Page) -> None:
+    """Choose the first sample event that makes the webhook of this form fire, where there is one."""
+    samples = page.get_by_label("Sample event", exact=True)
+    for choice in samples.locator("option").evaluate_all("all => all.map(one => one.value)"):
+        samples.select_option(choice)
+        page.wait_for_timeout(SETTLE_MS)
+        if page.get_by_text("fires", exact=True).count():
+            return
 
 
 def save(page: Page, file: Path) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple, get_args
 
-from pydantic import BaseModel
+import orjson
+from pydantic import BaseModel, WithJsonSchema
 
 from pipeline.config.collected import masked_collect
 from pipeline.config.formats import is_registry_secret
@@ -15,6 +16,7 @@ from pipeline.config.models.shape import InlineShape
 from pipeline.config.models.source import JsonlSource, KafkaSource
 from pipeline.config.models.validate import submodel
 from pipeline.config.yaml.diagnostics import KeyPath
+from pipeline.language import units
 from pipeline.model.json import Value
 
 COLLECT = "collect"
@@ -30,6 +32,8 @@ class Setting(NamedTuple):
     origin: str
     """``config/pipeline.yaml:3``, ``environment HOOKLINE_SHARDS``, ``flag --shards``, ``default``; or
     ``collect``, of what is read where no source is named."""
+    written: str
+    """The value as a file says it: ``72h`` for 259200.0 seconds, ``4GiB``; else as JSON, a text as it is."""
 
 
 def settings_of(section: object, origin: Callable[[KeyPath], str], prefix: KeyPath = ()) -> Iterator[Setting]:
@@ -41,7 +45,8 @@ def settings_of(section: object, origin: Callable[[KeyPath], str], prefix: KeyPa
         elif value is not None or submodel(info.annotation) is None:
             plain = masked_collect(path, _plain(value))
             shown = "***" if is_registry_secret(path) and name != "username" else _masked(plain)
-            yield Setting(".".join(map(str, path)), shown, origin(path))
+            written = _written(shown, [*info.metadata, info.annotation])
+            yield Setting(".".join(map(str, path)), shown, origin(path), written)
 
 
 def settings_followed(source: JsonlSource | KafkaSource) -> Iterator[Setting]:
@@ -54,6 +59,25 @@ def settings_followed(source: JsonlSource | KafkaSource) -> Iterator[Setting]:
     for setting in settings_of(source, lambda path: COLLECT, ("source", kind)):
         if setting.name.rpartition(".")[2] in said:
             yield setting
+
+
+_NOTATIONS: dict[str, Callable[[Any], str]] = {
+    "duration": units.show_duration, "duration or ever": units.show_duration, "rate": units.show_rate,
+    "size": units.show_size,
+}  # fmt: skip
+"""By the title that the schema has for a kind of field."""
+
+
+def _written(value: Value, kinds: list[Any]) -> str:
+    if isinstance(value, str):
+        return value
+    while kinds and isinstance(value, (int, float)) and not isinstance(value, bool):
+        kind = kinds.pop()
+        schema = (kind.json_schema or {}) if isinstance(kind, WithJsonSchema) else {}
+        if show := _NOTATIONS.get(schema.get("title", "")):
+            return show(value)
+        kinds += get_args(kind)
+    return orjson.dumps(value).decode()
 
 
 def _plain(value: Value) -> Value:

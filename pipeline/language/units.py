@@ -85,3 +85,18 @@ def show_duration(seconds: float) -> str:
         if amount >= 1 and amount == int(amount) and not (unit == "d" and amount < 4):
             return f"{int(amount)}{unit}"
     return f"{seconds * 1000:g}ms"
+
+
+def show_size(count: int) -> str:
+    """Return the shortest notation that `parse_size` reads as so many bytes."""
+    units = [unit for unit, size in _BYTES.items() if count >= size and count % size == 0]
+    return min((f"{count // _BYTES[unit]}{unit}" for unit in units), key=len, default=str(count))
+
+
+def show_rate(per_sec: float) -> str:
+    """Return a rate in the smallest unit of time that makes its number whole, else as ``0.3/s``."""
+    for unit in ("s", "m", "h", "d"):
+        amount = round(per_sec * _SECONDS[unit], 9)
+        if amount >= 1 and amount == int(amount):
+            return f"{int(amount)}/{unit}"
+    return f"{per_sec:g}/s"

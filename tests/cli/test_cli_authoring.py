@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 import xml.etree.ElementTree as ET
@@ -144,7 +145,9 @@ def test_every_setting_is_shown_with_its_origin(hookline, config, monkeypatch):
     assert said["epoch"] == {"value": 3.0, "origin": "environment HOOKLINE_EPOCH"}
     assert said["state"] == {"value": "elsewhere", "origin": "flag --state"}
     assert said["log.level"]["origin"] == "default"
-    assert "environment HOOKLINE_EPOCH" in hookline("config", "show", "-c", config, columns=160).out
+    shown = hookline("config", "show", "-c", config, columns=160).out
+    assert "environment HOOKLINE_EPOCH" in shown
+    assert re.search(r"delivery\.retry\.max_age\s+(value\s+)?72h\s", shown), "as a file says it"
 
 
 def test_a_new_webhook_has_no_problems_and_is_not_overwritten(hookline, tmp_path):

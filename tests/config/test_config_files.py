@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from pipeline.config.documents import list_candidates, read_list
 from pipeline.config.files import ConfigText, JobDefaults, read_config
-from pipeline.language.units import parse_duration, parse_rate, parse_size, show_duration
+from pipeline.language.units import (
+    parse_duration,
+    parse_rate,
+    parse_size,
+    show_duration,
+    show_rate,
+    show_size,
+)
 from pipeline.model.errors import ConfigError
 
 WEBHOOK = """\
@@ -133,6 +140,18 @@ def test_a_shown_duration_reads_back(amount: int, unit: str) -> None:
 @pytest.mark.parametrize(("text", "rate"), [("100/s", 100), ("60/m", 1), ("1800/h", 0.5), ("86400 / d", 1)])
 def test_rates(text: str, rate: float) -> None:
     assert parse_rate(text) == rate
+
+
+@given(st.integers(1, 10**6), st.sampled_from(["s", "m", "h", "d"]))
+def test_a_shown_rate_reads_back(amount: int, unit: str) -> None:
+    rate = parse_rate(f"{amount}/{unit}")
+    assert parse_rate(show_rate(rate)) == pytest.approx(rate, rel=1e-5)
+
+
+@given(st.integers(1, 5_000), st.sampled_from(["B", "KB", "MB", "GB", "KiB", "MiB", "GiB"]))
+def test_a_shown_size_reads_back(amount: int, unit: str) -> None:
+    size = parse_size(f"{amount}{unit}")
+    assert parse_size(show_size(size)) == size
 
 
 @pytest.mark.parametrize("value", ["100", "0/s", "x/s", "1/w", 5, None])

@@ -24,8 +24,6 @@ def show(config: Path, state: Path | None, as_json: bool) -> None:
 
     Flags win over the environment (HOOKLINE_...), the environment over pipeline.yaml, that over defaults.
     """
-    import orjson
-
     from pipeline.config.job import load_pipeline
     from pipeline.model.findings import render
 
@@ -38,12 +36,5 @@ def show(config: Path, state: Path | None, as_json: bool) -> None:
         return
     table(
         ("setting", "value", "from"),
-        [
-            (
-                one.name,
-                one.value if isinstance(one.value, str) else orjson.dumps(one.value).decode(),
-                one.origin,
-            )
-            for one in settings
-        ],
+        [(one.name, one.written, one.origin) for one in settings],
     )
