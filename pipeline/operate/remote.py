@@ -10,6 +10,7 @@ from urllib.parse import urlencode, urlsplit
 
 import orjson
 
+from pipeline.language.addresses import is_loopback
 from pipeline.model.errors import HooklineError, Refused, UsageError
 from pipeline.model.json import Value
 
@@ -36,6 +37,11 @@ class RemoteConsole:
         self._base = parts.path.rstrip("/")
         self._headers = {"user-agent": "hookline", "connection": "close"}
         if token_file is not None:
+            if not self._secure and not is_loopback(parts.hostname):
+                raise UsageError(
+                    f"--url: the token would pass in clear to {parts.hostname}: write https://, "
+                    "or reach the console by a tunnel that ends on this machine"
+                )
             self._headers["authorization"] = f"Bearer {_token(token_file)}"
         self.url = f"{parts.scheme}://{parts.netloc}{self._base}"
 
