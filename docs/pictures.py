@@ -14,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from pipeline.cli.jobs.demo_console import running
 from pipeline.cli.output import say
@@ -104,10 +105,11 @@ def take(link: str, pages: dict[str, str], look: Path | None, webhook: str) -> i
 
 
 def choose_what_fires(page: Page) -> None:
-    """Choose the first sample event that makes the webhook of this form fire, where there is one."""
-    samples = page.get_by_label("Sample event", exact=True)
-    for choice in samples.locator("option").evaluate_all("all => all.map(one => one.value)"):
-        samples.select_option(choice)
+    """Go on to the first sample event that makes the webhook of this form fire, where there is one."""
+    samples = page.get_by_label("Sample event", exact=True).locator("option")
+    form = page.url
+    for choice in samples.evaluate_all("all => all.map(one => one.value)"):
+        page.goto(f"{form}&{urlencode({'event': choice})}")
         page.wait_for_timeout(SETTLE_MS)
         if page.get_by_text("fires", exact=True).count():
             return
