@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline.deliver.halts import Halts
 from pipeline.model.json import Value
 from pipeline.model.times import format_iso
-from pipeline.outbox.reading.view import owed
+from pipeline.outbox.reading.view import Owed, owed_each
 
 _ERRNO = re.compile(r"\[Errno -?\d+\] ")
 LOOKED_AT = 1_000
@@ -66,6 +66,7 @@ def waiting(
     """
     halted = Halts(state).all()
     found: dict[str, Waiting] = {}
+    silent = []
     for webhook, counts in webhooks.items():
         lane = lanes.get(webhook) if lanes is not None else None
         if not counts["pending"]:
@@ -76,13 +77,16 @@ def waiting(
             told = last if why in ("down", "token", "due") else None
             found[webhook] = Waiting(why, str(lane["due_at"]) or None, told)
         else:
-            found[webhook] = _by_rows(state, webhook, halted.get(webhook))
+            silent.append(webhook)
+    if silent:
+        with owed_each(state) as owed:
+            found |= {webhook: _by_rows(owed(webhook), halted.get(webhook)) for webhook in silent}
     return found
 
 
-def _by_rows(state: Path, webhook: str, halt: str | None) -> Waiting:
+def _by_rows(owed: Iterable[Owed], halt: str | None) -> Waiting:
     """Return why a webhook's rows wait while no job runs."""
-    rows = [one.progress for one in islice(owed(state, webhook), LOOKED_AT)]
+    rows = [one.progress for one in islice(owed, LOOKED_AT)]
     last = next((row.excerpt or f"status {row.status}" for row in rows if row.attempt), None)
     if halt is not None:
         return Waiting(halt, None, last)

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
 from pipeline.operate.outbox import Owing, last_answer, selected
-from pipeline.outbox.reading.view import Owed, accounting, owed
+from pipeline.outbox.reading.view import Owed, accounting, owed_each
 
 CAP_SECS: Final = 0.5
 """How long a page may read the stores."""
@@ -137,14 +137,15 @@ def summary(state: Path, secs: float | None = CAP_SECS) -> OwesAll:
     begun = time.monotonic()
     looked_at, is_complete = 0, True
     # Webhook by webhook, each in its share of the time: one with a million rows hides no other.
-    for at, one in enumerate(found.values(), 1):
-        until = None if secs is None else begun + secs * at / len(found)
-        for row in owed(state, one.webhook):
-            looked_at += 1
-            _take(one, row, now_ms)
-            if until is not None and not looked_at % 256 and time.monotonic() > until:
-                is_complete = False
-                break
+    with owed_each(state) as owed:
+        for at, one in enumerate(found.values(), 1):
+            until = None if secs is None else begun + secs * at / len(found)
+            for row in owed(one.webhook):
+                looked_at += 1
+                _take(one, row, now_ms)
+                if until is not None and not looked_at % 256 and time.monotonic() > until:
+                    is_complete = False
+                    break
     return OwesAll(list(found.values()), is_complete)
 
 

@@ -7,7 +7,8 @@ store, long tables part by part.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
@@ -114,3 +115,17 @@ def owed(state: Path, webhook_id: str | None = None) -> Iterator[Owed]:
     prefix = webhook_prefix(webhook_id) if webhook_id else b""
     for store, row, value in rows(state, Table.OUTBOX, prefix):
         yield Owed(store, row, *unpack_owed(value))
+
+
+@contextmanager
+def owed_each(state: Path) -> Iterator[Callable[[str], Iterator[Owed]]]:
+    """Give what `owed` is for one webhook, for who asks for one after the other: stores are opened once."""
+    with ExitStack() as stack:
+        opened = [(path, stack.enter_context(reading(path))) for path in stores(state)]
+
+        def of(webhook_id: str) -> Iterator[Owed]:
+            for path, store in opened:
+                for row, value in store.rows(Table.OUTBOX, webhook_prefix(webhook_id)):
+                    yield Owed(path, row, *unpack_owed(value))
+
+        yield of
