@@ -70,9 +70,10 @@ def _refuse_anothers(state: Path) -> None:
         if seq > 0:
             raise AnothersState(
                 f"{path}: the store has committed {seq:,} epochs, and the recovery store beside it knows of "
-                "no run. Of a job over several hosts this is the directory of another process than the "
-                "first: start it with the number (`-i`) that it had, and the first one on the host that has "
-                "`recovery`. Otherwise restore the whole state directory from one backup."
+                "no run; they do not belong together (a copied or restored state directory?). Restore the "
+                "whole state directory from one backup. Or this is, of a job over several hosts, the "
+                "directory of another process than the first: start it with the number (`-i`) that it had, "
+                "and the first one on the host that has `recovery`."
             )
 
 
