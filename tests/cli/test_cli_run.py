@@ -217,8 +217,9 @@ def test_a_pinned_job_runs_on_one_core_and_delivers_the_same(bench: Bench, recei
 STOPPED_AT_ONCE = """
 import os, sys
 import pipeline.cli as cli
-listen = cli.listen
-cli.listen = lambda: (listen(), os.kill(os.getpid(), {number}))
+import pipeline.model.process.stop as stop
+listen = stop.listen
+stop.listen = lambda: (listen(), os.kill(os.getpid(), {number}))
 sys.argv = {argv}
 cli.main()
 """

@@ -10,10 +10,10 @@ import gzip
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -27,6 +27,7 @@ AT_ONCE = 6_000
 """Records of the shop that are there at the beginning; the rest comes `PER_SEC` a second."""
 PER_SEC = 10.0
 STOP_SECS = 10.0
+HEAR_SECS = 0.5
 ANSWERS = {
     "/hooks/plan-changed": [503, 200, 503, 503, 200],
     "/hooks/pricing-interest": [200, 200, 422, 200, 410],
@@ -41,7 +42,8 @@ def serve(folder: Path, flags: Sequence[str]) -> None:
         say(f"The console, good for one log-in: {link}")
         say(f"It edits the files in {folder / 'config'}; Ctrl-C ends everything.")
         with contextlib.suppress(KeyboardInterrupt):
-            signal.pause()
+            while True:  # the system may give the signal to another thread, which does not end a sleep here
+                time.sleep(HEAR_SECS)
 
 
 @contextlib.contextmanager

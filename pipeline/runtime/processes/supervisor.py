@@ -29,6 +29,9 @@ LONGEST_WAIT_SECS = 60.0
 JOB = "job"
 STOP_SECS = 20.0
 """How long the next team waits for the one before it to stop."""
+HEAR_SECS = 0.5
+"""The longest sleep: the system may give a signal to a thread that does not sleep here, and nobody would hear
+of it before the next turn."""
 KILL_SECS = 1.0
 """How long those may take to end that were asked twice."""
 FINAL = (Exit.PROBLEMS, Exit.USAGE, Exit.STATE)
@@ -132,7 +135,7 @@ class Supervisor:
                 raise
         return cause or max(ended.code for ended in self.ended.values())
 
-    def _act(self) -> float | None:
+    def _act(self) -> float:
         """Start, or ask to stop, whose turn it is; return after how many seconds it is the next one's."""
         now, next_turn = time.monotonic(), self._kill_at
         if now >= self._kill_at:
@@ -160,7 +163,7 @@ class Supervisor:
             return 0.0
         if not self._stopping:
             next_turn = min(next_turn, self._end_hung(now))
-        return None if next_turn == float("inf") else max(0.0, next_turn - now)
+        return min(max(0.0, next_turn - now), HEAR_SECS)
 
     def _end_hung(self, now: float) -> float:
         """End those that say nothing any more; return when to look again."""
