@@ -25,7 +25,7 @@ from pipeline.cli.app import run
 from pipeline.cli.output import say
 from pipeline.cli.page.lines import fitted
 from pipeline.cli.state.top_view import View
-from pipeline.operate.top import Head, Row, Table
+from pipeline.operate.running.top import Head, Row, Table
 
 HERE = Path(__file__).resolve().parent / "pictures"
 WIDTH = 80

@@ -62,8 +62,8 @@ def _webhooks(config: Path, _state: Path | None) -> Names:
 
 def _dead_letters(config: Path, state: Path | None) -> Names:
     from pipeline.cli.options import state_dir
-    from pipeline.operate.dlq import Selection
     from pipeline.operate.kept.dead_pages import page
+    from pipeline.operate.kept.dlq import Selection
     from pipeline.outbox.reading.dead_letter_json import name_of, reason_of
 
     for letter in page(state_dir(config, state), Selection(), None, MOST, secs=1.0).letters:

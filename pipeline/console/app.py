@@ -22,7 +22,7 @@ from pipeline.console.security.identity import NOBODY, address_of, identify
 from pipeline.console.security.origin import is_known, is_ours, is_said
 from pipeline.console.security.roles import CHANGING
 from pipeline.model.errors import ConfigError, HooklineError, UsageError
-from pipeline.operate.edits import Changed
+from pipeline.operate.files.edits import Changed
 from pipeline.telemetry import log
 
 _log = log.get("console")

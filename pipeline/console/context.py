@@ -27,16 +27,16 @@ from pipeline.console.security.tokens import Tokens
 from pipeline.console.turns import Turns
 from pipeline.model.errors import HooklineError, UsageError
 from pipeline.model.json import Value
-from pipeline.operate.authors import AuthorRules
+from pipeline.operate.files.authors import AuthorRules
+from pipeline.operate.files.literals import hide_literals
+from pipeline.operate.files.tree import Tree
+from pipeline.operate.files.written import Written
 from pipeline.operate.kept.chosen import Shown
 from pipeline.operate.kept.works import Works
-from pipeline.operate.literals import hide_literals
-from pipeline.operate.looks import Looks, Sample
 from pipeline.operate.overview.sampler import Sampler
-from pipeline.operate.tree import Tree
+from pipeline.operate.running.looks import Looks, Sample
 from pipeline.operate.unsaved.cases import case_samples
 from pipeline.operate.unsaved.workbench import Workbench
-from pipeline.operate.written import Written
 
 P = ParamSpec("P")
 T = TypeVar("T")

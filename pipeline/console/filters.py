@@ -11,8 +11,8 @@ from pipeline.console.context import Asked
 from pipeline.job.tap.answers import checked_statuses
 from pipeline.model.errors import UsageError
 from pipeline.model.times import parse_when
-from pipeline.operate.dlq import Selection
-from pipeline.operate.outbox import Owing
+from pipeline.operate.kept.dlq import Selection
+from pipeline.operate.kept.outbox import Owing
 from pipeline.operate.overview.needs import is_stable
 
 T = TypeVar("T")

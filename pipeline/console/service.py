@@ -20,7 +20,7 @@ from pipeline.console.security.proxy import Proxy
 from pipeline.language.addresses import is_loopback
 from pipeline.model.errors import HooklineError, Stopped, UsageError
 from pipeline.model.process.stop import requested, stoppable
-from pipeline.operate.authors import AuthorRules
+from pipeline.operate.files.authors import AuthorRules
 from pipeline.telemetry import log
 
 _log = log.get("console")

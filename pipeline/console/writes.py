@@ -10,10 +10,10 @@ from pipeline.console.context import Asked
 from pipeline.console.security.audit import Action, keys_changed
 from pipeline.model.errors import ConfigError, StateError
 from pipeline.model.words import no_webhook
-from pipeline.operate import case_files
-from pipeline.operate.authors import overstepped
-from pipeline.operate.case_files import tests_of
-from pipeline.operate.edits import FileText, Saved, tag_of
+from pipeline.operate.files import case_files
+from pipeline.operate.files.authors import overstepped
+from pipeline.operate.files.case_files import tests_of
+from pipeline.operate.files.edits import FileText, Saved, tag_of
 from pipeline.outbox.reading.view import accounting
 
 

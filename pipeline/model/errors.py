@@ -2,7 +2,7 @@
 
     HooklineError
     ├── ConfigError      stop before starting, show every problem        exit 1
-    │   ├── Changed      a file is not what was read: nothing was written (operate/edits.py)
+    │   ├── Changed      a file is not what was read: nothing was written (operate/files/edits.py)
     │   ├── GivenError   an event or a user that a verb was given is unusable
     │   └── Exceeded     reading it takes more than it may (model/process/bounds.py)
     ├── InvalidRecord    dead-letter the record with its reason, go on

@@ -15,7 +15,7 @@ from pipeline.job.preview import Preview
 from pipeline.job.replay import Replay
 from pipeline.language.secrets import Secrets
 from pipeline.model.records import Invalid, Origin
-from pipeline.operate.dlq import Selection, change
+from pipeline.operate.kept.dlq import Selection, change
 from pipeline.operate.trials.dry_run import would_send
 from pipeline.operate.trials.explain import explain
 from pipeline.operate.trials.given import Given

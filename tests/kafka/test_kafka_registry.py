@@ -21,7 +21,7 @@ from pipeline.compile.shapes import read_formats
 from pipeline.config.job import load_pipeline
 from pipeline.decode.scan import scan
 from pipeline.model.records import Event, PropertyUpdate
-from pipeline.operate.status import status
+from pipeline.operate.running.status import status
 from pipeline.receiver.server import Receiver
 from pipeline.recording.record import record
 from pipeline.runtime.readers import make_readers, with_schemas

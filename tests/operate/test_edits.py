@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.model.errors import ConfigError
 from pipeline.operate.check import check
-from pipeline.operate.edits import Changed, create, file_of, read, remove, save
+from pipeline.operate.files.edits import Changed, create, file_of, read, remove, save
 
 BIG = """\
 # of sales
@@ -62,7 +62,7 @@ def test_an_editor_that_saves_while_the_config_is_checked_is_not_overwritten(con
         (config / FILE).write_text(BIG + "# mine\n")
         return check(*args, **given)
 
-    monkeypatch.setattr("pipeline.operate.edits.check", slow)
+    monkeypatch.setattr("pipeline.operate.files.edits.check", slow)
     with pytest.raises(Changed):
         save(config, FILE, BIG.replace("/x", "/y"), found.etag)
     assert (config / FILE).read_text() == BIG + "# mine\n"

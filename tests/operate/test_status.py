@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.deliver.stats import ADDED, LaneStats
-from pipeline.operate.status import together
-from pipeline.operate.waiting import Waiting
+from pipeline.operate.running.status import together
+from pipeline.operate.running.waiting import Waiting
 from pipeline.receiver.server import Receiver
 from tests.kit.run import Bench, finished
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline.operate.top import Row, Top
+from pipeline.operate.running.top import Row, Top
 from tests.kit.clock import ManualClock
 
 

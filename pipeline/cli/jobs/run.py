@@ -242,7 +242,7 @@ def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
 
 def reasons(state: Path, summary: Summary) -> list[str]:
     """Return a line for each webhook that has something pending: why."""
-    from pipeline.operate.waiting import waiting
+    from pipeline.operate.running.waiting import waiting
 
     webhooks = summary["webhooks"]
     return [why.line(name, webhooks[name]["pending"]) for name, why in waiting(state, webhooks, None).items()]
@@ -261,7 +261,7 @@ def not_understood(state: Path, records: Mapping[str, int]) -> str:
 
 def first_reason(state: Path) -> str:
     """Return why one of the records that could not be read could not, and where the others are."""
-    from pipeline.operate.dlq import Selection, select
+    from pipeline.operate.kept.dlq import Selection, select
     from pipeline.outbox.reading.dead_letter_json import reason_of
 
     found = next(select(state, Selection(webhook="-")), None)

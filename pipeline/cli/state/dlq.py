@@ -16,10 +16,10 @@ from pipeline.model.errors import UsageError
 from pipeline.model.printable import one_line
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
-from pipeline.operate.asking import Changed
-from pipeline.operate.dlq import Selection, change, choose, find, select
 from pipeline.operate.kept.chosen import Chosen, Shown
 from pipeline.operate.kept.dead_pages import groups, page
+from pipeline.operate.kept.dlq import Selection, change, choose, find, select
+from pipeline.operate.running.asking import Changed
 from pipeline.outbox.reading.dead_letter_json import as_json_value, name_of, reason_of
 
 if TYPE_CHECKING:

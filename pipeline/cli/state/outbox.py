@@ -56,8 +56,8 @@ def list_(state: Path, limit: int, after: str | None, as_json: bool, **wanted: A
 
     What a running job holds in memory is on disk after the epoch's end, a second or so.
     """
+    from pipeline.operate.kept.outbox import Owing, last_answer, to_json
     from pipeline.operate.kept.owed_pages import page
-    from pipeline.operate.outbox import Owing, last_answer, to_json
 
     shown = page(state, Owing(**wanted), after, limit, secs=None)
     rows = [to_json(one) for one in shown.rows]
@@ -92,7 +92,7 @@ def list_(state: Path, limit: int, after: str | None, as_json: bool, **wanted: A
 @click.option("--webhook", metavar="ID", required=True, help="The webhook.")
 def retry_now(state: Path, webhook: str) -> None:
     """Let the running job send what waits for a webhook now, whenever it is due."""
-    from pipeline.operate.outbox import retry_now as retry
+    from pipeline.operate.kept.outbox import retry_now as retry
 
     retry(state, webhook)
     say(f"{webhook}: everything that waits is due now")
@@ -109,8 +109,8 @@ def drop(
     A stopped job does it at its next start.
     """
     from pipeline.operate.kept.chosen import Chosen, Shown
-    from pipeline.operate.outbox import Owing, choose
-    from pipeline.operate.outbox import drop as give_up
+    from pipeline.operate.kept.outbox import Owing, choose
+    from pipeline.operate.kept.outbox import drop as give_up
 
     owing = Owing(**wanted)
     if owing == Owing() and not everything:

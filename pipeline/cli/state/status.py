@@ -29,7 +29,7 @@ def status(state: Path, as_json: bool) -> None:
     a running job. matched = delivered + dead + pending + suppressed.
     """
     from pipeline.cli.jobs.run import not_understood
-    from pipeline.operate.status import status as status_of
+    from pipeline.operate.running.status import status as status_of
 
     found = status_of(state)
     if as_json:

@@ -155,7 +155,7 @@ def _followed(
         from pipeline.operate.tap.follow import Followed
 
         return Followed(state_dir(config, state), wanted.arguments(), reconnect=reconnect)
-    from pipeline.operate.remote import RemoteConsole
+    from pipeline.operate.running.remote import RemoteConsole
     from pipeline.operate.tap.afar import FollowedAfar
 
     return FollowedAfar(RemoteConsole(url, token_file), wanted, reconnect=reconnect)

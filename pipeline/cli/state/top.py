@@ -22,7 +22,7 @@ from pipeline.telemetry.screen import is_live
 
 if TYPE_CHECKING:
     from pipeline.cli.state.top_view import Act, View
-    from pipeline.operate.top import Table, Top
+    from pipeline.operate.running.top import Table, Top
 
 PLAIN_WIDTH = 120
 """Columns of a plain table where no terminal says how many there are."""
@@ -119,7 +119,7 @@ class Here:
 
     def looked(self, webhooks: tuple[str, ...]) -> Top:
         """Return what looks at it."""
-        from pipeline.operate.top import Top
+        from pipeline.operate.running.top import Top
 
         return Top(self._state, webhooks)
 
@@ -134,7 +134,7 @@ class Afar:
     """The job behind a console."""
 
     def __init__(self, url: str, token_file: Path | None) -> None:
-        from pipeline.operate.remote import RemoteConsole
+        from pipeline.operate.running.remote import RemoteConsole
 
         self._console = RemoteConsole(url, token_file)
         self.flags = ["--url", url, *(["--token-file", str(token_file)] if token_file else [])]
@@ -142,7 +142,7 @@ class Afar:
 
     def looked(self, webhooks: tuple[str, ...]) -> Top:
         """Return what looks at it."""
-        from pipeline.operate.top import afar
+        from pipeline.operate.running.top import afar
 
         return afar(self._console, webhooks)
 

@@ -22,7 +22,7 @@ from pipeline.cli.state.top_rows import (
     title_line,
 )
 from pipeline.model.words import counted
-from pipeline.operate.top import Row, Table
+from pipeline.operate.running.top import Row, Table
 
 HELP: Final = (
     "up down j k   move          PgUp PgDn g G   pages, first, last",

@@ -14,7 +14,7 @@ from pipeline.model.words import counted
 
 if TYPE_CHECKING:
     from pipeline.deliver.halts import Order
-    from pipeline.operate.halts import Orders
+    from pipeline.operate.running.halts import Orders
 
 LISTED = 20
 """Webhooks of which each is told of."""
@@ -35,7 +35,7 @@ def webhook() -> None:
 @json_option
 def list_(config: Path, state: Path | None, as_json: bool) -> None:
     """List the webhooks of the config with what they match and whether they are sent to."""
-    from pipeline.operate.halts import webhook_states
+    from pipeline.operate.running.halts import webhook_states
 
     found = webhook_states(state_dir(config, state), config)
     if as_json:
@@ -60,7 +60,7 @@ def _verb(order: Order, then: str, help: str) -> None:
     def command(
         config: Path, state: Path | None, ids: tuple[str, ...], everything: bool, as_json: bool
     ) -> None:
-        from pipeline.operate.halts import give_order
+        from pipeline.operate.running.halts import give_order
 
         if bool(ids) == everything:
             raise click.UsageError("name webhooks, such as crm or 'crm-*', or say --all")

@@ -87,7 +87,7 @@ def _edit(
     from pipeline.config.edit.paths import parse_path
     from pipeline.model.errors import ConfigError
     from pipeline.model.findings import render_finding
-    from pipeline.operate.edits import file_of, read, save
+    from pipeline.operate.files.edits import file_of, read, save
 
     found = read(config, file_of(config, id))
     try:

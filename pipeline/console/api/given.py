@@ -10,7 +10,7 @@ from aiohttp import web
 from pipeline.console.context import Asked
 from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
-from pipeline.operate.looks import with_examples
+from pipeline.operate.running.looks import with_examples
 
 MOST: Final = 1_000
 """Rows of one answer."""

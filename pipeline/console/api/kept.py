@@ -19,15 +19,15 @@ from pipeline.console.selections import COUNT_SECS, act
 from pipeline.console.veils import veiled_reason
 from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
-from pipeline.operate import dlq, outbox
-from pipeline.operate.halts import foresee
+from pipeline.operate.kept import dlq, outbox
 from pipeline.operate.kept.chosen import Chosen
 from pipeline.operate.kept.dead_pages import groups
 from pipeline.operate.kept.dead_pages import page as dead_page
 from pipeline.operate.kept.owed_pages import page as owed_page
 from pipeline.operate.kept.owed_pages import summary
 from pipeline.operate.kept.users import look_up
-from pipeline.operate.status import status as job_status
+from pipeline.operate.running.halts import foresee
+from pipeline.operate.running.status import status as job_status
 
 
 async def status(asked: Asked) -> web.StreamResponse:

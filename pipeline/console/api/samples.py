@@ -16,9 +16,9 @@ from pipeline.console.render import data
 from pipeline.console.veils import attempt_veiled
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Value
-from pipeline.operate import looks
-from pipeline.operate.authors import overstepped
-from pipeline.operate.edits import Changed
+from pipeline.operate.files.authors import overstepped
+from pipeline.operate.files.edits import Changed
+from pipeline.operate.running import looks
 from pipeline.operate.unsaved.results import Previewed
 
 SEND_SECS: Final = 60.0

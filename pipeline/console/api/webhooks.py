@@ -21,9 +21,9 @@ from pipeline.console.render import data
 from pipeline.deliver.halts import Order
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Value
-from pipeline.operate.case_files import tests_of
-from pipeline.operate.edits import Changed, FileText, Saved
-from pipeline.operate.halts import give_order
+from pipeline.operate.files.case_files import tests_of
+from pipeline.operate.files.edits import Changed, FileText, Saved
+from pipeline.operate.running.halts import give_order
 
 MOST_PATCHES: Final = 1_000
 YAML: Final = "application/yaml"

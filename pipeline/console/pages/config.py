@@ -13,8 +13,8 @@ from pipeline.console.render import data, page
 from pipeline.model.errors import HooklineError
 from pipeline.model.findings import Finding, in_order
 from pipeline.model.json import Value
-from pipeline.operate.literals import literal_secrets
-from pipeline.operate.tree import ConfigFile
+from pipeline.operate.files.literals import literal_secrets
+from pipeline.operate.files.tree import ConfigFile
 from pipeline.operate.unsaved.environment import SecretState
 
 

@@ -18,12 +18,12 @@ from pipeline.console.veils import veiled, veiled_reason
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Value
 from pipeline.model.printable import one_line
-from pipeline.operate import dlq
-from pipeline.operate.dlq import Selection
+from pipeline.operate.kept import dlq
 from pipeline.operate.kept.chosen import Chosen, Moved, grouped
 from pipeline.operate.kept.dead_pages import DeadGroups, DeadPage, groups
 from pipeline.operate.kept.dead_pages import page as dead_page
 from pipeline.operate.kept.dead_records import records
+from pipeline.operate.kept.dlq import Selection
 from pipeline.operate.kept.today import Today, today
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.quota import place_of

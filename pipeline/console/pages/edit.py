@@ -28,8 +28,8 @@ from pipeline.console.security.sessions import COOKIE
 from pipeline.model.errors import ConfigError, HooklineError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
-from pipeline.operate.edits import Changed, Saved
-from pipeline.operate.history import is_committed
+from pipeline.operate.files.edits import Changed, Saved
+from pipeline.operate.files.history import is_committed
 from pipeline.operate.starting import shipped
 from pipeline.operate.unsaved.results import Superseded
 

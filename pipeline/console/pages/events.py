@@ -12,9 +12,9 @@ from pipeline.console.context import Asked, Console
 from pipeline.console.render import data, page
 from pipeline.model.errors import ConfigError, HooklineError, StateError
 from pipeline.model.json import Value
+from pipeline.operate.files.tree import ConfigFile
 from pipeline.operate.kept.users import KnownUser, look_up
-from pipeline.operate.looks import Sample, catalog, samples
-from pipeline.operate.tree import ConfigFile
+from pipeline.operate.running.looks import Sample, catalog, samples
 from pipeline.operate.unsaved.results import Explanation, LabelSeen
 from pipeline.outbox.reading.view import is_new
 

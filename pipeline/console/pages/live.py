@@ -16,7 +16,7 @@ from pipeline.console.render import data, fragment, page
 from pipeline.model.errors import HooklineError
 from pipeline.model.json import Value
 from pipeline.model.times import parse_time
-from pipeline.operate import looks
+from pipeline.operate.running import looks
 from pipeline.operate.tap.filters import STAGES, Filters
 from pipeline.operate.tap.follow import Line
 

@@ -20,12 +20,12 @@ from pipeline.console.security.audit_reader import Wanted, read_page
 from pipeline.console.veils import attempt_veiled
 from pipeline.model.errors import ConfigError
 from pipeline.model.json import Value
-from pipeline.operate import history as git
-from pipeline.operate import looks
-from pipeline.operate.case_files import tests_of
-from pipeline.operate.edits import Changed
+from pipeline.operate.files import history as git
+from pipeline.operate.files.case_files import tests_of
+from pipeline.operate.files.edits import Changed
 from pipeline.operate.overview.rows import Row
 from pipeline.operate.overview.sampler import spark
+from pipeline.operate.running import looks
 from pipeline.operate.trials.cases import run_file
 from pipeline.operate.trials.results import CaseResult
 

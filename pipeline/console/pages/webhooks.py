@@ -15,9 +15,9 @@ from pipeline.console.render import data, page
 from pipeline.deliver.halts import Order
 from pipeline.model.errors import UsageError
 from pipeline.model.words import counted
-from pipeline.operate.halts import Orders, foresee, give_order
 from pipeline.operate.overview.rows import STATES, Listing
 from pipeline.operate.overview.sampler import spark
+from pipeline.operate.running.halts import Orders, foresee, give_order
 
 PAGE: Final = 100
 WORDS: Final = ("text", "state", "sort", "desc")

@@ -13,9 +13,9 @@ from typing import Final
 
 from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
-from pipeline.operate.dlq import Selection
 from pipeline.operate.kept.chosen import Group, grouped
-from pipeline.operate.outbox import last_answer
+from pipeline.operate.kept.dlq import Selection
+from pipeline.operate.kept.outbox import last_answer
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.reading.dead_letter_json import reason_of
 from pipeline.outbox.reading.newest import PLACE_BYTES, newest

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
-from pipeline.operate.outbox import Owing, last_answer, selected
+from pipeline.operate.kept.outbox import Owing, last_answer, selected
 from pipeline.outbox.reading.view import Owed, accounting, owed_each
 
 CAP_SECS: Final = 0.5

@@ -9,7 +9,7 @@ import orjson
 
 from pipeline.model.errors import ConfigError, HooklineError
 from pipeline.model.json import Value
-from pipeline.operate.looks import samples
+from pipeline.operate.running.looks import samples
 from pipeline.operate.unsaved.results import Previewed, Verdict
 from pipeline.operate.unsaved.workbench import Workbench
 from pipeline.outbox.codec import DeadLetter

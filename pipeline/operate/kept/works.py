@@ -12,8 +12,8 @@ from typing import Final, Literal
 
 from pipeline.model.errors import HooklineError, Refused
 from pipeline.model.json import Value
-from pipeline.operate.asking import ask_or_leave
 from pipeline.operate.kept.chosen import Chosen
+from pipeline.operate.running.asking import ask_or_leave
 
 AT_A_TIME: Final = 4
 REMEMBERED: Final = 50

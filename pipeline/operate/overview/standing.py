@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.deliver.halts import Halts
 from pipeline.model.errors import StateError
 from pipeline.model.json import Value
-from pipeline.operate.status import together
+from pipeline.operate.running.status import together
 from pipeline.outbox.counters import WEBHOOK
 from pipeline.outbox.reading.view import accounting, is_new
 

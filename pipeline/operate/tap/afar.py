@@ -11,7 +11,7 @@ from typing import Final
 
 from pipeline.model.errors import HooklineError
 from pipeline.model.json import Value
-from pipeline.operate.remote import NotReached, RemoteConsole
+from pipeline.operate.running.remote import NotReached, RemoteConsole
 from pipeline.operate.tap.filters import Filters
 from pipeline.operate.tap.follow import WAIT_SECS, Line, Notice, left_out
 

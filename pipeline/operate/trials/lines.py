@@ -20,7 +20,7 @@ from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.model.records import Envelope, Event, Invalid, Origin, PropertyUpdate, Record
 from pipeline.model.words import counted
-from pipeline.operate.dlq import find
+from pipeline.operate.kept.dlq import find
 from pipeline.operate.trials.given import Given, known
 from pipeline.operate.trials.numbers import LineNumbers
 from pipeline.outbox.seen import event_and_user

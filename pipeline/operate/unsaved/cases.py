@@ -11,7 +11,7 @@ from pipeline.config.models.case import Case, CaseFile
 from pipeline.model.errors import ConfigError
 from pipeline.model.records import Invalid
 from pipeline.model.times import format_iso
-from pipeline.operate.looks import Sample
+from pipeline.operate.running.looks import Sample
 from pipeline.operate.trials.cases import NOW, case_records
 from pipeline.operate.trials.results import read_file
 from pipeline.recording.native_lines import native_line

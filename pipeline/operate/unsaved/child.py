@@ -17,7 +17,7 @@ from pipeline.language.secrets import SecretRef
 from pipeline.model.findings import in_order
 from pipeline.model.json import Value
 from pipeline.model.plain_file import read_plain
-from pipeline.operate.authors import unreadable
+from pipeline.operate.files.authors import unreadable
 from pipeline.operate.unsaved.bench import Bench, Tried, data_of
 from pipeline.operate.unsaved.complete.offers import complete
 from pipeline.operate.unsaved.explaining import explain

@@ -26,9 +26,9 @@ from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.model.process.bounds import Bounds, Exceeded
 from pipeline.model.words import no_webhook
-from pipeline.operate import edits
-from pipeline.operate.authors import AuthorRules
-from pipeline.operate.looks import Sample
+from pipeline.operate.files import edits
+from pipeline.operate.files.authors import AuthorRules
+from pipeline.operate.running.looks import Sample
 from pipeline.operate.unsaved.complete.fields import schema_for
 from pipeline.operate.unsaved.environment import Environment, SecretState
 from pipeline.operate.unsaved.results import (
@@ -172,7 +172,7 @@ class Workbench:
         """Return what may stand at a place of a text, the likeliest first; also of a text with errors.
 
         line, column: of the cursor, from 1, in characters. catalog: names and properties that were seen
-        (`operate/looks.py`); None: none.
+        (`operate/running/looks.py`); None: none.
         """
         key = blake2b(orjson.dumps(catalog), digest_size=16).hexdigest()
         self._catalog = {key: catalog}

@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from pipeline.operate.authors import AuthorRules
+from pipeline.operate.files.authors import AuthorRules
 from pipeline.receiver.server import Receiver
 from tests.kit.jobs import Job, ready
 from tests.kit.pages import Caller, Reply, served

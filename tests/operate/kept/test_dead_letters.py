@@ -9,9 +9,9 @@ import lmdb
 import pytest
 
 from pipeline.model.errors import Refused, UsageError
-from pipeline.operate.dlq import Selection, choose, find
 from pipeline.operate.kept.chosen import GROUPS, OTHERS, Moved, Shown
 from pipeline.operate.kept.dead_pages import groups, page
+from pipeline.operate.kept.dlq import Selection, choose, find
 from pipeline.outbox.codec import pack_dead
 from pipeline.outbox.reading.dead_letter_json import name_of
 from pipeline.outbox.reading.view import dead_letters

@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.model.errors import Refused, UsageError
 from pipeline.operate.kept.chosen import Shown
+from pipeline.operate.kept.outbox import UNTRIED, Owing, choose, to_json
 from pipeline.operate.kept.owed_pages import page, summary
-from pipeline.operate.outbox import UNTRIED, Owing, choose, to_json
 from pipeline.outbox.handover import Progress
 from tests.kit.kept import T0, keep
 

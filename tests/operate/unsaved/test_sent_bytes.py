@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.admin.socket_client import NotRunning, ask
 from pipeline.model.errors import HooklineError
-from pipeline.operate import looks
+from pipeline.operate.running import looks
 from pipeline.operate.unsaved.cases import case_samples
 from pipeline.operate.unsaved.results import Previewed
 from pipeline.operate.unsaved.workbench import Workbench

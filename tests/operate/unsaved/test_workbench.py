@@ -17,7 +17,7 @@ from pipeline.job.replay import Replay
 from pipeline.model.errors import ConfigError
 from pipeline.model.process.bounds import Bounds
 from pipeline.operate import check as checking
-from pipeline.operate.looks import Sample
+from pipeline.operate.running.looks import Sample
 from pipeline.operate.trials.dry_run import would_send
 from pipeline.operate.trials.explain import explain
 from pipeline.operate.trials.given import Text, configured, understand

@@ -14,7 +14,7 @@ from pipeline.console.forms.constants import meant_list
 from pipeline.console.forms.proposals import made_up
 from pipeline.console.forms.rows import WebhookForm
 from pipeline.model.json import Value
-from pipeline.operate.looks import Sample
+from pipeline.operate.running.looks import Sample
 
 SHOWN: Final = 40
 """Samples of the job in the list."""

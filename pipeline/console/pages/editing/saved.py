@@ -11,7 +11,7 @@ from pipeline.admin.socket_client import ask
 from pipeline.console.context import Asked
 from pipeline.model.errors import HooklineError
 from pipeline.model.json import Value
-from pipeline.operate.edits import Saved
+from pipeline.operate.files.edits import Saved
 
 WAIT_SECS: Final = 2.5
 """How long the page waits for the job, which looks at its files every second."""

@@ -29,7 +29,7 @@ def complete(
     """Return what may stand at a place, the likeliest first.
 
     names: what the config has: labels, bases, lists, shapes, and secrets by name. catalog: what was seen of
-    events and users (`operate/looks.py`), or None.
+    events and users (`operate/running/looks.py`), or None.
     """
     place = place_at(text, line, column)
     offers = _Offers(file, text, place, names, catalog or {"events": {}, "user_properties": {}})

@@ -17,7 +17,7 @@ from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.model.json import Value
 from pipeline.model.masking import Masks
 from pipeline.model.plain_file import read_plain
-from pipeline.operate.literals import HIDDEN, literal_values
+from pipeline.operate.files.literals import HIDDEN, literal_values
 
 FRESH_SECS: Final = 2.0
 _ANY: Final = frozenset({"url", "headers", "body"})

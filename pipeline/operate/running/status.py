@@ -10,7 +10,7 @@ from pipeline.admin.socket_client import NotRunning, ask
 from pipeline.deliver.halts import Halt, Halts
 from pipeline.deliver.stats import ADDED, LaneStats
 from pipeline.model.json import Value
-from pipeline.operate.waiting import Waiting, waiting
+from pipeline.operate.running.waiting import Waiting, waiting
 from pipeline.outbox.reading.view import accounting
 
 

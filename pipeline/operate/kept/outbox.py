@@ -13,9 +13,9 @@ from pipeline.job.tap.answers import ends_with, fault_of
 from pipeline.model.errors import Refused
 from pipeline.model.json import Value
 from pipeline.model.times import format_iso
-from pipeline.operate.asking import Changed, ask_or_leave
 from pipeline.operate.kept.bodies import Seen, holds_text
 from pipeline.operate.kept.chosen import Chosen
+from pipeline.operate.running.asking import Changed, ask_or_leave
 from pipeline.outbox.handover import Progress
 from pipeline.outbox.reading.dead_letter_json import request_json
 from pipeline.outbox.reading.view import Owed, require_webhook

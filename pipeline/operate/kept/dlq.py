@@ -12,9 +12,9 @@ from typing import Literal
 
 from pipeline.job.tap.answers import ends_with, fault_of
 from pipeline.model.errors import Refused
-from pipeline.operate.asking import Changed, ask_or_leave
 from pipeline.operate.kept.bodies import Seen, holds_text
 from pipeline.operate.kept.chosen import Chosen
+from pipeline.operate.running.asking import Changed, ask_or_leave
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.reading.dead_letter_json import as_json_value, name_of, reason_of
 from pipeline.outbox.reading.newest import PLACE_BYTES, newest

@@ -16,7 +16,7 @@ from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
 from pipeline.model.plain_file import read_plain
 from pipeline.model.times import format_iso
-from pipeline.operate.edits import locked, require_editable, told
+from pipeline.operate.files.edits import locked, require_editable, told
 from pipeline.operate.tap.case import as_yaml
 from pipeline.operate.trials.results import read_file
 from pipeline.operate.unsaved.results import Previewed

@@ -11,8 +11,8 @@ from pathlib import Path
 from pipeline.admin.socket_client import NotRunning, ask
 from pipeline.model.json import Value
 from pipeline.model.times import parse_time
-from pipeline.operate.remote import RemoteConsole
-from pipeline.operate.status import together
+from pipeline.operate.running.remote import RemoteConsole
+from pipeline.operate.running.status import together
 
 COUNTS = ("matched", "delivered", "dead", "pending", "suppressed")
 
