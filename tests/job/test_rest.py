@@ -122,6 +122,21 @@ def test_between_two_looks_of_an_idle_worker_others_only_ask_whether_there_is_an
     assert len(worker.slept) == 1, "of two partitions each must be asked"
 
 
+def test_what_never_arrives_holds_the_engine_up_no_longer_than_a_walk_takes() -> None:
+    worker = Worker()
+    worker.looks(3, 1)
+    worker.calls.clear()
+    worker.rest.may_look("a")
+    worker.rest.took(RawChunk("a", "a", [0], [b"x"], NOWHERE), hurry=False)
+    worker.rest.walks(2)
+    worker.rest.walks(-1)
+    assert not worker.rest.may_look("a")
+    assert worker.calls == ["hold"]
+    worker.now += 1.01 * WALK_SECS
+    assert worker.rest.may_look("a")
+    assert worker.calls == ["hold", "release"]
+
+
 def test_an_answer_that_is_due_shortens_the_sleep() -> None:
     worker = Worker()
     worker.looks(3, hurry=True)

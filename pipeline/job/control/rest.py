@@ -77,17 +77,18 @@ class Rest:
     def walks(self, chunks: int) -> None:
         """So many more chunks are on their way to shards; fewer, where it is negative."""
         self._walking += chunks
-        if self._holding and self._walking <= 0:
-            self._holding = False
-            self._engine.release()
+        if self._walking <= 0:
+            self._release()
 
     def may_look(self, partition: str, is_still: Callable[[], bool] = lambda: False) -> bool:
         """Return whether a source partition is to be read now; sleeps before a new round of them.
 
         is_still: tells cheaply that the partition has nothing new; asked where it is the only one.
         """
-        if self._quiet and self._walking > 0 and self._clock() - self._looked_at < WALK_SECS:
-            return False
+        if self._quiet and self._walking > 0:
+            if self._clock() - self._looked_at < WALK_SECS:
+                return False
+            self._release()  # what was handed over waits no longer for what has not arrived
         if partition in self._seen:
             self._next_round(is_still)
         self._seen.add(partition)
@@ -104,6 +105,11 @@ class Rest:
             if self._quiet and not self._holding:
                 self._holding = True
                 self._engine.hold()
+
+    def _release(self) -> None:
+        if self._holding:
+            self._holding = False
+            self._engine.release()
 
     def _next_round(self, is_still: Callable[[], bool]) -> None:
         """Learn from the last round, and sleep until the next one is due."""
