@@ -25,11 +25,16 @@ def is_live(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def named_columns() -> int:
+    """Return what COLUMNS says; 0 where it says nothing."""
+    named = os.environ.get("COLUMNS", "")
+    return int(named) if named.isdigit() else 0
+
+
 def width(stream: TextIO) -> int:
     """Return the columns of the terminal that a stream is; COLUMNS goes first, as everywhere."""
-    named = os.environ.get("COLUMNS", "")
-    if named.isdigit() and int(named):
-        return int(named)
+    if named := named_columns():
+        return named
     try:
         return os.get_terminal_size(stream.fileno()).columns or 80
     except (OSError, ValueError):  # no terminal, or no file at all

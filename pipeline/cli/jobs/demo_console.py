@@ -20,6 +20,7 @@ from types import MappingProxyType
 
 from pipeline.cli.output import say
 from pipeline.model.process.lifeline import Lifeline
+from pipeline.model.process.stop import HEAR_SECS
 from pipeline.operate.starting.shipped import demo_stream, shipped_config
 
 HOOKLINE = (sys.executable, "-P", "-m", "pipeline.cli")
@@ -27,7 +28,6 @@ AT_ONCE = 6_000
 """Records of the shop that are there at the beginning; the rest comes `PER_SEC` a second."""
 PER_SEC = 10.0
 STOP_SECS = 10.0
-HEAR_SECS = 0.5
 ANSWERS = {
     "/hooks/plan-changed": [503, 200, 503, 503, 200],
     "/hooks/pricing-interest": [200, 200, 422, 200, 410],
@@ -42,7 +42,7 @@ def serve(folder: Path, flags: Sequence[str]) -> None:
         say(f"The console, good for one log-in: {link}")
         say(f"It edits the files in {folder / 'config'}; Ctrl-C ends everything.")
         with contextlib.suppress(KeyboardInterrupt):
-            while True:  # the system may give the signal to another thread, which does not end a sleep here
+            while True:
                 time.sleep(HEAR_SECS)
 
 

@@ -9,6 +9,7 @@ from typing import Final, TextIO
 from pipeline.telemetry.screen import has_colours
 
 BOLD, RED, GREEN, YELLOW, DIM, PLAIN = "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[2m", "\x1b[0m"
+REVERSE = "\x1b[7m"
 _RULES: Final = (
     (re.compile(r"(?m)^(?:error|FAILED)\b|\berror\[[a-z-]+\]|^ *✗|(?<= \| )[ \t]*\^+"), RED),
     (re.compile(r"(?m)\bwarning\[[a-z-]+\]|^note:"), YELLOW),

@@ -6,7 +6,6 @@ its own; then each row is a list of its fields. In a pipe a row is one line, how
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
@@ -16,6 +15,7 @@ import click
 from pipeline.cli.page.colours import BOLD, painted
 from pipeline.cli.page.lines import cells, room, wrapped
 from pipeline.model.printable import one_line
+from pipeline.telemetry.screen import named_columns
 
 if TYPE_CHECKING:
     from pipeline.model.json import Value
@@ -50,8 +50,7 @@ def _text(cell: Value) -> str:
 
 def _width() -> int | None:
     """Return the columns of the terminal; COLUMNS is obeyed in a pipe, too: so `watch` says how many."""
-    named = os.environ.get("COLUMNS", "")
-    return room(sys.stdout) or (int(named) if named.isdigit() and int(named) else None)
+    return room(sys.stdout) or named_columns() or None
 
 
 def laid_out(

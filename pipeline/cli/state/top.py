@@ -97,7 +97,8 @@ def _plain(view: View, table: Table) -> None:
     """Print the whole table as it is now."""
     import shutil
 
-    from pipeline.cli.state.top_rows import RED, YELLOW, fitting, head_lines, row_line, title_line
+    from pipeline.cli.page.colours import RED, YELLOW
+    from pipeline.cli.state.top_rows import fitting, head_lines, row_line, title_line
 
     width = shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns
     columns = fitting(width)

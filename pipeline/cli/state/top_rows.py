@@ -7,10 +7,10 @@ from typing import Any, Final, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
+from pipeline.cli.page.colours import BOLD, DIM, PLAIN, RED, YELLOW
 from pipeline.model.printable import one_line
 from pipeline.operate.running.top import Head, Row
 
-REVERSE, BOLD, RED, YELLOW, DIM, PLAIN = "\x1b[7m", "\x1b[1m", "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[0m"
 NONE: Final = "--"
 NARROWEST_ID: Final = 16
 

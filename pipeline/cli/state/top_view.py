@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
+from pipeline.cli.page.colours import BOLD, DIM, REVERSE
 from pipeline.cli.state.top_rows import (
-    BOLD,
     BY_NAME,
-    DIM,
     FIRST_DOWN,
-    REVERSE,
     colour_of,
     cut_to,
     facts,

@@ -103,7 +103,7 @@ async def tried(asked: Asked) -> web.StreamResponse:
     asked.unchanged()
     form = await asked.form()
     found = await writes.read(asked, asked.name("id"))
-    draft = opened_draft(found.file, found.text, found.etag)
+    draft = await asked.run(opened_draft, found.file, found.text, found.etag)
     record, user = form.get("record", ""), form.get("user", "")
     return await _show(asked, replace(draft, sample=OWN, record=record, user=user))
 

@@ -32,8 +32,9 @@ class Tried:
     file: FileText
     chosen: Chosen
     previewed: Previewed
+    method: str
     url: str
-    """As the file has it."""
+    """Method and URL are as the file has them."""
 
 
 async def show(asked: Asked) -> web.StreamResponse:
@@ -96,7 +97,7 @@ def _look(console: Console, file: FileText, sample: str, *, payloads: bool) -> T
     )
     user = chosen.user or ("" if payloads else "{}")  # what is stored of a user is not for everybody
     previewed = console.workbench.preview(file.file, file.text, chosen.record, user or None)
-    return Tried(file, chosen, previewed, form.fields["url"])
+    return Tried(file, chosen, previewed, form.fields["method"], form.fields["url"])
 
 
 async def _show(asked: Asked, tried: Tried, told: dict[str, Value] | None = None) -> web.StreamResponse:
@@ -109,7 +110,7 @@ async def _show(asked: Asked, tried: Tried, told: dict[str, Value] | None = None
         chosen=looked.chosen,
         choices=[one for one in looked.chosen.choices if one[0] != OWN],
         seen=looked.previewed,
-        method=opened(tried.file.text).form.fields["method"],
+        method=tried.method,
         host=host_of(tried.url if tried.previewed.request is None else tried.previewed.request.url),
         tested=told,
         running=bool(await asked.console.job()),

@@ -195,10 +195,10 @@ class Shard:
         origin: Origin,
         message: Envelope | None = None,
     ) -> None:
+        source = cut_name(origin.source)
         letter = DeadLetter(
-            kind=kind, reason=reason, dead_ms=now, request=request, source=cut_name(origin.source),
-            message=message,
-        )  # fmt: skip
+            kind=kind, reason=reason, dead_ms=now, request=request, source=source, message=message
+        )
         self.outbox.give_up(letter)
 
     def end_epoch(self) -> int:

@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+HEAR_SECS = 0.5
+"""The longest sleep of who waits for a signal: the system may give it to a thread that does not sleep there,
+and nobody would hear of it before that sleep ends."""
 
 _requested: list[int] = []
 

@@ -20,7 +20,7 @@ import orjson
 
 from pipeline.deliver.lanes.clock import keep_steady
 from pipeline.model.process.exits import MEMBER_EXIT, Exit
-from pipeline.model.process.stop import handled_by, requested
+from pipeline.model.process.stop import HEAR_SECS, handled_by, requested
 from pipeline.runtime.processes.group import Group, Hear, unheard
 from pipeline.telemetry import log
 
@@ -29,9 +29,6 @@ LONGEST_WAIT_SECS = 60.0
 JOB = "job"
 STOP_SECS = 20.0
 """How long the next team waits for the one before it to stop."""
-HEAR_SECS = 0.5
-"""The longest sleep: the system may give a signal to a thread that does not sleep here, and nobody would hear
-of it before the next turn."""
 KILL_SECS = 1.0
 """How long those may take to end that were asked twice."""
 FINAL = (Exit.PROBLEMS, Exit.USAGE, Exit.STATE)

@@ -50,8 +50,6 @@ def _prepare(folder: Path, process: int) -> int:
         if process == 0 and resume_epoch(parts) is None:
             _refuse_anothers(folder.parent)
         return delete_ghosts(parts)
-    except AnothersState:
-        raise
     except StateError:
         # Older versions left half of one where they were killed at their first start.
         if any(seq > 0 for _, seq in committed(folder.parent)):
@@ -60,15 +58,11 @@ def _prepare(folder: Path, process: int) -> int:
     return 0
 
 
-class AnothersState(StateError):
-    """The directory is that of a process that is not the job's first one."""
-
-
 def _refuse_anothers(state: Path) -> None:
     """Raise where stores have committed: no run of the job's first process has left them."""
     for path, seq in committed(state):
         if seq > 0:
-            raise AnothersState(
+            raise StateError(
                 f"{path}: the store has committed {seq:,} epochs, and the recovery store beside it knows of "
                 "no run; they do not belong together (a copied or restored state directory?). Restore the "
                 "whole state directory from one backup. Or this is, of a job over several hosts, the "

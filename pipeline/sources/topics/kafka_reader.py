@@ -52,8 +52,9 @@ class KafkaReader(BaseReader):
     """A reader of one source partition; the places of its position are those of `SidePlace`."""
 
     gather_secs = 0.0005  # producers and broker have made batches already
-    VERSION, OLDER = "kafka-2", ("kafka-1",)
-    """OLDER: positions without lives and topic ids: they adopt those that are found."""
+    VERSION = "kafka-2"
+    OLDER = ("kafka-1",)
+    """Positions without lives and topic ids: they adopt those that are found."""
 
     def __init__(
         self,
