@@ -60,14 +60,16 @@ def dropped_lines(records: Mapping[str, int], webhooks: Mapping[str, Mapping[str
     return [f"dead letters dropped, by age or by `dead_letters.max_bytes`: {each}"]
 
 
-def show_webhooks(webhooks: Mapping[str, Mapping[str, int]]) -> None:
-    """Print one row per webhook, and the sum where there are several."""
+def show_webhooks(records: Mapping[str, int], webhooks: Mapping[str, Mapping[str, int]]) -> None:
+    """Print one row per webhook, the sum where there are several, and what became of dead letters."""
     rows: list[tuple[Any, ...]] = [
         (webhook_id, *[counts[column] for column in COLUMNS]) for webhook_id, counts in webhooks.items()
     ]
     if len(rows) > 1:
         rows.append(("all", *[sum(row[index + 1] for row in rows) for index in range(len(COLUMNS))]))
     table(("webhook", *COLUMNS), rows, right=COLUMNS, colours={"dead": RED, "pending": YELLOW})
+    for line in (*dead_lines(webhooks), *dropped_lines(records, webhooks)):
+        print_text(line)
 
 
 def silent_lines(records: Mapping[str, int], webhooks: Mapping[str, Mapping[str, int]]) -> list[str]:

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.accounts import (
-    dead_lines,
-    dropped_lines,
     order_lines,
     records_line,
     show_names,
@@ -216,11 +214,7 @@ def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
             say(line)
         return
     echo()
-    show_webhooks(summary["webhooks"])
-    for line in dead_lines(summary["webhooks"]):
-        print_text(line)
-    for line in dropped_lines(summary["records"], summary["webhooks"]):
-        print_text(line)
+    show_webhooks(summary["records"], summary["webhooks"])
     for line in reasons(state, summary):
         print_text(line)
     show_names(summary["events_seen"])

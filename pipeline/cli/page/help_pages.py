@@ -12,7 +12,8 @@ from pipeline.cli.page.lines import cells, wrapped
 
 NARROW: Final = 72
 """Columns below which long flags have a line of their own."""
-_RANGE: Final = re.compile(r"\b(?:(\d+)<=)?x(?:>=(\d+)|<=(\d+))")
+RANGE: Final = re.compile(r"\b(?:(\d+)<=)?x(?:>=(\d+)|<=(\d+))")
+"""Bounds as click writes them."""
 
 
 class Pages(click.HelpFormatter):
@@ -49,13 +50,15 @@ class Pages(click.HelpFormatter):
 def _said(text: str) -> str:
     """Return the help of a flag with its bounds in words."""
 
-    def bounds(found: re.Match[str]) -> str:
-        low, least, high = found.groups()
-        if low:
-            return f"{low} to {high}"
-        return f"at least {least}" if least else f"at most {high}"
+    return RANGE.sub(bounds, text)
 
-    return _RANGE.sub(bounds, text)
+
+def bounds(found: re.Match[str]) -> str:
+    """Return what `RANGE` has found in words."""
+    low, least, high = found.groups()[-3:]
+    if low:
+        return f"{low} to {high}"
+    return f"at least {least}" if least else f"at most {high}"
 
 
 class Context(click.Context):

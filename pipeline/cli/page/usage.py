@@ -7,13 +7,14 @@ from typing import Final
 
 import click
 
+from pipeline.cli.page.help_pages import RANGE, bounds
 from pipeline.model.words import did_you_mean
 
 _EXTRA: Final = re.compile(r"Got unexpected extra arguments? \((.*)\)")
 _NO_CHOICE: Final = re.compile(r"(['\"].*['\"]) is not one of (.*)\.")
 _NO_NUMBER: Final = re.compile(r"(['\"].*['\"]) is not a valid (?:integer|float)(?: range)?\.")
 _NO_FILE: Final = re.compile(r"(?:File|Directory|Path) (['\"].*['\"]) (does not exist|is a \w+|is not \w+)\.")
-_OUTSIDE: Final = re.compile(r"(\S+) is not in the range (?:(\d+)<=)?x(?:>=(\d+)|<=(\d+))\.")
+_OUTSIDE: Final = re.compile(rf"(\S+) is not in the range {RANGE.pattern}\.")
 
 
 def told(error: click.ClickException, verb: str) -> str:
@@ -83,9 +84,7 @@ def _wanted(message: str, parameter: click.Parameter) -> str:
     if found := _NO_NUMBER.match(message):
         return f"`{found[1].strip(chr(39) + chr(34))}` is no whole number"
     if found := _OUTSIDE.match(message):
-        value, low, least, high = found.groups()
-        within = f"{low} to {high}" if low else f"at least {least}" if least else f"at most {high}"
-        return f"`{value}` is out of bounds; want {within}"
+        return f"`{found[1]}` is out of bounds; want {bounds(found)}"
     if found := _NO_FILE.match(message):
         name = found[1].strip("'\"")
         return f"there is no `{name}`" if found[2] == "does not exist" else f"`{name}` {found[2]}"

@@ -7,8 +7,6 @@ from pathlib import Path
 import click
 
 from pipeline.cli.accounts import (
-    dead_lines,
-    dropped_lines,
     order_lines,
     records_line,
     show_names,
@@ -42,11 +40,7 @@ def status(state: Path, as_json: bool) -> None:
         print_text(line)
     for line in order_lines(found.records):
         print_text(line)
-    show_webhooks(found.webhooks)
-    for line in dead_lines(found.webhooks):
-        print_text(line)
-    for line in dropped_lines(found.records, found.webhooks):
-        print_text(line)
+    show_webhooks(found.records, found.webhooks)
     show_names(live.events_seen if live else ())
     for line in silent_lines(found.records, found.webhooks):
         print_text(line)
