@@ -17,8 +17,8 @@ from tests.kit.tour import PAGES, ROOT, blocks, run
 
 DOCS = {
     "index", "tour", "concepts", "input", "kafka", "databases", "webhooks", "console", "collect", "cookbook",
-    "testing", "operations", "guarantees", "performance", "security", "compare", "troubleshooting",
-    "internals",
+    "testing", "operations", "runbook", "commands", "shapes", "guarantees", "performance", "security",
+    "compare", "troubleshooting", "internals",
 }  # fmt: skip
 """The pages that docs/ has."""
 

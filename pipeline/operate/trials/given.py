@@ -56,8 +56,9 @@ class Text:
         try:
             return orjson.loads(without_bom(self.raw))
         except orjson.JSONDecodeError as error:
-            hint = "it has a record in each line: `explain --line N` takes the n-th" if self._lines() else None
-            raise GivenError([Finding(self.name, error.lineno, error.colno, "json", error.msg, hint)]) from None
+            hint = "it has a record in each line: `explain --line N` takes the n-th"
+            where = Finding(self.name, error.lineno, error.colno, "json", error.msg)
+            raise GivenError([replace(where, hint=hint) if self._lines() else where]) from None
 
     def _lines(self) -> bool:
         """Tell whether the first of several lines is a whole value."""
