@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import gc
 import importlib
 import json
@@ -23,6 +24,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import time
 import traceback
@@ -161,6 +163,11 @@ class Forge:
         self._known(program)
         return program
 
+    def on_terminal(self, argv: Sequence[str], env: Mapping[str, str], follower: int) -> Child:
+        """Start `hookline` with these words on a terminal, which a Ctrl-C comes from."""
+        files = [follower] * 3
+        return self._known(Child(self._fork(files, argv, env, session=True, controlled=True)))
+
     def close(self) -> None:
         for child in list(self._children.values()):
             child.kill()
@@ -233,6 +240,8 @@ def become(job: dict[str, Any], files: Sequence[int]) -> NoReturn:
         os.chdir(job["cwd"])
         if job.get("session"):
             os.setsid()
+        if job.get("controlled"):
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         if job.get("uid") is not None:
             os.setgid(job["uid"])
             os.setuid(job["uid"])
