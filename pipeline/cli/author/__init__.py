@@ -1,1 +1,1 @@
-"""Verbs for who writes webhooks: init, new, check, test, explain, send, diff, sniff, config, schema, secret."""
+"""Verbs for who writes webhooks: init, new, check, test, explain, send, diff, sniff, config, schema."""

@@ -1,1 +1,1 @@
-"""Verbs that run something until it ends: run, up, collect, console, replay, record, produce, receiver, demo."""
+"""Verbs that run something until it ends: run, up, collect, console, replay, record, produce, demo."""
