@@ -16,7 +16,6 @@ from tests.kit.run import until
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
 
-pytestmark = pytest.mark.xdist_group("console")
 LONG = "crm-whose-name-goes-on-and-on-until-nobody-reads-it-any-more"
 WEBHOOKS = {
     "crm": 'trigger: {events: [Purchase]}\nrequest: {url: "RECEIVER/crm"}\n',
