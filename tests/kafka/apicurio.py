@@ -17,7 +17,6 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.kafka import classes
 from tests.kafka.broker import JVM_FLAGS, STOP_SECS, NoBroker, die_with_parent, free_port
 
 VERSION = "3.0.9"
@@ -46,13 +45,7 @@ class Apicurio:
     @classmethod
     def start(cls, directory: Path) -> Apicurio:
         """Start one and return when it answers. Raises NoRegistry."""
-        home = find_apicurio()
-        classes.keep(home, lambda folder, flag: cls._start(home, folder, flag).process)
-        return cls._start(home, directory, *classes.flags_for(home))
-
-    @classmethod
-    def _start(cls, home: Path, directory: Path, *more: str) -> Apicurio:
-        port = free_port()
+        home, port = find_apicurio(), free_port()
         flags = [
             f"-Dquarkus.http.port={port}",
             "-Dquarkus.http.host=127.0.0.1",
@@ -61,7 +54,7 @@ class Apicurio:
         jar = home / f"apicurio-registry-app-{VERSION}-runner.jar"
         with open(directory / "apicurio.log", "ab") as log:
             process = subprocess.Popen(
-                ["java", *JVM_FLAGS, *more, *flags, "-jar", str(jar)],
+                ["java", *JVM_FLAGS, *flags, "-jar", str(jar)],
                 cwd=home,
                 stdout=log,
                 stderr=subprocess.STDOUT,
