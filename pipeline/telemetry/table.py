@@ -122,7 +122,7 @@ METRICS: dict[MetricName, Metric] = {
     "join_misrouted_total": counter(
         "users",
         "users whose records came from more than one partition",
-        "key all topics by user id, with the same number of partitions, or set `join: {partitions: together}`",
+        "key all topics by user id, with the same partition count, or set `join: {partitions: together}`",
     ),
     "join_merges_refused_total": counter(
         "alias calls",
