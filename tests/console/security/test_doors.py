@@ -95,21 +95,22 @@ def test_a_link_is_good_for_a_quarter_of_an_hour():
 
 
 def test_who_comes_after_the_end_of_a_link_finds_another_one_in_the_terminal(caller: Caller):
-    shown: list[str] = []
-    console = caller.console
-    console.announce = shown.append
+    sessions, before = caller.console.sessions, len(caller.links)
+
+    def shown() -> list[str]:
+        return [link.rpartition("=")[2] for link in caller.links[before:]]
+
     caller.ask("GET", "/login")
-    assert shown == []
-    console.sessions._once_ends = 0.0
-    old = console.sessions.once
-    assert caller.log_in(old).status == 403
-    assert shown == [console.sessions.once]
-    assert caller.log_in(console.sessions.once).status == 303
-    assert len(shown) == 2  # for the next browser
-    console.sessions._once_ends = 0.0
+    assert shown() == []
+    sessions._once_ends = 0.0
+    assert caller.log_in(sessions.once).status == 403
+    assert shown() == [sessions.once]
+    assert caller.log_in(sessions.once).status == 303
+    assert len(shown()) == 2  # for the next browser
+    sessions._once_ends = 0.0
     caller.ask("GET", "/login")
     caller.ask("GET", "/login")
-    assert shown[2:] == [console.sessions.once]
+    assert shown()[2:] == [sessions.once]
 
 
 def test_tokens_are_good_as_bearer_and_in_the_page_with_their_role(caller: Caller):
