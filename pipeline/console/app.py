@@ -34,8 +34,8 @@ STREAMS_EACH: Final = 8
 """Of these one person's: nobody looks on alone."""
 AGAIN_SECS = 2
 READING = (
-    "The config is being read for the first time since the console began, which takes some seconds where there "
-    "are many webhooks. This page comes by itself as soon as that is done."
+    "The config is being read for the first time since the console began, which takes some seconds where "
+    "there are many webhooks. This page comes by itself as soon as that is done."
 )
 TURNED_AWAY: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 CUT_OFF: Final = "cut off: it may have been done"
