@@ -5,9 +5,9 @@ real command line, in a process of its own that can be killed. Where memory or o
 command is started as it is installed.
 
 A request is a message on a socket: JSON, and the descriptors that become the child's stdin, stdout and
-stderr. The JSON has argv, env, cwd, uid (or none), session (one of its own?), and before: functions that the
-child calls first, each with one argument, by ``module:name``. Answers are lines: ``{"pid": ..}`` to each, and
-``{"pid": .., "code": ..}`` when a child has ended.
+stderr. The JSON has argv, env, cwd, uid (or none), session (one of its own?), module (another one than
+hookline's), and before: functions that the child calls first, each with one argument, by ``module:name``.
+Answers are lines: ``{"pid": ..}`` to each, and ``{"pid": .., "code": ..}`` when a child has ended.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import select
 import signal
 import socket
@@ -31,6 +32,7 @@ from pathlib import Path
 from queue import Queue
 from typing import Any, NoReturn, TextIO
 
+from tests.kit import siblings
 from tests.kit.samples import ROOT
 
 IMPORTED = (
@@ -149,11 +151,16 @@ class Forge:
             files = [none.fileno(), told.fileno(), said.fileno()]
             return self._known(Child(self._fork(files, argv, env, uid=uid, before=before)))
 
-    def open(self, argv: Sequence[str], env: Mapping[str, str], *, session: bool = False) -> Program:
-        """Start `hookline` with these words, with pipes; session: in a process group of its own."""
+    def open(
+        self, argv: Sequence[str], env: Mapping[str, str], *, session: bool = False, **more: str
+    ) -> Program:
+        """Start `hookline` with these words, with pipes; session: in a process group of its own.
+
+        module: run this one in its place.
+        """
         (stdin, give), (take, stdout), (hear, stderr) = (os.pipe() for _ in range(3))
         try:
-            pid = self._fork([stdin, stdout, stderr], argv, env, session=session)
+            pid = self._fork([stdin, stdout, stderr], argv, env, session=session, **more)
         finally:
             for theirs in (stdin, stdout, stderr):
                 os.close(theirs)
@@ -233,14 +240,20 @@ def become(job: dict[str, Any], files: Sequence[int]) -> NoReturn:
         os.chdir(job["cwd"])
         if job.get("session"):
             os.setsid()
+        if siblings.wanted(job["argv"]) and "module" not in job:
+            siblings.install(become)
         if job.get("uid") is not None:
             os.setgid(job["uid"])
             os.setuid(job["uid"])
         for place, argument in (job.get("before") or {}).items():
             module, _, name = place.partition(":")
             getattr(importlib.import_module(module), name)(argument)
-        sys.argv = ["hookline", *job["argv"]]
-        sys.orig_argv[1:] = ["-m", "pipeline.cli", *job["argv"]]  # of a job that starts itself anew
+        module = job.get("module", "pipeline.cli")
+        sys.argv = [job.get("module", "hookline"), *job["argv"]]
+        sys.orig_argv[1:] = ["-m", module, *job["argv"]]  # of a job that starts itself anew
+        if "module" in job:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+            raise SystemExit(0)
         from pipeline.cli import main
 
         main()
