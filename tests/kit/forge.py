@@ -7,7 +7,8 @@ command is started as it is installed.
 A request is a message on a socket: JSON, and the descriptors that become the child's stdin, stdout and
 stderr. The JSON has argv, env, cwd, uid (or none), session (one of its own?), module (another one than
 hookline's), and before: functions that the child calls first, each with one argument, by ``module:name``.
-Answers are lines: ``{"pid": ..}`` to each, and ``{"pid": .., "code": ..}`` when a child has ended.
+Answers are lines: ``{"pid": ..}`` to each, and ``{"pid": .., "code": ..}`` when a child has ended. They go to
+a fourth descriptor where there is one (shim.py).
 """
 
 from __future__ import annotations
@@ -168,6 +169,11 @@ class Forge:
         self._known(program)
         return program
 
+    @property
+    def requests(self) -> int:
+        """The descriptor that takes requests, for shim.py."""
+        return self._requests.fileno()
+
     def close(self) -> None:
         for child in list(self._children.values()):
             child.kill()
@@ -268,8 +274,9 @@ def become(job: dict[str, Any], files: Sequence[int]) -> NoReturn:
         os._exit(code)
 
 
-def say(**what: int) -> None:
-    os.write(1, json.dumps(what).encode() + b"\n")
+def say(to: int, **what: int) -> None:
+    with contextlib.suppress(BrokenPipeError):  # who asked is gone
+        os.write(to, json.dumps(what).encode() + b"\n")
 
 
 def serve() -> None:
@@ -279,7 +286,7 @@ def serve() -> None:
         importlib.import_module(module)
     gc.freeze()  # a child's collections need not look through what is imported, nor copy its pages
     requests = socket.socket(fileno=0)
-    living: dict[int, int] = {}
+    living: dict[int, tuple[int, int]] = {}
     poll = select.poll()
     poll.register(0, select.POLLIN)
     while True:
@@ -287,23 +294,31 @@ def serve() -> None:
             if ready:
                 poll.unregister(ready)
                 os.close(ready)
-                pid, status = os.waitpid(living.pop(ready), 0)
-                say(pid=pid, code=os.waitstatus_to_exitcode(status))
+                child, asked = living.pop(ready)
+                pid, status = os.waitpid(child, 0)
+                say(asked, pid=pid, code=os.waitstatus_to_exitcode(status))
+                if asked != 1:
+                    os.close(asked)
                 continue
-            data, files, _, _ = socket.recv_fds(requests, 1 << 20, 3)
+            data, files, _, _ = socket.recv_fds(requests, 1 << 20, 4)
             if not data:
                 os._exit(0)
+            asked = files.pop() if len(files) == 4 else 1
             pid = os.fork()
             if pid == 0:
-                for descriptor in living:
+                for descriptor, (_, other) in living.items():
                     os.close(descriptor)
+                    if other != 1:
+                        os.close(other)
+                if asked != 1:
+                    os.close(asked)
                 become(json.loads(data), files)
             for file in files:
                 os.close(file)
             descriptor = os.pidfd_open(pid)
-            living[descriptor] = pid
+            living[descriptor] = pid, asked
             poll.register(descriptor, select.POLLIN)
-            say(pid=pid)
+            say(asked, pid=pid)
 
 
 if __name__ == "__main__":
