@@ -255,9 +255,7 @@ def _lookups(parts: Mapping[str, Part], root: str) -> list[tuple[str, str]]:
     ]
 
 
-def _read(
-    properties: Mapping[str, Value], lookups: list[tuple[str, str]], built: dict[str, Value]
-) -> None:
+def _read(properties: Mapping[str, Value], lookups: list[tuple[str, str]], built: dict[str, Value]) -> None:
     """Copy properties into the body, but for those that are missing."""
     get = properties.get
     for key, name in lookups:

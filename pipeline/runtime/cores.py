@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pipeline.telemetry import log
 
-SPAN_SECS = 1.0
+SPAN_SECS = 0.5
 """What is looked at is how much CPU was taken in so long a time."""
 JOIN_SHARE, LEAVE_SHARE = 0.9, 0.75
 """Of a core: what the process must take to be kept on one, and what it must get there to stay."""

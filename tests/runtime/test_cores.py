@@ -57,13 +57,13 @@ def test_they_are_let_go_where_others_want_the_core_and_for_a_while():
     machine.pass_time(0.6, 0.45, spans=3)
     machine.pass_time(0.3, 0.25)
     assert machine.set[1:] == [((WORKER, ENGINE), {0, 1})]
-    machine.pass_time(0.6, 0.45, spans=int(REST_SECS) - 1)
+    machine.pass_time(0.6, 0.45, spans=int(REST_SECS / SPAN_SECS) - 1)
     assert len(machine.set) == 2
     machine.pass_time(0.6, 0.45, spans=3)
     assert machine.set[2:] == [((WORKER, ENGINE), {1})]
 
 
-def test_a_busy_spell_of_a_second_changes_nothing():
+def test_a_short_busy_spell_changes_nothing():
     machine = Machine()
     for _ in range(5):
         machine.pass_time(0.6, 0.45)

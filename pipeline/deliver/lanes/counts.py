@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-
 EXACT = 64
 """Steps below this are counted as they are."""
 
