@@ -92,7 +92,7 @@ def inner_rooms() -> str:
     rows = ["| room | what is in it |", "|---|---|"]
     for path in sorted((ROOT / "pipeline").glob("*/*/**/__init__.py")):
         said = ast.get_docstring(ast.parse(path.read_text())) or ""
-        rows.append(f"| `{path.parent.relative_to(ROOT / 'pipeline')}/` | {said.partition(chr(10))[0]} |")
+        rows.append(f"| `{path.parent.relative_to(ROOT)}/` | {said.partition(chr(10))[0]} |")
     return "\n".join(rows) + "\n"
 
 

@@ -122,7 +122,7 @@ METRICS: dict[MetricName, Metric] = {
     "join_misrouted_total": counter(
         "users",
         "users whose records came from more than one partition",
-        "key all topics by user id, with the same number of partitions, or set `join: {partitions: together}`",
+        "key all topics by user id and give them equally many partitions, or `join: {partitions: together}`",
     ),
     "join_merges_refused_total": counter(
         "alias calls",
@@ -259,7 +259,7 @@ METRICS: dict[MetricName, Metric] = {
     "dead_letter_copies_total": counter(
         "dead letters",
         "copies of dead letters written to the configured topic or file, by result: ok, error",
-        "error: topic, brokers or file; the dead letters themselves are safe in the state directory",
+        "error: look at the topic or the file; the dead letters themselves are safe in the state directory",
         ("result",),
     ),
     # --- the worker
