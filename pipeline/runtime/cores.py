@@ -13,6 +13,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterable
+from math import inf
 from pathlib import Path
 
 from pipeline.telemetry import log
@@ -60,8 +61,8 @@ def set_cores(threads: Iterable[int], cores: set[int]) -> None:
             continue
 
 
-def cores_of_process() -> set[int]:
-    """Return the cores that this process may use; none where the system cannot tell."""
+def own_cores() -> set[int]:
+    """Return the cores that the calling thread may use; none where the system cannot tell."""
     try:
         return os.sched_getaffinity(0)
     except AttributeError:
@@ -69,16 +70,17 @@ def cores_of_process() -> set[int]:
 
 
 class Cores:
-    """Call `look` several times a second, and `release` at the end; both by one thread.
+    """Call `look` several times a second, by a thread that does little, and `release` at the end.
 
-    allowed: what the process may use; with a single core there is nothing to do. clock: monotonic seconds.
-    spent: the CPU seconds of the process.
+    allowed: returns what the process may use; with a single core there is nothing to do. By default what the
+    thread that looks may use, which is kept nowhere: it changes with the group that the process is in.
+    clock: monotonic seconds. spent: the CPU seconds of the process.
     """
 
     def __init__(
         self,
-        allowed: set[int],
         *,
+        allowed: Callable[[], set[int]] = own_cores,
         clock: Callable[[], float] = time.monotonic,
         spent: Callable[[], float] = time.process_time,
         used: Callable[[], Used] = threads_used,
@@ -90,6 +92,7 @@ class Cores:
         self._at, self._cpu = clock(), spent()
         self._before: Used = {}
         self._not_before = 0.0
+        self._free: set[int] = set()
         self.kept: tuple[int, ...] = ()
         """The threads that are kept together."""
 
@@ -97,12 +100,13 @@ class Cores:
         """Keep the busy threads together, or let go of them."""
         now = self._clock()
         secs = now - self._at
-        if secs < SPAN_SECS or len(self._allowed) < 2:
+        if secs < SPAN_SECS:
             return
         cpu = self._spent()
         share = (cpu - self._cpu) / secs
         self._at, self._cpu = now, cpu
         if self.kept:
+            self._free = self._allowed()
             if share < LEAVE_SHARE:
                 self.release()
                 self._not_before = now + REST_SECS * (0.5 + self._chance())
@@ -116,9 +120,9 @@ class Cores:
 
     def release(self) -> None:
         """Let the threads run wherever they may."""
-        if self.kept:
-            self._keep(self.kept, self._allowed)
-            self.kept = ()
+        kept, self.kept = self.kept, ()
+        if kept:
+            self._set(kept, self._free)
 
     def _join(self, before: Used, secs: float) -> None:
         took = {
@@ -129,13 +133,16 @@ class Cores:
         busy = sorted(took, key=took.__getitem__, reverse=True)[:2]
         if len(busy) < 2 or took[busy[1]] < LEAST_SHARE:
             return
-        core = self._before[busy[0]][1]
-        if core not in self._allowed:
-            return
+        allowed, core = self._allowed(), self._before[busy[0]][1]
+        if len(allowed) > 1 and core in allowed and self._set(busy, {core}):
+            self.kept, self._free = tuple(busy), allowed
+
+    def _set(self, threads: Iterable[int], cores: set[int]) -> bool:
         try:
-            self._keep(busy, {core})
+            self._keep(threads, cores)
         except OSError as error:
-            self._allowed = set()
-            _log.info("busy threads cannot be kept on one core", reason=str(error))
-            return
-        self.kept = tuple(busy)
+            # Not allowed here; what is not kept is no worse off than before.
+            self._not_before = inf
+            _log.info("busy threads are not kept on one core", reason=str(error))
+            return False
+        return True

@@ -39,7 +39,7 @@ from pipeline.model.process.stop import requested, stoppable
 from pipeline.outbox.copies.copies import open_copies
 from pipeline.outbox.quota import Quota
 from pipeline.outbox.reading.view import Accounting, accounting
-from pipeline.runtime.cores import Cores, cores_of_process
+from pipeline.runtime.cores import Cores
 from pipeline.runtime.panics import held_back
 from pipeline.runtime.parts import REAL, Parts
 from pipeline.runtime.readers import Remembered, with_schemas
@@ -214,7 +214,7 @@ def run_job(
         done = observe(job) if observe is not None else None
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 20, 50)
-        cores = Cores(cores_of_process())
+        cores = Cores()
         try:
             with Watchdog(job.pulse, job.drain, job.failure, cores.look).watching():
                 _run_flow(job, flow, config, cluster)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterable
 
 import pytest
 
@@ -18,16 +19,22 @@ class Machine:
 
     def __init__(self, *, allowed: tuple[int, ...] = (0, 1)) -> None:
         self.clock = HandClock()
+        self.refuses = False
         self.used: Used = {WORKER: (0.0, 1), ENGINE: (0.0, 0), ADMIN: (0.0, 0)}
         self.set: list[tuple[tuple[int, ...], set[int]]] = []
         self.cores = Cores(
-            set(allowed),
+            allowed=lambda: set(allowed),
             clock=self.clock,
             spent=lambda: sum(cpu for cpu, _ in self.used.values()),
             used=lambda: dict(self.used),
-            keep=lambda threads, cores: self.set.append((tuple(threads), set(cores))),
+            keep=self.keep,
             chance=lambda: 0.5,
         )
+
+    def keep(self, threads: Iterable[int], cores: set[int]) -> None:
+        if self.refuses:
+            raise OSError(22, "Invalid argument")
+        self.set.append((tuple(threads), set(cores)))
 
     def pass_time(self, worker: float, engine: float, *, spans: int = 1) -> None:
         """Let threads take so much of a core, and look."""
@@ -75,6 +82,16 @@ def test_on_a_single_core_there_is_nothing_to_do():
     machine = Machine(allowed=(1,))
     machine.pass_time(0.6, 0.45, spans=5)
     assert machine.set == []
+
+
+def test_where_the_system_refuses_it_is_asked_once():
+    machine = Machine()
+    machine.refuses = True
+    machine.pass_time(0.6, 0.45, spans=3)
+    machine.refuses = False
+    machine.pass_time(0.6, 0.45, spans=100)
+    assert machine.set == []
+    assert not machine.cores.kept
 
 
 def test_at_the_end_they_may_run_anywhere_again():
