@@ -141,7 +141,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
             return self.end()
         if durable is None:
             self.looked = True
-            if not self.rest.may_look(self.name, self.reader.is_still):
+            if not self.rest.may_look(self.name, self.reader):
                 return []
         reason = self.pressure.paused()
         if reason is not None:
