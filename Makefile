@@ -43,10 +43,10 @@ lint: $(DEV) ## ruff, mypy and the import contract
 	$(BIN)/lint-imports --no-logo > /dev/null || $(BIN)/lint-imports --no-logo
 
 unit: $(DEV) $(ASSETS) ## the tests alone, and which took longest
-	$(BIN)/pytest -n 2 --dist loadgroup --durations=10 $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadgroup --durations=10 $(ARGS)
 
 coverage: $(DEV) $(ASSETS) ## the tests with a report of the lines and branches that none reaches, in htmlcov/
-	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=html --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadgroup --cov --cov-report=html --cov-report=term:skip-covered $(ARGS)
 
 bench: $(DEV) ## measure the job beside what one would write by hand (ARGS="--rounds 5 --only firing")
 	$(BIN)/python -m tests.bench.suite $(ARGS)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import sys
@@ -20,6 +21,8 @@ from pipeline.decode.builtin import native
 from pipeline.decode.decode import BY_NAME
 from pipeline.language.formats import FORMATS
 from pipeline.model.process.exits import MEANING, Exit
+from pipeline.telemetry import happenings
+from pipeline.telemetry.log import Log
 from pipeline.telemetry.metrics import METRICS, prometheus_name
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,6 +55,16 @@ def metric_table() -> str:
     return "\n".join(rows) + "\n"
 
 
+def log_lines() -> str:
+    """Return the table of what is both logged and measured, warnings and errors, each with what to do."""
+    rows = ["| line | metric | what to do |", "|---|---|---|"]
+    for one in vars(happenings).values():
+        if isinstance(one, happenings.Happening) and one.level is not Log.info:
+            remedy = METRICS[one.metric].remedy
+            rows.append(f"| {one.text.replace('|', '/')} | `{prometheus_name(one.metric)}` | {remedy} |")
+    return "\n".join(rows) + "\n"
+
+
 def native_format() -> str:
     """Return the documentation of the native record shape, as its module has it."""
     text = inspect.getdoc(native)
@@ -74,11 +87,22 @@ def rooms() -> str:
     return "\n".join(["| room | what is in it |", "|---|---|", *rows]) + "\n"
 
 
+def inner_rooms() -> str:
+    """Return the table of the rooms in rooms, by the first line of what each says of itself."""
+    rows = ["| room | what is in it |", "|---|---|"]
+    for path in sorted((ROOT / "pipeline").glob("*/*/**/__init__.py")):
+        said = ast.get_docstring(ast.parse(path.read_text())) or ""
+        rows.append(f"| `{path.parent.relative_to(ROOT)}/` | {said.partition(chr(10))[0]} |")
+    return "\n".join(rows) + "\n"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "rooms": rooms,
+    "inner rooms": inner_rooms,
     "verbs": verbs,
     "exit codes": exit_codes,
     "metrics": metric_table,
+    "log lines": log_lines,
     "native format": native_format,
     "shapes": shapes,
     "requests of the console": rights.requests,

@@ -42,6 +42,8 @@ TINY = {
     "webhook_counts": (1, 3),
     "shares": (0.05,),
     "rates": (200,),
+    "checked": 3,
+    "spread_users": 500,
 }
 
 
@@ -88,6 +90,22 @@ def test_latency_prints_a_row_per_case_and_names_the_missing_broker(
     shown = capsys.readouterr().out
     assert "file, 200/s, one receiver hangs" in shown
     assert "LEFT OUT: latency from Kafka: none is asked for here" in shown
+
+
+def test_troubled_neighbours_and_starts_print_a_row_per_case(
+    bench: sections.Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.webhook_counts = (4,)
+    sections.SECTIONS["crowd"](bench)
+    sections.SECTIONS["start"](bench)
+    store = bench.place() / "spread"
+    rates.fill(store, 500)
+    spread = rates.under_updates(store, 500, 200, 50, 0.5, 1.5)
+    assert spread.arrived > 50
+    shown = capsys.readouterr().out
+    for row in ("4 webhooks, all are well", "4 webhooks, one hangs, one is late", "check: 3 webhooks"):
+        assert row in shown
+    assert "beside those, to without:" in shown
 
 
 def test_collect_prints_rates_and_waits_of_each_candidate(

@@ -8,7 +8,7 @@ into a POST with that time in its body; a receiver in a third process notes when
 second, synced) are included, and with --kafka the producer and the broker as well.
 
 --sick: a second webhook on the same events has a receiver that never answers. --half: one that fails every
-other request.
+other request. --most: nine of ten. --late: one that answers after ten seconds. --down: always with 500.
 --kafka: from a topic of events, aligned with a topic of user updates. After the first users nothing comes on
 that one (idle), or an update for every fifth event (busy): then an event waits until its updates are read.
 """
@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, ClassVar
@@ -46,12 +47,14 @@ SPAWN = multiprocessing.get_context("spawn")
 
 WEBHOOK = """
 id: {id}
-trigger: {{events: [Purchase]}}
+trigger: {{events: [{events}]}}
 request:
   url: {url}/{id}
   body: {{sent: "{{{{ event.properties.sent }}}}", plan: "{{{{ user.properties.plan }}}}"}}
 """
 
+TROUBLES = ("sick", "half", "most", "late", "down")
+LATE_SECS = 10.0
 ANSWER = b"HTTP/1.1 %b\r\ndate: %b\r\nx-request-id: %016x\r\ncontent-length: 0\r\n\r\n"
 
 Append = Callable[[list[bytes], list[bytes]], None]
@@ -75,11 +78,11 @@ class Latency:
 class Note(asyncio.Protocol):
     """Answers 200 at once, with a request id and a date, and notes how old each event is.
 
-    Requests under /sick are never answered, every other one under /half fails.
+    Its paths are those of `TROUBLES`: nothing of them is noted.
     """
 
     ages: ClassVar[list[tuple[float, float]]] = []
-    halves: ClassVar[int] = 0
+    asked: ClassVar[int] = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: Any = transport
@@ -96,17 +99,19 @@ class Note(asyncio.Protocol):
             if len(rest) < length:
                 return
             body, self.buffer = rest[:length], rest[length:]
-            path = head.split(b"\r\n", 1)[0]
-            if b"/sick" in path:
-                continue
-            status = b"200 OK"
-            if b"/half" in path:
-                Note.halves += 1
-                status = b"503 no" if Note.halves % 2 else status
-            else:
+            trouble = head.split(b" ", 2)[1][1:].decode()
+            if trouble == "late":
+                asyncio.get_running_loop().call_later(LATE_SECS, self._answer, b"200 OK", now)
+            elif trouble not in TROUBLES:
                 self.ages.append((now, now - orjson.loads(body)["sent"]))
-            dated = (status, formatdate(now, usegmt=True).encode(), len(self.ages))
-            self.transport.write(ANSWER % dated)
+                self._answer(b"200 OK", now)
+            elif trouble != "sick":
+                Note.asked += 1
+                good = Note.asked % {"half": 2, "most": 10}.get(trouble, Note.asked + 1) == 0
+                self._answer(b"200 OK" if good else b"503 no", now)
+
+    def _answer(self, status: bytes, now: float) -> None:
+        self.transport.write(ANSWER % (status, formatdate(now, usegmt=True).encode(), len(self.ages)))
 
 
 def receive(pipe: Connection) -> None:
@@ -123,13 +128,13 @@ def receive(pipe: Connection) -> None:
     uvloop.run(main())
 
 
-def event(number: int) -> bytes:
-    """Return an event of now."""
+def event(number: int, names: int = 0) -> bytes:
+    """Return an event of now; names: of so many in turn."""
     return orjson.dumps(
         {
             "type": "event",
             "id": f"e{number}",
-            "name": "Purchase",
+            "name": f"Purchase {number % names}" if names else "Purchase",
             "user_id": f"u{number % USERS}",
             "properties": {"sent": time.time(), "amount": number},
         }
@@ -170,7 +175,7 @@ def write(
         time.sleep(max(0.0005, sent / rate - (time.perf_counter() - begun)))
 
 
-def write_file(stream: Path, rate: int, secs: float) -> None:
+def write_file(stream: Path, names: int, rate: int, secs: float) -> None:
     """Append to a file."""
     with stream.open("ab", buffering=0) as out:
 
@@ -178,7 +183,7 @@ def write_file(stream: Path, rate: int, secs: float) -> None:
             if events:
                 out.write(b"".join(line + b"\n" for line in events))
 
-        write(append, rate, secs)
+        write(append, rate, secs, event=partial(event, names=names))
 
 
 def write_topics(brokers: str, topics: tuple[str, str], rate: int, secs: float, busy: bool) -> None:
@@ -222,17 +227,23 @@ def receiving() -> Iterator[tuple[str, Callable[[int], list[tuple[float, float]]
 
 
 def prepare(
-    folder: Path, url: str, kafka: str | None, *webhooks: str
+    folder: Path, url: str, kafka: str | None, *webhooks: str, crowd: int = 0
 ) -> tuple[str, Callable[..., None], Any]:
-    """Write the webhooks and the first users; return the source's config, what writes, and to where."""
+    """Write the webhooks and the first users; return the source's config, what writes, and to where.
+
+    crowd: so many well ones, each on events of its own, in place of one; the others are on all events.
+    """
     (folder / "webhooks").mkdir()
-    for webhook in ("fine", *webhooks):
-        (folder / "webhooks" / f"{webhook}.yaml").write_text(WEBHOOK.format(id=webhook, url=url))
+    names = [f"Purchase {number}" for number in range(crowd)] or ["Purchase"]
+    well = {f"fine-{number}": name for number, name in enumerate(names)} if crowd else {"fine": names[0]}
+    for webhook, events in {**well, **dict.fromkeys(webhooks, ", ".join(names))}.items():
+        text = WEBHOOK.format(id=webhook, url=url, events=events)
+        (folder / "webhooks" / f"{webhook}.yaml").write_text(text)
     users = [update(number) for number in range(USERS)]
     if kafka is None:
         stream = folder / "stream.jsonl"
         stream.write_bytes(b"".join(line + b"\n" for line in users))
-        return f"jsonl: {{paths: [{stream}], follow: true}}", write_file, (stream,)
+        return f"jsonl: {{paths: [{stream}], follow: true}}", write_file, (stream, crowd)
     events, updates = make_topics(kafka, "events", "updates")
     filler = Filler(kafka)
     for line in users:
@@ -256,14 +267,16 @@ def measure(
     busy: bool = False,
     beside: Callable[[Path, Path], AbstractContextManager[None]] = nobody,
     python: str = sys.executable,
+    crowd: int = 0,
 ) -> Latency:
     """Run once; what was written during the warm-up does not count.
 
-    webhooks: further ones on the same events, "sick" and "half". beside: what goes on meanwhile.
+    webhooks: further ones on the same events, of `TROUBLES`. beside: what goes on meanwhile. crowd: so many
+    well ones in place of one.
     """
     with receiving() as (url, end), tempfile.TemporaryDirectory(prefix="hookline-latency-") as name:
         folder = Path(name)
-        source, writes, where = prepare(folder, url, kafka, *webhooks)
+        source, writes, where = prepare(folder, url, kafka, *webhooks, crowd=crowd)
         (folder / "pipeline.yaml").write_text(
             f"source: {{{source}}}\nstate: {folder / 'state'}\nnetwork: {{allow: [127.0.0.0/8]}}\n"
         )
@@ -289,11 +302,15 @@ def measure(
             raise RuntimeError(f"the job ended with {early}:\n{(folder / 'job.log').read_text()[-2000:]}")
         begun = min((at - age for at, age in noted), default=0.0)
         ages = [age * 1000 for at, age in noted if at - age > begun + warm_up_secs]
+    return result(rate, ages, spent / (rate * secs_spent), rss)
+
+
+def result(rate: int, ages: list[float], cpu_secs: float, rss_bytes: int) -> Latency:
+    """Return what these waits in milliseconds come to; raises RuntimeError where there are none."""
     if len(ages) < 2:
         raise RuntimeError("no event arrived")
     marks = statistics.quantiles(ages, n=100)
-    per_event = spent / (rate * secs_spent) * 1e6
-    return Latency(rate, len(ages), marks[49], marks[98], max(ages), per_event, rss)
+    return Latency(rate, len(ages), marks[49], marks[98], max(ages), cpu_secs * 1e6, rss_bytes)
 
 
 def main() -> None:
@@ -303,7 +320,7 @@ def main() -> None:
     )
     parser.add_argument("--rates", default="1000,5000")
     parser.add_argument("--secs", type=float, default=20.0)
-    for webhook in ("sick", "half"):
+    for webhook in TROUBLES:
         parser.add_argument(f"--{webhook}", dest="webhooks", action="append_const", const=webhook, default=[])
     parser.add_argument("--kafka", metavar="BROKERS")
     parser.add_argument("--updates", choices=("idle", "busy"), default="idle")

@@ -14,14 +14,15 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from typing import TYPE_CHECKING
 
 from tests.bench.candidates import pythons
 from tests.bench.kafka_topics import NoBroker
-from tests.bench.latency import SPAWN, Latency, event, measure, prepare, receiving, write_file
+from tests.bench.latency import SPAWN, Latency, event, measure, prepare, receiving, result, write_file
 from tests.bench.measure import SHOWN, heading, left_out, reap, session_cpu_secs
 from tests.bench.servers import SYSLOG_NG, syslog_ng
+from tests.bench.users import fill, under_updates
 from tests.bench.watched import HOOKLINE, onlookers
 from tests.kit.run import until
 from tests.kit.samples import ROOT
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 SILENCE_SECS = 1.6
 """Between two first events after idleness."""
 FIRSTS = 8
+SPREAD = 500
+"""Updates per second, of random users."""
+TROUBLED = ("sick", "late", "down")
 
 
 def steady(bench: Bench) -> None:
@@ -61,7 +65,7 @@ def of_syslog_ng(rate: int, secs: float, warm_up_secs: float) -> Latency:
     """Return what syslog-ng takes for the same events: it follows the file, and neither joins nor keeps."""
     with receiving() as (url, end), tempfile.TemporaryDirectory(prefix="hookline-steady-") as name:
         folder = Path(name)
-        _, _, (stream,) = prepare(folder, url, None)
+        _, _, (stream, _) = prepare(folder, url, None)
         text = SYSLOG_NG.format(stream=stream, url=f"{url}/fine", body='{"sent":${.e.properties.sent}}')
         (folder / "syslog.conf").write_text(text)
         flags = ["-R", folder / "persist", "-c", folder / "control", "-p", folder / "pid"]
@@ -69,7 +73,7 @@ def of_syslog_ng(rate: int, secs: float, warm_up_secs: float) -> Latency:
         process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL)
         try:
             until((folder / "control").exists)
-            writer = SPAWN.Process(target=write_file, args=(stream, rate, secs + warm_up_secs))
+            writer = SPAWN.Process(target=write_file, args=(stream, 0, rate, secs + warm_up_secs))
             writer.start()
             writer.join(warm_up_secs)
             spent, since = session_cpu_secs(process.pid), time.monotonic()
@@ -81,8 +85,7 @@ def of_syslog_ng(rate: int, secs: float, warm_up_secs: float) -> Latency:
             _, rss, _ = reap(process)
     begun = min(at - age for at, age in noted)
     ages = [age * 1000 for at, age in noted if at - age > begun + warm_up_secs]
-    marks = quantiles(ages, n=100)
-    return Latency(rate, len(ages), marks[49], marks[98], max(ages), spent / (rate * lasted) * 1e6, rss)
+    return result(rate, ages, spent / (rate * lasted), rss)
 
 
 def idle(bench: Bench) -> None:
@@ -91,7 +94,7 @@ def idle(bench: Bench) -> None:
     for _ in range(bench.rounds):
         with receiving() as (url, end), tempfile.TemporaryDirectory(prefix="hookline-idle-") as name:
             folder = Path(name)
-            source, _, (stream,) = prepare(folder, url, None)
+            source, _, (stream, _) = prepare(folder, url, None)
             (folder / "pipeline.yaml").write_text(
                 f"source: {{{source}}}\nstate: {folder / 'state'}\nnetwork: {{allow: [127.0.0.0/8]}}\n"
             )
@@ -128,17 +131,38 @@ def tails(bench: Bench) -> None:
     """How long events wait for a well receiver while a neighbour is in trouble, or people look on."""
     rate, secs, warm_up = bench.rates[-1], bench.latency_secs, bench.warm_up_secs
     cases: dict[str, list[Latency]] = {}
+    store = bench.place() / "spread"
+    fill(store, bench.spread_users)
     for number in range(bench.rounds):
         for name, webhooks in (
             ("alone", ()), ("one receiver hangs", ("sick",)), ("one fails half", ("half",)),
+            ("one fails nine of ten", ("most",)),
         ):  # fmt: skip
             cases.setdefault(f"{rate:,}/s, {name}", []).append(measure(rate, secs, warm_up, *webhooks))
         looked_at = measure(rate, secs, warm_up, beside=console_and_tap)
         cases.setdefault(f"{rate:,}/s, console and tap look on", []).append(looked_at)
+        spread = under_updates(store, bench.spread_users, rate, SPREAD, secs, warm_up)
+        cases.setdefault(f"{rate:,}/s, {SPREAD} updates/s of {bench.spread_users:,}", []).append(spread)
         print(f"  round {number + 1}", file=sys.stderr)
     heading(f"tails: a followed file, {secs:g} s each, commits included")
     show_latencies(cases, "tails")
-    left_out("tails of updates spread over ten million users: tests/bench/users.py makes such a store")
+
+
+def crowd(bench: Bench) -> None:
+    """A thousand webhooks, without and with some among them that hang, are late and fail."""
+    rate, count = bench.rates[0], bench.webhook_counts[-1]
+    cases: dict[str, list[Latency]] = {}
+    ratios = []
+    for number in range(bench.rounds):
+        for name, webhooks in (("all are well", ()), ("one hangs, one is late, one fails", TROUBLED)):
+            well = count - len(webhooks)
+            one = measure(rate, bench.latency_secs, bench.warm_up_secs, *webhooks, crowd=well)
+            cases.setdefault(f"{count:,} webhooks, {name}", []).append(one)
+        ratios.append(one.p99_ms / next(iter(cases.values()))[-1].p99_ms)
+        print(f"  round {number + 1}: {ratios[-1]:.2f}", file=sys.stderr)
+    heading(f"crowd: {rate:,} events/s, each for one well webhook, and for the troubled ones")
+    show_latencies(cases, "crowd")
+    print(f"p99 of the well ones beside those, to without: {median(ratios):.2f} (median of the rounds)")
 
 
 @contextmanager

@@ -16,8 +16,9 @@ from tests.bench.collecting import collect
 from tests.bench.kafka_topics import NoBroker, broker, filled
 from tests.bench.latency import Latency, measure, nobody
 from tests.bench.measure import Candidate, Process, heading, left_out, show, take_turns
-from tests.bench.rates import idle, latencies, show_latencies, steady, tails
+from tests.bench.rates import crowd, idle, latencies, show_latencies, steady, tails
 from tests.bench.servers import syslog_ng
+from tests.bench.starting import starts
 from tests.bench.watched import onlookers, watched
 from tests.kit.samples import ROOT
 
@@ -46,6 +47,10 @@ class Bench:
     shares: tuple[float, ...] = (0.05, 0.0)
     rates: tuple[int, ...] = (1_000, 5_000)
     users: int = 10_000_000
+    checked: int = 2_000
+    """Webhooks of the larger config that is checked."""
+    spread_users: int = 1_000_000
+    """In the store of which users change while events come."""
     stack: ExitStack = field(default_factory=ExitStack)
     _brokers: str | None = None
     _number: int = 0
@@ -297,6 +302,8 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "steady": steady,
     "idle": idle,
     "tails": tails,
+    "crowd": crowd,
+    "start": starts,
     "latency": latencies,
     "collect": collect,
     "kafka": kafka,

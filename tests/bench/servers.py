@@ -28,7 +28,7 @@ http {{
 SYSLOG_NG = """
 @version: 3.38
 options {{ stats-freq(0); log-msg-size(65536); }};
-source s {{ file("{stream}" flags(no-parse) read-old-records(yes)
+source s {{ file("{stream}" flags(no-parse) read-old-records(yes) follow-freq(0.002)
   log-fetch-limit(100) log-iw-size(10000)); }};
 parser p {{ json-parser(prefix(".e.")); }};
 filter f {{ "${{.e.name}}" eq "Purchase" }};

@@ -46,6 +46,7 @@ def quick(bench: Bench) -> Bench:
         posts=50_000,
         latency_secs=3.0,
         warm_up_secs=4.0,
+        spread_users=100_000,
     )
 
 
@@ -85,6 +86,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help="default: 5, with --quick 1")
     parser.add_argument("--quick", action="store_true", help="one round of everything, over short streams")
     parser.add_argument("--full", action="store_true", help="all sections")
+    parser.add_argument("--users", type=int, help="in the store of `tails` that users change in")
     parser.add_argument("--only", help=f"sections: {', '.join(SECTIONS)}")
     parser.add_argument("--save", type=Path, help="write the medians to a file, as a baseline")
     parser.add_argument("--against", type=Path, help="print the ratios to such a baseline")
@@ -99,6 +101,7 @@ def main() -> None:
         bench = Bench(folder, origin, stack=stack)
         bench = quick(bench) if chosen.quick else bench
         bench.rounds = chosen.rounds or bench.rounds
+        bench.spread_users = chosen.users or bench.spread_users
         print(f"machine:  {machine()}")
         print(wrapped("python:   ", [f"{name} {version(name)}" for name in LIBRARIES]))
         print(wrapped("programs: ", [f"{name} {number}" for name, number in programs().items()]))

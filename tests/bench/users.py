@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -27,7 +26,7 @@ from typing import Any
 import orjson
 
 from tests.bench import latency
-from tests.bench.measure import machine
+from tests.bench.measure import machine, reap, session_cpu_secs
 
 WEBHOOK = """
 id: w
@@ -103,6 +102,7 @@ def start(config: Path) -> subprocess.Popen[bytes]:
         [sys.executable, "-m", "pipeline.cli", "run", "-c", str(config), "--json"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
 
 
@@ -123,12 +123,19 @@ def run(config: Path, stream: Path) -> Run:
     return Run(time.monotonic() - begun, most, usage.ru_majflt)
 
 
-def measure(config: Path, users: int, events: int) -> None:
-    """Print one row."""
-    stream, one, many = (config.parent / f"{name}-{users}.jsonl" for name in ("users", "one", "many"))
+def fill(config: Path, users: int) -> Run:
+    """Let a job of this config directory read so many users; they stay in its state."""
+    stream = config.parent / f"users-{users}.jsonl"
     write_users(stream, users)
     load = run(config, stream)
     stream.unlink()
+    return load
+
+
+def measure(config: Path, users: int, events: int) -> None:
+    """Print one row."""
+    one, many = (config.parent / f"{name}-{users}.jsonl" for name in ("one", "many"))
+    load = fill(config, users)
     # Other recordings on the same state: the same users, other lines.
     write_events(one, users, 1)
     restart = run(config, one)
@@ -168,30 +175,42 @@ def write(stream: Path, users: int, rate: int, updates: int, secs: float) -> Non
         )  # fmt: skip
 
 
-def measure_latency(config: Path, users: int, rate: int, updates: int, secs: float) -> None:
-    """Print one row of event to POST over a store of these users."""
-    written = secs + latency.WARM_UP_SECS
+def under_updates(
+    config: Path, users: int, rate: int, updates: int, secs: float, warm_up_secs: float = latency.WARM_UP_SECS
+) -> latency.Latency:
+    """Return event to POST over a store of these users, while so many of them change per second."""
+    written = secs + warm_up_secs
     with latency.receiving() as (url, end):
-        stream = config.parent / f"live-{users}.jsonl"
+        # Another recording each time: one that is written anew is refused.
+        stream = config.parent / f"live-{users}-{time.monotonic_ns()}.jsonl"
         stream.write_bytes(orjson.dumps({"type": "user", "user_id": "u0", "set": {"n": 1}}) + b"\n")
-        configure(config, latency.WEBHOOK.format(id="w", url=url), stream, follow=True)
+        configure(config, latency.WEBHOOK.format(id="w", url=url, events="Purchase"), stream, follow=True)
         job = start(config)
         try:
             writer = latency.SPAWN.Process(target=write, args=(stream, users, rate, updates, written))
             begun = time.time()
             writer.start()
+            writer.join(warm_up_secs)
+            spent, since = session_cpu_secs(job.pid), time.monotonic()
             writer.join()
+            spent, lasted = session_cpu_secs(job.pid) - spent, time.monotonic() - since
             came = end(int(rate * written))
             if job.poll() is not None:
                 raise RuntimeError(f"the job ended with {job.returncode}")
-        finally:
             job.terminate()
-            job.wait(30)
-    ages = [age * 1000 for at, age in came if at > begun + latency.WARM_UP_SECS]
-    marks = statistics.quantiles(ages, n=100)
+        finally:
+            _, rss, _ = reap(job)
+            stream.unlink()
+    ages = [age * 1000 for at, age in came if at > begun + warm_up_secs]
+    return latency.result(rate, ages, spent / (rate * lasted), rss)
+
+
+def measure_latency(config: Path, users: int, rate: int, updates: int, secs: float) -> None:
+    """Print one row of event to POST over a store of these users."""
+    one = under_updates(config, users, rate, updates, secs)
     print(
-        f"{users:>12,}{rate:>12,}{updates:>12,}{len(ages):>12,}"
-        f"{marks[49]:>12.2f}{marks[98]:>12.2f}{max(ages):>12.2f}",
+        f"{users:>12,}{rate:>12,}{updates:>12,}{one.arrived:>12,}"
+        f"{one.p50_ms:>12.2f}{one.p99_ms:>12.2f}{one.max_ms:>12.2f}",
         flush=True,
     )
 

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
 from tests.kit.console import Desk, Tab
-
-pytestmark = pytest.mark.xdist_group("console")
 
 
 def test_pages_load_their_files_by_hashed_names_and_keep_them(tab: Tab):

@@ -16,10 +16,11 @@ ELSEWHERE = {
     "tour": "tests/docs/test_tour.py",
     "kafka tour": "tests/kafka/test_kafka_tour.py",
     "nothing fires": "tests/docs/test_troubleshooting.py",
+    "first look": "tests/docs/test_runbook.py",
 }
 """Parts that need more than a folder with the shipped config: the test that runs each."""
 
-LANGUAGES = {"sh", "yaml", "json", "http", "text", "python"}
+LANGUAGES = {"sh", "yaml", "json", "http", "text", "python", "ini"}
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

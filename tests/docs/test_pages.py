@@ -11,14 +11,15 @@ import yaml
 from generate import PAGES as GENERATED
 from links import OUTSIDE
 
+from hatch_build import front_page
 from pipeline.receiver.server import Receiver
 from tests.kit.run import until
 from tests.kit.tour import PAGES, ROOT, blocks, run
 
 DOCS = {
     "index", "tour", "concepts", "input", "kafka", "databases", "webhooks", "console", "collect", "cookbook",
-    "testing", "operations", "guarantees", "performance", "security", "compare", "troubleshooting",
-    "internals",
+    "testing", "operations", "runbook", "commands", "shapes", "guarantees", "performance", "security",
+    "compare", "troubleshooting", "internals",
 }  # fmt: skip
 """The pages that docs/ has."""
 
@@ -95,6 +96,16 @@ def test_the_cookbook_names_every_example():
 def test_the_readme_is_a_front_page():
     lines = (ROOT / "README.md").read_text().splitlines()
     assert len(lines) < 150
+
+
+def test_the_package_has_the_front_page_with_links_that_hold_anywhere():
+    readme = (ROOT / "README.md").read_text()
+    assert LINK.findall(readme)
+    assert LINK.findall(front_page(readme)) == []
+    there = front_page(readme, "https://example.com/hookline/")
+    assert all(link.startswith("https://example.com/hookline/") for link in LINK.findall(there))
+    assert "<!--" not in there
+    assert "![" in there
 
 
 def test_the_webhook_of_the_readme_sends_the_request_beside_it(tmp_path: Path):

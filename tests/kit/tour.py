@@ -23,7 +23,7 @@ PAGES = [
 
 _RUN = re.compile(r"^<!-- run: ([a-z ]+) -->$")
 _NOT_RUN = re.compile(r"^<!-- not run: (.+) -->$")
-_FENCE = re.compile(r"^```(\w*)$")
+_FENCE = re.compile(r"^( *)```(\w*)$")
 
 
 class Block(NamedTuple):
@@ -44,25 +44,26 @@ def blocks(path: Path) -> list[Block]:
     page = path.relative_to(ROOT).as_posix()
     found: list[Block] = []
     part = reason = language = ""
-    begun = 0
+    begun = indent = 0
     text: list[str] = []
     for number, line in enumerate(path.read_text().splitlines(), 1):
+        line = line[indent:] if not line[:indent].strip() else line
         fence = _FENCE.match(line)
         if begun:
             if line == "```":
                 found.append(Block(page, begun, language, "\n".join(text) + "\n", part, reason))
-                begun, reason = 0, ""
+                begun, indent, reason = 0, 0, ""
             else:
                 text.append(line)
         elif fence:
-            begun, language, text = number, fence[1], []
-        elif run := _RUN.match(line):
+            begun, indent, language, text = number, len(fence[1]), fence[2], []
+        elif run := _RUN.match(line.strip()):
             assert not part, f"{page}:{number}: inside the part `{part}`"
             part = run[1]
-        elif line == f"<!-- end of {part} -->":
+        elif line.strip() == f"<!-- end of {part} -->":
             part = ""
         elif line:
-            not_run = _NOT_RUN.match(line)
+            not_run = _NOT_RUN.match(line.strip())
             reason = not_run[1] if not_run else ""
     assert not begun, f"{page}:{begun}: this block has no end"
     assert not part, f"{page}: the part `{part}` has no end"

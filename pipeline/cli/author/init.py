@@ -26,6 +26,6 @@ def init(directory: Path) -> None:
         "  hookline test          # the webhook's tests\n"
         "  hookline receiver &    # shows what arrives, and checks it\n"
         "  hookline run           # two of the four events fire\n"
-        "Then put your own stream into config/pipeline.yaml: `hookline sniff FILE` shows what Hookline\n"
-        "makes of it."
+        "Then name your own stream in config/pipeline.yaml:\n"
+        "  hookline sniff FILE    # shows what Hookline makes of it"
     )

@@ -111,7 +111,7 @@ class Settler:
             lane.limit.ended(now, good, len(failed))
         if failed:
             failing(lane, failed, good, now, self.clock.wall())
-        if good and lane.throttle.succeeded(now, good):
+        if good and lane.throttle.succeeded(now, good, len(failed)):
             healed(lane, now, self.random)
 
     def post(self, now_ms: int) -> None:

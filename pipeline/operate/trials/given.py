@@ -56,7 +56,18 @@ class Text:
         try:
             return orjson.loads(without_bom(self.raw))
         except orjson.JSONDecodeError as error:
-            raise GivenError([Finding(self.name, error.lineno, error.colno, "json", error.msg)]) from None
+            hint = "it has a record in each line: `explain --line N` takes the n-th"
+            where = Finding(self.name, error.lineno, error.colno, "json", error.msg)
+            raise GivenError([replace(where, hint=hint) if self._lines() else where]) from None
+
+    def _lines(self) -> bool:
+        """Tell whether the first of several lines is a whole value."""
+        first, _, rest = without_bom(self.raw).strip().partition(b"\n")
+        try:
+            orjson.loads(first)
+        except orjson.JSONDecodeError:
+            return False
+        return bool(rest)
 
 
 @dataclass(slots=True, frozen=True)

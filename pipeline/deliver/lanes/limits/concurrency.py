@@ -36,6 +36,7 @@ class Concurrency:
         "_bad",
         "_base",
         "_direction",
+        "_gentle",
         "_good",
         "_hold_until",
         "_max",
@@ -52,6 +53,8 @@ class Concurrency:
         self._max = max(1, most)
         self.limit = float(min(START, self._max))
         self._starting = True
+        self._gentle = False
+        """Few requests have been tried so far: the first trial is one of more."""
         self._base = 0.0
         self._at = 0.0
         self._next_step = 0.0
@@ -80,7 +83,7 @@ class Concurrency:
     def restart(self) -> None:
         """Begin gently: the receiver has just come back."""
         self.limit = 1.0
-        self._starting = True
+        self._starting = self._gentle = True
         self._base = 0.0
         self._calm()
 
@@ -132,7 +135,8 @@ class Concurrency:
         before, self._share = self._share, found
         if self._direction == 0:
             # Measured once more before anything is tried: the limit may have grown meanwhile.
-            self._direction = -1
+            self._direction = 1 if self._gentle else -1
+            self._gentle = False
             self._rested = True
             self._begin(now + self.round_trip)
             return

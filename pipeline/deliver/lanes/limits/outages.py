@@ -19,9 +19,14 @@ def failing(lane: Lane, attempts: Sequence[Attempt], good: int, now: float, wall
     asked = max((retry_after_secs(header, wall) for header in headers), default=0.0)
     lane.asked_until = max(lane.asked_until, now + asked)
     slow_down = asked > 0.0 or any(each.status == 429 for each in attempts)
+    if good:
+        if slow_down:
+            throttle.hurried(now, len(attempts))
+        return
     # What was sent before the last good answer says nothing about the time after it.
-    later = 0 if good else sum(each.started >= throttle.good_at for each in attempts)
-    throttle.missed(now, len(attempts) - later, slow_down=slow_down)
+    later = sum(each.started >= throttle.good_at for each in attempts)
+    if later < len(attempts):
+        throttle.missed(now, len(attempts) - later, slow_down=slow_down)
     if later and throttle.failed(now, later, asked, slow_down=slow_down):
         log.warning("receiver fails, probing it from now on", webhook=lane.webhook_id, error=lane.tally.error)
 

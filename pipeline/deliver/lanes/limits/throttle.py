@@ -5,12 +5,13 @@ Plain arithmetic on the times that they are given.
 
 from __future__ import annotations
 
-from math import log
+from math import log, sqrt
 
 SMOOTHING = 1 / 50
 """Weight of one answer in the share of good ones."""
-GAIN = 2.5
-"""A lane uses this many times its share of good answers of its slots: all from 0.4 on, half at 0.2."""
+GAIN = 10.0
+"""A lane uses this many times its share of good answers of its slots: all from 0.1 on, half at 0.05. Whether
+fewer at once would do better is found out by trials (concurrency.py), not guessed from the share."""
 SURE, LIKELY = 1e-6, 1e-4
 """What chance does not explain: so improbable a row of failures of a lane (it is down), of one delivery."""
 LEAST_FAILURES, MOST_FAILURES = 10, 200
@@ -19,8 +20,8 @@ MOST_SOON = 60
 """Times that a delivery may be tried again soon."""
 RECENT_SECS = 1.0
 """A receiver that has given a good answer within this time is there."""
-AFTER_OUTAGE = 0.1
-"""The share that is believed in after the first good answer."""
+AFTER_OUTAGE = 0.005
+"""The share before the first good answer, which ends an outage: it leaves a quarter of the slots."""
 FIRST_PAUSE_SECS, PAUSE_SHARE, LAST_PAUSE_SECS = 0.5, 0.25, 30.0
 """Between two probes: a part of the time that the outage has lasted, within these bounds."""
 MAX_ASKED_SECS = 60.0
@@ -87,19 +88,20 @@ class Throttle:
             return 0
         return max(1, min(MOST_SOON, int(explained(self.share, LIKELY))))
 
-    def succeeded(self, now: float, count: int = 1) -> bool:
-        """Take note of good answers of one loop turn; True where they end an outage."""
+    def succeeded(self, now: float, count: int = 1, bad: int = 0) -> bool:
+        """Take note of the good answers of one loop turn, and of bad ones among them.
+
+        Return True where they end an outage.
+        """
         self.good_at = now
         self._credit = min(SAVED, self._credit + EARNED * count)
-        if self.part == 1.0 and self.share == 1.0 and not self._row:
+        if self.share == 1.0 and not bad and not self._row:
             return False
         ended, self.down = self.down, False
         if ended:
             self.share, self.until, self._credit = AFTER_OUTAGE, 0.0, SAVED
         self._row = 0
-        bad = (1.0 - self.share) * (1.0 - SMOOTHING) ** count
-        self.share = 1.0 - bad if bad > 1e-3 else 1.0
-        self.part = min(1.0, self.share * GAIN)
+        self._learn(count, bad)
         return ended
 
     def failed(self, now: float, count: int = 1, asked_secs: float = 0.0, *, slow_down: bool = False) -> bool:
@@ -112,7 +114,9 @@ class Throttle:
             self._pause(now, asked_secs)
             return False
         if not self._row:
-            self._patience = min(MOST_FAILURES, max(LEAST_FAILURES, explained(self.share, SURE)))
+            # The share is an estimate: the receiver may be worse.
+            least = self.share - sqrt(self.share * (1.0 - self.share) * SMOOTHING / 2)
+            self._patience = min(MOST_FAILURES, max(LEAST_FAILURES, explained(least, SURE)))
         self._row += count
         self.missed(now, count, slow_down=slow_down)
         if self._row < self._patience:
@@ -123,17 +127,27 @@ class Throttle:
         return True
 
     def missed(self, now: float, count: int, *, slow_down: bool = False) -> None:
-        """Take note of failures while other answers are good."""
-        self.share *= (1.0 - SMOOTHING) ** count
-        self.part = min(1.0, self.share * GAIN)
+        """Take note of failures that are no part of a row: they were sent before the last good answer."""
+        self._learn(0, count)
         if slow_down:
-            self._credit = max(0.0, self._credit - count)
-            if not self._credit:
-                self.until = now + FIRST_PAUSE_SECS
+            self.hurried(now, count)
+
+    def hurried(self, now: float, count: int) -> None:
+        """Take note of failures that say "not so fast"."""
+        self._credit = max(0.0, self._credit - count)
+        if not self._credit:
+            self.until = now + FIRST_PAUSE_SECS
 
     def retry_now(self, now: float) -> None:
         """Probe now."""
         self.until = min(self.until, now)
+
+    def _learn(self, good: int, bad: int) -> None:
+        """Those of one turn count alike: which came first says nothing."""
+        kept = (1.0 - SMOOTHING) ** (good + bad)
+        share = self.share * kept + good / (good + bad) * (1.0 - kept)
+        self.share = share if share < 0.999 else 1.0
+        self.part = min(1.0, self.share * GAIN)
 
     def _pause(self, now: float, asked_secs: float) -> None:
         pause = min(LAST_PAUSE_SECS, max(FIRST_PAUSE_SECS, (now - self._down_since) * PAUSE_SHARE))

@@ -22,7 +22,7 @@ def shape_text(name: str, entries: Sequence[Entry], origin: str) -> str:
     lines = [
         "# yaml-language-server: $schema=../schema/shape.json",
         f"# Proposed by `hookline sniff` from {one_line(origin)}.",
-        "# Read it, and mend what it guessed wrong: docs/input.md has the language.",
+        "# Read it, and mend what it guessed wrong: docs/shapes.md has the language.",
         f"name: {_scalar(name)}",
         "records:" + ("" if len(entries) < 2 else "  # the first entry that fits reads the record"),
     ]
