@@ -78,7 +78,6 @@ class BaseReader:
     """What a reader need not say: no progress, no answers to wait for, an order that the input itself has."""
 
     gather_secs = GATHER_SECS
-    hears = False
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -92,6 +91,11 @@ class BaseReader:
 
     def is_still(self) -> bool:
         """Never certain."""
+        return False
+
+    @property
+    def hears(self) -> bool:
+        """It never does."""
         return False
 
     def hear(self, secs: float) -> None:

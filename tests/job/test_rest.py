@@ -30,12 +30,16 @@ class Source(BaseReader):
     name: str = "a"
     done: bool = False
     position: Position = NOWHERE
-    hears: bool = False
+    can_hear: bool = False
     still: list[bool] = field(default_factory=list)
     heard: list[float] = field(default_factory=list)
 
     def is_still(self) -> bool:
         return self.still.pop(0) if self.still else False
+
+    @property
+    def hears(self) -> bool:
+        return self.can_hear
 
     def hear(self, secs: float) -> None:
         self.heard.append(secs)
@@ -141,7 +145,7 @@ def test_between_two_looks_of_an_idle_worker_others_only_ask_whether_there_is_an
 
 
 def test_a_reader_that_hears_is_listened_to_after_the_gathering_and_nobody_looks_for_nothing() -> None:
-    worker = Worker(reader=Source(hears=True))
+    worker = Worker(reader=Source(can_hear=True))
     worker.looks(3, 1)
     worker.reader.heard.clear()
     worker.look()
@@ -158,7 +162,7 @@ def test_a_reader_that_hears_is_listened_to_after_the_gathering_and_nobody_looks
 def test_nobody_listens_under_load_nor_to_one_of_several_nor_where_an_answer_is_due(
     of: str, lines: int, hurry: bool
 ) -> None:
-    worker = Worker(reader=Source(hears=True))
+    worker = Worker(reader=Source(can_hear=True))
     for _ in range(4):
         for partition in of:
             worker.looks(1, lines, hurry=hurry, of=partition)
