@@ -7,7 +7,8 @@ all of it, and then the worker sleeps in the source's poll: for what is left of 
 last look, and where the reader hears what comes, until something does. Where it does not, and nothing has
 come for a while, for `IDLE_SECS` at a time. As soon as much comes it never sleeps.
 
-Only a worker that has all shards of the job may rest: nobody else waits for it then.
+Only a worker that has all shards of the job may rest: nobody else waits for it then. Others do not sleep, and
+wake the engine as they go; but while little comes they look for it less often (`pause_secs`).
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Rest:
         self._looked_at = 0.0
         self._came_at = clock()
         self._records = self._bytes = 0
-        self._much, self._quiet = True, False
+        self._much, self._quiet, self._has_little = True, False, False
         self._hurry = False
         self._gather_secs = GATHER_SECS
         self._walk_secs, self._began = 0.0, 0.0
@@ -78,6 +79,11 @@ class Rest:
     def resting(self) -> bool:
         """True while the worker rests: a source is then to be polled at once, and sleeps itself."""
         return self._quiet
+
+    @property
+    def pause_secs(self) -> float:
+        """How long a worker that may not rest lets pass between two looks; 0 where much comes."""
+        return 0.0 if self._quiet or not self._has_little else self._gather_secs * LEAST_SHARE
 
     def walks(self, chunks: int) -> None:
         """So many more chunks are on their way to shards; fewer, where it is negative."""
@@ -126,7 +132,8 @@ class Rest:
             self._came_at = now
         much = self._records >= MUCH or self._bytes >= MUCH_BYTES
         # Two rounds: the last lines of a block are few.
-        self._quiet = not much and not self._much and self._may_rest()
+        self._has_little = not much and not self._much
+        self._quiet = self._has_little and self._may_rest()
         self._much = much
         if self._quiet:
             self._sleep_until_due(now, reader)
