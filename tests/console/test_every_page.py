@@ -1,4 +1,7 @@
-"""Every page of the route table: accessible, narrow enough, without a fault, and there without scripts."""
+"""Every page of the route table: accessible, narrow enough, without a fault, and there without scripts.
+
+Its files have hashed names, and are kept.
+"""
 
 from __future__ import annotations
 
@@ -81,6 +84,23 @@ def test_a_page_is_accessible_and_fits_and_shows_where_the_keyboard_is(path: str
         )
         assert seen[0] == "BODY" or seen[1:] == [True, True], (path, seen)
     one_tab.check()
+
+
+def test_pages_load_their_files_by_hashed_names_and_keep_them(tab: Tab):
+    answers = {}
+    tab.page.on("response", lambda answer: answers.update({answer.url: answer.headers}))
+    tab.open("/")
+    kept = {url: headers["cache-control"] for url, headers in answers.items() if url != tab.page.url}
+    assert len(kept) >= 2
+    for url, told in kept.items():
+        assert re.search(r"/static/[\w.]+\?v=[0-9a-f]{12}$|/assets/\w+-[0-9a-f]{12}\.\w+$", url), url
+        assert told == "public, max-age=31536000, immutable", url
+    assert answers[tab.page.url]["cache-control"] == "no-store"
+
+
+def test_what_was_not_made_is_not_found(desk: Desk, tab: Tab):
+    for path in ("/assets/manifest.json", "/static/..%2fapp.py", "/assets/editor.js", "/static/"):
+        assert tab.page.request.get(desk.url(path)).status == 404, path
 
 
 def test_no_page_needs_scripts(desk: Desk, browser: Browser, logged_in: BrowserContext):

@@ -18,6 +18,7 @@ from pipeline.language.formats import FORMATS
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate
 from pipeline.recording.shop import Shop
 from pipeline.sources.chunk import NOWHERE, RawChunk
+from tests.kit.examples import examples
 from tests.kit.samples import shared_data
 
 SEEDS: list[dict[str, Any]] = [
@@ -181,7 +182,7 @@ def but_for_huge_numbers(given_lines: list[bytes]) -> list[bytes | None]:
     ]
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(
     st.lists(lines(), min_size=1, max_size=5),
     st.sampled_from(FORMATS),
@@ -257,6 +258,20 @@ def test_every_way_to_write_a_time_is_judged_alike(wants: Any) -> None:
     found = scan(chunk, wants=wants)
     assert found == expected(chunk, "auto", wants)
     assert 0 < found.invalid < found.read
+
+
+def test_whether_a_name_is_wanted_is_asked_once_per_chunk() -> None:
+    asked: list[tuple[str, str]] = []
+
+    def wants(name: str, kind: str) -> bool:
+        asked.append((name, kind))
+        return name == "A"
+
+    line = b'{"type":"event","name":"%b","user_id":"u1"}'
+    lines: list[bytes | None] = [line % name for name in [b"A"] * 90 + [b"B"] * 10]
+    found = scan(chunk_of(lines), wants=wants)
+    assert (found.read, found.events, len(found.records)) == (100, 100, 90)
+    assert len(asked) <= 4, "in the first look and in the second, for each of two names"
 
 
 def test_the_shop_is_judged_alike_and_skips_what_nobody_wants() -> None:

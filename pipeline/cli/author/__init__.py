@@ -1,1 +1,1 @@
-"""Verbs for who writes webhooks: init, new, check, test, explain, send, diff, sniff, config, schema."""
+"""Verbs for writing webhooks: init, new, check, test, explain, send, diff, sniff, config, schema."""
