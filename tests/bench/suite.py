@@ -86,6 +86,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help="default: 5, with --quick 1")
     parser.add_argument("--quick", action="store_true", help="one round of everything, over short streams")
     parser.add_argument("--full", action="store_true", help="all sections")
+    parser.add_argument(
+        "--rates", help="events per second of steady and latency; tails: the last (1000,5000)"
+    )
     parser.add_argument("--users", type=int, help="in the store of `tails` that users change in")
     parser.add_argument("--only", help=f"sections: {', '.join(SECTIONS)}")
     parser.add_argument("--save", type=Path, help="write the medians to a file, as a baseline")
@@ -102,6 +105,8 @@ def main() -> None:
         bench = quick(bench) if chosen.quick else bench
         bench.rounds = chosen.rounds or bench.rounds
         bench.spread_users = chosen.users or bench.spread_users
+        if chosen.rates:
+            bench.rates = tuple(map(int, chosen.rates.split(",")))
         print(f"machine:  {machine()}")
         print(wrapped("python:   ", [f"{name} {version(name)}" for name in LIBRARIES]))
         print(wrapped("programs: ", [f"{name} {number}" for name, number in programs().items()]))
