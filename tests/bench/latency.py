@@ -37,6 +37,7 @@ import uvloop
 
 from tests.bench.kafka_topics import Filler, make_topics
 from tests.bench.measure import machine, reap, session_cpu_secs
+from tests.kit.run import until
 
 WARM_UP_SECS = 5.0
 USERS = 1000
@@ -253,6 +254,11 @@ def prepare(
     return source, write_topics, (kafka, (events, updates))
 
 
+def until_it_runs(job: subprocess.Popen[bytes], state: Path) -> None:
+    """Wait until a job answers: on a slow machine its start takes longer than any warm-up."""
+    until(lambda: job.poll() is not None or any(one.is_socket() for one in state.glob("*")))
+
+
 def nobody(config: Path, state: Path) -> AbstractContextManager[None]:
     """Do nothing beside a job."""
     return nullcontext()
@@ -285,6 +291,7 @@ def measure(
             job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True)
         try:
             with beside(folder, folder / "state"):
+                until_it_runs(job, folder / "state")
                 arguments = (*where, rate, secs + warm_up_secs, *([busy] if kafka else []))
                 writer = SPAWN.Process(target=writes, args=arguments)
                 writer.start()

@@ -187,6 +187,7 @@ def under_updates(
         configure(config, latency.WEBHOOK.format(id="w", url=url, events="Purchase"), stream, follow=True)
         job = start(config)
         try:
+            latency.until_it_runs(job, config / "state")
             writer = latency.SPAWN.Process(target=write, args=(stream, users, rate, updates, written))
             begun = time.time()
             writer.start()
