@@ -17,7 +17,7 @@ BROWSER := pipeline/console/browser
 # `make test ARGS="-k join"` passes words on to the tool behind the target.
 ARGS ?=
 
-.PHONY: help setup dev run console assets test lint unit coverage bench bench-compare answers bombs bombs-live fuzz chaos sim soak kafka kafka-stop sdks cdc docs pictures site lock audit clean
+.PHONY: help setup dev run console assets test lint unit coverage bench bench-compare answers bombs bombs-live fuzz properties chaos sim soak kafka kafka-stop sdks cdc docs pictures site lock audit clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -43,10 +43,10 @@ lint: $(DEV) ## ruff, mypy and the import contract
 	$(BIN)/lint-imports --no-logo > /dev/null || $(BIN)/lint-imports --no-logo
 
 unit: $(DEV) $(ASSETS) ## the tests alone, and which took longest
-	$(BIN)/pytest -n 2 --dist loadgroup --durations=10 $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadgroup --durations=10 $(ARGS)
 
 coverage: $(DEV) $(ASSETS) ## the tests with a report of the lines and branches that none reaches, in htmlcov/
-	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=html --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadgroup --cov --cov-report=html --cov-report=term:skip-covered $(ARGS)
 
 bench: $(DEV) ## measure the job beside what one would write by hand (ARGS="--rounds 5 --only firing")
 	$(BIN)/python -m tests.bench.suite $(ARGS)
@@ -67,9 +67,12 @@ bombs-live: $(DEV) ## a job that reads bombs for minutes: what its other webhook
 fuzz: $(DEV) ## made-up conditions, templates and answers over made-up values, for an hour (SECONDS=600, ARGS="--seed 7")
 	$(BIN)/python -m tests.hostile.fuzz --seconds $(SECONDS) $(ARGS)
 
+properties: $(DEV) ## the tests of properties, each with ten times as many examples (half an hour)
+	HOOKLINE_EXAMPLES=10 $(BIN)/pytest -n 3 --dist loadgroup -m "hypothesis and not slow" --timeout 1800 $(ARGS)
+
 chaos: $(DEV) ## the long form of the kill and fault tests (an hour or so)
 	$(BIN)/python -m tests.chaos.suite
-	$(BIN)/pytest -m slow tests/recovery tests/faults tests/simulation tests/console $(ARGS)
+	$(BIN)/pytest -m slow tests/recovery tests/faults tests/simulation tests/console tests/test_bench_suite.py $(ARGS)
 
 SECONDS := 3600
 sim: $(DEV) ## the simulation of the state protocol, for an hour (SECONDS=60, ARGS="--mutants" or "--seed 7")

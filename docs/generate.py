@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import sys
@@ -86,8 +87,18 @@ def rooms() -> str:
     return "\n".join(["| room | what is in it |", "|---|---|", *rows]) + "\n"
 
 
+def inner_rooms() -> str:
+    """Return the table of the rooms in rooms, by the first line of what each says of itself."""
+    rows = ["| room | what is in it |", "|---|---|"]
+    for path in sorted((ROOT / "pipeline").glob("*/*/**/__init__.py")):
+        said = ast.get_docstring(ast.parse(path.read_text())) or ""
+        rows.append(f"| `{path.parent.relative_to(ROOT)}/` | {said.partition(chr(10))[0]} |")
+    return "\n".join(rows) + "\n"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "rooms": rooms,
+    "inner rooms": inner_rooms,
     "verbs": verbs,
     "exit codes": exit_codes,
     "metrics": metric_table,

@@ -22,7 +22,7 @@ from pipeline.config.models.shape import InlineShape, ShapeFile
 from pipeline.config.models.source import PathSettings
 from pipeline.config.models.validate import submodel
 from pipeline.config.models.webhook import WebhookFile
-from pipeline.language.units import show_duration
+from pipeline.language.units import show_duration, show_size
 from pipeline.match.operators.conversions import CONVERSIONS
 from pipeline.match.operators.table import MODIFIERS, OPERATORS, Example
 from pipeline.model.records import MISSING
@@ -165,8 +165,8 @@ def _default(info: Any, kind: str, below: type | None) -> str:
         return ""
     if kind.startswith("duration") and isinstance(value, float):
         return f"`{show_duration(value)}`"
-    if kind == "size" and value % (1 << 20) == 0:
-        return f"`{value >> 20}MiB`"
+    if kind == "size":
+        return f"`{show_size(value)}`"
     return f"`{_inline(value)}`"
 
 

@@ -13,6 +13,7 @@ from xdist.remote import Producer
 
 from pipeline.decode.framed.schemas import SCHEMAS
 from pipeline.receiver.server import Receiver
+from tests.kit.examples import examples
 from tests.kit.powercut import unfsynced as unfsynced
 from tests.kit.run import Bench
 from tests.kit.schedule import Units, in_order
@@ -22,7 +23,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Examples are compared, not timed: a busy machine must not fail them.
-settings.register_profile("hookline", deadline=None)
+settings.register_profile("hookline", deadline=None, max_examples=examples(100))
 settings.load_profile("hookline")
 
 

@@ -59,7 +59,11 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sections.
         yield sections.Bench(tmp_path, origin, stack=stack, **TINY)  # type: ignore[arg-type]  # by name
 
 
-@pytest.mark.parametrize("name", ["firing", "sparse", "webhooks", "bodies", "client", "processes"])
+OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("sparse", "webhooks", "bodies")]
+"""They measure what `firing` does on other streams and configs."""
+
+
+@pytest.mark.parametrize("name", ["firing", "client", "processes", *OTHERS])
 def test_a_section_prints_a_table_with_each_candidate(
     name: str, bench: sections.Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:

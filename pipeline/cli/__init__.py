@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -15,21 +14,17 @@ AUTHORING = frozenset({"new", "schema", "check"})
 """Verbs that write nothing but config files: those are as open as the person's other files."""
 
 
-GC_THRESHOLD = 150_000
-"""Objects between two young collections. What is imported stays, some 100,000 objects: the default of 700
-walks it for nothing, for a tenth of the time that a start takes. A job sets its own (runtime/process.py)."""
-
-
 def main() -> None:
     """Run the command line of this process; never returns. Exit codes: `pipeline.model.process.exits`."""
     interrupted = signal.getsignal(signal.SIGINT)
     if interrupted is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C among the imports ends it without a traceback
+    from pipeline.model.process.garbage import starting
     from pipeline.model.process.lifeline import hold
     from pipeline.model.process.private import keep_private, leave_no_memory
     from pipeline.model.process.stop import listen
 
-    gc.set_threshold(GC_THRESHOLD, 20, 50)
+    starting()
     # Else pydantic looks through every installed package for plugins of its own.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if AUTHORING & set(sys.argv[1:2]):

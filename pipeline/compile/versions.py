@@ -66,6 +66,10 @@ class Versions:
         """The newest version that each known webhook is in."""
         self._entered: dict[str, str] = {}
         """The version that the next line of each source partition of this process runs under."""
+        self.gone: frozenset[str] = frozenset()
+        """Webhooks whose settings are known though the latest version has them no more."""
+        self.forgotten: frozenset[str] = frozenset()
+        """Webhooks that were gone, and whose settings are known no more."""
         self._written: dict[str, None] = {}
         """Versions whose texts this run wrote and has not deleted, the oldest first."""
         make_folder(folder)
@@ -84,7 +88,7 @@ class Versions:
             self.latest = snapshot
             self._keep(snapshot)
             self._newest |= {webhook.id: snapshot.hash for webhook in snapshot.webhooks}
-            self.specs = self.specs | {webhook.id: webhook.spec for webhook in snapshot.webhooks}
+            self._know(self.specs | {webhook.id: webhook.spec for webhook in snapshot.webhooks})
             self._on_specs(self.specs)
             self._drop_texts()
 
@@ -168,6 +172,21 @@ class Versions:
                 if not missing:
                     return
 
+    def forget(self, webhook_ids: Collection[str]) -> None:
+        """Know these no more, of which nothing is owed or dead; `learn` finds them again, as at a start."""
+        with self._lock:
+            leaving = self.gone.intersection(webhook_ids)
+            for webhook_id in leaving:
+                self._newest.pop(webhook_id, None)
+            self._sought -= leaving
+            self.forgotten |= leaving
+            self._know({name: spec for name, spec in self.specs.items() if name not in leaving})
+
+    def _know(self, specs: dict[str, LaneSpec]) -> None:
+        self.specs = specs
+        self.gone = frozenset(specs.keys() - self.latest.by_id.keys())
+        self.forgotten -= specs.keys()
+
     def _add(self, snapshot: Snapshot, webhook_ids: Collection[str]) -> set[str]:
         """Add the settings of those of these webhooks that are not known yet; return which."""
         found = {
@@ -177,7 +196,7 @@ class Versions:
         }
         if found:
             self._newest |= dict.fromkeys(found, snapshot.hash)
-            self.specs = self.specs | found
+            self._know(self.specs | found)
             self._on_specs(found)
         return set(found)
 

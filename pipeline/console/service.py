@@ -19,6 +19,7 @@ from pipeline.console.glance import sample
 from pipeline.console.security.proxy import Proxy
 from pipeline.language.addresses import is_loopback
 from pipeline.model.errors import HooklineError, Stopped, UsageError
+from pipeline.model.process.garbage import settled
 from pipeline.model.process.stop import requested, stoppable
 from pipeline.operate.files.authors import AuthorRules
 from pipeline.telemetry import log
@@ -124,6 +125,7 @@ async def serve(
         console.port = int(server.sockets[0].getsockname()[1])
         console.announce = lambda token: listening(link(options, console.port, token))
         console.announce(console.sessions.once)
+        settled()
         while not stopped():
             await asyncio.sleep(LOOK_SECS)
         sampling.cancel()

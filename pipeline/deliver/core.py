@@ -8,7 +8,7 @@ looks at a clock but the one it was given.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from math import inf
 
 from pipeline.deliver.http.attempt import Attempt, Client
@@ -25,6 +25,7 @@ from pipeline.deliver.requests.credentials import UsedSecrets
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.language.secrets import Secrets
 from pipeline.outbox.handover import Delivery, Port
+from pipeline.telemetry.metrics import forget
 
 TICK_SECS = 0.1
 
@@ -57,6 +58,8 @@ class Core:
         self.held_bytes = 0
         self.pressed: set[Lane] = set()
         """Lanes for which the source should pause."""
+        self.leaving: set[str] = set()
+        """Webhooks that are in no config any more, whose lanes are not at rest yet."""
         self.dispatcher = Dispatcher(
             clock,
             clients,
@@ -76,10 +79,31 @@ class Core:
     def configure(self, specs: Mapping[str, LaneSpec]) -> None:
         """Take over new versions of webhooks; one that is not named keeps its last for what is pending."""
         now = self.clock.now()
+        self.leaving.difference_update(specs)
         for webhook_id, spec in specs.items():
             lane = self.lane(webhook_id)
             lane.configure(spec, self._share, now)
             self.nudge(lane)
+
+    def forget(self, webhook_ids: Collection[str]) -> None:
+        """Let go of the lanes of these, with what is kept of them for people, once they are at rest.
+
+        One that is wanted again is made again, and sends once it is configured.
+        """
+        self.leaving.update(webhook_ids)
+        self._leave()
+
+    def _leave(self) -> None:
+        lanes = self.lanes
+        left = {name for name in self.leaving if name not in lanes or lanes[name].is_at_rest()}
+        if not left:
+            return
+        self.leaving -= left
+        gone = {lanes.pop(name) for name in left if name in lanes}
+        self.pressed -= gone
+        self.dispatcher.forget(gone)
+        self.settler.onlookers.forget(left)
+        forget("webhook", left)
 
     def renew(self) -> None:
         """Use secrets and certificates as they are now, for requests to come."""
@@ -200,6 +224,8 @@ class Core:
             for lane in touched:
                 if lane.held or lane.disk or lane in self.pressed:
                     dispatcher.nudge(lane)
+        if self.leaving:
+            self._leave()
         if now >= self._tick_at:
             self._tick(now)
         if self._hungry:

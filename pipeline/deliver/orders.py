@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from pipeline.deliver.core import Core
 from pipeline.deliver.lanes.lane import Halt
@@ -23,6 +23,10 @@ class Orders:
         """Take over new versions of webhooks; one that is not named keeps its last for what is pending."""
         taken = dict(specs)
         self._tell(lambda core: core.configure(taken))
+
+    def forget(self, webhook_ids: Collection[str]) -> None:
+        """Let go of webhooks that are in no config any more, once nothing is left in their lanes."""
+        self._tell(lambda core: core.forget(webhook_ids))
 
     def enable(self, webhook_id: str) -> None:
         """Send again to a webhook that a 410 or a command disabled."""

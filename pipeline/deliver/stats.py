@@ -175,7 +175,9 @@ class Publisher:
         for _ in range(len(self._left) if all_now else LANES_PER_TURN):
             if not self._left:
                 return self._at
-            publish(self._left.popleft())
+            lane = self._left.popleft()
+            if lanes.get(lane.webhook_id) is lane:  # else its metrics have gone with it
+                publish(lane)
         return now + PUBLISH_SECS / 100 if self._left else self._at
 
 

@@ -10,6 +10,7 @@ from bytewax.dataflow import Dataflow
 
 from pipeline.job.assembly import Job
 from pipeline.job.commands import execute_left
+from pipeline.job.control.departed import Departed
 from pipeline.job.steps.chunks import Intake, Routed, Selected
 from pipeline.job.steps.copies import CopiesStep
 from pipeline.job.steps.identity import IdentityStep, to_shard
@@ -27,6 +28,7 @@ def build_flow(job: Job) -> Dataflow:
     settings, versions, failure = job.settings, job.versions, job.failure
     stretches = Stretches()
     understanding = Understanding()
+    departed = Departed(versions, job.shards.all, job.halts, job.engine.orders)
 
     def make_partition(name: str, position: Position | None) -> SourcePartition:
         return SourcePartition(
@@ -48,8 +50,9 @@ def build_flow(job: Job) -> Dataflow:
 
     def make_shard(number: int, store: Store) -> Shard:
         return Shard(
-            number, store, settings, versions, job.engine, job.pressure, job.committed, job.lookout.taps
-        )
+            number, store, settings, versions, job.engine, job.pressure, job.committed, job.lookout.taps,
+            departed,
+        )  # fmt: skip
 
     def shard_step(token: tuple[str, int, int] | None) -> ShardStep:
         return ShardStep(

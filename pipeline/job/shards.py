@@ -33,6 +33,10 @@ class Shards(Generic[S]):
         """Make a shard known."""
         self._live[shard.number] = shard
 
+    def all(self) -> list[S]:
+        """Return them."""
+        return list(self._live.values())
+
     def ask(self, command: Callable[[S], None]) -> int:
         """Let every shard do this soon, each on its own thread; return how many there are."""
         shards = list(self._live)

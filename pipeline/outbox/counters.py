@@ -103,6 +103,11 @@ class Counters:
         return self.copy().get(name, 0)
 
     @property
+    def touched(self) -> frozenset[str]:
+        """The webhooks of which something was counted since the last flush."""
+        return frozenset(self._touched)
+
+    @property
     def dirty(self) -> bool:
         """True where something was counted since the last flush."""
         return bool(self._touched) or any(

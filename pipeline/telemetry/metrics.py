@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from pipeline.telemetry.names import MetricName
 from pipeline.telemetry.table import METRICS, Metric
@@ -81,6 +81,18 @@ def set_histogram(name: MetricName, counts: Mapping[float, int], /, **labels: st
     with _lock:
         _buckets[name][key] = buckets
         _values[name][key] = sum(value * n for value, n in counts.items())
+
+
+def forget(label: str, texts: Collection[str]) -> None:
+    """Forget every series of which the label says one of these: what it counted is no more."""
+    with _lock:
+        for name, metric in METRICS.items():
+            if label not in metric.labels:
+                continue
+            at = metric.labels.index(label)
+            for series in (_values[name], _buckets.get(name, {})):
+                for key in [key for key in series if key[at] in texts]:
+                    del series[key]
 
 
 def read(name: MetricName, /, **labels: str) -> float:

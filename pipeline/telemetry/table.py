@@ -75,7 +75,7 @@ METRICS: dict[MetricName, Metric] = {
     "source_uneven_topics": gauge(
         "0 or 1",
         "1 where the topics of the source have different numbers of partitions",
-        "give them the same number and the same key: the as-of join is best effort until then",
+        "give them the same number and the same key, or set `join: {partitions: together}`",
     ),
     "source_history_limited": gauge(
         "0 or 1",
@@ -122,7 +122,7 @@ METRICS: dict[MetricName, Metric] = {
     "join_misrouted_total": counter(
         "users",
         "users whose records came from more than one partition",
-        "the topics are not co-partitioned by user id: as-of join is best effort until they are",
+        "key all topics by user id and give them equally many partitions, or `join: {partitions: together}`",
     ),
     "join_merges_refused_total": counter(
         "alias calls",
@@ -259,7 +259,7 @@ METRICS: dict[MetricName, Metric] = {
     "dead_letter_copies_total": counter(
         "dead letters",
         "copies of dead letters written to the configured topic or file, by result: ok, error",
-        "error: see the log; the dead letters themselves are safe in the state directory",
+        "error: look at the topic or the file; the dead letters themselves are safe in the state directory",
         ("result",),
     ),
     # --- the worker
@@ -268,7 +268,11 @@ METRICS: dict[MetricName, Metric] = {
         "time since the worker last read or worked; over 10 (or three epochs) the job is not ready",
         "the log says where it stands: a disk or a lock that does not answer; a restart is safe",
     ),
-    "worker_standstills_total": counter("standstills", "times that it did", "see worker_still_seconds"),
+    "worker_standstills_total": counter(
+        "standstills",
+        "times that it did",
+        "the log says where: look at the disk; a restart is safe",
+    ),
     "clock_set_back_total": counter(
         "steps",
         "times that the machine's clock was set back by more than a second; the job starts anew at once",
@@ -278,7 +282,7 @@ METRICS: dict[MetricName, Metric] = {
     "config_reloads_total": counter(
         "reloads",
         "config changes seen while running, by result: ok, broken",
-        "broken: `hookline check`",
+        "broken: `hookline check` shows what is wrong; mend it before the next start",
         ("result",),
     ),
     "config_problems": gauge(

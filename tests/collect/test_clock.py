@@ -15,6 +15,7 @@ from pipeline.decode.decode import COLLECTED, decode
 from pipeline.model.records import Event, Invalid, Origin, Record
 from pipeline.model.times import format_iso
 from tests.collect.protocols.asking import NOW, PAGE, TABLE, asked, cut, headers_of, members_of
+from tests.kit.examples import examples
 
 
 def read(member: Any) -> list[Record]:
@@ -79,7 +80,7 @@ _calls = st.fixed_dictionaries({}, optional={"user": _ids, "anonymous": _ids, "t
 
 
 @pytest.mark.parametrize("protocol", [native, segment, posthog, heap, cloudevents, amplitude, mixpanel])
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(call=_calls, sent=_times)
 def test_the_collector_and_the_job_agree(protocol: Any, call: dict[str, object], sent: object) -> None:
     target, body = protocol(call, sent)
@@ -151,7 +152,7 @@ ODD: dict[str, object] = {"messageId": 5}
 """With it among them, calls are looked at one by one."""
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.lists(CALLS, min_size=1, max_size=3), TIMES)
 def test_calls_that_are_looked_at_together_are_what_each_is_by_itself(
     calls: list[dict[str, object]], sent: object
@@ -163,7 +164,7 @@ def test_calls_that_are_looked_at_together_are_what_each_is_by_itself(
     assert kept(*calls) == kept(*calls, ODD)[:-1]
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(
     st.fixed_dictionaries(
         {},

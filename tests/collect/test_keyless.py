@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pipeline.collect.keyless import Keyless, Names
 from pipeline.collect.protocols.protocol import Malformed
 from tests.collect.protocols.asking import asked, members_of
+from tests.kit.examples import examples
 
 LONG = "phc_Zx81kLmQ0nWvTrYp"
 NAMES = Names("api_key", "token", "$token", "writeKey")
@@ -131,7 +132,7 @@ def texts(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.data(), _keys)
 def test_no_key_comes_out(data: st.DataObject, key: str) -> None:
     given_ = data.draw(st.lists(st.tuples(_names, values()), max_size=5).map(Pairs))

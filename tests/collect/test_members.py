@@ -16,6 +16,7 @@ from pipeline.decode.decode import COLLECTED, decode
 from pipeline.model.records import Event, Invalid, Origin
 from pipeline.model.sizes import KEPT_BYTES
 from tests.collect.protocols.asking import asked, members_of
+from tests.kit.examples import examples
 
 GOOD = b'{"type":"track","event":"A","userId":"u","messageId":"m","timestamp":"2026-11-28T11:44:51Z"}'
 POISON = [
@@ -147,7 +148,7 @@ _values = st.recursive(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.lists(_values, min_size=1, max_size=6), st.sampled_from([None, 2]), st.booleans())
 def test_members_are_cut_where_they_stand(values: list[object], indent: int | None, is_ascii: bool) -> None:
     texts = [
@@ -159,7 +160,7 @@ def test_members_are_cut_where_they_stand(values: list[object], indent: int | No
     assert members.items(b"[" + b",".join(poisoned) + b" ]", Limits()) == poisoned
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.binary(max_size=60) | st.text('{}[]",:1aN\\ \n', max_size=40).map(str.encode))
 def test_any_bytes_are_cut_or_refused(body: bytes) -> None:
     for path in ("/v1/events", "/v1/batch", "/v1/track", "/e/", "/api/track", "/cloudevents", "/2/httpapi"):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from pipeline.compile.snapshot import compile_config
 from pipeline.config.files import ConfigText
+from tests.kit.examples import examples
 from tests.kit.samples import ROOT
 
 WEBHOOKS = [
@@ -41,7 +42,7 @@ def mutated(draw: st.DrawFn, texts: list[str]) -> str:
     return text
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(mutated(WEBHOOKS), mutated(LABELS))
 def test_no_edit_makes_the_compiler_fail(webhook: str, label: str) -> None:
     files = {"webhooks/a.yaml": webhook, "labels/l.yaml": label, "lists/free-mail.txt": "gmail.com\n"}

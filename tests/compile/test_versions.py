@@ -111,3 +111,28 @@ def test_a_version_is_in_use_once_every_source_partition_has_come_to_it(versions
     assert versions.in_use == old, "what comes in `b` runs under it"
     versions.enter("b", new.hash)
     assert versions.in_use == new.hash
+
+
+def test_what_is_forgotten_leaves_its_text_and_is_found_again_while_that_is_there(tmp_path: Path):
+    told: list[set[str]] = []
+    versions = Versions(tmp_path / "versions", edit(0), lambda specs: told.append(set(specs)))
+    last = edit(1, "gone", "w")
+    versions.install(last)
+    versions.install(edit(2))
+    assert versions.gone == {"gone"}
+    versions.forget({"gone", "w"})  # what the latest version has is not forgotten
+    assert set(versions.specs) == {"w"}
+    assert not versions.gone
+    assert versions.forgotten == {"gone"}
+    told.clear()
+    versions.learn({"gone"})
+    assert told == [{"gone"}]
+    assert versions.gone == {"gone"}
+    assert not versions.forgotten
+    versions.forget({"gone"})
+    for number in range(3, 2 * RECENT):
+        versions.install(edit(number))
+    assert last.hash not in texts(tmp_path)
+    versions.install(edit(1000, "gone", "w"))  # it is back
+    assert not versions.forgotten
+    assert "gone" in versions.specs

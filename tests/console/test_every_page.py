@@ -1,4 +1,7 @@
-"""Every page of the route table: accessible, narrow enough, without a fault, and there without scripts."""
+"""Every page of the route table: accessible, narrow enough, without a fault, and there without scripts.
+
+Its files have hashed names, and are kept.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,8 @@ from tests.kit.console import Desk, Tab
 from tests.kit.run import until
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, BrowserContext
 
-pytestmark = pytest.mark.xdist_group("console")
 LONG = "crm-whose-name-goes-on-and-on-until-nobody-reads-it-any-more"
 WEBHOOKS = {
     "crm": 'trigger: {events: [Purchase]}\nrequest: {url: "RECEIVER/crm"}\n',
@@ -54,29 +56,20 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         yield desk
 
 
+@pytest.fixture(scope="module")
+def one_tab(desk: Desk, logged_in: BrowserContext) -> Iterator[Tab]:
+    """A page that goes from one to the next: a new one each time would cost more than what is looked at."""
+    tab = Tab(desk, logged_in)
+    yield tab
+    tab.close()
+
+
 @pytest.mark.parametrize("path", pages())
-def test_a_page_is_accessible_and_fits(path: str, tab: Tab):
-    page = tab.open(path)
+def test_a_page_is_accessible_and_fits_and_shows_where_the_keyboard_is(path: str, one_tab: Tab):
+    page = one_tab.open(path)
     assert page.locator("h1").count() == 1
-    tab.accessible()
-
-
-def test_no_page_needs_scripts(desk: Desk, browser: Browser):
-    with kit.ConsoleProcess(desk.bench, log="plain") as console:
-        plain = Desk(desk.bench, desk.receiver, console, desk.job)
-        context = plain.log_in(browser, java_script_enabled=False)
-        tab = Tab(plain, context)
-        for path in pages():
-            page = tab.open(path)
-            assert page.locator("h1").inner_text(), path
-            assert page.get_by_role("link", name="Webhooks", exact=True).count() >= 1, path
-        # The browser's end closes it: Chromium now and then never says that a page without scripts is closed.
-        tab.check()
-
-
-@pytest.mark.parametrize("path", pages())
-def test_who_uses_the_keyboard_alone_sees_where_it_is(path: str, tab: Tab):
-    page = tab.open(path)
+    one_tab.accessible()
+    page.emulate_media(color_scheme="light")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
     for _ in range(12):
@@ -90,6 +83,36 @@ def test_who_uses_the_keyboard_alone_sees_where_it_is(path: str, tab: Tab):
             }"""
         )
         assert seen[0] == "BODY" or seen[1:] == [True, True], (path, seen)
+    one_tab.check()
+
+
+def test_pages_load_their_files_by_hashed_names_and_keep_them(tab: Tab):
+    answers = {}
+    tab.page.on("response", lambda answer: answers.update({answer.url: answer.headers}))
+    tab.open("/")
+    kept = {url: headers["cache-control"] for url, headers in answers.items() if url != tab.page.url}
+    assert len(kept) >= 2
+    for url, told in kept.items():
+        assert re.search(r"/static/[\w.]+\?v=[0-9a-f]{12}$|/assets/\w+-[0-9a-f]{12}\.\w+$", url), url
+        assert told == "public, max-age=31536000, immutable", url
+    assert answers[tab.page.url]["cache-control"] == "no-store"
+
+
+def test_what_was_not_made_is_not_found(desk: Desk, tab: Tab):
+    for path in ("/assets/manifest.json", "/static/..%2fapp.py", "/assets/editor.js", "/static/"):
+        assert tab.page.request.get(desk.url(path)).status == 404, path
+
+
+def test_no_page_needs_scripts(desk: Desk, browser: Browser, logged_in: BrowserContext):
+    session = logged_in.storage_state()
+    context = browser.new_context(storage_state=session, java_script_enabled=False, reduced_motion="reduce")
+    tab = Tab(desk, context)
+    for path in pages():
+        page = tab.open(path)
+        assert page.locator("h1").inner_text(), path
+        assert page.get_by_role("link", name="Webhooks", exact=True).count() >= 1, path
+    # The browser's end closes it: Chromium now and then never says that a page without scripts is closed.
+    tab.check()
 
 
 def test_a_log_in_page_is_accessible(desk: Desk, browser: Browser):

@@ -23,7 +23,6 @@ from tests.kit.run import HOOKLINE, ended, started, until
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytestmark = pytest.mark.xdist_group("console")
 WEBHOOKS = {
     "crm": 'trigger: {events: [Purchase]}\nrequest: {url: "RECEIVER/crm"}\n',
     "picky": "trigger: {events: [Purchase], where: {user.properties.plan: pro}}\n"

@@ -19,6 +19,7 @@ from pipeline.decode.shapes import SHAPES
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 from pipeline.sources.chunk import NOWHERE, RawChunk
 from pipeline.sources.peek import peek
+from tests.kit.examples import examples
 from tests.kit.shapes import shape as own_shape
 
 SOURCE = "collect-0123abcd/0"
@@ -328,7 +329,7 @@ def chunk(lines: list[tuple[Any, list[tuple[str, bytes | None]]]]) -> RawChunk:
     )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(st.sampled_from(LINES), min_size=1, max_size=40), st.sampled_from(["A", "B", "none"]))
 def test_a_chunk_gives_what_its_lines_give(lines: list[tuple[Any, Any]], wanted: str) -> None:
     made = chunk(lines)

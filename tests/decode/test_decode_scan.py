@@ -18,6 +18,7 @@ from pipeline.language.formats import FORMATS
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate
 from pipeline.recording.shop import Shop
 from pipeline.sources.chunk import NOWHERE, RawChunk
+from tests.kit.examples import examples
 from tests.kit.samples import shared_data
 
 SEEDS: list[dict[str, Any]] = [
@@ -181,7 +182,7 @@ def but_for_huge_numbers(given_lines: list[bytes]) -> list[bytes | None]:
     ]
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(
     st.lists(lines(), min_size=1, max_size=5),
     st.sampled_from(FORMATS),

@@ -14,6 +14,7 @@ from pipeline.decode.shapes import SHAPES
 from pipeline.language.formats import FORMATS, RECORDING
 from pipeline.model.records import Event, Invalid, PropertyUpdate, Record
 from tests.decode.reading import HERE, NOON, one, reason
+from tests.kit.examples import examples
 
 
 def test_a_tombstone_forgets_the_user_named_by_the_key() -> None:
@@ -98,7 +99,7 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.dictionaries(KEYS, WORDS | JSON | st.dictionaries(KEYS, WORDS | JSON, max_size=4), max_size=6))
 def test_no_object_shows_a_fault_of_ours(record: dict[str, Any]) -> None:
     text = json.dumps(record).encode()

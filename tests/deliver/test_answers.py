@@ -69,7 +69,7 @@ def test_a_byte_order_mark_or_the_zeros_tell_the_charset(charset: str) -> None:
         ("deflate", zlib.compress(SAID.encode())[:-9], "deflate"),
         ("br", b"\x0b\x02", "'br'"),
         ("gzip", gzip.compress(bytes(MAX_WHOLE + 1)), "longer than 1 MiB"),
-        ("gzip, gzip", gzip.compress(gzip.compress(bytes(50 << 20))), "longer than 1 MiB"),
+        ("gzip, gzip", gzip.compress(gzip.compress(bytes(50 << 20), 1)), "longer than 1 MiB"),
         (",".join(["gzip"] * 9), PACKED, "packed 9 times"),
         ("", SAID.encode("cp1252"), "no utf-8"),
         ("", SAID[:-1].encode(), "no JSON"),

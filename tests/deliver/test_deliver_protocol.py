@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pipeline.deliver.http.attempt import MAX_BODY, Attempt
 from pipeline.deliver.http.connection import Connection
 from pipeline.deliver.http.target import build_target
+from tests.kit.examples import examples
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
@@ -171,7 +172,7 @@ def test_the_body_is_cut_and_the_connection_closed() -> None:
     assert line.connection.closed
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.data())
 def test_no_bytes_break_it_and_every_attempt_ends_once(data: Any) -> None:
     line = Line()
@@ -283,7 +284,7 @@ ANSWERS = [
 ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(ANSWERS), st.integers(0, 60)), max_size=12))
 def test_a_glance_changes_no_answer(said: list[tuple[bytes, int]]) -> None:
     lines = [Line(), Line(glances=False)]
@@ -325,7 +326,7 @@ PIECES = [
 ]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(
     st.sampled_from(MUTATED),
     st.lists(st.tuples(st.integers(0, 120), st.integers(0, 3), st.sampled_from([b"", *PIECES])), max_size=4),

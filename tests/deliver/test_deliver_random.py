@@ -15,6 +15,7 @@ from pipeline.deliver.lanes.limits.concurrency import Concurrency
 from pipeline.deliver.lanes.limits.throttle import Throttle
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Delivery, Outcome, Result
+from tests.kit.examples import examples
 from tests.kit.rig import Rig, copied, delivery
 
 ROOM = 160
@@ -103,7 +104,7 @@ class Stubborn(Concurrency):
     def ended(self, now: float, good: int, bad: int) -> None: ...
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     sickness=st.sampled_from([0.05, 0.3, 0.9, 1.0]),

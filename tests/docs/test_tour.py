@@ -14,7 +14,8 @@ def test_the_tour_delivers_two_webhooks_and_repeats_none(tmp_path: Path):
     again = (
         "hookline run -c tour --source tour/shop.jsonl --state tour/state --allow 127.0.0.0/8 --json > again"
     )
-    done = tour.run(commands, tmp_path, {"127.0.0.1:8787": f"127.0.0.1:{free_port()}"}, end=again)
+    ports = {"127.0.0.1:8787": f"127.0.0.1:{free_port()}"}
+    done = tour.run(commands, tmp_path, ports, end=again, installed=True)
     assert done.returncode == 0, done.stderr
     assert "1 webhook, no problems" in done.stdout
     arrived = [json.loads(line) for line in (tmp_path / "arrived.jsonl").read_text().splitlines()]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.chaos.soak.rig import GUEST_EDITS, ILLS, soak
 from tests.chaos.soak.sample import Process, Sample
-from tests.chaos.soak.verdict import trends, unbounded
+from tests.chaos.soak.verdict import Verdict, judged, trends, unbounded
 
 
 def test_a_whole_installation_with_everything_that_happens_to_it_loses_nothing(tmp_path: Path):
@@ -73,3 +73,30 @@ def test_memory_may_grow_with_users_and_no_further():
 
 def test_too_few_windows_say_nothing():
     assert trends(flat(8)) == []
+    (row,) = judged(flat(8)).rows()
+    assert row == "VERDICT: nothing lost; 8 windows say nothing of growth, 12 would"
+
+
+def timed(machine: float, ours: float) -> Verdict:
+    """A soak at whose end the machine, and ours, take so many times as long as at its beginning."""
+
+    def at(most: float, n: int) -> float:
+        return 1 + (most - 1) * max(0, n - 15) / 14
+
+    samples = [
+        replace(one, times={"p50": 20 * at(ours, n), "p99": 90.0 * at(9, n), "machine": 4 * at(machine, n)})
+        for n, one in enumerate(flat())
+    ]
+    return judged(samples)
+
+
+def test_a_machine_that_becomes_slower_is_no_growth():
+    assert timed(machine=4, ours=8).growing == []
+    assert timed(machine=1, ours=1).growing == []
+    assert timed(machine=1, ours=8).growing == ["p50 ms"]
+    assert timed(machine=1.5, ours=8).growing == ["p50 ms"]
+
+
+def test_the_verdict_is_the_last_line():
+    assert timed(machine=1, ours=1).rows()[-1] == "VERDICT: nothing lost; what grows is bounded"
+    assert timed(machine=1, ours=8).rows()[-1] == "VERDICT: nothing lost; GROWS without a bound: p50 ms"

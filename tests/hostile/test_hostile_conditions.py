@@ -14,6 +14,7 @@ from pipeline.match.selectors import compile_selector
 from pipeline.model.json import Value
 from pipeline.model.records import Event
 from tests.kit.matching import condition, holds_for, labels_of, read_labels, trigger_of
+from tests.kit.named import cut
 from tests.kit.records import event, user
 
 pytestmark = pytest.mark.timeout(60)
@@ -52,7 +53,7 @@ def spent(tree: Value, properties: dict[str, Value]) -> int:
         ({"between": [path("b[*]"), path("b[*]")]}, OTHERS, NUMBERS),
         ({"in": path("b"), "ignore_case": True}, TEXTS, OTHER_TEXTS),
     ],
-    ids=lambda case: str(case)[:40],
+    ids=cut(40),
 )
 def test_operands_of_paths_are_resolved_once(said: Value, a: list[Value], b: list[Value]):
     few, many = 1_000, MANY
@@ -77,7 +78,7 @@ def test_operands_of_paths_are_resolved_once(said: Value, a: list[Value], b: lis
         ({"event.properties.a": {"contains": "z", "ignore_case": True}}, {"a": [[["x"] * 300] * 10] * 400}),
         ({"event.properties.a[*].b[*].c[*]": 1}, {"a": [{"b": [{"c": [2] * 100}] * 100}] * 100}),
     ],
-    ids=lambda case: str(case)[:50],
+    ids=cut(50),
 )
 def test_what_cannot_be_cheap_is_bounded_at_the_same_point_in_every_run(tree: Value, properties: Any):
     whole, one, who = condition(tree).whole, event(properties=properties), user()

@@ -18,6 +18,7 @@ from pipeline.render.filters.lists import uniq
 from pipeline.render.values.printing import Failure
 from pipeline.sources.chunk import NOWHERE, RawChunk
 from pipeline.store.memory import MemoryRows
+from tests.kit.named import cut
 from tests.kit.records import event, update
 
 pytestmark = pytest.mark.timeout(20)
@@ -39,7 +40,7 @@ LONG = 2_000_000
         [{"tag_name": "a", "attr_class": ["b"] * LONG}],
         [{"tag_name": "a", "attributes": {f"attr__{n}": "v" for n in range(200_000)}}] * 3,
     ],
-    ids=lambda chain: str(chain)[:20],
+    ids=cut(20),
 )
 def test_a_chain_is_read_within_its_limit(chain: Json):
     elements = read_elements(chain)
@@ -148,7 +149,7 @@ SMALL = Sizes(record_bytes=4_000, members=3, id_chars=64)
         (orjson.dumps({"type": "identify", "userId": "u" * 65, "traits": {}}), "the user id has"),
         (orjson.dumps({"type": "alias", "userId": "u" * 65, "previousId": "p"}), "the user id has"),
     ],
-    ids=lambda case: str(case)[:30],
+    ids=cut(30),
 )
 def test_what_is_too_large_is_one_invalid_record_with_its_reason(record: bytes, reason: str):
     found = scanned(track(), record, track(), sizes=SMALL)

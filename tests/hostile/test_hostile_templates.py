@@ -13,6 +13,7 @@ from pipeline.match.conditions.compile import compile_condition
 from pipeline.match.conditions.nodes import Predicate
 from pipeline.model.errors import RenderError
 from pipeline.model.json import Value
+from tests.kit.named import cut
 from tests.render.rendering import a_user, an_event, read_request
 
 pytestmark = pytest.mark.timeout(60)
@@ -77,7 +78,7 @@ def filled(tree: Any) -> Any:
         twice("{% if P.many == P.many %}{% endif %}"),
         "{{ P.texts" + " | reverse" * 20 + " | size }}",
     ],
-    ids=lambda body: str(body)[:70],
+    ids=cut(70),
 )
 def test_what_a_loop_repeats_is_too_expensive_at_the_same_place_each_time(body: Value):
     template, problems = read_request({"body": filled(body)}, condition=condition)
@@ -120,7 +121,7 @@ def test_constants_are_made_at_load_within_a_budget(body: str):
         {"x": "{{ P.many | map: 'k' | size }}", "y": "{{ P.text | sha256 }}"},
         "{% for x in P.few %}{{ x | times: 2 }}, {% endfor %}",
     ],
-    ids=lambda body: str(body)[:40],
+    ids=cut(40),
 )
 def test_honest_templates_over_large_events_are_rendered(body: Value):
     template, problems = read_request({"body": filled(body)}, condition=condition)

@@ -18,6 +18,7 @@ from pipeline.job.steps import history
 from pipeline.job.steps.history import History
 from pipeline.sources.chunk import RawChunk
 from pipeline.sources.reader import BaseReader
+from tests.kit.examples import examples
 from tests.kit.source import open_partition
 
 LINES = 60
@@ -150,7 +151,7 @@ STEPS = st.lists(
 
 
 @given(steps=STEPS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_a_line_runs_under_one_version_whatever_is_edited_and_whenever_the_job_dies(steps: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         runs = Runs(Path(folder))

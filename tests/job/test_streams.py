@@ -19,6 +19,7 @@ from pipeline.job.rehearse import Rehearsal
 from pipeline.model.records import Invalid, Origin
 from tests.job.model import Model, Request
 from tests.job.modelled import canonical, write_config
+from tests.kit.examples import examples
 from tests.kit.inprocess import run_flow
 
 pytestmark = pytest.mark.usefixtures("unsynced")
@@ -134,7 +135,7 @@ NONE: dict[str, list[Request]] = {"missing": [], "not wanted": [], "twice": []}
     shards=st.sampled_from([1, 2, 3, 8]),
     epoch=st.sampled_from(["1ms", "5ms", "1s"]),
 )
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(80), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_flow_sends_what_the_model_says(lines: list[bytes], chunk: int, shards: int, epoch: str) -> None:
     stream = unique_ids(lines)
     model = expected(stream)
@@ -151,7 +152,7 @@ def test_the_flow_sends_what_the_model_says(lines: list[bytes], chunk: int, shar
 
 
 @given(lines=LINES, chunk=st.sampled_from([1, 7, 200]), shards=st.sampled_from([1, 3]))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_rehearsal_fires_what_the_job_sends(lines: list[bytes], chunk: int, shards: int) -> None:
     stream = unique_ids(lines)
     with tempfile.TemporaryDirectory() as name:
@@ -171,7 +172,7 @@ def test_a_rehearsal_fires_what_the_job_sends(lines: list[bytes], chunk: int, sh
     shards=st.sampled_from([1, 3]),
     ends=st.lists(st.tuples(st.sampled_from(["stop", "crash"]), st.integers(1, 25)), max_size=3),
 )
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_stops_and_crashes_in_between_change_nothing(
     lines: list[bytes], chunk: int, shards: int, ends: list[tuple[str, int]]
 ) -> None:

@@ -16,6 +16,7 @@ from pipeline.model.records import Event, IdentityLink, Invalid, Origin, Propert
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
 from tests.kit import records
+from tests.kit.examples import examples
 from tests.kit.records import link, update
 
 pytestmark = pytest.mark.usefixtures("unsynced")
@@ -106,7 +107,7 @@ RECORDS = st.one_of(
 
 
 @given(steps=st.lists(RECORDS | st.sampled_from(["epoch", "restart"]), max_size=30), cache=st.integers(1, 3))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_links_do_what_plain_dicts_do_whatever_fits_into_the_cache(steps: list, cache: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder), map_size=1 << 26)

@@ -14,6 +14,7 @@ from pipeline.join.users import Users
 from pipeline.model.records import MISSING, PropertyUpdate
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
+from tests.kit.examples import examples
 from tests.kit.records import update
 
 pytestmark = pytest.mark.usefixtures("unsynced")
@@ -56,7 +57,7 @@ def known_after(before: dict[str, Any], change: PropertyUpdate) -> dict[str, Any
 
 
 @given(steps=STEPS, cache=st.integers(1, 3))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_users_are_what_a_plain_dict_says_and_old_values_are_what_really_changed(
     steps: list, cache: int
 ) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.sources.topics.merge import Alignment, Question
 from pipeline.sources.topics.side import Side
+from tests.kit.examples import examples
 
 UPDATES, EVENTS, CLICKS = "updates", "events", "clicks"
 
@@ -181,7 +182,7 @@ def play(world: World, script: list[tuple[str, int, int]], *, jitter: bool) -> N
     world.drain()
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(sides, logs, reading)
 def test_finished_logs_leave_in_the_order_of_a_stable_sort(
     names: list[str], written: list[tuple[int, int, bool]], script: list[tuple[str, int, int]]
@@ -196,7 +197,7 @@ def test_finished_logs_leave_in_the_order_of_a_stable_sort(
     assert world.left == sorted(keys, key=lambda record: keys[record][:3])
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(sides, steps, st.booleans())
 def test_what_was_appended_earlier_and_is_earlier_leaves_earlier(
     names: list[str], script: list[tuple[str, int, int]], jitter: bool

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pipeline.sources.topics.merge import Alignment
 from pipeline.sources.topics.side import Run, Side
 from pipeline.sources.topics.trail import Trail
+from tests.kit.examples import examples
 
 NAMES = ("users", "events")
 NOW = 1_000_000
@@ -168,7 +169,7 @@ arrivals = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(arrivals, st.sampled_from([0, 20, 50]))
 def test_live_is_as_read_again_but_for_what_was_counted(
     written: list[tuple[str, int, int]], settle: int
@@ -255,7 +256,7 @@ stamps = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(stamps, st.lists(st.booleans(), min_size=25, max_size=25), st.integers(0, 20), st.integers(0, 10))
 def test_after_a_crash_the_same_stamps_are_ahead_although_the_clock_has_gone_on(
     tmp_path_factory: pytest.TempPathFactory,

@@ -4,8 +4,8 @@
 `hookline console` on a free port. ``browser()`` starts Debian's Chromium; a `Tab` of it fails the test for
 any console error, page error, breach of the page's policy (CSP) or request to elsewhere.
 
-Tests with a browser start one desk and one browser per module (fixtures of tests/console/conftest.py), stand
-in the group `console`, and need no event loop of their own in this thread: the browser's driver has one.
+Tests with a browser start one desk and one browser per module (fixtures of tests/console/conftest.py) and
+need no event loop of their own in this thread: the browser's driver has one.
 """
 
 from __future__ import annotations

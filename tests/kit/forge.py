@@ -5,9 +5,10 @@ real command line, in a process of its own that can be killed. Where memory or o
 command is started as it is installed.
 
 A request is a message on a socket: JSON, and the descriptors that become the child's stdin, stdout and
-stderr. The JSON has argv, env, cwd, uid (or none), session (one of its own?), and before: functions that the
-child calls first, each with one argument, by ``module:name``. Answers are lines: ``{"pid": ..}`` to each, and
-``{"pid": .., "code": ..}`` when a child has ended.
+stderr. The JSON has argv, env, cwd, uid (or none), session (one of its own?), module (another one than
+hookline's), and before: functions that the child calls first, each with one argument, by ``module:name``.
+Answers are lines: ``{"pid": ..}`` to each, and ``{"pid": .., "code": ..}`` when a child has ended. They go to
+a fourth descriptor where there is one (shim.py).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import select
 import signal
 import socket
@@ -31,6 +33,7 @@ from pathlib import Path
 from queue import Queue
 from typing import Any, NoReturn, TextIO
 
+from tests.kit import siblings
 from tests.kit.samples import ROOT
 
 IMPORTED = (
@@ -149,17 +152,27 @@ class Forge:
             files = [none.fileno(), told.fileno(), said.fileno()]
             return self._known(Child(self._fork(files, argv, env, uid=uid, before=before)))
 
-    def open(self, argv: Sequence[str], env: Mapping[str, str], *, session: bool = False) -> Program:
-        """Start `hookline` with these words, with pipes; session: in a process group of its own."""
+    def open(
+        self, argv: Sequence[str], env: Mapping[str, str], *, session: bool = False, **more: str
+    ) -> Program:
+        """Start `hookline` with these words, with pipes; session: in a process group of its own.
+
+        module: run this one in its place.
+        """
         (stdin, give), (take, stdout), (hear, stderr) = (os.pipe() for _ in range(3))
         try:
-            pid = self._fork([stdin, stdout, stderr], argv, env, session=session)
+            pid = self._fork([stdin, stdout, stderr], argv, env, session=session, **more)
         finally:
             for theirs in (stdin, stdout, stderr):
                 os.close(theirs)
         program = Program(pid, give, take, hear)
         self._known(program)
         return program
+
+    @property
+    def requests(self) -> int:
+        """The descriptor that takes requests, for shim.py."""
+        return self._requests.fileno()
 
     def close(self) -> None:
         for child in list(self._children.values()):
@@ -233,14 +246,20 @@ def become(job: dict[str, Any], files: Sequence[int]) -> NoReturn:
         os.chdir(job["cwd"])
         if job.get("session"):
             os.setsid()
+        if siblings.wanted(job["argv"]) and "module" not in job:
+            siblings.install(become)
         if job.get("uid") is not None:
             os.setgid(job["uid"])
             os.setuid(job["uid"])
         for place, argument in (job.get("before") or {}).items():
             module, _, name = place.partition(":")
             getattr(importlib.import_module(module), name)(argument)
-        sys.argv = ["hookline", *job["argv"]]
-        sys.orig_argv[1:] = ["-m", "pipeline.cli", *job["argv"]]  # of a job that starts itself anew
+        module = job.get("module", "pipeline.cli")
+        sys.argv = [job.get("module", "hookline"), *job["argv"]]
+        sys.orig_argv[1:] = ["-m", module, *job["argv"]]  # of a job that starts itself anew
+        if "module" in job:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+            raise SystemExit(0)
         from pipeline.cli import main
 
         main()
@@ -255,8 +274,9 @@ def become(job: dict[str, Any], files: Sequence[int]) -> NoReturn:
         os._exit(code)
 
 
-def say(**what: int) -> None:
-    os.write(1, json.dumps(what).encode() + b"\n")
+def say(to: int, **what: int) -> None:
+    with contextlib.suppress(BrokenPipeError):  # who asked is gone
+        os.write(to, json.dumps(what).encode() + b"\n")
 
 
 def serve() -> None:
@@ -266,7 +286,7 @@ def serve() -> None:
         importlib.import_module(module)
     gc.freeze()  # a child's collections need not look through what is imported, nor copy its pages
     requests = socket.socket(fileno=0)
-    living: dict[int, int] = {}
+    living: dict[int, tuple[int, int]] = {}
     poll = select.poll()
     poll.register(0, select.POLLIN)
     while True:
@@ -274,23 +294,31 @@ def serve() -> None:
             if ready:
                 poll.unregister(ready)
                 os.close(ready)
-                pid, status = os.waitpid(living.pop(ready), 0)
-                say(pid=pid, code=os.waitstatus_to_exitcode(status))
+                child, asked = living.pop(ready)
+                pid, status = os.waitpid(child, 0)
+                say(asked, pid=pid, code=os.waitstatus_to_exitcode(status))
+                if asked != 1:
+                    os.close(asked)
                 continue
-            data, files, _, _ = socket.recv_fds(requests, 1 << 20, 3)
+            data, files, _, _ = socket.recv_fds(requests, 1 << 20, 4)
             if not data:
                 os._exit(0)
+            asked = files.pop() if len(files) == 4 else 1
             pid = os.fork()
             if pid == 0:
-                for descriptor in living:
+                for descriptor, (_, other) in living.items():
                     os.close(descriptor)
+                    if other != 1:
+                        os.close(other)
+                if asked != 1:
+                    os.close(asked)
                 become(json.loads(data), files)
             for file in files:
                 os.close(file)
             descriptor = os.pidfd_open(pid)
-            living[descriptor] = pid
+            living[descriptor] = pid, asked
             poll.register(descriptor, select.POLLIN)
-            say(pid=pid)
+            say(asked, pid=pid)
 
 
 if __name__ == "__main__":

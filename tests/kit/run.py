@@ -18,9 +18,11 @@ from typing import Any, TypeVar
 
 from pipeline.cli.app import run
 from pipeline.receiver.server import Receiver
+from tests.kit import siblings
 from tests.kit.forge import Program, forge
 
 HOOKLINE = Path(sys.executable).with_name("hookline")
+BYTEWAX = [sys.executable, "-m", "bytewax.run"]
 PATIENCE_SECS = 30.0
 T = TypeVar("T")
 
@@ -49,13 +51,15 @@ Running = subprocess.Popen[str] | Program
 def started(*words: object, env: Mapping[str, str] | None = None, session: bool = False) -> Iterator[Running]:
     """Give a program that runs, with pipes; it is gone when the test is done with it.
 
-    `hookline` is forked from a process that has imported everything (forge.py), unless the environment has
-    what only a new process can obey.
+    `hookline`, and Bytewax' own runner, is forked from a process that has imported everything (forge.py),
+    unless the environment has what only a new process can obey.
     """
     job: Running
     said = [*map(str, words)]
     if said[0] == str(HOOKLINE) and not needs_a_start(env):
         job = forge().open(said[1:], os.environ if env is None else env, session=session)
+    elif said[:3] == BYTEWAX and not needs_a_start(env):
+        job = forge().open(said[3:], os.environ if env is None else env, session=session, module=BYTEWAX[2])
     else:
         job = subprocess.Popen(
             said, env=env, text=True, start_new_session=session,
@@ -103,7 +107,8 @@ def finished(
 
 def children(pid: int) -> list[int]:
     """Return the processes that a process has started and that are alive."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in found if Path(f"/proc/{child}/comm").read_text().strip() != siblings.NAME]
 
 
 @dataclass(slots=True)
@@ -214,7 +219,7 @@ class Bench:
         """Start the job under Bytewax' own runner, which takes its settings from the environment."""
         given = {"CONFIG": self.config, "STATE": self.state, "SOURCE": self.stream, **more}
         env = {**self.environ, **{f"HOOKLINE_{name}": str(value) for name, value in given.items()}}
-        return started(sys.executable, "-m", "bytewax.run", flow, *flags, env=env)
+        return started(*BYTEWAX, flow, *flags, env=env)
 
     @property
     def environ(self) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 A file's tests share what its module has started, so one worker has them all; the tests of a group (the mark
 `xdist_group`) share more, so they are one unit, too. What comes last must be short, or one core waits for the
-other: the rooms that start processes come before those that compute. Within that the order is random.
+other: the units that take longest come first, by name, then the rooms that start processes, then those that
+compute.
 """
 
 from __future__ import annotations
@@ -22,6 +23,21 @@ STARTING = frozenset(
     )
 )  # fmt: skip
 """Rooms whose tests start processes, or wait."""
+LONGEST = (
+    "kafka",
+    "tests/console/test_every_page.py",
+    "tests/test_bench_suite.py",
+    "recovery",
+    "sdks",
+    "tests/console/pages/test_edit_browser.py",
+    "tests/docs/test_commands.py",
+    "tests/cli/test_cli_run.py",
+    "tests/console/test_live.py",
+    "tests/runtime/scale/test_bytewax_entry.py",
+    "tests/runtime/scale/test_rescale.py",
+    "tests/collect/promises/test_acknowledged.py",
+)
+"""Units that take half a minute and more, the longest first."""
 
 
 def room_of(nodeid: str) -> str:
@@ -29,11 +45,20 @@ def room_of(nodeid: str) -> str:
     return PurePath(nodeid.partition("::")[0]).parts[1]
 
 
+def unit_of(item: pytest.Item) -> str:
+    """Return the name of what a test is run with: its group, its room or its file."""
+    group = item.get_closest_marker("xdist_group")
+    if group is not None:
+        return str(group.args[0])
+    return room if (room := room_of(item.nodeid)) in TOGETHER else item.nodeid.partition("::")[0]
+
+
 def rank(item: pytest.Item) -> int:
-    """Return when a test comes: groups, rooms that start processes, the others."""
-    if item.get_closest_marker("xdist_group") or room_of(item.nodeid) in TOGETHER:
-        return 0
-    return 1 if room_of(item.nodeid) in STARTING else 2
+    """Return when a test comes: the longest units, rooms that start processes, the others."""
+    unit = unit_of(item)
+    if unit in LONGEST:
+        return LONGEST.index(unit)
+    return len(LONGEST) + (room_of(item.nodeid) not in STARTING)
 
 
 def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:

@@ -6,14 +6,19 @@ Every ```` ```sh ```` block of a page stands either in a part, between ``<!-- ru
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.kit.forge import forge
 from tests.kit.samples import ROOT
 
 PAGES = [
@@ -88,13 +93,18 @@ def script(part: str) -> str:
 
 
 def run(
-    commands: str, folder: Path, changes: Mapping[str, str], *, end: str = ""
+    commands: str, folder: Path, changes: Mapping[str, str], *, end: str = "", installed: bool = False
 ) -> subprocess.CompletedProcess[str]:
-    """Run a script in a folder, with texts replaced; what it left in the background is ended."""
+    """Run a script in a folder, with texts replaced; what it left in the background is ended.
+
+    installed: `hookline` is the command as it is installed; else the forge starts it, which is faster.
+    """
     for text, other in changes.items():
         assert text in commands, text
         commands = commands.replace(text, other)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    if not installed:
+        path = f"{_stand_in(forge().requests)}{os.pathsep}{path}"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HOOKLINE_")}
     return subprocess.run(
         [
@@ -106,8 +116,20 @@ def run(
         ],
         cwd=folder,
         env={**environment, "PATH": path, "COLUMNS": "100"},
+        pass_fds=() if installed else (forge().requests,),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=110,
     )
+
+
+@functools.cache
+def _stand_in(requests: int) -> Path:
+    """Return a folder with a `hookline` that is started by the forge which takes requests there."""
+    folder = Path(tempfile.mkdtemp(prefix="hookline-shim-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    words = f"{sys.executable} -IS {ROOT / 'tests' / 'kit' / 'shim.py'} {requests}"
+    (folder / "hookline").write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+    (folder / "hookline").chmod(0o755)
+    return folder

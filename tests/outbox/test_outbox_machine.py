@@ -19,6 +19,7 @@ from pipeline.outbox.codec import unpack_dead
 from pipeline.outbox.handover import Delivery, Outcome, Room
 from pipeline.store.rows import Table
 from tests.kit.engine import ScriptedEngine
+from tests.kit.examples import examples
 from tests.kit.records import place, request
 from tests.outbox.test_outbox import Bench
 
@@ -214,5 +215,5 @@ class OutboxMachine(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-OutboxMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+OutboxMachine.TestCase.settings = settings(max_examples=examples(80), stateful_step_count=40, deadline=None)
 TestOutboxMachine = OutboxMachine.TestCase

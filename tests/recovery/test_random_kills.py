@@ -67,7 +67,7 @@ def kill_at_random(one: Trial, kills: int, seed: int, steps: tuple[int, int]) ->
 @pytest.mark.parametrize(
     ("events", "kills", "steps"),
     [
-        pytest.param(50_000, 10, (1, 8_500), id="short"),
+        pytest.param(25_000, 5, (1, 8_500), id="short"),
         pytest.param(
             1_000_000, 120, (1, 15_000), id="long", marks=[pytest.mark.slow, pytest.mark.timeout(3600)]
         ),

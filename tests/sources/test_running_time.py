@@ -14,6 +14,7 @@ from pipeline.sources.chunk import Position
 from pipeline.sources.files import blocks
 from pipeline.sources.files.recording import Recording
 from pipeline.sources.files.running_time import VOTES
+from tests.kit.examples import examples
 
 T = 1_795_445_400_000
 YEARS = T + 10 * 31_557_600_000
@@ -139,7 +140,7 @@ times = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(times, times, st.integers(1, 7), st.integers(60, 400), st.integers(0, 20))
 def test_the_order_depends_on_no_block_no_chunk_and_no_restart(
     tmp_path_factory: pytest.TempPathFactory,

@@ -18,6 +18,7 @@ from pipeline.model.errors import ConfigError, StateError
 from pipeline.sources.chunk import RawChunk
 from pipeline.sources.files import blocks
 from pipeline.sources.files.recording import Recording
+from tests.kit.examples import examples
 
 Place = tuple[str, int, bytes | None]
 
@@ -100,7 +101,9 @@ def test_a_file_without_records_is_done_at_once(tmp_path: Path, text: bytes) -> 
     assert lines_of(tmp_path / "r.jsonl") == []
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(80), deadline=None
+)
 @given(
     st.lists(
         st.sampled_from([b"", b" ", b"x", b"\r", b"xy\r", b"z" * 30, b"\xc3\xa9", b"w" * 11]), max_size=30
@@ -260,7 +263,9 @@ def streams(draw: st.DrawFn) -> dict[str, list[tuple[int | None, int, bytes]]]:
     return files
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(80), deadline=None
+)
 @given(streams(), st.integers(1, 5))
 def test_several_files_are_merged_by_the_running_maximum_of_their_times(
     tmp_path_factory: pytest.TempPathFactory,

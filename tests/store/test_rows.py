@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pipeline.store.memory import MemoryRows
 from pipeline.store.rows import MAX_KEY, Rows, Table, bounded
 from pipeline.store.store import Store
+from tests.kit.examples import examples
 
 CHANGES = st.lists(
     st.tuples(
@@ -89,7 +90,9 @@ def test_items_come_in_key_order_from_a_key_on_and_with_a_prefix(rows: Rows) -> 
 
 
 @given(changes=CHANGES, prefix=st.binary(max_size=1), start=st.binary(max_size=2))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_rows_are_a_sorted_dictionary(
     new: Callable[[], Rows], changes: list[tuple[Table, bytes, bytes | None]], prefix: bytes, start: bytes
 ) -> None:

@@ -17,6 +17,7 @@ from pipeline.model.errors import StateError
 from pipeline.store import store as store_module
 from pipeline.store.rows import Table, bounded
 from pipeline.store.store import READER_CHECK_SECS, Store
+from tests.kit.examples import examples
 
 pytestmark = pytest.mark.usefixtures("unsynced")
 
@@ -62,7 +63,9 @@ def test_an_epoch_without_writes_keeps_its_number(tmp_path: Path) -> None:
 
 
 @given(epochs=st.lists(CHANGES, min_size=1, max_size=5), flushes=st.integers(0, 8))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_undo_puts_back_exactly_the_state_before_the_last_epoch(
     tmp_path_factory: pytest.TempPathFactory, epochs: list[list], flushes: int
 ) -> None:

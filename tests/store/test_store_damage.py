@@ -59,10 +59,12 @@ def written(path: Path) -> Path:
     return path
 
 
-def with_rows(path: Path, rows: int) -> None:
+def with_rows(path: Path, rows: int, *, few: int | None = None, but: Table | None = None) -> None:
+    """Write so many rows into each table; few: only so many where it is another one than `but`."""
     store = Store(path, map_size=1 << 26)
     for table in TABLES:
-        for number in range(0, rows * 2, 2):
+        many = rows if few is None or table is but else few
+        for number in range(0, many * 2, 2):
             store.put(table, key_of(number), value_of(number))
     store.commit()
     store.close()
@@ -82,23 +84,24 @@ def flip(path: Path, what: bytes, bit: int) -> None:
 @pytest.mark.parametrize("number", [0, 300, 598])
 @pytest.mark.parametrize("table", TABLES)
 def test_a_flipped_bit_of_a_key_or_a_stored_value_is_found_where_the_row_is_looked_for(
-    written: Path, table: Table, number: int
+    path: Path, table: Table, number: int
 ) -> None:
+    with_rows(path, 300, few=10, but=table)
     key, stored = key_of(number), seal(table, key_of(number), value_of(number))
-    whole = (written / "data.mdb").read_bytes()
+    whole = (path / "data.mdb").read_bytes()
     bits = [0, 3, 7, 8, 39, 40, len(stored) * 8 - 1]
     for what, places in ((stored, bits), (key + stored, [0, 5, len(key) * 8 - 1, len(key) * 8 - 8])):
         for bit in places:
-            (written / "data.mdb").write_bytes(whole)
-            flip(written, what, bit)
-            store = Store(written, map_size=1 << 26)
+            (path / "data.mdb").write_bytes(whole)
+            flip(path, what, bit)
+            store = Store(path, map_size=1 << 26)
             for look in looks(
                 store, table, key, by_key=what is stored or table in (Table.USERS, Table.ALIASES)
             ):
-                with pytest.raises(StateError, match=f"{written}: a row of table `{table.name.lower()}`"):
+                with pytest.raises(StateError, match=f"{path}: a row of table `{table.name.lower()}`"):
                     look()
             store.close()
-            problems = [each for each in check(written.parent.parent)[1] if each.endswith(": damaged")]
+            problems = [each for each in check(path.parent.parent)[1] if each.endswith(": damaged")]
             assert len(problems) == 1
             assert f"table {table.name.lower()}" in problems[0]
 

@@ -1,1 +1,1 @@
-"""Verbs for who writes webhooks: check, test, explain, send, diff, new, config, schema, secret."""
+"""Verbs for writing webhooks: init, new, check, test, explain, send, diff, sniff, config, schema."""

@@ -1,1 +1,1 @@
-"""Verbs that run something until it ends: run, replay, record, produce, receiver."""
+"""Verbs that run something until it ends: run, up, collect, console, replay, record, produce, demo."""

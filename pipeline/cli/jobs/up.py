@@ -66,6 +66,7 @@ def up(
     growing waits; exit 1, 2 or 3 of one ends all with that code. Ctrl-C stops the collector, then the job,
     then the console; a second one ends them at once.
     """
+    from pipeline.model.process.garbage import settled
     from pipeline.runtime.ahead import refuse_ahead
     from pipeline.runtime.processes.board import Board
     from pipeline.runtime.processes.supervisor import JOB, Ended, Supervisor, figures_of
@@ -87,6 +88,7 @@ def up(
     tell_start(config, job_config, processes)
     supervisor = Supervisor([team for team in teams if team.name in names])
     progress = Progress(look_through(lambda: running.account(state)), board.line(JOB))
+    settled()
     try:
         code = supervisor.run()
     finally:

@@ -1,1 +1,1 @@
-"""Verbs over a state directory: status, dlq, outbox, webhook, state."""
+"""Verbs that look after a job: status, tap, top, dlq, outbox, webhook, state."""

@@ -336,6 +336,17 @@ class Lane:
         else:
             self._parked_users.pop(user, None)
 
+    def is_at_rest(self) -> bool:
+        """Return whether nothing is in it, on its way to it or back, and nobody has halted it."""
+        return not (
+            self.held
+            or self.flying
+            or self._parked
+            or self.halt
+            or self.is_hungry
+            or any(disk.rows or disk.wanted or disk.running for disk in self.disk.values())
+        )
+
     # --- numbers
 
     def ready(self) -> int:

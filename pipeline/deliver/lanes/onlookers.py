@@ -7,7 +7,7 @@ it is judged, and of what is delivered one in a while.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from math import inf
 from typing import Protocol, TypeAlias
 
@@ -100,6 +100,12 @@ class Attempts:
             size -= _bytes((rings[1] or rings[0]).popleft())
         self._bytes[name] = size
 
+    def forget(self, webhook_ids: Collection[str]) -> None:
+        """Keep nothing more of these."""
+        for webhook_id in webhook_ids:
+            self._rings.pop(webhook_id, None)
+            self._bytes.pop(webhook_id, None)
+
     def of(self, webhook_id: str | None = None) -> list[Kept]:
         """Return what is kept of a webhook or of all, the newest first."""
         rings = list(self._rings.values()) if webhook_id is None else [self._rings.get(webhook_id, ())]
@@ -129,6 +135,11 @@ class Onlookers:
     def keep(self, attempts: Attempts) -> None:
         """Keep the last attempts from now on."""
         self.attempts, self.next_good = attempts, 0.0
+
+    def forget(self, webhook_ids: Collection[str]) -> None:
+        """Keep nothing more of these webhooks."""
+        if self.attempts is not None:
+            self.attempts.forget(webhook_ids)
 
     def took(self, attempts: Sequence[Attempt], now: float) -> None:
         """Note that these ended now."""

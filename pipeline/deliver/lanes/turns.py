@@ -7,8 +7,8 @@ entry per lane in one heap.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
-from heapq import heappop, heappush
+from collections.abc import Callable, Mapping, Set
+from heapq import heapify, heappop, heappush
 from itertools import count
 from math import inf
 
@@ -86,6 +86,12 @@ class Dispatcher:
         for lane in self._squeezed:
             self.nudge(lane)
         self._squeezed.clear()
+
+    def forget(self, lanes: Set[Lane]) -> None:
+        """Look at these no more."""
+        self._squeezed -= lanes
+        self._heap = [entry for entry in self._heap if entry[2] not in lanes]
+        heapify(self._heap)
 
     def run(self, now: float, wall: float, done: Callable[[Lane], None]) -> None:
         """Let every lane in the ring send what it may; ``done`` is called with each that has."""

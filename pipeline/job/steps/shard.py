@@ -12,6 +12,7 @@ from bytewax.operators import StatefulBatchLogic
 from pipeline.compile.snapshot import Snapshot, Webhook
 from pipeline.compile.versions import Versions
 from pipeline.job.committed import Committed
+from pipeline.job.control.departed import Departed, owed_or_dead
 from pipeline.job.control.drain import Drain
 from pipeline.job.control.failure import Failure
 from pipeline.job.control.pace import Pace
@@ -56,7 +57,8 @@ class Shard:
         engine: Engine,
         pressure: Pressure,
         committed: Committed,
-        taps: Taps | None = None,
+        taps: Taps,
+        departed: Departed,
     ) -> None:
         self.number = number
         self.store = store
@@ -80,7 +82,8 @@ class Shard:
             store, self.counters, engine, number, settings.clock,
             copies=settings.copies, quota=settings.dead_letters.of_shard(settings.shards),
         )  # fmt: skip
-        self.taps = taps or Taps()
+        self.departed = departed
+        self.taps = taps
         self.outbox.dead_letters.onlooker = self.taps.dead
 
     @property
@@ -206,6 +209,7 @@ class Shard:
         self.outbox.forget_journals()
         self.story.end_epoch()
         self.outbox.collect()
+        self.departed.recall(self.counters)
         self.counters.flush()
         begun = time.perf_counter()
         before, seq = self.store.seq, self.store.commit()
@@ -230,6 +234,7 @@ class Shard:
         self.pressure.to_commit[self.number] = 0
         self.pressure.full.look(self.number, self.outbox.ended, self.has_room, self.max_pause)
         self.outbox.ended.clear()
+        self.departed.look(self.number)
         return seq
 
     def has_room(self, webhook_id: str) -> bool:
@@ -342,9 +347,3 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
         """Return the dead letters to copy since the last call."""
         dead = self.shard.outbox.dead_letters.to_copy() if self.shard is not None else []
         return ([dead] if dead else ()), self.RETAIN
-
-
-def owed_or_dead(counters: Counters) -> set[str]:
-    """Return the webhooks of which something is still to be sent, or may be sent again."""
-    names = (name.rpartition("/") for name, number in counters.copy().items() if number)
-    return {webhook_id for webhook_id, _, field in names if field in ("pending", "dead")}

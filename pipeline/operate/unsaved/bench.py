@@ -36,6 +36,8 @@ from pipeline.operate.check import all_found
 SETTLED_NS: Final = 50_000_000
 """A file that was changed less long ago may be changed again without looking another one."""
 Sign: TypeAlias = tuple[int, ...]
+REPLACED: Final = 10_000
+"""So many objects may wait to be looked at; an edit of a webhook leaves a hundred or two."""
 STAND_IN: Final = "set"
 """In place of what pipeline.yaml names, the job has, and nobody here knows."""
 
@@ -118,6 +120,8 @@ class Bench:
         self._lists: list[str] = []
         self._key: object = None
         self._plain: _Pipeline | None = None
+        self._frozen = 0
+        """Objects that the collector passed over when it had looked at all of them last."""
         self._secrets: Secrets | None = None
         """Those that `saved` was compiled with."""
         self.saved = Tried(Report(None, []), None)
@@ -139,11 +143,23 @@ class Bench:
         if key == self._key and self._secrets is not None and self._secrets.agree(secrets):
             return
         text, self.saved = self._compiled(texts, pipeline, secrets, None)
-        gc.collect()
-        gc.freeze()  # it stays: a thousand webhooks need not be walked through again and again
+        self._tidy()
         self._secrets = secrets
         self._lists = wanted_lists(text)
         self._key = (texts, self._listed(), *key[2:])
+
+    def _tidy(self) -> None:
+        """Collect garbage, and keep the collector from walking through a thousand webhooks again and again.
+
+        What an edit has replaced is among what it passes over: once that is much, it looks at all.
+        """
+        if gc.get_freeze_count() > self._frozen + REPLACED:
+            gc.unfreeze()
+        gc.collect()
+        was_whole = not gc.get_freeze_count()
+        gc.freeze()
+        if was_whole:
+            self._frozen = gc.get_freeze_count()
 
     def tried(self, file: str, text: str | None) -> Tried:
         """Return what the config comes to with a text in a file's place (None: without the file)."""

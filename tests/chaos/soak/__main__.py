@@ -18,7 +18,10 @@ import tempfile
 from pathlib import Path
 
 from tests.chaos.soak.rig import soak
-from tests.chaos.soak.verdict import HEAD, trends, unbounded
+from tests.chaos.soak.verdict import LEAST, judged
+
+LEAST_WINDOWS = 2 * LEAST + 4
+"""So many looks at least are taken, however short the soak."""
 
 
 def main() -> int:
@@ -26,27 +29,24 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--window", type=float, default=60, help="seconds between two looks")
+    parser.add_argument("--window", type=float, help="seconds between two looks; by default at most a minute")
     parser.add_argument("--rate", type=float, default=60, help="events per second")
     parser.add_argument("--edits", type=float, default=3, help="seconds between two edits of the config")
     parser.add_argument("--folder", type=Path, help="where all of it goes; by default a temporary folder")
     given = parser.parse_args()
+    window_secs = given.window or min(60.0, given.minutes * 60 / LEAST_WINDOWS)
     with tempfile.TemporaryDirectory(prefix="hookline-soak-", dir=given.folder) as made:
         samples = soak(
             Path(made),
-            windows=max(1, round(given.minutes * 60 / given.window)),
-            window_secs=given.window,
+            windows=max(1, round(given.minutes * 60 / window_secs)),
+            window_secs=window_secs,
             rate=given.rate,
             edit_secs=given.edits,
             show=lambda rows: print(rows, flush=True),
         )
-    found = trends(samples)
-    print("", HEAD, *(trend.row() for trend in found), "", sep="\n")
-    growing = unbounded(found)
-    print(
-        "grows without a bound: " + ", ".join(growing) if growing else "nothing lost; what grows is bounded"
-    )
-    return 1 if growing else 0
+    verdict = judged(samples)
+    print("", *verdict.rows(), sep="\n")
+    return 0 if verdict.is_good else 1
 
 
 if __name__ == "__main__":

@@ -15,6 +15,11 @@ EVENTS_PER_USER = 4
 SHARES = {"Sick": (50, 0), "Probe": (50, 1), "Dead": (25, 2)}
 """One event in so many has this name, beginning with that one; the others are called Load."""
 BATCH_SECS = 0.25
+BATCH = 1_000
+"""Events of one request at most, where the machine stood still for a while."""
+SLOW_SECS = 300.0
+LATER = (429, 503)
+"""Answers to a request that is sent again: so the collector says that it has too much to do."""
 
 
 def name_of(number: int) -> str:
@@ -63,12 +68,14 @@ class Feed:
     def stop(self) -> None:
         """Post nothing more; raises AssertionError where something was refused."""
         self._end.set()
-        self._thread.join(30)
+        self._thread.join(SLOW_SECS)
         assert not self.failed, self.failed
 
     def _run(self) -> None:
         try:
-            with closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)) as connection:
+            with closing(
+                http.client.HTTPConnection("127.0.0.1", self._port, timeout=SLOW_SECS)
+            ) as connection:
                 self._post_all(connection)
         except (OSError, http.client.HTTPException) as error:
             self.failed = f"the collector took nothing more: {error!r}"
@@ -76,13 +83,18 @@ class Feed:
     def _post_all(self, connection: http.client.HTTPConnection) -> None:
         begun, number = time.monotonic(), 0
         while not self._end.wait(BATCH_SECS):
-            until = int((time.monotonic() - begun) * self._rate)
+            until = min(int((time.monotonic() - begun) * self._rate), number + BATCH)
             if until == number:
                 continue
+            since = time.monotonic()
             body = json.dumps(list(chain.from_iterable(map(records, range(number, until)))))
-            connection.request("POST", "/v1/events", body, {"authorization": "Bearer any"})
-            answer = connection.getresponse()
-            said = answer.read()
+            while True:
+                connection.request("POST", "/v1/events", body, {"authorization": "Bearer any"})
+                answer = connection.getresponse()
+                said = answer.read()
+                if answer.status not in LATER or time.monotonic() - since > SLOW_SECS:
+                    break
+                self._end.wait(1.0)
             if answer.status != 200:
                 self.failed = f"{answer.status}: {said[:500]!r}"
                 return

@@ -12,6 +12,7 @@ from pipeline.collect.members import Good, items
 from pipeline.collect.protocols.protocol import Limits
 from pipeline.collect.sinks.recording.line import line_rests
 from pipeline.sources.files.recorded import Message, dump_line, parse_line
+from tests.kit.examples import examples
 
 HEAD = b'{"hookline":1,"source":"collect-00000000/0","offset":7,"time":1764000000000'
 
@@ -37,7 +38,7 @@ MEMBERS = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(st.lists(MEMBERS, max_size=9))
 def test_a_line_gives_back_what_was_sent(members: list[Member]) -> None:
     for member, rest in zip(members, line_rests(members), strict=True):
@@ -61,7 +62,7 @@ def test_one_bad_member_does_not_cost_the_others_their_form() -> None:
 GOOD = st.dictionaries(st.text(max_size=4), st.none() | st.integers() | st.text() | st.floats(), max_size=3)
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(
     st.lists(
         st.tuples(GOOD, st.none() | st.text(max_size=4), st.none() | st.binary(max_size=16)), min_size=1

@@ -16,7 +16,6 @@ from tests.kit.bundle import built
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Dialog, Page, Route
 
-pytestmark = pytest.mark.xdist_group("console")
 TEXT = "id: crm\ntrigger:\n  evnts: [Purchase] # ä 😀 evnts\n"
 PAGE = f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Scripts</title>
 <meta name="csp-nonce" content="n0"><link rel="stylesheet" href="/editor.css">

@@ -42,6 +42,7 @@ from pipeline.console.forms.settle import opened, settle
 from pipeline.console.forms.writing import apply, data_of, text_of
 from pipeline.render.body import DIRECTIVES
 from tests.console.forms.sending import sent
+from tests.kit.examples import examples
 from tests.kit.samples import ROOT, public_data
 
 EVERY = 1 if "HOOKLINE_EDITS" in os.environ else 5
@@ -210,7 +211,7 @@ TREES = st.recursive(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(st.dictionaries(KEYS, TREES, max_size=4), st.data())
 def test_a_new_webhook_has_the_body_that_was_typed_and_keeps_it_through_edits(tree, data):
     text = text_of(_new(tree))

@@ -6,13 +6,9 @@ import json
 import re
 from pathlib import Path
 
-import pytest
-
 from pipeline.operate.check import check
 from tests.kit.console import Desk, Tab, yaml_of
 from tests.kit.run import until
-
-pytestmark = pytest.mark.xdist_group("console")
 
 LOCKED = """\
 id: locked

@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.decode.framed.avro import MOST_FIELDS, compile_avro
 from pipeline.model.errors import InvalidRecord
+from tests.kit.named import cut
 from tests.kit.registry import avro
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -142,7 +143,7 @@ ONE = {"type": "record", "name": "One", "fields": [{"name": "x", "type": "boolea
         (logical("bytes", "decimal", precision=1, scale=0), b"\x82\x20" + bytes(2049), "a decimal has"),
         ({"type": "record", "name": "A", "fields": [{"name": "a", "type": "A"}]}, b"", "nested too deep"),
     ],
-    ids=lambda one: str(one)[:40],
+    ids=cut(40),
 )  # fmt: skip
 def test_bombs_and_damage_are_dead_records_at_once(schema: object, payload: bytes, reason: str) -> None:
     begun = time.process_time()

@@ -17,6 +17,7 @@ from pipeline.decode.shapes import SHAPES
 from pipeline.model.records import Event, Invalid, Origin, Record
 from pipeline.model.sizes import Sizes
 from pipeline.sources.chunk import NOWHERE, RawChunk
+from tests.kit.examples import examples
 from tests.kit.shapes import shape
 
 SHOP = shape(
@@ -94,7 +95,7 @@ def filtered(by: Shape, lines: list[bytes | None], wants: Any) -> list[Record]:
     return [one for one in records if not isinstance(one, Event) or wants(one.name, one.kind)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.lists(RECORDS | st.lists(RECORDS, max_size=2), max_size=6),
     st.sampled_from((wants_none, wants_a, wants_all)),

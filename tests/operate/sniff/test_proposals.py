@@ -14,6 +14,7 @@ from pipeline.compile.shapes import compile_own
 from pipeline.operate.sniff.sample import sample_files
 from pipeline.operate.sniff.sniff import Sniffed, sniff, told
 from tests.decode.mapped.test_home_made_streams import STREAMS as MAPPED
+from tests.kit.examples import examples
 from tests.operate.sniff.streams import STREAMS, records
 
 
@@ -175,7 +176,7 @@ LINES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(lines=LINES)
 def test_no_lines_bring_it_down_and_what_it_proposes_runs(
     lines: list[str], tmp_path_factory: pytest.TempPathFactory
@@ -189,7 +190,7 @@ def test_no_lines_bring_it_down_and_what_it_proposes_runs(
         assert made.understood > 0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(raw=st.binary(max_size=200))
 def test_no_bytes_bring_it_down(raw: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.getbasetemp() / "bytes"

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pipeline.job.steps.source import SourcePartition
 from pipeline.sources.chunk import RawChunk
 from pipeline.sources.reader import BaseReader
+from tests.kit.examples import examples
 from tests.kit.source import open_partition
 
 
@@ -138,7 +139,7 @@ def test_a_kill_between_a_switch_and_its_first_chunk_leaves_a_true_history(tmp_p
     assert max(map(len, running.ran.values())) == 1
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(st.sampled_from(["step", "step", "commit", "edit", "kill", "kill in switch"]), max_size=40))
 def test_no_line_ever_runs_under_two_versions(tmp_path_factory: pytest.TempPathFactory, acts: list[str]):
     running = Running(tmp_path_factory.mktemp("history"))

@@ -18,6 +18,7 @@ from pipeline.model.errors import ConfigError, StateError
 from pipeline.sources.chunk import Position
 from pipeline.sources.files.recording import Recording
 from tests.kit.collected import SOURCE, CollectorsFolder
+from tests.kit.examples import examples
 from tests.kit.reader_contract import chunks
 
 
@@ -343,7 +344,7 @@ def test_it_is_merged_with_other_files_by_when_it_was_received(
     reader.close()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 2**32))
 def test_whatever_happens_to_segments_every_line_is_read_once(
     tmp_path_factory: pytest.TempPathFactory, seed: int

@@ -1,0 +1,72 @@
+"""Webhooks that are in no config any more: what a process keeps of them goes, once nothing of them is left.
+
+From then on they are as after a restart: their counts stand in the stores, nothing else. Whatever comes of
+one all the same, from another process that still runs under an older version, makes it known again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from pipeline.compile.versions import Versions
+from pipeline.deliver.halts import Halts
+from pipeline.deliver.orders import Orders
+from pipeline.job.shards import LiveShard
+from pipeline.outbox.counters import Counters
+
+
+class CountingShard(LiveShard, Protocol):
+    """A shard as far as its numbers are asked."""
+
+    counters: Counters
+
+
+class Departed:
+    """One per process; each shard comes here at the end of its epochs, on its worker's thread."""
+
+    def __init__(
+        self, versions: Versions, shards: Callable[[], Sequence[CountingShard]], halts: Halts, orders: Orders
+    ) -> None:
+        self._versions = versions
+        self._shards = shards
+        self._halts = halts
+        self._orders = orders
+
+    def recall(self, counters: Counters) -> None:
+        """Before a shard's commit: make known again what was forgotten and is owed, or dead, all the same."""
+        forgotten = self._versions.forgotten
+        if forgotten:
+            wanted = {name for name in forgotten & counters.touched if _has(counters, name)}
+            if wanted:
+                self._versions.learn(wanted)
+
+    def look(self, shard: int) -> None:
+        """After a shard's commit: forget what nothing is owed of, nothing is dead of, and nobody has halted.
+
+        Not while lines are read here under an older version, which may have the webhook.
+        """
+        versions = self._versions
+        gone = versions.gone
+        if not gone or versions.in_use != versions.latest.hash:
+            return
+        shards = self._shards()
+        if shard != min((each.number for each in shards), default=shard):
+            return
+        left = {name for name in gone if not any(_has(each.counters, name) for each in shards)}
+        if left:
+            left -= self._halts.all().keys()
+        if left:
+            versions.forget(left)
+            self._orders.forget(left)
+
+
+def _has(counters: Counters, webhook_id: str) -> bool:
+    counts = counters.of(webhook_id)
+    return bool(counts.pending or counts.dead_bytes)
+
+
+def owed_or_dead(counters: Counters) -> set[str]:
+    """Return the webhooks of which something is still to be sent, or may be sent again."""
+    names = (name.rpartition("/") for name, number in counters.copy().items() if number)
+    return {webhook_id for webhook_id, _, field in names if field in ("pending", "dead")}

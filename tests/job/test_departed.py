@@ -1,0 +1,127 @@
+"""What a process keeps of webhooks that are in no config any more, and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from pipeline.compile.snapshot import Snapshot, compile_config
+from pipeline.compile.versions import Versions
+from pipeline.config.files import ConfigText
+from pipeline.deliver.core import Core
+from pipeline.deliver.halts import Halts
+from pipeline.deliver.orders import Orders
+from pipeline.job.control.departed import Departed
+from pipeline.outbox.counters import Counters
+from pipeline.store.store import Store
+from tests.kit.rig import Rig, delivery
+
+WEBHOOK = "id: {0}\ntrigger: {{events: E}}\nrequest: {{url: 'https://a.example/'}}\n"
+
+
+def version(*ids: str) -> Snapshot:
+    files = {f"webhooks/{name}.yaml": WEBHOOK.format(name) for name in ids}
+    return compile_config(ConfigText(files), secrets=None).require()
+
+
+@dataclass
+class Shard:
+    number: int
+    counters: Counters
+
+
+@dataclass
+class Process:
+    """Two shards, an engine, and config versions; the webhook `old` is in the first version alone."""
+
+    folder: Path
+    shards: list[Shard]
+    rig: Rig = field(default_factory=Rig)
+
+    def __post_init__(self) -> None:
+        orders = Orders(self.order)
+        self.halts = Halts(self.folder)
+        self.versions = Versions(self.folder / "versions", version("old", "new"), orders.configure)
+        self.departed = Departed(self.versions, lambda: self.shards, self.halts, orders)
+        self.versions.install(version("new"))
+
+    def order(self, order: object) -> None:
+        assert callable(order)
+        order(self.core)
+
+    @property
+    def core(self) -> Core:
+        return self.rig.core
+
+    def epoch(self) -> set[str]:
+        """End one; return the webhooks that are known, after checking that engine and versions agree."""
+        for shard in self.shards:
+            self.departed.recall(shard.counters)
+            shard.counters.flush()
+            self.departed.look(shard.number)
+        assert self.core.lanes.keys() >= self.versions.specs.keys()
+        return set(self.core.lanes)
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[Process]:
+    stores = [Store(tmp_path / str(number)) for number in range(2)]
+    for store in stores:
+        store.resume(0)
+    yield Process(tmp_path, [Shard(number, Counters(store)) for number, store in enumerate(stores)])
+    for store in stores:
+        store.close()
+
+
+@pytest.mark.parametrize("shard", [0, 1])
+@pytest.mark.parametrize("field", ["pending", "dead_bytes"])
+def test_what_is_owed_or_can_be_sent_again_keeps_a_webhook(process: Process, shard: int, field: str):
+    counts = process.shards[shard].counters.change("old")
+    setattr(counts, field, 1)
+    assert process.epoch() == {"old", "new"}
+    assert process.epoch() == {"old", "new"}
+    setattr(process.shards[shard].counters.change("old"), field, 0)
+    counts.delivered = 7
+    assert process.epoch() == {"new"}
+    assert process.shards[shard].counters.of("old").delivered == 7  # the accounting stays
+
+
+def test_a_halt_keeps_a_webhook(process: Process):
+    process.halts.set("old", "paused")
+    assert process.epoch() == {"old", "new"}
+    process.halts.set("old", None)
+    assert process.epoch() == {"new"}
+
+
+def test_a_source_partition_that_reads_under_an_older_version_keeps_a_webhook(process: Process):
+    process.versions.enter("recording", version("old", "new").hash)
+    assert process.epoch() == {"old", "new"}
+    process.versions.enter("recording", version("new").hash)
+    assert process.epoch() == {"new"}
+
+
+def test_what_another_process_still_matches_is_sent_within_the_epoch(process: Process):
+    assert process.epoch() == {"new"}
+    process.shards[1].counters.change("old").pending = 1
+    process.rig.give(delivery(1, "old", url="https://a.example/"))
+    process.rig.run()
+    assert not process.rig.sent()  # nobody knows how
+    assert process.epoch() == {"old", "new"}
+    process.rig.run()
+    assert process.rig.sent() == ["msg_1"]
+    process.shards[1].counters.change("old").pending = 0
+    process.epoch()
+    process.rig.run()
+    assert set(process.core.lanes) == {"new"}
+
+
+def test_a_webhook_that_comes_back_is_sent_to(process: Process):
+    process.epoch()
+    process.versions.install(version("old", "new"))
+    process.rig.give(delivery(1, "old", url="https://a.example/"))
+    process.rig.run()
+    assert process.rig.sent() == ["msg_1"]
+    assert process.epoch() == {"old", "new"}
