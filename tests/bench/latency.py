@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import partial
@@ -32,9 +32,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, ClassVar
 
+import lmdb
 import orjson
 import uvloop
 
+from pipeline.model.errors import StateError
+from pipeline.outbox.reading.view import accounting
 from tests.bench.kafka_topics import Filler, make_topics
 from tests.bench.measure import machine, reap, session_cpu_secs
 from tests.kit.run import until
@@ -112,7 +115,8 @@ class Note(asyncio.Protocol):
                 self._answer(b"200 OK" if good else b"503 no", now)
 
     def _answer(self, status: bytes, now: float) -> None:
-        self.transport.write(ANSWER % (status, formatdate(now, usegmt=True).encode(), len(self.ages)))
+        if not self.transport.is_closing():
+            self.transport.write(ANSWER % (status, formatdate(now, usegmt=True).encode(), len(self.ages)))
 
 
 def receive(pipe: Connection) -> None:
@@ -254,9 +258,16 @@ def prepare(
     return source, write_topics, (kafka, (events, updates))
 
 
-def until_it_runs(job: subprocess.Popen[bytes], state: Path) -> None:
-    """Wait until a job answers: on a slow machine its start takes longer than any warm-up."""
-    until(lambda: job.poll() is not None or any(one.is_socket() for one in state.glob("*")))
+def records_read(state: Path) -> int:
+    """Return how many records a job has committed so far."""
+    with suppress(FileNotFoundError, lmdb.Error, StateError):  # there is no store yet
+        return int(accounting(state)["records"]["read"])
+    return 0
+
+
+def until_it_reads(job: subprocess.Popen[bytes], state: Path, records: int) -> None:
+    """Wait until a job has read so many: on a slow machine its start takes longer than any warm-up."""
+    until(lambda: job.poll() is not None or records_read(state) >= records)
 
 
 def nobody(config: Path, state: Path) -> AbstractContextManager[None]:
@@ -291,7 +302,7 @@ def measure(
             job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True)
         try:
             with beside(folder, folder / "state"):
-                until_it_runs(job, folder / "state")
+                until_it_reads(job, folder / "state", USERS)
                 arguments = (*where, rate, secs + warm_up_secs, *([busy] if kafka else []))
                 writer = SPAWN.Process(target=writes, args=arguments)
                 writer.start()

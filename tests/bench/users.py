@@ -185,9 +185,10 @@ def under_updates(
         stream = config.parent / f"live-{users}-{time.monotonic_ns()}.jsonl"
         stream.write_bytes(orjson.dumps({"type": "user", "user_id": "u0", "set": {"n": 1}}) + b"\n")
         configure(config, latency.WEBHOOK.format(id="w", url=url, events="Purchase"), stream, follow=True)
+        before = latency.records_read(config / "state")
         job = start(config)
         try:
-            latency.until_it_runs(job, config / "state")
+            latency.until_it_reads(job, config / "state", before + 1)
             writer = latency.SPAWN.Process(target=write, args=(stream, users, rate, updates, written))
             begun = time.time()
             writer.start()
