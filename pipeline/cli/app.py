@@ -30,7 +30,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "demo": Verb("jobs.demo:demo", "see it work: a recorded shop becomes webhooks to a receiver here"),
         "run": Verb("jobs.run:run", "run the job: read a stream, fire the webhooks"),
         "collect": Verb("jobs.collect:collect", "take events over HTTP from SDKs, browsers and webhooks"),
-        "up": Verb("jobs.up:up", "collect and run, side by side"),
+        "up": Verb("jobs.up:up", "collect, run and console, side by side"),
         "replay": Verb("jobs.replay:replay", "run a recorded stream once more, e.g. for a new webhook"),
         "record": Verb("jobs.record:record", "keep what comes in, for replays"),
         "produce": Verb("jobs.produce:produce", "load a recording into Kafka topics"),
