@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import partial
@@ -32,15 +32,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, ClassVar
 
-import lmdb
 import orjson
 import uvloop
 
-from pipeline.model.errors import StateError
-from pipeline.outbox.reading.view import accounting
 from tests.bench.kafka_topics import Filler, make_topics
 from tests.bench.measure import machine, reap, session_cpu_secs
-from tests.kit.run import until
+from tests.bench.watch import until_it_reads
 
 WARM_UP_SECS = 5.0
 USERS = 1000
@@ -256,18 +253,6 @@ def prepare(
     filler.flush()
     source = f'kafka: {{brokers: "{kafka}", events: [{events}], users: [{updates}], group: "{events}"}}'
     return source, write_topics, (kafka, (events, updates))
-
-
-def records_read(state: Path) -> int:
-    """Return how many records a job has committed so far."""
-    with suppress(FileNotFoundError, lmdb.Error, StateError):  # there is no store yet
-        return int(accounting(state)["records"]["read"])
-    return 0
-
-
-def until_it_reads(job: subprocess.Popen[bytes], state: Path, records: int) -> None:
-    """Wait until a job has read so many: on a slow machine its start takes longer than any warm-up."""
-    until(lambda: job.poll() is not None or records_read(state) >= records)
 
 
 def nobody(config: Path, state: Path) -> AbstractContextManager[None]:

@@ -27,6 +27,7 @@ import orjson
 
 from tests.bench import latency
 from tests.bench.measure import machine, reap, session_cpu_secs
+from tests.bench.watch import records_read, until_it_reads
 
 WEBHOOK = """
 id: w
@@ -185,10 +186,10 @@ def under_updates(
         stream = config.parent / f"live-{users}-{time.monotonic_ns()}.jsonl"
         stream.write_bytes(orjson.dumps({"type": "user", "user_id": "u0", "set": {"n": 1}}) + b"\n")
         configure(config, latency.WEBHOOK.format(id="w", url=url, events="Purchase"), stream, follow=True)
-        before = latency.records_read(config / "state")
+        before = records_read(config / "state")
         job = start(config)
         try:
-            latency.until_it_reads(job, config / "state", before + 1)
+            until_it_reads(job, config / "state", before + 1)
             writer = latency.SPAWN.Process(target=write, args=(stream, users, rate, updates, written))
             begun = time.time()
             writer.start()
