@@ -18,7 +18,9 @@ import argparse
 import json
 import re
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 import textwrap
 from contextlib import ExitStack
@@ -98,6 +100,8 @@ def main() -> None:
     for name in sections:
         if name not in SECTIONS:
             parser.error(f"there is no section {name!r}: {', '.join(SECTIONS)}")
+    # Whoever ends it ends the jobs, brokers and receivers that it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hookline-bench-")))
         origin, what = stack.enter_context(receiver(folder))

@@ -200,8 +200,8 @@ def under_updates(
             came = end(int(rate * written))
             if job.poll() is not None:
                 raise RuntimeError(f"the job ended with {job.returncode}")
-            job.terminate()
         finally:
+            job.terminate()
             _, rss, _ = reap(job)
             stream.unlink()
     ages = [age * 1000 for at, age in came if at > begun + warm_up_secs]
