@@ -129,7 +129,8 @@ def take_turns(candidates: Sequence[Candidate], rounds: int, *, warm_up: bool = 
             if number:
                 candidate.runs.append(run)
             print(
-                f"  round {number}: {candidate.name} {run.cpu_secs:.2f} s CPU, {run.wall_secs:.2f} s",
+                f"  round {number}: {candidate.name} {run.cpu_us:.1f} us CPU each of {run.units:,},"
+                f" {run.wall_secs:.2f} s",
                 file=sys.stderr,
             )
 
