@@ -26,12 +26,21 @@ from pipeline.telemetry.happenings import CONFIG_GOOD_AGAIN, CONFIG_REFUSED, CON
 from pipeline.telemetry.metrics import gauge
 
 POLL_SECS = 0.25
+MOST_SECS = 2.0
+SHARE = 200
+"""A look at a thousand files takes milliseconds: the next one comes after so many times as long, and
+`MOST_SECS` at most."""
 PREPARE_SECS = 2.0
 """A job that goes on and on gets its process for trials so long after its start, which is busy enough."""
 HOLD_SECS = 0.003
 """Compiling makes room for the job's other threads after so long."""
 
 _log = log.get("config")
+
+
+def pause_after(look_secs: float, *, is_pending: bool) -> float:
+    """Return how long to wait after a look that took so much CPU. is_pending: an edit is coming to rest."""
+    return POLL_SECS if is_pending else min(MOST_SECS, max(POLL_SECS, SHARE * look_secs))
 
 
 class ConfigWatcher:
@@ -104,13 +113,16 @@ class ConfigWatcher:
         return Reading(tried.text or ConfigError(tried.findings, root=tried.root), tried.lists)
 
     def _watch(self) -> None:
-        while not self._stop.wait(POLL_SECS):
+        pause = POLL_SECS
+        while not self._stop.wait(pause):
+            begun = time.thread_time()
             try:
                 self._poll()
             except Stopped:
                 return
             except Exception as error:  # the watcher must outlive whatever a file system does
                 _log.error("config watcher failed", reason=repr(error), exc_info=error)
+            pause = pause_after(time.thread_time() - begun, is_pending=self._watcher.is_pending)
 
     def _poll(self) -> None:
         if self._renew_secrets():

@@ -14,7 +14,7 @@ from pipeline.config.files import read_config
 from pipeline.config.job import load_pipeline
 from pipeline.config.watch import look
 from pipeline.language.secrets import Secrets
-from pipeline.runtime.reload import ConfigWatcher
+from pipeline.runtime.reload import MOST_SECS, POLL_SECS, ConfigWatcher, pause_after
 from tests.kit.run import until
 
 HOOK = "id: a\ntrigger: {{events: [{event}]}}\nrequest: {{url: 'https://x.example/'}}\n"
@@ -71,3 +71,13 @@ def test_a_stop_does_not_wait_for_a_trial(watcher: ConfigWatcher, folder: Path) 
     watcher.stop()
     assert not watcher._thread.is_alive()
     assert runs(watcher) == ["{'events': ['X']}"]
+
+
+@pytest.mark.parametrize(
+    ("look_secs", "is_pending", "pause"),
+    [(0.0001, False, POLL_SECS), (0.005, False, 1.0), (0.005, True, POLL_SECS), (1.0, False, MOST_SECS)],
+)
+def test_a_directory_of_many_files_is_looked_at_less_often_unless_an_edit_comes_to_rest(
+    look_secs: float, is_pending: bool, pause: float
+) -> None:
+    assert pause_after(look_secs, is_pending=is_pending) == pytest.approx(pause)
