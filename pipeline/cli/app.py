@@ -30,7 +30,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "demo": Verb("jobs.demo:demo", "see it work: a recorded shop becomes webhooks to a receiver here"),
         "run": Verb("jobs.run:run", "run the job: read a stream, fire the webhooks"),
         "collect": Verb("jobs.collect:collect", "take events over HTTP from SDKs, browsers and webhooks"),
-        "up": Verb("jobs.up:up", "collect and run, side by side"),
+        "up": Verb("jobs.up:up", "collect, run and console, side by side"),
         "replay": Verb("jobs.replay:replay", "run a recorded stream once more, e.g. for a new webhook"),
         "record": Verb("jobs.record:record", "keep what comes in, for replays"),
         "produce": Verb("jobs.produce:produce", "load a recording into Kafka topics"),
@@ -155,8 +155,6 @@ def cli() -> None:
 
 
 cli.context_class = Context
-INTERRUPTED = 130
-"""What a shell expects of a command that Ctrl-C ended: 128 and the signal's number."""
 
 
 def _is_verb(words: Sequence[str]) -> bool:
@@ -199,7 +197,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         if sys.stderr.isatty():
             click.echo(err=True)  # what comes next does not stand behind the ^C
-        return INTERRUPTED
+        return Exit.INTERRUPTED
     except BrokenPipeError:
         # The reader of our output is gone (`| head`): nothing is wrong, and nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

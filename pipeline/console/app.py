@@ -32,6 +32,11 @@ STREAMS: Final = 20
 """Answers that go on and on, at the same time."""
 STREAMS_EACH: Final = 8
 """Of these one person's: nobody looks on alone."""
+AGAIN_SECS = 2
+READING = (
+    "The config is being read for the first time since the console began, which takes some seconds where "
+    "there are many webhooks. This page comes by itself as soon as that is done."
+)
 TURNED_AWAY: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 CUT_OFF: Final = "cut off: it may have been done"
 LOGIN: Final = "log in first: the link that `hookline console` prints, or `authorization: Bearer TOKEN`"
@@ -154,6 +159,9 @@ class _Gate:
                 headers = {k: v for k, v in error.headers.items() if k.lower() in ("retry-after", "allow")}
             case HooklineError():
                 words = str(error)
+            case TimeoutError() if not (self._console.workbench.is_read or asked.acts):
+                words = READING
+                headers = {"retry-after": str(AGAIN_SECS), "refresh": str(AGAIN_SECS)}
             case TimeoutError():
                 words = "this takes too long: " + ("look whether it was done" if asked.acts else "try again")
             case _:

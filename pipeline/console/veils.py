@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from pipeline.console.context import Asked
 from pipeline.console.security.masks import HIDDEN
 from pipeline.model.json import Value
 from pipeline.operate.overview.needs import is_stable
+from pipeline.operate.running.looks import with_examples
 
 
 def veiled_reason(asked: Asked, reason: str) -> str:
@@ -39,6 +41,20 @@ def veiled(asked: Asked, facts: dict[str, Value]) -> dict[str, Value]:
     if facts.get("message") is not None:
         hidden["message"] = HIDDEN
     return hidden
+
+
+def may_advise(value: Value, shown: Value) -> bool:
+    """Return whether what is advised about a clause may be told: it may say what a hidden value is."""
+    return bool(shown == value)
+
+
+def catalog_shown(asked: Asked, seen: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the names that were seen, with their examples, which are payloads, as who asks may see them."""
+
+    def shown(name: str, example: Value) -> Value:
+        return asked.masked({name: example})[name] if asked.may("payloads") else None
+
+    return with_examples(seen, shown)
 
 
 def attempt_veiled(asked: Asked, one: dict[str, Value]) -> dict[str, Value]:

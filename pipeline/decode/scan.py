@@ -155,6 +155,8 @@ def _scan_run(
     always_plain, plain = shape.plain is not None, shape.plain or plain_event
     # An id cannot be longer than its line, but where it is put together.
     short = 0 if shape.lengthens else most_id
+    verdicts: dict[tuple[str, str], bool] = {}
+    plain_ones = 0
     for at in left:
         line = lines[at]
         source = sources if type(sources) is str else sources[at]
@@ -164,15 +166,19 @@ def _scan_run(
         if is_usual and line is not None and (always_plain or (may_be_native and names_native(line))):
             event = plain(line, origin, received_at)
             if event is not None:
-                found.read += 1
-                if not wants(event.name, event.kind):
-                    found.events += 1
-                elif len(line) > short and (fault := long_id(event, most_id)):
-                    found.invalid += 1
-                    records.append(Invalid(line[:KEPT_BYTES], fault, origin))
-                else:
-                    found.events += 1
-                    records.append(event)
+                plain_ones += 1
+                called = event.name, event.kind
+                wanted = verdicts.get(called)
+                if wanted is None:
+                    wanted = verdicts[called] = wants(event.name, event.kind)
+                if wanted:
+                    if len(line) > short and (fault := long_id(event, most_id)):
+                        plain_ones -= 1
+                        found.read += 1
+                        found.invalid += 1
+                        records.append(Invalid(line[:KEPT_BYTES], fault, origin))
+                    else:
+                        records.append(event)
                 continue
         if at in faults:
             found.read += 1
@@ -192,6 +198,8 @@ def _scan_run(
         # An unwanted event is not asked: the first look has no ids.
         may_be_long = line is None or len(line) > short
         _count(found, members, wants, line or b"", most_id if may_be_long else None)
+    found.read += plain_ones
+    found.events += plain_ones
     if found.invalid > invalid_before and (received is not None or headers is not None or keys is not None):
         _keep_messages(chunk, records, first)
 

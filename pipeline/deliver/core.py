@@ -124,16 +124,19 @@ class Core:
         """Take deliveries into memory."""
         now = self.clock.now()
         lane = None
+        webhook_id = ""
+        size = len(deliveries) * HELD_BYTES
         for delivery in deliveries:
             request = delivery.request
-            if lane is None or lane.webhook_id != request.webhook_id:
-                lane = self.lane(request.webhook_id)
+            if lane is None or webhook_id != request.webhook_id:
+                webhook_id = request.webhook_id
+                lane = self.lane(webhook_id)
                 self.dispatcher.nudge(lane)
             if not lane.push(delivery, now):
                 lane.note_parked(delivery)
                 self.settler.parked((delivery,))
-            self.held_bytes += len(request.body)
-        self.held_bytes += len(deliveries) * HELD_BYTES
+            size += len(request.body)
+        self.held_bytes += size
         self.held += len(deliveries)
 
     def take_all(self, handed: deque[list[Delivery]]) -> None:

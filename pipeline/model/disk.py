@@ -10,6 +10,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import stat
 import threading
 import time
@@ -22,6 +23,7 @@ POLL_SECS = 0.02
 
 PARTIAL_SECS = 60.0
 """No file takes so long to be replaced."""
+_PARTIAL = re.compile(r".+\.\d+\.partial")
 
 
 def replace_durably(path: Path, data: bytes, *, like: os.stat_result | None = None) -> None:
@@ -83,6 +85,21 @@ def remove_partials(folder: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
             if time.time() - left.stat().st_mtime > PARTIAL_SECS:
                 left.unlink()
+
+
+def remove_own_partials(folder: Path) -> None:
+    """Delete what kills have left of files in a folder where people keep files of theirs.
+
+    Only what is named as it is here, plain, old, and our own.
+    """
+    with os.scandir(folder) as entries:
+        for left in entries:
+            if _PARTIAL.fullmatch(left.name) is None or not left.is_file(follow_symlinks=False):
+                continue
+            with contextlib.suppress(OSError):
+                found = left.stat(follow_symlinks=False)
+                if found.st_uid == os.geteuid() and time.time() - found.st_mtime > PARTIAL_SECS:
+                    os.unlink(left.path)
 
 
 def remove_durably(path: Path) -> None:

@@ -69,6 +69,10 @@ def parse_time(value: object, zone: tzinfo | None = None) -> int:
                 at = datetime.fromisoformat(value)
             except ValueError:
                 return _parse_text(value, zone)
+            if at.tzinfo is UTC:
+                # As nearly all are: what a datetime holds in UTC is inside the years that are allowed.
+                since = at - EPOCH
+                return since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000
             if at.tzinfo is not None or zone is None:
                 return _to_ms(at, value)
         return _parse_text(value, zone)

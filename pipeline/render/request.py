@@ -73,7 +73,10 @@ class RequestTemplate:
         Raises RenderError, with the reason, the value and the template's file and line, where there can be
         none; never anything else.
         """
+        url, headers = self.url, self.headers
         try:
+            if url is not None and headers is not None:
+                return Rendered(self.method, url, headers, self.body(event, user))
             return self._render(event, user)
         except TooExpensive:
             begin(event, user)  # others have spent of the budget

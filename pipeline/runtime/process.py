@@ -39,6 +39,7 @@ from pipeline.model.process.stop import requested, stoppable
 from pipeline.outbox.copies.copies import open_copies
 from pipeline.outbox.quota import Quota
 from pipeline.outbox.reading.view import Accounting, accounting
+from pipeline.runtime.cores import Cores
 from pipeline.runtime.panics import held_back
 from pipeline.runtime.parts import REAL, Parts
 from pipeline.runtime.readers import Remembered, with_schemas
@@ -213,8 +214,9 @@ def run_job(
         done = observe(job) if observe is not None else None
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 20, 50)
+        cores = Cores()
         try:
-            with Watchdog(job.pulse, job.drain, job.failure).watching():
+            with Watchdog(job.pulse, job.drain, job.failure, cores.look).watching():
                 _run_flow(job, flow, config, cluster)
         except BaseException as error:
             cause = _cause(job.failure.first, cluster, error)
@@ -222,6 +224,7 @@ def run_job(
                 cause.stopping = job.drain.stopping
             raise cause from error
         finally:
+            cores.release()
             if done is not None:
                 done()
         if job.failure.first is not None:

@@ -58,9 +58,15 @@ class Steps:
 
 
 class Watchdog:
-    """The thread. Give it the main thread with `watching` while the flow runs."""
+    """The thread. Give it the main thread with `watching` while the flow runs.
 
-    def __init__(self, pulse: Pulse, drain: Drain, failure: Failure) -> None:
+    also: called at each look.
+    """
+
+    def __init__(
+        self, pulse: Pulse, drain: Drain, failure: Failure, also: Callable[[], None] = lambda: None
+    ) -> None:
+        self._also = also
         self._pulse, self._drain, self._failure = pulse, drain, failure
         self._steps = Steps()
         self._error: ClockSetBack | None = None
@@ -110,6 +116,7 @@ class Watchdog:
             _log.warning("the worker turns again")
         self._is_still = is_still
         self._insist(still)
+        self._also()
 
     def _insist(self, still: float) -> None:
         """End the process where a stop was asked for and the worker does not hear it."""

@@ -6,16 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pipeline.compile.trial.helper import NoTrial
+from pipeline.compile.trial.helper import NoTrial, Standby
 from pipeline.compile.trial.trial import Trial
 from pipeline.config.files import ConfigText, JobDefaults, read_config
-from pipeline.model.errors import ConfigError
+from pipeline.model.errors import ConfigError, Stopped
 from pipeline.model.process.bounds import Bounds
 from tests.kit.run import started, until
 
@@ -149,3 +150,22 @@ def _is_dead(child: int) -> bool:
 def test_a_stored_text_is_not_touched(trial: Trial) -> None:
     text = replace(ConfigText({"webhooks/a.yaml": HOOK}), root="r")
     assert trial.check(text).text == text
+
+
+def test_who_is_told_to_stop_while_the_process_begins_does_not_hear_that_none_can_be_had():
+    standby = Standby("pipeline.compile.trial.child", lambda asked: None)
+    told: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            standby.ask({"directory": "nowhere", "defaults": {}}, Bounds(), "nowhere")
+        except BaseException as error:
+            told.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    until(lambda: standby.helper is not None)
+    standby.stop()
+    asking.join(30)
+    standby.close()
+    assert [type(one) for one in told] == [Stopped]

@@ -140,3 +140,22 @@ def test_a_secrets_value_is_in_no_answer_in_no_form_for_nobody(caller: Caller):
     for form in (secret, secret.encode().hex(), b64encode(secret.encode()).decode()):
         assert form not in said
         assert quote(form, safe="") not in said
+
+
+def test_while_the_config_is_read_for_the_first_time_a_page_says_so_and_comes_by_itself(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+):
+    bench = caller.console.workbench
+    assert caller.ask("GET", "/config", token="viewer").status == 200
+    assert bench.is_read
+    monkeypatch.setattr("pipeline.console.context.RUN_SECS", 0.3)
+    with bench._turns.turn("somebody else's"):
+        monkeypatch.setattr(bench, "is_read", False)
+        said = caller.ask("GET", "/config", token="viewer")
+        assert (said.status, said.headers["refresh"], said.headers["retry-after"]) == (503, "2", "2")
+        assert "The config is being read for the first time" in said.text
+        assert "being read" in caller.ask("GET", "/api/v1/config", token="viewer").json["error"]
+        monkeypatch.setattr(bench, "is_read", True)
+        said = caller.ask("GET", "/config", token="viewer")
+        assert (said.status, "refresh" in said.headers) == (503, False)
+        assert "this takes too long" in said.text

@@ -260,6 +260,20 @@ def test_every_way_to_write_a_time_is_judged_alike(wants: Any) -> None:
     assert 0 < found.invalid < found.read
 
 
+def test_whether_a_name_is_wanted_is_asked_once_per_chunk() -> None:
+    asked: list[tuple[str, str]] = []
+
+    def wants(name: str, kind: str) -> bool:
+        asked.append((name, kind))
+        return name == "A"
+
+    line = b'{"type":"event","name":"%b","user_id":"u1"}'
+    lines: list[bytes | None] = [line % name for name in [b"A"] * 90 + [b"B"] * 10]
+    found = scan(chunk_of(lines), wants=wants)
+    assert (found.read, found.events, len(found.records)) == (100, 100, 90)
+    assert len(asked) <= 4, "in the first look and in the second, for each of two names"
+
+
 def test_the_shop_is_judged_alike_and_skips_what_nobody_wants() -> None:
     chunk = chunk_of([*Shop(seed=3, users=40).lines(2000)])
     found = scan(chunk, wants=wants_pages)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import gc
 import importlib
 import json
@@ -25,6 +26,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import time
 import traceback
@@ -169,6 +171,11 @@ class Forge:
         self._known(program)
         return program
 
+    def on_terminal(self, argv: Sequence[str], env: Mapping[str, str], follower: int) -> Child:
+        """Start `hookline` with these words on a terminal, which a Ctrl-C comes from."""
+        files = [follower] * 3
+        return self._known(Child(self._fork(files, argv, env, session=True, controlled=True)))
+
     @property
     def requests(self) -> int:
         """The descriptor that takes requests, for shim.py."""
@@ -246,6 +253,8 @@ def become(job: dict[str, Any], files: Sequence[int]) -> NoReturn:
         os.chdir(job["cwd"])
         if job.get("session"):
             os.setsid()
+        if job.get("controlled"):
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         if siblings.wanted(job["argv"]) and "module" not in job:
             siblings.install(become)
         if job.get("uid") is not None:

@@ -209,3 +209,25 @@ def test_byte_order_mark_and_line_ends_come_through(config):
     found = read(config, FILE)
     save(config, FILE, found.text.replace("/x", "/y"), found.etag)
     assert (config / FILE).read_bytes() == raw.replace(b"/x", b"/y")
+
+
+def test_what_a_kill_has_left_of_a_save_is_gone_after_the_next_one(config):
+    folder = config / "webhooks"
+    killed, young, theirs = (
+        folder / "big.yaml.4711.partial",
+        folder / "big.yaml.4712.partial",
+        folder / "my.partial",
+    )
+    for path in (killed, young, theirs):
+        path.write_text("x")
+    (folder / "linked.yaml.1.partial").symlink_to(theirs)
+    for path in (killed, theirs):
+        os.utime(path, (0, 0))
+    found = read(config, FILE)
+    save(config, FILE, BIG.replace("/x", "/y"), found.etag)
+    assert sorted(os.listdir(folder)) == [
+        "big.yaml",
+        "big.yaml.4712.partial",  # somebody else may be saving
+        "linked.yaml.1.partial",
+        "my.partial",  # no name of ours
+    ]

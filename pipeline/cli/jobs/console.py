@@ -113,7 +113,7 @@ def console(
     member: str | None,
     **given: Any,
 ) -> None:
-    """Serve the pages of the console until Ctrl-C; prints a link that is good once.
+    """Serve the pages of the console until Ctrl-C; prints a link that is good once, for 15 minutes.
 
     It holds no data: it edits the YAML files, reads the state directory, and asks the running job. Who comes
     in, and what they may see and do, is said by pipeline.yaml's `console`; flags win.

@@ -39,11 +39,15 @@ ANSWERS = {
 def serve(folder: Path, flags: Sequence[str]) -> None:
     """Run the demo until Ctrl-C; flags: of `hookline console`."""
     with running(folder, flags) as link:
-        say(f"The console, good for one log-in: {link}")
+        say(f"The console, good for one log-in in the next 15 minutes: {link}")
         say(f"It edits the files in {folder / 'config'}; Ctrl-C ends everything.")
+        told = 1
         with contextlib.suppress(KeyboardInterrupt):
             while True:
                 time.sleep(HEAR_SECS)
+                for another in _links(folder / "console.log")[told:]:
+                    told += 1
+                    say(f"For another log-in: {another}")
 
 
 @contextlib.contextmanager
@@ -111,6 +115,11 @@ def _running(
             process.wait(STOP_SECS)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+def _links(log: Path) -> list[str]:
+    lines = log.read_text(errors="replace").splitlines()
+    return [line for line in lines if line.startswith("http") and "/login#" in line]
 
 
 def _line(process: subprocess.Popen[bytes], log: Path, begin: str) -> str:

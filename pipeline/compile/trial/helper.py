@@ -204,6 +204,8 @@ class Standby:
                 raise
             except NoTrial:
                 self.close()
+                if self._stopped:
+                    break  # that is why it did not begin
                 raise
             except Gone as gone:
                 self.close()

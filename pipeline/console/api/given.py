@@ -8,9 +8,9 @@ import orjson
 from aiohttp import web
 
 from pipeline.console.context import Asked
+from pipeline.console.veils import catalog_shown
 from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
-from pipeline.operate.running.looks import with_examples
 
 MOST: Final = 1_000
 """Rows of one answer."""
@@ -77,14 +77,8 @@ def by(asked: Asked, file: str) -> str:
 
 
 async def catalog_for(asked: Asked) -> dict[str, Value]:
-    """Return the names and properties that were seen, without the examples that who asks may not see."""
-
-    def shown(name: str, example: Value) -> Value:
-        if not asked.may("payloads"):
-            return None
-        return example if asked.masked({name: example}) == {name: example} else None
-
-    return with_examples(await asked.run(asked.console.looks.catalog), shown)
+    """Return the names and properties that were seen, as who asks may see them."""
+    return catalog_shown(asked, await asked.run(asked.console.looks.catalog))
 
 
 def veiled(asked: Asked, told: dict[str, Value], *names: str) -> dict[str, Value]:

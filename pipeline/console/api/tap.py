@@ -15,6 +15,7 @@ from pipeline.console.context import Asked
 from pipeline.console.render import HIDDEN
 from pipeline.console.security.headers import harden
 from pipeline.console.streams import Batch, TapFeed
+from pipeline.console.veils import may_advise
 from pipeline.language.path_syntax import parse_path
 from pipeline.language.units import parse_duration
 from pipeline.model.errors import HooklineError, UsageError
@@ -116,7 +117,7 @@ def _masked_clause(asked: Asked, clause: dict[str, Value]) -> dict[str, Value]:
     except ValueError:
         return clause  # it asks for no property
     shown = asked.masked({name: clause["value"]})[name]
-    hidden = {"advice"} if shown != clause["value"] else set()  # it may say what the value is
+    hidden = set() if may_advise(clause["value"], shown) else {"advice"}
     return {key: value for key, value in clause.items() if key not in hidden} | {"value": shown}
 
 

@@ -10,6 +10,7 @@ from pipeline.console.api.body import FLAG, JSON, NUMBER, TEXT, body
 from pipeline.console.api.given import by, catalog_for, record_of, require_may_try, text_of, veiled
 from pipeline.console.context import Asked
 from pipeline.console.render import data
+from pipeline.console.veils import may_advise
 from pipeline.model.json import Value
 
 _FOLDERS: Final = {"webhook.json": "webhooks", "label.json": "labels", "shape.json": "shapes"}
@@ -57,8 +58,8 @@ async def preview(asked: Asked) -> web.Response:
     whole = shown.to_json()
     told = veiled(asked, whole, *_PAYLOADS)
     for clause, unveiled in zip(told["clauses"], whole["clauses"], strict=True):
-        if clause.get("value") != unveiled.get("value"):
-            clause.pop("advice", None)  # it may say what the value is
+        if not may_advise(unveiled.get("value"), clause.get("value")):
+            clause.pop("advice", None)
     if given["counts"]:
         told["would_fire"] = await _fired(asked, file, text)
     return data(told)

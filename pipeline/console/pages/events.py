@@ -10,6 +10,7 @@ from aiohttp import web
 from pipeline.config.job import load_pipeline
 from pipeline.console.context import Asked, Console
 from pipeline.console.render import data, page
+from pipeline.console.veils import catalog_shown
 from pipeline.model.errors import ConfigError, HooklineError, StateError
 from pipeline.model.json import Value
 from pipeline.operate.files.tree import ConfigFile
@@ -87,20 +88,7 @@ async def _catalog(asked: Asked) -> tuple[dict[str, Value], bool]:
         seen = await asked.run(catalog, asked.console.options.state)
     except HooklineError:
         return {"events": {}, "user_properties": {}}, False
-    return shown(asked, seen), True
-
-
-def shown(asked: Asked, seen: dict[str, Value]) -> dict[str, Value]:
-    """Return a catalogue without its examples, which are payloads, where who asks may not see them."""
-
-    def of(properties: dict[str, Value]) -> dict[str, Value]:
-        if not asked.may("payloads"):
-            return {name: {**one, "example": None} for name, one in properties.items()}
-        values: dict[str, Value] = asked.masked({name: one["example"] for name, one in properties.items()})
-        return {name: {**one, "example": values[name]} for name, one in properties.items()}
-
-    events = {name: {**one, "properties": of(one["properties"])} for name, one in seen["events"].items()}
-    return {"events": events, "user_properties": of(seen["user_properties"])}
+    return catalog_shown(asked, seen), True
 
 
 async def users(asked: Asked) -> web.StreamResponse:

@@ -13,8 +13,8 @@ from pipeline.console.security.identity import refuse_failing
 from pipeline.console.security.sessions import COOKIE, LASTS_SECS
 
 PROBLEM = (
-    "This token is not good, or was used before. The terminal of `hookline console` shows a new link after "
-    "each one that was used."
+    "This token is not good, or was used before, or is older than 15 minutes. The terminal of `hookline "
+    "console` shows a new link after each one that was used, and when this page is opened after its end."
 )
 
 
@@ -22,7 +22,14 @@ async def show(asked: Asked) -> web.StreamResponse:
     """Return the page that takes the token; a script takes it out of the link (``/login#token=..``)."""
     if asked.viewer.rights:
         return asked.go("/")
+    _show_anew(asked)
     return await page(asked, "login.html", problem="")
+
+
+def _show_anew(asked: Asked) -> None:
+    """Show who has the terminal another link where the last one has ended: whoever is here wants one."""
+    if asked.console.sessions.renewed():
+        asked.console.announce(asked.console.sessions.once)
 
 
 async def enter(asked: Asked) -> web.StreamResponse:
@@ -41,6 +48,7 @@ async def enter(asked: Asked) -> web.StreamResponse:
         asked.acts.append(Act("log in", who=token.name, role=token.role))
     else:
         console.throttle.failed(asked.address)
+        _show_anew(asked)
         asked.acts.append(Act("log in"))
         return await page(asked, "login.html", status=HTTPStatus.FORBIDDEN, problem=PROBLEM)
     console.sessions.close(asked.request.cookies.get(COOKIE))

@@ -50,7 +50,7 @@ async def show(asked: Asked) -> web.StreamResponse:
         busy=busy,
         sampler=sampler,
         read_rate=sampler.rate(READ, "read"),
-        read_spark=spark(sampler.points(READ, "read")),
+        read_spark=spark(sampler.lately(READ, "read")),
         sparks={row.id: spark(sampler.lately(row.id, "matched")) for row in busy},
     )
 

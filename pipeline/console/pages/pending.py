@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from aiohttp import web
 
 from pipeline.console.context import Asked
@@ -16,10 +18,13 @@ from pipeline.model.json import Value
 from pipeline.operate.kept import outbox
 from pipeline.operate.kept.chosen import Chosen, Moved, grouped
 from pipeline.operate.kept.outbox import Owing
-from pipeline.operate.kept.owed_pages import OwedPage, OwesAll, summary
+from pipeline.operate.kept.owed_pages import CAP_SECS, OwedPage, OwesAll, summary
 from pipeline.operate.kept.owed_pages import page as owed_page
 from pipeline.operate.running.waiting import SAID
 from pipeline.outbox.reading.view import is_new
+
+SHOWN: Final = 100
+"""Webhooks that owe something; a page of a thousand takes seconds, and nobody reads it."""
 
 
 async def show(asked: Asked) -> web.StreamResponse:
@@ -28,7 +33,7 @@ async def show(asked: Asked) -> web.StreamResponse:
     found = owed_filter(asked, asked.query)
     part, owes = OwedPage([], None, 0, True), OwesAll([], True)
     if not await asked.run(is_new, state):
-        owes = await asked.run(summary, state)
+        owes = await asked.run(summary, state, CAP_SECS, None if asked.wants_json else SHOWN)
         if not found.problems:
             try:
                 part = await asked.run(owed_page, state, found.wanted, asked.query.get("after") or None)

@@ -10,6 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from pipeline.admin.socket_client import NotRunning
+from pipeline.config.files import TESTS
 from pipeline.console import writes
 from pipeline.console.context import Asked
 from pipeline.console.glance import Glance, glance
@@ -21,7 +22,7 @@ from pipeline.console.veils import attempt_veiled
 from pipeline.model.errors import ConfigError
 from pipeline.model.json import Value
 from pipeline.operate.files import history as git
-from pipeline.operate.files.case_files import tests_of
+from pipeline.operate.files.case_files import tests_beside, tests_of
 from pipeline.operate.files.edits import Changed
 from pipeline.operate.overview.rows import Row
 from pipeline.operate.overview.sampler import spark
@@ -86,9 +87,10 @@ async def deliveries(asked: Asked) -> web.StreamResponse:
 async def tests(asked: Asked) -> web.StreamResponse:
     """Run the tests beside the webhook's file, and return what became of each."""
     _, row = await _row(asked)
-    file = f"{row.file.rpartition('.')[0]}.test.yaml" if row.file else ""
     config = asked.console.options.config
-    results = await asked.run(_run, config, file) if file else []
+    found = await asked.run(tests_beside, config, row.file) if row.file else []
+    file = ", ".join(found) if found else f"{row.file.rpartition('.')[0]}{TESTS[0]}" if row.file else ""
+    results = [one for each in found for one in await asked.run(_run, config, each)]
     results = [replace(one, failures=asked.unwritten(one.failures)) for one in results]
     if asked.wants_json:
         return data({"file": file, "cases": [one.to_json() for one in results]})
@@ -104,8 +106,7 @@ async def tests(asked: Asked) -> web.StreamResponse:
 
 
 def _run(config: Path, file: str) -> list[CaseResult]:
-    path = config / file
-    return [*run_file(path, config)] if path.is_file() else []
+    return [*run_file(config / file, config)]
 
 
 async def history(asked: Asked) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""Log-ins: a link that is good once, and what a browser is given for it."""
+"""Log-ins: a link that is good once and not for long, and what a browser is given for it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from pipeline.console.security.tokens import Token
 
 COOKIE: Final = "hookline_console"
 LASTS_SECS: Final = 12 * 3600.0
+LINK_SECS: Final = 15 * 60.0
+"""How long the link is good; a terminal's lines are kept, and read by others later."""
 MOST: Final = 1_000
 """Sessions; the oldest go."""
 
@@ -42,15 +44,29 @@ class Sessions:
         self._clock = clock
         self._sessions: dict[str, Session] = {}
         self._named: dict[str, Session] = {}
-        self.once = secrets.token_urlsafe(24)
+        self.once = ""
         """What a person with the terminal logs in with, once."""
+        self._once_ends = 0.0
+        self._renew()
 
     def redeem(self, token: str) -> bool:
-        """Return whether this is the token of the link; then it is good no more."""
+        """Return whether this is the token of the link, in time; then it is good no more."""
         good = hmac.compare_digest(token.encode("utf-8", "surrogateescape"), self.once.encode())
+        good = good and self._clock() < self._once_ends
         if good:
-            self.once = secrets.token_urlsafe(24)
+            self._renew()
         return good
+
+    def renewed(self) -> bool:
+        """Return whether there is another link, since the last one has ended unused."""
+        if self._clock() < self._once_ends:
+            return False
+        self._renew()
+        return True
+
+    def _renew(self) -> None:
+        self.once = secrets.token_urlsafe(24)
+        self._once_ends = self._clock() + LINK_SECS
 
     def open(self, name: str, role: Role, by: str = "link", token: Token | None = None) -> str:
         """Return the cookie of a new session."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+EXACT = 64
+"""Steps below this are counted as they are."""
+
 
 class Tally:
     """Counts since the start of the process."""
@@ -42,7 +45,7 @@ class Tally:
 
     def latency(self, ms: int) -> None:
         """Count one delivery's time from match to answer."""
-        step = ms if 0 <= ms < 64 else _quantised(ms)
+        step = ms if 0 <= ms < EXACT else _quantised(ms)
         self.latencies[step] = self.latencies.get(step, 0) + 1
 
     def trip(self, secs: float, requests: int) -> None:
@@ -53,7 +56,7 @@ class Tally:
 
 def _quantised(value: int) -> int:
     """Round down to two per cent, so that a long life needs few different numbers."""
-    if value < 64:
+    if value < EXACT:
         return max(0, value)
     shift = value.bit_length() - 6
     return value >> shift << shift

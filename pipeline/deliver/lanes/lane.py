@@ -137,22 +137,30 @@ class Lane:
         That is so in an ordered lane where an older one of the same user was parked and is not back. Rows
         from disk come in their order, so nothing older can be behind them.
         """
-        row, user = delivery.row, delivery.request.user
-        if row in self.held:
+        row, request, held = delivery.row, delivery.request, self.held
+        if row in held:
             return True
-        if self.ordered:
-            if from_disk:
-                self._forget_parked(row)
-            elif user in self._parked_users:
-                return False
-        self.held[row] = delivery
-        self.held_bytes += len(delivery.request.body) + HELD_BYTES
-        if self.ordered:
-            queue = self.users.get(user)
-            if queue is not None:
-                queue.append(delivery)
-                return True
-            self.users[user] = deque((delivery,))
+        if not self.ordered:
+            held[row] = delivery
+            self.held_bytes += len(request.body) + HELD_BYTES
+            progress = delivery.progress
+            if progress.due_ms or progress.attempt or self.batcher is not None:
+                self.enqueue(delivery, now)
+            else:
+                self.fresh.append((delivery,))
+            return True
+        user = request.user
+        if from_disk:
+            self._forget_parked(row)
+        elif user in self._parked_users:
+            return False
+        held[row] = delivery
+        self.held_bytes += len(request.body) + HELD_BYTES
+        queue = self.users.get(user)
+        if queue is not None:
+            queue.append(delivery)
+            return True
+        self.users[user] = deque((delivery,))
         self.enqueue(delivery, now)
         return True
 

@@ -10,7 +10,8 @@ from typing import TypeAlias
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.lanes.batch import Item, halves
 from pipeline.deliver.lanes.clock import Clock
-from pipeline.deliver.lanes.lane import Lane
+from pipeline.deliver.lanes.counts import EXACT
+from pipeline.deliver.lanes.lane import HELD_BYTES, Lane
 from pipeline.deliver.lanes.limits.outages import failing, healed
 from pipeline.deliver.lanes.onlookers import Onlookers
 from pipeline.deliver.lanes.policy import (
@@ -86,13 +87,16 @@ class Settler:
             if 200 <= status < 300 and attempt.fault is None:
                 good += 1
                 # The least of a turn: what other requests of the turn cost is our own time.
-                ended = attempt.ended_at or now
+                ended = attempt.ended_at
+                if not ended:
+                    ended, at_ms = now, wall_ms
+                else:
+                    at_ms = wall_ms - int((now - ended) * 1000)
                 trip = ended - attempt.started
                 if trip < quickest:
                     quickest = trip
                 if said is None:
-                    for delivery in attempt.items:
-                        self._delivered(lane, delivery, status, now, wall_ms - int((now - ended) * 1000))
+                    self._delivered(lane, attempt.items, status, now, at_ms)
                 else:
                     self._judge_good(lane, attempt, said, wall_ms, now)
             elif self._judge_bad(lane, attempt, now):
@@ -144,18 +148,33 @@ class Settler:
 
     # --- answers
 
-    def _delivered(self, lane: Lane, delivery: Delivery, status: int, now: float, wall_ms: int) -> None:
-        progress = delivery.progress
-        progress.status = status
-        if progress.attempt:
-            progress.due_ms = 0
-            progress.excerpt = ""
-        progress.attempt += 1
-        tally = lane.tally
-        tally.delivered += 1
-        tally.latency(wall_ms - delivery.request.created_ms)
-        self._result(delivery, _DELIVERED)
-        lane.release(delivery, now)
+    def _delivered(self, lane: Lane, item: Item, status: int, now: float, wall_ms: int) -> None:
+        """The receiver took them. Nearly all deliveries end here: what is done is written out, not called."""
+        tally, held, every = lane.tally, lane.held, self._results
+        latencies, is_plain = tally.latencies, not (lane.ordered or lane.users)
+        for delivery in item:
+            progress = delivery.progress
+            progress.status = status
+            if progress.attempt:
+                progress.due_ms = 0
+                progress.excerpt = ""
+            progress.attempt += 1
+            tally.delivered += 1
+            request = delivery.request
+            ms = wall_ms - request.created_ms
+            if 0 <= ms < EXACT:
+                latencies[ms] = latencies.get(ms, 0) + 1
+            else:
+                tally.latency(ms)
+            results = every.get(delivery.port)
+            if results is None:
+                results = every[delivery.port] = []
+            results.append(Result(delivery, _DELIVERED))
+            if is_plain:
+                if held.pop(delivery.row, None) is not None:
+                    lane.held_bytes -= len(request.body) + HELD_BYTES
+            else:
+                lane.release(delivery, now)
 
     def _read(self, lane: Lane, attempt: Attempt) -> Judged | None:
         """Return what a 2xx answer says; None, with a fault, where that cannot be read."""
@@ -188,7 +207,7 @@ class Settler:
         retries: list[tuple[Delivery, RetryAt]] = []
         for place, delivery in enumerate(attempt.items):
             if place not in failed:
-                self._delivered(lane, delivery, attempt.status, now, wall_ms)
+                self._delivered(lane, (delivery,), attempt.status, now, wall_ms)
                 continue
             error, again = failed[place]
             shown = excerpt(error.encode("utf-8", "replace"), lane.secrets) or text
@@ -269,7 +288,7 @@ class Settler:
                 self._gone(lane)
                 decision = RetryAt(0.0)
             case Delivered():
-                self._delivered(lane, delivery, status, now, int(self.clock.wall() * 1000))
+                self._delivered(lane, (delivery,), status, now, int(self.clock.wall() * 1000))
                 return
         due = now + decision.delay_secs
         delivery.asked_until = now + decision.asked_secs if decision.asked_secs else 0.0

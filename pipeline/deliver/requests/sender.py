@@ -89,7 +89,10 @@ class Sender:
     def _build(
         self, head: Request, message_id: bytes, body: bytes, attempt: int, replay: bool, wall: float
     ) -> Attempt:
-        target = self._target((head.method, head.url, head.headers))
+        of = head.method, head.url, head.headers
+        target = self._targets.get(of)
+        if target is None:
+            target = self._target(of)
         second = int(wall)
         if second != self._second:
             self._second = second
@@ -108,16 +111,14 @@ class Sender:
         return made
 
     def _target(self, key: tuple[str, str, Headers]) -> Target:
-        target = self._targets.get(key)
-        if target is None:
-            method, url, headers = key
-            if self._spec.has_secrets:
-                url, headers, _ = fill(url, headers, b"", encoding=self._spec.encoding, secrets=self.secrets)
-            content_type = None if method in _BODYLESS else self._content_type
-            target = build_target(method, url, headers, content_type, self._tls, self._spec.webhook_id)
-            if len(self._targets) >= _KEPT_TARGETS:
-                self._targets.clear()
-            self._targets[key] = target
+        method, url, headers = key
+        if self._spec.has_secrets:
+            url, headers, _ = fill(url, headers, b"", encoding=self._spec.encoding, secrets=self.secrets)
+        content_type = None if method in _BODYLESS else self._content_type
+        target = build_target(method, url, headers, content_type, self._tls, self._spec.webhook_id)
+        if len(self._targets) >= _KEPT_TARGETS:
+            self._targets.clear()
+        self._targets[key] = target
         return target
 
 

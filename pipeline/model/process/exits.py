@@ -13,6 +13,8 @@ class Exit(IntEnum):
     USAGE = 2
     STATE = 3
     FATAL = 4
+    INTERRUPTED = 130
+    """What a shell expects of a command that Ctrl-C ended: 128 and the signal's number."""
 
 
 MEANING: dict[Exit, str] = {
@@ -21,6 +23,7 @@ MEANING: dict[Exit, str] = {
     Exit.USAGE: "wrong usage: an unknown verb or flag, a missing argument",
     Exit.STATE: "the state directory is in use by another job, of another version, or damaged",
     Exit.FATAL: "stopped by a fatal error; nothing is lost, the next start goes on",
+    Exit.INTERRUPTED: "ended by Ctrl-C before it was done; `run`, `up` and others that serve end with 0",
 }
 
 MEMBER_EXIT = 75

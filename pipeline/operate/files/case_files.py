@@ -16,7 +16,8 @@ from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
 from pipeline.model.plain_file import read_plain
 from pipeline.model.times import format_iso
-from pipeline.operate.files.edits import locked, require_editable, told
+from pipeline.operate.files.edits import require_editable
+from pipeline.operate.files.folder import locked, told
 from pipeline.operate.tap.case import as_yaml
 from pipeline.operate.trials.results import read_file
 from pipeline.operate.unsaved.results import Previewed
@@ -26,11 +27,16 @@ _MADE_ANEW: Final = frozenset({"webhook-id", "content-type"})
 """Headers that depend on where the event was read, or say nothing of the webhook."""
 
 
-def tests_of(config: Path, file: str) -> list[str]:
-    """Return the names of the test files beside a webhook's file; symbolic links are nobody's."""
-    require_editable(file)
+def tests_beside(config: Path, file: str) -> list[str]:
+    """Return the names of the test files beside a webhook's file."""
     names = [f"{file.rpartition('.')[0]}{end}" for end in TESTS]
-    return [name for name in names if (config / name).is_file() and not (config / name).is_symlink()]
+    return [name for name in names if (config / name).is_file()]
+
+
+def tests_of(config: Path, file: str) -> list[str]:
+    """Return those that go with a webhook's file: symbolic links are nobody's."""
+    require_editable(file)
+    return [name for name in tests_beside(config, file) if not (config / name).is_symlink()]
 
 
 def remove_tests(config: Path, file: str) -> list[str]:

@@ -6,35 +6,31 @@ What is saved was read under that tag, keeps its mode and owner, and breaks noth
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import stat
-import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import unified_diff
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from pipeline.compile.snapshot import Report
 from pipeline.config.files import FOLDERS, NOTHING, is_webhook, is_yaml, read_config
 from pipeline.config.yaml.loader import MAX_FILE_BYTES, decode_text, parse_yaml
-from pipeline.model.disk import create_durably, remove_durably, replace_durably, try_lock
+from pipeline.model.disk import create_durably, remove_durably, replace_durably
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.model.plain_file import read_plain
-from pipeline.model.process.private import NEVER_FOLLOWED
 from pipeline.model.words import no_webhook
 from pipeline.operate.check import check
+from pipeline.operate.files.folder import locked, not_editable, told
 
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _NAME = re.compile(rf"({'|'.join(FOLDERS)})/[A-Za-z0-9_][A-Za-z0-9_. -]{{0,127}}\.ya?ml")
-_STILL_SECS: Final = 10.0
-"""How long another one who saves is waited for."""
 
 
 class Checker(Protocol):
@@ -203,9 +199,11 @@ def _place(config: Path, file: str) -> Path:
     require_editable(file)
     folder = config / file.partition("/")[0]
     if folder.is_symlink():
-        raise _fault(file, f"its folder is a symbolic link to {os.readlink(folder)}: edit the files there")
+        raise not_editable(
+            file, f"its folder is a symbolic link to {os.readlink(folder)}: edit the files there"
+        )
     if not folder.is_dir():
-        raise _fault(file, f"there is no folder {folder}")
+        raise not_editable(file, f"there is no folder {folder}")
     return config / file
 
 
@@ -224,9 +222,9 @@ def _stat(path: Path, file: str) -> os.stat_result:
             [Finding(file, 0, 0, "no-file", "there is no such file", "it may have been deleted")]
         ) from None
     if stat.S_ISLNK(found.st_mode):
-        raise _fault(file, f"it is a symbolic link to {os.readlink(path)}: edit the file there")
+        raise not_editable(file, f"it is a symbolic link to {os.readlink(path)}: edit the file there")
     if not stat.S_ISREG(found.st_mode):
-        raise _fault(file, "it is no plain file")
+        raise not_editable(file, "it is no plain file")
     return found
 
 
@@ -234,7 +232,7 @@ def _file_text(file: str, raw: bytes) -> FileText:
     try:
         decode_text(raw)
     except ValueError as error:
-        raise _fault(file, str(error)) from None
+        raise not_editable(file, str(error)) from None
     text = raw.decode()
     document = parse_yaml(text, file)
     data = None if document.root is None else document.root.value
@@ -243,11 +241,11 @@ def _file_text(file: str, raw: bytes) -> FileText:
 
 def _encoded(file: str, text: str) -> bytes:
     if len(text) > MAX_FILE_BYTES:
-        raise _fault(file, f"a config file may hold {MAX_FILE_BYTES:,} characters")
+        raise not_editable(file, f"a config file may hold {MAX_FILE_BYTES:,} characters")
     try:
         return text.encode()
     except UnicodeEncodeError:
-        raise _fault(file, "it holds half a character (a lone surrogate)") from None
+        raise not_editable(file, "it holds half a character (a lone surrogate)") from None
 
 
 def tag_of(text: str) -> str:
@@ -271,10 +269,6 @@ def _there_already(file: str) -> Changed:
     return Changed(
         [Finding(file, 0, 0, "file-exists", "there is a file of this name already", "choose another id")]
     )
-
-
-def _fault(file: str, message: str) -> ConfigError:
-    return ConfigError([Finding(file, 0, 0, "not-editable", message)])
 
 
 def _checked(
@@ -317,38 +311,3 @@ def _diff(file: str, before: bytes, after: bytes) -> str:
 def _lines(raw: bytes) -> list[str]:
     lines = re.findall("[^\n]*\n|[^\n]+$", raw.decode(errors="replace"))
     return [line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines]
-
-
-@contextlib.contextmanager
-def told(file: str) -> Iterator[None]:
-    """Say in words what the system refuses."""
-    try:
-        yield
-    except FileExistsError:
-        raise
-    except PermissionError as error:
-        message = "it cannot be written, or not with its owner and group"
-        raise ConfigError([Finding(file, 0, 0, "not-writable", f"{message}: {error.strerror}")]) from None
-    except OSError as error:
-        raise ConfigError(
-            [Finding(file, 0, 0, "not-writable", f"it cannot be written: {error.strerror}")]
-        ) from None
-    except ValueError as error:
-        raise _fault(file, str(error)) from None
-
-
-@contextlib.contextmanager
-def locked(folder: Path, file: str) -> Iterator[None]:
-    """Hold the folder's lock: whoever else saves here waits. It leaves no file behind."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | NEVER_FOLLOWED)
-    try:
-        deadline = time.monotonic() + _STILL_SECS
-        while not try_lock(descriptor):
-            if time.monotonic() > deadline:
-                raise _fault(
-                    file, "somebody else has been saving files of its folder for too long: try again"
-                )
-            time.sleep(0.02)
-        yield
-    finally:
-        os.close(descriptor)

@@ -124,15 +124,23 @@ class OwesAll:
     webhooks: list[Owes]
     is_complete: bool
     """False: time was up, and what is on disk is that at least."""
+    others: int = 0
+    """Webhooks that owe less than these, which were not looked at."""
 
 
-def summary(state: Path, secs: float | None = CAP_SECS) -> OwesAll:
-    """Return how much each webhook owes, what is due, since when, and what its receiver said last."""
+def summary(state: Path, secs: float | None = CAP_SECS, most: int | None = None) -> OwesAll:
+    """Return how much each webhook owes, what is due, since when, and what its receiver said last.
+
+    most: webhooks; where more owe something, those that owe most.
+    """
     found = {
         name: Owes(name, counts["pending"])
         for name, counts in accounting(state)["webhooks"].items()
         if counts["pending"]
     }
+    others = 0 if most is None else max(0, len(found) - most)
+    if others:
+        found = dict(heapq.nlargest(len(found) - others, found.items(), key=_by_pending))
     now_ms = time.time_ns() // 1_000_000
     begun = time.monotonic()
     looked_at, is_complete = 0, True
@@ -146,7 +154,11 @@ def summary(state: Path, secs: float | None = CAP_SECS) -> OwesAll:
                 if until is not None and not looked_at % 256 and time.monotonic() > until:
                     is_complete = False
                     break
-    return OwesAll(list(found.values()), is_complete)
+    return OwesAll(list(found.values()), is_complete, others)
+
+
+def _by_pending(named: tuple[str, Owes]) -> int:
+    return named[1].pending
 
 
 def _take(one: Owes, row: Owed, now_ms: int) -> None:

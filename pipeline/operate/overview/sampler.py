@@ -34,6 +34,8 @@ class Sampler:
         self._steps += 1
         for grown in self._grown.values():
             grown[at] = 0
+        if not at:  # once an hour: webhooks may be gone, or have nothing to do
+            self._grown = {key: grown for key, grown in self._grown.items() if any(grown)}
         self._grow(READ, "read", read, at)
         for webhook, counts in webhooks.items():
             for name in COUNTS:
@@ -69,18 +71,11 @@ class Sampler:
         gained = sum(grown[(self._steps - 1 - back) % STEPS] for back in range(steps))
         return gained / (steps * STEP_SECS)
 
-    def points(self, webhook: str, name: str) -> list[int]:
-        """Return how many there were in each minute of the last hour, the last one last."""
-        grown = self._grown.get((webhook, name))
-        if grown is None:
-            return [0] * POINTS
-        each = STEPS // POINTS
-        at = self._steps % STEPS
-        line = grown[at:] + grown[:at]
-        return [sum(line[point * each : (point + 1) * each]) for point in range(POINTS)]
-
     def lately(self, webhook: str, name: str) -> list[int]:
-        """Return how it went in what is known of the last hour, in at most `POINTS` equal parts."""
+        """Return how many there were in what is known of the last hour, in at most `POINTS` equal parts.
+
+        The last one last; a whole hour is told by the minute.
+        """
         steps = min(max(0, self._steps - 1), STEPS)
         grown = self._grown.get((webhook, name))
         if steps < 2 or grown is None:

@@ -85,6 +85,8 @@ class Workbench:
         self._samples: dict[str, Value] = {}
         self._catalog: dict[str, Value] = {}
         self._known: Known | None = None
+        self.is_read = False
+        """Whether the config was read and compiled once, which takes seconds with a thousand webhooks."""
 
     def prepare(self) -> None:
         """Read and compile the config now, so that the first key typed need not wait for it."""
@@ -251,7 +253,9 @@ class Workbench:
                 "environment": self._environment.refresh(),
             }
             try:
-                return self._standby.ask(whole, BOUNDS, self._root)
+                answer = self._standby.ask(whole, BOUNDS, self._root)
+                self.is_read = True
+                return answer
             except NoTrial as error:
                 raise ConfigError(f"no process can be had to try texts in: {error}") from None
             finally:

@@ -55,6 +55,8 @@ class Group:
     outputs: dict[int, bytes] = field(default_factory=dict)
     """The last line of each that has ended."""
     stopping: bool = False
+    killed: bool = False
+    """They were ended at once, or asked twice: how they end says nothing."""
     lifeline: Lifeline = field(default_factory=Lifeline)
     """Ends the members with this process."""
     ports: Sequence[int] = ()
@@ -95,12 +97,13 @@ class Group:
 
     def stop(self) -> None:
         """Ask every member to stop cleanly, or at once where it was asked before."""
+        self.killed = self.killed or self.stopping
         self.stopping = True
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """End every member at once."""
-        self.stopping = True
+        self.stopping = self.killed = True
         self._signal(signal.SIGKILL)
 
     def wait(self) -> int:
@@ -135,7 +138,7 @@ class Group:
                     # Its peers panic at once: a moment later it is known who was first, a kill before all.
                     told.wait_for(lambda: len(ended) == self.processes, CAUSE_SECS)
                     number, failed = min((one for one in ended if one[1]), key=_rank)
-                    if failed != MEMBER_EXIT:
+                    if failed != MEMBER_EXIT and not self.killed:
                         pid = self.members[number].pid
                         _log.error("a process ended", member=self.name, process=number, exit=failed, pid=pid)
                     if not self.stopping:

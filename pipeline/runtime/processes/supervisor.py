@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import queue
+import signal
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -99,37 +100,44 @@ class Supervisor:
         self._standing = {team.name: _Standing(team, dict(os.environ)) for team in teams}
         self._stopping = False
         self._signals = 0
+        self._ended_by = 0
+        """The signal that ended all at once; 0: none has."""
         self._kill_at = float("inf")
         """When those are ended that a second signal did not end: they hear none, or hang."""
         # A handler may put into it at any moment, also while the same thread takes.
-        self._happened: queue.SimpleQueue[_GroupEnded | None] = queue.SimpleQueue()
+        self._happened: queue.SimpleQueue[_GroupEnded | int] = queue.SimpleQueue()
 
     def run(self) -> int:
-        """Return when all teams are gone: the code of the one that ended the others, else the worst."""
+        """Return when all teams are gone: the code of the one that ended the others, else the worst.
 
-        def heard(_number: int, _frame: FrameType | None) -> None:
-            self._happened.put(None)
+        Of a second signal: what a shell calls it, 128 and its number.
+        """
+
+        def heard(number: int, _frame: FrameType | None) -> None:
+            self._happened.put(number)
 
         if requested():
             return 0
         cause = 0
         with handled_by(heard):
             if requested():
-                self._hear_signal()  # kept by the handler that was there before
+                self._hear_signal(signal.SIGTERM)  # kept by the handler that was there before
             try:
                 while len(self.ended) < len(self._standing):
                     try:
                         happened = self._happened.get(timeout=self._act())
                     except queue.Empty:
                         continue
-                    if happened is None:
-                        self._hear_signal()
+                    if isinstance(happened, int):
+                        self._hear_signal(happened)
                     elif (ended := self._note_end(*happened)) is not None and not self._stopping:
                         self._stopping = bool(ended.code)
                         cause = ended.code
             except BaseException:
                 self._end_at_once(kill=True)
                 raise
+        if self._ended_by:
+            return 128 + self._ended_by
         return cause or max(ended.code for ended in self.ended.values())
 
     def _act(self) -> float:
@@ -227,10 +235,11 @@ class Supervisor:
         else:
             _log.info("ended, the others go on", member=name)
 
-    def _hear_signal(self) -> None:
+    def _hear_signal(self, number: int) -> None:
         self._stopping = True
         self._signals += 1
         if self._signals > 1:
+            self._ended_by = number
             self._end_at_once(kill=self._signals > 2)
             self._kill_at = time.monotonic() + KILL_SECS
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from pipeline.model.errors import Fatal, StateError
 from pipeline.model.plain_file import is_endless
@@ -18,6 +19,10 @@ HEAD_BYTES = 1024
 """How much of a file's beginning identifies it."""
 
 _FIRST_LINE_BYTES = 1 << 16
+
+AT_ONCE = os.O_RDONLY | (os.O_NONBLOCK if sys.platform == "linux" else 0)
+"""A pipe is open before somebody writes to it: a job that waited for that would hear no Ctrl-C, and send
+nothing of what it owes. Linux alone tells such a pipe from one whose writer has gone."""
 
 
 class Cursor(LineCursor):
@@ -48,7 +53,11 @@ class Cursor(LineCursor):
 
     def _open(self) -> None:
         try:
-            self._fd = os.dup(0) if self.source.path == STDIN else os.open(self.source.path, os.O_RDONLY)
+            if self.source.path == STDIN:
+                self._fd = os.dup(0)
+            else:
+                self._fd = os.open(self.source.path, AT_ONCE)
+                os.set_blocking(self._fd, True)
             self._blocks = Blocks(self._fd)
         except OSError as error:
             raise Fatal(f"{self.source.path}: cannot be read: {error.strerror}") from error

@@ -42,6 +42,10 @@ def test_its_tests_are_run(ann: Visitor):
     file.write_text(file.read_text().replace("order: o-1", "order: o-2"))
     page = ann.get("/webhooks/big-purchase/tests").text
     assert "1 failed" in page
+    file.rename(file.with_suffix(".yml"))
+    page = ann.get("/webhooks/big-purchase/tests").text
+    assert "1 failed" in page
+    assert "big-purchase.test.yml" in page
     assert "What was not as expected" in page
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.console.context import Options
 from pipeline.console.security.proxy import Proxy
-from pipeline.console.security.sessions import COOKIE, LASTS_SECS, Sessions
+from pipeline.console.security.sessions import COOKIE, LASTS_SECS, LINK_SECS, Sessions
 from pipeline.console.security.throttle import FAILURES, Throttle
 from pipeline.console.security.tokens import Tokens, parse_tokens
 from pipeline.console.service import check_door, link
@@ -77,6 +77,40 @@ def test_sessions_end_by_themselves():
     assert sessions.find(cookie) is not None
     clock.now += 2
     assert sessions.find(cookie) is None
+
+
+def test_a_link_is_good_for_a_quarter_of_an_hour():
+    clock = HandClock()
+    sessions = Sessions(clock)
+    first = sessions.once
+    clock.now += LINK_SECS - 1
+    assert not sessions.renewed()
+    clock.now += 1
+    assert not sessions.redeem(first)
+    assert sessions.renewed()
+    assert sessions.once != first
+    assert not sessions.redeem(first)
+    assert sessions.redeem(sessions.once)
+    assert not sessions.renewed()
+
+
+def test_who_comes_after_the_end_of_a_link_finds_another_one_in_the_terminal(caller: Caller):
+    sessions, before = caller.console.sessions, len(caller.links)
+
+    def shown() -> list[str]:
+        return [link.rpartition("=")[2] for link in caller.links[before:]]
+
+    caller.ask("GET", "/login")
+    assert shown() == []
+    sessions._once_ends = 0.0
+    assert caller.log_in(sessions.once).status == 403
+    assert shown() == [sessions.once]
+    assert caller.log_in(sessions.once).status == 303
+    assert len(shown()) == 2  # for the next browser
+    sessions._once_ends = 0.0
+    caller.ask("GET", "/login")
+    caller.ask("GET", "/login")
+    assert shown()[2:] == [sessions.once]
 
 
 def test_tokens_are_good_as_bearer_and_in_the_page_with_their_role(caller: Caller):

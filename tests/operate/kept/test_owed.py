@@ -104,3 +104,11 @@ def test_what_comes_after_it_was_shown_is_not_given_up_with_it(state):
 def test_a_row_shows_no_secret(state):
     (row,) = page(state, Owing(user="u4")).rows
     assert to_json(row)["request"]["url"] == "https://example.com/${TOKEN}"
+
+
+def test_of_many_webhooks_those_are_looked_at_that_owe_most(tmp_path: Path):
+    owed = [(f"w{n}", 100 * n + each, Progress()) for n in range(5) for each in range(n + 1)]
+    found = summary(keep(tmp_path / "state", (), owed), most=2)
+    assert [(one.webhook, one.pending) for one in found.webhooks] == [("w4", 5), ("w3", 4)]
+    assert found.others == 3
+    assert summary(tmp_path / "state", most=5).others == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from sys import getsizeof
 
 import pytest
 
@@ -125,11 +126,23 @@ def test_rates_are_those_of_the_last_minute_and_points_those_of_the_last_hour():
     assert sampler.rate("crm", "matched") == 10 / STEP_SECS
     assert sampler.rate(READ, "read") == 1 / STEP_SECS
     assert sampler.rate("crm", "dead") == sampler.rate("other", "matched") == 0.0
-    assert sampler.points("crm", "matched") == [120] * POINTS
-    assert sum(sampler.points("crm", "dead")) == 0  # an hour ago, and what was taken back is no growth
+    assert sampler.lately("crm", "matched") == [120] * POINTS
+    assert sum(sampler.lately("crm", "dead")) == 0  # an hour ago, and what was taken back is no growth
     assert sampler.known_secs == 3600
     sampler.take({"crm": counts(matched=1), "new": counts(matched=7)}, 0)
-    assert sampler.points("new", "matched")[-1] == 7
+    assert sampler.lately("new", "matched")[-1] == 7
+
+
+def test_a_webhook_of_which_an_hour_told_nothing_takes_no_room():
+    sampler = Sampler()
+    sampler.take({}, 0)
+    sampler.take({"gone": counts(matched=3)}, 1)
+    one = getsizeof(sampler._grown["gone", "matched"])
+    for step in range(2 * STEPS):
+        sampler.take({"gone": counts(matched=3)}, step)
+    assert one > 5_000
+    assert list(sampler._grown) == [(READ, "read")]
+    assert sampler.rate("gone", "matched") == 0.0
 
 
 def test_a_sparkline_is_a_path_within_its_box():

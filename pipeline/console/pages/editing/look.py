@@ -17,6 +17,7 @@ from pipeline.console.forms.trees import ABSENT
 from pipeline.console.pages.editing.draft import Draft
 from pipeline.console.pages.editing.offers import Offers, offers
 from pipeline.console.pages.editing.samples import OWN, Chosen, choose
+from pipeline.console.veils import may_advise
 from pipeline.language.headers import is_reserved
 from pipeline.language.path_syntax import PathError, parse_path
 from pipeline.model.findings import Finding
@@ -136,8 +137,7 @@ def veiled(looked: Looked, masked: Callable[[Value], Value]) -> Looked:
             user=shown["user"],
             dead_letter=shown["dead_letter"],
             clauses=tuple(
-                # What is advised may say what a hidden value is.
-                replace(one, value=value, advice=one.advice if value == one.value else None)
+                replace(one, value=value, advice=one.advice if may_advise(one.value, value) else None)
                 for one, value in told
             ),
             request=request,

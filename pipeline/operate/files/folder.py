@@ -1,0 +1,59 @@
+"""A folder of the config while files in it are saved: one at a time, with words for what is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from pipeline.model.disk import remove_own_partials, try_lock
+from pipeline.model.errors import ConfigError
+from pipeline.model.findings import Finding
+from pipeline.model.process.private import NEVER_FOLLOWED
+
+_STILL_SECS: Final = 10.0
+"""How long another one who saves is waited for."""
+
+
+def not_editable(file: str, message: str) -> ConfigError:
+    """Return what is said of a file that is left as it is."""
+    return ConfigError([Finding(file, 0, 0, "not-editable", message)])
+
+
+@contextlib.contextmanager
+def told(file: str) -> Iterator[None]:
+    """Say in words what the system refuses."""
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except PermissionError as error:
+        message = "it cannot be written, or not with its owner and group"
+        raise ConfigError([Finding(file, 0, 0, "not-writable", f"{message}: {error.strerror}")]) from None
+    except OSError as error:
+        raise ConfigError(
+            [Finding(file, 0, 0, "not-writable", f"it cannot be written: {error.strerror}")]
+        ) from None
+    except ValueError as error:
+        raise not_editable(file, str(error)) from None
+
+
+@contextlib.contextmanager
+def locked(folder: Path, file: str) -> Iterator[None]:
+    """Hold the folder's lock: whoever else saves here waits. It leaves no file behind, nor those of kills."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | NEVER_FOLLOWED)
+    try:
+        deadline = time.monotonic() + _STILL_SECS
+        while not try_lock(descriptor):
+            if time.monotonic() > deadline:
+                raise not_editable(
+                    file, "somebody else has been saving files of its folder for too long: try again"
+                )
+            time.sleep(0.02)
+        remove_own_partials(folder)
+        yield
+    finally:
+        os.close(descriptor)

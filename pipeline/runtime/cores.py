@@ -1,0 +1,148 @@
+"""Keeps the threads that share the interpreter's lock on one core, while they have all of a core to do.
+
+The worker's and the engine's thread run one at a time. On two cores the lock, and all that both touch,
+travels between caches at each hand-over; on one it stays where it is. Whoever pins a process for good takes
+the choice from the system, though: two jobs would share a core while another stands idle. So they are kept
+together only as long as the process gets nearly all of that core: where others want it too, or where there is
+less to do, the system has the choice again at once.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterable
+from math import inf
+from pathlib import Path
+
+from pipeline.telemetry import log
+
+SPAN_SECS = 0.5
+"""What is looked at is how much CPU was taken in so long a time."""
+JOIN_SHARE, LEAVE_SHARE = 0.9, 0.75
+"""Of a core: what the process must take to be kept on one, and what it must get there to stay."""
+LEAST_SHARE = 0.15
+"""Of a core: what a thread takes that is worth keeping beside the other."""
+REST_SECS = 10.0
+"""How long after others wanted the core: half of it more or less, by chance, so that two jobs part."""
+FOREIGN = ("rdk:", "libuv")
+"""How threads are called that never hold the interpreter's lock: those of libraries."""
+
+_TASKS = Path("/proc/self/task")
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+_log = log.get("job")
+
+Used = dict[int, tuple[float, int]]
+"""Thread to its CPU seconds so far, and the core it ran on last."""
+
+
+def threads_used() -> Used:
+    """Return what the threads of this process have used, but for those of libraries; nothing off Linux."""
+    found: Used = {}
+    try:
+        for task in _TASKS.iterdir():
+            head, _, rest = (task / "stat").read_text().rpartition(")")
+            fields = rest.split()
+            if not head.partition("(")[2].startswith(FOREIGN):
+                found[int(task.name)] = (int(fields[11]) + int(fields[12])) / _TICKS, int(fields[36])
+    except OSError:
+        pass  # one of them has just ended
+    return found
+
+
+def set_cores(threads: Iterable[int], cores: set[int]) -> None:
+    """Let threads run on these cores; one that has ended is passed over."""
+    for thread in threads:
+        try:
+            os.sched_setaffinity(thread, cores)
+        except ProcessLookupError:
+            continue
+
+
+def own_cores() -> set[int]:
+    """Return the cores that the calling thread may use; none where the system cannot tell."""
+    try:
+        return os.sched_getaffinity(0)
+    except AttributeError:
+        return set()
+
+
+class Cores:
+    """Call `look` several times a second, by a thread that does little, and `release` at the end.
+
+    allowed: returns what the process may use; with a single core there is nothing to do. By default what the
+    thread that looks may use, which is kept nowhere: it changes with the group that the process is in.
+    clock: monotonic seconds. spent: the CPU seconds of the process.
+    """
+
+    def __init__(
+        self,
+        *,
+        allowed: Callable[[], set[int]] = own_cores,
+        clock: Callable[[], float] = time.monotonic,
+        spent: Callable[[], float] = time.process_time,
+        used: Callable[[], Used] = threads_used,
+        keep: Callable[[Iterable[int], set[int]], None] = set_cores,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._allowed = allowed
+        self._clock, self._spent, self._used, self._keep, self._chance = clock, spent, used, keep, chance
+        self._at, self._cpu = clock(), spent()
+        self._before: Used = {}
+        self._not_before = 0.0
+        self._free: set[int] = set()
+        self.kept: tuple[int, ...] = ()
+        """The threads that are kept together."""
+
+    def look(self) -> None:
+        """Keep the busy threads together, or let go of them."""
+        now = self._clock()
+        secs = now - self._at
+        if secs < SPAN_SECS:
+            return
+        cpu = self._spent()
+        share = (cpu - self._cpu) / secs
+        self._at, self._cpu = now, cpu
+        if self.kept:
+            self._free = self._allowed()
+            if share < LEAVE_SHARE:
+                self.release()
+                self._not_before = now + REST_SECS * (0.5 + self._chance())
+            return
+        before, self._before = self._before, {}
+        if share < JOIN_SHARE or now < self._not_before:
+            return
+        self._before = self._used()
+        if before:
+            self._join(before, secs)
+
+    def release(self) -> None:
+        """Let the threads run wherever they may."""
+        kept, self.kept = self.kept, ()
+        if kept:
+            self._set(kept, self._free)
+
+    def _join(self, before: Used, secs: float) -> None:
+        took = {
+            thread: (cpu - before[thread][0]) / secs
+            for thread, (cpu, _) in self._before.items()
+            if thread in before
+        }
+        busy = sorted(took, key=took.__getitem__, reverse=True)[:2]
+        if len(busy) < 2 or took[busy[1]] < LEAST_SHARE:
+            return
+        allowed, core = self._allowed(), self._before[busy[0]][1]
+        if len(allowed) > 1 and core in allowed and self._set(busy, {core}):
+            self.kept, self._free = tuple(busy), allowed
+
+    def _set(self, threads: Iterable[int], cores: set[int]) -> bool:
+        try:
+            self._keep(threads, cores)
+        except OSError as error:
+            # Not allowed here; what is not kept is no worse off than before.
+            self._not_before = inf
+            _log.info("busy threads are not kept on one core", reason=str(error))
+            return False
+        return True
