@@ -134,6 +134,8 @@ def test_without_a_broker_kafka_is_left_out_loudly(
 ) -> None:
     sections.kafka(bench)
     assert "LEFT OUT: kafka: none is asked for here" in capsys.readouterr().out
+    sections.engines(bench)
+    assert "LEFT OUT: Quix Streams: no interpreter" in capsys.readouterr().out
 
 
 def test_what_is_not_installed_is_named(

@@ -43,7 +43,7 @@ class Documents(Mapping[str, Document]):
             begins(name)
             found = self._parsed[name] = parse_yaml(text, name)
             # Now: placeholders are replaced by their values later.
-            self._uses[name] = _uses(found)
+            self._uses[name] = _uses(found) if _may_use(text) else Uses((), ())
         return found
 
     def __contains__(self, name: object) -> bool:
@@ -60,6 +60,11 @@ class Documents(Mapping[str, Document]):
         if name not in self._uses:
             self[name]
         return self._uses[name]
+
+
+def _may_use(text: str) -> bool:
+    """Return False where a look at the text is enough: most files name neither a setting nor a list."""
+    return "${" in text or "file" in text or "\\" in text  # an escape may write any of them
 
 
 def _uses(document: Document) -> Uses:

@@ -17,6 +17,7 @@ from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.disk_rows import DiskRows
 from pipeline.deliver.lanes.lane import HELD_BYTES, Lane
 from pipeline.deliver.lanes.limits.pressure import is_fast, under_pressure
+from pipeline.deliver.lanes.limits.yielding import Yielding
 from pipeline.deliver.lanes.refill import refill
 from pipeline.deliver.lanes.results import Settler
 from pipeline.deliver.lanes.turns import Dispatcher
@@ -71,6 +72,7 @@ class Core:
         self._share = share
         self._hungry: deque[Lane] = deque()
         self._tick_at = inf
+        self._yielding = Yielding()
 
     # --- from the shell, between turns
 
@@ -221,6 +223,7 @@ class Core:
             self.settler.post(wall_ms)
             # Only now are the slots free: a result is in the journal before its slot is used again.
             dispatcher.freed(len(finished))
+            self._yielding.ended += len(finished)
             for lane in touched:
                 if lane.held or lane.disk or lane in self.pressed:
                     dispatcher.nudge(lane)
@@ -237,6 +240,7 @@ class Core:
         if (dispatcher.flying or self.pressed) and self._tick_at == inf:
             self._tick_at = now + TICK_SECS
         self.settler.post(wall_ms)
+        self._yielding.spent += self.clock.now() - now
 
     def next_due(self) -> float:
         """Return when the next turn must be at the latest; ``-inf``: at once."""
@@ -274,13 +278,17 @@ class Core:
     def _tick(self, now: float) -> None:
         held = held_bytes = 0
         busy = False
+        holding = []
         for lane in self.lanes.values():
             if lane.held:
+                holding.append(lane)
                 held += len(lane.held)
                 held_bytes += lane.held_bytes
                 lane.fast = is_fast(lane, now)
                 self._press(lane)
             busy = busy or bool(lane.flying)
+        for lane in self._yielding.look(holding, now):
+            self.nudge(lane)
         self.held, self.held_bytes = held, held_bytes
         # While nothing is in flight nothing changes that a tick would see.
         self._tick_at = now + TICK_SECS if busy or self.pressed else inf

@@ -32,6 +32,8 @@ OWN = frozenset(
 
 FETCH_WAIT_MS = 10
 """How long the broker holds an empty fetch. After a transaction its end is only told by an empty fetch."""
+ALONE_WAIT_MS = 100
+"""The same for a topic that no other waits for: records are sent at once all the same."""
 QUEUE_KBYTES = 16 * 1024
 """What librdkafka may fetch ahead, per topic partition."""
 
@@ -139,13 +141,20 @@ def make_admin(settings: KafkaSettings, reachability: Reachability) -> AdminClie
 
 
 def make_consumer(
-    settings: KafkaSettings, reachability: Reachability, committed: Callable[..., None]
+    settings: KafkaSettings,
+    reachability: Reachability,
+    committed: Callable[..., None],
+    *,
+    is_alone: bool = False,
 ) -> Consumer:
-    """Return a consumer that is told what to read and commits only what it is told to."""
+    """Return a consumer that is told what to read and commits only what it is told to.
+
+    is_alone: nothing of another topic waits for the end of this one.
+    """
     return _made(
         Consumer,
         {
-            "fetch.wait.max.ms": FETCH_WAIT_MS,
+            "fetch.wait.max.ms": ALONE_WAIT_MS if is_alone else FETCH_WAIT_MS,
             "queued.max.messages.kbytes": QUEUE_KBYTES,
             # With a full queue the next fetch comes when there is room again, not a second later.
             "fetch.queue.backoff.ms": 10,

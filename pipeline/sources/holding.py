@@ -48,6 +48,15 @@ class HoldingReader:
         """True where nothing is held, and the reader behind is still."""
         return self._held is None and self._reader.is_still()
 
+    @property
+    def hears(self) -> bool:
+        """True where nothing is held, and the reader behind hears."""
+        return self._held is None and self._reader.hears
+
+    def hear(self, secs: float) -> None:
+        """As the reader behind."""
+        self._reader.hear(secs)
+
     def keep_trail(self, folder: Path) -> None:
         """Keep the trail of the reader behind: holding back changes no order."""
         self._reader.keep_trail(folder)

@@ -8,7 +8,8 @@ from typing import Protocol
 from pipeline.decode.formats import Formats
 from pipeline.sources.chunk import Position, RawChunk
 
-GATHER_SECS = 0.002
+GATHER_SECS = 0.003
+"""Half of it, and twice what a chunk's walk takes, are to be less than two milliseconds."""
 
 
 class Reader(Protocol):
@@ -36,10 +37,17 @@ class Reader(Protocol):
 
     @property
     def gather_secs(self) -> float:
-        """How long records may gather between two reads while few come."""
+        """How long records may gather between two reads while few come, at most."""
 
     def is_still(self) -> bool:
         """True where it is certain that `read` would return None; costs next to nothing."""
+
+    @property
+    def hears(self) -> bool:
+        """True where `hear` returns as soon as something comes: nobody need look again and again."""
+
+    def hear(self, secs: float) -> None:
+        """Sleep until something has come, about so long at most. For who `hears`."""
 
     def keep_trail(self, folder: Path) -> None:
         """Keep in a folder of the state directory what repeats the order of records after a crash.
@@ -84,6 +92,14 @@ class BaseReader:
     def is_still(self) -> bool:
         """Never certain."""
         return False
+
+    @property
+    def hears(self) -> bool:
+        """It never does."""
+        return False
+
+    def hear(self, secs: float) -> None:
+        """Nobody asks."""
 
     def keep_trail(self, folder: Path) -> None:
         """Nothing to keep: read again, the input has the same order."""

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from tests.bench.measure import Candidate, Process
 
+USERS = 5_000
+
 WEBHOOK = """
 id: {id}
 trigger: {{events: [{event}]}}
@@ -102,6 +104,11 @@ def pythons() -> list[tuple[str, str]]:
     asked = "import sys; print('%d.%d.%d' % sys.version_info[:3])"
     versions = [subprocess.run([path, "-c", asked], capture_output=True, text=True).stdout for path in paths]
     return [(path, f", {version.strip()}") for path, version in zip(paths, versions, strict=True)]
+
+
+def program(name: str, python: str = sys.executable) -> list[str]:
+    """Return how a program of this folder is started, from the folder of the project."""
+    return [python, "-m", f"tests.bench.{name}"]
 
 
 def job(

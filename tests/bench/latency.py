@@ -37,6 +37,7 @@ import uvloop
 
 from tests.bench.kafka_topics import Filler, make_topics
 from tests.bench.measure import machine, reap, session_cpu_secs
+from tests.bench.watch import until_it_reads
 
 WARM_UP_SECS = 5.0
 USERS = 1000
@@ -111,7 +112,8 @@ class Note(asyncio.Protocol):
                 self._answer(b"200 OK" if good else b"503 no", now)
 
     def _answer(self, status: bytes, now: float) -> None:
-        self.transport.write(ANSWER % (status, formatdate(now, usegmt=True).encode(), len(self.ages)))
+        if not self.transport.is_closing():
+            self.transport.write(ANSWER % (status, formatdate(now, usegmt=True).encode(), len(self.ages)))
 
 
 def receive(pipe: Connection) -> None:
@@ -285,6 +287,7 @@ def measure(
             job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True)
         try:
             with beside(folder, folder / "state"):
+                until_it_reads(job, folder / "state", USERS)
                 arguments = (*where, rate, secs + warm_up_secs, *([busy] if kafka else []))
                 writer = SPAWN.Process(target=writes, args=arguments)
                 writer.start()

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Timer
@@ -88,6 +89,10 @@ def run_once(candidate: Candidate, timeout_secs: float = 600.0) -> Run:
         cpu, rss, code = reap(process)
     finally:
         timer.cancel()
+        if process.returncode is None:
+            # What ends this one ends what it has started.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
     wall = time.perf_counter() - begun
     if code or (candidate.watch is not None and rate is None):
         raise RuntimeError(f"{candidate.name} failed ({code}):\n{output[-2000:]}")
@@ -124,7 +129,8 @@ def take_turns(candidates: Sequence[Candidate], rounds: int, *, warm_up: bool = 
             if number:
                 candidate.runs.append(run)
             print(
-                f"  round {number}: {candidate.name} {run.cpu_secs:.2f} s CPU, {run.wall_secs:.2f} s",
+                f"  round {number}: {candidate.name} {run.cpu_us:.1f} us CPU each of {run.units:,},"
+                f" {run.wall_secs:.2f} s",
                 file=sys.stderr,
             )
 

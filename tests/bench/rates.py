@@ -11,8 +11,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -130,20 +131,24 @@ def idle(bench: Bench) -> None:
 def tails(bench: Bench) -> None:
     """How long events wait for a well receiver while a neighbour is in trouble, or people look on."""
     rate, secs, warm_up = bench.rates[-1], bench.latency_secs, bench.warm_up_secs
-    cases: dict[str, list[Latency]] = {}
     store = bench.place() / "spread"
     fill(store, bench.spread_users)
+    kinds: dict[str, Callable[[], Latency]] = {
+        "alone": partial(measure, rate, secs, warm_up),
+        "one receiver hangs": partial(measure, rate, secs, warm_up, "sick"),
+        "one fails half": partial(measure, rate, secs, warm_up, "half"),
+        "one fails nine of ten": partial(measure, rate, secs, warm_up, "most"),
+        "console and tap look on": partial(measure, rate, secs, warm_up, beside=console_and_tap),
+        f"{SPREAD} updates/s of {bench.spread_users:,} users": partial(
+            under_updates, store, bench.spread_users, rate, SPREAD, secs, warm_up
+        ),
+    }
+    cases: dict[str, list[Latency]] = {}
     for number in range(bench.rounds):
-        for name, webhooks in (
-            ("alone", ()), ("one receiver hangs", ("sick",)), ("one fails half", ("half",)),
-            ("one fails nine of ten", ("most",)),
-        ):  # fmt: skip
-            cases.setdefault(f"{rate:,}/s, {name}", []).append(measure(rate, secs, warm_up, *webhooks))
-        looked_at = measure(rate, secs, warm_up, beside=console_and_tap)
-        cases.setdefault(f"{rate:,}/s, console and tap look on", []).append(looked_at)
-        spread = under_updates(store, bench.spread_users, rate, SPREAD, secs, warm_up)
-        cases.setdefault(f"{rate:,}/s, {SPREAD} updates/s of {bench.spread_users:,}", []).append(spread)
-        print(f"  round {number + 1}", file=sys.stderr)
+        for kind, run in kinds.items():
+            one = run()
+            cases.setdefault(f"{rate:,}/s, {kind}", []).append(one)
+            print(f"  round {number + 1}: {kind} p50 {one.p50_ms:.1f} p99 {one.p99_ms:.1f}", file=sys.stderr)
     heading(f"tails: a followed file, {secs:g} s each, commits included")
     show_latencies(cases, "tails")
 

@@ -11,18 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.bench import http_clients
-from tests.bench.candidates import job, make_config, make_stream, pythons
+from tests.bench.candidates import USERS, job, make_config, make_stream, program, pythons
 from tests.bench.collecting import collect
-from tests.bench.kafka_topics import NoBroker, broker, filled
+from tests.bench.from_kafka import engines, kafka, kafka_job
+from tests.bench.kafka_topics import NoBroker, broker
 from tests.bench.latency import Latency, measure, nobody
-from tests.bench.measure import Candidate, Process, heading, left_out, show, take_turns
+from tests.bench.measure import Candidate, heading, left_out, show, take_turns
 from tests.bench.rates import crowd, idle, latencies, show_latencies, steady, tails
 from tests.bench.servers import syslog_ng
 from tests.bench.starting import starts
 from tests.bench.watched import onlookers, watched
 from tests.kit.samples import ROOT
-
-USERS = 5_000
 
 
 @dataclass
@@ -76,11 +75,6 @@ class Bench:
         """Run the candidates in turn and print the table."""
         take_turns(candidates, self.rounds, warm_up=self.warm_up)
         show(title, candidates, unit, against)
-
-
-def program(name: str, python: str = sys.executable) -> list[str]:
-    """Return how a program of this folder is started, from the folder of the project."""
-    return [python, "-m", f"tests.bench.{name}"]
 
 
 def peer(
@@ -163,46 +157,6 @@ def bodies(bench: Bench) -> None:
         for fields in (3, 30)
     ]
     bench.compare(f"bodies: 100 % of {number:,} events fire", candidates, "POST", "3 fields")
-
-
-def kafka(bench: Bench) -> None:
-    """Events from a topic, aligned with a topic of user updates: one event in twenty fires, and none."""
-    try:
-        brokers = bench.brokers()
-    except NoBroker as reason:
-        left_out(f"kafka: {reason}")
-        return
-    number = bench.events
-    candidates = [
-        kafka_job(bench, f"{share:.0%} fires", brokers, bench.stream(share, number), number)
-        for share in bench.shares
-    ]
-    title = f"kafka: {number:,} events of one partition, aligned with users; rate between commits"
-    bench.compare(title, candidates, "event")
-
-
-def kafka_job(
-    bench: Bench, name: str, brokers: str, stream: Path, number: int, *flags: str, partitions: int = 1
-) -> Candidate:
-    """Return a job that reads the stream from topics, each run as a group of its own."""
-    events, updates = filled(brokers, stream, partitions)
-    source = f'{{kafka: {{brokers: "{brokers}", events: [{events}], users: [{updates}], group: "{events}"}}}}'
-    config = make_config(bench.place(), bench.origin, None, source=source)
-    return job(name, config, number, *flags, watch=reading(config / "state", number + USERS))
-
-
-def reading(state: Path, records: int) -> Callable[[Process], float | None]:
-    """Return what waits until a job has committed so many records, and returns how many it read per second.
-
-    In a process of its own: what this one has in memory counts as that of the candidates it starts.
-    """
-
-    def watch(process: Process) -> float | None:
-        script = [*program("watch"), str(state), str(records), str(process.pid)]
-        result = subprocess.run(script, capture_output=True, text=True, cwd=ROOT)
-        return float(result.stdout) if result.returncode == 0 else None
-
-    return watch
 
 
 def processes(bench: Bench) -> None:
@@ -307,6 +261,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "latency": latencies,
     "collect": collect,
     "kafka": kafka,
+    "engines": engines,
     "processes": processes,
     "flaky": flaky,
     "watched": looked_at,

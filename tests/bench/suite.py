@@ -18,7 +18,9 @@ import argparse
 import json
 import re
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 import textwrap
 from contextlib import ExitStack
@@ -86,6 +88,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help="default: 5, with --quick 1")
     parser.add_argument("--quick", action="store_true", help="one round of everything, over short streams")
     parser.add_argument("--full", action="store_true", help="all sections")
+    parser.add_argument(
+        "--rates", help="events per second of steady and latency; tails: the last (1000,5000)"
+    )
     parser.add_argument("--users", type=int, help="in the store of `tails` that users change in")
     parser.add_argument("--only", help=f"sections: {', '.join(SECTIONS)}")
     parser.add_argument("--save", type=Path, help="write the medians to a file, as a baseline")
@@ -95,6 +100,8 @@ def main() -> None:
     for name in sections:
         if name not in SECTIONS:
             parser.error(f"there is no section {name!r}: {', '.join(SECTIONS)}")
+    # Whoever ends it ends the jobs, brokers and receivers that it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hookline-bench-")))
         origin, what = stack.enter_context(receiver(folder))
@@ -102,6 +109,8 @@ def main() -> None:
         bench = quick(bench) if chosen.quick else bench
         bench.rounds = chosen.rounds or bench.rounds
         bench.spread_users = chosen.users or bench.spread_users
+        if chosen.rates:
+            bench.rates = tuple(map(int, chosen.rates.split(",")))
         print(f"machine:  {machine()}")
         print(wrapped("python:   ", [f"{name} {version(name)}" for name in LIBRARIES]))
         print(wrapped("programs: ", [f"{name} {number}" for name, number in programs().items()]))

@@ -27,6 +27,7 @@ import orjson
 
 from tests.bench import latency
 from tests.bench.measure import machine, reap, session_cpu_secs
+from tests.bench.watch import records_read, until_it_reads
 
 WEBHOOK = """
 id: w
@@ -185,8 +186,10 @@ def under_updates(
         stream = config.parent / f"live-{users}-{time.monotonic_ns()}.jsonl"
         stream.write_bytes(orjson.dumps({"type": "user", "user_id": "u0", "set": {"n": 1}}) + b"\n")
         configure(config, latency.WEBHOOK.format(id="w", url=url, events="Purchase"), stream, follow=True)
+        before = records_read(config / "state")
         job = start(config)
         try:
+            until_it_reads(job, config / "state", before + 1)
             writer = latency.SPAWN.Process(target=write, args=(stream, users, rate, updates, written))
             begun = time.time()
             writer.start()
@@ -197,8 +200,8 @@ def under_updates(
             came = end(int(rate * written))
             if job.poll() is not None:
                 raise RuntimeError(f"the job ended with {job.returncode}")
-            job.terminate()
         finally:
+            job.terminate()
             _, rss, _ = reap(job)
             stream.unlink()
     ages = [age * 1000 for at, age in came if at > begun + warm_up_secs]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ import lmdb
 
 from pipeline.model.errors import StateError
 from pipeline.outbox.reading.view import accounting
+from tests.kit.run import until
 
 EVERY_SECS = 0.1
 
@@ -28,13 +30,23 @@ def watch(state: Path, records: int, pid: int) -> float:
     seen: list[tuple[float, int]] = []
     while not seen or seen[-1][1] < records:
         os.kill(pid, 0)
-        read = 0
-        with contextlib.suppress(FileNotFoundError, lmdb.Error, StateError):  # there is no store yet
-            read = accounting(state)["records"]["read"]
+        read = records_read(state)
         if read and (not seen or read != seen[-1][1]):
             seen.append((time.perf_counter(), read))
         time.sleep(EVERY_SECS)
     return rate(begun, seen)
+
+
+def records_read(state: Path) -> int:
+    """Return how many records a job has committed so far."""
+    with contextlib.suppress(FileNotFoundError, lmdb.Error, StateError):  # there is no store yet
+        return int(accounting(state)["records"]["read"])
+    return 0
+
+
+def until_it_reads(job: subprocess.Popen[bytes], state: Path, records: int) -> None:
+    """Wait until a job has read so many: on a slow machine its start takes longer than any warm-up."""
+    until(lambda: job.poll() is not None or records_read(state) >= records)
 
 
 def rate(begun: float, seen: list[tuple[float, int]]) -> float:

@@ -17,6 +17,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any
 
@@ -99,13 +100,14 @@ def _open(base: str, cookie: str, path: str, accept: str) -> IO[bytes]:
 
 
 def _read_live(base: str, cookie: str) -> None:
-    with contextlib.suppress(OSError), _open(base, cookie, "/live/rows", "text/event-stream") as rows:
+    ended = (OSError, HTTPException)
+    with contextlib.suppress(*ended), _open(base, cookie, "/live/rows", "text/event-stream") as rows:
         while rows.read1(1 << 16):  # type: ignore[attr-defined]  # an HTTPResponse
             pass
 
 
 def _reload(base: str, cookie: str) -> None:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, HTTPException):
         while True:
             with _open(base, cookie, "/", "text/html") as page:
                 page.read()

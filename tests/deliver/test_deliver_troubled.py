@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 
 from pipeline.config.models.delivery import DeliverySettings
+from pipeline.deliver.lanes.lane import Lane
+from pipeline.deliver.lanes.limits.pressure import is_fast
+from pipeline.deliver.lanes.limits.yielding import FULL, LASTS_SECS, ROOM, Yielding
 from pipeline.deliver.requests.spec import LaneSpec
 from tests.kit.rig import Rig, delivery
 
@@ -174,3 +177,61 @@ def served_beside(receiver: Receiver | None) -> int:
 @pytest.mark.parametrize("receiver", [by_chance(0.5), by_chance(0.9), AtOnce(5), None])
 def test_a_well_receiver_gets_what_it_would_get_beside_another_well_one(receiver: Receiver | None) -> None:
     assert served_beside(receiver) >= 0.85 * served_beside(by_chance(0.0))
+
+
+def looked_at(busy: float, *, failing: int, well: int, looks: int) -> list[int | None]:
+    """Let an engine be so busy; return what a lane may send that fails nine of ten, after each look."""
+    rig, yielding, seen = Rig(LaneSpec("w")), Yielding(), []
+    lane: Lane = rig.core.lane("w")
+    lane.throttle.share = 0.1
+    yielding.look([lane], 0.0)
+    for n in range(1, looks + 1):
+        lane.lately = failing if lane.quota is None else min(failing, lane.quota.given)
+        yielding.spent, yielding.ended = busy * 0.1, well + lane.lately
+        yielding.look([lane], n * 0.1)
+        seen.append(None if lane.quota is None else lane.quota.given)
+    return seen
+
+
+def test_who_fails_yields_while_the_engine_is_busy_down_to_what_is_fair() -> None:
+    seen = looked_at(FULL + 0.1, failing=1000, well=100, looks=20)
+    assert seen[0] == 800
+    assert seen[-1] == 125
+    assert looked_at(ROOM - 0.1, failing=1000, well=100, looks=3) == [None] * 3
+    assert looked_at(FULL + 0.1, failing=1000, well=0, looks=3) == [None] * 3, "nobody else wants the time"
+    assert looked_at(FULL + 0.1, failing=90, well=100, looks=3) == [None] * 3, "it is not what takes it"
+
+
+def test_who_has_yielded_comes_back_when_there_is_time_again() -> None:
+    rig, yielding = Rig(LaneSpec("w")), Yielding()
+    lane: Lane = rig.core.lane("w")
+    lane.throttle.share, at = 0.1, 0.0
+    for busy in [FULL + 0.1] * 20 + [ROOM - 0.1] * 30:
+        at += 0.1
+        lane.lately = 1000 if lane.quota is None else min(1000, lane.quota.given)
+        yielding.spent, yielding.ended = busy * 0.1, 100 + lane.lately
+        yielding.look([lane], at)
+    assert lane.quota is None or lane.quota.given > 1000
+
+
+def test_a_quota_is_kept_and_ends_by_itself() -> None:
+    played = Played(by_chance(0.5))
+    played.run(5.0)
+    rig, lane = played.rig, played.rig.core.lane("w")
+    yielding = Yielding()
+    yielding.look([lane], 0.0)
+    lane.lately, yielding.spent, yielding.ended = 100, 0.1, 110
+    yielding.look([lane], 0.1)
+    assert lane.quota is not None
+    given, lane.quota.until = lane.quota.given, rig.clock.at + LASTS_SECS
+    before = played.requests("w")
+    rig.run(LASTS_SECS / 2)
+    assert played.requests("w") - before <= given
+    rig.run(LASTS_SECS * 2)
+    assert played.requests("w") - before > given
+
+
+def test_who_mostly_fails_never_pauses_the_source() -> None:
+    played = Played(by_chance(0.9))
+    played.run(60.0)
+    assert not is_fast(played.rig.core.lane("w"), played.rig.clock.at)

@@ -13,13 +13,39 @@ from pipeline.job.control.rest import (
     ANSWER_SECS,
     IDLE_AFTER_SECS,
     IDLE_SECS,
+    LEAST_SHARE,
     MUCH,
     MUCH_BYTES,
     WALK_SECS,
     Rest,
 )
-from pipeline.sources.chunk import NOWHERE, RawChunk
-from pipeline.sources.reader import GATHER_SECS
+from pipeline.sources.chunk import NOWHERE, Position, RawChunk
+from pipeline.sources.reader import GATHER_SECS, BaseReader
+
+
+@dataclass
+class Source(BaseReader):
+    """A reader that nobody reads: it says what it is told to, and notes how long it was listened to."""
+
+    name: str = "a"
+    done: bool = False
+    position: Position = NOWHERE
+    can_hear: bool = False
+    still: list[bool] = field(default_factory=list)
+    heard: list[float] = field(default_factory=list)
+
+    def is_still(self) -> bool:
+        return self.still.pop(0) if self.still else False
+
+    @property
+    def hears(self) -> bool:
+        return self.can_hear
+
+    def hear(self, secs: float) -> None:
+        self.heard.append(secs)
+
+    def read(self, limit: int) -> RawChunk | None:
+        return None
 
 
 @dataclass
@@ -30,6 +56,7 @@ class Worker:
     now: float = 100.0
     slept: list[float] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    reader: Source = field(default_factory=Source)
 
     def __post_init__(self) -> None:
         self.rest = Rest(lambda: self.alone, self, clock=lambda: self.now, sleep=self.sleep)
@@ -46,7 +73,7 @@ class Worker:
 
     def look(self, lines: int = 0, *, size: int = 10, hurry: bool = False, of: str = "a") -> bool:
         """Poll a partition that has so many lines; they walk at once."""
-        if not self.rest.may_look(of):
+        if not self.rest.may_look(of, self.reader):
             return False
         chunk = RawChunk(of, of, list(range(lines)), [b"x" * size] * lines, NOWHERE) if lines else None
         self.rest.took(chunk, hurry=hurry)
@@ -103,37 +130,71 @@ def test_after_a_while_without_anything_it_sleeps_longer_and_the_first_record_en
 
 
 def test_between_two_looks_of_an_idle_worker_others_only_ask_whether_there_is_anything() -> None:
-    worker, asked = Worker(), []
+    worker = Worker()
     worker.looks(3)
     worker.now += 1.01 * IDLE_AFTER_SECS
     worker.looks(1)
-
-    def is_still() -> bool:
-        asked.append(worker.now)
-        return len(asked) < 3
-
-    assert worker.rest.may_look("a", is_still)
+    worker.reader.still = [True, True, False, True]
+    assert worker.rest.may_look("a", worker.reader)
     assert worker.slept == [pytest.approx(IDLE_SECS)] * 3
-    assert len(asked) == 3
-    asked.clear()
-    worker.rest.may_look("b", is_still)
+    assert worker.reader.still == [True], "asked until it is not certain"
+    worker.rest.may_look("b", worker.reader)
     worker.slept.clear()
-    worker.rest.may_look("a", is_still)
+    worker.rest.may_look("a", worker.reader)
     assert len(worker.slept) == 1, "of two partitions each must be asked"
+
+
+def test_a_reader_that_hears_is_listened_to_after_the_gathering_and_nobody_looks_for_nothing() -> None:
+    worker = Worker(reader=Source(can_hear=True))
+    worker.looks(3, 1)
+    worker.reader.heard.clear()
+    worker.look()
+    assert worker.slept == [pytest.approx(GATHER_SECS)]
+    assert worker.reader.heard == [GATHER_SECS]
+    worker.now += 1.01 * IDLE_AFTER_SECS
+    worker.slept.clear()
+    worker.look()
+    assert worker.slept == [], "what comes after long is read at once"
+    assert worker.reader.heard[1:] == [IDLE_SECS]
+
+
+@pytest.mark.parametrize(("of", "lines", "hurry"), [("a", MUCH, False), ("ab", 1, False), ("a", 1, True)])
+def test_nobody_listens_under_load_nor_to_one_of_several_nor_where_an_answer_is_due(
+    of: str, lines: int, hurry: bool
+) -> None:
+    worker = Worker(reader=Source(can_hear=True))
+    for _ in range(4):
+        for partition in of:
+            worker.looks(1, lines, hurry=hurry, of=partition)
+    assert worker.reader.heard == []
+
+
+def test_where_walks_take_long_less_is_gathered_so_that_nothing_waits_longer_for_both() -> None:
+    worker = Worker()
+    for walk, gathered in ((0.0002, 1.0), (0.0005, 0.7), (0.01, LEAST_SHARE)):
+        for _ in range(80):
+            worker.rest.may_look("a", worker.reader)
+            worker.rest.took(RawChunk("a", "a", [0], [b"x"], NOWHERE), hurry=False)
+            worker.rest.walks(1)
+            worker.now += walk
+            worker.rest.walks(-1)
+        worker.slept.clear()
+        worker.rest.may_look("a", worker.reader)
+        assert sum(worker.slept) + walk == pytest.approx(max(walk, GATHER_SECS * gathered), rel=0.02)
 
 
 def test_what_never_arrives_holds_the_engine_up_no_longer_than_a_walk_takes() -> None:
     worker = Worker()
     worker.looks(3, 1)
     worker.calls.clear()
-    worker.rest.may_look("a")
+    worker.rest.may_look("a", worker.reader)
     worker.rest.took(RawChunk("a", "a", [0], [b"x"], NOWHERE), hurry=False)
     worker.rest.walks(2)
     worker.rest.walks(-1)
-    assert not worker.rest.may_look("a")
+    assert not worker.rest.may_look("a", worker.reader)
     assert worker.calls == ["hold"]
     worker.now += 1.01 * WALK_SECS
-    assert worker.rest.may_look("a")
+    assert worker.rest.may_look("a", worker.reader)
     assert worker.calls == ["hold", "release"]
 
 
@@ -158,27 +219,27 @@ def test_nothing_is_read_while_a_chunk_walks_and_the_engine_is_woken_once_at_its
     worker = Worker()
     worker.looks(3, 1)
     worker.calls.clear()
-    assert worker.rest.may_look("a")
+    assert worker.rest.may_look("a", worker.reader)
     worker.rest.took(RawChunk("a", "a", [1], [b"x"], NOWHERE), hurry=False)
     worker.rest.walks(1)
-    assert not worker.rest.may_look("a")
+    assert not worker.rest.may_look("a", worker.reader)
     worker.rest.walks(2)  # select made one of it, identity three
     worker.rest.walks(-1)
     worker.rest.walks(-1)
     assert worker.calls == ["hold"]
-    assert not worker.rest.may_look("a")
+    assert not worker.rest.may_look("a", worker.reader)
     worker.rest.walks(-1)
     assert worker.calls == ["hold", "release"]
-    assert worker.rest.may_look("a")
+    assert worker.rest.may_look("a", worker.reader)
 
 
 def test_a_chunk_that_is_held_up_by_a_commit_holds_up_no_source_for_long() -> None:
     worker = Worker()
     worker.looks(3, 1)
     worker.rest.walks(1)
-    assert not worker.rest.may_look("a")
+    assert not worker.rest.may_look("a", worker.reader)
     worker.now += 1.01 * WALK_SECS
-    assert worker.rest.may_look("a")
+    assert worker.rest.may_look("a", worker.reader)
 
 
 def test_a_worker_that_others_wait_for_never_rests() -> None:

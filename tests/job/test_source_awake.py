@@ -8,9 +8,10 @@ from typing import cast
 
 import pytest
 
-from pipeline.job.control.rest import IDLE_AFTER_SECS, Rest
+from pipeline.job.control.rest import IDLE_AFTER_SECS, MUCH, Rest
 from pipeline.job.steps.source import SourcePartition
-from pipeline.sources.reader import BaseReader, Reader
+from pipeline.sources.chunk import NOWHERE, RawChunk
+from pipeline.sources.reader import GATHER_SECS, BaseReader, Reader
 from tests.kit.engine import RecordingEngine
 
 
@@ -54,4 +55,20 @@ def test_a_source_is_polled_less_often_when_nothing_has_come_for_long() -> None:
     partition.gave = True
     assert partition.next_awake() is None
     partition.gave = False
+    assert partition.next_awake() is None
+
+
+def test_a_worker_that_may_not_rest_looks_less_often_while_little_comes() -> None:
+    partition, reader = looked(BaseReader(), gave=True), BaseReader()
+    chunk = RawChunk("a", "a", [0], [b"x"], NOWHERE)
+    for lines, pauses in ((MUCH, False), (1, False), (1, True), (0, True), (MUCH, False)):
+        for _ in range(2):
+            assert partition.rest.may_look("a", cast(Reader, reader))
+            took = RawChunk("a", "a", [*range(lines)], chunk.lines * lines, NOWHERE) if lines else None
+            partition.rest.took(took, hurry=False)
+        at = partition.next_awake()
+        assert (at is not None) is pauses
+        if at is not None:
+            assert at <= datetime.now(UTC) + timedelta(seconds=GATHER_SECS)
+    partition.looked = False  # the engine is busy, the disk full
     assert partition.next_awake() is None

@@ -410,6 +410,34 @@ def test_lag_is_measured_without_reading(topics: Topics, tap: Tapper) -> None:
     until(lambda: not measured(), "no lag")
 
 
+@pytest.mark.parametrize("with_users", [False, True])
+def test_what_has_been_heard_is_read_in_its_place_and_once(
+    topics: Topics, tap: Tapper, with_users: bool
+) -> None:
+    events = topics.create("events")
+    users = (topics.create("users"),) if with_users else ()
+    seen = tap(topics.open(events=(events,), users=users))
+    for times, end in enumerate((3, 6, 9)):
+        topics.send_many(events, [b"%d" % number for number in range(end - 3, end)])
+        for _ in range(times):
+            seen.reader.hear(0.5)
+        assert len(seen.take(end)) == end
+    assert seen.lines == [b"%d" % number for number in range(9)]
+    assert seen.reader.position[2][-1][1] == 9
+
+
+def test_a_reader_hears_nothing_while_records_wait_for_another_topic(topics: Topics, tap: Tapper) -> None:
+    events, users = topics.create("events"), topics.create("users")
+    seen = tap(topics.open(events=(events,), users=(users,)))
+    topics.clock.stopped_at = topics.clock()
+    assert seen.reader.hears
+    topics.send(events, b"event")
+    until(lambda: seen.turn() or not seen.reader.hears, "the event that waits")
+    topics.clock.stopped_at = None
+    assert seen.take(1) == [b"event"]
+    assert seen.reader.hears
+
+
 def test_a_closed_reader_may_be_closed_again(topics: Topics) -> None:
     reader = topics.open(events=(topics.create("events"),))
     reader.close()

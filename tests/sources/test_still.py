@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.sources.files.recording import Recording
+from pipeline.sources.files.recording import FEW, Recording
 
 
 def test_a_followed_file_is_still_until_it_grows_or_shrinks(tmp_path: Path) -> None:
@@ -25,12 +25,26 @@ def test_a_followed_file_is_still_until_it_grows_or_shrinks(tmp_path: Path) -> N
     reader.close()
 
 
-def test_several_files_and_what_is_not_followed_are_never_certain(tmp_path: Path) -> None:
-    for name in "ab":
-        (tmp_path / f"{name}.jsonl").write_bytes(b"1\n")
-    for paths, follow in (([str(tmp_path)], True), ([str(tmp_path / "a.jsonl")], False)):
-        reader = Recording(paths, follow=follow)
+def test_several_files_are_still_together_and_too_many_never_are(tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.jsonl" for number in range(FEW + 1)]
+    for count, certain in ((2, True), (FEW + 1, False)):
+        for path in files:
+            path.write_bytes(b"1\n")
+        reader = Recording([str(path) for path in files[:count]], follow=True)
         while reader.read(9) is not None:
             pass
+        assert reader.is_still() is certain
+        with files[1].open("ab") as file:
+            file.write(b"2\n")
         assert not reader.is_still()
         reader.close()
+
+
+def test_what_is_not_followed_is_never_certain(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"1\n")
+    reader = Recording([str(path)])
+    while reader.read(9) is not None:
+        pass
+    assert not reader.is_still()
+    reader.close()

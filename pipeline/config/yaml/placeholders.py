@@ -53,7 +53,9 @@ def substitute(document: Document, lookup: Lookup, places: Places = Places()) ->
     """
     if document.root is not None and not document.settled:
         document.settled = True
-        _walk(document.root, (), document, lookup, places)
+        # Most files have none; an escape may write one.
+        if any("${" in line or "\\" in line for line in document.lines):
+            _walk(document.root, (), document, lookup, places)
 
 
 def _walk(node: Node, path: KeyPath, document: Document, lookup: Lookup, places: Places) -> None:

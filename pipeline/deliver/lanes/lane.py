@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
 from math import ceil, inf
@@ -39,6 +40,16 @@ PARK_FROM_SECS = 2.0
 Halt: TypeAlias = Literal["", "gone", "disabled", "paused"]
 
 _order = count()
+
+
+@dataclass(slots=True)
+class Quota:
+    """How much a lane may send until somebody looks again; see yielding.py."""
+
+    given: int
+    left: int
+    until: float
+    """When it has ended in any case."""
 
 
 class Lane:
@@ -86,6 +97,9 @@ class Lane:
         self.seen = (0, 0)
         self.success = 1.0
         """Share of good answers, smoothed; with ``seen`` for pressure.py."""
+        self.lately = 0
+        """Answers between two looks, good and bad; see pressure.py."""
+        self.quota: Quota | None = None
         self.is_hungry = False
         self.tally = Tally()
 
@@ -238,6 +252,7 @@ class Lane:
             and now >= self.throttle.until
             and not self.throttle.down
             and self.bucket is None
+            and self.quota is None
             and self.trouble_until <= now
         )
 
@@ -250,6 +265,8 @@ class Lane:
             return self.throttle.until if now < self.throttle.until else inf
         if self.trouble_until > now:
             return self.trouble_until
+        if self.quota is not None and self.quota.left <= 0 and now < self.quota.until:
+            return self.quota.until
         if self.bucket is not None:
             wait = self.bucket.wait(now)
             if wait:

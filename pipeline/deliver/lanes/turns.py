@@ -244,6 +244,8 @@ class Dispatcher:
             lane.throttle.probing += 1
         if lane.bucket is not None:
             lane.bucket.take()
+        if lane.quota is not None:
+            lane.quota.left -= 1
         if attempt.ended:
             self.unsent.append(attempt)
         else:

@@ -4,9 +4,11 @@ What a record costs at a low rate is not work but wake-ups: Bytewax wakes the wo
 or not there is anything to do, each hand-over wakes the engine's thread, and with each the interpreter's lock
 changes hands. So while little comes, nothing is read as long as a chunk walks, the engine is woken once for
 all of it, and then the worker sleeps in the source's poll: for what is left of `Reader.gather_secs` since the
-last look, for `IDLE_SECS` where nothing has come for a while. As soon as much comes it never sleeps.
+last look, and where the reader hears what comes, until something does. Where it does not, and nothing has
+come for a while, for `IDLE_SECS` at a time. As soon as much comes it never sleeps.
 
-Only a worker that has all shards of the job may rest: nobody else waits for it then.
+Only a worker that has all shards of the job may rest: nobody else waits for it then. Others do not sleep, and
+wake the engine as they go; but while little comes they look for it less often (`pause_secs`).
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from pipeline.sources.chunk import RawChunk
-from pipeline.sources.reader import GATHER_SECS
+from pipeline.sources.reader import GATHER_SECS, Reader
 
 ANSWER_SECS = 0.0004
 """How soon to look again while a reader expects an answer."""
@@ -27,6 +29,8 @@ IDLE_LOOKS = 4
 """So many looks only ask whether there is anything new, between two that read."""
 MUCH, MUCH_BYTES = 64, 1 << 16
 """Records or bytes of one look from which on more may be waiting: the next look comes at once."""
+LEAST_SHARE = 2 / 3
+"""Of `Reader.gather_secs`, where walks take long: what is gathered then waits for these, too."""
 WALK_SECS = 0.1
 """What no chunk takes to its shard, unless a commit comes between: the source is read all the same then."""
 
@@ -65,14 +69,21 @@ class Rest:
         self._looked_at = 0.0
         self._came_at = clock()
         self._records = self._bytes = 0
-        self._much, self._quiet = True, False
+        self._much, self._quiet, self._has_little = True, False, False
         self._hurry = False
         self._gather_secs = GATHER_SECS
+        self._walk_secs, self._began = 0.0, 0.0
+        """How long a chunk walks from its source to its shards, smoothed, and when the present one began."""
 
     @property
     def resting(self) -> bool:
         """True while the worker rests: a source is then to be polled at once, and sleeps itself."""
         return self._quiet
+
+    @property
+    def pause_secs(self) -> float:
+        """How long a worker that may not rest lets pass between two looks; 0 where much comes."""
+        return 0.0 if self._quiet or not self._has_little else self._gather_secs * LEAST_SHARE
 
     def walks(self, chunks: int) -> None:
         """So many more chunks are on their way to shards; fewer, where it is negative."""
@@ -80,17 +91,17 @@ class Rest:
         if self._walking <= 0:
             self._release()
 
-    def may_look(self, partition: str, is_still: Callable[[], bool] = lambda: False) -> bool:
+    def may_look(self, partition: str, reader: Reader) -> bool:
         """Return whether a source partition is to be read now; sleeps before a new round of them.
 
-        is_still: tells cheaply that the partition has nothing new; asked where it is the only one.
+        reader: that of the partition; it may listen where it is the only one.
         """
         if self._quiet and self._walking > 0:
             if self._clock() - self._looked_at < WALK_SECS:
                 return False
             self._release()  # what was handed over waits no longer for what has not arrived
         if partition in self._seen:
-            self._next_round(is_still)
+            self._next_round(reader)
         self._seen.add(partition)
         return True
 
@@ -104,38 +115,54 @@ class Rest:
                 self._bytes += sum([len(line) for line in chunk.lines if line is not None])
             if self._quiet and not self._holding:
                 self._holding = True
+                self._began = self._clock()
                 self._engine.hold()
 
     def _release(self) -> None:
         if self._holding:
             self._holding = False
             self._engine.release()
+            took = min(self._clock() - self._began, self._gather_secs)  # a commit may have come between
+            self._walk_secs += (took - self._walk_secs) * 0.1
 
-    def _next_round(self, is_still: Callable[[], bool]) -> None:
+    def _next_round(self, reader: Reader) -> None:
         """Learn from the last round, and sleep until the next one is due."""
         now = self._clock()
         if self._records:
             self._came_at = now
         much = self._records >= MUCH or self._bytes >= MUCH_BYTES
         # Two rounds: the last lines of a block are few.
-        self._quiet = not much and not self._much and self._may_rest()
+        self._has_little = not much and not self._much
+        self._quiet = self._has_little and self._may_rest()
         self._much = much
         if self._quiet:
-            if self._hurry:
-                due = now + ANSWER_SECS
-            elif now - self._came_at < IDLE_AFTER_SECS:
-                due = self._looked_at + self._gather_secs
-            else:
-                due = self._looked_at + IDLE_SECS
-            if due > now:
-                self._sleep(due - now)
-            if now - self._came_at >= IDLE_AFTER_SECS and len(self._seen) == 1 and not self._hurry:
-                for _ in range(IDLE_LOOKS):
-                    if not is_still():
-                        break
-                    self._sleep(IDLE_SECS)
+            self._sleep_until_due(now, reader)
             now = self._clock()
         self._looked_at = now
         self._records = self._bytes = 0
         self._hurry = False
         self._seen.clear()
+
+    def _sleep_until_due(self, now: float, reader: Reader) -> None:
+        is_idle = now - self._came_at >= IDLE_AFTER_SECS
+        is_alone = len(self._seen) == 1 and not self._hurry
+        may_hear = is_alone and reader.hears
+        if self._hurry:
+            due = now + ANSWER_SECS
+        elif is_idle and not may_hear:
+            due = self._looked_at + IDLE_SECS
+        else:
+            due = self._looked_at + self._gathering()
+        if due > now:
+            self._sleep(due - now)
+        if may_hear:
+            reader.hear(IDLE_SECS if is_idle else self._gather_secs)
+        elif is_idle and is_alone:
+            for _ in range(IDLE_LOOKS):
+                if not reader.is_still():
+                    break
+                self._sleep(IDLE_SECS)
+
+    def _gathering(self) -> float:
+        most = self._gather_secs
+        return min(most, max(most * LEAST_SHARE, most * 1.2 - 3 * self._walk_secs))

@@ -141,7 +141,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
             return self.end()
         if durable is None:
             self.looked = True
-            if not self.rest.may_look(self.name, self.reader.is_still):
+            if not self.rest.may_look(self.name, self.reader):
                 return []
         reason = self.pressure.paused()
         if reason is not None:
@@ -219,22 +219,23 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
     def next_awake(self) -> datetime | None:
         """Poll at once, a millisecond after nothing came (Bytewax's own rule), or when an answer is due.
 
-        Where nothing has come for long, later: polls are most of what an idle job costs. Where the worker
-        rests, at once: it sleeps in the poll.
+        Where little comes, later, and where nothing has come for long, much later: polls are most of what
+        such a job costs. Where the worker rests, at once: it sleeps in the poll.
         """
+        pause = self.rest.pause_secs if self.looked else 0.0
         if self.gave:
             self.idle_since = None
-            return None
-        if self.looked and self.rest.resting:
+        elif self.looked and self.rest.resting:
             return AT_ONCE
-        if self.reader.expects_answer:
-            return datetime.now(UTC) + timedelta(seconds=ANSWER_SECS)
-        now = monotonic()
-        if self.idle_since is None:
-            self.idle_since = now
-        if now - self.idle_since < IDLE_AFTER_SECS:
-            return None
-        return datetime.now(UTC) + timedelta(seconds=IDLE_SECS)
+        elif self.reader.expects_answer:
+            pause = ANSWER_SECS
+        else:
+            now = monotonic()
+            if self.idle_since is None:
+                self.idle_since = now
+            if now - self.idle_since >= IDLE_AFTER_SECS:
+                pause = IDLE_SECS
+        return datetime.now(UTC) + timedelta(seconds=pause) if pause else None
 
     def snapshot(self) -> Token:
         """Return the position after the last chunk."""

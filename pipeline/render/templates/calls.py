@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, TypeGuard
 
 from pipeline.language.paths import Getter, Scope
@@ -108,6 +109,12 @@ def find_filter(name: str, at: int) -> Filter:
     return filter_
 
 
+@cache
+def _gives_little(function: Callable[..., Any]) -> bool:
+    """Return whether what a filter gives is small whatever it is given."""
+    return inspect.signature(function).return_annotation in _SMALL
+
+
 def compile_call(
     filter_: Filter, left: Getter, positional: list[Getter], options: dict[str, Getter], at: int, names: Names
 ) -> Getter:
@@ -119,7 +126,7 @@ def compile_call(
     check: Check | None = check_size
     if filter_.grows:
         check = check_weight
-    elif inspect.signature(filter_.function).return_annotation in _SMALL:
+    elif _gives_little(filter_.function):
         check = None
     whole = _call(filter_, left, positional, options, check)
     if known(left) and not filter_.takes_event_time and all(map(known, [*positional, *options.values()])):

@@ -44,6 +44,8 @@ COLLECTED = "jsonl-4"
 
 MAX_LINE_BYTES = 16 << 20
 
+FEW = 16
+"""So many files are quickly asked for their sizes."""
 RESCAN_SECS = 1.0
 """How often a followed directory is searched for new files."""
 
@@ -194,9 +196,9 @@ class Recording(BaseReader):
         )
 
     def is_still(self) -> bool:
-        """True where one file is followed and has not grown since it was read."""
+        """True where files and collectors' folders are followed, few of them, and none has grown."""
         cursors = self._cursors
-        return self._follow and len(cursors) == 1 and cursors[0].is_still()
+        return self._follow and 0 < len(cursors) <= FEW and all(cursor.is_still() for cursor in cursors)
 
     def under(self, formats: Formats) -> None:
         """From the next line on its time, and whether it is an update, are told by these shapes."""

@@ -6,7 +6,6 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from threading import Thread
 from typing import TypeAlias
 
 from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError
@@ -21,7 +20,7 @@ from pipeline.sources.topics.ends import Ends
 from pipeline.sources.topics.merge import Alignment
 from pipeline.sources.topics.message_chunk import bytes_of, mark_empty_events, raw_chunk, sizes_of
 from pipeline.sources.topics.side import Run
-from pipeline.sources.topics.stream import Message, SidePlace, Stream, Topics, places_of
+from pipeline.sources.topics.stream import HEAR_SECS, Message, SidePlace, Stream, Topics, close_all, places_of
 from pipeline.sources.topics.trail import Trail
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.happenings import JOIN_AHEAD, JOIN_LATE, UNALIGNED
@@ -44,14 +43,13 @@ CLOSE_SECS = 2.0
 
 _GONE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC)
 
-
 Taken: TypeAlias = list[Run[Message]]
 
 
 class KafkaReader(BaseReader):
     """A reader of one source partition; the places of its position are those of `SidePlace`."""
 
-    gather_secs = 0.0005  # producers and broker have made batches already
+    gather_secs = 0.00075  # producers and broker have made batches already
     VERSION = "kafka-2"
     OLDER = ("kafka-1",)
     """Positions without lives and topic ids: they adopt those that are found."""
@@ -100,10 +98,7 @@ class KafkaReader(BaseReader):
         self._trail: Trail | None = None
 
     def keep_trail(self, folder: Path) -> None:
-        """Write the ends of chunks to a folder of the state directory, and repeat those found there.
-
-        To be called before the first `read`. One topic alone has only one order and needs no trail.
-        """
+        """Write the ends of chunks to a folder, repeat those found there. One topic alone has one order."""
         if len(self._streams) == 1:
             return
         names = [stream.side.name for stream in self._streams]
@@ -138,6 +133,15 @@ class KafkaReader(BaseReader):
     def expects_answer(self) -> bool:
         """True while records wait for an answer that will be here within a millisecond or so."""
         return self._ends.are_expected(self._clock_ms())
+
+    @property
+    def hears(self) -> bool:
+        """True where nothing waits here: what comes of the topic named last, of events, is heard."""
+        return self._streams[-1].goes_on and not any(stream.holds for stream in self._streams)
+
+    def hear(self, secs: float) -> None:
+        """Sleep until librdkafka has something; where there is one topic alone, for longer than ``secs``."""
+        self._streams[-1].hear(secs if len(self._streams) > 1 else HEAR_SECS)
 
     def under(self, formats: Formats) -> None:
         """From the next record on these shapes say what a record without a value is."""
@@ -338,13 +342,7 @@ class KafkaReader(BaseReader):
         self._closed = True
         if self._trail is not None:
             self._trail.close()
-        # Without brokers librdkafka waits for a minute to finish what is under way.
-        closing = [Thread(target=stream.close, daemon=True) for stream in self._streams]
-        for thread in closing:
-            thread.start()
-        deadline = time.monotonic() + CLOSE_SECS
-        for thread in closing:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        close_all(self._streams, CLOSE_SECS)
 
 
 def _number(taken: Taken) -> int:

@@ -147,7 +147,9 @@ class KafkaSource:
             place = self._place(topic, index, updates, stored.get(self._key(topic, index)))
             side: Side[Message] = Side(place.source(index), place.offset, place.floor, place.stop)
             side.is_events = self.settings.side_of(topic) == "events"
-            consumer = make_consumer(self.settings, self.admin.reachability, group_committed)
+            consumer = make_consumer(
+                self.settings, self.admin.reachability, group_committed, is_alone=len(present) == 1
+            )
             streams.append(Stream(topic, index, updates, side, consumer, place.life, place.id))
             streams[-1].is_one_of_many = self.settings.together
             shape = self._formats.of(f"{topic}/{index}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from threading import Thread
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -15,6 +17,9 @@ from pipeline.telemetry import log as logging
 from pipeline.telemetry.happenings import COMMIT_FAILED
 
 log = logging.get(__name__)
+
+HEAR_SECS = 0.05
+"""How long is listened where all that may come is heard."""
 
 Message: TypeAlias = Any
 """A confluent_kafka.Message; its stubs allow None where a fetched message has a value."""
@@ -96,25 +101,48 @@ class Stream:
     """What is around its records, where it is merged by what they say."""
     held: list[Message] = field(default_factory=list)
     """What was fetched from the first record on whose schema is not here yet: it says no time."""
+    heard: Message = None
+    """What has ended a wait, and was not fetched yet."""
     has_create_times: bool = False
     """True where its messages carry their producers' times, which tell nothing about when they arrive."""
 
     def go_to(self, offset: int) -> None:
         """Fetch from this offset on."""
+        self.heard = None
         self.side.position = offset
         # Assign, not subscribe: Bytewax owns partition assignment and offsets.
         self.consumer.assign([TopicPartition(self.topic, self.index, offset)])
 
     def fetch(self, limit: int) -> list[Message]:
         """Return what has arrived, at most ``limit``, up to a record that must wait for its schema."""
-        messages: list[Message] = self.held or self.consumer.consume(limit, 0)
+        messages: list[Message] = self.held
         self.held = []
+        if not messages and self.heard is None:
+            messages = self.consumer.consume(limit, 0)
+        elif not messages:
+            messages = [self.heard, *(self.consumer.consume(limit - 1, 0) if limit > 1 else ())]
+            self.heard = None
         if self.frame is not None:
             for at, one in enumerate(messages):
                 if one.error() is None and self.frame.misses(one.value(), None, one.headers()):
                     self.held = messages[at:]
                     return messages[:at]
         return messages
+
+    @property
+    def goes_on(self) -> bool:
+        """True where more may come of it."""
+        return self.next_life is None and not self.side.done
+
+    @property
+    def holds(self) -> bool:
+        """True where something has been fetched that has not left."""
+        return bool(self.held or self.side.offsets)
+
+    def hear(self, secs: float) -> None:
+        """Return as soon as something has arrived, at the latest after so long."""
+        if self.heard is None:
+            self.heard = self.consumer.poll(secs)
 
     def own_times(self, messages: Sequence[Message]) -> list[int] | None:
         """Return when messages say that they were committed (ms); None where nobody asks.
@@ -162,6 +190,19 @@ class Stream:
             self.consumer.close()
         except (KafkaException, RuntimeError) as failed:
             log.warning("a consumer did not close cleanly", partition=self.side.name, reason=str(failed))
+
+
+def close_all(streams: Iterable[Stream], secs: float) -> None:
+    """Close the consumers, and wait for them so long at most. Never raises.
+
+    Without brokers librdkafka waits for a minute to finish what is under way.
+    """
+    closing = [Thread(target=stream.close, daemon=True) for stream in streams]
+    for thread in closing:
+        thread.start()
+    deadline = time.monotonic() + secs
+    for thread in closing:
+        thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def group_committed(error: KafkaError | None, partitions: Sequence[TopicPartition]) -> None:

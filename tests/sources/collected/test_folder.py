@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
 import random
 import shutil
+import time
 from collections.abc import Iterator
 from itertools import count, pairwise
 from pathlib import Path
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 
 from pipeline.model.errors import ConfigError, StateError
 from pipeline.sources.chunk import Position
+from pipeline.sources.files.collected.folder import SETTLED_SECS
 from pipeline.sources.files.recording import Recording
 from tests.kit.collected import SOURCE, CollectorsFolder
 from tests.kit.examples import examples
@@ -49,9 +52,11 @@ class Following:
     def read(self, limit: int = 200) -> list[int]:
         """Return the numbers of the events that are there, at most so many at a time."""
         found: list[int] = []
+        is_still = self.reader.is_still()
         while (chunk := self.reader.read(limit)) is not None:
             self.position = chunk.position
             found += [orjson.loads(line)["n"] for line in chunk.lines if line]
+        assert not (is_still and found), "it was certain that nothing had come"
         return found
 
 
@@ -78,6 +83,28 @@ def test_lines_come_as_they_are_written_and_from_a_new_segment_at_once(
         assert following.read() == []
         fill(folder, 2 * n + 1)
         assert following.read() == [2 * n + 1]
+
+
+def test_it_is_still_until_its_last_segment_grows_or_another_one_begins(
+    folder: CollectorsFolder, following: Following
+) -> None:
+    def read_out() -> None:
+        following.read()
+        os.utime(folder.path, (1.0, time.time() - 2 * SETTLED_SECS))  # a while ago
+        following.read()
+        assert following.reader.is_still()
+
+    assert not following.reader.is_still(), "nobody has looked"
+    fill(folder, 1)
+    read_out()
+    fill(folder, 2)
+    assert not following.reader.is_still()
+    read_out()
+    folder.write(b"{")
+    assert not following.reader.is_still()
+    read_out()
+    folder.rotate()
+    assert not following.reader.is_still()
 
 
 def test_a_line_that_is_not_whole_waits_and_may_be_another_one(

@@ -12,6 +12,8 @@ from pipeline.deliver.lanes.lane import Lane
 
 FAST = 1000.0
 """Requests per second."""
+SOME = 0.4
+"""Who answers well in a smaller share pauses nothing, however fast it fails."""
 BACKLOG = 500
 """Deliveries in a lane's memory, or on the way to the engine, from which the source pauses."""
 
@@ -26,9 +28,12 @@ def is_fast(lane: Lane, now: float) -> bool:
     failed = tally.retried + tally.dead
     good, bad = tally.delivered - lane.seen[0], failed - lane.seen[1]
     lane.seen = (tally.delivered, failed)
+    lane.lately = good + bad
     if good + bad:
         lane.success += (good / (good + bad) - lane.success) * 0.5
     if spec is None or lane.halt or not spec.enabled or lane.throttle.down:
+        return False
+    if lane.throttle.share < SOME or lane.quota is not None:
         return False
     rate = spec.delivery.rate_per_sec
     if rate is not None and rate < FAST:

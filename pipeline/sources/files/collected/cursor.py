@@ -72,6 +72,13 @@ class SegmentsCursor(LineCursor):
         """Bytes read from the disk."""
         return self._passed_bytes + (0 if self._segment is None else self._segment.read_bytes)
 
+    def is_still(self) -> bool:
+        """True where the segment that was read to its end is the last one, and has not grown."""
+        segment = self._segment
+        if segment is None or self._is_final or not self.is_empty:
+            return False
+        return segment.is_still() and self._folder.is_same()
+
     def fill(self) -> bool:
         """Get lines when all were handed out; False where there are none now (or ever: ``ended``)."""
         while not self.ended:

@@ -88,6 +88,15 @@ class Folder:
         self._look()
         return [os.path.join(self.path, name) for name in self._listed.get(first, ())]
 
+    def is_same(self) -> bool:
+        """Return whether it is surely as it was when it was listed."""
+        if not self._is_settled:
+            return False
+        try:
+            return os.stat(self.path).st_mtime_ns == self._changed_ns
+        except OSError:
+            return False
+
     def forget(self) -> None:
         """List it anew: a file that was there is there no more."""
         self._changed_ns = -1

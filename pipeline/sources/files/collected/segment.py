@@ -33,6 +33,9 @@ class Segment(Protocol):
     def is_gone(self) -> bool:
         """True where nothing was in it, and its file is removed: another one may have its name."""
 
+    def is_still(self) -> bool:
+        """True where it is certain that nothing has come since it was read to its end."""
+
     def reaches(self, byte: int) -> bool:
         """Return False where it surely has fewer bytes than that."""
 
@@ -46,6 +49,7 @@ class PlainSegment:
     def __init__(self, path: str, first: int, byte: int, max_line_bytes: int) -> None:
         self.first = first
         self._at = byte
+        self._seen = -1
         self._max_line_bytes = max_line_bytes
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
@@ -58,6 +62,7 @@ class PlainSegment:
             if end:
                 return self._take(data if end == len(data) else data[:end])
             if len(data) < size:
+                self._seen = self._at + len(data)
                 return None
             if size > self._max_line_bytes:
                 return self._pass_over(data)
@@ -96,6 +101,10 @@ class PlainSegment:
     def is_gone(self) -> bool:
         """True where nothing was in it, and its file is removed."""
         return self._at == 0 and os.fstat(self._fd).st_nlink == 0
+
+    def is_still(self) -> bool:
+        """True where its size is what it was at the end of the last read that found no line."""
+        return os.fstat(self._fd).st_size == self._seen
 
     def reaches(self, byte: int) -> bool:
         """Return whether it has as many bytes."""
@@ -141,6 +150,10 @@ class PackedSegment:
     @property
     def is_gone(self) -> bool:
         """It has lines: an empty one is not compressed."""
+        return False
+
+    def is_still(self) -> bool:
+        """Never certain: another segment is about to follow."""
         return False
 
     def reaches(self, byte: int) -> bool:

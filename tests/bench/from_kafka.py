@@ -1,0 +1,96 @@
+"""From Kafka: what an event costs, and a delivery beside another engine that does the same join."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.bench.candidates import USERS, job, make_config, program
+from tests.bench.kafka_topics import NoBroker, filled
+from tests.bench.measure import Candidate, Process, Run, left_out
+from tests.kit.samples import ROOT
+
+if TYPE_CHECKING:
+    from tests.bench.sections import Bench
+
+QUIX = "HOOKLINE_BENCH_QUIX"
+"""An interpreter that has quixstreams, aiohttp, orjson and uvloop."""
+
+
+def kafka(bench: Bench) -> None:
+    """Events from a topic, aligned with a topic of user updates: one event in twenty fires, and none."""
+    try:
+        brokers = bench.brokers()
+    except NoBroker as reason:
+        left_out(f"kafka: {reason}")
+        return
+    number = bench.events
+    candidates = [
+        kafka_job(bench, f"{share:.0%} fires", brokers, bench.stream(share, number), number)
+        for share in bench.shares
+    ]
+    title = f"kafka: {number:,} events of one partition, aligned with users; rate between commits"
+    bench.compare(title, candidates, "event")
+
+
+def kafka_job(
+    bench: Bench, name: str, brokers: str, stream: Path, number: int, *flags: str, partitions: int = 1
+) -> Candidate:
+    """Return a job that reads the stream from topics, each run as a group of its own."""
+    events, updates = filled(brokers, stream, partitions)
+    source = f'{{kafka: {{brokers: "{brokers}", events: [{events}], users: [{updates}], group: "{events}"}}}}'
+    config = make_config(bench.place(), bench.origin, None, source=source)
+    return job(name, config, number, *flags, watch=reading(config / "state", number + USERS))
+
+
+def reading(state: Path, records: int) -> Callable[[Process], float | None]:
+    """Return what waits until a job has committed so many records, and returns how many it read per second.
+
+    In a process of its own: what this one has in memory counts as that of the candidates it starts.
+    """
+
+    def watch(process: Process) -> float | None:
+        script = [*program("watch"), str(state), str(records), str(process.pid)]
+        result = subprocess.run(script, capture_output=True, text=True, cwd=ROOT)
+        return float(result.stdout) if result.returncode == 0 else None
+
+    return watch
+
+
+def engines(bench: Bench) -> None:
+    """The same join with durable state from the same topics, signed, every event firing: Quix Streams."""
+    python = os.environ.get(QUIX)
+    if python is None:
+        left_out(f"Quix Streams: no interpreter that has it is named in {QUIX} (tests/bench/peers/README.md)")
+        return
+    try:
+        brokers = bench.brokers()
+    except NoBroker as reason:
+        left_out(f"engines: {reason}")
+        return
+    many, few = bench.deliveries, bench.deliveries // 4
+    events, users = filled(brokers, bench.stream(1.0, few), 1)
+    script = [
+        python,
+        "tests/bench/peers/quix.py",
+        brokers,
+        events,
+        users,
+        f"{bench.origin}/hooks/w0",
+        str(few),
+    ]
+    candidates = [
+        Candidate("Quix Streams", script, few, read=without_start),
+        kafka_job(bench, "hookline", brokers, bench.stream(1.0, many), many),
+    ]
+    title = f"engines: Kafka, 100 % of {many:,} events fire (the other: {few:,}); rate without the start"
+    bench.compare(title, candidates, "POST", "Quix Streams")
+
+
+def without_start(output: str, run: Run) -> Run:
+    """Return the run with the seconds that the peer says it has worked."""
+    return replace(run, wall_secs=float(output.split()[-1]))
