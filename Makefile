@@ -43,10 +43,10 @@ lint: $(DEV) ## ruff, mypy and the import contract
 	$(BIN)/lint-imports --no-logo > /dev/null || $(BIN)/lint-imports --no-logo
 
 unit: $(DEV) $(ASSETS) ## the tests alone, and which took longest
-	$(BIN)/pytest -n 3 --dist loadgroup --durations=10 $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadscope --durations=10 $(ARGS)
 
 coverage: $(DEV) $(ASSETS) ## the tests with a report of the lines and branches that none reaches, in htmlcov/
-	$(BIN)/pytest -n 3 --dist loadgroup --cov --cov-report=html --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadscope --cov --cov-report=html --cov-report=term:skip-covered $(ARGS)
 
 bench: $(DEV) ## measure the job beside what one would write by hand (ARGS="--rounds 5 --only firing")
 	$(BIN)/python -m tests.bench.suite $(ARGS)
@@ -68,7 +68,7 @@ fuzz: $(DEV) ## made-up conditions, templates and answers over made-up values, f
 	$(BIN)/python -m tests.hostile.fuzz --seconds $(SECONDS) $(ARGS)
 
 properties: $(DEV) ## the tests of properties, each with ten times as many examples (half an hour)
-	HOOKLINE_EXAMPLES=10 $(BIN)/pytest -n 3 --dist loadgroup -m "hypothesis and not slow" --timeout 1800 $(ARGS)
+	HOOKLINE_EXAMPLES=10 $(BIN)/pytest -n 3 --dist loadscope -m "hypothesis and not slow" --timeout 1800 $(ARGS)
 
 chaos: $(DEV) ## the long form of the kill and fault tests (an hour or so)
 	$(BIN)/python -m tests.chaos.suite

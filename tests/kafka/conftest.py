@@ -1,4 +1,7 @@
-"""The broker that all tests of this folder share, and small helpers to fill and read topics."""
+"""The broker that all tests of this folder share, and small helpers to fill and read topics.
+
+It ends with the last of them: a broker that nobody uses takes CPU, too.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +22,18 @@ REQUIRED = os.environ.get("CI") == "true" and "kafka" not in os.environ.get("HOO
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # One worker of pytest-xdist runs them all, so that one broker is enough.
     for item in items:
         if "broker" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.kafka)
-            item.add_marker(pytest.mark.xdist_group("kafka"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def security(tmp_path_factory: pytest.TempPathFactory) -> Security:
     """What the broker's secured listeners want of their clients."""
     return Security.make(tmp_path_factory.mktemp("security"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def broker(tmp_path_factory: pytest.TempPathFactory, security: Security) -> Iterator[Broker]:
     """A real broker: HOOKLINE_TEST_KAFKA=host:port, or one started here for this run."""
     named = os.environ.get("HOOKLINE_TEST_KAFKA")

@@ -59,7 +59,7 @@ network: {allow: [127.0.0.0/8]}
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def apicurio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apicurio]:
     """A real registry, one for all tests."""
     try:

@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--no-first-run", "--disable-quic", "--mute-audio",
+    # It takes the place of the driver's own list: of that, what matters on this machine. The popups of the
+    # address bar are pages of their own, which every window would begin with for a second.
+    "--disable-features=AvoidUnnecessaryBeforeUnloadCheckSync,DestroyProfileOnBrowserClose,HttpsUpgrades,"
+    "HttpsFirstBalancedModeAutoEnable,MediaRouter,PaintHolding,ThirdPartyStoragePartitioning,"
+    "OptimizationHints,PreconnectToSearch,WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup",
 ]  # fmt: skip
 ANSWERED = ("409", "412", "422", "428")
 """Statuses that pages answer with words: Chromium calls each an error in its console."""

@@ -1,9 +1,8 @@
 """Which worker runs which tests, and when: a file's tests stay together, what takes long comes first.
 
-A file's tests share what its module has started, so one worker has them all; the tests of a group (the mark
-`xdist_group`) share more, so they are one unit, too. What comes last must be short, or one core waits for the
-other: the units that take longest come first, by name, then the rooms that start processes, then those that
-compute.
+A file's tests share what its module has started, so one worker has them all; those of some rooms share what
+a session starts, so one worker has the room. What comes last must be short, or one core waits for the other:
+the units that take longest come first, by name, then the rooms that start processes, then those that compute.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ from pathlib import PurePath
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-TOGETHER = frozenset({"recovery"})
-"""Rooms that share what a whole session has started."""
+TOGETHER = frozenset({"kafka", "recovery"})
+"""Rooms that share what a whole session has started: one broker, one undisturbed run."""
 STARTING = frozenset(
     (
         "cli", "collect", "console", "deliver", "docs", "faults", "hostile", "job", "kafka", "recovery",
@@ -28,7 +27,7 @@ LONGEST = (
     "tests/console/test_every_page.py",
     "tests/test_bench_suite.py",
     "recovery",
-    "sdks",
+    "tests/collect/sdks/test_servers.py",
     "tests/console/pages/test_edit_browser.py",
     "tests/docs/test_commands.py",
     "tests/cli/test_cli_run.py",
@@ -45,17 +44,14 @@ def room_of(nodeid: str) -> str:
     return PurePath(nodeid.partition("::")[0]).parts[1]
 
 
-def unit_of(item: pytest.Item) -> str:
-    """Return the name of what a test is run with: its group, its room or its file."""
-    group = item.get_closest_marker("xdist_group")
-    if group is not None:
-        return str(group.args[0])
-    return room if (room := room_of(item.nodeid)) in TOGETHER else item.nodeid.partition("::")[0]
+def unit_of(nodeid: str) -> str:
+    """Return the name of what a test is run with: its room or its file."""
+    return room if (room := room_of(nodeid)) in TOGETHER else nodeid.partition("::")[0]
 
 
 def rank(item: pytest.Item) -> int:
     """Return when a test comes: the longest units, rooms that start processes, the others."""
-    unit = unit_of(item)
+    unit = unit_of(item.nodeid)
     if unit in LONGEST:
         return LONGEST.index(unit)
     return len(LONGEST) + (room_of(item.nodeid) not in STARTING)
@@ -67,9 +63,7 @@ def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
 
 
 class Units(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Gives a worker whole files and groups, in their order."""
+    """Gives a worker whole files and rooms, in their order."""
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.rfind("@") > nodeid.rfind("]"):  # what xdist puts after the name of a test of a group
-            return nodeid.rpartition("@")[2]
-        return room if (room := room_of(nodeid)) in TOGETHER else nodeid.partition("::")[0]
+        return unit_of(nodeid)

@@ -26,8 +26,8 @@ def main() -> None:
         child = json.loads(told.readline())["pid"]
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda number, _frame: os.kill(child, number))
-        for number in range(3):
-            os.close(number)  # a pipe ends when the command has closed it
+        for file in range(3):
+            os.close(file)  # a pipe ends when the command has closed it
         code = json.loads(told.readline())["code"]
     if code < 0:
         signal.signal(-code, signal.SIG_DFL)

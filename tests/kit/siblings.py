@@ -47,7 +47,7 @@ def install(become: Become) -> None:
         _serve(theirs, become)
     theirs.close()
 
-    class Popen(subprocess.Popen):  # type: ignore[type-arg]  # of text or bytes, as its caller says
+    class Popen(subprocess.Popen):
         def _execute_child(self, args: Any, *more: Any) -> None:
             _executable, _before, _close, pass_fds, cwd, env, *_, session, _group = more
             pipes = more[9:15]
@@ -71,8 +71,8 @@ def _serve(requests: socket.socket, become: Become) -> NoReturn:
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     name = Path("/proc/self/comm").read_bytes().strip()
     _libc.prctl(PR_SET_NAME, NAME.encode())
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with open(os.devnull) as none:
         for number in range(3):
             os.dup2(none.fileno(), number)

@@ -83,7 +83,6 @@ def kill_again_and_again(
     assert {id: times for id, times in recorded.items() if times > 1} == {}
 
 
-@pytest.mark.xdist_group("sdks")
 def test_a_collector_that_is_killed_under_load_has_every_event_that_an_sdk_saw_acknowledged(tmp_path: Path):
     with Collector(tmp_path) as collector:
         kill_again_and_again(collector, sdks=2, events=300, kills=2, seed=1)

@@ -94,7 +94,6 @@ def overload(folder: Path, *, connections: int, answers: int, growth: int, event
         assert keys[""] == load.statuses[SEGMENT][200] + load.statuses[POSTHOG][200]
 
 
-@pytest.mark.xdist_group("sdks")
 def test_what_the_disk_cannot_take_is_refused_per_protocol_and_the_sdks_deliver_it_later(tmp_path: Path):
     overload(tmp_path, connections=100, answers=400, growth=24 << 20, events=100)
 

@@ -6,8 +6,6 @@ import re
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 from tests.collect.sdks.clients import program
 from tests.kit.collector import Collector
 from tests.kit.run import until
@@ -15,7 +13,6 @@ from tests.kit.run import until
 _REFUSED = re.compile(r'^hookline_collect_refused_total\{reason="(\w+)"\} (\d+)', re.MULTILINE)
 
 
-@pytest.mark.xdist_group("sdks")
 def test_too_large_a_batch_is_given_up_at_once_or_halved_and_an_unknown_key_is_not_repeated(tmp_path: Path):
     limits = "  limits: {body: 8KiB, member: 8KiB}"
     with Collector(tmp_path, more=limits) as collector:

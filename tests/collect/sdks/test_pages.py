@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from urllib.parse import urlencode
 
-import pytest
-
 from pipeline.receiver.server import Receiver
 from tests.collect.sdks import parts
 from tests.collect.sdks.clients import had, program
@@ -31,7 +29,6 @@ VISITORS = {
 }
 
 
-@pytest.mark.xdist_group("sdks")
 def test_a_click_on_a_page_fires_with_what_an_unmodified_sdk_said_of_the_user(
     tmp_path: Path,
 ):

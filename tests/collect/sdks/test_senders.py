@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
 import standardwebhooks
 
 from tests.collect.sdks.clients import program
@@ -72,7 +71,6 @@ def libraries(secrets: list[str], now: int, then: int) -> dict[tuple[str, str, i
     return found
 
 
-@pytest.mark.xdist_group("sdks")
 def test_a_webhook_is_taken_as_its_partys_own_library_signs_it_and_not_otherwise(
     tmp_path: Path,
 ):

@@ -139,7 +139,6 @@ def numbered(value: Any) -> Iterator[int]:
             yield from numbered(inner)
 
 
-@pytest.mark.xdist_group("sdks")
 @pytest.mark.parametrize(("language", "name"), SDKS)
 def test_each_event_of_an_sdk_is_recorded_once_and_fires_with_what_is_known_of_the_user(
     short: Told, language: str, name: str

@@ -7,7 +7,6 @@ import shutil
 import urllib.request
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Route
 
 from pipeline.receiver.server import Receiver
@@ -45,7 +44,6 @@ def identified(port: int) -> bool:
         return False
 
 
-@pytest.mark.xdist_group("sdks")
 def test_a_click_in_the_shop_becomes_the_webhook_that_its_page_of_docs_shows(tmp_path: Path):
     modules, port = had(parts.node_modules), free_port()
     shutil.copytree(SHOP, tmp_path / "shop", ignore=shutil.ignore_patterns("collected", "state"))
