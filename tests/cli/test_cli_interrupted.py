@@ -115,7 +115,7 @@ def test_ctrl_c_ends_a_verb_and_leaves_nothing_behind(place: Place, verb: str) -
     assert [path for path in place.folder.rglob("*") if path.name.endswith(HALF)] == []
 
 
-@pytest.mark.parametrize("verb", ["run", "up", "console", "receiver"])
+@pytest.mark.parametrize("verb", ["run", "console"])
 def test_a_second_ctrl_c_ends_a_verb_at_once(place: Place, verb: str) -> None:
     line, sign, code = WAITING[verb]
     with terminal(

@@ -2,10 +2,13 @@
 
 import json
 import os
+import pty
 import re
+import select
 import subprocess
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,11 +17,14 @@ from click.shell_completion import ShellComplete
 from pipeline.cli.app import COMPLETES, cli
 from pipeline.cli.author.reports import MOST_SHOWN, annotated, markdown
 from pipeline.cli.jobs.receiver import receiver as receiver_command
+from pipeline.config.job import load_pipeline
 from pipeline.model.findings import Finding
 from pipeline.operate.starting.project import FILES
 from pipeline.operate.starting.shipped import example_names, example_tests
 from pipeline.operate.trials.diff import Difference
 from pipeline.receiver.server import Receiver
+from tests.kit.kept import keep, letter
+from tests.kit.run import until
 
 
 def test_a_project_runs_as_it_is_and_two_of_its_events_fire(hookline, tmp_path: Path, monkeypatch):
@@ -187,6 +193,51 @@ def test_a_wheel_alone_has_the_examples_and_the_reference(tmp_path: Path):
     assert "4 passed, 0 failed in 2 files\n" in ran.stdout
     assert "189 with a good signature" in ran.stderr
     assert (empty / ".demo/config/webhooks/big-purchase.yaml").is_file(), "a copy, to be edited"
+    completes_in_bash(empty, target)
+
+
+def completes_in_bash(folder: Path, site: Path) -> None:
+    """Press the tabulator key in an interactive bash, in a project, with the command of the wheel."""
+    program = folder / "bin" / "hookline"
+    program.parent.mkdir()
+    program.write_text(f"#!{sys.executable} -P\nfrom pipeline.cli import main\nmain()\n")
+    program.chmod(0o755)
+    state = load_pipeline(folder / "config", environ={}).require().state
+    keep(state, [letter("alert", 1)])
+    (folder / "my event.json").write_text("{}")
+    environment = {
+        "PATH": f"{program.parent}:{os.environ['PATH']}", "PYTHONPATH": str(site), "HOME": str(folder),
+        "TERM": "dumb", "PS1": "$ ", "LC_ALL": "C.UTF-8",
+    }  # fmt: skip
+    leader, follower = pty.openpty()
+    bash = subprocess.Popen(
+        ["bash", "--noprofile", "--norc", "-i"], cwd=folder, env=environment, start_new_session=True,
+        stdin=follower, stdout=follower, stderr=follower,
+    )  # fmt: skip
+    said = ""
+
+    def shows(text: str) -> bool:
+        nonlocal said
+        if select.select([leader], [], [], 0.05)[0]:
+            said += os.read(leader, 65536).decode()
+        return re.search(text, said) is not None
+
+    try:
+        os.write(leader, b'eval "$(_HOOKLINE_COMPLETE=bash_source hookline)"; echo is"" ready\n')
+        until(lambda: shows("is ready"), secs=60)
+        for typed, whole in (
+            ("hookline webhook pau\tal\t", "hookline webhook pause alert "),
+            ("hookline dlq show \t", "hookline dlq show [0-9a-f]{12} "),
+            ("hookline explain --event my\t", r"hookline explain --event my\\ event\.json"),
+        ):
+            os.write(leader, f"\x15{typed}".encode())
+            until(partial(shows, whole), secs=60)
+        assert "rror" not in said
+    finally:
+        bash.kill()
+        bash.wait()
+        os.close(leader)
+        os.close(follower)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -90,7 +91,8 @@ def receiver(
             tls=tls_context(cert, key),
         )
     except OSError as error:
-        raise UsageError(f"cannot listen on {listen}: {error.strerror or error}") from error
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise UsageError(f"cannot listen on {host}:{port}: {reason}") from error
     say(counted(count, "request"))
 
 

@@ -118,7 +118,7 @@ def owned(state: Path) -> Iterator[None]:
 
     described = describe(state)
     if described is None:
-        raise StateError(f"{state} holds no state: no job has run on it yet.")
+        raise StateError(f"the state directory {state} holds no state: no job has run on it yet.")
     directory = StateDirectory(state, shards=described[1])
     try:
         yield

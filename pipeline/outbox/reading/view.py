@@ -44,7 +44,8 @@ def stores(state: Path) -> list[Path]:
     found = sorted(path.parent for path in state.rglob("data.mdb"))
     if not found:
         raise StateError(
-            f"{state} holds no state: no job has run on it yet, or --state names another folder."
+            f"the state directory {state} holds no state: no job has run on it yet (`hookline run` does), or "
+            "--state names another folder."
         )
     return found
 

@@ -33,6 +33,7 @@ BOUNDS: tuple[tuple[str, str], ...] = (
 MEMORY: dict[str, dict[str, float]] = {
     "job RSS MiB": {"users": 1.2 / 1024, "webhooks": 0.02},
     "job Python blocks": {"users": 15, "webhooks": 200},
+    "console RSS MiB": {"webhooks": 0.05},
     "console Python blocks": {"webhooks": 3000},
 }
 """What a process holds for each user and webhook that there is: it may grow by that, and by what is noise."""
