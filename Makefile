@@ -62,10 +62,10 @@ bombs: $(DEV) ## measure the dearest things that one record can ask for (ARGS="-
 	$(BIN)/python -m tests.hostile.bombs $(ARGS)
 
 bombs-live: $(DEV) ## a job that reads bombs for minutes: what its other webhooks feel (ARGS="--rounds 2")
-	$(BIN)/python -m tests.hostile.live $(ARGS)
+	$(BIN)/python -m tests.hostile.dear.live $(ARGS)
 
 fuzz: $(DEV) ## made-up conditions, templates and answers over made-up values, for an hour (SECONDS=600, ARGS="--seed 7")
-	$(BIN)/python -m tests.hostile.fuzz --seconds $(SECONDS) $(ARGS)
+	$(BIN)/python -m tests.hostile.dear.fuzz --seconds $(SECONDS) $(ARGS)
 
 properties: $(DEV) ## the tests of properties, each with ten times as many examples (half an hour)
 	HOOKLINE_EXAMPLES=10 $(BIN)/pytest -n 3 --dist loadscope -m "hypothesis and not slow" --timeout 1800 $(ARGS)
@@ -82,10 +82,10 @@ soak: $(DEV) ## a whole installation for 30 minutes, with edits, illness, taps: 
 	$(BIN)/python -m tests.chaos.soak $(ARGS)
 
 kafka: $(DEV) ## start a Kafka broker on this machine (Java 17 and Maven) and leave it running
-	$(BIN)/python -m tests.kafka.broker up $(ARGS)
+	$(BIN)/python -m tests.kafka.servers.broker up $(ARGS)
 
 kafka-stop: $(DEV) ## stop that broker; what it stored is kept
-	$(BIN)/python -m tests.kafka.broker down $(ARGS)
+	$(BIN)/python -m tests.kafka.servers.broker down $(ARGS)
 
 sdks: $(DEV) ## the long form of the tests with real SDKs: kills, overload, a thousand events by each (minutes)
 	$(BIN)/pytest -n 0 -m slow tests/collect $(ARGS)

@@ -13,15 +13,15 @@ from typing import Any
 from pydantic_core import PydanticUndefined
 
 from pipeline.config.layers import variables
-from pipeline.config.models.case import CaseFile, ShapeCaseFile
 from pipeline.config.models.field_types import fields_of, is_section
-from pipeline.config.models.job import PipelineFile
-from pipeline.config.models.label import LabelFile
-from pipeline.config.models.registry import AvroSettings, JsonSchemaSettings
+from pipeline.config.models.installation.job import PipelineFile
+from pipeline.config.models.installation.registry import AvroSettings, JsonSchemaSettings
+from pipeline.config.models.installation.source import PathSettings
 from pipeline.config.models.shape import InlineShape, ShapeFile
-from pipeline.config.models.source import PathSettings
 from pipeline.config.models.validate import submodel
-from pipeline.config.models.webhook import WebhookFile
+from pipeline.config.models.webhooks.case import CaseFile, ShapeCaseFile
+from pipeline.config.models.webhooks.label import LabelFile
+from pipeline.config.models.webhooks.webhook import WebhookFile
 from pipeline.language.units import show_duration, show_size
 from pipeline.match.operators.conversions import CONVERSIONS
 from pipeline.match.operators.table import MODIFIERS, OPERATORS, Example

@@ -14,8 +14,8 @@ from xdist.remote import Producer
 from pipeline.decode.framed.schemas import SCHEMAS
 from pipeline.receiver.server import Receiver
 from tests.kit.examples import examples
-from tests.kit.powercut import unfsynced as unfsynced
-from tests.kit.run import Bench
+from tests.kit.machine.powercut import unfsynced as unfsynced
+from tests.kit.programs.run import Bench
 from tests.kit.schedule import Units, in_order
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -13,23 +13,15 @@ from subprocess import PIPE, Popen
 
 import pytest
 
-from tests.bench import (
-    candidates,
-    collecting,
-    http_clients,
-    kafka_topics,
-    measure,
-    rates,
-    sections,
-    suite,
-    watch,
-)
-from tests.bench.candidates import job, make_config
-from tests.bench.kafka_topics import NoBroker
+from tests.bench import collecting, measure, rates, sections, suite, watch
+from tests.bench.alone import http_clients
 from tests.bench.measure import Candidate, Run
-from tests.bench.servers import receiver
+from tests.bench.streams import candidates, kafka_topics
+from tests.bench.streams.candidates import job, make_config
+from tests.bench.streams.kafka_topics import NoBroker
+from tests.bench.streams.servers import receiver
 from tests.bench.watched import watched
-from tests.kit.run import until
+from tests.kit.programs.run import until
 
 TINY = {
     "rounds": 1,

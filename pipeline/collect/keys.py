@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final, Literal
 
-from pipeline.config.models.collect import ANY_ORIGIN, CollectKey
+from pipeline.config.models.installation.collect import ANY_ORIGIN, CollectKey
 from pipeline.language.secrets import PlaceholderError, Secrets
 from pipeline.model.errors import ConfigError
 from pipeline.telemetry.log import hide

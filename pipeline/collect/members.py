@@ -15,8 +15,8 @@ from typing import TypedDict, cast
 import msgspec
 
 from pipeline.collect.protocols.protocol import Limits, Malformed
-from pipeline.decode import fields as read
-from pipeline.decode import walk
+from pipeline.decode.raw import fields as read
+from pipeline.decode.raw import walk
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json
 

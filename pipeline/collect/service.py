@@ -23,7 +23,7 @@ from pipeline.collect.protocols.hooks.hooks import Hook
 from pipeline.collect.protocols.protocol import Clock, Settings
 from pipeline.collect.protocols.protocol import Limits as MemberLimits
 from pipeline.collect.protocols.table import Table
-from pipeline.config.models.collect import CollectSection
+from pipeline.config.models.installation.collect import CollectSection
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.telemetry import log as logs

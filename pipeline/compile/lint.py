@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pipeline.compile.sendable import check_sendable, expanded, refuse_literal
 from pipeline.config.files import ConfigText
-from pipeline.config.models.webhook import WebhookFile
+from pipeline.config.models.webhooks.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.placeholders import Lookup, among
 from pipeline.deliver.http.guard import check_url_literal, parse_allow

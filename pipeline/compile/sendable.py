@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pipeline.config.models.webhook import WebhookFile
+from pipeline.config.models.webhooks.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.deliver.http.guard import Network, check_url_literal
 from pipeline.deliver.http.target import TargetError, parse_proxy

@@ -12,8 +12,8 @@ import orjson
 
 from pipeline.config.files import SHAPES, ConfigText, JobDefaults, config_files, read_files
 from pipeline.config.formats import frame_kind, shape_name
+from pipeline.config.models.installation.source import TableSettings
 from pipeline.config.models.shape import InlineShape
-from pipeline.config.models.source import TableSettings
 from pipeline.config.models.validate import check
 from pipeline.config.webhooks import CheckedConfig, check_files
 from pipeline.config.yaml.diagnostics import KeyPath, Problem, Problems

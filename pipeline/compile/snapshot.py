@@ -15,7 +15,7 @@ from pipeline.compile.kept import unchanged
 from pipeline.compile.lint import lint_webhook
 from pipeline.compile.shapes import compile_formats
 from pipeline.config.files import ConfigText
-from pipeline.config.models.delivery import DeliverySettings
+from pipeline.config.models.webhooks.delivery import DeliverySettings
 from pipeline.config.webhooks import (
     CheckedConfig,
     CheckedLabel,

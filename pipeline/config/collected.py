@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from pipeline.config.models.collect import CollectSection
-from pipeline.config.models.source import JsonlSource, KafkaSource, SourceSection, TopicSettings
+from pipeline.config.models.installation.collect import CollectSection
+from pipeline.config.models.installation.source import JsonlSource, KafkaSource, SourceSection, TopicSettings
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.placeholders import missing_setting
 from pipeline.language.secrets import PlaceholderError, SecretRef, Secrets, parse_placeholders

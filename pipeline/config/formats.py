@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from pipeline.config.files import NOTHING, SHAPES, is_yaml
-from pipeline.config.models.source import TABLE_SETTINGS
+from pipeline.config.models.installation.source import TABLE_SETTINGS
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.language.formats import FORMATS, RECORDING

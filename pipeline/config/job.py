@@ -30,9 +30,9 @@ from pipeline.config.formats import (
     registry_secrets,
 )
 from pipeline.config.layers import Layers
-from pipeline.config.models.collect import CollectTo
-from pipeline.config.models.job import PipelineFile
-from pipeline.config.models.source import JsonlSource, KafkaSource
+from pipeline.config.models.installation.collect import CollectTo
+from pipeline.config.models.installation.job import PipelineFile
+from pipeline.config.models.installation.source import JsonlSource, KafkaSource
 from pipeline.config.models.validate import check
 from pipeline.config.places import STDIN, check_moved_state, place, place_all
 from pipeline.config.settings import Setting, settings_followed, settings_of

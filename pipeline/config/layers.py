@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, get_args, get_origin
 
 from pipeline.config.models.field_types import fields_of
-from pipeline.config.models.job import PipelineFile
+from pipeline.config.models.installation.job import PipelineFile
 from pipeline.config.models.validate import submodel
 from pipeline.config.yaml import scalars
 from pipeline.config.yaml.diagnostics import KeyPath

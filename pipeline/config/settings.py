@@ -12,8 +12,8 @@ from pydantic import BaseModel, WithJsonSchema
 from pipeline.config.collected import masked_collect
 from pipeline.config.formats import is_registry_secret
 from pipeline.config.models.field_types import fields_of, is_section
+from pipeline.config.models.installation.source import JsonlSource, KafkaSource
 from pipeline.config.models.shape import InlineShape
-from pipeline.config.models.source import JsonlSource, KafkaSource
 from pipeline.config.models.validate import submodel
 from pipeline.config.yaml.diagnostics import KeyPath
 from pipeline.language import units

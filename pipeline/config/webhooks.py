@@ -18,11 +18,11 @@ from pipeline.config.documents import (
     read_list,
 )
 from pipeline.config.files import SHAPES, ConfigText, is_webhook, is_yaml
-from pipeline.config.models.label import LabelFile
 from pipeline.config.models.salvage import salvage
 from pipeline.config.models.shape import ShapeFile
 from pipeline.config.models.validate import check
-from pipeline.config.models.webhook import WebhookFile
+from pipeline.config.models.webhooks.label import LabelFile
+from pipeline.config.models.webhooks.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.config.yaml.document import Document, Node
 from pipeline.config.yaml.extends import merge_data, resolve_base

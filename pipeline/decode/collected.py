@@ -21,9 +21,9 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
-from pipeline.decode import strict
 from pipeline.decode.builtin import native, posthog
-from pipeline.decode.fields import Fields, Headers, Place
+from pipeline.decode.raw import strict
+from pipeline.decode.raw.fields import Fields, Headers, Place
 from pipeline.decode.shape import Shape, Told
 from pipeline.decode.shapes import SHAPES
 from pipeline.model.errors import InvalidRecord

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pipeline.decode.fields import Fields
+from pipeline.decode.raw.fields import Fields
 from pipeline.model.json import Json
 
 SNOWPLOW: Final = frozenset({"collector_tstamp", "etl_tstamp", "derived_tstamp", "dvce_created_tstamp"})

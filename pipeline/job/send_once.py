@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from math import inf
 
 from pipeline.compile.snapshot import Snapshot
-from pipeline.config.models.receiver import OAuth2Auth
+from pipeline.config.models.webhooks.receiver import OAuth2Auth
 from pipeline.deliver.engine import DeliveryEngine
 from pipeline.deliver.http.aiohttp_client import TOKEN_TIMEOUT_SECS
 from pipeline.deliver.lanes.lane import Lane

@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeVar
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from pipeline.config.models.source import KafkaSource as KafkaModel
-from pipeline.config.models.source import Side
+from pipeline.config.models.installation.source import KafkaSource as KafkaModel
+from pipeline.config.models.installation.source import Side
 from pipeline.kafka.brokers import Reachability
 from pipeline.kafka.missing_files import missing_file
 from pipeline.model.errors import ConfigError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlsplit
 
-from pipeline.config.models.label import Capture
+from pipeline.config.models.webhooks.label import Capture
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.path_syntax import ANY, Part, Path
 from pipeline.language.paths import Scope

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final, Literal
 
-from pipeline.config.models.label import LabelEntry, LabelFile
+from pipeline.config.models.webhooks.label import LabelEntry, LabelFile
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.paths import Scope
 from pipeline.match.captures import compile_capture

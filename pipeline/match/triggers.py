@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final, Literal
 
-from pipeline.config.models.webhook import Sample, WebhookFile
+from pipeline.config.models.webhooks.webhook import Sample, WebhookFile
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.join.limits import EVER, Cap, Limits
 from pipeline.language.path_syntax import Path, PathError, parse_path, unknown_var

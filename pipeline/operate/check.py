@@ -11,7 +11,7 @@ from pipeline.compile.answers import NEVER_HOLDS
 from pipeline.compile.snapshot import Report, compile_config
 from pipeline.config.files import NOTHING, JobDefaults, read_config
 from pipeline.config.job import FILE, PipelineConfig, PipelineReport, load_pipeline
-from pipeline.config.models.source import KafkaSource
+from pipeline.config.models.installation.source import KafkaSource
 from pipeline.config.watch import Watcher
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError

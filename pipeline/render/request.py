@@ -13,7 +13,7 @@ from typing import Final, Literal, NoReturn, cast
 import msgspec
 import orjson
 
-from pipeline.config.models.webhook import Request
+from pipeline.config.models.webhooks.webhook import Request
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.headers import CONTENT_TYPES
 from pipeline.language.paths import Getter, Scope

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from pipeline.config.models.webhook import Request
+from pipeline.config.models.webhooks.webhook import Request
 from pipeline.language.path_syntax import PathError, parse_path, var_at
 from pipeline.language.secrets import SecretText, holds_secret, origin_end
 from pipeline.model.json import Value

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import orjson
 
-from pipeline.config.models.delivery import BatchSettings
+from pipeline.config.models.webhooks.delivery import BatchSettings
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.secrets import Secrets
 from pipeline.language.work import begin

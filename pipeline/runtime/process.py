@@ -20,7 +20,7 @@ from pipeline.compile.snapshot import compile_config
 from pipeline.compile.versions import Versions
 from pipeline.config.files import read_config
 from pipeline.config.job import PipelineConfig
-from pipeline.config.models.source import JsonlSource
+from pipeline.config.models.installation.source import JsonlSource
 from pipeline.config.watch import look
 from pipeline.decode.framed.schemas import FOLDER
 from pipeline.deliver.halts import Halts

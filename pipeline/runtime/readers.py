@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pipeline.config.job import PipelineConfig
-from pipeline.config.models.source import JsonlSource, Side
-from pipeline.config.models.source import KafkaSource as KafkaModel
+from pipeline.config.models.installation.source import JsonlSource, Side
+from pipeline.config.models.installation.source import KafkaSource as KafkaModel
 from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.decode.framed.schemas import FOLDER, SCHEMAS
 from pipeline.model.disk import make_folder

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from pipeline.decode.auto import AUTO, RECORDED
-from pipeline.decode.fields import Headers, Place
+from pipeline.decode.raw.fields import Headers, Place
 from pipeline.decode.shape import Seen, Shape
 from pipeline.decode.shapes import SHAPES
 from pipeline.model.errors import InvalidRecord

@@ -27,7 +27,7 @@ from pipeline.job.assembly import Job
 from pipeline.job.settings import JobSettings
 from pipeline.model.errors import Fatal, HooklineError, StateError, UsageError
 from pipeline.telemetry import metrics
-from tests.kit.engine import RecordingEngine
+from tests.kit.delivery.engine import RecordingEngine
 
 Start = Callable[..., AdminService]
 

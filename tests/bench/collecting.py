@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 
 from tests.bench.latency import WEBHOOK, receiving
 from tests.bench.measure import Candidate, Process, Run, heading, left_out, reap
-from tests.kit.ports import free_port
-from tests.kit.run import until
-from tests.kit.samples import ROOT
+from tests.kit.programs.ports import free_port
+from tests.kit.programs.run import until
+from tests.kit.streams.samples import ROOT
 
 if TYPE_CHECKING:
     from tests.bench.sections import Bench

@@ -24,7 +24,7 @@ from typing import Any
 
 import uvloop
 
-from tests.bench.candidates import make_stream
+from tests.bench.streams.candidates import make_stream
 
 SPAWN = multiprocessing.get_context("spawn")
 SHARES = (0.0, 0.3, 0.5, 0.7, 0.9, 1.0)

@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench.candidates import USERS, job, make_config, program
-from tests.bench.kafka_topics import NoBroker, filled
 from tests.bench.measure import Candidate, Process, Run, left_out
-from tests.kit.samples import ROOT
+from tests.bench.streams.candidates import USERS, job, make_config, program
+from tests.bench.streams.kafka_topics import NoBroker, filled
+from tests.kit.streams.samples import ROOT
 
 if TYPE_CHECKING:
     from tests.bench.sections import Bench

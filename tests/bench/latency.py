@@ -35,8 +35,8 @@ from typing import Any, ClassVar
 import orjson
 import uvloop
 
-from tests.bench.kafka_topics import Filler, make_topics
 from tests.bench.measure import machine, reap, session_cpu_secs
+from tests.bench.streams.kafka_topics import Filler, make_topics
 from tests.bench.watch import until_it_reads
 
 WARM_UP_SECS = 5.0

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Timer
 
-from tests.kit.samples import ROOT
+from tests.kit.streams.samples import ROOT
 
 Process = subprocess.Popen[bytes]
 WIDTH = 100

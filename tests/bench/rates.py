@@ -18,15 +18,15 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from tests.bench.candidates import pythons
-from tests.bench.kafka_topics import NoBroker
 from tests.bench.latency import SPAWN, Latency, event, measure, prepare, receiving, result, write_file
 from tests.bench.measure import SHOWN, heading, left_out, reap, session_cpu_secs
-from tests.bench.servers import SYSLOG_NG, syslog_ng
+from tests.bench.streams.candidates import pythons
+from tests.bench.streams.kafka_topics import NoBroker
+from tests.bench.streams.servers import SYSLOG_NG, syslog_ng
 from tests.bench.users import fill, under_updates
 from tests.bench.watched import HOOKLINE, onlookers
-from tests.kit.run import until
-from tests.kit.samples import ROOT
+from tests.kit.programs.run import until
+from tests.kit.streams.samples import ROOT
 
 if TYPE_CHECKING:
     from tests.bench.sections import Bench

@@ -10,18 +10,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.bench import http_clients
-from tests.bench.candidates import USERS, job, make_config, make_stream, program, pythons
+from tests.bench.alone import http_clients
 from tests.bench.collecting import collect
 from tests.bench.from_kafka import engines, kafka, kafka_job
-from tests.bench.kafka_topics import NoBroker, broker
 from tests.bench.latency import Latency, measure, nobody
 from tests.bench.measure import Candidate, heading, left_out, show, take_turns
 from tests.bench.rates import crowd, idle, latencies, show_latencies, steady, tails
-from tests.bench.servers import syslog_ng
 from tests.bench.starting import starts
+from tests.bench.streams.candidates import USERS, job, make_config, make_stream, program, pythons
+from tests.bench.streams.kafka_topics import NoBroker, broker
+from tests.bench.streams.servers import syslog_ng
 from tests.bench.watched import onlookers, watched
-from tests.kit.samples import ROOT
+from tests.kit.streams.samples import ROOT
 
 
 @dataclass

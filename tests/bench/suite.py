@@ -28,11 +28,11 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench.http_clients import search_path
-from tests.bench.kafka_topics import kafka_version
+from tests.bench.alone.http_clients import search_path
 from tests.bench.measure import SHOWN, WIDTH, compare, machine
 from tests.bench.sections import SECTIONS, USUAL, Bench
-from tests.bench.servers import receiver, syslog_ng
+from tests.bench.streams.kafka_topics import kafka_version
+from tests.bench.streams.servers import receiver, syslog_ng
 
 LIBRARIES = ("bytewax", "orjson", "msgspec", "httptools", "uvloop", "lmdb", "aiohttp", "confluent-kafka")
 

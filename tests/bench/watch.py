@@ -19,7 +19,7 @@ import lmdb
 
 from pipeline.model.errors import StateError
 from pipeline.outbox.reading.view import accounting
-from tests.kit.run import until
+from tests.kit.programs.run import until
 
 EVERY_SECS = 0.1
 

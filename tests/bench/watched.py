@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tests.bench.measure import Candidate, Run
-from tests.kit.samples import ROOT
+from tests.kit.streams.samples import ROOT
 
 HOOKLINE = (sys.executable, "-m", "pipeline.cli")
 OVERVIEW_SECS = 2.0

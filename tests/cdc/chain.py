@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.cdc.connect import Connect
 from tests.cdc.postgres import Postgres
 from tests.cdc.topics import Written
-from tests.kafka.broker import Broker
+from tests.kafka.servers.broker import Broker
 
 
 @dataclass(slots=True)

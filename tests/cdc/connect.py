@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.cdc.postgres import Postgres
-from tests.kafka.broker import STOP_SECS, Broker, die_with_parent, find_jars, free_port
+from tests.kafka.servers.broker import STOP_SECS, Broker, die_with_parent, find_jars, free_port
 
 POM = Path(__file__).resolve().with_name("pom.xml")
 READY_SECS = 90.0

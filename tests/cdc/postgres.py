@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.kafka.broker import STOP_SECS, die_with_parent, free_port
+from tests.kafka.servers.broker import STOP_SECS, die_with_parent, free_port
 
 READY_SECS = 30.0
 

@@ -14,7 +14,7 @@ from confluent_kafka import Producer
 from pipeline.receiver.server import Receiver
 from tests.cdc import story
 from tests.cdc.chain import chain
-from tests.kafka.topics import until
+from tests.kafka.servers.topics import until
 
 TURNS = 90
 USERS = 6

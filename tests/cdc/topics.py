@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from pipeline.sources.files.recorded import Message
-from tests.kafka.broker import Broker
+from tests.kafka.servers.broker import Broker
 
 WAIT_SECS = 90.0
 

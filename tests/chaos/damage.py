@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.receiver.server import Receiver
-from tests.kit.jobs import Job
-from tests.kit.run import Bench, until
+from tests.kit.programs.jobs import Job
+from tests.kit.programs.run import Bench, until
 
 SETTINGS = "{network: {allow: [127.0.0.0/8]}, epoch: 300ms, shards: 2}"
 BODY = "  body: {n: '{{ event.properties.n }}', plan: '{{ user.properties.plan }}', config: %s}\n"

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pipeline.receiver.server import Receiver
-from tests.kit.jobs import Cluster, Job, accounted, ids
-from tests.kit.run import Bench, until
+from tests.kit.programs.jobs import Cluster, Job, accounted, ids
+from tests.kit.programs.run import Bench, until
 
 EVENTS = 40
 SETTINGS = "{network: {allow: [127.0.0.0/8]}, epoch: 100ms, shards: 3}"

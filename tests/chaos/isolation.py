@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.receiver.server import Receiver
-from tests.kit.jobs import SICK, Job, accounted, event_of, ids, quantile, ready, send_paced
-from tests.kit.run import Bench, until
+from tests.kit.programs.jobs import SICK, Job, accounted, event_of, ids, quantile, ready, send_paced
+from tests.kit.programs.run import Bench, until
 
 DELIVERY = "delivery: {timeout: 60s, retry: {min_delay: 100ms, max_delay: 1s}}\n"
 

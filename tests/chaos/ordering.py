@@ -10,8 +10,8 @@ from pathlib import Path
 from random import Random
 
 from pipeline.receiver.server import Receiver
-from tests.kit.jobs import ALTER, Job, accounted, event_of, ids, ready
-from tests.kit.run import Bench, until
+from tests.kit.programs.jobs import ALTER, Job, accounted, event_of, ids, ready
+from tests.kit.programs.run import Bench, until
 
 CONCURRENCY = 16
 THROTTLE = "pipeline.deliver.lanes.limits.throttle"

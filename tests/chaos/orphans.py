@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from pipeline.receiver.server import Receiver
-from tests.kit.run import Bench, Running, children, until
+from tests.kit.programs.run import Bench, Running, children, until
 
 START_SECS = 60.0
 """Within which the next start must work: the wait for the lock, and a start on a busy machine."""

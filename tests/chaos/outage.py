@@ -8,9 +8,9 @@ from pathlib import Path
 from pipeline.deliver.lanes.lane import MAX_ENTRIES
 from pipeline.deliver.lanes.limits.pressure import BACKLOG
 from pipeline.receiver.server import Receiver
-from tests.kit.jobs import Job, accounted, event_of, ids, ready, state_bytes
-from tests.kit.ports import free_port
-from tests.kit.run import Bench, more_than, until
+from tests.kit.programs.jobs import Job, accounted, event_of, ids, ready, state_bytes
+from tests.kit.programs.ports import free_port
+from tests.kit.programs.run import Bench, more_than, until
 
 CONCURRENCY = 64
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.receiver.server import Receiver
-from tests.kit.run import HOOKLINE, finished, started
+from tests.kit.programs.run import HOOKLINE, finished, started
 
 WEBHOOK = """\
 id: big

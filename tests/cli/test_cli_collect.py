@@ -18,8 +18,8 @@ import pytest
 
 from pipeline.receiver.server import Receiver
 from tests.cli.conftest import Hookline
-from tests.kit.ports import free_port
-from tests.kit.run import HOOKLINE, Bench, children, lines_of, started, until
+from tests.kit.programs.ports import free_port
+from tests.kit.programs.run import HOOKLINE, Bench, children, lines_of, started, until
 from tests.runtime.scale.test_supervisor import is_alive
 from tests.runtime.scale.test_terminal import COLUMNS, LOGGED, Terminal
 

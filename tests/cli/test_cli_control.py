@@ -8,7 +8,7 @@ import urllib.request
 import pytest
 
 from pipeline.receiver.server import Receiver
-from tests.kit.run import Bench, until
+from tests.kit.programs.run import Bench, until
 
 
 def ids(receiver: Receiver) -> list[str]:

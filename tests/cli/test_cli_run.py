@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.receiver.server import Receiver
-from tests.kit.run import HOOKLINE, Bench, Running, children, ended, finished, lines_of, ran, until
+from tests.kit.programs.run import HOOKLINE, Bench, Running, children, ended, finished, lines_of, ran, until
 
 EVENTS = [{"id": str(number), "user_id": f"u{number % 20}"} for number in range(60)]
 

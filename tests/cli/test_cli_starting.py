@@ -23,8 +23,8 @@ from pipeline.operate.starting.project import FILES
 from pipeline.operate.starting.shipped import example_names, example_tests
 from pipeline.operate.trials.diff import Difference
 from pipeline.receiver.server import Receiver
-from tests.kit.kept import keep, letter
-from tests.kit.run import until
+from tests.kit.machine.kept import keep, letter
+from tests.kit.programs.run import until
 
 
 def test_a_project_runs_as_it_is_and_two_of_its_events_fire(hookline, tmp_path: Path, monkeypatch):

@@ -16,7 +16,7 @@ from pipeline.cli.state.tap_lines import curl_command, json_line, text_line, yam
 from pipeline.model.errors import HooklineError
 from pipeline.operate.trials.cases import run_tests
 from pipeline.receiver.server import Receiver
-from tests.kit.run import HOOKLINE, Bench, Running, ended, started, until
+from tests.kit.programs.run import HOOKLINE, Bench, Running, ended, started, until
 
 
 class Tap:

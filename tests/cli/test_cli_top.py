@@ -19,7 +19,7 @@ from pipeline.cli.state.top_rows import COLUMNS, count, facts, rate, span
 from pipeline.cli.state.top_view import Act, View
 from pipeline.operate.running.top import Head, Row, Table
 from pipeline.receiver.server import Receiver
-from tests.kit.run import HOOKLINE, Bench, until
+from tests.kit.programs.run import HOOKLINE, Bench, until
 from tests.runtime.scale.test_terminal import Terminal
 
 COLOUR = re.compile(r"\x1b\[\d*m")

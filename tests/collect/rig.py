@@ -17,7 +17,7 @@ import uvloop
 from pipeline.collect.batch import Batch, Refused, Why
 from pipeline.collect.http.limits import USUAL
 from pipeline.collect.service import Service
-from pipeline.config.models.collect import CollectSection
+from pipeline.config.models.installation.collect import CollectSection
 from pipeline.language.secrets import Secrets
 
 KEYS = {

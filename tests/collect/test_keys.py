@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.collect.keys import Denied, Keys
-from pipeline.config.models.collect import CollectKey
+from pipeline.config.models.installation.collect import CollectKey
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
 from pipeline.telemetry.metrics import render_prometheus

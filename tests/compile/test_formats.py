@@ -12,7 +12,7 @@ from pipeline.compile.shapes import read_formats
 from pipeline.compile.snapshot import compile_config
 from pipeline.config.files import ConfigText, read_config
 from pipeline.config.job import PipelineConfig, load_pipeline
-from pipeline.config.models.source import KafkaSource
+from pipeline.config.models.installation.source import KafkaSource
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import render

@@ -9,7 +9,7 @@ import pytest
 from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import ConfigText, JobDefaults
 from pipeline.language.secrets import Secrets
-from tests.kit.records import event
+from tests.kit.streams.records import event
 
 HOOK = """\
 id: {id}

@@ -7,13 +7,18 @@ import pytest
 
 from pipeline.compile.snapshot import Report, Webhook, compile_config
 from pipeline.config.files import ConfigText, JobDefaults, read_config
-from pipeline.config.models.delivery import RetrySettings
-from pipeline.config.models.receiver import BearerAuth, HmacSignature, MtlsSettings, StandardSignature
+from pipeline.config.models.webhooks.delivery import RetrySettings
+from pipeline.config.models.webhooks.receiver import (
+    BearerAuth,
+    HmacSignature,
+    MtlsSettings,
+    StandardSignature,
+)
 from pipeline.language.headers import RESERVED
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
 from pipeline.model.records import Event, User
-from tests.kit import records
+from tests.kit.streams import records
 
 GOOD = "id: {id}\ntrigger: {{events: [Purchase]}}\nrequest: {{url: 'https://x.example/'}}\n"
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pipeline.compile.snapshot import compile_config
 from pipeline.config.files import ConfigText
 from tests.kit.examples import examples
-from tests.kit.samples import ROOT
+from tests.kit.streams.samples import ROOT
 
 WEBHOOKS = [
     path.read_text()

@@ -18,7 +18,7 @@ from pipeline.compile.trial.trial import Trial
 from pipeline.config.files import ConfigText, JobDefaults, read_config
 from pipeline.model.errors import ConfigError, Stopped
 from pipeline.model.process.bounds import Bounds
-from tests.kit.run import started, until
+from tests.kit.programs.run import started, until
 
 HOOK = "id: a\ntrigger: {events: [X]}\nrequest: {url: 'https://x.example/', headers: {T: '${TOKEN}'}}\n"
 RAW = "{% raw %}x{% endraw %}" * 2_900

@@ -14,8 +14,8 @@ from pipeline.cli.author.test import as_text
 from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import read_config, read_files
 from pipeline.config.job import load_pipeline
-from pipeline.config.models.case import CaseFile
 from pipeline.config.models.schema import SCHEMAS
+from pipeline.config.models.webhooks.case import CaseFile
 from pipeline.config.yaml.loader import parse_yaml
 from pipeline.decode.decode import decode
 from pipeline.job.preview import Preview
@@ -24,7 +24,7 @@ from pipeline.language.secrets import Secrets
 from pipeline.model.records import Origin
 from pipeline.operate.schemas.files import schema
 from pipeline.operate.trials.cases import find_tests, run_tests
-from tests.kit.samples import ROOT, shared_data
+from tests.kit.streams.samples import ROOT, shared_data
 
 CONFIG = ROOT / "config"
 EXAMPLES = sorted(path.stem for path in (CONFIG / "examples").glob("*.yaml") if ".test" not in path.name)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.config.yaml.document import Document, Node, locate, text_span
 from pipeline.config.yaml.loader import MAX_DEPTH, MAX_FILE_BYTES, decode_text, parse_yaml
 from pipeline.model.findings import render, render_finding
-from tests.kit.samples import shared_data
+from tests.kit.streams.samples import shared_data
 
 
 def root(document: Document) -> Node:

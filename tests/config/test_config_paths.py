@@ -13,8 +13,8 @@ from pipeline.language.path_syntax import ANY, PathError, parse_path, unknown_va
 from pipeline.language.paths import compile_path, event_view, user_view
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING
-from tests.kit.records import NOON, event, user
-from tests.kit.samples import shared_data
+from tests.kit.streams.records import NOON, event, user
+from tests.kit.streams.samples import shared_data
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

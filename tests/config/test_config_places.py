@@ -10,7 +10,7 @@ import pytest
 from pipeline.compile.snapshot import compile_config
 from pipeline.config.files import ConfigText
 from pipeline.config.job import PipelineReport, load_pipeline
-from pipeline.config.models.source import JsonlSource, KafkaSource
+from pipeline.config.models.installation.source import JsonlSource, KafkaSource
 from pipeline.config.places import STATE_META
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError

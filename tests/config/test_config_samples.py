@@ -15,7 +15,7 @@ from pipeline.job.replay import Replay
 from pipeline.job.story import Match
 from pipeline.model.records import Event, Origin, PropertyUpdate
 from pipeline.model.times import parse_time
-from tests.kit.samples import shared_data, webhook_cases, webhook_folders
+from tests.kit.streams.samples import shared_data, webhook_cases, webhook_folders
 
 ENV = {"SLACK_PATH": "T1/B2/x", "PIXEL": "999"}
 SETTINGS = ("${SLACK_PATH}", "T1/B2/x"), ("${PIXEL}", "999")

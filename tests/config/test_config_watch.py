@@ -8,7 +8,7 @@ import pytest
 from pipeline.config.files import ConfigText, read_config
 from pipeline.config.watch import PATIENCE_SECS, SETTLE_SECS, Watcher
 from pipeline.model.errors import ConfigError
-from tests.kit.clock import HandClock
+from tests.kit.machine.clock import HandClock
 
 WEBHOOK = "id: {}\ntrigger: {{events: [X], where: {{event.name: {{in: {{file: lists/l.txt}}}}}}}}\n"
 

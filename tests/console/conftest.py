@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kit import console as kit
+from tests.kit.web import console as kit
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext

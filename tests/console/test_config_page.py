@@ -14,7 +14,7 @@ from pipeline.console.routes import ROUTES
 from pipeline.console.security.audit_reader import Wanted, read_page
 from pipeline.console.security.roles import ROLES
 from pipeline.operate.check import check
-from tests.kit.pages import OURS, WEBHOOK, Caller, served
+from tests.kit.web.pages import OURS, WEBHOOK, Caller, served
 
 BASED = """\
 id: based

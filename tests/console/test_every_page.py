@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.console.routes import ROUTES
-from tests.kit import console as kit
-from tests.kit.console import Desk, Tab
-from tests.kit.run import until
+from tests.kit.programs.run import until
+from tests.kit.web import console as kit
+from tests.kit.web.console import Desk, Tab
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext

@@ -15,10 +15,10 @@ import pytest
 from pipeline.outbox.handover import Progress
 from pipeline.outbox.reading.view import accounting, dead_letters
 from pipeline.receiver.server import Receiver
-from tests.kit.jobs import Job, accounted, ready
-from tests.kit.kept import T0, keep, letter
-from tests.kit.pages import OURS, Caller, Reply, served
-from tests.kit.run import Bench, until
+from tests.kit.machine.kept import T0, keep, letter
+from tests.kit.programs.jobs import Job, accounted, ready
+from tests.kit.programs.run import Bench, until
+from tests.kit.web.pages import OURS, Caller, Reply, served
 
 NOW = time.time_ns() // 1_000_000
 

@@ -16,9 +16,9 @@ import pytest
 
 from pipeline.cli.state.top import Afar, order
 from pipeline.cli.state.top_view import Act, View
-from tests.kit import console as kit
-from tests.kit.console import Desk, Tab
-from tests.kit.run import HOOKLINE, ended, started, until
+from tests.kit.programs.run import HOOKLINE, ended, started, until
+from tests.kit.web import console as kit
+from tests.kit.web.console import Desk, Tab
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

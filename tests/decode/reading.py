@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from pipeline.decode.decode import decode
-from pipeline.decode.fields import Place
+from pipeline.decode.raw.fields import Place
 from pipeline.model.records import Invalid, Origin, Record
 
 HERE = Origin("a.jsonl", 7)

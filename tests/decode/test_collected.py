@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from pipeline.decode.collected import PROTOCOLS, collected
 from pipeline.decode.decode import BY_NAME, OUR_FAULT, decode
-from pipeline.decode.fields import Headers
 from pipeline.decode.formats import ALL_AUTO, Formats
-from pipeline.decode.scan import Scanned, scan
+from pipeline.decode.raw.fields import Headers
+from pipeline.decode.scan.scan import Scanned, scan
 from pipeline.decode.shapes import SHAPES
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 from pipeline.sources.chunk import NOWHERE, RawChunk
 from pipeline.sources.peek import peek
 from tests.kit.examples import examples
-from tests.kit.shapes import shape as own_shape
+from tests.kit.streams.shapes import shape as own_shape
 
 SOURCE = "collect-0123abcd/0"
 RECEIVED = 1_795_445_400_123

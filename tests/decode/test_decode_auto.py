@@ -9,10 +9,10 @@ import orjson
 import pytest
 
 from pipeline.decode.decode import decode
-from pipeline.decode.scan import scan
+from pipeline.decode.scan.scan import scan
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 from pipeline.sources.chunk import NOWHERE, RawChunk
-from tests.kit.samples import shared_data
+from tests.kit.streams.samples import shared_data
 
 HERE = Origin("a.jsonl", 7)
 

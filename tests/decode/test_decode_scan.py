@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.decode.decode import OUR_FAULT, decode
-from pipeline.decode.scan import Scanned, scan
+from pipeline.decode.scan.scan import Scanned, scan
 from pipeline.language.formats import FORMATS
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate
 from pipeline.recording.shop import Shop
 from pipeline.sources.chunk import NOWHERE, RawChunk
 from tests.kit.examples import examples
-from tests.kit.samples import shared_data
+from tests.kit.streams.samples import shared_data
 
 SEEDS: list[dict[str, Any]] = [
     {

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.decode.decode import BY_NAME, OUR_FAULT, decode
-from pipeline.decode.fields import Fields, Place
+from pipeline.decode.raw.fields import Fields, Place
 from pipeline.decode.shapes import SHAPES
 from pipeline.language.formats import FORMATS, RECORDING
 from pipeline.model.records import Event, Invalid, PropertyUpdate, Record

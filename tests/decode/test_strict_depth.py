@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.decode.strict import MAX_DEPTH, depth, loads
-from pipeline.decode.strict import _depth_of as depth_of
+from pipeline.decode.raw.strict import MAX_DEPTH, depth, loads
+from pipeline.decode.raw.strict import _depth_of as depth_of
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json
 

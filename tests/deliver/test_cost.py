@@ -6,10 +6,10 @@ import sys
 from collections import Counter
 from types import FrameType
 
-from pipeline.config.models.delivery import DeliverySettings
-from pipeline.config.models.receiver import ReceiverSettings, StandardSignature
+from pipeline.config.models.webhooks.delivery import DeliverySettings
+from pipeline.config.models.webhooks.receiver import ReceiverSettings, StandardSignature
 from pipeline.deliver.requests.spec import LaneSpec
-from tests.kit.rig import Rig, delivery
+from tests.kit.delivery.rig import Rig, delivery
 
 SIGNED = ReceiverSettings(signature=StandardSignature(["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]))
 

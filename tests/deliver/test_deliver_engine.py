@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.config.models.delivery import DeliverySettings, RetrySettings
-from pipeline.config.models.receiver import (
+from pipeline.config.models.webhooks.delivery import DeliverySettings, RetrySettings
+from pipeline.config.models.webhooks.receiver import (
     BasicAuth,
     BearerAuth,
     HeaderAuth,
@@ -32,9 +32,9 @@ from pipeline.outbox.handover import Delivery, Outcome, Port, Result
 from pipeline.receiver.server import Receiver
 from pipeline.receiver.verify import check_request
 from pipeline.telemetry import metrics
-from tests.kit.certificates import Certificates
-from tests.kit.receiver import read_records
-from tests.kit.rig import LOOPBACK, Disk, Journal, delivery, submit
+from tests.kit.delivery.rig import LOOPBACK, Disk, Journal, delivery, submit
+from tests.kit.receivers.certificates import Certificates
+from tests.kit.receivers.receiver import read_records
 
 D, R, X, P = Outcome.DELIVERED, Outcome.RETRY, Outcome.DEAD, Outcome.PARKED
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

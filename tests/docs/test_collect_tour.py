@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from tests.kit import tour
-from tests.kit.ports import free_port
+from tests.kit.programs.ports import free_port
 
 CLICK = """
 curl -s http://127.0.0.1:8080/e/ -H 'origin: http://127.0.0.1:8000' -H 'content-type: text/plain' -d '{

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from pipeline.cli.jobs.demo_console import running
-from tests.kit.run import Bench, until
+from tests.kit.programs.run import Bench, until
 from tests.kit.tour import ROOT, run, script
 
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from pipeline.cli.app import cli, run
-from pipeline.config.models.job import PipelineFile
+from pipeline.config.models.installation.job import PipelineFile
 from tests.kit.tour import PAGES, ROOT, Block, blocks
 
 SHOP = "name: shop\nrecords: [{event: {name: type, user_id: uid}}]\n"

@@ -13,7 +13,7 @@ from links import OUTSIDE
 
 from hatch_build import front_page
 from pipeline.receiver.server import Receiver
-from tests.kit.run import until
+from tests.kit.programs.run import until
 from tests.kit.tour import PAGES, ROOT, blocks, run
 
 DOCS = {

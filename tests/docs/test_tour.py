@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from tests.kit import tour
-from tests.kit.ports import free_port
+from tests.kit.programs.ports import free_port
 
 
 def test_the_tour_delivers_two_webhooks_and_repeats_none(tmp_path: Path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.kit import tour
-from tests.kit.ports import free_port
+from tests.kit.programs.ports import free_port
 
 INIT = "hookline init shop && cd shop"
 

@@ -12,8 +12,8 @@ import pytest
 
 from pipeline.cli.app import run
 from pipeline.receiver.server import Receiver
-from tests.kit.jobs import Job, accounted, ready
-from tests.kit.run import Bench, until
+from tests.kit.programs.jobs import Job, accounted, ready
+from tests.kit.programs.run import Bench, until
 
 FORBIDDEN_HOSTS = [
     "127.0.0.1", "127.1", "127.0.0.1.", "2130706433", "0x7f000001", "017700000001", "0x7f.0.0.1",

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.receiver.server import Receiver
-from tests.kit.jobs import Job, ids
-from tests.kit.preload import Machine
-from tests.kit.run import Bench, ended, more_than, until
+from tests.kit.machine.preload import Machine
+from tests.kit.programs.jobs import Job, ids
+from tests.kit.programs.run import Bench, ended, more_than, until
 
 HOUR = 3600.0
 

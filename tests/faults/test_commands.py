@@ -12,8 +12,8 @@ from pipeline.admin.socket_client import ask
 from pipeline.model.errors import HooklineError
 from pipeline.outbox.reading.view import dead_letters
 from pipeline.receiver.server import Receiver
-from tests.kit.jobs import BREAK, Job, accounted, ids, ready
-from tests.kit.run import Bench, until
+from tests.kit.programs.jobs import BREAK, Job, accounted, ids, ready
+from tests.kit.programs.run import Bench, until
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from pathlib import Path
 from pipeline.deliver.lanes.lane import MAX_ENTRIES
 from pipeline.receiver.server import Receiver
 from tests.chaos.outage import outage
-from tests.kit.jobs import Job, accounted
-from tests.kit.ports import free_port
-from tests.kit.run import Bench, until
+from tests.kit.programs.jobs import Job, accounted
+from tests.kit.programs.ports import free_port
+from tests.kit.programs.run import Bench, until
 
 
 def test_what_is_owed_to_a_receiver_that_is_down_waits_on_disk_over_restarts(tmp_path: Path):

@@ -14,9 +14,9 @@ from urllib.parse import parse_qs, quote, quote_plus
 
 from pipeline.receiver.server import Receiver
 from pipeline.receiver.verify import check_request
-from tests.kit.certificates import Certificates
-from tests.kit.jobs import Job, accounted, ready
-from tests.kit.run import Bench, until
+from tests.kit.programs.jobs import Job, accounted, ready
+from tests.kit.programs.run import Bench, until
+from tests.kit.receivers.certificates import Certificates
 
 CORE = "c4n4ry"
 """In every secret value, in a form that no encoding changes."""

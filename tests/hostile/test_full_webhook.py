@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.receiver.server import Receiver
 from pipeline.runtime.processes.group import free_ports
-from tests.kit.jobs import Job, accounted
-from tests.kit.run import Bench, until
+from tests.kit.programs.jobs import Job, accounted
+from tests.kit.programs.run import Bench, until
 
 
 @pytest.mark.parametrize("follow", [True, False], ids=["live", "a recording"])

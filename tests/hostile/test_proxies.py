@@ -7,8 +7,8 @@ import socket
 import pytest
 
 from pipeline.deliver.http.resolve import AddrInfo
-from tests.deliver.test_proxies import proxy
-from tests.kit.sending import Sending, with_a_client
+from tests.deliver.http.test_proxies import proxy
+from tests.kit.delivery.sending import Sending, with_a_client
 
 ADDRESSES = {
     "metadata.google.internal": ["169.254.169.254"],

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from pipeline.deliver.http.attempt import Attempt
-from tests.kit.sending import Sending, in_a_loop
-from tests.kit.unruly import MOODS, ON_ACCEPT, Unruly
+from tests.kit.delivery.sending import Sending, in_a_loop
+from tests.kit.receivers.unruly import MOODS, ON_ACCEPT, Unruly
 
 ROUND = 40
 """Origins that one client sends to, each in its mood."""

@@ -17,7 +17,7 @@ from pipeline.deliver.orders import Orders
 from pipeline.job.control.departed import Departed
 from pipeline.outbox.counters import Counters
 from pipeline.store.store import Store
-from tests.kit.rig import Rig, delivery
+from tests.kit.delivery.rig import Rig, delivery
 
 WEBHOOK = "id: {0}\ntrigger: {{events: E}}\nrequest: {{url: 'https://a.example/'}}\n"
 

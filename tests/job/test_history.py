@@ -19,7 +19,7 @@ from pipeline.job.steps.history import History
 from pipeline.sources.chunk import RawChunk
 from pipeline.sources.reader import BaseReader
 from tests.kit.examples import examples
-from tests.kit.source import open_partition
+from tests.kit.streams.source import open_partition
 
 LINES = 60
 

@@ -11,7 +11,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.operators import StatefulBatchLogic
 from bytewax.testing import TestingSink, TestingSource, cluster_main
 
-from pipeline.config.models.job import MAX_SHARDS
+from pipeline.config.models.installation.job import MAX_SHARDS
 from pipeline.job.steps.keys import shard_key, shard_of
 
 

@@ -20,7 +20,7 @@ from pipeline.model.records import Invalid, Origin
 from tests.job.model import Model, Request
 from tests.job.modelled import canonical, write_config
 from tests.kit.examples import examples
-from tests.kit.inprocess import run_flow
+from tests.kit.programs.inprocess import run_flow
 
 pytestmark = pytest.mark.usefixtures("unsynced")
 

@@ -10,7 +10,7 @@ import pytest
 from pipeline.config.job import load_pipeline
 from pipeline.sources.files.recorded import Message, dump_line
 from tests.decode.connect.captured import is_same, messages, rows
-from tests.kit.inprocess import run_flow
+from tests.kit.programs.inprocess import run_flow
 
 PIPELINE = """
 source:

@@ -9,7 +9,7 @@ import pytest
 from pipeline.join.caps import LATE_MS, SWEEP_ROWS, Caps
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
-from tests.kit.records import NOW_MS, clock
+from tests.kit.streams.records import NOW_MS, clock
 
 pytestmark = pytest.mark.usefixtures("unsynced")
 

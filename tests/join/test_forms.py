@@ -9,7 +9,7 @@ from pipeline.join.users import Users
 from pipeline.model.records import MISSING, PropertyUpdate
 from pipeline.store.memory import MemoryRows
 from pipeline.store.rows import Table
-from tests.kit.records import update
+from tests.kit.streams.records import update
 
 
 def written(users: Users, table: str, row: dict[str, Any], *unread: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from pipeline.store.folders import identity_folder, shard_folder
 from pipeline.store.memory import MemoryRows
 from pipeline.store.rows import Rows, Table
 from pipeline.store.store import Store
-from tests.kit.records import event, link, update
+from tests.kit.streams.records import event, link, update
 
 LONG = "ü" * 600
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pipeline.join.caps import Caps
 from pipeline.join.limits import Limits, Verdict, check
 from pipeline.model.json import Value
-from tests.kit.matching import trigger_of
-from tests.kit.records import NOON, event, user
+from tests.kit.streams.matching import trigger_of
+from tests.kit.streams.records import NOON, event, user
 
 MINUTE, HOUR = 60_000, 3_600_000
 FIRE, SUPPRESS, NOT_YET = Verdict.FIRE, Verdict.SUPPRESS, Verdict.NOT_YET

@@ -15,9 +15,9 @@ from pipeline.join.links import Identity
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
-from tests.kit import records
 from tests.kit.examples import examples
-from tests.kit.records import link, update
+from tests.kit.streams import records
+from tests.kit.streams.records import link, update
 
 pytestmark = pytest.mark.usefixtures("unsynced")
 

@@ -15,7 +15,7 @@ from pipeline.model.records import MISSING, PropertyUpdate
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
 from tests.kit.examples import examples
-from tests.kit.records import update
+from tests.kit.streams.records import update
 
 pytestmark = pytest.mark.usefixtures("unsynced")
 

@@ -12,9 +12,9 @@ import pytest
 
 from pipeline.sources.reader import Reader
 from pipeline.telemetry import metrics
-from tests.kafka.broker import Broker, NoBroker
-from tests.kafka.secured import PASSWORD, USER, Security
-from tests.kafka.topics import Tap, Topics
+from tests.kafka.servers.broker import Broker, NoBroker
+from tests.kafka.servers.secured import PASSWORD, USER, Security
+from tests.kafka.servers.topics import Tap, Topics
 
 REQUIRED = os.environ.get("CI") == "true" and "kafka" not in os.environ.get("HOOKLINE_ALLOW_SKIP", "").split(
     ","

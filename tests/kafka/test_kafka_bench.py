@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.bench import latency, sections
-from tests.bench.servers import receiver
-from tests.kafka.broker import Broker
+from tests.bench.streams.servers import receiver
+from tests.kafka.servers.broker import Broker
 
 
 def test_a_job_reads_a_filled_topic_to_its_end_and_is_measured(

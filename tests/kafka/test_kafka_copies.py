@@ -8,8 +8,8 @@ from collections.abc import Callable
 import orjson
 import pytest
 
-from pipeline.config.models.job import DeadLettersKafka, DeadLettersSection
-from pipeline.config.models.source import KafkaSource
+from pipeline.config.models.installation.job import DeadLettersKafka, DeadLettersSection
+from pipeline.config.models.installation.source import KafkaSource
 from pipeline.model.errors import ConfigError, Fatal
 from pipeline.model.records import Origin
 from pipeline.outbox.codec import DeadLetter, delivery_key
@@ -18,8 +18,8 @@ from pipeline.outbox.copies.kafka_copies import KafkaCopies
 from pipeline.outbox.handover import Progress, Request
 from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.telemetry import metrics
-from tests.kafka.broker import free_port
-from tests.kafka.topics import Tap, Topics
+from tests.kafka.servers.broker import free_port
+from tests.kafka.servers.topics import Tap, Topics
 
 Tapper = Callable[[KafkaReader], Tap]
 

@@ -16,8 +16,8 @@ import orjson
 
 from pipeline.receiver.received import Request
 from pipeline.receiver.server import Receiver
-from tests.kafka.topics import Topics, until
-from tests.kit.forge import Child, forge
+from tests.kafka.servers.topics import Topics, until
+from tests.kit.programs.forge import Child, forge
 
 T = TypeVar("T")
 USERS = 50

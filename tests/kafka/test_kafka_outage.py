@@ -13,8 +13,8 @@ import pytest
 
 from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.telemetry import metrics
-from tests.kafka.broker import Broker, down, free_port, up
-from tests.kafka.topics import Tap, Topics, until
+from tests.kafka.servers.broker import Broker, down, free_port, up
+from tests.kafka.servers.topics import Tap, Topics, until
 
 Tapper = Callable[[KafkaReader], Tap]
 

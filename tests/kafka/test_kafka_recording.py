@@ -11,8 +11,8 @@ from pipeline.model.errors import Fatal
 from pipeline.recording.produce import produce
 from pipeline.recording.record import record
 from pipeline.sources.files.recording import Recording
-from tests.kafka.broker import free_port
-from tests.kafka.topics import Topics
+from tests.kafka.servers.broker import free_port
+from tests.kafka.servers.topics import Topics
 
 
 def shop(path: Path, users: int = 20, rounds: int = 10) -> list[bytes]:

@@ -19,19 +19,19 @@ from confluent_kafka.serialization import MessageField, SerializationContext, St
 
 from pipeline.compile.shapes import read_formats
 from pipeline.config.job import load_pipeline
-from pipeline.decode.scan import scan
+from pipeline.decode.scan.scan import scan
 from pipeline.model.records import Event, PropertyUpdate
 from pipeline.operate.running.status import status
 from pipeline.receiver.server import Receiver
 from pipeline.recording.record import record
 from pipeline.runtime.readers import make_readers, with_schemas
 from pipeline.sources.chunk import RawChunk
-from tests.kafka.apicurio import Apicurio, NoRegistry
 from tests.kafka.conftest import REQUIRED
+from tests.kafka.servers.apicurio import Apicurio, NoRegistry
+from tests.kafka.servers.topics import Topics, until
 from tests.kafka.test_kafka_job import start
-from tests.kafka.topics import Topics, until
-from tests.kit.registry import a_registry, avro, framed
-from tests.kit.run import HOOKLINE, finished
+from tests.kit.programs.run import HOOKLINE, finished
+from tests.kit.receivers.registry import a_registry, avro, framed
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 WEBHOOK = """

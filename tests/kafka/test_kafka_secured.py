@@ -12,8 +12,8 @@ import pytest
 from confluent_kafka.admin import AclBindingFilter, AclOperation, AclPermissionType, ResourceType
 from confluent_kafka.admin import ResourcePatternType as Pattern
 
-from pipeline.config.models.job import DeadLettersKafka, DeadLettersSection
-from pipeline.config.models.source import KafkaSource as KafkaSection
+from pipeline.config.models.installation.job import DeadLettersKafka, DeadLettersSection
+from pipeline.config.models.installation.source import KafkaSource as KafkaSection
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import ConfigError, Fatal, HooklineError
 from pipeline.outbox.copies.copies import open_copies
@@ -22,12 +22,12 @@ from pipeline.recording.topic_writer import TopicWriter
 from pipeline.sources.reader import Reader
 from pipeline.sources.topics.kafka_source import KafkaSource
 from pipeline.telemetry.happenings import BROKERS_UNREACHABLE
-from tests.kafka.secured import CANARY, PASSWORD, PRINCIPALS, USER, Security, permit
+from tests.kafka.servers.secured import CANARY, PASSWORD, PRINCIPALS, USER, Security, permit
+from tests.kafka.servers.topics import Tap, Topics, until
 from tests.kafka.test_kafka_copies import letter
-from tests.kafka.topics import Tap, Topics, until
-from tests.kit.certificates import Certificates
-from tests.kit.forge import Child, forge
-from tests.kit.run import Bench
+from tests.kit.programs.forge import Child, forge
+from tests.kit.programs.run import Bench
+from tests.kit.receivers.certificates import Certificates
 
 Tapper = Callable[[Reader], Tap]
 WRONG = f"{CANARY}-mistyped"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.receiver.server import Receiver
-from tests.kafka.broker import Broker
-from tests.kit.run import HOOKLINE, ended, finished, started
+from tests.kafka.servers.broker import Broker
+from tests.kit.programs.run import HOOKLINE, ended, finished, started
 from tests.kit.tour import run, script
 
 UNTIL_SENT = """

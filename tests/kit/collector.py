@@ -14,9 +14,9 @@ from typing import Any
 
 import zstandard
 
-from tests.kit.forge import Child, forge
-from tests.kit.ports import free_port
-from tests.kit.run import HOOKLINE, needs_a_start, until
+from tests.kit.programs.forge import Child, forge
+from tests.kit.programs.ports import free_port
+from tests.kit.programs.run import HOOKLINE, needs_a_start, until
 
 OPEN = {"server": "{key: wk_server}", "web": '{key: wk_web, origins: ["*"]}'}
 """Keys: one of servers, one of pages."""

@@ -11,8 +11,8 @@ import orjson
 from pipeline.job.assembly import Job
 from pipeline.job.tap.stream import TapStream
 from pipeline.job.tap.wanted import Wanted
-from tests.kit.clock import ManualClock
-from tests.kit.inprocess import run_flow
+from tests.kit.machine.clock import ManualClock
+from tests.kit.programs.inprocess import run_flow
 
 WEBHOOKS = {
     "all": """

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from tests.kit.forge import forge
-from tests.kit.run import until
+from tests.kit.programs.forge import forge
+from tests.kit.programs.run import until
 
 CTRL_C = b"\x03"
 MODE = re.compile(r"\x1b\[\?(25|1049|1000|1006|2004)([hl])")

@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.kit.forge import forge
-from tests.kit.samples import ROOT
+from tests.kit.programs.forge import forge
+from tests.kit.streams.samples import ROOT
 
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docker/README.md")),

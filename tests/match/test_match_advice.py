@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.match.advice import UNKNOWN, advice
 from pipeline.match.verdicts import explain, explain_trigger
-from tests.kit.matching import condition, trigger_of
-from tests.kit.records import event, user
+from tests.kit.streams.matching import condition, trigger_of
+from tests.kit.streams.records import event, user
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from pipeline.match.conditions.compile import compile_condition
 from pipeline.match.operators.conversions import CONVERSIONS
 from pipeline.match.operators.table import OPERATORS
 from pipeline.model.json import Value
-from tests.kit.matching import condition, holds, labels_of, problems_of
-from tests.kit.records import event, user
-from tests.kit.samples import shared_data
+from tests.kit.streams.matching import condition, holds, labels_of, problems_of
+from tests.kit.streams.records import event, user
+from tests.kit.streams.samples import shared_data
 
 A, B, C = ({f"event.properties.{name}": 1} for name in "abc")
 UA, UB = ({f"user.properties.{name}": 1} for name in "ab")

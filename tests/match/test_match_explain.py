@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from pipeline.match.verdicts import explain, explain_trigger
 from pipeline.model.records import MISSING
-from tests.kit.matching import condition, labels_of, trigger_of
-from tests.kit.records import event, user
+from tests.kit.streams.matching import condition, labels_of, trigger_of
+from tests.kit.streams.records import event, user
 
 LABELS = labels_of(
     {"name": "internal", "where": {"user.properties.email": {"as": "domain", "eq": "acme.com"}}},

@@ -13,8 +13,8 @@ import pytest
 
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING
-from tests.kit.matching import holds, holds_for
-from tests.kit.records import event, user
+from tests.kit.streams.matching import holds, holds_for
+from tests.kit.streams.records import event, user
 
 LAUNCHDARKLY: list[tuple[Value, Value, bool]] = [
     (99, {"in": [99]}, True),

@@ -15,9 +15,9 @@ from pipeline.match.index import TriggerIndex
 from pipeline.match.selectors import SelectorError, compile_selector
 from pipeline.model.json import Value
 from pipeline.model.records import Event
-from tests.kit.matching import holds, labels_of, read_labels, trigger_of
-from tests.kit.records import event, user
-from tests.kit.samples import shared_data
+from tests.kit.streams.matching import holds, labels_of, read_labels, trigger_of
+from tests.kit.streams.records import event, user
+from tests.kit.streams.samples import shared_data
 
 
 def element(tag: str = "div", /, **fields: Any) -> dict[str, Value]:

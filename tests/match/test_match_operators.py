@@ -14,8 +14,8 @@ from pipeline.match.operators.table import MODIFIERS, OPERATORS, Example, Operat
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING
 from pipeline.model.times import MAX_MS, MIN_MS, format_iso
-from tests.kit.matching import holds, holds_for, problems_of
-from tests.kit.records import event, user
+from tests.kit.streams.matching import holds, holds_for, problems_of
+from tests.kit.streams.records import event, user
 
 SPEC = (
     "eq ne gt gte lt lte between in not_in contains not_contains starts_with ends_with glob regex exists "

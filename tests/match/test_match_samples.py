@@ -11,9 +11,9 @@ from pipeline.match.triggers import Trigger
 from pipeline.match.verdicts import explain_trigger
 from pipeline.model.records import Event, User
 from pipeline.model.times import parse_time
-from tests.kit.matching import trigger_of
-from tests.kit.records import event
-from tests.kit.samples import webhook_cases, webhook_folders
+from tests.kit.streams.matching import trigger_of
+from tests.kit.streams.records import event
+from tests.kit.streams.samples import webhook_cases, webhook_folders
 
 
 def sample_triggers() -> dict[str, Trigger]:

@@ -16,8 +16,8 @@ from pipeline.match.index import TriggerIndex
 from pipeline.match.triggers import Trigger
 from pipeline.model.json import Value
 from pipeline.model.records import Event, User
-from tests.kit.matching import labels_of, read_labels, read_trigger, trigger_of
-from tests.kit.records import event, user
+from tests.kit.streams.matching import labels_of, read_labels, read_trigger, trigger_of
+from tests.kit.streams.records import event, user
 
 
 def triggers(*parts: Mapping[str, Value], **options: Any) -> list[Trigger]:

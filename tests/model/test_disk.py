@@ -28,8 +28,8 @@ from pipeline.runtime.state.recovery import prepare_recovery, resume_epoch
 from pipeline.sources.topics.trail import Boundary, Trail
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
-from tests.kit.powercut import cuts
-from tests.kit.records import NOW_MS, delivery
+from tests.kit.machine.powercut import cuts
+from tests.kit.streams.records import NOW_MS, delivery
 
 pytestmark = pytest.mark.usefixtures("unfsynced")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.model.log_file import LogFile
-from tests.kit.run import until
+from tests.kit.programs.run import until
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pipeline.language.secrets import Secrets
 from pipeline.match.operators.conversions import CONVERSIONS
 from pipeline.match.operators.table import OPERATORS
 from pipeline.operate.schemas.files import schema
-from tests.kit.samples import shared_data
+from tests.kit.streams.samples import shared_data
 
 VALIDATORS = {
     kind: jsonschema.Draft202012Validator(schema(kind)) for kind in ("webhook", "label", "pipeline", "test")

@@ -11,7 +11,7 @@ from pipeline.deliver.stats import ADDED, LaneStats
 from pipeline.operate.running.status import together
 from pipeline.operate.running.waiting import Waiting
 from pipeline.receiver.server import Receiver
-from tests.kit.run import Bench, finished
+from tests.kit.programs.run import Bench, finished
 
 
 def lane(**changes: object) -> dict[str, object]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.operate.running.top import Row, Top
-from tests.kit.clock import ManualClock
+from tests.kit.machine.clock import ManualClock
 
 
 def lane(**changes: Any) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import msgspec
 import orjson
 import pytest
 
-from pipeline.config.models.job import DeadLettersJsonl, DeadLettersKafka, DeadLettersSection
-from pipeline.config.models.source import KafkaSource
+from pipeline.config.models.installation.job import DeadLettersJsonl, DeadLettersKafka, DeadLettersSection
+from pipeline.config.models.installation.source import KafkaSource
 from pipeline.language.slots import CLOSE, OPEN
 from pipeline.model.errors import ConfigError, Fatal
 from pipeline.model.records import Origin

@@ -10,7 +10,7 @@ import pytest
 from pipeline.outbox.codec import Finished, pack_result, unpack_result
 from pipeline.outbox.handover import Outcome, Progress, Result
 from pipeline.outbox.journal import Journal, read_journal
-from tests.kit.records import NOW_MS, delivery
+from tests.kit.streams.records import NOW_MS, delivery
 
 
 def packed(of: Result) -> bytes:

@@ -23,8 +23,8 @@ from pipeline.outbox.handover import Outcome, Progress, Request
 from pipeline.outbox.outbox import ABSORB, Outbox
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
-from tests.kit.engine import ScriptedEngine
-from tests.kit.records import NOW_MS, clock, place, request
+from tests.kit.delivery.engine import ScriptedEngine
+from tests.kit.streams.records import NOW_MS, clock, place, request
 
 pytestmark = pytest.mark.usefixtures("unsynced")
 

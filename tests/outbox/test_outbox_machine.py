@@ -18,9 +18,9 @@ from pipeline.outbox import outbox
 from pipeline.outbox.codec import unpack_dead
 from pipeline.outbox.handover import Delivery, Outcome, Room
 from pipeline.store.rows import Table
-from tests.kit.engine import ScriptedEngine
+from tests.kit.delivery.engine import ScriptedEngine
 from tests.kit.examples import examples
-from tests.kit.records import place, request
+from tests.kit.streams.records import place, request
 from tests.outbox.test_outbox import Bench
 
 pytestmark = pytest.mark.usefixtures("unsynced")

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.outbox.handover import Outcome, Port, Result
 from pipeline.outbox.journal import Journal, read_journal
-from tests.kit.records import NOW_MS, delivery
+from tests.kit.streams.records import NOW_MS, delivery
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from pipeline.outbox.quota import AGE_EVERY_MS, MOST, Quota
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
 from pipeline.telemetry.metrics import read
-from tests.kit.records import NOW_MS
+from tests.kit.streams.records import NOW_MS
 
 pytestmark = pytest.mark.usefixtures("unsynced")
 

@@ -22,7 +22,7 @@ from pipeline.receiver.received import Request
 from pipeline.receiver.script import Script, answer_of
 from pipeline.receiver.server import Receiver
 from pipeline.receiver.show import printer
-from tests.kit.receiver import read_records
+from tests.kit.receivers.receiver import read_records
 
 
 def exchange(receiver: Receiver, *pieces: bytes, answers: int = 1) -> bytes:

@@ -18,8 +18,8 @@ from pipeline.model.records import Event, Origin, PropertyUpdate
 from pipeline.recording.native_lines import native_line
 from pipeline.recording.produce import Order, Part, _parts
 from pipeline.sources.files.recorded import Message
-from tests.kit.run import Bench
-from tests.kit.shapes import shape
+from tests.kit.programs.run import Bench
+from tests.kit.streams.shapes import shape
 
 ORIGIN = Origin("file", 0)
 

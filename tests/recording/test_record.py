@@ -20,7 +20,7 @@ from pipeline.recording.record import Recorded, record
 from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.files.recording import Recording
 from pipeline.sources.reader import BaseReader
-from tests.kit.powercut import cuts
+from tests.kit.machine.powercut import cuts
 
 Row = tuple[int | None, bytes | None]
 """Broker time, value."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.receiver.server import Receiver
 from pipeline.sources.files.recorded import Message, dump_line
-from tests.kit.run import Bench
+from tests.kit.programs.run import Bench
 
 
 def test_a_message_that_is_recorded_twice_is_sent_once_and_said(bench: Bench, receiver: Receiver) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.receiver import Arrivals
+from tests.kit.receivers.receiver import Arrivals
 from tests.recovery.killing import WEBHOOKS, Outcome, Trial, answer, make_stream, new_trial, trial
 
 EVENTS = 700

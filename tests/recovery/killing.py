@@ -17,10 +17,10 @@ from zlib import crc32
 from pipeline.deliver.lanes.refill import SLICE
 from pipeline.outbox.reading.dead_letter_json import as_json_value
 from pipeline.outbox.reading.view import accounting, dead_letters
-from tests.kit.forge import Child, forge
-from tests.kit.jobs import ALTER
-from tests.kit.receiver import Arrivals
-from tests.kit.run import until
+from tests.kit.programs.forge import Child, forge
+from tests.kit.programs.jobs import ALTER
+from tests.kit.programs.run import until
+from tests.kit.receivers.receiver import Arrivals
 from tests.recovery.failing import KILLED
 
 WEBHOOKS = {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.receiver import Arrivals
+from tests.kit.receivers.receiver import Arrivals
 from tests.recovery.failing import KILLED
 from tests.recovery.killing import SOME_SHARDS_AHEAD, STORE, Kill, Outcome, Trial, check, name, new_trial
 

@@ -21,8 +21,8 @@ from pipeline.outbox.seen import event_and_user
 from pipeline.store.reading import reading
 from pipeline.store.rows import Table
 from pipeline.store.sealing import VERSION
-from tests.kit.receiver import Arrival, Arrivals, Chosen
-from tests.kit.run import Bench
+from tests.kit.programs.run import Bench
+from tests.kit.receivers.receiver import Arrival, Arrivals, Chosen
 from tests.recovery.failing import KILLED
 from tests.recovery.killing import STORE, Kill, Outcome, Trial, check, flat, name, trial
 

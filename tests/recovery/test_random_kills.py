@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.inprocess import run_flow
-from tests.kit.receiver import Arrivals
-from tests.kit.run import HOOKLINE, children, until
+from tests.kit.programs.inprocess import run_flow
+from tests.kit.programs.run import HOOKLINE, children, until
+from tests.kit.receivers.receiver import Arrivals
 from tests.recovery.failing import KILLED
 from tests.recovery.killing import CONCURRENCY, Trial, make_stream, trial
 

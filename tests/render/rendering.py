@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.config.models.validate import check
-from pipeline.config.models.webhook import Request
+from pipeline.config.models.webhooks.webhook import Request
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.paths import Scope
 from pipeline.language.secrets import Secrets
@@ -13,7 +13,7 @@ from pipeline.language.slots import mask
 from pipeline.model.records import Event, Origin, User
 from pipeline.model.times import parse_time
 from pipeline.render.request import Rendered, RequestTemplate, compile_request
-from tests.kit.records import event, user
+from tests.kit.streams.records import event, user
 
 AT = parse_time("2026-11-23T14:50:00.123Z")
 

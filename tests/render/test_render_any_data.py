@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pipeline.language.slots import header_safe
 from pipeline.model.errors import RenderError
 from pipeline.render.filters.table import FILTERS
-from tests.kit.samples import shared_data
+from tests.kit.streams.samples import shared_data
 from tests.render.rendering import a_user, an_event, compiled, rendered
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

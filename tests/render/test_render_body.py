@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import orjson
 import pytest
 
-from pipeline.config.models.delivery import BatchSettings
+from pipeline.config.models.webhooks.delivery import BatchSettings
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.secrets import Secrets
 from pipeline.language.slots import fill, mask

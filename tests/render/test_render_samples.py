@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from pipeline.config.models.validate import check
-from pipeline.config.models.webhook import WebhookFile
+from pipeline.config.models.webhooks.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.config.yaml.loader import parse_yaml
 from pipeline.language.path_syntax import EVENT_ROOTS, parse_path
@@ -18,7 +18,7 @@ from pipeline.model.records import MISSING
 from pipeline.model.times import parse_time
 from pipeline.render.request import compile_request
 from pipeline.render.wrap import compile_wrap
-from tests.kit.samples import webhook_cases
+from tests.kit.streams.samples import webhook_cases
 from tests.render.rendering import a_user, an_event, path_equals, shown
 
 SETTINGS = {"SLACK_PATH": "T1/B2/x", "PIXEL": "999"}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipeline.language.secrets import Secrets
 from pipeline.language.slots import fill, mask
 from pipeline.model.errors import RenderError
-from tests.kit.records import event
+from tests.kit.streams.records import event
 from tests.render.rendering import an_event, mistakes, rendered
 
 CONTROLS = "".join(map(chr, range(32)))

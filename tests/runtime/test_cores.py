@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import pytest
 
 from pipeline.runtime.cores import REST_SECS, SPAN_SECS, Cores, Used, set_cores, threads_used
-from tests.kit.clock import HandClock
+from tests.kit.machine.clock import HandClock
 
 WORKER, ENGINE, ADMIN = 11, 12, 13
 

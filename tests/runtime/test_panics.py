@@ -7,7 +7,7 @@ import os
 import pytest
 
 from pipeline.runtime.panics import held_back, without_passed_on
-from tests.kit.run import Bench
+from tests.kit.programs.run import Bench
 
 PASSED_ON = """
 thread '<unnamed>' panicked at src/inputs.rs:331:25:

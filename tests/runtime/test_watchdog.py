@@ -15,8 +15,8 @@ from pipeline.job.control.pulse import Pulse
 from pipeline.model.errors import ClockSetBack, Refused
 from pipeline.runtime import watchdog
 from pipeline.runtime.watchdog import LOOKS, Steps, Watchdog
-from tests.kit.clock import HandClock
-from tests.kit.run import until
+from tests.kit.machine.clock import HandClock
+from tests.kit.programs.run import until
 
 
 class TestSteps:

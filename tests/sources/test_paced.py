@@ -10,8 +10,8 @@ import pytest
 from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.paced import Paced
 from pipeline.sources.reader import BaseReader
-from tests.kit.clock import HandClock
-from tests.kit.records import NOW_MS
+from tests.kit.machine.clock import HandClock
+from tests.kit.streams.records import NOW_MS
 
 
 class Listed(BaseReader):

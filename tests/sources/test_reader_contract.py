@@ -18,8 +18,8 @@ from pipeline.sources.chunk import Position
 from pipeline.sources.files.recorded import Message, dump_line
 from pipeline.sources.files.recording import Recording
 from pipeline.sources.paced import Paced
-from tests.kit.collected import CollectorsFolder
-from tests.kit.reader_contract import Case, ReaderContract, chunks
+from tests.kit.streams.collected import CollectorsFolder
+from tests.kit.streams.reader_contract import Case, ReaderContract, chunks
 
 EVENTS = [
     orjson.dumps({"type": "event", "name": "E", "user_id": "u", "n": n, "time": 1_700_000_000 + n})

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.decode.formats import Formats
 from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.files.recording import Recording
-from tests.kit.shapes import shape
+from tests.kit.streams.shapes import shape
 
 EVENT = "- event: {{name: {{text: A}}, user_id: u, time: {{path: {0}, unit: s}}}}"
 FIRST, SECOND = Formats(shape(EVENT.format("t1"))), Formats(shape(EVENT.format("t2")))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.recording.shop import RECORDING, RECORDS, Shop, write_recording
-from tests.kit.samples import ROOT
+from tests.kit.streams.samples import ROOT
 
 
 def test_the_shipped_recording_is_what_the_generator_makes() -> None:

@@ -95,7 +95,7 @@ def _settings(config: Path, brokers: str | None) -> KafkaSettings:
     if brokers is not None:
         return KafkaSettings(brokers, group="hookline-sniff")
     from pipeline.config.job import load_pipeline
-    from pipeline.config.models.source import KafkaSource
+    from pipeline.config.models.installation.source import KafkaSource
 
     source = load_pipeline(config).require().source
     if not isinstance(source, KafkaSource):

@@ -17,7 +17,7 @@ from pipeline.model.words import counted
 if TYPE_CHECKING:
     from pipeline.collect.figures import Figures
     from pipeline.config.job import PipelineConfig
-    from pipeline.config.models.collect import CollectSection
+    from pipeline.config.models.installation.collect import CollectSection
 
 
 @click.command()

@@ -114,7 +114,7 @@ def up(
 def tell_start(config: Path, job_config: PipelineConfig, processes: int) -> None:
     """Log what is about to run."""
     from pipeline.config.files import read_config
-    from pipeline.config.models.source import JsonlSource
+    from pipeline.config.models.installation.source import JsonlSource
     from pipeline.telemetry import log
 
     files = read_config(config, defaults=job_config.defaults).files

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 from pipeline.config.models.validate import check
-from pipeline.config.models.webhook import WebhookFile
+from pipeline.config.models.webhooks.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import KeyPath, Problem, Problems
 from pipeline.model.json import Value
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from pipeline.config.models.case import CaseFile, ShapeCaseFile
-from pipeline.config.models.job import PipelineFile
-from pipeline.config.models.label import LabelFile
+from pipeline.config.models.installation.job import PipelineFile
 from pipeline.config.models.shape import ShapeFile
-from pipeline.config.models.webhook import WebhookFile
+from pipeline.config.models.webhooks.case import CaseFile, ShapeCaseFile
+from pipeline.config.models.webhooks.label import LabelFile
+from pipeline.config.models.webhooks.webhook import WebhookFile
 from pipeline.model.json import Value
 
 SCHEMAS: dict[str, tuple[type[BaseModel], str]] = {

@@ -9,7 +9,7 @@ from pipeline.config.edit.operations import delete, insert, move, rename, set_va
 from pipeline.config.edit.paths import show_path
 from pipeline.config.edit.values import same
 from pipeline.config.models.field_types import fields_of, is_section
-from pipeline.config.models.webhook import Request, Trigger, WebhookFile
+from pipeline.config.models.webhooks.webhook import Request, Trigger, WebhookFile
 from pipeline.config.yaml.diagnostics import KeyPath
 from pipeline.config.yaml.loader import EMPTY, parse_yaml
 from pipeline.console.forms.changes import changes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
-from pipeline.config.models.console import ConsoleRole
+from pipeline.config.models.installation.console import ConsoleRole
 
 Right = Literal["view", "payloads", "operate", "edit"]
 Role: TypeAlias = ConsoleRole

@@ -14,8 +14,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 
-from pipeline.decode import fields, strict
-from pipeline.decode.fields import Fields, Place
+from pipeline.decode.raw import fields, strict
+from pipeline.decode.raw.fields import Fields, Place
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, kind_of
 from pipeline.model.records import Event, Record

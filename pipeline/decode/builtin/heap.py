@@ -10,9 +10,9 @@ identify               a link: ``user_id`` and ``identity`` without ``event`` an
 
 from __future__ import annotations
 
-from pipeline.decode import fields
 from pipeline.decode.builtin.elements import parse_hierarchy
-from pipeline.decode.fields import Fields, Place
+from pipeline.decode.raw import fields
+from pipeline.decode.raw.fields import Fields, Place
 from pipeline.decode.strangers import ALWAYS
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.records import Event, PropertyUpdate, Record

@@ -23,9 +23,9 @@ Fields that are not listed here are ignored.
 
 from __future__ import annotations
 
-from pipeline.decode import fields
 from pipeline.decode.builtin.elements import read_elements
-from pipeline.decode.fields import Fields, Place
+from pipeline.decode.raw import fields
+from pipeline.decode.raw.fields import Fields, Place
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import kind_of
 from pipeline.model.records import Event, PropertyUpdate, Record

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from pipeline.decode import fields, strict
-from pipeline.decode.fields import Fields
+from pipeline.decode.raw import fields, strict
+from pipeline.decode.raw.fields import Fields
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import kind_of
 

@@ -10,7 +10,7 @@ from typing import Final
 from pipeline.decode.auto import AUTO
 from pipeline.decode.connect.keys import forgotten
 from pipeline.decode.connect.values import parse, unwrap
-from pipeline.decode.fields import Place
+from pipeline.decode.raw.fields import Place
 from pipeline.decode.shape import Shape
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, kind_of

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline.decode import fields
 from pipeline.decode.connect.values import parse, unwrap
-from pipeline.decode.fields import Fields, Place
+from pipeline.decode.raw import fields
+from pipeline.decode.raw.fields import Fields, Place
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.records import PropertyUpdate
 

@@ -16,8 +16,8 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from pipeline.decode import strict
-from pipeline.decode.fields import Fields, Place
+from pipeline.decode.raw import strict
+from pipeline.decode.raw.fields import Fields, Place
 from pipeline.decode.work import TOO_EXPENSIVE, begin_work, spend_work
 from pipeline.language.work import CHARS, TooExpensive
 from pipeline.model.errors import InvalidRecord

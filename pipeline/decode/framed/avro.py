@@ -23,7 +23,6 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
-from pipeline.decode import strict
 from pipeline.decode.connect.values import NAMES, of_name
 from pipeline.decode.framed.logical import (
     LOGICAL,
@@ -35,6 +34,7 @@ from pipeline.decode.framed.logical import (
     text_of_bytes,
     uuid_of_fixed,
 )
+from pipeline.decode.raw import strict
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, kind_of
 

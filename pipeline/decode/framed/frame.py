@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final, Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
-from pipeline.decode.fields import Headers
+from pipeline.decode.raw.fields import Headers
 from pipeline.model.errors import InvalidRecord
 
 Part: TypeAlias = Literal["value", "key"]

@@ -7,10 +7,10 @@ from typing import Final, Literal, TypeAlias
 
 import orjson
 
-from pipeline.decode import strict
-from pipeline.decode.fields import Headers
 from pipeline.decode.framed.frame import key_frame, split
 from pipeline.decode.framed.schemas import SCHEMAS, Registry
+from pipeline.decode.raw import strict
+from pipeline.decode.raw.fields import Headers
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json
 

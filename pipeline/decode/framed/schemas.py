@@ -21,7 +21,7 @@ from zlib import crc32
 
 import msgspec
 
-from pipeline.decode import strict
+from pipeline.decode.raw import strict
 from pipeline.model.disk import make_folder, replace_durably
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json

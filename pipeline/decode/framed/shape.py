@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from pipeline.decode.fields import Place
 from pipeline.decode.framed.frame import bare
 from pipeline.decode.framed.framing import Frame
-from pipeline.decode.glance import Wants, is_good, names_native, read_any, read_native
+from pipeline.decode.raw.fields import Place
+from pipeline.decode.scan.glance import Wants, is_good, names_native, read_any, read_native
 from pipeline.decode.shape import Seen, Shape
 from pipeline.model.json import Json
 

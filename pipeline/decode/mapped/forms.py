@@ -9,7 +9,6 @@ from typing import Final
 import re2
 
 from pipeline.config.yaml.diagnostics import Problems
-from pipeline.decode import strict
 from pipeline.decode.mapped.frame import Frame, Source
 from pipeline.decode.mapped.paths import compile_record_path
 from pipeline.decode.mapped.prices import (
@@ -23,6 +22,7 @@ from pipeline.decode.mapped.prices import (
     spend_parsed,
     spend_search,
 )
+from pipeline.decode.raw import strict
 from pipeline.decode.work import spend_work
 from pipeline.language.path_syntax import Path, PathError
 from pipeline.language.record_paths import RECORD, first_name, parse_record_path

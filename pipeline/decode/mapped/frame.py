@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from pipeline.decode import strict
-from pipeline.decode.fields import Place
+from pipeline.decode.raw import strict
+from pipeline.decode.raw.fields import Place
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json
 from pipeline.model.records import MISSING, Missing

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Final
 
 from pipeline.config.yaml.diagnostics import Problems
-from pipeline.decode import strict
 from pipeline.decode.mapped.forms import Context, compile_source, field_names, is_form, slipped_form
 from pipeline.decode.mapped.frame import Frame, Source
 from pipeline.decode.mapped.prices import spend_parsed
+from pipeline.decode.raw import strict
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, Value, kind_of
 from pipeline.model.records import MISSING, Missing

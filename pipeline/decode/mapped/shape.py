@@ -11,8 +11,6 @@ import orjson
 
 from pipeline.config.models.shape import EventPart, InlineShape, Part, ShapeEntry, UserPart
 from pipeline.config.yaml.diagnostics import Problems
-from pipeline.decode import strict
-from pipeline.decode.fields import Fields, Place
 from pipeline.decode.mapped.conditions import CompileConditions, failing, holds
 from pipeline.decode.mapped.entries import Entry, Member, Numbers, first_time, is_update, read_entry
 from pipeline.decode.mapped.forms import Context, checked
@@ -32,6 +30,8 @@ from pipeline.decode.mapped.parts import (
 from pipeline.decode.mapped.paths import compile_record_path
 from pipeline.decode.mapped.plain import compile_plain
 from pipeline.decode.mapped.times import Time, compile_time
+from pipeline.decode.raw import strict
+from pipeline.decode.raw.fields import Fields, Place
 from pipeline.decode.shape import Seen, Shape, Side
 from pipeline.decode.work import TOO_EXPENSIVE, begin_work
 from pipeline.language.path_syntax import ANY, Path

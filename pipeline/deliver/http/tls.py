@@ -9,7 +9,7 @@ import stat
 from collections.abc import Callable
 from functools import lru_cache
 
-from pipeline.config.models.receiver import ReceiverSettings
+from pipeline.config.models.webhooks.receiver import ReceiverSettings
 
 
 @lru_cache(maxsize=1)

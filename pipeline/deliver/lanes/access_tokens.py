@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from pipeline.config.models.receiver import ReceiverSettings
+from pipeline.config.models.webhooks.receiver import ReceiverSettings
 from pipeline.deliver.http.attempt import Client
 from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.lane import Lane

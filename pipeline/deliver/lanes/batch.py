@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from pipeline.config.models.delivery import BatchSettings
+from pipeline.config.models.webhooks.delivery import BatchSettings
 from pipeline.outbox.handover import Delivery
 
 Item: TypeAlias = "tuple[Delivery, ...]"

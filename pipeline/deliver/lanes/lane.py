@@ -9,7 +9,7 @@ from itertools import count
 from math import ceil, inf
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from pipeline.config.models.receiver import OAuth2Auth
+from pipeline.config.models.webhooks.receiver import OAuth2Auth
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.lanes.batch import Batcher, Item
 from pipeline.deliver.lanes.clock import Clock

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pipeline.config.models.delivery import RetrySettings
+from pipeline.config.models.webhooks.delivery import RetrySettings
 from pipeline.deliver.http.attempt import Fault
 from pipeline.deliver.lanes.limits.retry_after import retry_after_secs
 from pipeline.deliver.requests.oauth import REFUSALS

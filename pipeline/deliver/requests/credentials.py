@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from pipeline.config.models.receiver import (
+from pipeline.config.models.webhooks.receiver import (
     BasicAuth,
     BearerAuth,
     HeaderAuth,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import isfinite, nan
 from urllib.parse import quote_plus, urlencode
 
-from pipeline.config.models.receiver import OAuth2Auth
+from pipeline.config.models.webhooks.receiver import OAuth2Auth
 from pipeline.deliver.http.attempt import Posted
 from pipeline.deliver.requests.answers import Unreadable, legible, parse, text_of
 from pipeline.deliver.requests.credentials import UsedSecrets

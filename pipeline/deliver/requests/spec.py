@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from pipeline.config.models.delivery import DeliverySettings
-from pipeline.config.models.receiver import ReceiverSettings
+from pipeline.config.models.webhooks.delivery import DeliverySettings
+from pipeline.config.models.webhooks.receiver import ReceiverSettings
 from pipeline.language.slots import Encoding
 
 Wrap: TypeAlias = Callable[[list[bytes]], bytes]

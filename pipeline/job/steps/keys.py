@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from zlib import crc32
 
-from pipeline.config.models.job import MAX_SHARDS
+from pipeline.config.models.installation.job import MAX_SHARDS
 
 _SUFFIXES = (
     1784, 812, 104, 360, 1383, 233, 317, 2466, 69, 182, 1739, 68,

@@ -2,7 +2,7 @@
 
 Every chunk costs the same again at each shard, however few of its records are left: where few are, longer
 ones do. A stream of which 5 % fires costs a quarter less CPU so, one of which nothing fires a tenth
-(tests/bench/flow.py).
+(tests/bench/alone/flow.py).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import orjson
 
 from pipeline.config.edit.operations import append
 from pipeline.config.files import TESTS
-from pipeline.config.models.case import CaseFile
+from pipeline.config.models.webhooks.case import CaseFile
 from pipeline.model.disk import create_durably, remove_durably, replace_durably
 from pipeline.model.errors import UsageError
 from pipeline.model.json import Value

@@ -10,7 +10,7 @@ from typing import Final
 import orjson
 
 from pipeline.compile.shapes import compile_own
-from pipeline.decode.fields import Fields
+from pipeline.decode.raw.fields import Fields
 from pipeline.decode.shape import Shape
 from pipeline.model.errors import ConfigError
 from pipeline.model.json import Json, Value

@@ -8,15 +8,15 @@ from typing import Final
 
 import orjson
 
-from pipeline.decode import strict
 from pipeline.decode.auto import chosen, looks_like
 from pipeline.decode.builtin import cloudevents
 from pipeline.decode.collected import collected, is_collected
 from pipeline.decode.decode import BY_NAME, COLLECTED, decode
-from pipeline.decode.fields import Fields
 from pipeline.decode.framed.frame import split
 from pipeline.decode.framed.framing import Frame
 from pipeline.decode.framed.schemas import Registry
+from pipeline.decode.raw import strict
+from pipeline.decode.raw.fields import Fields
 from pipeline.decode.shape import Shape
 from pipeline.decode.strangers import READ_AS, stranger_bytes
 from pipeline.model.errors import InvalidRecord

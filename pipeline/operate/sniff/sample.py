@@ -11,8 +11,8 @@ from typing import Final
 
 import orjson
 
-from pipeline.decode.fields import Headers
-from pipeline.decode.strict import without_bom
+from pipeline.decode.raw.fields import Headers
+from pipeline.decode.raw.strict import without_bom
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import InvalidRecord, UsageError
 from pipeline.model.json import Value

@@ -13,7 +13,7 @@ import orjson
 
 from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import SHAPES, TESTS, JobDefaults, config_files, is_yaml, read_files
-from pipeline.config.models.case import Case, CaseFile, ExpectedRequest
+from pipeline.config.models.webhooks.case import Case, CaseFile, ExpectedRequest
 from pipeline.decode.decode import decode
 from pipeline.job.preview import Preview
 from pipeline.job.rehearse import Rehearsal

@@ -18,9 +18,9 @@ from pipeline.config.job import load_pipeline
 from pipeline.decode.decode import BY_NAME, decode
 from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.decode.framed.schemas import FOLDER, SCHEMAS
-from pipeline.decode.scan import NATIVE, long_id, too_large
+from pipeline.decode.raw.strict import without_bom
+from pipeline.decode.scan.scan import NATIVE, long_id, too_large
 from pipeline.decode.shape import Shape
-from pipeline.decode.strict import without_bom
 from pipeline.model.errors import GivenError, InvalidRecord, UsageError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value

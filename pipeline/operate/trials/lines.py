@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 
 from pipeline.config.job import PipelineConfig
-from pipeline.config.models.source import KafkaSource
+from pipeline.config.models.installation.source import KafkaSource
 from pipeline.decode.decode import decode
 from pipeline.decode.formats import Formats
 from pipeline.decode.shape import Shape

@@ -12,7 +12,7 @@ import orjson
 from pipeline.compile.shapes import read_formats
 from pipeline.config.files import JobDefaults
 from pipeline.config.formats import own_names
-from pipeline.config.models.case import ShapeCase, ShapeCaseFile
+from pipeline.config.models.webhooks.case import ShapeCase, ShapeCaseFile
 from pipeline.decode.decode import decode
 from pipeline.decode.shape import Shape
 from pipeline.model.errors import ConfigError, InvalidRecord

@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 
 from pipeline.config.files import SHAPES, TESTS, is_yaml
-from pipeline.config.models.case import Case, CaseFile
+from pipeline.config.models.webhooks.case import Case, CaseFile
 from pipeline.model.errors import ConfigError
 from pipeline.model.records import Invalid
 from pipeline.model.times import format_iso

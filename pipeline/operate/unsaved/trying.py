@@ -10,7 +10,7 @@ import orjson
 
 from pipeline.compile.snapshot import Snapshot, Webhook
 from pipeline.compile.trial.desk import AskBack
-from pipeline.config.models.receiver import (
+from pipeline.config.models.webhooks.receiver import (
     BasicAuth,
     BearerAuth,
     HeaderAuth,

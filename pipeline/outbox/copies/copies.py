@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from pipeline.config.models.job import DeadLettersSection
-from pipeline.config.models.source import JsonlSource, KafkaSource
+from pipeline.config.models.installation.job import DeadLettersSection
+from pipeline.config.models.installation.source import JsonlSource, KafkaSource
 from pipeline.model.disk import append_all, make_folder, sync
 from pipeline.model.errors import Fatal
 from pipeline.outbox.codec import DeadLetter

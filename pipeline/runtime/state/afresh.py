@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from pipeline.config.job import PipelineConfig
-from pipeline.config.models.source import KafkaSource as KafkaModel
+from pipeline.config.models.installation.source import KafkaSource as KafkaModel
 from pipeline.model.errors import UsageError
 from pipeline.runtime.state.directory import META
 from pipeline.telemetry import log as logging

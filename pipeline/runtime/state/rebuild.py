@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.config.job import PipelineConfig
 from pipeline.decode.formats import Formats
 from pipeline.decode.framed.schemas import FOLDER
-from pipeline.decode.scan import scan
+from pipeline.decode.scan.scan import scan
 from pipeline.job.steps.keys import shard_of
 from pipeline.job.steps.source import position_of
 from pipeline.job.story import resolve

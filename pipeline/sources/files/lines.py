@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate, count
 from operator import add
 
-from pipeline.decode.strict import BOM, without_bom
+from pipeline.decode.raw.strict import BOM, without_bom
 from pipeline.model.errors import InvalidRecord
 from pipeline.sources.files.recorded import Message, parse_line
 

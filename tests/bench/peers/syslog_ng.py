@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench.servers import SYSLOG_BODY, SYSLOG_NG, syslog_ng
+from tests.bench.streams.servers import SYSLOG_BODY, SYSLOG_NG, syslog_ng
 
 
 def counted(control: Path, what: str) -> int:

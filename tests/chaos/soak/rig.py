@@ -17,9 +17,9 @@ from pathlib import Path
 from pipeline.receiver.server import Receiver
 from tests.chaos.soak.feed import Feed
 from tests.chaos.soak.sample import Sample, disk, figures, processes, rows
-from tests.kit.jobs import accounted, event_of, ids, quantile
-from tests.kit.ports import free_port, free_ports_in_a_row
-from tests.kit.run import HOOKLINE, Bench, until
+from tests.kit.programs.jobs import accounted, event_of, ids, quantile
+from tests.kit.programs.ports import free_port, free_ports_in_a_row
+from tests.kit.programs.run import HOOKLINE, Bench, until
 
 ILLS: tuple[object, ...] = ("hang", 500, "reset", {"delay_secs": 3}, 200)
 """What the sick receiver answers, one window after the other."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import lmdb
 
-from tests.kit.jobs import PAGE, state_bytes
+from tests.kit.programs.jobs import PAGE, state_bytes
 
 MIB = 1 << 20
 TABLES = {

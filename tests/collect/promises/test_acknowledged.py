@@ -19,8 +19,8 @@ import pytest
 from tests.collect.promises.syscalls import TRACED, answers
 from tests.collect.sdks.clients import command, environment
 from tests.kit.collector import Collector
-from tests.kit.preload import Machine
-from tests.kit.run import children, until
+from tests.kit.machine.preload import Machine
+from tests.kit.programs.run import children, until
 
 
 def event(number: int, **more: Any) -> dict[str, Any]:

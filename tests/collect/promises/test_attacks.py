@@ -15,7 +15,7 @@ import zstandard
 from tests.collect.promises.test_acknowledged import event
 from tests.collect.promises.test_overload import memory
 from tests.kit.collector import Collector
-from tests.kit.run import until
+from tests.kit.programs.run import until
 
 UNPACKED = 128 << 20
 

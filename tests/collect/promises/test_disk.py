@@ -9,9 +9,9 @@ import pytest
 
 from tests.collect.promises.test_acknowledged import event, ids
 from tests.kit.collector import Collector
-from tests.kit.file_system import FileSystem, file_system
-from tests.kit.preload import Machine
-from tests.kit.run import until
+from tests.kit.machine.file_system import FileSystem, file_system
+from tests.kit.machine.preload import Machine
+from tests.kit.programs.run import until
 
 
 def test_a_group_whose_sync_fails_is_refused_whole_and_kept_once_when_it_comes_again(tmp_path: Path):

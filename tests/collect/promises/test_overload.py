@@ -15,8 +15,8 @@ import pytest
 
 from tests.collect.sdks.clients import program
 from tests.kit.collector import Collector
-from tests.kit.preload import Machine
-from tests.kit.run import until
+from tests.kit.machine.preload import Machine
+from tests.kit.programs.run import until
 
 SEGMENT, POSTHOG = "/v1/batch", "/batch/"
 BODIES = {

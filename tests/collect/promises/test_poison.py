@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.receiver.server import Receiver
 from tests.kit.collector import Collector
-from tests.kit.run import HOOKLINE, Bench, started, until
+from tests.kit.programs.run import HOOKLINE, Bench, started, until
 
 JOB = "network: {allow: [127.0.0.0/8]}\nepoch: 200ms\nshards: 2"
 POISONS = [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.collect.sdks.clients import program
 from tests.kit.collector import Collector
-from tests.kit.run import until
+from tests.kit.programs.run import until
 
 _REFUSED = re.compile(r'^hookline_collect_refused_total\{reason="(\w+)"\} (\d+)', re.MULTILINE)
 

@@ -12,7 +12,7 @@ from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Member
 from pipeline.collect.protocols.protocol import Cut, Malformed, Settings
 from pipeline.collect.protocols.table import Table
-from tests.kit.samples import shared_data
+from tests.kit.streams.samples import shared_data
 
 PAGE = "https://shop.example"
 TABLE = Table(Settings())

@@ -23,7 +23,7 @@ from tests.collect.protocols.asking import (
     json_of,
     members_of,
 )
-from tests.kit.samples import shared_data
+from tests.kit.streams.samples import shared_data
 
 PROTOCOLS = {
     "TOK": {"mixpanel"},

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.kit.samples import ROOT
+from tests.kit.streams.samples import ROOT
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs"

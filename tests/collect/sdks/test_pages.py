@@ -11,7 +11,7 @@ from tests.collect.sdks import parts
 from tests.collect.sdks.clients import had, program
 from tests.collect.sdks.site import site
 from tests.kit.collector import Collector
-from tests.kit.run import HOOKLINE, started, until
+from tests.kit.programs.run import HOOKLINE, started, until
 
 KEY = "wk_live_0123456789abcdef"
 JOB = "network: {allow: [127.0.0.0/8]}\nepoch: 200ms\nshards: 2"

@@ -13,7 +13,7 @@ import pytest
 from pipeline.receiver.server import Receiver
 from tests.collect.sdks.clients import program
 from tests.kit.collector import Collector
-from tests.kit.run import HOOKLINE, ended, started, until
+from tests.kit.programs.run import HOOKLINE, ended, started, until
 
 SDKS = [
     ("py", "segment"),

@@ -13,10 +13,10 @@ from pipeline.receiver.server import Receiver
 from tests.collect.sdks import parts
 from tests.collect.sdks.clients import had
 from tests.collect.sdks.site import site
-from tests.kit.console import browser
-from tests.kit.ports import free_port
-from tests.kit.run import HOOKLINE, started, until
-from tests.kit.samples import ROOT
+from tests.kit.programs.ports import free_port
+from tests.kit.programs.run import HOOKLINE, started, until
+from tests.kit.streams.samples import ROOT
+from tests.kit.web.console import browser
 
 SHOP = ROOT / "examples" / "shop"
 SITE, COLLECTOR, RECEIVER = "http://127.0.0.1:8000/", "http://127.0.0.1:8080/", "http://127.0.0.1:8787"

@@ -21,9 +21,9 @@ from pipeline.collect.sinks.settings import RecordingSettings
 from pipeline.model.errors import Fatal, StateError
 from pipeline.sources.files.recorded import parse_line
 from tests.collect.sinks.kit import batch, in_loop, kept, member, named, opened, segments, values
-from tests.faults.test_failing_disk import no_file_may_grow
-from tests.kit.file_system import FileSystem, file_system
-from tests.kit.powercut import cuts, unfsynced
+from tests.faults.disks.test_failing_disk import no_file_may_grow
+from tests.kit.machine.file_system import FileSystem, file_system
+from tests.kit.machine.powercut import cuts, unfsynced
 
 __all__ = ["unfsynced"]
 

@@ -23,7 +23,7 @@ from pipeline.config.edit.values import same
 from pipeline.config.yaml.diagnostics import KeyPath
 from pipeline.config.yaml.loader import parse_yaml
 from pipeline.model.errors import ConfigError
-from tests.kit.samples import ROOT, public_data
+from tests.kit.streams.samples import ROOT, public_data
 
 EDITS = int(os.environ.get("HOOKLINE_EDITS", "120"))
 _SNIPPET = re.compile(r"^```ya?ml\n(.*?)^```", re.M | re.S)

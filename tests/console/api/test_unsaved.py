@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from pipeline.receiver.server import Receiver
-from tests.kit.jobs import Job, ready
-from tests.kit.pages import Caller, Reply, served
-from tests.kit.run import Bench, until
+from tests.kit.programs.jobs import Job, ready
+from tests.kit.programs.run import Bench, until
+from tests.kit.web.pages import Caller, Reply, served
 
 NEW = "webhooks/new.yaml"
 HOOK = "id: new\ntrigger: {events: [Purchase]}\nrequest:\n  url: RECEIVER/new\n  headers: {X-Key: '${KEY}'}\n"

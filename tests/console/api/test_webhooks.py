@@ -13,8 +13,8 @@ import pytest
 
 from pipeline.config.yaml.loader import parse_yaml
 from pipeline.console.forms.read import read
-from tests.kit.pages import Caller, Reply, served
-from tests.kit.samples import ROOT
+from tests.kit.streams.samples import ROOT
+from tests.kit.web.pages import Caller, Reply, served
 
 API = "/api/v1/webhooks"
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.bundle import BROWSER, built
-from tests.kit.run import started
+from tests.kit.programs.run import started
+from tests.kit.web.bundle import BROWSER, built
 
 ROOT = BROWSER.parents[2]
 MANIFEST = "pipeline/console/assets/manifest.json"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pipeline.console.security.headers import policy
-from tests.kit import console as kit
-from tests.kit.bundle import built
+from tests.kit.web import console as kit
+from tests.kit.web.bundle import built
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Dialog, Page, Route

@@ -43,7 +43,7 @@ from pipeline.console.forms.writing import apply, data_of, text_of
 from pipeline.render.body import DIRECTIVES
 from tests.console.forms.sending import sent
 from tests.kit.examples import examples
-from tests.kit.samples import ROOT, public_data
+from tests.kit.streams.samples import ROOT, public_data
 
 EVERY = 1 if "HOOKLINE_EDITS" in os.environ else 5
 """Of so many rows one is tried."""

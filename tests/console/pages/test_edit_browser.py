@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 from pipeline.operate.check import check
-from tests.kit.console import Desk, Tab, yaml_of
-from tests.kit.run import until
+from tests.kit.programs.run import until
+from tests.kit.web.console import Desk, Tab, yaml_of
 
 LOCKED = """\
 id: locked

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.operate.check import check
-from tests.kit.pages import served
-from tests.kit.pages_sent import Visitor, fields_of, problems_of
-from tests.kit.samples import ROOT
+from tests.kit.streams.samples import ROOT
+from tests.kit.web.pages import served
+from tests.kit.web.pages_sent import Visitor, fields_of, problems_of
 
 
 @pytest.fixture(scope="module")

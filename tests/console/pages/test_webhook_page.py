@@ -9,9 +9,9 @@ import subprocess
 
 import pytest
 
-from tests.kit.pages import served
-from tests.kit.pages_sent import Visitor, fields_of, problems_of
-from tests.kit.samples import ROOT
+from tests.kit.streams.samples import ROOT
+from tests.kit.web.pages import served
+from tests.kit.web.pages_sent import Visitor, fields_of, problems_of
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from pipeline.console.routes import ROUTES, Route
 from pipeline.console.security.audit import Act, Audit, AuditFailed, Line, keys_changed
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding
-from tests.kit.pages import OURS, Caller, served
+from tests.kit.web.pages import OURS, Caller, served
 
 DONE: list[str] = []
 

@@ -16,8 +16,8 @@ from pipeline.console.security.throttle import FAILURES, Throttle
 from pipeline.console.security.tokens import Tokens, parse_tokens
 from pipeline.console.service import check_door, link
 from pipeline.model.errors import UsageError
-from tests.kit.clock import HandClock
-from tests.kit.pages import OURS, Caller, served
+from tests.kit.machine.clock import HandClock
+from tests.kit.web.pages import OURS, Caller, served
 
 
 @pytest.fixture(scope="module")

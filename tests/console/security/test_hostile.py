@@ -21,8 +21,8 @@ from pipeline.console.service import serve
 from pipeline.console.turns import Turns
 from pipeline.model.errors import UsageError
 from pipeline.operate.unsaved.results import Superseded
-from tests.kit.pages import OURS, Caller, served, write_tokens
-from tests.kit.run import until
+from tests.kit.programs.run import until
+from tests.kit.web.pages import OURS, Caller, served, write_tokens
 
 PROXY = Proxy(("127.0.0.1/32",), "x-forwarded-user", "x-forwarded-role")
 FORM = "application/x-www-form-urlencoded"

@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.config.yaml.loader import parse_yaml
 from pipeline.console.security.masks import Mask
-from tests.kit.kept import keep, letter
-from tests.kit.pages import served
+from tests.kit.machine.kept import keep, letter
+from tests.kit.web.pages import served
 
 MASK = ("user.properties.email", "event.properties['Card Number']")
 

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.console.routes import ROUTES, Route
 from pipeline.console.security.roles import CHANGING, RIGHTS, ROLES, rights_of
-from tests.kit.pages import OURS, Caller, served
+from tests.kit.web.pages import OURS, Caller, served
 
 PAGE = Path("docs/console.md")
 

@@ -12,9 +12,9 @@ import pytest
 
 from pipeline.operate.files.authors import AuthorRules
 from pipeline.receiver.server import Receiver
-from tests.kit.jobs import Job, ready
-from tests.kit.pages import Caller, Reply, served
-from tests.kit.run import Bench, until
+from tests.kit.programs.jobs import Job, ready
+from tests.kit.programs.run import Bench, until
+from tests.kit.web.pages import Caller, Reply, served
 
 HIDDEN = "hunter2-of-the-machine"
 EVENT = {"type": "event", "name": "Purchase", "user_id": "u1", "properties": {"amount": 5}}

@@ -16,7 +16,7 @@ import yaml
 
 from pipeline.decode.decode import decode
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
-from tests.kit.samples import shared_data
+from tests.kit.streams.samples import shared_data
 
 
 def read(text: bytes, **given: Any) -> list[Record]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.decode.connect import values
 from pipeline.decode.connect.values import Schema, parse
-from pipeline.decode.fields import Place
+from pipeline.decode.raw.fields import Place
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json
 from pipeline.model.records import Origin

@@ -14,7 +14,7 @@ import pytest
 from pipeline.decode.framed.avro import MOST_FIELDS, compile_avro
 from pipeline.model.errors import InvalidRecord
 from tests.kit.named import cut
-from tests.kit.registry import avro
+from tests.kit.receivers.registry import avro
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 LONG = "0.12345678901234567890"

@@ -10,16 +10,16 @@ import pytest
 from pipeline.decode.auto import AUTO
 from pipeline.decode.connect.debezium import DEBEZIUM
 from pipeline.decode.decode import decode
-from pipeline.decode.fields import Headers
 from pipeline.decode.framed.framing import Frame
 from pipeline.decode.framed.schemas import SCHEMAS, Registry, Stored
 from pipeline.decode.framed.shape import framed as framed_shape
-from pipeline.decode.scan import scan
+from pipeline.decode.raw.fields import Headers
+from pipeline.decode.scan.scan import scan
 from pipeline.decode.shape import Shape
 from pipeline.decode.shapes import SHAPES
 from pipeline.model.records import Event, Invalid, Origin, PropertyUpdate, Record
 from pipeline.sources.chunk import RawChunk
-from tests.kit.registry import avro, framed
+from tests.kit.receivers.registry import avro, framed
 
 URL = "http://registry:8081"
 GUID = "89791762-2336-4186-9674-299b90a802e2"

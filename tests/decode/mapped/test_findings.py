@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.kit.shapes import problems_of
+from tests.kit.streams.shapes import problems_of
 
 EVENT = "name: n, user_id: u"
 

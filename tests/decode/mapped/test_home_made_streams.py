@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.model.records import Origin
-from tests.kit.shapes import shape, told
+from tests.kit.streams.shapes import shape, told
 
 NOON = 1_795_435_200_000
 """2026-11-23T12:00:00Z"""

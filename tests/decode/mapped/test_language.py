@@ -7,10 +7,10 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.decode.scan import scan
+from pipeline.decode.scan.scan import scan
 from pipeline.model.records import Event, Invalid, PropertyUpdate
 from pipeline.sources.chunk import NOWHERE, RawChunk
-from tests.kit.shapes import read, shape, told
+from tests.kit.streams.shapes import read, shape, told
 
 EVENT = "{name: {text: A}, user_id: u"
 AT = 1_795_435_200_000

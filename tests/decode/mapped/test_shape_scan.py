@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from pipeline.decode.decode import decode
 from pipeline.decode.formats import Formats
-from pipeline.decode.scan import scan
+from pipeline.decode.scan.scan import scan
 from pipeline.decode.shape import Shape
 from pipeline.decode.shapes import SHAPES
 from pipeline.model.records import Event, Invalid, Origin, Record
 from pipeline.model.sizes import Sizes
 from pipeline.sources.chunk import NOWHERE, RawChunk
 from tests.kit.examples import examples
-from tests.kit.shapes import shape
+from tests.kit.streams.shapes import shape
 
 SHOP = shape(
     """

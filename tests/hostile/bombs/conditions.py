@@ -16,8 +16,8 @@ from pipeline.match.operators.table import OPERATORS, Operator
 from pipeline.model.json import Value
 from pipeline.model.records import Event
 from tests.hostile.bombs.values import JUDGED, LISTS, OPPOSED, RECORD, Bomb, half, whole
-from tests.kit.matching import labels_of
-from tests.kit.records import event, user
+from tests.kit.streams.matching import labels_of
+from tests.kit.streams.records import event, user
 
 
 def compiled(tree: Value) -> Predicate | None:

@@ -12,12 +12,12 @@ from functools import partial
 import orjson
 
 from pipeline.decode.decode import BY_NAME
-from pipeline.decode.scan import scan
+from pipeline.decode.scan.scan import scan
 from pipeline.decode.shape import Shape
 from pipeline.model.json import Value
 from pipeline.sources.chunk import NOWHERE, RawChunk
 from tests.hostile.bombs.values import RECORD, Bomb
-from tests.kit.shapes import shape
+from tests.kit.streams.shapes import shape
 
 EVENT = "name: {text: bought}, user_id: u"
 MEMBER = "name: {text: bought}, user_id: ^.u"

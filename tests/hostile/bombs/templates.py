@@ -15,7 +15,7 @@ from pipeline.model.records import Event, User
 from pipeline.render.filters.filter import Filter
 from pipeline.render.filters.table import FILTERS
 from tests.hostile.bombs.values import Bomb, half, whole
-from tests.kit.records import event, user
+from tests.kit.streams.records import event, user
 from tests.render.rendering import read_request
 
 

@@ -10,7 +10,7 @@ from pipeline.job.names import OTHERS
 from pipeline.job.tap import samples
 from pipeline.job.tap.samples import Samples
 from pipeline.sources.chunk import NOWHERE, RawChunk
-from tests.kit.clock import ManualClock
+from tests.kit.machine.clock import ManualClock
 
 
 def chunk(*lines: Any) -> RawChunk:

@@ -26,9 +26,9 @@ from pipeline.match.labels import Labels
 from pipeline.match.written import condition_of
 from pipeline.model.errors import Refused, UsageError
 from pipeline.outbox.handover import Delivery, Outcome, Progress, Result
-from tests.kit.clock import ManualClock
-from tests.kit.inprocess import run_flow
-from tests.kit.records import NOBODY, request
+from tests.kit.machine.clock import ManualClock
+from tests.kit.programs.inprocess import run_flow
+from tests.kit.streams.records import NOBODY, request
 from tests.kit.taps import STREAM, WEBHOOKS, job_of, tapped
 
 

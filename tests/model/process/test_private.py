@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.kit.run import finished
+from tests.kit.programs.run import finished
 
 PROGRAM = """
 import json, resource, sys

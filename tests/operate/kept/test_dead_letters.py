@@ -19,7 +19,7 @@ from pipeline.store.folders import shard_folder
 from pipeline.store.reading import reading
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
-from tests.kit.kept import T0, keep, letter
+from tests.kit.machine.kept import T0, keep, letter
 
 
 @pytest.fixture

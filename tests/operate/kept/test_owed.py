@@ -12,7 +12,7 @@ from pipeline.operate.kept.chosen import Shown
 from pipeline.operate.kept.outbox import UNTRIED, Owing, choose, to_json
 from pipeline.operate.kept.owed_pages import page, summary
 from pipeline.outbox.handover import Progress
-from tests.kit.kept import T0, keep
+from tests.kit.machine.kept import T0, keep
 
 NOW = time.time_ns() // 1_000_000
 LATER = NOW + 3_600_000

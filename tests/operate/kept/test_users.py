@@ -20,7 +20,7 @@ from pipeline.operate.unsaved.workbench import Workbench
 from pipeline.outbox.seen import seen_of
 from pipeline.store.folders import identity_folder, shard_folder
 from pipeline.store.store import Store
-from tests.kit.kept import letter
+from tests.kit.machine.kept import letter
 
 ORIGIN = Origin("shop.jsonl", 1)
 WEBHOOK = """\

@@ -15,7 +15,7 @@ from pipeline.operate.overview.rows import Listing, host_of, rows, trigger_words
 from pipeline.operate.overview.sampler import POINTS, READ, STEP_SECS, STEPS, Sampler, spark
 from pipeline.operate.overview.standing import Standing, standing
 from pipeline.outbox.handover import Progress
-from tests.kit.kept import keep, letter
+from tests.kit.machine.kept import keep, letter
 
 NOW = time.time_ns() // 1_000_000
 

@@ -9,7 +9,7 @@ import pytest
 from pipeline.model.errors import UsageError
 from pipeline.operate.sniff.sample import sample_files
 from pipeline.operate.sniff.sniff import sniff
-from tests.kit.collected import CollectorsFolder
+from tests.kit.streams.collected import CollectorsFolder
 
 
 def test_a_collectors_folder_is_sniffed_by_its_latest_segments(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from pipeline.sources.files.recorded import Message, dump_line
 from tests.decode.builtin.exports import samples
 from tests.decode.builtin.exports.test_captures import bodies
 from tests.decode.connect.captured import FOLDER
-from tests.kit.registry import a_registry, avro, framed
+from tests.kit.receivers.registry import a_registry, avro, framed
 
 VENDORS: dict[str, str] = {
     "AMPLITUDE": "amplitude",

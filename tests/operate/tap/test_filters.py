@@ -12,7 +12,7 @@ from pipeline.cli.state.tap import tap
 from pipeline.model.errors import UsageError
 from pipeline.operate.tap import filters as module
 from pipeline.operate.tap.filters import NAMES, Filters, usual_stages, veiled
-from tests.kit.run import Bench
+from tests.kit.programs.run import Bench
 
 FILTERS = [
     Filters(),

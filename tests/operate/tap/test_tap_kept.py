@@ -13,7 +13,7 @@ from pipeline.model.errors import UsageError
 from pipeline.operate.tap.case import as_yaml, case_of
 from pipeline.operate.tap.recording import TapRecording
 from pipeline.operate.trials.cases import run_tests
-from tests.kit.inprocess import run_flow
+from tests.kit.programs.inprocess import run_flow
 from tests.kit.taps import job_of, tapped
 
 WHOLE = Wanted(frozenset({"matched", "unmatched"}), payload="full")

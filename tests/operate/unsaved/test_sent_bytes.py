@@ -21,9 +21,9 @@ from pipeline.operate.unsaved.results import Previewed
 from pipeline.operate.unsaved.workbench import Workbench
 from pipeline.receiver.received import Request
 from pipeline.receiver.server import Receiver
-from tests.kit.jobs import Job, ready
-from tests.kit.run import Bench, until
-from tests.kit.samples import ROOT
+from tests.kit.programs.jobs import Job, ready
+from tests.kit.programs.run import Bench, until
+from tests.kit.streams.samples import ROOT
 
 EXAMPLES = sorted(path.stem for path in (ROOT / "config/examples").glob("*.yaml") if ".test" not in path.name)
 COPIES = 2

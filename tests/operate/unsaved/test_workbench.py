@@ -25,8 +25,8 @@ from pipeline.operate.unsaved import workbench as module
 from pipeline.operate.unsaved.cases import case_samples
 from pipeline.operate.unsaved.results import Superseded
 from pipeline.operate.unsaved.workbench import Workbench
-from tests.kit.run import until
-from tests.kit.samples import ROOT
+from tests.kit.programs.run import until
+from tests.kit.streams.samples import ROOT
 
 FILE = "webhooks/big-purchase.yaml"
 NEW = "webhooks/new.yaml"

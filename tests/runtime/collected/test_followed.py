@@ -14,9 +14,9 @@ import pytest
 
 from pipeline.receiver.received import Request
 from pipeline.receiver.server import Receiver
-from tests.kit.collected import CollectorsFolder
-from tests.kit.jobs import Job, accounted
-from tests.kit.run import HOOKLINE, Bench, finished, more_than, until
+from tests.kit.programs.jobs import Job, accounted
+from tests.kit.programs.run import HOOKLINE, Bench, finished, more_than, until
+from tests.kit.streams.collected import CollectorsFolder
 
 USERS = 20
 KILLS = 4

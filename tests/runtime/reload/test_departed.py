@@ -17,7 +17,7 @@ from pipeline.job.assembly import Job
 from pipeline.receiver.server import Receiver
 from pipeline.runtime.parts import Parts
 from pipeline.runtime.process import run_job
-from tests.kit.run import Bench, until
+from tests.kit.programs.run import Bench, until
 
 EACH = 25
 """Webhooks that an edit brings; the next one takes them away."""

@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.receiver.server import Receiver
 from pipeline.runtime.processes.group import free_ports
-from tests.kit.run import Bench, lines_of, started, until
+from tests.kit.programs.run import Bench, lines_of, started, until
 
 EFFECTIVE_SECS = 20.0
 """An edit is looked for every half second and tried in another process: a busy machine takes its time."""

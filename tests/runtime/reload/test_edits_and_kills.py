@@ -15,8 +15,8 @@ import pytest
 from pipeline.config.files import ConfigText
 from pipeline.receiver.received import Request
 from pipeline.receiver.server import Receiver
-from tests.kit.forge import Child, forge
-from tests.kit.run import Bench, until
+from tests.kit.programs.forge import Child, forge
+from tests.kit.programs.run import Bench, until
 
 
 class Shifting:

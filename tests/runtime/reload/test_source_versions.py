@@ -15,7 +15,7 @@ from pipeline.job.steps.source import SourcePartition
 from pipeline.sources.chunk import RawChunk
 from pipeline.sources.reader import BaseReader
 from tests.kit.examples import examples
-from tests.kit.source import open_partition
+from tests.kit.streams.source import open_partition
 
 
 class Text:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.receiver.server import Receiver
-from tests.kit.jobs import totals
+from tests.kit.programs.jobs import totals
 from tests.runtime.scale.shop import Undisturbed, open_shop, sent
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.receiver.received import Request
 from pipeline.receiver.server import Receiver
-from tests.kit.run import Bench
+from tests.kit.programs.run import Bench
 
 WEBHOOKS = {
     "joined": "trigger: {events: [Purchase]}\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.run import Bench, ended, until
+from tests.kit.programs.run import Bench, ended, until
 
 
 @pytest.fixture

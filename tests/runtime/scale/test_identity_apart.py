@@ -14,9 +14,9 @@ from pipeline.job.steps.keys import shard_of
 from pipeline.outbox.reading.view import rows
 from pipeline.receiver.server import Receiver
 from pipeline.store.rows import Table
-from tests.kit.forge import forge
-from tests.kit.jobs import PARTITIONS, Cluster, ready
-from tests.kit.run import Bench, until
+from tests.kit.programs.forge import forge
+from tests.kit.programs.jobs import PARTITIONS, Cluster, ready
+from tests.kit.programs.run import Bench, until
 
 SHARDS = 4
 NAMES = ("p0", "p1", "p2")

@@ -15,7 +15,7 @@ import pytest
 from pipeline.model.process.exits import Exit
 from pipeline.runtime.processes.group import Group, free_ports
 from pipeline.runtime.processes.mesh import Mesh, look
-from tests.kit.run import until
+from tests.kit.programs.run import until
 
 NOBODY = 65_534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")

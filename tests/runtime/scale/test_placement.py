@@ -12,7 +12,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.operators import StatefulBatchLogic
 from bytewax.testing import TestingSink, cluster_main
 
-from pipeline.config.models.job import MAX_SHARDS
+from pipeline.config.models.installation.job import MAX_SHARDS
 from pipeline.job.steps.keys import identity_key, shard_key
 
 

@@ -12,7 +12,7 @@ import pytest
 from pipeline.outbox.reading.view import rows
 from pipeline.receiver.server import Receiver
 from pipeline.store.rows import Table
-from tests.kit.run import Bench
+from tests.kit.programs.run import Bench
 from tests.runtime.scale.shop import Undisturbed, lines, open_shop, sent
 
 HALF = 1200

@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.receiver.server import Receiver
 from pipeline.runtime.processes.group import free_ports
-from tests.kit.jobs import Cluster, totals
-from tests.kit.run import Bench, ended, until
+from tests.kit.programs.jobs import Cluster, totals
+from tests.kit.programs.run import Bench, ended, until
 from tests.runtime.scale.shop import Undisturbed, open_shop, sent
 
 SLOW = {"*": {"delay_secs": 0.4}}

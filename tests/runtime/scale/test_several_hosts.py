@@ -13,8 +13,8 @@ import pytest
 
 from pipeline.receiver.server import Receiver
 from pipeline.runtime.processes.group import free_ports
-from tests.kit.jobs import Job, ids
-from tests.kit.run import Bench, until
+from tests.kit.programs.jobs import Job, ids
+from tests.kit.programs.run import Bench, until
 
 USERS = 20
 

@@ -19,7 +19,7 @@ import pytest
 from pipeline.model.process.stop import forget, handled_by, listen
 from pipeline.runtime.processes import group, supervisor
 from pipeline.runtime.processes.supervisor import Supervisor, Team
-from tests.kit.run import until
+from tests.kit.programs.run import until
 
 TOOK = """
 import pathlib, signal, sys, time

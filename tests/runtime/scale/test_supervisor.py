@@ -17,8 +17,8 @@ from pipeline.receiver.server import Receiver
 from pipeline.runtime.state import patience
 from pipeline.runtime.state.patience import ASK_SECS, WAIT_SECS, Patience
 from tests.chaos.orphans import cycle, members_of
-from tests.kit.clock import HandClock
-from tests.kit.run import Bench, children, ended, started, until
+from tests.kit.machine.clock import HandClock
+from tests.kit.programs.run import Bench, children, ended, started, until
 
 STARTER = """
 import os, subprocess, sys, time

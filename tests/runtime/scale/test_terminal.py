@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.receiver.server import Receiver
-from tests.kit.run import HOOKLINE, Bench, ended, started, until
+from tests.kit.programs.run import HOOKLINE, Bench, ended, started, until
 
 COLUMNS = 80
 CLEARED = re.compile(r"\r\x1b\[2K")

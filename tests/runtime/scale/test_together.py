@@ -24,8 +24,8 @@ from pipeline.runtime.processes import group
 from pipeline.runtime.processes.group import Group
 from pipeline.runtime.processes.supervisor import run_group
 from pipeline.runtime.state.directory import StateDirectory
-from tests.kit.jobs import ALTER, Cluster
-from tests.kit.run import Bench, children, ended, until
+from tests.kit.programs.jobs import ALTER, Cluster
+from tests.kit.programs.run import Bench, children, ended, until
 
 FEW_IN_MEMORY = {"pipeline.deliver.lanes.lane:MAX_ENTRIES": 150}
 """Less than the stream has: the rest goes by way of the disk, and comes back after commits only."""

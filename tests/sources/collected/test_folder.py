@@ -20,9 +20,9 @@ from pipeline.model.errors import ConfigError, StateError
 from pipeline.sources.chunk import Position
 from pipeline.sources.files.collected.folder import SETTLED_SECS
 from pipeline.sources.files.recording import Recording
-from tests.kit.collected import SOURCE, CollectorsFolder
 from tests.kit.examples import examples
-from tests.kit.reader_contract import chunks
+from tests.kit.streams.collected import SOURCE, CollectorsFolder
+from tests.kit.streams.reader_contract import chunks
 
 
 def event(n: int) -> bytes:

@@ -10,7 +10,7 @@ import pytest
 from pipeline.runtime.state.directory import reader_name
 from pipeline.sources.files.collected.passed import EVERY_SECS, TOUCHED_SECS, Passed
 from pipeline.sources.files.recording import Recording
-from tests.kit.collected import CollectorsFolder
+from tests.kit.streams.collected import CollectorsFolder
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from pipeline.decode.framed.schemas import Registry as Asked
 from pipeline.model.errors import InvalidRecord
 from pipeline.sources.schemas import registry as asking
 from pipeline.sources.schemas.registry import MOST_BYTES, MOST_REFERENCES, Unanswered, fetch
-from tests.kit.certificates import Certificates
-from tests.kit.registry import Registry, a_registry, avro
+from tests.kit.receivers.certificates import Certificates
+from tests.kit.receivers.registry import Registry, a_registry, avro
 
 GUID = "89791762-2336-4186-9674-299b90a802e2"
 RECORD = {"type": "record", "name": "R", "fields": [{"name": "x", "type": "int"}]}

@@ -20,8 +20,8 @@ from pipeline.sources.schemas.awaiting import AwaitingReader
 from pipeline.sources.schemas.fetcher import Fetcher
 from pipeline.sources.schemas.registry import Unanswered
 from pipeline.telemetry import metrics
-from tests.kit.registry import framed
-from tests.kit.run import until
+from tests.kit.programs.run import until
+from tests.kit.receivers.registry import framed
 
 
 class Door:

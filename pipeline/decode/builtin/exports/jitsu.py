@@ -16,9 +16,9 @@ from typing import Any, Final
 
 import msgspec
 
-from pipeline.decode import fields
 from pipeline.decode.builtin import segment
-from pipeline.decode.fields import Fields, Place
+from pipeline.decode.raw import fields
+from pipeline.decode.raw.fields import Fields, Place
 from pipeline.decode.shape import Seen
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.records import Event, PropertyUpdate, Record

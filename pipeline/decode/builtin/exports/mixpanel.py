@@ -20,11 +20,11 @@ from typing import Any, Final
 
 import msgspec
 
-from pipeline.decode import fields
 from pipeline.decode.builtin.exports import operators
 from pipeline.decode.builtin.exports.operators import Meaning
-from pipeline.decode.fields import Fields, Place
 from pipeline.decode.nobody import looks_random
+from pipeline.decode.raw import fields
+from pipeline.decode.raw.fields import Fields, Place
 from pipeline.decode.shape import Seen
 from pipeline.decode.strangers import NO_MIXPANEL
 from pipeline.model.errors import InvalidRecord

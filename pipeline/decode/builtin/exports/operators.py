@@ -12,8 +12,8 @@ from typing import Literal, TypeAlias
 
 import orjson
 
-from pipeline.decode import fields
-from pipeline.decode.fields import Fields, Place
+from pipeline.decode.raw import fields
+from pipeline.decode.raw.fields import Fields, Place
 from pipeline.model.records import Invalid, PropertyUpdate, Record
 
 Meaning: TypeAlias = Literal["set", "set_once", "unset", "delete", "unsaid"]

@@ -18,9 +18,9 @@ from typing import Final
 
 import orjson
 
-from pipeline.decode import fields, strict
 from pipeline.decode.builtin.exports import snowplow_tsv
-from pipeline.decode.fields import Fields, Place
+from pipeline.decode.raw import fields, strict
+from pipeline.decode.raw.fields import Fields, Place
 from pipeline.decode.shape import Seen
 from pipeline.decode.strangers import SNOWPLOW
 from pipeline.model.errors import InvalidRecord

@@ -13,8 +13,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from pipeline.decode import strict
-from pipeline.decode.fields import Fields
+from pipeline.decode.raw import strict
+from pipeline.decode.raw.fields import Fields
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import orjson
 
-from pipeline.decode.fields import Headers
+from pipeline.decode.raw.fields import Headers
 from pipeline.language.path_syntax import PathError
 from pipeline.language.record_paths import parse_record_path
 from pipeline.model.json import Json, Value

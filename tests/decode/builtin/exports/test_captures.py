@@ -9,7 +9,7 @@ from collections import Counter
 
 from pipeline.decode.decode import decode
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
-from tests.kit.samples import shared_data
+from tests.kit.streams.samples import shared_data
 
 
 def bodies(path: str) -> list[bytes]:

@@ -1,0 +1,248 @@
+"""Where records come from: recordings and topics, and which shape reads what (job.py)."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
+
+from pipeline.config.models.field_types import Names, Section, checked, only_one, problem
+from pipeline.config.models.installation.registry import AvroFormat, JsonSchemaFormat, kind_of_shape
+from pipeline.config.models.shape import InlineShape
+from pipeline.language.formats import FORMATS
+from pipeline.model.times import parse_time
+
+
+def _start(value: object) -> object:
+    if value in ("earliest", "latest"):
+        return value
+    try:
+        return parse_time(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; `earliest`, `latest` or a time is wanted") from None
+
+
+_BROKER = re.compile(r"(\w+://)?([\w.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+
+
+def _brokers(value: object) -> object:
+    if not isinstance(value, (str, list)) or not all(isinstance(one, str) for one in value):
+        return value  # pydantic says that it must be a text
+    parts = [part.strip() for part in ",".join(value if isinstance(value, list) else [value]).split(",")]
+    for part in parts:
+        if not _BROKER.fullmatch(part):
+            told = f"`{part}` is no broker" if part else "a broker is missing"
+            raise ValueError(f"{told} (write host:port, or a list of them)")
+    return ",".join(parts)
+
+
+Brokers = Annotated[
+    str,
+    BeforeValidator(checked(_brokers)),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+            "title": "host:port or list",
+        }
+    ),
+]
+"""``host:port``, several with commas as librdkafka reads them; a list is joined to that."""
+
+Settings = dict[str, str | bool | int | float | None]
+"""Names and values of librdkafka's settings."""
+
+Start = Annotated[
+    Literal["earliest", "latest"] | int,
+    BeforeValidator(checked(_start)),
+    WithJsonSchema(
+        {
+            "anyOf": [{"enum": ["earliest", "latest"]}, {"type": ["string", "integer"]}],
+            "title": "earliest, latest or a time",
+            "examples": ["earliest", "2026-11-01T00:00:00Z"],
+        }
+    ),
+]
+"""``earliest``, ``latest``, or unix milliseconds from any time form."""
+
+
+def _kind_of_format(value: object) -> str:
+    for kind, model in (("avro", AvroFormat), ("json_schema", JsonSchemaFormat)):
+        if isinstance(value, model) or (isinstance(value, dict) and kind in value):
+            return kind
+    return kind_of_shape(value)
+
+
+ShapeFormat = Annotated[
+    Annotated[str, Tag("name"), Field(examples=list(FORMATS))]
+    | Annotated[InlineShape, Tag("inline")]
+    | Annotated[AvroFormat, Tag("avro")]
+    | Annotated[JsonSchemaFormat, Tag("json_schema")],
+    Discriminator(_kind_of_format),
+]
+"""The name of a shape (a built-in one, or an own one in shapes/), an own shape itself, or the frame of a
+registry around records that such a shape reads."""
+Side = Literal["events", "users", "both"]
+
+
+class TableSettings(Section):
+    """How the rows of a table are read, for `format: debezium`."""
+
+    key: Names = Field(
+        default_factory=list,
+        description="With `format: debezium`: the column with the user's id, or several, joined by `:`. By "
+        "default the one column of the message's key.",
+        examples=["id", ["tenant", "id"]],
+    )
+    exclude: Names = Field(
+        default_factory=list,
+        description="With `format: debezium`: columns that are no property.",
+        examples=[["password_hash"]],
+    )
+    rename: dict[str, str] = Field(
+        default_factory=dict,
+        description="With `format: debezium`: names of properties by column.",
+        examples=[{"mail": "email"}],
+    )
+    gives: Literal["user", "event", "both"] = Field(
+        default="user",
+        validation_alias="as",
+        description="With `format: debezium`: a changed row is an update of the `user`, an `event` (such as "
+        "`users.updated`, with `properties.before`), or `both`.",
+    )
+
+
+TABLE_SETTINGS = ("key", "exclude", "rename", "as")
+"""As pipeline.yaml has them."""
+
+
+class PathSettings(TableSettings):
+    """A path of a recording, with what is said of its files alone."""
+
+    path: str = Field(min_length=1, description="A file, a directory, or `-`.", examples=["shop.jsonl"])
+    format: ShapeFormat | None = Field(
+        default=None, description="Shape of its records; by default the source's `format`."
+    )
+
+
+class TopicSettings(TableSettings):
+    """What is said of one topic alone."""
+
+    format: ShapeFormat | None = Field(
+        default=None, description="Shape of its records; by default the source's `format`."
+    )
+    side: Side | None = Field(
+        default=None,
+        description="What it holds: events wait for `users` and `both`, never for `events`. By default what "
+        "its shape holds.",
+    )
+
+
+def _kind_of_path(value: object) -> str:
+    return "settings" if isinstance(value, (dict, PathSettings)) else "path"
+
+
+def _paths(value: object) -> object:
+    return [value] if isinstance(value, (str, dict)) else value
+
+
+PathOrSettings = Annotated[
+    Annotated[str, Tag("path")] | Annotated[PathSettings, Tag("settings")], Discriminator(_kind_of_path)
+]
+SourcePaths = Annotated[
+    list[PathOrSettings],
+    BeforeValidator(_paths, json_schema_input_type=PathOrSettings | list[PathOrSettings]),
+]
+
+
+class JsonlSource(Section):
+    """Recordings: files of JSON lines (`.gz`, `.zst` too), directories of them, or `-`."""
+
+    paths: SourcePaths | None = Field(
+        default=None,
+        description="Files or directories, each as a path or as {path, format}; `-` reads stdin.",
+        examples=[["recordings/shop.jsonl.gz"]],
+    )
+    events: Names | None = Field(default=None, description="Instead of `paths`: files with events.")
+    users: Names | None = Field(
+        default=None, description="With `events`: files with user updates, merged by time."
+    )
+    follow: bool = Field(default=False, description="Go on reading as the files grow.")
+    format: ShapeFormat = Field(
+        default="auto",
+        description="Shape of the records: the name of a built-in or an own one, an own one itself, or "
+        "{avro: ..} or {json_schema: ..} around such a one; "
+        "`auto` recognises each record. `recording`: the files hold recorded messages, whatever their names "
+        "(else `*.rec.jsonl`, `*.rec.jsonl.gz` and `*.rec.jsonl.zst` do).",
+        examples=["auto", "shop", "recording"],
+    )
+
+    def inputs(self) -> list[str]:
+        """Return the paths of `paths`."""
+        return [one if isinstance(one, str) else one.path for one in self.paths or ()]
+
+    @model_validator(mode="after")
+    def _some_paths(self) -> JsonlSource:
+        if self.paths is not None and (self.events is not None or self.users is not None):
+            raise problem("one-of", "`paths` and `events`/`users` exclude each other: keep one")
+        if not self.paths and not self.events and not self.users:
+            raise problem("missing-field", "a jsonl source needs `paths`, or `events` and `users`")
+        return self
+
+
+class KafkaSource(Section):
+    """Kafka topics."""
+
+    brokers: Brokers = Field(
+        description="Bootstrap servers: `host:port`, one, a list, or several with commas.",
+        examples=["127.0.0.1:9092"],
+    )
+    events: Names = Field(default_factory=list, description="Topics with events (or with both).")
+    users: Names = Field(default_factory=list, description="Topics with user updates.")
+    group: str = Field(
+        default="hookline", description="Group under which offsets are committed, for lag tools."
+    )
+    start: Start = Field(
+        default="earliest",
+        description="Where an event topic without a stored offset begins: `earliest`, `latest`, or a broker "
+        "time. Topics of user updates always begin at their first record.",
+    )
+    out_of_range: Literal["error", "earliest", "latest"] = Field(
+        default="error", description="What happens where retention has removed the stored offset."
+    )
+    topics: dict[str, TopicSettings] = Field(
+        default_factory=dict,
+        description="Topics by name, each with its own `format` and `side`; beside or instead of `events` "
+        "and `users`.",
+        examples=[{"app-events": {"format": "shop"}}],
+    )
+    format: ShapeFormat = Field(
+        default="auto",
+        description="Shape of the records: the name of a built-in or an own one, an own one itself, or "
+        "{avro: ..} or {json_schema: ..} around such a one; "
+        "`auto` recognises each record.",
+        examples=["auto", "shop"],
+    )
+    settings: Settings = Field(
+        default_factory=dict,
+        description="Passed to librdkafka: TLS, SASL and tuning.",
+        examples=[{"security.protocol": "SASL_SSL", "sasl.password": "${KAFKA_PASSWORD}"}],
+    )
+
+    @model_validator(mode="after")
+    def _some_topics(self) -> KafkaSource:
+        if not self.events and not self.users and not self.topics:
+            raise problem("missing-field", "a kafka source needs `events`, `users` or both, or `topics`")
+        return self
+
+
+class SourceSection(Section):
+    """Where records come from: one of jsonl and kafka."""
+
+    jsonl: JsonlSource | None = Field(default=None, description="Recordings.")
+    kafka: KafkaSource | None = Field(default=None, description="Kafka topics.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> SourceSection:
+        only_one(jsonl=self.jsonl, kafka=self.kafka)
+        return self

@@ -1,0 +1,153 @@
+"""Fields of an object and members of a list as they were sent, of a text that is no good JSON somewhere.
+
+More is forgiven than in a line of an envelope: bytes that are no UTF-8, characters that JSON wants escaped, a
+thousand brackets and words that are no JSON, wherever it is clear which value they are part of. Who sends
+such a text may mean harm: time and memory are bounded, whatever is in it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from pipeline.decode.raw import strict
+
+MANY = 100_000
+"""Members beyond this are not walked over."""
+_FIELDS = 10_000
+_MARKS_IN_ALL = 200_000
+"""So many brackets and texts are looked at one by one: a tenth of a second."""
+_LEVELS = 8
+"""So many levels of brackets are skipped at once; deeper values are looked at mark by mark."""
+
+_TEXT = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_MARKS = re.compile(_TEXT + rb'|[\[\]{}"]', re.DOTALL)
+_SIMPLE = re.compile(_TEXT + rb"|true|false|null|NaN|-?Infinity|-?[0-9][0-9.eE+-]*+", re.DOTALL)
+_NAME = re.compile(rb"(" + _TEXT + rb")[ \t\n\r]*+:[ \t\n\r]*+", re.DOTALL)
+_BLANK = re.compile(rb"[ \t\n\r]*+")
+_OPEN_LIST, _CLOSE_LIST, _OPEN_OBJECT, _CLOSE_OBJECT, _COMMA = b"[]{},"
+
+
+def _nested(levels: int) -> bytes:
+    inside = rb"(?:[^{}\[\]\"]++|" + _TEXT
+    return inside + (rb"|[{\[]" + _nested(levels - 1) + rb"*+[}\]])" if levels else rb")")
+
+
+# Each part is possessive: nothing is tried twice, whatever the text holds.
+_VALUE = re.compile(rb"[{\[]" + _nested(_LEVELS - 1) + rb"*+[}\]]", re.DOTALL)
+
+
+def fields(raw: bytes) -> dict[str, bytes] | None:
+    """Return the fields of an object; None where the text is none, or is too much to walk over."""
+    text = strict.without_bom(raw)
+    walk = _Walk(text)
+    found: dict[str, bytes] = {}
+    try:
+        at = walk.blank(0)
+        if text[at] != _OPEN_OBJECT:
+            return None
+        at = walk.blank(at + 1)
+        if text[at] == _CLOSE_OBJECT:
+            return found if walk.blank(at + 1) == len(text) else None
+        for _ in range(_FIELDS):
+            named = _NAME.match(text, at)
+            if named is None:
+                return None
+            start = named.end()
+            end = walk.end_of_any(start)
+            found[_name_of(named[1])] = text[start:end]
+            at = walk.blank(end)
+            if text[at] != _COMMA:
+                return found if text[at] == _CLOSE_OBJECT and walk.blank(at + 1) == len(text) else None
+            at = walk.blank(at + 1)
+    except (ValueError, IndexError):
+        pass
+    return None
+
+
+def items(raw: bytes, most: int) -> list[bytes] | None:
+    """Return the members of a list, and none after ``most`` + 1; None where the text is no list."""
+    text = strict.without_bom(raw)
+    walk = _Walk(text)
+    found: list[bytes] = []
+    try:
+        at = walk.blank(0)
+        if text[at] != _OPEN_LIST:
+            return None
+        end = walk.end_of_list(at, found, most)
+        return found if len(found) > most or walk.blank(end) == len(text) else None
+    except (ValueError, IndexError):
+        return None
+
+
+class _Walk:
+    """Finds where values end."""
+
+    __slots__ = ("_marks", "_text")
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._marks = 0
+
+    def blank(self, at: int) -> int:
+        """Return where the space that begins here ends."""
+        found = _BLANK.match(self._text, at)
+        assert found is not None
+        return found.end()
+
+    def end_of_list(self, at: int, found: list[bytes] | None, most: int) -> int:
+        """Return where the list ends that begins here, or its member after ``most``; they go to ``found``."""
+        text = self._text
+        at = self.blank(at + 1)
+        if text[at] == _CLOSE_LIST:
+            return at + 1
+        for _ in range(most + 1):
+            end = self.end(at)
+            if found is not None:
+                found.append(text[at:end])
+            at = self.blank(end)
+            if text[at] != _COMMA:
+                if text[at] != _CLOSE_LIST:
+                    raise ValueError(at)
+                return at + 1
+            at = self.blank(at + 1)
+        if found is None:
+            raise ValueError(at)
+        return at
+
+    def end_of_any(self, at: int) -> int:
+        """Return what `end` returns; of a list also where only its members one by one are not too deep."""
+        if self._text[at] == _OPEN_LIST and _VALUE.match(self._text, at) is None:
+            return self.end_of_list(at, None, MANY)
+        return self.end(at)
+
+    def end(self, at: int) -> int:
+        """Return where the value ends that begins here. Raises ValueError, IndexError."""
+        found = _SIMPLE.match(self._text, at) or _VALUE.match(self._text, at)
+        if found is not None:
+            return found.end()
+        if self._text[at] not in b"{[":
+            raise ValueError(at)
+        return self._by_brackets(at)
+
+    def _by_brackets(self, at: int) -> int:
+        depth = 0
+        for mark in _MARKS.finditer(self._text, at):
+            self._marks += 1
+            kind = mark[0]
+            if kind == b"{" or kind == b"[":
+                depth += 1
+            elif kind == b"}" or kind == b"]":
+                depth -= 1
+                if depth == 0:
+                    return mark.end()
+            elif kind == b'"':
+                break  # a text that never ends
+            if self._marks > _MARKS_IN_ALL:
+                break
+        raise ValueError(at)
+
+
+def _name_of(quoted: bytes) -> str:
+    text = quoted.decode("utf-8", "replace")
+    return str(json.loads(text, strict=False)) if "\\" in text else text[1:-1]

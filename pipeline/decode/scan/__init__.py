@@ -1,0 +1,1 @@
+"""The first look at a line: events that nobody can want are not parsed further."""

@@ -1,0 +1,343 @@
+"""Two-stage parse: events that no webhook can want are recognised by a few fields and not parsed further.
+
+``scan`` gives what ``decode`` and a filter would give, in the same order and with the same counts. The first
+stage only ever answers "surely a good event that is not wanted"; every line it is not sure of goes to
+``decode``. What it does not look into, it still checks as `decode` does: UTF-8, surrogates, nesting. One
+difference is accepted: a number beyond a double (1e999) or beyond 64 bits inside what nobody reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, Self
+
+from pipeline.decode.builtin import cloudevents
+from pipeline.decode.decode import BY_NAME, decode
+from pipeline.decode.formats import Formats
+from pipeline.decode.raw import strict
+from pipeline.decode.raw.fields import Headers
+from pipeline.decode.scan.glance import NOT_SEEN, Wants, is_good, names_native, read_any, read_native
+from pipeline.decode.scan.plain import plain_event
+from pipeline.decode.shape import Shape
+from pipeline.language.formats import RECORDING
+from pipeline.model.errors import InvalidRecord
+from pipeline.model.records import Envelope, Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
+from pipeline.model.sizes import KEPT_BYTES, USUAL, Sizes
+
+
+class RawLines(Protocol):
+    """What ``scan`` needs of a chunk (sources/chunk.py)."""
+
+    sources: str | list[str]
+    offsets: list[int]
+    lines: list[bytes | None]
+    received: list[int | None] | None
+    headers: list[Headers | None] | None
+    keys: list[bytes | None] | None
+    faults: dict[int, str] | None
+    parts: str | list[str | None] | None
+
+    def run(self, begin: int, end: int) -> Self:
+        """Return these lines of it."""
+
+
+@dataclass(slots=True)
+class Scanned:
+    """The records of a chunk but for unwanted events, and how many there were of each, those included."""
+
+    records: list[Record] = field(default_factory=list)
+    read: int = 0
+    """Members of envelopes count each; a line that cannot be understood counts as one."""
+    events: int = 0
+    updates: int = 0
+    links: int = 0
+    invalid: int = 0
+    ignored: int = 0
+    """Of those read: what its shape says to leave out."""
+
+
+NATIVE = frozenset({"auto", "native", RECORDING})
+"""Shapes whose lines may be native ones: of these there is a look that costs half."""
+
+_KEPT_AGAIN = 1_024
+"""Bytes of a line that a second dead letter of it keeps: an envelope may give a thousand."""
+_TRIAL = 16
+"""After so many lines of a chunk it is decided whether the first look pays."""
+
+
+def scan(
+    chunk: RawLines, *, format: str | Shape | Formats = "auto", wants: Wants, sizes: Sizes = USUAL
+) -> Scanned:
+    """Return the records of a chunk without the events that ``wants`` refuses, and the counts with them.
+
+    About 1 us per refused event of the native shape. Lines of several formats are read in runs of one format,
+    in their order. Never raises for any input.
+    """
+    found = Scanned()
+    if not isinstance(format, Formats):
+        _scan(chunk, BY_NAME[format] if isinstance(format, str) else format, wants, sizes, found)
+        return found
+    for begin, end, shape in format.runs(chunk.sources, chunk.parts, len(chunk.lines)):
+        run = chunk if end - begin == len(chunk.lines) else chunk.run(begin, end)
+        _scan(run, shape, wants, sizes, found)
+    return found
+
+
+def _scan(chunk: RawLines, shape: Shape, wants: Wants, sizes: Sizes, found: Scanned) -> None:
+    """Add the records of lines of one shape, and their counts."""
+    if shape.by_headers is None:
+        _scan_run(chunk, shape, shape, frozenset(), wants, sizes, found)
+        return
+    told = _all_told(shape, chunk.headers or [None] * len(chunk.lines))
+    begin, lines = 0, len(told)
+    while begin < lines:
+        of, end = told[begin][0], begin + 1
+        while end < lines and told[end][0] is of:
+            end += 1
+        odd = frozenset(at - begin for at in range(begin, end) if told[at][1])
+        run = chunk if end - begin == lines else chunk.run(begin, end)
+        _scan_run(run, of, shape, odd, wants, sizes, found)
+        begin = end
+
+
+def _all_told(shape: Shape, headers: Sequence[Headers | None]) -> list[tuple[Shape, bool]]:
+    """Return the shape of each line by its headers, and whether only `decode` can read it as they say."""
+    assert shape.by_headers is not None
+    found: list[tuple[Shape, bool]] = []
+    before: Headers | None = ()
+    last = shape, True
+    for given in headers:
+        # Of one request all lines have the same, but for the first one, which tells repeats.
+        said = given[1:] if given and given[0][0] == "hk-same" else given
+        if said != before:
+            before = said
+            try:
+                told = shape.by_headers(given)
+                last = told.shape, not told.is_plain
+            except InvalidRecord:
+                last = shape, True  # `decode` says what is wrong with them
+        found.append(last)
+    return found
+
+
+def _scan_run(
+    chunk: RawLines,
+    shape: Shape,
+    whole: Shape,
+    odd: frozenset[int],
+    wants: Wants,
+    sizes: Sizes,
+    found: Scanned,
+) -> None:
+    """Add the records of lines that one shape reads, and their counts.
+
+    whole: the shape that decodes them, which may say more of them than the first look sees; odd: the lines of
+    which it does.
+    """
+    lines, sources, offsets, received = chunk.lines, chunk.sources, chunk.offsets, chunk.received
+    headers, keys, faults = chunk.headers, chunk.keys, chunk.faults or {}
+    new = tuple.__new__  # half the time of Origin(...)
+    unusual, large = _unusual(chunk, sizes.record_bytes)
+    unusual.update(odd)
+    if large:
+        faults = {**faults, **large}
+        lines = [line[:KEPT_BYTES] if line and at in large else line for at, line in enumerate(lines)]
+    left = _left(lines, unusual, shape, wants)
+    if strict.may_hold_long_integers(b"\n".join([lines[at] or b"" for at in left])):
+        unusual.update(at for at in left if strict.may_hold_long_integers(lines[at] or b""))
+    skipped = len(lines) - len(left)
+    found.read += skipped
+    found.events += skipped
+    records = found.records
+    invalid_before, first = found.invalid, len(records)
+    may_be_native, most_id = shape.name in NATIVE, sizes.id_chars
+    always_plain, plain = shape.plain is not None, shape.plain or plain_event
+    # An id cannot be longer than its line, but where it is put together.
+    short = 0 if shape.lengthens else most_id
+    verdicts: dict[tuple[str, str], bool] = {}
+    plain_ones = 0
+    for at in left:
+        line = lines[at]
+        source = sources if type(sources) is str else sources[at]
+        origin = new(Origin, (source, offsets[at], 0))
+        received_at = None if received is None else received[at]
+        is_usual = at not in unusual
+        if is_usual and line is not None and (always_plain or (may_be_native and names_native(line))):
+            event = plain(line, origin, received_at)
+            if event is not None:
+                plain_ones += 1
+                called = event.name, event.kind
+                wanted = verdicts.get(called)
+                if wanted is None:
+                    wanted = verdicts[called] = wants(event.name, event.kind)
+                if wanted:
+                    if len(line) > short and (fault := long_id(event, most_id)):
+                        plain_ones -= 1
+                        found.read += 1
+                        found.invalid += 1
+                        records.append(Invalid(line[:KEPT_BYTES], fault, origin))
+                    else:
+                        records.append(event)
+                continue
+        if at in faults:
+            found.read += 1
+            found.invalid += 1
+            records.append(Invalid(line or b"", faults[at], origin))
+            continue
+        members = decode(
+            line,
+            format=whole,
+            origin=origin,
+            received_at=received_at,
+            headers=None if headers is None else headers[at],
+            key=None if keys is None else keys[at],
+            is_clean=is_usual,
+            most_members=sizes.members,
+        )
+        # An unwanted event is not asked: the first look has no ids.
+        may_be_long = line is None or len(line) > short
+        _count(found, members, wants, line or b"", most_id if may_be_long else None)
+    found.read += plain_ones
+    found.events += plain_ones
+    if found.invalid > invalid_before and (received is not None or headers is not None or keys is not None):
+        _keep_messages(chunk, records, first)
+
+
+NOTHING_AROUND = Envelope()
+
+
+def _keep_messages(chunk: RawLines, records: list[Record], first: int) -> None:
+    """Give the records that cannot be read, from the first of a chunk on, what stands around them."""
+    sources, received, headers, keys = chunk.sources, chunk.received, chunk.headers, chunk.keys
+    places: dict[tuple[str, int], int] = {}
+    for at, offset in enumerate(chunk.offsets):
+        places[sources if isinstance(sources, str) else sources[at], offset] = at
+    for number in range(first, len(records)):
+        record = records[number]
+        if type(record) is not Invalid:
+            continue
+        at = places[record.origin.source, record.origin.offset]
+        around = Envelope(
+            None if received is None else received[at],
+            None if keys is None else keys[at],
+            () if headers is None else tuple(headers[at] or ()),
+            chunk.lines[at] is None,
+        )
+        record.message = None if around == NOTHING_AROUND else around
+
+
+def too_large(line: bytes, most: int) -> str | None:
+    """Return what is wrong with the size of a line; None where nothing is."""
+    if len(line) <= most:
+        return None
+    return f"the record has {len(line):,} bytes; `limits.record` allows {most:,}"
+
+
+def long_id(record: Record, most: int) -> str | None:
+    """Return what is wrong with the ids of a record: one is longer than any library makes them."""
+    if isinstance(record, Invalid):
+        return None
+    ids = {"user id": record.user_id, "anonymous id": record.anonymous_id}
+    if not isinstance(record, IdentityLink):
+        ids["id"] = record.id
+    for name, one in ids.items():
+        if one is not None and len(one) > most:
+            return f"the {name} has {len(one):,} characters; `limits.id` allows {most:,}"
+    return None
+
+
+def _left(lines: Sequence[bytes | None], unusual: set[int], shape: Shape, wants: Wants) -> Sequence[int]:
+    """Return the lines that are left to decode when surely good events that nobody wants are passed over."""
+    left: list[int] = []
+    glance, look = shape.glance, shape.look
+    may_be_native = shape.name in NATIVE
+    verdicts: dict[str, bool] = {}
+    for at, line in enumerate(lines):
+        if line is not None and at not in unusual:
+            try:
+                if may_be_native and names_native(line):
+                    seen = read_native(line)
+                    name = seen.name
+                    if seen.kind:
+                        wanted: bool | None = wants(name, seen.kind)
+                    else:
+                        wanted = verdicts.get(name)
+                        if wanted is None:
+                            wanted = verdicts[name] = wants(name, "track")
+                    if not wanted and is_good(seen):
+                        continue
+                elif glance is not None:
+                    if glance(read_any(line), wants):
+                        continue
+                elif look is not None and look(line, wants):
+                    continue
+            except NOT_SEEN:
+                pass  # decode says what is wrong with it
+        left.append(at)
+        if at >= _TRIAL and len(left) * 2 > at:
+            # Most of this stream is wanted: the look costs more than it saves.
+            return [*left, *range(at + 1, len(lines))]
+    return left
+
+
+def _count(found: Scanned, members: list[Record], wants: Wants, line: bytes, most_id: int | None) -> None:
+    """Take the records of a line; most_id: characters of an id, None where none can have more."""
+    if not members:
+        found.read += 1
+        found.ignored += 1
+        return
+    item, kept = -1, KEPT_BYTES
+    for record in members:
+        # A member may give an update and an event: it is read once.
+        if record.origin.item != item:
+            item = record.origin.item
+            found.read += 1
+        if type(record) is Event and not wants(record.name, record.kind):
+            found.events += 1
+            continue
+        if most_id is not None and (fault := long_id(record, most_id)) is not None:
+            record = Invalid(line[:kept], fault, record.origin)
+            kept = _KEPT_AGAIN
+        if type(record) is Event:
+            found.events += 1
+        elif type(record) is PropertyUpdate:
+            found.updates += 1
+        elif type(record) is IdentityLink:
+            found.links += 1
+        else:
+            found.invalid += 1
+        found.records.append(record)
+
+
+def _unusual(chunk: RawLines, most: int) -> tuple[set[int], dict[int, str]]:
+    """Return the lines that only decode can judge: by their text, or by what stands beside them.
+
+    And of these the ones that are too large, with the reason.
+
+    The text is checked for the whole chunk first, which is cheap.
+    """
+    lines = chunk.lines
+    found = {at for at, line in enumerate(lines) if line is None} if None in lines else set()
+    if chunk.faults:
+        found.update(chunk.faults)
+    if chunk.headers is not None:
+        found.update(
+            at for at, headers in enumerate(chunk.headers) if headers and cloudevents.is_binary(headers)
+        )
+    present = [line for line in lines if line is not None]
+    text = b"\n".join(present)
+    large: dict[int, str] = {}
+    if len(text) > most:
+        for at, line in enumerate(lines):
+            if line is not None and (fault := too_large(line, most)) is not None:
+                large[at] = fault
+        found.update(large)
+    if strict.has_surrogates(text) or not strict.is_utf8(text):
+        doubtful: Callable[[bytes], bool] = strict.is_doubtful
+    elif max(map(len, present), default=0) > strict.SHALLOW_BYTES:
+        doubtful = strict.may_be_deep
+    else:
+        return found, large
+    found.update(at for at, line in enumerate(lines) if line is not None and doubtful(line))
+    return found, large

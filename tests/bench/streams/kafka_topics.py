@@ -1,0 +1,143 @@
+"""A real Kafka broker for the benches, and topics filled with a stream; the broker is that of tests/kafka.
+
+    python -m tests.bench.streams.kafka_topics BROKERS STREAM PARTITIONS
+
+writes a stream into two new topics, and prints their names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from zlib import crc32
+
+import orjson
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from tests.kafka.servers.broker import POM, Broker, NoBroker
+from tests.kit.streams.samples import ROOT
+
+WAIT_SECS = 30.0
+
+HOT = ("-Xms1g", "-Xmx1g", "-Xmn768m", "-XX:+UseSerialGC")
+"""The tests' broker starts fast; this one gets hot, and must not pause: at 5,000 events/s a young generation
+of 70 MB is full every 2.4 s, and to collect it takes 10 to 25 ms: that was the 99th percentile of latency.
+"""
+
+
+@contextlib.contextmanager
+def broker(folder: Path | None = None) -> Iterator[str]:
+    """Give the address of a broker: HOOKLINE_TEST_KAFKA=host:port, or one started here. Raises NoBroker."""
+    named = os.environ.get("HOOKLINE_TEST_KAFKA")
+    if named:
+        Broker(named).wait_ready()
+        yield named
+        return
+    with tempfile.TemporaryDirectory(prefix="hookline-kafka-", dir=folder) as name:
+        own = Broker.create(Path(name), jvm=HOT)
+        try:
+            yield own.address
+        finally:
+            own.stop()
+
+
+def kafka_version() -> str:
+    """Return the version of the broker that is started here."""
+    found = re.search(r"<version>([\d.]+)</version>", POM.read_text().split("kafka_2.13")[1])
+    return found[1] if found else "?"
+
+
+def make_topics(brokers: str, *names: str, partitions: int = 1) -> tuple[str, ...]:
+    """Make topics of this run, and return their full names."""
+    suffix = uuid.uuid4().hex[:8]
+    topics = tuple(f"{name}-{suffix}" for name in names)
+    admin = AdminClient({"bootstrap.servers": brokers, "log_level": 0})
+    settings = {"retention.ms": "-1"}
+    made = admin.create_topics([NewTopic(topic, partitions, 1, config=settings) for topic in topics])
+    for future in made.values():
+        future.result(WAIT_SECS)
+    return topics
+
+
+class Filler:
+    """Appends records to topics, by the hash of their user where there are several partitions."""
+
+    def __init__(self, brokers: str, *, partitions: int = 1, linger_ms: int = 20) -> None:
+        self._partitions = partitions
+        self._producer = Producer(
+            {
+                "bootstrap.servers": brokers,
+                "linger.ms": linger_ms,
+                "queue.buffering.max.messages": 200_000,
+                "batch.num.messages": 10_000,
+                "log_level": 0,
+            }
+        )
+
+    def send(self, topic: str, line: bytes, user: str = "") -> None:
+        """Append a record; waits while the producer's queue is full."""
+        partition = crc32(user.encode()) % self._partitions
+        while True:
+            try:
+                self._producer.produce(topic, line, user.encode() or None, partition)
+                return
+            except BufferError:
+                self._producer.poll(0.05)
+
+    def poll(self) -> None:
+        """Let the producer say what it has to say."""
+        self._producer.poll(0)
+
+    def flush(self) -> None:
+        """Return when everything was acknowledged. Raises RuntimeError where it is not."""
+        if self._producer.flush(WAIT_SECS):
+            raise RuntimeError("the broker did not acknowledge everything")
+
+
+def fill(brokers: str, stream: Path, *, partitions: int = 1) -> tuple[str, str]:
+    """Write a recording into two new topics, of events and of user updates; return their names.
+
+    The users of a stream of the generator come first, so they are all there when the first event is.
+    """
+    events, updates = make_topics(brokers, "events", "updates", partitions=partitions)
+    filler = Filler(brokers, partitions=partitions)
+    are_updates = True
+    with stream.open("rb") as lines:
+        for line in lines:
+            record = orjson.loads(line)
+            if record["type"] == "event" and are_updates:
+                filler.flush()  # or an event might have an earlier broker time than its user's update
+                are_updates = False
+            topic = events if record["type"] == "event" else updates
+            filler.send(topic, line.rstrip(b"\n"), record["user_id"])
+    filler.flush()
+    return events, updates
+
+
+def filled(brokers: str, stream: Path, partitions: int) -> tuple[str, str]:
+    """Return what `fill` does, from a process of its own: the memory of the producer's queue goes with it."""
+    command = [
+        sys.executable,
+        "-m",
+        "tests.bench.streams.kafka_topics",
+        brokers,
+        str(stream),
+        str(partitions),
+    ]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    events, updates = done.stdout.split()
+    return events, updates
+
+
+__all__ = ["Filler", "NoBroker", "broker", "filled", "kafka_version", "make_topics"]
+
+if __name__ == "__main__":
+    print(*fill(sys.argv[1], Path(sys.argv[2]), partitions=int(sys.argv[3])))

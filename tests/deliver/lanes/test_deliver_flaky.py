@@ -1,0 +1,143 @@
+"""Receivers that fail a part of their requests, on a manual clock: what they can take, they get."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from random import Random
+from typing import Any
+
+import pytest
+
+from pipeline.config.models.webhooks.delivery import BatchSettings, DeliverySettings
+from pipeline.deliver.requests.spec import LaneSpec
+from tests.kit.delivery.rig import Rig, delivery
+
+TRIP_SECS = 0.1
+SECS = 8.0
+ORDERS = ("none", "per_user")
+
+
+@dataclass(slots=True)
+class Seen:
+    """What came of some seconds at a receiver that never runs out of deliveries."""
+
+    good: int
+    sent: int
+    rig: Rig
+
+    @property
+    def per_sec(self) -> float:
+        return self.good / SECS
+
+
+def play(
+    failing: float, answer: Any = 503, *, seed: int = 1, ordering: Any = "none", **settings: Any
+) -> Seen:
+    """Keep a lane full while its receiver fails this part of its requests, at random, with an answer."""
+    luck = Random(seed)
+    rig = Rig(LaneSpec("w", delivery=DeliverySettings(ordering=ordering, **settings)), luck=-1)
+    rig.client.latency["w"] = TRIP_SECS
+    seen = Seen(0, 0, rig)
+
+    def answers(attempt: Any) -> Any:
+        if luck.random() < failing:
+            return answer
+        seen.good += len(attempt.items)
+        return 200
+
+    rig.client.script["w"] = [answers]
+    fill(rig, SECS, luck)
+    seen.sent = len(rig.client.sent)
+    return seen
+
+
+def fill(rig: Rig, secs: float, luck: Random) -> None:
+    end, lane, n = rig.clock.at + secs, rig.core.lane("w"), len(rig.client.sent)
+    while rig.clock.at < end:
+        room = range(n, n + max(0, 900 - len(lane.held)))
+        now_ms = int(rig.clock.wall() * 1000)
+        rig.give(
+            *(
+                delivery(f"{rig.clock.at}-{i}", user=f"u{luck.randrange(300)}", created_ms=now_ms)
+                for i in room
+            )
+        )
+        n += len(room)
+        rig.run(0.25)
+        rig.results()
+
+
+@cache
+def healthy(ordering: str) -> float:
+    return play(0.0, ordering=ordering).per_sec
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("ordering", ORDERS)
+@pytest.mark.parametrize(("failing", "least"), [(0.3, 0.5), (0.5, 0.35), (0.7, 0.15), (0.9, 0.005)])
+def test_a_receiver_that_fails_a_part_of_its_requests_gets_the_others(
+    failing: float, least: float, ordering: str, seed: int
+) -> None:
+    seen = play(failing, ordering=ordering, seed=seed)
+    assert seen.per_sec >= least * healthy(ordering)
+
+
+@pytest.mark.parametrize("ordering", ORDERS)
+def test_half_of_the_connections_reset_is_half_of_the_rate(ordering: str) -> None:
+    assert play(0.5, "reset", ordering=ordering).per_sec >= 0.35 * healthy(ordering)
+
+
+def test_requests_that_hang_take_slots_but_not_all_of_them() -> None:
+    """Half of them end after a second only: no lane of the same slots could do better than a twentieth."""
+    seen = play(0.5, "hang", timeout_secs=1.0)
+    assert seen.per_sec >= 0.7 * healthy("none") * TRIP_SECS / (1.0 + TRIP_SECS)
+
+
+def test_half_of_the_batches_get_through() -> None:
+    batch = BatchSettings(max_events=10, max_wait_secs=0.01)
+    few: dict[str, Any] = {"batch": batch, "concurrency": 8}
+    assert play(0.5, **few).per_sec >= 0.35 * play(0.0, **few).per_sec
+
+
+def test_one_slot_is_enough_for_half_of_the_rate() -> None:
+    assert play(0.5, concurrency=1).per_sec >= 0.35 * play(0.0, concurrency=1).per_sec
+
+
+def test_who_asks_for_patience_in_half_of_the_answers_is_given_it_delivery_by_delivery() -> None:
+    seen = play(0.5, (429, {"retry_after": "1"}))
+    assert seen.per_sec >= 0.25 * healthy("none")
+    sent: dict[str, float] = {}
+    for attempt in seen.rig.client.sent:
+        message = attempt.items[0].request.message_id
+        assert attempt.started - sent.get(message, -10.0) >= 1.0
+        sent[message] = attempt.started
+
+
+def test_a_dead_receiver_sees_probes_alone_and_a_recovered_one_is_back_within_seconds() -> None:
+    seen = play(0.0, ordering="none")
+    rig, before = seen.rig, seen.sent
+    luck = Random(5)
+    rig.client.script["w"] = [500]
+    fill(rig, 5.0, luck)
+    burst = len(rig.client.sent)
+    assert burst - before < 100
+    fill(rig, 15.0, luck)
+    assert len(rig.client.sent) - burst <= 15
+    rig.client.script["w"] = [200]
+    fill(rig, 10.0, luck)
+    back = len(rig.client.sent)
+    fill(rig, 5.0, luck)
+    assert (len(rig.client.sent) - back) / 5.0 >= 0.9 * healthy("none")
+
+
+def test_what_always_fails_among_good_ones_is_not_hammered() -> None:
+    """A poisoned body that breaks the receiver each time: a few tries soon, then the ordinary backoff."""
+    rig = Rig(LaneSpec("w"), luck=-1)
+    rig.client.latency["w"] = 0.01
+    rig.client.by_message["msg_poison"] = [500]
+    rig.give(delivery("poison"))
+    luck = Random(1)
+    fill(rig, 10.0, luck)
+    assert 4 <= Counter(rig.sent())["msg_poison"] <= 9

@@ -1,0 +1,259 @@
+"""OAuth2 tokens that come late, are refused or make no sense: what is awaited counts, what failed is told."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.config.models.webhooks.delivery import BatchSettings, DeliverySettings, RetrySettings
+from pipeline.config.models.webhooks.receiver import OAuth2Auth, ReceiverSettings
+from pipeline.deliver.engine import DeliveryEngine
+from pipeline.deliver.http.attempt import Posted
+from pipeline.deliver.lanes.access_tokens import not_given
+from pipeline.deliver.lanes.lane import Lane
+from pipeline.deliver.requests.credentials import UsedSecrets
+from pipeline.deliver.requests.oauth import LEAST_SECS, UNKNOWN_SECS, Token, TokenError, request_token
+from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.language.secrets import Secrets
+from pipeline.outbox.handover import Outcome
+from pipeline.receiver.server import Receiver
+from tests.kit.delivery.rig import LOOPBACK, Disk, Rig, delivery, submit
+from tests.kit.programs.run import HOOKLINE, Bench, ended, finished, until
+
+R, X = Outcome.RETRY, Outcome.DEAD
+TOKEN = {"status": 200, "body": '{"access_token": "t1", "expires_in": 3600}'}
+REFUSED = {"status": 401, "body": '{"error": "invalid_client"}'}
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+def spec(receiver: Receiver, **settings: Any) -> LaneSpec:
+    auth = OAuth2Auth(receiver.url("/token"), "id", "s3cret-value")
+    return LaneSpec("w", receiver=ReceiverSettings(auth=auth), delivery=DeliverySettings(**settings))
+
+
+@pytest.fixture
+def drained(receiver: Receiver) -> Iterator[Callable[..., tuple[float, Disk]]]:
+    """Hand five deliveries over and drain at once; return how long that took and what came of it."""
+    engines: list[DeliveryEngine] = []
+
+    def drain(secs: float, **settings: Any) -> tuple[float, Disk]:
+        engine, disk = DeliveryEngine(allow=LOOPBACK), Disk()
+        engines.append(engine)
+        engine.start()
+        engine.orders.configure({"w": spec(receiver, **settings)})
+        now_ms = int(time.time() * 1000)
+        given = [delivery(n, url=receiver.url("/hook"), created_ms=now_ms) for n in range(5)]
+        submit(engine, disk.port, given)
+        begun = time.monotonic()
+        engine.drain(secs)
+        return time.monotonic() - begun, disk
+
+    yield drain
+    for engine in engines:
+        engine.stop()
+
+
+def asked(receiver: Receiver) -> int:
+    return sum(request.path == "/token" for request in receiver.requests)
+
+
+@pytest.mark.parametrize("batch", [None, BatchSettings(max_wait_secs=3600.0)])
+def test_a_drain_waits_for_a_token_and_for_what_it_lets_through(
+    receiver: Receiver, drained: Any, batch: BatchSettings | None
+) -> None:
+    receiver.answer({"/token": TOKEN | {"delay_secs": 0.8}, "*": 200})
+    took, disk = drained(20.0, batch=batch)
+    assert 0.8 <= took < 10
+    assert Counter(each.outcome for each in disk.take()) == {Outcome.DELIVERED: 5}
+
+
+def test_a_drain_does_not_wait_for_a_token_beyond_its_deadline(receiver: Receiver, drained: Any) -> None:
+    receiver.answer({"/token": "hang", "*": 200})
+    took, disk = drained(0.5)
+    assert 0.4 < took < 3
+    assert disk.take() == []
+
+
+def test_a_token_that_comes_at_the_second_time_is_waited_for(receiver: Receiver, drained: Any) -> None:
+    receiver.answer({"/token": [503, TOKEN], "*": 200})
+    took, disk = drained(20.0)
+    assert took < 10
+    results = disk.take()
+    assert Counter(each.outcome for each in results) == {R: 5, Outcome.DELIVERED: 5}
+
+
+@pytest.mark.parametrize(("most", "attempts"), [(1, 1), (2, 2), (None, 3)])
+def test_a_refused_token_ends_in_dead_letters_that_name_its_status(
+    receiver: Receiver, drained: Any, most: int | None, attempts: int
+) -> None:
+    receiver.answer({"/token": REFUSED, "*": 200})
+    _, disk = drained(20.0, retry=RetrySettings(max_attempts=most, min_delay_secs=0.1))
+    dead = [each for each in disk.take() if each.outcome is X]
+    assert {each.reason for each in dead} == {"token-status-401"}
+    assert len(dead) == 5
+    for each in dead:
+        progress = each.delivery.progress
+        assert progress.attempt == attempts
+        assert progress.excerpt == 'oauth2: the token endpoint answered 401: {"error": "invalid_client"}'
+    assert {request.path for request in receiver.requests} == {"/token"}
+
+
+def test_a_refusal_with_a_status_of_success_is_a_refusal(receiver: Receiver, drained: Any) -> None:
+    receiver.answer({"/token": {"status": 200, "body": '{"error": "invalid_scope"}'}, "*": 200})
+    _, disk = drained(20.0)
+    dead = [each for each in disk.take() if each.outcome is X]
+    assert {each.reason for each in dead} == {"token-status-200"}
+    assert all("invalid_scope" in each.delivery.progress.excerpt for each in dead)
+
+
+def test_a_token_may_come_with_any_status_of_success(receiver: Receiver, drained: Any) -> None:
+    receiver.answer({"/token": {**TOKEN, "status": 201}, "*": 200})
+    _, disk = drained(20.0)
+    assert {each.outcome for each in disk.take()} == {Outcome.DELIVERED}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"access_token": "t0k3n"}',
+        b'{"Refresh_Token" : "t0k3n"}',
+        b"access_token=t0k3n",
+        b'{"accessToken":"t0k3n"}',
+    ],
+)
+def test_what_is_told_of_a_refusal_holds_no_token(body: bytes) -> None:
+    assert "t0k3n" not in refusal(body)
+
+
+def test_what_is_told_of_a_refusal_is_unpacked() -> None:
+    body = gzip.compress(b'{"error": "invalid_token"}')
+    assert refusal(body, {"content-encoding": "gzip"}).endswith('answered 403: {"error": "invalid_token"}')
+
+
+def refusal(body: bytes, headers: dict[str, str] | None = None) -> str:
+    """Return what is told where the token endpoint answers 403 with this body."""
+
+    async def post(url: str, form: bytes, sent: dict[str, str]) -> Posted:
+        return Posted(403, headers or {}, body, cut=False)
+
+    secrets = UsedSecrets(Secrets())
+    with pytest.raises(TokenError) as told:
+        asyncio.run(request_token(OAuth2Auth("https://t.test/", "id", "s"), secrets, post))
+    return str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (500, "answered 500"),
+        (429, "answered 429"),
+        ("reset", "oauth2: "),
+        ({"status": 200, "body": "<html>"}, "cannot be read"),
+        ({"status": 200, "body": '{"access_token": "a\\nb"}'}, "no text that a header can carry"),
+    ],
+)
+def test_a_token_that_is_not_given_is_asked_for_again_and_said(
+    receiver: Receiver, drained: Any, answer: Any, said: str
+) -> None:
+    receiver.answer({"/token": answer, "*": 200})
+    _, disk = drained(1.2)
+    results = disk.take()
+    assert {each.outcome for each in results} == {R}
+    assert all(said in each.delivery.progress.excerpt for each in results)
+    assert 1 <= asked(receiver) <= 2
+    receiver.answer({"/token": answer, "*": 200})
+    _, disk = drained(20.0, retry=RetrySettings(max_attempts=1))
+    assert {(each.outcome, each.reason) for each in disk.take()} == {(X, "max-attempts")}
+
+
+def test_while_no_token_is_given_age_counts() -> None:
+    auth = ReceiverSettings(auth=OAuth2Auth("https://t.test/", "id", "s"))
+    rig = Rig(LaneSpec("w", receiver=auth, delivery=DeliverySettings(retry=RetrySettings(max_age_secs=60.0))))
+    rig.give(delivery(1))
+    lane = rig.core.lane("w")
+    for _ in range(70):
+        rig.run(1.0)
+        refuse(rig, lane)
+    last = rig.results()[-1]
+    assert (last.outcome, last.reason) == (X, "max-age")
+    assert last.delivery.progress.excerpt == "oauth2: unreachable"
+    assert 4 <= last.delivery.progress.attempt <= 40
+
+
+def refuse(rig: Rig, lane: Lane) -> None:
+    if lane.token is not None and lane.token.asking:
+        lane.token.failed(rig.clock.now())
+        not_given(rig.core.settler, lane, "oauth2: unreachable", 0, rig.clock.now())
+        rig.core.nudge(lane)
+
+
+@pytest.mark.parametrize("said", ["0", "-5", '"soon"', "null", "true", "[]", '"NaN"', '"Infinity"'])
+def test_a_lifetime_that_makes_no_sense_is_unknown(said: str) -> None:
+    assert lifetime(said) == UNKNOWN_SECS
+
+
+@pytest.mark.parametrize(("said", "secs"), [("60", 60.0), ('"90"', 90.0), ("1.5", 1.5)])
+def test_a_lifetime_is_taken_as_a_number_or_its_text(said: str, secs: float) -> None:
+    assert lifetime(said) == secs
+
+
+def lifetime(said: str) -> float:
+    """Return how long a token is taken to live that comes with this `expires_in`."""
+
+    async def post(url: str, form: bytes, headers: dict[str, str]) -> Posted:
+        body = f'{{"access_token": "t1", "expires_in": {said}}}'
+        return Posted(200, {}, body.encode(), cut=False)
+
+    auth = OAuth2Auth("https://t.test/", "id", "s")
+    return asyncio.run(request_token(auth, UsedSecrets(Secrets()), post))[1]
+
+
+def test_a_lane_asks_for_a_token_once_a_second_at_most() -> None:
+    token = Token(OAuth2Auth("https://t.test/", "id", "s"))
+    token.ask(100.0)
+    token.arrived("t1", 3600.0, 100.1)
+    assert token.usable(100.1)
+    token.refuse(token.generation)
+    assert not token.usable(100.2)
+    assert token.retry_at == 100.0 + LEAST_SECS
+
+
+@pytest.fixture
+def bench(tmp_path: Path, receiver: Receiver) -> Bench:
+    bench = Bench(tmp_path)
+    auth = f'  auth: {{oauth2: {{token_url: "{receiver.url("/token")}", client_id: a, client_secret: s3}}}}\n'
+    bench.webhook("w", receiver.url("/hook"), auth)
+    bench.append(*({"id": f"e{n}"} for n in range(5)))
+    return bench
+
+
+def test_a_run_and_a_send_wait_for_a_slow_token(bench: Bench, receiver: Receiver) -> None:
+    receiver.answer({"/token": TOKEN | {"delay_secs": 1.5}, "*": 200})
+    assert bench.run()["webhooks"]["w"]["delivered"] == 5
+    event = bench.folder / "event.json"
+    event.write_text(json.dumps({"type": "event", "name": "E", "user_id": "u1"}))
+    words = (HOOKLINE, "send", "-c", bench.config, "--webhook", "w", "--event", event, "--json")
+    assert json.loads(finished(*words)[0])["answer"]["outcome"] == "delivered"
+
+
+def test_a_stop_waits_for_a_token_within_its_time(bench: Bench, receiver: Receiver) -> None:
+    receiver.answer({"/token": TOKEN | {"delay_secs": 2.0}, "*": 200})
+    with bench.started("--follow", "--json") as job:
+        until(lambda: asked(receiver))
+        job.send_signal(signal.SIGTERM)
+        said, _ = ended(job)
+    assert json.loads(said)["webhooks"]["w"]["delivered"] == 5

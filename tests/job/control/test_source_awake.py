@@ -1,0 +1,74 @@
+"""When a source wants to be polled again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from pipeline.job.control.rest import IDLE_AFTER_SECS, MUCH, Rest
+from pipeline.job.steps.source import SourcePartition
+from pipeline.sources.chunk import NOWHERE, RawChunk
+from pipeline.sources.reader import GATHER_SECS, BaseReader, Reader
+from tests.kit.delivery.engine import RecordingEngine
+
+
+def looked(reader: object, *, gave: bool) -> SourcePartition:
+    """Return a partition that was polled just now, by a worker that does not rest."""
+    partition = SourcePartition.__new__(SourcePartition)
+    partition.reader, partition.gave = cast(Reader, reader), gave
+    partition.looked, partition.idle_since = True, None
+    partition.rest = Rest(lambda: False, RecordingEngine())
+    return partition
+
+
+@pytest.mark.parametrize(
+    ("reader", "gave", "soon"),
+    [
+        (BaseReader(), False, False),
+        (SimpleNamespace(expects_answer=False), False, False),
+        (SimpleNamespace(expects_answer=True), True, False),
+        (SimpleNamespace(expects_answer=True), False, True),
+    ],
+)
+def test_an_answer_that_is_due_is_looked_for_before_the_next_millisecond(
+    reader: BaseReader | SimpleNamespace, gave: bool, soon: bool
+) -> None:
+    partition = looked(reader, gave=gave)
+    before = datetime.now(UTC)
+    at = partition.next_awake()
+    assert (at is not None) is soon
+    if at is not None:
+        assert before < at < datetime.now(UTC) + timedelta(milliseconds=1)
+
+
+def test_a_source_is_polled_less_often_when_nothing_has_come_for_long() -> None:
+    partition = looked(BaseReader(), gave=False)
+    assert partition.next_awake() is None
+    assert partition.idle_since is not None
+    partition.idle_since -= IDLE_AFTER_SECS
+    at = partition.next_awake()
+    assert at is not None
+    assert at < datetime.now(UTC) + timedelta(seconds=0.012)
+    partition.gave = True
+    assert partition.next_awake() is None
+    partition.gave = False
+    assert partition.next_awake() is None
+
+
+def test_a_worker_that_may_not_rest_looks_less_often_while_little_comes() -> None:
+    partition, reader = looked(BaseReader(), gave=True), BaseReader()
+    chunk = RawChunk("a", "a", [0], [b"x"], NOWHERE)
+    for lines, pauses in ((MUCH, False), (1, False), (1, True), (0, True), (MUCH, False)):
+        for _ in range(2):
+            assert partition.rest.may_look("a", cast(Reader, reader))
+            took = RawChunk("a", "a", [*range(lines)], chunk.lines * lines, NOWHERE) if lines else None
+            partition.rest.took(took, hurry=False)
+        at = partition.next_awake()
+        assert (at is not None) is pauses
+        if at is not None:
+            assert at <= datetime.now(UTC) + timedelta(seconds=GATHER_SECS)
+    partition.looked = False  # the engine is busy, the disk full
+    assert partition.next_awake() is None

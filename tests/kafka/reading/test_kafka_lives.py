@@ -1,0 +1,175 @@
+"""A topic that was made anew is another one, however long its log is: by its id, not by name and offset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import NewPartitions
+
+from pipeline.model.errors import StateError
+from pipeline.sources.reader import Reader
+from pipeline.telemetry import metrics
+from tests.kafka.servers.topics import Tap, Topics, until
+
+Tapper = Callable[[Reader], Tap]
+
+
+def made_anew(topics: Topics, name: str, lines: int) -> str:
+    """Delete a topic and make it again under its name, with another content."""
+    topic = f"{name}-{topics.suffix}"
+    topics.admin.delete_topics([topic])[topic].result(20)
+    until(lambda: topic not in topics.admin.list_topics(timeout=5).topics, "the deletion")
+    assert topics.create(name) == topic
+    again = Topics(topics.broker)
+    again.send_many(topic, [b"new%d" % number for number in range(lines)])
+    return topic
+
+
+@pytest.fixture
+def read(topics: Topics, tap: Tapper) -> Tap:
+    """A reader that has read three records of a topic."""
+    events = topics.create("events")
+    topics.send_many(events, [b"old0", b"old1", b"old2"])
+    first = tap(topics.open(events=(events,)))
+    first.take(3)
+    return first
+
+
+@pytest.mark.parametrize("lines", [1, 3, 10])
+def test_the_start_refuses_a_topic_that_was_made_anew(topics: Topics, read: Tap, lines: int) -> None:
+    position = read.reader.position
+    read.reader.close()
+    events = made_anew(topics, "events", lines)
+    with pytest.raises(StateError, match=r"made anew, or these brokers are another cluster.*out_of_range"):
+        topics.open(position, events=(events,))
+
+
+@pytest.mark.parametrize("lines", [1, 3, 10])
+def test_read_as_out_of_range_says_its_records_are_none_of_the_first_life(
+    topics: Topics, tap: Tapper, read: Tap, lines: int
+) -> None:
+    position = read.reader.position
+    read.reader.close()
+    events = made_anew(topics, "events", lines)
+    second = tap(topics.open(position, events=(events,), out_of_range="earliest"))
+    assert second.take(lines) == [b"new%d" % number for number in range(lines)]
+    assert {chunk.sources for chunk in second.chunks} == {f"{events}~2/0"}
+    third = tap(topics.open(second.reader.position, events=(events,)))
+    Topics(topics.broker).send(events, b"later")
+    assert third.take(1) == [b"later"]
+    assert third.chunks[0].sources == f"{events}~2/0"
+
+
+@pytest.mark.parametrize("lines", [1, 10])
+def test_a_running_reader_notices_it_whatever_its_offsets_say(
+    topics: Topics, tap: Tapper, read: Tap, lines: int
+) -> None:
+    events = read.reader.position[2][0][0]
+    going_on = tap(topics.open(read.reader.position, events=(str(events),), out_of_range="earliest"))
+    made_anew(topics, "events", lines)
+
+    def refused() -> bool:
+        try:
+            read.turn()
+        except StateError as error:
+            return "made anew" in str(error)
+        return False
+
+    until(refused, "the refusal")
+    wanted = [(f"{events}~2/0", b"new%d" % number) for number in range(lines)]
+
+    def all_read() -> bool:
+        going_on.turn()
+        found = [(chunk.sources, line) for chunk in going_on.chunks for line in chunk.lines]
+        return [one for one in found if one[0] == f"{events}~2/0"] == wanted
+
+    until(all_read, "all of the second life")
+
+
+def test_a_second_life_is_joined_and_its_trail_repeated(topics: Topics, tap: Tapper, tmp_path: Path) -> None:
+    events, users = topics.create("events"), topics.create("users")
+    topics.send(users, b"u", time_ms=10)
+    topics.send(events, b"e", time_ms=20)
+    running = tap(topics.open(events=(events,), users=(users,), out_of_range="earliest"))
+    running.reader.keep_trail(tmp_path)
+    running.take(2)
+    made_anew(topics, "users", 2)
+    running.take(4)
+    Topics(topics.broker).send(events, b"f", time_ms=30)
+    running.take(5)
+    position = running.chunks[-2].position
+    assert running.lines == [b"u", b"e", b"new0", b"new1", b"f"]
+    again = tap(topics.open(position, events=(events,), users=(users,)))
+    again.reader.keep_trail(tmp_path)
+    assert again.take(1)[-1:] == [b"f"]
+
+
+def test_a_position_of_before_knows_no_ids_and_adopts_them(topics: Topics, tap: Tapper, read: Tap) -> None:
+    (topic, offset, floor, stop, *_), *_ = read.reader.position[2]
+    resumed = tap(topics.open(("kafka-1", 3, ((topic, offset, floor, stop),)), events=(str(topic),)))
+    assert resumed.reader.position == ("kafka-2", 3, read.reader.position[2])
+
+
+def test_brokers_without_ids_are_told_once_and_read_by_offsets(
+    topics: Topics, tap: Tapper, read: Tap, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    events = str(read.reader.position[2][0][0])
+    monkeypatch.setattr("pipeline.kafka.admin.topic_id", lambda description: "")
+    monkeypatch.setattr("pipeline.sources.topics.kafka_source.topic_id", lambda description: "")
+    resumed = tap(topics.open(read.reader.position, events=(events,)))
+    topics.send(events, b"next")
+    assert resumed.take(1) == [b"next"]
+    assert caplog.text.count("the brokers have no topic ids") == 1
+
+
+def test_who_reads_beside_the_job_names_records_as_the_job_does(
+    topics: Topics, tap: Tapper, read: Tap
+) -> None:
+    topic, *_, known = read.reader.position[2][0]
+    for lives, source in ((2, known), "~2"), ((2, "another"), "~3"), ((1, known), ""):
+        beside = tap(topics.open(events=(str(topic),), lives={topic: lives}))
+        beside.take(3)
+        assert beside.chunks[0].sources == f"{topic}{source}/0"
+
+
+def test_a_users_topic_that_does_not_keep_its_history_is_told(
+    topics: Topics, caplog: pytest.LogCaptureFixture
+) -> None:
+    events = topics.create("events", config={"retention.ms": "3600000"})
+    users = (
+        topics.create("kept"),
+        topics.create("compacted", config={"cleanup.policy": "compact"}),
+        topics.create("expiring", config={"retention.ms": "604800000"}),
+    )
+    topics.source(events=(events,), users=users).list_partitions()
+    told = [metrics.read("source_history_limited", topic=topic) for topic in users]
+    assert told == [0, 1, 1]
+    fields = [vars(record)["fields"] for record in caplog.records if "its history" in record.message]
+    assert [one["limits"] for one in fields] == ["cleanup.policy=compact", "retention.ms=604800000"]
+
+
+def test_a_topic_made_anew_with_fewer_partitions_is_refused_or_read_and_then_goes_on(
+    topics: Topics, tap: Tapper
+) -> None:
+    events = topics.create("events", 2)
+    topics.send(events, b"old", partition=1)
+    first = tap(topics.open(name="kafka-1", events=(events,)))
+    first.take(1)
+    first.reader.close()
+    made_anew(topics, "events", 1)
+    with pytest.raises(StateError, match=r"has 1 partitions now, but partition 1 .*made anew"):
+        topics.source(events=(events,)).open("kafka-1", first.reader.position)
+    accepted = topics.source(events=(events,), out_of_range="earliest")
+    gone = accepted.open("kafka-1", first.reader.position)
+    assert gone.read(200) is None
+    assert not gone.done
+    later = topics.source(events=(events,)).open("kafka-1", gone.position)
+    assert later.position == gone.position, "what was accepted once is not asked again"
+    topics.admin.create_partitions([NewPartitions(events, 2)])[events].result(10)
+    until(lambda: len(topics.source(events=(events,)).list_partitions()) == 2, "the new partition")
+    again = tap(topics.open(gone.position, name="kafka-1", events=(events,)))
+    Topics(topics.broker).send(events, b"new", partition=1)
+    assert again.take(1) == [b"new"]
+    assert again.chunks[0].sources == f"{events}~2/1"

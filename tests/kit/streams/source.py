@@ -1,0 +1,29 @@
+"""One source partition alone: real parts around it, and nothing that could hold it up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pipeline.job.control.drain import Drain
+from pipeline.job.control.failure import Failure
+from pipeline.job.control.pace import Pace
+from pipeline.job.control.pressure import Pressure
+from pipeline.job.control.pulse import Pulse
+from pipeline.job.control.rest import Rest
+from pipeline.job.settings import JobSettings
+from pipeline.job.steps.source import SourcePartition
+from pipeline.job.steps.stretch import Stretches
+from pipeline.sources.reader import Reader
+from tests.kit.delivery.engine import RecordingEngine
+
+
+def open_partition(name: str, reader: Reader, state: Path, versions: Any) -> SourcePartition:
+    """Return the partition of a job of one shard. versions: as `Versions`, of any text."""
+    engine = RecordingEngine()
+    settings = JobSettings(state, shards=1, disk_reserve_bytes=0)
+    pressure, drain = Pressure(engine, state, 0), Drain(engine, 1, [name])
+    return SourcePartition(
+        name, reader, settings, versions, Stretches(), pressure, drain, {}, Failure(), Pulse(1.0), Pace(1.0),
+        Rest(lambda: False, engine),
+    )  # fmt: skip
