@@ -129,7 +129,7 @@ def _stand_in(requests: int) -> Path:
     """Return a folder with a `hookline` that is started by the forge which takes requests there."""
     folder = Path(tempfile.mkdtemp(prefix="hookline-shim-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    words = f"{sys.executable} -IS {ROOT / 'tests' / 'kit' / 'shim.py'} {requests}"
+    words = f"{sys.executable} -IS {ROOT / 'tests' / 'kit' / 'programs' / 'shim.py'} {requests}"
     (folder / "hookline").write_text(f'#!/bin/sh\nexec {words} "$@"\n')
     (folder / "hookline").chmod(0o755)
     return folder

@@ -19,7 +19,7 @@ from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError
 from pipeline.job.steps.source import SourcePartition
 from pipeline.kafka.admin import Topic
 from pipeline.kafka.client import KafkaSettings
-from pipeline.sources.topics import kafka_reader, kafka_source
+from pipeline.sources.topics import kafka_source, stream
 from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.sources.topics.kafka_source import KafkaSource
 from tests.simulation.life import Life
@@ -130,6 +130,10 @@ class Consumer:
         if self.next == len(self.log) and luck.random() < 0.5:
             found.append(Message(self.next, None))
         return found
+
+    def poll(self, _timeout: float) -> Message | None:
+        found = self.consume(1, 0)
+        return found[0] if found else None
 
     def commit(self, **_: object) -> None: ...
 
@@ -245,9 +249,9 @@ class Broker:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(kafka_source, "KafkaAdmin", lambda settings: Admin(self))
-            patch.setattr(kafka_source, "make_consumer", lambda *_: Consumer(self))
+            patch.setattr(kafka_source, "make_consumer", lambda *_, **more: Consumer(self))
             patch.setattr(kafka_source, "KafkaReader", Reader)
-            patch.setattr(kafka_reader, "Thread", _Now)
+            patch.setattr(stream, "Thread", _Now)
             yield
 
     # --- what must be true at the end
