@@ -19,8 +19,8 @@ class Exit(IntEnum):
 
 MEANING: dict[Exit, str] = {
     Exit.OK: "done; pending deliveries and dead letters are reported, no error (see `--fail-on-dead`)",
-    Exit.PROBLEMS: "problems in the config or the input, all of them shown; or the answer is no: `explain` does "
-    "not fire, a test or `send` fails, nothing is selected",
+    Exit.PROBLEMS: "problems in the config or the input, all of them shown; or the answer is no: "
+    "`explain` does not fire, a test or `send` fails, nothing is selected",
     Exit.USAGE: "wrong usage: an unknown verb or flag, a missing argument",
     Exit.STATE: "the state directory is in use by another job, of another version, or damaged",
     Exit.FATAL: "stopped by a fatal error; nothing is lost, the next start goes on",
