@@ -30,14 +30,16 @@ COLLECT: dict[MetricName, Metric] = {
         "too_large, bad_encoding, unknown_encoding, malformed, head_too_large, timeout, connections, key, "
         "origin",
         "busy: more comes than the disk or the brokers take; disk: free space, or a job that does not read; "
-        "key: see collect_requests_total; too_large: `collect.limits` in pipeline.yaml",
+        "key: see `hookline_collect_requests_total`; too_large: `collect.limits` in pipeline.yaml",
         ("reason",),
     ),
     "collect_answer_seconds": seconds(
         "from a request's last byte until its answer is written", "see the disk"
     ),
     "collect_held": gauge(
-        "requests", "requests that wait for room at the moment", "stays above 0: see collect_refused_total"
+        "requests",
+        "requests that wait for room at the moment",
+        "stays above 0: see `hookline_collect_refused_total`",
     ),
     "collect_in_flight_bytes": gauge(
         "bytes", "bodies that are being read or kept at the moment; at most `collect.limits.in_flight`"
@@ -72,7 +74,7 @@ COLLECT: dict[MetricName, Metric] = {
         "files of the recording that are there",
         "grows: a job does not read it, or none does: nothing goes before all have read it",
     ),
-    "collect_disk_bytes": gauge("bytes", "their size on disk", "see collect_segments"),
+    "collect_disk_bytes": gauge("bytes", "their size on disk", "see `hookline_collect_segments`"),
     "collect_remembered": gauge(
         "ids", "message ids by which repeats are known, of the last `collect.dedupe`"
     ),

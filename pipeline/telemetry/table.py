@@ -43,7 +43,8 @@ METRICS: dict[MetricName, Metric] = {
         "much waits for it), "
         "`webhook` (on_full: pause), `engine` (queues full), "
         "`peers` (another process of the job has enough to do); the first of these that holds",
-        "disk: free space; commit: see commits_slow; webhook: `hookline status` shows the lane that is full",
+        "disk: free space; commit: see `hookline_commits_slow`; "
+        "webhook: `hookline status` shows the lane that is full",
         ("reason",),
     ),
     "source_schemas_missing": gauge(
@@ -143,12 +144,14 @@ METRICS: dict[MetricName, Metric] = {
     # --- per webhook: matched = delivered + dead + pending + suppressed
     "webhook_matched_total": counter("matches", "events that matched a webhook", "", WEBHOOK),
     "webhook_delivered_total": counter("deliveries", "deliveries answered with success", "", WEBHOOK),
-    "webhook_dead_total": counter("deliveries", "deliveries given up", "see `dead_letters_total`", WEBHOOK),
+    "webhook_dead_total": counter(
+        "deliveries", "deliveries given up", "see `hookline_dead_letters_total`", WEBHOOK
+    ),
     "webhook_suppressed_total": counter("matches", "matches held back by `limit` or `dedupe`", "", WEBHOOK),
     "webhook_pending": gauge(
         "deliveries",
         "deliveries owed: waiting, in flight, or on disk",
-        "grows: the receiver is slow or down; see attempts_total by outcome",
+        "grows: the receiver is slow or down; see `hookline_attempts_total` by outcome",
         WEBHOOK,
     ),
     "webhook_disabled": gauge(
@@ -200,7 +203,7 @@ METRICS: dict[MetricName, Metric] = {
     "connections_opened_total": counter(
         "connections",
         "connections made",
-        "near attempts_total: the receiver closes after each answer, which costs a handshake per request",
+        "near `hookline_attempts_total`: the receiver closes after each answer, and each request costs a handshake",
     ),
     "answers_out_of_step_total": counter(
         "signs",
@@ -232,7 +235,7 @@ METRICS: dict[MetricName, Metric] = {
     "epoch_commit_seconds": gauge(
         "seconds",
         "time that the last epoch's end took, all commits together; nothing is read meanwhile",
-        "over half of `epoch`: see commits_slow",
+        "over half of `epoch`: see `hookline_commits_slow`",
     ),
     "commits_slow": gauge(
         "0 or 1",
