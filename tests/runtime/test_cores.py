@@ -37,7 +37,7 @@ class Machine:
         if self.refuses:
             raise OSError(22, "Invalid argument")
         self.set.append((tuple(threads), set(cores)))
-        self.bound |= dict.fromkeys(threads, set(cores))
+        self.bound |= {thread: set(cores) for thread in threads}
 
     def pass_time(self, worker: float, engine: float, *, spans: int = 1, admin: float = 0.01) -> None:
         """Let threads take so much of a core, and look."""
