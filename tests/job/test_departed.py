@@ -12,7 +12,7 @@ from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.compile.versions import Versions
 from pipeline.config.files import ConfigText
 from pipeline.deliver.core import Core
-from pipeline.deliver.halts import Halts
+from pipeline.deliver.halts import Halt, Halts
 from pipeline.deliver.orders import Orders
 from pipeline.job.control.departed import Departed
 from pipeline.outbox.counters import Counters
@@ -125,3 +125,30 @@ def test_a_webhook_that_comes_back_is_sent_to(process: Process):
     process.rig.run()
     assert process.rig.sent() == ["msg_1"]
     assert process.epoch() == {"old", "new"}
+
+
+def test_a_webhook_that_comes_back_at_that_moment_is_sent_to(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+):
+    def edited_meanwhile() -> dict[str, Halt]:
+        process.versions.install(version("old", "new"))
+        return {}
+
+    monkeypatch.setattr(process.halts, "all", edited_meanwhile)
+    assert process.epoch() == {"old", "new"}
+    process.rig.give(delivery(1, "old", url="https://a.example/"))
+    process.rig.run()
+    assert process.rig.sent() == ["msg_1"]
+
+
+def test_no_halt_that_ends_at_that_moment_stops_the_job(process: Process, monkeypatch: pytest.MonkeyPatch):
+    process.halts.set("old", "paused")
+    files = process.halts.files
+
+    def ended_meanwhile() -> list[Path]:
+        found = files()
+        process.halts.set("old", None)
+        return found
+
+    monkeypatch.setattr(process.halts, "files", ended_meanwhile)
+    assert process.epoch() == {"new"}
