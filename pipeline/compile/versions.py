@@ -117,6 +117,8 @@ class Versions:
             found = self._compiled.get(version)
             if found is not None:
                 self._keep(found)
+                if not found.by_id.keys() <= self.specs.keys():
+                    self._add(found, found.by_id.keys())  # it is forgotten here, and matches elsewhere
                 return found
             if text is None:
                 try:

@@ -118,6 +118,15 @@ def test_what_another_process_still_matches_is_sent_within_the_epoch(process: Pr
     assert set(process.core.lanes) == {"new"}
 
 
+def test_what_another_process_still_matches_is_known_before_it_is_owed(process: Process):
+    assert process.epoch() == {"new"}
+    # As a shard does with each chunk. A lane that nobody has configured knows of no order and no batches.
+    process.versions.get(version("old", "new").hash)
+    process.rig.give(delivery(1, "old", url="https://a.example/"))
+    process.rig.run()
+    assert process.rig.sent() == ["msg_1"]
+
+
 def test_a_webhook_that_comes_back_is_sent_to(process: Process):
     process.epoch()
     process.versions.install(version("old", "new"))
