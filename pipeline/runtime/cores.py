@@ -60,7 +60,7 @@ def threads_on(cores: set[int]) -> list[int]:
         try:
             if os.sched_getaffinity(int(name)) == cores:
                 found.append(int(name))
-        except ProcessLookupError:
+        except OSError:
             continue  # it has just ended
     return found
 
