@@ -169,9 +169,7 @@ def test_nobody_listens_under_load_nor_to_one_of_several_nor_where_an_answer_is_
     assert worker.reader.heard == []
 
 
-def test_one_of_several_that_is_looked_at_twice_in_a_row_is_not_listened_to_in_the_time_of_the_other() -> (
-    None
-):
+def test_one_of_several_that_is_looked_at_twice_in_a_row_is_not_listened_to_while_others_wait() -> None:
     worker = Worker(reader=Source(can_hear=True))
     worker.looks(2)
     for partition in "abaa":
