@@ -1,4 +1,4 @@
-"""A decoded record as one line of Hookline's own shape (pipeline/decode/native.py has its fields)."""
+"""A decoded record as one line of Hookline's own shape (pipeline/decode/builtin/native.py has its fields)."""
 
 from __future__ import annotations
 

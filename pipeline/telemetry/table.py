@@ -154,7 +154,7 @@ METRICS: dict[MetricName, Metric] = {
     "webhook_disabled": gauge(
         "0 or 1",
         "1 while a webhook is disabled by a 410 answer or paused by a command",
-        "`hookline webhook enable ID`, or a change of its file",
+        "`hookline webhook enable ID` (`resume ID` where it was paused), or a change of its file",
         WEBHOOK,
     ),
     # --- delivery engine
@@ -270,7 +270,7 @@ METRICS: dict[MetricName, Metric] = {
     ),
     "worker_standstills_total": counter(
         "standstills",
-        "times that it did",
+        "times that the worker stood still: nothing was read, committed or stopped",
         "the log says where: look at the disk; a restart is safe",
     ),
     "clock_set_back_total": counter(

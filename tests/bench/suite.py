@@ -7,8 +7,8 @@ and the ratios between candidates. Candidates take turns, as the speed of a host
 cannot be had on a machine (nginx, syslog-ng, wrk, hey, a Kafka broker) is left out and named. Nothing here
 fails for being slow. The progress goes to stderr, the report to stdout.
 
-HOOKLINE_BENCH_PYTHONS names further interpreters, on which job and loop run too. Takes some 30 minutes on two
-slow cores, with --quick four. --full adds ten million users and each part
+HOOKLINE_BENCH_PYTHONS names further interpreters, on which job and loop run too. Takes some 40 minutes on two
+slow cores, with --quick five. --full adds ten million users and each part
 alone.
 """
 

@@ -50,6 +50,10 @@ def test_every_number_of_a_lane_is_added_or_is_known_to_be_none_that_can():
         ),
         (Waiting("stopped", None, None), "w: 1,200 pending, to be sent by the next run"),
         (
+            Waiting("stopped", None, "connect: [Errno 111] Connect call failed ('127.0.0.1', 8787)"),
+            "w: 1,200 pending, to be sent by the next run; connect: Connect call failed",
+        ),
+        (
             Waiting("stopped", None, "oauth2: the token endpoint answered 500"),
             "w: 1,200 pending, to be sent by the next run; token endpoint answered 500",
         ),

@@ -1,4 +1,4 @@
-"""The exit codes of every verb, in one table that the help and the README print."""
+"""The exit codes of every verb, in one table that the help and the runbook print."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class Exit(IntEnum):
 
 MEANING: dict[Exit, str] = {
     Exit.OK: "done; pending deliveries and dead letters are reported, no error (see `--fail-on-dead`)",
-    Exit.PROBLEMS: "problems in the config or the input; all of them were shown",
+    Exit.PROBLEMS: "problems in the config or the input, all of them shown; or the answer is no: "
+    "`explain` does not fire, a test or `send` fails, nothing is selected",
     Exit.USAGE: "wrong usage: an unknown verb or flag, a missing argument",
     Exit.STATE: "the state directory is in use by another job, of another version, or damaged",
     Exit.FATAL: "stopped by a fatal error; nothing is lost, the next start goes on",

@@ -14,7 +14,8 @@ from pipeline.model.json import Value
 from pipeline.model.times import format_iso
 from pipeline.outbox.reading.view import Owed, owed_each
 
-_ERRNO = re.compile(r"\[Errno -?\d+\] ")
+_NOISE = re.compile(r"\[Errno -?\d+\] | \('[^']+'(?:, \d+)+\)")
+"""Of a connection that failed: the number, and the address, which is that of the webhook's URL."""
 LOOKED_AT = 1_000
 """Rows of a webhook that are looked at: a million must not hold up a look at the status."""
 SAID = {
@@ -52,7 +53,7 @@ class Waiting:
         text = f"{webhook}: {pending:,} pending, {SAID.get(self.why, self.why)}{until}"
         left = 80 - len(text) - 2
         # A token endpoint's status is to stand in these columns.
-        said = _ERRNO.sub("", self.last or "").removeprefix("oauth2: the ")
+        said = _NOISE.sub("", self.last or "").removeprefix("oauth2: the ")
         said = said if len(said) <= left else f"{said[: left - 1]}…"
         return f"{text}; {said}" if said and left > 12 else text
 

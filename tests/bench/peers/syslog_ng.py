@@ -3,8 +3,9 @@
     python -m tests.bench.peers.syslog_ng STREAM URL REQUESTS
 
 It follows files and never ends by itself, so it is stopped when it has sent what the stream holds; CPU of the
-waiting is counted with it and is negligible. Its config is SYSLOG_NG in ../servers.py, with the best settings
-found (README.md). Without `flow-control` it reads faster than it sends, and drops what its queue cannot hold.
+waiting is counted with it and is negligible. Its config is SYSLOG_NG in ../streams/servers.py, with the
+best settings found (README.md). Without `flow-control` it reads faster than it sends, and drops what its
+queue cannot hold.
 """
 
 from __future__ import annotations

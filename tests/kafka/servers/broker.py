@@ -38,7 +38,7 @@ from confluent_kafka.admin import AdminClient
 
 from tests.kafka import classes
 
-POM = Path(__file__).resolve().with_name("pom.xml")
+POM = Path(__file__).resolve().parents[1] / "pom.xml"
 READY_SECS = 60.0
 STOP_SECS = 20.0
 PR_SET_PDEATHSIG = 1
@@ -304,7 +304,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="broker.py", description="A Kafka broker for trying things out.")
     parser.add_argument("verb", choices=["up", "down", "run"])
     parser.add_argument("--port", type=int, default=9092)
-    parser.add_argument("--dir", type=Path, default=POM.parents[3] / ".demo" / "kafka")
+    parser.add_argument("--dir", type=Path, default=POM.parents[2] / ".demo" / "kafka")
     options = parser.parse_args(arguments)
     directory: Path = options.dir.resolve()
     if options.verb == "down":
