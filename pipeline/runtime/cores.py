@@ -4,8 +4,8 @@ The worker's and the engine's thread run one at a time. On two cores the lock, a
 travels between caches at each hand-over; on one it stays where it is. Whoever pins a process for good takes
 the choice from the system, though: two jobs would share a core while another stands idle. So they are kept
 together only as long as they get nearly all of that core: where others want it too, or where there is less to
-do, the system has the choice again at once. A thread that one of them begins meanwhile inherits its core, and
-is let go with it.
+do, the system has the choice again at once. A thread or a process that one of them begins meanwhile inherits
+its core, and is let go with it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from math import inf
 from pathlib import Path
 
@@ -54,15 +54,25 @@ def threads_used() -> Used:
 
 
 def threads_on(cores: set[int]) -> list[int]:
-    """Return the threads of this process that may run on these cores alone."""
+    """Return the threads of this process, and of those that it has begun, that may run on these alone."""
     found = []
-    for name in os.listdir(_TASKS):
+    for thread in _family():
         try:
-            if os.sched_getaffinity(int(name)) == cores:
-                found.append(int(name))
+            if os.sched_getaffinity(thread) == cores:
+                found.append(thread)
         except OSError:
             continue  # it has just ended
     return found
+
+
+def _family() -> Iterator[int]:
+    for task in os.listdir(_TASKS):
+        yield int(task)
+        try:
+            for child in (_TASKS / task / "children").read_text().split():
+                yield from map(int, os.listdir(f"/proc/{child}/task"))
+        except OSError:
+            continue  # ended, or a kernel that does not say it
 
 
 def set_cores(threads: Iterable[int], cores: set[int]) -> None:
