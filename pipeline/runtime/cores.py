@@ -42,15 +42,22 @@ Used = dict[int, tuple[float, int]]
 def threads_used() -> Used:
     """Return what the threads of this process have used, but for those of libraries; nothing off Linux."""
     found: Used = {}
-    try:
-        for task in _TASKS.iterdir():
-            head, _, rest = (task / "stat").read_text().rpartition(")")
-            fields = rest.split()
-            if not head.partition("(")[2].startswith(FOREIGN):
-                found[int(task.name)] = (int(fields[11]) + int(fields[12])) / _TICKS, int(fields[36])
-    except OSError:
-        pass  # one of them has just ended
+    for task in _tasks():
+        try:
+            head, _, rest = (_TASKS / task / "stat").read_text().rpartition(")")
+        except OSError:
+            continue  # it has just ended
+        fields = rest.split()
+        if not head.partition("(")[2].startswith(FOREIGN):
+            found[int(task)] = (int(fields[11]) + int(fields[12])) / _TICKS, int(fields[36])
     return found
+
+
+def _tasks() -> list[str]:
+    try:
+        return os.listdir(_TASKS)
+    except OSError:
+        return []  # no Linux
 
 
 def threads_on(cores: set[int]) -> list[int]:
@@ -66,7 +73,7 @@ def threads_on(cores: set[int]) -> list[int]:
 
 
 def _family() -> Iterator[int]:
-    for task in os.listdir(_TASKS):
+    for task in _tasks():
         yield int(task)
         try:
             for child in (_TASKS / task / "children").read_text().split():
