@@ -120,5 +120,9 @@ class Commands:
             time.sleep(0.02)
 
     def _known(self, webhook: str) -> None:
-        if webhook not in self._job.versions.specs:
-            raise UsageError(no_webhook(webhook, self._job.versions.specs))
+        versions = self._job.versions
+        if webhook not in versions.specs:
+            # It may be in no config any more, and forgotten here while another process owes something of it.
+            versions.learn((webhook,))
+        if webhook not in versions.specs:
+            raise UsageError(no_webhook(webhook, versions.specs))

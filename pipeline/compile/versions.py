@@ -63,13 +63,12 @@ class Versions:
         self._sought: set[str] = set()
         """Webhooks that were looked for in the stored versions."""
         self._newest: dict[str, str] = {}
-        """The newest version that each known webhook is in."""
+        """The newest version that each webhook is in, known or forgotten: other processes of the job, whose
+        stores are not looked into here, may still owe something of one."""
         self._entered: dict[str, str] = {}
         """The version that the next line of each source partition of this process runs under."""
         self.gone: frozenset[str] = frozenset()
         """Webhooks whose settings are known though the latest version has them no more."""
-        self.forgotten: frozenset[str] = frozenset()
-        """Webhooks that were gone, and whose settings are known no more."""
         self._written: dict[str, None] = {}
         """Versions whose texts this run wrote and has not deleted, the oldest first."""
         make_folder(folder)
@@ -118,6 +117,8 @@ class Versions:
             found = self._compiled.get(version)
             if found is not None:
                 self._keep(found)
+                if not found.by_id.keys() <= self.specs.keys():
+                    self._add(found, found.by_id.keys())  # it is forgotten here, and matches elsewhere
                 return found
             if text is None:
                 try:
@@ -172,20 +173,21 @@ class Versions:
                 if not missing:
                     return
 
-    def forget(self, webhook_ids: Collection[str]) -> None:
-        """Know these no more, of which nothing is owed or dead; `learn` finds them again, as at a start."""
+    def forget(self, webhook_ids: Collection[str], tell: Callable[[Collection[str]], None]) -> None:
+        """Know these no more, of which nothing is owed or dead here; `learn` finds them again, as at a start.
+
+        Their last text stays on disk. tell: called with those that go, before one can be made known again.
+        """
         with self._lock:
             leaving = self.gone.intersection(webhook_ids)
-            for webhook_id in leaving:
-                self._newest.pop(webhook_id, None)
-            self._sought -= leaving
-            self.forgotten |= leaving
-            self._know({name: spec for name, spec in self.specs.items() if name not in leaving})
+            if leaving:
+                self._sought -= leaving
+                self._know({name: spec for name, spec in self.specs.items() if name not in leaving})
+                tell(leaving)
 
     def _know(self, specs: dict[str, LaneSpec]) -> None:
         self.specs = specs
         self.gone = frozenset(specs.keys() - self.latest.by_id.keys())
-        self.forgotten -= specs.keys()
 
     def _add(self, snapshot: Snapshot, webhook_ids: Collection[str]) -> set[str]:
         """Add the settings of those of these webhooks that are not known yet; return which."""
@@ -217,7 +219,13 @@ class Versions:
         try:
             named = {self.latest.hash, *self._compiled, *self._in_histories()}
             # What a webhook that is gone still owes is sent by its last version.
-            named |= set(self._newest.values()) & set(list(self._written)[-KEEP:])
+            kept = {self.latest.hash, *list(self._written)[-KEEP:]}
+            self._newest = {
+                name: version
+                for name, version in self._newest.items()
+                if version in kept or name in self.specs
+            }
+            named |= kept.intersection(self._newest.values())
             for version in old:
                 if version not in named:
                     self._path(version).unlink(missing_ok=True)

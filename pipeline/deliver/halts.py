@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
@@ -89,7 +90,11 @@ class Halts:
 
     def all(self) -> dict[str, Halt]:
         """Return the halted webhooks. Raises StateError for a file that is damaged."""
-        return {path.stem: read_halt(path)[0] for path in self.files()}
+        found: dict[str, Halt] = {}
+        for path in self.files():
+            with suppress(FileNotFoundError):  # ended at this moment
+                found[path.stem] = read_halt(path)[0]
+        return found
 
     def files(self) -> list[Path]:
         """Return the files of the halted webhooks."""

@@ -23,7 +23,7 @@ POLL_SECS = 0.02
 
 PARTIAL_SECS = 60.0
 """No file takes so long to be replaced."""
-_PARTIAL = re.compile(r".+\.\d+\.partial")
+_PARTIAL = re.compile(r".+\.ya?ml\.\d+\.partial")
 
 
 def replace_durably(path: Path, data: bytes, *, like: os.stat_result | None = None) -> None:
@@ -90,7 +90,7 @@ def remove_partials(folder: Path) -> None:
 def remove_own_partials(folder: Path) -> None:
     """Delete what kills have left of files in a folder where people keep files of theirs.
 
-    Only what is named as it is here, plain, old, and our own.
+    Only of YAML files, and what is named as it is here, plain, old, and our own.
     """
     with os.scandir(folder) as entries:
         for left in entries:

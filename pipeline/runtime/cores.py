@@ -3,8 +3,9 @@
 The worker's and the engine's thread run one at a time. On two cores the lock, and all that both touch,
 travels between caches at each hand-over; on one it stays where it is. Whoever pins a process for good takes
 the choice from the system, though: two jobs would share a core while another stands idle. So they are kept
-together only as long as the process gets nearly all of that core: where others want it too, or where there is
-less to do, the system has the choice again at once.
+together only as long as they get nearly all of that core: where others want it too, or where there is less to
+do, the system has the choice again at once. A thread or a process that one of them begins meanwhile inherits
+its core, and is let go with it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from math import inf
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from pipeline.telemetry import log
 SPAN_SECS = 0.5
 """What is looked at is how much CPU was taken in so long a time."""
 JOIN_SHARE, LEAVE_SHARE = 0.9, 0.75
-"""Of a core: what the process must take to be kept on one, and what it must get there to stay."""
+"""Of a core: what the process must take, and what both threads must get of theirs to be kept on it."""
 LEAST_SHARE = 0.15
 """Of a core: what a thread takes that is worth keeping beside the other."""
 REST_SECS = 10.0
@@ -41,15 +42,44 @@ Used = dict[int, tuple[float, int]]
 def threads_used() -> Used:
     """Return what the threads of this process have used, but for those of libraries; nothing off Linux."""
     found: Used = {}
-    try:
-        for task in _TASKS.iterdir():
-            head, _, rest = (task / "stat").read_text().rpartition(")")
-            fields = rest.split()
-            if not head.partition("(")[2].startswith(FOREIGN):
-                found[int(task.name)] = (int(fields[11]) + int(fields[12])) / _TICKS, int(fields[36])
-    except OSError:
-        pass  # one of them has just ended
+    for task in _tasks():
+        try:
+            head, _, rest = (_TASKS / task / "stat").read_text().rpartition(")")
+        except OSError:
+            continue  # it has just ended
+        fields = rest.split()
+        if not head.partition("(")[2].startswith(FOREIGN):
+            found[int(task)] = (int(fields[11]) + int(fields[12])) / _TICKS, int(fields[36])
     return found
+
+
+def _tasks() -> list[str]:
+    try:
+        return os.listdir(_TASKS)
+    except OSError:
+        return []  # no Linux
+
+
+def threads_on(cores: set[int]) -> list[int]:
+    """Return the threads of this process, and of those that it has begun, that may run on these alone."""
+    found = []
+    for thread in _family():
+        try:
+            if os.sched_getaffinity(thread) == cores:
+                found.append(thread)
+        except OSError:
+            continue  # it has just ended
+    return found
+
+
+def _family() -> Iterator[int]:
+    for task in _tasks():
+        yield int(task)
+        try:
+            for child in (_TASKS / task / "children").read_text().split():
+                yield from map(int, os.listdir(f"/proc/{child}/task"))
+        except OSError:
+            continue  # ended, or a kernel that does not say it
 
 
 def set_cores(threads: Iterable[int], cores: set[int]) -> None:
@@ -74,7 +104,7 @@ class Cores:
 
     allowed: returns what the process may use; with a single core there is nothing to do. By default what the
     thread that looks may use, which is kept nowhere: it changes with the group that the process is in.
-    clock: monotonic seconds. spent: the CPU seconds of the process.
+    clock: monotonic seconds. spent: the CPU seconds of the process. on: the threads that have these cores.
     """
 
     def __init__(
@@ -85,14 +115,17 @@ class Cores:
         spent: Callable[[], float] = time.process_time,
         used: Callable[[], Used] = threads_used,
         keep: Callable[[Iterable[int], set[int]], None] = set_cores,
+        on: Callable[[set[int]], Iterable[int]] = threads_on,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._allowed = allowed
-        self._clock, self._spent, self._used, self._keep, self._chance = clock, spent, used, keep, chance
+        self._clock, self._spent, self._used, self._chance = clock, spent, used, chance
+        self._keep, self._on = keep, on
         self._at, self._cpu = clock(), spent()
         self._before: Used = {}
         self._not_before = 0.0
         self._free: set[int] = set()
+        self._core: set[int] = set()
         self.kept: tuple[int, ...] = ()
         """The threads that are kept together."""
 
@@ -105,37 +138,45 @@ class Cores:
         cpu = self._spent()
         share = (cpu - self._cpu) / secs
         self._at, self._cpu = now, cpu
+        before, self._before = self._before, {}
         if self.kept:
             self._free = self._allowed()
-            if share < LEAVE_SHARE:
+            self._before = self._used()
+            # Theirs alone: what others of the process get on other cores says nothing of this one.
+            took = self._took(before, secs)
+            if sum(took.get(thread, 0.0) for thread in self.kept) < LEAVE_SHARE:
                 self.release()
                 self._not_before = now + REST_SECS * (0.5 + self._chance())
             return
-        before, self._before = self._before, {}
         if share < JOIN_SHARE or now < self._not_before:
             return
         self._before = self._used()
         if before:
-            self._join(before, secs)
+            self._join(self._took(before, secs))
 
     def release(self) -> None:
-        """Let the threads run wherever they may."""
+        """Let the threads run wherever they may, and those that they have begun."""
         kept, self.kept = self.kept, ()
         if kept:
-            self._set(kept, self._free)
+            self._before = {}
+            # Not those that were kept: one may have ended, and its number be another process' thread by now.
+            self._set(self._on(self._core), self._free)
 
-    def _join(self, before: Used, secs: float) -> None:
-        took = {
+    def _took(self, before: Used, secs: float) -> dict[int, float]:
+        """Return what each thread took of a core since then."""
+        return {
             thread: (cpu - before[thread][0]) / secs
             for thread, (cpu, _) in self._before.items()
             if thread in before
         }
+
+    def _join(self, took: dict[int, float]) -> None:
         busy = sorted(took, key=took.__getitem__, reverse=True)[:2]
-        if len(busy) < 2 or took[busy[1]] < LEAST_SHARE:
+        if len(busy) < 2 or took[busy[1]] < LEAST_SHARE or took[busy[0]] + took[busy[1]] < LEAVE_SHARE:
             return
         allowed, core = self._allowed(), self._before[busy[0]][1]
         if len(allowed) > 1 and core in allowed and self._set(busy, {core}):
-            self.kept, self._free = tuple(busy), allowed
+            self.kept, self._free, self._core = tuple(busy), allowed, {core}
 
     def _set(self, threads: Iterable[int], cores: set[int]) -> bool:
         try:

@@ -113,26 +113,34 @@ def test_a_version_is_in_use_once_every_source_partition_has_come_to_it(versions
     assert versions.in_use == new.hash
 
 
-def test_what_is_forgotten_leaves_its_text_and_is_found_again_while_that_is_there(tmp_path: Path):
+def test_what_is_forgotten_is_found_again_and_its_text_stays_as_other_processes_may_owe_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("pipeline.compile.versions.KEEP", most := 2 * RECENT)
     told: list[set[str]] = []
+    left: list[set[str]] = []
     versions = Versions(tmp_path / "versions", edit(0), lambda specs: told.append(set(specs)))
     last = edit(1, "gone", "w")
     versions.install(last)
     versions.install(edit(2))
     assert versions.gone == {"gone"}
-    versions.forget({"gone", "w"})  # what the latest version has is not forgotten
+    versions.forget({"gone", "w"}, lambda ids: left.append(set(ids)))  # the latest version has `w`
+    assert left == [{"gone"}]
     assert set(versions.specs) == {"w"}
     assert not versions.gone
-    assert versions.forgotten == {"gone"}
     told.clear()
     versions.learn({"gone"})
     assert told == [{"gone"}]
     assert versions.gone == {"gone"}
-    assert not versions.forgotten
-    versions.forget({"gone"})
+    versions.forget({"gone"}, lambda ids: left.append(set(ids)))
     for number in range(3, 2 * RECENT):
         versions.install(edit(number))
-    assert last.hash not in texts(tmp_path)
+    assert last.hash in texts(tmp_path)
+    after_a_kill = Versions(tmp_path / "versions", versions.latest, lambda specs: None)
+    after_a_kill.learn({"gone"})
+    assert "gone" in after_a_kill.specs
     versions.install(edit(1000, "gone", "w"))  # it is back
-    assert not versions.forgotten
     assert "gone" in versions.specs
+    for number in range(1001, 1001 + most):
+        versions.install(edit(number))
+    assert last.hash not in texts(tmp_path)

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from pipeline.admin.command_routes import Commands
 from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.compile.versions import Versions
 from pipeline.config.files import ConfigText
 from pipeline.deliver.core import Core
-from pipeline.deliver.halts import Halts
+from pipeline.deliver.halts import Halt, Halts
 from pipeline.deliver.orders import Orders
+from pipeline.job.assembly import Job
 from pipeline.job.control.departed import Departed
+from pipeline.model.errors import UsageError
 from pipeline.outbox.counters import Counters
 from pipeline.store.store import Store
 from tests.kit.delivery.rig import Rig, delivery
@@ -42,7 +47,7 @@ class Process:
     rig: Rig = field(default_factory=Rig)
 
     def __post_init__(self) -> None:
-        orders = Orders(self.order)
+        orders = self.orders = Orders(self.order)
         self.halts = Halts(self.folder)
         self.versions = Versions(self.folder / "versions", version("old", "new"), orders.configure)
         self.departed = Departed(self.versions, lambda: self.shards, self.halts, orders)
@@ -118,6 +123,29 @@ def test_what_another_process_still_matches_is_sent_within_the_epoch(process: Pr
     assert set(process.core.lanes) == {"new"}
 
 
+def test_what_another_process_still_matches_is_known_before_it_is_owed(process: Process):
+    assert process.epoch() == {"new"}
+    # As a shard does with each chunk. A lane that nobody has configured knows of no order and no batches.
+    process.versions.get(version("old", "new").hash)
+    process.rig.give(delivery(1, "old", url="https://a.example/"))
+    process.rig.run()
+    assert process.rig.sent() == ["msg_1"]
+
+
+def test_a_person_may_still_speak_of_one_that_another_process_owes(process: Process):
+    assert process.epoch() == {"new"}
+    engine = SimpleNamespace(orders=process.orders)
+    job = SimpleNamespace(versions=process.versions, halts=process.halts, engine=engine)
+    commands = Commands(cast(Job, job))
+    assert commands.order_all("pause", ["old"]) == {}
+    assert process.epoch() == {"old", "new"}
+    assert process.core.lanes["old"].halt == "paused"
+    assert commands.order_all("resume", ["old"]) == {}
+    assert process.epoch() == {"new"}
+    with pytest.raises(UsageError, match="there is no webhook `ol`"):
+        commands.order_all("pause", ["ol"])
+
+
 def test_a_webhook_that_comes_back_is_sent_to(process: Process):
     process.epoch()
     process.versions.install(version("old", "new"))
@@ -125,3 +153,30 @@ def test_a_webhook_that_comes_back_is_sent_to(process: Process):
     process.rig.run()
     assert process.rig.sent() == ["msg_1"]
     assert process.epoch() == {"old", "new"}
+
+
+def test_a_webhook_that_comes_back_at_that_moment_is_sent_to(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+):
+    def edited_meanwhile() -> dict[str, Halt]:
+        process.versions.install(version("old", "new"))
+        return {}
+
+    monkeypatch.setattr(process.halts, "all", edited_meanwhile)
+    assert process.epoch() == {"old", "new"}
+    process.rig.give(delivery(1, "old", url="https://a.example/"))
+    process.rig.run()
+    assert process.rig.sent() == ["msg_1"]
+
+
+def test_no_halt_that_ends_at_that_moment_stops_the_job(process: Process, monkeypatch: pytest.MonkeyPatch):
+    process.halts.set("old", "paused")
+    files = process.halts.files
+
+    def ended_meanwhile() -> list[Path]:
+        found = files()
+        process.halts.set("old", None)
+        return found
+
+    monkeypatch.setattr(process.halts, "files", ended_meanwhile)
+    assert process.epoch() == {"new"}

@@ -213,15 +213,16 @@ def test_byte_order_mark_and_line_ends_come_through(config):
 
 def test_what_a_kill_has_left_of_a_save_is_gone_after_the_next_one(config):
     folder = config / "webhooks"
-    killed, young, theirs = (
+    killed, young, theirs, years = (
         folder / "big.yaml.4711.partial",
         folder / "big.yaml.4712.partial",
         folder / "my.partial",
+        folder / "report.2024.partial",
     )
-    for path in (killed, young, theirs):
+    for path in (killed, young, theirs, years):
         path.write_text("x")
     (folder / "linked.yaml.1.partial").symlink_to(theirs)
-    for path in (killed, theirs):
+    for path in (killed, theirs, years):
         os.utime(path, (0, 0))
     found = read(config, FILE)
     save(config, FILE, BIG.replace("/x", "/y"), found.etag)
@@ -230,4 +231,5 @@ def test_what_a_kill_has_left_of_a_save_is_gone_after_the_next_one(config):
         "big.yaml.4712.partial",  # somebody else may be saving
         "linked.yaml.1.partial",
         "my.partial",  # no name of ours
+        "report.2024.partial",
     ]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 from collections.abc import Iterable
 
 import pytest
 
-from pipeline.runtime.cores import REST_SECS, SPAN_SECS, Cores, Used, set_cores, threads_used
+from pipeline.runtime.cores import REST_SECS, SPAN_SECS, Cores, Used, set_cores, threads_on, threads_used
 from tests.kit.machine.clock import HandClock
 
-WORKER, ENGINE, ADMIN = 11, 12, 13
+WORKER, ENGINE, ADMIN, BEGUN = 11, 12, 13, 14
 
 
 class Machine:
@@ -22,12 +23,14 @@ class Machine:
         self.refuses = False
         self.used: Used = {WORKER: (0.0, 1), ENGINE: (0.0, 0), ADMIN: (0.0, 0)}
         self.set: list[tuple[tuple[int, ...], set[int]]] = []
+        self.bound: dict[int, set[int]] = {}
         self.cores = Cores(
             allowed=lambda: set(allowed),
             clock=self.clock,
             spent=lambda: sum(cpu for cpu, _ in self.used.values()),
             used=lambda: dict(self.used),
             keep=self.keep,
+            on=lambda cores: [thread for thread, on in self.bound.items() if on == cores],
             chance=lambda: 0.5,
         )
 
@@ -35,12 +38,13 @@ class Machine:
         if self.refuses:
             raise OSError(22, "Invalid argument")
         self.set.append((tuple(threads), set(cores)))
+        self.bound |= {thread: set(cores) for thread in threads}
 
-    def pass_time(self, worker: float, engine: float, *, spans: int = 1) -> None:
+    def pass_time(self, worker: float, engine: float, *, spans: int = 1, admin: float = 0.01) -> None:
         """Let threads take so much of a core, and look."""
         for _ in range(spans):
             self.clock.now += SPAN_SECS
-            for thread, share in ((WORKER, worker), (ENGINE, engine), (ADMIN, 0.01)):
+            for thread, share in ((WORKER, worker), (ENGINE, engine), (ADMIN, admin)):
                 cpu, core = self.used[thread]
                 self.used[thread] = cpu + share * SPAN_SECS, core
             self.cores.look()
@@ -102,6 +106,24 @@ def test_at_the_end_they_may_run_anywhere_again():
     assert machine.set[1:] == [((WORKER, ENGINE), {0, 1})]
 
 
+def test_what_others_of_the_process_take_elsewhere_keeps_them_on_no_core_that_they_do_not_get():
+    machine = Machine()
+    machine.pass_time(0.35, 0.3, spans=5, admin=0.3)
+    assert machine.set == []
+    machine.pass_time(0.6, 0.45, spans=3)
+    machine.pass_time(0.25, 0.2, admin=0.9)
+    assert machine.set[1:] == [((WORKER, ENGINE), {0, 1})]
+
+
+def test_a_thread_that_was_begun_by_one_of_them_is_let_go_too_and_one_that_has_ended_is_nobody():
+    machine = Machine()
+    machine.pass_time(0.6, 0.45, spans=3)
+    machine.bound[BEGUN] = machine.bound[WORKER]
+    del machine.bound[ENGINE]
+    machine.pass_time(0.3, 0.25)
+    assert machine.set[1:] == [((WORKER, BEGUN), {0, 1})]
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux alone keeps threads on cores")
 def test_the_threads_of_this_process_are_seen_and_kept_on_a_core():
     allowed = os.sched_getaffinity(0)
@@ -111,6 +133,9 @@ def test_the_threads_of_this_process_are_seen_and_kept_on_a_core():
     def work() -> None:
         begin.wait()
         seen["thread"] = os.sched_getaffinity(0)
+        with subprocess.Popen("cat", stdin=subprocess.PIPE) as process:
+            seen["begun"] = {threading.get_native_id(), process.pid}
+            seen["alone"] = set(threads_on(seen["thread"]))
         end.wait()
 
     thread = threading.Thread(target=work, daemon=True)
@@ -124,4 +149,5 @@ def test_the_threads_of_this_process_are_seen_and_kept_on_a_core():
     end.set()
     thread.join()
     assert seen["thread"] == {core}
+    assert seen["alone"] == seen["begun"] if len(allowed) > 1 else seen["alone"] > seen["begun"]
     assert os.sched_getaffinity(0) == allowed

@@ -35,11 +35,10 @@ class Departed:
 
     def recall(self, counters: Counters) -> None:
         """Before a shard's commit: make known again what was forgotten and is owed, or dead, all the same."""
-        forgotten = self._versions.forgotten
-        if forgotten:
-            wanted = {name for name in forgotten & counters.touched if _has(counters, name)}
-            if wanted:
-                self._versions.learn(wanted)
+        unknown = counters.touched - self._versions.specs.keys()
+        wanted = {name for name in unknown if name and _has(counters, name)}
+        if wanted:
+            self._versions.learn(wanted)
 
     def look(self, shard: int) -> None:
         """After a shard's commit: forget what nothing is owed of, nothing is dead of, and nobody has halted.
@@ -57,8 +56,7 @@ class Departed:
         if left:
             left -= self._halts.all().keys()
         if left:
-            versions.forget(left)
-            self._orders.forget(left)
+            versions.forget(left, self._orders.forget)
 
 
 def _has(counters: Counters, webhook_id: str) -> bool:

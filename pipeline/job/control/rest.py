@@ -66,6 +66,8 @@ class Rest:
         self._walking = 0
         self._holding = False
         self._seen: set[str] = set()
+        self._seen_before: set[str] = set()
+        """The source partitions of this round, and of the one before."""
         self._looked_at = 0.0
         self._came_at = clock()
         self._records = self._bytes = 0
@@ -141,11 +143,12 @@ class Rest:
         self._looked_at = now
         self._records = self._bytes = 0
         self._hurry = False
-        self._seen.clear()
+        self._seen, self._seen_before = set(), self._seen
 
     def _sleep_until_due(self, now: float, reader: Reader) -> None:
         is_idle = now - self._came_at >= IDLE_AFTER_SECS
-        is_alone = len(self._seen) == 1 and not self._hurry
+        # Of two rounds: after a commit one of several may be looked at a moment later than the others.
+        is_alone = len(self._seen | self._seen_before) == 1 and not self._hurry
         may_hear = is_alone and reader.hears
         if self._hurry:
             due = now + ANSWER_SECS

@@ -169,6 +169,17 @@ def test_nobody_listens_under_load_nor_to_one_of_several_nor_where_an_answer_is_
     assert worker.reader.heard == []
 
 
+def test_one_of_several_that_is_looked_at_twice_in_a_row_is_not_listened_to_while_others_wait() -> None:
+    worker = Worker(reader=Source(can_hear=True))
+    worker.looks(2)
+    for partition in "abaa":
+        worker.reader.heard.clear()
+        worker.looks(1, of=partition)
+    assert worker.reader.heard == []
+    worker.looks(2)
+    assert worker.reader.heard, "the other has ended"
+
+
 def test_where_walks_take_long_less_is_gathered_so_that_nothing_waits_longer_for_both() -> None:
     worker = Worker()
     for walk, gathered in ((0.0002, 1.0), (0.0005, 0.7), (0.01, LEAST_SHARE)):
