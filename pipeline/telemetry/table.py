@@ -203,7 +203,7 @@ METRICS: dict[MetricName, Metric] = {
     "connections_opened_total": counter(
         "connections",
         "connections made",
-        "near `hookline_attempts_total`: the receiver closes after each answer; each request costs a handshake",
+        "near `hookline_attempts_total`: the receiver closes after each answer, so each request shakes hands",
     ),
     "answers_out_of_step_total": counter(
         "signs",
