@@ -144,7 +144,7 @@ class Promise:
 
 
 def snapshot(name: str) -> Any:
-    return SimpleNamespace(hash=TEXTS[name].hash, text=TEXTS[name], webhooks=(), says_formats=False)
+    return SimpleNamespace(hash=TEXTS[name].hash, text=TEXTS[name], webhooks=(), by_id={}, says_formats=False)
 
 
 TEXTS = {name: ConfigText({f"{name}.yaml": name}) for name in ("first", "second")}

@@ -15,6 +15,7 @@ from pipeline.cli.output import say
 from pipeline.cli.page.lines import room
 from pipeline.cli.state.exactly import short
 from pipeline.model.process.lifeline import Lifeline
+from pipeline.model.process.stop import kept_back
 from pipeline.model.words import counted
 
 SECRET = "whsec_aG9va2xpbmUtZGVtby1zZWNyZXQtMDEyMzQ1Njc4OQ=="
@@ -65,6 +66,7 @@ def demo(folder: Path, shows: bool, flags: tuple[str, ...]) -> int:
             text=True,
             env=environment,
             pass_fds=lifeline.descriptors,
+            start_new_session=True,  # we end it, not the terminal
         )
     try:
         assert receiver.stderr is not None
@@ -75,7 +77,14 @@ def demo(folder: Path, shows: bool, flags: tuple[str, ...]) -> int:
         say(f"A receiver listens on {url}; the recording is read, and what its events fire is sent there.")
         command = [*HOOKLINE, "run", "-c", str(config), "--state", str(folder / "state"), *flags]
         environment["RECEIVER"] = url
-        code = subprocess.run(command, env=environment, pass_fds=lifeline.descriptors).returncode
+        with kept_back():
+            job = subprocess.Popen(command, env=environment, pass_fds=lifeline.descriptors)
+        with job:
+            try:
+                code = job.wait()
+            except BaseException:
+                job.kill()
+                raise
     finally:
         receiver.terminate()
         receiver.wait(STOP_SECS)

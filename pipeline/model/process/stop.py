@@ -72,6 +72,19 @@ def block(*, stopping: bool) -> None:
         signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
 
 
+@contextmanager
+def kept_back() -> Iterator[None]:
+    """Start a program that listens: what a terminal sends both of us reaches it no sooner than it does.
+
+    Else a Ctrl-C among the imports of an interpreter ends it with a traceback.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _unblock() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 

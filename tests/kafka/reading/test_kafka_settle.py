@@ -16,6 +16,7 @@ Tapper = Callable[[Reader], Tap]
 
 PAIRS = 40
 LINGER_MS = 40
+TRIES = 5
 
 
 def producer(topics: Topics, linger_ms: int) -> Producer:
@@ -73,9 +74,13 @@ def test_live_is_as_read_again_whoever_lingers(topics: Topics, tap: Tapper, ling
 def test_without_settling_what_lingers_comes_too_late_and_is_counted(
     topics: Topics, tap: Tapper, lingers: tuple[int, int], side: str
 ) -> None:
-    live, again = live_and_again(topics, tap, lingers, settle=0.0)
-    counted = metrics.read("join_late_records_total", side=side)
-    assert counted == late()
+    for _ in range(TRIES):
+        before, of_side = late(), metrics.read("join_late_records_total", side=side)
+        live, again = live_and_again(topics, tap, lingers, settle=0.0)
+        counted = metrics.read("join_late_records_total", side=side) - of_side
+        assert counted == late() - before
+        if counted:
+            break  # on a machine that is slow to ask all may have come by then
     # Events that linger on a quiet machine may all come before their updates are asked for.
     assert counted > 0 or side == "events"
     assert (live.lines != again.lines) == (counted > 0)

@@ -266,7 +266,7 @@ def test_what_takes_too_much_is_a_finding_and_the_next_text_is_tried_all_the_sam
     raw = "{% raw %}x{% endraw %}" * 2_900
     heavy = HOOK + "  body:\n" + "".join(f"    k{n}: '{raw}'\n" for n in range(15))
     bench.check(NEW, HOOK)
-    monkeypatch.setattr(module, "BOUNDS", Bounds(config_secs=0.1, more_secs=0))
+    monkeypatch.setattr(module, "BOUNDS", Bounds(config_secs=0.01, more_secs=0))
     assert [one.code for one in bench.check(NEW, heavy).findings] == ["config-too-expensive"]
     monkeypatch.undo()
     assert bench.check(NEW, HOOK).errors == 0
