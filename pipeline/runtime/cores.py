@@ -23,6 +23,8 @@ SPAN_SECS = 0.5
 """What is looked at is how much CPU was taken in so long a time."""
 JOIN_SHARE, LEAVE_SHARE = 0.9, 0.75
 """Of a core: what the process must take, and what both threads must get of theirs to be kept on it."""
+MOST_SHARE = 1.5
+"""Of a core: two that take more do much without the lock (unpacking, TLS), and would lose by sharing one."""
 LEAST_SHARE = 0.15
 """Of a core: what a thread takes that is worth keeping beside the other."""
 REST_SECS = 10.0
@@ -172,7 +174,9 @@ class Cores:
 
     def _join(self, took: dict[int, float]) -> None:
         busy = sorted(took, key=took.__getitem__, reverse=True)[:2]
-        if len(busy) < 2 or took[busy[1]] < LEAST_SHARE or took[busy[0]] + took[busy[1]] < LEAVE_SHARE:
+        if len(busy) < 2 or took[busy[1]] < LEAST_SHARE:
+            return
+        if not LEAVE_SHARE <= took[busy[0]] + took[busy[1]] <= MOST_SHARE:
             return
         allowed, core = self._allowed(), self._before[busy[0]][1]
         if len(allowed) > 1 and core in allowed and self._set(busy, {core}):

@@ -56,7 +56,11 @@ def test_two_busy_threads_are_kept_where_the_busier_one_runs():
     assert machine.set == [((WORKER, ENGINE), {1})]
 
 
-@pytest.mark.parametrize(("worker", "engine"), [(0.4, 0.3), (0.95, 0.05)], ids=["idle", "one alone"])
+@pytest.mark.parametrize(
+    ("worker", "engine"),
+    [(0.4, 0.3), (0.95, 0.05), (0.9, 0.75)],
+    ids=["idle", "one alone", "without the lock"],
+)
 def test_others_are_left_to_the_system(worker: float, engine: float):
     machine = Machine()
     machine.pass_time(worker, engine, spans=5)
