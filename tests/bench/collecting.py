@@ -225,7 +225,7 @@ def end_to_end(place: Path, rate: int, bench: Bench) -> dict[str, float]:
         job = f"state: {place / 'state'}\nnetwork: {{allow: [127.0.0.0/8]}}"
         commands = [collector(place, port, job)]
         (place / "webhooks").mkdir()
-        (place / "webhooks" / "fine.yaml").write_text(WEBHOOK.format(id="fine", url=url))
+        (place / "webhooks" / "fine.yaml").write_text(WEBHOOK.format(id="fine", url=url, events="Purchase"))
         commands.append([sys.executable, "-m", "pipeline.cli", "run", "-c", str(place)])
         quiet = {"cwd": ROOT, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         processes = [subprocess.Popen(one, **quiet) for one in commands]  # type: ignore[call-overload]
