@@ -263,8 +263,9 @@ def test_a_list_a_secret_file_and_a_shape_count_as_they_are_now(bench: Workbench
 def test_what_takes_too_much_is_a_finding_and_the_next_text_is_tried_all_the_same(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    raw = "{% raw %}x{% endraw %}" * 2_900
-    heavy = HOOK + "  body:\n" + "".join(f"    k{n}: '{raw}'\n" for n in range(15))
+    # Some seconds of work: a limit of processor time is of whole seconds, the one that has begun among them.
+    dear = "{{1|abs}}" * 7_000
+    heavy = HOOK + "  body:\n" + "".join(f"    k{n}: '{dear}'\n" for n in range(15))
     bench.check(NEW, HOOK)
     monkeypatch.setattr(module, "BOUNDS", Bounds(config_secs=0.01, more_secs=0))
     assert [one.code for one in bench.check(NEW, heavy).findings] == ["config-too-expensive"]
