@@ -20,8 +20,9 @@ from pipeline.receiver.server import Receiver
 from tests.cli.conftest import Hookline
 from tests.kit.programs.ports import free_port
 from tests.kit.programs.run import HOOKLINE, Bench, children, lines_of, started, until
+from tests.kit.terminal import Terminal, terminal
 from tests.runtime.scale.test_supervisor import is_alive
-from tests.runtime.scale.test_terminal import COLUMNS, LOGGED, Terminal
+from tests.runtime.scale.test_terminal import COLUMNS, LOGGED
 
 
 @pytest.fixture
@@ -59,28 +60,25 @@ def words(verb: str, bench: Bench, *flags: object) -> list[str]:
 
 
 @contextmanager
-def terminal(bench: Bench, verb: str) -> Iterator[Terminal]:
+def watched(bench: Bench, verb: str) -> Iterator[Terminal]:
     environment = {name: value for name, value in bench.environ.items() if name != "COLUMNS"}
     more = ["--state", str(bench.state)] if verb == "up" else []
-    found = Terminal(words(verb, bench, *more), environment)
-    try:
+    with terminal([*words(verb, bench, *more)[1:]], environment) as found:
         yield found
-    finally:
-        found.end()
 
 
 def test_an_event_becomes_a_webhook_with_the_users_property_and_ctrl_c_ends_both(
     bench: Bench, receiver: Receiver, port: int
 ):
-    with terminal(bench, "up") as shown:
+    with watched(bench, "up") as shown:
         user = {"type": "user", "user_id": "u1", "set": {"plan": "pro"}}
         until(lambda: post(port, user, event("e1")))
         until(lambda: receiver.requests)
         assert json.loads(receiver.requests[0].body) == {"plan": "pro"}
         until(lambda: "job      2 records" in shown.said and "1 delivered" in shown.said)
         until(lambda: "collect  2 records" in shown.said)
-        shown.job.send_signal(signal.SIGINT)
-        assert shown.job.wait(30) == 0, shown.said
+        shown.process.send_signal(signal.SIGINT)
+        assert shown.process.wait(30) == 0, shown.said
         until(lambda: "this run: 2 records" in shown.said)
         assert "collected 2 records in 1 request" in shown.said
         said = [line.replace("\x1b[1A\x1b[2K", "") for line in shown.lines()]
@@ -168,12 +166,12 @@ def test_a_webhook_that_no_job_starts_with_is_said_before_anything_is_started(
 
 
 def test_a_collector_alone_shows_where_it_listens_and_what_to_paste(bench: Bench, port: int):
-    with terminal(bench, "collect") as shown:
+    with watched(bench, "collect") as shown:
         until(lambda: post(port, event("e1")))
         until(lambda: re.search(r"\x1b\[2K1 record  ", shown.said))
         assert f"curl http://127.0.0.1:{port}/v1/events -d" in shown.said
-        shown.job.send_signal(signal.SIGINT)
-        assert shown.job.wait(30) == 0, shown.said
+        shown.process.send_signal(signal.SIGINT)
+        assert shown.process.wait(30) == 0, shown.said
         until(lambda: "collected 1 record in 1 request" in shown.said)
         assert [line for line in shown.lines() if len(line) > COLUMNS and not LOGGED.search(line)] == []
 

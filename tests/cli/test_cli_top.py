@@ -19,8 +19,8 @@ from pipeline.cli.state.top_rows import COLUMNS, count, facts, rate, span
 from pipeline.cli.state.top_view import Act, View
 from pipeline.operate.running.top import Head, Row, Table
 from pipeline.receiver.server import Receiver
-from tests.kit.programs.run import HOOKLINE, Bench, until
-from tests.runtime.scale.test_terminal import Terminal
+from tests.kit.programs.run import Bench, until
+from tests.kit.terminal import Terminal
 
 COLOUR = re.compile(r"\x1b\[\d*m")
 ROW = Row(
@@ -203,7 +203,7 @@ def test_the_terminal_is_given_back_at_any_end(bench: Bench, receiver: Receiver,
     bench.append()
     with bench.running("--follow"):
         until(lambda: (bench.state / "control-0.sock").exists())
-        words = [HOOKLINE, "top", "-c", bench.config, "--state", bench.state, "--interval", "100ms"]
+        words = ["top", "-c", bench.config, "--state", bench.state, "--interval", "100ms"]
         environment = {name: value for name, value in bench.environ.items() if name != "COLUMNS"}
         shown = Terminal([str(word) for word in words], environment)
         try:
@@ -224,9 +224,9 @@ def test_the_terminal_is_given_back_at_any_end(bench: Bench, receiver: Receiver,
             if isinstance(how, str):
                 os.write(shown.leader, how.encode())
             else:
-                shown.job.send_signal(how)
-            assert shown.job.wait(20) == (128 + how if how is signal.SIGTERM else 0)
+                shown.process.send_signal(how)
+            assert shown.process.wait(20) == (128 + how if how is signal.SIGTERM else 0)
             until(lambda: shown.said.endswith("\x1b[?25h\x1b[?1049l"))
             assert termios.tcgetattr(shown.leader) == before
         finally:
-            shown.end()
+            shown.close()

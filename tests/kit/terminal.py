@@ -21,6 +21,7 @@ CTRL_C = b"\x03"
 MODE = re.compile(r"\x1b\[\?(25|1049|1000|1006|2004)([hl])")
 """What is turned on and off: the cursor, the other screen, the mouse, pasting."""
 COLOUR = re.compile(r"\x1b\[([\d;]*)m")
+CLEARED = re.compile(r"\r\x1b\[2K")
 USUAL = {"25": "h"}
 """A cursor is to be seen, everything else is off."""
 
@@ -41,6 +42,11 @@ class Terminal:
     def press(self, keys: bytes) -> None:
         """Type these."""
         os.write(self.leader, keys)
+
+    def lines(self) -> list[str]:
+        """Return every line that stood there, also for a moment."""
+        plain = COLOUR.sub("", self.said)
+        return [part for line in plain.split("\r\n") for part in CLEARED.split(line) if part]
 
     def waits(self) -> bool:
         """Return whether it has begun, and does nothing but wait."""

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import pty
 import re
 import signal
-import struct
-import subprocess
-import termios
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,58 +13,19 @@ import pytest
 
 from pipeline.receiver.server import Receiver
 from tests.kit.programs.run import HOOKLINE, Bench, ended, started, until
+from tests.kit.terminal import Terminal, terminal
 
 COLUMNS = 80
-CLEARED = re.compile(r"\r\x1b\[2K")
-COLOUR = re.compile(r"\x1b\[[\d;]*m")
 LOGGED = re.compile(
     r"\d\d:\d\d:\d\d (info|warn|error) "
 )  # a slow disk is warned of, in as many columns as it takes
 
 
-class Terminal:
-    """A job on a terminal: stderr, and stdout with the summary, as they were written."""
-
-    def __init__(self, words: list[str], environment: dict[str, str]) -> None:
-        leader, follower = pty.openpty()
-        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
-        self.leader = leader
-        self.said = ""
-        self.job = subprocess.Popen(
-            words, env=environment, stdin=follower, stdout=follower, stderr=follower, start_new_session=True
-        )
-        os.close(follower)
-        self._thread = threading.Thread(target=self._read)
-        self._thread.start()
-
-    def _read(self) -> None:
-        while True:
-            try:
-                found = os.read(self.leader, 65536)
-            except OSError:  # the last process has closed it
-                return
-            self.said += found.decode()
-
-    def lines(self) -> list[str]:
-        """Return every line that stood there, also for a moment."""
-        plain = COLOUR.sub("", self.said)
-        return [part for line in plain.split("\r\n") for part in CLEARED.split(line) if part]
-
-    def end(self) -> None:
-        self.job.kill()
-        self.job.wait()
-        self._thread.join()
-        os.close(self.leader)
-
-
 @contextmanager
-def terminal(bench: Bench, *flags: object) -> Iterator[Terminal]:
+def watched(bench: Bench, *flags: object) -> Iterator[Terminal]:
     environment = {name: value for name, value in bench.environ.items() if name != "COLUMNS"}
-    found = Terminal(bench.command(*flags), environment)
-    try:
+    with terminal([*bench.command(*flags)[1:]], environment) as found:
         yield found
-    finally:
-        found.end()
 
 
 @pytest.fixture
@@ -89,10 +43,10 @@ def test_progress_is_one_line_that_fits_and_ctrl_c_ends_with_the_summary(
     bench: Bench, receiver: Receiver, processes: int
 ):
     receiver.answer({"*": {"delay_secs": 0.02}})
-    with terminal(bench, "--follow", "--processes", processes) as shown:
+    with watched(bench, "--follow", "--processes", processes) as shown:
         until(lambda: "3,000 records" in shown.said and "6,000 delivered" in shown.said)
-        shown.job.send_signal(signal.SIGINT)
-        assert shown.job.wait(20) == 0, shown.said
+        shown.process.send_signal(signal.SIGINT)
+        assert shown.process.wait(20) == 0, shown.said
         until(lambda: "records/s" in shown.said.rsplit("this run", 1)[-1])
         statuses = [line for line in shown.lines() if " delivered" in line and "records  " in line]
         assert len(statuses) > 2
