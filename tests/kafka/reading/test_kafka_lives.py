@@ -95,12 +95,13 @@ def test_a_second_life_is_joined_and_its_trail_repeated(topics: Topics, tap: Tap
     running = tap(topics.open(events=(events,), users=(users,), out_of_range="earliest"))
     running.reader.keep_trail(tmp_path)
     running.take(2)
-    made_anew(topics, "users", 2)
-    running.take(4)
+    # One record: with more, some may be read as the old life's until it is known to be over.
+    made_anew(topics, "users", 1)
+    running.take(3)
     Topics(topics.broker).send(events, b"f", time_ms=30)
-    running.take(5)
+    running.take(4)
     position = running.chunks[-2].position
-    assert running.lines == [b"u", b"e", b"new0", b"new1", b"f"]
+    assert running.lines == [b"u", b"e", b"new0", b"f"]
     again = tap(topics.open(position, events=(events,), users=(users,)))
     again.reader.keep_trail(tmp_path)
     assert again.take(1)[-1:] == [b"f"]

@@ -168,8 +168,8 @@ def test_many_threads_read_one_store_at_once(state):
     def look() -> None:
         try:
             for _ in range(20):
-                assert len(page(state, Selection()).letters) == 8
-                assert groups(state, Selection()).counted == 8
+                assert len(page(state, Selection(), secs=None).letters) == 8
+                assert groups(state, Selection(), secs=None).counted == 8
                 find(state, "msg_5")
         except BaseException as error:
             failures.append(error)
