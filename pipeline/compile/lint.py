@@ -26,6 +26,8 @@ from pipeline.language.secrets import (
 
 _SECRETS = frozenset({"password", "token", "value", "client_secret", "refresh_token", "secret"})
 """Fields of `auth` and `signature` that hold a secret, beside the list `secrets`."""
+_ANYBODY: Final = "the secret is empty: anybody could sign in your name"
+_MAKE_ONE: Final = "make one with `hookline secret new`"
 _SHELL: Final = re.compile(r"(?:[A-Za-z]+ )?(?:\$([A-Z][A-Z0-9_]+)|%([A-Z][A-Z0-9_]+)%)")
 """`$TOKEN` and `%TOKEN%`, alone or behind a scheme such as Bearer."""
 
@@ -98,18 +100,24 @@ def _check_placeholders(path: KeyPath, text: str, problems: Problems, secrets: S
 
 def _check_signing_secrets(model: WebhookFile, problems: Problems, secrets: Secrets) -> None:
     signature = model.request.signature
-    if signature is None or signature.standard_webhooks is None:
+    if signature is None:
+        return
+    if signature.hmac is not None and expanded(signature.hmac.secret, secrets) == "":
+        problems.refuse(("request", "signature", "hmac", "secret"), "wrong-secret", _ANYBODY, hint=_MAKE_ONE)
+    if signature.standard_webhooks is None:
         return
     for index, text in enumerate(signature.standard_webhooks.secrets):
         value = expanded(text, secrets)
         if value is None:
             continue
+        place = ("request", "signature", "standard_webhooks", "secrets", index)
+        if value.strip() in ("", "whsec_"):
+            problems.refuse(place, "wrong-secret", _ANYBODY, hint=_MAKE_ONE)
+            continue
         try:
             StandardSigner([value])
         except SecretError as error:
-            place = ("request", "signature", "standard_webhooks", "secrets", index)
-            hint = "make one with `hookline secret new`"
-            problems.error(place, "wrong-secret", str(error), hint=hint)
+            problems.error(place, "wrong-secret", str(error), hint=_MAKE_ONE)
 
 
 def _check_files(model: WebhookFile, problems: Problems, secrets: Secrets) -> None:

@@ -204,6 +204,22 @@ def test_every_secret_of_a_receiver_must_have_a_value(compiled, tmp_path: Path) 
     assert [found.code for found in offline.findings] == ["placeholder"]
 
 
+@pytest.mark.parametrize(
+    "signature",
+    [
+        "hmac: {header: X-Signature, secret: ''}",
+        "hmac: {header: X-Signature, secret: '${NOPE:-}'}",
+        "standard_webhooks: {secrets: ['${NOPE:-}']}",
+        "standard_webhooks: {secrets: ['whsec_${NOPE:-}']}",
+    ],
+)
+def test_a_secret_that_signs_with_nothing_is_refused(compiled, signature: str) -> None:
+    text = GOOD.format(id="a").replace("x.example/'", f"x.example/', signature: {{{signature}}}")
+    (finding,) = compiled(webhooks__a=text).findings
+    assert (finding.warning, finding.code) == (False, "wrong-secret")
+    assert "anybody could sign" in finding.message
+
+
 @pytest.mark.parametrize("name", [*sorted(RESERVED), "Webhook-Id", "a b", ""])
 def test_a_name_that_headers_refuses_is_refused_wherever_a_header_is_named(compiled, name: str) -> None:
     for part in (
@@ -412,7 +428,7 @@ def test_a_setting_without_a_value_hides_no_other_fault(compiled) -> None:
 def test_offline_neither_settings_nor_secrets_are_faults_but_everything_else_is() -> None:
     report = compile_config(ConfigText({"webhooks/a.yaml": UNSET}), secrets=None, offline=True)
     assert [found.code for found in report.findings] == ["wrong-path"]
-    fixed = ConfigText({"webhooks/a.yaml": UNSET.replace("evnt.x", "event.name")})
+    fixed = ConfigText({"webhooks/a.yaml": UNSET.replace("evnt.x", "event.properties.x")})
     report = compile_config(fixed, secrets=None, offline=True)
     assert (report.findings, report.snapshot) == ([], None)
 

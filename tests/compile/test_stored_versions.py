@@ -50,7 +50,7 @@ NEWLY_REFUSED = {
     ),
     "values without end": (
         "file-too-large",
-        HEAD.replace("{e", "{where: [{event.id: {in: [" + "1," * 20_000 + "]}}], e") + URL,
+        HEAD.replace("{e", "{where: [{event.properties.n: {in: [" + "1," * 20_000 + "]}}], e") + URL,
     ),
     "a batch of forms": ("batch", HEAD + URL + "  encoding: form\n  body: {a: 1}\ndelivery: {batch: {}}\n"),
 }

@@ -284,6 +284,68 @@ def test_comparing_with_text_that_looks_like_something_else_warns(text: str) -> 
     assert (found.warning, found.code) == (True, "typed-comparison")
 
 
+@pytest.mark.parametrize(
+    ("path", "operand", "hint"),
+    [
+        ("event.id", 5, 'write it in quotes: "5"'),
+        ("user.id", ["a", 5], 'write it in quotes: "5"'),
+        ("event.name", {"in": ["a", True]}, 'write it in quotes: "true"'),
+        ("user.identified", "true", "without quotes"),
+        ("event.time", {"gt": 1767225600}, "before and after"),
+        ("event.properties", "pro", "`event.properties.plan`"),
+        ("user", {"ne": "pro"}, "`user.properties.plan`"),
+    ],
+)
+def test_what_a_fixed_field_can_never_be_warns(path: str, operand: Value, hint: str) -> None:
+    (found,) = problems_of({path: operand})
+    assert (found.warning, found.code) == (True, "typed-comparison")
+    assert hint in (found.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("path", "operand"),
+    [
+        ("event.id", {"as": "number", "gt": 5}),
+        ("user.id", None),
+        ("user.identified", True),
+        ("event.time", {"after": 1767225600}),
+        ("event.properties", {"eq": {"plan": "pro"}}),
+        ("event.properties.id", 5),
+        ("event.name", {"in": ["a", {"path": "user.id"}]}),
+    ],
+)
+def test_what_a_fixed_field_may_be_does_not_warn(path: str, operand: Value) -> None:
+    assert problems_of({path: operand}) == []
+
+
+@pytest.mark.parametrize(
+    ("operators", "words"),
+    [
+        ({"after": 2026}, "1970-01-01T00:33:46.000Z"),
+        ({"as": "date", "lte": 20260131}, "a date is a text"),
+        ({"as": "date", "in": ["2026-01-31", 20260131]}, "a date is a text"),
+        ({"as": "date", "between": ["now", "-30d"]}, "write the earlier one first"),
+    ],
+)
+def test_a_moment_that_is_hardly_meant_warns(operators: Value, words: str) -> None:
+    (found,) = problems_of({"event.properties.a": operators})
+    assert (found.warning, found.code) == (True, "typed-comparison")
+    assert words in found.message
+
+
+@pytest.mark.parametrize(
+    "operators",
+    [
+        {"after": 1767225600},
+        {"before": 0},
+        {"as": "date", "between": ["-30d", "now"]},
+        {"after": "2026-01-31"},
+    ],
+)
+def test_a_moment_that_is_meant_does_not_warn(operators: Value) -> None:
+    assert problems_of({"event.properties.a": operators}) == []
+
+
 def test_ne_warns_that_it_holds_for_missing_unless_exists_stands_beside_it() -> None:
     (found,) = problems_of({"event.properties.a": {"ne": 1}})
     assert found.warning

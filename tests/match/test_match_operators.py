@@ -288,6 +288,26 @@ def test_a_time_zone_may_come_from_a_path_and_falls_back_to_utc() -> None:
     assert holds(utc, event(), user({"zone": 5}))
 
 
+@pytest.mark.parametrize(
+    ("operators", "verdict"),
+    [
+        ({"as": "date", "eq": "2026-03-01T10:00"}, True),
+        ({"as": "date", "in": ["2026-03-01", "2026-03-01T10:00"]}, True),
+        ({"as": "date", "lt": "2026-03-01T10:01"}, True),
+        ({"before": "2026-03-01T10:01"}, True),
+        ({"after": "2026-03-01T10:01"}, False),
+        ({"as": "date", "between": ["2026-03-01T09:59", "2026-03-01T10:00"]}, True),
+        ({"as": "date", "between": ["2026-03-01T15:00Z", "2026-03-01T15:00Z"]}, True),
+    ],
+)
+def test_a_date_without_zone_is_in_the_zone_of_the_path_on_both_sides(
+    operators: dict[str, Value], verdict: bool
+) -> None:
+    tree: dict[str, Any] = {"event.properties.x": {**operators, "tz": "user.properties.zone"}}
+    at = event(properties={"x": "2026-03-01T10:00"})
+    assert holds(tree, at, user({"zone": "America/New_York"})) is verdict
+
+
 def test_lists_from_files_are_texts_or_converted() -> None:
     lists = {"lists/free.txt": ["gmail.com", "gmx.de"], "lists/ids.txt": ["1", "2"]}
     free = {"as": "domain", "in": {"file": "lists/free.txt"}}

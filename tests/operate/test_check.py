@@ -228,6 +228,16 @@ def test_a_slip_in_pipeline_yaml_is_told_with_its_remedy(checked: Checked, job: 
     assert wanted in found
 
 
+def test_a_webhook_is_not_blamed_for_an_address_that_a_broken_pipeline_yaml_may_allow(
+    checked: Checked,
+) -> None:
+    local = hook("{url: 'http://127.0.0.1:8787/'}")
+    allowed = "network: {allow: [127.0.0.0/8]}\n"
+    assert [one.code for one in checked(local, JOB + allowed + "epoch: 0s\n")] == ["wrong-value"]
+    assert [one.code for one in checked(local, JOB)] == ["refused-address"]
+    assert [one.code for one in checked(local, None)] == ["refused-address"]
+
+
 @pytest.mark.parametrize("job", [None, "", "# nothing yet\n", "---\n", "null\n", "\ufeff", "{}\n"])
 def test_an_empty_pipeline_yaml_is_one_in_which_all_is_as_by_default(
     checked: Checked, job: str | None

@@ -42,9 +42,11 @@ def path_equals(tree: Any, problems: Problems) -> Any:
     return holds
 
 
-def read_request(request: dict[str, Any], **options: Any) -> tuple[RequestTemplate | None, Problems]:
+def read_request(
+    request: dict[str, Any], *, stored: bool = False, **options: Any
+) -> tuple[RequestTemplate | None, Problems]:
     """Check and compile a request; the problems are those of a file whose `request:` it is."""
-    problems = Problems()
+    problems = Problems(stored=stored)
     model = check(Request, {"url": "https://x.example/", **request}, problems.at("request"), what="a request")
     if model is None:
         return None, problems

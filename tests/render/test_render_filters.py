@@ -68,9 +68,9 @@ def test_missing_and_null_pass_through_a_filter(name: str, properties: dict[str,
         ("{{ event.properties.digits | to_number }}", "64 bits"),
         ("{{ event.properties.exponent | to_number }}", "too large"),
         ("{{ event.properties.text | date: '%Y' }}", "date: 'word' is no time"),
-        ("{{ event.time | date: '%Y', 'Mars/Base' }}", "no time zone"),
-        ("{{ event.time | date: '%Y', '../../etc/passwd' }}", "no time zone"),
-        ("{{ event.time | date: '%Y', 5 }}", "the name of a time zone"),
+        ("{{ event.time | date: '%Y', event.properties.text }}", "no time zone"),
+        ("{{ event.time | date: '%Y', event.properties.folder }}", "no time zone"),
+        ("{{ event.time | date: '%Y', event.properties.n }}", "the name of a time zone"),
         ("{{ event.properties.text | map: 'a' }}", "map wants objects"),
         ("{{ event.properties.list | sort }}", "compare"),
         ("{{ event.properties.text | merge: event.properties }}", "merge wants an object"),
@@ -79,17 +79,17 @@ def test_missing_and_null_pass_through_a_filter(name: str, properties: dict[str,
         ("{{ event.properties.text | parse_json }}", "parse_json"),
         ("{{ event.properties.nan | parse_json }}", "parse_json"),
         ("{{ event.properties.text | base64_decode }}", "base64"),
-        ("{{ event.properties.text | truncate: 'x' }}", "truncate wants a number"),
+        ("{{ event.properties.text | truncate: event.properties.text }}", "truncate wants a number"),
         ("{{ event.properties.text | hmac_sha256: event.properties.gone }}", "wants a key"),
         ("{{ event.properties.gone | require }}", "required value is missing"),
         ("{{ event.properties.none | require }}", "required value is missing"),
         ("{{ event.properties.half | sha256 }}", "surrogate"),
         ("{{ event.properties.half | json | append: event.properties.half }}", "surrogate"),
-        ("{{ event.properties.n | round: 99 }}", "between -20 and 20"),
-        ("{{ event.properties.n | format_number: 99 }}", "between 0 and 20"),
+        ("{{ event.properties.n | round: event.properties.max }}", "between -20 and 20"),
+        ("{{ event.properties.n | format_number: event.properties.max }}", "between 0 and 20"),
         ("{{ event.properties.n | json: 99 }}", "between 0 and 8"),
         ("{{ event.properties.n | parse_json }}", "parse_json wants a text"),
-        ("{{ event.properties.n | slice: 1.5 }}", "a whole number"),
+        ("{{ event.properties.n | slice: event.properties.part }}", "a whole number"),
         ("{{ event.properties.n | pick: 'a' }}", "pick wants an object"),
         ("{{ event.properties.list | map: 'a' }}", "map wants objects"),
         ("{{ 'a' if event.properties.n contains 1 else 'b' }}", "a number contains nothing"),
@@ -102,6 +102,8 @@ def test_what_fails_for_one_event_is_a_dead_letter_that_says_why(template: str, 
     event = an_event(
         {
             "text": "word",
+            "folder": "../../etc/passwd",
+            "part": 1.5,
             "yes": True,
             "none": None,
             "list": [1, "a"],
@@ -193,6 +195,16 @@ def test_numbers_times_and_texts_come_out_exactly(
         ("{{ event.id | default: 1, allow_flase: true }}", "did you mean `allow_false`?"),
         ("{{ 'a' | times: 2 }}", "times wants a number"),
         ("{{ 1 | divided_by: 0 }}", "divided by 0"),
+        (
+            "{{ event.time | date: '%Y', 'Europe/Berln' }}",
+            "it would fail for every event: there is no time zone",
+        ),
+        ("{{ event.properties.x | divided_by: 0 }}", "it would fail for every event: divided_by"),
+        ("{{ event.properties.x | plus: 'a' }}", "plus wants a number, not a text"),
+        ("{{ event.properties.x | round: 400 }}", "between -20 and 20 digits"),
+        ("{{ event.properties.x | truncate: '5x' }}", "truncate wants a number"),
+        ("{{ event.properties | merge: 'a' }}", "merge wants an object"),
+        ("{% if event.id %}{{ event.properties.x | slice: 'a' }}{% endif %}", "slice wants a number"),
     ],
 )
 def test_a_filter_used_wrongly_is_an_error_at_load(template: str, message: str) -> None:
@@ -201,12 +213,35 @@ def test_a_filter_used_wrongly_is_an_error_at_load(template: str, message: str) 
     assert message in found
 
 
+def test_a_stored_version_keeps_a_filter_that_fails_for_every_event() -> None:
+    body = {"body": {"v": "{{ event.properties.x | divided_by: 0 }}"}}
+    assert compiled(body)[1].errors == 1
+    assert compiled(body, stored=True)[1].errors == 0
+
+
+@pytest.mark.parametrize("filter_", FILTERS.values(), ids=lambda one: one.name)
+def test_arguments_that_fit_some_value_are_taken(filter_: Filter) -> None:
+    """Those of the examples, of course; and any key, whatever the elements of the examples have."""
+    for example in filter_.examples:
+        _, problems = compiled({"body": {"v": f"{{{{ event.properties.other | {example.call} }}}}"}})
+        assert not problems.errors, problems.found
+    if filter_.most == 1 and type(filter_.examples[0].value) is list and filter_.name != "concat":
+        for key in ("id", "new", "none"):
+            assert not mistakes(
+                {"body": {"v": f"{{{{ event.properties.other | {filter_.name}: '{key}' }}}}"}}
+            )
+
+
 @pytest.mark.parametrize(
     ("template", "hint"),
     [
         ("{{ event.properties.x | default: true }}", "allow_false: true"),
         ("{{ event.properties.x | divided_by: 2 }}", "divided_by: 2.0"),
         ("{{ event.properties.x | default: true, allow_false: true | divided_by: 2.0 }}", None),
+        ("{{ event.time | date: 'DD/MM/YYYY HH:mm' }}", "write `%d/%m/%Y %H:%M`"),
+        ("{{ event.time | date: 'long' }}", "such as `%Y-%m-%d %H:%M`"),
+        ("{{ event.time | date: '%Y-%i' }}", "such as `%Y-%m-%d %H:%M`"),
+        ("{{ event.time | date: '%-d.%m.%Y, %H:%M %:z' }}", None),
     ],
 )
 def test_what_is_probably_not_meant_is_a_warning(template: str, hint: str | None) -> None:

@@ -15,6 +15,7 @@ from pipeline.language.path_syntax import EVENT_ROOTS, OPEN_FIELDS, Path, parse_
 from pipeline.language.paths import compile_path
 from pipeline.match.conditions.clauses import compile_clause
 from pipeline.match.conditions.compiling import ELEMENT, GROUPS, Context, checked_path, path_key
+from pipeline.match.conditions.fixed_fields import lint_fixed_field
 from pipeline.match.conditions.nodes import Node, all_nodes
 from pipeline.match.operators.conversions import CONVERSIONS
 from pipeline.match.operators.dates import zone
@@ -190,6 +191,7 @@ def _clause(
         return None
     if warning is not None:
         context.problems.warn((), "typed-comparison", warning)
+    lint_fixed_field(path, operator, raw, options, context)
     return Node(
         test=test,
         key=_clause_key(path, operator, raw, beside, reads, context),

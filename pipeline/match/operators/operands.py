@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import UTC, timedelta, timezone, tzinfo
 from typing import Final, TypeAlias
 
 from pipeline.language.paths import Getter, Scope
 from pipeline.language.units import parse_duration
 from pipeline.match.operators.conversions import Conversion
+from pipeline.match.operators.dates import to_date
 from pipeline.match.operators.table import Operator
 from pipeline.match.operators.values import OperandError, fold, is_number
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
+from pipeline.model.times import format_iso, parse_time
 
 Zone: TypeAlias = "Getter | tzinfo | None"
 """A fixed time zone, a path to one, or None: UTC."""
 
+_SECONDS_FROM: Final = 1_000_000_000
+"""Smaller numbers are unix seconds before September 2001, but years and days as people write them."""
+_ELSEWHERE: Final = timezone(timedelta(hours=1))
 _RELATIVE: Final = re.compile(r"([+-])\s*([0-9].*)")
 _LOOKS: Final = (
     (
@@ -54,6 +59,8 @@ class Dynamic:
     converted: bool = False
     of_event: bool = True
     """False: it may depend on more than event and user, such as the `item` of a loop."""
+    shift_ms: int | None = None
+    """Of a relative date: how far from the event it lies."""
 
 
 Operand: TypeAlias = "Value | Dynamic"
@@ -88,11 +95,31 @@ def relative_date(value: Value) -> Dynamic | None:
     def read(event: Event, user: User, scope: Scope) -> Value | Missing:
         return MISSING if event.time is None else event.time + shift
 
-    return Dynamic(read, converted=True)
+    return Dynamic(read, converted=True, shift_ms=shift)
 
 
 def check_operand(operator: Operator, value: Operand, options: Options) -> tuple[Operand, str | None]:
     """Return the operand, converted and folded, and a warning or None; raises OperandError."""
+    checked, warning = _checked(operator, value, options)
+    return checked, warning or _unlikely_moment(operator, value, checked, options)
+
+
+def _unlikely_moment(operator: Operator, value: Operand, checked: Operand, options: Options) -> str | None:
+    """Return a warning for a year or a day that is read as unix seconds, and for ends in the wrong order."""
+    if options.conversion is None or options.conversion.name != "date":
+        return None
+    for one in value if type(value) is list else [value]:
+        if not isinstance(one, Dynamic) and is_number(one) and 0 < abs(one) < _SECONDS_FROM:
+            moment = format_iso(parse_time(one))
+            return f'{one} is read as unix seconds, {moment}: a date is a text such as "2026-01-31"'
+    if operator.wants == "range" and type(checked) is list:
+        low, high = (one.shift_ms if isinstance(one, Dynamic) else None for one in checked)
+        if low is not None and high is not None and low > high:
+            return "the first moment is later than the second: this never holds, write the earlier one first"
+    return None
+
+
+def _checked(operator: Operator, value: Operand, options: Options) -> tuple[Operand, str | None]:
     conversion = options.conversion
     if operator.wants == "flag":
         if type(value) is not bool:
@@ -162,6 +189,9 @@ def _one(operator: Operator, value: Operand, options: Options) -> Operand:
         if conversion.name == "date" and (moment := relative_date(value)) is not None:
             return moment
         tz = options.tz if isinstance(options.tz, tzinfo) else None
+        if conversion.name == "date" and options.tz is not tz and _depends_on_zone(value):
+            conversion.operand(value, None)
+            return Dynamic(lambda event, user, scope: value)
         return fold(conversion.operand(value, tz)) if options.ignore_case else conversion.operand(value, tz)
     if operator.wants == "text" and type(value) is not str:
         raise OperandError(
@@ -170,6 +200,11 @@ def _one(operator: Operator, value: Operand, options: Options) -> Operand:
     if operator.wants in ("order", "range") and not (is_number(value) or type(value) is str):
         raise OperandError(f"`{operator.name}` takes a number or a text")
     return fold(value) if options.ignore_case and operator.name != "regex" else value
+
+
+def _depends_on_zone(value: Value) -> bool:
+    """Return whether a date says no zone, so that only an event whose path names one tells the moment."""
+    return to_date(value, UTC) != to_date(value, _ELSEWHERE)
 
 
 def _looks_like(value: Operand, options: Options) -> str | None:

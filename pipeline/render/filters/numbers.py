@@ -65,7 +65,7 @@ def divided_by(value: Value, other: Value) -> int | float:
         raise Failure("divided_by: nothing can be divided by 0", value)
     if isinstance(left, int) and isinstance(right, int):
         return left // right
-    return finite(left / right)
+    return finite(float(DECIMAL.divide(exact(left), exact(right))))
 
 
 def modulo(value: Value, other: Value) -> int | float:
@@ -81,7 +81,9 @@ def modulo(value: Value, other: Value) -> int | float:
 
 
 def _rounded(number: int | float, digits: int) -> Decimal:
-    return exact(number).quantize(Decimal((0, (1,), -digits)), ROUND_HALF_UP, _WIDE)
+    rounded = exact(number).quantize(Decimal((0, (1,), -digits)), ROUND_HALF_UP, _WIDE)
+    # What is rounded to nothing has no sign: -0.00 is no amount.
+    return rounded if rounded else rounded.copy_abs()
 
 
 def round_(value: Value, digits: Value = 0) -> int | float:
@@ -136,6 +138,7 @@ TABLE: Final = (
         "the quotient; of two whole numbers it is rounded down",
         Example(7, "divided_by: 2", 3),
         Example(7, "divided_by: 2.0", 3.5),
+        Example(0.3, "divided_by: 0.1", 3.0),
     ),
     Filter(modulo, "the remainder", Example(7, "modulo: 3", 1), Example(7.5, "modulo: 2", 1.5)),
     Filter(

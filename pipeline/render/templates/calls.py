@@ -17,6 +17,7 @@ from pipeline.render.filters.filter import Filter
 from pipeline.render.filters.table import FILTERS
 from pipeline.render.templates.names import TemplateError
 from pipeline.render.values.printing import MAX_RESULT, Failure, check_size, check_weight, weigh
+from pipeline.render.values.strftime import as_written, in_directives
 
 RUN: Final = "\x00run"
 """Where statements.py keeps the state of a running template in its scope; no path can name it."""
@@ -48,6 +49,8 @@ class Names:
     """True inside a template with loops: what filters make is counted against the template's budget."""
     warn: Callable[[str, int, str], None] = lambda message, offset, hint: None
     """Takes what works but is probably not meant: message, offset, hint."""
+    refuse: Callable[[TemplateError], None] = lambda error: None
+    """Takes what fails for every event, though older versions took it."""
 
 
 class Constant:
@@ -137,7 +140,28 @@ def compile_call(
             return whole  # not at load, then
         except Failure as failure:
             raise TemplateError(failure.reason, at, None, len(filter_.name)) from None
+    _check_arguments(filter_, positional, at, names)
     return metered(whole) if names.metered else whole
+
+
+def _check_arguments(filter_: Filter, positional: list[Getter], at: int, names: Names) -> None:
+    """Refuse fixed arguments with which no example of the filter gets through: no event would, either."""
+    given = [get.value for get in positional if known(get)]
+    if filter_.takes_missing or not given or len(given) < len(positional):
+        return
+    fixed = [None if value is MISSING else value for value in given]
+    named = {"event_ms": 0} if filter_.takes_event_time else {}
+    reason = ""
+    # The elements of the examples need not have what a key names: nothing at all has no elements.
+    for value in (*(example.value for example in filter_.examples), []):
+        try:
+            filter_.function(value, *fixed, **named)
+        except Failure as failure:
+            reason = reason or failure.reason
+        else:
+            return
+    hint = f"such as `{filter_.examples[0].call}`"
+    names.refuse(TemplateError(f"it would fail for every event: {reason}", at, hint, len(filter_.name)))
 
 
 def _check_count(filter_: Filter, given: int, at: int) -> None:
@@ -161,6 +185,10 @@ def _lint(name: str, positional: list[Getter], options: Mapping[str, Getter], at
     if name == "divided_by" and type(given) is int and given:
         hint = f"write `divided_by: {given}.0` for the exact quotient"
         names.warn("a whole number divided by a whole number is rounded down", at, hint)
+    if name == "date" and type(given) is str and (printed := as_written(given)) is not None:
+        meant = in_directives(given)
+        hint = f"write `{meant}`" if meant is not None else "such as `%Y-%m-%d %H:%M`"
+        names.warn(f"`{printed}` is printed as it is written", at, hint)
 
 
 def _price(value: Value, filter_: Filter) -> int:

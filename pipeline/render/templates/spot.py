@@ -69,9 +69,18 @@ class Spot:
         at = None if offset is None else offset + self.shift
         self.problems.error(self.path, code, message, hint=hint, offset=at, length=length, on_key=on_key)
 
-    def refuse(self, code: str, message: str, *, hint: str | None = None) -> None:
+    def refuse(
+        self,
+        code: str,
+        message: str,
+        *,
+        hint: str | None = None,
+        offset: int | None = None,
+        length: int | None = None,
+    ) -> None:
         """Report what is an error only where files are read (see `Problems.refuse`)."""
-        self.problems.refuse(self.path, code, message, hint=hint)
+        at = None if offset is None else offset + self.shift
+        self.problems.refuse(self.path, code, message, hint=hint, offset=at, length=length)
 
     def mistake(self, code: str, error: TemplateError | PlaceholderError) -> None:
         """Report a text that cannot be read."""

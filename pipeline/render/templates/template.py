@@ -218,7 +218,12 @@ def _compile_liquid(
     def warn(message: str, offset: int, hint: str) -> None:
         spot.problems.warn(spot.path, "template", message, hint=hint, offset=offset)
 
-    names = Names(spot.roots, spot.vars, warn=warn)
+    def refuse(error: TemplateError) -> None:
+        spot.refuse(
+            "template-syntax", error.message, hint=error.hint, offset=error.offset, length=error.length
+        )
+
+    names = Names(spot.roots, spot.vars, warn=warn, refuse=refuse)
     if len(nodes) == 1 and isinstance(nodes[0], OutputNode) and encode is None:
         get = compile_expression(nodes[0].expression, names)
         if known(get) and get.value is not MISSING:

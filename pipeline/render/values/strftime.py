@@ -58,6 +58,28 @@ def format_time(ms: int, pattern: str, tz: tzinfo = UTC) -> str:
     return _DIRECTIVE.sub(one, pattern)
 
 
+def as_written(pattern: str) -> str | None:
+    """Return what of a pattern says nothing about a time: a directive that is none, or all of it."""
+    directives = list(_DIRECTIVE.finditer(pattern))
+    if not directives:
+        return pattern or None
+    known = {*_SHORTHAND, *_PRINTERS, *"LNsQ"}
+    return next((found.group() for found in directives if found[3] not in known), None)
+
+
+def in_directives(pattern: str) -> str | None:
+    """Return in our directives what other products write as ``DD/MM/YYYY HH:mm``; None: it is none."""
+    written, found = _OTHERS.subn(lambda part: _MEANT[part[0]], pattern)
+    return written if found > 1 and "%" not in pattern else None
+
+
+_MEANT: Final = {
+    **{"YYYY": "%Y", "yyyy": "%Y", "YY": "%y", "MMMM": "%B", "MMM": "%b", "MM": "%m", "DD": "%d", "dd": "%d"},
+    **{"HH": "%H", "hh": "%I", "mm": "%M", "ss": "%S", "SSS": "%L"},
+}
+_OTHERS: Final = re.compile("|".join(sorted(_MEANT, key=len, reverse=True)))
+
+
 def _adjust(text: str, letter: str, flags: str, width: int) -> str:
     if "^" in flags or "#" in flags:
         text = text.upper()
