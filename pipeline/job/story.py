@@ -198,6 +198,10 @@ class Story:
             return None
         return _undecided(key, webhook, event, user)
 
+    def prepare(self) -> None:
+        """Write some of what has changed, before the epoch's end."""
+        self.users.write_some()
+
     def end_epoch(self) -> None:
         """Write what has changed to the rows, and drop some of what expired."""
         self.users.flush()

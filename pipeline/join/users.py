@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any, TypeAlias
 
 import orjson
@@ -27,6 +28,11 @@ CACHE_BYTES = 8 << 20
 CHANGED_BYTES = 8 << 20
 """Updates above this are written before the epoch's end: until then what has changed cannot be forgotten."""
 
+SOME = 8
+EARLY_USERS = 256
+"""So many at a time are written before the epoch's end, and so many in an epoch: one that changes again is
+written again."""
+
 
 class Users:
     """The users of one shard, read through a bounded cache of decoded ones.
@@ -51,6 +57,8 @@ class Users:
         """Bytes that the users changed in this epoch have at most; exact only where it matters."""
         self._grown = 0
         """Bytes of the updates since the last flush, likewise."""
+        self._early = 0
+        """How many were written before the epoch's end."""
         self.without_form = 0
         """Rows of tables whose columns are not remembered (`Forms`)."""
         self.refused = 0
@@ -152,26 +160,40 @@ class Users:
         self._most[key] = after
         return True
 
+    def write_some(self) -> None:
+        """Write some of the changed users, so that the epoch's end has less to do.
+
+        Each of them may change again: therefore no more than so many in an epoch.
+        """
+        if len(self._changed) < SOME or self._early >= EARLY_USERS:
+            return
+        self._early += SOME
+        for key in list(islice(self._changed, SOME)):
+            self._write(key, self._changed.pop(key))
+            self._most.pop(key, None)
+
     def flush(self) -> None:
         """Write the changed users to the open epoch."""
-        users, put = Table.USERS, self._rows.put
         for key, user in self._changed.items():
-            row = _row(key)
-            if user[1]:
-                # Kept until the commit; as it is, a result of orjson keeps 4 KiB and more.
-                whole = [user[0], user[1], user[3]] if user[3] else user[:2]
-                value = b"".join((orjson.dumps(whole), b""))
-                put(users, row, value)
-                heavier = held_bytes(value) - user[2]
-                if heavier > 0:
-                    user[2] += heavier
-                    self._cache.weight += heavier
-            else:
-                self._rows.delete(users, row)
+            self._write(key, user)
         self._forms.flush()
         self._changed.clear()
         self._most.clear()
-        self._grown = 0
+        self._grown = self._early = 0
+
+    def _write(self, key: str, user: Known) -> None:
+        row = _row(key)
+        if not user[1]:
+            self._rows.delete(Table.USERS, row)
+            return
+        # Kept until the commit; as it is, a result of orjson keeps 4 KiB and more.
+        whole = [user[0], user[1], user[3]] if user[3] else user[:2]
+        value = b"".join((orjson.dumps(whole), b""))
+        self._rows.put(Table.USERS, row, value)
+        heavier = held_bytes(value) - user[2]
+        if heavier > 0:
+            user[2] += heavier
+            self._cache.weight += heavier
 
     def _load(self, key: str) -> Known:
         found = self._changed.get(key)

@@ -34,6 +34,8 @@ from pipeline.store.rows import Table
 VERSION = 0xC1
 
 _HEAD = struct.Struct("<BI")
+HEAD_BYTES = _HEAD.size
+"""How many bytes stand before a row's value."""
 _DIGITS = b"0123456789-"
 
 

@@ -3,6 +3,10 @@
 The rules are DESIGN 6. In short: writes are buffered and committed once per epoch together with the old
 bytes of every row they change; a resume that finds the store one epoch ahead of Bytewax puts those old
 bytes back. The store knows bytes, not operations.
+
+At an epoch's end its worker stands still. So a row is sealed when it is written, what it was before is looked
+up in between (`prepare`), and the end only puts the rows, many with one call: py-lmdb lets go of the
+interpreter's lock for every row, but what is around it costs three times as much as the row.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ from pipeline.store.environment import (
 )
 from pipeline.store.reading import FORMAT, FORMAT_KEY, OLD_ROWS_KEY, OLD_SEQ_KEY, SEQ_KEY, read_meta
 from pipeline.store.rows import Table
-from pipeline.store.sealing import Seals, seal
+from pipeline.store.sealing import HEAD_BYTES, Seals, seal
 
 FLUSH_BYTES = 8 << 20
 """Buffered writes above this go to the open transaction before the epoch's end; a process has many stores."""
@@ -40,6 +44,9 @@ if TYPE_CHECKING:
     _Txn: TypeAlias = "lmdb.Transaction[bytes]"
 
 Renew: TypeAlias = Callable[[Table, bytes], bytes]
+
+PREPARE_ROWS = 32
+"""So many rows at a time are worth looking up before the epoch's end."""
 
 READER_CHECK_SECS = 60.0
 """How often the slots of readers that have ended without a word are freed."""
@@ -83,9 +90,15 @@ class Store:
                     sync(path)
             self._read = self._env.begin()
         self._pending: dict[Table, dict[bytes, bytes | None]] = {table: {} for table in Table}
+        """The epoch's rows as they will stand on disk; None: removed."""
         self._pending_bytes = self._flushed_bytes = 0
+        self._fresh: list[tuple[Table, bytes]] = []
+        """Rows that are pending, and not looked up yet."""
+        self._before: dict[bytes, bytes] = {}
+        """Rows of undo that are pending."""
         self._txn: _Txn | None = None
-        self._touched: set[tuple[Table, bytes]] = set()
+        self._touched: set[bytes] = set()
+        """Keys of the rows of undo that are in the transaction."""
         self.dirty = False
         """True where the epoch has written something."""
 
@@ -95,7 +108,8 @@ class Store:
         """Return the row, with this epoch's writes."""
         pending = self._pending[table]
         if key in pending:
-            return pending[key]
+            sealed = pending[key]
+            return None if sealed is None else sealed[HEAD_BYTES:]
         txn = self._txn if self._txn is not None else self._read
         return self._seals.find(table, txn, self._tables[table], key)
 
@@ -103,14 +117,19 @@ class Store:
         """Write the row in this epoch. The key has at most MAX_KEY bytes (see `bounded`)."""
         pending = self._pending[table]
         before = pending.get(key)
-        pending[key] = value
+        sealed = pending[key] = seal(table, key, value)
         self.dirty = True
-        self._pending_bytes += len(value) + ROW_BYTES if before is None else len(value) - len(before)
+        if before is not None:
+            self._pending_bytes += len(sealed) - len(before)
+        else:
+            self._fresh.append((table, key))
+            self._pending_bytes += len(value) + ROW_BYTES
         if self._pending_bytes > FLUSH_BYTES:
             self.flush()
 
     def delete(self, table: Table, key: bytes) -> None:
         """Remove the row in this epoch; a missing row is no error."""
+        self._fresh.append((table, key))
         self._pending[table][key] = None
         self.dirty = True
 
@@ -131,15 +150,18 @@ class Store:
         """About how many bytes this epoch has written so far; they are held in memory until its commit."""
         return self._pending_bytes + self._flushed_bytes
 
+    def prepare(self) -> None:
+        """Look up what some of the epoch's rows were, if there are enough of them: the end need not then."""
+        if len(self._fresh) >= PREPARE_ROWS:
+            with writing(self.path):
+                self._look_up()
+
     def flush(self) -> None:
         """Move buffered writes into the epoch's transaction (opened here, at the epoch's first write)."""
         with writing(self.path):
             if self._txn is None:
                 self._txn = self._begin()
-            for table, changes in self._pending.items():
-                if changes:
-                    self._apply(self._txn, table, changes)
-                    self._pending[table] = {}
+            self._apply(self._txn)
         self._flushed_bytes += self._pending_bytes
         self._pending_bytes = 0
 
@@ -147,9 +169,10 @@ class Store:
         """Make the epoch durable and return the store's sequence number; unchanged without writes."""
         if not self.dirty:
             return self.seq
-        self.flush()
-        assert self._txn is not None
         with writing(self.path):
+            if self._txn is None:
+                self._txn = self._begin()
+            self._apply(self._txn)
             self._put_seq(self._txn, self.seq + 1)
             self._txn.commit()
         self.seq += 1
@@ -254,22 +277,37 @@ class Store:
         txn.drop(self._undo, delete=False)
         return txn
 
-    def _apply(self, txn: _Txn, table: Table, changes: dict[bytes, bytes | None]) -> None:
-        db = self._tables[table]
-        tag = bytes((table,))
-        touched = self._touched
-        for key in sorted(changes):
-            value = changes[key]
-            mark = (table, key)
-            if mark not in touched:
-                touched.add(mark)
-                old = txn.get(key, db=db)
-                saved = b"\0" if old is None else b"\1" + old
-                txn.put(tag + key, seal(Table.UNDO, tag + key, saved), db=self._undo)
-            if value is None:
-                txn.delete(key, db=db)
-            else:
-                txn.put(key, seal(table, key, value), db=db)
+    def _look_up(self) -> None:
+        """Note for undo what the fresh rows were before this epoch."""
+        by_table: dict[Table, list[bytes]] = {}
+        for table, key in self._fresh:
+            by_table.setdefault(table, []).append(key)
+        self._fresh.clear()
+        before, touched = self._before, self._touched
+        for table, keys in by_table.items():
+            tag = bytes((table,))
+            found = dict(self._read.cursor(self._tables[table]).getmulti(keys))
+            for key in keys:
+                mark = tag + key
+                if mark not in before and mark not in touched:
+                    old = found.get(key)
+                    before[mark] = seal(Table.UNDO, mark, b"\0" if old is None else b"\1" + old)
+
+    def _apply(self, txn: _Txn) -> None:
+        """Put what is pending."""
+        self._look_up()
+        # In order: neighbours go to one page.
+        txn.cursor(self._undo).putmulti(sorted(self._before.items()))
+        self._touched.update(self._before)
+        self._before.clear()
+        for table, changes in self._pending.items():
+            if changes:
+                db, rows = self._tables[table], sorted(changes.items())
+                txn.cursor(db).putmulti([(key, sealed) for key, sealed in rows if sealed is not None])
+                for key, sealed in rows:
+                    if sealed is None:
+                        txn.delete(key, db=db)
+                self._pending[table] = {}
 
     def _undo_epoch(self, seq: int) -> None:
         with self._env.begin(write=True) as txn:
@@ -293,6 +331,7 @@ class Store:
     def _after_transaction(self) -> None:
         self._txn = None
         self._touched = set()
+        self._fresh.clear()
         self.dirty = False
         self._flushed_bytes = 0
         self._renew()

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.join.users import Users
+from pipeline.join import users as users_module
+from pipeline.join.users import EARLY_USERS, SOME, Users
 from pipeline.model.records import MISSING, PropertyUpdate
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
@@ -32,7 +33,7 @@ UPDATES = st.builds(
 )
 STEPS = st.lists(
     st.tuples(st.sampled_from(["u:a", "u:b", "a:c", "u:" + "ü" * 300]), UPDATES)
-    | st.sampled_from(["epoch", "restart"]),
+    | st.sampled_from(["early", "early", "epoch", "restart"]),
     max_size=25,
 )
 
@@ -61,11 +62,15 @@ def known_after(before: dict[str, Any], change: PropertyUpdate) -> dict[str, Any
 def test_users_are_what_a_plain_dict_says_and_old_values_are_what_really_changed(
     steps: list, cache: int
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(users_module, "SOME", 1)
         store = Store(Path(folder), map_size=1 << 26)
         users = Users(store, cache_users=cache)
         plain: dict[str, dict[str, Any]] = {}
         for step in steps:
+            if step == "early":
+                users.write_some()
+                continue
             if step == "epoch" or step == "restart":
                 users.flush()
                 store.commit()
@@ -94,6 +99,29 @@ def test_users_are_what_a_plain_dict_says_and_old_values_are_what_really_changed
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path, map_size=1 << 26)
+
+
+def test_users_are_written_before_the_epochs_end_but_no_more_than_so_many_times(store: Store) -> None:
+    users, written = Users(store), []
+
+    def put(table: Table, key: bytes, value: bytes) -> None:
+        written.append(key)
+        Store.put(store, table, key, value)
+
+    store.put = put  # type: ignore[method-assign]
+    for epoch in range(2):
+        for number in range(2 * EARLY_USERS):
+            assert len(written) == min(number // SOME * SOME, EARLY_USERS)
+            users.apply(
+                "u:a" if number % SOME == 0 else f"u:{number}", update(set={"n": [epoch, number]}), "p"
+            )
+            users.write_some()
+        users.flush()
+        assert len(written) > EARLY_USERS
+        written.clear()
+        store.commit()
+    assert users.get("u:a") == {"n": [1, 2 * EARLY_USERS - SOME]}
+    store.close()
 
 
 def test_the_old_value_of_something_new_is_missing_and_an_equal_value_is_no_change(store: Store) -> None:

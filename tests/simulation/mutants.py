@@ -54,10 +54,11 @@ def undo_is_not_emptied(patch: Patch) -> None:
 def counters_are_not_undone(patch: Patch) -> None:
     apply = Store._apply
 
-    def without(store: Store, txn: Any, table: Table, changes: dict[bytes, bytes | None]) -> None:
-        if table is Table.COUNTERS:
-            store._touched.update((table, key) for key in changes)
-        apply(store, txn, table, changes)
+    def without(store: Store, txn: Any) -> None:
+        store._look_up()
+        for mark in [mark for mark in store._before if mark[0] == Table.COUNTERS]:
+            del store._before[mark]
+        apply(store, txn)
 
     patch.setattr(Store, "_apply", without)
 

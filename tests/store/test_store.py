@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pipeline.model.errors import StateError
 from pipeline.store import store as store_module
 from pipeline.store.rows import Table, bounded
-from pipeline.store.store import READER_CHECK_SECS, Store
+from pipeline.store.store import PREPARE_ROWS, READER_CHECK_SECS, Store
 from tests.kit.examples import examples
 
 pytestmark = pytest.mark.usefixtures("unsynced")
@@ -62,20 +62,27 @@ def test_an_epoch_without_writes_keeps_its_number(tmp_path: Path) -> None:
     store.close()
 
 
-@given(epochs=st.lists(CHANGES, min_size=1, max_size=5), flushes=st.integers(0, 8))
+@given(
+    epochs=st.lists(CHANGES, min_size=1, max_size=5),
+    early=st.lists(st.tuples(st.integers(0, 8), st.sampled_from(["flush", "prepare"])), max_size=3),
+)
 @settings(
     max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_undo_puts_back_exactly_the_state_before_the_last_epoch(
-    tmp_path_factory: pytest.TempPathFactory, epochs: list[list], flushes: int
+    tmp_path_factory: pytest.TempPathFactory, epochs: list[list], early: list[tuple[int, str]]
 ) -> None:
     path = tmp_path_factory.mktemp("store")
+    fewest = pytest.MonkeyPatch()
+    fewest.setattr(store_module, "PREPARE_ROWS", 1)
     store = Store(path, map_size=1 << 26)
     states = [rows(store)]
     for epoch in epochs:
-        write(store, epoch[:flushes])
-        store.flush()
-        write(store, epoch[flushes:])
+        for number, change in enumerate(epoch):
+            for after, method in early:
+                if number == after:
+                    getattr(store, method)()
+            write(store, [change])
         store.put(Table.COUNTERS, b"n", b"%d" % len(states))
         store.commit()
         states.append(rows(store))
@@ -91,6 +98,7 @@ def test_undo_puts_back_exactly_the_state_before_the_last_epoch(
     store.commit()
     assert rows(store) == states[last]
     store.close()
+    fewest.undo()
 
 
 def test_a_store_two_epochs_ahead_is_refused_with_what_to_do(tmp_path: Path) -> None:
@@ -138,6 +146,28 @@ def test_long_keys_are_hashed_and_stay_apart() -> None:
     assert len(bounded(a)) <= 400
     assert bounded(a) != bounded(b)
     assert bounded(b"short") == b"short"
+
+
+def test_rows_are_looked_up_before_the_epochs_end_once_there_are_enough(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.put(Table.USERS, b"u", b"before")
+    store.commit()
+    store.put(Table.USERS, b"u", b"after")
+    store.prepare()
+    assert not store._before
+    for number in range(PREPARE_ROWS):
+        store.put(Table.OUTBOX, b"%d" % number, b"new")
+    store.prepare()
+    assert len(store._before) == PREPARE_ROWS + 1
+    assert not store._fresh
+    store.put(Table.USERS, b"u", b"later")  # changes again: what it was before stays what it was
+    store.delete(Table.OUTBOX, b"0")
+    assert store.commit() == 2
+    assert rows(store)[Table.USERS, b"u"] == b"later"
+    assert (Table.OUTBOX, b"0") not in rows(store)
+    assert store.resume(1) is True
+    assert rows(store) == {(Table.USERS, b"u"): b"before"}
+    store.close()
 
 
 def test_large_epochs_go_to_the_transaction_early_and_still_undo(

@@ -204,6 +204,12 @@ class Shard:
         )
         self.outbox.give_up(letter)
 
+    def prepare(self) -> None:
+        """Do some of what is left for the epoch's end, where the source waits."""
+        self.outbox.absorb()
+        self.story.prepare()
+        self.store.prepare()
+
     def end_epoch(self) -> int:
         """Collect what the engine finished, commit the epoch, and return the store's sequence number."""
         self.outbox.forget_journals()
@@ -293,7 +299,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
                 shard.work(chunk)
                 shard.outbox.hand_over()
             self.rest.walks(-len(values))
-            shard.outbox.absorb()
+            shard.prepare()
             for chunk in values:
                 if chunk.is_last:
                     self.drain.ended(shard.number, chunk.partition)
