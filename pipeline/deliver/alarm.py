@@ -27,6 +27,11 @@ class Alarm:
         self._at = due
         self._timer = self._loop.call_later(max(0.0, due - now), self._rings)
 
+    def anew(self, due: float, now: float) -> None:
+        """Ring by this time, and not sooner, whatever it was given before."""
+        self._at = inf
+        self.by(due, now)
+
     def _rings(self) -> None:
         self._timer = None
         self._at = inf

@@ -274,12 +274,15 @@ class DeliveryEngine:
 
     def _finished(self, attempt: Attempt) -> None:
         """A client reports the end of an attempt: settled with others, at least those of this loop turn."""
-        self._core.finished.append(attempt)  # type: ignore[union-attr]  # made before any attempt
+        finished = self._core.finished  # type: ignore[union-attr]  # made before any attempt
+        finished.append(attempt)
         if self._planned:
             return
         if self._deadline is None and is_at_ease(attempt):
             now = attempt.ended_at = self._clock.now()
-            self._eased.by(now + EASE_SECS, now)
+            if len(finished) == 1:
+                # Not when it was to ring for those before it: turns have settled them meanwhile.
+                self._eased.anew(now + EASE_SECS, now)
             return
         self._planned = True
         self._loop.call_soon(self._turn)  # type: ignore[union-attr]  # as above

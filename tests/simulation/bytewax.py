@@ -27,7 +27,7 @@ class Step:
     builder: Callable[[Any], Any] | None = None
     """Makes the logic of a key, where the step is stateful."""
     mapper: Callable[[Any], Iterable[Any]] = lambda item: (item,)
-    """Makes items of an item, where it is not."""
+    """Makes items of items, where it is not."""
     logics: dict[str, Any] = field(default_factory=dict)
     """By key."""
     waiting: deque[Any] = field(default_factory=deque)
@@ -50,12 +50,9 @@ class Operators:
         flow.source = source
         return flow
 
-    def flat_map(self, step_id: str, up: Plan, mapper: Callable[[Any], Iterable[Any]]) -> Plan:
+    def flat_map_batch(self, step_id: str, up: Plan, mapper: Callable[[list[Any]], Iterable[Any]]) -> Plan:
         up.steps.append(Step(step_id, mapper=mapper))
         return up
-
-    def map(self, step_id: str, up: Plan, mapper: Callable[[Any], Any]) -> Plan:
-        return self.flat_map(step_id, up, lambda item: (mapper(item),))
 
     def stateful_batch(self, step_id: str, up: Plan, builder: Callable[[Any], Any]) -> Plan:
         up.steps.append(Step(step_id, builder))
@@ -113,7 +110,7 @@ class Bytewax:
         step = self.steps[index]
         items = [step.waiting.popleft() for _ in range(min(most, len(step.waiting)))]
         if step.builder is None:
-            self._pass(index, [made for item in items for made in step.mapper(item)])
+            self._pass(index, step.mapper(items))
             return
         by_key: dict[str, list[Any]] = {}
         for key, item in items:

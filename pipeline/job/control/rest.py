@@ -2,10 +2,11 @@
 
 What a record costs at a low rate is not work but wake-ups: Bytewax wakes the worker every millisecond whether
 or not there is anything to do, each hand-over wakes the engine's thread, and with each the interpreter's lock
-changes hands. So while little comes, nothing is read as long as a chunk walks, the engine is woken once for
-all of it, and then the worker sleeps in the source's poll: for what is left of `Reader.gather_secs` since the
-last look, and where the reader hears what comes, until something does. Where it does not, and nothing has
-come for a while, for `IDLE_SECS` at a time. As soon as much comes it never sleeps.
+changes hands. So while little comes, nothing is read as long as a chunk walks, and then the worker sleeps in
+the source's poll: for what is left of `Reader.gather_secs` since the last look, and where the reader hears
+what comes, until something does. Where it does not, and nothing has come for a while, for `IDLE_SECS` at a
+time. The engine is woken once for all of a look, just before that sleep: any sooner, the two threads would
+take the interpreter's lock from one another several times. As soon as much comes the worker never sleeps.
 
 Only a worker that has all shards of the job may rest: nobody else waits for it then. Others do not sleep, and
 wake the engine as they go; but while little comes they look for it less often (`pause_secs`).
@@ -90,8 +91,18 @@ class Rest:
     def walks(self, chunks: int) -> None:
         """So many more chunks are on their way to shards; fewer, where it is negative."""
         self._walking += chunks
+        if self._walking <= 0 and not self._quiet:
+            self.release()
+
+    def polled(self) -> None:
+        """A source partition is polled, whatever comes of it: what has arrived at its shards is sent now."""
         if self._walking <= 0:
-            self._release()
+            self.release()
+
+    def leave(self) -> None:
+        """A source partition is read no more, and perhaps not polled either: nothing waits for that."""
+        self._quiet = False
+        self.release()
 
     def may_look(self, partition: str, reader: Reader) -> bool:
         """Return whether a source partition is to be read now; sleeps before a new round of them.
@@ -101,7 +112,7 @@ class Rest:
         if self._quiet and self._walking > 0:
             if self._clock() - self._looked_at < WALK_SECS:
                 return False
-            self._release()  # what was handed over waits no longer for what has not arrived
+            self.release()  # what was handed over waits no longer for what has not arrived
         if partition in self._seen:
             self._next_round(reader)
         self._seen.add(partition)
@@ -120,7 +131,8 @@ class Rest:
                 self._began = self._clock()
                 self._engine.hold()
 
-    def _release(self) -> None:
+    def release(self) -> None:
+        """Send what was handed over: the worker is about to sleep, or to do something else for long."""
         if self._holding:
             self._holding = False
             self._engine.release()

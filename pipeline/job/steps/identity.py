@@ -123,6 +123,6 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
             return ("v1", self.partition, seq)
 
 
-def to_shard(item: tuple[str, Routed]) -> tuple[str, Routed]:
-    """Give a routed chunk its shard's key."""
-    return shard_key(item[1].shard), item[1]
+def to_shards(chunks: list[tuple[str, Routed]]) -> list[tuple[str, Routed]]:
+    """Give routed chunks their shards' keys."""
+    return [(shard_key(chunk.shard), chunk) for _, chunk in chunks]

@@ -335,6 +335,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
         with self.failure:
             if self.shard is None:
                 return self.token or ("v1", -1, 0)
+            self.rest.release()  # what was handed over does not wait for the disk
             self.pace.committing()
             return ("v1", self.shard.number, self.shard.end_epoch())
 

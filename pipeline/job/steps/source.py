@@ -127,6 +127,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
 
     def advance(self) -> list[Intake] | None:
         """Return what `next_batch` returns; None at the end."""
+        self.rest.polled()
         durable, self.snapped = self.snapped, None
         self.looked = False
         if durable is not None:
@@ -185,6 +186,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
 
     def end(self) -> list[Intake] | None:
         """Say once, after the last line, that it was the last; None when all of it has been sent."""
+        self.rest.leave()
         if not self.said_last:
             self.said_last = True
             return [Intake(self.name, self.version, is_last=True)]

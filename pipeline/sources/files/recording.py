@@ -30,6 +30,7 @@ from pipeline.sources.files.entry import Entry
 from pipeline.sources.files.file_set import Input, find_inputs, name_apart, part_of
 from pipeline.sources.files.line_cursor import LineCursor
 from pipeline.sources.files.origins import MARK, Origins
+from pipeline.sources.growth import Listener
 from pipeline.sources.reader import BaseReader
 from pipeline.telemetry.happenings import RECORDED_TWICE
 from pipeline.telemetry.log import get
@@ -93,6 +94,7 @@ class Recording(BaseReader):
         self._cursors: list[LineCursor] = []
         self._written = written or {}
         self._formats = ALL_AUTO
+        self._listener = Listener()
         try:
             self._open(self._find())
             self._tell_left()
@@ -129,6 +131,7 @@ class Recording(BaseReader):
             cursor.under(self._formats)
             self._cursors.append(cursor)
         self._cursors.sort(key=lambda cursor: cursor.source.name)
+        self._listen()
         collectors = [cursor for cursor in self._cursors if cursor.source.is_collectors]
         for one, other in combinations(collectors, 2):
             if one.name == other.name and one.name.startswith("collect-"):
@@ -136,6 +139,11 @@ class Recording(BaseReader):
                     f"{other.source.path}: it is a copy of what lies in {one.source.path} ({one.name}): read "
                     "one of them"
                 )
+
+    def _listen(self) -> None:
+        cursors = self._cursors
+        is_heard = self._follow and len(cursors) <= FEW and not any(cursor.is_pipe for cursor in cursors)
+        self._listener.listen_to([cursor.source.path for cursor in cursors] if is_heard else [])
 
     def _tell_left(self) -> None:
         """Warn where folders that were read before are not among those of now, and one of these is new."""
@@ -200,6 +208,15 @@ class Recording(BaseReader):
         cursors = self._cursors
         return self._follow and 0 < len(cursors) <= FEW and all(cursor.is_still() for cursor in cursors)
 
+    @property
+    def hears(self) -> bool:
+        """True where files are followed that this machine writes, few of them, and none has grown."""
+        return self._listener.hears and self.is_still()
+
+    def hear(self, secs: float) -> None:
+        """Sleep until one of them has grown, for longer than ``secs`` where nothing does."""
+        self._listener.listen(self.is_still)
+
     def under(self, formats: Formats) -> None:
         """From the next line on its time, and whether it is an update, are told by these shapes."""
         if formats is not self._formats:
@@ -236,6 +253,7 @@ class Recording(BaseReader):
 
     def close(self) -> None:
         """Close the files. Never raises."""
+        self._listener.close()
         for cursor in self._cursors:
             cursor.close()
         for passed in self._passed.values():
@@ -344,4 +362,8 @@ class Recording(BaseReader):
             return
         self._scanned_at = now
         known = {cursor.source.path for cursor in self._cursors}
-        self._open(source for source in self._find() if source.path not in known)
+        new = [source for source in self._find() if source.path not in known]
+        if new:
+            self._open(new)
+        elif not self._listener.hears:
+            self._listen()  # what was not there may be now

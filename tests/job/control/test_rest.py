@@ -73,6 +73,7 @@ class Worker:
 
     def look(self, lines: int = 0, *, size: int = 10, hurry: bool = False, of: str = "a") -> bool:
         """Poll a partition that has so many lines; they walk at once."""
+        self.rest.polled()
         if not self.rest.may_look(of, self.reader):
             return False
         chunk = RawChunk(of, of, list(range(lines)), [b"x" * size] * lines, NOWHERE) if lines else None
@@ -85,6 +86,7 @@ class Worker:
     def looks(self, times: int, lines: int = 0, **more: Any) -> None:
         for _ in range(times):
             assert self.look(lines, **more)
+        self.rest.polled()
         self.slept.clear()
 
 
@@ -189,6 +191,7 @@ def test_where_walks_take_long_less_is_gathered_so_that_nothing_waits_longer_for
             worker.rest.walks(1)
             worker.now += walk
             worker.rest.walks(-1)
+            worker.rest.polled()
         worker.slept.clear()
         worker.rest.may_look("a", worker.reader)
         assert sum(worker.slept) + walk == pytest.approx(max(walk, GATHER_SECS * gathered), rel=0.02)
@@ -226,7 +229,7 @@ def test_several_partitions_are_one_round_with_one_sleep() -> None:
     assert len(worker.slept) == 1
 
 
-def test_nothing_is_read_while_a_chunk_walks_and_the_engine_is_woken_once_at_its_end() -> None:
+def test_nothing_is_read_while_a_chunk_walks_and_the_engine_is_woken_once_by_the_poll_after_it() -> None:
     worker = Worker()
     worker.looks(3, 1)
     worker.calls.clear()
@@ -237,11 +240,35 @@ def test_nothing_is_read_while_a_chunk_walks_and_the_engine_is_woken_once_at_its
     worker.rest.walks(2)  # select made one of it, identity three
     worker.rest.walks(-1)
     worker.rest.walks(-1)
-    assert worker.calls == ["hold"]
+    worker.rest.polled()
     assert not worker.rest.may_look("a", worker.reader)
     worker.rest.walks(-1)
+    assert worker.calls == ["hold"]
+    worker.rest.polled()
     assert worker.calls == ["hold", "release"]
     assert worker.rest.may_look("a", worker.reader)
+
+
+def test_what_waits_for_the_next_poll_does_not_wait_for_a_commit_or_for_a_source_that_has_ended() -> None:
+    for ends in (Rest.release, Rest.leave):
+        worker = Worker()
+        worker.looks(3)
+        worker.look(1)
+        assert worker.calls == ["hold"]
+        ends(worker.rest)
+        assert worker.calls == ["hold", "release"]
+
+
+def test_what_arrives_after_the_end_of_a_source_is_not_held_up() -> None:
+    worker = Worker()
+    worker.looks(3)
+    assert worker.rest.may_look("a", worker.reader)
+    worker.rest.took(RawChunk("a", "a", [1], [b"x"], NOWHERE), hurry=False)
+    worker.rest.walks(1)
+    worker.rest.leave()
+    assert worker.calls == ["hold", "release"]
+    worker.rest.walks(-1)
+    assert not worker.rest.resting
 
 
 def test_a_chunk_that_is_held_up_by_a_commit_holds_up_no_source_for_long() -> None:

@@ -1,0 +1,97 @@
+"""Hears that files grow, by inotify, so that nobody need look again and again. Linux alone has it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+
+HEAR_SECS = 0.1
+"""How long is listened where nothing comes."""
+UNHEARD = 3
+"""So often may something have come unheard: then another machine writes, and it is to be looked for."""
+
+_MODIFY, _CREATE, _MOVED_TO = 0x2, 0x100, 0x80
+_EVENTS_BYTES = 1 << 16
+"""What one look takes of what was heard: that it was heard is all that counts."""
+
+
+class Growth:
+    """Hears what is written to some files, and to those of some folders, by this machine.
+
+    Raises OSError where the system has no inotify, or gives no more of it.
+    """
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        try:
+            libc = ctypes.CDLL(None, use_errno=True)
+            begin, add = libc.inotify_init1, libc.inotify_add_watch
+        except (AttributeError, OSError, TypeError) as error:
+            raise OSError(f"there is no inotify: {error}") from error
+        self._fd = _done(begin(os.O_NONBLOCK | os.O_CLOEXEC))
+        try:
+            for path in paths:
+                _done(add(self._fd, os.fsencode(path), _MODIFY | _CREATE | _MOVED_TO))
+        except BaseException:
+            self.close()
+            raise
+        self._poll = select.poll()
+        self._poll.register(self._fd, select.POLLIN)
+
+    def wait(self, secs: float) -> bool:
+        """Return True as soon as something has been written since the last call, False where nothing was."""
+        if not self._poll.poll(secs * 1000):
+            return False
+        with suppress(BlockingIOError):
+            os.read(self._fd, _EVENTS_BYTES)
+        return True
+
+    def close(self) -> None:
+        """Hear nothing any more; again is fine."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class Listener:
+    """Listens to files for a reader, as long as that is of use."""
+
+    def __init__(self) -> None:
+        self._growth: Growth | None = None
+        self._unheard = 0
+
+    @property
+    def hears(self) -> bool:
+        """True where `listen` hears what is written."""
+        return self._growth is not None
+
+    def listen_to(self, paths: Sequence[str]) -> None:
+        """Listen to these from now on, and to no others."""
+        self.close()
+        if paths and self._unheard < UNHEARD:
+            with suppress(OSError):  # there is none, or no such path yet
+                self._growth = Growth(paths)
+
+    def listen(self, is_still: Callable[[], bool]) -> None:
+        """Sleep while the files are still, `HEAR_SECS` at most."""
+        growth = self._growth
+        if growth is None or not is_still() or growth.wait(HEAR_SECS) or is_still() or growth.wait(0):
+            return
+        self._unheard += 1
+        if self._unheard >= UNHEARD:
+            self.close()
+
+    def close(self) -> None:
+        """Listen no more; again is fine."""
+        if self._growth is not None:
+            self._growth.close()
+            self._growth = None
+
+
+def _done(result: int) -> int:
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return result
