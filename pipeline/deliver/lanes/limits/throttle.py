@@ -47,6 +47,8 @@ class Throttle:
     __slots__ = (
         "_credit",
         "_down_since",
+        "_lucky",
+        "_lucky_at",
         "_patience",
         "_row",
         "down",
@@ -74,6 +76,8 @@ class Throttle:
         self._patience = float(LEAST_FAILURES)
         self._down_since = 0.0
         self._credit = SAVED
+        self._lucky, self._lucky_at = 0, -1.0
+        """Asked once per failure: what it was, and for which share."""
 
     def allows(self, now: float) -> bool:
         """Return whether a request may be sent now."""
@@ -86,7 +90,10 @@ class Throttle:
         """
         if self.down or now - self.good_at > RECENT_SECS:
             return 0
-        return max(1, min(MOST_SOON, int(explained(self.share, LIKELY))))
+        if self.share != self._lucky_at:
+            self._lucky_at = self.share
+            self._lucky = max(1, min(MOST_SOON, int(explained(self.share, LIKELY))))
+        return self._lucky
 
     def succeeded(self, now: float, count: int = 1, bad: int = 0) -> bool:
         """Take note of the good answers of one loop turn, and of bad ones among them.
