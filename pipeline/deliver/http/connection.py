@@ -1,8 +1,9 @@
 """One HTTP/1.1 connection of the native client: an asyncio protocol.
 
 It owns what a library would: what may be reused, limits on the body, the end of file, and data that nobody
-asked for. One request at a time, no pipelining. A success that comes whole and alone is taken at a glance,
-with httptools; every other answer is read as both clients do (reader.py).
+asked for. One request at a time, no pipelining. An answer that comes whole and alone is taken at a glance,
+with httptools, unless its headers say more than it needs; every other one is read as both clients do
+(reader.py).
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ _OVERHEAD = 8
 class Glance:
     """A parser without a look at single headers, which are two thirds of what an answer costs to parse.
 
-    It takes a success that comes whole and alone; what else comes is for the reader of all answers, which is
-    more lenient and never stricter.
+    It takes a success, or a failure that asks for no patience, that comes whole and alone; what else comes is
+    for the reader of all answers, which is more lenient and never stricter.
     """
 
     __slots__ = ("_begun", "_chunks", "_ended", "_keep", "_parser", "body")
@@ -36,7 +37,7 @@ class Glance:
         self.body = b""
 
     def takes(self, data: bytes) -> int:
-        """Return the status of a kept-alive 2xx answer that is all of the data, its body in `body`; else 0.
+        """Return the status of a kept-alive answer that is all of the data, its body in `body`; else 0.
 
         After a 0 it must not be asked again.
         """
@@ -53,8 +54,11 @@ class Glance:
             return 0
         if self._chunks and not is_plainly_chunked(data):
             return 0
-        status = self._parser.get_status_code()
-        return int(status) if 200 <= status < 300 else 0
+        status = int(self._parser.get_status_code())
+        if 200 <= status < 300:
+            return status
+        # How a failure asks for patience: the header's value is for the reader.
+        return status if status >= 400 and b"retry-after" not in data.lower() else 0
 
     def on_message_begin(self) -> None:
         """Count messages: a second one was not asked for."""

@@ -14,8 +14,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 from pipeline.config.models.webhooks.delivery import RetrySettings
 from pipeline.deliver.http.attempt import Fault
@@ -33,13 +34,11 @@ The first time it does not wait, but for those that are in the queue already."""
 USUAL_SECS = 1.0
 
 
-@dataclass(slots=True, frozen=True)
-class Delivered:
+class Delivered(msgspec.Struct, frozen=True, gc=False):
     """The receiver took it."""
 
 
-@dataclass(slots=True, frozen=True)
-class RetryAt:
+class RetryAt(msgspec.Struct, frozen=True, gc=False):
     """Send it again after this many seconds."""
 
     delay_secs: float
@@ -49,15 +48,13 @@ class RetryAt:
     """True: it failed by bad luck, and is tried again soon."""
 
 
-@dataclass(slots=True, frozen=True)
-class Rejected:
+class Rejected(msgspec.Struct, frozen=True, gc=False):
     """Dead letter; the reason is a stable kebab-case word."""
 
     reason: str
 
 
-@dataclass(slots=True, frozen=True)
-class Disable:
+class Disable(msgspec.Struct, frozen=True, gc=False):
     """The receiver is gone for good (410): stop sending to this webhook, keep what is pending."""
 
 

@@ -111,6 +111,8 @@ class Settler:
                 self.onlookers.good(attempts, now, wall_ms)
             tally.trip(quickest, good)
             lane.limit.succeeded(now, good, quickest, in_flight, lane.slots())
+        if self.onlookers.failed and self.onlookers.tap is None:
+            self.onlookers.took(attempts, now)  # to a tap they are known already
         if failed or good:
             lane.limit.ended(now, good, len(failed))
         if failed:
@@ -198,12 +200,12 @@ class Settler:
         spec = lane.spec
         text = ""
         if fails:
-            text = self._note(lane, attempt, now)
+            text = self._note(lane, attempt)
             for delivery in attempt.items:
                 self.finish(lane, delivery, attempt.status, text, Rejected("fail-when"), now)
             return
         if failed:
-            text = self._note(lane, attempt, now)
+            text = self._note(lane, attempt)
         retries: list[tuple[Delivery, RetryAt]] = []
         for place, delivery in enumerate(attempt.items):
             if place not in failed:
@@ -227,7 +229,7 @@ class Settler:
             for half in reversed(halves(attempt.items)):
                 lane.retries.appendleft(half)
             return False
-        text = self._note(lane, attempt, now)
+        text = self._note(lane, attempt)
         failed = (
             fault not in (None, "guard-refused", "request", "unreadable")
             or status >= 500
@@ -302,22 +304,26 @@ class Settler:
         """Let retries wait for their due time: the members of a batch together, at the latest one's."""
         if not retries:
             return
-        due = now + max(decision.delay_secs for _, decision in retries)
-        item: Item = tuple(delivery for delivery, _ in retries)
+        if len(retries) == 1:
+            delivery, decision = retries[0]
+            item: Item = (delivery,)
+            due, lucky = now + decision.delay_secs, decision.lucky
+        else:
+            item = tuple(delivery for delivery, _ in retries)
+            due = now + max(decision.delay_secs for _, decision in retries)
+            lucky = all(decision.lucky for _, decision in retries)
         if lane.should_park(due, now):
             for delivery in item:
                 if not delivery.gone:
                     self.parked(lane.park(delivery))
-        elif all(decision.lucky for _, decision in retries):
-            if due <= now:
+        elif due <= now:
+            if lucky:
                 lane.fresh.append(item)
             else:
-                # In steps, so that those of one step share a turn of the loop.
-                lane.wait(item, ceil(due / STEP_SECS) * STEP_SECS, lucky=True)
-        elif due <= now:
-            lane.retries.appendleft(item)
+                lane.retries.appendleft(item)
         else:
-            lane.wait(item, due)
+            # In steps, so that those of one step share a turn of the loop.
+            lane.wait(item, ceil(due / STEP_SECS) * STEP_SECS if lucky else due, lucky=lucky)
 
     def _reauthorise(self, lane: Lane, attempt: Attempt) -> bool:
         """Send once more with another token where a token was refused; True where that is done."""
@@ -341,9 +347,8 @@ class Settler:
             # It is disabled all the same; after a restart its next 410 disables it again.
             log.error("a disabled webhook could not be noted", webhook=lane.webhook_id, error=str(error))
 
-    def _note(self, lane: Lane, attempt: Attempt, now: float) -> str:
+    def _note(self, lane: Lane, attempt: Attempt) -> str:
         """Return the excerpt of an answer that was no success, and show it in the lane's numbers."""
-        self.onlookers.took((attempt,), now)
         failed = attempt.fault is not None
         shown = attempt.detail.encode() if failed else legible(attempt.answer, attempt.headers)
         text = excerpt(shown, lane.secrets)

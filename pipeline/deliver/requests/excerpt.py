@@ -15,6 +15,8 @@ def excerpt(answer: bytes, secrets: UsedSecrets | None) -> str:
 
     Secrets that were used for the request are masked before anything is cut.
     """
+    if not answer:
+        return ""
     text = answer.decode("utf-8", "backslashreplace")
     if secrets is not None:
         head = secrets.mask(text[:_MASKED])

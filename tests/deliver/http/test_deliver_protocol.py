@@ -227,9 +227,11 @@ def glanced(*pieces: bytes, unsent: int = 0) -> bool:
         b"HTTP/1.1 204 No Content\r\nx-request-id: 7\r\n\r\n",
         b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nDATE: now\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 503 Busy\r\ncontent-length: 4\r\n\r\nbusy",
     ],
 )
-def test_a_success_that_comes_whole_and_alone_needs_no_look_at_its_headers(answer: bytes) -> None:
+def test_an_answer_that_comes_whole_and_alone_needs_no_look_at_its_headers(answer: bytes) -> None:
     assert glanced(answer)
 
 
@@ -237,7 +239,8 @@ def test_a_success_that_comes_whole_and_alone_needs_no_look_at_its_headers(answe
     "pieces",
     [
         (b"HTTP/1.1 503 Busy\r\nretry-after: 7\r\ncontent-length: 0\r\n\r\n",),
-        (b"HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n",),
+        (b"HTTP/1.1 429 No\r\nRETRY-AFTER : 7\r\ncontent-length: 0\r\n\r\n",),
+        (b"HTTP/1.1 301 Moved\r\ncontent-length: 0\r\n\r\n",),
         (b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",),
         (b"HTTP/1.0 200 OK\r\ncontent-length: 0\r\n\r\n",),
         (b"HTTP/1.1 100 Continue\r\n\r\n" + OK,),
@@ -276,6 +279,7 @@ ANSWERS = [
     OK + OK,
     b"HTTP/1.1 204 No Content\r\n\r\n",
     b"HTTP/1.1 503 Busy\r\nretry-after: 3\r\ncontent-length: 4\r\n\r\nbusy",
+    b"HTTP/1.1 500 Sorry\r\nserver: x\r\ncontent-length: 5\r\n\r\nsorry",
     b"HTTP/1.1 100 Continue\r\n\r\n" + OK,
     b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
