@@ -90,6 +90,6 @@ def dead_lines(webhooks: Mapping[str, Mapping[str, int]]) -> list[str]:
 def show_names(names: Sequence[str]) -> None:
     """Print the names of the events that were seen: a trigger that waits for another one never fires."""
     if names:
-        shown = ", ".join(one_line(name) for name in names[:SHOWN])
+        shown = ", ".join(one_line(name) or '""' for name in names[:SHOWN])
         more = f" and {len(names) - SHOWN} more (--json has all)" if len(names) > SHOWN else ""
         print_text(f"\nevents seen: {shown}{more}")
