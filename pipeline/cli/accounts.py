@@ -66,7 +66,7 @@ def show_webhooks(records: Mapping[str, int], webhooks: Mapping[str, Mapping[str
         (webhook_id, *[counts[column] for column in COLUMNS]) for webhook_id, counts in webhooks.items()
     ]
     if len(rows) > 1:
-        rows.append(("all", *[sum(row[index + 1] for row in rows) for index in range(len(COLUMNS))]))
+        rows.append(("(all)", *[sum(row[index + 1] for row in rows) for index in range(len(COLUMNS))]))
     table(("webhook", *COLUMNS), rows, right=COLUMNS, colours={"dead": RED, "pending": YELLOW})
     for line in (*dead_lines(webhooks), *dropped_lines(records, webhooks)):
         print_text(line)
