@@ -22,8 +22,10 @@ def main() -> None:
     from pipeline.model.process.garbage import starting
     from pipeline.model.process.lifeline import hold
     from pipeline.model.process.private import keep_private, leave_no_memory
+    from pipeline.model.process.standard import open_standard
     from pipeline.model.process.stop import listen
 
+    open_standard()
     starting()
     # Else pydantic looks through every installed package for plugins of its own.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")

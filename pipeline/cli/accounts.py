@@ -66,7 +66,7 @@ def show_webhooks(records: Mapping[str, int], webhooks: Mapping[str, Mapping[str
         (webhook_id, *[counts[column] for column in COLUMNS]) for webhook_id, counts in webhooks.items()
     ]
     if len(rows) > 1:
-        rows.append(("all", *[sum(row[index + 1] for row in rows) for index in range(len(COLUMNS))]))
+        rows.append(("(all)", *[sum(row[index + 1] for row in rows) for index in range(len(COLUMNS))]))
     table(("webhook", *COLUMNS), rows, right=COLUMNS, colours={"dead": RED, "pending": YELLOW})
     for line in (*dead_lines(webhooks), *dropped_lines(records, webhooks)):
         print_text(line)
@@ -90,6 +90,6 @@ def dead_lines(webhooks: Mapping[str, Mapping[str, int]]) -> list[str]:
 def show_names(names: Sequence[str]) -> None:
     """Print the names of the events that were seen: a trigger that waits for another one never fires."""
     if names:
-        shown = ", ".join(one_line(name) for name in names[:SHOWN])
+        shown = ", ".join(one_line(name) or '""' for name in names[:SHOWN])
         more = f" and {len(names) - SHOWN} more (--json has all)" if len(names) > SHOWN else ""
         print_text(f"\nevents seen: {shown}{more}")

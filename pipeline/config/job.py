@@ -133,6 +133,8 @@ def load_pipeline(
     secrets = Secrets(environ, base)
     substitute(document, secrets.find, Places(lambda path: not _is_secret(path)))
     findings = [found for found in document.findings if found.code != EMPTY]
+    # Else what it says of `state` is not known, and nobody is told to move one.
+    is_read = all(found.warning for found in findings)
     data: Value = {} if tree is None or tree.value is None else tree.value
     if not isinstance(data, dict):
         check(PipelineFile, data, problems, what="pipeline.yaml")
@@ -171,7 +173,7 @@ def load_pipeline(
         check_tables(data, problems)
     if check_source and model is not None and (model.source is not None or model.collect is None):
         _check_source(source, base, problems, were, None if model.collect is None else model.collect.to)
-    if guard_state and model is not None and ("state",) in were:
+    if guard_state and is_read and model is not None and ("state",) in were:
         check_moved_state(model.state, were["state",], problems)
     for problem in problems.found:
         origin = layers.origin(problem.path)

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 MOST = 1_000
 OTHERS = "(others)"
+LONG_NAME = 200
+"""Characters; a longer one is among the others: names are kept for as long as the process runs."""
 
 
 class EventNames:
@@ -15,11 +17,11 @@ class EventNames:
         self._seen: dict[str, None] = {}
 
     def saw(self, names: Iterable[str]) -> None:
-        """Note the names of some events; beyond `MOST` of them new ones are one, `OTHERS`."""
+        """Note the names of some events; long ones, and new ones beyond `MOST`, are one, `OTHERS`."""
         seen = self._seen
         for name in names:
             if name not in seen:
-                seen[name if len(seen) < MOST else OTHERS] = None
+                seen[name if len(seen) < MOST and len(name) <= LONG_NAME else OTHERS] = None
 
     def all(self) -> list[str]:
         """Return them."""

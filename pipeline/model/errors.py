@@ -11,6 +11,7 @@
     ├── Refused          what was asked cannot be done as things stand     exit 1
     ├── Stopped          a stop was asked for before anything began      exit 0
     ├── StateError       the state directory is in use or damaged        exit 3
+    │   └── NoState      no job has run on it yet                        exit 1
     └── Fatal            log, stop the job                               exit 4
         └── ClockSetBack the flow cannot go on, a start anew can
 
@@ -102,6 +103,12 @@ class StateError(HooklineError):
     """The state directory is in use, from another version, or damaged; says what to do."""
 
     exit_code = 3
+
+
+class NoState(StateError):
+    """A folder is no state directory: the wrong one was named, or it is too early; nothing is damaged."""
+
+    exit_code = 1
 
 
 class Fatal(HooklineError):

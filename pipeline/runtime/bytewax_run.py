@@ -18,6 +18,7 @@ from pipeline.job.assembly import Job
 from pipeline.job.replay import Replay
 from pipeline.model.errors import ClockSetBack, Fatal, HooklineError, UsageError
 from pipeline.model.process.private import keep_private
+from pipeline.model.process.standard import open_standard
 from pipeline.runtime.anew import start_anew
 from pipeline.runtime.process import Cluster, open_job, stop_on_signals
 from pipeline.runtime.state.afresh import refuse_without_consent
@@ -51,6 +52,7 @@ def prepare(replay: Replay | None = None, observe: Observe | None = None) -> Dat
 
 
 def _prepare(replay: Replay | None, observe: Observe | None) -> Dataflow:
+    open_standard()
     keep_private()
     config_dir = Path(os.environ.get("HOOKLINE_CONFIG", "config"))
     config = load_pipeline(config_dir, check_source=True, guard_state=True).require()

@@ -100,6 +100,13 @@ def test_a_missing_directory_is_a_problem(hookline, tmp_path):
     assert "there is no such config directory" in said.err
 
 
+@pytest.mark.parametrize("verb", ["explain", "send"])
+def test_a_record_in_the_place_of_a_file_is_told_how_it_can_be_given(hookline, verb):
+    said = hookline(verb, "--event", '{"name": "Purchase"}')
+    assert said.code == 2
+    assert "--event: a file is wanted, not a record: write it to one, or pipe it in and say `-`" in said.err
+
+
 def test_pipeline_yaml_may_be_named_instead_of_its_directory(hookline, config):
     (config / "pipeline.yaml").write_text("shards: 4\n")
     assert hookline("check", "-c", config / "pipeline.yaml", "--offline").code == 0

@@ -13,7 +13,8 @@ import pytest
 
 from pipeline.admin.socket_client import ask
 from pipeline.cli.state.tap_lines import curl_command, json_line, text_line, yaml_document
-from pipeline.model.errors import HooklineError
+from pipeline.model.errors import HooklineError, UsageError
+from pipeline.operate.running import looks
 from pipeline.operate.trials.cases import run_tests
 from pipeline.receiver.server import Receiver
 from tests.kit.programs.run import HOOKLINE, Bench, Running, ended, started, until
@@ -177,8 +178,8 @@ def _ask_for_samples(bench: Bench, receiver: Receiver) -> None:
     (attempts,) = ask(bench.state, "attempts", webhook="w")
     assert attempts[0]["status"] == 200
     assert attempts[0]["request"]["url"] == receiver.url("/w")
-    with pytest.raises(HooklineError, match="did you mean `w`"):
-        ask(bench.state, "attempts", webhook="ww")
+    with pytest.raises(UsageError, match="did you mean `w`"):
+        looks.attempts(bench.state, "ww")
     events = len(bench.stream.read_text().splitlines())
     until(lambda: bench.counts("w")["delivered"] == events)
     record = {"type": "event", "name": "Try", "user_id": "u9"}

@@ -130,6 +130,14 @@ def test_a_start_beside_the_state_of_before_ends_and_names_both(elsewhere: Path,
     assert caught.value.exit_code == 1
 
 
+@pytest.mark.parametrize("slip", ["state: [\n", "source: {jsonl: {paths: [x.jsonl]}\n", "epoch: &x 1s\n"])
+def test_while_the_file_cannot_be_read_nobody_is_told_to_move_a_state(elsewhere: Path, slip: str) -> None:
+    a_state_directory(elsewhere / "state")
+    found = loaded("state: ../../cwd/state\n" + slip, guard_state=True).findings
+    assert found
+    assert "moved-state" not in {one.code for one in found}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "options"),
     [

@@ -11,15 +11,19 @@ from typing import cast
 import pytest
 
 from pipeline.admin.command_routes import Commands
+from pipeline.admin.look_routes import look_routes
 from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.compile.versions import Versions
 from pipeline.config.files import ConfigText
 from pipeline.deliver.core import Core
 from pipeline.deliver.halts import Halt, Halts
+from pipeline.deliver.lanes.onlookers import Attempts
 from pipeline.deliver.orders import Orders
 from pipeline.job.assembly import Job
-from pipeline.job.control.departed import Departed
+from pipeline.job.control.departed import Departed, left_of
 from pipeline.model.errors import UsageError
+from pipeline.model.json import Value
+from pipeline.operate.running import looks
 from pipeline.outbox.counters import Counters
 from pipeline.store.store import Store
 from tests.kit.delivery.rig import Rig, delivery
@@ -144,6 +148,33 @@ def test_a_person_may_still_speak_of_one_that_another_process_owes(process: Proc
     assert process.epoch() == {"new"}
     with pytest.raises(UsageError, match="there is no webhook `ol`"):
         commands.order_all("pause", ["ol"])
+
+
+def test_the_attempts_of_one_that_another_process_knows_are_shown(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+):
+    assert process.epoch() == {"new"}
+    job = SimpleNamespace(versions=process.versions, lookout=SimpleNamespace(attempts=Attempts()))
+    (forgotten,) = (one.handler for one in look_routes(cast(Job, job), 0) if one.name == "attempts")
+    answers: list[Value] = [forgotten(webhook="old", limit=9), [{"at": "2026-11-29T10:00:00.000Z"}]]
+    monkeypatch.setattr(looks, "ask", lambda state, command, **arguments: answers)
+    assert looks.attempts(process.folder, "old") == answers[1]
+    answers[1] = []
+    assert looks.attempts(process.folder, "old") == []
+    answers.pop()
+    with pytest.raises(UsageError, match="there is no webhook `old`"):
+        looks.attempts(process.folder, "old")
+
+
+def test_dead_letters_of_an_older_version_are_recalled_with_the_first_commit(process: Process):
+    assert process.epoch() == {"new"}
+    counters = process.shards[0].counters
+    counters.change("old").dead = 1
+    assert left_of(counters) == set()
+    assert process.epoch() == {"new"}
+    counters.change("old").dead_bytes = 500  # as opening the outbox does
+    assert left_of(counters) == {"old"}
+    assert process.epoch() == {"old", "new"}
 
 
 def test_a_webhook_that_comes_back_is_sent_to(process: Process):

@@ -112,13 +112,13 @@ def compact(state: Path, as_json: bool) -> None:
 
 @contextmanager
 def owned(state: Path) -> Iterator[None]:
-    """Hold a state directory. Raises StateError while a job runs on it."""
-    from pipeline.model.errors import StateError
+    """Hold a state directory. Raises StateError while a job runs on it, NoState where none has."""
+    from pipeline.model.errors import NoState
     from pipeline.runtime.state.directory import StateDirectory, describe
 
     described = describe(state)
     if described is None:
-        raise StateError(f"the state directory {state} holds no state: no job has run on it yet.")
+        raise NoState(f"`{state}` holds no state: no job has run on it yet")
     directory = StateDirectory(state, shards=described[1])
     try:
         yield

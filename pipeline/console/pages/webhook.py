@@ -19,7 +19,7 @@ from pipeline.console.pages.webhooks import back_to, obey, order_of, told
 from pipeline.console.render import data, page, webhook_path
 from pipeline.console.security.audit_reader import Wanted, read_page
 from pipeline.console.veils import attempt_veiled
-from pipeline.model.errors import ConfigError
+from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Value
 from pipeline.operate.files import history as git
 from pipeline.operate.files.case_files import tests_beside, tests_of
@@ -204,6 +204,8 @@ async def _attempts(asked: Asked, webhook: str) -> list[dict[str, Value]] | None
         found = await asked.run(looks.attempts, asked.console.options.state, webhook, limit=ATTEMPTS)
     except NotRunning:
         return None
+    except UsageError:
+        return []  # it is in no config any more, and nothing of it is left but its counts
     if asked.may("payloads"):
         return [asked.masked(one) for one in found]
     return [attempt_veiled(asked, one) for one in found]

@@ -86,6 +86,10 @@ def _header(name: str, text: bytes) -> str:
 def _event(record: Fields, data: Json, place: Place) -> Event:
     version = record.get("specversion")
     if type(version) is not str or version not in VERSIONS:
+        if version is None:
+            is_native = record.get("type") in ("event", "user", "identify")
+            ours = ": Hookline's own are `format: native`, over HTTP POST /v1/events" if is_native else ""
+            raise InvalidRecord(f"this is no CloudEvent, it has no `specversion`{ours}")
         raise InvalidRecord(f"`specversion` is {version!r:.40}, the text '1.0' (or '0.3') is wanted")
     name = fields.text(record, "type")
     if name is None:

@@ -13,10 +13,12 @@ from pipeline.deliver.http.trust import Trust
 
 MAX_FLYING = 2048
 MOST_DESCRIPTORS = 65_536
+OWN_DESCRIPTORS = 90
+"""Stores, journals and the like of a job with the usual number of shards: some 60."""
 
 
 def connection_limit() -> int:
-    """Return how many requests may be in flight: a third of the descriptors that this process may open.
+    """Return how many requests may be in flight: a third of the descriptors that this process has to spare.
 
     Raises the soft limit to the hard one first, as the Go and Java runtimes do.
     """
@@ -25,7 +27,7 @@ def connection_limit() -> int:
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         soft = wanted
-    return max(16, min(MAX_FLYING, soft // 3))
+    return max(16, min(MAX_FLYING, (soft - OWN_DESCRIPTORS) // 3))
 
 
 class Clients(dict[str, Client]):

@@ -13,7 +13,7 @@ from pipeline.compile.versions import Versions
 from pipeline.deliver.halts import Halts
 from pipeline.deliver.orders import Orders
 from pipeline.job.shards import LiveShard
-from pipeline.outbox.counters import Counters
+from pipeline.outbox.counters import Counters, WebhookCounts
 
 
 class CountingShard(LiveShard, Protocol):
@@ -36,7 +36,7 @@ class Departed:
     def recall(self, counters: Counters) -> None:
         """Before a shard's commit: make known again what was forgotten and is owed, or dead, all the same."""
         unknown = counters.touched - self._versions.specs.keys()
-        wanted = {name for name in unknown if name and _has(counters, name)}
+        wanted = {name for name in unknown if name and _is_left(counters.of(name))}
         if wanted:
             self._versions.learn(wanted)
 
@@ -52,19 +52,22 @@ class Departed:
         shards = self._shards()
         if shard != min((each.number for each in shards), default=shard):
             return
-        left = {name for name in gone if not any(_has(each.counters, name) for each in shards)}
-        if left:
-            left -= self._halts.all().keys()
-        if left:
-            versions.forget(left, self._orders.forget)
+        done = {name for name in gone if not any(_is_left(each.counters.of(name)) for each in shards)}
+        if done:
+            done -= self._halts.all().keys()
+        if done:
+            versions.forget(done, self._orders.forget)
 
 
-def _has(counters: Counters, webhook_id: str) -> bool:
-    counts = counters.of(webhook_id)
+def left_of(counters: Counters) -> set[str]:
+    """Return the webhooks of which something is left, of one's own shard.
+
+    Of a store that an older version wrote: what is owed alone. Opening its outbox counts its dead letters,
+    and the first commit recalls them.
+    """
+    return {webhook_id for webhook_id, counts in counters.webhooks() if webhook_id and _is_left(counts)}
+
+
+def _is_left(counts: WebhookCounts) -> bool:
+    """Return whether something is still to be sent, or dead and may be sent again."""
     return bool(counts.pending or counts.dead_bytes)
-
-
-def owed_or_dead(counters: Counters) -> set[str]:
-    """Return the webhooks of which something is still to be sent, or may be sent again."""
-    names = (name.rpartition("/") for name, number in counters.copy().items() if number)
-    return {webhook_id for webhook_id, _, field in names if field in ("pending", "dead")}

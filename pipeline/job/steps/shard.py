@@ -12,7 +12,7 @@ from bytewax.operators import StatefulBatchLogic
 from pipeline.compile.snapshot import Snapshot, Webhook
 from pipeline.compile.versions import Versions
 from pipeline.job.committed import Committed
-from pipeline.job.control.departed import Departed, owed_or_dead
+from pipeline.job.control.departed import Departed, left_of
 from pipeline.job.control.drain import Drain
 from pipeline.job.control.failure import Failure
 from pipeline.job.control.pace import Pace
@@ -72,7 +72,7 @@ class Shard:
         rows = store if settings.known is None else settings.known.under(store)
         self.story = Story(rows, settings.clock, settings.replay, settings.sizes, settings.shards)
         self.counters = Counters(store)
-        versions.learn(owed_or_dead(self.counters))
+        versions.learn(left_of(self.counters))
         self.after_commit: list[Callable[[], None]] = []
         """Called once the present epoch is written."""
         self.left: list[Path] = []

@@ -17,7 +17,7 @@ import orjson
 from pipeline.decode.decode import decode
 from pipeline.decode.formats import Formats
 from pipeline.decode.shape import Shape
-from pipeline.job.names import OTHERS
+from pipeline.job.names import LONG_NAME, OTHERS
 from pipeline.model.json import Value, kind_of
 from pipeline.model.records import Event, Invalid, Origin, PropertyUpdate
 from pipeline.model.times import format_iso
@@ -27,7 +27,7 @@ from pipeline.sources.chunk import Headers, RawChunk
 MOST: Final = 1_000
 BYTES: Final = 16 << 20
 LARGE: Final = 64 * 1024
-"""A larger record is kept only as what it is: where it came from, and how long."""
+"""A larger record, with its key and headers, is kept only as what it is: where it came from, and how long."""
 EACH_SECS: Final = 0.02
 """Between two samples: a thousand of them tell of the last twenty seconds at least."""
 NAMES: Final = 1_000
@@ -36,8 +36,6 @@ PROPERTIES: Final = 200
 TYPES: Final = 6
 MOST_PROPERTIES: Final = 20_000
 """Of all names together."""
-LONG_NAME: Final = 200
-"""Characters; a longer one is among the others."""
 ASK_SECS: Final = 0.5
 """How long samples are decoded for one question; the next one goes on."""
 EXAMPLE: Final = 80
@@ -87,18 +85,23 @@ class Samples:
         self._number += 1
         at = self._number * _STEP % len(raw.lines)
         line = raw.lines[at]
+        key = None if raw.keys is None else raw.keys[at]
+        headers = None if raw.headers is None else raw.headers[at]
         size = len(line or b"")
+        beside = _beside(key, headers)
+        if size + beside > LARGE:
+            size, line, key, headers = size + beside, None, None, None
         source = raw.sources if isinstance(raw.sources, str) else raw.sources[at]
         sample = Sample(
             self._number,
             self._wall(),
             Origin(source, raw.offsets[at]),
-            line if size <= LARGE else None,
+            line,
             size,
             formats.of(source, raw.parts[at] if isinstance(raw.parts, list) else raw.parts),
             None if raw.received is None else raw.received[at],
-            None if raw.headers is None else raw.headers[at],
-            None if raw.keys is None else raw.keys[at],
+            headers,
+            key,
             (raw.faults or {}).get(at),
         )
         self._ring.append(sample)
@@ -130,7 +133,11 @@ class Samples:
 
 
 def _held(sample: Sample) -> int:
-    return 300 + len(sample.line or b"") + len(sample.key or b"")
+    return 300 + len(sample.line or b"") + _beside(sample.key, sample.headers)
+
+
+def _beside(key: bytes | None, headers: Headers | None) -> int:
+    return len(key or b"") + sum(100 + len(name) + len(value or b"") for name, value in headers or ())
 
 
 def _records(sample: Sample) -> list[Event | PropertyUpdate | Invalid | Value]:

@@ -173,7 +173,10 @@ def attempts(state: Path, webhook: str | None = None, *, limit: int = 1000) -> l
 
     webhook: its id; None: of all. Raises as `samples` does, UsageError where there is no such webhook.
     """
-    found = [one for answer in ask(state, "attempts", webhook=webhook, limit=limit) for one in answer]
+    answers = ask(state, "attempts", webhook=webhook, limit=limit)
+    found = [one for answer in answers if "problem" not in answer for one in answer]
+    if not found and all("problem" in answer for answer in answers):
+        raise UsageError(answers[0]["problem"])
     found.sort(key=lambda one: str(one["at"]), reverse=True)
     return found[:limit]
 

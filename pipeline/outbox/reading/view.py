@@ -14,7 +14,7 @@ from typing import NamedTuple, TypedDict
 
 import orjson
 
-from pipeline.model.errors import StateError, UsageError
+from pipeline.model.errors import NoState, UsageError
 from pipeline.model.words import no_webhook
 from pipeline.outbox.codec import (
     DeadLetter,
@@ -40,12 +40,12 @@ class Owed(NamedTuple):
 
 
 def stores(state: Path) -> list[Path]:
-    """Return the folders of all stores of a state directory; raises StateError where there is none."""
+    """Return the folders of all stores of a state directory; raises NoState where there is none."""
     found = sorted(path.parent for path in state.rglob("data.mdb"))
     if not found:
-        raise StateError(
-            f"the state directory {state} holds no state: no job has run on it yet (`hookline run` does), or "
-            "--state names another folder."
+        raise NoState(
+            f"`{state}` holds no state: no job has run on it yet (`hookline run` does), or --state names "
+            "another folder"
         )
     return found
 

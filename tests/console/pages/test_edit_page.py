@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -74,6 +75,27 @@ def test_the_six_steps_without_scripts(ann: Visitor):
         "webhooks/crm-purchase.yaml",
         "done",
     )
+
+
+def test_what_the_sample_has_is_shown_as_it_would_be_typed(ann: Visitor):
+    new = "/webhooks/new"
+    record = {
+        "name": "Purchase",
+        "user_id": "u1",
+        "properties": {"n": "500", "gift": True, "to": {"a": [None]}},
+    }
+    page = ann.send(
+        ann.get(new), new, "refresh", url="https://crm.example/x", events="Purchase",
+        sample="own", record=json.dumps(record),
+    )  # fmt: skip
+    for index, name in enumerate(("n", "gift", "to", "gone")):
+        page = ann.send(page, new, "add-key")
+        row = {f"body_{index}_key": name, f"body_{index}_kind": "event", f"body_{index}_value": name}
+        page = ann.send(page, new, "refresh", **row)
+    hints = re.findall("(?:in the sample: [^<]*|the sample has none)(?=<)", page.text)
+    assert [html.unescape(one) for one in hints] == [
+        'in the sample: "500"', "in the sample: true", 'in the sample: {"a":[null]}', "the sample has none"
+    ]  # fmt: skip
 
 
 def test_somebody_else_has_saved_meanwhile(ann: Visitor):

@@ -41,6 +41,11 @@ class TestCloudEvents:
         assert one(packed).properties == {"a": 1}
         assert one({**packed, "datacontenttype": "text/plain"}).properties == {"data": '{"a":1}'}
 
+    def test_what_has_no_version_is_told_what_it_looks_like(self) -> None:
+        assert reason({"type": "x"}, format="cloudevents") == "this is no CloudEvent, it has no `specversion`"
+        native = {"type": "event", "name": "A", "user_id": "u1"}
+        assert "`format: native`" in reason(native, format="cloudevents")
+
     @pytest.mark.parametrize(
         "change", [{"specversion": "2.0"}, {"type": None}, {"data_base64": "%"}, {"data_base64": "é"}]
     )

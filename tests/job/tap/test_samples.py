@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from pipeline.decode.formats import ALL_AUTO
-from pipeline.job.names import OTHERS
+from pipeline.job.names import LONG_NAME, OTHERS, EventNames
 from pipeline.job.tap import samples
 from pipeline.job.tap.samples import Samples
-from pipeline.sources.chunk import NOWHERE, RawChunk
+from pipeline.sources.chunk import NOWHERE, Headers, RawChunk
 from tests.kit.machine.clock import ManualClock
 
 
@@ -61,6 +63,38 @@ def test_the_ring_is_bounded_by_number_and_bytes():
         kept.saw(event(text="x" * 60_000))
     held = [one["bytes"] for one in kept.samples.to_json(limit=10_000)]
     assert sum(held) <= samples.BYTES
+
+
+@pytest.mark.parametrize(
+    ("key", "headers"),
+    [(b"k" * 60_000, None), (b"k", [("trace", b"h" * 60_000)]), (None, [("h", None)] * 600)],
+)
+def test_the_ring_is_bounded_by_keys_and_headers_too(key: bytes | None, headers: Headers | None):
+    kept = Kept()
+    for _ in range(400):
+        kept.clock.at += 1
+        raw = chunk(event())
+        raw.keys, raw.headers = [key], [headers]
+        kept.samples.saw(raw, ALL_AUTO)
+    assert len(kept.samples.to_json()) < 300
+
+
+def test_a_record_is_large_with_its_headers():
+    kept = Kept()
+    for line in (event(), None):
+        kept.clock.at += 1
+        raw = chunk(line)
+        raw.headers = [[("trace", b"h" * samples.LARGE)]]
+        kept.samples.saw(raw, ALL_AUTO)
+        (newest, *_) = kept.samples.to_json()
+        assert (newest["too_large"], newest["records"]) == (True, [])
+        assert newest["bytes"] > samples.LARGE
+
+
+def test_a_long_name_is_among_the_others():
+    names = EventNames()
+    names.saw(["Purchase", "n" * (LONG_NAME + 1), "m" * 1_000_000, "n" * LONG_NAME])
+    assert names.all() == ["Purchase", OTHERS, "n" * LONG_NAME]
 
 
 def test_large_records_and_tombstones_and_what_nobody_can_read_are_said():

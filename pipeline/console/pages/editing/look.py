@@ -8,6 +8,7 @@ from difflib import unified_diff
 from typing import Final
 
 from pipeline.console.context import Console
+from pipeline.console.forms import constants
 from pipeline.console.forms.body import path_text
 from pipeline.console.forms.places import Fields
 from pipeline.console.forms.proposals import host_of, is_secret_name
@@ -24,7 +25,10 @@ from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.operate.unsaved.cases import case_samples
 from pipeline.operate.unsaved.results import Previewed, WouldFire
+from pipeline.render.values.printing import show
 
+_HINT: Final = 80
+"""Characters of the sample's value beside a field."""
 _UNTYPED: Final = frozenset({"missing-field", "empty-list"})
 """What is wrong with every webhook that somebody has only begun."""
 
@@ -213,7 +217,8 @@ def _at(roots: dict[str, Value], text: str) -> str:
     value = value_at(roots[path.root], tuple(part for part in path.parts if isinstance(part, (str, int))))
     if value is ABSENT:
         return "the sample has none"
-    return f"in the sample: {str(value)[:80]}"
+    text = show(value) if isinstance(value, (list, dict)) else constants.shown(value)
+    return f"in the sample: {text if len(text) <= _HINT else text[:_HINT] + '…'}"
 
 
 def _diff(draft: Draft) -> str:
