@@ -76,6 +76,8 @@ def compile_text(
 
 def mentions_secrets(text: str) -> bool:
     """Return whether secrets stand in a text, outside of its expressions and tags."""
+    if "$" not in text:
+        return False
     try:
         check_closed(text)
         return any(isinstance(part, SecretRef) for part in parse_placeholders(_INSIDE.sub(" ", text)))
