@@ -24,3 +24,5 @@ telemetry   the table of metrics, what happens (a metric and a log line), the lo
 receiver    the receiver of tests, tours and `hookline receiver`
 model       records, times, errors, files; process (bounds, signals, exit codes): imports nothing of ours
 """
+
+__version__ = "0.1.0"

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import click
 
+from pipeline import __version__
 from pipeline.cli.output import say
 from pipeline.cli.page.help_pages import Context, prepare, with_subcommands
 from pipeline.cli.page.usage import told
@@ -145,7 +146,7 @@ class Verbs(click.Group):
     subcommand_metavar="VERB ...",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80, "show_default": True},
 )
-@click.version_option(None, "--version", package_name="hookline", message="hookline %(version)s")
+@click.version_option(__version__, message="hookline %(version)s")
 def cli() -> None:
     """Turn a stream of product events into webhooks.
 

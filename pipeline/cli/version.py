@@ -7,6 +7,7 @@ from importlib.metadata import version as version_of
 
 import click
 
+from pipeline import __version__
 from pipeline.cli.output import echo, json_option, print_json, print_text
 
 PARTS = ("bytewax", "confluent-kafka", "orjson", "aiohttp", "uvloop", "lmdb")
@@ -18,7 +19,7 @@ def version(as_json: bool) -> None:
     """Print the version, with Python's and those of the main libraries."""
     parts = {name: version_of(name) for name in PARTS}
     if as_json:
-        print_json({"hookline": version_of("hookline"), "python": platform.python_version(), **parts})
+        print_json({"hookline": __version__, "python": platform.python_version(), **parts})
         return
     echo(f"hookline {version_of('hookline')}")
     echo(f"python {platform.python_version()} on {platform.system()} {platform.machine()}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ from pipeline.config.files import ConfigText
 from pipeline.config.models.webhooks.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.placeholders import Lookup, among
-from pipeline.deliver.http.guard import check_url_literal, parse_allow
+from pipeline.deliver.http.guard import Network, check_url_literal, parse_allow
 from pipeline.deliver.requests.signing import SecretError, StandardSigner
 from pipeline.language.hosts import HostError, to_ascii
 from pipeline.language.secrets import (
@@ -61,7 +62,7 @@ def lint_webhook(
     if secrets is not None:
         _check_signing_secrets(model, problems, secrets)
         _check_files(model, problems, secrets)
-        check_sendable(model, problems, secrets, parse_allow(text.defaults.network_allow))
+        check_sendable(model, problems, secrets, _networks(text.defaults.network_allow))
 
 
 def _check_dollar(path: KeyPath, text: str, problems: Problems) -> None:
@@ -134,6 +135,12 @@ def _check_files(model: WebhookFile, problems: Problems, secrets: Secrets) -> No
             problems.error(path, "missing-file", f"there is no file `{text}`", hint=hint)
 
 
+@lru_cache(maxsize=4)
+def _networks(allow: tuple[str, ...]) -> tuple[Network, ...]:
+    """Return the networks that the config allows; they are the same for all of its webhooks."""
+    return parse_allow(allow)
+
+
 def _check_address(path: KeyPath, url: str, text: ConfigText, problems: Problems, *, strict: bool) -> None:
     """Add what speaks against dialling the host. strict: also that it is no host name."""
     origin = _origin(url, among(text.settings))
@@ -150,7 +157,7 @@ def _check_address(path: KeyPath, url: str, text: ConfigText, problems: Problems
         return
     except ValueError:
         return
-    allow = parse_allow(text.defaults.network_allow)
+    allow = _networks(text.defaults.network_allow)
     if refuse_literal(path, host, allow, problems):
         return
     if parts.scheme == "http" and check_url_literal(host) is None:

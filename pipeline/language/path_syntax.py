@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NoReturn, TypeAlias
 
 from pipeline.language.secrets import holds_secret
@@ -115,7 +116,7 @@ class Path:
     @property
     def has_any(self) -> bool:
         """True where a step is ``[*]``: the path then has many values, not one."""
-        return any(part is ANY for part in self.parts)
+        return ANY in self.parts
 
 
 def parse_path(text: str, roots: Collection[str] = EVENT_ROOTS) -> Path:
@@ -123,10 +124,21 @@ def parse_path(text: str, roots: Collection[str] = EVENT_ROOTS) -> Path:
 
     Roots and the fixed fields of event and user are checked here, so that a typo is found at load.
     """
+    if len(text) > _SHORT:
+        return _whole(text, tuple(roots))
+    return _known(text, tuple(roots))
+
+
+def _whole(text: str, roots: tuple[str, ...]) -> Path:
     path, end = _parse(text, 0, roots, nested=False)
     if end != len(text):
         _fail_at(text, end)
     return path
+
+
+_SHORT: Final = 100
+"""Characters of paths that are kept: those of a thousand webhooks are mostly the same."""
+_known: Final = lru_cache(maxsize=2048)(_whole)
 
 
 def _parse(text: str, start: int, roots: Collection[str], *, nested: bool) -> tuple[Path, int]:

@@ -41,7 +41,7 @@ class _Context:
 
     def at(self, *parts: str | int) -> _Context:
         """Return the same for a nested place."""
-        return replace(self, problems=self.problems.at(*parts))
+        return _Context(self.problems.at(*parts), self.labels, self.lists, self.vars)
 
 
 @dataclass(slots=True, eq=False)

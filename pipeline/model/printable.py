@@ -18,7 +18,10 @@ def one_line(text: str) -> str:
 
 def printable(text: str, *, kept: str = "\n\t") -> str:
     """Return a text with escapes for everything that is no visible sign or blank, nor one of those kept."""
-    if text.isprintable():
+    plain = text
+    for sign in kept:
+        plain = plain.replace(sign, "")
+    if plain.isprintable():
         return text
     return "".join(each if each.isprintable() or each in kept else _escape(each) for each in text)
 

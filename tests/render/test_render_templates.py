@@ -225,7 +225,7 @@ def test_a_dead_letter_names_the_line_of_the_template() -> None:
     )
 
 
-def test_plain_paths_do_not_load_the_template_engine() -> None:
+def test_paths_with_filters_do_not_load_the_template_engine() -> None:
     import subprocess
     import sys
     from pathlib import Path
@@ -234,7 +234,9 @@ def test_plain_paths_do_not_load_the_template_engine() -> None:
         "import sys; from rendering import rendered\n"
         "rendered({'body': {'a': 'x {{ event.id }} {{ user.properties.y }}', 'b': '{{ event }}'}})\n"
         "print('liquid' in sys.modules)\n"
-        "rendered({'body': '{{ event.id | upcase }}'})\n"
+        "rendered({'body': {'a': '{{ event.id | upcase }}', 'b': 'x {{ event.id | default: 5 }}'}})\n"
+        "print('liquid' in sys.modules)\n"
+        "rendered({'body': '{% if event.id %}x{% endif %}'})\n"
         "print('liquid' in sys.modules)\n"
     )
     ran = subprocess.run(
@@ -245,7 +247,7 @@ def test_plain_paths_do_not_load_the_template_engine() -> None:
         text=True,
         check=True,
     )
-    assert ran.stdout.split() == ["False", "True"]
+    assert ran.stdout.split() == ["False", "False", "True"]
 
 
 def test_the_same_event_gives_the_same_text_whatever_the_clock_and_zone(

@@ -69,7 +69,7 @@ def parse_yaml(text: str, file: str) -> Document:
         )
         return document
     text = text.removeprefix("\ufeff")
-    document = Document(file, _LINE_BREAK.split(text))
+    document = Document(file, _LINE_BREAK.split(text) if "\r" in text else text.split("\n"))
     bad = _FORBIDDEN.search(text)
     if bad is not None:
         document.findings.append(_forbidden(document, text, bad.start()))

@@ -5,25 +5,17 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
+from pipeline import __version__
 from pipeline.language.headers import NAME, RESERVED
 from pipeline.language.hosts import HostError, to_ascii
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]|[^\x00-\xff]")
 
-
-def _version() -> str:
-    try:
-        return version("hookline")
-    except PackageNotFoundError:
-        return "0"
-
-
-USER_AGENT = f"hookline/{_version()}"
+USER_AGENT = f"hookline/{__version__}"
 
 
 class TargetError(ValueError):

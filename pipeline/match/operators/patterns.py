@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final
-
-import re2
 
 from pipeline.language.work import FEW_STATES, PER_INSTRUCTION
 
@@ -20,15 +18,15 @@ class PatternError(ValueError):
     """A pattern that cannot be used; the text says why."""
 
 
-def _options() -> re2.Options:
+@cache
+def _options() -> Any:
+    import re2
+
     options = re2.Options()
     options.log_errors = False
     # Only whether it matches is asked: groups would cost time.
     options.never_capture = True
     return options
-
-
-_OPTIONS: Final = _options()
 
 
 _PER_STEP: Final = 8
@@ -66,8 +64,10 @@ def compile_regex(pattern: str, *, ignore_case: bool = False) -> Callable[[str],
 def _program(pattern: str, ignore_case: bool) -> Any:
     if len(pattern) > _MAX_PATTERN:
         raise PatternError(f"the pattern is longer than {_MAX_PATTERN} characters")
+    import re2  # here: most configs do without
+
     try:
-        return re2.compile(("(?i)" if ignore_case else "") + pattern, _OPTIONS)
+        return re2.compile(("(?i)" if ignore_case else "") + pattern, _options())
     except UnicodeEncodeError:
         raise PatternError("the pattern holds half a character (a lone surrogate)") from None
     except re2.error as error:

@@ -70,11 +70,7 @@ class Filter:
         self.per_text = per_text
         self.per_element = per_element
         self.shallow = shallow
-        self.least = self.most = 0
+        code = function.__code__
+        self.most = 99 if code.co_flags & inspect.CO_VARARGS else code.co_argcount - 1
         """How many positional arguments it takes; ``most`` is 99 for any number."""
-        for parameter in list(inspect.signature(function).parameters.values())[1:]:
-            if parameter.kind is parameter.VAR_POSITIONAL:
-                self.most = 99
-            elif parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
-                self.most += 1
-                self.least += parameter.default is parameter.empty
+        self.least = code.co_argcount - 1 - len(function.__defaults__ or ())

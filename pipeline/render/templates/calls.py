@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, NamedTuple, TypeGuard
 
 from pipeline.language.paths import Getter, Scope
 from pipeline.language.work import CHARS, FREE_CHARS, TooExpensive, extent, spend, width
@@ -32,6 +32,8 @@ _PER_ARGUMENT: Final = 4
 _MANY: Final = (list, dict)
 _FEW: Final = 32
 """Outside of loops, what is deep inside of so few elements is not worth weighing: it is read once."""
+MAX_CHAIN: Final = 50
+"""Filters of one expression, and operators of one condition: far below what the stack holds."""
 NO_EVENT: Any = None
 NO_USER: Any = None
 """Stand in where nothing depends on event and user."""
@@ -110,6 +112,50 @@ def find_filter(name: str, at: int) -> Filter:
         hint = f"did you mean `{close}`?" if close else "the reference lists all filters"
         raise TemplateError(f"there is no filter `{name}`", at, hint, len(name))
     return filter_
+
+
+def literal(value: Value, at: int) -> Value:
+    """Return what is written in an expression; raises TemplateError for what no event could hold."""
+    if isinstance(value, str):
+        secret = value.find("${")
+        if secret >= 0 and value[secret : secret + 3] != "${{":
+            raise TemplateError(
+                "a secret cannot be used inside an expression: it is put in when the request is sent",
+                at + 1 + secret,
+                "place `${NAME}` in the text outside of `{{ }}`",
+            )
+    if isinstance(value, int) and not -(1 << 64) < value < 1 << 64:
+        raise TemplateError("the integer has more than 64 bits", at)
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        raise TemplateError("the number is too large", at)
+    return value
+
+
+class Argument(NamedTuple):
+    """What a filter is given in one place."""
+
+    option: str | None
+    """Its name, as in `default: 5, allow_false: true`."""
+    at: int
+    compile: Callable[[], Getter]
+
+
+def apply(left: Getter, name: str, at: int, given: Iterable[Argument], names: Names) -> Getter:
+    """Return the function that calls a filter by its name; raises TemplateError where the call is wrong."""
+    filter_ = find_filter(name, at)
+    positional: list[Getter] = []
+    options: dict[str, Getter] = {}
+    for argument in given:
+        if argument.option is None:
+            positional.append(argument.compile())
+            continue
+        if argument.option not in filter_.options:
+            wanted = did_you_mean(argument.option, filter_.options)
+            hint = f"did you mean `{wanted}`?" if wanted else None
+            message = f"`{name}` has no option `{argument.option}`"
+            raise TemplateError(message, argument.at, hint, len(argument.option))
+        options[argument.option] = argument.compile()
+    return compile_call(filter_, left, positional, options, at, names)
 
 
 @cache

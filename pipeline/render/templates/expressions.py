@@ -6,6 +6,7 @@ Missing stays MISSING from the path through the filters to the end, so that a bo
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from liquid.builtin.expressions import (
@@ -36,16 +37,17 @@ from pipeline.language.paths import Getter, Scope
 from pipeline.language.work import FREE_CHARS, TooExpensive, extent, spend
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
-from pipeline.model.words import did_you_mean
 from pipeline.render.templates.budget import PER_COMPARED
 from pipeline.render.templates.calls import (
+    MAX_CHAIN,
     NO_EVENT,
     NO_USER,
+    Argument,
     Constant,
     Names,
-    compile_call,
-    find_filter,
+    apply,
     known,
+    literal,
     metered,
 )
 from pipeline.render.templates.names import TemplateError, compile_name
@@ -53,8 +55,6 @@ from pipeline.render.values.ordering import BLANK, EMPTY, contains, equal, less,
 from pipeline.render.values.printing import Failure, to_count
 
 MAX_RANGE: Final = 10_000
-MAX_CHAIN: Final = 50
-"""Filters of one expression, and operators of one condition: far below what the stack holds."""
 
 
 def compile_expression(expression: Expression, names: Names) -> Getter:
@@ -75,28 +75,10 @@ def compile_expression(expression: Expression, names: Names) -> Getter:
         case Empty() | Blank():
             return Constant("")
         case Literal():
-            return Constant(_literal(expression))
+            return Constant(literal(expression.value, expression.token.start_index))
         case BooleanExpression():
             return compile_condition(expression, names)
     raise TemplateError("this cannot stand here", expression.token.start_index)
-
-
-def _literal(expression: Literal[Any]) -> Value:
-    value = expression.value
-    at = expression.token.start_index
-    if isinstance(value, str):
-        secret = value.find("${")
-        if secret >= 0 and value[secret : secret + 3] != "${{":
-            raise TemplateError(
-                "a secret cannot be used inside an expression: it is put in when the request is sent",
-                at + 1 + secret,
-                "place `${NAME}` in the text outside of `{{ }}`",
-            )
-    if isinstance(value, int) and not -(1 << 64) < value < 1 << 64:
-        raise TemplateError("the integer has more than 64 bits", at)
-    if isinstance(value, float) and value in (float("inf"), float("-inf")):
-        raise TemplateError("the number is too large", at)
-    return value
 
 
 def _filtered(left: Getter, calls: list[FilterCall] | None, names: Names) -> Getter:
@@ -110,21 +92,15 @@ def _filtered(left: Getter, calls: list[FilterCall] | None, names: Names) -> Get
 
 
 def _apply(left: Getter, call: FilterCall, names: Names) -> Getter:
-    at = call.token.start_index
-    filter_ = find_filter(call.name, at)
-    positional: list[Getter] = []
-    options: dict[str, Getter] = {}
-    for argument in call.args:
-        if isinstance(argument, KeywordArgument):
-            if argument.name not in filter_.options:
-                wanted = did_you_mean(argument.name, filter_.options)
-                hint = f"did you mean `{wanted}`?" if wanted else None
-                message, place = f"`{call.name}` has no option `{argument.name}`", argument.token.start_index
-                raise TemplateError(message, place, hint, len(argument.name))
-            options[argument.name] = compile_expression(argument.value, names)
-        else:
-            positional.append(compile_expression(argument.value, names))
-    return compile_call(filter_, left, positional, options, at, names)
+    given = [
+        Argument(
+            argument.name if isinstance(argument, KeywordArgument) else None,
+            argument.token.start_index,
+            partial(compile_expression, argument.value, names),
+        )
+        for argument in call.args
+    ]
+    return apply(left, call.name, call.token.start_index, given, names)
 
 
 def _ternary(expression: TernaryFilteredExpression, names: Names) -> Getter:

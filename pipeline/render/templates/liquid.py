@@ -7,7 +7,6 @@ that none of its run time (undefined values, attribute look-ups, loaders, the cl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final
 
@@ -31,104 +30,27 @@ from liquid.expression import Expression
 from liquid.parser import get_parser
 from liquid.stream import TokenStream
 from liquid.tag import Tag
-from liquid.token import TOKEN_COMMA, TOKEN_EOF, TOKEN_EXPRESSION, TOKEN_OR, TOKEN_OUTPUT, TOKEN_WORD
+from liquid.token import TOKEN_COMMA, TOKEN_EOF, TOKEN_EXPRESSION, TOKEN_OR, TOKEN_OUTPUT
 
 from pipeline.model.words import did_you_mean
-from pipeline.render.templates.names import TemplateError, scan_path
+from pipeline.render.templates.names import TemplateError
+from pipeline.render.templates.tokens import tokenize
 
 TAGS: Final = (
     *("assign", "break", "capture", "case", "comment", "continue"),
     *("echo", "for", "if", "raw", "unless"),
 )
 
-_KEYWORDS: Final = frozenset(
-    (
-        *("true", "false", "nil", "null", "empty", "blank", "and", "or", "contains", "not", "in", "offset"),
-        *("limit", "reversed", "cols", "continue", "with", "for", "as", "if", "else", "required"),
-    )
-)
-_OPERATORS: Final = {
-    **{"==": "eq", "!=": "ne", "<>": "ltgt", "<=": "le", ">=": "ge", "..": "range", "||": "dpipe"},
-    **{"<": "lt", ">": "gt", "=": "assign", "|": "pipe", ":": "colon", ",": "comma", ")": "rparen"},
-}
-_QUOTED: Final = re.compile(r'"[^"]*"|\'[^\']*\'')
-_FLOAT: Final = re.compile(r"-?\d+\.(?!\.)\d*")
-_INTEGER: Final = re.compile(r"-?\d+\b")
-_RANGE: Final = re.compile(r"\((?=[^()]+?\.\.)")
 _UNCLOSED: Final = re.compile(r"expected tag (\w+), found")
 _COMPARING: Final = frozenset(("eq", "ne", "ltgt", "le", "ge", "lt", "gt", "and", "or", "contains"))
-_SPACE: Final = re.compile(r"\s+")
-
-
-def tokenize(text: str, parent: Token) -> Iterator[Token]:
-    """Yield the tokens of one expression; a whole path is one word."""
-    at = 0
-
-    def token(name: str, value: str) -> Token:
-        return Token(name, value, parent.start_index + at, parent.source)
-
-    while at < len(text):
-        char = text[at]
-        if space := _SPACE.match(text, at):
-            at = space.end()
-            continue
-        if char.isalpha() or char == "_":
-            try:
-                end = scan_path(text, at)
-            except TemplateError as error:
-                raise TemplateError(error.message, parent.start_index + error.offset, error.hint) from None
-            word = text[at:end]
-            yield token(word if word in _KEYWORDS else TOKEN_WORD, word)
-        elif quoted := _QUOTED.match(text, at):
-            end = quoted.end()
-            yield token("string", text[at + 1 : end - 1])
-        elif number := _FLOAT.match(text, at):
-            end = number.end()
-            yield token("float", number.group())
-        elif number := _INTEGER.match(text, at):
-            end = number.end()
-            yield token("integer", number.group())
-        elif _RANGE.match(text, at):
-            end = at + 1
-            yield token("rangeexpression", "(")
-        elif char == "(":
-            end = at + 1
-            yield token("lparen", "(")
-        elif text[at : at + 2] in _OPERATORS:
-            end = at + 2
-            yield token(_OPERATORS[text[at:end]], text[at:end])
-        elif char in _OPERATORS:
-            end = at + 1
-            yield token(_OPERATORS[char], char)
-        else:
-            raise TemplateError(*_unexpected(text, at, parent.start_index))
-        at = end
-
-
-def _unexpected(text: str, at: int, base: int) -> tuple[str, int, str | None]:
-    if text[at] in "\"'":
-        return f"the quote {text[at]} is not closed", base + at, "add the closing quote"
-    hint = None
-    if text[at : at + 2] == "${":
-        return (
-            "a secret cannot be used inside an expression: it is put in when the request is sent",
-            base + at,
-            "place `${NAME}` in the text outside of `{{ }}`",
-        )
-    if text[at] == "[":
-        hint = "a path starts with a root such as `event`"
-    if text[at] in "+*/%":
-        hint = "write `| plus: 1`, `| times: 2`, ...: there are no arithmetic signs"
-    if text[at] == "&":
-        hint = "write `and`"
-    return f"{text[at]!r} is not expected here", base + at, hint
 
 
 class _Inner(TokenStream):
     """The tokens of one expression; its end knows its place."""
 
     def __init__(self, parent: Token) -> None:
-        super().__init__(tokenize(parent.value, parent))
+        words = tokenize(parent.value, parent.start_index)
+        super().__init__(Token(word.kind, word.text, word.at, parent.source) for word in words)
         self.eof = Token(TOKEN_EOF, "", parent.start_index + len(parent.value), parent.source)
 
 

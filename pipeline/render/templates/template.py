@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pipeline.language.paths import Getter, Scope
 from pipeline.language.secrets import PlaceholderError, SecretRef, parse_placeholders
@@ -21,6 +21,9 @@ from pipeline.render.templates.foreign import warn_of_foreign
 from pipeline.render.templates.names import TemplateError, check_closed, compile_name, scan_path
 from pipeline.render.templates.spot import Spot, fail, guarded
 from pipeline.render.values.printing import to_text
+
+if TYPE_CHECKING:
+    from pipeline.render.templates.calls import Names
 
 _FEW: Final = 100
 """Elements that are printed for nothing."""
@@ -73,6 +76,8 @@ def compile_text(
 
 def mentions_secrets(text: str) -> bool:
     """Return whether secrets stand in a text, outside of its expressions and tags."""
+    if "$" not in text:
+        return False
     try:
         check_closed(text)
         return any(isinstance(part, SecretRef) for part in parse_placeholders(_INSIDE.sub(" ", text)))
@@ -113,7 +118,7 @@ def _compile(text: str, spot: Spot, encode: Encode | None, literal: Encode | Non
         if len(segments) == 1 and encode is None and not isinstance(only, str):
             return Template(only, typed=True, lookup=_lookup(text))
         return Template(_joined(segments, spot.place(text), encode), slots=secrets)
-    return _compile_liquid(text, spot, encode, literal_text, lambda: secrets)
+    return _compile_piped(text, spot, encode, literal_text, lambda: secrets)
 
 
 def _placeholders(part: str, offset: int) -> list[str | SecretRef]:
@@ -200,20 +205,12 @@ def _joined(segments: list[str | Getter], place: str, encode: Encode | None) -> 
     return joined
 
 
-def _compile_liquid(
+def _compile_piped(
     text: str, spot: Spot, encode: Encode | None, literal: Literal, secrets: Callable[[], bool]
 ) -> Template:
-    # Imported here: python-liquid takes 0.1 s to load, and configs of plain paths do without it.
-    from liquid.builtin.output import OutputNode
-
-    from pipeline.render.templates.calls import NO_EVENT, NO_USER, Names, known
-    from pipeline.render.templates.expressions import compile_expression
-    from pipeline.render.templates.liquid import parse
-    from pipeline.render.templates.statements import Writing, compile_statements
-
-    begin(NO_EVENT, NO_USER)  # for what is constant in it, and evaluated here
-    bare = text.rstrip("\n") if text.rstrip("\n").endswith("}}") else text
-    nodes = parse(bare)
+    # Imported here: configs of plain paths do without.
+    from pipeline.render.templates.calls import NO_EVENT, NO_USER, Names
+    from pipeline.render.templates.piped import Piped, compile_piped, read
 
     def warn(message: str, offset: int, hint: str) -> None:
         spot.problems.warn(spot.path, "template", message, hint=hint, offset=offset)
@@ -224,11 +221,51 @@ def _compile_liquid(
         )
 
     names = Names(spot.roots, spot.vars, warn=warn, refuse=refuse)
+    begin(NO_EVENT, NO_USER)  # for what is constant in it, and evaluated here
+    parts = read(text)
+    if parts is None:
+        return _compile_liquid(text, spot, encode, literal, secrets, names)
+    bare = parts if text == _bare(text) else read(_bare(text))
+    if bare is not None and len(bare) == 1 and isinstance(bare[0][1], Piped) and encode is None:
+        return _typed(bare[0][1].compile(names), spot, text)
+    get = compile_piped(parts, names, encode, literal)
+    return Template(guarded(get, spot.place(text)), slots=secrets())
+
+
+def _bare(text: str) -> str:
+    """Return a text without the line ends behind its last expression."""
+    bare = text.rstrip("\n")
+    return bare if bare.endswith("}}") else text
+
+
+def _typed(get: Getter, spot: Spot, text: str) -> Template:
+    """Return the template of one expression, whose value keeps its type."""
+    from pipeline.render.templates.calls import known
+
+    if known(get) and get.value is not MISSING:
+        return constant_template(get.value)
+    return Template(guarded(get, spot.place(text)), typed=True)
+
+
+def _compile_liquid(
+    text: str,
+    spot: Spot,
+    encode: Encode | None,
+    literal: Literal,
+    secrets: Callable[[], bool],
+    names: Names,
+) -> Template:
+    # Imported here: python-liquid takes 0.1 s to load, and configs of plain paths with filters do without it.
+    from liquid.builtin.output import OutputNode
+
+    from pipeline.render.templates.expressions import compile_expression
+    from pipeline.render.templates.liquid import parse
+    from pipeline.render.templates.statements import Writing, compile_statements
+
+    bare = _bare(text)
+    nodes = parse(bare)
     if len(nodes) == 1 and isinstance(nodes[0], OutputNode) and encode is None:
-        get = compile_expression(nodes[0].expression, names)
-        if known(get) and get.value is not MISSING:
-            return constant_template(get.value)
-        return Template(guarded(get, spot.place(text)), typed=True)
+        return _typed(compile_expression(nodes[0].expression, names), spot, text)
     nodes = nodes if bare == text else parse(text)
     get = compile_statements(nodes, Writing(names, encode, literal), text)
     return Template(guarded(get, spot.place(text)), slots=secrets())

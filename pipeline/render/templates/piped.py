@@ -1,0 +1,175 @@
+"""Texts whose expressions are a path or a constant with filters behind it: read without python-liquid.
+
+Nearly all templates are such, and python-liquid takes a fifth of the time of a `check` to load. What is
+more than that, or wrong, is left to it: it says where.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from pipeline.language.paths import Getter, Scope
+from pipeline.language.work import extent, spend
+from pipeline.model.json import Value
+from pipeline.model.records import Event, User
+from pipeline.render.templates.budget import Run
+from pipeline.render.templates.calls import (
+    MAX_CHAIN,
+    RUN,
+    Argument,
+    Constant,
+    Names,
+    apply,
+    literal,
+)
+from pipeline.render.templates.names import TemplateError, compile_name
+from pipeline.render.templates.tokens import WORD, Word, tokenize
+from pipeline.render.values.printing import to_text
+
+_EXPRESSION: Final = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.DOTALL)
+_MORE: Final = re.compile(r"\{%|\{\{-|-\}\}")
+"""Tags, and what takes white space away around an expression."""
+_LONGEST_INTEGER: Final = 21
+"""Characters; a longer one has more than 64 bits."""
+
+
+class _Call(NamedTuple):
+    """A filter and what it is given: options' names (None without), and words."""
+
+    name: Word
+    given: list[tuple[Word | None, Word]]
+
+
+class Piped(NamedTuple):
+    """One expression."""
+
+    left: Word
+    calls: list[_Call]
+
+    def compile(self, names: Names) -> Getter:
+        """Return the function that evaluates it; raises TemplateError where something in it is unknown."""
+        get = _primary(self.left, names)
+        for name, given in self.calls:
+            arguments = [
+                Argument(
+                    None if option is None else option.text,
+                    (option or word).at,
+                    partial(_primary, word, names),
+                )
+                for option, word in given
+            ]
+            get = apply(get, name.text, name.at, arguments, names)
+        return get
+
+
+def read(text: str) -> list[tuple[int, str | Piped]] | None:
+    """Return literal texts and expressions, each with its place; None where there is more in the text."""
+    if _MORE.search(text) is not None:
+        return None
+    parts: list[tuple[int, str | Piped]] = []
+    end = 0
+    for match in _EXPRESSION.finditer(text):
+        try:
+            piped = _parse(list(tokenize(match.group(1), match.start(1))))
+        except TemplateError:
+            return None
+        if piped is None:
+            return None
+        if match.start() > end:
+            parts.append((end, text[end : match.start()]))
+        parts.append((match.start(), piped))
+        end = match.end()
+    if end < len(text):
+        parts.append((end, text[end:]))
+    return parts
+
+
+def compile_piped(
+    parts: list[tuple[int, str | Piped]],
+    names: Names,
+    encode: Callable[[str], str] | None,
+    write: Callable[[str, int], str],
+) -> Getter:
+    """Return the function that writes texts and expressions one after the other.
+
+    write: turns literal text (with its offset) into what is written.
+    """
+    made = [write(part, at) if isinstance(part, str) else part.compile(names) for at, part in parts]
+
+    def text(event: Event, user: User, scope: Scope) -> str:
+        run = Run()
+        inside: dict[str, Any] = {} if scope is None else dict(scope)
+        inside[RUN] = run
+        for part in made:
+            if isinstance(part, str):
+                run.write(part)
+                continue
+            found = part(event, user, inside)
+            if type(found) in (list, dict):
+                spend(event, user, extent(found))
+            shown = to_text(found)
+            run.write(shown if encode is None else encode(shown))
+        return "".join(run.parts)
+
+    return text
+
+
+def _parse(words: list[Word]) -> Piped | None:
+    ahead = iter(words)
+    left = next(ahead, None)
+    if left is None or not _is_primary(left):
+        return None
+    calls: list[_Call] = []
+    word = next(ahead, None)
+    while word is not None:
+        name = next(ahead, None)
+        if word.kind != "pipe" or name is None or name.kind != WORD or len(calls) == MAX_CHAIN:
+            return None
+        call = _Call(name, [])
+        word = next(ahead, None)
+        if word is not None and word.kind == "colon":
+            word = _arguments(ahead, call)
+            if not call.given:
+                return None
+        calls.append(call)
+    return Piped(left, calls)
+
+
+def _arguments(ahead: Iterator[Word], call: _Call) -> Word | None:
+    """Add what a filter is given, and return the word behind it; nothing is added where it is not plain."""
+    while True:
+        option, word = None, next(ahead, None)
+        after = next(ahead, None)
+        if after is not None and after.kind == "colon":
+            option, word, after = word, next(ahead, None), next(ahead, None)
+        if word is None or not _is_primary(word) or (option is not None and option.kind != WORD):
+            call.given.clear()
+            return None
+        call.given.append((option, word))
+        if after is None or after.kind != "comma":
+            return after
+
+
+def _is_primary(word: Word) -> bool:
+    return word.kind in _PRIMARIES and not (word.kind == "integer" and len(word.text) > _LONGEST_INTEGER)
+
+
+def _primary(word: Word, names: Names) -> Getter:
+    if word.kind == WORD:
+        return compile_name(word.text, word.at, names.roots, names.vars)
+    return Constant(literal(_PRIMARIES[word.kind](word.text), word.at))
+
+
+_PRIMARIES: Final[dict[str, Callable[[str], Value]]] = {
+    WORD: str,
+    "string": str,
+    "integer": int,
+    "float": float,
+    "true": lambda word: True,
+    "false": lambda word: False,
+    "nil": lambda word: None,
+    "null": lambda word: None,
+}
