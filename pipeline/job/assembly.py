@@ -11,6 +11,7 @@ from pipeline.deliver.halts import Halts
 from pipeline.deliver.orders import Orders
 from pipeline.deliver.stats import EngineStats
 from pipeline.job.committed import Committed
+from pipeline.job.control.doze import Doze
 from pipeline.job.control.drain import Drain, Sending
 from pipeline.job.control.failure import Failure
 from pipeline.job.control.pace import Pace
@@ -94,7 +95,7 @@ class Job:
             stop_secs=settings.stop_drain_secs,
             others=peers,
         )
-        self.rest = Rest(self.drain.is_alone, engine)
+        self.rest = Rest(self.drain.is_alone, engine, doze=Doze(member=peers is not None))
 
     def tell(self) -> tuple[bool, int]:
         """Return what the other processes must know: whether this one is behind, and its drained shards."""

@@ -36,6 +36,7 @@ from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ClockSetBack, Fatal, HooklineError, disk_fault
 from pipeline.model.process.bounds import bounded
 from pipeline.model.process.stop import requested, stoppable
+from pipeline.model.process.threads import allow_late
 from pipeline.outbox.copies.copies import open_copies
 from pipeline.outbox.quota import Quota
 from pipeline.outbox.reading.view import Accounting, accounting
@@ -55,6 +56,8 @@ from pipeline.telemetry import log
 GC_THRESHOLD = 50_000
 """Objects between two young collections. The records of a chunk live for a moment and hold no cycles; the
 default of 700 walks them for nothing."""
+END_LATE_SECS = 0.02
+"""How late the end of a job of several processes, and a signal, may be noticed."""
 
 _log = log.get("job")
 
@@ -246,7 +249,12 @@ def _run_flow(job: Job, flow: Dataflow, config: PipelineConfig, cluster: Cluster
     interval = timedelta(seconds=config.file.epoch_secs)
     if cluster.processes > 1:
         addresses = list(cluster.addresses)
-        cluster_main(flow, addresses, cluster.process, epoch_interval=interval, recovery_config=recovery)
+        # This thread looks every millisecond whether the worker's has ended.
+        allow_late(END_LATE_SECS)
+        try:
+            cluster_main(flow, addresses, cluster.process, epoch_interval=interval, recovery_config=recovery)
+        finally:
+            allow_late()
         return
     with held_back() as job.failure.on_planned_end:
         run_main(flow, epoch_interval=interval, recovery_config=recovery)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orjson
+from confluent_kafka import Consumer, TopicPartition
+
+from tests.bench.latency import SPAWN, Latency, result, write_topics
 from tests.bench.measure import Candidate, Process, Run, left_out
 from tests.bench.streams.candidates import USERS, job, make_config, program
-from tests.bench.streams.kafka_topics import NoBroker, filled
+from tests.bench.streams.kafka_topics import NoBroker, filled, make_topics
 from tests.kit.streams.samples import ROOT
 
 if TYPE_CHECKING:
@@ -94,3 +100,38 @@ def engines(bench: Bench) -> None:
 def without_start(output: str, run: Run) -> Run:
     """Return the run with the seconds that the peer says it has worked."""
     return replace(run, wall_secs=float(output.split()[-1]))
+
+
+def bare(brokers: str, rate: int, secs: float, warm_up_secs: float) -> Latency:
+    """Return how old events are when a consumer that does nothing with them has them, and what it takes."""
+    (topic,) = make_topics(brokers, "bare")
+    ours, theirs = SPAWN.Pipe()
+    total = int(rate * (secs + warm_up_secs))
+    reader = SPAWN.Process(target=_only_read, args=(brokers, topic, total, theirs), daemon=True)
+    reader.start()
+    ours.recv()
+    writer = SPAWN.Process(
+        target=write_topics, args=(brokers, (topic, topic), rate, secs + warm_up_secs, False)
+    )
+    writer.start()
+    try:
+        noted, cpu_secs = ours.recv()
+    finally:
+        reader.kill()
+        writer.join()
+    ages = [age * 1000 for _, age in noted[int(rate * warm_up_secs) :]]
+    return result(rate, ages, cpu_secs / total, 0)
+
+
+def _only_read(brokers: str, topic: str, total: int, pipe: Connection) -> None:
+    consumer = Consumer({"bootstrap.servers": brokers, "group.id": topic, "enable.auto.commit": False})
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    ages: list[tuple[float, float]] = []
+    pipe.send("ready")
+    spent = time.process_time()
+    while len(ages) < total:
+        message = consumer.poll(1.0)
+        if message is not None and message.error() is None:
+            now = time.time()
+            ages.append((now, now - orjson.loads(message.value() or b"")["properties"]["sent"]))
+    pipe.send((ages, time.process_time() - spent))

@@ -1,7 +1,7 @@
 """Event to POST: from the moment an event is written until the receiver has its request, and what it costs.
 
     python -m tests.bench.latency [--rates 1000,5000] [--secs 20] [--sick | --half]
-    python -m tests.bench.latency --kafka 127.0.0.1:9092 [--updates idle|busy]
+    python -m tests.bench.latency --kafka 127.0.0.1:9092 [--topics one|appended|stamped] [--updates idle|busy]
 
 One process writes events with the time of writing in them, to a file or to a topic; `hookline run` turns each
 into a POST with that time in its body; a receiver in a third process notes when it came. Commits (one per
@@ -9,8 +9,11 @@ second, synced) are included, and with --kafka the producer and the broker as we
 
 --sick: a second webhook on the same events has a receiver that never answers. --half: one that fails every
 other request. --most: nine of ten. --late: one that answers after ten seconds. --down: always with 500.
---kafka: from a topic of events, aligned with a topic of user updates. After the first users nothing comes on
-that one (idle), or an update for every fifth event (busy): then an event waits until its updates are read.
+--kafka: from one topic with the users' updates in it (one), or from a topic of events that is aligned with
+one of updates, by the times of the broker (appended: LogAppendTime) or of the producer (stamped: CreateTime,
+as topics are by default; then records wait for `join.settle`, 50 ms). After the first users no update comes
+(idle), or one for every fifth event (busy): then an event waits until its updates are read. The producer
+sends at once (linger 0) and waits for all replicas: what it and the broker take is in the figures.
 """
 
 from __future__ import annotations
@@ -54,6 +57,12 @@ request:
   body: {{sent: "{{{{ event.properties.sent }}}}", plan: "{{{{ user.properties.plan }}}}"}}
 """
 
+TOPICS = {
+    "one": "one topic",
+    "appended": "two of LogAppendTime",
+    "stamped": "two of CreateTime (+ 50 ms)",
+}
+"""The kinds of topics, and what they are called."""
 TROUBLES = ("sick", "half", "most", "late", "down")
 LATE_SECS = 10.0
 ANSWER = b"HTTP/1.1 %b\r\ndate: %b\r\nx-request-id: %016x\r\ncontent-length: 0\r\n\r\n"
@@ -190,7 +199,7 @@ def write_file(stream: Path, names: int, rate: int, secs: float) -> None:
 
 def write_topics(brokers: str, topics: tuple[str, str], rate: int, secs: float, busy: bool) -> None:
     """Append to a topic of events, and to one of updates."""
-    filler = Filler(brokers, linger_ms=1)
+    filler = Filler(brokers, linger_ms=0)
 
     def append(events: list[bytes], updates: list[bytes]) -> None:
         for line in updates:
@@ -229,29 +238,34 @@ def receiving() -> Iterator[tuple[str, Callable[[int], list[tuple[float, float]]
 
 
 def prepare(
-    folder: Path, url: str, kafka: str | None, *webhooks: str, crowd: int = 0
+    folder: Path, url: str, kafka: str | None, *webhooks: str, crowd: int = 0, topics: str = "one"
 ) -> tuple[str, Callable[..., None], Any]:
     """Write the webhooks and the first users; return the source's config, what writes, and to where.
 
     crowd: so many well ones, each on events of its own, in place of one; the others are on all events.
+    topics: one of `TOPICS`.
     """
     (folder / "webhooks").mkdir()
-    names = [f"Purchase {number}" for number in range(crowd)] or ["Purchase"]
-    well = {f"fine-{number}": name for number, name in enumerate(names)} if crowd else {"fine": names[0]}
-    for webhook, events in {**well, **dict.fromkeys(webhooks, ", ".join(names))}.items():
-        text = WEBHOOK.format(id=webhook, url=url, events=events)
+    named = [f"Purchase {number}" for number in range(crowd)] or ["Purchase"]
+    well = {f"fine-{number}": name for number, name in enumerate(named)} if crowd else {"fine": named[0]}
+    for webhook, fired_by in {**well, **dict.fromkeys(webhooks, ", ".join(named))}.items():
+        text = WEBHOOK.format(id=webhook, url=url, events=fired_by)
         (folder / "webhooks" / f"{webhook}.yaml").write_text(text)
     users = [update(number) for number in range(USERS)]
     if kafka is None:
         stream = folder / "stream.jsonl"
         stream.write_bytes(b"".join(line + b"\n" for line in users))
         return f"jsonl: {{paths: [{stream}], follow: true}}", write_file, (stream, crowd)
-    events, updates = make_topics(kafka, "events", "updates")
+    config = {"message.timestamp.type": "LogAppendTime"} if topics == "appended" else {}
+    names = ["events"] if topics == "one" else ["events", "updates"]
+    events, *rest = make_topics(kafka, *names, config=config)
+    updates = rest[0] if rest else events
     filler = Filler(kafka)
     for line in users:
         filler.send(updates, line)
     filler.flush()
-    source = f'kafka: {{brokers: "{kafka}", events: [{events}], users: [{updates}], group: "{events}"}}'
+    listed = f"events: [{events}]" + f", users: [{updates}]" * len(rest)
+    source = f'kafka: {{brokers: "{kafka}", {listed}, group: "{events}"}}'
     return source, write_topics, (kafka, (events, updates))
 
 
@@ -266,6 +280,7 @@ def measure(
     warm_up_secs: float = WARM_UP_SECS,
     *webhooks: str,
     kafka: str | None = None,
+    topics: str = "one",
     busy: bool = False,
     beside: Callable[[Path, Path], AbstractContextManager[None]] = nobody,
     python: str = sys.executable,
@@ -273,12 +288,12 @@ def measure(
 ) -> Latency:
     """Run once; what was written during the warm-up does not count.
 
-    webhooks: further ones on the same events, of `TROUBLES`. beside: what goes on meanwhile. crowd: so many
-    well ones in place of one.
+    webhooks: further ones on the same events, of `TROUBLES`. topics: one of `TOPICS`, for Kafka. beside: what
+    goes on meanwhile. crowd: so many well ones in place of one.
     """
     with receiving() as (url, end), tempfile.TemporaryDirectory(prefix="hookline-latency-") as name:
         folder = Path(name)
-        source, writes, where = prepare(folder, url, kafka, *webhooks, crowd=crowd)
+        source, writes, where = prepare(folder, url, kafka, *webhooks, crowd=crowd, topics=topics)
         (folder / "pipeline.yaml").write_text(
             f"source: {{{source}}}\nstate: {folder / 'state'}\nnetwork: {{allow: [127.0.0.0/8]}}\n"
         )
@@ -326,13 +341,22 @@ def main() -> None:
     for webhook in TROUBLES:
         parser.add_argument(f"--{webhook}", dest="webhooks", action="append_const", const=webhook, default=[])
     parser.add_argument("--kafka", metavar="BROKERS")
+    parser.add_argument("--topics", choices=TOPICS, default="one")
     parser.add_argument("--updates", choices=("idle", "busy"), default="idle")
     chosen = parser.parse_args()
     print(machine())
     print(f"{'events/s':>10}{'arrived':>10}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}{'CPU us/event':>14}")
     for rate in map(int, chosen.rates.split(",")):
         busy = chosen.updates == "busy"
-        one = measure(rate, chosen.secs, WARM_UP_SECS, *chosen.webhooks, kafka=chosen.kafka, busy=busy)
+        one = measure(
+            rate,
+            chosen.secs,
+            WARM_UP_SECS,
+            *chosen.webhooks,
+            kafka=chosen.kafka,
+            topics=chosen.topics,
+            busy=busy,
+        )
         print(
             f"{rate:>10,}{one.arrived:>10,}{one.p50_ms:>9.2f}{one.p99_ms:>9.2f}{one.max_ms:>9.2f}"
             f"{one.cpu_us:>14.0f}",

@@ -18,7 +18,18 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from tests.bench.latency import SPAWN, Latency, event, measure, prepare, receiving, result, write_file
+from tests.bench.from_kafka import bare
+from tests.bench.latency import (
+    SPAWN,
+    TOPICS,
+    Latency,
+    event,
+    measure,
+    prepare,
+    receiving,
+    result,
+    write_file,
+)
 from tests.bench.measure import SHOWN, heading, left_out, reap, session_cpu_secs
 from tests.bench.streams.candidates import pythons
 from tests.bench.streams.kafka_topics import NoBroker
@@ -40,7 +51,11 @@ TROUBLED = ("sick", "late", "down")
 
 
 def steady(bench: Bench) -> None:
-    """CPU per event and waits at even rates: from a file, from Kafka, and of syslog-ng."""
+    """CPU per event and waits at even rates: from a file, from Kafka, and of syslog-ng.
+
+    Of Kafka the producer (linger 0, all replicas) and the broker are in the waits: what they take is that of
+    the consumer alone.
+    """
     cases: dict[str, list[Latency]] = {}
     peers = [0] if syslog_ng() is not None else []
     if not peers:
@@ -52,9 +67,12 @@ def steady(bench: Bench) -> None:
             for python, version in pythons():
                 one = measure(rate, secs, warm_up, python=python)
                 cases.setdefault(f"file, {rate:,}/s{version}", []).append(one)
+            for topics, called in TOPICS.items() if brokers is not None else ():
+                one = measure(rate, secs, warm_up, kafka=brokers, topics=topics)
+                cases.setdefault(f"Kafka, {rate:,}/s, {called}", []).append(one)
             if brokers is not None:
-                one = measure(rate, secs, warm_up, kafka=brokers)
-                cases.setdefault(f"Kafka, {rate:,}/s", []).append(one)
+                one = bare(brokers, rate, secs, warm_up)
+                cases.setdefault(f"a consumer alone, {rate:,}/s", []).append(one)
             for _ in peers:
                 cases.setdefault(f"syslog-ng, {rate:,}/s", []).append(of_syslog_ng(rate, secs, warm_up))
             print(f"  round {number + 1}: {rate:,}/s", file=sys.stderr)
@@ -202,13 +220,18 @@ def latencies(bench: Bench) -> None:
     )
     brokers = _brokers(bench, "latency")
     if brokers is not None:
-        cases += [(f"Kafka, {rate:,}/s, users idle", rate, (), brokers, False) for rate in bench.rates]
+        cases += [
+            (f"Kafka, {rate:,}/s, two topics, users idle", rate, (), brokers, False) for rate in bench.rates
+        ]
         rate = bench.rates[-1]
-        cases.append((f"Kafka, {rate:,}/s, users busy", rate, (), brokers, True))
+        cases.append((f"Kafka, {rate:,}/s, two topics, users busy", rate, (), brokers, True))
     found: dict[str, list[Latency]] = {}
     for number in range(bench.rounds):
         for name, rate, webhooks, kafka, busy in cases:
-            one = measure(rate, bench.latency_secs, bench.warm_up_secs, *webhooks, kafka=kafka, busy=busy)
+            one = measure(
+                rate, bench.latency_secs, bench.warm_up_secs, *webhooks, kafka=kafka, topics="appended",
+                busy=busy,
+            )  # fmt: skip
             found.setdefault(name, []).append(one)
             print(f"  round {number + 1}: {name} p50 {one.p50_ms:.1f} p99 {one.p99_ms:.1f}", file=sys.stderr)
     heading(f"latency: event to POST, {bench.latency_secs:g} s each, commits included")

@@ -18,7 +18,9 @@ from pipeline.model.process.private import NEVER_FOLLOWED
 
 MAX_PROCESSES = 256
 REPORT_SECS = 0.01
-"""How old a report may be."""
+"""How old a report may be ..."""
+IDLE_REPORT_SECS = 0.05
+"""... and how old where nothing has changed for long."""
 
 _SLOT = struct.Struct("<IHH")
 """Which start of the job the process belongs to, whether it is behind, how many shards are drained."""
@@ -86,6 +88,9 @@ class PeerReporter:
         self._peers.close()
 
     def _run(self) -> None:
-        while not self._stop.wait(REPORT_SECS):
-            behind, drained = self._look()
+        secs, before = REPORT_SECS, None
+        while not self._stop.wait(secs):
+            behind, drained = report = self._look()
             self._peers.report(behind=behind, drained=drained)
+            secs = min(secs * 1.02, IDLE_REPORT_SECS) if report == before else REPORT_SECS
+            before = report

@@ -9,7 +9,8 @@ time. The engine is woken once for all of a look, just before that sleep: any so
 take the interpreter's lock from one another several times. As soon as much comes the worker never sleeps.
 
 Only a worker that has all shards of the job may rest: nobody else waits for it then. Others do not sleep, and
-wake the engine as they go; but while little comes they look for it less often (`pause_secs`).
+wake the engine as they go; but while little comes they look for it less often (`pause_secs`), and where
+nothing comes they doze (`Doze`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from pipeline.job.control.doze import Doze
 from pipeline.sources.chunk import RawChunk
 from pipeline.sources.reader import GATHER_SECS, Reader
 
@@ -50,6 +52,7 @@ class Rest:
     """One per process. The steps call it, all on the worker's thread.
 
     may_rest: whether the worker has all shards. engine: is woken once for all that one look has brought.
+    doze: what is told when something comes, and when nothing does.
     """
 
     def __init__(
@@ -57,11 +60,13 @@ class Rest:
         may_rest: Callable[[], bool],
         engine: Gathering,
         *,
+        doze: Doze | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._may_rest = may_rest
         self._engine = engine
+        self._doze = doze or Doze(member=False)
         self._clock = clock
         self._sleep = sleep
         self._walking = 0
@@ -88,8 +93,17 @@ class Rest:
         """How long a worker that may not rest lets pass between two looks; 0 where much comes."""
         return 0.0 if self._quiet or not self._has_little else self._gather_secs * LEAST_SHARE
 
+    @property
+    def dozing(self) -> bool:
+        """True while the worker may be woken late: whenever it is, its sources are to be looked at."""
+        return self._doze.dozing
+
     def walks(self, chunks: int) -> None:
-        """So many more chunks are on their way to shards; fewer, where it is negative."""
+        """So many more chunks are on their way to shards; fewer, where negative; 0: nothing has come."""
+        if chunks:
+            self._doze.came()
+        else:
+            self._doze.nothing()
         self._walking += chunks
         if self._walking <= 0 and not self._quiet:
             self.release()

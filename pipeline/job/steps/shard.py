@@ -314,6 +314,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
                 for command in self.shards.commands(self.shard):
                     command(self.shard)
                 self.shard.outbox.hand_over()
+            self.rest.walks(0)
             return self.copies()
 
     def on_eof(self) -> tuple[Iterable[list[DeadLetter]], bool]:

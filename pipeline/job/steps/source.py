@@ -21,6 +21,7 @@ from pipeline.job.steps.chunks import Intake
 from pipeline.job.steps.history import History
 from pipeline.job.steps.stretch import Stretches
 from pipeline.model.errors import StateError
+from pipeline.model.process.threads import stay_known
 from pipeline.sources.chunk import Position
 from pipeline.sources.reader import Reader, Source
 from pipeline.store.folders import source_folder
@@ -58,7 +59,8 @@ class SourceStep(FixedPartitionedSource[Intake, Token]):
         self.failure = failure
 
     def list_parts(self) -> list[str]:
-        """Return the partitions' names."""
+        """Return the partitions' names; called first on the thread of every worker."""
+        stay_known()
         with self.failure:
             self.partitions[:] = self.source.list_partitions()
             return list(self.partitions)
@@ -227,6 +229,8 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         pause = self.rest.pause_secs if self.looked else 0.0
         if self.gave:
             self.idle_since = None
+        elif self.rest.dozing:
+            pause = 0.0  # the system wakes the worker when it sees fit
         elif self.looked and self.rest.resting:
             return AT_ONCE
         elif self.reader.expects_answer:

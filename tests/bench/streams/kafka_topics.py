@@ -13,19 +13,22 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from zlib import crc32
 
 import orjson
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.kafka.servers.broker import POM, Broker, NoBroker
 from tests.kit.streams.samples import ROOT
 
 WAIT_SECS = 30.0
+WARM_SECS = 10.0
+"""How long a broker that was just started is made to work: Java compiles what is called often."""
 
 HOT = ("-Xms1g", "-Xmx1g", "-Xmn768m", "-XX:+UseSerialGC")
 """The tests' broker starts fast; this one gets hot, and must not pause: at 5,000 events/s a young generation
@@ -44,9 +47,25 @@ def broker(folder: Path | None = None) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="hookline-kafka-", dir=folder) as name:
         own = Broker.create(Path(name), jvm=HOT)
         try:
+            warm(own.address)
             yield own.address
         finally:
             own.stop()
+
+
+def warm(brokers: str, secs: float = WARM_SECS) -> None:
+    """Let a broker take and give small batches, as many as it can."""
+    (topic,) = make_topics(brokers, "warm")
+    filler = Filler(brokers, linger_ms=0)
+    consumer = Consumer({"bootstrap.servers": brokers, "group.id": topic, "log_level": 0})
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    until = time.monotonic() + secs
+    while time.monotonic() < until:
+        filler.send(topic, b"x" * 200)
+        filler.poll()
+        consumer.poll(0.002)
+    filler.flush()
+    consumer.close()
 
 
 def kafka_version() -> str:
@@ -55,12 +74,14 @@ def kafka_version() -> str:
     return found[1] if found else "?"
 
 
-def make_topics(brokers: str, *names: str, partitions: int = 1) -> tuple[str, ...]:
-    """Make topics of this run, and return their full names."""
+def make_topics(
+    brokers: str, *names: str, partitions: int = 1, config: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
+    """Make topics of this run with these settings of theirs, and return their full names."""
     suffix = uuid.uuid4().hex[:8]
     topics = tuple(f"{name}-{suffix}" for name in names)
     admin = AdminClient({"bootstrap.servers": brokers, "log_level": 0})
-    settings = {"retention.ms": "-1"}
+    settings = {"retention.ms": "-1", **(config or {})}
     made = admin.create_topics([NewTopic(topic, partitions, 1, config=settings) for topic in topics])
     for future in made.values():
         future.result(WAIT_SECS)

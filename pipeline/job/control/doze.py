@@ -1,0 +1,52 @@
+"""When the worker of one of several processes dozes: where nothing has come for a while.
+
+Bytewax wakes a worker every millisecond, whether or not there is anything to do. One that has all shards
+sleeps in the source's poll meanwhile (`Rest`); here that would hold up the chunks of the other processes. So
+the system is told that this thread's waits may run out late: a chunk of the others ends a wait at once all
+the same, and only what the source brings is late, by `LATE_SECS` at most.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from pipeline.model.process.threads import USUAL_SECS, allow_late
+
+DOZES_AFTER_SECS = 1.0
+LATE_SECS = 0.009
+"""With the millisecond of Bytewax' own wait a hundred looks a second, as of one process that idles."""
+
+
+class Doze:
+    """One per process; called on the worker's thread. member: whether there are other processes."""
+
+    def __init__(
+        self,
+        *,
+        member: bool,
+        clock: Callable[[], float] = time.monotonic,
+        allow: Callable[[float], None] = allow_late,
+    ) -> None:
+        self._member = member
+        self._clock = clock
+        self._allow = allow
+        self._came_at = 0.0
+        self.dozing = False
+        """True where the system may be late. A source is then looked at whenever the worker wakes."""
+        self._begun = False
+
+    def came(self) -> None:
+        """Something has come, from the source or from another process."""
+        if self._member:
+            self._came_at = self._clock()
+            if self.dozing or not self._begun:
+                # It has inherited what the thread allows that waits for its end.
+                self._begun, self.dozing = True, False
+                self._allow(USUAL_SECS)
+
+    def nothing(self) -> None:
+        """Nothing has come just now."""
+        if self._member and not self.dozing and self._clock() - self._came_at >= DOZES_AFTER_SECS:
+            self.dozing = True
+            self._allow(LATE_SECS)
