@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from pipeline.admin.routes import Route
 from pipeline.deliver.halts import Order
@@ -17,6 +18,10 @@ from pipeline.store.rows import MAX_KEY
 
 ANSWER_SECS = 30.0
 """How long a command may wait for its epoch."""
+
+LET_GO_SECS = 10.0
+"""How long what is given up may still be in the engine's hands, since it is just being sent; after that it is
+answered all the same, and given up when the attempt has ended."""
 
 
 def command_routes(job: Job) -> list[Route]:
@@ -59,6 +64,7 @@ class Commands:
         done = threading.Semaphore(0)
         numbers: list[int] = []
         failures: list[Exception] = []
+        until = time.monotonic() + LET_GO_SECS
 
         def ask(shard: Shard) -> None:
             try:
@@ -67,7 +73,14 @@ class Commands:
                 raise  # the shard itself cannot go on
             except Exception as error:  # it is answered; the job must not end by what it was asked
                 failures.append(error)
-            shard.after_commit.append(done.release)
+            shard.after_commit.append(partial(committed, shard))
+
+        def committed(shard: Shard) -> None:
+            # What is given up is let go by the engine first: a later commit has it.
+            if shard.outbox.lets_go(wanted) and time.monotonic() < until:
+                shard.after_commit.append(partial(committed, shard))
+            else:
+                done.release()
 
         self._wait_for_shards()
         for _ in range(self._job.shards.ask(ask)):

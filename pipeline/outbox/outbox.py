@@ -5,7 +5,7 @@ The worker thread calls everything but `refill`, which the engine's thread calls
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from msgspec.structs import replace
 
@@ -149,6 +149,10 @@ class Outbox:
             self.port.settling.update(rows)
             self._engine.drop(self.port, rows)
         return len(rows)
+
+    def lets_go(self, rows: Collection[bytes]) -> bool:
+        """Return whether some of these rows are still to be given up: the engine has them."""
+        return not self._dropping.isdisjoint(rows)
 
     def _drop_released(self, released: list[tuple[list[bytes], list[bytes]]]) -> None:
         for asked, free in released:

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.admin.socket_client import ask
 from pipeline.model.errors import HooklineError
-from pipeline.outbox.reading.view import dead_letters
+from pipeline.outbox.reading.view import dead_letters, owed
 from pipeline.receiver.server import Receiver
 from tests.kit.programs.jobs import BREAK, Job, accounted, ids, ready
 from tests.kit.programs.run import Bench, until
@@ -125,6 +125,20 @@ def test_commands_left_for_a_stopped_job(bench: Bench, receiver: Receiver):
         job.stop()
     again = ids(request for request in receiver.requests if request.path == "/a")
     assert sorted(again.values()) == [1, 1, 1, 2]
+
+
+def test_what_was_given_up_stays_given_up_whatever_happens_next(bench: Bench, receiver: Receiver):
+    receiver.answer({"*": [200]})
+    with Job(bench) as job:
+        ready(bench, job)
+        bench.hookline("webhook", "pause", "a")
+        events(bench, *range(20))
+        become(bench, "a", matched=20, pending=20)
+        keys = [one.row.hex() for one in owed(bench.state, "a")]
+        assert ask(bench.state, "outbox-drop", keys=keys) == [20]
+        assert list(owed(bench.state, "a")) == []
+        job.kill()
+    assert accounted(bench)["a"] == {"matched": 20, "delivered": 0, "dead": 20, "pending": 0, "suppressed": 0}
 
 
 def test_410_disables_a_webhook_over_restarts_until_its_file_changes(bench: Bench, receiver: Receiver):

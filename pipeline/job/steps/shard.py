@@ -225,9 +225,9 @@ class Shard:
         for path in self.done:
             path.unlink(missing_ok=True)
         self.done, self.left = self.left, []
-        for tell in self.after_commit:
+        tells, self.after_commit = self.after_commit, []
+        for tell in tells:
             tell()
-        self.after_commit.clear()
         users = self.story.users
         for happening, number in (
             (JOIN_MISROUTED, users.misrouted), (JOIN_REFUSED, users.refused),
