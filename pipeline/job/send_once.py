@@ -11,7 +11,7 @@ from math import inf
 from pipeline.compile.snapshot import Snapshot
 from pipeline.config.models.webhooks.receiver import OAuth2Auth
 from pipeline.deliver.engine import DeliveryEngine
-from pipeline.deliver.http.aiohttp_client import TOKEN_TIMEOUT_SECS
+from pipeline.deliver.http.attempt import TOKEN_TIMEOUT_SECS
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.stats import Publisher
 from pipeline.job.rehearse import Rehearsal

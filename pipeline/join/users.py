@@ -193,7 +193,8 @@ class Users:
         heavier = held_bytes(value) - user[2]
         if heavier > 0:
             user[2] += heavier
-            self._cache.weight += heavier
+            if key in self._cache.young:
+                self._cache.weight += heavier
 
     def _load(self, key: str) -> Known:
         found = self._changed.get(key)

@@ -62,3 +62,14 @@ def test_heavy_libraries_are_imported_only_behind_their_doors():
         if package in packages and not any(fnmatch(user, door) for door in doors)
     }
     assert not strays
+
+
+def test_a_job_loads_only_what_every_job_needs():
+    code = (
+        "import sys, pipeline.runtime.process, pipeline.runtime.accompany\n"
+        "sys.exit(repr({'aiohttp', 'confluent_kafka', 'liquid', 'rich', 'jinja2', 're2'} & set(sys.modules)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert result.stderr.strip() == "set()"

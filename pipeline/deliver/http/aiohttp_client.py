@@ -16,7 +16,16 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from pipeline.deliver.http.aiohttp_wire import BadAnswer, Connector, HungUp, Peer, ProxyError
-from pipeline.deliver.http.attempt import MAX_BODY, MAX_HEAD, MAX_HEADERS, MAX_WHOLE, Attempt, Fault, Posted
+from pipeline.deliver.http.attempt import (
+    MAX_BODY,
+    MAX_HEAD,
+    MAX_HEADERS,
+    MAX_WHOLE,
+    TOKEN_TIMEOUT_SECS,
+    Attempt,
+    Fault,
+    Posted,
+)
 from pipeline.deliver.http.guard import GuardRefusal
 from pipeline.deliver.http.resolve import Resolver
 from pipeline.deliver.http.target import Origin, Proxy, Target, parse_origin, parse_proxy, url_of
@@ -25,7 +34,6 @@ from pipeline.deliver.http.trust import Trust
 from pipeline.language.hosts import for_tls
 from pipeline.model.words import without_addresses
 
-TOKEN_TIMEOUT_SECS = 10.0
 POOL_SECS = 60.0
 """How long a pool is kept that nobody uses; its connections end before it."""
 

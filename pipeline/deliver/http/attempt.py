@@ -26,6 +26,8 @@ MAX_BODY = 16 * 1024
 """Bytes of a response body that are read; a longer one is cut and its connection closed."""
 MAX_WHOLE = 1 << 20
 """The same where the whole answer is needed, on the wire and unpacked."""
+TOKEN_TIMEOUT_SECS = 10.0
+"""How long the issuer of access tokens may take. Here, not beside its use: aiohttp takes 0.1 s to load."""
 
 
 class Attempt(msgspec.Struct, eq=False, gc=False):
