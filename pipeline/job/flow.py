@@ -13,6 +13,7 @@ from pipeline.job.commands import execute_left
 from pipeline.job.control.departed import Departed
 from pipeline.job.steps.chunks import Intake, Selected
 from pipeline.job.steps.copies import CopiesStep
+from pipeline.job.steps.epoch_end import EpochEnd
 from pipeline.job.steps.identity import IdentityStep, to_shards
 from pipeline.job.steps.select import select
 from pipeline.job.steps.shard import Shard, ShardStep
@@ -28,6 +29,7 @@ def build_flow(job: Job) -> Dataflow:
     settings, versions, failure = job.settings, job.versions, job.failure
     stretches = Stretches()
     understanding = Understanding()
+    epoch_end = EpochEnd()
     departed = Departed(versions, job.shards.all, job.halts, job.engine.orders)
 
     def make_partition(name: str, position: Position | None) -> SourcePartition:
@@ -59,7 +61,7 @@ def build_flow(job: Job) -> Dataflow:
     def shard_step(token: tuple[str, int, int] | None) -> ShardStep:
         return ShardStep(
             token, settings, job.stores, make_shard, job.shards, job.drain, failure, job.pulse, job.pace,
-            job.rest, execute_left,
+            job.rest, epoch_end, execute_left,
         )  # fmt: skip
 
     flow = Dataflow("hookline")

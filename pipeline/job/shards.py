@@ -52,14 +52,15 @@ class Shards(Generic[S]):
 
 
 class Stores:
-    """The open stores of this process."""
+    """The open stores of this process. own_threads: whether those commit in threads that are to."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, own_threads: bool = True) -> None:
         self._open: list[Store] = []
+        self._own_threads = own_threads
 
-    def open(self, folder: Path) -> Store:
-        """Return the store of a folder."""
-        store = Store(folder)
+    def open(self, folder: Path, *, own_thread: bool = False) -> Store:
+        """Return the store of a folder; own_thread: it is one of several that commit at the same time."""
+        store = Store(folder, own_thread=own_thread and self._own_threads)
         self._open.append(store)
         return store
 

@@ -5,18 +5,25 @@ bytes of every row they change; a resume that finds the store one epoch ahead of
 bytes back. The store knows bytes, not operations.
 
 At an epoch's end its worker stands still. So a row is sealed when it is written, what it was before is looked
-up in between (`prepare`), and the end only puts the rows, many with one call: py-lmdb lets go of the
-interpreter's lock for every row, but what is around it costs three times as much as the row.
+up in between and put into the transaction (`prepare`), many rows with one call: py-lmdb lets go of the
+interpreter's lock for every row, but what is around it costs three times as much as the row. And where
+several stores commit, each does so in a thread of its own: what they wait for is the disk.
+
+LMDB takes its writer's lock for the thread that begins a transaction, and only that thread can let go of it:
+committed by another one, the next would wait for ever. So the store's own thread begins and ends it; in
+between the worker's puts its rows. They never do so at the same time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import lmdb
 
@@ -43,10 +50,13 @@ ROW_BYTES = 200
 if TYPE_CHECKING:
     _Txn: TypeAlias = "lmdb.Transaction[bytes]"
 
+T = TypeVar("T")
 Renew: TypeAlias = Callable[[Table, bytes], bytes]
 
 PREPARE_ROWS = 32
-"""So many rows at a time are worth looking up before the epoch's end."""
+"""So many rows at a time are worth putting into the transaction before the epoch's end."""
+EARLY_ROWS = 2_000
+"""No more than so many of an epoch, since they may change again."""
 
 READER_CHECK_SECS = 60.0
 """How often the slots of readers that have ended without a word are freed."""
@@ -55,9 +65,14 @@ REWRITE_ROWS = 10_000
 """Rows of one transaction while all are rewritten."""
 
 
+def nothing() -> None:
+    """Do nothing."""
+
+
 class Store:
     """The state of one key. Owned by one process (flock) and written by one thread.
 
+    own_thread: whether it commits in a thread of its own, so that several stores can at the same time.
     Raises StateError where the folder is in use, damaged or of another version, and Fatal on a full disk.
     """
 
@@ -67,6 +82,7 @@ class Store:
         *,
         lock_wait_secs: float = LOCK_WAIT_SECS,
         map_size: int = MAP_SIZE,
+        own_thread: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = path
@@ -96,11 +112,18 @@ class Store:
         """Rows that are pending, and not looked up yet."""
         self._before: dict[bytes, bytes] = {}
         """Rows of undo that are pending."""
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="hookline-commit") if own_thread else None
+        self._beginning: Future[_Txn] | None = None
+        """The transaction that the store's thread has begun, until there is something to put into it."""
+        self._committing: Future[float] | float | None = None
         self._txn: _Txn | None = None
+        self._early = 0
         self._touched: set[bytes] = set()
         """Keys of the rows of undo that are in the transaction."""
         self.dirty = False
         """True where the epoch has written something."""
+        self.commit_secs = 0.0
+        """How long the last commit took."""
 
     # --- reading and writing, by the worker thread only
 
@@ -118,7 +141,8 @@ class Store:
         pending = self._pending[table]
         before = pending.get(key)
         sealed = pending[key] = seal(table, key, value)
-        self.dirty = True
+        if not self.dirty:
+            self._first_write()
         if before is not None:
             self._pending_bytes += len(sealed) - len(before)
         else:
@@ -131,7 +155,8 @@ class Store:
         """Remove the row in this epoch; a missing row is no error."""
         self._fresh.append((table, key))
         self._pending[table][key] = None
-        self.dirty = True
+        if not self.dirty:
+            self._first_write()
 
     def items(self, table: Table, prefix: bytes = b"", start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Yield the rows whose key begins with the prefix, from key ``start`` on, with this epoch's writes.
@@ -151,33 +176,62 @@ class Store:
         return self._pending_bytes + self._flushed_bytes
 
     def prepare(self) -> None:
-        """Look up what some of the epoch's rows were, if there are enough of them: the end need not then."""
-        if len(self._fresh) >= PREPARE_ROWS:
+        """Do some of the work that is left for the epoch's end, if there is enough of it."""
+        if self._thread is not None and self._beginning is None and self._txn is None:
+            # There will be something to write, and the end need not wait for it.
+            self._beginning = self._thread.submit(self._begin)
+        if len(self._fresh) < PREPARE_ROWS:
+            return
+        if self._early < EARLY_ROWS:
+            self._early += len(self._fresh)
+            self.flush()
+        else:
             with writing(self.path):
                 self._look_up()
 
     def flush(self) -> None:
-        """Move buffered writes into the epoch's transaction (opened here, at the epoch's first write)."""
+        """Move buffered writes into the epoch's transaction."""
         with writing(self.path):
-            if self._txn is None:
-                self._txn = self._begin()
-            self._apply(self._txn)
+            self._apply(self._transaction())
         self._flushed_bytes += self._pending_bytes
         self._pending_bytes = 0
 
-    def commit(self) -> int:
+    def commit(self, before: Callable[[], None] = nothing) -> int:
         """Make the epoch durable and return the store's sequence number; unchanged without writes."""
+        self.begin_commit(before)
+        return self.end_commit()
+
+    def begin_commit(self, before: Callable[[], None] = nothing) -> None:
+        """Begin to make the epoch durable; where the store has a thread of its own, that one waits for it.
+
+        before: is called by who commits, before that. Until `end_commit` returns the store is not to be used.
+        """
         if not self.dirty:
-            return self.seq
+            before()
+            return
+        begun = time.perf_counter()
         with writing(self.path):
-            if self._txn is None:
-                self._txn = self._begin()
-            self._apply(self._txn)
-            self._put_seq(self._txn, self.seq + 1)
-            self._txn.commit()
-        self.seq += 1
-        self._after_transaction()
-        self._forget_readers()
+            txn = self._transaction()
+            self._apply(txn)
+            self._put_seq(txn, self.seq + 1)
+            self._txn = None
+            if self._thread is not None:
+                self._committing = self._thread.submit(self._end, txn, begun, before)
+            else:
+                self._committing = self._end(txn, begun, before)
+
+    def end_commit(self) -> int:
+        """Wait for the commit that was begun and return the store's sequence number.
+
+        Raises what the commit has raised: then the epoch is not durable.
+        """
+        committing, self._committing = self._committing, None
+        if committing is not None:
+            with writing(self.path):
+                self.commit_secs = committing.result() if isinstance(committing, Future) else committing
+            self.seq += 1
+            self._after_transaction()
+            self._forget_readers()
         return self.seq
 
     def resume(self, seq: int) -> bool:
@@ -207,11 +261,11 @@ class Store:
     def commit_as(self, seq: int) -> None:
         """Commit under a given number, with nothing to undo: for a store that was rebuilt."""
         self.flush()
-        assert self._txn is not None
         with writing(self.path):
-            self._txn.drop(self._undo, delete=False)
-            self._put_seq(self._txn, seq)
-            self._txn.commit()
+            txn = self._transaction()
+            txn.drop(self._undo, delete=False)
+            self._put_seq(txn, seq)
+            self._in_thread(txn.commit)
         self.seq = seq
         self._after_transaction()
 
@@ -251,9 +305,12 @@ class Store:
 
     def close(self) -> None:
         """Drop what is not committed and release the folder."""
-        if self._txn is not None:
-            self._txn.abort()
+        if self._beginning is not None or self._txn is not None:
+            with contextlib.suppress(lmdb.Error):  # where it could not be begun
+                self._in_thread(self._transaction().abort)
             self._txn = None
+        if self._thread is not None:
+            self._thread.shutdown()
         self._read.abort()
         self._env.close()
         os.close(self._lock)
@@ -271,6 +328,31 @@ class Store:
         digits = b"%d" % seq
         txn.put(SEQ_KEY, seal(Table.META, SEQ_KEY, digits), db=self._meta)
         txn.put(OLD_SEQ_KEY, digits, db=self._meta)
+
+    def _first_write(self) -> None:
+        self.dirty = True
+        if self._thread is not None and self._beginning is None:
+            self._beginning = self._thread.submit(self._begin)
+
+    def _transaction(self) -> _Txn:
+        """Return the epoch's transaction, begun at its first write."""
+        if self._txn is None:
+            beginning, self._beginning = self._beginning, None
+            self._txn = beginning.result() if beginning is not None else self._in_thread(self._begin)
+        return self._txn
+
+    def _in_thread(self, call: Callable[[], T]) -> T:
+        return call() if self._thread is None else self._thread.submit(call).result()
+
+    def _end(self, txn: _Txn, begun: float, before: Callable[[], None]) -> float:
+        """Commit, and return how long it took since ``begun``; in the store's thread, where it has one."""
+        try:
+            before()
+            txn.commit()
+        finally:
+            # Nothing where it is committed. Else it must be this thread that lets go of it.
+            txn.abort()
+        return time.perf_counter() - begun
 
     def _begin(self) -> _Txn:
         txn = self._env.begin(write=True)
@@ -330,6 +412,7 @@ class Store:
 
     def _after_transaction(self) -> None:
         self._txn = None
+        self._early = 0
         self._touched = set()
         self._fresh.clear()
         self.dirty = False

@@ -10,7 +10,9 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import threading
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 KILLED = -signal.SIGKILL
@@ -30,19 +32,36 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def await_results() -> None:
+    """Return when the engine has written to a journal once more, or has nothing to write."""
+    from pipeline.outbox.journal import Journal
+
+    holder: Any = Journal
+    append, written = Journal.append, threading.Event()
+
+    def noting(*args: Any) -> None:
+        append(*args)
+        written.set()
+
+    holder.append = noting
+    written.wait(2)
+
+
 def kill_at(place: str, when: str, nth: int) -> None:
-    """Let the nth call of a function be the last thing that this process does."""
+    """Let the nth call of a function be the last thing that this process does, or the results after it."""
     holder, name = find(place)
     original = getattr(holder, name)
-    calls = 0
+    numbers = count(1)
 
     def failing(*args: Any, **more: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if when == "before" and calls == nth:
+        number = next(numbers)  # several threads may call it at the same time
+        if when == "before" and number == nth:
             die()
         result = original(*args, **more)
-        if when == "after" and calls == nth:
+        if when == "after" and number == nth:
+            die()
+        if when == "posted" and number == nth:
+            await_results()
             die()
         return result
 

@@ -48,12 +48,16 @@ WEBHOOKS = {
 CONCURRENCY = 8
 
 Kill = tuple[str, str, int]
-"""A function (or "durable"), before or after it, and which of its calls."""
+"""A function (or "durable"), before or after it, or once results were journaled after it ("posted"), and
+which of its calls."""
 
 STORE = "pipeline.store.store:Store."
+COMMIT = STORE + "_end"
+"""Of the shards it is called by several threads at the same time."""
 
-SOME_SHARDS_AHEAD: Kill = (STORE + "commit", "after", 7)
-"""With three shards and one identity store this is in the middle of an epoch's commits."""
+SOME_SHARDS_AHEAD: Kill = (COMMIT, "posted", 7)
+"""With three shards and one identity store this is in the middle of an epoch's commits; journals of the next
+one have begun."""
 
 
 def answer(path: str, attempt: int, body: bytes) -> int:

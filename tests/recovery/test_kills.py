@@ -13,7 +13,17 @@ import pytest
 
 from tests.kit.receivers.receiver import Arrivals
 from tests.recovery.failing import KILLED
-from tests.recovery.killing import SOME_SHARDS_AHEAD, STORE, Kill, Outcome, Trial, check, name, new_trial
+from tests.recovery.killing import (
+    COMMIT,
+    SOME_SHARDS_AHEAD,
+    STORE,
+    Kill,
+    Outcome,
+    Trial,
+    check,
+    name,
+    new_trial,
+)
 
 TRIES = 6
 
@@ -22,8 +32,8 @@ OUTBOX = "pipeline.outbox.outbox:"
 ONCE: list[Kill] = [
     (STORE + "_begin", "before", 3),
     (STORE + "_begin", "after", 6),
-    *((STORE + "commit", "after", nth) for nth in (5, 6, 7, 8)),
-    (STORE + "commit", "before", 6),
+    *((COMMIT, "after", nth) for nth in (5, 6, 7, 8)),
+    (COMMIT, "before", 6),
     ("pipeline.job.steps.shard:ShardStep.snapshot", "after", 6),
     ("pipeline.job.steps.source:SourcePartition.snapshot", "after", 2),
     ("durable", "", 1),
@@ -56,8 +66,8 @@ WHILE_RECOVERING: list[Kill] = [
     (OUTBOX + "Outbox._recover", "after", 1),
     ("pipeline.runtime.state.recovery:delete_ghosts", "before", 1),
     ("pipeline.runtime.state.recovery:delete_ghosts", "after", 1),
-    (STORE + "commit", "before", 2),
-    (STORE + "commit", "after", 2),
+    (COMMIT, "before", 2),
+    (COMMIT, "after", 2),
     ("durable", "", 1),
 ]
 
@@ -97,9 +107,9 @@ def test_kill_after_kill_after_kill_changes_nothing(check_kills: Callable[..., N
         SOME_SHARDS_AHEAD,
         (STORE + "_undo_epoch", "before", 2),
         (STORE + "_undo_epoch", "after", 1),
-        (STORE + "commit", "after", 3),
+        (COMMIT, "after", 3),
         ("pipeline.outbox.handover:Port.post", "after", 3),
-        (STORE + "commit", "after", 6),
+        (COMMIT, "after", 6),
     )
 
 
@@ -110,7 +120,7 @@ def test_kill_after_kill_after_kill_changes_nothing(check_kills: Callable[..., N
     "place",
     [
         STORE + "_begin",
-        STORE + "commit",
+        COMMIT,
         "pipeline.outbox.journal:Journal.append",
         "pipeline.outbox.handover:Port.post",
         "pipeline.deliver.lanes.lane:Lane.release",

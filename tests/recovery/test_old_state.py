@@ -24,7 +24,7 @@ from pipeline.store.sealing import VERSION
 from tests.kit.programs.run import Bench
 from tests.kit.receivers.receiver import Arrival, Arrivals, Chosen
 from tests.recovery.failing import KILLED
-from tests.recovery.killing import STORE, Kill, Outcome, Trial, check, flat, name, trial
+from tests.recovery.killing import COMMIT, STORE, Kill, Outcome, Trial, check, flat, name, trial
 
 pytestmark = pytest.mark.usefixtures("unsynced")
 
@@ -33,9 +33,9 @@ ARCHIVE = Path(__file__).parent / "old_state" / "state.tar.gz"
 AGAIN: list[Kill] = [
     (STORE + "_take_meta", "after", 2),
     (STORE + "_undo_epoch", "after", 1),
-    (STORE + "commit", "before", 2),
-    (STORE + "commit", "after", 3),
-    (STORE + "commit", "after", 9),
+    (COMMIT, "before", 2),
+    (COMMIT, "after", 3),
+    (COMMIT, "after", 9),
     ("durable", "", 2),
     ("pipeline.outbox.handover:Port.post", "after", 5),
 ]

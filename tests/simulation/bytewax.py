@@ -1,9 +1,10 @@
 """A model of Bytewax that runs the job's real dataflow: what it promises of epochs, and nothing more.
 
 As DESIGN 8 found: an epoch's items reach every step before its snapshot; upstream steps snapshot first, the
-keys of a step in any order; the stores commit one by one, the tokens after all of them, in one commit that
-syncs; the source reads on only then, while timers may ring before. A start goes on from the last tokens: what
-is newer was never there (tests/recovery/test_ghosts.py proves that of the real one).
+keys of a step in any order, with no call of that step in between (tests/job/test_epoch_end.py); the tokens
+are committed after the stores, in one commit that syncs; the source reads on only then, while timers may
+ring before. A start goes on from the last tokens: what is newer was never there
+(tests/recovery/test_ghosts.py proves that of the real one).
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ class Bytewax:
         }
         self.ended: set[str] = set()
         self.eof = False
+        self.asked: int | None = None
+        """The step whose keys are being asked for their snapshots."""
         for step in self.steps:
             for owner, key in sorted(tokens):
                 if step.builder is not None and owner == step.id:
@@ -125,7 +128,9 @@ class Bytewax:
         return sorted(self.steps[index].logics)
 
     def ring(self, index: int, key: str) -> None:
-        """Let a key's timer ring."""
+        """Let a key's timer ring, unless its step has something else to do."""
+        if index == self.asked:
+            return
         self._call(index, key, self.steps[index].logics[key].on_notify)
 
     def _call(self, index: int, key: str, method: Callable[[], Any]) -> None:
@@ -159,9 +164,11 @@ class Bytewax:
             keys = sorted(step.awake)
             self.luck.shuffle(keys)
             step.awake.clear()
+            self.asked = index
             for key in keys:
                 taken[step.id, key] = step.logics[key].snapshot()
                 yield f"{step.id}/{key}"
+            self.asked = None
         self.eof = at_end or self.eof
         yield COMMIT
         self.tokens.update(taken)

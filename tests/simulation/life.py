@@ -25,6 +25,7 @@ from pipeline.job.control.pace import Pace
 from pipeline.job.control.pressure import Pressure
 from pipeline.job.control.pulse import Pulse
 from pipeline.job.settings import JobSettings
+from pipeline.job.shards import Stores
 from pipeline.job.steps import history
 from pipeline.job.steps.chunks import Intake
 from pipeline.job.steps.shard import Shard
@@ -108,7 +109,9 @@ class Life:
             clock=world.wall_ms,
         )  # fmt: skip
         versions = Versions(state / "versions", snapshot(world.version), take_over)
-        self.job = job = Job(settings, source, versions, engine, halts)
+        # They commit one after the other, in the order in which they were called: a seed repeats it.
+        stores = Stores(own_threads=False)
+        self.job = job = Job(settings, source, versions, engine, halts, stores=stores)
         job.pulse = Pulse(settings.epoch_secs, clock=self.monotonic)
         job.pace = Pace(settings.epoch_secs, clock=self.monotonic)
         job.pressure = Pressure(engine, state, 0, pace=job.pace, clock=self.monotonic, free=lambda folder: 1)
@@ -161,7 +164,8 @@ class Life:
         """Stop sending to a webhook, or send again: it is so when this returns."""
         orders = self.engine.orders
         tell = {"enable": orders.enable, "disable": orders.disable, "pause": orders.pause}
-        if order == "pause" and self.world.halted.get(webhook_id) == "disable":
+        is_gone = self.job.halts.get(webhook_id)[0] == "gone"  # a receiver of the world answered 410
+        if order == "pause" and (is_gone or self.world.halted.get(webhook_id) == "disable"):
             with pytest.raises(Refused):  # it would take the place of what only `enable` ends
                 self.job.halts.obey(webhook_id, order)
             return
@@ -199,12 +203,11 @@ def _step(name: str) -> None:
 @contextmanager
 def on_stage() -> Iterator[pytest.MonkeyPatch]:
     """Let the product's threads and clocks be those of the world on stage."""
-    commit, undo, append = Store.commit, Store._undo_epoch, Journal.append
+    commit, undo, append = Store._end, Store._undo_epoch, Journal.append
 
-    def commit_once(store: Store) -> int:
-        if store.dirty:
-            _step("commit")
-        return commit(store)
+    def commit_once(store: Store, txn: Any, begun: float, before: Callable[[], None]) -> float:
+        _step("commit")
+        return commit(store, txn, begun, before)
 
     def undo_once(store: Store, seq: int) -> None:
         _step("undo")
@@ -237,7 +240,7 @@ def on_stage() -> Iterator[pytest.MonkeyPatch]:
     with observed(STAGE.disk) as patch:
         patch.setattr(LogFile, "__init__", begin_once)
         patch.setattr(LogFile, "_sync", sync_once)
-        patch.setattr(Store, "commit", commit_once)
+        patch.setattr(Store, "_end", commit_once)
         patch.setattr(Store, "_undo_epoch", undo_once)
         patch.setattr(Journal, "append", append_once)
         patch.setattr(LogFile, "_wake", _later)

@@ -148,23 +148,36 @@ def test_long_keys_are_hashed_and_stay_apart() -> None:
     assert bounded(b"short") == b"short"
 
 
-def test_rows_are_looked_up_before_the_epochs_end_once_there_are_enough(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+@pytest.mark.parametrize("own_thread", [False, True])
+def test_rows_go_to_the_transaction_before_the_epochs_end_once_there_are_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_thread: bool
+) -> None:
+    monkeypatch.setattr(store_module, "EARLY_ROWS", PREPARE_ROWS + 1)
+    store = Store(tmp_path, own_thread=own_thread)
     store.put(Table.USERS, b"u", b"before")
     store.commit()
     store.put(Table.USERS, b"u", b"after")
     store.prepare()
-    assert not store._before
+    assert len(store._fresh) == 1
     for number in range(PREPARE_ROWS):
-        store.put(Table.OUTBOX, b"%d" % number, b"new")
+        store.put(Table.OUTBOX, b"%02d" % number, b"new")
     store.prepare()
-    assert len(store._before) == PREPARE_ROWS + 1
     assert not store._fresh
+    assert store._txn is not None
+    assert store.get(Table.USERS, b"u") == b"after"
     store.put(Table.USERS, b"u", b"later")  # changes again: what it was before stays what it was
-    store.delete(Table.OUTBOX, b"0")
+    store.delete(Table.OUTBOX, b"00")
+    for number in range(PREPARE_ROWS):
+        store.put(Table.CAPS, b"%02d" % number, b"new")
+    store.prepare()  # too many: they are looked up, no more
+    assert not store._fresh
+    assert len(store._pending[Table.CAPS]) == PREPARE_ROWS
+    assert store.get(Table.USERS, b"u") == b"later"
+    assert store.get(Table.OUTBOX, b"00") is None
+    assert rows(store) == {(Table.USERS, b"u"): b"before"}
     assert store.commit() == 2
     assert rows(store)[Table.USERS, b"u"] == b"later"
-    assert (Table.OUTBOX, b"0") not in rows(store)
+    assert len(rows(store)) == PREPARE_ROWS
     assert store.resume(1) is True
     assert rows(store) == {(Table.USERS, b"u"): b"before"}
     store.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +21,7 @@ from pipeline.job.control.rest import Rest
 from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Shards, Stores
 from pipeline.job.steps.chunks import Routed
+from pipeline.job.steps.epoch_end import EpochEnd
 from pipeline.job.story import Match, Story, message_name
 from pipeline.job.tap.taps import Taps
 from pipeline.model.records import Envelope, Invalid, Origin
@@ -210,17 +210,21 @@ class Shard:
         self.story.prepare()
         self.store.prepare()
 
-    def end_epoch(self) -> int:
-        """Collect what the engine finished, commit the epoch, and return the store's sequence number."""
-        self.outbox.forget_journals()
+    # --- the end of an epoch (DESIGN 6, rule 3)
+
+    def begin_commit(self) -> None:
+        """Collect what the engine finished, and begin to commit the epoch."""
         self.story.end_epoch()
         self.outbox.collect()
         self.departed.recall(self.counters)
         self.counters.flush()
-        begun = time.perf_counter()
-        before, seq = self.store.seq, self.store.commit()
-        if seq != before:
-            observe("state_commit_seconds", time.perf_counter() - begun)
+        self.store.begin_commit(self.outbox.forget_journals)
+
+    def end_commit(self) -> None:
+        """Wait until it is committed; then what waited for that goes on."""
+        before = self.store.seq
+        if self.store.end_commit() != before:
+            observe("state_commit_seconds", self.store.commit_secs)
         self.outbox.committed()
         for path in self.done:
             path.unlink(missing_ok=True)
@@ -241,7 +245,6 @@ class Shard:
         self.pressure.full.look(self.number, self.outbox.ended, self.has_room, self.max_pause)
         self.outbox.ended.clear()
         self.departed.look(self.number)
-        return seq
 
     def has_room(self, webhook_id: str) -> bool:
         """Return whether a webhook that paused the source has come down to nine tenths of its limits."""
@@ -273,6 +276,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
         pulse: Pulse,
         pace: Pace,
         rest: Rest,
+        epoch_end: EpochEnd,
         at_open: Callable[[Shard], list[Path]],
     ) -> None:
         self.token = token
@@ -285,6 +289,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
         self.pulse = pulse
         self.pace = pace
         self.rest = rest
+        self.epoch_end = epoch_end
         self.at_open = at_open
         self.shard: Shard | None = None
         self.eof = False
@@ -295,6 +300,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
         self.pulse.turned()
         with self.failure:
             shard = self.shard or self.build(values[0].shard)
+            self.epoch_end.calls(shard)
             for chunk in values:
                 shard.work(chunk)
                 shard.outbox.hand_over()
@@ -311,6 +317,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
         with self.failure:
             self.wakes_at = datetime.now(UTC) + timedelta(seconds=self.settings.epoch_secs)
             if self.shard is not None:
+                self.epoch_end.calls(self.shard)
                 for command in self.shards.commands(self.shard):
                     command(self.shard)
                 self.shard.outbox.hand_over()
@@ -323,6 +330,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
             self.eof = True
             self.drain.finish()
             if self.shard is not None:
+                self.epoch_end.calls(self.shard)
                 self.shard.outbox.collect()
             return self.copies()
 
@@ -331,18 +339,19 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
         return None if self.eof else self.wakes_at
 
     def snapshot(self) -> Token:
-        """Commit the epoch; see DESIGN 6, rule 3."""
+        """Commit the epoch, together with the other shards; see DESIGN 6, rule 3."""
         self.pulse.turned()
         with self.failure:
             if self.shard is None:
                 return self.token or ("v1", -1, 0)
             self.rest.release()  # what was handed over does not wait for the disk
             self.pace.committing()
-            return ("v1", self.shard.number, self.shard.end_epoch())
+            self.epoch_end.snapshot(self.shard)
+            return ("v1", self.shard.number, self.shard.store.seq)
 
     def build(self, number: int) -> Shard:
         """Open the store at the epoch that Bytewax resumed; the shard's number comes with the hello."""
-        store = self.stores.open(shard_folder(self.settings.state, number))
+        store = self.stores.open(shard_folder(self.settings.state, number), own_thread=True)
         if store.resume(self.token[2] if self.token is not None else 0):
             count("state_undone_total")
         shard = self.shard = self.make(number, store)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import math
 import os
@@ -21,6 +22,8 @@ from pipeline.store.reading import reading as read_store
 
 PARTITIONS = 1
 
+LEAST_ROOM = 64 << 10
+"""Bytes that SQLite needs to look at a store. Without them it speaks of a disk I/O error."""
 
 TABLES = ("parts", "exs", "fronts", "commits", "snaps")
 
@@ -90,12 +93,17 @@ def sound(folder: Path, parts: list[Path]) -> None:
 
 @contextmanager
 def reading(part: Path) -> Iterator[sqlite3.Connection]:
-    """Give one file of a recovery store; raises StateError for what SQLite finds wrong in it."""
+    """Give one file of a recovery store; raises StateError for what SQLite finds wrong in it, Fatal where it
+    is the disk.
+    """
     try:
         with closing(sqlite3.connect(part)) as db:
             yield db
     except sqlite3.Error as error:
-        raise unreadable(part.parent, str(error)) from error
+        said: Exception = error
+        if shutil.disk_usage(part.parent).free < LEAST_ROOM:
+            said = OSError(errno.ENOSPC, str(error))
+        raise disk_fault(said) or unreadable(part.parent, str(error)) from error
 
 
 def unreadable(folder: Path, why: str) -> StateError:

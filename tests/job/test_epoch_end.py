@@ -1,0 +1,136 @@
+"""The end of an epoch: which snapshots Bytewax asks for, and what the shards make of it."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+
+import bytewax.operators as op
+import pytest
+from bytewax.dataflow import Dataflow
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+from bytewax.operators import StatefulBatchLogic
+from bytewax.recovery import RecoveryConfig, init_db_dir
+from bytewax.testing import TestingSink, cluster_main
+
+from pipeline.job.steps.epoch_end import EpochEnd
+from pipeline.model.errors import Fatal
+
+KEYS = 8
+
+
+class Numbers(FixedPartitionedSource[list[int], int]):
+    """Gives some keys something to do, each poll others; many epochs end meanwhile."""
+
+    def list_parts(self) -> list[str]:
+        return ["one"]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> StatefulSourcePartition:
+        return Part()
+
+
+class Part(StatefulSourcePartition[list[int], int]):
+    def __init__(self) -> None:
+        self.polls = 0
+
+    def next_batch(self) -> list[list[int]]:
+        self.polls += 1
+        if self.polls > 90:
+            raise StopIteration
+        return [[key for key in range(KEYS) if (self.polls // (key + 1)) % 3 == 0]]
+
+    def snapshot(self) -> int:
+        return self.polls
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_bytewax_asks_all_keys_that_it_called_and_no_others_with_nothing_in_between(tmp_path, workers):
+    """What `EpochEnd` goes by."""
+    calls: list[tuple[str, int, int]] = []
+
+    class Noting(StatefulBatchLogic[int, int, int]):
+        key = -1
+
+        def note(self, what: str) -> None:
+            calls.append((what, self.key, threading.get_ident()))
+
+        def on_batch(self, values: list[int]) -> tuple[list[int], bool]:
+            self.key = values[0]
+            self.note("called")
+            return list(values), self.RETAIN
+
+        def on_notify(self) -> tuple[list[int], bool]:
+            self.note("called")
+            return [], self.RETAIN
+
+        def notify_at(self) -> datetime | None:
+            return datetime.now(UTC) + timedelta(milliseconds=self.key + 1)
+
+        def on_eof(self) -> tuple[list[int], bool]:
+            self.note("called")
+            return [], self.RETAIN
+
+        def snapshot(self) -> int:
+            self.note("asked")
+            return 0
+
+    flow = Dataflow("ends")
+    numbers = op.flat_map("flat", op.input("in", flow, Numbers()), lambda keys: [(str(k), k) for k in keys])
+    op.output("out", op.stateful_batch("note", numbers, lambda _: Noting()), TestingSink([]))
+    init_db_dir(tmp_path, 1)
+    recovery = RecoveryConfig(str(tmp_path))
+    cluster_main(
+        flow, [], 0, worker_count_per_proc=workers, epoch_interval=timedelta(milliseconds=5),
+        recovery_config=recovery,
+    )  # fmt: skip
+    for thread in {thread for _, _, thread in calls}:
+        ours = [(what, key) for what, key, by in calls if by == thread]
+        runs = [(what, [key for _, key in run]) for what, run in groupby(ours, key=lambda call: call[0])]
+        assert [what for what, _ in runs] == ["called", "asked"] * (len(runs) // 2)
+        assert len(runs) > 6
+        for (_, called), (_, asked) in zip(runs[::2], runs[1::2], strict=True):
+            assert sorted(asked) == sorted(set(called))
+
+
+class Shard:
+    """Notes what is done with it, with all others in one list."""
+
+    def __init__(self, number: int, done: list[str]) -> None:
+        self.number = number
+        self.done = done
+
+    def begin_commit(self) -> None:
+        self.done.append(f"begin {self.number}")
+
+    def end_commit(self) -> None:
+        self.done.append(f"end {self.number}")
+
+
+def test_the_first_shard_that_is_asked_commits_all_that_were_called() -> None:
+    done: list[str] = []
+    one, two, three = (Shard(number, done) for number in (1, 2, 3))
+    epoch_end = EpochEnd()
+    for shard in (one, two, one):
+        epoch_end.calls(shard)
+    epoch_end.snapshot(two)
+    assert done == ["begin 1", "begin 2", "end 1", "end 2"]
+    epoch_end.snapshot(one)
+    assert len(done) == 4
+    epoch_end.calls(three)
+    epoch_end.snapshot(three)
+    assert done[4:] == ["begin 3", "end 3"]
+
+
+def test_a_snapshot_that_is_left_out_ends_the_job_before_anything_more_is_committed() -> None:
+    done: list[str] = []
+    one, two, three = (Shard(number, done) for number in (1, 2, 3))
+    epoch_end = EpochEnd()
+    for shard in (one, two):
+        epoch_end.calls(shard)
+    epoch_end.snapshot(one)
+    with pytest.raises(Fatal, match="without a snapshot of the shards 2"):
+        epoch_end.calls(one)
+    with pytest.raises(Fatal, match="without a snapshot of the shards 2"):
+        epoch_end.snapshot(three)
+    assert len(done) == 4
