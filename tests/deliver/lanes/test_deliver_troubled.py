@@ -17,7 +17,7 @@ import pytest
 from pipeline.config.models.webhooks.delivery import DeliverySettings
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.lanes.limits.pressure import is_fast
-from pipeline.deliver.lanes.limits.yielding import FULL, LASTS_SECS, ROOM, Yielding
+from pipeline.deliver.lanes.limits.yielding import FULL, LASTS_SECS, ROOM, SOONER, Yielding
 from pipeline.deliver.requests.spec import LaneSpec
 from tests.kit.delivery.rig import Rig, delivery
 
@@ -185,11 +185,11 @@ def test_a_well_receiver_gets_what_it_would_get_beside_another_well_one(receiver
     assert served_beside(receiver) >= 0.85 * served_beside(by_chance(0.0))
 
 
-def looked_at(busy: float, *, failing: int, well: int, looks: int) -> list[int | None]:
-    """Let an engine be so busy; return what a lane may send that fails nine of ten, after each look."""
+def looked_at(busy: float, *, failing: int, well: int, looks: int, share: float = 0.1) -> list[int | None]:
+    """Let an engine be so busy; return what a lane of this share may send, after each look."""
     rig, yielding, seen = Rig(LaneSpec("w")), Yielding(), []
     lane: Lane = rig.core.lane("w")
-    lane.throttle.share = 0.1
+    lane.throttle.share = share
     yielding.look([lane], 0.0)
     for n in range(1, looks + 1):
         lane.lately = failing if lane.quota is None else min(failing, lane.quota.given)
@@ -203,16 +203,22 @@ def test_who_fails_yields_while_the_engine_is_busy_down_to_what_is_fair() -> Non
     seen = looked_at(FULL + 0.1, failing=1000, well=100, looks=20)
     assert seen[0] == 800
     assert seen[-1] == 125
-    assert looked_at(ROOM - 0.1, failing=1000, well=100, looks=3) == [None] * 3
+    assert looked_at(ROOM * SOONER - 0.1, failing=1000, well=100, looks=3) == [None] * 3
     assert looked_at(FULL + 0.1, failing=1000, well=0, looks=3) == [None] * 3, "nobody else wants the time"
     assert looked_at(FULL + 0.1, failing=90, well=100, looks=3) == [None] * 3, "it is not what takes it"
+
+
+def test_who_mostly_fails_yields_sooner() -> None:
+    busy = FULL * (1 + SOONER) / 2
+    assert looked_at(busy, failing=1000, well=100, looks=1, share=0.1) == [800]
+    assert looked_at(busy, failing=1000, well=100, looks=1, share=0.5) == [None]
 
 
 def test_who_has_yielded_comes_back_when_there_is_time_again() -> None:
     rig, yielding = Rig(LaneSpec("w")), Yielding()
     lane: Lane = rig.core.lane("w")
     lane.throttle.share, at = 0.1, 0.0
-    for busy in [FULL + 0.1] * 20 + [ROOM - 0.1] * 30:
+    for busy in [FULL + 0.1] * 20 + [ROOM * SOONER - 0.1] * 30:
         at += 0.1
         lane.lately = 1000 if lane.quota is None else min(1000, lane.quota.given)
         yielding.spent, yielding.ended = busy * 0.1, 100 + lane.lately
