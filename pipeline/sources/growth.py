@@ -75,9 +75,12 @@ class Listener:
                 self._growth = Growth(paths)
 
     def listen(self, is_still: Callable[[], bool]) -> None:
-        """Sleep while the files are still, `HEAR_SECS` at most."""
+        """Sleep while nothing comes, `HEAR_SECS` at most. is_still: says whether nothing has."""
         growth = self._growth
-        if growth is None or not is_still() or growth.wait(HEAR_SECS) or is_still() or growth.wait(0):
+        if growth is None:
+            return
+        growth.wait(0)  # what was heard until now is there to be seen
+        if not is_still() or growth.wait(HEAR_SECS) or is_still() or growth.wait(0):
             return
         self._unheard += 1
         if self._unheard >= UNHEARD:

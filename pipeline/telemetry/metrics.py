@@ -33,6 +33,8 @@ def _key(name: MetricName, labels: Mapping[str, str]) -> Labels:
     wanted = METRICS[name].labels
     if len(labels) != len(wanted):
         raise TypeError(f"metric {name} has the labels {wanted}, not {tuple(labels)}")
+    if not wanted:
+        return ()
     return tuple([str(labels[label]) for label in wanted])
 
 

@@ -9,7 +9,16 @@ from collections.abc import Iterable
 
 import pytest
 
-from pipeline.runtime.cores import REST_SECS, SPAN_SECS, Cores, Used, set_cores, threads_on, threads_used
+from pipeline.runtime.cores import (
+    REST_SECS,
+    SPAN_SECS,
+    WAIT_SHARE,
+    Cores,
+    Used,
+    set_cores,
+    threads_on,
+    threads_used,
+)
 from tests.kit.machine.clock import HandClock
 
 WORKER, ENGINE, ADMIN, BEGUN = 11, 12, 13, 14
@@ -21,13 +30,13 @@ class Machine:
     def __init__(self, *, allowed: tuple[int, ...] = (0, 1)) -> None:
         self.clock = HandClock()
         self.refuses = False
-        self.used: Used = {WORKER: (0.0, 1), ENGINE: (0.0, 0), ADMIN: (0.0, 0)}
+        self.used: Used = {WORKER: (0.0, 1, 0.0), ENGINE: (0.0, 0, 0.0), ADMIN: (0.0, 0, 0.0)}
         self.set: list[tuple[tuple[int, ...], set[int]]] = []
         self.bound: dict[int, set[int]] = {}
         self.cores = Cores(
             allowed=lambda: set(allowed),
             clock=self.clock,
-            spent=lambda: sum(cpu for cpu, _ in self.used.values()),
+            spent=lambda: sum(cpu for cpu, _, _ in self.used.values()),
             used=lambda: dict(self.used),
             keep=self.keep,
             on=lambda cores: [thread for thread, on in self.bound.items() if on == cores],
@@ -40,13 +49,16 @@ class Machine:
         self.set.append((tuple(threads), set(cores)))
         self.bound |= {thread: set(cores) for thread in threads}
 
-    def pass_time(self, worker: float, engine: float, *, spans: int = 1, admin: float = 0.01) -> None:
-        """Let threads take so much of a core, and look."""
+    def pass_time(
+        self, worker: float, engine: float, *, spans: int = 1, admin: float = 0.01, waits: float = 0.0
+    ) -> None:
+        """Let threads take so much of a core, wait so long for one (times what they take), and look."""
         for _ in range(spans):
             self.clock.now += SPAN_SECS
             for thread, share in ((WORKER, worker), (ENGINE, engine), (ADMIN, admin)):
-                cpu, core = self.used[thread]
-                self.used[thread] = cpu + share * SPAN_SECS, core
+                cpu, core, waited = self.used[thread]
+                ran = share * SPAN_SECS
+                self.used[thread] = cpu + ran, core, waited + waits * ran
             self.cores.look()
 
 
@@ -58,7 +70,7 @@ def test_two_busy_threads_are_kept_where_the_busier_one_runs():
 
 @pytest.mark.parametrize(
     ("worker", "engine"),
-    [(0.4, 0.3), (0.95, 0.05), (0.9, 0.75)],
+    [(0.01, 0.01), (0.95, 0.05), (0.9, 0.75)],
     ids=["idle", "one alone", "without the lock"],
 )
 def test_others_are_left_to_the_system(worker: float, engine: float):
@@ -69,8 +81,8 @@ def test_others_are_left_to_the_system(worker: float, engine: float):
 
 def test_they_are_let_go_where_others_want_the_core_and_for_a_while():
     machine = Machine()
-    machine.pass_time(0.6, 0.45, spans=3)
-    machine.pass_time(0.3, 0.25)
+    machine.pass_time(0.6, 0.45, spans=3, waits=1.0)
+    machine.pass_time(0.3, 0.25, waits=1.0)
     assert machine.set[1:] == [((WORKER, ENGINE), {0, 1})]
     machine.pass_time(0.6, 0.45, spans=int(REST_SECS / SPAN_SECS) - 1)
     assert len(machine.set) == 2
@@ -82,8 +94,45 @@ def test_a_short_busy_spell_changes_nothing():
     machine = Machine()
     for _ in range(5):
         machine.pass_time(0.6, 0.45)
-        machine.pass_time(0.1, 0.1)
+        machine.pass_time(0.01, 0.01)
     assert machine.set == []
+
+
+@pytest.mark.parametrize(("worker", "engine"), [(0.05, 0.03), (0.4, 0.3)])
+def test_two_that_take_less_are_kept_together_while_they_hardly_wait_for_a_core(worker: float, engine: float):
+    machine = Machine()
+    machine.pass_time(worker, engine, spans=20, waits=1.1 * WAIT_SHARE)
+    assert machine.set == []
+    machine.pass_time(worker, engine, spans=20, waits=0.9 * WAIT_SHARE)
+    assert machine.set == [((WORKER, ENGINE), {1})]
+    machine.pass_time(worker, engine, waits=1.1 * WAIT_SHARE)
+    assert machine.set[1:] == [((WORKER, ENGINE), {0, 1})]
+
+
+def test_where_others_want_the_core_again_and_again_it_is_left_to_them_for_longer_each_time():
+    machine = Machine()
+    rests = []
+    for _ in range(7):
+        machine.pass_time(0.2, 0.1, waits=1.0)
+        machine.set.clear()
+        begun = machine.clock.now
+        while not machine.set:
+            machine.pass_time(0.2, 0.1)
+        rests.append(machine.clock.now - begun)
+    assert rests[1:] == pytest.approx([10, 20, 40, 80, 160, 300], abs=3 * SPAN_SECS)
+    machine.pass_time(0.2, 0.1, spans=30)
+    machine.pass_time(0.2, 0.1, waits=1.0)
+    machine.pass_time(0.2, 0.1, spans=int(REST_SECS / SPAN_SECS) + 3)
+    assert machine.cores.kept
+
+
+def test_who_has_nothing_to_do_any_more_is_let_go_and_kept_again_as_soon_as_there_is():
+    machine = Machine()
+    machine.pass_time(0.2, 0.1, spans=3)
+    machine.pass_time(0.0, 0.0, waits=9.0)
+    assert not machine.cores.kept
+    machine.pass_time(0.2, 0.1, spans=3)
+    assert machine.cores.kept
 
 
 def test_on_a_single_core_there_is_nothing_to_do():
@@ -112,10 +161,10 @@ def test_at_the_end_they_may_run_anywhere_again():
 
 def test_what_others_of_the_process_take_elsewhere_keeps_them_on_no_core_that_they_do_not_get():
     machine = Machine()
-    machine.pass_time(0.35, 0.3, spans=5, admin=0.3)
+    machine.pass_time(0.35, 0.3, spans=5, admin=0.3, waits=1.0)
     assert machine.set == []
     machine.pass_time(0.6, 0.45, spans=3)
-    machine.pass_time(0.25, 0.2, admin=0.9)
+    machine.pass_time(0.25, 0.2, admin=0.9, waits=1.0)
     assert machine.set[1:] == [((WORKER, ENGINE), {0, 1})]
 
 
@@ -124,7 +173,7 @@ def test_a_thread_that_was_begun_by_one_of_them_is_let_go_too_and_one_that_has_e
     machine.pass_time(0.6, 0.45, spans=3)
     machine.bound[BEGUN] = machine.bound[WORKER]
     del machine.bound[ENGINE]
-    machine.pass_time(0.3, 0.25)
+    machine.pass_time(0.3, 0.25, waits=1.0)
     assert machine.set[1:] == [((WORKER, BEGUN), {0, 1})]
 
 

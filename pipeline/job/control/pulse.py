@@ -37,7 +37,7 @@ class Pulse:
     def polled(self, partition: str) -> None:
         """The worker turns, and polls this partition of the source."""
         self.turned()
-        self._polled[partition] = self._clock()
+        self._polled[partition] = self._last  # type: ignore[assignment]  # just set
 
     def read_out(self, partition: str) -> None:
         """The partition is at its end: it is not polled again."""

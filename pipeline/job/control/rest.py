@@ -178,8 +178,9 @@ class Rest:
         may_hear = is_alone and reader.hears
         if self._hurry:
             due = now + ANSWER_SECS
-        elif is_idle and not may_hear:
-            due = self._looked_at + IDLE_SECS
+        elif is_idle:
+            # What is heard after long is read at once: there is nothing to gather it with.
+            due = now if may_hear else self._looked_at + IDLE_SECS
         else:
             due = self._looked_at + self._gathering()
         if due > now:

@@ -29,6 +29,7 @@ _HIGH = struct.Struct("<QQ16s")
 """The high water, the line up to which it may be higher after a power cut, the boot it was written in."""
 _CHECKS = struct.Struct("<III")
 """Then the checksums of the last two files of switches, and one of all that. Older versions wrote none."""
+_WHOLE, _CRC = struct.Struct("<QQ16sIII"), struct.Struct("<I")
 _HIGH_ALONE = struct.Struct("<Q")
 
 LEAST_AHEAD = 64
@@ -149,9 +150,8 @@ class History:
 
 
 def _packed(high: int, ahead: int, boot: bytes, checks: tuple[int, int]) -> bytes:
-    data = _HIGH.pack(high, ahead, boot)
-    crc = crc32(data + _CHECKS.pack(*checks, 0))
-    return data + _CHECKS.pack(*checks, crc)
+    whole = _WHOLE.pack(high, ahead, boot, *checks, 0)
+    return whole[: -_CRC.size] + _CRC.pack(crc32(whole))
 
 
 class Noted(NamedTuple):

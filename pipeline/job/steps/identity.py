@@ -22,6 +22,8 @@ from pipeline.store.folders import identity_folder
 from pipeline.telemetry import log
 from pipeline.telemetry.happenings import JOIN_MERGES_REFUSED
 
+_RECORDS = tuple(f"record/{name}" for name in RECORDS)
+
 _log = log.get("job")
 
 Token = tuple[str, str, int]
@@ -87,11 +89,12 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
     def count(self, chunk: Selected) -> None:
         """Add what select counted to the partition's records."""
         if chunk.counts is not None:
-            for name, number in zip(RECORDS, chunk.counts, strict=True):
+            for name, number in zip(_RECORDS, chunk.counts, strict=True):
                 if number:
-                    self.counters.add(f"record/{name}", number)
-        for name, number in (chunk.noted or {}).items():
-            self.counters.add(f"record/{name}", number)
+                    self.counters.add(name, number)
+        if chunk.noted:
+            for name, number in chunk.noted.items():
+                self.counters.add(f"record/{name}", number)
 
     def route(self, chunk: Selected) -> Iterable[Routed]:
         """Return one chunk per shard that has records in this one."""

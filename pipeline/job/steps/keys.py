@@ -21,9 +21,12 @@ _SUFFIXES = (
 )  # fmt: skip
 
 
+_KEYS = tuple(f"s{shard}.{suffix}" for shard, suffix in enumerate(_SUFFIXES))
+
+
 def shard_key(shard: int) -> str:
     """Return the Bytewax key of a shard, 0 <= shard < MAX_SHARDS."""
-    return f"s{shard}.{_SUFFIXES[shard]}"
+    return _KEYS[shard]
 
 
 def identity_key(partition: str) -> str:

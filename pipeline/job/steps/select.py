@@ -94,9 +94,10 @@ def raw_of(origin: Origin, raw: RawChunk, formats: Formats) -> bytes:
 def _noted(raw: RawChunk, scanned: Scanned) -> dict[str, int] | None:
     """Return what was out of the ordinary: of the order, and records that are ignored or have no time."""
     timeless = sum([type(one) is Event and one.time is None for one in scanned.records])
+    if not (timeless or scanned.ignored or raw.noted):
+        return None
     found = {IGNORED: scanned.ignored, TIMELESS: timeless}
-    noted = (raw.noted or {}) | {name: number for name, number in found.items() if number}
-    return noted or None
+    return (raw.noted or {}) | {name: number for name, number in found.items() if number}
 
 
 def broadcast(selected: Selected, partitions: Sequence[str]) -> list[tuple[str, Selected]]:

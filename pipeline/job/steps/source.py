@@ -162,6 +162,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         while chunks < allowed and self.read_into(batch, at_boundary=chunks == 0):
             chunks += 1
         self.pace.read(chunks, all_allowed=chunks == allowed)
+        self.looked = not batch
         return self.end() if self.reader.done and not batch else batch
 
     def read_into(self, batch: list[Intake], *, at_boundary: bool) -> bool:

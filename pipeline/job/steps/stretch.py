@@ -25,7 +25,8 @@ class Stretches:
 
     def learn(self, partition: str, left: int, lines: int) -> None:
         """Take in how many records are left of so many lines."""
-        self._by_partition[partition] = stretched(self.of(partition), left, lines)
+        if lines >= CHUNK_LINES or left > CHUNK_LINES:  # a small chunk says nothing
+            self._by_partition[partition] = stretched(self.of(partition), left, lines)
 
 
 def stretched(stretch: int, left: int, lines: int) -> int:

@@ -252,14 +252,20 @@ class Cursor(LineCursor):
         if self._blocks is not None and self._blocks.is_stream:
             if not self._is_named:
                 return None
-            made = Entry(self.name, 0, self._stream.digest_at(offset), offset, 0, finished)
-            return made.at(self.time)._replace(kind=self._content.kind)
+            return self._entry(0, self._stream.digest_at(offset), offset, 0, finished)
         size = self._finished_size if finished else 0
         # Of a plain file only what was handed out: a torn last line may be written anew.
         is_plain = self._blocks is None or not self._blocks.is_compressed
         self._know_head(min(HEAD_BYTES, offset) if is_plain and not finished else HEAD_BYTES)
-        made = Entry(self.name, *self._head, offset, size, finished)
-        return made.at(self.time)._replace(kind=self._content.kind)
+        return self._entry(*self._head, offset, size, finished)
+
+    def _entry(self, head_bytes: int, digest: str, offset: int, size: int, finished: bool) -> Entry:
+        # In one go: it is made anew for each chunk.
+        time = self.time
+        return Entry(
+            self.name, head_bytes, digest, offset, size, finished, time.latest, time.doubts, time.since,
+            self._content.kind,
+        )  # fmt: skip
 
     def _know_head(self, size: int) -> None:
         if self._head[0] >= size:

@@ -95,6 +95,7 @@ class Recording(BaseReader):
         self._written = written or {}
         self._formats = ALL_AUTO
         self._listener = Listener()
+        self._gave = False
         try:
             self._open(self._find())
             self._tell_left()
@@ -210,12 +211,15 @@ class Recording(BaseReader):
 
     @property
     def hears(self) -> bool:
-        """True where files are followed that this machine writes, few of them, and none has grown."""
-        return self._listener.hears and self.is_still()
+        """True where files are followed that this machine writes, few of them."""
+        return self._listener.hears
 
     def hear(self, secs: float) -> None:
-        """Sleep until one of them has grown, for longer than ``secs`` where nothing does."""
-        self._listener.listen(self.is_still)
+        """Sleep until one of them has grown, for longer than ``secs`` where it is certain that none has."""
+        if self.is_still():
+            self._listener.listen(self.is_still)
+        elif not self._gave:
+            time.sleep(secs)
 
     def under(self, formats: Formats) -> None:
         """From the next line on its time, and whether it is an update, are told by these shapes."""
@@ -232,6 +236,7 @@ class Recording(BaseReader):
         left = [cursor for cursor in self._cursors if not (cursor.ended and cursor.is_empty)]
         is_alone = len(left) == 1 and (not self._follow or len(self._cursors) == 1)
         chunk = self._read_one(left[0], limit) if is_alone else self._read_merged(limit)
+        self._gave = chunk is not None
         if chunk is not None:
             chunk.position = self.position
             if chunk.noted:

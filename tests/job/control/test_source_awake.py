@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from pipeline.job.control.rest import IDLE_AFTER_SECS, MUCH, Rest
-from pipeline.job.steps.source import SourcePartition
-from pipeline.sources.chunk import NOWHERE, RawChunk
+from pipeline.job.steps.source import AT_ONCE, SourcePartition
+from pipeline.sources.chunk import NOWHERE, Position, RawChunk
 from pipeline.sources.reader import GATHER_SECS, BaseReader, Reader
 from tests.kit.delivery.engine import RecordingEngine
+from tests.kit.streams.source import open_partition
 
 
 def looked(reader: object, *, gave: bool) -> SourcePartition:
@@ -56,6 +58,30 @@ def test_a_source_is_polled_less_often_when_nothing_has_come_for_long() -> None:
     assert partition.next_awake() is None
     partition.gave = False
     assert partition.next_awake() is None
+
+
+class Silent(BaseReader):
+    """A reader of which nothing comes."""
+
+    name: str = "a"
+    done: bool = False
+    position: Position = NOWHERE
+
+    def read(self, limit: int) -> None:
+        return None
+
+
+def test_a_worker_that_rests_sleeps_in_the_poll_after_a_commit_too(tmp_path: Path) -> None:
+    version = SimpleNamespace(hash="v", text=SimpleNamespace(to_bytes=bytes), says_formats=False)
+    versions = SimpleNamespace(latest=version, enter=lambda *_: None, named=lambda *_: None)
+    partition = open_partition("a", Silent(), tmp_path, versions)
+    partition.rest = Rest(lambda: True, RecordingEngine(), sleep=lambda secs: None)
+    while not partition.rest.resting:
+        partition.next_batch()
+    partition.snapshot()
+    assert partition.next_batch() == []
+    assert partition.next_awake() == AT_ONCE
+    partition.close()
 
 
 def test_a_worker_that_may_not_rest_looks_less_often_while_little_comes() -> None:
