@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from glob import glob
 from pathlib import Path
@@ -36,7 +36,7 @@ from pipeline.config.models.installation.source import JsonlSource, KafkaSource
 from pipeline.config.models.validate import check
 from pipeline.config.places import STDIN, check_moved_state, place, place_all
 from pipeline.config.settings import Setting, settings_followed, settings_of
-from pipeline.config.yaml.diagnostics import KeyPath, Problems
+from pipeline.config.yaml.diagnostics import KeyPath, Problem, Problems
 from pipeline.config.yaml.document import Document, locate
 from pipeline.config.yaml.loader import EMPTY, decode_text, parse_yaml
 from pipeline.config.yaml.locating import place as locate_problem
@@ -176,6 +176,8 @@ def load_pipeline(
     if guard_state and is_read and model is not None and ("state",) in were:
         check_moved_state(model.state, were["state",], problems)
     for problem in problems.found:
+        if _follows(problem, document.unset):
+            continue
         origin = layers.origin(problem.path)
         if origin.startswith(("environment ", "flag ")):
             findings.append(
@@ -203,6 +205,15 @@ def load_pipeline(
         used, source, Path(model.state), data.get("delivery", {}), settings, formats, written
     )
     return PipelineReport(config, findings, root)
+
+
+def _follows(problem: Problem, unset: Sequence[KeyPath]) -> bool:
+    """Return whether a problem is one because a placeholder has no value: it is there, or inside."""
+    path = problem.path
+    return any(
+        path[: len(one)] == one or (path and one[: len(path)] == path and len(one) - len(path) <= 1)
+        for one in unset
+    )
 
 
 def _section(holder: Value, name: str) -> dict[str, Value]:

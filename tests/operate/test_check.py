@@ -216,6 +216,13 @@ JOBS = [
     ("hello", "not the text \"hello\" (write `field: value` lines)"),
     ("source: x.jsonl", "(for example `source: {jsonl: {paths: [shop.jsonl]}}`)"),
     ("source: {file: x.jsonl}", "did you mean `jsonl`?"),
+    ("source: {kafka: {brokers: 'http://h:1', events: [e]}}", "`http://h:1` is no broker (write host:port"),
+    ("source: {kafka: {brokers: 'h:99999', events: [e]}}", "`h:99999` is no broker"),
+    ("source: {kafka: {brokers: 'h:1', events: [a b]}}", "no name of a topic (letters, digits,"),
+    ("source: {kafka: {brokers: 'h:1', users: 'a, b'}}", "for several write [a, b]"),
+    ("source: {kafka: {brokers: 'h:1', topics: {'..': {}}}}", "`..` is no name of a topic"),
+    ("source: {kafka: {brokers: 'h:1', events: [e], start: latst}}", "did you mean `latest`?"),
+    ("source: {kafka: {brokers: 'h:1', events: [e], start: oldest}}", "did you mean `earliest`?"),
     (HOOK, "this is a webhook, not pipeline.yaml (it belongs in webhooks/)"),
     (JOB + "---\nstate: x\n", "`---` begins a second one (move what follows into a file of its own)"),
 ]  # fmt: skip
@@ -226,6 +233,24 @@ def test_a_slip_in_pipeline_yaml_is_told_with_its_remedy(checked: Checked, job: 
     (found,) = told(checked(hook(), job + "\n"))
     assert found.startswith("pipeline.yaml:")
     assert wanted in found
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '{kafka: {brokers: "${KAFKA}", events: ["${TOPIC}"]}}',
+        '{kafka: {brokers: "h:1", topics: {a: {format: "${SHAPE}"}}}}',
+        '{kafka: {brokers: "h:1", events: "${TOPIC}"}}',
+    ],
+)
+def test_what_follows_from_a_setting_without_a_value_is_no_fault_of_its_own(
+    tmp_path: Path, source: str
+) -> None:
+    (tmp_path / "webhooks").mkdir()
+    (tmp_path / "webhooks" / "a.yaml").write_text(HOOK)
+    (tmp_path / "pipeline.yaml").write_text(f"source: {source}\n")
+    assert {one.code for one in check(tmp_path).findings} == {"missing-setting"}
+    assert check(tmp_path, offline=True).findings == []
 
 
 def test_a_webhook_is_not_blamed_for_an_address_that_a_broken_pipeline_yaml_may_allow(

@@ -54,6 +54,8 @@ class Document:
     findings: list[Finding] = field(default_factory=list)
     settled: bool = False
     """True once placeholders outside secrets hold their values."""
+    unset: list[KeyPath] = field(default_factory=list)
+    """Where placeholders stand that have no value: what follows from that is no fault of its own."""
     values: int = 0
     """How many values it holds, those inside of others included."""
 

@@ -94,6 +94,8 @@ def _put_in(node: Node, path: KeyPath, document: Document, lookup: Lookup) -> No
         value, node.value = node.value, text  # the place is found in the text as written
         document.findings.append(place(document, problem))
         node.value = value
+        if value is UNSET:
+            document.unset.append(path)
 
 
 def _refs(text: str) -> list[SecretRef]:

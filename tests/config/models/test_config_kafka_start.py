@@ -34,4 +34,4 @@ def test_start_is_a_word_or_a_time(tmp_path: Path, start: str, meaning: object) 
 
 def test_another_word_is_an_error_that_names_what_is_wanted(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="`earliest`, `latest` or a time is wanted"):
-        loaded(tmp_path, "oldest")
+        loaded(tmp_path, "some day")

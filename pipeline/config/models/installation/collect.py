@@ -23,7 +23,7 @@ from pipeline.config.models.field_types import (
     only_one,
     problem,
 )
-from pipeline.config.models.installation.source import Brokers, Settings
+from pipeline.config.models.installation.source import Brokers, Settings, TopicName
 from pipeline.language.addresses import check_origin, is_loopback, split_address
 
 CollectProtocol = Literal["native", "segment", "posthog", "heap", "cloudevents", "mixpanel", "amplitude"]
@@ -78,7 +78,9 @@ class CollectKafka(Section):
     """A topic that takes what is collected."""
 
     brokers: Brokers = Field(description="Bootstrap servers.", examples=["127.0.0.1:9092"])
-    topic: str = Field(min_length=1, description="The topic, for events and updates.", examples=["events"])
+    topic: TopicName = Field(
+        min_length=1, description="The topic, for events and updates.", examples=["events"]
+    )
     settings: Settings = Field(
         default_factory=dict,
         description="Passed to librdkafka: TLS, SASL and tuning.",

@@ -19,7 +19,7 @@ from pipeline.config.models.field_types import (
 )
 from pipeline.config.models.installation.collect import CollectSection
 from pipeline.config.models.installation.console import ConsoleSection
-from pipeline.config.models.installation.source import Brokers, Settings, SourceSection
+from pipeline.config.models.installation.source import Brokers, Settings, SourceSection, TopicName
 from pipeline.config.models.webhooks.delivery import DeliverySettings
 from pipeline.model.sizes import USUAL, Sizes
 
@@ -75,7 +75,7 @@ class NetworkSection(Section):
 class DeadLettersKafka(Section):
     """Copies of dead letters to a topic."""
 
-    topic: str = Field(description="The topic.")
+    topic: TopicName = Field(description="The topic.")
     brokers: Brokers | None = Field(
         default=None, description="Bootstrap servers; by default the source's, with the source's `settings`."
     )

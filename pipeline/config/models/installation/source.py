@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from pipeline.config.models.field_types import Names, Section, checked, only_one, problem
 from pipeline.config.models.installation.registry import AvroFormat, JsonSchemaFormat, kind_of_shape
 from pipeline.config.models.shape import InlineShape
 from pipeline.language.formats import FORMATS
 from pipeline.model.times import parse_time
+from pipeline.model.words import did_you_mean
+
+_STARTS: Final = {
+    **dict.fromkeys(("beginning", "oldest", "first", "smallest"), "earliest"),
+    **dict.fromkeys(("end", "newest", "last", "largest", "now"), "latest"),
+}
+"""What others call where a topic begins to be read."""
 
 
 def _start(value: object) -> object:
@@ -20,10 +36,20 @@ def _start(value: object) -> object:
     try:
         return parse_time(value)
     except ValueError as error:
+        word = str(value).lower()
+        close = _STARTS.get(word) or did_you_mean(word, ("earliest", "latest"), likeness=0.8)
+        if close is not None:
+            raise ValueError(
+                f"`{value}` is none of earliest, latest, a time: did you mean `{close}`?"
+            ) from None
         raise ValueError(f"{error}; `earliest`, `latest` or a time is wanted") from None
 
 
-_BROKER = re.compile(r"(\w+://)?([\w.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+_BROKER = re.compile(
+    r"((?:plaintext|ssl|sasl_plaintext|sasl_ssl)://)?([\w.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?",
+    re.IGNORECASE,
+)
+_TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}", re.ASCII)
 
 
 def _brokers(value: object) -> object:
@@ -31,11 +57,23 @@ def _brokers(value: object) -> object:
         return value  # pydantic says that it must be a text
     parts = [part.strip() for part in ",".join(value if isinstance(value, list) else [value]).split(",")]
     for part in parts:
-        if not _BROKER.fullmatch(part):
+        found = _BROKER.fullmatch(part)
+        if found is None or not 0 < int(found[3] or 9092) < 1 << 16:
             told = f"`{part}` is no broker" if part else "a broker is missing"
             raise ValueError(f"{told} (write host:port, or a list of them)")
     return ",".join(parts)
 
+
+def topic_name(name: str) -> str:
+    """Return the name of a topic. Raises ValueError for one that no broker has."""
+    if not _TOPIC.fullmatch(name):
+        parts = re.split("[,; ]+", name.strip()[:200])
+        several = f": for several write [{', '.join(parts)}]" if len(parts) > 1 else ""
+        raise ValueError(f"`{name[:60]}` is no name of a topic (letters, digits, `.`, `_` and `-`){several}")
+    return name
+
+
+TopicName = Annotated[str, AfterValidator(checked(topic_name))]
 
 Brokers = Annotated[
     str,
@@ -228,6 +266,13 @@ class KafkaSource(Section):
         description="Passed to librdkafka: TLS, SASL and tuning.",
         examples=[{"security.protocol": "SASL_SSL", "sasl.password": "${KAFKA_PASSWORD}"}],
     )
+
+    @field_validator("events", "users", "topics")
+    @classmethod
+    def _names_of_topics(cls, names: Any) -> Any:
+        for name in names:
+            checked(topic_name)(name)
+        return names
 
     @model_validator(mode="after")
     def _some_topics(self) -> KafkaSource:
