@@ -6,6 +6,8 @@ or carries a new config version.
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pipeline.job.story import Chosen, Owned
@@ -47,7 +49,7 @@ class Selected:
 
 @dataclass(slots=True)
 class Routed:
-    """From identity to one shard."""
+    """From identity to one shard, perhaps in another process."""
 
     shard: int
     partition: str
@@ -56,3 +58,18 @@ class Routed:
     items: list[Owned] = field(default_factory=list)
     passed: dict[str, int] = field(default_factory=dict)
     is_last: bool = False
+    _packed: bytes | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Routed], tuple[bytes]]:
+        """Return what makes it again; nothing of it may change after that.
+
+        Bytewax pickles what goes to another process twice: first only to see how long it will be.
+        """
+        if self._packed is None:
+            whole = self.shard, self.partition, self.config, self.text, self.items, self.passed, self.is_last
+            self._packed = pickle.dumps(whole, pickle.HIGHEST_PROTOCOL)
+        return _unpacked, (self._packed,)
+
+
+def _unpacked(packed: bytes) -> Routed:
+    return Routed(*pickle.loads(packed))  # of a process of the same job

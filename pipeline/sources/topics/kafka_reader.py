@@ -18,7 +18,13 @@ from pipeline.sources.chunk import Position, RawChunk, fitting
 from pipeline.sources.reader import BaseReader
 from pipeline.sources.topics.ends import Ends
 from pipeline.sources.topics.merge import Alignment
-from pipeline.sources.topics.message_chunk import bytes_of, mark_empty_events, raw_chunk, sizes_of
+from pipeline.sources.topics.message_chunk import (
+    bytes_of,
+    mark_empty_events,
+    offsets_of,
+    raw_chunk,
+    sizes_of,
+)
 from pipeline.sources.topics.side import Run
 from pipeline.sources.topics.stream import HEAR_SECS, Message, SidePlace, Stream, Topics, close_all, places_of
 from pipeline.sources.topics.trail import Trail
@@ -177,7 +183,7 @@ class KafkaReader(BaseReader):
         messages, stamps = self._consume(stream, limit, now) if not side.done else ([], [])
         if not messages:
             return []
-        offsets = [message.offset() for message in messages]
+        offsets = offsets_of(messages)
         if fitting(sizes_of(messages)) < len(messages):
             self._alignment.add(side, offsets, stamps, messages, now)
             return [side.release(fitting(sizes_of(side.items)))] if side.offsets else []
@@ -203,7 +209,7 @@ class KafkaReader(BaseReader):
                 messages, stamps = self._consume(stream, limit, now)
                 if messages and self._settles_by_kind:
                     self._learn_kind(stream, messages[-1])
-                offsets, own = [message.offset() for message in messages], stream.own_times(messages)
+                offsets, own = offsets_of(messages), stream.own_times(messages)
                 alignment.add(side, offsets, stamps, messages, now, own)
         if self._trail is not None and self._trail.ahead:
             return self._repeat(self._trail, limit)

@@ -19,7 +19,9 @@ def raw_chunk(partition: str, runs: list[Run[Message]], position: Position) -> R
     lines: list[bytes | None] = [message.value() for message in messages]
     headers = [message.headers() for message in messages]
     stamps = runs[0].stamps if len(runs) == 1 else [stamp for run in runs for stamp in run.stamps]
-    received: list[int | None] = [stamp if stamp > 0 else None for stamp in stamps]
+    received: list[int | None] = list(stamps)
+    if min(stamps) <= 0:
+        received = [stamp if stamp > 0 else None for stamp in stamps]
     sources: str | list[str] = runs[0].side.name
     if any(run.side is not runs[0].side for run in runs):
         sources = [name for run in runs for name in [run.side.name] * len(run.offsets)]
@@ -52,6 +54,16 @@ def mark_empty_events(chunk: RawChunk, updates: AbstractSet[str], formats: Forma
             chunk.lines[index] = b""
             faults[index] = "a record without a value in a topic of events"
     chunk.faults = faults or None
+
+
+def offsets_of(messages: Sequence[Message]) -> list[int]:
+    """Return the offsets of messages of one partition, in their order; seldom is one missing between them."""
+    if not messages:
+        return []
+    first, last = messages[0].offset(), messages[-1].offset()
+    if last - first == len(messages) - 1:
+        return list(range(first, last + 1))
+    return [message.offset() for message in messages]
 
 
 def bytes_of(values: Iterable[bytes | None]) -> int:
