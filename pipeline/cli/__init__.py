@@ -20,10 +20,10 @@ def _without_plugins() -> None:
 
     Its module that would is not even loaded: that takes 30 ms. The variable is for processes that it starts.
     """
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    loader = ModuleType("pydantic.plugin._loader")
-    loader.get_plugins = tuple  # type: ignore[attr-defined] # a module of our own making
-    sys.modules[loader.__name__] = loader
+    if os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__") == "__all__":
+        loader = ModuleType("pydantic.plugin._loader")
+        loader.get_plugins = tuple  # type: ignore[attr-defined] # a module of our own making
+        sys.modules[loader.__name__] = loader
 
 
 def main() -> None:

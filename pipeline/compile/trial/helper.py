@@ -36,6 +36,7 @@ _KEPT = (
     "LANG",
     "LC_ALL",
     "TZ",
+    "PYDANTIC_DISABLE_PLUGINS",
     *(CORES, "COVERAGE_PROCESS_CONFIG"),
 )
 """Variables that a Python process needs to begin; the rest of the environment may hold secrets."""
