@@ -74,6 +74,10 @@ class Listener:
             with suppress(OSError):  # there is none, or no such path yet
                 self._growth = Growth(paths)
 
+    def heard(self) -> bool:
+        """Return whether something was written since this was asked last, or listened."""
+        return self._growth is not None and self._growth.wait(0)
+
     def listen(self, is_still: Callable[[], bool]) -> None:
         """Sleep while nothing comes, `HEAR_SECS` at most. is_still: says whether nothing has."""
         growth = self._growth

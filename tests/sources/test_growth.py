@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from pipeline.sources import growth
+from pipeline.sources.files import recording
 from pipeline.sources.files.recording import FEW, Recording
 from pipeline.sources.growth import UNHEARD, Growth, Listener
 
@@ -67,6 +69,26 @@ def test_a_followed_recording_is_heard_and_sleeps_only_while_nothing_is_there(
     assert reader.read(9) is not None
     reader.close()
     assert not reader.hears
+
+
+def test_what_was_written_after_a_look_that_found_nothing_is_read_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(recording, "time", SimpleNamespace(sleep=slept.append))
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"1\n")
+    reader = Recording([str(path)], follow=True)
+    assert reader.read(9) is not None
+    assert reader.read(9) is None
+    with path.open("ab") as out:
+        out.write(b"2\n")
+    reader.hear(9.0)
+    assert slept == []
+    monkeypatch.setattr(reader, "is_still", lambda: False)
+    reader.hear(9.0)
+    assert slept == [9.0], "it is never still, and nothing was written"
+    reader.close()
 
 
 def test_a_file_that_came_into_a_followed_folder_is_heard_too(tmp_path: Path) -> None:

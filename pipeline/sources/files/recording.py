@@ -218,8 +218,8 @@ class Recording(BaseReader):
         """Sleep until one of them has grown, for longer than ``secs`` where it is certain that none has."""
         if self.is_still():
             self._listener.listen(self.is_still)
-        elif not self._gave:
-            time.sleep(secs)
+        elif not self._gave and not self._listener.heard():
+            time.sleep(secs)  # never still, as where a file is damaged
 
     def under(self, formats: Formats) -> None:
         """From the next line on its time, and whether it is an update, are told by these shapes."""
