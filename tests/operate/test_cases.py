@@ -79,6 +79,24 @@ def test_a_difference_is_shown_with_both_sides(run, expect: str, failure: str) -
     )
 
 
+@pytest.mark.parametrize(
+    ("limit", "event", "why"),
+    [
+        ("", "{name: Purchase}", '"gte":500}` does not hold, event.properties.amount is missing'),
+        ("", "{name: Purchas}", '`events: [Purchase]` does not hold, event.name is "Purchas"'),
+        ("limit: {count: 1, every: 1h}\n", "{name: Purchase, properties: {amount: 600}}", "`limit` or"),
+    ],
+)
+def test_a_request_that_is_not_made_says_which_clause_of_what_event(
+    run, limit: str, event: str, why: str
+) -> None:
+    test = CASE.replace("amount: 600}}]", f"amount: 600}}}}, {event}]")
+    (result,) = run(test + "    expect: [{}, {}]", WEBHOOK + limit)
+    (failure,) = result.failures
+    assert failure.startswith("request 2 was expected and not made\n  event ")
+    assert why in failure
+
+
 def test_true_is_not_one_and_three_is_three_point_zero(run) -> None:
     webhook = WEBHOOK.replace("l: [1, {a: b}]", "t: true, f: 3.0")
     (result,) = run(CASE + "    expect: {body: {t: 1, f: 3}}", webhook)

@@ -11,25 +11,29 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from pipeline.compile.snapshot import Snapshot, compile_config
+from pipeline.compile.snapshot import Snapshot, Webhook, compile_config
 from pipeline.config.files import SHAPES, TESTS, JobDefaults, config_files, is_yaml, read_files
 from pipeline.config.models.webhooks.case import Case, CaseFile, ExpectedRequest
 from pipeline.decode.decode import decode
 from pipeline.job.preview import Preview
 from pipeline.job.rehearse import Rehearsal
+from pipeline.job.tap.why import why_unmatched
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.model.process.bounds import bounded
-from pipeline.model.records import MISSING, Invalid, Origin, Record
+from pipeline.model.records import MISSING, Event, Invalid, Origin, Record, User
 from pipeline.model.times import parse_time
 from pipeline.operate.trials.given import known
 from pipeline.operate.trials.results import CaseResult as CaseResult  # given on
 from pipeline.operate.trials.results import case_lines, differ, read_file
 from pipeline.operate.trials.shape_cases import run_shape_file
+from pipeline.render.values.printing import show
 
 NOW = parse_time("2026-01-01T12:00:00Z")
 """When events happen that do not say it; each a second after the one before."""
+WHY = 3
+"""Events of which it is said why they do not fire, where a request is missing."""
 
 
 def find_tests(directory: Path) -> list[Path]:
@@ -79,12 +83,20 @@ def run_case(snapshot: Snapshot, case: Case, *, format: str = "native") -> list[
         run.know(known(user.id, user.anonymous_id, user.properties, NOW))
     only = case.users[0].id if len(case.users) == 1 else None
     fired: list[Preview] = []
+    silent: list[str] = []
     for number, given in enumerate(case.events):
         for record in case_records(given, number, only, format):
             if isinstance(record, Invalid):
                 failures.append(f"event {number + 1} is invalid: {record.reason}")
             else:
-                fired += [Preview.of(one) for one in run.rehearse(record) if not one.suppressed]
+                for event, seen, matches, _ in run.moments(record):
+                    fired += [Preview.of(one) for one in matches if not one.suppressed]
+                    if matches and all(one.suppressed for one in matches):
+                        silent.append(f"event {number + 1}: `limit` or `dedupe` keeps it back")
+                    elif not matches:
+                        silent += [
+                            f"event {number + 1}: {_why(one, event, seen)}" for one in snapshot.webhooks
+                        ]
     if failures:
         return failures
     for number, (wanted, got) in enumerate(zip(case.expect, fired, strict=False), 1):
@@ -94,8 +106,16 @@ def run_case(snapshot: Snapshot, case: Case, *, format: str = "native") -> list[
     for number, extra in enumerate(fired[len(case.expect) :], len(case.expect) + 1):
         failures.append(f"request {number} was not expected:\n  {_told(extra)}")
     for number in range(len(fired) + 1, len(case.expect) + 1):
-        failures.append(f"request {number} was expected and not made")
+        failures.append("\n  ".join([f"request {number} was expected and not made", *silent[:WHY]]))
+        silent.clear()
     return failures
+
+
+def _why(webhook: Webhook, event: Event, user: User) -> str:
+    """Return the clause that keeps a webhook from firing, and what it saw."""
+    clause = why_unmatched(webhook, event, user)[0]
+    saw = f", {clause['path']} is {show(clause['value']) if 'value' in clause else 'missing'}"
+    return f"`{clause['clause']}` does not hold{saw if clause['path'] else ''}"
 
 
 def _compile(path: Path, directory: Path, cases: CaseFile, environ: Mapping[str, str]) -> Snapshot:

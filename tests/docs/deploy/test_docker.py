@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import click
 import pytest
 import yaml
 
+from pipeline import __version__
 from pipeline.cli import app
 from pipeline.model.json import Value
 from pipeline.telemetry import metrics
@@ -71,9 +71,8 @@ def test_services_have_only_known_keys_and_fitting_values():
 
 
 def test_images_are_named_with_a_version_ours_with_that_of_the_package():
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert {service["image"] for service in OURS.values()} == {f"hookline:{version}"}
-    assert f"-t hookline:{version} ." in (DOCKER / "README.md").read_text()
+    assert {service["image"] for service in OURS.values()} == {f"hookline:{__version__}"}
+    assert f"-t hookline:{__version__} ." in (DOCKER / "README.md").read_text()
     for service in SERVICES.values():
         assert re.search(r":v?\d+\.\d+", service["image"])
     assert "latest" not in DOCKERFILE
