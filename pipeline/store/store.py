@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Renew: TypeAlias = Callable[[Table, bytes], bytes]
 
+LOOK_UP_ROWS = 64
+"""So many rows are looked up with one call: they may be large."""
 PREPARE_ROWS = 32
 """So many rows at a time are worth putting into the transaction before the epoch's end."""
 EARLY_ROWS = 2_000
@@ -112,6 +114,7 @@ class Store:
         """Rows that are pending, and not looked up yet."""
         self._before: dict[bytes, bytes] = {}
         """Rows of undo that are pending."""
+        self._before_bytes = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="hookline-commit") if own_thread else None
         self._beginning: Future[_Txn] | None = None
         """The transaction that the store's thread has begun, until there is something to put into it."""
@@ -187,7 +190,7 @@ class Store:
             self.flush()
         else:
             with writing(self.path):
-                self._look_up()
+                self._look_up(self._transaction())
 
     def flush(self) -> None:
         """Move buffered writes into the epoch's transaction."""
@@ -359,29 +362,38 @@ class Store:
         txn.drop(self._undo, delete=False)
         return txn
 
-    def _look_up(self) -> None:
-        """Note for undo what the fresh rows were before this epoch."""
+    def _look_up(self, txn: _Txn) -> None:
+        """Note for undo what the fresh rows were before this epoch; put that as soon as it is much."""
         by_table: dict[Table, list[bytes]] = {}
         for table, key in self._fresh:
             by_table.setdefault(table, []).append(key)
         self._fresh.clear()
         before, touched = self._before, self._touched
         for table, keys in by_table.items():
-            tag = bytes((table,))
-            found = dict(self._read.cursor(self._tables[table]).getmulti(keys))
-            for key in keys:
-                mark = tag + key
-                if mark not in before and mark not in touched:
-                    old = found.get(key)
-                    before[mark] = seal(Table.UNDO, mark, b"\0" if old is None else b"\1" + old)
+            tag, cursor = bytes((table,)), self._read.cursor(self._tables[table])
+            for at in range(0, len(keys), LOOK_UP_ROWS):
+                some = keys[at : at + LOOK_UP_ROWS]
+                found = dict(cursor.getmulti(some))
+                for key in some:
+                    mark = tag + key
+                    if mark not in before and mark not in touched:
+                        old = found.get(key)
+                        row = before[mark] = seal(Table.UNDO, mark, b"\0" if old is None else b"\1" + old)
+                        self._before_bytes += len(row)
+                if self._before_bytes > FLUSH_BYTES:
+                    self._put_before(txn)
 
-    def _apply(self, txn: _Txn) -> None:
-        """Put what is pending."""
-        self._look_up()
+    def _put_before(self, txn: _Txn) -> None:
         # In order: neighbours go to one page.
         txn.cursor(self._undo).putmulti(sorted(self._before.items()))
         self._touched.update(self._before)
         self._before.clear()
+        self._before_bytes = 0
+
+    def _apply(self, txn: _Txn) -> None:
+        """Put what is pending."""
+        self._look_up(txn)
+        self._put_before(txn)
         for table, changes in self._pending.items():
             if changes:
                 db, rows = self._tables[table], sorted(changes.items())

@@ -52,15 +52,14 @@ def undo_is_not_emptied(patch: Patch) -> None:
 
 
 def counters_are_not_undone(patch: Patch) -> None:
-    apply = Store._apply
+    put = Store._put_before
 
     def without(store: Store, txn: Any) -> None:
-        store._look_up()
         for mark in [mark for mark in store._before if mark[0] == Table.COUNTERS]:
             del store._before[mark]
-        apply(store, txn)
+        put(store, txn)
 
-    patch.setattr(Store, "_apply", without)
+    patch.setattr(Store, "_put_before", without)
 
 
 def journal_is_forgotten_one_epoch_early(patch: Patch) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import lmdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -180,6 +181,36 @@ def test_rows_go_to_the_transaction_before_the_epochs_end_once_there_are_enough(
     assert len(rows(store)) == PREPARE_ROWS
     assert store.resume(1) is True
     assert rows(store) == {(Table.USERS, b"u"): b"before"}
+    store.close()
+
+
+def test_of_large_rows_no_more_is_held_than_may_be_and_all_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "FLUSH_BYTES", 10_000)
+    monkeypatch.setattr(store_module, "EARLY_ROWS", PREPARE_ROWS)
+    store, held = Store(tmp_path), []
+    for number in range(1_000):
+        store.put(Table.OUTBOX, b"%d" % number, b"x" * 1_000)
+    store.commit()
+    whole = rows(store)
+
+    put = Store._put_before
+
+    def noting(own: Store, txn: lmdb.Transaction[bytes]) -> None:
+        held.append(sum(map(len, own._before.values())))
+        put(own, txn)
+
+    monkeypatch.setattr(Store, "_put_before", noting)
+    for number in range(1_000):
+        store.delete(Table.OUTBOX, b"%d" % number)
+        if number < 200:
+            store.prepare()
+    store.commit()
+    assert sum(held) > 1_000_000
+    assert max(held) < 10_000 + store_module.LOOK_UP_ROWS * 1_100
+    assert store.resume(1)
+    assert rows(store) == whole
     store.close()
 
 
