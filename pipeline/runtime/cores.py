@@ -1,11 +1,11 @@
-"""Keeps the threads that share the interpreter's lock on one core, as long as they get it when they want it.
+"""Keeps the threads that share the interpreter's lock on one core, while they have all of a core to do.
 
 The worker's and the engine's thread run one at a time. On two cores the lock, and all that both touch,
-travels between caches at each hand-over, and each wake-up is one of another core; on one it stays in place.
-Whoever pins a process for good takes the choice from the system, though: two jobs would share a core while
-another stands idle. So they are kept together only while they get nearly all of that core, or hardly ever
-wait for it: where others want it too the system has the choice again at once. A thread or a process that one
-of them begins meanwhile inherits its core, and is let go with it.
+travels between caches at each hand-over; on one it stays where it is. Whoever pins a process for good takes
+the choice from the system, though: two jobs would share a core while another stands idle. So they are kept
+together only as long as they get nearly all of that core: where others want it too, or where there is less to
+do, the system has the choice again at once. A thread or a process that one of them begins meanwhile inherits
+its core, and is let go with it.
 """
 
 from __future__ import annotations
@@ -22,21 +22,13 @@ from pipeline.telemetry import log
 SPAN_SECS = 0.5
 """What is looked at is how much CPU was taken in so long a time."""
 JOIN_SHARE, LEAVE_SHARE = 0.9, 0.75
-"""Of a core: what the process must take, and what both threads must get of theirs to be kept on it although
-they wait for it: they do so for one another, then."""
-WAIT_SHARE = 0.3
-"""Of what they run: two that take less must not wait for a core for longer."""
-LITTLE_SHARE = 0.05
-"""Of a core: less of the process is not worth a look at its threads."""
+"""Of a core: what the process must take, and what both threads must get of theirs to be kept on it."""
 MOST_SHARE = 1.5
 """Of a core: two that take more do much without the lock (unpacking, TLS), and would lose by sharing one."""
 LEAST_SHARE = 0.15
-"""Of what both take: what a thread takes that is worth keeping beside the other."""
-REST_SECS, MAX_REST_SECS = 10.0, 300.0
-"""How long after others wanted the core: half of it more or less, by chance, so that two jobs part. Twice as
-long each time that they want it soon again."""
-AGAIN_SECS = 2.0
-"""How long after they waited for their cores it is looked again: a look costs a millisecond."""
+"""Of a core: what a thread takes that is worth keeping beside the other."""
+REST_SECS = 10.0
+"""How long after others wanted the core: half of it more or less, by chance, so that two jobs part."""
 FOREIGN = ("rdk:", "libuv")
 """How threads are called that never hold the interpreter's lock: those of libraries."""
 
@@ -45,34 +37,22 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 _log = log.get("job")
 
-Used = dict[int, tuple[float, int, float]]
-"""Thread to its CPU seconds so far, the core it ran on last, and the seconds it has waited for one."""
+Used = dict[int, tuple[float, int]]
+"""Thread to its CPU seconds so far, and the core it ran on last."""
 
 
-def threads_used(threads: Iterable[int] = ()) -> Used:
-    """Return what these threads have used; without any, all of this process but those of libraries.
-
-    Nothing off Linux.
-    """
+def threads_used() -> Used:
+    """Return what the threads of this process have used, but for those of libraries; nothing off Linux."""
     found: Used = {}
-    for task in map(str, threads) if threads else _tasks():
+    for task in _tasks():
         try:
             head, _, rest = (_TASKS / task / "stat").read_text().rpartition(")")
         except OSError:
             continue  # it has just ended
         fields = rest.split()
         if not head.partition("(")[2].startswith(FOREIGN):
-            cpu = (int(fields[11]) + int(fields[12])) / _TICKS
-            found[int(task)] = cpu, int(fields[36]), _waited(task, cpu)
+            found[int(task)] = (int(fields[11]) + int(fields[12])) / _TICKS, int(fields[36])
     return found
-
-
-def _waited(task: str, cpu: float) -> float:
-    """Return how long a thread has waited for a core; as long as it ran, where the system does not say."""
-    try:
-        return int((_TASKS / task / "schedstat").read_text().split()[1]) / 1e9
-    except (OSError, IndexError):
-        return cpu
 
 
 def _tasks() -> list[str]:
@@ -135,7 +115,7 @@ class Cores:
         allowed: Callable[[], set[int]] = own_cores,
         clock: Callable[[], float] = time.monotonic,
         spent: Callable[[], float] = time.process_time,
-        used: Callable[[Iterable[int]], Used] = threads_used,
+        used: Callable[[], Used] = threads_used,
         keep: Callable[[Iterable[int], set[int]], None] = set_cores,
         on: Callable[[set[int]], Iterable[int]] = threads_on,
         chance: Callable[[], float] = random.random,
@@ -146,8 +126,6 @@ class Cores:
         self._at, self._cpu = clock(), spent()
         self._before: Used = {}
         self._not_before = 0.0
-        self._rest_secs = REST_SECS / 2
-        self._since = 0.0
         self._free: set[int] = set()
         self._core: set[int] = set()
         self.kept: tuple[int, ...] = ()
@@ -165,26 +143,18 @@ class Cores:
         before, self._before = self._before, {}
         if self.kept:
             self._free = self._allowed()
-            self._before = self._used(self.kept)
+            self._before = self._used()
             # Theirs alone: what others of the process get on other cores says nothing of this one.
             took = self._took(before, secs)
             if sum(took.get(thread, 0.0) for thread in self.kept) < LEAVE_SHARE:
-                if share < LITTLE_SHARE / 2:
-                    self.release()
-                elif self._wait(self.kept, before):
-                    self.release()
-                    self._rest(now)
+                self.release()
+                self._not_before = now + REST_SECS * (0.5 + self._chance())
             return
-        if share < LITTLE_SHARE or now < self._not_before:
+        if share < JOIN_SHARE or now < self._not_before:
             return
-        self._before = self._used(())
+        self._before = self._used()
         if before:
-            self._join(before, secs, now, is_busy=share >= JOIN_SHARE)
-
-    def _rest(self, now: float) -> None:
-        soon_again = now - self._since < REST_SECS
-        self._rest_secs = min(2 * self._rest_secs, MAX_REST_SECS) if soon_again else REST_SECS
-        self._not_before = now + self._rest_secs * (0.5 + self._chance())
+            self._join(self._took(before, secs))
 
     def release(self) -> None:
         """Let the threads run wherever they may, and those that they have begun."""
@@ -197,30 +167,20 @@ class Cores:
     def _took(self, before: Used, secs: float) -> dict[int, float]:
         """Return what each thread took of a core since then."""
         return {
-            thread: (now[0] - before[thread][0]) / secs
-            for thread, now in self._before.items()
+            thread: (cpu - before[thread][0]) / secs
+            for thread, (cpu, _) in self._before.items()
             if thread in before
         }
 
-    def _wait(self, threads: Iterable[int], before: Used) -> bool:
-        """Return whether these have waited for a core since then, as they do where others want it."""
-        both = before.keys() & self._before.keys()
-        spans = [(before[thread], self._before[thread]) for thread in threads if thread in both]
-        ran = sum(now[0] - then[0] for then, now in spans)
-        return sum(now[2] - then[2] for then, now in spans) > WAIT_SHARE * ran
-
-    def _join(self, before: Used, secs: float, now: float, *, is_busy: bool) -> None:
-        took = self._took(before, secs)
+    def _join(self, took: dict[int, float]) -> None:
         busy = sorted(took, key=took.__getitem__, reverse=True)[:2]
-        both = sum(took[thread] for thread in busy)
-        if len(busy) < 2 or took[busy[1]] < LEAST_SHARE * both or both > MOST_SHARE:
+        if len(busy) < 2 or took[busy[1]] < LEAST_SHARE:
             return
-        if not (is_busy and both >= LEAVE_SHARE) and self._wait(busy, before):
-            self._not_before = now + AGAIN_SECS
+        if not LEAVE_SHARE <= took[busy[0]] + took[busy[1]] <= MOST_SHARE:
             return
         allowed, core = self._allowed(), self._before[busy[0]][1]
         if len(allowed) > 1 and core in allowed and self._set(busy, {core}):
-            self.kept, self._free, self._core, self._since = tuple(busy), allowed, {core}, now
+            self.kept, self._free, self._core = tuple(busy), allowed, {core}
 
     def _set(self, threads: Iterable[int], cores: set[int]) -> bool:
         try:
