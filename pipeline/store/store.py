@@ -53,8 +53,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Renew: TypeAlias = Callable[[Table, bytes], bytes]
 
-LOOK_UP_ROWS = 64
-"""So many rows are looked up with one call: they may be large."""
+LOOK_UP_ROWS = 16
+"""So many rows are looked up with one call: each may have 16 MiB, as a dead letter that is dropped."""
 PREPARE_ROWS = 32
 """So many rows at a time are worth putting into the transaction before the epoch's end."""
 EARLY_ROWS = 2_000

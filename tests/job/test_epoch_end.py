@@ -19,6 +19,7 @@ from pipeline.model.errors import Fatal
 from pipeline.model.process.threads import stay_known
 
 KEYS = 8
+EPOCHS = 12
 
 
 class Numbers(FixedPartitionedSource[list[int], int]):
@@ -33,15 +34,16 @@ class Numbers(FixedPartitionedSource[list[int], int]):
 
 class Part(StatefulSourcePartition[list[int], int]):
     def __init__(self) -> None:
-        self.polls = 0
+        self.polls = self.epochs = 0
 
     def next_batch(self) -> list[list[int]]:
         self.polls += 1
-        if self.polls > 90:
+        if self.epochs >= EPOCHS:
             raise StopIteration
         return [[key for key in range(KEYS) if (self.polls // (key + 1)) % 3 == 0]]
 
     def snapshot(self) -> int:
+        self.epochs += 1
         return self.polls
 
 
