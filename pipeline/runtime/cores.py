@@ -35,6 +35,8 @@ LEAST_SHARE = 0.15
 REST_SECS, MAX_REST_SECS = 10.0, 300.0
 """How long after others wanted the core: half of it more or less, by chance, so that two jobs part. Twice as
 long each time that they want it soon again."""
+AGAIN_SECS = 2.0
+"""How long after they waited for their cores it is looked again: a look costs a millisecond."""
 FOREIGN = ("rdk:", "libuv")
 """How threads are called that never hold the interpreter's lock: those of libraries."""
 
@@ -47,10 +49,13 @@ Used = dict[int, tuple[float, int, float]]
 """Thread to its CPU seconds so far, the core it ran on last, and the seconds it has waited for one."""
 
 
-def threads_used() -> Used:
-    """Return what the threads of this process have used, but for those of libraries; nothing off Linux."""
+def threads_used(threads: Iterable[int] = ()) -> Used:
+    """Return what these threads have used; without any, all of this process but those of libraries.
+
+    Nothing off Linux.
+    """
     found: Used = {}
-    for task in _tasks():
+    for task in map(str, threads) if threads else _tasks():
         try:
             head, _, rest = (_TASKS / task / "stat").read_text().rpartition(")")
         except OSError:
@@ -130,7 +135,7 @@ class Cores:
         allowed: Callable[[], set[int]] = own_cores,
         clock: Callable[[], float] = time.monotonic,
         spent: Callable[[], float] = time.process_time,
-        used: Callable[[], Used] = threads_used,
+        used: Callable[[Iterable[int]], Used] = threads_used,
         keep: Callable[[Iterable[int], set[int]], None] = set_cores,
         on: Callable[[set[int]], Iterable[int]] = threads_on,
         chance: Callable[[], float] = random.random,
@@ -160,7 +165,7 @@ class Cores:
         before, self._before = self._before, {}
         if self.kept:
             self._free = self._allowed()
-            self._before = self._used()
+            self._before = self._used(self.kept)
             # Theirs alone: what others of the process get on other cores says nothing of this one.
             took = self._took(before, secs)
             if sum(took.get(thread, 0.0) for thread in self.kept) < LEAVE_SHARE:
@@ -172,7 +177,7 @@ class Cores:
             return
         if share < LITTLE_SHARE or now < self._not_before:
             return
-        self._before = self._used()
+        self._before = self._used(())
         if before:
             self._join(before, secs, now, is_busy=share >= JOIN_SHARE)
 
@@ -211,6 +216,7 @@ class Cores:
         if len(busy) < 2 or took[busy[1]] < LEAST_SHARE * both or both > MOST_SHARE:
             return
         if not (is_busy and both >= LEAVE_SHARE) and self._wait(busy, before):
+            self._not_before = now + AGAIN_SECS
             return
         allowed, core = self._allowed(), self._before[busy[0]][1]
         if len(allowed) > 1 and core in allowed and self._set(busy, {core}):

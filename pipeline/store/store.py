@@ -196,8 +196,6 @@ class Store:
         """Move buffered writes into the epoch's transaction."""
         with writing(self.path):
             self._apply(self._transaction())
-        self._flushed_bytes += self._pending_bytes
-        self._pending_bytes = 0
 
     def commit(self, before: Callable[[], None] = nothing) -> int:
         """Make the epoch durable and return the store's sequence number; unchanged without writes."""
@@ -402,6 +400,8 @@ class Store:
                     if sealed is None:
                         txn.delete(key, db=db)
                 self._pending[table] = {}
+        self._flushed_bytes += self._pending_bytes
+        self._pending_bytes = 0
 
     def _undo_epoch(self, seq: int) -> None:
         with self._env.begin(write=True) as txn:

@@ -16,6 +16,7 @@ from bytewax.testing import TestingSink, cluster_main
 
 from pipeline.job.steps.epoch_end import EpochEnd
 from pipeline.model.errors import Fatal
+from pipeline.model.process.threads import stay_known
 
 KEYS = 8
 
@@ -91,6 +92,45 @@ def test_bytewax_asks_all_keys_that_it_called_and_no_others_with_nothing_in_betw
         assert len(runs) > 6
         for (_, called), (_, asked) in zip(runs[::2], runs[1::2], strict=True):
             assert sorted(asked) == sorted(set(called))
+
+
+def test_the_shards_of_each_worker_commit_together_also_on_threads_that_bytewax_begins(tmp_path):
+    """Python forgets what such a thread keeps for itself, unless it stays known."""
+    done: dict[int, list[str]] = {}
+
+    class Known(Numbers):
+        def list_parts(self) -> list[str]:
+            stay_known()
+            return super().list_parts()
+
+    class Committing(StatefulBatchLogic[int, int, int]):
+        shard: Shard | None = None
+
+        def on_batch(self, values: list[int]) -> tuple[list[int], bool]:
+            if self.shard is None:
+                self.shard = Shard(values[0], done.setdefault(threading.get_ident(), []))
+            epoch_end.calls(self.shard)
+            return [], self.RETAIN
+
+        def snapshot(self) -> int:
+            assert self.shard is not None
+            self.shard.done.append(f"asked {self.shard.number}")
+            epoch_end.snapshot(self.shard)
+            return 0
+
+    epoch_end = EpochEnd()
+    flow = Dataflow("ends")
+    numbers = op.flat_map("flat", op.input("in", flow, Known()), lambda keys: [(str(k), k) for k in keys])
+    op.output("out", op.stateful_batch("commit", numbers, lambda _: Committing()), TestingSink([]))
+    init_db_dir(tmp_path, 1)
+    cluster_main(
+        flow, [], 0, worker_count_per_proc=2, epoch_interval=timedelta(milliseconds=5),
+        recovery_config=RecoveryConfig(str(tmp_path)),
+    )  # fmt: skip
+    assert len(done) == 2
+    for of_worker in done.values():
+        runs = [list(run) for _, run in groupby(of_worker, key=lambda what: what.startswith("begin"))]
+        assert max(len(run) for run in runs[1::2]) > 1, "several begin before any of them ends"
 
 
 class Shard:

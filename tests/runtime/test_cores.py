@@ -37,7 +37,7 @@ class Machine:
             allowed=lambda: set(allowed),
             clock=self.clock,
             spent=lambda: sum(cpu for cpu, _, _ in self.used.values()),
-            used=lambda: dict(self.used),
+            used=lambda threads: {one: self.used[one] for one in threads or self.used},
             keep=self.keep,
             on=lambda cores: [thread for thread, on in self.bound.items() if on == cores],
             chance=lambda: 0.5,
@@ -163,7 +163,7 @@ def test_what_others_of_the_process_take_elsewhere_keeps_them_on_no_core_that_th
     machine = Machine()
     machine.pass_time(0.35, 0.3, spans=5, admin=0.3, waits=1.0)
     assert machine.set == []
-    machine.pass_time(0.6, 0.45, spans=3)
+    machine.pass_time(0.6, 0.45, spans=8)
     machine.pass_time(0.25, 0.2, admin=0.9, waits=1.0)
     assert machine.set[1:] == [((WORKER, ENGINE), {0, 1})]
 
@@ -195,6 +195,7 @@ def test_the_threads_of_this_process_are_seen_and_kept_on_a_core():
     thread.start()
     used = threads_used()
     assert thread.native_id in used
+    assert threads_used([thread.native_id or 0, 2**22 + 1]).keys() == {thread.native_id}
     assert used[threading.get_native_id()][0] > 0
     core = used[threading.get_native_id()][1]
     set_cores([thread.native_id or 0, 2**22 + 1], {core})

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pipeline.model.errors import StateError
 from pipeline.store import store as store_module
 from pipeline.store.rows import Table, bounded
-from pipeline.store.store import PREPARE_ROWS, READER_CHECK_SECS, Store
+from pipeline.store.store import PREPARE_ROWS, READER_CHECK_SECS, ROW_BYTES, Store
 from tests.kit.examples import examples
 
 pytestmark = pytest.mark.usefixtures("unsynced")
@@ -227,6 +227,23 @@ def test_large_epochs_go_to_the_transaction_early_and_still_undo(
     store.commit()
     assert store.resume(1)
     assert rows(store) == {(Table.USERS, b"u"): b"before"}
+    store.close()
+
+
+@pytest.mark.parametrize("own_thread", [False, True])
+def test_what_an_epoch_has_to_commit_begins_anew_with_each(tmp_path: Path, own_thread: bool) -> None:
+    """Else the sources of a job with many shards would wait after each chunk for its commit."""
+    store = Store(tmp_path, own_thread=own_thread)
+    seen = []
+    for number in range(3):
+        store.put(Table.USERS, b"k%d" % number, b"x" * 1000)
+        early = store.to_commit
+        store.flush()
+        store.put(Table.USERS, b"k%d" % number, b"y" * 1000)
+        seen.append((early, store.to_commit))
+        store.commit()
+        assert store.to_commit == 0
+    assert seen == [(1000 + ROW_BYTES, 2 * (1000 + ROW_BYTES))] * 3
     store.close()
 
 

@@ -28,7 +28,10 @@ class Ending(Protocol):
 
 
 class EpochEnd(threading.local):
-    """One per worker: each thread that uses it has its own."""
+    """One per worker: each thread that uses it has its own.
+
+    A thread that Bytewax has begun must `stay_known`. Where it does not, each shard commits by itself.
+    """
 
     def __init__(self) -> None:
         self._called: dict[int, Ending] = {}
