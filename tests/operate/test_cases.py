@@ -100,7 +100,7 @@ def test_a_request_that_is_not_made_says_which_clause_of_what_event(
 @pytest.mark.parametrize(
     ("written", "instead", "why"),
     [
-        ("id: a", "id: a\nenabled: false", "the webhook is not enabled"),
+        ("id: a", "id: a\nenabled: false", "the webhook is disabled"),
         ("where:", "repeat: {count: 3, within: 1h}, where:", "`repeat` waits for more"),
     ],
 )

@@ -114,7 +114,7 @@ def run_case(snapshot: Snapshot, case: Case, *, format: str = "native") -> list[
 def _why(webhook: Webhook, event: Event, user: User) -> str:
     """Return the clause that keeps a webhook from firing, and what it saw."""
     if not webhook.enabled:
-        return "the webhook is not enabled"
+        return "the webhook is disabled"
     clause = why_unmatched(webhook, event, user)[0]
     if clause["clause"] == WAITS:
         return WAITS
