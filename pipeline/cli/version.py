@@ -21,6 +21,6 @@ def version(as_json: bool) -> None:
     if as_json:
         print_json({"hookline": __version__, "python": platform.python_version(), **parts})
         return
-    echo(f"hookline {version_of('hookline')}")
+    echo(f"hookline {__version__}")
     echo(f"python {platform.python_version()} on {platform.system()} {platform.machine()}")
     print_text(", ".join(f"{name} {number}" for name, number in parts.items()))

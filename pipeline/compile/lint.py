@@ -103,22 +103,25 @@ def _check_signing_secrets(model: WebhookFile, problems: Problems, secrets: Secr
     signature = model.request.signature
     if signature is None:
         return
-    if signature.hmac is not None and expanded(signature.hmac.secret, secrets) == "":
-        problems.refuse(("request", "signature", "hmac", "secret"), "wrong-secret", _ANYBODY, hint=_MAKE_ONE)
+    if signature.hmac is not None:
+        key = expanded(signature.hmac.secret, secrets)
+        if key is not None and not key.strip():
+            place = ("request", "signature", "hmac", "secret")
+            problems.refuse(place, "wrong-secret", _ANYBODY, hint=_MAKE_ONE)
     if signature.standard_webhooks is None:
         return
     for index, text in enumerate(signature.standard_webhooks.secrets):
         value = expanded(text, secrets)
         if value is None:
             continue
-        place = ("request", "signature", "standard_webhooks", "secrets", index)
+        at = ("request", "signature", "standard_webhooks", "secrets", index)
         if value.strip() in ("", "whsec_"):
-            problems.refuse(place, "wrong-secret", _ANYBODY, hint=_MAKE_ONE)
+            problems.refuse(at, "wrong-secret", _ANYBODY, hint=_MAKE_ONE)
             continue
         try:
             StandardSigner([value])
         except SecretError as error:
-            problems.error(place, "wrong-secret", str(error), hint=_MAKE_ONE)
+            problems.error(at, "wrong-secret", str(error), hint=_MAKE_ONE)
 
 
 def _check_files(model: WebhookFile, problems: Problems, secrets: Secrets) -> None:

@@ -208,10 +208,11 @@ def load_pipeline(
 
 
 def _follows(problem: Problem, unset: Sequence[KeyPath]) -> bool:
-    """Return whether a problem is one because a placeholder has no value: it is there, or inside."""
+    """Return whether a problem is one because a placeholder has no value: it is there, or names it."""
     path = problem.path
     return any(
-        path[: len(one)] == one or (path and one[: len(path)] == path and len(one) - len(path) <= 1)
+        path[: len(one)] == one
+        or (path == one[:-1] and (isinstance(one[-1], int) or f"`{one[-1]}`" in problem.message))
         for one in unset
     )
 

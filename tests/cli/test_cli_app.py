@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
+from pipeline import __version__
 from pipeline.cli import app
 from pipeline.model import errors
 from pipeline.model.process.exits import MEANING, Exit
@@ -152,8 +153,9 @@ def test_the_help_imports_nothing_heavy():
 
 def test_version_names_the_parts(hookline):
     assert set(hookline("version", "--json").json) >= {"hookline", "python", "bytewax"}
-    assert hookline("version").out.startswith("hookline ")
-    assert hookline("--version").out.startswith("hookline ")
+    assert hookline("version").out.startswith(f"hookline {__version__}\n")
+    assert hookline("version", "--json").json["hookline"] == __version__
+    assert hookline("--version").out == f"hookline {__version__}\n"
 
 
 def test_a_new_secret_is_random_and_in_the_standard_form(hookline):

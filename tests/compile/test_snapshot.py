@@ -209,6 +209,7 @@ def test_every_secret_of_a_receiver_must_have_a_value(compiled, tmp_path: Path) 
     [
         "hmac: {header: X-Signature, secret: ''}",
         "hmac: {header: X-Signature, secret: '${NOPE:-}'}",
+        "hmac: {header: X-Signature, secret: '${NOPE:- }'}",
         "standard_webhooks: {secrets: ['${NOPE:-}']}",
         "standard_webhooks: {secrets: ['whsec_${NOPE:-}']}",
     ],

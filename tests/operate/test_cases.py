@@ -97,6 +97,20 @@ def test_a_request_that_is_not_made_says_which_clause_of_what_event(
     assert why in failure
 
 
+@pytest.mark.parametrize(
+    ("written", "instead", "why"),
+    [
+        ("id: a", "id: a\nenabled: false", "the webhook is disabled"),
+        ("where:", "repeat: {count: 3, within: 1h}, where:", "`repeat` waits for more"),
+    ],
+)
+def test_what_is_not_a_clause_that_fails_is_said_in_its_own_words(
+    run, written: str, instead: str, why: str
+) -> None:
+    (result,) = run(CASE + "    expect: [{}]", WEBHOOK.replace(written, instead))
+    assert result.failures == [f"request 1 was expected and not made\n  event 1: {why}"]
+
+
 def test_true_is_not_one_and_three_is_three_point_zero(run) -> None:
     webhook = WEBHOOK.replace("l: [1, {a: b}]", "t: true, f: 3.0")
     (result,) = run(CASE + "    expect: {body: {t: 1, f: 3}}", webhook)

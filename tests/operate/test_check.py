@@ -253,6 +253,13 @@ def test_what_follows_from_a_setting_without_a_value_is_no_fault_of_its_own(
     assert check(tmp_path, offline=True).findings == []
 
 
+def test_what_a_section_lacks_is_told_though_a_setting_beside_it_has_no_value(checked: Checked) -> None:
+    job = 'collect: {to: {kafka: {brokers: "${KAFKA}"}}}\n'
+    found = [one.message for one in checked({}, job)]
+    assert "`collect.to.kafka` needs the field `topic`" in found
+    assert "`collect.to.kafka` needs the field `brokers`" not in found
+
+
 def test_a_webhook_is_not_blamed_for_an_address_that_a_broken_pipeline_yaml_may_allow(
     checked: Checked,
 ) -> None:

@@ -9,6 +9,8 @@ from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, User
 from pipeline.model.words import did_you_mean
 
+WAITS = "`repeat` waits for more"
+"""Stands where a clause does: all of them hold."""
 MOST = 8
 """Clauses that are shown: of a group those inside it, too."""
 WEBHOOKS = 3
@@ -19,7 +21,7 @@ def why_unmatched(webhook: Webhook, event: Event, user: User | None) -> list[dic
     """Return the clause that keeps a webhook from firing; user: None where only the event was looked at."""
     if user is not None:
         found = _first(explain_trigger(webhook.trigger, event, user))
-        return found or [{"clause": "`repeat` waits for more", "path": None, "holds": False, "depth": 0}]
+        return found or [{"clause": WAITS, "path": None, "holds": False, "depth": 0}]
     nobody = User(event.user_id, event.anonymous_id, event.user_id is not None)
     nodes = [node for node in webhook.trigger.nodes if not node.reads_user]
     return _first(explain(nodes, event, nobody))

@@ -17,7 +17,7 @@ from pipeline.config.models.webhooks.case import Case, CaseFile, ExpectedRequest
 from pipeline.decode.decode import decode
 from pipeline.job.preview import Preview
 from pipeline.job.rehearse import Rehearsal
-from pipeline.job.tap.why import why_unmatched
+from pipeline.job.tap.why import WAITS, why_unmatched
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
@@ -113,7 +113,11 @@ def run_case(snapshot: Snapshot, case: Case, *, format: str = "native") -> list[
 
 def _why(webhook: Webhook, event: Event, user: User) -> str:
     """Return the clause that keeps a webhook from firing, and what it saw."""
+    if not webhook.enabled:
+        return "the webhook is disabled"
     clause = why_unmatched(webhook, event, user)[0]
+    if clause["clause"] == WAITS:
+        return WAITS
     saw = f", {clause['path']} is {show(clause['value']) if 'value' in clause else 'missing'}"
     return f"`{clause['clause']}` does not hold{saw if clause['path'] else ''}"
 
