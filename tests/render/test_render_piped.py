@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,3 +100,12 @@ def test_reading_without_the_template_engine_changes_nothing(text: str) -> None:
 )
 def test_what_is_plain_is_read_without_it(text: str) -> None:
     assert (piped.read(text) is None) == text.endswith(", }}")
+
+
+def test_white_space_costs_no_more_than_its_length() -> None:
+    """With the square of it these take minutes, and the test runs into its limit."""
+    body = [f"{{{{ event.id{' ' * 60_000}| append: '{number}' }}}}" for number in range(30)]
+    template, problems = read_request({"body": {"v": body}})
+    assert template is not None
+    assert not problems.found
+    assert orjson.loads(template.render(an_event(id="e"), a_user()).body)["v"] == [f"e{n}" for n in range(30)]

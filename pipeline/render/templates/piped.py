@@ -29,7 +29,7 @@ from pipeline.render.templates.names import TemplateError, compile_name
 from pipeline.render.templates.tokens import WORD, Word, tokenize
 from pipeline.render.values.printing import to_text
 
-_EXPRESSION: Final = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.DOTALL)
+_EXPRESSION: Final = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _MORE: Final = re.compile(r"\{%|\{\{-|-\}\}")
 """Tags, and what takes white space away around an expression."""
 _LONGEST_INTEGER: Final = 21

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 _FEW: Final = 100
 """Elements that are printed for nothing."""
-_PLAIN: Final = re.compile(r"\{\{[ \t\n]*([^\W\d][^{}|]*?)[ \t\n]*\}\}")
+_PLAIN: Final = re.compile(r"\{\{[ \t\n]*([^\W\d](?:[^{}|]*[^{}| \t\n])?)[ \t\n]*\}\}")
+"""In time that grows with the text alone, whatever white space is in it."""
 _PROPERTY: Final = re.compile(r"\{\{\s*(event|user)\.properties\.([\w$-]+)\s*\}\}\n*")
 _WORDS: Final = frozenset(("true", "false", "nil", "null", "empty", "blank"))
 _INSIDE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
