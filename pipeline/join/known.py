@@ -14,7 +14,7 @@ from typing import Final, Protocol
 import orjson
 
 from pipeline.join.forms import ROW as FORMS
-from pipeline.model.errors import StateError
+from pipeline.model.errors import NoState
 from pipeline.model.json import Json
 from pipeline.store.folders import IDENTITY, SHARDS
 from pipeline.store.reading import Reader, reading
@@ -42,7 +42,7 @@ def above(rows: Rows, known: Beneath) -> Rows:
 class Known:
     """The committed users and links of a state directory, for one thread at a time.
 
-    Raises StateError where it holds no state, and for a damaged row.
+    Raises NoState where it holds no state, and StateError for a damaged row.
     """
 
     def __init__(self, state: Path) -> None:
@@ -50,7 +50,7 @@ class Known:
         self._shards = self._open(state / SHARDS)
         self._links = self._open(state / IDENTITY)
         if not self._shards:
-            raise StateError(f"{state} holds no state: there is nothing that a job knows of its users.")
+            raise NoState(f"{state} holds no state: there is nothing that a job knows of its users.")
 
     def close(self) -> None:
         """Let go of its files."""

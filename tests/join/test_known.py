@@ -14,7 +14,7 @@ from pipeline.job.steps.keys import shard_of
 from pipeline.join.known import Known
 from pipeline.join.links import Identity
 from pipeline.join.users import Users
-from pipeline.model.errors import StateError
+from pipeline.model.errors import NoState
 from pipeline.model.records import PropertyUpdate
 from pipeline.store.folders import identity_folder, shard_folder
 from pipeline.store.memory import MemoryRows
@@ -122,5 +122,5 @@ def test_what_the_job_commits_meanwhile_is_seen_however_much_its_file_grows(tmp_
 
 
 def test_a_folder_without_state_is_refused(tmp_path: Path):
-    with pytest.raises(StateError, match="holds no state"):
+    with pytest.raises(NoState, match="holds no state"):
         Known(tmp_path)

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.join.links import Identity
 from pipeline.join.users import Users
-from pipeline.model.errors import StateError
+from pipeline.model.errors import NoState
 from pipeline.model.json import Value
 from pipeline.model.records import Event, IdentityLink, Origin, PropertyUpdate, User
 from pipeline.operate.kept.today import Today, today
@@ -66,7 +66,7 @@ def test_a_user_is_found_by_every_id_of_theirs(state: Path):
 
 
 def test_where_no_job_has_run_it_is_said(tmp_path: Path):
-    with pytest.raises(StateError, match="holds no state"):
+    with pytest.raises(NoState, match="holds no state"):
         look_up(tmp_path, "ada")
 
 
