@@ -9,7 +9,6 @@ neither the start of the job nor the wait for its last commit counts. Fails when
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
 import time
@@ -25,16 +24,25 @@ EVERY_SECS = 0.1
 
 
 def watch(state: Path, records: int, pid: int) -> float:
-    """Return the rate once so many records are committed; raises OSError when the process is gone."""
+    """Return the rate once so many records are committed; raises ProcessLookupError when the process is gone."""
     begun = time.perf_counter()
     seen: list[tuple[float, int]] = []
     while not seen or seen[-1][1] < records:
-        os.kill(pid, 0)
+        if has_ended(pid):
+            raise ProcessLookupError(pid)
         read = records_read(state)
         if read and (not seen or read != seen[-1][1]):
             seen.append((time.perf_counter(), read))
         time.sleep(EVERY_SECS)
     return rate(begun, seen)
+
+
+def has_ended(pid: int) -> bool:
+    """Return whether a process has ended, also where its parent has not asked for its exit code yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
 
 
 def records_read(state: Path) -> int:
