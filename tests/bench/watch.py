@@ -24,7 +24,7 @@ EVERY_SECS = 0.1
 
 
 def watch(state: Path, records: int, pid: int) -> float:
-    """Return the rate once so many records are committed; raises ProcessLookupError when the process is gone."""
+    """Return the rate once so many records are committed; raises OSError when the process is gone."""
     begun = time.perf_counter()
     seen: list[tuple[float, int]] = []
     while not seen or seen[-1][1] < records:
