@@ -4,10 +4,8 @@ The rules are DESIGN 6. In short: writes are buffered and committed once per epo
 bytes of every row they change; a resume that finds the store one epoch ahead of Bytewax puts those old
 bytes back. The store knows bytes, not operations.
 
-At an epoch's end its worker stands still. So a row is sealed when it is written, what it was before is looked
-up in between and put into the transaction (`prepare`), many rows with one call: py-lmdb lets go of the
-interpreter's lock for every row, but what is around it costs three times as much as the row. And where
-several stores commit, each does so in a thread of its own: what they wait for is the disk.
+At an epoch's end its worker stands still. So most rows are put into the transaction before (`prepare`). And
+where several stores commit, each does so in a thread of its own: what they wait for is the disk.
 
 LMDB takes its writer's lock for the thread that begins a transaction, and only that thread can let go of it:
 committed by another one, the next would wait for ever. So the store's own thread begins and ends it; in
@@ -38,14 +36,10 @@ from pipeline.store.environment import (
     unreadable,
     writing,
 )
+from pipeline.store.pending import Pending
 from pipeline.store.reading import FORMAT, FORMAT_KEY, OLD_ROWS_KEY, OLD_SEQ_KEY, SEQ_KEY, read_meta
 from pipeline.store.rows import Table
 from pipeline.store.sealing import HEAD_BYTES, Seals, seal
-
-FLUSH_BYTES = 8 << 20
-"""Buffered writes above this go to the open transaction before the epoch's end; a process has many stores."""
-ROW_BYTES = 200
-"""What a buffered row takes beside its value: its key, and their place."""
 
 if TYPE_CHECKING:
     _Txn: TypeAlias = "lmdb.Transaction[bytes]"
@@ -53,8 +47,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Renew: TypeAlias = Callable[[Table, bytes], bytes]
 
-LOOK_UP_ROWS = 16
-"""So many rows are looked up with one call: each may have 16 MiB, as a dead letter that is dropped."""
 PREPARE_ROWS = 32
 """So many rows at a time are worth putting into the transaction before the epoch's end."""
 EARLY_ROWS = 2_000
@@ -107,22 +99,13 @@ class Store:
                     # comes between, nothing of it would be made up for.
                     sync(path)
             self._read = self._env.begin()
-        self._pending: dict[Table, dict[bytes, bytes | None]] = {table: {} for table in Table}
-        """The epoch's rows as they will stand on disk; None: removed."""
-        self._pending_bytes = self._flushed_bytes = 0
-        self._fresh: list[tuple[Table, bytes]] = []
-        """Rows that are pending, and not looked up yet."""
-        self._before: dict[bytes, bytes] = {}
-        """Rows of undo that are pending."""
-        self._before_bytes = 0
+        self._pending = Pending(self._tables)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="hookline-commit") if own_thread else None
         self._beginning: Future[_Txn] | None = None
         """The transaction that the store's thread has begun, until there is something to put into it."""
         self._committing: Future[float] | float | None = None
         self._txn: _Txn | None = None
         self._early = 0
-        self._touched: set[bytes] = set()
-        """Keys of the rows of undo that are in the transaction."""
         self.dirty = False
         """True where the epoch has written something."""
         self.commit_secs = 0.0
@@ -132,41 +115,33 @@ class Store:
 
     def get(self, table: Table, key: bytes) -> bytes | None:
         """Return the row, with this epoch's writes."""
-        pending = self._pending[table]
-        if key in pending:
-            sealed = pending[key]
+        rows = self._pending.rows[table]
+        if key in rows:
+            sealed = rows[key]
             return None if sealed is None else sealed[HEAD_BYTES:]
         txn = self._txn if self._txn is not None else self._read
         return self._seals.find(table, txn, self._tables[table], key)
 
     def put(self, table: Table, key: bytes, value: bytes) -> None:
         """Write the row in this epoch. The key has at most MAX_KEY bytes (see `bounded`)."""
-        pending = self._pending[table]
-        before = pending.get(key)
-        sealed = pending[key] = seal(table, key, value)
         if not self.dirty:
             self._first_write()
-        if before is not None:
-            self._pending_bytes += len(sealed) - len(before)
-        else:
-            self._fresh.append((table, key))
-            self._pending_bytes += len(value) + ROW_BYTES
-        if self._pending_bytes > FLUSH_BYTES:
+        self._pending.put(table, key, value)
+        if self._pending.are_much:
             self.flush()
 
     def delete(self, table: Table, key: bytes) -> None:
         """Remove the row in this epoch; a missing row is no error."""
-        self._fresh.append((table, key))
-        self._pending[table][key] = None
         if not self.dirty:
             self._first_write()
+        self._pending.delete(table, key)
 
     def items(self, table: Table, prefix: bytes = b"", start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Yield the rows whose key begins with the prefix, from key ``start`` on, with this epoch's writes.
 
         In key order. The caller must not write while it iterates.
         """
-        if self._pending[table]:
+        if self._pending.rows[table]:
             self.flush()
         txn = self._txn if self._txn is not None else self._read
         yield from self._seals.scan(table, txn.cursor(db=self._tables[table]), max(start, prefix), prefix)
@@ -176,26 +151,27 @@ class Store:
     @property
     def to_commit(self) -> int:
         """About how many bytes this epoch has written so far; they are held in memory until its commit."""
-        return self._pending_bytes + self._flushed_bytes
+        return self._pending.bytes + self._pending.flushed_bytes
 
     def prepare(self) -> None:
         """Do some of the work that is left for the epoch's end, if there is enough of it."""
         if self._thread is not None and self._beginning is None and self._txn is None:
             # There will be something to write, and the end need not wait for it.
             self._beginning = self._thread.submit(self._begin)
-        if len(self._fresh) < PREPARE_ROWS:
+        fresh = len(self._pending.fresh)
+        if fresh < PREPARE_ROWS:
             return
         if self._early < EARLY_ROWS:
-            self._early += len(self._fresh)
+            self._early += fresh
             self.flush()
         else:
             with writing(self.path):
-                self._look_up(self._transaction())
+                self._pending.look_up(self._transaction(), self._read)
 
     def flush(self) -> None:
         """Move buffered writes into the epoch's transaction."""
         with writing(self.path):
-            self._apply(self._transaction())
+            self._pending.apply(self._transaction(), self._read)
 
     def commit(self, before: Callable[[], None] = nothing) -> int:
         """Make the epoch durable and return the store's sequence number; unchanged without writes."""
@@ -213,7 +189,7 @@ class Store:
         begun = time.perf_counter()
         with writing(self.path):
             txn = self._transaction()
-            self._apply(txn)
+            self._pending.apply(txn, self._read)
             self._put_seq(txn, self.seq + 1)
             self._txn = None
             if self._thread is not None:
@@ -360,49 +336,6 @@ class Store:
         txn.drop(self._undo, delete=False)
         return txn
 
-    def _look_up(self, txn: _Txn) -> None:
-        """Note for undo what the fresh rows were before this epoch; put that as soon as it is much."""
-        by_table: dict[Table, list[bytes]] = {}
-        for table, key in self._fresh:
-            by_table.setdefault(table, []).append(key)
-        self._fresh.clear()
-        before, touched = self._before, self._touched
-        for table, keys in by_table.items():
-            tag, cursor = bytes((table,)), self._read.cursor(self._tables[table])
-            for at in range(0, len(keys), LOOK_UP_ROWS):
-                some = keys[at : at + LOOK_UP_ROWS]
-                found = dict(cursor.getmulti(some))
-                for key in some:
-                    mark = tag + key
-                    if mark not in before and mark not in touched:
-                        old = found.get(key)
-                        row = before[mark] = seal(Table.UNDO, mark, b"\0" if old is None else b"\1" + old)
-                        self._before_bytes += len(row)
-                if self._before_bytes > FLUSH_BYTES:
-                    self._put_before(txn)
-
-    def _put_before(self, txn: _Txn) -> None:
-        # In order: neighbours go to one page.
-        txn.cursor(self._undo).putmulti(sorted(self._before.items()))
-        self._touched.update(self._before)
-        self._before.clear()
-        self._before_bytes = 0
-
-    def _apply(self, txn: _Txn) -> None:
-        """Put what is pending."""
-        self._look_up(txn)
-        self._put_before(txn)
-        for table, changes in self._pending.items():
-            if changes:
-                db, rows = self._tables[table], sorted(changes.items())
-                txn.cursor(db).putmulti([(key, sealed) for key, sealed in rows if sealed is not None])
-                for key, sealed in rows:
-                    if sealed is None:
-                        txn.delete(key, db=db)
-                self._pending[table] = {}
-        self._flushed_bytes += self._pending_bytes
-        self._pending_bytes = 0
-
     def _undo_epoch(self, seq: int) -> None:
         with self._env.begin(write=True) as txn:
             for mark, old in self._seals.scan(Table.UNDO, txn.cursor(db=self._undo), b"", b""):
@@ -425,10 +358,8 @@ class Store:
     def _after_transaction(self) -> None:
         self._txn = None
         self._early = 0
-        self._touched = set()
-        self._fresh.clear()
+        self._pending.ended()
         self.dirty = False
-        self._flushed_bytes = 0
         self._renew()
 
     def _renew(self) -> None:

@@ -28,6 +28,7 @@ from pipeline.sources.topics import kafka_reader
 from pipeline.sources.topics.merge import Alignment
 from pipeline.sources.topics.trail import Trail
 from pipeline.store import store as store_module
+from pipeline.store.pending import Pending
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
 
@@ -52,14 +53,14 @@ def undo_is_not_emptied(patch: Patch) -> None:
 
 
 def counters_are_not_undone(patch: Patch) -> None:
-    put = Store._put_before
+    put = Pending._put_before
 
-    def without(store: Store, txn: Any) -> None:
-        for mark in [mark for mark in store._before if mark[0] == Table.COUNTERS]:
-            del store._before[mark]
-        put(store, txn)
+    def without(pending: Pending, txn: Any) -> None:
+        for mark in [mark for mark in pending.before if mark[0] == Table.COUNTERS]:
+            del pending.before[mark]
+        put(pending, txn)
 
-    patch.setattr(Store, "_put_before", without)
+    patch.setattr(Pending, "_put_before", without)
 
 
 def journal_is_forgotten_one_epoch_early(patch: Patch) -> None:

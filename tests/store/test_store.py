@@ -15,9 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.model.errors import StateError
+from pipeline.store import pending
 from pipeline.store import store as store_module
+from pipeline.store.pending import ROW_BYTES, Pending
 from pipeline.store.rows import Table, bounded
-from pipeline.store.store import PREPARE_ROWS, READER_CHECK_SECS, ROW_BYTES, Store
+from pipeline.store.store import PREPARE_ROWS, READER_CHECK_SECS, Store
 from tests.kit.examples import examples
 
 pytestmark = pytest.mark.usefixtures("unsynced")
@@ -159,11 +161,11 @@ def test_rows_go_to_the_transaction_before_the_epochs_end_once_there_are_enough(
     store.commit()
     store.put(Table.USERS, b"u", b"after")
     store.prepare()
-    assert len(store._fresh) == 1
+    assert len(store._pending.fresh) == 1
     for number in range(PREPARE_ROWS):
         store.put(Table.OUTBOX, b"%02d" % number, b"new")
     store.prepare()
-    assert not store._fresh
+    assert not store._pending.fresh
     assert store._txn is not None
     assert store.get(Table.USERS, b"u") == b"after"
     store.put(Table.USERS, b"u", b"later")  # changes again: what it was before stays what it was
@@ -171,8 +173,8 @@ def test_rows_go_to_the_transaction_before_the_epochs_end_once_there_are_enough(
     for number in range(PREPARE_ROWS):
         store.put(Table.CAPS, b"%02d" % number, b"new")
     store.prepare()  # too many: they are looked up, no more
-    assert not store._fresh
-    assert len(store._pending[Table.CAPS]) == PREPARE_ROWS
+    assert not store._pending.fresh
+    assert len(store._pending.rows[Table.CAPS]) == PREPARE_ROWS
     assert store.get(Table.USERS, b"u") == b"later"
     assert store.get(Table.OUTBOX, b"00") is None
     assert rows(store) == {(Table.USERS, b"u"): b"before"}
@@ -187,7 +189,7 @@ def test_rows_go_to_the_transaction_before_the_epochs_end_once_there_are_enough(
 def test_of_large_rows_no_more_is_held_than_may_be_and_all_come_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "FLUSH_BYTES", 10_000)
+    monkeypatch.setattr(pending, "FLUSH_BYTES", 10_000)
     monkeypatch.setattr(store_module, "EARLY_ROWS", PREPARE_ROWS)
     store, held = Store(tmp_path), []
     for number in range(1_000):
@@ -195,20 +197,20 @@ def test_of_large_rows_no_more_is_held_than_may_be_and_all_come_back(
     store.commit()
     whole = rows(store)
 
-    put = Store._put_before
+    put = Pending._put_before
 
-    def noting(own: Store, txn: lmdb.Transaction[bytes]) -> None:
-        held.append(sum(map(len, own._before.values())))
+    def noting(own: Pending, txn: lmdb.Transaction[bytes]) -> None:
+        held.append(sum(map(len, own.before.values())))
         put(own, txn)
 
-    monkeypatch.setattr(Store, "_put_before", noting)
+    monkeypatch.setattr(Pending, "_put_before", noting)
     for number in range(1_000):
         store.delete(Table.OUTBOX, b"%d" % number)
         if number < 200:
             store.prepare()
     store.commit()
     assert sum(held) > 1_000_000
-    assert max(held) < 10_000 + store_module.LOOK_UP_ROWS * 1_100
+    assert max(held) < 10_000 + pending.LOOK_UP_ROWS * 1_100
     assert store.resume(1)
     assert rows(store) == whole
     store.close()
@@ -217,7 +219,7 @@ def test_of_large_rows_no_more_is_held_than_may_be_and_all_come_back(
 def test_large_epochs_go_to_the_transaction_early_and_still_undo(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.store.store.FLUSH_BYTES", 100)
+    monkeypatch.setattr("pipeline.store.pending.FLUSH_BYTES", 100)
     store = Store(tmp_path)
     store.put(Table.USERS, b"u", b"before")
     store.commit()

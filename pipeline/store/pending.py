@@ -1,0 +1,114 @@
+"""What an epoch has written and is not in its transaction yet, and what was there before: the rows of undo.
+
+A row is sealed when it is written, and what it was before is looked up in between, many rows with one call:
+py-lmdb lets go of the interpreter's lock for every row, but what is around it costs three times as much as
+the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import lmdb
+
+from pipeline.store.rows import Table
+from pipeline.store.sealing import seal
+
+FLUSH_BYTES: Final = 8 << 20
+"""Rows above this go to the open transaction before the epoch's end; a process has many stores."""
+ROW_BYTES: Final = 200
+"""What a pending row takes beside its value: its key, and their place."""
+LOOK_UP_ROWS: Final = 16
+"""So many rows are looked up with one call: each may have 16 MiB, as a dead letter that is dropped."""
+
+if TYPE_CHECKING:
+    _Txn: TypeAlias = "lmdb.Transaction[bytes]"
+
+
+class Pending:
+    """The rows of one epoch of a store. tables: the store's, `UNDO` among them."""
+
+    def __init__(self, tables: Mapping[Table, lmdb._Database]) -> None:
+        self._tables = tables
+        self.rows: dict[Table, dict[bytes, bytes | None]] = {table: {} for table in Table}
+        """As they will stand on disk; None: removed."""
+        self.bytes = self.flushed_bytes = 0
+        """What they take, and what those took that are in the transaction."""
+        self.fresh: list[tuple[Table, bytes]] = []
+        """Those that are not looked up yet."""
+        self.before: dict[bytes, bytes] = {}
+        """Rows of undo."""
+        self._before_bytes = 0
+        self._touched: set[bytes] = set()
+        """Keys of the rows of undo that are in the transaction."""
+
+    @property
+    def are_much(self) -> bool:
+        """True where they are to go to the transaction now."""
+        return self.bytes > FLUSH_BYTES
+
+    def put(self, table: Table, key: bytes, value: bytes) -> None:
+        """Write a row."""
+        rows = self.rows[table]
+        before = rows.get(key)
+        sealed = rows[key] = seal(table, key, value)
+        if before is not None:
+            self.bytes += len(sealed) - len(before)
+        else:
+            self.fresh.append((table, key))
+            self.bytes += len(value) + ROW_BYTES
+
+    def delete(self, table: Table, key: bytes) -> None:
+        """Remove a row; there may be none."""
+        self.fresh.append((table, key))
+        self.rows[table][key] = None
+
+    def look_up(self, txn: _Txn, committed: _Txn) -> None:
+        """Note for undo what the fresh rows were before this epoch; put that as soon as it is much."""
+        by_table: dict[Table, list[bytes]] = {}
+        for table, key in self.fresh:
+            by_table.setdefault(table, []).append(key)
+        self.fresh.clear()
+        before, touched = self.before, self._touched
+        for table, keys in by_table.items():
+            tag, cursor = bytes((table,)), committed.cursor(self._tables[table])
+            for at in range(0, len(keys), LOOK_UP_ROWS):
+                some = keys[at : at + LOOK_UP_ROWS]
+                found = dict(cursor.getmulti(some))
+                for key in some:
+                    mark = tag + key
+                    if mark not in before and mark not in touched:
+                        old = found.get(key)
+                        row = before[mark] = seal(Table.UNDO, mark, b"\0" if old is None else b"\1" + old)
+                        self._before_bytes += len(row)
+                if self._before_bytes > FLUSH_BYTES:
+                    self._put_before(txn)
+
+    def apply(self, txn: _Txn, committed: _Txn) -> None:
+        """Put all of it into the epoch's transaction."""
+        self.look_up(txn, committed)
+        self._put_before(txn)
+        for table, changes in self.rows.items():
+            if changes:
+                db, rows = self._tables[table], sorted(changes.items())
+                txn.cursor(db).putmulti([(key, sealed) for key, sealed in rows if sealed is not None])
+                for key, sealed in rows:
+                    if sealed is None:
+                        txn.delete(key, db=db)
+                self.rows[table] = {}
+        self.flushed_bytes += self.bytes
+        self.bytes = 0
+
+    def ended(self) -> None:
+        """The epoch's transaction is over; the next one begins with nothing."""
+        self._touched = set()
+        self.fresh.clear()
+        self.flushed_bytes = 0
+
+    def _put_before(self, txn: _Txn) -> None:
+        # In order: neighbours go to one page.
+        txn.cursor(self._tables[Table.UNDO]).putmulti(sorted(self.before.items()))
+        self._touched.update(self.before)
+        self.before.clear()
+        self._before_bytes = 0
