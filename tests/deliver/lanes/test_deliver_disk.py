@@ -142,7 +142,7 @@ def test_when_the_receiver_heals_rows_on_disk_do_not_wait_for_their_due_time() -
     rig = rig_with(luck=0.9, retry=RetrySettings(min_delay_secs=3000))
     rig.disk.add(*(delivery(f"d{n}", attempt=3, due_ms=START_MS + 3_000_000) for n in range(100)))
     rig.core.on_disk(rig.disk.port, "w", 100)
-    rig.client.script["w"] = ["reset"] * 12 + [200]
+    rig.client.script["w"] = [500] * 12 + [200]
     rig.give(*(delivery(n) for n in range(12)))
     rig.run(1)
     assert rig.core.lane("w").throttle.down

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from pipeline.deliver.lanes.limits.concurrency import START, Concurrency
-from pipeline.deliver.lanes.limits.throttle import FIRST_FAILURES, LEAST_FAILURES, Throttle, TokenBucket
+from pipeline.deliver.lanes.limits.throttle import LEAST_FAILURES, Throttle, TokenBucket
 
 
 def receiver_with(capacity: int, base_secs: float, limit: Concurrency, rounds: int) -> list[int]:
@@ -135,22 +135,6 @@ def test_failures_alone_are_an_outage_after_a_few() -> None:
     assert throttle.down
 
 
-def test_one_that_has_never_answered_well_gets_a_longer_row_than_silence_does() -> None:
-    throttle = Throttle()
-    assert not any(throttle.failed(0.0, answered=True) for _ in range(FIRST_FAILURES - 1))
-    assert throttle.failed(0.0, answered=True)
-
-
-def test_the_first_answers_tell_more_than_later_ones() -> None:
-    throttle = Throttle()
-    throttle.succeeded(0.0, 1, 9)
-    assert throttle.share < 0.25
-    throttle = Throttle()
-    throttle.succeeded(0.0, 500)
-    throttle.succeeded(1.0, 1, 9)
-    assert throttle.share > 0.8
-
-
 @pytest.mark.parametrize(("share", "part"), [(0.7, 1.0), (0.5, 1.0), (0.3, 0.4), (0.15, 0.1)])
 def test_failures_among_good_answers_are_no_outage_but_take_slots_where_they_are_many(
     share: float, part: float
@@ -177,20 +161,20 @@ def test_the_worse_a_receiver_was_the_longer_a_row_must_be() -> None:
 def test_an_outage_lets_one_probe_through_at_a_time_ever_more_rarely() -> None:
     throttle = Throttle()
     in_a_row(throttle, 0.0)
-    assert not throttle.allows(0.09)
+    assert not throttle.allows(0.4)
     now, spans = 0.0, []
     while now < 600.0:
-        spans.append(round(throttle.until - now, 6))
+        spans.append(throttle.until - now)
         now = throttle.until
         assert throttle.allows(now)
         throttle.probing += 1
         assert not throttle.allows(now)
         throttle.probing -= 1
         throttle.failed(now)
-    assert spans[:4] == [0.1] * 4
+    assert spans[:4] == [0.5] * 4
     assert spans == sorted(spans)
     assert spans[-1] == 30.0
-    assert len(spans) < 50
+    assert len(spans) < 40
 
 
 def test_the_first_good_answer_ends_an_outage_and_the_lane_begins_gently() -> None:

@@ -92,7 +92,7 @@ def spec(kind: str) -> LaneSpec:
 class Patient(Throttle):
     """A throttle that never opens: more fails, waits and is parked."""
 
-    def failed(self, now: float, count: int = 1, asked_secs: float = 0.0, **more: bool) -> bool:
+    def failed(self, now: float, count: int = 1, asked_secs: float = 0.0, *, slow_down: bool = False) -> bool:
         return False
 
     def missed(self, now: float, count: int, *, slow_down: bool = False) -> None: ...

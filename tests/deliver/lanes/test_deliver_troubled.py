@@ -140,12 +140,6 @@ def test_a_troubled_receiver_gets_what_it_can_take_and_is_not_asked_for_much_mor
     assert asked <= most_asked * good
 
 
-def test_one_that_fails_nine_of_ten_from_the_first_request_is_seldom_taken_for_dead() -> None:
-    asked = [Played(by_chance(0.9), seed=seed).run(5.0) for seed in range(20)]
-    assert sum(good < 0.02 * WELL for good, _ in asked) <= 1
-    assert sum(good for good, _ in asked) >= len(asked) * 0.035 * WELL
-
-
 @pytest.mark.parametrize(
     "receiver",
     [

@@ -27,8 +27,7 @@ def failing(lane: Lane, attempts: Sequence[Attempt], good: int, now: float, wall
     later = sum(each.started >= throttle.good_at for each in attempts)
     if later < len(attempts):
         throttle.missed(now, len(attempts) - later, slow_down=slow_down)
-    answered = any(each.status for each in attempts)
-    if later and throttle.failed(now, later, asked, slow_down=slow_down, answered=answered):
+    if later and throttle.failed(now, later, asked, slow_down=slow_down):
         log.warning("receiver fails, probing it from now on", webhook=lane.webhook_id, error=lane.tally.error)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import log, sqrt
 
 SMOOTHING = 1 / 50
-"""Weight of one answer in the share of good ones; more while there were fewer than fifty."""
+"""Weight of one answer in the share of good ones."""
 GAIN = 10.0
 """A lane uses this many times its share of good answers of its slots: all from 0.1 on, half at 0.05. Whether
 fewer at once would do better is found out by trials (concurrency.py), not guessed from the share."""
@@ -16,20 +16,14 @@ SURE, LIKELY = 1e-6, 1e-4
 """What chance does not explain: so improbable a row of failures of a lane (it is down), of one delivery."""
 LEAST_FAILURES, MOST_FAILURES = 10, 200
 """Failures in a row that mean an outage, whatever the share was."""
-FIRST_FAILURES = 40
-"""The same where nothing else was ever answered: one that fails nine of ten begins with ten in every third
-case, with forty in one of seventy."""
 MOST_SOON = 60
 """Times that a delivery may be tried again soon."""
 RECENT_SECS = 1.0
 """A receiver that has given a good answer within this time is there."""
 AFTER_OUTAGE = 0.005
 """The share before the first good answer, which ends an outage: it leaves a quarter of the slots."""
-FIRST_PAUSE_SECS, PAUSE_SHARE, LAST_PAUSE_SECS = 0.1, 0.25, 30.0
-"""Between two probes: a part of the time that the outage has lasted, within these bounds. Some soon ones
-find out whom chance has made look dead."""
-HURRIED_PAUSE_SECS = 0.5
-"""After too many answers that ask for patience."""
+FIRST_PAUSE_SECS, PAUSE_SHARE, LAST_PAUSE_SECS = 0.5, 0.25, 30.0
+"""Between two probes: a part of the time that the outage has lasted, within these bounds."""
 MAX_ASKED_SECS = 60.0
 """A Retry-After holds the whole lane back for no longer: it may have been meant for one request."""
 EARNED, SAVED = 2.0, 100.0
@@ -46,12 +40,11 @@ class Throttle:
 
     Client-side throttling by the share of good answers (Site Reliability Engineering, ch. 21), for receivers
     that fail by chance as well: one backend of two is down. An outage is a row of failures that chance does
-    not explain. Then one request at a time is a probe, at first ten times a second, soon ever more rarely;
-    the first good answer ends the outage, and the lane begins gently.
+    not explain. Then one request at a time is a probe, at first twice a second, later ever more rarely; the
+    first good answer ends the outage, and the lane begins gently.
     """
 
     __slots__ = (
-        "_answers",
         "_credit",
         "_down_since",
         "_lucky",
@@ -79,8 +72,6 @@ class Throttle:
         """Probes in flight."""
         self.good_at = float("-inf")
         """When the last good answer came."""
-        self._answers = 0
-        """How many the share was learnt from."""
         self._row = 0
         self._patience = float(LEAST_FAILURES)
         self._down_since = 0.0
@@ -112,29 +103,18 @@ class Throttle:
         self.good_at = now
         self._credit = min(SAVED, self._credit + EARNED * count)
         if self.share == 1.0 and not bad and not self._row:
-            self._answers += count
             return False
         ended, self.down = self.down, False
         if ended:
             self.share, self.until, self._credit = AFTER_OUTAGE, 0.0, SAVED
-            self._answers = max(self._answers, int(1 / SMOOTHING))
         self._row = 0
         self._learn(count, bad)
         return ended
 
-    def failed(
-        self,
-        now: float,
-        count: int = 1,
-        asked_secs: float = 0.0,
-        *,
-        slow_down: bool = False,
-        answered: bool = False,
-    ) -> bool:
+    def failed(self, now: float, count: int = 1, asked_secs: float = 0.0, *, slow_down: bool = False) -> bool:
         """Take note of failures of one loop turn in which nothing was good; True where an outage begins.
 
         asked_secs: the longest that a Retry-After among them asks for. slow_down: they say "not so fast".
-        answered: they are answers, if bad ones.
         """
         asked_secs = min(asked_secs, MAX_ASKED_SECS)
         if self.down:
@@ -143,9 +123,7 @@ class Throttle:
         if not self._row:
             # The share is an estimate: the receiver may be worse.
             least = self.share - sqrt(self.share * (1.0 - self.share) * SMOOTHING / 2)
-            is_new = answered and self.good_at == float("-inf")
-            fewest = FIRST_FAILURES if is_new else LEAST_FAILURES
-            self._patience = min(MOST_FAILURES, max(fewest, explained(least, SURE)))
+            self._patience = min(MOST_FAILURES, max(LEAST_FAILURES, explained(least, SURE)))
         self._row += count
         self.missed(now, count, slow_down=slow_down)
         if self._row < self._patience:
@@ -165,7 +143,7 @@ class Throttle:
         """Take note of failures that say "not so fast"."""
         self._credit = max(0.0, self._credit - count)
         if not self._credit:
-            self.until = now + HURRIED_PAUSE_SECS
+            self.until = now + FIRST_PAUSE_SECS
 
     def retry_now(self, now: float) -> None:
         """Probe now."""
@@ -173,12 +151,7 @@ class Throttle:
 
     def _learn(self, good: int, bad: int) -> None:
         """Those of one turn count alike: which came first says nothing."""
-        before = 1 + self._answers
-        self._answers += good + bad
-        # At first a plain mean, with a good answer before all: ten tell little, but more than none.
-        kept = (
-            before / (before + good + bad) if before * SMOOTHING < 1.0 else (1.0 - SMOOTHING) ** (good + bad)
-        )
+        kept = (1.0 - SMOOTHING) ** (good + bad)
         share = self.share * kept + good / (good + bad) * (1.0 - kept)
         self.share = share if share < 0.999 else 1.0
         self.part = min(1.0, self.share * GAIN)
