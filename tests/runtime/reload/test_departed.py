@@ -61,6 +61,7 @@ class Edits:
 
     def run(self) -> None:
         try:
+            until(lambda: self.job.versions._entered)  # before that any version is called in use
             for number in range(10):
                 self.edit(number)
                 if number in (5, 9):
