@@ -113,7 +113,7 @@ def test_a_group_that_is_stopped_while_it_starts_ends_well(folder: Path, receive
     bench = bench_of(folder, receiver)
     bench.append({"id": "e0"})
     with bench.started("--follow", "--processes", 2) as job:
-        until(lambda: len(children(job.pid)) >= 2)  # one may be what tries the config, before it hears signals
+        until(lambda: len(children(job.pid)) >= 2)  # one may be what tries the config
         job.send_signal(signal.SIGTERM)
         ended(job, secs=20)
 
