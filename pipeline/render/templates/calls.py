@@ -15,7 +15,7 @@ from pipeline.model.records import MISSING, Event, Missing, User
 from pipeline.model.words import did_you_mean
 from pipeline.render.filters.filter import Filter
 from pipeline.render.filters.table import FILTERS
-from pipeline.render.templates.names import TemplateError
+from pipeline.render.templates.names import TemplateError, secret_inside
 from pipeline.render.values.printing import MAX_RESULT, Failure, check_size, check_weight, weigh
 from pipeline.render.values.strftime import as_written, in_directives
 
@@ -119,11 +119,7 @@ def literal(value: Value, at: int) -> Value:
     if isinstance(value, str):
         secret = value.find("${")
         if secret >= 0 and value[secret : secret + 3] != "${{":
-            raise TemplateError(
-                "a secret cannot be used inside an expression: it is put in when the request is sent",
-                at + 1 + secret,
-                "place `${NAME}` in the text outside of `{{ }}`",
-            )
+            raise secret_inside(at + 1 + secret)
     if isinstance(value, int) and not -(1 << 64) < value < 1 << 64:
         raise TemplateError("the integer has more than 64 bits", at)
     if isinstance(value, float) and value in (float("inf"), float("-inf")):

@@ -30,6 +30,15 @@ class TemplateError(Exception):
         self.length = length
 
 
+def secret_inside(at: int) -> TemplateError:
+    """Return what to say of a secret inside of an expression."""
+    return TemplateError(
+        "a secret cannot be used inside an expression: it is put in when the request is sent",
+        at,
+        "place `${NAME}` in the text outside of `{{ }}`",
+    )
+
+
 def check_closed(text: str) -> None:
     """Raise TemplateError where `{{` or `{%` is not closed.
 

@@ -9,16 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from pipeline.language.paths import Getter, Scope
-from pipeline.language.work import extent, spend
+from pipeline.language.paths import Getter
 from pipeline.model.json import Value
-from pipeline.model.records import Event, User
-from pipeline.render.templates.budget import Run
 from pipeline.render.templates.calls import (
     MAX_CHAIN,
-    RUN,
     Argument,
     Constant,
     Names,
@@ -26,8 +22,8 @@ from pipeline.render.templates.calls import (
     literal,
 )
 from pipeline.render.templates.names import TemplateError, compile_name
+from pipeline.render.templates.output import Encode, Literal, content, in_order, output, running
 from pipeline.render.templates.tokens import WORD, Word, tokenize
-from pipeline.render.values.printing import to_text
 
 _EXPRESSION: Final = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _MORE: Final = re.compile(r"\{%|\{\{-|-\}\}")
@@ -88,33 +84,19 @@ def read(text: str) -> list[tuple[int, str | Piped]] | None:
 
 
 def compile_piped(
-    parts: list[tuple[int, str | Piped]],
-    names: Names,
-    encode: Callable[[str], str] | None,
-    write: Callable[[str, int], str],
+    parts: list[tuple[int, str | Piped]], names: Names, encode: Encode | None, literal_text: Literal
 ) -> Getter:
-    """Return the function that writes texts and expressions one after the other.
-
-    write: turns literal text (with its offset) into what is written.
-    """
-    made = [write(part, at) if isinstance(part, str) else part.compile(names) for at, part in parts]
-
-    def text(event: Event, user: User, scope: Scope) -> str:
-        run = Run()
-        inside: dict[str, Any] = {} if scope is None else dict(scope)
-        inside[RUN] = run
-        for part in made:
-            if isinstance(part, str):
-                run.write(part)
-                continue
-            found = part(event, user, inside)
-            if type(found) in (list, dict):
-                spend(event, user, extent(found))
-            shown = to_text(found)
-            run.write(shown if encode is None else encode(shown))
-        return "".join(run.parts)
-
-    return text
+    """Return the function that writes texts and expressions one after the other."""
+    return running(
+        in_order(
+            [
+                content(literal_text(part, at))
+                if isinstance(part, str)
+                else output(part.compile(names), encode)
+                for at, part in parts
+            ]
+        )
+    )
 
 
 def _parse(words: list[Word]) -> Piped | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,25 +21,30 @@ from liquid.builtin.tags.inline_comment_tag import InlineCommentNode
 from liquid.builtin.tags.unless_tag import UnlessNode
 
 from pipeline.language.path_syntax import EVENT_ROOTS
-from pipeline.language.paths import Getter, Scope
+from pipeline.language.paths import Getter
 from pipeline.language.work import extent, spend
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
 from pipeline.render.templates.budget import FREE_TURNS, PER_COMPARED, Run
-from pipeline.render.templates.calls import RUN, Names
+from pipeline.render.templates.calls import Names
 from pipeline.render.templates.expressions import Test, compile_condition, compile_expression
 from pipeline.render.templates.names import TemplateError
+from pipeline.render.templates.output import (
+    GO,
+    Encode,
+    Literal,
+    Statement,
+    content,
+    in_order,
+    output,
+    running,
+)
 from pipeline.render.values.ordering import equal
-from pipeline.render.values.printing import to_count, to_text
+from pipeline.render.values.printing import to_count
 
 _PER_STEP = 4
 """Work of one tag or expression in a loop, measured against that of touching an element."""
-_GO, _BREAK, _CONTINUE = 0, 1, 2
-
-
-Statement = Callable[[Run, Event, User, dict[str, Value]], int]
-Literal = Callable[[str, int], str]
-"""Turns literal text (with its offset) into what is written: placeholders become slots, and so on."""
+_BREAK, _CONTINUE = 1, 2
 
 
 @dataclass(slots=True, frozen=True)
@@ -47,7 +52,7 @@ class Writing:
     """How a template's text is made."""
 
     names: Names
-    encode: Callable[[str], str] | None
+    encode: Encode | None
     """Escapes every value for its place; None leaves it as it is."""
     literal: Literal
     uses_forloop: bool = False
@@ -65,15 +70,7 @@ def compile_statements(nodes: Sequence[Node], writing: Writing, source: str) -> 
     local = tuple(name for name, _ in assigned) + (("forloop",) if loops else ())
     names = replace(writing.names, roots=writing.names.roots + local, metered=loops)
     block = _block(nodes, replace(writing, names=names, uses_forloop="forloop" in source), silent=False)
-
-    def text(event: Event, user: User, scope: Scope) -> str:
-        run = Run()
-        local_scope: dict[str, Any] = {} if scope is None else dict(scope)
-        local_scope[RUN] = run
-        block(run, event, user, local_scope)
-        return "".join(run.parts)
-
-    return text
+    return running(block)
 
 
 def _walk(nodes: Iterable[Node]) -> Iterable[Node]:
@@ -112,16 +109,7 @@ def _assigned(nodes: Sequence[Node]) -> Iterable[tuple[str, int]]:
 def _block(nodes: Sequence[Node], writing: Writing, *, silent: bool) -> Statement:
     """Return the statements in order; a silent block (white space between tags) writes no literal text."""
     statements = [made for node in nodes if (made := _statement(node, writing, silent)) is not None]
-    if len(statements) == 1:
-        return statements[0]
-
-    def block(run: Run, event: Event, user: User, scope: dict[str, Value]) -> int:
-        for statement in statements:
-            if signal := statement(run, event, user, scope):
-                return signal
-        return _GO
-
-    return block
+    return in_order(statements)
 
 
 def _inner(block: Node, writing: Writing) -> Statement:
@@ -132,9 +120,9 @@ def _inner(block: Node, writing: Writing) -> Statement:
 def _statement(node: Node, writing: Writing, silent: bool) -> Statement | None:
     match node:
         case ContentNode():
-            return None if silent else _content(node, writing)
+            return None if silent else content(writing.literal(node.text, node.token.start_index))
         case OutputNode():  # and {% echo %}
-            return _output(compile_expression(node.expression, writing.names), writing)
+            return output(compile_expression(node.expression, writing.names), writing.encode)
         case UnlessNode():
             return _conditional(node, writing, negate=True)
         case IfNode():
@@ -156,34 +144,10 @@ def _statement(node: Node, writing: Writing, silent: bool) -> Statement | None:
     raise TemplateError(f"`{node.token.value}` cannot stand here", node.token.start_index)
 
 
-def _content(node: ContentNode, writing: Writing) -> Statement:
-    text = writing.literal(node.text, node.token.start_index)
-
-    def content(run: Run, event: Event, user: User, scope: dict[str, Value]) -> int:
-        run.write(text)
-        return _GO
-
-    return content
-
-
-def _output(value: Getter, writing: Writing) -> Statement:
-    encode = writing.encode
-
-    def output(run: Run, event: Event, user: User, scope: dict[str, Value]) -> int:
-        found = value(event, user, scope)
-        if type(found) in (list, dict):
-            spend(event, user, extent(found))
-        text = to_text(found)
-        run.write(text if encode is None else encode(text))
-        return _GO
-
-    return output
-
-
 def _assign(name: str, value: Getter) -> Statement:
     def assign(run: Run, event: Event, user: User, scope: dict[str, Value]) -> int:
         scope[name] = value(event, user, scope)
-        return _GO
+        return GO
 
     return assign
 
@@ -224,7 +188,7 @@ def _conditional(node: Any, writing: Writing, *, negate: bool) -> Statement:
         for test, block in branches:
             if test(event, user, scope):
                 return block(run, event, user, scope)
-        return default(run, event, user, scope) if default is not None else _GO
+        return default(run, event, user, scope) if default is not None else GO
 
     return conditional
 
@@ -247,7 +211,7 @@ def _case(node: CaseNode, writing: Writing) -> Statement:
         for choices, block in whens:
             if any(equal(value, _null(choice(event, user, scope))) for choice in choices):
                 return block(run, event, user, scope)
-        return default(run, event, user, scope) if default is not None else _GO
+        return default(run, event, user, scope) if default is not None else GO
 
     return case
 
@@ -282,9 +246,9 @@ def _for(node: ForNode, writing: Writing) -> Statement:
         if limit is not None:
             whole = whole[: max(0, to_count(limit(event, user, scope), "limit"))]
         if not whole:
-            return default(run, event, user, scope) if default is not None else _GO
+            return default(run, event, user, scope) if default is not None else GO
         outer, outer_loop = scope.get(name, MISSING), scope.get("forloop", MISSING)
-        signal = _GO
+        signal = GO
         for index, element in enumerate(reversed(whole) if backwards else whole):
             run.turn(steps)
             if run.iterations > FREE_TURNS:
@@ -296,7 +260,7 @@ def _for(node: ForNode, writing: Writing) -> Statement:
             if signal == _BREAK:
                 break
         scope[name], scope["forloop"] = outer, outer_loop
-        return _GO
+        return GO
 
     return run_loop
 

@@ -24,6 +24,7 @@ from pipeline.render.values.printing import to_text
 
 if TYPE_CHECKING:
     from pipeline.render.templates.calls import Names
+    from pipeline.render.templates.output import Encode, Literal
 
 _FEW: Final = 100
 """Elements that are printed for nothing."""
@@ -33,9 +34,6 @@ _PROPERTY: Final = re.compile(r"\{\{\s*(event|user)\.properties\.([\w$-]+)\s*\}\
 _WORDS: Final = frozenset(("true", "false", "nil", "null", "empty", "blank"))
 _INSIDE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _OPENS: Final = re.compile(r"\{\{|\{%")
-
-Encode = Callable[[str], str]
-Literal = Callable[[str, int], str]
 
 
 @dataclass(slots=True, frozen=True)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from pipeline.render.templates.names import TemplateError, scan_path
+from pipeline.render.templates.names import TemplateError, scan_path, secret_inside
 
 WORD: Final = "word"
 _KEYWORDS: Final = frozenset(
@@ -77,24 +77,20 @@ def tokenize(text: str, base: int) -> Iterator[Word]:
             end = at + 1
             yield token(_OPERATORS[char], char)
         else:
-            raise TemplateError(*_unexpected(text, at, base))
+            raise _unexpected(text, at, base)
         at = end
 
 
-def _unexpected(text: str, at: int, base: int) -> tuple[str, int, str | None]:
+def _unexpected(text: str, at: int, base: int) -> TemplateError:
     if text[at] in "\"'":
-        return f"the quote {text[at]} is not closed", base + at, "add the closing quote"
-    hint = None
+        return TemplateError(f"the quote {text[at]} is not closed", base + at, "add the closing quote")
     if text[at : at + 2] == "${":
-        return (
-            "a secret cannot be used inside an expression: it is put in when the request is sent",
-            base + at,
-            "place `${NAME}` in the text outside of `{{ }}`",
-        )
+        return secret_inside(base + at)
+    hint = None
     if text[at] == "[":
         hint = "a path starts with a root such as `event`"
     if text[at] in "+*/%":
         hint = "write `| plus: 1`, `| times: 2`, ...: there are no arithmetic signs"
     if text[at] == "&":
         hint = "write `and`"
-    return f"{text[at]!r} is not expected here", base + at, hint
+    return TemplateError(f"{text[at]!r} is not expected here", base + at, hint)

@@ -1,0 +1,74 @@
+"""What a template writes: statements one after the other, literal text, and values that are shown as text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
+
+from pipeline.language.paths import Getter, Scope
+from pipeline.language.work import extent, spend
+from pipeline.model.json import Value
+from pipeline.model.records import Event, User
+from pipeline.render.templates.budget import Run
+from pipeline.render.templates.calls import RUN
+from pipeline.render.values.printing import to_text
+
+GO: Final = 0
+"""What a statement returns after which the next one follows."""
+
+Statement: TypeAlias = Callable[[Run, Event, User, dict[str, Value]], int]
+Encode: TypeAlias = Callable[[str], str]
+"""Escapes a value for its place."""
+Literal: TypeAlias = Callable[[str, int], str]
+"""Turns literal text (with its offset) into what is written: placeholders become slots, and so on."""
+
+
+def running(statement: Statement) -> Getter:
+    """Return the function that runs a statement, with budgets of its own, and gives what it has written."""
+
+    def text(event: Event, user: User, scope: Scope) -> str:
+        run = Run()
+        local_scope: dict[str, Any] = {} if scope is None else dict(scope)
+        local_scope[RUN] = run
+        statement(run, event, user, local_scope)
+        return "".join(run.parts)
+
+    return text
+
+
+def in_order(statements: Sequence[Statement]) -> Statement:
+    """Return the statement that runs these one after the other, until one says otherwise."""
+    if len(statements) == 1:
+        return statements[0]
+
+    def block(run: Run, event: Event, user: User, scope: dict[str, Value]) -> int:
+        for statement in statements:
+            if signal := statement(run, event, user, scope):
+                return signal
+        return GO
+
+    return block
+
+
+def content(text: str) -> Statement:
+    """Return the statement that writes a text as it is."""
+
+    def write(run: Run, event: Event, user: User, scope: dict[str, Value]) -> int:
+        run.write(text)
+        return GO
+
+    return write
+
+
+def output(value: Getter, encode: Encode | None) -> Statement:
+    """Return the statement that writes a value as text. A list or object is work each time."""
+
+    def write(run: Run, event: Event, user: User, scope: dict[str, Value]) -> int:
+        found = value(event, user, scope)
+        if type(found) in (list, dict):
+            spend(event, user, extent(found))
+        text = to_text(found)
+        run.write(text if encode is None else encode(text))
+        return GO
+
+    return write
