@@ -14,14 +14,6 @@ AUTHORING = frozenset({"new", "schema", "check"})
 """Verbs that write nothing but config files: those are as open as the person's other files."""
 
 
-def _without_plugins() -> None:
-    """Keep pydantic from looking through every installed package for plugins of its own; unless told to.
-
-    The variable is for processes that it starts, too.
-    """
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-
-
 def main() -> None:
     """Run the command line of this process; never returns. Exit codes: `pipeline.model.process.exits`."""
     interrupted = signal.getsignal(signal.SIGINT)
@@ -35,7 +27,8 @@ def main() -> None:
 
     open_standard()
     starting()
-    _without_plugins()
+    # Else pydantic looks through every installed package for plugins of its own.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if AUTHORING & set(sys.argv[1:2]):
         leave_no_memory()
     else:

@@ -59,10 +59,6 @@ REWRITE_ROWS = 10_000
 """Rows of one transaction while all are rewritten."""
 
 
-def nothing() -> None:
-    """Do nothing."""
-
-
 class Store:
     """The state of one key. Owned by one process (flock) and written by one thread.
 
@@ -173,12 +169,12 @@ class Store:
         with writing(self.path):
             self._pending.apply(self._transaction(), self._read)
 
-    def commit(self, before: Callable[[], None] = nothing) -> int:
+    def commit(self) -> int:
         """Make the epoch durable and return the store's sequence number; unchanged without writes."""
-        self.begin_commit(before)
+        self.begin_commit()
         return self.end_commit()
 
-    def begin_commit(self, before: Callable[[], None] = nothing) -> None:
+    def begin_commit(self, before: Callable[[], None] = lambda: None) -> None:
         """Begin to make the epoch durable; where the store has a thread of its own, that one waits for it.
 
         before: is called by who commits, before that. Until `end_commit` returns the store is not to be used.

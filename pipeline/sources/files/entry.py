@@ -34,7 +34,3 @@ class Entry(NamedTuple):
     def time(self) -> RunningTime:
         """Where the time of the file stands."""
         return RunningTime(self.latest, self.doubts, self.since)
-
-    def at(self, time: RunningTime) -> Entry:
-        """Return the same with a time."""
-        return self._replace(latest=time.latest, doubts=time.doubts, since=time.since)

@@ -5,6 +5,7 @@ Plain arithmetic on the times that they are given.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import log, sqrt
 
 SMOOTHING = 1 / 50
@@ -35,6 +36,12 @@ def explained(share: float, probability: float) -> float:
     return log(probability) / log(1.0 - min(max(share, 1e-3), 0.999))
 
 
+@lru_cache(maxsize=64)
+def _tries_soon(share: float) -> int:
+    """Kept, as it is asked once per failure, and the share changes once per turn."""
+    return max(1, min(MOST_SOON, int(explained(share, LIKELY))))
+
+
 class Throttle:
     """Sends as long as answers are good in some share; probes where nothing is good any more.
 
@@ -47,8 +54,6 @@ class Throttle:
     __slots__ = (
         "_credit",
         "_down_since",
-        "_lucky",
-        "_lucky_at",
         "_patience",
         "_row",
         "down",
@@ -76,8 +81,6 @@ class Throttle:
         self._patience = float(LEAST_FAILURES)
         self._down_since = 0.0
         self._credit = SAVED
-        self._lucky, self._lucky_at = 0, -1.0
-        """Asked once per failure: what it was, and for which share."""
 
     def allows(self, now: float) -> bool:
         """Return whether a request may be sent now."""
@@ -90,10 +93,7 @@ class Throttle:
         """
         if self.down or now - self.good_at > RECENT_SECS:
             return 0
-        if self.share != self._lucky_at:
-            self._lucky_at = self.share
-            self._lucky = max(1, min(MOST_SOON, int(explained(self.share, LIKELY))))
-        return self._lucky
+        return _tries_soon(self.share)
 
     def succeeded(self, now: float, count: int = 1, bad: int = 0) -> bool:
         """Take note of the good answers of one loop turn, and of bad ones among them.
