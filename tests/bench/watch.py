@@ -18,7 +18,7 @@ import lmdb
 
 from pipeline.model.errors import StateError
 from pipeline.outbox.reading.view import accounting
-from tests.kit.programs.run import until
+from tests.kit.programs.run import has_ended, until
 
 EVERY_SECS = 0.1
 
@@ -35,14 +35,6 @@ def watch(state: Path, records: int, pid: int) -> float:
             seen.append((time.perf_counter(), read))
         time.sleep(EVERY_SECS)
     return rate(begun, seen)
-
-
-def has_ended(pid: int) -> bool:
-    """Return whether a process has ended, also where its parent has not asked for its exit code yet."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except OSError:
-        return True
 
 
 def records_read(state: Path) -> int:

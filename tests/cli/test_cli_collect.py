@@ -19,9 +19,8 @@ import pytest
 from pipeline.receiver.server import Receiver
 from tests.cli.conftest import Hookline
 from tests.kit.programs.ports import free_port
-from tests.kit.programs.run import HOOKLINE, Bench, children, lines_of, started, until
+from tests.kit.programs.run import HOOKLINE, Bench, children, has_ended, lines_of, started, until
 from tests.kit.terminal import Terminal, terminal
-from tests.runtime.scale.test_supervisor import is_alive
 from tests.runtime.scale.test_terminal import COLUMNS, LOGGED
 
 
@@ -96,13 +95,13 @@ def test_a_collector_that_is_killed_is_started_again_loudly_and_nobody_outlives_
         until(lambda: receiver.requests)
         collector, *others = until(lambda: len(found := children(up.pid)) == 3 and found)
         os.kill(collector, signal.SIGKILL)
-        until(lambda: not is_alive(collector))
+        until(lambda: has_ended(collector))
         until(lambda: post(port, event("e2")))
         until(lambda: len(receiver.requests) == 2)
         members = children(up.pid)
         assert set(others) < set(members), "the job did not notice"
         os.kill(up.pid, signal.SIGKILL)
-        until(lambda: not any(map(is_alive, members)))
+        until(lambda: all(map(has_ended, members)))
         _, err = up.communicate()
     again = [line for line in lines_of(err, "warn") if line["message"] == "starting again"]
     assert [(line["member"], line["wait_secs"]) for line in again] == [("collect", 0.5)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from pipeline.compile.trial.trial import Trial
 from pipeline.config.files import ConfigText, JobDefaults, read_config
 from pipeline.model.errors import ConfigError, Stopped
 from pipeline.model.process.bounds import Bounds
-from tests.kit.programs.run import started, until
+from tests.kit.programs.run import has_ended, started, until
 
 HOOK = "id: a\ntrigger: {events: [X]}\nrequest: {url: 'https://x.example/', headers: {T: '${TOKEN}'}}\n"
 RAW = "{% raw %}x{% endraw %}" * 2_900
@@ -143,12 +142,7 @@ def test_it_ends_with_the_process_that_started_it(folder: Path) -> None:
         child = int(parent.stdout.readline())
         os.kill(parent.pid, signal.SIGKILL)
         parent.wait()
-        until(lambda: not Path(f"/proc/{child}").exists() or _is_dead(child))
-
-
-def _is_dead(child: int) -> bool:
-    said = subprocess.run(["ps", "-o", "stat=", "-p", str(child)], capture_output=True, text=True).stdout
-    return not said or said.startswith("Z")
+        until(lambda: has_ended(child))
 
 
 def test_a_stored_text_is_not_touched(trial: Trial) -> None:

@@ -44,6 +44,14 @@ def until(what: Callable[[], T | bool | None], *, secs: float = PATIENCE_SECS) -
         pause.wait(min(0.3, max(0.03, 2 * (time.monotonic() - asked))))
 
 
+def has_ended(pid: int) -> bool:
+    """Return whether a process has ended, also where its parent has not asked for its exit code yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
 Running = subprocess.Popen[str] | Program
 
 

@@ -18,7 +18,7 @@ from pipeline.runtime.state import patience
 from pipeline.runtime.state.patience import ASK_SECS, WAIT_SECS, Patience
 from tests.chaos.orphans import cycle, members_of
 from tests.kit.machine.clock import HandClock
-from tests.kit.programs.run import Bench, children, ended, started, until
+from tests.kit.programs.run import Bench, children, ended, has_ended, started, until
 
 STARTER = """
 import os, subprocess, sys, time
@@ -46,21 +46,14 @@ time.sleep(60)
 """
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-
-
 @pytest.mark.parametrize("program", [WELL, DEAF], ids=["one that hears", "one that hears no signal"])
 def test_what_was_tied_to_a_killed_process_ends(program: str):
     with started(sys.executable, "-c", STARTER, program) as starter:
         assert starter.stdout is not None
         child = int(starter.stdout.readline())
-        assert is_alive(child)
+        assert not has_ended(child)
         starter.kill()
-        until(lambda: not is_alive(child))
+        until(lambda: has_ended(child))
 
 
 @pytest.fixture
