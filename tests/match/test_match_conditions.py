@@ -235,6 +235,8 @@ P, T = "event.properties.a", "event.time"
         ({T: {"as": "hour", "eq": "09:00", "tz": "Mars"}}, (T, "tz"), "such as Europe/Berlin"),
         ({T: {"as": "hour", "eq": 9}}, (T, "eq"), 'such as "09:00" or "17:30"'),
         ({T: {"after": "-30x"}}, (T, "after"), "such as -30d"),
+        ({T: {"after": "-2w"}}, (T, "after"), "did you mean `-14d`?"),
+        ({T: {"before": "+1M"}}, (T, "before"), "did you mean `+1m`, or months: `+30d`?"),
         ({T: {"after": "soon"}}, (T, "after"), None),
         ({P: {"as": "ip", "in": ["10.0.0.0/99"]}}, (P, "in"), None),
         ({P: {"as": "domain", "eq": "a@b.c"}}, (P, "eq"), None),

@@ -116,7 +116,10 @@ def _ever(value: object) -> float | None:
     try:
         return units.parse_duration(value)
     except ValueError as error:
-        raise ValueError(f"{error}, or `ever`") from None
+        if value in ("forever", "always", "never", "once", "lifetime"):
+            raise ValueError("for once and for all write `ever`") from None
+        wish, colon, meant = str(error).partition(": ")
+        raise ValueError(f"{wish}, or `ever`{colon}{meant}") from None
 
 
 def _names(value: object) -> object:

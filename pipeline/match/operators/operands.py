@@ -86,9 +86,9 @@ def relative_date(value: Value) -> Dynamic | None:
         try:
             shift = round(parse_duration(found[2]) * 1000)
         except ValueError as error:
-            raise OperandError(
-                f"{value!r} is no time relative to the event: {error}", "such as -30d"
-            ) from None
+            reason, _, meant = str(error).partition(": ")
+            hint = re.sub("`([0-9])", rf"`{found[1]}\1", meant) or "such as -30d"
+            raise OperandError(f"{value!r} is no time relative to the event: {reason}", hint) from None
         if found[1] == "-":
             shift = -shift
 
