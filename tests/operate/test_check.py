@@ -119,6 +119,32 @@ CONDITIONS = [
     ("'== pro'", "did you mean {eq: pro}?"),
     ("'gt 5'", "did you mean {gt: 5}?"),
     ("'*@acme.com'", 'for a pattern write {glob: "*@acme.com"}'),
+    ("'{{ user.properties.plan }}'", "write {path: user.properties.plan}"),
+    ("{starts_with: '{{ user.properties.plan }}'}", "write {path: user.properties.plan}"),
+    ("['a', 'x {{ vars.b }}']", "another path's value is {path: ...}"),
+    ("{as: text, eq: '{{ event.name }}'}", "write {path: event.name}"),
+    ("user.properties.plan", "write {path: user.properties.plan}"),
+    ("{eq: 'event.properties[\"a b\"].c'}", "for the value at that path write"),
+    ("{contains: [event.properties.plan]}", "write {path: event.properties.plan}"),
+    ("{gt: 1_000}", "write 1000"),
+    ("{gt: 1e3}", "write 1000"),
+    ("{lte: '1,000.5'}", "write 1000.5"),
+    ("{gte: .5}", "write 0.5"),
+    ("{gte: -10%}", "write -10"),
+    ("{between: ['1', '5']}", "write it without quotes"),
+    ("{contains: '*@acme.com'}", "leave them out, or write {glob: "),
+    ("{starts_with: '/docs/*'}", "leave them out, or write {glob: "),
+    ("'%@acme.com%'", 'did you mean {contains: "@acme.com"}?'),
+    ("{regex: '/^a.c$/gi'}", 'did you mean {regex: "^a.c$", ignore_case: true}?'),
+    ("{glob: '*.{jpg,png}'}", 'write glob: ["*.jpg", "*.png"]'),
+    ("{regex: '/pricing/'}", None),
+    ("{regex: '^/users/i'}", None),
+    ("{glob: '/search?q={x}*'}", None),
+    ("{eq: 1_000}", None),
+    ("{gt: abc}", None),
+    ("'user.created.v2'", None),
+    ("'{x}'", None),
+    ("'100%'", None),
     ("'<b>'", None),
     ("'a > 5'", None),
     ("'>'", None),
@@ -129,7 +155,7 @@ CONDITIONS = [
 
 
 @pytest.mark.parametrize(("operand", "wanted"), CONDITIONS)
-def test_a_text_that_looks_like_an_operator_is_a_warning(
+def test_a_text_that_looks_like_something_else_is_a_warning(
     checked: Checked, operand: str, wanted: str | None
 ) -> None:
     findings = checked(hook(trigger=f"{{events: [A], where: [{{event.properties.x: {operand}}}]}}"))
