@@ -183,6 +183,12 @@ def test_one_name_that_looks_like_several_is_a_warning(
     assert [(one.warning, one.hint) for one in findings] == [(True, wanted)] * (wanted is not None)
 
 
+def test_a_change_from_and_to_is_told_as_conditions(checked: Checked) -> None:
+    for changes in ("{plan: {from: free, to: pro}}", "[{plan: pro}]"):
+        (found,) = checked(hook(trigger=f"{{changes: {changes}}}"))
+        assert "`where: [{user.before.plan: free}, {user.properties.plan: pro}]`" in found.message
+
+
 def test_a_label_that_is_named_like_several_is_meant(checked: Checked) -> None:
     files = hook(trigger="{events: ['Purchase, Refund']}")
     assert checked({**files, "labels/l.yaml": "name: Purchase, Refund\nevents: [A]\n"}) == []
@@ -219,7 +225,7 @@ AMOUNTS = [
     ("limit: {every: 0s}", "`every` is longer than nothing"),
     ("limit: {every: -1h}", "a duration is longer than nothing, or `ever`"),
     ("limit: {every: 1mo}", "such as `10s` or `1.5h`, or `ever`: did you mean `30d`?"),
-    ("limit: {every: forever}", "for once and for all write `ever`"),
+    ("limit: {every: forever}", "or `ever`: did you mean `ever`?"),
     ("limit: {count: 0, every: 1h}", "must be 1 or more"),
     ("dedupe: {within: 0d}", "`within` is longer than nothing"),
     ("dedupe: {within: 99999999d}", "a duration may be 100 years at most"),

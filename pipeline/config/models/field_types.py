@@ -116,9 +116,9 @@ def _ever(value: object) -> float | None:
     try:
         return units.parse_duration(value)
     except ValueError as error:
-        if value in ("forever", "always", "never", "once", "lifetime"):
-            raise ValueError("for once and for all write `ever`") from None
         wish, colon, meant = str(error).partition(": ")
+        if value in ("forever", "always", "never", "once", "lifetime"):
+            colon, meant = ": ", "did you mean `ever`?"
         raise ValueError(f"{wish}, or `ever`{colon}{meant}") from None
 
 
