@@ -235,6 +235,8 @@ P, T = "event.properties.a", "event.time"
         ({T: {"as": "hour", "eq": "09:00", "tz": "Mars"}}, (T, "tz"), "such as Europe/Berlin"),
         ({T: {"as": "hour", "eq": 9}}, (T, "eq"), 'such as "09:00" or "17:30"'),
         ({T: {"after": "-30x"}}, (T, "after"), "such as -30d"),
+        ({T: {"after": "-2w"}}, (T, "after"), "did you mean `-14d`?"),
+        ({T: {"before": "+1M"}}, (T, "before"), "did you mean `+1m`, or months: `+30d`?"),
         ({T: {"after": "soon"}}, (T, "after"), None),
         ({P: {"as": "ip", "in": ["10.0.0.0/99"]}}, (P, "in"), None),
         ({P: {"as": "domain", "eq": "a@b.c"}}, (P, "eq"), None),
@@ -243,6 +245,17 @@ P, T = "event.properties.a", "event.time"
         ({P: {"eq": {"pth": "user.id"}}}, (P, "eq"), "did you mean {path: ...}?"),
         ({P: {"eq": {"path": "usr.id"}}}, (P, "eq", "path"), "did you mean `user.id`?"),
         ({P: {"glob": {"path": "user.id"}}}, (P, "glob"), "patterns are checked at load"),
+        (
+            {P: {"path": "user.id", "ignore_case": True}},
+            (P, "path"),
+            "beside other words write {eq: {path: ...}}",
+        ),
+        (
+            {"event.properties.l.*.a": 1},
+            ("event.properties.l.*.a",),
+            "any element is `[*]`: event.properties.l[*].a",
+        ),
+        ({"event.properties.l[].a": 1}, ("event.properties.l[].a",), "`[*]` is any element, `[0]` the first"),
         ({P: {"eq": float("nan")}}, (P, "eq"), None),
         ({P: {"gte": float("inf")}}, (P, "gte"), None),
         (
@@ -276,6 +289,23 @@ def test_a_mistake_is_an_error_at_its_place_with_a_remedy(tree: Value, path: Any
 def test_all_mistakes_are_found_at_once() -> None:
     tree = [{"evnt.x": 1}, {"any": [{"event.properties.a": {"exits": True, "gte": []}}, {"label": "x"}]}]
     assert len(problems_of(tree)) == 4
+
+
+@pytest.mark.parametrize(
+    ("tree", "hint"),
+    [
+        ({"event.properties.l.0.a": 1}, "for an element write `event.properties.l[0].a`"),
+        ({P: {"path": "user.properties.l.12"}}, "for an element write `user.properties.l[12]`"),
+        ({"any_element": {P: {"l.0": 1}}}, "for an element write `l[0]`"),
+        ({"any_element": {P: {"item.a": 1}}}, "did you mean `a`?"),
+        ({"event.properties.y.2026.a": 1}, None),
+        ({"event.properties.0": 1}, None),
+        ({"event.properties['l.0.a'].b": 1}, None),
+        ({'event.properties.l["0"].a': 1}, None),
+    ],
+)
+def test_an_element_as_other_products_write_it_is_a_warning(tree: Value, hint: str | None) -> None:
+    assert [(one.warning, one.hint) for one in problems_of(tree)] == [(True, hint)] * (hint is not None)
 
 
 @pytest.mark.parametrize("text", ["5", "-1.5", "2026-01-01", "4.10.1"])

@@ -160,6 +160,10 @@ def test_the_value_in_a_reason_is_cut() -> None:
             "a &amp;&#39;",
         ),
         ("{{ event.properties.x | modulo: 2.5 }}", {"x": 7}, 2.0),
+        ("{{ event.properties.x | modulo: -2.5 }}", {"x": 7}, -0.5),
+        ("{{ event.properties.x | modulo: 3 }}", {"x": -7.5}, 1.5),
+        ("{{ event.properties.x | modulo: -3 }}", {"x": -7.5}, -1.5),
+        ("{{ event.properties.x | modulo: 3 }}", {"x": -6.0}, 0.0),
         (
             "{{ event.properties.x | without: event.properties.y | size }}",
             {"x": {"a": 1, "b": 2}, "y": ["a"]},

@@ -11,6 +11,7 @@ from pipeline.language.paths import Getter, Scope
 from pipeline.language.units import parse_duration
 from pipeline.match.operators.conversions import Conversion
 from pipeline.match.operators.dates import to_date
+from pipeline.match.operators.suspects import looks_otherwise
 from pipeline.match.operators.table import Operator
 from pipeline.match.operators.values import OperandError, fold, is_number
 from pipeline.model.json import Value
@@ -24,28 +25,6 @@ _SECONDS_FROM: Final = 1_000_000_000
 """Smaller numbers are unix seconds before September 2001, but years and days as people write them."""
 _ELSEWHERE: Final = timezone(timedelta(hours=1))
 _RELATIVE: Final = re.compile(r"([+-])\s*([0-9].*)")
-_LOOKS: Final = (
-    (
-        re.compile(r"\s*[+-]?[0-9]+(\.[0-9]+)?\s*", re.ASCII),
-        "a number",
-        "write it without quotes, or add `as: number`",
-    ),
-    (
-        re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*", re.ASCII),
-        "a date",
-        "use before or after, or add `as: date`",
-    ),
-    (re.compile(r"v?[0-9]+\.[0-9]+\.[0-9].*", re.ASCII), "a version", "add `as: version`"),
-)
-
-
-_OPERATOR: Final = re.compile(
-    r"\s*(?P<sign>>=|<=|!=|==|<>|[<>=]|(?:gte?|lte?|eq|ne)\s)\s*(?P<rest>\S.*)", re.ASCII | re.DOTALL
-)
-_SIGNS: Final = {
-    ">=": "gte", "<=": "lte", "!=": "ne", "<>": "ne", "==": "eq", "=": "eq", ">": "gt", "<": "lt"
-}  # fmt: skip
-_COUNTABLE: Final = re.compile(r"[+-]?[0-9]")
 
 
 @dataclass(slots=True, frozen=True)
@@ -86,9 +65,9 @@ def relative_date(value: Value) -> Dynamic | None:
         try:
             shift = round(parse_duration(found[2]) * 1000)
         except ValueError as error:
-            raise OperandError(
-                f"{value!r} is no time relative to the event: {error}", "such as -30d"
-            ) from None
+            reason, _, meant = str(error).partition(": ")
+            hint = re.sub("`([0-9])", rf"`{found[1]}\1", meant) or "such as -30d"
+            raise OperandError(f"{value!r} is no time relative to the event: {reason}", hint) from None
         if found[1] == "-":
             shift = -shift
 
@@ -101,6 +80,9 @@ def relative_date(value: Value) -> Dynamic | None:
 def check_operand(operator: Operator, value: Operand, options: Options) -> tuple[Operand, str | None]:
     """Return the operand, converted and folded, and a warning or None; raises OperandError."""
     checked, warning = _checked(operator, value, options)
+    texts = [one for one in (value if type(value) is list else [value]) if type(one) is str]
+    looks = (looks_otherwise(operator, text, converted=options.conversion is not None) for text in texts)
+    warning = next(filter(None, looks), None) or warning
     return checked, warning or _unlikely_moment(operator, value, checked, options)
 
 
@@ -134,14 +116,13 @@ def _checked(operator: Operator, value: Operand, options: Options) -> tuple[Oper
             raise OperandError(
                 f"`{operator.name}` with an empty list {'never' if not operator.negates else 'always'} holds"
             )
-        warnings = (_looks_like_operator(operator, one) for one in value)
-        return _each(operator, value, options), next(filter(None, warnings), None)
+        return _each(operator, value, options), None
     if operator.wants == "range":
         if type(value) is not list or len(value) != 2:
             raise OperandError("`between` takes two values", "write between: [low, high], both included")
         low, high = _each(operator, value, options)
         _check_range(low, high, conversion is not None and conversion.circular)
-        return [low, high], _looks_like(low, options)
+        return [low, high], None
     if type(value) is list and operator.wants in ("text", "element"):
         if not value:
             raise OperandError(f"`{operator.name}` with an empty list never holds")
@@ -153,11 +134,9 @@ def _checked(operator: Operator, value: Operand, options: Options) -> tuple[Oper
             f"`{operator.name}` after `as:` takes one value", "for any of several write in: [...]"
         )
     checked = _one(operator, value, options)
-    if (warning := _looks_like_operator(operator, value)) is not None:
-        return checked, warning
     if type(checked) is list:
         return checked, "a list after `eq` or `ne` means the whole array; for any of several write in: [...]"
-    return checked, _looks_like(checked, options) if operator.wants == "order" else None
+    return checked, None
 
 
 def _check_range(low: Operand, high: Operand, circular: bool) -> None:
@@ -205,34 +184,6 @@ def _one(operator: Operator, value: Operand, options: Options) -> Operand:
 def _depends_on_zone(value: Value) -> bool:
     """Return whether a date says no zone, so that only an event whose path names one tells the moment."""
     return to_date(value, UTC) != to_date(value, _ELSEWHERE)
-
-
-def _looks_like(value: Operand, options: Options) -> str | None:
-    if type(value) is not str or options.conversion is not None:
-        return None
-    for pattern, kind, remedy in _LOOKS:
-        if pattern.fullmatch(value):
-            return (
-                f'"{value}" looks like {kind} but is a text, and texts compare by their characters: {remedy}'
-            )
-    return None
-
-
-def _looks_like_operator(operator: Operator, value: Operand) -> str | None:
-    """Return a warning for a text that is compared as a whole although it begins with an operator."""
-    if type(value) is not str or operator.wants not in ("any", "list", "order", "date"):
-        return None
-    if operator.wants in ("any", "list") and len(value) > 2 and "*" in (value[0], value[-1]):
-        return f'"{value}" is compared with its stars: for a pattern write {{glob: "{value}"}}'
-    found = _OPERATOR.fullmatch(value)
-    if found is None:
-        return None
-    sign, rest = found["sign"].strip(), found["rest"].strip()
-    # `<b>` and `=)` are texts that people have; `> 5` is none.
-    if (sign in ("<", ">", "=") or sign.isalpha()) and not _COUNTABLE.match(rest):
-        return None
-    meant = _SIGNS.get(sign, sign)
-    return f'"{value}" is a text here, with its sign: did you mean {{{meant}: {rest}}}?'
 
 
 def _shown(value: Value) -> str:
