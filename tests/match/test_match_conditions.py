@@ -233,6 +233,17 @@ P, T = "event.properties.a", "event.time"
         ),
         ({P: {"eq": "x", "tz": "UTC"}}, (P, "tz"), "it goes with as: date, weekday or hour"),
         ({T: {"as": "hour", "eq": "09:00", "tz": "Mars"}}, (T, "tz"), "such as Europe/Berlin"),
+        (
+            {T: {"as": "hour", "eq": "09:00", "tz": "europe/berln"}},
+            (T, "tz"),
+            "did you mean `Europe/Berlin`?",
+        ),
+        ({T: {"as": "hour", "eq": "09:00", "tz": "new york"}}, (T, "tz"), "did you mean `America/New_York`?"),
+        (
+            {T: {"as": "hour", "eq": "09:00", "tz": "UTC+2"}},
+            (T, "tz"),
+            "a fixed offset is `Etc/GMT-2`, its sign turned round; `Europe/Berlin` knows summer time",
+        ),
         ({T: {"as": "hour", "eq": 9}}, (T, "eq"), 'such as "09:00" or "17:30"'),
         ({T: {"after": "-30x"}}, (T, "after"), "such as -30d"),
         ({T: {"after": "-2w"}}, (T, "after"), "did you mean `-14d`?"),

@@ -24,7 +24,7 @@ from pipeline.match.operators.synonyms import REMEDIES, SYNONYMS, as_word
 from pipeline.match.operators.table import MODIFIERS, OPERATORS, Operator
 from pipeline.match.operators.values import OperandError
 from pipeline.model.json import Value
-from pipeline.model.words import did_you_mean
+from pipeline.model.words import did_you_mean, zone_meant
 
 
 def compile_on_path(path: Path, value: Value, problems: Problems) -> Node | None:
@@ -133,7 +133,8 @@ def _tz(name: Value, context: Context) -> Zone:
     if type(name) is str and name.split(".")[0] in context.roots and "." in name:
         path = checked_path(name, context, on_key=False)
         return None if path is None else compile_path(path, context.vars)
-    context.wrong((), f"{name!r} is neither an IANA time zone nor a path", "such as Europe/Berlin")
+    hint = zone_meant(name) or "such as Europe/Berlin"
+    context.wrong((), f"{name!r} is neither an IANA time zone nor a path", hint)
     return None
 
 

@@ -12,7 +12,7 @@ from pipeline.language.paths import Getter, Scope
 from pipeline.language.work import CHARS, FREE_CHARS, TooExpensive, extent, spend, width
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
-from pipeline.model.words import did_you_mean
+from pipeline.model.words import did_you_mean, zone_meant
 from pipeline.render.filters.filter import Filter
 from pipeline.render.filters.table import FILTERS
 from pipeline.render.templates.names import TemplateError, secret_inside
@@ -202,7 +202,8 @@ def _check_arguments(filter_: Filter, positional: list[Getter], at: int, names: 
             reason = reason or failure.reason
         else:
             return
-    hint = f"such as `{filter_.examples[0].call}`"
+    zone = zone_meant(fixed[1]) if filter_.name == "date" and len(fixed) > 1 else None
+    hint = zone if zone is not None and "time zone" in reason else f"such as `{filter_.examples[0].call}`"
     names.refuse(TemplateError(f"it would fail for every event: {reason}", at, hint, len(filter_.name)))
 
 
