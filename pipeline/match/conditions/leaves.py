@@ -207,9 +207,14 @@ def _clause(
 
 def _operand(raw: Value, operator: Operator, context: Context, reads: list[Path]) -> Operand:
     """Return the operand with ``{path: ...}`` and ``{file: ...}`` replaced; problems where it is wrong."""
-    if type(raw) is list:
-        return [_operand_part(part, operator, context.at(index), reads) for index, part in enumerate(raw)]
-    return _operand_part(raw, operator, context, reads)
+    if type(raw) is not list:
+        return _operand_part(raw, operator, context, reads)
+    operands: list[Operand] = []
+    for index, part in enumerate(raw):
+        one = _operand_part(part, operator, context.at(index), reads)
+        # The entries of a list file stand beside the others, not as a list among them.
+        operands += one if type(one) is list and type(part) is dict else [one]
+    return operands
 
 
 def _operand_part(raw: Value, operator: Operator, context: Context, reads: list[Path]) -> Operand:
