@@ -54,6 +54,30 @@ def test_a_config_holds_files_list_files_and_plain_settings_only(directory: Path
 
 
 @pytest.mark.parametrize(
+    "where",
+    [
+        "[{event.name: {in: {file: lists/free.txt}}}]",
+        "[{event.name: {file: lists/free.txt}}]",
+        "{event.name: {in: [a, {file: lists/free.txt}]}}",
+        "{event.name: [a, {file: lists/free.txt}]}",
+        "{any: [{not: {event.name: {file: lists/free.txt}}}, {user.id: a}]}",
+        "{any_element: {event.properties.l: [{a: {file: lists/free.txt}}]}}",
+    ],
+)
+def test_a_list_file_is_read_wherever_a_condition_names_it(directory: Path, where: str) -> None:
+    file = f"id: a\ntrigger: {{events: [X], where: {where}}}\nrequest: {{url: 'https://h.example'}}\n"
+    (directory / "webhooks" / "a.yaml").write_text(file)
+    assert "lists/free.txt" in read_config(directory, environ=ENV).files
+
+
+def test_a_map_of_a_body_names_no_list_file(directory: Path) -> None:
+    body = "body: {a: {file: lists/free.txt}}"
+    file = f"id: a\ntrigger: {{events: [X]}}\nrequest: {{url: 'https://h.example', {body}}}\n"
+    (directory / "webhooks" / "a.yaml").write_text(file)
+    assert "lists/free.txt" not in read_config(directory, environ=ENV).files
+
+
+@pytest.mark.parametrize(
     "change",
     [
         lambda d: (d / "webhooks" / "a.yaml").write_text(WEBHOOK + "# comment\n"),

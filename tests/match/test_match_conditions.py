@@ -252,6 +252,7 @@ P, T = "event.properties.a", "event.time"
         ({P: {"as": "ip", "in": ["10.0.0.0/99"]}}, (P, "in"), None),
         ({P: {"as": "domain", "eq": "a@b.c"}}, (P, "eq"), None),
         ({P: {"in": {"file": "x.txt"}}}, (P, "in", "file"), None),
+        ({P: {"in": [1, {"file": "x.txt"}]}}, (P, "in", 1, "file"), None),
         ({P: {"contains": {"file": "x.txt"}}}, (P, "contains", "file"), None),
         ({P: {"eq": {"pth": "user.id"}}}, (P, "eq"), "did you mean {path: ...}?"),
         ({P: {"eq": {"path": "usr.id"}}}, (P, "eq", "path"), "did you mean `user.id`?"),
@@ -295,6 +296,13 @@ def test_a_mistake_is_an_error_at_its_place_with_a_remedy(tree: Value, path: Any
     assert [problem.path for problem in found] == [path]
     if hint is not None:
         assert found[0].hint == hint
+
+
+def test_a_wrong_entry_of_a_list_is_named() -> None:
+    for operand in (["5", "abc"], {"file": "ids.txt"}):
+        tree = {"event.properties.a": {"as": "number", "in": operand}}
+        (found,) = problems_of(tree, lists={"ids.txt": ["5", "abc"]})
+        assert found.message == "of abc: a number is wanted here"
 
 
 def test_all_mistakes_are_found_at_once() -> None:

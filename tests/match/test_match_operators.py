@@ -320,6 +320,9 @@ def test_lists_from_files_are_texts_or_converted() -> None:
     assert not holds_for(1, {"in": {"file": "lists/ids.txt"}}, lists=lists)
     assert holds_for(1, {"as": "number", "in": {"file": "lists/ids.txt"}}, lists=lists)
     assert holds_for("3", {"not_in": {"file": "lists/ids.txt"}}, lists=lists)
+    assert holds_for("1", {"in": ["x", {"file": "lists/ids.txt"}]}, lists=lists)
+    assert holds_for("x", ["x", {"file": "lists/ids.txt"}], lists=lists)
+    assert not holds_for("3", {"in": ["x", {"file": "lists/ids.txt"}]}, lists=lists)
 
 
 @given(

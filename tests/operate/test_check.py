@@ -163,6 +163,12 @@ def test_a_text_that_looks_like_something_else_is_a_warning(
     assert all(str(wanted) in one.message for one in findings)
 
 
+def test_a_list_file_may_stand_for_itself_and_among_others(checked: Checked) -> None:
+    for operand in ("{file: lists/l.txt}", "[a, {file: lists/l.txt}]", "{not_in: [{file: lists/l.txt}]}"):
+        files = hook(trigger=f"{{events: [A], where: {{event.properties.x: {operand}}}}}")
+        assert checked({**files, "lists/l.txt": "b\n"}) == []
+
+
 NAMES = [
     ("events: 'Purchase, Refund'", "for several names write [Purchase, Refund]"),
     ("events: ['Purchase,Refund']", "for several names write [Purchase, Refund]"),

@@ -167,6 +167,7 @@ def _any_element(key: Value, value: Value, context: Context) -> Node | None:
     if path is None or inner is None:
         return None
     read, test, many = compile_path(path, context.vars), inner.test, path.has_any
+    vars_key = repr(context.vars) if path.reads_vars else ""
 
     def holds(event: Event, user: User, scope: Scope) -> bool:
         found = read(event, user, scope)
@@ -188,7 +189,7 @@ def _any_element(key: Value, value: Value, context: Context) -> Node | None:
 
     return Node(
         test=holds,
-        key=f"any_element({path_key(path)},{inner.key})",
+        key=f"any_element({path_key(path)},{vars_key},{inner.key})",
         reads_user=path.reads_user or inner.reads_user,
         text=f"any_element: {path.text}",
         kind="any_element",

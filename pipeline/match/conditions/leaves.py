@@ -207,9 +207,14 @@ def _clause(
 
 def _operand(raw: Value, operator: Operator, context: Context, reads: list[Path]) -> Operand:
     """Return the operand with ``{path: ...}`` and ``{file: ...}`` replaced; problems where it is wrong."""
-    if type(raw) is list:
-        return [_operand_part(part, operator, context.at(index), reads) for index, part in enumerate(raw)]
-    return _operand_part(raw, operator, context, reads)
+    if type(raw) is not list:
+        return _operand_part(raw, operator, context, reads)
+    operands: list[Operand] = []
+    for index, part in enumerate(raw):
+        one = _operand_part(part, operator, context.at(index), reads)
+        # The entries of a list file stand beside the others, not as a list among them.
+        operands += one if type(one) is list and type(part) is dict else [one]
+    return operands
 
 
 def _operand_part(raw: Value, operator: Operator, context: Context, reads: list[Path]) -> Operand:
@@ -262,13 +267,21 @@ def _clause_key(
         default=str,
     )
     # repr, not JSON: 5 and 5.0 may share a closure or not, but 2**70 must not fail here.
-    return f"{dumped.decode()}{raw!r}"
+    return f"{dumped.decode()}{raw!r}{_lists_key(raw, context)}"
+
+
+def _lists_key(raw: Value, context: Context) -> str:
+    """Return what tells list files of one name apart: each may lie beside the file that names it."""
+    parts = [part for part in (raw if type(raw) is list else [raw]) if type(part) is dict and "file" in part]
+    return "".join(f",{hash(tuple(context.lists.get(part['file'], ())))}" for part in parts)
 
 
 def _needed_values(path: Path, operator: Operator, operand: Operand, options: Options) -> tuple[Value, ...]:
     """Return the texts and numbers of which the path's value (or an element of it) must be one."""
     if options.conversion is not None or options.ignore_case or path.has_any or path.root != "event":
         return ()
+    if path.reads_vars:
+        return ()  # its text leads elsewhere in each webhook
     values = [operand] if operator.name == "eq" else operand if operator.name == "in" else []
     if type(values) is not list or not all(type(value) in (str, int) for value in values):
         return ()

@@ -151,7 +151,15 @@ def _check_range(low: Operand, high: Operand, circular: bool) -> None:
 
 
 def _each(operator: Operator, values: list[Operand], options: Options) -> list[Operand]:
-    return [_one(operator, value, options) for value in values]
+    found: list[Operand] = []
+    for value in values:
+        try:
+            found.append(_one(operator, value, options))
+        except OperandError as error:
+            if len(values) == 1:
+                raise
+            raise OperandError(f"of {_shown(value)}: {error.message}", error.hint) from None
+    return found
 
 
 def _one(operator: Operator, value: Operand, options: Options) -> Operand:
