@@ -14,7 +14,7 @@ from pipeline import __version__
 from pipeline.cli.output import say
 from pipeline.cli.page.help_pages import Context, prepare, with_subcommands
 from pipeline.cli.page.usage import told
-from pipeline.model.errors import ClockSetBack, HooklineError, disk_fault
+from pipeline.model.errors import ClockSetBack, HooklineError, machine_fault
 from pipeline.model.process.exits import MEANING, Exit
 from pipeline.model.words import did_you_mean
 
@@ -217,7 +217,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if settings.get("debug"):
             raise
-        disk = disk_fault(error)
+        disk = machine_fault(error)
         if disk is not None:
             say(disk.shown())
             return disk.exit_code
