@@ -23,7 +23,7 @@ from pipeline.config.documents import Documents, list_candidates
 from pipeline.config.yaml.loader import decode_text
 from pipeline.language.secrets import SecretRef, Secrets
 from pipeline.model.errors import ConfigError
-from pipeline.model.json import Value
+from pipeline.model.json import Value, as_utf8, is_utf8
 from pipeline.model.plain_file import read_plain
 from pipeline.model.process.under_way import begins
 
@@ -183,8 +183,11 @@ def read_files(
         for ref in documents.uses(name).settings:
             # A default stands in the text already; it is no value from outside.
             outside = secrets.find(SecretRef(ref.key))
-            if outside is not None:
-                settings[ref.key] = outside
+            if outside is None:
+                continue
+            settings[ref.key] = as_utf8(outside)
+            if not is_utf8(outside):
+                reader.faults[name] = f"the setting ${{{ref.key}}} holds bytes that are no UTF-8"
     lists: dict[str, str] = {}
     for name in wanted_lists(text):
         path = reader.path(name)
@@ -229,6 +232,9 @@ class _Reader:
 
     def read(self, name: str) -> str | None:
         """Return a file's text; None where it has none."""
+        if not is_utf8(name):
+            self.faults[name] = "its name is no UTF-8: rename it"
+            return None
         begins(name)
         if name in self._unsaved:
             return self._unsaved[name]

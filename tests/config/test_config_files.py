@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 
@@ -122,6 +123,22 @@ def test_a_list_file_cannot_leave_the_config_directory(name: str) -> None:
 def test_a_list_file_may_lie_beside_the_file_that_names_it(directory: Path) -> None:
     (directory / "lists").rename(directory / "webhooks" / "lists")
     assert "webhooks/lists/free.txt" in read_config(directory, environ=ENV).files
+
+
+def test_a_file_whose_name_is_no_utf8_is_a_fault_of_its_own(directory: Path) -> None:
+    os.rename(directory / "webhooks" / "a.yaml", os.fsencode(directory / "webhooks") + b"/\xfe.yaml")
+    text = read_config(directory)
+    assert (dict(text.files), dict(text.faults)) == (
+        {},
+        {"webhooks/\udcfe.yaml": "its name is no UTF-8: rename it"},
+    )
+    assert ConfigText.from_bytes(text.to_bytes()).hash == text.hash
+
+
+def test_a_setting_that_is_no_utf8_is_a_fault_of_the_file_that_uses_it(directory: Path) -> None:
+    text = read_config(directory, environ={"SIZE": "1\udcff"})
+    assert dict(text.faults) == {"webhooks/a.yaml": "the setting ${SIZE} holds bytes that are no UTF-8"}
+    assert ConfigText.from_bytes(text.to_bytes()).hash == text.hash
 
 
 def test_list_files_hold_one_entry_per_line() -> None:
