@@ -308,3 +308,26 @@ def test_two_followed_files_are_each_rotated(tmp_path: Path) -> None:
         *((f"{name}.jsonl", number) for name, number in (("a", 3), ("a", 4), ("b", 13), ("b", 14))),
         *((f"{name}.jsonl~2", number) for name, number in (("a", 5), ("a", 6), ("b", 15), ("b", 16))),
     }
+
+
+@pytest.mark.parametrize("rotate", ROTATIONS)
+def test_a_stamp_far_ahead_looks_into_no_other_file(tmp_path: Path, rotate: Callable[[Path], None]) -> None:
+    paths = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+
+    def at(number: int, minute: int) -> bytes:
+        return line(number, 400).replace(
+            b'"name"', b'"time":"2026-11-29T%02d:%02d:00Z","name"' % divmod(minute, 60)
+        )
+
+    paths[0].write_bytes(b"".join(at(number, 0) for number in range(1, 5)))
+    paths[1].write_bytes(at(101, 0))
+    following = Following(*paths)
+    assert sorted(following.read()) == [1, 2, 3, 4, 101]
+    # Whether 6 is a time, a hundred lines after it decide: they are looked for.
+    append(paths[0], at(5, 1) + at(6, 600))
+    rotate(paths[0])
+    append(paths[0], at(7, 2) + at(8, 3))
+    append(paths[1], at(102, 700))
+    assert sorted(following.named()) == [
+        ("a.jsonl", 5), ("a.jsonl", 6), ("a.jsonl~2", 7), ("a.jsonl~2", 8), ("b.jsonl", 102),
+    ]  # fmt: skip

@@ -14,10 +14,7 @@ from pipeline.sources.files.entry import Entry
 from pipeline.sources.files.file_set import STDIN, Input
 from pipeline.sources.files.line_cursor import LineCursor
 from pipeline.sources.files.lines import Lines, LineSplitter
-from pipeline.sources.files.lives import HEAD_BYTES, Lives, begins_as, first_byte, is_renewed
-from pipeline.telemetry import log as logs
-
-log = logs.get(__name__)
+from pipeline.sources.files.lives import HEAD_BYTES, Lives, begins_as
 
 _FIRST_LINE_BYTES = 1 << 16
 
@@ -27,34 +24,31 @@ nothing of what it owes. Linux alone tells such a pipe from one whose writer has
 
 
 class Cursor(LineCursor):
-    """Reads one file or pipe; of a followed name also the files that take it one after the other.
+    """Reads one file or pipe to its end.
 
     is_of: what the state knows of the file, where it was read under another name.
     """
+
+    _is_followed = False
+    """It may grow: what has been read is not all of it."""
 
     def __init__(
         self,
         source: Input,
         entries: dict[str, Entry],
         *,
-        follow: bool,
         max_line_bytes: int,
         is_of: Entry | None = None,
     ) -> None:
         super().__init__(source)
-        self.follow = follow
         self._max_line_bytes = max_line_bytes
         self._entries = entries
         self._lives = Lives(source.name, source.path, entries, is_of)
         self._path = source.path
         """Of the file that is open."""
         self._inode = 0
-        self._begin = b""
-        """How a plain file that is followed began, of what was read."""
         self._is_copy = False
         """It is compressed now, and was not."""
-        self._is_left = False
-        """Another file has its name and lines already: what is still to come of this one is there."""
         self._fd = -1
         self._blocks: Blocks | None = None
         self._finished = False
@@ -82,10 +76,6 @@ class Cursor(LineCursor):
         if entry is None:
             self._name_file()
             return
-        if self.follow and self._fault(entry) and (path := self._lives.find(entry)) is not None:
-            self._close_fd()
-            self._open_file(path)
-            self._tell(path)
         self._name_file()
         self._resume(entry)
 
@@ -112,7 +102,6 @@ class Cursor(LineCursor):
         """Take the name and the place of the regular file that is open."""
         status = os.fstat(self._fd)
         self.name, self.total_bytes, self._inode = self._lives.name, status.st_size, status.st_ino
-        self._begin = b""
 
     def _resume(self, entry: Entry) -> None:
         """Go on in a regular file where an entry says. Raises StateError where it is another file."""
@@ -130,13 +119,17 @@ class Cursor(LineCursor):
         self.time = entry.time
         self._head = (entry.head_bytes, entry.digest)
         if entry.finished and size == entry.size:
-            self.ended = self._finished = not self.follow
+            self.ended = self._finished = not self._is_followed
         self._split_from(entry.offset)
         if self.ended:
             self._finished_size = self._blocks.fed = size
             self._close_fd()
         else:
             self._go_to(entry.offset, entry.offset)
+
+    def _split_from(self, offset: int) -> None:
+        self._splitter = LineSplitter(offset, self._max_line_bytes)
+        self.buffer, self.index = Lines([], [offset]), 0
 
     def _go_to(self, byte: int, offset: int) -> None:
         """Go on at a byte of a plain file, at an offset of what a compressed one holds."""
@@ -146,7 +139,6 @@ class Cursor(LineCursor):
             self._to_skip = offset
         elif byte:
             self._blocks.seek(byte)
-            self._begin = head[:byte]
 
     def _fault(self, entry: Entry) -> str | None:
         """Return why the open file is not the one that an entry speaks of; None where it may be."""
@@ -180,7 +172,7 @@ class Cursor(LineCursor):
     def is_still(self) -> bool:
         """True where all that the file has was read and handed out."""
         blocks = self._blocks
-        if blocks is None or blocks.is_stream or self.ended or self._is_left or not self.is_empty:
+        if blocks is None or blocks.is_stream or self.ended or not self.is_empty:
             return False
         return not self._splitter.has_rest and os.fstat(self._fd).st_size == blocks.fed
 
@@ -196,8 +188,6 @@ class Cursor(LineCursor):
                 raise Fatal(f"{self.source.path}: cannot be read: {error.strerror}") from error
             if block is None:
                 return False
-            if block and self.follow and not self._begins_alike(self._blocks):
-                return self._replaced("its beginning has changed while it was followed")
             if not block and not self._splitter.has_rest:
                 return self._at_end(self._blocks)
             if self._take(block):
@@ -205,8 +195,6 @@ class Cursor(LineCursor):
         return False
 
     def _at_end(self, blocks: Blocks) -> bool:
-        if self.follow and not blocks.is_stream:
-            return self._at_end_for_now(blocks)
         if blocks.is_cut:
             return self._stop_at_damage(Damaged(blocks.fed, "it is cut off"))
         got = self._take_last() if self._stream.first or self._splitter.has_open_line else False
@@ -232,98 +220,6 @@ class Cursor(LineCursor):
         if self._blocks is not None and not self._blocks.is_stream:
             self._head_data = os.pread(self._fd, HEAD_BYTES, 0)
         self._close_fd()
-
-    # --- what is followed may be rotated
-
-    def _begins_alike(self, blocks: Blocks) -> bool:
-        """Return whether a plain file still begins as it did, now that more of it was read.
-
-        It may have been cut off and be longer again than it was.
-        """
-        begin = self._begin
-        if blocks.is_stream or blocks.is_compressed:
-            return True
-        size = len(begin) if len(begin) == HEAD_BYTES else min(HEAD_BYTES, blocks.fed)
-        self._begin = os.pread(self._fd, size, 0)
-        return self._begin.startswith(begin)
-
-    def _at_end_for_now(self, blocks: Blocks) -> bool:
-        """See whether another file has taken the name; True where there are lines."""
-        if os.fstat(self._fd).st_size < blocks.fed:
-            return self._replaced("it shrank while it was followed")
-        if self._is_left:
-            return self._go_on()
-        try:
-            now = os.stat(self.source.path)
-        except FileNotFoundError:
-            return False
-        # Who has begun to write there writes here no more: what came until then is read first.
-        self._is_left = now.st_ino != self._inode and now.st_size > 0
-        return False
-
-    def _replaced(self, fault: str) -> bool:
-        """Read on in the copy of a file that was cut off (copytruncate). Raises StateError without one."""
-        if self._is_looking:
-            return False
-        entry = self._entries.get(self.name)
-        if entry is None or not entry.offset:
-            path, offset = self._path, 0  # nothing of it was handed out
-        else:
-            path, offset = self._lives.find(entry) or "", entry.offset
-        if not path:
-            raise StateError(
-                f"{self.source.path}: {fault}, and no copy of it lies beside it: what was not read of it is "
-                "gone. Rotate it by renaming (app.jsonl.1), or write each new file under a name of its own and "
-                "follow the folder; then start with an empty state directory"
-            )
-        self._close_fd()
-        self._open_file(path)
-        self._name_file()
-        self._split_from(offset)
-        if offset:
-            self._tell(path)
-            self._go_to(min(offset, self.total_bytes), offset)
-        return False
-
-    def _go_on(self) -> bool:
-        """Begin with the next file; True where there are lines, one without its end of the last one first."""
-        if self._is_looking:
-            return False
-        if self._splitter.has_open_line:
-            return self._take_last()
-        if not os.path.exists(self.source.path):
-            self._is_left = False  # that one has gone again
-            return False
-        entry = self._entries.get(self.name)
-        if entry is not None and self._path == self.source.path:
-            if is_renewed(self._fd, self._path, entry.offset):
-                self._close_fd()
-                self._open_file(self._path)
-                self._name_file()
-                self._is_left = False
-                self._split_from(entry.offset)
-                self._go_to(entry.offset, entry.offset)
-                return self.fill()
-            self._lives.find(entry)  # others may have had the name meanwhile
-        self._close_fd()
-        path = self._lives.next()
-        self._open_file(path)
-        self._name_file()
-        log.info("a followed file was rotated: the next one is read", file=path, called=self.name)
-        self._is_left = self._is_copy = False
-        self._to_skip = 0
-        self._head = (0, digest(b""))
-        begin = first_byte(self._fd)
-        self._split_from(begin)
-        self._go_to(begin, 0)
-        return self.fill()
-
-    def _split_from(self, offset: int) -> None:
-        self._splitter = LineSplitter(offset, self._max_line_bytes)
-        self.buffer, self.index = Lines([], [offset]), 0
-
-    def _tell(self, path: str) -> None:
-        log.info("a followed file was rotated: what is left of the old one is read first", file=path)
 
     def _stop_at_damage(self, error: Damaged) -> bool:
         """Hand out what is left as one line with a fault. Not finished: repaired, the file goes on here."""

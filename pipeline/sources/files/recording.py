@@ -29,6 +29,7 @@ from pipeline.sources.files.collected.place import SegmentPlace
 from pipeline.sources.files.cursor import Cursor
 from pipeline.sources.files.entry import Entry
 from pipeline.sources.files.file_set import STDIN, Input, each_once, find_inputs, name_apart, part_of
+from pipeline.sources.files.followed import FollowedCursor
 from pipeline.sources.files.line_cursor import LineCursor
 from pipeline.sources.files.lives import Moved
 from pipeline.sources.files.origins import MARK, Origins
@@ -139,7 +140,8 @@ class Recording(BaseReader):
                     entry = self._entry_of(source, moved)
                 except BlockingIOError:
                     continue
-                cursor = Cursor(source, self._entries, follow=follow, max_line_bytes=longest, is_of=entry)
+                kind = FollowedCursor if follow else Cursor
+                cursor = kind(source, self._entries, max_line_bytes=longest, is_of=entry)
             cursor.under(self._formats)
             self._cursors.append(cursor)
         self._cursors.sort(key=lambda cursor: cursor.source.name)
