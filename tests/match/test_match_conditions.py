@@ -305,6 +305,40 @@ def test_a_wrong_entry_of_a_list_is_named() -> None:
         assert found.message == "of abc: a number is wanted here"
 
 
+@pytest.mark.parametrize(
+    ("operators", "value", "verdict"),
+    [
+        ({"after": {"path": "vars.ago"}}, "2026-11-01", True),
+        ({"after": {"path": "vars.ago"}}, "2026-10-01", False),
+        ({"not": {"before": {"path": "vars.ago"}}}, "2026-11-01", True),
+        ({"as": "date", "between": [{"path": "vars.ago"}, "now"]}, "2026-11-01", True),
+        ({"glob": {"path": "vars.pattern"}}, "/docs/a", True),
+        ({"glob": {"path": "vars.pattern"}}, "/docs/a/b", False),
+        ({"glob": {"path": "vars.patterns"}}, "b.pdf", True),
+        ({"glob": ["/x", {"path": "vars.patterns"}]}, "b.pdf", True),
+        ({"regex": {"path": "vars.word"}, "ignore_case": True}, "a WORD", True),
+        ({"regex": {"path": "vars.nested.word"}}, "a word", True),
+    ],
+)
+def test_a_var_stands_for_what_it_has_also_a_relative_date_and_a_pattern(
+    operators: dict[str, Value], value: Value, verdict: bool
+) -> None:
+    vars = {
+        **{"ago": "-30d", "pattern": "/docs/*", "patterns": ["*.pdf", "*.doc"], "word": "w.rd$"},
+        "nested": {"word": "word"},
+    }
+    tree: Value = {P: operators}
+    if "not" in operators:
+        tree = {"not": {P: operators["not"]}}
+    assert holds(tree, event(properties={"a": value}), vars=vars) is verdict
+
+
+def test_a_wrong_pattern_of_a_var_is_found_at_load() -> None:
+    (found,) = problems_of({P: {"regex": {"path": "vars.p"}}}, vars={"p": "(a"})
+    assert "invalid regex" in found.message
+    assert problems_of({P: {"regex": {"path": "vars.p"}}}, vars={"p": 5})
+
+
 def test_all_mistakes_are_found_at_once() -> None:
     tree = [{"evnt.x": 1}, {"any": [{"event.properties.a": {"exits": True, "gte": []}}, {"label": "x"}]}]
     assert len(problems_of(tree)) == 4

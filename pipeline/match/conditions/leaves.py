@@ -11,7 +11,7 @@ from datetime import tzinfo
 import orjson
 
 from pipeline.config.yaml.diagnostics import Problems
-from pipeline.language.path_syntax import EVENT_ROOTS, OPEN_FIELDS, Path, parse_path
+from pipeline.language.path_syntax import EVENT_ROOTS, OPEN_FIELDS, Path, parse_path, var_at
 from pipeline.language.paths import compile_path
 from pipeline.match.conditions.clauses import compile_clause
 from pipeline.match.conditions.compiling import ELEMENT, GROUPS, Context, checked_path, path_key
@@ -226,7 +226,10 @@ def _operand_part(raw: Value, operator: Operator, context: Context, reads: list[
         if path is None:
             return None
         reads.append(path)
-        return Dynamic(compile_path(path, context.vars), path.has_any, of_event=path.of_event)
+        fixed = _of_var(path, context)
+        if operator.name in ("glob", "regex") and type(fixed) in (str, list):
+            return fixed  # a pattern that can be checked at load, as those that stand here
+        return Dynamic(compile_path(path, context.vars), path.has_any, of_event=path.of_event, fixed=fixed)
     if "file" in raw and len(raw) == 1:
         return _list_file(raw["file"], operator, context.at("file"))
     close = did_you_mean(str(next(iter(raw))), ("path", "file")) if len(raw) == 1 else None
@@ -234,6 +237,13 @@ def _operand_part(raw: Value, operator: Operator, context: Context, reads: list[
         hint = f"did you mean {{{close}: ...}}?" if close else "for another path write {path: ...}"
         context.wrong((), f"a map is no operand of `{operator.name}`", hint)
     return raw
+
+
+def _of_var(path: Path, context: Context) -> Value:
+    """Return the value of a path to a var; None for other paths, and where the event decides."""
+    if path.root != "vars" or not all(type(part) in (str, int) for part in path.parts):
+        return None
+    return var_at(path, context.vars)
 
 
 def _list_file(name: Value, operator: Operator, context: Context) -> Operand:

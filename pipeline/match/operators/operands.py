@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, timedelta, timezone, tzinfo
 from typing import Final, TypeAlias
@@ -40,6 +41,8 @@ class Dynamic:
     """False: it may depend on more than event and user, such as the `item` of a loop."""
     shift_ms: int | None = None
     """Of a relative date: how far from the event it lies."""
+    fixed: Value = None
+    """What a var has that it is read from."""
 
 
 Operand: TypeAlias = "Value | Dynamic"
@@ -168,7 +171,7 @@ def _one(operator: Operator, value: Operand, options: Options) -> Operand:
             raise OperandError(
                 f"a pattern of `{operator.name}` cannot come from a path", "patterns are checked at load"
             )
-        return value
+        return _moment_of_var(value, options) or value
     if type(value) is float and (value != value or value in (float("inf"), float("-inf"))):
         raise OperandError("NaN and infinity are no JSON numbers")
     conversion = options.conversion
@@ -187,6 +190,15 @@ def _one(operator: Operator, value: Operand, options: Options) -> Operand:
     if operator.wants in ("order", "range") and not (is_number(value) or type(value) is str):
         raise OperandError(f"`{operator.name}` takes a number or a text")
     return fold(value) if options.ignore_case and operator.name != "regex" else value
+
+
+def _moment_of_var(value: Dynamic, options: Options) -> Dynamic | None:
+    """Return the moment that a var with a relative date means; None: it is none, or no date is wanted."""
+    if options.conversion is None or options.conversion.name != "date":
+        return None
+    with suppress(OperandError):  # whatever else a var has is what the path holds
+        return relative_date(value.fixed)
+    return None
 
 
 def _depends_on_zone(value: Value) -> bool:
