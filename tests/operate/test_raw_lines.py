@@ -99,6 +99,18 @@ def test_a_dry_run_tells_dead_letters_and_fails_where_there_is_nothing_else(
     assert "did you mean `shop`?" in err
 
 
+def test_a_dry_run_tells_what_cannot_be_rendered(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    request = "{url: 'http://127.0.0.1:9/x', body: {n: '{{ event.name | plus: 1 }}'}}"
+    bench.write("b", f"trigger: {{events: [A]}}\nlimit: {{every: ever}}\nrequest: {request}\n")
+    stream = bench.config / "s.jsonl"
+    code, out, err = said(capsys, bench, "replay", stream, "--dry-run", "--format", "shop")
+    assert (code, json.loads(out)["webhook"]) == (0, "a")
+    assert "dead letter: b: plus wants a number" in err
+    assert "1 request, 2 dead letters" in err
+    only = said(capsys, bench, "replay", stream, "--dry-run", "--format", "shop", "--webhook", "b")
+    assert only[0] == 1
+
+
 def test_a_named_pipe_is_read_once_somebody_writes_and_not_waited_for_for_ever(
     bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
