@@ -201,6 +201,8 @@ def read_files(
     return text
 
 
+_ESCAPED = re.compile(r"\\udc[89a-f][0-9a-f]")
+"""How a byte of a name stands that is no UTF-8."""
 _FILE_SECRET = re.compile(r"\$\{file:([^}]*)\}")
 
 
@@ -232,9 +234,6 @@ class _Reader:
 
     def read(self, name: str) -> str | None:
         """Return a file's text; None where it has none."""
-        if not is_utf8(name):
-            self.faults[name] = "its name is no UTF-8: rename it"
-            return None
         begins(name)
         if name in self._unsaved:
             return self._unsaved[name]
@@ -243,7 +242,11 @@ class _Reader:
         except IsADirectoryError:
             self.faults[name] = "is a folder: a file is wanted here"
         except OSError as error:
-            self.faults[name] = f"cannot be read: {error.strerror or error}"
+            is_odd = _ESCAPED.search(name) is not None
+            why = (
+                "its name is no UTF-8: rename it" if is_odd else f"cannot be read: {error.strerror or error}"
+            )
+            self.faults[name] = why
         except ValueError as error:
             self.faults[name] = str(error)
         return None
@@ -261,7 +264,7 @@ def wanted_lists(text: ConfigText) -> list[str]:
 
 
 def config_files(base: Path) -> list[str]:
-    """Return the names of all label, shape and webhook files, sorted."""
+    """Return the names of all label, shape and webhook files, sorted; what is no UTF-8 in them is escaped."""
     names = []
     for folder in FOLDERS:
         try:
@@ -269,7 +272,7 @@ def config_files(base: Path) -> list[str]:
         except OSError:
             continue
         names += [f"{folder}/{entry}" for entry in entries if is_yaml(entry) and not entry.startswith(".")]
-    return names
+    return [as_utf8(name) for name in names]
 
 
 def _strays(base: Path) -> Iterator[tuple[str, str]]:

@@ -70,7 +70,7 @@ def test_names_that_are_no_utf8_come_and_go_like_others(trial: Trial, folder: Pa
     assert (tried.text, tried.root) == (read_config(odd, environ={"TOKEN": "canary"}), str(odd))
     first = pid(trial)
     (odd / "webhooks/a.yaml").rename(os.fsdecode(os.fsencode(odd) + b"/webhooks/\xfe.yaml"))
-    assert [one.file for one in trial.read(odd, DEFAULTS).findings] == ["webhooks/\udcfe.yaml"]
+    assert [one.file for one in trial.read(odd, DEFAULTS).findings] == [r"webhooks/\udcfe.yaml"]
     assert pid(trial) == first
 
 

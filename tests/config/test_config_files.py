@@ -130,7 +130,7 @@ def test_a_file_whose_name_is_no_utf8_is_a_fault_of_its_own(directory: Path) -> 
     text = read_config(directory)
     assert (dict(text.files), dict(text.faults)) == (
         {},
-        {"webhooks/\udcfe.yaml": "its name is no UTF-8: rename it"},
+        {r"webhooks/\udcfe.yaml": "its name is no UTF-8: rename it"},
     )
     assert ConfigText.from_bytes(text.to_bytes()).hash == text.hash
 
