@@ -239,7 +239,7 @@ def _bare(text: str) -> str:
 
 def _typed(get: Getter, spot: Spot, text: str) -> Template:
     """Return the template of one expression, whose value keeps its type."""
-    from pipeline.render.templates.calls import known
+    from pipeline.render.templates.applying import known
 
     if known(get) and get.value is not MISSING:
         return constant_template(get.value)
