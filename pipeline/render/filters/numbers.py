@@ -123,7 +123,9 @@ def to_number_(value: Value) -> int | float:
 def to_integer(value: Value) -> int:
     if value is True or value is False:
         raise Failure("to_integer wants a number, not a boolean", value)
-    return bounded(int(to_number(value, "to_integer")))
+    number = to_number(value, "to_integer")
+    # A text has more digits than the decimal that it says.
+    return bounded(int(Decimal(value.strip()) if type(value) is str else number))
 
 
 TABLE: Final = (
