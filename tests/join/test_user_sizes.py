@@ -6,13 +6,21 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from pipeline.join.users import Users
+from pipeline.join.users import Users, held_bytes, most_bytes
 from pipeline.model.sizes import Sizes
 from pipeline.store.memory import MemoryRows
 from pipeline.store.rows import Table
 from tests.kit.streams.records import update
 
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | st.just('\x01"' * 9)
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 64) - 1) | st.floats(allow_nan=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=40) | st.dictionaries(TEXTS, inner, max_size=6),
+    max_leaves=40,
+)
 SIZES = Sizes(user_properties=10, user_bytes=1_024)
 
 
@@ -74,3 +82,21 @@ def test_an_update_that_changes_nothing_writes_nothing() -> None:
         known.apply("u:u", change, "p")
     known.flush()
     assert rows.get(Table.USERS, b"u:u") is None
+
+
+@given(VALUES)
+@example(["\x01" * 1_000])
+@example({"\x01" * 1_000: None})
+@example({"a": {"b": ["x" * 1_000]}})
+@example({f"\x01{number}": -1.7976931348623157e308 for number in range(300)})
+@example([-1.7976931348623157e308] * 300)
+def test_no_value_takes_more_than_it_is_said_to_take_at_most(value: Any) -> None:
+    assert most_bytes(value) >= len(orjson.dumps(value))
+
+
+@pytest.mark.parametrize(
+    "value", [[0.1] * 1_000, ["x"] * 1_000, [[]] * 1_000, {str(n): n for n in range(1_000)}]
+)
+def test_what_is_held_counts_for_each_of_many_objects(value: Any) -> None:
+    row = orjson.dumps(["p", {"a": value}])
+    assert 100 * 1_000 < held_bytes(row) < 300 * 1_000
