@@ -15,6 +15,7 @@ from pipeline.job.assembly import Job
 from pipeline.job.control.pressure import REASONS
 from pipeline.model.errors import Refused
 from pipeline.model.json import Value
+from pipeline.model.process.lifeline import is_let_go
 from pipeline.telemetry import metrics
 from pipeline.telemetry.process import PROMETHEUS, measure_process, resident_bytes
 
@@ -67,7 +68,7 @@ def view_routes(job: Job, process: int) -> list[Route]:
             "halted": job.halts.all(),
             "lanes": {name: asdict(lane) for name, lane in stats.lanes.items()},
             "process": process,
-            "stopping": job.drain.stopping,
+            "stopping": job.drain.stopping or is_let_go(),
             "still_secs": round(job.pulse.still_secs(), 3) if job.pulse.is_still() else 0.0,
             "waits": job.waits(),
             "paused": job.pressure.paused(),

@@ -27,6 +27,9 @@ def main() -> None:
 
     open_standard()
     starting()
+    # A panic's stack names Bytewax's own lines, and finding them takes memory: where that is wanting, the
+    # process would abort in place of saying so.
+    os.environ["RUST_BACKTRACE"] = "0"
     # Else pydantic looks through every installed package for plugins of its own.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if AUTHORING & set(sys.argv[1:2]):

@@ -14,7 +14,7 @@ from pipeline import __version__
 from pipeline.cli.output import say
 from pipeline.cli.page.help_pages import Context, prepare, with_subcommands
 from pipeline.cli.page.usage import told
-from pipeline.model.errors import ClockSetBack, HooklineError, disk_fault
+from pipeline.model.errors import ClockSetBack, HooklineError, machine_fault
 from pipeline.model.process.exits import MEANING, Exit
 from pipeline.model.words import did_you_mean
 
@@ -201,7 +201,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return Exit.INTERRUPTED
     except BrokenPipeError:
         # The reader of our output is gone (`| head`): nothing is wrong, and nothing more can be said.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
     except ClockSetBack as error:
         if arguments is None and "-" not in words:
@@ -218,7 +217,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if settings.get("debug"):
             raise
-        disk = disk_fault(error)
+        disk = machine_fault(error)
         if disk is not None:
             say(disk.shown())
             return disk.exit_code
@@ -229,4 +228,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
         say(f"error: {type(error).__name__}: {error}")
         say("This is a bug of Hookline; the same command with --debug shows where.")
         return Exit.FATAL
+    finally:
+        _give_up_output()
     return result if isinstance(result, int) else Exit.OK
+
+
+def _give_up_output() -> None:
+    """Drop what cannot be printed: the interpreter would try once more, and end with a code of its own."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -14,6 +14,7 @@ import click
 from pipeline.cli.page.colours import highlighted
 from pipeline.cli.page.lines import fitted, room
 from pipeline.cli.page.tables import table as table
+from pipeline.model.errors import Fatal
 from pipeline.model.printable import printable, printable_json
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,22 +29,31 @@ def json_option(function: F) -> F:
 
 def echo(text: object = "", *, err: bool = False) -> None:
     """Write a text and a line end to stdout, or to stderr; what a terminal would act on is escaped."""
-    click.echo(printable(str(text)), err=err)
+    _write(printable(str(text)), err)
 
 
 def print_json(value: Any) -> None:
     """Write one JSON document and a line end to stdout."""
-    import orjson
-
-    click.echo(printable_json(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()))
+    _write(_json(value, indented=True), err=False)
 
 
 def print_json_lines(values: Iterable[Any]) -> None:
     """Write one JSON document per line to stdout."""
+    for value in values:
+        _write(_json(value), err=False)
+
+
+def _json(value: Any, *, indented: bool = False) -> str:
     import orjson
 
-    for value in values:
-        click.echo(printable_json(orjson.dumps(value).decode()))
+    from pipeline.model.json import as_utf8
+
+    option = orjson.OPT_INDENT_2 if indented else 0
+    try:
+        raw = orjson.dumps(value, option=option)
+    except orjson.JSONEncodeError:  # a name of a file or a variable's value that is no UTF-8
+        raw = orjson.dumps(as_utf8(value), option=option)
+    return printable_json(raw.decode())
 
 
 def say(text: str) -> None:
@@ -55,4 +65,16 @@ def print_text(text: object = "", *, err: bool = False) -> None:
     """Write a text of words: on a terminal broken between them, with what stands out in it in colour."""
     stream = sys.stderr if err else sys.stdout
     shown = highlighted(fitted(printable(str(text)), room(stream)), stream)
-    click.echo(shown, err=err, color=True)
+    _write(shown, err, color=True)
+
+
+def _write(text: str, err: bool, color: bool | None = None) -> None:
+    try:
+        click.echo(text, err=err, color=color)
+    except OSError as error:
+        # Talk that cannot be told (a closed pipe, a log on a full disk) must not change how a verb ends.
+        if err:
+            return
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise Fatal(f"what is printed cannot be written to the standard output: {error.strerror}") from error

@@ -17,7 +17,6 @@ import msgspec
 from pipeline.collect.protocols.protocol import Limits, Malformed
 from pipeline.decode.raw import fields as read
 from pipeline.decode.raw import walk
-from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json
 
 Fields = Mapping[str, bytes | msgspec.Raw]
@@ -292,11 +291,3 @@ def id_of(*values: object) -> str | None:
         elif type(found) is int or type(found) is float:
             return read.text_id({"id": found}, "id")
     return None
-
-
-def is_id(found: object) -> bool:
-    """Return whether a decoder takes it for an id."""
-    try:
-        return read.text_id({"id": found}, "id") is not None  # type: ignore[dict-item]  # asked here
-    except InvalidRecord:
-        return False

@@ -92,17 +92,24 @@ def read_list(text: str) -> list[str]:
     return [entry for entry in entries if entry and entry != "#" and not entry.startswith("# ")]
 
 
-def list_names(value: Value) -> Iterator[str]:
-    """Yield the list files that conditions name: ``in: {file: NAME}`` and ``not_in: {file: NAME}``."""
+_CONDITIONS = frozenset({"where", "$if", "fail_when", "when", "capture"})
+"""Keys of a file below which conditions stand."""
+
+
+def list_names(value: Value, *, in_condition: bool = False) -> Iterator[str]:
+    """Yield the list files that conditions name: `in: {file: X}`, `in: [a, {file: X}]`, the shorthand."""
     if isinstance(value, dict):
+        if in_condition and len(value) == 1 and isinstance(value.get("file"), str):
+            yield value["file"]
+            return
         for key, inner in value.items():
             if key in ("in", "not_in") and isinstance(inner, dict) and isinstance(inner.get("file"), str):
                 yield inner["file"]
             else:
-                yield from list_names(inner)
+                yield from list_names(inner, in_condition=in_condition or key in _CONDITIONS)
     elif isinstance(value, list):
         for inner in value:
-            yield from list_names(inner)
+            yield from list_names(inner, in_condition=in_condition)
 
 
 _SECRET_PLACES = (("request",), ("delivery", "proxy"), ("delivery", "batch", "wrap"), ("description",))

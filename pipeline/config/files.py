@@ -23,7 +23,7 @@ from pipeline.config.documents import Documents, list_candidates
 from pipeline.config.yaml.loader import decode_text
 from pipeline.language.secrets import SecretRef, Secrets
 from pipeline.model.errors import ConfigError
-from pipeline.model.json import Value
+from pipeline.model.json import Value, as_utf8, is_utf8
 from pipeline.model.plain_file import read_plain
 from pipeline.model.process.under_way import begins
 
@@ -183,8 +183,11 @@ def read_files(
         for ref in documents.uses(name).settings:
             # A default stands in the text already; it is no value from outside.
             outside = secrets.find(SecretRef(ref.key))
-            if outside is not None:
-                settings[ref.key] = outside
+            if outside is None:
+                continue
+            settings[ref.key] = as_utf8(outside)
+            if not is_utf8(outside):
+                reader.faults[name] = f"the setting ${{{ref.key}}} holds bytes that are no UTF-8"
     lists: dict[str, str] = {}
     for name in wanted_lists(text):
         path = reader.path(name)
@@ -198,6 +201,8 @@ def read_files(
     return text
 
 
+_ESCAPED = re.compile(r"\\udc[89a-f][0-9a-f]")
+"""How a byte of a name stands that is no UTF-8."""
 _FILE_SECRET = re.compile(r"\$\{file:([^}]*)\}")
 
 
@@ -237,7 +242,11 @@ class _Reader:
         except IsADirectoryError:
             self.faults[name] = "is a folder: a file is wanted here"
         except OSError as error:
-            self.faults[name] = f"cannot be read: {error.strerror or error}"
+            is_odd = _ESCAPED.search(name) is not None
+            why = (
+                "its name is no UTF-8: rename it" if is_odd else f"cannot be read: {error.strerror or error}"
+            )
+            self.faults[name] = why
         except ValueError as error:
             self.faults[name] = str(error)
         return None
@@ -255,7 +264,7 @@ def wanted_lists(text: ConfigText) -> list[str]:
 
 
 def config_files(base: Path) -> list[str]:
-    """Return the names of all label, shape and webhook files, sorted."""
+    """Return the names of all label, shape and webhook files, sorted; what is no UTF-8 in them is escaped."""
     names = []
     for folder in FOLDERS:
         try:
@@ -263,7 +272,7 @@ def config_files(base: Path) -> list[str]:
         except OSError:
             continue
         names += [f"{folder}/{entry}" for entry in entries if is_yaml(entry) and not entry.startswith(".")]
-    return names
+    return [as_utf8(name) for name in names]
 
 
 def _strays(base: Path) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Final, Generic, TypeAlias, TypeVar
 
@@ -169,6 +169,9 @@ def _places(name: str, language: int, stored: bool) -> Places:
     return Places(settings, is_var if webhook else nowhere, refused, named_setting)
 
 
+_TAKEN_AWAY: Final = "null takes away what the base has, such as `events: null`"
+
+
 def _webhook(document: Document, text: ConfigText, checked: CheckedConfig) -> None:
     root, base = resolve_base(document, text.documents, checked.findings)
     problems = Problems(stored=checked.stored)
@@ -186,6 +189,13 @@ def _webhook(document: Document, text: ConfigText, checked: CheckedConfig) -> No
             checked.partial.append(
                 CheckedFile(document.file, root, kept, model, lists, Problems(stored=checked.stored))
             )
+    if isinstance(data, dict) and "extends" in data and (base is None or not base.is_base):
+        # What its base would have said nobody knows.
+        problems.found[:] = [one for one in problems.found if one.code != "missing-field"]
+    elif base is not None:
+        problems.found[:] = [
+            replace(one, hint=_TAKEN_AWAY) if one.code == "one-of" else one for one in problems.found
+        ]
     checked.findings.extend(_placed(root, problems))
 
 

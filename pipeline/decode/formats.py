@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -12,6 +13,8 @@ from pipeline.decode.collected import is_collected
 from pipeline.decode.decode import COLLECTED
 from pipeline.decode.shape import Shape
 
+_LATER = re.compile(r"~[0-9]{1,9}$")
+"""After the name of a followed file that was rotated (sources/files/lives.py)."""
 Sources = str | list[str]
 Parts = str | list[str | None] | None
 
@@ -66,7 +69,12 @@ class Formats:
         if part is not None or not self.files:
             return self.files.get(part or "")
         name = PurePath(source).name
-        found = {shape for path, shape in self.files.items() if fnmatchcase(name, PurePath(path).name)}
+        called = {name, _LATER.sub("", name)}
+        found = {
+            shape
+            for path, shape in self.files.items()
+            if any(fnmatchcase(one, PurePath(path).name) for one in called)
+        }
         return found.pop() if len(found) == 1 else self.others  # of two with one name neither is known
 
     def _collector(self, source: str) -> Shape | None:

@@ -33,7 +33,7 @@ from pipeline.deliver.lanes.results import Settler
 from pipeline.deliver.orders import Orders
 from pipeline.deliver.stats import EngineStats, Publisher, engine_stats
 from pipeline.language.secrets import Secrets
-from pipeline.model.errors import Fatal, HooklineError, disk_fault
+from pipeline.model.errors import Fatal, HooklineError, machine_fault
 from pipeline.outbox.handover import Delivery, Port, Room
 from pipeline.telemetry.log import get
 
@@ -215,7 +215,7 @@ class DeliveryEngine:
         if isinstance(failure, HooklineError):
             raise failure
         if failure is not None:
-            raise disk_fault(failure) or Fatal(f"the delivery engine failed: {failure}") from failure
+            raise machine_fault(failure) or Fatal(f"the delivery engine failed: {failure}") from failure
 
     def _tell(self, order: Callable[[Core], None]) -> None:
         self._check()

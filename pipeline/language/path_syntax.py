@@ -179,6 +179,8 @@ def _bracket(text: str, start: int, roots: Collection[str]) -> tuple[Part, int]:
     if at >= len(text):
         raise PathError("a bracket is not closed", start, "add `]`")
     part: Part
+    if text[at] == "]":
+        raise PathError("a bracket is empty", start, "`[*]` is any element, `[0]` the first")
     if text[at] in "\"'":
         part, at = _quoted(text, at)
     elif text[at] == "*":
@@ -210,6 +212,19 @@ def _quoted(text: str, start: int) -> tuple[str, int]:
     return found, at + 1
 
 
+def with_indexes(text: str) -> str | None:
+    """Return ``items[0].sku`` for ``items.0.sku``, where numbers are keys; None: the path has no such key."""
+    written = _DOTTED.sub(lambda found: f"[{found[1]}]" if found[1] else found[0], text)
+    return written if written != text else None
+
+
+_DOTTED: Final = re.compile(
+    r"""\[(?:"[^"]*"|'[^']*'|[^\]"']*)\]"""
+    r"""|(?<!\.properties)(?<!\.context)(?<!\.before)\.([0-9]{1,3})(?=[.\[]|$)"""
+)
+"""A bracket with what is in it, or a short number after a dot: years and ids of objects are longer."""
+
+
 def _skip_spaces(text: str, at: int) -> int:
     while at < len(text) and text[at] == " ":
         at += 1
@@ -220,6 +235,8 @@ def _fail_at(text: str, at: int) -> NoReturn:
     if at >= len(text):
         raise PathError("the path ends after a dot", max(at - 1, 0), "name what you mean after the dot")
     hint = 'names with other characters go in brackets: event.properties["Sales Rep"]'
+    if text[at] == "*" and text[at - 1] == ".":
+        hint = f"any element is `[*]`: {text[: at - 1]}[*]{text[at + 1 :]}"
     raise PathError(f"{text[at]!r} cannot stand in a path here", at, hint)
 
 

@@ -8,15 +8,22 @@ import re
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
-_WORDED = re.compile(r"(?P<sign>[+-]?)(?:PT)?(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<word>[A-Za-z]*)")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)[\s,]*")
+_ISO = re.compile(r"P(?P<days>[^T]*)(?:T(?P<time>.+))?", re.ASCII | re.IGNORECASE)
 _WORDS = {
-    "ms": "ms msec msecs millis millisecond milliseconds",
-    "s": "s sec secs second seconds",
-    "m": "m min mins minute minutes",
-    "h": "h hr hrs hour hours",
-    "d": "d day days",
+    "ms": (0.001, "ms msec msecs millis millisecond milliseconds"),
+    "s": (1.0, "s sec secs second seconds"),
+    "m": (60.0, "m min mins minute minutes"),
+    "h": (3600.0, "h hr hrs hour hours"),
+    "d": (86400.0, "d day days"),
+    "w": (7 * 86400.0, "w wk wks week weeks"),
+    "mo": (30 * 86400.0, "mo mos mth month months"),
+    "y": (365 * 86400.0, "y yr yrs year years"),
 }
-"""How people write units."""
+"""How people write units, and seconds: a month and a year are what is meant where one length is wanted."""
+_LONGEST = 40
+"""Characters of a text that may be a duration in another notation."""
+_UNITS = {word: unit for unit, (_, words) in _WORDS.items() for word in words.split()}
 _WORDED_RATE = re.compile(
     r"(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?:(?:/|per)\s*(?P<unit>[smhd]|sec|second|min|minute|hour|hr|day))?",
     re.IGNORECASE,
@@ -41,14 +48,38 @@ def parse_duration(value: object) -> float:
 
 def _no_duration(value: object) -> str:
     wish = "a duration is a number and a unit (ms, s, m, h, d), such as `10s` or `1.5h`"
-    found = _WORDED.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is None:
-        return wish
-    sign, number, word = found["sign"], found["number"], found["word"].lower()
-    unit = next((unit for unit, words in _WORDS.items() if word in words.split()), None)
-    if sign == "-":
+    text = value.strip() if isinstance(value, str) else ""
+    if text.startswith("-") and _meant(text[1:]) is not None:
         return "a duration is longer than nothing"
-    return f"{wish}: did you mean `{number}{unit}`?" if unit is not None else wish
+    meant = _meant(text.removeprefix("+"))
+    return f"{wish}: {meant}" if meant is not None else wish
+
+
+def _meant(text: str) -> str | None:
+    """Return what to write for a duration as other notations have it: `1 day`, `2w`, `1h30m`, `P1DT12H`."""
+    iso = _ISO.fullmatch(text) if len(text) <= _LONGEST else None
+    if iso is not None:
+        # Of the same letter before the T months are meant, and minutes behind it.
+        found = _parts(re.sub("M", "mo", iso["days"], flags=re.IGNORECASE)) + _parts(iso["time"] or "")
+    else:
+        found = _parts(text) if len(text) <= _LONGEST else []
+    if not found or not all(unit in _WORDS for _, unit in found):
+        return None
+    total = sum(float(number) * _WORDS[unit][0] for number, unit in found)
+    if len(found) > 1 or found[0][1] not in _SECONDS:
+        return f"did you mean `{show_duration(total)}`?"
+    meant = "".join(found[0])
+    if text.endswith("M") and iso is None:
+        return f"did you mean `{meant}`, or months: `{show_duration(total / 60 * _WORDS['mo'][0])}`?"
+    return f"did you mean `{meant}`?"
+
+
+def _parts(text: str) -> list[tuple[str, str]]:
+    """Return a text's numbers with their units ("": a word that is none); [] where there is more in it."""
+    found = _PART.findall(text)
+    if "".join(number + word for number, word in found) != re.sub(r"[\s,]", "", text):
+        return []
+    return [(number, _UNITS.get(word.lower(), "")) for number, word in found]
 
 
 def parse_rate(value: object) -> float:

@@ -20,6 +20,8 @@ def advice(clause: Clause) -> str | None:
         return None
     seen = clause.seen
     if seen is MISSING:
+        if clause.near is not None:
+            return clause.near
         if clause.path.startswith("user.properties"):
             return UNKNOWN
         return None

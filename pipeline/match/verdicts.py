@@ -9,6 +9,7 @@ from pipeline.language.paths import Scope
 from pipeline.language.work import TooExpensive, begin
 from pipeline.match.conditions.nodes import Node
 from pipeline.match.labels import Alternative, explained
+from pipeline.match.nearby import nearby
 from pipeline.match.triggers import Trigger, touches
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
@@ -29,6 +30,8 @@ class Clause:
     operand: Value
     """What it was compared with, as written."""
     holds: bool
+    near: str | None = None
+    """Where nothing stands at the path: what is near it, in a sentence."""
 
 
 def explain(
@@ -49,7 +52,8 @@ def explain(
             seen, holds = MISSING, False
             found.append(Clause(depth, f"{node.text} (too-expensive)", node.path, seen, node.operand, holds))
             continue
-        found.append(Clause(depth, node.text, node.path, seen, node.operand, holds))
+        near = nearby(node.path, event, user) if seen is MISSING and node.path and not holds else None
+        found.append(Clause(depth, node.text, node.path, seen, node.operand, holds, near))
         # Conditions on one element have no value before the element is chosen.
         if node.kind != "any_element":
             found += explain(node.children, event, user, scope, depth + 1)

@@ -12,9 +12,9 @@ from pipeline.model.errors import UsageError
 from pipeline.model.findings import render_finding
 
 
-def condition_of(text: str, labels: Labels, flag: str = "--where") -> Condition:
+def condition_of(text: str, labels: Labels) -> Condition:
     """Return the compiled condition. Raises UsageError with every problem and its place in the text."""
-    document = parse_yaml(text, f"flag {flag}")
+    document = parse_yaml(text, "flag --where")
     found = list(document.findings)
     if document.root is not None and not found:
         problems = Problems()

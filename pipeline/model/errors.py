@@ -21,7 +21,9 @@ What a receiver answers is no exception: outcomes are data (pipeline/deliver/lan
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Sequence
+from typing import Final
 
 from pipeline.model.findings import Finding, render, render_finding
 
@@ -29,6 +31,17 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """Error numbers of a disk or quota without room."""
 FAILING = frozenset({errno.EIO, errno.ENXIO, errno.ENODEV, errno.EROFS})
 """Error numbers of a disk that fails, is gone, or was made read-only for its failures."""
+
+_FILES: Final = ("open so many files", "`ulimit -n`")
+LIMITS: Final = (
+    (os.strerror(errno.EMFILE), *_FILES),
+    (os.strerror(errno.ENFILE), *_FILES),
+    (os.strerror(errno.EFBIG), "write a file that large", "`ulimit -f`"),
+    ("can't start new thread", "have so many threads", "`ulimit -u`, `ulimit -v` or the container's limits"),
+)
+"""What is said where a limit of the process is met, what it keeps the process from, and what is to be raised.
+Errors of LMDB, SQLite and Rust have no numbers.
+"""
 
 
 class HooklineError(Exception):
@@ -130,9 +143,9 @@ class ClockSetBack(Fatal):
         )
 
 
-def disk_fault(error: BaseException) -> Fatal | None:
-    """Return what to say where a disk has no room, or does not read and write; None where something else is
-    wrong.
+def machine_fault(error: BaseException) -> Fatal | None:
+    """Return what to say where the machine refuses: a disk without room, or one that does not read and write,
+    or a limit of the process. None where something else is wrong.
     """
     number, text = error.errno if isinstance(error, OSError) else None, str(error)
     # SQLite under Bytewax has words for both, and no error number.
@@ -146,4 +159,9 @@ def disk_fault(error: BaseException) -> Fatal | None:
             f"a disk does not read or write ({text}). What was on it before is not lost: see what the system "
             "says of the disk (`dmesg`), then start again; the job goes on from the last epoch."
         )
+    for words, what, remedy in LIMITS:
+        if words in text:
+            return Fatal(
+                f"this process may not {what} ({text}). Nothing is lost: raise {remedy} and start again."
+            )
     return None

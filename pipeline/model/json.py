@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+import re
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
 
 import orjson
 
@@ -13,6 +15,9 @@ Value: TypeAlias = Any
 """A JSON value whose type was asked at load, or is asked by whoever takes it: values inside of expressions,
 trees of config files. With the type above, each step of a hot path would have to prove what holds already.
 """
+
+
+_HALF: Final = re.compile("[\ud800-\udfff]")
 
 
 def equal(left: object, right: object) -> bool:
@@ -69,6 +74,25 @@ def _without_point(value: object) -> object:
         return [_without_point(element) for element in value]
     if type(value) is dict:
         return {name: _without_point(value[name]) for name in sorted(value)}
+    return value
+
+
+def is_utf8(text: str) -> bool:
+    """Return whether a text can be written as UTF-8, and so as JSON.
+
+    Names of files and values of variables may hold bytes that cannot: Python reads each as half of a pair.
+    """
+    return text.isascii() or not _HALF.search(text)
+
+
+def as_utf8(value: Value) -> Value:
+    """Return the JSON value with what is no UTF-8 escaped, as a terminal shows it: ``\\udcff``."""
+    if isinstance(value, str):
+        return value if is_utf8(value) else value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {as_utf8(name): as_utf8(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_utf8(each) for each in value]
     return value
 
 

@@ -7,6 +7,8 @@ import time
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 
+from pipeline.model.json import kind_of
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = datetime(1970, 1, 1)
 WANTED = "ISO 8601, unix seconds, milliseconds, microseconds or nanoseconds are"
@@ -208,5 +210,5 @@ def _local_ms(found: re.Match[str]) -> int:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = repr(value) if type(value) in (str, int, float) else kind_of(value)
     return text if len(text) <= 60 else text[:57] + "..."

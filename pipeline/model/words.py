@@ -33,6 +33,29 @@ def did_you_mean(word: str, known: Iterable[str], likeness: float = LIKENESS) ->
     return by_fold[close[0]] if close else None
 
 
+_OFFSET = re.compile(r"(?:UTC|GMT)?([+-])0?([0-9]|1[0-4])(?::?00)?", re.ASCII | re.IGNORECASE)
+
+
+def zone_meant(name: object) -> str | None:
+    """Return the remedy for what is no IANA name of a time zone; None where nothing comes near it."""
+    if not isinstance(name, str) or len(name) > LONGEST_ZONE:
+        return None
+    offset = _OFFSET.fullmatch(name.replace(" ", ""))
+    if offset is not None:
+        fixed = f"Etc/GMT{'-' if offset[1] == '+' else '+'}{offset[2]}"
+        return f"a fixed offset is `{fixed}`, its sign turned round; `Europe/Berlin` knows summer time"
+    from zoneinfo import available_timezones  # here: it is asked for mistakes alone
+
+    known = available_timezones()
+    city = [one for one in known if one.rpartition("/")[2].lower() == name.strip().lower().replace(" ", "_")]
+    meant = min(city, default=None) or did_you_mean(name, known, 0.8)
+    return f"did you mean `{meant}`?" if meant is not None else None
+
+
+LONGEST_ZONE = 40
+"""Characters of a text that may be meant as a time zone."""
+
+
 def likeness(word: str, other: str) -> float:
     """Return how like two words are, from 0 to 1."""
     return difflib.SequenceMatcher(None, word, other).ratio()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import orjson
 
@@ -19,10 +19,9 @@ class Generated(BaseReader):
     name = "generated"
     done = False
 
-    def __init__(self, per_sec: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, per_sec: float) -> None:
         self._per_sec = per_sec
-        self._clock = clock
-        self._begun = clock()
+        self._begun = time.monotonic()
         self._made = 0
         self._records = _present()
 
@@ -33,7 +32,7 @@ class Generated(BaseReader):
 
     def read(self, limit: int) -> RawChunk | None:
         """Return what is due by now."""
-        due = int((self._clock() - self._begun) * self._per_sec) - self._made
+        due = int((time.monotonic() - self._begun) * self._per_sec) - self._made
         lines = [next(self._records) for _ in range(min(due, limit))]
         if not lines:
             return None

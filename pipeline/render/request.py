@@ -123,6 +123,8 @@ def compile_request(
     if method in BODILESS:
         if tree is not None:
             spot.at("body").error("body", f"{method} has no body", hint="use `query:` or POST", on_key=True)
+        if batch_as is not None:
+            spot.at("method").refuse("batch", f"a batch joins bodies, and {method} has none", hint="use POST")
         body: Bytes = lambda event, user: b""  # noqa: E731 - a name of its own would say no more
     else:
         written = "ndjson" if batch_as == "ndjson" and encoding == "json" else encoding

@@ -102,6 +102,10 @@ def _wrapped(tree: Value, spot: Spot) -> Join:
 def _check_items(tree: Value, spot: Spot) -> int:
     """Report every use of items but the value `{{ items }}` itself; return how many of those there are."""
     if isinstance(tree, dict):
+        for directive in ("$for", "$spread"):
+            if _MENTION.search(str(tree.get(directive))):
+                message = f"`{directive}` cannot look into `items`, which are rendered already"
+                spot.at(directive).refuse("batch", message, hint="write it in `request.body`")
         return sum(_check_items(one, spot.at(str(key))) for key, one in tree.items())
     if isinstance(tree, list):
         return sum(_check_items(one, spot.at(index)) for index, one in enumerate(tree))

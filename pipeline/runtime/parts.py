@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 from pipeline.config.job import PipelineConfig
 from pipeline.decode.formats import Formats
 from pipeline.deliver.engine import DeliveryEngine
+from pipeline.deliver.http.choose import connection_limit
 from pipeline.job.assembly import DeliveryService
 from pipeline.job.replay import Replay
 from pipeline.job.settings import wall_clock
@@ -24,8 +26,14 @@ def make_engine(
     config: PipelineConfig, config_dir: Path, share: float, on_gone: Callable[[str, str], None]
 ) -> DeliveryService:
     """Return the delivery engine, not started. share: the part of the job's rates that is this process's."""
+    partitions = sum(1 for _ in config.state.glob("identity/*"))
+    stores = ceil(share * (config.file.shards + max(1, partitions)))
     return DeliveryEngine(
-        allow=config.file.network.allow, secrets=Secrets(os.environ, config_dir), share=share, on_gone=on_gone
+        allow=config.file.network.allow,
+        secrets=Secrets(os.environ, config_dir),
+        share=share,
+        on_gone=on_gone,
+        max_flying=connection_limit(stores),
     )
 
 

@@ -33,7 +33,7 @@ from pipeline.job.replay import Replay
 from pipeline.job.settings import JobSettings
 from pipeline.join.known import Known
 from pipeline.language.secrets import Secrets
-from pipeline.model.errors import ClockSetBack, Fatal, HooklineError, disk_fault
+from pipeline.model.errors import ClockSetBack, Fatal, HooklineError, machine_fault
 from pipeline.model.process.bounds import bounded
 from pipeline.model.process.stop import requested, stoppable
 from pipeline.model.process.threads import allow_late
@@ -284,7 +284,7 @@ def _cause(noted: BaseException | None, cluster: Cluster, error: BaseException) 
     if cluster.processes > 1 and noted is None and "thread panic" in str(first):
         # So Bytewax says that a connection to another process was lost.
         return Fatal(f"process {cluster.process} ends because another process of the job is gone")
-    return disk_fault(first) or Fatal(f"the job stopped on an unexpected error: {first!r}")
+    return machine_fault(first) or Fatal(f"the job stopped on an unexpected error: {first!r}")
 
 
 def keep_on_one_core(process: int = 0) -> None:

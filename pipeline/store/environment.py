@@ -14,7 +14,7 @@ from pathlib import Path
 import lmdb
 
 from pipeline.model.disk import locked
-from pipeline.model.errors import FULL, Fatal, HooklineError, StateError
+from pipeline.model.errors import FULL, Fatal, HooklineError, StateError, machine_fault
 
 MAP_SIZE = 1 << 38
 """Address space per store (256 GiB); the file is sparse and grows as needed."""
@@ -92,13 +92,14 @@ def is_cut(path: Path, env: lmdb.Environment) -> bool:
 
 
 def unreadable(path: Path, error: Exception) -> HooklineError:
-    """Return what to say of a store that LMDB cannot read: damage, but where it is memory that is wanting."""
+    """Return what to say of a store that LMDB cannot read: damage, where no limit of the process is met."""
     if isinstance(error, lmdb.MemoryError) or os.strerror(errno.ENOMEM) in str(error):
         return Fatal(
             f"{path}: there is not enough memory for the store ({error}). Nothing is lost: allow the process "
             "more (`ulimit -v`, the container's limit) and start again."
         )
-    return StateError(f"{path}: the store cannot be read ({error}). {RESTORE}")
+    fault = machine_fault(error)
+    return fault or StateError(f"{path}: the store cannot be read ({error}). {RESTORE}")
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -224,3 +225,34 @@ def test_every_kind_of_schema_is_printed(hookline):
 
     assert set(KINDS) == set(SCHEMAS)
     assert hookline("schema", "test").json["title"] == SCHEMAS["test"][1]
+
+
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="a device that is always full is wanted")
+@pytest.mark.parametrize("buffering", ["", "1"], ids=["buffered", "unbuffered"])
+def test_what_cannot_be_printed_is_said_of_the_standard_output_alone(buffering):
+    environ = os.environ | {"PYTHONUNBUFFERED": buffering}
+    with FULL.open("w") as full:
+        said = subprocess.run(
+            [COMMAND, "schema"], stdout=full, stderr=subprocess.PIPE, text=True, env=environ, check=False
+        )
+    assert (said.returncode, said.stderr) == (
+        4,
+        "error: what is printed cannot be written to the standard output: No space left on device\n",
+    )
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="a device that is always full is wanted")
+def test_talk_that_cannot_be_told_does_not_change_the_exit_code():
+    with FULL.open("w") as full:
+        assert subprocess.run([COMMAND, "statsu"], stderr=full, check=False).returncode == 2
+
+
+def test_json_of_names_that_are_no_utf8_is_json(hookline, tmp_path):
+    (tmp_path / "webhooks").mkdir()
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/webhooks/\xfe.yaml")).write_text("id: a\n")
+    said = hookline("check", "-c", str(tmp_path), "--json")
+    (finding,) = json.loads(said.out)["findings"]
+    assert (said.code, finding["file"]) == (1, "webhooks/\\udcfe.yaml")

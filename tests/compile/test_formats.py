@@ -153,6 +153,12 @@ def test_paths_have_formats_and_their_files_are_merged_by_what_these_say(config:
     assert order == [("o.jsonl", 0), ("2026.jsonl", 0), ("e.jsonl", 0), ("2026.jsonl", 45), ("o.jsonl", 31)]
     parts = [one for chunk in chunks for one in (chunk.parts or ())]
     assert [formats.of("x", part).name for part in parts] == ["shop", "people", "auto", "people", "shop"]
+    # Of a dead letter only the origin is known, which may be of a file that was rotated.
+    assert [formats.of(name).name for name in ("o.jsonl", "o.jsonl~2", "x.jsonl~2")] == [
+        "shop",
+        "shop",
+        "auto",
+    ]
 
 
 @pytest.mark.parametrize(

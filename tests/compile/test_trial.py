@@ -64,6 +64,16 @@ def test_what_is_good_comes_back_as_it_was_read_and_the_process_stays(trial: Tri
         trial.read(folder / "gone", DEFAULTS)
 
 
+def test_names_that_are_no_utf8_come_and_go_like_others(trial: Trial, folder: Path) -> None:
+    odd = folder.rename(os.fsdecode(os.fsencode(folder) + b"\xff"))
+    tried = trial.read(odd, DEFAULTS)
+    assert (tried.text, tried.root) == (read_config(odd, environ={"TOKEN": "canary"}), str(odd))
+    first = pid(trial)
+    (odd / "webhooks/a.yaml").rename(os.fsdecode(os.fsencode(odd) + b"/webhooks/\xfe.yaml"))
+    assert [one.file for one in trial.read(odd, DEFAULTS).findings] == [r"webhooks/\udcfe.yaml"]
+    assert pid(trial) == first
+
+
 def test_a_secret_that_is_gone_is_missed_in_a_file_that_is_the_same(trial: Trial, folder: Path) -> None:
     (folder / "webhooks/a.yaml").write_text(HOOK.replace("${TOKEN}", "${file:token}"))
     (folder / "token").write_text("t")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 
@@ -54,6 +55,30 @@ def test_a_config_holds_files_list_files_and_plain_settings_only(directory: Path
 
 
 @pytest.mark.parametrize(
+    "where",
+    [
+        "[{event.name: {in: {file: lists/free.txt}}}]",
+        "[{event.name: {file: lists/free.txt}}]",
+        "{event.name: {in: [a, {file: lists/free.txt}]}}",
+        "{event.name: [a, {file: lists/free.txt}]}",
+        "{any: [{not: {event.name: {file: lists/free.txt}}}, {user.id: a}]}",
+        "{any_element: {event.properties.l: [{a: {file: lists/free.txt}}]}}",
+    ],
+)
+def test_a_list_file_is_read_wherever_a_condition_names_it(directory: Path, where: str) -> None:
+    file = f"id: a\ntrigger: {{events: [X], where: {where}}}\nrequest: {{url: 'https://h.example'}}\n"
+    (directory / "webhooks" / "a.yaml").write_text(file)
+    assert "lists/free.txt" in read_config(directory, environ=ENV).files
+
+
+def test_a_map_of_a_body_names_no_list_file(directory: Path) -> None:
+    body = "body: {a: {file: lists/free.txt}}"
+    file = f"id: a\ntrigger: {{events: [X]}}\nrequest: {{url: 'https://h.example', {body}}}\n"
+    (directory / "webhooks" / "a.yaml").write_text(file)
+    assert "lists/free.txt" not in read_config(directory, environ=ENV).files
+
+
+@pytest.mark.parametrize(
     "change",
     [
         lambda d: (d / "webhooks" / "a.yaml").write_text(WEBHOOK + "# comment\n"),
@@ -98,6 +123,22 @@ def test_a_list_file_cannot_leave_the_config_directory(name: str) -> None:
 def test_a_list_file_may_lie_beside_the_file_that_names_it(directory: Path) -> None:
     (directory / "lists").rename(directory / "webhooks" / "lists")
     assert "webhooks/lists/free.txt" in read_config(directory, environ=ENV).files
+
+
+def test_a_file_whose_name_is_no_utf8_is_a_fault_of_its_own(directory: Path) -> None:
+    os.rename(directory / "webhooks" / "a.yaml", os.fsencode(directory / "webhooks") + b"/\xfe.yaml")
+    text = read_config(directory)
+    assert (dict(text.files), dict(text.faults)) == (
+        {},
+        {r"webhooks/\udcfe.yaml": "its name is no UTF-8: rename it"},
+    )
+    assert ConfigText.from_bytes(text.to_bytes()).hash == text.hash
+
+
+def test_a_setting_that_is_no_utf8_is_a_fault_of_the_file_that_uses_it(directory: Path) -> None:
+    text = read_config(directory, environ={"SIZE": "1\udcff"})
+    assert dict(text.faults) == {"webhooks/a.yaml": "the setting ${SIZE} holds bytes that are no UTF-8"}
+    assert ConfigText.from_bytes(text.to_bytes()).hash == text.hash
 
 
 def test_list_files_hold_one_entry_per_line() -> None:

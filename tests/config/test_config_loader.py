@@ -82,6 +82,13 @@ def test_a_value_cut_by_a_hash_is_a_warning_and_a_plain_comment_is_none() -> Non
         ("a: `x`\n", 'quote the value: "`x`"'),
         ("text: Total: 5\n", 'quote the value: "Total: 5"'),
         ("a: {url: https://x/${N}/y}\n", 'quote it: "https://x/${N}/y"'),
+        ("a: > 5\n", 'quote the value: "> 5"'),
+        ("a: |x\n", 'quote the value: "|x"'),
+        ("a: - b\n", 'quote the value: "- b"; a list begins in a new line'),
+        ("a: ? b\n", 'quote the value: "? b"'),
+        ('a: "\\d"\n', "in double quotes write \\\\d; in single quotes it stands as it is"),
+        ('a: "x\\ud83d\\ude00y"\n', 'write the character itself, 😀, or "\\U0001F600"'),
+        ('a: "\\ud83d"\n', "half of a surrogate pair is no character"),
         ("a:\n\tb: 1\n", "indent with spaces: YAML allows no tabs there"),
     ],
 )
@@ -89,6 +96,49 @@ def test_a_known_slip_is_shown_with_how_to_write_it(text: str, hint: str) -> Non
     (finding,) = parse_yaml(text, "f.yaml").findings
     assert finding.hint == hint
     assert not finding.warning
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "hint"),
+    [
+        ("a: >5\n", "empty-block", 'quote the value: ">5"'),
+        ("a: > # later\nb: 1\n", "empty-block", 'write "" for an empty text'),
+        ("a:\n  b:c\n", "looks-like-map", "quote the value if the text is meant"),
+        ("a:\n  b:\u00a0c\n", "looks-like-map", "quote the value if the text is meant"),
+        ("a: \u201cb\u201d\n", "looks-like-quotes", "straight quotes"),
+        ("- \u2018b\u2019\n", "looks-like-quotes", "straight quotes"),
+        ("a: \u200bb\n", "invisible-character", "take it away"),
+        ("a: b\u00a0\n", "invisible-character", "take it away"),
+    ],
+)
+def test_a_text_that_is_hardly_meant_is_a_warning(text: str, code: str, hint: str) -> None:
+    (found,) = parse_yaml(text, "f.yaml").findings
+    assert (found.warning, found.code) == (True, code)
+    assert hint in (found.hint or "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: b:c\n",
+        "- a:b\n",
+        "a:\n  https://h.example\n",
+        "a:\n  12:30\n",
+        "a:\n  'b:c'\n",
+        "a: '\u201cb\u201d'\n",
+        "a: \u201cb\u201d c\n",
+        "a: 5\u00a0EUR\n",
+        "a: |\n  b\n",
+        "a: ''\n",
+    ],
+)
+def test_a_text_that_may_well_be_meant_is_not(text: str) -> None:
+    assert parse_yaml(text, "f.yaml").findings == []
+
+
+def test_every_unknown_escape_of_a_line_is_one_fault() -> None:
+    found = parse_yaml('a: "\\d+\\s\\n\\\\w"\nb: [*]\n', "f.yaml").findings
+    assert [(one.line, one.column) for one in found] == [(1, 5), (2, 5)]
 
 
 def test_the_faults_behind_a_syntax_error_show_too() -> None:

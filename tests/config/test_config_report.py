@@ -185,6 +185,38 @@ def test_a_base_that_is_missing_or_nested_is_an_error(config) -> None:
     assert "config/webhooks/_base.yaml:1:1: error[nested-extends]" in shown
 
 
+@pytest.mark.parametrize(
+    ("base", "extends", "code"),
+    [
+        ("_base", "_bse", "unknown-base"),
+        ("_base", "[_base]", "wrong-type"),
+        ("_base", "_nested", "nested-extends"),
+        ("_base", "_broken", "yaml-syntax"),
+    ],
+)
+def test_what_a_base_would_have_said_is_not_missed_where_it_cannot_be_read(
+    config, base: str, extends: str, code: str
+) -> None:
+    _, shown = config(
+        **{f"webhooks__{base}": "trigger: {events: [X]}\nrequest: {url: 'https://x.example/'}\n"},
+        **({"webhooks___nested": "extends: _base\n"} if extends == "_nested" else {}),
+        **({"webhooks___broken": "request: [\n"} if extends == "_broken" else {}),
+        webhooks__a=f"id: a\nextends: {extends}\n",
+    )
+    assert f"error[{code}]" in shown
+    assert shown.splitlines()[-1] == "1 problem in 1 file (1 error)"
+
+
+def test_what_a_base_has_is_taken_away_by_null(config) -> None:
+    base = "trigger: {events: [X]}\nrequest: {url: 'https://x.example/'}\n"
+    one = "id: {0}\nextends: _base\ntrigger: {{{1}changes: [plan]}}\n"
+    checked, shown = config(
+        webhooks___base=base, webhooks__a=one.format("a", ""), webhooks__b=one.format("b", "events: null, ")
+    )
+    assert "null takes away what the base has, such as `events: null`" in shown
+    assert [webhook.model.id for webhook in checked.webhooks] == ["b"]
+
+
 def test_settings_outside_requests_are_put_in_and_secrets_stay(config) -> None:
     checked, shown = config(
         webhooks__a="id: a\nvars: {n: {setting: 'n${SIZE}'}, s: 'n${SIZE}'}\ntrigger: {events: [X]}\n"

@@ -43,6 +43,30 @@ def test_what_nobody_has_said_of_a_user_is_told_and_a_name_by_its_letters() -> N
     assert (advice(name), advice(plan)) == ("each letter counts", UNKNOWN)
 
 
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("event.properties.items.sku", "`event.properties.items[*].sku` looks at each of its elements"),
+        ("event.properties.o.list.a.b", "`event.properties.o.list[*].a.b` looks at each of its elements"),
+        ("event.properties.items[0].skus", "there is `event.properties.items[0].sku`"),
+        ("event.properties.Amount", "there is `event.properties.amount`"),
+        ("event.properties.o.lst", "there is `event.properties.o.list`"),
+        ("event.properties['sales rep']", 'there is `event.properties["Sales Rep"]`'),
+        ("user.properties.Plan", "there is `user.properties.plan`"),
+        ("event.properties.color", None),
+        ("event.properties.amount.value", None),
+        ("event.properties.items[5].sku", None),
+        ("event.context.page", None),
+    ],
+)
+def test_what_is_near_a_path_that_leads_to_nothing_is_told(path: str, told: str | None) -> None:
+    properties: dict[str, Any] = {"items": [{"sku": "a"}], "o": {"list": []}, "amount": 5, "Sales Rep": "Z"}
+    nodes = condition({path: "x"}).nodes
+    (clause,) = explain(nodes, event(properties=properties), user({"plan": "pro"}))
+    found = advice(clause)
+    assert found is None if told is None else found is not None and told in found
+
+
 def test_where_a_clause_holds_nothing_is_told() -> None:
     (clause,) = explain(condition({"event.properties.x": {"ne": 5}}).nodes, event(), user())
     assert clause.holds

@@ -233,16 +233,41 @@ P, T = "event.properties.a", "event.time"
         ),
         ({P: {"eq": "x", "tz": "UTC"}}, (P, "tz"), "it goes with as: date, weekday or hour"),
         ({T: {"as": "hour", "eq": "09:00", "tz": "Mars"}}, (T, "tz"), "such as Europe/Berlin"),
+        (
+            {T: {"as": "hour", "eq": "09:00", "tz": "europe/berln"}},
+            (T, "tz"),
+            "did you mean `Europe/Berlin`?",
+        ),
+        ({T: {"as": "hour", "eq": "09:00", "tz": "new york"}}, (T, "tz"), "did you mean `America/New_York`?"),
+        (
+            {T: {"as": "hour", "eq": "09:00", "tz": "UTC+2"}},
+            (T, "tz"),
+            "a fixed offset is `Etc/GMT-2`, its sign turned round; `Europe/Berlin` knows summer time",
+        ),
         ({T: {"as": "hour", "eq": 9}}, (T, "eq"), 'such as "09:00" or "17:30"'),
         ({T: {"after": "-30x"}}, (T, "after"), "such as -30d"),
+        ({T: {"after": "-2w"}}, (T, "after"), "did you mean `-14d`?"),
+        ({T: {"before": "+1M"}}, (T, "before"), "did you mean `+1m`, or months: `+30d`?"),
         ({T: {"after": "soon"}}, (T, "after"), None),
         ({P: {"as": "ip", "in": ["10.0.0.0/99"]}}, (P, "in"), None),
         ({P: {"as": "domain", "eq": "a@b.c"}}, (P, "eq"), None),
         ({P: {"in": {"file": "x.txt"}}}, (P, "in", "file"), None),
+        ({P: {"in": [1, {"file": "x.txt"}]}}, (P, "in", 1, "file"), None),
         ({P: {"contains": {"file": "x.txt"}}}, (P, "contains", "file"), None),
         ({P: {"eq": {"pth": "user.id"}}}, (P, "eq"), "did you mean {path: ...}?"),
         ({P: {"eq": {"path": "usr.id"}}}, (P, "eq", "path"), "did you mean `user.id`?"),
         ({P: {"glob": {"path": "user.id"}}}, (P, "glob"), "patterns are checked at load"),
+        (
+            {P: {"path": "user.id", "ignore_case": True}},
+            (P, "path"),
+            "beside other words write {eq: {path: ...}}",
+        ),
+        (
+            {"event.properties.l.*.a": 1},
+            ("event.properties.l.*.a",),
+            "any element is `[*]`: event.properties.l[*].a",
+        ),
+        ({"event.properties.l[].a": 1}, ("event.properties.l[].a",), "`[*]` is any element, `[0]` the first"),
         ({P: {"eq": float("nan")}}, (P, "eq"), None),
         ({P: {"gte": float("inf")}}, (P, "gte"), None),
         (
@@ -273,9 +298,67 @@ def test_a_mistake_is_an_error_at_its_place_with_a_remedy(tree: Value, path: Any
         assert found[0].hint == hint
 
 
+def test_a_wrong_entry_of_a_list_is_named() -> None:
+    for operand in (["5", "abc"], {"file": "ids.txt"}):
+        tree = {"event.properties.a": {"as": "number", "in": operand}}
+        (found,) = problems_of(tree, lists={"ids.txt": ["5", "abc"]})
+        assert found.message == "of abc: a number is wanted here"
+
+
+@pytest.mark.parametrize(
+    ("operators", "value", "verdict"),
+    [
+        ({"after": {"path": "vars.ago"}}, "2026-11-01", True),
+        ({"after": {"path": "vars.ago"}}, "2026-10-01", False),
+        ({"not": {"before": {"path": "vars.ago"}}}, "2026-11-01", True),
+        ({"as": "date", "between": [{"path": "vars.ago"}, "now"]}, "2026-11-01", True),
+        ({"glob": {"path": "vars.pattern"}}, "/docs/a", True),
+        ({"glob": {"path": "vars.pattern"}}, "/docs/a/b", False),
+        ({"glob": {"path": "vars.patterns"}}, "b.pdf", True),
+        ({"glob": ["/x", {"path": "vars.patterns"}]}, "b.pdf", True),
+        ({"regex": {"path": "vars.word"}, "ignore_case": True}, "a WORD", True),
+        ({"regex": {"path": "vars.nested.word"}}, "a word", True),
+    ],
+)
+def test_a_var_stands_for_what_it_has_also_a_relative_date_and_a_pattern(
+    operators: dict[str, Value], value: Value, verdict: bool
+) -> None:
+    vars = {
+        **{"ago": "-30d", "pattern": "/docs/*", "patterns": ["*.pdf", "*.doc"], "word": "w.rd$"},
+        "nested": {"word": "word"},
+    }
+    tree: Value = {P: operators}
+    if "not" in operators:
+        tree = {"not": {P: operators["not"]}}
+    assert holds(tree, event(properties={"a": value}), vars=vars) is verdict
+
+
+def test_a_wrong_pattern_of_a_var_is_found_at_load() -> None:
+    (found,) = problems_of({P: {"regex": {"path": "vars.p"}}}, vars={"p": "(a"})
+    assert "invalid regex" in found.message
+    assert problems_of({P: {"regex": {"path": "vars.p"}}}, vars={"p": 5})
+
+
 def test_all_mistakes_are_found_at_once() -> None:
     tree = [{"evnt.x": 1}, {"any": [{"event.properties.a": {"exits": True, "gte": []}}, {"label": "x"}]}]
     assert len(problems_of(tree)) == 4
+
+
+@pytest.mark.parametrize(
+    ("tree", "hint"),
+    [
+        ({"event.properties.l.0.a": 1}, "for an element write `event.properties.l[0].a`"),
+        ({P: {"path": "user.properties.l.12"}}, "for an element write `user.properties.l[12]`"),
+        ({"any_element": {P: {"l.0": 1}}}, "for an element write `l[0]`"),
+        ({"any_element": {P: {"item.a": 1}}}, "did you mean `a`?"),
+        ({"event.properties.y.2026.a": 1}, None),
+        ({"event.properties.0": 1}, None),
+        ({"event.properties['l.0.a'].b": 1}, None),
+        ({'event.properties.l["0"].a': 1}, None),
+    ],
+)
+def test_an_element_as_other_products_write_it_is_a_warning(tree: Value, hint: str | None) -> None:
+    assert [(one.warning, one.hint) for one in problems_of(tree)] == [(True, hint)] * (hint is not None)
 
 
 @pytest.mark.parametrize("text", ["5", "-1.5", "2026-01-01", "4.10.1"])
@@ -503,6 +586,28 @@ def test_labels_are_conditions() -> None:
     assert condition({"label": "internal"}, labels=labels).event_side is None
     (found,) = problems_of({"label": "intrnal"}, labels=labels)
     assert found.hint == "did you mean `internal`?"
+
+
+@pytest.mark.parametrize("operators", [{"before": "-1h"}, {"as": "date", "between": ["-1d", "now"]}])
+def test_a_date_is_relative_to_an_event_and_an_answer_has_none(operators: Value) -> None:
+    tree = {"response.at": operators}
+    (found,) = problems_of(tree, roots=("response", "vars"))
+    assert (found.message, found.warning) == (
+        "there is no event here that a date could be relative to",
+        False,
+    )
+    # A version of before keeps its condition, which then never holds.
+    problems = Problems(stored=True)
+    stored = compile_condition(tree, problems, roots=("response", "vars"))
+    assert problems.found == []
+    nobody: Any = None
+    assert not stored.whole(nobody, nobody, {"response": {"at": "2026-01-01"}})
+
+
+def test_a_label_is_about_events_and_an_answer_is_none() -> None:
+    labels = labels_of({"name": "L", "where": {"event.source": "web"}})
+    (found,) = problems_of({"not": {"label": "L"}}, roots=("response", "vars"), labels=labels)
+    assert found.message == "a label is about events, and there is none here"
 
 
 def test_conditions_on_a_response_have_their_own_root() -> None:

@@ -203,6 +203,10 @@ def test_typed_comparison_and_arrays(value: Value, operators: Value, verdict: bo
         ("a@mail.acme.com", {"as": "domain", "glob": "**.acme.com"}, True),
         ("10.1.2.3", {"as": "ip", "in": ["192.168.0.0/16", "10.0.0.0/8"]}, True),
         ("2001:db8::7", {"as": "ip", "eq": "2001:db8::/32"}, True),
+        ("10.1.2.3", {"as": "ip", "in": ["::ffff:10.0.0.0/104"]}, True),
+        ("::ffff:10.1.2.3", {"as": "ip", "in": ["::ffff:0:0/96"]}, True),
+        ("11.1.2.3", {"as": "ip", "in": ["::ffff:10.0.0.0/104"]}, False),
+        ("::a01:203", {"as": "ip", "in": ["::ffff:0:0/96"]}, False),
         ("10.1.2.3", {"as": "ip", "ne": "10.1.2.4"}, True),
         ("no", {"as": "ip", "not_in": ["10.0.0.0/8"]}, True),
         (167772161, {"as": "ip", "exists": True}, False),
@@ -316,6 +320,9 @@ def test_lists_from_files_are_texts_or_converted() -> None:
     assert not holds_for(1, {"in": {"file": "lists/ids.txt"}}, lists=lists)
     assert holds_for(1, {"as": "number", "in": {"file": "lists/ids.txt"}}, lists=lists)
     assert holds_for("3", {"not_in": {"file": "lists/ids.txt"}}, lists=lists)
+    assert holds_for("1", {"in": ["x", {"file": "lists/ids.txt"}]}, lists=lists)
+    assert holds_for("x", ["x", {"file": "lists/ids.txt"}], lists=lists)
+    assert not holds_for("3", {"in": ["x", {"file": "lists/ids.txt"}]}, lists=lists)
 
 
 @given(

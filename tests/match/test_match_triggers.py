@@ -21,7 +21,11 @@ from tests.kit.streams.records import event, user
 
 
 def triggers(*parts: Mapping[str, Value], **options: Any) -> list[Trigger]:
-    return [trigger_of({"trigger": part}, f"w{number}", **options) for number, part in enumerate(parts)]
+    """Compile triggers of webhooks of which every other one has another var."""
+    return [
+        trigger_of({"trigger": part, "vars": {"f": "pq"[number % 2]}}, f"w{number}", **options)
+        for number, part in enumerate(parts)
+    ]
 
 
 def select(index: TriggerIndex, one: Event) -> tuple[int, ...]:
@@ -115,8 +119,35 @@ def test_a_clause_that_many_share_is_evaluated_once_per_event() -> None:
     assert len(calls) == 1
 
 
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        ({"event.properties[vars.f]": "x"}, "x"),
+        ({"event.properties[vars.f]": ["x", "y"]}, "y"),
+        ({"event.properties[vars.f].a": {"gt": 1}}, {"a": 2}),
+        ({"any_element": {"event.properties[vars.f]": {"a": 1}}}, [{"a": 1}]),
+    ],
+)
+@pytest.mark.parametrize("count", [2, 12])
+def test_a_path_with_a_var_leads_elsewhere_in_each_webhook(
+    where: dict[str, Value], value: Value, count: int
+) -> None:
+    index = TriggerIndex(triggers(*[{"events": ["A"], "where": where}] * count))
+    for first, name in enumerate("pq"):
+        assert select(index, event("A", {name: value})) == tuple(range(first, count, 2))
+
+
+def test_list_files_of_one_name_beside_a_label_and_a_webhook_are_two() -> None:
+    where = {"event.properties.x": {"in": {"file": "own.txt"}}}
+    labels = labels_of({"name": "L", "events": ["A"], "where": where}, lists={"own.txt": ["of label"]})
+    parts: list[dict[str, Value]] = [{"events": ["A"], "where": where}, {"events": ["L"]}] * 2
+    index = TriggerIndex(triggers(*parts, labels=labels, lists={"own.txt": ["of webhook"]}))
+    assert select(index, event("A", {"x": "of label"})) == (1, 3)
+    assert select(index, event("A", {"x": "of webhook"})) == (0, 2)
+
+
 NAMES = st.sampled_from(["A", "B", "C", "Big", "Clicked"])
-VALUES = st.sampled_from([1, 2, 1.0, True, "x", None, [1, "x"], {"a": 1}])
+VALUES = st.sampled_from([1, 2, 1.0, True, "x", "p", None, [1, "x"], {"a": 1}, [{"a": 1}]])
 WHERE = st.sampled_from(
     [
         {"event.properties.p": 1},
@@ -127,6 +158,9 @@ WHERE = st.sampled_from(
         {"user.properties.u": 1},
         {"label": "Big"},
         {"not": {"label": "Fans"}},
+        {"event.properties[vars.f]": 1},
+        {"event.properties.p": {"path": "vars.f"}},
+        {"any_element": {"event.properties[vars.f]": {"a": 1}}},
     ]
 )
 TRIGGERS = st.fixed_dictionaries(

@@ -119,6 +119,32 @@ CONDITIONS = [
     ("'== pro'", "did you mean {eq: pro}?"),
     ("'gt 5'", "did you mean {gt: 5}?"),
     ("'*@acme.com'", 'for a pattern write {glob: "*@acme.com"}'),
+    ("'{{ user.properties.plan }}'", "write {path: user.properties.plan}"),
+    ("{starts_with: '{{ user.properties.plan }}'}", "write {path: user.properties.plan}"),
+    ("['a', 'x {{ vars.b }}']", "another path's value is {path: ...}"),
+    ("{as: text, eq: '{{ event.name }}'}", "write {path: event.name}"),
+    ("user.properties.plan", "write {path: user.properties.plan}"),
+    ("{eq: 'event.properties[\"a b\"].c'}", "for the value at that path write"),
+    ("{contains: [event.properties.plan]}", "write {path: event.properties.plan}"),
+    ("{gt: 1_000}", "write 1000"),
+    ("{gt: 1e3}", "write 1000"),
+    ("{lte: '1,000.5'}", "write 1000.5"),
+    ("{gte: .5}", "write 0.5"),
+    ("{gte: -10%}", "write -10"),
+    ("{between: ['1', '5']}", "write it without quotes"),
+    ("{contains: '*@acme.com'}", "leave them out, or write {glob: "),
+    ("{starts_with: '/docs/*'}", "leave them out, or write {glob: "),
+    ("'%@acme.com%'", 'did you mean {contains: "@acme.com"}?'),
+    ("{regex: '/^a.c$/gi'}", 'did you mean {regex: "^a.c$", ignore_case: true}?'),
+    ("{glob: '*.{jpg,png}'}", 'write glob: ["*.jpg", "*.png"]'),
+    ("{regex: '/pricing/'}", None),
+    ("{regex: '^/users/i'}", None),
+    ("{glob: '/search?q={x}*'}", None),
+    ("{eq: 1_000}", None),
+    ("{gt: abc}", None),
+    ("'user.created.v2'", None),
+    ("'{x}'", None),
+    ("'100%'", None),
     ("'<b>'", None),
     ("'a > 5'", None),
     ("'>'", None),
@@ -129,12 +155,18 @@ CONDITIONS = [
 
 
 @pytest.mark.parametrize(("operand", "wanted"), CONDITIONS)
-def test_a_text_that_looks_like_an_operator_is_a_warning(
+def test_a_text_that_looks_like_something_else_is_a_warning(
     checked: Checked, operand: str, wanted: str | None
 ) -> None:
     findings = checked(hook(trigger=f"{{events: [A], where: [{{event.properties.x: {operand}}}]}}"))
     assert [one.warning for one in findings] == [True] * (wanted is not None)
     assert all(str(wanted) in one.message for one in findings)
+
+
+def test_a_list_file_may_stand_for_itself_and_among_others(checked: Checked) -> None:
+    for operand in ("{file: lists/l.txt}", "[a, {file: lists/l.txt}]", "{not_in: [{file: lists/l.txt}]}"):
+        files = hook(trigger=f"{{events: [A], where: {{event.properties.x: {operand}}}}}")
+        assert checked({**files, "lists/l.txt": "b\n"}) == []
 
 
 NAMES = [
@@ -157,6 +189,12 @@ def test_one_name_that_looks_like_several_is_a_warning(
     assert [(one.warning, one.hint) for one in findings] == [(True, wanted)] * (wanted is not None)
 
 
+def test_a_change_from_and_to_is_told_as_conditions(checked: Checked) -> None:
+    for changes in ("{plan: {from: free, to: pro}}", "[{plan: pro}]"):
+        (found,) = checked(hook(trigger=f"{{changes: {changes}}}"))
+        assert "`where: [{user.before.plan: free}, {user.properties.plan: pro}]`" in found.message
+
+
 def test_a_label_that_is_named_like_several_is_meant(checked: Checked) -> None:
     files = hook(trigger="{events: ['Purchase, Refund']}")
     assert checked({**files, "labels/l.yaml": "name: Purchase, Refund\nevents: [A]\n"}) == []
@@ -169,6 +207,12 @@ AMOUNTS = [
     ("delivery: {timeout: 10 sec}", "did you mean `10s`?"),
     ("delivery: {timeout: 5 minutes}", "did you mean `5m`?"),
     ("delivery: {timeout: PT10S}", "did you mean `10s`?"),
+    ("delivery: {timeout: 1M}", "did you mean `1m`, or months: `30d`?"),
+    ("delivery: {retry: {max_age: 2 weeks}}", "did you mean `14d`?"),
+    ("delivery: {retry: {max_age: P1DT12H}}", "did you mean `36h`?"),
+    ("delivery: {retry: {max_age: 1h30m}}", "did you mean `90m`?"),
+    ("delivery: {retry: {max_age: P1M}}", "did you mean `30d`?"),
+    ("delivery: {retry: {max_age: 1 fortnight}}", "such as `10s` or `1.5h`"),
     ("delivery: {timeout: 10}", "a duration needs a unit"),
     ("delivery: {rate: 100}", "did you mean `100/s`?"),
     ("delivery: {rate: 5 per minute}", "did you mean `5/m`?"),
@@ -186,6 +230,8 @@ AMOUNTS = [
     ("delivery: {batch: {max_bytes: 0}}", "a size is a number of bytes"),
     ("limit: {every: 0s}", "`every` is longer than nothing"),
     ("limit: {every: -1h}", "a duration is longer than nothing, or `ever`"),
+    ("limit: {every: 1mo}", "such as `10s` or `1.5h`, or `ever`: did you mean `30d`?"),
+    ("limit: {every: forever}", "or `ever`: did you mean `ever`?"),
     ("limit: {count: 0, every: 1h}", "must be 1 or more"),
     ("dedupe: {within: 0d}", "`within` is longer than nothing"),
     ("dedupe: {within: 99999999d}", "a duration may be 100 years at most"),

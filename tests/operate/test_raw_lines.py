@@ -72,6 +72,23 @@ def test_a_line_of_a_stream_is_explained_with_what_was_known_of_its_user(
     assert said(capsys, bench, *asked, "--user", user)[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [("18446744073709551616", "does not fit into 64 bits"), ("[" * 250 + "]" * 250, "nested")],
+)
+def test_explain_refuses_what_the_job_refuses_and_rounds_nothing(
+    bench: Bench, capsys: pytest.CaptureFixture[str], value: str, told: str
+) -> None:
+    event, user = bench.config / "e.json", bench.config / "u.json"
+    for wrong, right in ((event, user), (user, event)):
+        right.write_text('{"type": "A", "uid": 1}')
+        wrong.write_text(f'{{"type": "A", "uid": 1, "n": {value}}}')
+        code, _, err = said(capsys, bench, "explain", "--event", event, "--format", "shop", "--user", user)
+        assert code != 0
+        assert f"{wrong.name}: error[json]" in err
+        assert told in err
+
+
 def test_check_shows_what_the_formats_make_of_a_sample(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -97,6 +114,18 @@ def test_a_dry_run_tells_dead_letters_and_fails_where_there_is_nothing_else(
     assert "0 requests, 3 dead letters: `hookline sniff FILE`" in err
     code, _, err = said(capsys, bench, "replay", stream, "--dry-run", "--format", "shopp")
     assert "did you mean `shop`?" in err
+
+
+def test_a_dry_run_tells_what_cannot_be_rendered(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    request = "{url: 'http://127.0.0.1:9/x', body: {n: '{{ event.name | plus: 1 }}'}}"
+    bench.write("b", f"trigger: {{events: [A]}}\nlimit: {{every: ever}}\nrequest: {request}\n")
+    stream = bench.config / "s.jsonl"
+    code, out, err = said(capsys, bench, "replay", stream, "--dry-run", "--format", "shop")
+    assert (code, json.loads(out)["webhook"]) == (0, "a")
+    assert "dead letter: b: plus wants a number" in err
+    assert "1 request, 2 dead letters" in err
+    only = said(capsys, bench, "replay", stream, "--dry-run", "--format", "shop", "--webhook", "b")
+    assert only[0] == 1
 
 
 def test_a_named_pipe_is_read_once_somebody_writes_and_not_waited_for_for_ever(

@@ -498,6 +498,33 @@ def test_a_dropped_delivery_is_dead_once_the_engine_lets_go_of_it(tmp_path: Path
     assert bench.numbers() == counts(matched=2, delivered=1, dead=1)
 
 
+def test_what_is_being_sent_is_dropped_where_its_attempt_fails(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    made = bench.hand_over("w", 1)
+    bench.end_epoch()
+    bench.engine.sending = {made.row}
+    bench.outbox.drop([made.row])
+    bench.end_epoch()
+    assert bench.outbox.lets_go([made.row]), "it is asked for again, and whoever wants it dropped still waits"
+    bench.engine.end(made.row, Outcome.RETRY, due_ms=NOW_MS + 1)
+    bench.engine.sending.clear()
+    bench.end_epoch()
+    bench.end_epoch()
+    assert bench.numbers() == counts(matched=1, dead=1)
+    assert not bench.outbox.lets_go([made.row])
+    assert bench.engine.held == {}
+
+
+def test_a_row_that_waits_on_disk_alone_is_dropped(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, ScriptedEngine(room=0))
+    made = bench.admit("w", 1)
+    bench.end_epoch()
+    assert bench.outbox.drop([made.row]) == 1
+    bench.end_epoch()
+    assert (bench.numbers(), bench.table(Table.OUTBOX)) == (counts(matched=1, dead=1), {})
+    assert not bench.outbox.lets_go([made.row])
+
+
 def test_a_delivery_that_ends_just_before_it_is_dropped_counts_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -517,6 +544,29 @@ def test_a_delivery_that_ends_just_before_it_is_dropped_counts_once(
     bench.end_epoch()
     bench.end_epoch()
     assert bench.numbers() == counts(matched=1, delivered=1)
+
+
+def test_what_was_dropped_and_is_replayed_is_owed_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    made = bench.hand_over("w", 1)
+    bench.end_epoch()
+    bench.outbox.drop([made.row])
+    bench.end_epoch()
+    (letter,) = (unpack_dead(value) for value in bench.table(Table.DEAD).values())
+    bench.outbox.replay(letter, made.request)
+    bench.end_epoch()
+    assert bench.engine.refill("w") == 1
+    assert bench.numbers() == counts(matched=1, pending=1)
+
+
+def test_each_epoch_has_a_journal_until_the_next_one_shows_it_durable(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    for offset in range(3):
+        made = bench.hand_over("w", offset)
+        bench.engine.end(made.row, Outcome.DELIVERED)
+        assert bench.end_epoch() == offset + 1
+    kept = [int(path.stem) for path in sorted((tmp_path / "journal").iterdir())]
+    assert kept == [2], "what epoch 3 has committed, which nobody knows to be durable yet"
 
 
 def test_an_epoch_that_only_drops_begins_a_generation_of_the_journal(tmp_path: Path) -> None:

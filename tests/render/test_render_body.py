@@ -354,6 +354,8 @@ def test_batches_are_arrays_lines_or_wrapped() -> None:
         ({"wrap": {"data": "{{ items | size }}"}}, "`items` stands alone"),
         ({"wrap": {"data": "{{ items }}", "n": "{{ event.id }}"}}, "`event` is not known here"),
         ({"wrap": {"data": "{{ items }}"}, "as_": "ndjson"}, "keep one"),
+        ({"wrap": {"data": [{"$for": "{{ items }}", "a": "{{ item.a }}"}]}}, "`$for` cannot look into"),
+        ({"wrap": {"$spread": "{{ items }}"}}, "`$spread` cannot look into"),
     ],
 )
 def test_a_mistake_in_a_wrap_is_found_at_load(batch: dict[str, Any], message: str) -> None:

@@ -237,6 +237,9 @@ def test_the_content_type_follows_the_encoding_unless_it_is_given() -> None:
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_get_and_delete_have_no_body(method: str) -> None:
+    told = f"batch: a batch joins bodies, and {method} has none (use POST)"
+    assert mistakes({"method": method}, batch_as="array") == [told]
+    assert mistakes({"method": method}, batch_as="array", stored=True) == []
     made = rendered({"method": method, "url": "https://x.example/{{ user.id }}"})
     assert (made.method, made.body, made.headers) == (method, b"", ())
     assert any("has no body" in found for found in mistakes({"method": method, "body": {}}))

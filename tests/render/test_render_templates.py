@@ -293,3 +293,19 @@ def test_a_template_of_another_product_is_a_warning_that_names_ours(written: str
     assert template is not None
     found = [finding.hint for finding in problems.found]
     assert found == [f"write `{{{{ {path} }}}}` if the value is meant" for path in here]
+
+
+@pytest.mark.parametrize(
+    ("template", "meant"),
+    [
+        ("{{ event.properties.l.0.a }}", "event.properties.l[0].a"),
+        ("a {{ user.properties.l.1 | upcase }}", "user.properties.l[1]"),
+        ("{% if event.properties.l.0 == 1.5 %}a{% endif %}", "event.properties.l[0]"),
+        ("{{ event.properties.y.2026 | plus: 1.0 }}", None),
+        ("{{ event.properties['l.0'] }} event.properties.l.0", None),
+        ("{{ 'event.properties.l.0' }}", None),
+    ],
+)
+def test_an_element_as_other_products_write_it_is_a_warning(template: str, meant: str | None) -> None:
+    wanted = "looks-like-index: a number after a dot is the name of a key (for an element write `{}`)"
+    assert mistakes({"body": {"v": template}}) == [wanted.format(meant)] * (meant is not None)

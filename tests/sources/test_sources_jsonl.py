@@ -448,24 +448,6 @@ def test_a_new_file_in_a_followed_folder_is_noticed(tmp_path: Path) -> None:
     assert chunk.lines == [b"one"]
 
 
-def test_a_followed_file_that_shrinks_or_is_replaced_stops_with_a_reason(tmp_path: Path) -> None:
-    path = tmp_path / "live.jsonl"
-    path.write_bytes(b"one\ntwo\n")
-    recording = Recording([str(path)], follow=True)
-    recording.read(10)
-    os.truncate(path, 2)
-    with pytest.raises(StateError, match="shrank while it was followed"):
-        recording.read(10)
-    path.write_bytes(b"one\ntwo\n")
-    recording = Recording([str(path)], follow=True)
-    recording.read(10)
-    path.rename(tmp_path / "live.jsonl.1")
-    assert recording.read(10) is None
-    path.write_bytes(b"new\n")
-    with pytest.raises(StateError, match="another file took its name"):
-        recording.read(10)
-
-
 # --- standard input
 
 

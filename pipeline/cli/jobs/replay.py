@@ -197,7 +197,7 @@ def joined_with(given: Path | None, state: Path, paths: tuple[str, ...]) -> Path
 
 
 def show_dry(found: Iterable[Preview | Invalid], told_place: Callable[[Origin], str]) -> int:
-    """Print requests to stdout, what cannot be read and a closing count to stderr; return the exit code."""
+    """Print requests to stdout, dead letters and a closing count to stderr; return the exit code."""
     from pipeline.model.records import Invalid as Broken
 
     requests = dead = broken = 0
@@ -206,9 +206,9 @@ def show_dry(found: Iterable[Preview | Invalid], told_place: Callable[[Origin], 
             broken += 1
             say(one_line(f"dead letter: {told_place(one.origin)}: {one.reason}"))
             continue
-        print_json_lines([one.to_json()])
         if one.dead_letter is None:
-            requests += not one.suppressed
+            print_json_lines([one.to_json()])
+            requests += 1
         else:
             dead += 1
             say(one_line(f"dead letter: {one.webhook}: {one.dead_letter}"))

@@ -18,9 +18,9 @@ _RULES: Final = (
 """What stands out in a text: that something is wrong, doubtful, or holds."""
 
 
-def painted(text: str, colour: str, stream: TextIO | None = None) -> str:
-    """Return a text in a colour, if it may have one; stream: stdout by default."""
-    return f"{colour}{text}{PLAIN}" if has_colours(stream or sys.stdout) else text
+def painted(text: str, colour: str) -> str:
+    """Return a text for standard output in a colour, if it may have one there."""
+    return f"{colour}{text}{PLAIN}" if has_colours(sys.stdout) else text
 
 
 def highlighted(text: str, stream: TextIO) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import struct
@@ -18,7 +19,10 @@ MOST = 512 << 20
 
 def send(descriptor: int, message: Value) -> None:
     """Write a message. Raises OSError where nobody reads."""
-    payload = orjson.dumps(message)
+    try:
+        payload = orjson.dumps(message)
+    except orjson.JSONEncodeError:  # a folder's or file's name that is no UTF-8
+        payload = json.dumps(message).encode()
     left = memoryview(_HEAD.pack(len(payload)) + payload)
     while left:
         left = left[os.write(descriptor, left) :]
@@ -29,7 +33,11 @@ def receive(descriptor: int) -> Value:
     (size,) = _HEAD.unpack(_read(descriptor, _HEAD.size))
     if size > MOST:
         raise EOFError
-    return orjson.loads(_read(descriptor, size))
+    payload = _read(descriptor, size)
+    try:
+        return orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return json.loads(payload)
 
 
 def comes(descriptor: int, secs: float) -> bool:

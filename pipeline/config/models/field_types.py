@@ -116,7 +116,10 @@ def _ever(value: object) -> float | None:
     try:
         return units.parse_duration(value)
     except ValueError as error:
-        raise ValueError(f"{error}, or `ever`") from None
+        wish, colon, meant = str(error).partition(": ")
+        if value in ("forever", "always", "never", "once", "lifetime"):
+            colon, meant = ": ", "did you mean `ever`?"
+        raise ValueError(f"{wish}, or `ever`{colon}{meant}") from None
 
 
 def _names(value: object) -> object:

@@ -59,6 +59,11 @@ class Document:
     values: int = 0
     """How many values it holds, those inside of others included."""
 
+    @property
+    def is_base(self) -> bool:
+        """True where others can be laid over it: it could be read, is a map, and extends nothing itself."""
+        return self.root is not None and self.root.items is not None and "extends" not in self.root.items
+
     def finding(
         self,
         span: Span,

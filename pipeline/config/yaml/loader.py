@@ -22,7 +22,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from pipeline.config.yaml import scalars, syntax
+from pipeline.config.yaml import scalars, suspects, syntax
 from pipeline.config.yaml.document import Document, Node, Span
 from pipeline.model.findings import Finding
 
@@ -211,6 +211,9 @@ class _Builder:
             self._key(text, span, style, top)
             return
         if style:
+            if not text and style in "|>":
+                written = self.document.lines[span.line][span.column :]
+                self.warn(span, *suspects.empty_block(written))
             self._add(Node(self.document, text, span, style))
             return
         if not text:
@@ -226,17 +229,14 @@ class _Builder:
             )
         if value is text:
             self._check_plain(text, span)
+            alone = top is not None and top.key is not None and span.line > top.key[1].line
+            if alone and (found := suspects.no_map(text)) is not None:
+                self.warn(span, *found)
         self._add(Node(self.document, value, span))
 
     def _check_plain(self, text: str, span: Span) -> None:
-        meant = scalars.LOOKS_LIKE.get(text)
-        if meant is not None:
-            self.warn(
-                span,
-                "looks-like-constant",
-                f"`{text}` is a text here, not {meant}",
-                f'write `{meant}`, or "{text}" in quotes if the text is meant',
-            )
+        for found in suspects.of_text(text):
+            self.warn(span, *found)
         line = self.document.lines[span.end_line] if span.end_line < len(self.document.lines) else ""
         if "#" in line and _CUT_COMMENT.match(line, span.end_column):
             self.warn(

@@ -53,6 +53,9 @@ def explain(document: Document, error: YAMLError, repaired: set[int]) -> Fault:
         span = Span(line, tab, line, tab + 1)
         hint = "indent with spaces: YAML allows no tabs there"
         return Fault(document.finding(span, "yaml-syntax", message, hint=hint), line)
+    escape = _escape(document, message, line, column)
+    if escape is not None:
+        return escape
     for number in range(line, max(-1, line - 1 - _LOOKBACK), -1):
         if number in repaired:
             continue
@@ -94,6 +97,32 @@ def _unclosed(document: Document, error: YAMLError, message: str, repaired: set[
     following = document.lines[line + 1] if line + 1 < len(document.lines) else ""
     repair = f"{source.rstrip()}{close}" if re.match(r"\s*(-\s+)?[\w$.-]+:(\s|$)", following) else None
     return Fault(finding, line, repair)
+
+
+_PAIR = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+_ESCAPED = re.compile(r"\\([^0abtnvfre \"/\\N_LPxuU\t])|\\.")
+"""An escape in double quotes; with a group where YAML has none of that letter."""
+
+
+def _escape(document: Document, message: str, line: int, column: int) -> Fault | None:
+    r"""An escape that YAML does not have: ``\d`` of a pattern, an emoji in two halves as JSON writes it."""
+    source = document.lines[line]
+    start = source.rfind("\\", 0, column + 1)
+    if "escape" not in message or start < 0:
+        return None
+    if "Unicode" not in message:
+        span = Span(line, start, line, start + 2)
+        hint = f"in double quotes write \\{source[start : start + 2]}; in single quotes it stands as it is"
+        repair = _ESCAPED.sub(lambda found: "\\" * (found[1] is not None) + found[0], source)
+        return Fault(document.finding(span, "yaml-syntax", message, hint=hint), line, repair)
+    pair = _PAIR.match(source, start)
+    span = Span(line, start, line, start + 6 if pair is None else pair.end())
+    if pair is None:
+        hint = "half of a surrogate pair is no character"
+        return Fault(document.finding(span, "yaml-syntax", message, hint=hint), line)
+    char = chr(0x10000 + ((int(pair[1], 16) & 0x3FF) << 10) + (int(pair[2], 16) & 0x3FF))
+    hint = f'write the character itself, {char}, or "\\U{ord(char):08X}"'
+    return Fault(document.finding(span, "yaml-syntax", message, hint=hint), line, _PAIR.sub("?", source))
 
 
 def _unquoted_template(document: Document, error: UnquotedTemplate) -> Fault:
@@ -138,6 +167,13 @@ def _slip(source: str, column: int | None) -> tuple[int, str, str, str | None] |
         or re.match(r"\*([^\w]|$)", value)
         or (column is not None and value[0] not in "\"'|>&!" and ": " in value + " " and lead.strip())
     ):
+        return len(lead), value, f"quote the value: {quote(value)}", lead + quote(value) + tail
+    if value[0] in "-?" and value[1:2] == " " and column == len(lead) and lead.strip().endswith(":"):
+        hint = f"quote the value: {quote(value)}" + (
+            "; a list begins in a new line" if value[0] == "-" else ""
+        )
+        return len(lead), value, hint, lead + quote(value) + tail
+    if value[0] in "|>" and column is not None and len(lead) < column:
         return len(lead), value, f"quote the value: {quote(value)}", lead + quote(value) + tail
     if value[0] in "\"'" and column is not None and column > len(lead):
         inner = '\\"' if value[0] == '"' else "''"

@@ -11,7 +11,6 @@ from multidict import MultiMapping
 
 from pipeline.console.security.roles import ROLES, Role
 
-FORWARDED: Final = "x-forwarded-for"
 CHARS: Final = 200
 
 

@@ -15,7 +15,7 @@ from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, Value, kind_of
 from pipeline.model.records import MISSING
 from pipeline.model.times import EPOCH, MAX_MS, MIN_MS, offset_at, parse_time
-from pipeline.model.words import did_you_mean
+from pipeline.model.words import did_you_mean, zone_meant
 
 Time = Callable[[Json, Frame], "int | None"]
 """Gives unix milliseconds, None where there is no time; raises InvalidRecord for what is no time."""
@@ -92,7 +92,7 @@ def _zone(name: Value, context: Context) -> tzinfo | None:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-        context.wrong(f"`{name}` is no time zone", "for example Europe/Berlin, UTC")
+        context.wrong(f"`{name}` is no time zone", zone_meant(name) or "for example Europe/Berlin, UTC")
         return None
 
 

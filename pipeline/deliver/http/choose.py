@@ -10,24 +10,36 @@ from pipeline.deliver.http.native_client import NativeClient
 from pipeline.deliver.http.resolve import Resolver
 from pipeline.deliver.http.tls import Contexts
 from pipeline.deliver.http.trust import Trust
+from pipeline.model.errors import Fatal
 
 MAX_FLYING = 2048
+LEAST_FLYING = 16
 MOST_DESCRIPTORS = 65_536
-OWN_DESCRIPTORS = 90
-"""Stores, journals and the like of a job with the usual number of shards: some 60."""
+STORE_DESCRIPTORS = 5
+"""Of one store: its file (twice), LMDB's lock, ours, a journal."""
+OWN_DESCRIPTORS = 45
+"""Of everything else in a job: standard files, recovery, source, sockets, pipes."""
+USUAL_STORES = 9
 
 
-def connection_limit() -> int:
+def connection_limit(stores: int = USUAL_STORES) -> int:
     """Return how many requests may be in flight: a third of the descriptors that this process has to spare.
 
-    Raises the soft limit to the hard one first, as the Go and Java runtimes do.
+    stores: how many stores it may have open. Raises the soft limit to the hard one first, as the Go and Java
+    runtimes do; Fatal where not even the stores could be opened.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         soft = wanted
-    return max(16, min(MAX_FLYING, (soft - OWN_DESCRIPTORS) // 3))
+    own = OWN_DESCRIPTORS + STORE_DESCRIPTORS * stores
+    if soft < own:
+        raise Fatal(
+            f"this process may open {soft} files, and a job with {stores} stores (`shards`, and one for each "
+            f"partition) needs some {own + 3 * LEAST_FLYING}: raise `ulimit -n`"
+        )
+    return max(LEAST_FLYING, min(MAX_FLYING, (soft - own) // 3))
 
 
 class Clients(dict[str, Client]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from pipeline.model.errors import ClockSetBack, HooklineError, Stopped, disk_fault
+from pipeline.model.errors import ClockSetBack, HooklineError, Stopped, machine_fault
 from pipeline.telemetry import log
 
 _log = log.get("job")
@@ -32,7 +32,7 @@ class Failure:
             if self.first is not None:
                 return
             self.first = error
-        known = disk_fault(error) or error
+        known = machine_fault(error) or error
         if isinstance(known, (Stopped, ClockSetBack)):
             self.on_planned_end()
         elif isinstance(known, HooklineError):

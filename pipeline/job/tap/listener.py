@@ -51,19 +51,19 @@ class Gate:
 class Listener:
     """A tap as the job's threads see it; they never wait for it."""
 
-    def __init__(self, wanted: Wanted, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, wanted: Wanted) -> None:
         self.wanted = wanted
         most = -(-wanted.rate // 10)
         self.samples = not wanted.asks_each and wanted.stages <= SAMPLED
         """True: of matches some are chosen, and their requests are followed. With filters on events and
         answers, and for other stages, each is looked at."""
-        self.worker = Gate(most, clock)
-        self.deaths = Gate(most, clock)
-        self.engine = Gate(most, clock)
-        self.strangers = Gate(most // 10, clock)
+        self.worker = Gate(most, time.monotonic)
+        self.deaths = Gate(most, time.monotonic)
+        self.engine = Gate(most, time.monotonic)
+        self.strangers = Gate(most // 10, time.monotonic)
         """For deliveries of requests that were not chosen."""
         sorts = "skipped" in wanted.stages or wanted.asks_event
-        self.lines = Gate(max(LOOKS, most) if sorts else most, clock)
+        self.lines = Gate(max(LOOKS, most) if sorts else most, time.monotonic)
         """For what is not decoded yet: most of it may be sorted out later."""
         self.failed = ""
         """Why it was ended; "" where it was not."""

@@ -57,7 +57,7 @@ class Taps:
     let_look: has the engine show its results to this one from now on, or to nobody.
     """
 
-    def __init__(self, clock: Callable[[], int] = wall_clock) -> None:
+    def __init__(self) -> None:
         self.let_look: Callable[[Taps | None], None] = lambda taps: None
         self.of_lines: tuple[Listener, ...] | None = None
         """Who wants what is read; None: nobody."""
@@ -67,7 +67,6 @@ class Taps:
         self._of_results: tuple[Listener, ...] = ()
         self.current: Match | None = None
         """What the worker is making a request of: dead letters that come of that are its."""
-        self._clock = clock
         self._lock = threading.Lock()
 
     # --- who listens: called by the admin's threads
@@ -139,7 +138,7 @@ class Taps:
         snapshot: Snapshot,
     ) -> None:
         read, skipped = (stage in listener.wanted.stages for stage in ("read", "skipped"))
-        gate, now_ms, parts = listener.lines, self._clock(), raw.parts
+        gate, now_ms, parts = listener.lines, wall_clock(), raw.parts
         for at, line in enumerate(raw.lines):
             if not gate.lets_in():
                 gate.turned_away += len(raw.lines) - at - 1
@@ -178,7 +177,7 @@ class Taps:
                 if not _names(webhook.trigger, event) or not wanted.of_event(event, NOBODY):
                     continue
                 if listener.worker.lets_in():
-                    listener.put(Seen(stage="unmatched", at_ms=self._clock(), webhook=webhook, event=event))
+                    listener.put(Seen(stage="unmatched", at_ms=wall_clock(), webhook=webhook, event=event))
 
     # --- shard: what becomes of events
 
@@ -212,7 +211,7 @@ class Taps:
             if stage in wanted.stages and (listener.samples or listener.worker.lets_in()):
                 listener.put(
                     Seen(
-                        stage=stage, at_ms=self._clock(), webhook=webhook, event=event, user=_now(user),
+                        stage=stage, at_ms=wall_clock(), webhook=webhook, event=event, user=_now(user),
                         match=match, request=request,
                     )
                 )  # fmt: skip
@@ -229,9 +228,7 @@ class Taps:
                 and listener.worker.lets_in()
             ):
                 listener.put(
-                    Seen(
-                        stage="unmatched", at_ms=self._clock(), webhook=webhook, event=event, user=_now(user)
-                    )
+                    Seen(stage="unmatched", at_ms=wall_clock(), webhook=webhook, event=event, user=_now(user))
                 )
 
     @_harmless
@@ -243,7 +240,7 @@ class Taps:
                 and not listener.wanted.asks_event
                 and listener.worker.lets_in()
             ):
-                listener.put(Seen(stage="invalid", at_ms=self._clock(), invalid=record))
+                listener.put(Seen(stage="invalid", at_ms=wall_clock(), invalid=record))
 
     @_harmless
     def dead(self, letter: DeadLetter) -> None:

@@ -130,6 +130,8 @@ def once_per_event(test: Predicate) -> Predicate:
 
 def _label(value: Value, context: Context) -> Node | None:
     names = value if type(value) is list else [value]
+    if "event" not in context.roots and context.labels is not None:
+        context.problems.refuse((), "wrong-label", "a label is about events, and there is none here")
     nodes: list[Node] = []
     for index, name in enumerate(names):
         place: tuple[str | int, ...] = (index,) if type(value) is list else ()
@@ -167,6 +169,7 @@ def _any_element(key: Value, value: Value, context: Context) -> Node | None:
     if path is None or inner is None:
         return None
     read, test, many = compile_path(path, context.vars), inner.test, path.has_any
+    vars_key = repr(context.vars) if path.reads_vars else ""
 
     def holds(event: Event, user: User, scope: Scope) -> bool:
         found = read(event, user, scope)
@@ -188,7 +191,7 @@ def _any_element(key: Value, value: Value, context: Context) -> Node | None:
 
     return Node(
         test=holds,
-        key=f"any_element({path_key(path)},{inner.key})",
+        key=f"any_element({path_key(path)},{vars_key},{inner.key})",
         reads_user=path.reads_user or inner.reads_user,
         text=f"any_element: {path.text}",
         kind="any_element",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
-from pipeline.language.path_syntax import Path, PathError, parse_path, unknown_var
+from pipeline.language.path_syntax import Path, PathError, parse_path, unknown_var, with_indexes
 from pipeline.match.conditions.nodes import Node
 from pipeline.match.operators.synonyms import OTHER_GROUPS
 from pipeline.match.operators.table import OPERATORS
@@ -79,6 +79,7 @@ def checked_path(key: Value, context: Context, *, on_key: bool = True) -> Path |
             shift = len(prefix)
             path = parse_path(prefix + key, (ELEMENT,))
             _warn_absolute(key, context)
+            _warn_index(key, context, place, on_key=on_key)
             return Path(path.root, path.parts, key)
         path = parse_path(key, context.roots) if context.parse is None else context.parse(key)
     except PathError as error:
@@ -94,17 +95,37 @@ def checked_path(key: Value, context: Context, *, on_key: bool = True) -> Path |
             place, "unknown-var", wrong.message, hint=wrong.hint, on_key=on_key, offset=wrong.offset
         )
         return None
+    _warn_index(key, context, place, on_key=on_key)
     return path
+
+
+def _warn_index(key: str, context: Context, place: KeyPath, *, on_key: bool) -> None:
+    """Warn of `items.0.sku`, which is an element in other products' paths."""
+    meant = with_indexes(key)
+    if meant is not None:
+        context.problems.warn(
+            place,
+            "looks-like-index",
+            "a number after a dot is the name of a key",
+            hint=f"for an element write `{meant}`",
+            on_key=on_key,
+        )
 
 
 def _warn_absolute(key: str, context: Context) -> None:
     if context.parse is not None:
         return  # every path there starts at something of its own
+    if key.startswith("item."):
+        message = "inside `any_element` paths start at the element: `item` is a field of it here"
+        context.problems.warn(
+            (key,), "path-of-element", message, hint=f"did you mean `{key[5:]}`?", on_key=True
+        )
+        return
     try:
         parse_path(key, context.roots)
     except PathError:
         return
-    message = f"inside `any_element` paths start at the element: `{key}` is a field of it here"
+    message = "inside `any_element` paths start at the element: `{key}` is a field of it here"
     hint = "put conditions on event and user beside `any_element`"
     context.problems.warn((key,), "path-of-element", message, hint=hint, on_key=True)
 

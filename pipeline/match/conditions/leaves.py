@@ -11,7 +11,7 @@ from datetime import tzinfo
 import orjson
 
 from pipeline.config.yaml.diagnostics import Problems
-from pipeline.language.path_syntax import EVENT_ROOTS, OPEN_FIELDS, Path, parse_path
+from pipeline.language.path_syntax import EVENT_ROOTS, OPEN_FIELDS, Path, parse_path, var_at
 from pipeline.language.paths import compile_path
 from pipeline.match.conditions.clauses import compile_clause
 from pipeline.match.conditions.compiling import ELEMENT, GROUPS, Context, checked_path, path_key
@@ -24,7 +24,7 @@ from pipeline.match.operators.synonyms import REMEDIES, SYNONYMS, as_word
 from pipeline.match.operators.table import MODIFIERS, OPERATORS, Operator
 from pipeline.match.operators.values import OperandError
 from pipeline.model.json import Value
-from pipeline.model.words import did_you_mean
+from pipeline.model.words import did_you_mean, zone_meant
 
 
 def compile_on_path(path: Path, value: Value, problems: Problems) -> Node | None:
@@ -133,7 +133,8 @@ def _tz(name: Value, context: Context) -> Zone:
     if type(name) is str and name.split(".")[0] in context.roots and "." in name:
         path = checked_path(name, context, on_key=False)
         return None if path is None else compile_path(path, context.vars)
-    context.wrong((), f"{name!r} is neither an IANA time zone nor a path", "such as Europe/Berlin")
+    hint = zone_meant(name) or "such as Europe/Berlin"
+    context.wrong((), f"{name!r} is neither an IANA time zone nor a path", hint)
     return None
 
 
@@ -191,6 +192,8 @@ def _clause(
         return None
     if warning is not None:
         context.problems.warn((), "typed-comparison", warning)
+    if "event" not in context.roots:
+        _refuse_relative(checked, context)
     lint_fixed_field(path, operator, raw, options, context)
     return Node(
         test=test,
@@ -204,11 +207,23 @@ def _clause(
     )
 
 
+def _refuse_relative(operand: Operand, context: Context) -> None:
+    parts = operand if type(operand) is list else [operand]
+    if any(isinstance(part, Dynamic) and part.shift_ms is not None for part in parts):
+        message = "there is no event here that a date could be relative to"
+        context.problems.refuse((), "wrong-operand", message, hint="write a date, or {path: ...}")
+
+
 def _operand(raw: Value, operator: Operator, context: Context, reads: list[Path]) -> Operand:
     """Return the operand with ``{path: ...}`` and ``{file: ...}`` replaced; problems where it is wrong."""
-    if type(raw) is list:
-        return [_operand_part(part, operator, context.at(index), reads) for index, part in enumerate(raw)]
-    return _operand_part(raw, operator, context, reads)
+    if type(raw) is not list:
+        return _operand_part(raw, operator, context, reads)
+    operands: list[Operand] = []
+    for index, part in enumerate(raw):
+        one = _operand_part(part, operator, context.at(index), reads)
+        # The entries of a list file stand beside the others, not as a list among them.
+        operands += one if type(one) is list and type(part) is dict else [one]
+    return operands
 
 
 def _operand_part(raw: Value, operator: Operator, context: Context, reads: list[Path]) -> Operand:
@@ -220,7 +235,10 @@ def _operand_part(raw: Value, operator: Operator, context: Context, reads: list[
         if path is None:
             return None
         reads.append(path)
-        return Dynamic(compile_path(path, context.vars), path.has_any, of_event=path.of_event)
+        fixed = _of_var(path, context)
+        if operator.name in ("glob", "regex") and type(fixed) in (str, list):
+            return fixed  # a pattern that can be checked at load, as those that stand here
+        return Dynamic(compile_path(path, context.vars), path.has_any, of_event=path.of_event, fixed=fixed)
     if "file" in raw and len(raw) == 1:
         return _list_file(raw["file"], operator, context.at("file"))
     close = did_you_mean(str(next(iter(raw))), ("path", "file")) if len(raw) == 1 else None
@@ -228,6 +246,13 @@ def _operand_part(raw: Value, operator: Operator, context: Context, reads: list[
         hint = f"did you mean {{{close}: ...}}?" if close else "for another path write {path: ...}"
         context.wrong((), f"a map is no operand of `{operator.name}`", hint)
     return raw
+
+
+def _of_var(path: Path, context: Context) -> Value:
+    """Return the value of a path to a var; None for other paths, and where the event decides."""
+    if path.root != "vars" or not all(type(part) in (str, int) for part in path.parts):
+        return None
+    return var_at(path, context.vars)
 
 
 def _list_file(name: Value, operator: Operator, context: Context) -> Operand:
@@ -261,13 +286,21 @@ def _clause_key(
         default=str,
     )
     # repr, not JSON: 5 and 5.0 may share a closure or not, but 2**70 must not fail here.
-    return f"{dumped.decode()}{raw!r}"
+    return f"{dumped.decode()}{raw!r}{_lists_key(raw, context)}"
+
+
+def _lists_key(raw: Value, context: Context) -> str:
+    """Return what tells list files of one name apart: each may lie beside the file that names it."""
+    parts = [part for part in (raw if type(raw) is list else [raw]) if type(part) is dict and "file" in part]
+    return "".join(f",{hash(tuple(context.lists.get(part['file'], ())))}" for part in parts)
 
 
 def _needed_values(path: Path, operator: Operator, operand: Operand, options: Options) -> tuple[Value, ...]:
     """Return the texts and numbers of which the path's value (or an element of it) must be one."""
     if options.conversion is not None or options.ignore_case or path.has_any or path.root != "event":
         return ()
+    if path.reads_vars:
+        return ()  # its text leads elsewhere in each webhook
     values = [operand] if operator.name == "eq" else operand if operator.name == "in" else []
     if type(values) is not list or not all(type(value) in (str, int) for value in values):
         return ()

@@ -59,6 +59,10 @@ def domain_operand(value: Value, tz: tzinfo | None) -> Value:
     return _name(value.strip())
 
 
+_MAPPED: Final = 0xFFFF
+"""What IPv4-mapped IPv6 addresses begin with (RFC 4291 2.5.5.2): ``::ffff:0:0/96``."""
+
+
 class Network:
     """An operand after `as: ip`: one address or a CIDR block."""
 
@@ -118,7 +122,11 @@ def ip_operand(value: Value, tz: tzinfo | None) -> Value:
         except ValueError:
             pass
         else:
-            return Network(network.version, int(network.network_address), network.prefixlen)
+            address, bits = int(network.network_address), network.prefixlen
+            if network.version == 6 and bits >= 96 and address >> 32 == _MAPPED:
+                # Values inside it are read as the IPv4 addresses that they are.
+                return Network(4, address & 0xFFFFFFFF, bits - 96)
+            return Network(network.version, address, bits)
     raise OperandError(
         "an IP address or a CIDR block is wanted here", 'such as "203.0.113.9" or "10.0.0.0/8"'
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, timedelta, timezone, tzinfo
 from typing import Final, TypeAlias
@@ -11,6 +12,7 @@ from pipeline.language.paths import Getter, Scope
 from pipeline.language.units import parse_duration
 from pipeline.match.operators.conversions import Conversion
 from pipeline.match.operators.dates import to_date
+from pipeline.match.operators.suspects import looks_otherwise
 from pipeline.match.operators.table import Operator
 from pipeline.match.operators.values import OperandError, fold, is_number
 from pipeline.model.json import Value
@@ -24,28 +26,6 @@ _SECONDS_FROM: Final = 1_000_000_000
 """Smaller numbers are unix seconds before September 2001, but years and days as people write them."""
 _ELSEWHERE: Final = timezone(timedelta(hours=1))
 _RELATIVE: Final = re.compile(r"([+-])\s*([0-9].*)")
-_LOOKS: Final = (
-    (
-        re.compile(r"\s*[+-]?[0-9]+(\.[0-9]+)?\s*", re.ASCII),
-        "a number",
-        "write it without quotes, or add `as: number`",
-    ),
-    (
-        re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*", re.ASCII),
-        "a date",
-        "use before or after, or add `as: date`",
-    ),
-    (re.compile(r"v?[0-9]+\.[0-9]+\.[0-9].*", re.ASCII), "a version", "add `as: version`"),
-)
-
-
-_OPERATOR: Final = re.compile(
-    r"\s*(?P<sign>>=|<=|!=|==|<>|[<>=]|(?:gte?|lte?|eq|ne)\s)\s*(?P<rest>\S.*)", re.ASCII | re.DOTALL
-)
-_SIGNS: Final = {
-    ">=": "gte", "<=": "lte", "!=": "ne", "<>": "ne", "==": "eq", "=": "eq", ">": "gt", "<": "lt"
-}  # fmt: skip
-_COUNTABLE: Final = re.compile(r"[+-]?[0-9]")
 
 
 @dataclass(slots=True, frozen=True)
@@ -61,6 +41,8 @@ class Dynamic:
     """False: it may depend on more than event and user, such as the `item` of a loop."""
     shift_ms: int | None = None
     """Of a relative date: how far from the event it lies."""
+    fixed: Value = None
+    """What a var has that it is read from."""
 
 
 Operand: TypeAlias = "Value | Dynamic"
@@ -86,14 +68,15 @@ def relative_date(value: Value) -> Dynamic | None:
         try:
             shift = round(parse_duration(found[2]) * 1000)
         except ValueError as error:
-            raise OperandError(
-                f"{value!r} is no time relative to the event: {error}", "such as -30d"
-            ) from None
+            reason, _, meant = str(error).partition(": ")
+            hint = re.sub("`([0-9])", rf"`{found[1]}\1", meant) or "such as -30d"
+            raise OperandError(f"{value!r} is no time relative to the event: {reason}", hint) from None
         if found[1] == "-":
             shift = -shift
 
     def read(event: Event, user: User, scope: Scope) -> Value | Missing:
-        return MISSING if event.time is None else event.time + shift
+        # An answer that `fail_when` looks at has no event.
+        return MISSING if event is None or event.time is None else event.time + shift
 
     return Dynamic(read, converted=True, shift_ms=shift)
 
@@ -101,6 +84,9 @@ def relative_date(value: Value) -> Dynamic | None:
 def check_operand(operator: Operator, value: Operand, options: Options) -> tuple[Operand, str | None]:
     """Return the operand, converted and folded, and a warning or None; raises OperandError."""
     checked, warning = _checked(operator, value, options)
+    texts = [one for one in (value if type(value) is list else [value]) if type(one) is str]
+    looks = (looks_otherwise(operator, text, converted=options.conversion is not None) for text in texts)
+    warning = next(filter(None, looks), None) or warning
     return checked, warning or _unlikely_moment(operator, value, checked, options)
 
 
@@ -134,14 +120,13 @@ def _checked(operator: Operator, value: Operand, options: Options) -> tuple[Oper
             raise OperandError(
                 f"`{operator.name}` with an empty list {'never' if not operator.negates else 'always'} holds"
             )
-        warnings = (_looks_like_operator(operator, one) for one in value)
-        return _each(operator, value, options), next(filter(None, warnings), None)
+        return _each(operator, value, options), None
     if operator.wants == "range":
         if type(value) is not list or len(value) != 2:
             raise OperandError("`between` takes two values", "write between: [low, high], both included")
         low, high = _each(operator, value, options)
         _check_range(low, high, conversion is not None and conversion.circular)
-        return [low, high], _looks_like(low, options)
+        return [low, high], None
     if type(value) is list and operator.wants in ("text", "element"):
         if not value:
             raise OperandError(f"`{operator.name}` with an empty list never holds")
@@ -153,11 +138,9 @@ def _checked(operator: Operator, value: Operand, options: Options) -> tuple[Oper
             f"`{operator.name}` after `as:` takes one value", "for any of several write in: [...]"
         )
     checked = _one(operator, value, options)
-    if (warning := _looks_like_operator(operator, value)) is not None:
-        return checked, warning
     if type(checked) is list:
         return checked, "a list after `eq` or `ne` means the whole array; for any of several write in: [...]"
-    return checked, _looks_like(checked, options) if operator.wants == "order" else None
+    return checked, None
 
 
 def _check_range(low: Operand, high: Operand, circular: bool) -> None:
@@ -172,7 +155,15 @@ def _check_range(low: Operand, high: Operand, circular: bool) -> None:
 
 
 def _each(operator: Operator, values: list[Operand], options: Options) -> list[Operand]:
-    return [_one(operator, value, options) for value in values]
+    found: list[Operand] = []
+    for value in values:
+        try:
+            found.append(_one(operator, value, options))
+        except OperandError as error:
+            if len(values) == 1:
+                raise
+            raise OperandError(f"of {_shown(value)}: {error.message}", error.hint) from None
+    return found
 
 
 def _one(operator: Operator, value: Operand, options: Options) -> Operand:
@@ -181,7 +172,7 @@ def _one(operator: Operator, value: Operand, options: Options) -> Operand:
             raise OperandError(
                 f"a pattern of `{operator.name}` cannot come from a path", "patterns are checked at load"
             )
-        return value
+        return _moment_of_var(value, options) or value
     if type(value) is float and (value != value or value in (float("inf"), float("-inf"))):
         raise OperandError("NaN and infinity are no JSON numbers")
     conversion = options.conversion
@@ -202,37 +193,18 @@ def _one(operator: Operator, value: Operand, options: Options) -> Operand:
     return fold(value) if options.ignore_case and operator.name != "regex" else value
 
 
-def _depends_on_zone(value: Value) -> bool:
-    """Return whether a date says no zone, so that only an event whose path names one tells the moment."""
-    return to_date(value, UTC) != to_date(value, _ELSEWHERE)
-
-
-def _looks_like(value: Operand, options: Options) -> str | None:
-    if type(value) is not str or options.conversion is not None:
+def _moment_of_var(value: Dynamic, options: Options) -> Dynamic | None:
+    """Return the moment that a var with a relative date means; None: it is none, or no date is wanted."""
+    if options.conversion is None or options.conversion.name != "date":
         return None
-    for pattern, kind, remedy in _LOOKS:
-        if pattern.fullmatch(value):
-            return (
-                f'"{value}" looks like {kind} but is a text, and texts compare by their characters: {remedy}'
-            )
+    with suppress(OperandError):  # whatever else a var has is what the path holds
+        return relative_date(value.fixed)
     return None
 
 
-def _looks_like_operator(operator: Operator, value: Operand) -> str | None:
-    """Return a warning for a text that is compared as a whole although it begins with an operator."""
-    if type(value) is not str or operator.wants not in ("any", "list", "order", "date"):
-        return None
-    if operator.wants in ("any", "list") and len(value) > 2 and "*" in (value[0], value[-1]):
-        return f'"{value}" is compared with its stars: for a pattern write {{glob: "{value}"}}'
-    found = _OPERATOR.fullmatch(value)
-    if found is None:
-        return None
-    sign, rest = found["sign"].strip(), found["rest"].strip()
-    # `<b>` and `=)` are texts that people have; `> 5` is none.
-    if (sign in ("<", ">", "=") or sign.isalpha()) and not _COUNTABLE.match(rest):
-        return None
-    meant = _SIGNS.get(sign, sign)
-    return f'"{value}" is a text here, with its sign: did you mean {{{meant}: {rest}}}?'
+def _depends_on_zone(value: Value) -> bool:
+    """Return whether a date says no zone, so that only an event whose path names one tells the moment."""
+    return to_date(value, UTC) != to_date(value, _ELSEWHERE)
 
 
 def _shown(value: Value) -> str:

@@ -103,6 +103,8 @@ REMEDIES: Final = _by_word(
         "write {as: version, lt: ...}": "semver_lt",
         "write {as: version, eq: ...}": "semver_eq",
         "write {as: ip, in: [...]}": "cidr",
+        "beside other words write {eq: {path: ...}}": "path",
+        "beside other words write {in: {file: ...}}": "file",
         "an operator per element: repeat `contains`, or use any_element": "all",
     }
 )

@@ -17,6 +17,8 @@ VARIABLE = "_HOOKLINE_LIFELINE"
 END_SECS = 10.0
 """How long a clean stop may take before the process ends as by a kill: the drain time and some more."""
 
+_let_go = threading.Event()
+
 
 class Lifeline:
     """The starter's side."""
@@ -42,6 +44,8 @@ class Lifeline:
 def hold() -> None:
     """End this process when its starter is gone: cleanly as on SIGTERM, or after `END_SECS` at once.
 
+    Until then `is_let_go` tells: while Bytewax connects to processes that are gone, no signal is heard.
+
     Does nothing in a process that nobody tied.
     """
     descriptor = os.environ.pop(VARIABLE, None)
@@ -50,8 +54,14 @@ def hold() -> None:
         threading.Thread(target=_watch, args=(int(descriptor),), name="lifeline", daemon=True).start()
 
 
+def is_let_go() -> bool:
+    """Return whether the starter of this process is gone, so that it is about to end."""
+    return _let_go.is_set()
+
+
 def _watch(descriptor: int) -> None:
     os.read(descriptor, 1)
+    _let_go.set()
     os.kill(os.getpid(), signal.SIGTERM)
     threading.Event().wait(END_SECS)
     os._exit(128 + signal.SIGKILL)

@@ -137,7 +137,6 @@ def create(
     webhook_id: str,
     text: str,
     *,
-    offline: bool = False,
     dry_run: bool = False,
     checker: Checker | None = None,
 ) -> Saved:
@@ -155,7 +154,7 @@ def create(
     with locked(path.parent, file):
         if path.exists() or path.is_symlink() or path.with_suffix(".yml").exists():
             raise _there_already(file)
-        findings = _checked(config, {file: text}, offline, checker)
+        findings = _checked(config, {file: text}, False, checker)
         if not dry_run:
             try:
                 with told(file):
@@ -170,7 +169,6 @@ def remove(
     file: str,
     etag: str,
     *,
-    offline: bool = False,
     dry_run: bool = False,
     checker: Checker | None = None,
 ) -> Saved:
@@ -179,7 +177,7 @@ def remove(
     with locked(path.parent, file):
         before = _content(path, file)
         _require(before, etag, file)
-        findings = _checked(config, {file: None}, offline, checker)
+        findings = _checked(config, {file: None}, False, checker)
         if not dry_run:
             _require(_content(path, file), etag, file)
             with told(file):

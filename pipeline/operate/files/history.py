@@ -41,11 +41,11 @@ class Version:
         }
 
 
-def versions(config: Path, file: str, most: int = SHOWN) -> list[Version] | None:
+def versions(config: Path, file: str) -> list[Version] | None:
     """Return the last commits that changed a file, the newest first; None where there is no repository."""
     form = f"--format={_MARK}%h%n%aI%n%an%n%s"
     told = _git(
-        config, "log", "-p", "--follow", "--no-ext-diff", "--no-textconv", f"-n{most}", form, "--", file
+        config, "log", "-p", "--follow", "--no-ext-diff", "--no-textconv", f"-n{SHOWN}", form, "--", file
     )
     if told is None:
         return None

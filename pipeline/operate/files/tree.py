@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from pipeline.config.documents import list_candidates, list_names
 from pipeline.config.files import TESTS, config_files, is_webhook
 from pipeline.config.yaml.loader import decode_text, parse_yaml
-from pipeline.model.json import Value
+from pipeline.model.json import Value, as_utf8
 from pipeline.model.plain_file import read_plain
 
 Kind = Literal["webhook", "base", "label", "shape", "list", "test"]
@@ -148,7 +148,7 @@ class Tree:
                 entries = sorted(os.listdir(self._config / folder))
             except OSError:
                 continue
-            yield from (f"{folder}/{entry}" for entry in entries if entry.endswith(TESTS))
+            yield from (f"{folder}/{as_utf8(entry)}" for entry in entries if entry.endswith(TESTS))
 
 
 _ORDER: tuple[Kind, ...] = ("webhook", "base", "label", "shape", "list", "test")

@@ -50,7 +50,7 @@ class KnownUser:
         }
 
 
-def look_up(state: Path, id: str, secs: float = LOOK_SECS) -> KnownUser:
+def look_up(state: Path, id: str) -> KnownUser:
     """Return what is known of a user id, or of an anonymous id and whom it was linked to.
 
     Raises StateError where no job has run yet, and for damage.
@@ -71,7 +71,7 @@ def look_up(state: Path, id: str, secs: float = LOOK_SECS) -> KnownUser:
                     return KnownUser(id, None, id, found)
     links = [one for one in merged if one != whose and _end(merged, one) == whose][:MOST_LINKS]
     all_links = len(links) < MOST_LINKS
-    until, wanted = time.monotonic() + secs, whose.encode("utf-8", "surrogatepass")
+    until, wanted = time.monotonic() + LOOK_SECS, whose.encode("utf-8", "surrogatepass")
     for number, (_, key, value) in enumerate(rows(state, Table.ALIASES)):
         if value == wanted:
             links.append(key.decode("utf-8", "backslashreplace"))

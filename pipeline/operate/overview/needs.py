@@ -58,12 +58,14 @@ class Unset:
     webhooks: tuple[str, ...]
 
 
-def needs(
-    state: Path, stands: Standing, rows: Sequence[Row], unset: Iterable[Unset] = (), now_ms: int | None = None
-) -> list[Need]:
+def needs(state: Path, stands: Standing, rows: Sequence[Row], unset: Iterable[Unset] = ()) -> list[Need]:
     """Return what needs a person, the worst first. unset: secrets that have no value."""
-    now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-    found = [*_of_job(stands), *_of_secrets(unset), *_of_rows(rows), *_of_dead(state, now_ms)]
+    found = [
+        *_of_job(stands),
+        *_of_secrets(unset),
+        *_of_rows(rows),
+        *_of_dead(state, time.time_ns() // 1_000_000),
+    ]
     order = ("bad", "warn", "info")
     return sorted(found, key=lambda need: order.index(need.kind))
 

@@ -75,7 +75,7 @@ class Sample:
         part.records += 1
 
 
-def sample_files(paths: Sequence[str], most: int = MOST_RECORDS, most_bytes: int = MOST_BYTES) -> Sample:
+def sample_files(paths: Sequence[str]) -> Sample:
     """Return the first records of files, directories, patterns or ``-``, each file with its share.
 
     Raises UsageError where a path leads nowhere, ConfigError for a directory without recordings.
@@ -87,7 +87,7 @@ def sample_files(paths: Sequence[str], most: int = MOST_RECORDS, most_bytes: int
         raise UsageError(f"{', '.join(paths)}: the collector has kept nothing there yet")
     sample = Sample()
     for given in inputs:
-        _read(given, sample, max(1, most // len(inputs)), max(1 << 16, most_bytes // len(inputs)))
+        _read(given, sample, max(1, MOST_RECORDS // len(inputs)), max(1 << 16, MOST_BYTES // len(inputs)))
     return sample
 
 
@@ -163,7 +163,7 @@ def _message(message: Message, topic: str, place: str) -> Sampled:
     return Sampled(topic, place, origin, message.value, message.time, message.headers, message.key)
 
 
-def sample_topics(settings: KafkaSettings, topics: Sequence[str], most: int = MOST_RECORDS) -> Sample:
+def sample_topics(settings: KafkaSettings, topics: Sequence[str]) -> Sample:
     """Return the latest messages of topics, each with its share.
 
     Commits nothing. Raises ConfigError, and Fatal where the brokers do not answer.
@@ -173,7 +173,9 @@ def sample_topics(settings: KafkaSettings, topics: Sequence[str], most: int = MO
     sample = Sample()
     for topic in topics:
         part = sample.parts[topic] = Part(topic, is_topic=True)
-        found, part.is_whole = latest(settings, topic, max(1, most // len(topics)), MOST_BYTES // len(topics))
+        found, part.is_whole = latest(
+            settings, topic, max(1, MOST_RECORDS // len(topics)), MOST_BYTES // len(topics)
+        )
         for message in found:
             sample.add(part, _message(message, topic, f"{message.source}:{message.offset}"))
         if not found:

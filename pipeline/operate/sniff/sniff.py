@@ -25,7 +25,6 @@ from pipeline.operate.sniff.doubts import lost, timeless
 from pipeline.operate.sniff.guess.entries import NAMELESS
 from pipeline.operate.sniff.propose import Proposal, apart, propose
 from pipeline.operate.sniff.recognise import (
-    BROKEN,
     FRAMED,
     NO_OBJECT,
     OWN,
@@ -55,15 +54,9 @@ class Found:
     place: str = ""
     """Where the first one is that cannot be read."""
 
-    @property
-    def is_format(self) -> bool:
-        """Whether the shape has a name that `format` may say."""
-        return self.shape not in _NO_FORMATS and self.unread < self.records
-
 
 AVRO: Final = '{avro: {registry: "http://registry:8081"}}'
 """The format of records in a frame that hold no JSON; the address is to be filled in."""
-_NO_FORMATS: Final = (OWN, FRAMED, TOMBSTONE, BROKEN, NO_OBJECT)
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import contextlib
 import selectors
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,7 +103,6 @@ class Followed:
         *,
         reconnect: bool = True,
         patient: bool = False,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._state = state
         self._rate: int = arguments["rate"]
@@ -113,7 +112,6 @@ class Followed:
         )
         self._reconnect = reconnect
         self._patient = patient
-        self._clock = clock
         self._selector = selectors.DefaultSelector()
         self._processes: dict[Path, _Process] = {}
         self._config = ""
@@ -158,7 +156,7 @@ class Followed:
 
     def _connect(self) -> Iterator[Notice]:
         """Begin to follow what is not followed yet."""
-        now = self._clock()
+        now = time.monotonic()
         if now < self._look_at:
             return
         self._look_at = now + LOOK_SECS
@@ -206,7 +204,7 @@ class Followed:
                 if "tap" in line:
                     yield from self._told(process, line["tap"])
                     continue
-                now = self._clock()
+                now = time.monotonic()
                 if now >= self._second + 1.0:
                     self._second, self._left = now, self._rate
                 if self._left <= 0:
@@ -228,7 +226,7 @@ class Followed:
             yield Notice(f"another config is in use now: {self._config[:12]}")
 
     def _counts(self) -> Iterator[Notice]:
-        now = self._clock()
+        now = time.monotonic()
         not_shown, not_looked_at = self.not_shown - self._said[0], self.not_looked_at - self._said[1]
         if (not_shown or not_looked_at) and now >= self._second + 1.0:
             self._said = (self.not_shown, self.not_looked_at)

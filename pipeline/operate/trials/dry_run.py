@@ -25,7 +25,7 @@ def would_send(
     sizes: Sizes = USUAL,
     written: Mapping[str, str] = EMPTY,
 ) -> Iterator[Preview | Invalid]:
-    """Yield the requests of recordings, and the records that cannot be read, in stream order.
+    """Yield the requests and dead letters of recordings, and the records that cannot be read, in their order.
 
     written: the paths of pipeline.yaml by where they lead: what lies there has their formats. Raises
     UsageError for an unknown webhook or shape.
@@ -43,7 +43,10 @@ def would_send(
             for match in rehearsal.tell(record):
                 if isinstance(match, Invalid):
                     yield match
-                elif match.request is not None:
+                elif match.request is None:
+                    if not match.suppressed:
+                        yield Preview.of(match)  # a dead letter
+                else:
                     shown = Preview.of(match)
                     headers = {**shown.headers, "webhook-replay": "true"}
                     yield replace(shown, url=chosen.redirect(shown.url), headers=headers)

@@ -74,10 +74,15 @@ def modulo(value: Value, other: Value) -> int | float:
         raise Failure("modulo: nothing can be divided by 0", value)
     if isinstance(left, int) and isinstance(right, int):
         return left % right
+    divisor = exact(right)
     try:
-        return float(_WIDE.remainder(exact(left), exact(right)))
+        rest = _WIDE.remainder(exact(left), divisor)
     except InvalidOperation:
         raise Failure("modulo: the numbers are too far apart", value) from None
+    if rest and (rest < 0) is not (divisor < 0):
+        # The sign is the divisor's, as it is for whole numbers.
+        rest = _WIDE.add(rest, divisor)
+    return float(rest) if rest else 0.0
 
 
 def _rounded(number: int | float, digits: int) -> Decimal:
@@ -90,6 +95,8 @@ def round_(value: Value, digits: Value = 0) -> int | float:
     number, places = to_number(value, "round"), to_count(0 if digits is None else digits, "round")
     if not -20 <= places <= 20:
         raise Failure("round wants between -20 and 20 digits", digits)
+    if places > 0 and isinstance(number, int) and float(number) != number:
+        return number  # no decimal has all its digits
     rounded = _rounded(number, places)
     return finite(float(rounded)) if places > 0 else bounded(int(rounded))
 
@@ -116,7 +123,9 @@ def to_number_(value: Value) -> int | float:
 def to_integer(value: Value) -> int:
     if value is True or value is False:
         raise Failure("to_integer wants a number, not a boolean", value)
-    return bounded(int(to_number(value, "to_integer")))
+    number = to_number(value, "to_integer")
+    # A text has more digits than the decimal that it says.
+    return bounded(int(Decimal(value.strip()) if type(value) is str else number))
 
 
 TABLE: Final = (
@@ -140,7 +149,14 @@ TABLE: Final = (
         Example(7, "divided_by: 2.0", 3.5),
         Example(0.3, "divided_by: 0.1", 3.0),
     ),
-    Filter(modulo, "the remainder", Example(7, "modulo: 3", 1), Example(7.5, "modulo: 2", 1.5)),
+    Filter(
+        modulo,
+        "the remainder, with the sign of the divisor",
+        Example(7, "modulo: 3", 1),
+        Example(7.5, "modulo: 2", 1.5),
+        Example(-7, "modulo: 3", 2),
+        Example(-4.5, "modulo: 3", 1.5),
+    ),
     Filter(
         round_,
         "rounded half up to so many digits (0)",
@@ -148,6 +164,7 @@ TABLE: Final = (
         Example(-2.5, "round", -3),
         Example(1.005, "round: 2", 1.01),
         Example(1250, "round: -2", 1300),
+        Example(9007199254740993, "round: 2", 9007199254740993),
     ),
     Filter(
         format_number,

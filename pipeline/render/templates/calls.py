@@ -1,4 +1,4 @@
-"""Calling filters: checking the call at load, and the function that makes it per event."""
+"""Calls of filters, checked at load; what makes them per event is in applying.py."""
 
 from __future__ import annotations
 
@@ -6,39 +6,27 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, NamedTuple, TypeGuard
+from typing import Any, Final, NamedTuple
 
-from pipeline.language.paths import Getter, Scope
-from pipeline.language.work import CHARS, FREE_CHARS, TooExpensive, extent, spend, width
+from pipeline.language.paths import Getter
+from pipeline.language.work import TooExpensive
 from pipeline.model.json import Value
-from pipeline.model.records import MISSING, Event, Missing, User
-from pipeline.model.words import did_you_mean
+from pipeline.model.records import MISSING
+from pipeline.model.words import did_you_mean, zone_meant
 from pipeline.render.filters.filter import Filter
 from pipeline.render.filters.table import FILTERS
+from pipeline.render.templates.applying import Check, Constant, applied, known, metered
 from pipeline.render.templates.names import TemplateError, secret_inside
-from pipeline.render.values.printing import MAX_RESULT, Failure, check_size, check_weight, weigh
+from pipeline.render.values.printing import Failure, check_size, check_weight
 from pipeline.render.values.strftime import as_written, in_directives
 
-RUN: Final = "\x00run"
-"""Where statements.py keeps the state of a running template in its scope; no path can name it."""
 _SMALL: Final = ("int", "float", "int | float", "bool", "int | None")
 """Result types that need no check of their size."""
-_SHORT: Final = MAX_RESULT // 4
-"""Characters that are within the limit however they are encoded."""
-_PER_LETTER: Final = 100
-"""Work of one letter in the format of a time, measured against that of touching an element."""
-_PER_ARGUMENT: Final = 4
-"""Work of taking one element of an argument."""
-_MANY: Final = (list, dict)
-_FEW: Final = 32
-"""Outside of loops, what is deep inside of so few elements is not worth weighing: it is read once."""
 MAX_CHAIN: Final = 50
 """Filters of one expression, and operators of one condition: far below what the stack holds."""
 NO_EVENT: Any = None
 NO_USER: Any = None
 """Stand in where nothing depends on event and user."""
-
-Check = Callable[[Any], Any]
 
 
 @dataclass(slots=True, frozen=True)
@@ -53,24 +41,6 @@ class Names:
     """Takes what works but is probably not meant: message, offset, hint."""
     refuse: Callable[[TemplateError], None] = lambda error: None
     """Takes what fails for every event, though older versions took it."""
-
-
-class Constant:
-    """A function that always gives the same value, so that the compiler can see it."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Value | Missing) -> None:
-        self.value = value
-
-    def __call__(self, event: Event, user: User, scope: Scope) -> Value | Missing:
-        """Return the value."""
-        return self.value
-
-
-def known(getter: Getter) -> TypeGuard[Constant]:
-    """Return whether a function is known at load to give always the same value."""
-    return isinstance(getter, Constant)
 
 
 _OTHER_NAMES: Final = {
@@ -173,7 +143,7 @@ def compile_call(
         check = check_weight
     elif _gives_little(filter_.function):
         check = None
-    whole = _call(filter_, left, positional, options, check)
+    whole = applied(filter_, left, positional, options, check)
     if known(left) and not filter_.takes_event_time and all(map(known, [*positional, *options.values()])):
         try:
             # Nothing in it depends on the event: evaluate it now, and show at load what would always fail.
@@ -202,7 +172,8 @@ def _check_arguments(filter_: Filter, positional: list[Getter], at: int, names: 
             reason = reason or failure.reason
         else:
             return
-    hint = f"such as `{filter_.examples[0].call}`"
+    zone = zone_meant(fixed[1]) if filter_.name == "date" and len(fixed) > 1 else None
+    hint = zone if zone is not None and "time zone" in reason else f"such as `{filter_.examples[0].call}`"
     names.refuse(TemplateError(f"it would fail for every event: {reason}", at, hint, len(filter_.name)))
 
 
@@ -231,157 +202,3 @@ def _lint(name: str, positional: list[Getter], options: Mapping[str, Getter], at
         meant = in_directives(given)
         hint = f"write `{meant}`" if meant is not None else "such as `%Y-%m-%d %H:%M`"
         names.warn(f"`{printed}` is printed as it is written", at, hint)
-
-
-def _price(value: Value, filter_: Filter) -> int:
-    """Return the work of a filter on a long text, a list or an object."""
-    if type(value) is str:
-        return filter_.per_text * len(value) // CHARS
-    if not filter_.per_element:
-        return 0
-    if filter_.shallow:
-        return filter_.per_element * (width(value) if type(value) is list else len(value))
-    return extent(value, filter_.per_element)
-
-
-def _call(
-    filter_: Filter, left: Getter, positional: list[Getter], options: dict[str, Getter], check: Check | None
-) -> Getter:
-    given = [get.value for get in positional if known(get)]
-    if not filter_.takes_missing and not filter_.takes_event_time and len(given) == len(positional):
-        fixed = tuple(None if value is MISSING else value for value in given)
-        return _with_constants(filter_, left, fixed, check)
-    if filter_.takes_event_time:
-        call = _with_time(filter_, left, positional)
-    elif filter_.takes_missing:
-        call = _with_missing(filter_, left, positional, options)
-    else:
-        call = _with_values(filter_, left, positional)
-    if check is None:
-        return call
-
-    def checked(event: Event, user: User, scope: Scope) -> Value | Missing:
-        return check(call(event, user, scope))
-
-    return checked
-
-
-def _with_constants(filter_: Filter, left: Getter, fixed: tuple[Value, ...], check: Check | None) -> Getter:
-    function = filter_.function
-
-    def with_constants(event: Event, user: User, scope: Scope) -> Value | Missing:
-        value: Value = left(event, user, scope)
-        if value is None or value is MISSING:
-            return value
-        if (
-            len(value) > FREE_CHARS
-            if type(value) is str
-            else type(value) in _MANY and (scope is not None or len(value) > _FEW)
-        ):
-            spend(event, user, _price(value, filter_))
-        result = function(value, *fixed)
-        if check is None or (type(result) is str and len(result) < _SHORT):
-            return result
-        return check(result)
-
-    return with_constants
-
-
-def _with_values(filter_: Filter, left: Getter, positional: list[Getter]) -> Getter:
-    function = filter_.function
-
-    def with_values(event: Event, user: User, scope: Scope) -> Value | Missing:
-        value: Value = left(event, user, scope)
-        if value is None or value is MISSING:
-            return value
-        if (
-            len(value) > FREE_CHARS
-            if type(value) is str
-            else type(value) in _MANY and (scope is not None or len(value) > _FEW)
-        ):
-            spend(event, user, _price(value, filter_))
-        return function(value, *_arguments(positional, event, user, scope))
-
-    return with_values
-
-
-def _with_time(filter_: Filter, left: Getter, positional: list[Getter]) -> Getter:
-    function = filter_.function
-
-    def with_time(event: Event, user: User, scope: Scope) -> Value | Missing:
-        value: Value = left(event, user, scope)
-        if value is None or value is MISSING:
-            return value
-        if (
-            len(value) > FREE_CHARS
-            if type(value) is str
-            else type(value) in _MANY and (scope is not None or len(value) > _FEW)
-        ):
-            spend(event, user, _price(value, filter_))
-        given = _arguments(positional, event, user, scope)
-        if scope is not None:
-            spend(event, user, _PER_LETTER * sum(len(one) for one in given if type(one) is str))
-        return function(value, *given, event_ms=event.time)
-
-    return with_time
-
-
-def _arguments(positional: list[Getter], event: Event, user: User, scope: Scope) -> list[Value]:
-    found: list[Value] = [None if (one := get(event, user, scope)) is MISSING else one for get in positional]
-    for one in found:
-        if type(one) is str and len(one) > FREE_CHARS:
-            spend(event, user, len(one) // CHARS)
-        elif type(one) in _MANY and len(one) > _FEW:
-            spend(event, user, _PER_ARGUMENT * len(one))
-    return found
-
-
-def _with_missing(
-    filter_: Filter, left: Getter, positional: list[Getter], options: dict[str, Getter]
-) -> Getter:
-    function = filter_.function
-    fixed = tuple(get.value for get in positional if known(get))
-    named = {name: get.value for name, get in options.items() if known(get)}
-    if len(fixed) == len(positional) and len(named) == len(options):
-
-        def with_constants(event: Event, user: User, scope: Scope) -> Value | Missing:
-            value: Value = left(event, user, scope)
-            if (
-                len(value) > FREE_CHARS
-                if type(value) is str
-                else type(value) in _MANY and (scope is not None or len(value) > _FEW)
-            ):
-                spend(event, user, _price(value, filter_))
-            return function(value, *fixed, **named)
-
-        return with_constants
-
-    def with_missing(event: Event, user: User, scope: Scope) -> Value | Missing:
-        now = {name: get(event, user, scope) for name, get in options.items()}
-        value: Value = left(event, user, scope)
-        if (
-            len(value) > FREE_CHARS
-            if type(value) is str
-            else type(value) in _MANY and (scope is not None or len(value) > _FEW)
-        ):
-            spend(event, user, _price(value, filter_))
-        return function(value, *[get(event, user, scope) for get in positional], **now)
-
-    return with_missing
-
-
-def metered(inner: Getter) -> Getter:
-    """Return the function with the size of what it gives counted against the template's budget."""
-
-    def counted(event: Event, user: User, scope: Scope) -> Value | Missing:
-        result: Value = inner(event, user, scope)
-        if scope is None:
-            return result
-        if type(result) is str:
-            scope[RUN].spend(len(result))
-        elif type(result) in _MANY:
-            spend(event, user, 2 * len(result))
-            scope[RUN].spend(weigh(result))
-        return result
-
-    return counted

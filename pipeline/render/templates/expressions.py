@@ -37,18 +37,16 @@ from pipeline.language.paths import Getter, Scope
 from pipeline.language.work import FREE_CHARS, TooExpensive, extent, spend
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
+from pipeline.render.templates.applying import Constant, known, metered
 from pipeline.render.templates.budget import PER_COMPARED
 from pipeline.render.templates.calls import (
     MAX_CHAIN,
     NO_EVENT,
     NO_USER,
     Argument,
-    Constant,
     Names,
     apply,
-    known,
     literal,
-    metered,
 )
 from pipeline.render.templates.names import TemplateError, compile_name
 from pipeline.render.values.ordering import BLANK, EMPTY, contains, equal, less, truthy

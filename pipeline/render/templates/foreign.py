@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from pipeline.language.path_syntax import EVENT_ROOTS, PathError, parse_path
+from pipeline.language.path_syntax import EVENT_ROOTS, PathError, parse_path, with_indexes
 from pipeline.render.templates.spot import Spot
 
 _BRACES: Final = re.compile(
@@ -19,11 +19,17 @@ _BRACES: Final = re.compile(
 _ROOTED: Final = re.compile(
     r"\$\.((?:properties|traits|context|event|type|userId|anonymousId|messageId|timestamp)(?:\.[\w-]+)*)\s*"
 )
+_NUMBERED: Final = re.compile(
+    r"(?<![\w.\"'$-])(?:event|user|vars|item)(?:\.[\w$-]+|\[[^\[\]]*\])*\.[0-9]{1,3}(?![\w$-])(?:\.[\w$-]+|\[[^\[\]]*\])*"
+)
+"""A path with a short number after a dot."""
 _MEANT: Final = re.compile(r"did you mean `(.+)`\?")
 
 
 def warn_of_foreign(text: str, spot: Spot) -> None:
     """Warn of each template of another product in a text, with what it is called here."""
+    if "{{" in text or "{%" in text:
+        _warn_of_indexes(text, spot)
     for written, offset, path in _found(text):
         spot.problems.warn(
             spot.path,
@@ -33,6 +39,22 @@ def warn_of_foreign(text: str, spot: Spot) -> None:
             offset=offset + spot.shift,
             length=len(written),
         )
+
+
+def _warn_of_indexes(text: str, spot: Spot) -> None:
+    """Warn of `{{ event.properties.items.0.sku }}`, an element in other products' paths."""
+    for one in _NUMBERED.finditer(text):
+        meant, start = with_indexes(one[0]), one.start()
+        inside = max(text.rfind("{{", 0, start), text.rfind("{%", 0, start))
+        if meant is not None and inside > max(text.rfind("}}", 0, start), text.rfind("%}", 0, start)):
+            spot.problems.warn(
+                spot.path,
+                "looks-like-index",
+                "a number after a dot is the name of a key",
+                hint=f"for an element write `{meant}`",
+                offset=start + spot.shift,
+                length=len(one[0]),
+            )
 
 
 def _found(text: str) -> Iterator[tuple[str, int, str]]:

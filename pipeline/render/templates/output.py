@@ -9,8 +9,8 @@ from pipeline.language.paths import Getter, Scope
 from pipeline.language.work import extent, spend
 from pipeline.model.json import Value
 from pipeline.model.records import Event, User
+from pipeline.render.templates.applying import RUN
 from pipeline.render.templates.budget import Run
-from pipeline.render.templates.calls import RUN
 from pipeline.render.values.printing import to_text
 
 GO: Final = 0

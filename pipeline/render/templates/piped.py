@@ -13,10 +13,10 @@ from typing import Final, NamedTuple
 
 from pipeline.language.paths import Getter
 from pipeline.model.json import Value
+from pipeline.render.templates.applying import Constant
 from pipeline.render.templates.calls import (
     MAX_CHAIN,
     Argument,
-    Constant,
     Names,
     apply,
     literal,

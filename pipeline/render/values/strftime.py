@@ -82,7 +82,7 @@ _OTHERS: Final = re.compile("|".join(sorted(_MEANT, key=len, reverse=True)))
 
 def _adjust(text: str, letter: str, flags: str, width: int) -> str:
     if "^" in flags or "#" in flags:
-        text = text.upper()
+        text = text.lower() if letter == "p" and "#" in flags else text.upper()
     if letter not in _PADDED:
         return text.rjust(width) if width > len(text) and letter not in "LN" else text
     if "-" in flags:
@@ -102,9 +102,13 @@ def _print(letter: str, at: datetime, ms: int, digits: int) -> str | None:
     if letter in _SHORTHAND:
         return format_time(ms, _SHORTHAND[letter], at.tzinfo or UTC)
     if letter == "L":
-        return f"{at.microsecond // 1000:03d}" if digits == 9 else f"{at.microsecond * 1000:09d}"[:digits]
+        return (
+            f"{at.microsecond // 1000:03d}"
+            if digits == 9
+            else f"{at.microsecond * 1000:09d}".ljust(digits, "0")[:digits]
+        )
     if letter == "N":
-        return f"{at.microsecond * 1000:09d}"[:digits]
+        return f"{at.microsecond * 1000:09d}".ljust(digits, "0")[:digits]
     if letter == "s":
         return str(ms // 1000)
     if letter == "Q":

@@ -23,7 +23,7 @@ from pipeline.join.users import Users
 from pipeline.model.disk import make_folder, sync
 from pipeline.model.errors import StateError
 from pipeline.model.records import IdentityLink, PropertyUpdate, Record
-from pipeline.runtime.parts import REAL, Parts
+from pipeline.runtime.parts import REAL
 from pipeline.runtime.readers import with_schemas
 from pipeline.runtime.state.directory import StateDirectory
 from pipeline.runtime.state.recovery import read_tokens
@@ -48,14 +48,14 @@ def rebuild(
     config: PipelineConfig,
     config_dir: Path,
     formats: Formats,
-    progress: Callable[[int], None] = lambda records: None,
-    parts: Parts = REAL,
+    progress: Callable[[int], None],
 ) -> Rebuilt:
-    """Rebuild every missing store of a stopped job's state directory. formats: which shape reads what.
+    """Rebuild every missing store of a stopped job's state directory.
 
-    Users are what the source says of them up to the position of the last durable epoch. What a lost store
-    owed, its dead letters, limits and counts are gone: they are nowhere else. Raises StateError where
-    nothing can be rebuilt, and what the source raises where it cannot be read from its beginning.
+    formats: which shape reads what. progress: is told now and then how many records are read. Users are what
+    the source says of them up to the position of the last durable epoch. What a lost store owed, its dead
+    letters, limits and counts are gone: they are nowhere else. Raises StateError where nothing can be
+    rebuilt, and what the source raises where it cannot be read from its beginning.
     """
     with ExitStack() as stack:
         directory = StateDirectory(config.state, shards=config.file.shards)
@@ -67,7 +67,7 @@ def rebuild(
                 "empty state directory; the job then reads the source from its beginning."
             )
         source, fetcher = with_schemas(
-            parts.source(config, None, formats), config, config_dir, formats, config.state / FOLDER
+            REAL.source(config, None, formats), config, config_dir, formats, config.state / FOLDER
         )
         if fetcher is not None:
             stack.callback(fetcher.close)

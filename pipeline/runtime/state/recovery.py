@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from bytewax.recovery import init_db_dir
 
 from pipeline.model.disk import locked, make_folder, sync
-from pipeline.model.errors import Fatal, StateError, disk_fault
+from pipeline.model.errors import Fatal, StateError, machine_fault
 from pipeline.store.reading import reading as read_store
 
 PARTITIONS = 1
@@ -103,7 +103,12 @@ def reading(part: Path) -> Iterator[sqlite3.Connection]:
         said: Exception = error
         if shutil.disk_usage(part.parent).free < LEAST_ROOM:
             said = OSError(errno.ENOSPC, str(error))
-        raise disk_fault(said) or unreadable(part.parent, str(error)) from error
+        if error.sqlite_errorcode == sqlite3.SQLITE_CANTOPEN:
+            raise Fatal(
+                f"{part} cannot be opened ({error}). Nothing is lost: look at its permissions and at "
+                "`ulimit -n`, then start again."
+            ) from error
+        raise machine_fault(said) or unreadable(part.parent, str(error)) from error
 
 
 def unreadable(folder: Path, why: str) -> StateError:
@@ -129,7 +134,7 @@ def _make(folder: Path) -> None:
         # A panic of Rust is no Exception.
         if type(error).__name__ != "PanicException":
             raise
-        raise disk_fault(error) or Fatal(f"{fresh}: the recovery store cannot be made ({error})") from None
+        raise machine_fault(error) or Fatal(f"{fresh}: the recovery store cannot be made ({error})") from None
     for part in fresh.iterdir():
         part.chmod(0o600)
         sync(part)

@@ -14,9 +14,7 @@ from pipeline.sources.files.entry import Entry
 from pipeline.sources.files.file_set import STDIN, Input
 from pipeline.sources.files.line_cursor import LineCursor
 from pipeline.sources.files.lines import Lines, LineSplitter
-
-HEAD_BYTES = 1024
-"""How much of a file's beginning identifies it."""
+from pipeline.sources.files.lives import HEAD_BYTES, Lives, begins_as
 
 _FIRST_LINE_BYTES = 1 << 16
 
@@ -26,15 +24,31 @@ nothing of what it owes. Linux alone tells such a pipe from one whose writer has
 
 
 class Cursor(LineCursor):
-    """Reads one file or pipe."""
+    """Reads one file or pipe to its end.
+
+    is_of: what the state knows of the file, where it was read under another name.
+    """
+
+    _is_followed = False
+    """It may grow: what has been read is not all of it."""
 
     def __init__(
-        self, source: Input, entries: dict[str, Entry], *, follow: bool, max_line_bytes: int
+        self,
+        source: Input,
+        entries: dict[str, Entry],
+        *,
+        max_line_bytes: int,
+        is_of: Entry | None = None,
     ) -> None:
         super().__init__(source)
-        self.follow = follow
         self._max_line_bytes = max_line_bytes
         self._entries = entries
+        self._lives = Lives(source.name, source.path, entries, is_of)
+        self._path = source.path
+        """Of the file that is open."""
+        self._inode = 0
+        self._is_copy = False
+        """It is compressed now, and was not."""
         self._fd = -1
         self._blocks: Blocks | None = None
         self._finished = False
@@ -52,56 +66,92 @@ class Cursor(LineCursor):
     # --- opening and resuming
 
     def _open(self) -> None:
-        try:
-            if self.source.path == STDIN:
-                self._fd = os.dup(0)
-            else:
-                self._fd = os.open(self.source.path, AT_ONCE)
-                os.set_blocking(self._fd, True)
-            self._blocks = Blocks(self._fd)
-        except OSError as error:
-            raise Fatal(f"{self.source.path}: cannot be read: {error.strerror}") from error
-        if is_endless(self._fd):
-            self._close_fd()
-            raise Fatal(
-                f"{self.source.path}: is a device, which has no end and no lines: a recording is a file, a "
-                "folder of them, or a pipe"
-            )
+        self._open_file(self.source.path)
+        assert self._blocks is not None  # just opened
         if self.source.path == STDIN or self._blocks.is_stream:
             self._blocks.is_stream = True
             self._is_named = False
             return
-        entry = self._entries.get(self.name)
-        size = self.total_bytes = os.fstat(self._fd).st_size
-        head = os.pread(self._fd, HEAD_BYTES, 0)
+        entry = self._lives.entry
         if entry is None:
+            self._name_file()
             return
+        self._name_file()
+        self._resume(entry)
+
+    def _open_file(self, path: str) -> None:
+        """Open a file or pipe, at its beginning. Raises Fatal."""
+        self._path = path
+        try:
+            if path == STDIN:
+                self._fd = os.dup(0)
+            else:
+                self._fd = os.open(path, AT_ONCE)
+                os.set_blocking(self._fd, True)
+            self._blocks = Blocks(self._fd)
+        except OSError as error:
+            raise Fatal(f"{path}: cannot be read: {error.strerror}") from error
+        if is_endless(self._fd):
+            self._close_fd()
+            raise Fatal(
+                f"{path}: is a device, which has no end and no lines: a recording is a file, a "
+                "folder of them, or a pipe"
+            )
+
+    def _name_file(self) -> None:
+        """Take the name and the place of the regular file that is open."""
+        status = os.fstat(self._fd)
+        self.name, self.total_bytes, self._inode = self._lives.name, status.st_size, status.st_ino
+
+    def _resume(self, entry: Entry) -> None:
+        """Go on in a regular file where an entry says. Raises StateError where it is another file."""
+        assert self._blocks is not None  # it is open
+        head = os.pread(self._fd, HEAD_BYTES, 0)
         self._content.resume(entry, head)
-        self._check(entry, size, head)
+        fault = self._fault(entry)
+        if fault is not None:
+            raise StateError(
+                f"{self.source.path}: {fault}. A recording may grow, but what was read of it must stay as it "
+                "is: put the old file back, give the new one another name, or start with an empty state "
+                "directory"
+            )
+        size = self.total_bytes
         self.time = entry.time
-        self.buffer = Lines([], [entry.offset])
         self._head = (entry.head_bytes, entry.digest)
         if entry.finished and size == entry.size:
-            self.ended = self._finished = not self.follow
-        self._splitter = LineSplitter(entry.offset, self._max_line_bytes)
+            self.ended = self._finished = not self._is_followed
+        self._split_from(entry.offset)
         if self.ended:
             self._finished_size = self._blocks.fed = size
             self._close_fd()
-        elif is_compressed(head):
-            self._to_skip = entry.offset
         else:
-            self._blocks.seek(entry.offset)
+            self._go_to(entry.offset, entry.offset)
 
-    def _check(self, entry: Entry, size: int, head: bytes) -> None:
-        remedy = (
-            "A recording may grow, but what was read of it must stay as it is: put the old file back, "
-            "give the new one another name, or start with an empty state directory"
-        )
-        least = entry.size if entry.finished else 0 if is_compressed(head) else entry.offset
+    def _split_from(self, offset: int) -> None:
+        self._splitter = LineSplitter(offset, self._max_line_bytes)
+        self.buffer, self.index = Lines([], [offset]), 0
+
+    def _go_to(self, byte: int, offset: int) -> None:
+        """Go on at a byte of a plain file, at an offset of what a compressed one holds."""
+        assert self._blocks is not None  # it is open
+        head = os.pread(self._fd, HEAD_BYTES, 0)
+        if is_compressed(head):
+            self._to_skip = offset
+        elif byte:
+            self._blocks.seek(byte)
+
+    def _fault(self, entry: Entry) -> str | None:
+        """Return why the open file is not the one that an entry speaks of; None where it may be."""
+        size, head = os.fstat(self._fd).st_size, os.pread(self._fd, HEAD_BYTES, 0)
+        is_packed = is_compressed(head)
+        is_same = digest(head[: entry.head_bytes]) == entry.digest
+        self._is_copy = not is_same and is_packed and begins_as(self._path, entry)
+        if self._is_copy:
+            return None
+        least = entry.size if entry.finished else 0 if is_packed else entry.offset
         if size < least:
-            raise StateError(f"{self.source.path}: it has {size} bytes, {least} of it were read. {remedy}")
-        if digest(head[: entry.head_bytes]) != entry.digest:
-            raise StateError(f"{self.source.path}: its beginning is not what was read before. {remedy}")
+            return f"it has {size} bytes, {least} of it were read"
+        return None if is_same else "its beginning is not what was read before"
 
     # --- reading
 
@@ -114,6 +164,10 @@ class Cursor(LineCursor):
     def read_bytes(self) -> int:
         """Bytes read from the disk."""
         return self._blocks.fed if self._blocks is not None else self.total_bytes
+
+    def is_of(self, inode: int) -> bool:
+        """Return whether this is the file that is open."""
+        return self._fd >= 0 and not self.is_pipe and self._inode == inode
 
     def is_still(self) -> bool:
         """True where all that the file has was read and handed out."""
@@ -141,17 +195,9 @@ class Cursor(LineCursor):
         return False
 
     def _at_end(self, blocks: Blocks) -> bool:
-        if self.follow and not blocks.is_stream:
-            self._check_followed(blocks)
-            return False
         if blocks.is_cut:
             return self._stop_at_damage(Damaged(blocks.fed, "it is cut off"))
-        got = False
-        if self._stream.first or self._splitter.has_open_line:
-            got = self._take(b"\n")
-            if got:
-                # There is no line end in the file: the offset must not count one.
-                self.buffer.starts[-1] -= 1
+        got = self._take_last() if self._stream.first or self._splitter.has_open_line else False
         if self._to_skip:
             raise StateError(
                 f"{self.source.path}: it ends {self._to_skip} bytes before the place that was read before. "
@@ -160,25 +206,20 @@ class Cursor(LineCursor):
         self._finish()
         return got
 
+    def _take_last(self) -> bool:
+        """Take the line that has no end."""
+        got = self._take(b"\n")
+        if got:
+            # There is no line end in the file: the offset must not count one.
+            self.buffer.starts[-1] -= 1
+        return got
+
     def _finish(self) -> None:
         self.ended = self._finished = True
         self._finished_size = self._blocks.fed if self._blocks is not None else 0
         if self._blocks is not None and not self._blocks.is_stream:
             self._head_data = os.pread(self._fd, HEAD_BYTES, 0)
         self._close_fd()
-
-    def _check_followed(self, blocks: Blocks) -> None:
-        remedy = "Follow the directory instead of the file where files are rotated"
-        if os.fstat(self._fd).st_size < blocks.fed:
-            raise StateError(f"{self.source.path}: it shrank while it was followed. {remedy}")
-        try:
-            now = os.stat(self.source.path).st_ino
-        except FileNotFoundError:
-            return
-        if now != os.fstat(self._fd).st_ino:
-            raise StateError(
-                f"{self.source.path}: another file took its name while it was followed. {remedy}"
-            )
 
     def _stop_at_damage(self, error: Damaged) -> bool:
         """Hand out what is left as one line with a fault. Not finished: repaired, the file goes on here."""
@@ -264,11 +305,11 @@ class Cursor(LineCursor):
         time = self.time
         return Entry(
             self.name, head_bytes, digest, offset, size, finished, time.latest, time.doubts, time.since,
-            self._content.kind,
+            self._content.kind, 0 if self._blocks is not None and self._blocks.is_stream else self._inode,
         )  # fmt: skip
 
     def _know_head(self, size: int) -> None:
-        if self._head[0] >= size:
+        if self._head[0] >= size or self._is_copy:
             return
         head = os.pread(self._fd, size, 0) if self._fd >= 0 else self._head_data[:size]
         if len(head) > self._head[0]:

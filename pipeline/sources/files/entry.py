@@ -10,7 +10,8 @@ Kind: TypeAlias = Literal["", "new", "plain", "messages"]
 
 
 class Entry(NamedTuple):
-    """What the recovery state remembers of one file. Names, not inodes: a restored copy is the same file."""
+    """What the recovery state remembers of one file. A restored copy is the same file: its name tells it, the
+    inode only where something else has that name."""
 
     name: str
     head_bytes: int
@@ -29,6 +30,8 @@ class Entry(NamedTuple):
     kind: Kind = ""
     """What its lines are; new: nothing is read yet; "": an older version has read it, which asked the
     first line."""
+    inode: int = 0
+    """Of a plain file that was followed: it may be renamed. 0: not known."""
 
     @property
     def time(self) -> RunningTime:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Mapping
+import stat
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,10 +39,13 @@ class Input:
     """It is the folder of a collector, whose files are its segments."""
 
 
-def find_inputs(paths: Iterable[str], side: int | None = None, *, may_be_empty: bool = False) -> list[Input]:
+def find_inputs(
+    paths: Iterable[str], side: int | None = None, *, may_be_empty: bool = False, may_be_gone: bool = False
+) -> list[Input]:
     """Return the inputs that these paths name: files, directories, glob patterns, ``-``.
 
-    ``may_be_empty``: a directory without recordings is fine (files may come). Raises ConfigError.
+    ``may_be_empty``: a directory without recordings is fine (files may come); ``may_be_gone``: so is a path
+    that leads nowhere (for now). Raises ConfigError.
     """
     found: list[Input] = []
     for text in paths:
@@ -79,7 +83,7 @@ def find_inputs(paths: Iterable[str], side: int | None = None, *, may_be_empty: 
             found.append(Input(path.name, text, side))
         else:
             matches = sorted(glob.glob(text, recursive=True)) if glob.has_magic(text) else []
-            if not matches:
+            if not matches and not may_be_gone:
                 raise ConfigError(f"{text}: there is no such file or directory")
             found += [Input(Path(item).name, item, side) for item in matches if Path(item).is_file()]
     return found
@@ -118,6 +122,35 @@ def name_apart(inputs: Iterable[Input]) -> list[Input]:
                 for apart, (_, item) in zip(_endings([where for where, _ in group]), group, strict=True)
             ]
     return sorted(named)
+
+
+def each_once(inputs: Iterable[Input], known: Container[str] = ()) -> list[Input]:
+    """Return the inputs without further names of one file, which links give it.
+
+    Of several names the one counts that is known already, else that of the file itself, else the first.
+    Raises ConfigError where one is for events and another for users.
+    """
+    by_file: dict[tuple[int, int], Input] = {}
+    others: list[Input] = []
+    for item in inputs:
+        status = None if item.path == STDIN or item.is_collectors else _status(item.path)
+        if status is None or not stat.S_ISREG(status.st_mode):
+            others.append(item)
+            continue
+        other = by_file.setdefault((status.st_dev, status.st_ino), item)
+        if other.side != item.side:
+            raise ConfigError(f"{item.path}: the same file as {other.path} is given for events and for users")
+        rank = [(one.name not in known, os.path.islink(one.path), one.name) for one in (other, item)]
+        if rank[1] < rank[0]:
+            by_file[status.st_dev, status.st_ino] = item
+    return sorted([*others, *by_file.values()])
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None  # who opens it says what is wrong
 
 
 def _endings(paths: list[str]) -> list[str]:

@@ -31,6 +31,8 @@ class LineCursor(ABC):
         self._order: tuple[int, int] | None = None
         self._time_with_order = self.time
         self._outlook = Outlook(self._look)
+        self._is_looking = False
+        """Lines are got while others are not handed out yet: they have to be of the same file."""
 
     @abstractmethod
     def fill(self) -> bool:
@@ -104,7 +106,9 @@ class LineCursor(ABC):
                 return None
             before = self.buffer.since(self.index)
             self.buffer, self.index = Lines([], before.starts[-1:]), 0
+            self._is_looking = bool(before.lines)
             got = self.fill()
+            self._is_looking = False
             self.buffer, self.index = before.joined(self.buffer), 0
             if not got:
                 return None

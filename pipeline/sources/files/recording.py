@@ -10,6 +10,7 @@ was appended to one file before something else was appended to another is handed
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -27,8 +28,10 @@ from pipeline.sources.files.collected.place import MARK as FOLDER
 from pipeline.sources.files.collected.place import SegmentPlace
 from pipeline.sources.files.cursor import Cursor
 from pipeline.sources.files.entry import Entry
-from pipeline.sources.files.file_set import Input, find_inputs, name_apart, part_of
+from pipeline.sources.files.file_set import STDIN, Input, each_once, find_inputs, name_apart, part_of
+from pipeline.sources.files.followed import FollowedCursor
 from pipeline.sources.files.line_cursor import LineCursor
+from pipeline.sources.files.lives import Moved
 from pipeline.sources.files.origins import MARK, Origins
 from pipeline.sources.growth import Listener
 from pipeline.sources.reader import BaseReader
@@ -87,6 +90,8 @@ class Recording(BaseReader):
         self._scanned_at = clock()
         self._origins = Origins()
         self._entries: dict[str, Entry] = {}
+        self._aside: set[tuple[str, int]] = set()
+        """Further names of what is read already, and inodes."""
         self._places: dict[str, SegmentPlace] = {}
         self._count = 0
         self._resume(resume)
@@ -103,32 +108,40 @@ class Recording(BaseReader):
             self.close()
             raise
 
-    def _find(self) -> list[Input]:
+    def _find(self, *, again: bool = False) -> list[Input]:
         sides = zip(self._given, (None, 1, 0), strict=True)
         found = [
             replace(one, part=self._written.get(path) or part_of(one.path, self._written))
             for paths, side in sides
             for path in paths
             if path not in self._collected
-            for one in find_inputs([path], side, may_be_empty=self._follow)
+            for one in find_inputs([path], side, may_be_empty=self._follow, may_be_gone=again)
         ]
-        return name_apart(
+        named = name_apart(
             [*found, *(Input(Path(one).name, one, is_collectors=True) for one in self._collected)]
         )
+        return each_once(named, self._entries)
 
     def _open(self, inputs: Iterable[Input]) -> None:
-        for source in inputs:
+        moved = Moved(self._entries.values())
+        # What is called as it was first: of what is not, some may be read there under its old name.
+        for source in sorted(inputs, key=lambda one: one.name not in self._entries):
             if source.sole_name in self._resumed_names and source.name not in self._resumed_names:
                 raise StateError(
                     f"{source.path}: several files are called {source.sole_name}, and the state directory "
                     "knows one of that name. Rename the others, or start with an empty state directory"
                 )
             follow, longest = self._follow, self._max_line_bytes
-            cursor: LineCursor = (
-                SegmentsCursor(source, self._places, follow=follow, max_line_bytes=longest)
-                if source.is_collectors
-                else Cursor(source, self._entries, follow=follow, max_line_bytes=longest)
-            )
+            cursor: LineCursor
+            if source.is_collectors:
+                cursor = SegmentsCursor(source, self._places, follow=follow, max_line_bytes=longest)
+            else:
+                try:
+                    entry = self._entry_of(source, moved)
+                except BlockingIOError:
+                    continue
+                kind = FollowedCursor if follow else Cursor
+                cursor = kind(source, self._entries, max_line_bytes=longest, is_of=entry)
             cursor.under(self._formats)
             self._cursors.append(cursor)
         self._cursors.sort(key=lambda cursor: cursor.source.name)
@@ -140,6 +153,24 @@ class Recording(BaseReader):
                     f"{other.source.path}: it is a copy of what lies in {one.source.path} ({one.name}): read "
                     "one of them"
                 )
+
+    def _entry_of(self, source: Input, moved: Moved) -> Entry | None:
+        """Return what is known of a file that was read under another name; None of any other.
+
+        Raises BlockingIOError where it is not to be opened: it is open under that name, or being compressed.
+        """
+        if source.path == STDIN or source.name in self._entries:
+            return None
+        try:
+            inode = os.stat(source.path).st_ino
+        except OSError:
+            return None  # who opens it says what is wrong
+        entry = moved.entry_of(source.path, inode)
+        files = [cursor for cursor in self._cursors if isinstance(cursor, Cursor)]
+        if any(cursor.is_of(inode) or (entry and cursor.name == entry.name) for cursor in files):
+            self._aside.add((source.path, inode))
+            raise BlockingIOError(source.path)
+        return entry
 
     def _listen(self) -> None:
         cursors = self._cursors
@@ -346,8 +377,17 @@ class Recording(BaseReader):
                 return False
         return len(empty) < len(self._cursors)
 
+    def _is_aside(self, source: Input) -> bool:
+        try:
+            return bool(self._aside) and (source.path, os.stat(source.path).st_ino) in self._aside
+        except OSError:
+            return False
+
     def _fill(self, cursor: LineCursor) -> bool:
+        name = cursor.name
         got = cursor.fill()
+        if cursor.name != name and self._listener.hears:
+            self._listen()  # it is another file now
         if cursor.damage is not None and cursor.damage not in self.problems:
             self.problems.append(cursor.damage)
         return got
@@ -367,7 +407,8 @@ class Recording(BaseReader):
             return
         self._scanned_at = now
         known = {cursor.source.path for cursor in self._cursors}
-        new = [source for source in self._find() if source.path not in known]
+        found = [source for source in self._find(again=True) if source.path not in known]
+        new = [source for source in found if not self._is_aside(source)]
         if new:
             self._open(new)
         elif not self._listener.hears:

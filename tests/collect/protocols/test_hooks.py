@@ -145,6 +145,17 @@ def test_what_is_sent_again_is_a_repeat_whatever_unsigned_name_stands_beside_it(
         assert again.pieces[0].same == first, name
 
 
+@pytest.mark.parametrize("blank", ["\xa0", "\x85", "\u3000", " \t"])
+def test_a_repeat_is_told_by_the_header_that_was_signed(blank: str) -> None:
+    headers = {name.replace("webhook", "svix"): value for name, value in signed(*WAYS[-1]).items()}
+    again = sent("standard_webhooks", {"webhook-id": blank, **headers})
+    # Either it is no header at all, or it is what should have been signed.
+    if blank.strip(" \t"):
+        assert answer_of(again, TABLE).status == 401
+    else:
+        assert cut(again, TABLE).pieces[0].same == "msg_1"
+
+
 def test_an_empty_webhook_is_refused() -> None:
     with pytest.raises(Malformed, match="empty"):
         cut(sent("github", signed("github", "new", b" "), b" "), TABLE)

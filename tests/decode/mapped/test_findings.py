@@ -41,7 +41,7 @@ EVENT = "name: n, user_id: u"
         (
             f"- event: {{{EVENT}, time: {{path: t, zone: Berlin}}}}",
             "records.0.event.time.zone",
-            "no time zone",
+            "did you mean `Europe/Berlin`?",
         ),
         ("- event: {name: Order Placed, user_id: u}", "records.0.event.name", "{text: Order Placed}"),
         ("- event: {name: '{{ n }}', user_id: u}", "records.0.event.name", "without {{ }}"),

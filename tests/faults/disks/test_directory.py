@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.model.errors import Fatal
 from pipeline.receiver.server import Receiver
+from pipeline.runtime.state.recovery import reading
 from pipeline.store.environment import writing
 from tests.kit.programs.jobs import ADDRESS_SPACE, Job, accounted, event_of, ready
 from tests.kit.programs.run import Bench, until
@@ -186,6 +187,26 @@ def test_an_address_space_that_is_limited_is_shared_by_the_stores(bench: Bench, 
     with Job(bench, follow=False, before={ADDRESS_SPACE: 4 << 30}) as job:
         assert job.ended()["webhooks"]["w"]["delivered"] == SECOND
     goes_on(bench, receiver)
+
+
+def test_a_limit_of_the_process_is_no_damage(tmp_path: Path):
+    """Nobody may be told to restore a backup, or to begin anew, for want of a descriptor."""
+    for words, flag in (
+        ("Too many open files", "-n"),
+        ("Too many open files in system", "-n"),
+        ("File too large", "-f"),
+    ):
+        with pytest.raises(Fatal, match=rf"{words}.*Nothing is lost.*ulimit {flag}`"), writing(tmp_path):
+            raise lmdb.Error(f"{tmp_path}: {words}")
+
+
+def test_a_recovery_store_that_cannot_be_opened_is_no_damage(tmp_path: Path):
+    (tmp_path / "part-0.sqlite3").mkdir()
+    with (
+        pytest.raises(Fatal, match=r"cannot be opened.*Nothing is lost"),
+        reading(tmp_path / "part-0.sqlite3") as db,
+    ):
+        db.execute("SELECT 1")
 
 
 def test_memory_that_is_wanting_is_no_damage(tmp_path: Path):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.model.errors import Fatal, disk_fault
+from pipeline.model.errors import Fatal, machine_fault
 from pipeline.runtime.state.recovery import prepare_recovery
 
 
@@ -37,5 +37,5 @@ def test_a_recovery_store_that_cannot_be_written_is_told_in_a_sentence(tmp_path:
     "error", [OSError(errno.EIO, "Input/output error", "/s/x"), RuntimeError("SqliteFailure: disk I/O error")]
 )
 def test_what_a_failing_disk_says_is_known_as_such(error: Exception) -> None:
-    assert "dmesg" in str(disk_fault(error))
-    assert disk_fault(OSError(errno.ENOENT, "No such file", "/s/x")) is None
+    assert "dmesg" in str(machine_fault(error))
+    assert machine_fault(OSError(errno.ENOENT, "No such file", "/s/x")) is None

@@ -71,6 +71,7 @@ class ScriptedEngine:
             while True:
                 settling = port.settling.copy()
                 deliveries, cursor = port.refill(webhook_id, cursor, limit)
+                assert len(deliveries) <= limit
                 for delivery in deliveries:
                     if delivery.row not in self.held and delivery.row not in settling:
                         self.held[delivery.row] = delivery

@@ -7,16 +7,18 @@ import random
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from pipeline.admin.socket_client import NotRunning, ask
 from pipeline.model.errors import Stopped
 from pipeline.model.process.stop import forget, handled_by, listen
 from pipeline.receiver.server import Receiver
 from pipeline.runtime.state import patience
 from pipeline.runtime.state.patience import ASK_SECS, WAIT_SECS, Patience
-from tests.chaos.orphans import cycle, members_of
+from tests.chaos.orphans import cycle, kill, members_of
 from tests.kit.machine.clock import HandClock
 from tests.kit.programs.run import Bench, children, ended, has_ended, started, until
 
@@ -67,6 +69,29 @@ def test_a_killed_supervisor_leaves_nobody_and_the_next_start_goes_on(bench: Ben
     cycle(bench, receiver, random.Random(1), "work", 0)
     assert members_of(bench.state) == []
     assert bench.counts("w")["delivered"] == 21
+
+
+def test_an_orphan_that_cannot_hear_its_stop_says_that_it_ends(bench: Bench):
+    """Its sibling is gone, too, before they were connected: Bytewax goes on trying, for as long as it may."""
+    bench.append({"id": "e0"})
+    with bench.started("--follow", "--processes", "2") as job:
+        until(lambda: len(children(job.pid)) == 2)
+        orphan, sibling = children(job.pid)
+        os.kill(sibling, signal.SIGSTOP)
+
+        def stopping() -> list[bool]:
+            with suppress(NotRunning):
+                return [one["stopping"] for one in ask(bench.state, "status")]
+            return []
+
+        try:
+            until(lambda: stopping() == [False])
+            kill(sibling)
+            job.kill()
+            until(lambda: stopping() == [True])
+        finally:
+            kill(sibling)
+            kill(orphan)
 
 
 def test_a_member_that_dies_ends_the_group_at_once(bench: Bench, receiver: Receiver):

@@ -19,7 +19,7 @@ import msgspec
 from pipeline.collect import members
 from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.protocols import answers
-from pipeline.collect.protocols.hooks.verify import WAYS, Unverified
+from pipeline.collect.protocols.hooks.verify import WAYS, Unverified, first_of
 from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Settings
 
 _FORM = b"payload="
@@ -75,8 +75,7 @@ class Webhooks(answers.Plain):
             for name in way.kept
             if (value := asked.headers.get(name)) is not None
         )
-        same = next((found for name in way.delivery if (found := asked.headers.get(name))), None)
-        piece = Piece(text, same=same or _id_in(text), extra=kept)
+        piece = Piece(text, same=first_of(asked.headers, way.delivery) or _id_in(text), extra=kept)
         return Cut(self, None, [piece], self._format, hook=self._hook)
 
     def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:

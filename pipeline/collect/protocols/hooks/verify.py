@@ -22,6 +22,8 @@ WINDOW_SECS = 300
 """How far from now a signed timestamp may be: what is older may be a replay."""
 
 Headers = Mapping[str, str]
+_BLANK = " \t"
+"""Around a header's value; a no-break space is part of it."""
 
 
 class Unverified(Exception):
@@ -70,12 +72,19 @@ def _standard(headers: Headers, body: bytes, secrets: Sequence[bytes], now: floa
     _same(given, ("v1," + _base64(secret, signed) for secret in secrets))
 
 
+def first_of(headers: Headers, names: Iterable[str]) -> str | None:
+    """Return the first of these headers that is there and not blank, as HTTP has it; None where none is.
+
+    Whoever looks for what was signed has to ask so, too: to another eye another header may be the first.
+    """
+    return next((found for name in names if (found := headers.get(name, "").strip(_BLANK))), None)
+
+
 def _header(headers: Headers, *names: str) -> str:
-    for name in names:
-        found = headers.get(name, "").strip()
-        if found:
-            return found
-    raise Unverified(f"the header {names[0]} is missing")
+    found = first_of(headers, names)
+    if found is None:
+        raise Unverified(f"the header {names[0]} is missing")
+    return found
 
 
 def _fresh(stamp: str, now: float) -> None:

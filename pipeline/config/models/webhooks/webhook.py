@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from pipeline.config.models.field_types import (
     Conditions,
@@ -81,13 +81,22 @@ class Repeat(Section):
     by: str | None = Field(default=None, description="Count separately per value of this path.")
 
 
+def _names_alone(changes: object) -> object:
+    parts = changes if isinstance(changes, list) else [changes]
+    name = next((name for part in parts if isinstance(part, dict) for name in part), None)
+    if name is not None:
+        before, now = f"user.before.{name}: free", f"user.properties.{name}: pro"
+        raise ValueError(f"`changes` takes names: from what to what is `where: [{{{before}}}, {{{now}}}]`")
+    return changes
+
+
 class Trigger(Section):
     """Which events, or which property changes, make the webhook fire."""
 
     events: Names | None = Field(
         default=None, description='Event names or labels; `"*"` for all.', examples=[["Purchase", "Refund"]]
     )
-    changes: Names | None = Field(
+    changes: Annotated[Names | None, BeforeValidator(checked(_names_alone))] = Field(
         default=None,
         description='Instead of `events`: user properties whose change fires the webhook; `"*"` for any.',
         examples=[["plan", "email"]],

@@ -13,12 +13,12 @@ from pipeline.operate.sniff.guess.words import TELLING_OF_USERS, as_bag, as_trai
 _SURE: Final = 50
 
 
-def bag_of(view: View, weigh: Callable[[str], int], least: int = _SURE) -> Ref | None:
+def _bag_of(view: View, weigh: Callable[[str], int]) -> Ref | None:
     """Return the object that looks most like the properties of an event, or of a user."""
     best: tuple[float, Ref] | None = None
     for ref, values in view.columns.items():
         weight = weigh(ref.last)
-        if ref.up or ref.root or weight < least or not all(type(one) is dict or one == [] for one in values):
+        if ref.up or ref.root or weight < _SURE or not all(type(one) is dict or one == [] for one in values):
             continue
         if ref.depth > 3:
             continue
@@ -55,12 +55,12 @@ _PAIRED: Final = re.compile(
 
 def properties_of(view: View) -> Ref | None:
     """Return the bag of an event's properties."""
-    return bag_of(view, as_bag)
+    return _bag_of(view, as_bag)
 
 
 def traits_of(view: View) -> Ref | None:
     """Return the bag of what is known of a user."""
-    return bag_of(view, as_traits)
+    return _bag_of(view, as_traits)
 
 
 def tells_of_users(view: View) -> bool:

@@ -156,8 +156,6 @@ class Around:
 
     key: Json = None
     headers: Headers | None = None
-    topic: str | None = None
-    has_time: bool = False
 
 
 def flat(value: Json, at: Ref, row: Row, depth: int = _DEPTH) -> None:

@@ -1,0 +1,135 @@
+"""Texts in conditions that look like something else: they are compared as they stand, and warned of."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import Final
+
+from pipeline.language.path_syntax import EVENT_ROOTS, PathError, parse_path
+from pipeline.match.operators.table import Operator
+
+_NUMBER: Final = re.compile(r"\s*[+-]?[0-9]+(\.[0-9]+)?\s*", re.ASCII)
+_AMOUNT: Final = re.compile(
+    r"[$€£]?(?P<sign>[+-]?)(?P<digits>[0-9]{1,3}(?:[,_][0-9]{3})+(?:\.[0-9]+)?|[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]{1,2})?)"
+    r"\s*[%$€£]?",
+    re.ASCII,
+)
+"""A number in another notation: ``1_000``, ``1,000.50``, ``1e3``, ``.5``, ``$5``, ``10%``."""
+_LOOKS: Final = (
+    (
+        re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*", re.ASCII),
+        "a date",
+        "use before or after, or add `as: date`",
+    ),
+    (re.compile(r"v?[0-9]+\.[0-9]+\.[0-9].*", re.ASCII), "a version", "add `as: version`"),
+)
+_OPERATOR: Final = re.compile(
+    r"\s*(?P<sign>>=|<=|!=|==|<>|[<>=]|(?:gte?|lte?|eq|ne)\s)\s*(?P<rest>\S.*)", re.ASCII | re.DOTALL
+)
+_SIGNS: Final = {
+    ">=": "gte", "<=": "lte", "!=": "ne", "<>": "ne", "==": "eq", "=": "eq", ">": "gt", "<": "lt"
+}  # fmt: skip
+_COUNTABLE: Final = re.compile(r"[+-]?[0-9]")
+_TEMPLATE: Final = re.compile(r"\{\{-?\s*(?P<inside>[^{}]*?)\s*-?\}\}")
+_SLASHED: Final = re.compile(r"/(?P<pattern>[^/]+)/(?P<flags>i|g|gi|ig|im|mi|gim)")
+_BRACES: Final = re.compile(r"\{[^{},]*,[^{}]*\}")
+_LONGEST: Final = 1_000
+"""Characters of a text that may be a slip; a longer one is meant."""
+
+
+def looks_otherwise(operator: Operator, text: str, *, converted: bool) -> str | None:
+    """Return a warning for a constant that is compared as a text although it looks like something else."""
+    if len(text) > _LONGEST:
+        return None
+    if operator.name == "regex":
+        return _slashed(text)
+    if operator.name == "glob":
+        return _braced(text)
+    found = _template(text) or _path(text) or _sign(operator, text) or _stars(operator, text)
+    if found is None and operator.wants in ("order", "range") and not converted:
+        return _measure(text)
+    return found
+
+
+def _template(text: str) -> str | None:
+    found = _TEMPLATE.search(text)
+    if found is None:
+        return None
+    path = found["inside"] if found.end() - found.start() == len(text.strip()) else ""
+    write = f"write {{path: {path}}}" if _is_path(path) else "another path's value is {path: ...}"
+    return f'"{text}" is compared as it is written: conditions have no templates, {write}'
+
+
+def _path(text: str) -> str | None:
+    if text.count(".") < 2 or not _is_path(text):
+        return None
+    return f'"{text}" is a text here: for the value at that path write {{path: {text}}}'
+
+
+def _is_path(text: str) -> bool:
+    with suppress(PathError):
+        return bool(parse_path(text, EVENT_ROOTS).parts)
+    return False
+
+
+def _sign(operator: Operator, text: str) -> str | None:
+    """Return a warning for a text that is compared as a whole although it begins with an operator."""
+    if operator.wants not in ("any", "list", "order", "range", "date"):
+        return None
+    found = _OPERATOR.fullmatch(text)
+    if found is None:
+        return None
+    sign, rest = found["sign"].strip(), found["rest"].strip()
+    # `<b>` and `=)` are texts that people have; `> 5` is none.
+    if (sign in ("<", ">", "=") or sign.isalpha()) and not _COUNTABLE.match(rest):
+        return None
+    meant = _SIGNS.get(sign, sign)
+    return f'"{text}" is a text here, with its sign: did you mean {{{meant}: {rest}}}?'
+
+
+def _stars(operator: Operator, text: str) -> str | None:
+    if len(text) <= 2:
+        return None
+    if operator.wants in ("any", "list") and "*" in (text[0], text[-1]):
+        return f'"{text}" is compared with its stars: for a pattern write {{glob: "{text}"}}'
+    if operator.wants in ("text", "element") and "*" in (text[0], text[-1]):
+        return f'"{text}" is sought with its stars: leave them out, or write {{glob: "{text}"}}'
+    if operator.wants in ("any", "list", "element") and text[0] == text[-1] == "%":
+        return f'"{text}" is compared with its signs: did you mean {{contains: "{text[1:-1]}"}}?'
+    return None
+
+
+def _measure(text: str) -> str | None:
+    """Return a warning for a number, a date or a version that would be compared by its characters."""
+    looks = f'"{text}" looks like {{}} but is a text, and texts compare by their characters: {{}}'.format
+    if _NUMBER.fullmatch(text):
+        return looks("a number", "write it without quotes, or add `as: number`")
+    amount = _AMOUNT.fullmatch(text.strip())
+    if amount is not None:
+        number = float(amount["sign"] + re.sub("[,_]", "", amount["digits"]))
+        return looks(
+            "a number", f"write {int(number) if abs(number) < 1e15 and number.is_integer() else number}"
+        )
+    for pattern, kind, remedy in _LOOKS:
+        if pattern.fullmatch(text):
+            return looks(kind, remedy)
+    return None
+
+
+def _slashed(text: str) -> str | None:
+    found = _SLASHED.fullmatch(text)
+    if found is None:
+        return None
+    case = ", ignore_case: true" if "i" in found["flags"] else ""
+    return f'"{text}" is sought with its slashes: did you mean {{regex: "{found["pattern"]}"{case}}}?'
+
+
+def _braced(text: str) -> str | None:
+    found = _BRACES.search(text)
+    if found is None:
+        return None
+    several = ", ".join(
+        f'"{text[: found.start()]}{one}{text[found.end() :]}"' for one in found[0][1:-1].split(",")
+    )
+    return f"`{found[0]}` is no alternative here, `*` and `**` alone are patterns: write glob: [{several}]"

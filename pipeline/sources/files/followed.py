@@ -1,0 +1,144 @@
+"""A file that is followed as it grows, and as its name goes to other files: it may be rotated."""
+
+from __future__ import annotations
+
+import os
+
+from pipeline.model.errors import StateError
+from pipeline.sources.files.blocks import Blocks
+from pipeline.sources.files.cursor import Cursor
+from pipeline.sources.files.digests import digest
+from pipeline.sources.files.entry import Entry
+from pipeline.sources.files.lives import HEAD_BYTES, first_byte, is_renewed
+from pipeline.telemetry import log as logs
+
+log = logs.get(__name__)
+
+
+class FollowedCursor(Cursor):
+    """Reads a file on and on, and the files that take its name, one after the other. A pipe has an end."""
+
+    _is_followed = True
+    _begin = b""
+    """How a plain file began, of what was read."""
+    _is_left = False
+    """Another file has its name and lines already: what is still to come of this one is there."""
+
+    def is_still(self) -> bool:
+        """True where all that the file has was read and handed out, and it has its name."""
+        return not self._is_left and super().is_still()
+
+    def _resume(self, entry: Entry) -> None:
+        if self._fault(entry) is not None and (path := self._lives.find(entry)) is not None:
+            self._close_fd()
+            self._open_file(path)
+            self._name_file()
+            self._tell(path)
+        super()._resume(entry)
+
+    def _name_file(self) -> None:
+        super()._name_file()
+        self._begin = b""
+
+    def _go_to(self, byte: int, offset: int) -> None:
+        super()._go_to(byte, offset)
+        self._begin = os.pread(self._fd, min(HEAD_BYTES, byte), 0)
+
+    def _take(self, block: bytes) -> bool:
+        blocks = self._blocks
+        assert blocks is not None  # it is open
+        if block and not self._begins_alike(blocks):
+            return self._replaced("its beginning has changed while it was followed")
+        return super()._take(block)
+
+    def _begins_alike(self, blocks: Blocks) -> bool:
+        """Return whether a plain file still begins as it did, now that more of it was read.
+
+        It may have been cut off and be longer again than it was.
+        """
+        if blocks.is_stream or blocks.is_compressed:
+            return True
+        size = len(self._begin)
+        begin = os.pread(self._fd, size if size == HEAD_BYTES else min(HEAD_BYTES, blocks.fed), 0)
+        if not begin.startswith(self._begin):
+            return False
+        self._begin = begin
+        return True
+
+    def _at_end(self, blocks: Blocks) -> bool:
+        """See whether another file has taken the name; True where there are lines."""
+        if blocks.is_stream:
+            return super()._at_end(blocks)
+        if os.fstat(self._fd).st_size < blocks.fed:
+            return self._replaced("it shrank while it was followed")
+        if not self._begins_alike(blocks):
+            return self._replaced("its beginning has changed while it was followed")
+        if self._is_left:
+            return self._go_on()
+        try:
+            now = os.stat(self.source.path)
+        except FileNotFoundError:
+            return False
+        # Who has begun to write there writes here no more: what came until then is read first.
+        self._is_left = now.st_ino != self._inode and now.st_size > 0
+        return False
+
+    def _replaced(self, fault: str) -> bool:
+        """Read on in the copy of a file that was cut off (copytruncate). Raises StateError without one."""
+        if self._is_looking:
+            return False
+        entry = self._entries.get(self.name)
+        if entry is None or not entry.offset:
+            path, offset = self._path, 0  # nothing of it was handed out
+        else:
+            path, offset = self._lives.find(entry) or "", entry.offset
+        if not path:
+            raise StateError(
+                f"{self.source.path}: {fault}, and no copy of it lies beside it: what was not read of it is "
+                "gone. Rotate it by renaming (app.jsonl.1), or write each new file under a name of its own "
+                "and follow the folder; then start with an empty state directory"
+            )
+        self._close_fd()
+        self._open_file(path)
+        self._name_file()
+        self._split_from(offset)
+        if offset:
+            self._tell(path)
+            self._go_to(min(offset, self.total_bytes), offset)
+        return False
+
+    def _go_on(self) -> bool:
+        """Begin with the next file; True where there are lines, one without its end of the last one first."""
+        if self._is_looking:
+            return False
+        if self._splitter.has_open_line:
+            return self._take_last()
+        if not os.path.exists(self.source.path):
+            self._is_left = False  # that one has gone again
+            return False
+        entry = self._entries.get(self.name)
+        if entry is not None and self._path == self.source.path:
+            if is_renewed(self._fd, self._path, entry.offset):
+                self._close_fd()
+                self._open_file(self._path)
+                self._name_file()
+                self._is_left = False
+                self._split_from(entry.offset)
+                self._go_to(entry.offset, entry.offset)
+                return self.fill()
+            self._lives.find(entry)  # others may have had the name meanwhile
+        self._close_fd()
+        path = self._lives.next()
+        self._open_file(path)
+        self._name_file()
+        log.info("a followed file was rotated: the next one is read", file=path, called=self.name)
+        self._is_left = self._is_copy = False
+        self._to_skip = 0
+        self._head = (0, digest(b""))
+        begin = first_byte(self._fd)
+        self._split_from(begin)
+        self._go_to(begin, 0)
+        return self.fill()
+
+    def _tell(self, path: str) -> None:
+        log.info("a followed file was rotated: what is left of the old one is read first", file=path)
