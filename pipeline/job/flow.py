@@ -45,7 +45,9 @@ def build_flow(job: Job) -> Dataflow:
         )  # fmt: skip
 
     def identity_step(token: tuple[str, str, int] | None) -> IdentityStep:
-        return IdentityStep(token, settings, job.stores, job.committed, failure, job.pace, job.rest)
+        return IdentityStep(
+            token, settings, job.stores, job.committed, failure, job.pace, job.rest, epoch_end
+        )
 
     def make_shard(number: int, store: Store) -> Shard:
         return Shard(

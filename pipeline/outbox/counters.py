@@ -98,10 +98,6 @@ class Counters:
         """Return all webhooks' counts, not to be changed."""
         return self._webhooks.items()
 
-    def get(self, name: str) -> int:
-        """Return a counter's value by the name of its row, this epoch included; 0 for an unknown one."""
-        return self.copy().get(name, 0)
-
     @property
     def touched(self) -> frozenset[str]:
         """The webhooks of which something was counted since the last flush."""
@@ -127,14 +123,9 @@ class Counters:
                 self._written[name] = number
         self._touched.clear()
 
-    def copy(self) -> dict[str, int]:
-        """Return all values by the names of their rows."""
-        return self._records | {
-            f"{webhook_id}/{field}": number
-            for webhook_id, counts in self._webhooks.items()
-            for field in (*WEBHOOK, *SIZES)
-            if (number := getattr(counts, field)) or f"{webhook_id}/{field}" in self._written
-        }
+    def written(self) -> dict[str, int]:
+        """Return all values as they were at the last flush, by the names of their rows."""
+        return self._written.copy()
 
 
 def read_counters(store: Store) -> dict[str, int]:

@@ -6,6 +6,7 @@ The worker thread calls everything but `refill`, which the engine's thread calls
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -218,9 +219,12 @@ class Outbox:
             self._engine.on_disk(self.port, webhook_id, rows)
         self._new_on_disk.clear()
 
-    def forget_journals(self) -> None:
-        """Delete generations that lie before the store's epoch; call it when that epoch is durable."""
-        self._journal.forget_before(self._store.seq)
+    def old_journals(self) -> Callable[[], None]:
+        """Return what deletes the generations that lie before the store's epoch as it is now.
+
+        Any thread may call it, once that epoch is durable.
+        """
+        return partial(self._journal.forget_before, self._store.seq)
 
     # --- the engine's thread
 

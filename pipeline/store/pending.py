@@ -107,8 +107,9 @@ class Pending:
         self.flushed_bytes = 0
 
     def _put_before(self, txn: _Txn) -> None:
-        # In order: neighbours go to one page.
-        txn.cursor(self._tables[Table.UNDO]).putmulti(sorted(self.before.items()))
-        self._touched.update(self.before)
-        self.before.clear()
-        self._before_bytes = 0
+        if self.before:
+            # In order: neighbours go to one page.
+            txn.cursor(self._tables[Table.UNDO]).putmulti(sorted(self.before.items()))
+            self._touched.update(self.before)
+            self.before.clear()
+            self._before_bytes = 0

@@ -100,7 +100,12 @@ class Store:
         self._beginning: Future[_Txn] | None = None
         """The transaction that the store's thread has begun, until there is something to put into it."""
         self._committing: Future[float] | float | None = None
+        self._then: Future[None] | None = None
+        self._then_before: Future[None] | None = None
+        """What follows the last commit, and what followed the one before it."""
         self._txn: _Txn | None = None
+        self._is_numbered = False
+        """True where the transaction says which epoch it is."""
         self._early = 0
         self.dirty = False
         """True where the epoch has written something."""
@@ -174,24 +179,37 @@ class Store:
         self.begin_commit()
         return self.end_commit()
 
-    def begin_commit(self, before: Callable[[], None] = lambda: None) -> None:
-        """Begin to make the epoch durable; where the store has a thread of its own, that one waits for it.
+    def complete(self) -> None:
+        """Put all of the epoch into its transaction: nothing but to commit it is left."""
+        if self.dirty:
+            with writing(self.path):
+                txn = self._transaction()
+                self._pending.apply(txn, self._read)
+                if not self._is_numbered:
+                    self._is_numbered = True
+                    self._put_seq(txn, self.seq + 1)
 
-        before: is called by who commits, before that. Until `end_commit` returns the store is not to be used.
+    def begin_commit(self, then: Callable[[], None] = lambda: None) -> int:
+        """Begin to make the epoch durable, and return the sequence number that the store will have then.
+
+        Where the store has a thread of its own, that one waits for it. Until `end_commit` returns the store
+        is not to be used. then: is called by who commits, after that; nobody waits for it, and what it raises
+        is raised by the next `end_commit`.
         """
         if not self.dirty:
-            before()
-            return
+            then()
+            return self.seq
         begun = time.perf_counter()
+        self.complete()
         with writing(self.path):
-            txn = self._transaction()
-            self._pending.apply(txn, self._read)
-            self._put_seq(txn, self.seq + 1)
-            self._txn = None
+            txn, self._txn = self._transaction(), None
             if self._thread is not None:
-                self._committing = self._thread.submit(self._end, txn, begun, before)
+                self._committing = self._thread.submit(self._end, txn, begun)
+                self._then, self._then_before = self._thread.submit(then), self._then
             else:
-                self._committing = self._end(txn, begun, before)
+                self._committing = self._end(txn, begun)
+                then()
+        return self.seq + 1
 
     def end_commit(self) -> int:
         """Wait for the commit that was begun and return the store's sequence number.
@@ -202,6 +220,8 @@ class Store:
         if committing is not None:
             with writing(self.path):
                 self.commit_secs = committing.result() if isinstance(committing, Future) else committing
+            if self._then_before is not None:
+                self._then_before.result()
             self.seq += 1
             self._after_transaction()
             self._forget_readers()
@@ -317,10 +337,9 @@ class Store:
     def _in_thread(self, call: Callable[[], T]) -> T:
         return call() if self._thread is None else self._thread.submit(call).result()
 
-    def _end(self, txn: _Txn, begun: float, before: Callable[[], None]) -> float:
+    def _end(self, txn: _Txn, begun: float) -> float:
         """Commit, and return how long it took since ``begun``; in the store's thread, where it has one."""
         try:
-            before()
             txn.commit()
         finally:
             # Nothing where it is committed. Else it must be this thread that lets go of it.
@@ -353,6 +372,7 @@ class Store:
 
     def _after_transaction(self) -> None:
         self._txn = None
+        self._is_numbered = False
         self._early = 0
         self._pending.ended()
         self.dirty = False

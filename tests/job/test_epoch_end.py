@@ -142,6 +142,9 @@ class Shard:
         self.number = number
         self.done = done
 
+    def collect(self) -> None:
+        self.done.append(f"collect {self.number}")
+
     def begin_commit(self) -> None:
         self.done.append(f"begin {self.number}")
 
@@ -156,12 +159,67 @@ def test_the_first_shard_that_is_asked_commits_all_that_were_called() -> None:
     for shard in (one, two, one):
         epoch_end.calls(shard)
     epoch_end.snapshot(two)
-    assert done == ["begin 1", "begin 2", "end 1", "end 2"]
+    assert done == ["collect 1", "collect 2", "begin 1", "begin 2", "end 1", "end 2"]
     epoch_end.snapshot(one)
-    assert len(done) == 4
+    assert len(done) == 6
     epoch_end.calls(three)
     epoch_end.snapshot(three)
-    assert done[4:] == ["begin 3", "end 3"]
+    assert done[6:] == ["collect 3", "begin 3", "end 3"]
+
+
+class Key:
+    """Does the same for a key of identity."""
+
+    def __init__(self, done: list[str]) -> None:
+        self.done = done
+
+    def begin_commit(self) -> int:
+        self.done.append("begin key")
+        return 7
+
+    def end_commit(self) -> None:
+        self.done.append("end key")
+
+
+def test_a_key_of_identity_commits_while_the_shards_do_and_is_awaited_with_them() -> None:
+    done: list[str] = []
+    one, two = (Shard(number, done) for number in (1, 2))
+    key = Key(done)
+    epoch_end = EpochEnd()
+    for _ in range(2):
+        done.clear()
+        epoch_end.calls(one)
+        assert epoch_end.ahead(key) == 7
+        assert done == ["begin key"]
+        epoch_end.calls(two)  # a chunk was on its way
+        epoch_end.snapshot(one)
+        assert done == [
+            "begin key",
+            "collect 1",
+            "collect 2",
+            "begin 1",
+            "begin 2",
+            "end key",
+            "end 1",
+            "end 2",
+        ]
+        epoch_end.snapshot(two)
+
+
+def test_a_key_of_identity_commits_by_itself_where_no_shard_may_be_asked_after_it() -> None:
+    done: list[str] = []
+    assert EpochEnd().ahead(Key(done)) == 7
+    assert done == ["begin key", "end key"]
+
+
+def test_a_key_of_identity_finds_that_all_shards_were_left_out() -> None:
+    done: list[str] = []
+    key, epoch_end = Key(done), EpochEnd()
+    epoch_end.calls(Shard(1, done))
+    epoch_end.ahead(key)
+    with pytest.raises(Fatal, match="without a snapshot of the shards 1"):
+        epoch_end.ahead(key)
+    assert done == ["begin key"]
 
 
 def test_a_snapshot_that_is_left_out_ends_the_job_before_anything_more_is_committed() -> None:
@@ -175,4 +233,4 @@ def test_a_snapshot_that_is_left_out_ends_the_job_before_anything_more_is_commit
         epoch_end.calls(one)
     with pytest.raises(Fatal, match="without a snapshot of the shards 2"):
         epoch_end.snapshot(three)
-    assert len(done) == 4
+    assert len(done) == 6

@@ -63,12 +63,12 @@ class Bench:
         return made
 
     def end_epoch(self) -> int:
-        self.outbox.forget_journals()
+        self.outbox.old_journals()()
         self.outbox.collect()
         self.counters.flush()
         seq = self.store.commit()
         self.outbox.committed()
-        for webhook_id in {name.rpartition("/")[0] for name in self.counters.copy()}:
+        for webhook_id in {name.rpartition("/")[0] for name in self.counters.written()}:
             self.check(webhook_id)
         return seq
 
@@ -81,7 +81,8 @@ class Bench:
         assert numbers["pending"] == len(rows)
 
     def numbers(self, webhook_id: str = "w") -> dict[str, int]:
-        return {name: self.counters.get(f"{webhook_id}/{name}") for name in WEBHOOK}
+        counts = self.counters.of(webhook_id)
+        return {name: getattr(counts, name) for name in WEBHOOK}
 
     def table(self, table: Table) -> dict[bytes, bytes]:
         return dict(self.store.committed(table, b"", b""))
@@ -229,7 +230,7 @@ def test_what_can_never_be_sent_is_dead_at_once_and_records_count_for_no_webhook
     assert bench.numbers() == counts(matched=2, dead=1, suppressed=1)
     assert [unpack_dead(value) for value in bench.table(Table.DEAD).values()] == letters
     sizes = {"/dead_bytes", "w/dead_bytes"}
-    assert set(bench.counters.copy()) == {"w/matched", "w/dead", "w/suppressed"} | sizes
+    assert set(bench.counters.written()) == {"w/matched", "w/dead", "w/suppressed"} | sizes
 
 
 def test_the_reason_of_a_dead_letter_holds_no_address_of_an_object(tmp_path: Path) -> None:
@@ -323,7 +324,10 @@ def test_a_journaled_result_of_a_stored_row_is_applied_to_it(tmp_path: Path, out
     assert bench.engine.disk == {}
     assert bench.engine.refill("w") == 0, "until the next commit the row says what was true before the result"
     assert bench.outbox.waits_for_commit == (outcome is Outcome.RETRY)
+    # Nobody may overtake it meanwhile.
+    assert bench.outbox.port.stale == (frozenset({made.row}) if outcome is Outcome.RETRY else frozenset())
     bench.end_epoch()
+    assert bench.outbox.port.stale == frozenset()
     assert bench.engine.disk == ({"w": 1} if outcome is Outcome.RETRY else {}), "told when it can be read"
     assert bench.engine.refill("w") == (outcome is Outcome.RETRY)
     for again in bench.engine.held.values():
@@ -390,6 +394,33 @@ def test_an_ordered_delivery_follows_an_older_one_of_its_user_to_disk(tmp_path: 
     behind = [made.message_id for row, made in rows.items() if row != made.key and made.user == "u:1"]
     assert behind == ["msg_w_1", "msg_w_2"]
     assert bench.engine.disk == {"w": 2}
+
+
+def test_an_ordered_delivery_follows_one_that_the_engine_has_parked(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    first = bench.hand_over("w", 1, ordered=True)
+    bench.engine.end(first.row, Outcome.PARKED)
+    bench.end_epoch()
+    bench.hand_over("w", 2, ordered=True)
+    assert bench.engine.held == {}, "the first is on disk alone: what comes now lies behind it"
+    bench.end_epoch()
+    assert bench.engine.refill("w") == 2
+    assert [one.request.message_id for one in bench.engine.held.values()] == ["msg_w_1", "msg_w_2"]
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("outcome", [Outcome.DELIVERED, Outcome.RETRY, Outcome.DEAD])
+def test_whose_attempts_have_ended_is_known(tmp_path: Path, outcome: Outcome, stored: bool) -> None:
+    bench = Bench(tmp_path)
+    made = bench.hand_over("w", 1)
+    if stored:
+        bench.end_epoch()
+    assert (bench.outbox.ended.delivered, bench.outbox.ended.failed) == (set(), set())
+    bench.engine.end(made.row, outcome)
+    bench.end_epoch()
+    good = outcome is Outcome.DELIVERED
+    ended = bench.outbox.ended
+    assert (ended.delivered, ended.failed) == (({"w"}, set()) if good else (set(), {"w"}))
 
 
 def test_an_ordered_delivery_stays_in_memory_behind_those_that_are_there(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ class Shard:
         return sorted(1_000_000 - one.origin.offset for one in found if one.request.webhook_id == webhook)
 
     def dropped(self, webhook: str) -> int:
-        return self.counters.get(f"{webhook}/dropped")
+        return self.counters.written().get(f"{webhook}/dropped", 0)
 
 
 @pytest.fixture

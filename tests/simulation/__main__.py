@@ -14,9 +14,15 @@ from tests.simulation.life import on_stage
 from tests.simulation.mutants import MUTANTS, RARE
 from tests.simulation.seeds import Schedule
 
+LEAST = 100
+"""So many schedules a mutant is given at least."""
 
-def schedules(first: int, seconds: float) -> tuple[int, Schedule | None]:
-    """Run schedules for so long; return how many were run and the one that failed, the error in its trace."""
+
+def schedules(first: int, seconds: float, least: int = 1) -> tuple[int, Schedule | None]:
+    """Run schedules for so long; return how many were run and the one that failed, the error in its trace.
+
+    least: so many are run however slow the machine is.
+    """
     end = time.monotonic() + seconds
     with on_stage():
         for seed in count(first):
@@ -26,7 +32,7 @@ def schedules(first: int, seconds: float) -> tuple[int, Schedule | None]:
             except Exception:
                 schedule.world.tell(traceback.format_exc().rstrip())
                 return seed - first + 1, schedule
-            if time.monotonic() > end:
+            if time.monotonic() > end and seed - first + 1 >= least:
                 break
     return seed - first + 1, None
 
@@ -35,7 +41,7 @@ def find(name: str, first: int, seconds: float) -> tuple[int, Schedule | None]:
     """Run schedules with a mutant in the product; return what `schedules` does."""
     with pytest.MonkeyPatch.context() as patch:
         MUTANTS[name](patch)
-        return schedules(first, seconds)
+        return schedules(first, seconds, LEAST)
 
 
 def main() -> int:

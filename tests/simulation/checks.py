@@ -21,7 +21,7 @@ def numbers_of(shards: Iterable[Shard]) -> dict[str, Counter[str]]:
     """Return the accounting by webhook, of the last commits."""
     found: dict[str, Counter[str]] = {webhook: Counter() for webhook in WEBHOOKS}
     for shard in shards:
-        for name, number in shard.counters.copy().items():
+        for name, number in shard.counters.written().items():
             webhook, _, counter = name.rpartition("/")
             if webhook:  # else of dead records, which are no webhook's
                 found[webhook][counter] += number

@@ -213,9 +213,9 @@ def on_stage() -> Iterator[pytest.MonkeyPatch]:
     """Let the product's threads and clocks be those of the world on stage."""
     commit, undo, append = Store._end, Store._undo_epoch, Journal.append
 
-    def commit_once(store: Store, txn: Any, begun: float, before: Callable[[], None]) -> float:
+    def commit_once(store: Store, txn: Any, begun: float) -> float:
         _step("commit")
-        return commit(store, txn, begun, before)
+        return commit(store, txn, begun)
 
     def undo_once(store: Store, seq: int) -> None:
         _step("undo")

@@ -30,9 +30,8 @@ def told(schedule: Schedule | None) -> str:
 
 
 def test_no_schedule_breaks_a_promise() -> None:
-    number, failed = schedules(1, SECONDS)
+    _, failed = schedules(1, SECONDS, least=20)
     assert failed is None, told(failed)
-    assert number > 20
 
 
 @pytest.mark.parametrize("name", QUICKLY)

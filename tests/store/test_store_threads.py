@@ -31,13 +31,16 @@ def users(store: Store) -> dict[bytes, bytes]:
 
 def test_all_wait_for_the_disk_at_the_same_time(stores: list[Store], monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = threading.Barrier(len(stores), timeout=60)
+    end = Store._end
 
-    def meet() -> None:
-        at_once.wait()
+    def meet(store: Store, txn: Any, begun: float) -> float:
+        at_once.wait()  # nobody commits before all have begun to
+        return end(store, txn, begun)
 
+    monkeypatch.setattr(Store, "_end", meet)
     for store in stores:
         store.put(Table.USERS, b"u", b"1")
-        store.begin_commit(meet)  # nobody commits before all have begun to
+        assert store.begin_commit() == 1
     assert [store.end_commit() for store in stores] == [1, 1, 1]
     assert all(users(store) == {b"u": b"1"} for store in stores)
 
@@ -59,23 +62,67 @@ def test_an_epoch_without_writes_is_none(stores: list[Store]) -> None:
     told: list[str] = []
     store = stores[0]
     store.prepare()  # begins a transaction
-    store.begin_commit(lambda: told.append("asked"))
+    store.complete()
+    assert store.begin_commit(lambda: told.append("asked")) == 0
     assert store.end_commit() == 0
+    assert told == ["asked"]
     store.put(Table.USERS, b"u", b"1")
-    store.begin_commit(lambda: told.append("again"))
+    assert store.begin_commit() == 1
     assert store.end_commit() == 1
-    assert told == ["asked", "again"]
     assert users(store) == {b"u": b"1"}
 
 
-def test_what_a_commit_raises_is_raised_where_it_is_awaited(stores: list[Store]) -> None:
-    def fail() -> None:
-        raise lmdb.Error("mdb_txn_commit: No space left on device")
+def test_what_follows_a_commit_is_called_when_it_is_durable_and_awaited_with_the_next(
+    stores: list[Store],
+) -> None:
+    store, go_on, found = stores[0], threading.Event(), []
+
+    def then() -> None:
+        assert go_on.wait(60)
+        found.append(users(store))
+        raise OSError("no")
+
+    store.put(Table.USERS, b"u", b"1")
+    store.begin_commit(then)
+    assert store.end_commit() == 1
+    assert found == []
+    go_on.set()
+    store.put(Table.USERS, b"u", b"2")
+    store.begin_commit()
+    with pytest.raises(OSError, match="no"):
+        store.end_commit()
+    assert found == [{b"u": b"1"}]
+
+
+def test_what_is_written_after_an_epoch_was_completed_is_in_it_all_the_same(stores: list[Store]) -> None:
+    store = stores[0]
+    store.put(Table.USERS, b"u", b"1")
+    store.commit()
+    store.put(Table.USERS, b"u", b"2")
+    store.complete()
+    store.put(Table.USERS, b"v", b"2")
+    assert store.commit() == 2
+    assert users(store) == {b"u": b"2", b"v": b"2"}
+    assert store.resume(1)
+    assert users(store) == {b"u": b"1"}
+
+
+def test_what_a_commit_raises_is_raised_where_it_is_awaited(
+    stores: list[Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = Store._end
+
+    def fail(store: Store, txn: Any, begun: float) -> float:
+        if store is broken:
+            txn.abort()
+            raise lmdb.Error("mdb_txn_commit: No space left on device")
+        return end(store, txn, begun)
 
     broken, *well = stores
+    monkeypatch.setattr(Store, "_end", fail)
     for store in stores:
         store.put(Table.USERS, b"u", b"1")
-        store.begin_commit(fail if store is broken else lambda: None)
+        store.begin_commit()
     with pytest.raises(Fatal, match="free disk space"):
         broken.end_commit()
     assert [store.end_commit() for store in well] == [1, 1]

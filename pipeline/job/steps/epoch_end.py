@@ -1,10 +1,15 @@
-"""The end of an epoch: the shards of a worker commit at the same time.
+"""The end of an epoch: the stores of a worker commit at the same time.
 
 Bytewax asks each key that it has called in an epoch for its snapshot, one after the other and with no other
 call in between (tests/job/test_epoch_end.py). So the first one that is asked commits all of them, and the
 others answer with what is on disk already. Were one of them not asked, its store would be ahead of what
 Bytewax keeps, and after the next commit too far ahead to go back. Then the job ends instead, at the first
 call that shows it: nothing of the next epoch is committed.
+
+The keys of identity are asked before them, and before the last of the epoch's chunks has reached its shard.
+Their commit begins then and is awaited with those of the shards: until the last snapshot of a worker has
+returned, Bytewax takes nothing of its epoch for durable. Where no shard was called yet none may be asked, and
+a commit of identity's is awaited at once.
 """
 
 from __future__ import annotations
@@ -15,13 +20,26 @@ from typing import NoReturn, Protocol
 from pipeline.model.errors import Fatal
 
 
+class Ahead(Protocol):
+    """A key of identity, at an epoch's end."""
+
+    def begin_commit(self) -> int:
+        """Begin to commit the epoch, and return the sequence number that the store will have then."""
+
+    def end_commit(self) -> None:
+        """Return when it is durable in the key's store."""
+
+
 class Ending(Protocol):
     """A shard, at an epoch's end."""
 
     number: int
 
+    def collect(self) -> None:
+        """Take into the epoch what belongs to it, and put it into the store's transaction."""
+
     def begin_commit(self) -> None:
-        """Take into the epoch what belongs to it, and begin to commit it."""
+        """Begin to commit it."""
 
     def end_commit(self) -> None:
         """Return when it is durable in the shard's store."""
@@ -38,12 +56,28 @@ class EpochEnd(threading.local):
         """The shards that were called in this epoch."""
         self._committed: set[int] = set()
         """Those whose epoch is committed, and whose snapshot is not asked for yet."""
+        self._ahead: list[Ahead] = []
+        """Keys of identity whose commit has begun."""
 
     def calls(self, shard: Ending) -> None:
         """Bytewax calls a shard. Raises Fatal where it has left out a snapshot."""
         if self._committed:
             self._left_out()
         self._called[shard.number] = shard
+
+    def ahead(self, key: Ahead) -> int:
+        """A key of identity is asked for its snapshot: return the sequence number of its epoch.
+
+        Raises Fatal where Bytewax has left out the snapshots of an epoch's shards.
+        """
+        if self._committed or key in self._ahead:
+            self._left_out()
+        seq = key.begin_commit()
+        if self._called:
+            self._ahead.append(key)
+        else:
+            key.end_commit()
+        return seq
 
     def snapshot(self, shard: Ending) -> None:
         """Return when the shard's epoch is committed, and that of all others that were called in it."""
@@ -54,14 +88,21 @@ class EpochEnd(threading.local):
             self._left_out()
         ending = {**self._called, shard.number: shard}
         self._called.clear()
+        # None begins before all have collected: the thread of one would want the interpreter's lock whenever
+        # the rows of another let go of it.
+        for one in ending.values():
+            one.collect()
         for one in ending.values():
             one.begin_commit()
+        ahead, self._ahead = self._ahead, []
+        for key in ahead:
+            key.end_commit()
         for one in ending.values():
             one.end_commit()
         self._committed = ending.keys() - {shard.number}
 
     def _left_out(self) -> NoReturn:
-        shards = ", ".join(map(str, sorted(self._committed)))
+        shards = ", ".join(map(str, sorted(self._committed or self._called)))
         raise Fatal(
             f"Bytewax ended an epoch without a snapshot of the shards {shards}, which it had called in it. "
             "Start again with the version of Bytewax that Hookline requires."

@@ -13,6 +13,7 @@ from pipeline.job.control.rest import Rest
 from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Stores
 from pipeline.job.steps.chunks import Routed, Selected
+from pipeline.job.steps.epoch_end import EpochEnd
 from pipeline.job.steps.keys import shard_key, shard_of
 from pipeline.job.story import resolve
 from pipeline.join.links import Identity
@@ -42,6 +43,7 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
         failure: Failure,
         pace: Pace,
         rest: Rest,
+        epoch_end: EpochEnd,
     ) -> None:
         self.token = token
         self.settings = settings
@@ -50,6 +52,7 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
         self.failure = failure
         self.pace = pace
         self.rest = rest
+        self.epoch_end = epoch_end
         self.partition = ""
         self.config = ""
 
@@ -76,7 +79,7 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
     def build(self, partition: str) -> None:
         """Open the store at the epoch that Bytewax resumed."""
         self.partition = partition
-        self.store = self.stores.open(identity_folder(self.settings.state, partition))
+        self.store = self.stores.open(identity_folder(self.settings.state, partition), own_thread=True)
         self.store.resume(self.token[2] if self.token is not None else 0)
         known = self.settings.known
         self.identity = Identity(
@@ -84,7 +87,7 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
         )
         self.counters = Counters(self.store)
         # From the start, so that a rate does not count what earlier runs have read.
-        self.committed.records[self.partition] = self.counters.copy()
+        self.committed.records[self.partition] = self.counters.written()
 
     def count(self, chunk: Selected) -> None:
         """Add what select counted to the partition's records."""
@@ -111,19 +114,26 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
         return by_shard.values()
 
     def snapshot(self) -> Token:
-        """Commit the epoch; see DESIGN 6."""
+        """Commit the epoch, at the same time as the shards; see DESIGN 6, rule 3."""
         with self.failure:
             if not self.partition:
                 return self.token or ("v1", "", 0)
             self.pace.committing()
-            if self.identity.refused:
-                self.counters.add(f"record/{REFUSED}", self.identity.refused)
-                JOIN_MERGES_REFUSED.happened(_log, self.identity.refused)
-                self.identity.refused = 0
-            self.counters.flush()
-            seq = self.store.commit()
-            self.committed.records[self.partition] = self.counters.copy()
-            return ("v1", self.partition, seq)
+            return ("v1", self.partition, self.epoch_end.ahead(self))
+
+    def begin_commit(self) -> int:
+        """Begin to commit the epoch, and return the sequence number that the store will have then."""
+        if self.identity.refused:
+            self.counters.add(f"record/{REFUSED}", self.identity.refused)
+            JOIN_MERGES_REFUSED.happened(_log, self.identity.refused)
+            self.identity.refused = 0
+        self.counters.flush()
+        return self.store.begin_commit()
+
+    def end_commit(self) -> None:
+        """Wait until it is committed."""
+        self.store.end_commit()
+        self.committed.records[self.partition] = self.counters.written()
 
 
 def to_shards(chunks: list[tuple[str, Routed]]) -> list[tuple[str, Routed]]:

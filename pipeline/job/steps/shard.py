@@ -217,13 +217,17 @@ class Shard:
 
     # --- the end of an epoch (DESIGN 6, rule 3)
 
-    def begin_commit(self) -> None:
-        """Collect what the engine finished, and begin to commit the epoch."""
+    def collect(self) -> None:
+        """Collect what the engine finished, and write all that is left for the epoch's end."""
         self.story.end_epoch()
         self.outbox.collect()
         self.departed.recall(self.counters)
         self.counters.flush()
-        self.store.begin_commit(self.outbox.forget_journals)
+        self.store.complete()
+
+    def begin_commit(self) -> None:
+        """Begin to commit the epoch."""
+        self.store.begin_commit(self.outbox.old_journals())
 
     def end_commit(self) -> None:
         """Wait until it is committed; then what waited for that goes on."""
@@ -245,7 +249,7 @@ class Shard:
             if number:
                 happening.happened(_log, number)
         users.misrouted = users.refused = users.without_form = 0
-        self.committed.webhooks[self.number] = self.counters.copy()
+        self.committed.webhooks[self.number] = self.counters.written()
         self.pressure.to_commit[self.number] = 0
         self.pressure.full.look(self.number, self.outbox.ended, self.has_room, self.max_pause)
         self.outbox.ended.clear()
