@@ -504,6 +504,25 @@ def test_a_restart_tells_the_engine_what_waits_on_disk(tmp_path: Path) -> None:
     assert Bench(tmp_path, seq=1).engine.disk == {"a": 2, "b": 1}
 
 
+def test_a_webhook_may_be_called_as_what_counts_records_is(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.counters.add("record/read")
+    done = bench.admit("record", 1)
+    bench.admit("record", 2)
+    bench.outbox.hand_over()
+    bench.engine.end(done.row, Outcome.DELIVERED)
+    bench.end_epoch()
+    bench.crash()
+    bench = Bench(tmp_path, seq=1)
+    assert bench.engine.disk == {"record": 1}
+    assert bench.engine.refill("record") == 1
+    bench.engine.end_all()
+    bench.counters.add("record/read")
+    bench.end_epoch()
+    assert bench.numbers("record") == counts(matched=2, delivered=2)
+    assert bench.counters.written()["record/read"] == 2
+
+
 def test_an_epoch_without_any_change_commits_nothing(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     assert bench.end_epoch() == 0
