@@ -213,7 +213,8 @@ Paths: `event.id|name|kind|time|received_at|source|user_id|anonymous_id`, `event
 names in brackets: `event.properties["Sales Rep"]`.
 
 A value that is missing or of another type matches no positive operator, so its negation holds. Operands may
-be `{path: user.properties.country}` (another path) and, for `in` and `not_in`, `{file: lists/free.txt}`.
+be `{path: user.properties.country}` (another path) and, for `in` and `not_in`, `{file: lists/free.txt}`,
+alone or in a list. `{path: vars.x}` stands for what the var has, a pattern or `-30d` too.
 """
 
 

@@ -194,6 +194,17 @@ class Statuses(click.ParamType[tuple[str, ...]]):
         return checked_statuses([word.strip() for word in value.split(",") if word.strip()])
 
 
+status_option = click.option(
+    "--status",
+    "statuses",
+    type=Statuses(),
+    default="",
+    show_default=False,
+    metavar="STATUS,..",
+    help="How the last attempt ended: 503, 5xx, timeout; several with commas.",
+)
+
+
 class Actions(click.Group):
     """What a noun's verbs are: shown with the whole first sentence of each, found by other words, too."""
 

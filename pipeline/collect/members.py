@@ -62,6 +62,7 @@ _OF_MEMBERS = {name: b'"%b"' % name.encode() for name in ("batch", "events", "us
 """Fields that hold the members."""
 _ESCAPED_NAME = re.compile(rb'"[^"\\]{0,14}\\u00[67][0-9a-fA-F][^"]{0,80}"\s*:')
 """One of them, perhaps, with a letter that is escaped."""
+_JOINED = re.compile(rb"\}[ \t]*\{")
 _MOST_BAD_BYTES = 6 << 20
 """Everybody waits while a tolerant reader walks over so much. No SDK sends more than 5 MB at once."""
 _COMMAS_OF_A_MEMBER = 40
@@ -260,7 +261,9 @@ def lines(body: bytes, limits: Limits) -> list[bytes]:
         _raw_object(text)
         return within(_alone(text), limits)
     except NOT_SEEN:
-        if _fields(text) is not None:
+        first, _, others = text.partition(b"\n")
+        # Of what begins with a whole object the lines are good or bad each on its own, however many.
+        if (not others or _fields(first) is None) and _fields(text) is not None:
             return within([text], limits)
     if text.count(b"\n") > _LINES_OF_A_MEMBER * limits.members:
         raise Malformed(f"the body holds more than {limits.members:,} records (`limits.members`)", 413)
@@ -268,6 +271,10 @@ def lines(body: bytes, limits: Limits) -> list[bytes]:
     # One line that is none costs that line; where none is an object, the body is something else.
     if len(found) > 1 and any(_fields(line) is not None for line in found):
         return within(found, limits)
+    if _JOINED.search(text, 0, _MOST_BAD_BYTES):
+        raise Malformed(
+            "the body holds several objects in one line: one a line is wanted (curl: --data-binary)"
+        )
     raise Malformed("the body is not JSON")
 
 

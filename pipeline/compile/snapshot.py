@@ -14,6 +14,7 @@ from pipeline.compile.answers import check_answer_paths, reads_of
 from pipeline.compile.kept import unchanged
 from pipeline.compile.lint import lint_webhook
 from pipeline.compile.shapes import compile_formats
+from pipeline.config.documents import SETTING
 from pipeline.config.files import ConfigText
 from pipeline.config.models.webhooks.delivery import DeliverySettings
 from pipeline.config.webhooks import (
@@ -30,7 +31,7 @@ from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.deliver.requests.spec import LaneSpec, Reads
 from pipeline.join.caps import Caps
 from pipeline.join.limits import Verdict, check
-from pipeline.language.path_syntax import EVENT_ROOTS
+from pipeline.language.path_syntax import EVENT_ROOTS, no_var
 from pipeline.language.paths import Getter, Scope
 from pipeline.language.secrets import Secrets, holds_secret
 from pipeline.language.work import TooExpensive, begin
@@ -327,6 +328,14 @@ def _line_of(file: CheckedWebhook, path: KeyPath) -> int | None:
     return (found.key or found.node.span).line + 1
 
 
+def _vars_without_value(text: ConfigText) -> frozenset[str]:
+    """Return what is said where a var is named whose setting has no value: it has no fault of its own."""
+    paths = (path for name in text.documents for path in text.documents[name].unset)
+    return frozenset(
+        no_var(str(path[1])) for path in paths if path[0] == "vars" and path[2:] in ((), (SETTING,))
+    )
+
+
 def _report(
     text: ConfigText,
     checked: CheckedConfig,
@@ -343,10 +352,12 @@ def _report(
         findings.extend(found for found in file.findings() if not _follows(found, checked.broken_labels))
     findings = in_order(findings)
     unset = {(found.file, found.line) for found in findings if found.code == "missing-setting"}
+    no_vars = _vars_without_value(text) if unset else frozenset()
     findings = [
         found
         for found in findings
-        if (found.file, found.line) not in unset or (found.code == "missing-setting" and not offline)
+        if ((found.file, found.line) not in unset and found.message not in no_vars)
+        or (found.code == "missing-setting" and not offline)
     ]
     report = Report(None, findings, text.root, len(webhooks), len(checked.labels))
     good = report.errors == 0 and not unset

@@ -5,10 +5,12 @@ working directory.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from glob import glob
 from pathlib import Path
 from typing import Final
 
+from pipeline.config.models.installation.source import JsonlSource
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.model.json import Value
 
@@ -108,3 +110,32 @@ def check_moved_state(new: str, was: str, problems: Problems) -> None:
 def is_state(path: str) -> bool:
     """Return whether a folder is a state directory."""
     return os.path.isfile(os.path.join(path, STATE_META))
+
+
+def check_recordings(
+    source: JsonlSource, kept: str | None, were: Mapping[KeyPath, str], problems: Problems
+) -> None:
+    """Report paths of recordings that lead nowhere, each with where it was looked for.
+
+    kept: a collector's folder, which it makes itself, or the job. were: how the file has the paths.
+    """
+    named = {"paths": source.inputs(), "events": source.events, "users": source.users}
+    for name, paths in named.items():
+        for index, path in enumerate(paths or ()):
+            if path in (kept, STDIN) or os.path.exists(path) or glob(path, recursive=True):
+                continue
+            at: KeyPath = ("source", "jsonl", name, index)
+            message = f"there is no file or directory `{path}`"
+            problems.error(at, "missing-path", message, hint=_looked(path, were.get(at)))
+
+
+def _looked(path: str, was: str | None) -> str | None:
+    """Return where a path was looked for; ``was``: how the file has it, None where it is not the file's."""
+    if was is None:
+        return None if os.path.isabs(path) else f"looked for it in {os.getcwd()}"
+    if os.path.isabs(was):
+        return None
+    if os.path.exists(was):
+        start = os.path.dirname(path.removesuffix(os.path.normpath(was))) or "."
+        return f"relative paths in pipeline.yaml start at its folder: write {os.path.relpath(was, start)}"
+    return "relative paths in pipeline.yaml start at its folder"

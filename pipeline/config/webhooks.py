@@ -27,7 +27,7 @@ from pipeline.config.yaml.diagnostics import Problems
 from pipeline.config.yaml.document import Document, Node
 from pipeline.config.yaml.extends import merge_data, resolve_base
 from pipeline.config.yaml.locating import place
-from pipeline.config.yaml.placeholders import Places, among, everywhere, nowhere, substitute
+from pipeline.config.yaml.placeholders import Places, among, everywhere, nowhere, reread, substitute
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.model.process.bounds import SMALLER
@@ -179,6 +179,9 @@ def _webhook(document: Document, text: ConfigText, checked: CheckedConfig) -> No
     if text.defaults.delivery and isinstance(data, dict):
         data = {**data, "delivery": merge_data(text.defaults.delivery, data.get("delivery", {}))}
     model = check(WebhookFile, data, problems, what="a webhook")
+    quoted = document.quoted if base is None else {**base.quoted, **document.quoted}
+    if model is None and reread(data, quoted, problems):
+        model = check(WebhookFile, data, problems, what="a webhook")
     lists = _lists(data, document, text)
     if model is not None and not _broken(document) and not (base is not None and _broken(base)):
         checked.webhooks.append(CheckedFile(document.file, root, data, model, lists, problems))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 from msgspec import UNSET
 
-from pipeline.decode.builtin import cloudevents, heap, posthog, segment
+from pipeline.decode.builtin import cloudevents, heap, native, posthog, segment
 from pipeline.decode.builtin.exports import jitsu
 from pipeline.decode.raw.fields import Fields, Place
 from pipeline.decode.scan.glance import Stub, Wants
@@ -31,9 +32,38 @@ _OWNERS: Final = {
 _NAMES: Final = {shape.read: shape.name for shape in _CHOSEN}
 
 
+_STRAYS: Final[dict[Read, Callable[[Fields], list[str]]]] = {
+    shape.read: strays
+    for shape, strays in (
+        (SHAPES["native"], native.strays),
+        (SHAPES["segment"], segment.strays),
+        (SHAPES["heap"], heap.strays),
+        (SHAPES["posthog"], posthog.strays),
+    )
+}
+"""What speaks against each shape, where an object says by its fields alone that it is of it."""
+
+
 def read(record: Fields, place: Place) -> list[Record]:
     """Return the records of an object of the one shape that its fields tell. Raises InvalidRecord."""
     return _reader(record, _OWNERS.get(place.envelope))(record, place)
+
+
+def _unless_home_made(record: Fields, read: Read) -> Read:
+    """Return the reader, unless the object has fields that its shape has not, and that say what it is.
+
+    A row of users is called like a page view, an order has an identity. Raises InvalidRecord.
+    """
+    strays = _STRAYS[read](record) if read in _STRAYS else []
+    strays = [one for one in strays if record[one] not in (None, "", [], {})]
+    if not strays:
+        return read
+    name = _NAMES[read]
+    shown = ", ".join(f"`{one:.30}`" for one in strays[:4]) + (", .." if len(strays) > 4 else "")
+    raise InvalidRecord(
+        f"looks like a record of the shape `{name}`, but has {shown}, which that shape does not know. If it "
+        f"is one, set `format: {name}`; else it wants a shape of its own (`hookline sniff` proposes one)"
+    )
 
 
 def _reader(record: Fields, owner: Read | None) -> Read:
@@ -46,13 +76,13 @@ def _reader(record: Fields, owner: Read | None) -> Read:
     kind = record.get("type")
     if type(kind) is str:
         if kind in _BY_TYPE:
-            return _BY_TYPE[kind]
+            return _BY_TYPE[kind] if kind == "event" else _unless_home_made(record, _BY_TYPE[kind])
         if kind in segment.CALLS and segment.is_sure(record):
-            return segment.read
+            return segment.read if kind != "delete" else _unless_home_made(record, segment.read)
     elif posthog.is_sure(record):
         return posthog.read
     elif heap.is_sure(record):
-        return heap.read
+        return _unless_home_made(record, heap.read)
     known = looks_like(record) if "specversion" not in record else None
     if known is not None:
         raise InvalidRecord(unread(known))
@@ -60,7 +90,7 @@ def _reader(record: Fields, owner: Read | None) -> Read:
         return owner
     fitting = [(name, read) for name, fits, read in _FITS if fits(record)]
     if len(fitting) == 1:
-        return fitting[0][1]
+        return _unless_home_made(record, fitting[0][1])
     if fitting:
         both = " and ".join(f"`{name}`" for name, _ in fitting)
         raise InvalidRecord(f"the record may be of the shapes {both}: say which by `format`")

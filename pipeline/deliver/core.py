@@ -2,7 +2,8 @@
 
 A turn settles what has finished (journal, completion, slot: in this order), takes what was handed over,
 brings rows back from disk, and sends what may be sent, one lane after the other. It never waits and never
-looks at a clock but the one it was given.
+looks at a clock but the one it was given. Successes that nothing waits for are settled some at a time, each
+shard's with one write to its journal; their slots are free at once.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from pipeline.outbox.handover import Delivery, Port
 from pipeline.telemetry.metrics import forget
 
 TICK_SECS = 0.1
+MOST_EASED = 64
+"""So many successes may wait to be settled: a SIGKILL meanwhile lets them be sent twice."""
 
 
 class Core:
@@ -53,6 +56,10 @@ class Core:
         self.settler = settler
         self.lanes: dict[str, Lane] = {}
         self.finished: list[Attempt] = []
+        """Settled in the next turn."""
+        self.eased: list[Attempt] = []
+        """Successes that nothing waits for: settled in a turn from some time on, or with others."""
+        self._eased_until = inf
         self.held = 0
         """Deliveries in memory: exact at each tick, never too few in between."""
         self.held_bytes = 0
@@ -168,12 +175,12 @@ class Core:
         for lane in self.lanes.values():
             if not lane.held:
                 continue
-            flying = {id(delivery) for attempt in lane.flying for delivery in attempt.items}
+            sent = {id(each) for attempt in (*lane.flying, *self.eased) for each in attempt.items}
             for row in rows:
                 delivery = lane.held.get(row)
                 if delivery is None or delivery.port is not port:
                     continue
-                if id(delivery) in flying:
+                if id(delivery) in sent:
                     kept.add(row)
                     continue
                 delivery.gone = True
@@ -203,13 +210,29 @@ class Core:
 
     # --- the turn
 
+    def ease(self, attempt: Attempt, until: float) -> bool:
+        """A success that may wait to be settled, until about then; True where it is the first of those."""
+        attempt.owner.flying.pop(attempt, None)
+        self.eased.append(attempt)
+        if len(self.eased) > 1:
+            return False
+        self._eased_until = until
+        return True
+
     def finish(self) -> None:
         """Write down what has finished; nothing more is sent."""
-        if self.finished:
-            finished, self.finished = self.finished, []
+        finished = self._ended()
+        if finished:
             wall_ms = int(self.clock.wall() * 1000)
             self.settler.settle(finished, self.clock.now(), wall_ms)
             self.settler.post(wall_ms)
+
+    def _ended(self) -> list[Attempt]:
+        """Return what is to be settled now."""
+        ended = self.eased + self.finished
+        self.eased, self.finished = [], []
+        self._eased_until = inf
+        return ended
 
     def turn(self) -> None:
         """Do all that can be done now."""
@@ -217,8 +240,9 @@ class Core:
         wall_ms = int(wall * 1000)
         dispatcher = self.dispatcher
         dispatcher.wake(now)
-        if self.finished:
-            finished, self.finished = self.finished, []
+        waited = now >= self._eased_until or len(self.eased) >= MOST_EASED or dispatcher.flushing
+        if self.finished or (self.eased and waited):
+            finished = self._ended()
             touched = self.settler.settle(finished, now, wall_ms)
             self.settler.post(wall_ms)
             # Only now are the slots free: a result is in the journal before its slot is used again.
@@ -252,7 +276,7 @@ class Core:
         """Return whether nothing can complete before the deadline any more."""
         if self.dispatcher.closed:
             return not self.finished and not self.dispatcher.flying
-        if self.finished or self._hungry or not self.dispatcher.is_idle():
+        if self.finished or self.eased or self._hungry or not self.dispatcher.is_idle():
             return False
         if any(lane.awaits_token() for lane in self.lanes.values()):
             return False

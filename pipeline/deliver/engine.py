@@ -39,8 +39,9 @@ from pipeline.telemetry.log import get
 
 log = get(__name__)
 
-EASE_SECS = 0.004
-"""How long the end of an attempt may wait for the next turn, where no other waits for its slot."""
+EASE_SECS = 0.010
+"""How long a success may wait to be settled with others, where nothing waits for it. A turn that comes after
+half of that takes them along."""
 CLOSING_SECS, CLOSING_SHARE = 2.0, 0.2
 """The end of draining, in which nothing new is sent: at most so long, and at most this part of the time."""
 
@@ -274,21 +275,20 @@ class DeliveryEngine:
 
     def _finished(self, attempt: Attempt) -> None:
         """A client reports the end of an attempt: settled with others, at least those of this loop turn."""
-        finished = self._core.finished  # type: ignore[union-attr]  # made before any attempt
-        finished.append(attempt)
-        if self._planned:
-            return
+        core: Core = self._core  # type: ignore[assignment]  # made before any attempt
         if self._deadline is None and is_at_ease(attempt):
             now = attempt.ended_at = self._clock.now()
-            if len(finished) == 1:
+            if core.ease(attempt, now + EASE_SECS / 2):
                 # Not when it was to ring for those before it: turns have settled them meanwhile.
                 self._eased.anew(now + EASE_SECS, now)
             return
-        self._planned = True
-        self._loop.call_soon(self._turn)  # type: ignore[union-attr]  # as above
+        core.finished.append(attempt)
+        if not self._planned:
+            self._planned = True
+            self._loop.call_soon(self._turn)  # type: ignore[union-attr]  # as above
 
     def _settle(self) -> None:
-        if self._core.finished and not self._planned:  # type: ignore[union-attr]  # made before any attempt
+        if self._core.eased and not self._planned:  # type: ignore[union-attr]  # made before any attempt
             self._turn()
 
     def _turn(self) -> None:

@@ -32,22 +32,17 @@ def build_flow(job: Job) -> Dataflow:
     epoch_end = EpochEnd()
     departed = Departed(versions, job.shards.all, job.halts, job.engine.orders)
 
-    def make_partition(name: str, position: Position | None) -> SourcePartition:
-        return SourcePartition(
-            name, job.source.open(name, position), settings, versions, stretches, job.pressure, job.drain,
-            job.bytes_read, failure, job.pulse, job.pace, job.rest,
+    def select_from(chunk: Intake) -> list[tuple[str, Selected]]:
+        return select(
+            chunk, settings.formats, versions, stretches, job.partitions, job.event_names, settings.sizes,
+            understanding, job.lookout,
         )  # fmt: skip
 
-    def select_step(chunks: list[Intake]) -> list[tuple[str, Selected]]:
-        with failure:
-            selected: list[tuple[str, Selected]] = []
-            for chunk in chunks:
-                selected += select(
-                    chunk, settings.formats, versions, stretches, job.partitions, job.event_names,
-                    settings.sizes, understanding, job.lookout,
-                )  # fmt: skip
-            job.rest.walks(len(selected) - len(chunks))
-            return selected
+    def make_partition(name: str, position: Position | None) -> SourcePartition:
+        return SourcePartition(
+            name, job.source.open(name, position), select_from, settings, versions, stretches, job.pressure,
+            job.drain, job.bytes_read, failure, job.pulse, job.pace, job.rest,
+        )  # fmt: skip
 
     def identity_step(token: tuple[str, str, int] | None) -> IdentityStep:
         return IdentityStep(
@@ -67,10 +62,10 @@ def build_flow(job: Job) -> Dataflow:
         )  # fmt: skip
 
     flow = Dataflow("hookline")
-    chunks = op.input("source", flow, SourceStep(job.source, job.partitions, make_partition, failure))
-    # By the batch: what Bytewax lays around a step for single items costs as much as a small chunk's step.
-    selected = op.flat_map_batch("select", chunks, select_step)
+    # What reads also selects: what Bytewax lays around a step costs as much as a small chunk's selection.
+    selected = op.input("source", flow, SourceStep(job.source, job.partitions, make_partition, failure))
     identified = op.stateful_batch("identity", selected, identity_step)
+    # By the batch, for the same reason.
     routed = op.flat_map_batch("route", identified, to_shards)
     dead = op.stateful_batch("shard", routed, shard_step)
     op.output("copies", dead, CopiesStep(job.copies, failure))

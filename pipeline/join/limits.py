@@ -136,17 +136,24 @@ def _is_over(limits: Limits, limit: Cap, caps: Caps, user_key: str, event: Event
     key, stored = _stored(b"l", limits, limit, caps, user_key, event, value)
     times = _times(stored)
     at = _at(event, times)
-    if len(times) >= limit.count:
-        ordered = sorted(times)
-        around = bisect_left(ordered, at + limit.within_ms) - bisect_right(ordered, at - limit.within_ms)
-        if around >= limit.count:
-            return True
     times.append(at)
+    if len(times) > limit.count and _is_crowded(times, at, limit):
+        return True
     # Twice the count is kept, by arrival: late events and one wrong clock must not push out the rest.
     del times[: -2 * limit.count]
     expires_ms = max(times) + limit.within_ms
     _put(limit, caps, key, _packed(times), expires_ms)
     return False
+
+
+def _is_crowded(times: array[int], at: int, limit: Cap) -> bool:
+    """Return whether more than ``count`` of these times, ``at`` among them, lie within less than the time."""
+    ordered = sorted(times)
+    first = max(0, bisect_left(ordered, at) - limit.count)
+    last = min(len(ordered) - 1 - limit.count, bisect_right(ordered, at) - 1)
+    return any(
+        ordered[begin + limit.count] - ordered[begin] < limit.within_ms for begin in range(first, last + 1)
+    )
 
 
 def _stored(

@@ -271,12 +271,17 @@ def _check_field(root: str, part: Part, text: str, offset: int) -> None:
         raise PathError(f"`{root}` has no field `{part}`", offset, f"did you mean `{meant}`?")
 
 
+def no_var(name: str) -> str:
+    """Return the sentence that a webhook has no var of this name."""
+    return f"there is no var `{name}`"
+
+
 def unknown_var(path: Path, vars: Mapping[str, Value]) -> PathError | None:
     """Return the error for a path into a var that the webhook does not have or that is a secret, or None."""
     if path.root == "vars" and path.parts and isinstance(path.parts[0], str) and path.parts[0] not in vars:
         close = did_you_mean(path.parts[0], vars)
         hint = f"did you mean `vars.{close}`?" if close else "add it under `vars:`"
-        return PathError(f"there is no var `{path.parts[0]}`", len("vars."), hint)
+        return PathError(no_var(path.parts[0]), len("vars."), hint)
     if path.root == "vars" and (secret := _secret_var(path, vars)) is not None:
         return secret
     for part in path.parts:

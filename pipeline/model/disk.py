@@ -14,7 +14,9 @@ import re
 import stat
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from pipeline.model.process.private import NEVER_FOLLOWED
 
@@ -35,13 +37,20 @@ def replace_durably(path: Path, data: bytes, *, like: os.stat_result | None = No
     A crash at any instant leaves the old file or the new one, whole; perhaps a ``.partial`` beside it, which
     nobody reads (see `remove_partials`). The folder must be there (see `make_folder`).
     """
+    with replacing(path) as file:
+        if like is not None:
+            _make_like(file.fileno(), like)
+        file.write(data)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Give the file that takes a file's place at the end of the block, as in `replace_durably`."""
     partial = path.with_name(f"{path.name}.{threading.get_native_id()}.partial")
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | NEVER_FOLLOWED
         with open(os.open(partial, flags, 0o600), "wb") as file:
-            if like is not None:
-                _make_like(file.fileno(), like)
-            file.write(data)
+            yield file
             file.flush()
             _synced(file.fileno(), path)
         partial.replace(path)

@@ -26,7 +26,10 @@ def read_plain(path: Path, limit: int = MOST) -> bytes:
             raise IsADirectoryError
         if not stat.S_ISREG(found.st_mode):
             raise ValueError("is no file but a pipe, a device or a socket: a plain file is wanted here")
-        raw = file.read(limit + 1)
+        # What is asked for is set aside, and the limit is a thousand times what most files hold.
+        raw = file.read(min(found.st_size, limit) + 1)
+        if len(raw) > found.st_size:
+            raw += file.read(limit + 1 - len(raw))  # it has grown meanwhile
     if len(raw) > limit:
         raise ValueError(f"is larger than {limit:,} bytes, the most that is read of such a file")
     return raw

@@ -31,6 +31,8 @@ SIZES = ("on_disk", "dead_bytes", "dropped")
 """What it keeps beside these, and under an empty name of records that are no webhook's: bytes of what is
 pending on disk, bytes of dead letters, and how many of these the quota let go."""
 
+_OF_WEBHOOKS = frozenset((*WEBHOOK, *SIZES))
+
 
 @dataclass(slots=True)
 class WebhookCounts:
@@ -73,10 +75,11 @@ class Counters:
         self._touched: set[str] = set()
         for name, number in self._written.items():
             owner, _, field = name.rpartition("/")
-            if owner == "record":
-                self._records[name] = number
-            else:
+            # By the field: a webhook may be called `record`.
+            if field in _OF_WEBHOOKS:
                 setattr(self._webhooks.setdefault(owner, WebhookCounts()), field, number)
+            else:
+                self._records[name] = number
 
     def add(self, name: str, number: int = 1) -> None:
         """Add to a counter of records, ``record/<field>``; it is written with the epoch."""

@@ -95,6 +95,8 @@ class Index:
             self._looked_ms = now_ms
             before = now_ms - max_age_ms
             for webhook_id in self._webhooks():
+                if gone >= most:
+                    break  # the others are looked at in the next epoch
                 for oldest in self._oldest(webhook_id, most - gone):
                     if oldest.dead_ms >= before:
                         break

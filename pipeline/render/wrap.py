@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from pipeline.config.models.webhooks.delivery import BatchSettings
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.secrets import Secrets
-from pipeline.language.work import begin
+from pipeline.language.work import begin_next
+from pipeline.model.errors import RenderError
 from pipeline.model.json import Value
+from pipeline.model.records import Event, Origin, User
 from pipeline.render.body import compile_body
 from pipeline.render.templates.spot import LineOf, Spot
 from pipeline.render.var_secrets import inline
 
 Join = Callable[[list[bytes]], bytes]
 
+_NOTHING: Final = Event(None, "", "", None, None, None, None, None, {}, {}, Origin("", 0))
+_NOBODY: Final = User(None, None, identified=False)
+"""Stand where templates want an event and a user: a batch has several."""
 _ITEMS: Final = re.compile(r"\{\{[ \t\n]*items[ \t\n]*\}\}\n*")
 _MENTION: Final = re.compile(r"\{[{%][^}]*\bitems\b")
 _JSON: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
@@ -89,13 +94,18 @@ def _wrapped(tree: Value, spot: Spot) -> Join:
             "batch", "`wrap` has no place for the items", hint='put "{{ items }}" where the array goes'
         )
     get = compile_body(tree, spot.at(roots=("items",))).get
-    nothing: Any = None
 
     def wrap(bodies: list[bytes]) -> bytes:
         items = orjson.Fragment(join_array(bodies))
-        begin(nothing, nothing)
-        return orjson.dumps(get(nothing, nothing, {"items": items}))
+        begin_next(_NOTHING, _NOBODY)
+        return orjson.dumps(get(_NOTHING, _NOBODY, {"items": items}))
 
+    if found and not spot.problems.errors:
+        try:
+            wrap([b"{}"])
+        except RenderError as error:
+            # It looks at nothing that one batch has and another one has not.
+            spot.refuse("batch", f"it would fail for every batch: {error}")
     return wrap
 
 

@@ -60,15 +60,26 @@ class Steps:
 class Watchdog:
     """The thread. Give it the main thread with `watching` while the flow runs.
 
-    also: called at each look.
+    also: called at each look. look_secs: between two. back_secs: as `Steps` tells it. clock: seconds, steady.
+    end: ends the process at once, with this code.
     """
 
     def __init__(
-        self, pulse: Pulse, drain: Drain, failure: Failure, also: Callable[[], None] = lambda: None
+        self,
+        pulse: Pulse,
+        drain: Drain,
+        failure: Failure,
+        also: Callable[[], None] = lambda: None,
+        *,
+        look_secs: float = LOOK_SECS,
+        back_secs: Callable[[], float] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        end: Callable[[int], object] = os._exit,
     ) -> None:
         self._also = also
         self._pulse, self._drain, self._failure = pulse, drain, failure
-        self._steps = Steps()
+        self._look_secs, self._clock, self._end = look_secs, clock, end
+        self._back_secs = back_secs or Steps().back_secs
         self._error: ClockSetBack | None = None
         self._is_still = False
         self._stop_seen: float | None = None
@@ -98,11 +109,12 @@ class Watchdog:
             raise self._error
 
     def _watch(self) -> None:
-        while not self._ended.wait(LOOK_SECS):
-            self._look()
+        while not self._ended.wait(self._look_secs):
+            self.look()
 
-    def _look(self) -> None:
-        back = self._steps.back_secs()
+    def look(self) -> None:
+        """See how clock and worker stand, and do what follows."""
+        back = self._back_secs()
         if back and self._armed and self._error is None:
             CLOCK_SET_BACK.happened(_log, secs=round(back, 1))
             self._error = ClockSetBack(back)
@@ -122,7 +134,7 @@ class Watchdog:
         """End the process where a stop was asked for and the worker does not hear it."""
         if not self._drain.stopping:
             return
-        now = time.monotonic()
+        now = self._clock()
         if self._stop_seen is None:
             self._stop_seen = now
         patience = self._drain.secs + GRACE_SECS
@@ -133,4 +145,4 @@ class Watchdog:
                 secs=round(still), at=self._pulse.place(),
             )  # fmt: skip
             sys.stderr.flush()
-            os._exit(Exit.FATAL)
+            self._end(Exit.FATAL)

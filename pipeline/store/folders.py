@@ -10,6 +10,15 @@ CONFIGURED = "webhooks.json"
 """Beside the config versions: the ids of the webhooks that are configured now, a JSON list."""
 
 
+def store_folders(state: Path) -> list[Path]:
+    """Return the folders of all stores that are there, in order.
+
+    Those of shards and identity keys alone: what `state rebuild` is making, or was when a kill came, is none.
+    """
+    found = [data.parent for folder in (IDENTITY, SHARDS) for data in state.glob(f"{folder}/*/data.mdb")]
+    return sorted(found)
+
+
 def shard_folder(state: Path, shard: int) -> Path:
     """Return where a shard's store is."""
     return state / SHARDS / f"{shard:03d}"

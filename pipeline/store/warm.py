@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from pipeline.store.folders import store_folders
+
 PART_BYTES = 64 << 20
 """Read by one call, which needs neither the interpreter nor memory of its own."""
 
@@ -31,7 +33,7 @@ def start_warming(state: Path) -> threading.Thread:
 
 def warm(state: Path) -> int:
     """Return how many bytes were read."""
-    files = sorted(state.glob("*/*/data.mdb"))
+    files = [folder / "data.mdb" for folder in store_folders(state)]
     done = 0
     # A store may go away meanwhile, and it is the job that says so.
     with suppress(OSError):

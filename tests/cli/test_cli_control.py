@@ -265,6 +265,23 @@ def test_a_stopped_state_directory_is_checked_and_compacted(bench: Bench, receiv
     assert bench.run()["webhooks"] == before
 
 
+def test_what_a_kill_left_of_compact_and_rebuild_is_no_store(bench: Bench, receiver: Receiver):
+    """Nobody is told to restore a backup for the half of a copy; nor while one is made."""
+    bench.append({"id": "1"})
+    bench.run()
+    before, checked = bench.status()["webhooks"], bench.hookline("state", "check", "--json")
+    for half in ("shards/000/compact", "rebuilding/0"):
+        (bench.state / half).mkdir(parents=True)
+        (bench.state / half / "data.mdb").write_bytes(b"half")
+        (bench.state / half / "lock.mdb").touch()
+    (bench.state / "shards/000/data.mdb.1.partial").write_bytes(b"half")
+    assert bench.status()["webhooks"] == before
+    assert bench.hookline("state", "check", "--json") == checked
+    assert len(bench.hookline("state", "compact", "--json")) == checked["stores"]
+    assert not (bench.state / "shards/000/compact").exists()
+    assert bench.run()["webhooks"] == before
+
+
 def test_a_state_directory_in_use_is_not_compacted(bench: Bench):
     bench.append({"id": "1"})
     with bench.running():

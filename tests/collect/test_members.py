@@ -192,3 +192,21 @@ def test_of_two_lists_in_one_envelope_none_is_lost(path: str, body: bytes) -> No
 def test_members_may_have_a_list_of_that_name_themselves(inside: bytes) -> None:
     body = b'{"batch":[%s,%s],"context":%s,"sentAt":"batch"}' % (inside, inside, inside)
     assert [member.value for member in members_of(asked("POST", "/v1/batch", body))] == [inside] * 2
+
+
+@pytest.mark.parametrize("bad", [b"", b'{"n":NaN}\n'])
+def test_many_lines_are_taken_up_to_the_limit_of_a_body(bad: bytes) -> None:
+    record = b'{"type":"event","name":"A","user_id":"u","properties":{"x":"' + b"-" * 4000 + b'"}}\n'
+    limits = Limits(members=5_000)
+    for body in (record * 2_500 + bad + record, bad + record * 2_500):
+        assert len(body) > 10_000_000
+        found = members.lines(body, limits)
+        assert len(found) == body.count(b"\n")
+    pretty = json.dumps({"a": [1] * 1_000_000, "n": float("nan")}, indent=0).encode()
+    with pytest.raises(Malformed, match="too many to look"):
+        members.lines(pretty * 4, limits)
+
+
+def test_what_curl_makes_of_lines_is_told() -> None:
+    with pytest.raises(Malformed, match="--data-binary"):
+        members.lines(GOOD + GOOD, Settings().limits)

@@ -230,6 +230,22 @@ def test_settings_outside_requests_are_put_in_and_secrets_stay(config) -> None:
     assert webhook.data["request"]["body"] == "${TOKEN}"
 
 
+def test_a_setting_in_quotes_is_a_number_where_a_field_wants_one(config) -> None:
+    checked, shown = config(
+        webhooks___base="delivery: {concurrency: '${SIZE}', max_pending: '${SIZE}'}\n",
+        webhooks__a="id: a\nextends: _base\ntrigger: {events: ['${SIZE}']}\nvars: {n: {setting: '${SIZE}'}}\n"
+        "limit: {count: '${SIZE}', every: 1h}\nrequest: {url: 'https://x.example'}\n",
+        webhooks__b="id: b\nextends: _base\ntrigger: {events: [X]}\nrequest: {url: 'https://x.example'}\n"
+        "delivery: {concurrency: '5', max_pending: '1${SIZE}'}\n",
+    )
+    (webhook,) = checked.webhooks
+    assert (webhook.model.limit.count, webhook.model.delivery.concurrency) == (7, 7)
+    assert (webhook.model.trigger.events, webhook.model.vars) == (["7"], {"n": "7"})
+    assert 'not the text "5"' in shown
+    assert 'not the text "17"' in shown
+    assert shown.splitlines()[-1] == "2 problems in 1 file (2 errors)"
+
+
 def test_a_setting_that_is_not_set_is_shown_at_its_place(config) -> None:
     _, shown = config(
         webhooks__a=GOOD.format(id="a") + "vars:\n  n: 'x ${NOPE} ${'\n  m: {setting: 'is ${NOPE}'}\n"

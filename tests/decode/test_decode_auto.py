@@ -255,3 +255,60 @@ def test_what_sdks_really_send_is_read_or_refused_by_name() -> None:
                 told[name] = told.get(name, 0) + 1
     assert told["Amplitude"] == 2
     assert told["Snowplow"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("record", "shape", "fields"),
+    [
+        ({"userId": 1, "name": "Alice", "plan": "pro"}, "segment", "`plan`"),
+        ({"userId": "u", "event": "purchase", "amount": 10, "ts": 1}, "segment", "`amount`, `ts`"),
+        ({"userId": "u", "event": "purchase", "properties": {}, "eventTime": 1}, "segment", "`eventTime`"),
+        ({"userId": "u", "previousId": "draft", "status": "sent"}, "segment", "`status`"),
+        ({"userId": "u", "action": "purchase", "amount": 10}, "segment", "`amount`"),
+        ({"type": "delete", "userId": "u", "file": "x.txt"}, "segment", "`file`"),
+        ({"identity": "passport", "user_id": 7, "country": "DE"}, "heap", "`country`"),
+        ({"type": "purchase", "identity": "u", "properties": {"amount": 5}}, "heap", "`type`"),
+        ({"name": "Clicked", "identity": "u", "properties": {"x": 1}}, "heap", "`name`"),
+        (
+            {"app_id": "shop", "user_id": "u", "event": "buy", "amount": 5, "time": 1},
+            "heap",
+            "`amount`, `time`",
+        ),
+        ({"app_id": "shop", "user_id": "u", "action": "buy", "properties": {}}, "heap", "`action`"),
+        ({"event": "A", "distinct_id": "u", "amount": 5, "time": 1}, "posthog", "`amount`, `time`"),
+        ({"type": "delete", "user_id": "u", "file": "x.txt"}, "native", "`file`"),
+        (
+            {"type": "user", "user_id": "u", "plan": "pro", "a": 1, "b": 2, "c": 3, "d": 4},
+            "native",
+            "`plan`, `a`",
+        ),
+        ({"type": "identify", "user_id": "u", "anonymous_id": "a", "plan": "pro"}, "native", "`plan`"),
+    ],
+)
+def test_a_home_made_record_is_not_taken_for_what_has_a_name_in_common(
+    record: Any, shape: str, fields: str
+) -> None:
+    said = reason(record)
+    assert f"looks like a record of the shape `{shape}`, but has {fields}" in said
+    assert f"`format: {shape}`" in said
+    assert "hookline sniff" in said
+    assert not any(type(one) is Invalid and "looks like" in one.reason for one in read(record, format=shape))
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"userId": "u", "event": "A", "properties": {}, "timestamp": "2026-01-01T00:00:00Z", "tenant": "x"},
+        {"userId": "u", "traits": {"a": 1}, "sentAt": "2026-01-01T00:00:00Z", "tenant": "x"},
+        {"type": "track", "userId": "u", "event": "A", "tenant": "x"},
+        {"type": "delete", "userId": "u", "messageId": "1", "context": {}, "integrations": {"All": True}},
+        {"identity": "u", "event": "A", "properties": {}, "tenant": "x"},
+        {"identity": "u", "user_id": "1", "tenant": None},
+        {"event": "A", "distinct_id": "u", "properties": {}, "tenant": "x"},
+        {"type": "event", "name": "A", "user_id": "u", "tenant": "x"},
+        {"type": "user", "user_id": "u", "set": {}, "tenant": "x"},
+        {"type": "user", "user_id": "u", "delete": True, "tenant": "x"},
+    ],
+)
+def test_further_fields_of_what_is_surely_a_call_do_no_harm(record: Any) -> None:
+    assert all(type(one) is not Invalid for one in read(record))

@@ -141,6 +141,34 @@ def test_a_late_event_is_judged_by_its_own_time() -> None:
     ]
 
 
+def test_a_late_event_between_two_others_is_over_the_limit_only_where_it_makes_too_many() -> None:
+    """Two in ten minutes: 0 and 9 are fine, so are 9 and 18; with 5 there would be three."""
+    spec = limits(limit={"count": 2, "every": "10m"})
+    assert run(spec, [0, 18 * MINUTE, 9 * MINUTE, 5 * MINUTE, 28 * MINUTE]) == [
+        FIRE,
+        FIRE,
+        FIRE,
+        SUPPRESS,
+        FIRE,
+    ]
+
+
+@given(st.integers(1, 3), st.lists(st.integers(0, 40), max_size=6))
+def test_in_any_order_as_many_are_let_through_as_no_stretch_has_too_many(
+    count: int, times: list[int]
+) -> None:
+    verdicts = run(limits(limit={"count": count, "every": "10m"}), [at * MINUTE for at in times])
+    taken: list[int] = []
+    for at, verdict in zip(times, verdicts, strict=True):
+        fits = all(
+            sum(begin <= other < begin + 10 for other in [*taken, at]) <= count
+            for begin in range(at - 9, at + 1)
+        )
+        if len(taken) < 2 * count:  # of more the oldest are forgotten
+            assert (verdict is FIRE) == fits
+        taken += [at] if verdict is FIRE else []
+
+
 def test_one_clock_that_is_years_ahead_silences_nobody_and_opens_nothing() -> None:
     spec = limits(limit={"every": "24h"})
     years = 70 * 365 * 24 * HOUR

@@ -147,6 +147,14 @@ def test_an_undone_epoch_is_forgotten_also_by_the_cache_of_the_next_owner(tmp_pa
     store.close()
 
 
+def test_a_row_is_the_last_partition_and_what_is_known(store: Store) -> None:
+    users = Users(store)
+    users.apply("u:1", update(set={"plan": "pro"}), "a")
+    users.apply("u:1", update(set={"n": 1}), "b")
+    users.flush()
+    assert store.get(Table.USERS, b"u:1") == b'["b",{"plan":"pro","n":1}]'
+
+
 @pytest.mark.parametrize("cache", [1, 100])
 def test_a_user_whose_updates_come_from_two_partitions_is_counted(store: Store, cache: int) -> None:
     users = Users(store, cache_users=cache)

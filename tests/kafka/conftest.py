@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from typing import NoReturn
 
 import pytest
 
@@ -19,6 +20,14 @@ from tests.kafka.servers.topics import Tap, Topics
 REQUIRED = os.environ.get("CI") == "true" and "kafka" not in os.environ.get("HOOKLINE_ALLOW_SKIP", "").split(
     ","
 )
+
+
+def do_without(what: str, reason: Exception) -> NoReturn:
+    """Skip what cannot be tried on this machine; where it must be (CI), fail."""
+    text = f"no {what} for this test: {reason}"
+    if REQUIRED:
+        pytest.fail(f"{text} (HOOKLINE_ALLOW_SKIP=kafka allows that)", pytrace=False)
+    pytest.skip(text)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -50,10 +59,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory, security: Security) -> Iter
             scram={USER: PASSWORD},
         )
     except NoBroker as reason:
-        text = f"no Kafka broker for this test: {reason}"
-        if REQUIRED:
-            pytest.fail(f"{text} (HOOKLINE_ALLOW_SKIP=kafka allows that)", pytrace=False)
-        pytest.skip(text)
+        do_without("Kafka broker", reason)
     yield own
     own.stop()
 

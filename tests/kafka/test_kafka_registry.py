@@ -26,7 +26,7 @@ from pipeline.receiver.server import Receiver
 from pipeline.recording.record import record
 from pipeline.runtime.readers import make_readers, with_schemas
 from pipeline.sources.chunk import RawChunk
-from tests.kafka.conftest import REQUIRED
+from tests.kafka.conftest import do_without
 from tests.kafka.servers.apicurio import Apicurio, NoRegistry
 from tests.kafka.servers.topics import Topics, until
 from tests.kafka.test_kafka_job import start
@@ -65,10 +65,7 @@ def apicurio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apicurio]:
     try:
         own = Apicurio.start(tmp_path_factory.mktemp("apicurio"))
     except NoRegistry as reason:
-        text = f"no Schema Registry for this test: {reason}"
-        if REQUIRED:
-            pytest.fail(f"{text} (HOOKLINE_ALLOW_SKIP=kafka allows that)", pytrace=False)
-        pytest.skip(text)
+        do_without("Schema Registry", reason)
     yield own
     own.stop()
 

@@ -588,6 +588,28 @@ def test_labels_are_conditions() -> None:
     assert found.hint == "did you mean `internal`?"
 
 
+@pytest.mark.parametrize("operators", [{"before": "-1h"}, {"as": "date", "between": ["-1d", "now"]}])
+def test_a_date_is_relative_to_an_event_and_an_answer_has_none(operators: Value) -> None:
+    tree = {"response.at": operators}
+    (found,) = problems_of(tree, roots=("response", "vars"))
+    assert (found.message, found.warning) == (
+        "there is no event here that a date could be relative to",
+        False,
+    )
+    # A version of before keeps its condition, which then never holds.
+    problems = Problems(stored=True)
+    stored = compile_condition(tree, problems, roots=("response", "vars"))
+    assert problems.found == []
+    nobody: Any = None
+    assert not stored.whole(nobody, nobody, {"response": {"at": "2026-01-01"}})
+
+
+def test_a_label_is_about_events_and_an_answer_is_none() -> None:
+    labels = labels_of({"name": "L", "where": {"event.source": "web"}})
+    (found,) = problems_of({"not": {"label": "L"}}, roots=("response", "vars"), labels=labels)
+    assert found.message == "a label is about events, and there is none here"
+
+
 def test_conditions_on_a_response_have_their_own_root() -> None:
     failed = condition({"response.ok": False}, roots=("response",))
     assert failed.whole(on(), user(), {"response": {"ok": False}})

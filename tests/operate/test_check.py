@@ -299,6 +299,24 @@ def test_what_follows_from_a_setting_without_a_value_is_no_fault_of_its_own(
     assert check(tmp_path, offline=True).findings == []
 
 
+def test_a_var_whose_setting_has_no_value_is_there_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "webhooks").mkdir()
+    (tmp_path / "webhooks" / "_base.yaml").write_text("vars: {b: {setting: '${BASE}'}}\n")
+    (tmp_path / "webhooks" / "a.yaml").write_text(
+        "id: a\nextends: _base\nvars: {x: {setting: '${LEAST}'}}\n"
+        "trigger:\n  events: [A]\n  where:\n"
+        "    - event.properties.n: {gte: {path: vars.x}}\n"
+        "    - event.properties.m: {glob: {path: vars.b}}\n"
+        "request:\n  url: https://h.example/\n"
+        "  body:\n    b: '{{ vars.b | upcase }}'\n    x: '{{ vars.x }}'\n"
+    )
+    assert check(tmp_path, offline=True).findings == []
+    assert {one.code for one in check(tmp_path).findings} == {"missing-setting"}
+    other = (tmp_path / "webhooks" / "a.yaml").read_text().replace("{{ vars.x }}", "{{ vars.y }}")
+    (tmp_path / "webhooks" / "a.yaml").write_text(other)
+    assert [one.message for one in check(tmp_path, offline=True).findings] == ["there is no var `y`"]
+
+
 def test_what_a_section_lacks_is_told_though_a_setting_beside_it_has_no_value(checked: Checked) -> None:
     job = 'collect: {to: {kafka: {brokers: "${KAFKA}"}}}\n'
     found = [one.message for one in checked({}, job)]

@@ -55,16 +55,15 @@ def test_a_stale_tag_writes_nothing(config):
     assert (config / FILE).read_text() == BIG + "# mine\n"
 
 
-def test_an_editor_that_saves_while_the_config_is_checked_is_not_overwritten(config, monkeypatch):
+def test_an_editor_that_saves_while_the_config_is_checked_is_not_overwritten(config):
     found = read(config, FILE)
 
     def slow(*args, **given):
         (config / FILE).write_text(BIG + "# mine\n")
         return check(*args, **given)
 
-    monkeypatch.setattr("pipeline.operate.files.edits.check", slow)
     with pytest.raises(Changed):
-        save(config, FILE, BIG.replace("/x", "/y"), found.etag)
+        save(config, FILE, BIG.replace("/x", "/y"), found.etag, checker=slow)
     assert (config / FILE).read_text() == BIG + "# mine\n"
 
 

@@ -72,6 +72,23 @@ def test_a_line_of_a_stream_is_explained_with_what_was_known_of_its_user(
     assert said(capsys, bench, *asked, "--user", user)[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [("18446744073709551616", "does not fit into 64 bits"), ("[" * 250 + "]" * 250, "nested")],
+)
+def test_explain_refuses_what_the_job_refuses_and_rounds_nothing(
+    bench: Bench, capsys: pytest.CaptureFixture[str], value: str, told: str
+) -> None:
+    event, user = bench.config / "e.json", bench.config / "u.json"
+    for wrong, right in ((event, user), (user, event)):
+        right.write_text('{"type": "A", "uid": 1}')
+        wrong.write_text(f'{{"type": "A", "uid": 1, "n": {value}}}')
+        code, _, err = said(capsys, bench, "explain", "--event", event, "--format", "shop", "--user", user)
+        assert code != 0
+        assert f"{wrong.name}: error[json]" in err
+        assert told in err
+
+
 def test_check_shows_what_the_formats_make_of_a_sample(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -324,7 +324,10 @@ def test_a_journaled_result_of_a_stored_row_is_applied_to_it(tmp_path: Path, out
     assert bench.engine.disk == {}
     assert bench.engine.refill("w") == 0, "until the next commit the row says what was true before the result"
     assert bench.outbox.waits_for_commit == (outcome is Outcome.RETRY)
+    # Nobody may overtake it meanwhile.
+    assert bench.outbox.port.stale == (frozenset({made.row}) if outcome is Outcome.RETRY else frozenset())
     bench.end_epoch()
+    assert bench.outbox.port.stale == frozenset()
     assert bench.engine.disk == ({"w": 1} if outcome is Outcome.RETRY else {}), "told when it can be read"
     assert bench.engine.refill("w") == (outcome is Outcome.RETRY)
     for again in bench.engine.held.values():
@@ -391,6 +394,33 @@ def test_an_ordered_delivery_follows_an_older_one_of_its_user_to_disk(tmp_path: 
     behind = [made.message_id for row, made in rows.items() if row != made.key and made.user == "u:1"]
     assert behind == ["msg_w_1", "msg_w_2"]
     assert bench.engine.disk == {"w": 2}
+
+
+def test_an_ordered_delivery_follows_one_that_the_engine_has_parked(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    first = bench.hand_over("w", 1, ordered=True)
+    bench.engine.end(first.row, Outcome.PARKED)
+    bench.end_epoch()
+    bench.hand_over("w", 2, ordered=True)
+    assert bench.engine.held == {}, "the first is on disk alone: what comes now lies behind it"
+    bench.end_epoch()
+    assert bench.engine.refill("w") == 2
+    assert [one.request.message_id for one in bench.engine.held.values()] == ["msg_w_1", "msg_w_2"]
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("outcome", [Outcome.DELIVERED, Outcome.RETRY, Outcome.DEAD])
+def test_whose_attempts_have_ended_is_known(tmp_path: Path, outcome: Outcome, stored: bool) -> None:
+    bench = Bench(tmp_path)
+    made = bench.hand_over("w", 1)
+    if stored:
+        bench.end_epoch()
+    assert (bench.outbox.ended.delivered, bench.outbox.ended.failed) == (set(), set())
+    bench.engine.end(made.row, outcome)
+    bench.end_epoch()
+    good = outcome is Outcome.DELIVERED
+    ended = bench.outbox.ended
+    assert (ended.delivered, ended.failed) == (({"w"}, set()) if good else (set(), {"w"}))
 
 
 def test_an_ordered_delivery_stays_in_memory_behind_those_that_are_there(tmp_path: Path) -> None:
@@ -472,6 +502,25 @@ def test_a_restart_tells_the_engine_what_waits_on_disk(tmp_path: Path) -> None:
     bench.end_epoch()
     bench.crash()
     assert Bench(tmp_path, seq=1).engine.disk == {"a": 2, "b": 1}
+
+
+def test_a_webhook_may_be_called_as_what_counts_records_is(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.counters.add("record/read")
+    done = bench.admit("record", 1)
+    bench.admit("record", 2)
+    bench.outbox.hand_over()
+    bench.engine.end(done.row, Outcome.DELIVERED)
+    bench.end_epoch()
+    bench.crash()
+    bench = Bench(tmp_path, seq=1)
+    assert bench.engine.disk == {"record": 1}
+    assert bench.engine.refill("record") == 1
+    bench.engine.end_all()
+    bench.counters.add("record/read")
+    bench.end_epoch()
+    assert bench.numbers("record") == counts(matched=2, delivered=2)
+    assert bench.counters.written()["record/read"] == 2
 
 
 def test_an_epoch_without_any_change_commits_nothing(tmp_path: Path) -> None:

@@ -180,3 +180,19 @@ def test_a_quota_that_was_lowered_takes_effect_over_some_epochs(tmp_path: Path) 
     assert len(shard.kept("w")) == 100
     shard.end_epoch()
     assert shard.kept("w") == []
+
+
+def test_more_that_are_too_old_than_one_epoch_lets_go_take_some_of_every_webhook(tmp_path: Path) -> None:
+    shard = Shard(tmp_path, Quota())
+    shard.add("big", *range(MOST + 10), size=0)
+    shard.add("small", 1, 2)
+    seq = shard.end_epoch()
+    shard.store.close()
+    shard = Shard(tmp_path, Quota(1 << 40, DAY_MS), seq=seq)
+    owed = shard.counters.of("small").dead_bytes
+    shard.end_epoch(NOW_MS + 3 * DAY_MS)
+    assert (len(shard.kept("big")), shard.kept("small")) == (10, [1, 2])
+    assert shard.counters.of("small").dead_bytes == owed, "what was not looked at still counts"
+    shard.end_epoch(NOW_MS + 3 * DAY_MS)
+    assert (shard.kept("big"), shard.kept("small")) == ([], [])
+    assert (shard.dropped("big"), shard.dropped("small")) == (MOST + 10, 2)

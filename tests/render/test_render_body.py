@@ -347,6 +347,13 @@ def test_batches_are_arrays_lines_or_wrapped() -> None:
     assert made(bodies) == b'{"data":[' + b",".join(bodies) + b'],"key":"\x01TOK\x02","v":1,"on":true}'
 
 
+def test_each_batch_has_a_whole_budget() -> None:
+    made, found = wrap(wrap={"data": "{{ items }}", "n": "{% for i in (1..9000) %}{% endfor %}{{ vars.v }}"})
+    assert not found
+    for _ in range(100):
+        assert made([b"1"]) == b'{"data":[1],"n":"1"}'
+
+
 @pytest.mark.parametrize(
     ("batch", "message"),
     [
@@ -356,6 +363,11 @@ def test_batches_are_arrays_lines_or_wrapped() -> None:
         ({"wrap": {"data": "{{ items }}"}, "as_": "ndjson"}, "keep one"),
         ({"wrap": {"data": [{"$for": "{{ items }}", "a": "{{ item.a }}"}]}}, "`$for` cannot look into"),
         ({"wrap": {"$spread": "{{ items }}"}}, "`$spread` cannot look into"),
+        (
+            {"wrap": {"data": "{{ items }}", "n": "{{ vars.v | split: '' | plus: 1 }}"}},
+            "for every batch: plus",
+        ),
+        ({"wrap": {"data": "{{ items }}", "at": "{{ 'now' | date: '%F' }}"}}, "there is no `now`"),
     ],
 )
 def test_a_mistake_in_a_wrap_is_found_at_load(batch: dict[str, Any], message: str) -> None:

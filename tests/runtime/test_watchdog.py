@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +12,6 @@ from pipeline.admin.view_routes import view_routes
 from pipeline.job.control.failure import Failure
 from pipeline.job.control.pulse import Pulse
 from pipeline.model.errors import ClockSetBack, Refused
-from pipeline.runtime import watchdog
 from pipeline.runtime.watchdog import LOOKS, Steps, Watchdog
 from tests.kit.machine.clock import HandClock
 from tests.kit.programs.run import until
@@ -121,34 +119,30 @@ def test_readiness_and_later_health_say_that_the_worker_stands_still():
         routes["healthz"]()
 
 
-def test_the_block_ends_with_the_step(monkeypatch: pytest.MonkeyPatch):
+def test_the_block_ends_with_the_step():
     back = iter([0.0, 3600.0])
-    monkeypatch.setattr(watchdog, "LOOK_SECS", 0.01)
-    monkeypatch.setattr(Steps, "back_secs", lambda self: next(back, 0.0))
     failure = Failure()
     drain: Any = SimpleNamespace(stopping=False, secs=5.0)
-    watching = Watchdog(Pulse(1.0), drain, failure).watching()
-    with pytest.raises(ClockSetBack, match=r"set back by 3,600.0 s"), watching:
+    dog = Watchdog(Pulse(1.0), drain, failure, look_secs=0.01, back_secs=lambda: next(back, 0.0))
+    with pytest.raises(ClockSetBack, match=r"set back by 3,600.0 s"), dog.watching():
         threading.Event().wait(10)
     assert isinstance(failure.first, ClockSetBack)
 
 
-def test_a_stop_that_is_not_heard_ends_the_process_and_one_that_is_does_not(monkeypatch: pytest.MonkeyPatch):
+def test_a_stop_that_is_not_heard_ends_the_process_and_one_that_is_does_not():
     now = HandClock()
     codes: list[int] = []
-    monkeypatch.setattr(watchdog, "time", SimpleNamespace(monotonic=now, time=now))
-    monkeypatch.setattr(os, "_exit", codes.append)
     drain: Any = SimpleNamespace(stopping=False, secs=5.0)
     pulse = Pulse(1.0, now)
-    watching = Watchdog(pulse, drain, Failure())
+    dog = Watchdog(pulse, drain, Failure(), clock=now, end=codes.append)
     pulse.turned()
     for secs, turns, stopping in ((60, False, False), (1, True, True), (30, True, True), (9, False, True)):
         now.now += secs
         drain.stopping = stopping
         if turns:
             pulse.turned()
-        watching._look()
+        dog.look()
     assert codes == []
     now.now += 2
-    watching._look()
+    dog.look()
     assert codes == [4]

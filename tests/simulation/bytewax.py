@@ -66,13 +66,12 @@ class Operators:
 class Bytewax:
     """One run of a dataflow.
 
-    tokens: of the last durable epoch; changed when one commits. left: told what leaves the source.
+    tokens: of the last durable epoch; changed when one commits.
     """
 
-    def __init__(self, flow: Plan, tokens: Tokens, luck: Random, left: Callable[[list[Any]], None]) -> None:
+    def __init__(self, flow: Plan, tokens: Tokens, luck: Random) -> None:
         self.tokens = tokens
         self.luck = luck
-        self.left = left
         self.steps = flow.steps
         self.partitions: dict[str, Any] = {
             name: flow.source.build_part(SOURCE, name, tokens.get((SOURCE, name)))
@@ -100,7 +99,6 @@ class Bytewax:
         except StopIteration:
             self.ended.add(name)
             return False
-        self.left(batch)
         self.steps[0].waiting.extend(batch)
         return bool(batch)
 

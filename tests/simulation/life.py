@@ -27,7 +27,7 @@ from pipeline.job.control.pulse import Pulse
 from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Stores
 from pipeline.job.steps import history
-from pipeline.job.steps.chunks import Intake
+from pipeline.job.steps.chunks import Intake, Selected
 from pipeline.job.steps.shard import Shard
 from pipeline.job.steps.source import SourcePartition
 from pipeline.model.errors import Refused
@@ -119,7 +119,9 @@ class Life:
         engine.start()
         versions.learn(halts.all())
         halts.restore(engine.orders, {name: spec.definition for name, spec in versions.specs.items()})
-        self.bytewax = Bytewax(cast(Plan, flow.build_flow(job)), world.tokens, world.luck, self._left)
+        self.bytewax = Bytewax(cast(Plan, flow.build_flow(job)), world.tokens, world.luck)
+        for partition in self.partitions:
+            partition.select = self._noted(partition.select)
 
     def monotonic(self) -> float:
         return self.world.now
@@ -133,9 +135,12 @@ class Life:
         live = self.job.shards._live
         return [live[number] for number in sorted(live)]
 
-    def _left(self, intakes: list[Intake]) -> None:
-        """Note what leaves the source."""
-        for intake in intakes:
+    def _noted(
+        self, select: Callable[[Intake], list[tuple[str, Selected]]]
+    ) -> Callable[[Intake], list[tuple[str, Selected]]]:
+        """Return the same selection, which notes every line of which something may leave the source."""
+
+        def noted(intake: Intake) -> list[tuple[str, Selected]]:
             raw = intake.raw
             if raw is not None:
                 begin = raw.position[1] - len(raw)
@@ -144,6 +149,9 @@ class Life:
                     self.world.emits(
                         intake.partition, begin + index, source, offset, number_of(intake.config)
                     )
+            return select(intake)
+
+        return noted
 
     # --- what people do with a running job
 

@@ -304,6 +304,19 @@ def test_the_same_file_is_read_once(tmp_path: Path) -> None:
     assert len(lines_of(tmp_path, tmp_path / "a.jsonl", tmp_path / "*.jsonl")) == 1
 
 
+def test_the_name_of_a_file_may_be_anything_but_is_utf8_in_origins(tmp_path: Path) -> None:
+    names = [b"\xff\xe9.jsonl", "ünï.jsonl".encode(), b"new\nline.jsonl"]
+    for name in names:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(event(1))
+    recording = Recording([str(tmp_path)])
+    assert {name for name, _, _ in read_all(recording)} == {
+        "\\xff\\xe9.jsonl",
+        "ünï.jsonl",
+        "new\nline.jsonl",
+    }
+    assert read_all(Recording([str(tmp_path)], resume=recording.position)) == []
+
+
 def test_equal_names_are_told_apart_by_their_folders(tmp_path: Path) -> None:
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from pipeline.cli.options import Actions, Statuses, When, on_state
+from pipeline.cli.options import Actions, When, on_state, status_option
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, print_text, say, table
 from pipeline.cli.state.exactly import exactly, short, show_chosen
 from pipeline.model.errors import UsageError
@@ -37,15 +37,7 @@ def selection(function: F) -> F:
         click.option("--user", metavar="ID", help="Of this user."),
         click.option("--until", type=When(), help="Given up before this time."),
         click.option("--since", type=When(), help="Given up at or after this time: a date, or 2h, 3d ago."),
-        click.option(
-            "--status",
-            "statuses",
-            type=Statuses(),
-            default="",
-            show_default=False,
-            metavar="STATUS,..",
-            help="How the last attempt ended: 503, 5xx, timeout; several with commas.",
-        ),
+        status_option,
         click.option("--reason", metavar="TEXT", help="Reason that begins with this text, e.g. status-4."),
         click.option(
             "--webhook", metavar="ID", help="Of this webhook; `-` for records that could not be read."

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from pipeline.cli.options import Actions, Statuses, When, on_state
+from pipeline.cli.options import Actions, When, on_state, status_option
 from pipeline.cli.output import json_option, print_json, say, table
 from pipeline.cli.state.exactly import exactly, show_chosen
 from pipeline.model.errors import UsageError
@@ -24,15 +24,7 @@ def selection(function: F) -> F:
         click.option("--until", type=When(), help="Matched before this time."),
         click.option("--since", type=When(), help="Matched at or after this time: a date, or 2h, 3d ago."),
         click.option("--due", type=click.Choice(["now", "later"]), help="By when it is to be sent."),
-        click.option(
-            "--status",
-            "statuses",
-            type=Statuses(),
-            default="",
-            show_default=False,
-            metavar="STATUS,..",
-            help="How the last attempt ended: 503, 5xx, timeout; several with commas.",
-        ),
+        status_option,
         click.option("--user", metavar="ID", help="Of this user."),
         click.option("--webhook", metavar="ID", help="Of this webhook."),
         on_state,

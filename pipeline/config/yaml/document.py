@@ -56,6 +56,8 @@ class Document:
     """True once placeholders outside secrets hold their values."""
     unset: list[KeyPath] = field(default_factory=list)
     """Where placeholders stand that have no value: what follows from that is no fault of its own."""
+    quoted: dict[KeyPath, tuple[str, Value]] = field(default_factory=dict)
+    """Where a placeholder stood alone in quotes: its value, and the number or constant that this says."""
     values: int = 0
     """How many values it holds, those inside of others included."""
 

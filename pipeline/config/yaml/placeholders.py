@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from pipeline.config.yaml import scalars
-from pipeline.config.yaml.diagnostics import KeyPath, Problem
+from pipeline.config.yaml.diagnostics import KeyPath, Problem, Problems
 from pipeline.config.yaml.document import UNSET, Document, Node
 from pipeline.config.yaml.locating import place
 from pipeline.language.secrets import PlaceholderError, SecretRef, SecretText, parse_placeholders
@@ -49,7 +49,8 @@ class Places:
 def substitute(document: Document, lookup: Lookup, places: Places = Places()) -> None:
     """Replace the placeholders of a document in place, once; what is missing is added to its findings.
 
-    An unquoted value is read anew, so that ``concurrency: ${N}`` is a number.
+    An unquoted value is read anew, so that ``concurrency: ${N}`` is a number. Inside of ``{...}`` it must be
+    quoted: what it says then counts where a field wants no text (`Document.quoted`).
     """
     if document.root is not None and not document.settled:
         document.settled = True
@@ -98,6 +99,28 @@ def _put_in(node: Node, path: KeyPath, document: Document, lookup: Lookup) -> No
             document.unset.append(path)
 
 
+def reread(
+    data: Value, quoted: Mapping[KeyPath, tuple[str, Value]], problems: Problems, since: int = 0
+) -> bool:
+    """Put what quoted settings say where a field wants no text; return whether there was any.
+
+    Then the data is to be checked again: what was found in it (``since``: from this problem on) is dropped.
+    """
+    found = False
+    for path in [
+        one.path for one in problems.found[since:] if one.code == "wrong-type" and one.path in quoted
+    ]:
+        holder: Any = data
+        for part in path[:-1]:
+            holder = holder[part]
+        text, said = quoted[path]
+        if holder[path[-1]] == text:
+            holder[path[-1]], found = said, True
+    if found:
+        del problems.found[since:]
+    return found
+
+
 def _refs(text: str) -> list[SecretRef]:
     try:
         return [part for part in parse_placeholders(text) if isinstance(part, SecretRef)]
@@ -140,7 +163,11 @@ def _resolve(node: Node, path: KeyPath, lookup: Lookup) -> Problem | None:
             problem = missing_setting(path, part, node.value)
             node.value = UNSET
             return problem
-    node.value = _reread("".join(texts)) if not node.style and len(parts) == 1 else "".join(texts)
+    text = "".join(texts)
+    said = _reread(text) if len(parts) == 1 else text
+    node.value = text if node.style else said
+    if node.style and type(said) is not str:
+        node.document.quoted[path] = text, said
     return None
 
 

@@ -55,6 +55,22 @@ def fits(record: Fields) -> bool:
     return ("identity" in record or "app_id" in record) and "specversion" not in record
 
 
+_FIELDS = frozenset(
+    {
+        "app_id", "env_id", "identity", "user_id", "event", "properties", "timestamp", "idempotency_key",
+        "event_id", "session_id", "source", "library",
+    }
+)  # fmt: skip
+"""Of a call. What has others, an identity and no event may be anybody's row: it would change users."""
+
+
+def strays(record: Fields) -> list[str]:
+    """Return the fields that no call has, where they speak against it."""
+    if type(record.get("properties")) is dict and "event" in record:
+        return []
+    return [name for name in record if name not in _FIELDS]
+
+
 def is_doubtful(record: Fields) -> bool:
     """Return whether the object has no field that is Heap's alone, or one of another shape."""
     return ("identity" not in record and "app_id" not in record) or not _OTHERS.isdisjoint(record)

@@ -53,6 +53,23 @@ def read(record: Fields, place: Place) -> list[Record]:
             raise InvalidRecord(f"`type` is {other!r:.60}, one of event, user, identify and delete is wanted")
 
 
+_FIELDS = frozenset(
+    {
+        "type", "id", "user_id", "anonymous_id", "time", "received_at", "source", "delete", "set", "set_once",
+        "unset", "properties", "name", "kind", "context", "elements",
+    }
+)  # fmt: skip
+_CHANGES = frozenset({"set", "set_once", "unset", "properties", "delete"})
+
+
+def strays(record: Fields) -> list[str]:
+    """Return the fields that no record has, where what they say would be lost, or somebody be forgotten."""
+    kind = record.get("type")
+    if kind == "event" or (kind != "delete" and not _CHANGES.isdisjoint(record)):
+        return []
+    return [name for name in record if name not in _FIELDS]
+
+
 def fits(record: Fields) -> bool:
     """Return whether the object is one whose ``type`` Segment uses too, with the ids of this shape."""
     return record.get("type") in ("identify", "delete") and _OTHERS.isdisjoint(record)

@@ -123,6 +123,24 @@ def fits(record: Fields) -> bool:
     )
 
 
+_FIELDS = frozenset(
+    {
+        "event", "distinct_id", "$distinct_id", "properties", "timestamp", "uuid", "offset", "now", "sent_at",
+        "$set", "$set_once", "$unset", "api_key", "token", "$token", "type", "library", "library_version",
+        "messageId", "context", "send_feature_flags", "ip", "site_url", "team_id", "elements",
+        "elements_chain", "$elements", "$elements_chain", "session_id", "window_id", "options",
+    }
+)  # fmt: skip
+"""Of a capture call: beside others it may be anybody's row whose properties stand there."""
+
+
+def strays(record: Fields) -> list[str]:
+    """Return the fields that no call has, where they speak against it."""
+    if type(record.get("properties")) is dict or posthog_rows.is_one(record):
+        return []
+    return [name for name in record if name not in _FIELDS]
+
+
 def is_doubtful(record: Fields) -> bool:
     """Return whether the object names nobody beside its properties, or has a field of another shape."""
     return "distinct_id" not in record or not _OTHERS.isdisjoint(record)

@@ -34,6 +34,18 @@ _NAMED_BY = {
     "name": "page",
 }
 """Fields that tell a call without ``type`` and ``action``; the first one that is there counts."""
+_FIELDS = frozenset(
+    {
+        "type", "action", "event", "name", "category", "properties", "traits", "context", "integrations",
+        "userId", "user_id", "anonymousId", "anonymous_id", "previousId", "previous_id", "groupId",
+        "group_id", "messageId", "message_id", "timestamp", "originalTimestamp", "sentAt",
+        "receivedAt", "received_at", "channel", "version", "writeKey", "projectId", "_metadata", "options",
+        "library", "request_ip", "rudderId",
+    }
+)  # fmt: skip
+"""Of a call: what is none of these may be anything."""
+_BAGS = ("properties", "traits", "context")
+_TIMES = frozenset({"timestamp", "originalTimestamp", "sentAt", "receivedAt", "received_at"})
 _USER = ("userId", "user_id")
 _ANONYMOUS = ("anonymousId", "anonymous_id")
 
@@ -87,6 +99,24 @@ def fits(record: Fields) -> bool:
     if not names_call or native.fits(record):
         return False
     return not ("distinct_id" in record or "identity" in record or "specversion" in record)
+
+
+def strays(record: Fields) -> list[str]:
+    """Return the fields that no call has, where they speak against a call that does not say what it is.
+
+    Of one without an object of properties, or without a time, they may be these; one that deletes says
+    little.
+    """
+    call = record.get("type", record.get("action"))
+    if type(call) is str and call in CALLS and call != "delete":
+        return []
+    if (
+        call != "delete"
+        and not _TIMES.isdisjoint(record)
+        and any(type(record.get(bag)) is dict for bag in _BAGS)
+    ):
+        return []
+    return [name for name in record if name not in _FIELDS]
 
 
 def is_doubtful(record: Fields) -> bool:

@@ -189,6 +189,8 @@ class Settler:
                 return fail_when is not None and fail_when(None, None, {"response": response}), failed
             except TooExpensive:
                 raise Unreadable("`fail_when` takes more work on it than conditions may") from None
+            except Exception as error:  # one delivery, never the engine and all others with it
+                raise Unreadable(f"`fail_when` cannot judge it: {error}") from error
         except Unreadable as error:
             start = attempt.answer[:512].decode("utf-8", "backslashreplace")
             attempt.fault = "unreadable"

@@ -1,4 +1,4 @@
-"""The source step: hello, chunks, config versions, back-pressure, stop."""
+"""The source step: hello, chunks and what is selected of them, config versions, back-pressure, stop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.job.control.pressure import Pressure
 from pipeline.job.control.pulse import Pulse
 from pipeline.job.control.rest import ANSWER_SECS, IDLE_AFTER_SECS, IDLE_SECS, Rest
 from pipeline.job.settings import JobSettings
-from pipeline.job.steps.chunks import Intake
+from pipeline.job.steps.chunks import Intake, Selected
 from pipeline.job.steps.history import History
 from pipeline.job.steps.stretch import Stretches
 from pipeline.model.errors import StateError
@@ -40,7 +40,7 @@ AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)
 _log = log.get("source")
 
 
-class SourceStep(FixedPartitionedSource[Intake, Token]):
+class SourceStep(FixedPartitionedSource[tuple[str, Selected], Token]):
     """The job's source; one Bytewax partition per reader.
 
     partitions: takes the names of all of them, once the source has listed them.
@@ -71,13 +71,14 @@ class SourceStep(FixedPartitionedSource[Intake, Token]):
             return self.make(for_part, position_of(resume_state) if resume_state else None)
 
 
-class SourcePartition(StatefulSourcePartition[Intake, Token]):
-    """One reader, as Bytewax polls it."""
+class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
+    """One reader, as Bytewax polls it. select: returns what is left of a chunk, under its keys."""
 
     def __init__(
         self,
         name: str,
         reader: Reader,
+        select: Callable[[Intake], list[tuple[str, Selected]]],
         settings: JobSettings,
         versions: Versions,
         stretches: Stretches,
@@ -91,6 +92,7 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
     ) -> None:
         self.name = name
         self.reader = reader
+        self.select = select
         self.chunk_lines = settings.chunk_lines
         self.formats = settings.formats
         self.versions = versions
@@ -115,20 +117,25 @@ class SourcePartition(StatefulSourcePartition[Intake, Token]):
         """True where the last poll was only about what there is to read."""
         self.idle_since: float | None = None
 
-    def next_batch(self) -> Iterable[Intake]:
-        """Return the next chunk, a hello first, or nothing while there is none or the job is behind."""
+    def next_batch(self) -> Iterable[tuple[str, Selected]]:
+        """Return what is selected of the next chunk, a hello first; nothing while there is no chunk or the
+        job is behind.
+        """
         self.pulse.polled(self.name)
+        selected: list[tuple[str, Selected]] = []
         with self.failure:
             batch = self.advance()
+            for chunk in batch or ():
+                selected += self.select(chunk)
         if batch is None:
             self.pulse.read_out(self.name)
             raise StopIteration
         self.gave = bool(batch)
-        self.rest.walks(len(batch))
-        return batch
+        self.rest.walks(len(selected))
+        return selected
 
     def advance(self) -> list[Intake] | None:
-        """Return what `next_batch` returns; None at the end."""
+        """Return the chunks of the next batch; None at the end."""
         self.rest.polled()
         durable, self.snapped = self.snapped, None
         self.looked = False

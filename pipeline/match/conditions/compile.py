@@ -130,6 +130,8 @@ def once_per_event(test: Predicate) -> Predicate:
 
 def _label(value: Value, context: Context) -> Node | None:
     names = value if type(value) is list else [value]
+    if "event" not in context.roots and context.labels is not None:
+        context.problems.refuse((), "wrong-label", "a label is about events, and there is none here")
     nodes: list[Node] = []
     for index, name in enumerate(names):
         place: tuple[str | int, ...] = (index,) if type(value) is list else ()

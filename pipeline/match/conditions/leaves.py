@@ -192,6 +192,8 @@ def _clause(
         return None
     if warning is not None:
         context.problems.warn((), "typed-comparison", warning)
+    if "event" not in context.roots:
+        _refuse_relative(checked, context)
     lint_fixed_field(path, operator, raw, options, context)
     return Node(
         test=test,
@@ -203,6 +205,13 @@ def _clause(
         operand=raw,
         values=_needed_values(path, operator, checked, options),
     )
+
+
+def _refuse_relative(operand: Operand, context: Context) -> None:
+    parts = operand if type(operand) is list else [operand]
+    if any(isinstance(part, Dynamic) and part.shift_ms is not None for part in parts):
+        message = "there is no event here that a date could be relative to"
+        context.problems.refuse((), "wrong-operand", message, hint="write a date, or {path: ...}")
 
 
 def _operand(raw: Value, operator: Operator, context: Context, reads: list[Path]) -> Operand:

@@ -75,7 +75,8 @@ def relative_date(value: Value) -> Dynamic | None:
             shift = -shift
 
     def read(event: Event, user: User, scope: Scope) -> Value | Missing:
-        return MISSING if event.time is None else event.time + shift
+        # An answer that `fail_when` looks at has no event.
+        return MISSING if event is None or event.time is None else event.time + shift
 
     return Dynamic(read, converted=True, shift_ms=shift)
 

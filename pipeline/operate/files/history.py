@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -32,13 +32,7 @@ class Version:
 
     def to_json(self) -> dict[str, Value]:
         """Return the fields."""
-        return {
-            "id": self.id,
-            "at": self.at,
-            "author": self.author,
-            "subject": self.subject,
-            "diff": self.diff,
-        }
+        return asdict(self)
 
 
 def versions(config: Path, file: str) -> list[Version] | None:

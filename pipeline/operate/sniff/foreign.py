@@ -55,12 +55,28 @@ def foreign(head: bytes) -> tuple[str, str] | None:
     if text.startswith("{") and re.search(r"\}\s*\{", first) and _is_joined(first):
         return "several JSON objects in one line", "`jq -c . FILE > out.jsonl`"
     if text.startswith(("{", "[")):
-        return None
+        if _is_json(first) and "\n" not in text and "\r" in text:
+            return "JSON lines that end with CR alone", "`tr '\\r' '\\n' < FILE > out.jsonl`"
+        return _of_json(first)
     if _is_json(first):
+        if _is_json(orjson.loads(first)):
+            return "JSON written as a text in JSON", "`jq -c fromjson FILE > out.jsonl`"
         return f"JSON without objects ({first[:20]})", _TO_LINES
     if head.startswith(b"\0") or head[:20_000].count(b"\0") > 8 or text.count("\ufffd") > 8:
         return "binary data of no kind that is known here", _TO_LINES
     return _of_text(text)
+
+
+def _of_json(first: str) -> tuple[str, str] | None:
+    """Return what it is that begins as JSON does; None where it may be JSON lines."""
+    if first.rstrip().endswith(",") and _is_json(first.rstrip()[:-1]):
+        return "JSON lines with a comma after each", "`sed 's/,[[:space:]]*$//' FILE > out.jsonl`"
+    opened = first.count("{") + first.count("[") - first.count("}") - first.count("]")
+    if opened > 0 and len(first) < 1000 and re.fullmatch(r'[\[{\s]+("[^"\\]*"\s*:.*)?', first):
+        return "JSON spread over several lines", "`jq -c . FILE > out.jsonl` makes a line of each value, " + (
+            "`jq -c '.[]'` of each member of a list"
+        )
+    return None
 
 
 def _of_text(text: str) -> tuple[str, str]:
@@ -70,6 +86,11 @@ def _of_text(text: str) -> tuple[str, str]:
         return "an HTML page", "an address that wants a login answers so; " + _TO_LINES
     if low.startswith("<"):
         return "XML", "write it as JSON lines with the tool that you know; " + _TO_LINES
+    if lines and all(line.find("{") > 0 and _is_json(line[line.find("{") :]) for line in lines[:5]):
+        return (
+            "lines with a JSON object after something else",
+            "`sed -n 's/^[^{]*{/{/p' FILE > out.jsonl`",
+        )
     if _LOG.match(text):
         return "lines of a log", "let the logger write JSON; " + _TO_LINES
     for sign, name, flag in _COLUMNS:
@@ -92,9 +113,9 @@ def _is_python(text: str) -> bool:
     return not _is_json(first) and re.match(r"[\[{]\s*[\[{]?\s*'", first) is not None
 
 
-def _is_json(line: str) -> bool:
+def _is_json(line: object) -> bool:
     try:
-        orjson.loads(line)
+        orjson.loads(line if isinstance(line, str) else "")
     except orjson.JSONDecodeError:
         return False
     return True

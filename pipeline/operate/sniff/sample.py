@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 from collections.abc import Iterator, Sequence
@@ -116,19 +117,20 @@ def _read(given: Input, sample: Sample, most: int, most_bytes: int) -> None:
     part.is_whole = not fault and len(data) <= most_bytes
     data = data[:most_bytes]
     lines = _lines(data, part.is_whole, keep=fault is None)
-    if not _any_json(lines):
-        document = _document(data)
+    if not _any_json(lines) or _is_open(lines[0][2]):
+        document, is_one = _document(data)
         if document is not None:
             part.is_sure = True
-            part.looks_like = "one JSON document over several lines"
-            part.remedy = (
-                f"`jq -c {_JQ[type(document) is list]} FILE > out.jsonl` makes a line of each record"
+            part.looks_like = (
+                f"{'one JSON document' if is_one else 'JSON documents, each'} over several lines"
             )
+            words = _JQ[is_one and type(document) is list]
+            part.remedy = f"`jq -c {words} FILE > out.jsonl` makes a line of each record"
             for at, value in enumerate(_members(document)[:most]):
                 place = f"record {at + 1}"
                 sample.add(part, Sampled(part.name, place, Origin(given.name, at), orjson.dumps(value)))
             return
-        found = foreign(data)
+        found = None if fault is not None and not lines else foreign(data)
         if found is not None and not _is_framed(lines):
             part.looks_like, part.remedy = found
             part.is_sure = found[0].startswith("empty")
@@ -238,13 +240,44 @@ def _any_json(lines: list[tuple[int, int, bytes]]) -> bool:
     return any(type(one) is dict or (type(one) is list and len(one) > 0) for one in found)
 
 
-def _document(data: bytes) -> Value:
-    """Return the objects of one JSON document; None where it is none."""
+def _is_open(first: bytes) -> bool:
+    """Return whether a first line begins a list or an object that others end."""
+    if not first.lstrip().startswith((b"{", b"[")):
+        return False
     try:
-        value = orjson.loads(without_bom(data))
+        orjson.loads(first)
     except orjson.JSONDecodeError:
+        return True
+    return False
+
+
+def _document(data: bytes) -> tuple[Value, bool]:
+    """Return the objects of one JSON document, or of several one after the other; None where it is none.
+
+    And whether it is one.
+    """
+    bare = without_bom(data)
+    try:
+        value: Value = orjson.loads(bare)
+    except orjson.JSONDecodeError:
+        return _documents(bare), False
+    return (value if type(value) in (dict, list) else None), True
+
+
+def _documents(data: bytes) -> list[Value] | None:
+    """Return the values that stand one after the other, each over several lines; None where they are none."""
+    found: list[Value] = []
+    try:
+        text, at = data.decode().rstrip(), 0
+        while at < len(text):
+            value, end = json.JSONDecoder().raw_decode(text, at)
+            if "\n" not in text[at:end] or type(value) is not dict:
+                return None
+            found.append(value)
+            at = end + len(text[end:]) - len(text[end:].lstrip())
+    except (ValueError, RecursionError):
         return None
-    return value if type(value) in (dict, list) else None
+    return found or None
 
 
 def _members(document: Value) -> list[Value]:

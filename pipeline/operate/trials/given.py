@@ -18,6 +18,7 @@ from pipeline.config.job import load_pipeline
 from pipeline.decode.decode import BY_NAME, decode
 from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.decode.framed.schemas import FOLDER, SCHEMAS
+from pipeline.decode.raw import strict
 from pipeline.decode.raw.strict import without_bom
 from pipeline.decode.scan.scan import NATIVE, long_id, too_large
 from pipeline.decode.shape import Shape
@@ -52,9 +53,13 @@ class Text:
     raw: bytes
 
     def json(self) -> Value:
-        """Return its value. Raises GivenError."""
+        """Return its value, by the rules that records are read by. Raises GivenError."""
+        raw = without_bom(self.raw)
         try:
-            return orjson.loads(without_bom(self.raw))
+            orjson.loads(raw)
+            return strict.loads(raw)
+        except InvalidRecord as error:
+            raise GivenError([Finding(self.name, 0, 0, "json", str(error))]) from None
         except orjson.JSONDecodeError as error:
             hint = "it has a record in each line: `explain --line N` takes the n-th"
             where = Finding(self.name, error.lineno, error.colno, "json", error.msg)

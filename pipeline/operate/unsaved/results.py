@@ -90,14 +90,7 @@ class Shown:
 
     def to_json(self) -> dict[str, Value]:
         """Return the fields."""
-        return {
-            "method": self.method,
-            "url": self.url,
-            "headers": self.headers,
-            "body": self.body,
-            "encoding": self.encoding,
-            "added": self.added,
-        }
+        return asdict(self)
 
 
 @dataclass(slots=True, frozen=True)
@@ -244,21 +237,13 @@ class WouldFire:
 
     def to_json(self) -> dict[str, Value]:
         """Return the counts."""
-
-        def counts(one: Fired | None) -> Value:
-            return (
-                None if one is None else {"fires": one.fires, "suppressed": one.suppressed, "dead": one.dead}
-            )
-
         return {
             **self.checked.to_json(),
             "samples": self.samples,
             "events": self.events,
-            "now": counts(self.now),
-            "before": counts(self.before),
-            "differing": [
-                {"sample": one.sample, "event": one.event, "fires": one.fires} for one in self.differing
-            ],
+            "now": None if self.now is None else asdict(self.now),
+            "before": None if self.before is None else asdict(self.before),
+            "differing": [asdict(one) for one in self.differing],
             "fired": [*self.fired],
         }
 
@@ -280,13 +265,7 @@ class Completion:
 
     def to_json(self) -> dict[str, Value]:
         """Return the fields."""
-        return {
-            "label": self.label,
-            "insert": self.insert,
-            "kind": self.kind,
-            "detail": self.detail,
-            "column": self.column,
-        }
+        return asdict(self)
 
 
 def checked_of(file: str, told: dict[str, Value]) -> Checked:

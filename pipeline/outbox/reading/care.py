@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import lmdb
 
-from pipeline.model.disk import sync
+from pipeline.model.disk import replacing
+from pipeline.model.errors import Fatal
 from pipeline.outbox.codec import pack_dead, pack_owed, unpack_dead, unpack_owed
 from pipeline.outbox.reading.apart import check_store
 from pipeline.outbox.reading.view import stores
@@ -55,22 +57,23 @@ def _renewed(table: Table, value: bytes) -> bytes:
 def compact(state: Path) -> Iterator[Compacted]:
     """Write each store anew without its unused pages. The caller owns the state directory.
 
-    A crash leaves the old or the new file, both whole. Raises StateError for a store in use.
+    A crash leaves the old or the new file, both whole. Raises StateError for a store in use, Fatal where the
+    disk has no room for the new file.
     """
     for path in stores(state):
         Store(path, lock_wait_secs=0).close()
         data = path / "data.mdb"
         before = _used(data)
-        fresh = path / "compact"
-        fresh.mkdir(0o700, exist_ok=True)
-        (fresh / "data.mdb").unlink(missing_ok=True)
-        with lmdb.open(str(path), readonly=True, max_dbs=MAX_TABLES) as env:
-            env.copy(str(fresh), compact=True)
-        (fresh / "data.mdb").chmod(0o600)
-        sync(fresh / "data.mdb")
-        (fresh / "data.mdb").replace(data)
-        sync(path)
-        fresh.rmdir()
+        try:
+            with replacing(data) as file, lmdb.open(str(path), readonly=True, max_dbs=MAX_TABLES) as env:
+                env.copyfd(file.fileno(), compact=True)
+        except lmdb.Error as error:
+            raise Fatal(
+                f"{path}: the store could not be written anew, and is as it was ({error}): there "
+                "must be room for a second one"
+            ) from error
+        # What older versions made it in, where a kill left it.
+        shutil.rmtree(path / "compact", ignore_errors=True)
         yield Compacted(path, before, _used(data))
 
 

@@ -25,7 +25,7 @@ from pipeline.outbox.codec import (
 )
 from pipeline.outbox.counters import OTHERS, RECORDS, by_webhook
 from pipeline.outbox.handover import Progress, Request
-from pipeline.store.folders import configured_file
+from pipeline.store.folders import configured_file, store_folders
 from pipeline.store.reading import reading
 from pipeline.store.rows import Table
 
@@ -41,7 +41,7 @@ class Owed(NamedTuple):
 
 def stores(state: Path) -> list[Path]:
     """Return the folders of all stores of a state directory; raises NoState where there is none."""
-    found = sorted(path.parent for path in state.rglob("data.mdb"))
+    found = store_folders(state)
     if not found:
         raise NoState(
             f"`{state}` holds no state: no job has run on it yet (`hookline run` does), or --state names "
@@ -52,7 +52,7 @@ def stores(state: Path) -> list[Path]:
 
 def is_new(state: Path) -> bool:
     """Return whether no job has run on a state directory yet."""
-    return not any(state.rglob("data.mdb"))
+    return not store_folders(state)
 
 
 def rows(state: Path, table: Table, prefix: bytes = b"") -> Iterator[tuple[Path, bytes, bytes]]:

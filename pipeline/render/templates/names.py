@@ -14,9 +14,9 @@ MAX_TEMPLATE: Final = 1 << 16
 _OPEN: Final = re.compile(r"\{[{%]")
 _SPECIAL: Final = re.compile(r"\{%-?\s*(raw|doc)\s*-?%\}")
 _ENDRAW: Final = re.compile(r"\{%-?\s*endraw\s*-?%\}")
-_NAME: Final = re.compile(r"(?!\d)\w[\w$-]*")
+_DOTTED: Final = re.compile(r"(?!\d)\w[\w$-]*(?:\.[\w$-]+)*")
 _WORD: Final = re.compile(r"[\w$-]+")
-_STEP: Final = re.compile(r"\.[\w$-]+")
+_STEPS: Final = re.compile(r"(?:\.[\w$-]+)+")
 
 
 class TemplateError(Exception):
@@ -64,18 +64,14 @@ def check_closed(text: str) -> None:
 
 def scan_path(text: str, start: int) -> int:
     """Return where the path that begins at ``start`` ends: names, dots, brackets and what is in them."""
-    named = _NAME.match(text, start)
+    named = _DOTTED.match(text, start)
     if named is None:
         return start
     at = named.end()
-    while at < len(text):
-        step = _STEP.match(text, at)
-        if step is not None:
-            at = step.end()
-        elif text[at] == "[":
-            at = _bracket_end(text, at)
-        else:
-            break
+    while text[at : at + 1] == "[":
+        at = _bracket_end(text, at)
+        if steps := _STEPS.match(text, at):
+            at = steps.end()
     return at
 
 

@@ -18,7 +18,7 @@ from pipeline.language.work import begin, extent, spend
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
 from pipeline.render.templates.foreign import warn_of_foreign
-from pipeline.render.templates.names import TemplateError, check_closed, compile_name, scan_path
+from pipeline.render.templates.names import MAX_TEMPLATE, TemplateError, check_closed, compile_name, scan_path
 from pipeline.render.templates.spot import Spot, fail, guarded
 from pipeline.render.values.printing import to_text
 
@@ -30,6 +30,9 @@ _FEW: Final = 100
 """Elements that are printed for nothing."""
 _PLAIN: Final = re.compile(r"\{\{[ \t\n]*([^\W\d](?:[^{}|]*[^{}| \t\n])?)[ \t\n]*\}\}")
 """In time that grows with the text alone, whatever white space is in it."""
+_ALONE: Final = re.compile(_PLAIN.pattern + r"\n*")
+_INERT: Final = re.compile(rf"[^{{${OPEN}{CLOSE}]*")
+"""Text in which nothing has a meaning."""
 _PROPERTY: Final = re.compile(r"\{\{\s*(event|user)\.properties\.([\w$-]+)\s*\}\}\n*")
 _WORDS: Final = frozenset(("true", "false", "nil", "null", "empty", "blank"))
 _INSIDE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
@@ -61,6 +64,8 @@ def compile_text(
     `mentions_secrets` must be given one, so that no value can look like a slot. literal: escapes the text
     around the values likewise.
     """
+    if literal is None and _INERT.fullmatch(text) is not None:
+        return constant_template(text)
     warn_of_foreign(text, spot)
     try:
         return _compile(text, spot, encode, literal)
@@ -108,14 +113,15 @@ def _compile(text: str, spot: Spot, encode: Encode | None, literal: Encode | Non
 
     if OPEN in text or CLOSE in text:
         raise PlaceholderError("the text holds a control character", text.find(OPEN), "remove it")
+    alone = _ALONE.fullmatch(text) if encode is None and len(text) <= MAX_TEMPLATE else None
+    if alone is not None and _is_path(alone.group(1)):
+        get = compile_name(alone.group(1), alone.start(1), spot.roots, spot.vars)
+        return Template(get, typed=True, lookup=_lookup(text))
     check_closed(text)
     if _OPENS.search(text) is None:
         return constant_template(literal_text(text, 0), slots=secrets)
     segments = _plain_segments(text, spot, literal_text)
     if segments is not None:
-        only = segments[0]
-        if len(segments) == 1 and encode is None and not isinstance(only, str):
-            return Template(only, typed=True, lookup=_lookup(text))
         return Template(_joined(segments, spot.place(text), encode), slots=secrets)
     return _compile_piped(text, spot, encode, literal_text, lambda: secrets)
 
@@ -133,7 +139,7 @@ def _plain_segments(text: str, spot: Spot, literal_text: Literal) -> list[str | 
     if _OPENS.search(_PLAIN.sub("", text)) is not None:
         return None
     for match in found:
-        if match.group(1) in _WORDS or not _is_path(match.group(1)):
+        if not _is_path(match.group(1)):
             return None
     alone = len(found) == 1 and not found[0].start() and not text[found[0].end() :].rstrip("\n")
     segments: list[str | Getter] = []
@@ -150,7 +156,7 @@ def _plain_segments(text: str, spot: Spot, literal_text: Literal) -> list[str | 
 
 def _is_path(text: str) -> bool:
     try:
-        return scan_path(text, 0) == len(text)
+        return text not in _WORDS and scan_path(text, 0) == len(text)
     except TemplateError:
         return False  # Liquid's parser reports it, with its place
 

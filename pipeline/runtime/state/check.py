@@ -20,7 +20,7 @@ from pipeline.outbox.reading.view import stores
 from pipeline.runtime.state.directory import META, describe
 from pipeline.runtime.state.recovery import read_tokens, sound
 from pipeline.sources.topics.trail import FILE, read_head
-from pipeline.store.folders import identity_folder, shard_folder, source_folder
+from pipeline.store.folders import identity_folder, shard_folder, source_folder, store_folders
 
 Tokens: TypeAlias = dict[str, dict[str, Any]]
 """By step and key."""
@@ -94,7 +94,7 @@ def _tokens(state: Path, found: Findings) -> Tokens | None:
 
 def _check_stores(state: Path, tokens: Tokens | None, found: Findings) -> None:
     known = _sequences(state, tokens or {})
-    paths = sorted({data.parent for data in state.glob("*/*/data.mdb")})
+    paths = store_folders(state)
     found.stores = len(paths)
     found.problems += [f"{path}: {GONE}" for path in sorted(known.keys() - set(paths)) if known[path]]
     checked = list(check_stores(paths))

@@ -17,6 +17,7 @@ from pipeline.model.disk import locked
 from pipeline.model.errors import StateError
 from pipeline.model.process.private import NEVER_FOLLOWED
 from pipeline.outbox.reading.apart import check_stores
+from pipeline.store.folders import store_folders
 from pipeline.telemetry import log
 
 MARKS = "crash-*.txt"
@@ -58,11 +59,7 @@ def _look_into(marks: list[Path], state: Path) -> None:
     if not any(_size(mark) for mark in marks):
         return
     _log.warning("a signal ended the last run: reading all stores before they are opened", mark=str(marks[0]))
-    problems = [
-        problem
-        for found in check_stores([data.parent for data in sorted(state.glob("*/*/data.mdb"))])
-        for problem in found.problems
-    ]
+    problems = [problem for found in check_stores(store_folders(state)) for problem in found.problems]
     if problems:
         more = f" ({len(problems) - 1} more: `hookline state check`)" if len(problems) > 1 else ""
         raise StateError(f"{problems[0]}{more}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.admin.socket_client import NotRunning, ask
 from pipeline.model.errors import HooklineError, Stopped
+from pipeline.model.json import Value
 from pipeline.model.process.stop import requested
 from pipeline.telemetry import log
 
@@ -21,11 +22,20 @@ _log = log.get("job")
 
 
 class Patience:
-    """Says whether to wait on, asked again and again: not for a job that is well and means to stay."""
+    """Says whether to wait on, asked again and again: not for a job that is well and means to stay.
 
-    def __init__(self, state: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        self._state = state
+    clock: seconds, steady. status: what each process of the other job says of itself; raises what
+    `admin.socket_client.ask` does.
+    """
+
+    def __init__(
+        self,
+        state: Path,
+        clock: Callable[[], float] = time.monotonic,
+        status: Callable[[], list[Value]] | None = None,
+    ) -> None:
         self._clock = clock
+        self._status = status or (lambda: ask(state, "status"))
         self._begun = self._asked = clock()
         self._said = False
 
@@ -48,7 +58,7 @@ class Patience:
 
     def _stays(self) -> bool:
         try:
-            found = ask(self._state, "status")
+            found = self._status()
             return bool(found) and not any(one["stopping"] or one["still_secs"] for one in found)
         except (NotRunning, HooklineError, OSError, KeyError):
             return False

@@ -18,6 +18,7 @@ from bytewax.recovery import init_db_dir
 
 from pipeline.model.disk import locked, make_folder, sync
 from pipeline.model.errors import Fatal, StateError, machine_fault
+from pipeline.store.folders import store_folders
 from pipeline.store.reading import reading as read_store
 
 PARTITIONS = 1
@@ -118,9 +119,9 @@ def unreadable(folder: Path, why: str) -> StateError:
 
 def committed(state: Path) -> Iterator[tuple[Path, int]]:
     """Yield every store of a state directory with how many epochs it has committed."""
-    for data in sorted(state.glob("*/*/data.mdb")):
-        with read_store(data.parent) as store:
-            yield data.parent, store.seq
+    for folder in store_folders(state):
+        with read_store(folder) as store:
+            yield folder, store.seq
 
 
 def _make(folder: Path) -> None:

@@ -50,6 +50,14 @@ def test_the_example_of_the_design_is_understood(load) -> None:
     assert (config.source.events, config.source.users) == (["events"], ["user-properties"])
 
 
+def test_a_setting_in_quotes_is_a_number_where_a_field_wants_one(load) -> None:
+    text = "shards: '${N}'\nepoch: '${E}'\nlimits: {members: '${N}'}\ndelivery: {concurrency: '${N}'}\n"
+    config = load(text, env={"N": "4", "E": "2s"}).require()
+    assert (config.file.shards, config.file.epoch_secs, config.file.limits.members) == (4, 2.0, 4)
+    assert config.delivery["concurrency"] == 4
+    assert 'not the text "four"' in shown(load(text, env={"N": "four", "E": "2s"}))
+
+
 def test_environment_wins_over_file_and_flags_over_both(load) -> None:
     report = load(
         "shards: 2\nepoch: 2s\nlog: {level: debug}\n",

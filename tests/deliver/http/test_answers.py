@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -182,6 +183,18 @@ def test_one_that_can_be_read_at_last_is_judged() -> None:
     rig.give(delivery(1), delivery(2))
     rig.run(60)
     assert sorted(ends(rig)) == [(Outcome.DELIVERED, ""), (Outcome.DEAD, "fail-when")]
+
+
+def test_a_condition_that_breaks_on_an_answer_ends_that_delivery_and_nothing_else() -> None:
+    def breaks(event: object, user: object, scope: Any) -> bool:
+        return bool(scope["response"]["ok"])
+
+    rig = Rig(replace(judging(), fail_when=breaks))
+    rig.client.by_message["msg_1"] = [(200, {"answer": b'{"no": 1}'})] * 9
+    rig.client.by_message["msg_2"] = [(200, {"answer": b'{"ok": false}'})]
+    rig.give(delivery(1), delivery(2))
+    rig.run(60)
+    assert sorted(ends(rig)) == [(Outcome.DELIVERED, ""), (Outcome.DEAD, "answer-unreadable")]
 
 
 def test_max_attempts_ends_it_sooner_with_the_same_reason() -> None:

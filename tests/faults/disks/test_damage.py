@@ -46,8 +46,7 @@ def damage(bench: Bench, table: Table, within: bytes) -> Path:
         rows = list(txn.cursor(env.open_db(table.name.lower().encode(), txn, create=False)))
     row = next(key + stored for key, stored in rows if within in key + stored)
     data = bytearray((folder / "data.mdb").read_bytes())
-    at = data.rfind(row) + row.index(within)
-    assert at >= 0
+    assert row in data
     while (found := data.find(row)) >= 0:
         data[found + row.index(within)] ^= 4
     (folder / "data.mdb").write_bytes(data)

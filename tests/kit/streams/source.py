@@ -12,6 +12,7 @@ from pipeline.job.control.pressure import Pressure
 from pipeline.job.control.pulse import Pulse
 from pipeline.job.control.rest import Rest
 from pipeline.job.settings import JobSettings
+from pipeline.job.steps.chunks import Intake
 from pipeline.job.steps.source import SourcePartition
 from pipeline.job.steps.stretch import Stretches
 from pipeline.sources.reader import Reader
@@ -19,11 +20,18 @@ from tests.kit.delivery.engine import RecordingEngine
 
 
 def open_partition(name: str, reader: Reader, state: Path, versions: Any) -> SourcePartition:
-    """Return the partition of a job of one shard. versions: as `Versions`, of any text."""
+    """Return the partition of a job of one shard, whose chunks come as they were read.
+
+    versions: as `Versions`, of any text.
+    """
+
+    def select(chunk: Intake) -> list[tuple[str, Any]]:
+        return [(name, chunk)]
+
     engine = RecordingEngine()
     settings = JobSettings(state, shards=1, disk_reserve_bytes=0)
     pressure, drain = Pressure(engine, state, 0), Drain(engine, 1, [name])
     return SourcePartition(
-        name, reader, settings, versions, Stretches(), pressure, drain, {}, Failure(), Pulse(1.0), Pace(1.0),
-        Rest(lambda: False, engine),
+        name, reader, select, settings, versions, Stretches(), pressure, drain, {}, Failure(), Pulse(1.0),
+        Pace(1.0), Rest(lambda: False, engine),
     )  # fmt: skip

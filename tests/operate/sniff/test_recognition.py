@@ -250,6 +250,16 @@ HOME = b'{"uid":1,"event":"x","ts":1795435200}\n'
         ("u.jsonl", HOME.decode().encode("utf-16"), "text in UTF-16"),
         ("n.jsonl", b"1\n2\n", "JSON without objects"),
         ("c.jsonl", b'{"a":1}{"a":2}', "several JSON objects in one line"),
+        (
+            "s.log",
+            b"Nov 29 10:00:00 web app[1]: " + HOME + b"Nov 29 10:00:01 web app[1]: " + HOME,
+            "after something else",
+        ),
+        ("s.txt", b"data: " + HOME + b"\ndata: " + HOME, "after something else"),
+        ("k.jsonl", HOME.strip() + b",\n" + HOME.strip() + b",\n", "a comma after each"),
+        ("m.jsonl", HOME.strip() + b"\r" + HOME.strip() + b"\r", "end with CR alone"),
+        ("j.jsonl", json.dumps(HOME.decode()).encode() + b"\n", "JSON written as a text in JSON"),
+        ("p.json", b'[\n  {\n    "uid": 1,\n    "event": NaN\n  }\n]\n', "JSON spread over several lines"),
         ("e.jsonl", b"", "empty"),
         ("e.jsonl", b"\n \n", "empty"),
         ("z.bin", bytes(400), "binary data"),
@@ -286,6 +296,27 @@ def test_one_document_over_several_lines_is_looked_into(tmp_path: Path) -> None:
     found = sniff(sample_files([str(path)]))
     assert counts(found) == {"home-made": 3}
     assert "jq -c '.[]'" in str(found.parts[0].remedy)
+    # One of its lines may be JSON of its own.
+    path.write_text(f"[\n {HOME.decode().strip()},\n {HOME.decode().strip()}\n]\n")
+    found = sniff(sample_files([str(path)]))
+    assert counts(found) == {"home-made": 2}
+    assert "one JSON document" in str(found.parts[0].looks_like)
+
+
+def test_several_documents_over_several_lines_are_looked_into(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("".join(json.dumps(json.loads(HOME), indent=2) + "\n" for _ in range(3)))
+    found = sniff(sample_files([str(path)]))
+    assert counts(found) == {"home-made": 3}
+    assert "JSON documents, each over several lines" in str(found.parts[0].looks_like)
+    assert "jq -c ." in str(found.parts[0].remedy)
+
+
+def test_a_compressed_file_of_which_nothing_can_be_read_is_not_called_empty(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip.compress(HOME * 3000)[:12])
+    (part,) = sample_files([str(path)]).parts.values()
+    assert part.looks_like == "a compressed file that ends too early"
 
 
 def test_files_share_the_sample_and_a_slip_in_a_name_is_told(tmp_path: Path) -> None:

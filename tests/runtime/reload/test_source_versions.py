@@ -73,7 +73,7 @@ class Running:
     def step(self) -> None:
         """Let the source hand out what it has next."""
         assert self.source is not None
-        for chunk in self.source.next_batch():
+        for chunk in self.source.advance() or ():
             if chunk.raw is not None:
                 for line in chunk.raw.offsets:
                     self.ran.setdefault(line, set()).add(chunk.config)

@@ -14,9 +14,9 @@ import pytest
 
 from pipeline.admin.socket_client import NotRunning, ask
 from pipeline.model.errors import Stopped
+from pipeline.model.json import Value
 from pipeline.model.process.stop import forget, handled_by, listen
 from pipeline.receiver.server import Receiver
-from pipeline.runtime.state import patience
 from pipeline.runtime.state.patience import ASK_SECS, WAIT_SECS, Patience
 from tests.chaos.orphans import cycle, kill, members_of
 from tests.kit.machine.clock import HandClock
@@ -124,19 +124,15 @@ class TestPatience:
         ids=["gone", "stopping", "standing still"],
     )
     def test_a_start_waits_half_a_minute_for_a_job_that_ends(
-        self, tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch, answers: list[object]
+        self, tmp_path: Path, clock: HandClock, answers: list[Value]
     ):
-        monkeypatch.setattr(patience, "ask", lambda state, command: answers)
-        found = Patience(tmp_path, clock)
+        found = Patience(tmp_path, clock, lambda: answers)
         # Nobody answers: then nobody means to stay.
         assert self.waits(found, clock, WAIT_SECS - 1)
         assert not self.waits(found, clock, 2)
 
-    def test_a_job_that_is_well_is_not_waited_for(
-        self, tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
-    ):
-        monkeypatch.setattr(patience, "ask", lambda *asked: [{"stopping": False, "still_secs": 0.0}])
-        found = Patience(tmp_path, clock)
+    def test_a_job_that_is_well_is_not_waited_for(self, tmp_path: Path, clock: HandClock):
+        found = Patience(tmp_path, clock, lambda: [{"stopping": False, "still_secs": 0.0}])
         assert self.waits(found, clock, ASK_SECS / 2)
         assert not self.waits(found, clock, ASK_SECS)
 

@@ -122,9 +122,13 @@ def _link(record: Fields, name: str, properties: Fields, place: Place, time: int
         other = fields.text_id(properties, "$anon_id", "$anon_distinct_id", "$device_id")
     if user is None or other is None or user == other:
         raise InvalidRecord(f"the `{name}` of Mixpanel does not name two ids")
-    if name != "$identify" and looks_random(user) and not looks_random(other):
+    if name != "$identify" and _is_device(user) and not _is_device(other):
         user, other = other, user
     return fields.link(record, place, other.removeprefix(_DEVICE), user, time, alias=name != "$identify")
+
+
+def _is_device(name: str) -> bool:
+    return name.startswith(_DEVICE) or looks_random(name)
 
 
 def _people(record: Fields, place: Place) -> list[Record]:

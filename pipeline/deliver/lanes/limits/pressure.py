@@ -58,11 +58,8 @@ def under_pressure(lane: Lane) -> bool:
 
 
 def is_at_ease(attempt: Attempt) -> bool:
-    """Return whether an attempt that has ended well may be settled later: nothing waits for its end.
-
-    Until then it takes a slot: half of them stay free.
-    """
+    """Return whether an attempt that has ended well may be settled later: nothing waits for its end."""
     lane: Lane = attempt.owner
     if lane.fresh or lane.retries or lane.ordered or lane.disk or lane.throttle.down:
         return False
-    return len(lane.flying) * 2 <= lane.limit.limit and 200 <= attempt.status < 300 and attempt.fault is None
+    return 200 <= attempt.status < 300 and attempt.fault is None

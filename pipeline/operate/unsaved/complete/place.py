@@ -121,18 +121,23 @@ class _Walk:
         column = len(source) - len(rest)
         if not rest.strip() or rest.startswith("#"):
             return -1, ""
-        while rest == "-" or rest.startswith("- "):
-            self._leave(column, dash=True)
-            self._levels.append(_Level(column, None))
-            inner = rest[1:].lstrip(" ")
-            column += len(rest) - len(inner)
-            rest = inner
+        rest, column = self._dashes(rest, column)
         found = _KEY.match(rest)
         if found is None:
             return column, rest
         self._leave(column)
         self._levels.append(_Level(column, _bare(found.group(1))))
         return column, rest[found.end() :].strip()
+
+    def _dashes(self, rest: str, column: int) -> tuple[str, int]:
+        """Take in the dashes that a line begins with; return what follows them, and its column."""
+        while rest == "-" or rest.startswith("- "):
+            self._leave(column, dash=True)
+            self._levels.append(_Level(column, None))
+            inner = rest[1:].lstrip(" ")
+            column += len(rest) - len(inner)
+            rest = inner
+        return rest, column
 
     def _leave(self, column: int, *, dash: bool = False) -> None:
         levels = self._levels
@@ -164,12 +169,7 @@ class _Walk:
     def _cursor(self, before: str, word: str) -> tuple[Parts, Kind, frozenset[str], str]:
         rest = before.lstrip(" ")
         column = len(before) - len(rest)
-        while rest == "-" or rest.startswith("- "):
-            self._leave(column, dash=True)
-            self._levels.append(_Level(column, None))
-            inner = rest[1:].lstrip(" ")
-            column += len(rest) - len(inner)
-            rest = inner
+        rest, column = self._dashes(rest, column)
         found = _KEY.match(rest)
         if found is None:
             if rest[:1] in ("{", "["):

@@ -72,6 +72,8 @@ def test_an_event_is_the_users_or_a_devices(properties: Any, ids: Any) -> None:
         (call("$identify", **{"$user_id": "u", "$device_id": "d", "distinct_id": "u"}), ("d", "u", False)),
         (call("$create_alias", distinct_id="first", alias="second"), ("second", "first", True)),
         (call("$create_alias", distinct_id=UUID, alias="u"), (UUID, "u", True)),
+        (call("$create_alias", distinct_id="$device:d1", alias="u"), ("d1", "u", True)),
+        (call("$merge", **{"$distinct_ids": ["$device:d1", "u"]}), ("d1", "u", True)),
         (call("$merge", **{"$distinct_ids": ["u", UUID]}), (UUID, "u", True)),
         (call("$merge", **{"$distinct_ids": [UUID, "u"]}), (UUID, "u", True)),
     ],

@@ -1,0 +1,73 @@
+"""Secrets in pipeline.yaml: which stay placeholders until they are used, and what Kafka's clients get."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from pipeline.config.collected import is_collect_secret
+from pipeline.config.formats import is_registry_secret, registry_secrets
+from pipeline.config.models.installation.job import PipelineFile
+from pipeline.config.yaml.diagnostics import KeyPath, Problems
+from pipeline.config.yaml.placeholders import missing_setting
+from pipeline.language.secrets import PlaceholderError, SecretRef, Secrets, parse_placeholders
+
+_RECEIVERS: tuple[KeyPath, ...] = (("delivery", "proxy"), ("delivery", "batch", "wrap"))
+_CLIENTS: tuple[KeyPath, ...] = (
+    ("source", "kafka", "settings"),
+    ("dead_letters", "kafka", "settings"),
+    ("collect", "to", "kafka", "settings"),
+)
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def is_secret(path: KeyPath) -> bool:
+    """Return whether placeholders at this place of pipeline.yaml are put in only where they are used."""
+    if is_registry_secret(path) or is_collect_secret(path):
+        return True
+    return any(path[: len(place)] == place for place in (*_RECEIVERS, *_CLIENTS))
+
+
+def with_secrets(model: PipelineFile, secrets: Secrets, problems: Problems) -> PipelineFile:
+    """Return what the file says with the secrets of Kafka's clients in their places.
+
+    Those of `delivery` stay placeholders: they are put in when a request is sent.
+    """
+    for at, text in registry_secrets(model.model_dump(include={"source"})):
+        _known(at, text, secrets, problems)
+    for path in _CLIENTS:
+        holder: object = model
+        for name in path[:-1]:
+            holder = getattr(holder, str(name), None)
+        settings = getattr(holder, "settings", None) or {}
+        expanded = dict(settings)
+        for name, value in settings.items():
+            if isinstance(value, str) and _known((*path, name), value, secrets, problems):
+                expanded[name] = secrets.expand(value)
+        if expanded != settings:
+            model = replaced(model, path, expanded)
+    return model
+
+
+def _known(path: KeyPath, text: str, secrets: Secrets, problems: Problems) -> bool:
+    """Return whether a text has secrets that are all known; others are reported."""
+    if "${" not in text:
+        return False
+    try:
+        refs = [part for part in parse_placeholders(text) if isinstance(part, SecretRef)]
+    except PlaceholderError as error:
+        problems.error(path, "placeholder", error.message, hint=error.hint, offset=error.offset)
+        return False
+    missing = next((ref for ref in refs if not secrets.known(ref)), None)
+    if missing is not None:
+        problems.found.append(missing_setting(path, missing, text))
+    return missing is None
+
+
+def replaced(section: M, path: KeyPath, value: object) -> M:
+    """Return a section of the config with another value at a path."""
+    name, *rest = path
+    inner = replaced(getattr(section, str(name)), tuple(rest), value) if rest else value
+    return section.model_copy(update={str(name): inner})
