@@ -164,14 +164,14 @@ def test_an_outage_lets_one_probe_through_at_a_time_ever_more_rarely() -> None:
     assert not throttle.allows(0.04)
     now, spans = 0.0, []
     while now < 600.0:
-        spans.append(throttle.until - now)
+        spans.append(round(throttle.until - now, 6))
         now = throttle.until
         assert throttle.allows(now)
         throttle.probing += 1
         assert not throttle.allows(now)
         throttle.probing -= 1
         throttle.failed(now)
-    assert spans[:4] == pytest.approx([0.05] * 4)
+    assert spans[:4] == [0.05] * 4
     assert spans == sorted(spans)
     assert spans[-1] == 30.0
     assert len(spans) < 50

@@ -18,8 +18,8 @@ SURE, LIKELY = 1e-6, 1e-4
 LEAST_FAILURES, MOST_FAILURES = 10, 200
 """Failures in a row that mean an outage, whatever the share was."""
 PROBED_AGAIN = 4
-"""So often a delivery is the next probe, too: of a receiver that fails each one a few times before it takes it,
-no probe would ever be answered well if each were another's first."""
+"""So often a delivery is the next probe, too: a receiver that fails each one a few times before it takes it
+would answer none well for long, were each probe another's first try."""
 MOST_SOON = 60
 """Times that a delivery may be tried again soon."""
 RECENT_SECS = 1.0
