@@ -98,7 +98,7 @@ def _zone(name: Value, context: Context) -> tzinfo | None:
 
 def millis_per(unit: Value) -> tuple[int, int]:
     """Return what a number of a unit is multiplied with and divided by to give milliseconds."""
-    return _PER_MS.get(unit, (1, 1))
+    return _PER_MS.get(unit, (1, 1)) if type(unit) is str else (1, 1)
 
 
 def _in_unit(unit: Value, context: Context) -> Parse:

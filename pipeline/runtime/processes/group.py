@@ -33,8 +33,11 @@ END_SECS = 0.3
 """How long the others may then take to end before they are killed. They can finish no epoch any more, so a
 clean stop is none: most do not even hear it."""
 PORTS = range(20_000, 32_000)
-MESH_SECS = 0.02
-"""How often to look who is at the members' ports, until they have found one another."""
+MESH_SECS, MESH_MOST_SECS = 0.02, 0.1
+"""How long to wait between two looks who is at the members' ports, until they have found one another."""
+MESH_WAITS = 4
+"""So many times what the last look took of a core, where that is more: with a thousand sockets on the machine
+it takes 10 ms, and the members need the core to start."""
 _log = log.get("group")
 
 Hear: TypeAlias = Callable[[bytes], None]
@@ -69,6 +72,8 @@ class Group:
     """They are members of one job, and find one another."""
     name: str = "job"
     """What the log calls it."""
+    look_secs: float = MESH_SECS
+    """How long to wait before the next look at the ports."""
     heard_at: float | None = None
     """When a member last told something, on the clock that never goes back; None: not yet."""
 
@@ -148,7 +153,7 @@ class Group:
                     self._signal(signal.SIGKILL)
                 if len(ended) == self.processes:
                     break
-                told.wait(MESH_SECS if self.ports else 0.2)
+                told.wait(self.look_secs if self.ports else 0.2)
         return 0 if failed is None else failed if failed > 0 else int(Exit.FATAL)
 
     def _hear(self, number: int) -> int:
@@ -173,7 +178,10 @@ class Group:
 
     def _has_strangers(self) -> bool:
         """Return whether somebody else has come between the members while they look for one another."""
+        begun = time.thread_time()
         seen = look(self.ports) if self.ports else None
+        took = time.thread_time() - begun
+        self.look_secs = min(max(MESH_SECS, MESH_WAITS * took), MESH_MOST_SECS)
         if seen is not None and seen.strangers:
             _log.error(
                 "another user of this machine is at a port where the processes of the job find one another: "

@@ -26,6 +26,7 @@ from pipeline.model.records import IdentityLink, PropertyUpdate, Record
 from pipeline.runtime.parts import REAL
 from pipeline.runtime.readers import with_schemas
 from pipeline.runtime.state.directory import StateDirectory
+from pipeline.runtime.state.reaching import ends_of, limit_to, reached
 from pipeline.runtime.state.recovery import read_tokens
 from pipeline.sources.reader import Source
 from pipeline.store.folders import identity_folder, shard_folder
@@ -150,6 +151,7 @@ class _Rebuilding:
         """Yield the updates and links of all partitions up to these positions, each with its partition."""
         sizes = self.config.file.sizes()
         readers = {name: self.readers.open(name, None) for name in positions}
+        ends = {name: ends_of(name, target) for name, target in positions.items()}
         for reader in readers.values():
             self.stack.callback(reader.close)
         while readers:
@@ -171,7 +173,9 @@ class _Rebuilding:
                 self.done.records += len(chunk)
                 found = scan(chunk, format=self.formats, wants=lambda name, kind: False, sizes=sizes)
                 for record in found.records:
-                    yield name, record
+                    source, offset, _ = record.origin
+                    if offset < ends[name].get(source, offset + 1):
+                        yield name, record
             if idle and readers:
                 time.sleep(0.01)  # a broker has nothing for us yet
 
@@ -205,18 +209,3 @@ def is_lost(folder: Path, seq: int) -> bool:
         return seq > 0 and store.seq == 0
     finally:
         store.close()
-
-
-def reached(position: Any, target: Any) -> bool:
-    """Return whether a reader has come to the position: by lines, or for topics by their offsets."""
-    if position[0].startswith("kafka"):
-        have = {topic: offset for topic, offset, *_ in position[2]}
-        return all(have.get(topic, -1) >= offset for topic, offset, *_ in target[2])
-    return bool(position[1] >= target[1])
-
-
-def limit_to(position: Any, target: Any) -> int:
-    """Return how many lines may be read next without passing the target."""
-    if position[0].startswith("kafka"):
-        return 200
-    return min(200, int(target[1]) - int(position[1]))

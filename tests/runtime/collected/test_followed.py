@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from pipeline.outbox.reading.view import rows
 from pipeline.receiver.received import Request
 from pipeline.receiver.server import Receiver
+from pipeline.store.rows import Table
 from tests.kit.programs.jobs import Job, accounted
 from tests.kit.programs.run import HOOKLINE, Bench, finished, more_than, until
 from tests.kit.streams.collected import CollectorsFolder
@@ -180,3 +182,38 @@ def test_who_was_identified_is_known_to_what_is_recorded_after(bench: Bench, tmp
     bodies = [json.loads(line)["body"] for line in would.splitlines() if line.startswith("{")]
     assert bodies == [{"user": None, "plan": None}, {"user": "u", "plan": "pro"}]
     assert folder.passed() == {}
+
+
+def test_lost_stores_are_made_anew_from_what_is_left_of_the_folder_up_to_where_the_job_was(
+    bench: Bench, tmp_path: Path, receiver: Receiver
+) -> None:
+    folder = CollectorsFolder(tmp_path / "collected")
+
+    def append(number: int) -> None:
+        for value in (
+            {"type": "user", "user_id": f"u{number % 3}", "set": {f"n{number}": number}},
+            {"type": "event", "name": "E", "user_id": "u0", "properties": {"n": number}},
+        ):
+            folder.append(json.dumps(value).encode())
+
+    def known() -> dict[str, list[int]]:
+        found = rows(bench.state, Table.USERS)
+        return {key.decode(): sorted(json.loads(value)[1].values()) for _, key, value in found}
+
+    for number in range(40):
+        append(number)
+        if number in (9, 29):
+            folder.rotate()
+    with Job(bench) as job:
+        until(more_than(receiver, 39))
+        job.stop()
+    folder.remove(0)  # it was read, and `keep` is over
+    for number in range(40, 60):
+        append(number)
+    shutil.rmtree(bench.state / "shards")
+    finished(HOOKLINE, "state", "rebuild", "-c", bench.config, "--state", bench.state, env=bench.environ)
+    assert known() == {f"u:u{user}": [n for n in range(10, 40) if n % 3 == user] for user in range(3)}
+    with Job(bench) as job:
+        until(more_than(receiver, 59))
+        job.stop()
+    assert {n for held in known().values() for n in held} == set(range(10, 60))

@@ -90,7 +90,8 @@ class StandardSignature:
 def _prefix(value: object, info: Info) -> object:
     if value is not None:
         return value
-    return f"{info.data['algorithm']}=" if info.data.get("encoding") == "hex" else ""
+    # An algorithm that is none is not there: it has a problem of its own.
+    return f"{info.data.get('algorithm')}=" if info.data.get("encoding") == "hex" else ""
 
 
 @settings
