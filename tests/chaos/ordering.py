@@ -10,14 +10,10 @@ from pathlib import Path
 from random import Random
 
 from pipeline.receiver.server import Receiver
-from tests.kit.programs.jobs import ALTER, Job, accounted, event_of, ids, ready
+from tests.kit.programs.jobs import Job, accounted, event_of, ids, ready
 from tests.kit.programs.run import Bench, until
 
 CONCURRENCY = 16
-THROTTLE = "pipeline.deliver.lanes.limits.throttle"
-UNBROKEN = {f"{THROTTLE}:LEAST_FAILURES": 1e9, f"{THROTTLE}:MOST_FAILURES": 1e9}
-"""No outage is seen. A receiver that fails every message twice looks to it like one that is down, and
-waiting for its probes is not what is tried here."""
 
 
 @dataclass(slots=True)
@@ -62,14 +58,14 @@ def ordering(folder: Path, *, users: int, each: int, restarts: int, seed: int) -
             bench.append({"id": f"e{n}", "user_id": f"u{user}", "properties": properties})
             seen[user] += 1
         for stop in stops:
-            with Job(bench, before={ALTER: UNBROKEN}) as job:
+            with Job(bench) as job:
                 until(come_or_ended(receiver, stop, job), secs=60)
                 if random.random() < 0.5:
                     kills += 1
                     job.kill()
                 else:
                     twice(job)
-        with Job(bench, before={ALTER: UNBROKEN}) as job:
+        with Job(bench) as job:
             ready(bench, job)
             until(lambda: bench.counts("w")["delivered"] == messages, secs=60)
             job.stop()

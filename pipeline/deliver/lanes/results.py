@@ -13,6 +13,7 @@ from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.counts import EXACT
 from pipeline.deliver.lanes.lane import HELD_BYTES, Lane
 from pipeline.deliver.lanes.limits.outages import failing, healed
+from pipeline.deliver.lanes.limits.throttle import PROBED_AGAIN
 from pipeline.deliver.lanes.onlookers import Onlookers
 from pipeline.deliver.lanes.policy import (
     DELIVERED,
@@ -245,7 +246,7 @@ class Settler:
         for delivery in attempt.items:
             decision = self._decide(lane, attempt, delivery, status, luck, now)
             self.finish(lane, delivery, status or attempt.begun, text, decision, now, retries)
-        self.regroup(lane, retries, now)
+        self.regroup(lane, retries, now, is_probe=attempt.is_probe)
         return failed
 
     def _decide(
@@ -265,7 +266,7 @@ class Settler:
             random=lambda: luck,
             begun=attempt.begun,
             before=delivery.progress.status,
-            lucky=lane.throttle.lucky(now),
+            lucky=PROBED_AGAIN if attempt.is_probe else lane.throttle.lucky(now),
         )
 
     def finish(
@@ -302,8 +303,13 @@ class Settler:
         if retries is not None:
             retries.append((delivery, decision))
 
-    def regroup(self, lane: Lane, retries: list[tuple[Delivery, RetryAt]], now: float) -> None:
-        """Let retries wait for their due time: the members of a batch together, at the latest one's."""
+    def regroup(
+        self, lane: Lane, retries: list[tuple[Delivery, RetryAt]], now: float, *, is_probe: bool = False
+    ) -> None:
+        """Let retries wait for their due time: the members of a batch together, at the latest one's.
+
+        Those of a probe are the next probe, as long as their failure may have been bad luck.
+        """
         if not retries:
             return
         if len(retries) == 1:
@@ -314,7 +320,9 @@ class Settler:
             item = tuple(delivery for delivery, _ in retries)
             due = now + max(decision.delay_secs for _, decision in retries)
             lucky = all(decision.lucky for _, decision in retries)
-        if lane.should_park(due, now):
+        if is_probe and lucky:
+            lane.retries.appendleft(item)
+        elif lane.should_park(due, now):
             for delivery in item:
                 if not delivery.gone:
                     self.parked(lane.park(delivery))

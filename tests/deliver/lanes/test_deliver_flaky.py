@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.config.models.webhooks.delivery import BatchSettings, DeliverySettings
+from pipeline.deliver.lanes.limits.throttle import PROBED_AGAIN
 from pipeline.deliver.requests.spec import LaneSpec
 from tests.kit.delivery.rig import Rig, delivery
 
@@ -130,6 +131,59 @@ def test_a_dead_receiver_sees_probes_alone_and_a_recovered_one_is_back_within_se
     back = len(rig.client.sent)
     fill(rig, 5.0, luck)
     assert (len(rig.client.sent) - back) / 5.0 >= 0.9 * healthy("none")
+
+
+@pytest.mark.parametrize("fails", [1, 2, 4])
+@pytest.mark.parametrize("ordering", ORDERS)
+def test_a_receiver_that_fails_each_delivery_a_few_times_is_found_well_by_its_first_probes(
+    ordering: Any, fails: int
+) -> None:
+    """Were each probe another delivery's first try, none would be good for a minute."""
+    rig = Rig(LaneSpec("w", delivery=DeliverySettings(ordering=ordering, concurrency=16)), luck=-1)
+    rig.client.latency["w"] = 0.01
+    tries, good = Counter[bytes](), 0
+
+    def answers(attempt: Any) -> int:
+        nonlocal good
+        tries[attempt.items[0].row] += 1
+        taken = tries[attempt.items[0].row] > fails
+        good += taken
+        return 200 if taken else 500
+
+    rig.client.script["w"] = [answers]
+    luck = Random(3)
+    fill(rig, 0.2 + 0.1 * fails, luck)
+    assert good > 0
+    fill(rig, 15.0, luck)
+    assert good > 500
+
+
+def test_a_delivery_that_no_receiver_takes_is_not_probed_for_ever() -> None:
+    rig = Rig(LaneSpec("w"), luck=-1)
+    rig.client.latency["w"] = 0.01
+    rig.client.script["w"] = [500]
+    luck = Random(3)
+    fill(rig, 0.5, luck)
+    down = rig.core.lane("w").throttle
+    assert down.down
+    poison = rig.sent()[-1]
+    rig.client.by_message[poison] = [500]
+    rig.client.script["w"] = [200]
+    fill(rig, 5.0, luck)
+    assert not down.down
+    assert PROBED_AGAIN <= Counter(rig.sent())[poison] <= PROBED_AGAIN + 9
+
+
+def test_a_receiver_that_fails_nine_of_ten_from_its_first_request_is_soon_found_to_answer() -> None:
+    healed = 0
+    for seed in range(10):
+        rig, luck = Rig(LaneSpec("w"), luck=-1), Random(seed)
+        rig.client.latency["w"] = 0.01
+        rig.client.script["w"] = [lambda attempt, luck=luck: 503 if luck.random() < 0.9 else 200]
+        fill(rig, 2.0, luck)
+        lane = rig.core.lane("w")
+        healed += lane.tally.delivered > 0
+    assert healed >= 9
 
 
 def test_what_always_fails_among_good_ones_is_not_hammered() -> None:

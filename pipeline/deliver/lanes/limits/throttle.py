@@ -17,14 +17,20 @@ SURE, LIKELY = 1e-6, 1e-4
 """What chance does not explain: so improbable a row of failures of a lane (it is down), of one delivery."""
 LEAST_FAILURES, MOST_FAILURES = 10, 200
 """Failures in a row that mean an outage, whatever the share was."""
+PROBED_AGAIN = 4
+"""So often a delivery is the next probe, too: a receiver that fails each one a few times before it takes it
+would answer none well for long, were each probe another's first try."""
 MOST_SOON = 60
 """Times that a delivery may be tried again soon."""
 RECENT_SECS = 1.0
 """A receiver that has given a good answer within this time is there."""
 AFTER_OUTAGE = 0.005
 """The share before the first good answer, which ends an outage: it leaves a quarter of the slots."""
-FIRST_PAUSE_SECS, PAUSE_SHARE, LAST_PAUSE_SECS = 0.5, 0.25, 30.0
-"""Between two probes: a part of the time that the outage has lasted, within these bounds."""
+FIRST_PAUSE_SECS, PAUSE_SHARE, LAST_PAUSE_SECS = 0.05, 0.25, 30.0
+"""Between two probes: a part of the time that the outage has lasted, within these bounds. Soon at first: ten
+failures in a row may also be those of a receiver that fails nine of ten."""
+HURRIED_SECS = 0.5
+"""How long a lane waits that has used up the patience of its receiver."""
 MAX_ASKED_SECS = 60.0
 """A Retry-After holds the whole lane back for no longer: it may have been meant for one request."""
 EARNED, SAVED = 2.0, 100.0
@@ -47,7 +53,7 @@ class Throttle:
 
     Client-side throttling by the share of good answers (Site Reliability Engineering, ch. 21), for receivers
     that fail by chance as well: one backend of two is down. An outage is a row of failures that chance does
-    not explain. Then one request at a time is a probe, at first twice a second, later ever more rarely; the
+    not explain. Then one request at a time is a probe, twenty a second at first, ever more rarely later; the
     first good answer ends the outage, and the lane begins gently.
     """
 
@@ -143,7 +149,7 @@ class Throttle:
         """Take note of failures that say "not so fast"."""
         self._credit = max(0.0, self._credit - count)
         if not self._credit:
-            self.until = now + FIRST_PAUSE_SECS
+            self.until = now + HURRIED_SECS
 
     def retry_now(self, now: float) -> None:
         """Probe now."""
