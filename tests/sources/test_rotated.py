@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.model.errors import ConfigError, StateError
 from pipeline.sources.chunk import Position
+from pipeline.sources.files import lives
 from pipeline.sources.files.recording import RESCAN_SECS, Recording
 
 
@@ -292,6 +293,36 @@ def test_a_hole_before_the_first_line_is_no_part_of_it(tmp_path: Path) -> None:
         copy_and_truncate(path)
         writer.write(lines(301, 302))  # where it stood: it does not append
         assert following.named() == [("app.jsonl~2", 301), ("app.jsonl~2", 302)]
+
+
+def test_a_folder_that_has_the_name_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(lines(1, 1))
+    following = Following(path)
+    assert following.read() == [1]
+    rename_with_a_counter(path)
+    path.mkdir()
+    (path / "b.jsonl").touch()
+    assert following.read() == []
+    append(tmp_path / "app.jsonl.1", lines(2, 2))
+    assert following.read() == [2]
+
+
+def test_of_many_rotations_the_last_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lives, "MOST_KEPT", 3)
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(lines(1, 1))
+    following = Following(path)
+    assert following.read() == [1]
+    for number in range(2, 9):
+        path.rename(tmp_path / f"app.jsonl.{number}")
+        path.write_bytes(lines(number, number))
+        assert following.named() == [(f"app.jsonl~{number}", number)]
+    assert following.position is not None
+    kept = [place[0] for place in following.position[2] if str(place[0]).startswith("app.jsonl~")]
+    assert kept == ["app.jsonl~6", "app.jsonl~7", "app.jsonl~8"]
+    following.again()
+    assert following.read() == []
 
 
 def test_two_followed_files_are_each_rotated(tmp_path: Path) -> None:

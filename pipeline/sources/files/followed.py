@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from pipeline.model.errors import StateError
 from pipeline.sources.files.blocks import Blocks
@@ -77,10 +78,10 @@ class FollowedCursor(Cursor):
             return self._go_on()
         try:
             now = os.stat(self.source.path)
-        except FileNotFoundError:
-            return False
+        except OSError:
+            return False  # it is gone, for now at least
         # Who has begun to write there writes here no more: what came until then is read first.
-        self._is_left = now.st_ino != self._inode and now.st_size > 0
+        self._is_left = now.st_ino != self._inode and now.st_size > 0 and stat.S_ISREG(now.st_mode)
         return False
 
     def _replaced(self, fault: str) -> bool:
@@ -113,7 +114,7 @@ class FollowedCursor(Cursor):
             return False
         if self._splitter.has_open_line:
             return self._take_last()
-        if not os.path.exists(self.source.path):
+        if not os.path.isfile(self.source.path):
             self._is_left = False  # that one has gone again
             return False
         entry = self._entries.get(self.name)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -21,6 +21,8 @@ from pipeline.sources.files.file_set import SUFFIXES
 
 HEAD_BYTES: Final = 1024
 """How much of a file's beginning identifies it."""
+MOST_KEPT: Final = 1_000
+"""Files of one name whose places are remembered: they stand in every position."""
 _TAIL_BYTES: Final = 1 << 16
 _NUMBERED: Final = re.compile(r"(.+)~([2-9]|[1-9][0-9]{1,8})", re.DOTALL)
 _PACKED: Final = (".gz", ".zst")
@@ -42,9 +44,7 @@ class Lives:
     entries: what the state knows of all files; looked into as it is when it is asked.
     """
 
-    def __init__(
-        self, name: str, path: str, entries: Mapping[str, Entry], is_of: Entry | None = None
-    ) -> None:
+    def __init__(self, name: str, path: str, entries: dict[str, Entry], is_of: Entry | None = None) -> None:
         self._path = path
         self._entries = entries
         self._base, self._number = parted(name if is_of is None else is_of.name)
@@ -66,6 +66,7 @@ class Lives:
     def next(self) -> str:
         """Go on to the next file, and return where it lies."""
         self._number = self._last() + 1
+        self._entries.pop(f"{self._base}~{self._number - MOST_KEPT}", None)
         return self._left.popleft() if self._left else self._path
 
     def find(self, entry: Entry) -> str | None:
