@@ -19,6 +19,8 @@ _BRACES: Final = re.compile(
 _ROOTED: Final = re.compile(
     r"\$\.((?:properties|traits|context|event|type|userId|anonymousId|messageId|timestamp)(?:\.[\w-]+)*)\s*"
 )
+_DOT_DIGIT: Final = re.compile(r"\.[0-9]")
+"""What few templates have."""
 _NUMBERED: Final = re.compile(
     r"(?<![\w.\"'$-])(?:event|user|vars|item)(?:\.[\w$-]+|\[[^\[\]]*\])*\.[0-9]{1,3}(?![\w$-])(?:\.[\w$-]+|\[[^\[\]]*\])*"
 )
@@ -28,7 +30,7 @@ _MEANT: Final = re.compile(r"did you mean `(.+)`\?")
 
 def warn_of_foreign(text: str, spot: Spot) -> None:
     """Warn of each template of another product in a text, with what it is called here."""
-    if "{{" in text or "{%" in text:
+    if _DOT_DIGIT.search(text) is not None:
         _warn_of_indexes(text, spot)
     for written, offset, path in _found(text):
         spot.problems.warn(
