@@ -18,11 +18,10 @@ MOST_DESCRIPTORS = 65_536
 STORE_DESCRIPTORS = 5
 """Of one store: its file (twice), LMDB's lock, ours, a journal."""
 OWN_DESCRIPTORS = 45
-"""Of everything else in a job: standard files, recovery, source, sockets, pipes."""
-USUAL_STORES = 9
+"""Of everything else: standard files, recovery, source, sockets, pipes."""
 
 
-def connection_limit(stores: int = USUAL_STORES) -> int:
+def connection_limit(stores: int = 0) -> int:
     """Return how many requests may be in flight: a third of the descriptors that this process has to spare.
 
     stores: how many stores it may have open. Raises the soft limit to the hard one first, as the Go and Java
