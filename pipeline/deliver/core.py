@@ -150,8 +150,10 @@ class Core:
 
     def take_all(self, handed: deque[list[Delivery]]) -> None:
         """Take what was handed over."""
+        deliveries: list[Delivery] = []
         while handed:
-            self.take(handed.popleft())
+            deliveries += handed.popleft()
+        self.take(deliveries)
 
     def on_disk(self, port: Port, webhook_id: str, rows: int) -> None:
         """Take note of committed rows."""

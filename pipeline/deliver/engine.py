@@ -181,7 +181,7 @@ class DeliveryEngine:
         core = self._core
         if core is None or core.pressed:
             return core is not None
-        return sum(map(len, tuple(self._handed))) > BACKLOG
+        return bool(self._handed) and sum(map(len, tuple(self._handed))) > BACKLOG
 
     def on_disk(self, port: Port, webhook_id: str, rows: int) -> None:
         """Say that this many more committed rows of the webhook are on disk and not in memory."""
@@ -307,7 +307,7 @@ class DeliveryEngine:
         if self._stopped.done():
             return
         core.flush(self._deadline is not None)
-        if self._inbox or self._handed:
+        if (self._inbox or self._handed) and self._drained.is_set():
             self._drained.clear()
         while self._inbox:
             self._publisher.wanted(self._clock.now())

@@ -95,7 +95,7 @@ class Job:
             stop_secs=settings.stop_drain_secs,
             others=peers,
         )
-        self.rest = Rest(self.drain.is_alone, engine, doze=Doze(member=peers is not None))
+        self.rest = Rest(self.drain.is_alone, engine, doze=None if peers is None else Doze())
 
     def tell(self) -> tuple[bool, int]:
         """Return what the other processes must know: whether this one is behind, and its drained shards."""

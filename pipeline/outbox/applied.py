@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pipeline.outbox.codec import ordered_row, pack_number, source_key, unpack_number
 from pipeline.outbox.finished import FinishedRequests
 from pipeline.store.rows import Table
@@ -17,7 +19,7 @@ class Applied:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._sequence = unpack_number(store.get(Table.APPLIED, _SEQUENCE))
-        self._offsets: dict[bytes, int] = {}
+        self._offsets: dict[str, int] = {}
 
     def next_row(self, webhook_id: str, user: str) -> bytes:
         """Return the row of an ordered delivery: behind all that the user's webhook was owed before."""
@@ -25,15 +27,17 @@ class Applied:
         self._store.put(Table.APPLIED, _SEQUENCE, pack_number(self._sequence))
         return ordered_row(webhook_id, user, self._sequence)
 
-    def passed(self, source: str, offset: int) -> None:
-        """Note that everything of the source up to and including this offset has been seen."""
-        key = source_key(source)
-        if offset > self._offsets.get(key, -1):
-            self._offsets[key] = offset
+    def passed(self, offsets: Mapping[str, int]) -> None:
+        """Note that everything of these sources up to and including these offsets has been seen."""
+        seen = self._offsets
+        for source, offset in offsets.items():
+            if offset > seen.get(source, -1):
+                seen[source] = offset
 
     def write(self, finished: FinishedRequests) -> None:
         """Write what was noted; what had finished before that point need not be known any more."""
-        finished.expire(self._offsets)
-        for source, offset in self._offsets.items():
-            self._store.put(Table.APPLIED, source, pack_number(offset))
+        offsets = {source_key(source): offset for source, offset in self._offsets.items()}
+        finished.expire(offsets)
+        for key, offset in offsets.items():
+            self._store.put(Table.APPLIED, key, pack_number(offset))
         self._offsets.clear()

@@ -66,6 +66,11 @@ class DeadLetters:
         for (webhook_id, cause), number in dropped.items():
             DEAD_LETTERS_DROPPED.happened(_log, number, webhook=webhook_id, reason=cause, number=number)
 
+    @property
+    def are_to_copy(self) -> bool:
+        """True where the copies of some may be due."""
+        return bool(self._to_copy)
+
     def to_copy(self) -> list[DeadLetter]:
         """Return the dead letters whose copy is due; with this epoch they count as copied."""
         keys, self._to_copy = self._to_copy, []

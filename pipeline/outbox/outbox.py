@@ -5,7 +5,7 @@ The worker thread calls everything but `refill`, which the engine's thread calls
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
 from msgspec.structs import replace
@@ -188,9 +188,9 @@ class Outbox:
         if results:
             self._settle_all(results)
 
-    def passed(self, source: str, offset: int) -> None:
-        """Say that this shard has seen everything of the source up to and including this offset."""
-        self._applied.passed(source, offset)
+    def passed(self, offsets: Mapping[str, int]) -> None:
+        """Say that this shard has seen everything of these sources up to and including these offsets."""
+        self._applied.passed(offsets)
 
     # --- the worker, at the epoch's end (DESIGN 6, rules 3 and 4)
 

@@ -27,7 +27,7 @@ from pipeline.telemetry.metrics import gauge
 
 POLL_SECS = 0.25
 MOST_SECS = 2.0
-SHARE = 200
+SHARE = 1000
 """A look at a thousand files takes milliseconds: the next one comes after so many times as long, and
 `MOST_SECS` at most."""
 PREPARE_SECS = 2.0

@@ -8,7 +8,7 @@ import select
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
-HEAR_SECS = 0.1
+HEAR_SECS = 0.2
 """How long is listened where nothing comes."""
 UNHEARD = 3
 """So often may something have come unheard: then another machine writes, and it is to be looked for."""

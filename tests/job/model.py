@@ -116,7 +116,8 @@ class Model:
             self.send("bought", "bought", mark, body)
         if event["name"] == "Visit":
             times, at = self.fired.setdefault(key, []), event["time"] * 1000
-            if sum(abs(at - fired) < 3_600_000 for fired in times) < 2:
+            ordered = sorted([*times, at])
+            if all(third - first >= 3_600_000 for first, third in zip(ordered, ordered[2:], strict=False)):
                 self.fired[key] = [*times, at][-4:]
                 self.send("limited", "limited", mark, {"n": n})
 

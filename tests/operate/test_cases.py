@@ -150,6 +150,15 @@ def test_properties_change_and_ids_link_between_events(run) -> None:
     assert result.passed, result.failures
 
 
+@pytest.mark.parametrize("user", ["id: u1", "anonymous_id: a1"])
+def test_the_only_users_id_may_be_left_out(run, user: str) -> None:
+    webhook = WEBHOOK.replace("l: [1, {a: b}]", 'id: "{{ user.id }}", anonymous: "{{ user.anonymous_id }}"')
+    test = CASE.replace("id: u1", f"{user}, properties: {{plan: pro}}")
+    wanted = {"id: u1": "{id: u1, anonymous: null}", "anonymous_id: a1": "{id: null, anonymous: a1}"}
+    (result,) = run(f"{test}    expect: {{body: {wanted[user]}}}\n", webhook)
+    assert result.passed, result.failures
+
+
 def test_an_event_that_no_source_would_accept_fails_the_test(run) -> None:
     (result,) = run(CASE.replace("name: Purchase", "name: 5") + "    expect: none")
     assert result.failures[0].startswith("event 1 is invalid: ")

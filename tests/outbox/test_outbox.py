@@ -51,7 +51,7 @@ class Bench:
     def admit(self, webhook_id: str, offset: int, *, ordered: bool = False, user: str = "u:1") -> Admitted:
         made = request(webhook_id, offset, user=user)
         self.outbox.admit(made, ordered=ordered)
-        self.outbox.passed("r.jsonl", offset)
+        self.outbox.passed({"r.jsonl": offset})
         if not ordered:
             return Admitted(made, made.key)
         latest = unpack_number(self.store.get(Table.APPLIED, b"\0sequence"))

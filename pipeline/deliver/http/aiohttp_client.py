@@ -29,7 +29,7 @@ from pipeline.deliver.http.attempt import (
 from pipeline.deliver.http.guard import GuardRefusal
 from pipeline.deliver.http.resolve import Resolver
 from pipeline.deliver.http.target import Origin, Proxy, Target, parse_origin, parse_proxy, url_of
-from pipeline.deliver.http.tls import Contexts
+from pipeline.deliver.http.tls import Contexts, words_of
 from pipeline.deliver.http.trust import Trust
 from pipeline.language.hosts import for_tls
 from pipeline.model.words import without_addresses
@@ -223,8 +223,10 @@ class AiohttpClient:
             return error.fault, str(error)
         except ProxyError as error:
             return "proxy", str(error)
-        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError, ssl.SSLError) as error:
-            return "tls", str(error)
+        except aiohttp.ClientConnectorCertificateError as error:
+            return "tls", words_of(error.certificate_error)
+        except (aiohttp.ClientSSLError, ssl.SSLError) as error:
+            return "tls", words_of(getattr(error, "os_error", error))
         except aiohttp.ClientProxyConnectionError as error:
             return "proxy", str(error)
         except aiohttp.ClientHttpProxyError as error:
@@ -233,7 +235,7 @@ class AiohttpClient:
         except aiohttp.ClientConnectorDNSError as error:
             return "dns", str(error)
         except aiohttp.ClientConnectorError as error:
-            return "connect", str(error)
+            return "connect", str(error.os_error) or type(error.os_error).__name__
         except aiohttp.ServerDisconnectedError as error:
             return "closed", str(error)
         except aiohttp.ClientPayloadError as error:

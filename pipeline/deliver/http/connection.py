@@ -17,6 +17,7 @@ import httptools
 
 from pipeline.deliver.http.attempt import MAX_BODY, MAX_HEAD, Attempt, Fault
 from pipeline.deliver.http.reader import AnswerError, AnswerReader, is_plainly_chunked
+from pipeline.deliver.http.tls import words_of
 from pipeline.deliver.http.trust import DEEP, DOUBTFUL, Ear, Sign, is_farewell
 
 _OVERHEAD = 8
@@ -209,8 +210,10 @@ class Connection(asyncio.Protocol):
         elif exc is None:
             self._fail("closed", "the connection was closed before the answer was complete", begun)
         else:
-            fault: Fault = "tls" if isinstance(exc, ssl.SSLError) else "reset"
-            self._fail(fault, f"{type(exc).__name__}: {exc}", begun)
+            if isinstance(exc, ssl.SSLError):
+                self._fail("tls", words_of(exc), begun)
+            else:
+                self._fail("reset", f"{type(exc).__name__}: {exc}", begun)
 
     # --- inside
 

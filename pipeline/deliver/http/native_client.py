@@ -16,7 +16,7 @@ from pipeline.deliver.http.connection import Connection
 from pipeline.deliver.http.guard import GuardRefusal
 from pipeline.deliver.http.resolve import Resolver
 from pipeline.deliver.http.target import Target
-from pipeline.deliver.http.tls import Contexts
+from pipeline.deliver.http.tls import Contexts, words_of
 from pipeline.deliver.http.trust import DOUBTFUL, LISTEN_SECS, Ear, Trust
 from pipeline.language.hosts import for_tls
 
@@ -139,12 +139,13 @@ class NativeClient:
             self._fail(attempt, "guard-refused", str(error))
             return
         except ssl.SSLError as error:
-            self._fail(attempt, "tls", str(error))
+            self._fail(attempt, "tls", words_of(error))
             return
         except (OSError, UnicodeError) as error:
             if fault == "connect":
                 self._resolver.forget(origin.host, origin.port)
-            self._fail(attempt, fault, str(error) or type(error).__name__)
+            said = words_of(error) if fault == "tls" else str(error) or type(error).__name__
+            self._fail(attempt, fault, said)
             return
         self.opened += 1
         self._open.add(connection)

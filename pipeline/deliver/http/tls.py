@@ -8,6 +8,7 @@ import ssl
 import stat
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Final
 
 from pipeline.config.models.webhooks.receiver import ReceiverSettings
 
@@ -100,3 +101,30 @@ class Contexts:
     def get(self, name: str) -> ssl.SSLContext:
         """Return the context of a name."""
         return self._contexts[name] if name else _default()
+
+
+_WORDS: Final = {
+    "WRONG_VERSION_NUMBER": "what answers there speaks no TLS: is it a port for `http://`?",
+    "HTTP_REQUEST": "what answers there speaks no TLS: is it a port for `http://`?",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "the receiver speaks none of TLS 1.2 and 1.3",
+    "UNSUPPORTED_PROTOCOL": "the receiver speaks none of TLS 1.2 and 1.3",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the receiver wants a client certificate (`auth.mtls`)",
+    "TLSV1_ALERT_UNKNOWN_CA": "the receiver does not trust the client certificate (`auth.mtls`)",
+}
+"""What OpenSSL's reasons mean to who looks after a webhook."""
+_UNKNOWN_ISSUERS: Final = frozenset((18, 19, 20, 21))
+"""X509_V_ERR_*: self-signed, or issued by one that is not known."""
+
+
+def words_of(error: BaseException) -> str:
+    """Return what went wrong with TLS, in the same words for each client."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        remedy = (
+            " (`request.ca` names an issuer of your own)" if error.verify_code in _UNKNOWN_ISSUERS else ""
+        )
+        return f"the receiver's certificate is not valid: {error.verify_message.rstrip('.')}{remedy}"
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return _WORDS.get(error.reason, error.reason.replace("_", " ").lower())
+    if isinstance(error, ConnectionError):
+        return "the connection was closed in the handshake"
+    return str(error) or type(error).__name__

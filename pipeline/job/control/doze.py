@@ -19,16 +19,14 @@ LATE_SECS = 0.009
 
 
 class Doze:
-    """One per process; called on the worker's thread. member: whether there are other processes."""
+    """One per process of several; called on its worker's thread."""
 
     def __init__(
         self,
         *,
-        member: bool,
         clock: Callable[[], float] = time.monotonic,
         allow: Callable[[float], None] = allow_late,
     ) -> None:
-        self._member = member
         self._clock = clock
         self._allow = allow
         self._came_at = 0.0
@@ -38,15 +36,14 @@ class Doze:
 
     def came(self) -> None:
         """Something has come, from the source or from another process."""
-        if self._member:
-            self._came_at = self._clock()
-            if self.dozing or not self._begun:
-                # It has inherited what the thread allows that waits for its end.
-                self._begun, self.dozing = True, False
-                self._allow(USUAL_SECS)
+        self._came_at = self._clock()
+        if self.dozing or not self._begun:
+            # It has inherited what the thread allows that waits for its end.
+            self._begun, self.dozing = True, False
+            self._allow(USUAL_SECS)
 
     def nothing(self) -> None:
         """Nothing has come just now."""
-        if self._member and not self.dozing and self._clock() - self._came_at >= DOZES_AFTER_SECS:
+        if not self.dozing and self._clock() - self._came_at >= DOZES_AFTER_SECS:
             self.dozing = True
             self._allow(LATE_SECS)

@@ -79,7 +79,10 @@ class Pressure:
 
     def paused(self) -> Reason | None:
         """Return why sources must not read on; None while they may."""
-        if self._is_low_on_disk():
+        now = self._clock()
+        if now >= self._next_look:
+            self._look_at_disk(now)
+        if self._low_on_disk:
             return "disk"
         if self._pace is not None and self._pace.is_slow():
             return "commit"
@@ -97,11 +100,8 @@ class Pressure:
         """True while this process has enough to do; it says so to the others."""
         return bool(self.full) or self._engine.busy()
 
-    def _is_low_on_disk(self) -> bool:
-        """Return whether the state directory has less room than the reserve; looked at once a second."""
-        now = self._clock()
-        if now < self._next_look:
-            return self._low_on_disk
+    def _look_at_disk(self, now: float) -> None:
+        """See whether the state directory has less room than the reserve; once a second."""
         with self._lock:
             self._next_look = now + DISK_CHECK_SECS
             low = self._free(self._state) < self._reserve
@@ -111,4 +111,3 @@ class Pressure:
                     _log.error("disk is nearly full: reading pauses", state=str(self._state))
                 else:
                     _log.warning("disk has room again: reading goes on", state=str(self._state))
-        return low

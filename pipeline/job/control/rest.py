@@ -52,7 +52,7 @@ class Rest:
     """One per process. The steps call it, all on the worker's thread.
 
     may_rest: whether the worker has all shards. engine: is woken once for all that one look has brought.
-    doze: what is told when something comes, and when nothing does.
+    doze: of one of several processes, what is told when something comes, and when nothing does.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Rest:
     ) -> None:
         self._may_rest = may_rest
         self._engine = engine
-        self._doze = doze or Doze(member=False)
+        self._doze = doze
         self._clock = clock
         self._sleep = sleep
         self._walking = 0
@@ -76,6 +76,8 @@ class Rest:
         """The source partitions of this round, and of the one before."""
         self._looked_at = 0.0
         self._came_at = clock()
+        self._gave = self._flows = False
+        """Whether the last round has brought something, and the one before it, too."""
         self._records = self._bytes = 0
         self._much, self._quiet, self._has_little = True, False, False
         self._hurry = False
@@ -96,14 +98,12 @@ class Rest:
     @property
     def dozing(self) -> bool:
         """True while the worker may be woken late: whenever it is, its sources are to be looked at."""
-        return self._doze.dozing
+        return self._doze is not None and self._doze.dozing
 
     def walks(self, chunks: int) -> None:
         """So many more chunks are on their way to shards; fewer, where negative; 0: nothing has come."""
-        if chunks:
-            self._doze.came()
-        else:
-            self._doze.nothing()
+        if self._doze is not None:
+            self._doze.came() if chunks else self._doze.nothing()
         self._walking += chunks
         if self._walking <= 0 and not self._quiet:
             self.release()
@@ -156,7 +156,8 @@ class Rest:
     def _next_round(self, reader: Reader) -> None:
         """Learn from the last round, and sleep until the next one is due."""
         now = self._clock()
-        if self._records:
+        self._flows, self._gave = self._gave and self._records > 0, self._records > 0
+        if self._gave:
             self._came_at = now
         much = self._records >= MUCH or self._bytes >= MUCH_BYTES
         # Two rounds: the last lines of a block are few.
@@ -185,6 +186,8 @@ class Rest:
             due = self._looked_at + self._gathering()
         if due > now:
             self._sleep(due - now)
+        if self._flows:
+            return  # there will be something: to listen for it costs as much as to read
         if may_hear:
             reader.hear(IDLE_SECS if is_idle else self._gather_secs)
         elif is_idle and is_alone:

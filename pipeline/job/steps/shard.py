@@ -39,6 +39,8 @@ from pipeline.telemetry.metrics import count, observe
 Token = tuple[str, int, int]
 """What Bytewax keeps of a shard: ("v1", shard, the store's sequence number)."""
 
+PREPARE_RECORDS = 16
+"""After so many something is done ahead of the epoch's end: by the chunk that costs as much as it saves."""
 ROOM_AGAIN = 0.9
 """The part of `max_pending` below which a webhook that was full has room again."""
 
@@ -73,6 +75,8 @@ class Shard:
         self.story = Story(rows, settings.clock, settings.replay, settings.sizes, settings.shards)
         self.counters = Counters(store)
         versions.learn(left_of(self.counters))
+        self.unprepared = 0
+        """Records since something was done ahead of the epoch's end."""
         self.after_commit: list[Callable[[], None]] = []
         """Called once the present epoch is written."""
         self.left: list[Path] = []
@@ -105,8 +109,8 @@ class Shard:
                 else:
                     self.invalid(told)
         self.pressure.to_commit[self.number] = self.store.to_commit
-        for source, offset in chunk.passed.items():
-            self.outbox.passed(source, offset)
+        self.outbox.passed(chunk.passed)
+        self.unprepared += len(chunk.items)
 
     def work_watched(self, chunk: Routed, snapshot: Snapshot) -> None:
         """Do the same while somebody looks on."""
@@ -206,6 +210,7 @@ class Shard:
 
     def prepare(self) -> None:
         """Do some of what is left for the epoch's end, where the source waits."""
+        self.unprepared = 0
         self.outbox.absorb()
         self.story.prepare()
         self.store.prepare()
@@ -301,7 +306,6 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
 
     def on_batch(self, values: list[Routed]) -> tuple[Iterable[list[DeadLetter]], bool]:
         """Work through the chunks in order, then hand over what they owe."""
-        self.pulse.turned()
         with self.failure:
             shard = self.shard or self.build(values[0].shard)
             self.epoch_end.calls(shard)
@@ -309,7 +313,8 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
                 shard.work(chunk)
                 shard.outbox.hand_over()
             self.rest.walks(-len(values))
-            shard.prepare()
+            if shard.unprepared >= PREPARE_RECORDS:
+                shard.prepare()
             for chunk in values:
                 if chunk.is_last:
                     self.drain.ended(shard.number, chunk.partition)
@@ -366,5 +371,5 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
 
     def copies(self) -> tuple[Iterable[list[DeadLetter]], bool]:
         """Return the dead letters to copy since the last call."""
-        dead = self.shard.outbox.dead_letters.to_copy() if self.shard is not None else []
-        return ([dead] if dead else ()), self.RETAIN
+        letters = self.shard.outbox.dead_letters if self.shard is not None else None
+        return ([letters.to_copy()] if letters is not None and letters.are_to_copy else ()), self.RETAIN

@@ -31,11 +31,13 @@ _SIGNS: Final = {
     ">=": "gte", "<=": "lte", "!=": "ne", "<>": "ne", "==": "eq", "=": "eq", ">": "gt", "<": "lt"
 }  # fmt: skip
 _COUNTABLE: Final = re.compile(r"[+-]?[0-9]")
-_TEMPLATE: Final = re.compile(r"\{\{-?\s*(?P<inside>[^{}]*?)\s*-?\}\}")
+_TEMPLATE: Final = re.compile(r"\{\{(?P<inside>[^{}]*)\}\}")
 _SLASHED: Final = re.compile(r"/(?P<pattern>[^/]+)/(?P<flags>i|g|gi|ig|im|mi|gim)")
 _BRACES: Final = re.compile(r"\{[^{},]*,[^{}]*\}")
 _LONGEST: Final = 1_000
 """Characters of a text that may be a slip; a longer one is meant."""
+_SHORT: Final = 40
+"""Characters of an amount."""
 
 
 def looks_otherwise(operator: Operator, text: str, *, converted: bool) -> str | None:
@@ -56,7 +58,7 @@ def _template(text: str) -> str | None:
     found = _TEMPLATE.search(text)
     if found is None:
         return None
-    path = found["inside"] if found.end() - found.start() == len(text.strip()) else ""
+    path = found["inside"].strip(" -") if len(found[0]) == len(text.strip()) else ""
     write = f"write {{path: {path}}}" if _is_path(path) else "another path's value is {path: ...}"
     return f'"{text}" is compared as it is written: conditions have no templates, {write}'
 
@@ -105,7 +107,7 @@ def _measure(text: str) -> str | None:
     looks = f'"{text}" looks like {{}} but is a text, and texts compare by their characters: {{}}'.format
     if _NUMBER.fullmatch(text):
         return looks("a number", "write it without quotes, or add `as: number`")
-    amount = _AMOUNT.fullmatch(text.strip())
+    amount = _AMOUNT.fullmatch(text.strip()) if len(text) <= _SHORT else None
     if amount is not None:
         number = float(amount["sign"] + re.sub("[,_]", "", amount["digits"]))
         return looks(

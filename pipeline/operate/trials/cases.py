@@ -13,7 +13,7 @@ import orjson
 
 from pipeline.compile.snapshot import Snapshot, Webhook, compile_config
 from pipeline.config.files import SHAPES, TESTS, JobDefaults, config_files, is_yaml, read_files
-from pipeline.config.models.webhooks.case import Case, CaseFile, ExpectedRequest
+from pipeline.config.models.webhooks.case import Case, CaseFile, ExpectedRequest, GivenUser
 from pipeline.decode.decode import decode
 from pipeline.job.preview import Preview
 from pipeline.job.rehearse import Rehearsal
@@ -81,7 +81,7 @@ def run_case(snapshot: Snapshot, case: Case, *, format: str = "native") -> list[
     failures: list[str] = []
     for user in case.users:
         run.know(known(user.id, user.anonymous_id, user.properties, NOW))
-    only = case.users[0].id if len(case.users) == 1 else None
+    only = case.users[0] if len(case.users) == 1 else None
     fired: list[Preview] = []
     silent: list[str] = []
     for number, given in enumerate(case.events):
@@ -154,13 +154,13 @@ def _moved(finding: Finding, folder: str) -> Finding:
     return replace(finding, file=os.path.join(folder, name))
 
 
-def case_records(given: dict[str, Value], number: int, only: str | None, format: str) -> list[Record]:
-    """Return the records of one event of a case. only: the id of the case's user, if there is but one."""
+def case_records(given: dict[str, Value], number: int, only: GivenUser | None, format: str) -> list[Record]:
+    """Return the records of one event of a case. only: the case's user, if there is but one."""
     record = dict(given)
     if format == "native":
         record = {"type": "event", **record}
         if only is not None and "user_id" not in record and "anonymous_id" not in record:
-            record["user_id"] = only
+            record |= {"user_id": only.id} if only.id is not None else {"anonymous_id": only.anonymous_id}
     origin = Origin("test", number)
     return decode(orjson.dumps(record), format=format, origin=origin, received_at=NOW + number * 1000)
 

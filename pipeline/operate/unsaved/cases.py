@@ -42,7 +42,7 @@ def _samples(case: Case, format: str) -> list[Sample]:
     for number, given in enumerate(case.events):
         records = [
             orjson.loads(native_line(one))
-            for one in case_records(given, number, None if only is None else only.id, format)
+            for one in case_records(given, number, only, format)
             if not isinstance(one, Invalid)
         ]
         if records:

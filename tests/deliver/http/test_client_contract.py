@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -367,15 +368,33 @@ def test_a_receiver_with_its_own_authority_is_reached(client: Any, certificates:
 
 
 @pytest.mark.parametrize(
-    ("name", "hosts", "days", "trusted"),
+    ("name", "hosts", "days", "trusted", "told"),
     [
-        ("unknown", ("127.0.0.1",), 30, False),
-        ("other-host", ("receiver.example",), 30, True),
-        ("expired", ("127.0.0.1",), -1, True),
+        (
+            "unknown",
+            ("127.0.0.1",),
+            30,
+            False,
+            "unable to get local issuer certificate (`request.ca` names an issuer of your own)",
+        ),
+        (
+            "other-host",
+            ("receiver.example",),
+            30,
+            True,
+            "IP address mismatch, certificate is not valid for '127.0.0.1'",
+        ),
+        ("expired", ("127.0.0.1",), -1, True, "certificate has expired"),
     ],
 )
 def test_a_certificate_that_does_not_prove_the_host_is_a_tls_fault(
-    client: Any, certificates: Certificates, name: str, hosts: tuple[str, ...], days: int, trusted: bool
+    client: Any,
+    certificates: Certificates,
+    name: str,
+    hosts: tuple[str, ...],
+    days: int,
+    trusted: bool,
+    told: str,
 ) -> None:
     with Receiver(tls=server_tls(*certificates.issue(name, hosts, days))) as receiver:
 
@@ -383,6 +402,7 @@ def test_a_certificate_that_does_not_prove_the_host_is_a_tls_fault(
             settings = ReceiverSettings(ca=str(certificates.ca)) if trusted else ReceiverSettings()
             attempt = await sending.send(receiver.url(), tls=sending.contexts.name(settings, str))
             assert attempt.fault == "tls", attempt
+            assert attempt.detail == f"the receiver's certificate is not valid: {told}"
             assert not receiver.requests
 
         client(act)
@@ -394,6 +414,32 @@ def test_a_plain_receiver_behind_https_is_a_fault(client: Any, receiver: Receive
         assert attempt.fault in ("tls", "connect", "reset", "closed", "timeout")
 
     client(act)
+
+
+def test_a_fault_of_tls_is_told_in_words_that_no_library_has(client: Any, certificates: Certificates) -> None:
+    def answer_plainly(listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(100)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        threading.Thread(target=answer_plainly, args=(listener,), daemon=True).start()
+
+        async def act(sending: Sending) -> None:
+            attempt = await sending.send(f"https://127.0.0.1:{port}/")
+            assert (attempt.fault, attempt.detail) == (
+                "tls",
+                "what answers there speaks no TLS: is it a port for `http://`?",
+            )
+
+        client(act)
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_client_certificate_is_shown(client: Any, certificates: Certificates) -> None:

@@ -14,12 +14,11 @@ from pipeline.model.process.threads import USUAL_SECS
 class Worker:
     """A worker with a clock of its own; `allowed` is how late it said that it may be woken."""
 
-    member: bool = True
     now: float = 100.0
     allowed: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.doze = Doze(member=self.member, clock=lambda: self.now, allow=self.allowed.append)
+        self.doze = Doze(clock=lambda: self.now, allow=self.allowed.append)
 
 
 @pytest.fixture
@@ -55,12 +54,3 @@ def test_what_comes_ends_it_at_once(worker: Worker) -> None:
     worker.now += DOZES_AFTER_SECS / 2
     worker.doze.nothing()
     assert not worker.doze.dozing
-
-
-def test_one_that_is_alone_never_does(worker: Worker) -> None:
-    alone = Worker(member=False)
-    alone.doze.came()
-    alone.now += 2 * DOZES_AFTER_SECS
-    alone.doze.nothing()
-    assert not alone.doze.dozing
-    assert alone.allowed == []

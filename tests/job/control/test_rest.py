@@ -148,7 +148,8 @@ def test_between_two_looks_of_an_idle_worker_others_only_ask_whether_there_is_an
 
 def test_a_reader_that_hears_is_listened_to_after_the_gathering_and_nobody_looks_for_nothing() -> None:
     worker = Worker(reader=Source(can_hear=True))
-    worker.looks(3, 1)
+    worker.looks(2, 1)
+    worker.looks(1)
     worker.reader.heard.clear()
     worker.look()
     assert worker.slept == [pytest.approx(GATHER_SECS)]
@@ -161,7 +162,17 @@ def test_a_reader_that_hears_is_listened_to_after_the_gathering_and_nobody_looks
     assert worker.reader.heard[1:] == [IDLE_SECS] * 2
 
 
-@pytest.mark.parametrize(("of", "lines", "hurry"), [("a", MUCH, False), ("ab", 1, False), ("a", 1, True)])
+def test_nobody_listens_while_each_look_brings_something() -> None:
+    worker = Worker(reader=Source(can_hear=True))
+    worker.looks(4, 1)
+    worker.reader.heard.clear()
+    worker.looks(2, 1)
+    assert worker.reader.heard == []
+    worker.looks(2)
+    assert worker.reader.heard == [GATHER_SECS]
+
+
+@pytest.mark.parametrize(("of", "lines", "hurry"), [("a", MUCH, False), ("ab", 0, False), ("a", 0, True)])
 def test_nobody_listens_under_load_nor_to_one_of_several_nor_where_an_answer_is_due(
     of: str, lines: int, hurry: bool
 ) -> None:

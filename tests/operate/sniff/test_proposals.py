@@ -65,6 +65,27 @@ def test_a_row_of_users_that_is_gone_is_forgotten_and_no_update(tmp_path: Path) 
     assert first["line 4"][0]["properties"]["sum"] == 12.5
 
 
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        ({"id": 1, "name": "Ann", "email": "a@x.example", "plan": "pro"}, "user"),
+        ({"user_id": 1, "name": "Ann", "email": "a@x.example", "updated_at": "2026-01-01T00:00:00Z"}, "user"),
+        ({"userId": 1, "name": "Ann", "plan": "pro"}, "user"),
+        ({"userId": 1, "name": "Clicked", "plan": "pro"}, "event"),
+        ({"userId": 1, "name": "Ann", "ts": 1795435200, "amount": 1}, "event"),
+    ],
+)
+def test_what_users_are_called_is_no_event(row: dict[str, Any], kind: str, tmp_path: Path) -> None:
+    rows = []
+    for at in (1, 2, 3, 2, 4):
+        own = {"id": at, "user_id": at, "userId": at, "email": f"{at}@x.example"}
+        if row["name"] == "Ann":
+            own["name"] = f"Ann {at}"
+        rows.append({name: own.get(name, value) for name, value in row.items()})
+    (made,) = sniffed(tmp_path, rows).proposals
+    assert {one["type"] for _, some in made.first for one in told(some)} == {kind}, made.text
+
+
 def test_nothing_is_lost_that_stands_beside_the_bag(tmp_path: Path) -> None:
     line = {
         "uid": 7,

@@ -75,7 +75,7 @@ def test_a_stop_does_not_wait_for_a_trial(watcher: ConfigWatcher, folder: Path) 
 
 @pytest.mark.parametrize(
     ("look_secs", "is_pending", "pause"),
-    [(0.0001, False, POLL_SECS), (0.005, False, 1.0), (0.005, True, POLL_SECS), (1.0, False, MOST_SECS)],
+    [(0.0001, False, POLL_SECS), (0.001, False, 1.0), (0.001, True, POLL_SECS), (1.0, False, MOST_SECS)],
 )
 def test_a_directory_of_many_files_is_looked_at_less_often_unless_an_edit_comes_to_rest(
     look_secs: float, is_pending: bool, pause: float

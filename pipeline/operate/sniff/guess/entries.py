@@ -111,6 +111,8 @@ def _of_group(group: Group, usual: Roles, stem: str) -> Entry:
                 names.append(ref)
         is_user = tells_of_users(group.view) and not _is_about_something(group.view, own)
         is_user = is_user or _is_all_told(group.view, own)
+        if is_user and _is_of_person(group.view, own, names):
+            names = []
         if not names and own.users and is_user:
             entry = _user(group.view)
         else:
@@ -124,6 +126,20 @@ def _of_group(group: Group, usual: Roles, stem: str) -> Entry:
     if group.kind == "ignore":
         entry.remarks["", "ignore"] = "they name nobody"
     return entry
+
+
+def _is_of_person(view: View, roles: Roles, names: Sequence[Ref]) -> bool:
+    """Return whether what may be an event's name is what users are called: each has one of his own."""
+    if len(names) != 1 or names[0].last != "name" or not roles.users:
+        return False
+    told = {ref.last for ref in view.columns if not ref.up} & (TELLING_OF_USERS - {"name"})
+    if not told & {"email", "mail"} and len(told) < (1 if roles.time_ref is None else 2):
+        return False
+    of: dict[str, set[str]] = {}
+    for row in view.rows:
+        of.setdefault(str(row.get(roles.users[0])), set()).add(str(row.get(names[0])))
+    called = set().union(*of.values())
+    return len(of) > 1 and len(called) == len(of) and all(len(one) == 1 for one in of.values())
 
 
 def _is_all_told(view: View, roles: Roles) -> bool:
