@@ -33,6 +33,8 @@ pending on disk, bytes of dead letters, and how many of these the quota let go."
 
 _OF_WEBHOOKS = frozenset((*WEBHOOK, *SIZES))
 
+_FIELDS = (*WEBHOOK, *SIZES)
+
 
 @dataclass(slots=True)
 class WebhookCounts:
@@ -115,16 +117,18 @@ class Counters:
 
     def flush(self) -> None:
         """Write what changed to the store's open epoch."""
-        changed = self._records.items() | {
-            (f"{webhook_id}/{field}", getattr(self._webhooks[webhook_id], field))
-            for webhook_id in self._touched
-            for field in (*WEBHOOK, *SIZES)
-        }
-        for name, number in changed:
-            if self._written.get(name, 0) != number:
-                self._store.put(Table.COUNTERS, name.encode(), pack_number(number))
-                self._written[name] = number
+        for name, number in self._records.items():
+            self._write(name, number)
+        for webhook_id in self._touched:
+            counts = self._webhooks[webhook_id]
+            for name in _FIELDS:
+                self._write(f"{webhook_id}/{name}", getattr(counts, name))
         self._touched.clear()
+
+    def _write(self, name: str, number: int) -> None:
+        if self._written.get(name, 0) != number:
+            self._store.put(Table.COUNTERS, name.encode(), pack_number(number))
+            self._written[name] = number
 
     def written(self) -> dict[str, int]:
         """Return all values as they were at the last flush, by the names of their rows."""
