@@ -19,7 +19,7 @@ def main() -> None:
     interrupted = signal.getsignal(signal.SIGINT)
     if interrupted is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C among the imports ends it without a traceback
-    from pipeline.model.process.garbage import starting
+    from pipeline.model.process.garbage import ending, starting
     from pipeline.model.process.lifeline import hold
     from pipeline.model.process.private import keep_private, leave_no_memory
     from pipeline.model.process.standard import open_standard
@@ -47,4 +47,5 @@ def main() -> None:
     code = run()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # so it does while threads end
+    ending()
     raise SystemExit(code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -47,3 +48,17 @@ def test_the_process_of_somebody_else_is_left_alone():
     before = gc.get_threshold()
     garbage.settled()
     assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)
+
+
+@pytest.mark.usefixtures("threshold")
+def test_a_process_that_ends_walks_through_nothing_of_what_is_there():
+    gc.disable()
+    try:
+        knot = Knot()
+        seen = weakref.ref(knot)
+        del knot
+        garbage.ending()
+    finally:
+        gc.enable()
+    gc.collect()
+    assert seen() is not None

@@ -25,3 +25,12 @@ def settled() -> None:
         gc.collect()
         gc.freeze()
         gc.set_threshold(SETTLED, 5, 5)
+
+
+def ending() -> None:
+    """Leave what is there to the system, which takes it back at once.
+
+    Else the interpreter walks through it once more and takes it apart, piece by piece: of a check of 2,000
+    webhooks that is a seventh of all its time.
+    """
+    gc.freeze()
