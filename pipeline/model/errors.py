@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 from collections.abc import Sequence
 from typing import Final
 
@@ -155,9 +156,12 @@ def machine_fault(error: BaseException) -> Fatal | None:
             "again; the job goes on from the last epoch."
         )
     if number in FAILING or "disk I/O error" in text:
+        # SQLite says the same of a file that may not grow.
+        is_limited = resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
         return Fatal(
-            f"a disk does not read or write ({text}). What was on it before is not lost: see what the system "
-            "says of the disk (`dmesg`), then start again; the job goes on from the last epoch."
+            f"a disk does not read or write ({text}). What was on it before is not lost: "
+            f"{'raise `ulimit -f`, or ' if is_limited else ''}see what the system says of the disk "
+            "(`dmesg`), then start again; the job goes on from the last epoch."
         )
     for words, what, remedy in LIMITS:
         if words in text:

@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, TopicPartition
 from tests.bench.latency import SPAWN, Latency, result, write_topics
 from tests.bench.measure import Candidate, Process, Run, left_out
 from tests.bench.streams.candidates import USERS, job, make_config, program
-from tests.bench.streams.kafka_topics import NoBroker, filled, make_topics
+from tests.bench.streams.kafka_topics import CRC32, NoBroker, filled, make_topics
 from tests.kit.streams.samples import ROOT
 
 if TYPE_CHECKING:
@@ -44,10 +44,17 @@ def kafka(bench: Bench) -> None:
 
 
 def kafka_job(
-    bench: Bench, name: str, brokers: str, stream: Path, number: int, *flags: str, partitions: int = 1
+    bench: Bench,
+    name: str,
+    brokers: str,
+    stream: Path,
+    number: int,
+    *flags: str,
+    partitions: int = 1,
+    partitioner: str = CRC32,
 ) -> Candidate:
     """Return a job that reads the stream from topics, each time all of it."""
-    events, updates = filled(brokers, stream, partitions)
+    events, updates = filled(brokers, stream, partitions, partitioner)
     source = f'{{kafka: {{brokers: "{brokers}", events: [{events}], users: [{updates}], group: "{events}"}}}}'
     config = make_config(bench.place(), bench.origin, None, source=source)
     # `--yes`: in a round before this one the group has read it, with a state that is gone.

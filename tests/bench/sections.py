@@ -18,7 +18,7 @@ from tests.bench.measure import Candidate, heading, left_out, show, take_turns
 from tests.bench.rates import crowd, idle, latencies, show_latencies, steady, tails
 from tests.bench.starting import starts
 from tests.bench.streams.candidates import USERS, job, make_config, make_stream, program, pythons
-from tests.bench.streams.kafka_topics import NoBroker, broker
+from tests.bench.streams.kafka_topics import CRC32, MURMUR2, NoBroker, broker
 from tests.bench.streams.servers import syslog_ng
 from tests.bench.watched import onlookers, watched
 from tests.kit.streams.samples import ROOT
@@ -179,12 +179,13 @@ def processes(bench: Bench) -> None:
         return
     number = bench.events // 2
     stream = bench.stream(0.05, number)
-    one_by_one = [
-        kafka_job(bench, name, brokers, stream, number, *flags, partitions=2)
-        for name, flags in (("1 process", ()), ("2 processes", two))
-    ]
-    title = f"processes: Kafka, two partitions, 5 % of {number:,} events fire; broker on the same cores"
-    bench.compare(title, one_by_one, "event", "1 process")
+    for hashed, partitioner in (("CRC-32", CRC32), ("murmur2", MURMUR2)):
+        one_by_one = [
+            kafka_job(bench, name, brokers, stream, number, *flags, partitions=2, partitioner=partitioner)
+            for name, flags in (("1 process", ()), ("2 processes", two))
+        ]
+        title = f"processes: Kafka, two partitions by {hashed}, 5 % of {number:,} events fire, broker beside"
+        bench.compare(title, one_by_one, "event", "1 process")
 
 
 def http_client(bench: Bench) -> None:

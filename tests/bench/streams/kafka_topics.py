@@ -1,6 +1,6 @@
 """A real Kafka broker for the benches, and topics filled with a stream; the broker is that of tests/kafka.
 
-    python -m tests.bench.streams.kafka_topics BROKERS STREAM PARTITIONS
+    python -m tests.bench.streams.kafka_topics BROKERS STREAM PARTITIONS PARTITIONER
 
 writes a stream into two new topics, and prints their names.
 """
@@ -17,7 +17,6 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from zlib import crc32
 
 import orjson
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -29,6 +28,12 @@ from tests.kit.streams.samples import ROOT
 WAIT_SECS = 30.0
 WARM_SECS = 10.0
 """How long a broker that was just started is made to work: Java compiles what is called often."""
+
+CRC32, MURMUR2 = "consistent", "murmur2"
+"""Where a key belongs: as librdkafka's clients say unless told otherwise, and as those of Java do.
+
+Hookline's shards are by CRC-32, too: of topics spread so, nothing has to cross to another process.
+"""
 
 HOT = ("-Xms1g", "-Xmx1g", "-Xmn768m", "-XX:+UseSerialGC")
 """The tests' broker starts fast; this one gets hot, and must not pause: at 5,000 events/s a young generation
@@ -89,14 +94,14 @@ def make_topics(
 
 
 class Filler:
-    """Appends records to topics, by the hash of their user where there are several partitions."""
+    """Appends records to topics; librdkafka's partitioner of this name puts them where their user belongs."""
 
-    def __init__(self, brokers: str, *, partitions: int = 1, linger_ms: int = 20) -> None:
-        self._partitions = partitions
+    def __init__(self, brokers: str, *, partitioner: str = CRC32, linger_ms: int = 20) -> None:
         self._producer = Producer(
             {
                 "bootstrap.servers": brokers,
                 "linger.ms": linger_ms,
+                "partitioner": partitioner,
                 "queue.buffering.max.messages": 200_000,
                 "batch.num.messages": 10_000,
                 "log_level": 0,
@@ -105,10 +110,9 @@ class Filler:
 
     def send(self, topic: str, line: bytes, user: str = "") -> None:
         """Append a record; waits while the producer's queue is full."""
-        partition = crc32(user.encode()) % self._partitions
         while True:
             try:
-                self._producer.produce(topic, line, user.encode() or None, partition)
+                self._producer.produce(topic, line, user.encode() or None)
                 return
             except BufferError:
                 self._producer.poll(0.05)
@@ -123,13 +127,13 @@ class Filler:
             raise RuntimeError("the broker did not acknowledge everything")
 
 
-def fill(brokers: str, stream: Path, *, partitions: int = 1) -> tuple[str, str]:
+def fill(brokers: str, stream: Path, *, partitions: int = 1, partitioner: str = CRC32) -> tuple[str, str]:
     """Write a recording into two new topics, of events and of user updates; return their names.
 
     The users of a stream of the generator come first, so they are all there when the first event is.
     """
     events, updates = make_topics(brokers, "events", "updates", partitions=partitions)
-    filler = Filler(brokers, partitions=partitions)
+    filler = Filler(brokers, partitioner=partitioner)
     are_updates = True
     with stream.open("rb") as lines:
         for line in lines:
@@ -143,7 +147,7 @@ def fill(brokers: str, stream: Path, *, partitions: int = 1) -> tuple[str, str]:
     return events, updates
 
 
-def filled(brokers: str, stream: Path, partitions: int) -> tuple[str, str]:
+def filled(brokers: str, stream: Path, partitions: int, partitioner: str = CRC32) -> tuple[str, str]:
     """Return what `fill` does, from a process of its own: the memory of the producer's queue goes with it."""
     command = [
         sys.executable,
@@ -152,13 +156,14 @@ def filled(brokers: str, stream: Path, partitions: int) -> tuple[str, str]:
         brokers,
         str(stream),
         str(partitions),
+        partitioner,
     ]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     events, updates = done.stdout.split()
     return events, updates
 
 
-__all__ = ["Filler", "NoBroker", "broker", "filled", "kafka_version", "make_topics"]
+__all__ = ["CRC32", "MURMUR2", "Filler", "NoBroker", "broker", "filled", "kafka_version", "make_topics"]
 
 if __name__ == "__main__":
-    print(*fill(sys.argv[1], Path(sys.argv[2]), partitions=int(sys.argv[3])))
+    print(*fill(sys.argv[1], Path(sys.argv[2]), partitions=int(sys.argv[3]), partitioner=sys.argv[4]))

@@ -27,7 +27,10 @@ def no_file_may_grow() -> Iterator[None]:
 
 def test_a_recovery_store_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path) -> None:
     folder = tmp_path / "state" / "recovery"
-    with pytest.raises(Fatal, match=r"a disk does not read or write .* start again"), no_file_may_grow():
+    with (
+        pytest.raises(Fatal, match=r"a disk does not read or write .* raise `ulimit -f`, or .* start again"),
+        no_file_may_grow(),
+    ):
         prepare_recovery(folder)
     assert not folder.exists()
     assert prepare_recovery(folder) == 0
