@@ -3,7 +3,7 @@
 A turn settles what has finished (journal, completion, slot: in this order), takes what was handed over,
 brings rows back from disk, and sends what may be sent, one lane after the other. It never waits and never
 looks at a clock but the one it was given. Successes that nothing waits for are settled some at a time, each
-shard's with one write to its journal; their slots are free at once.
+shard's with one write to its journal; their lane's slots are free at once.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ from pipeline.telemetry.metrics import forget
 
 TICK_SECS = 0.1
 MOST_EASED = 64
-"""So many successes may wait to be settled: a SIGKILL meanwhile lets them be sent twice."""
+"""So many successes may wait for one another at a turn's end: a SIGKILL meanwhile lets them be sent twice."""
+EASED_SHARE = 0.25
+"""The part of all requests in flight that they may take at most, where few are allowed."""
 
 
 class Core:
@@ -60,6 +62,7 @@ class Core:
         self.eased: list[Attempt] = []
         """Successes that nothing waits for: settled in a turn from some time on, or with others."""
         self._eased_until = inf
+        self._most_eased = min(MOST_EASED, int(max_flying * EASED_SHARE))
         self.held = 0
         """Deliveries in memory: exact at each tick, never too few in between."""
         self.held_bytes = 0
@@ -242,12 +245,13 @@ class Core:
         wall_ms = int(wall * 1000)
         dispatcher = self.dispatcher
         dispatcher.wake(now)
-        waited = now >= self._eased_until or len(self.eased) >= MOST_EASED or dispatcher.flushing
+        waited = now >= self._eased_until or len(self.eased) >= self._most_eased or dispatcher.flushing
         if self.finished or (self.eased and waited):
             finished = self._ended()
             touched = self.settler.settle(finished, now, wall_ms)
             self.settler.post(wall_ms)
-            # Only now are the slots free: a result is in the journal before its slot is used again.
+            # Only now are the slots free: a result is in the journal before its slot is used again. Those of
+            # what was eased are so already; what they take of the whole process is given back here.
             dispatcher.freed(len(finished))
             self._yielding.ended += len(finished)
             for lane in touched:

@@ -116,3 +116,15 @@ def test_only_so_many_wait() -> None:
         eased(rig, rig.clock.at + 1.0)
         rig.core.turn()
         assert len(rig.results()) == (MOST_EASED if number == MOST_EASED - 1 else 0)
+
+
+def test_where_connections_are_few_those_of_what_waits_are_given_to_others() -> None:
+    rig = Rig(spec("a", concurrency=8), spec("b"), max_flying=8)
+    rig.client.script = {"a": ["hold"], "b": ["hang"]}
+    for number in range(6):
+        rig.give(delivery(number, webhook="a"))
+        rig.run()
+        eased(rig, rig.clock.at + 1.0)
+    rig.give(*(delivery(number, webhook="b") for number in range(6, 9)))
+    rig.core.turn()
+    assert rig.sent()[6:] == [f"msg_{number}" for number in range(6, 9)]
