@@ -296,12 +296,24 @@ def test_what_is_remembered_of_parked_users_is_forgotten_after_two_commits() -> 
     rig = ordered_rig()
     lane = rig.core.lane("w")
     entry = ordered(0, 0, 1)
+    entry.port = rig.disk.port
     lane.note_parked(entry)
     assert not lane.push(ordered(0, 1, 2), 0.0)
     lane.rows_committed(rig.disk.port)
     assert not lane.push(ordered(0, 2, 3), 0.0)
     lane.rows_committed(rig.disk.port)
     assert lane.push(ordered(0, 3, 4), 0.0)
+
+
+def test_commits_of_other_shards_do_not_tell_that_a_parked_one_is_on_disk() -> None:
+    rig = ordered_rig()
+    lane = rig.core.lane("w")
+    entry = ordered(0, 0, 1)
+    entry.port = rig.disk.port
+    lane.note_parked(entry)
+    for _ in range(3):
+        lane.rows_committed(Disk().port)
+    assert not lane.push(ordered(0, 1, 2), 0.0), "its shard does not know of the older one yet"
 
 
 def test_rows_keep_their_time_where_the_receiver_has_asked_for_it() -> None:
