@@ -224,6 +224,26 @@ def test_the_breaker_stops_a_failing_lane_and_probes_it() -> None:
     assert Counter(each.outcome for each in rig.results())[D] == 500
 
 
+@pytest.mark.parametrize("fault", ["connect", "dns", "timeout", "reset", "tls"])
+def test_a_receiver_that_cannot_be_reached_is_probed_only(fault: str) -> None:
+    rig = Rig(spec())
+    rig.client.script["w"] = [fault]
+    rig.give(*(delivery(n) for n in range(500)))
+    rig.run()
+    assert rig.core.lane("w").throttle.down
+    assert len(rig.client.sent) <= 16
+
+
+def test_a_refusal_ends_an_outage_as_it_is_an_answer() -> None:
+    rig = Rig(spec())
+    rig.client.script["w"] = [500] * 12 + [422]
+    rig.give(*(delivery(n) for n in range(12)))
+    rig.run(0.01)
+    assert rig.core.lane("w").throttle.down
+    rig.run(1)
+    assert not rig.core.lane("w").throttle.down
+
+
 def test_when_the_breaker_closes_what_waits_becomes_due_soon() -> None:
     rig = Rig(spec(retry=RetrySettings(min_delay_secs=1800)), luck=0.9)
     rig.client.script["w"] = [500] * 12 + [200]
