@@ -112,6 +112,19 @@ def test_a_member_that_gets_too_old_takes_no_younger_one_with_it(halt: Any) -> N
     assert ends == [("msg_1", X, "max-age"), ("msg_2", D, "")]
 
 
+def test_a_batch_whose_members_were_dropped_is_sent_without_them_or_not_at_all() -> None:
+    rig = rig_with(max_events=2)
+    rig.core.lane("w").halt = "paused"
+    given = items(1, 2, 3, 4)
+    rig.give(*given)
+    rig.run()
+    rig.core.drop(rig.disk.port, [given[n].row for n in (0, 1, 2)], deque())
+    rig.core.lane("w").halt = ""
+    rig.core.nudge(rig.core.lane("w"))
+    rig.run()
+    assert [bodies(sent) for sent in rig.client.sent] == [[{"n": 4}]]
+
+
 def test_the_id_of_a_batch_depends_on_its_members_alone() -> None:
     def id_of(*numbers: int) -> bytes:
         rig = rig_with(max_events=len(numbers))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from pipeline.config.models.webhooks.delivery import DeliverySettings, RetrySettings
-from pipeline.deliver.lanes.lane import MAX_ENTRIES
+from pipeline.deliver.lanes.lane import HELD_BYTES, MAX_ENTRIES
 from pipeline.deliver.lanes.refill import SLICE
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Outcome
@@ -44,6 +46,30 @@ def test_a_hanging_receiver_costs_bounded_memory() -> None:
     rig.run(3600)
     rig.commit()
     assert rig.disk.rows == {}
+
+
+@pytest.mark.parametrize("ordering", ["none", "per_user"])
+def test_what_is_held_is_counted_by_its_bytes_and_once(ordering: str) -> None:
+    rig = rig_with(ordering=ordering)
+    lane = rig.core.lane("w")
+    given = [delivery(n, body=b"x" * 10 * n, user=f"u{n % 2}") for n in range(5)]
+    rig.give(*given)
+    rig.give(*given)
+    assert lane.held_bytes == 100 + 5 * HELD_BYTES
+    rig.run(1)
+    assert Counter(rig.sent()) == Counter(f"msg_{n}" for n in range(5))
+    assert (lane.held, lane.held_bytes) == ({}, 0)
+
+
+def test_a_row_that_is_read_a_little_early_is_sent_when_it_is_due() -> None:
+    rig = rig_with()
+    rig.disk.add(delivery(1, attempt=3, due_ms=START_MS + 700))
+    rig.core.on_disk(rig.disk.port, "w", 1)
+    rig.run(0.6)
+    assert len(rig.core.lane("w").held) == 1
+    assert rig.sent() == []
+    rig.run(0.2)
+    assert rig.sent() == ["msg_1"]
 
 
 def test_a_row_whose_result_is_not_committed_is_not_sent_again() -> None:
