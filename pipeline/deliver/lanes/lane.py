@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
@@ -336,6 +337,12 @@ class Lane:
                 self._parked[row] = (of, user, commits - 1)
                 continue
             self._forget_parked(row)
+
+    def forget_parked(self, rows: Sequence[bytes]) -> None:
+        """Rows are dropped by a command: nothing needs to follow them any more."""
+        if self._parked:
+            for row in rows:
+                self._forget_parked(row)
 
     def _forget_parked(self, row: bytes) -> None:
         if row not in self._parked:

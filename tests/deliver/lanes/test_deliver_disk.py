@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from typing import Any
 
 import pytest
@@ -340,6 +340,17 @@ def test_commits_of_other_shards_do_not_tell_that_a_parked_one_is_on_disk() -> N
     for _ in range(3):
         lane.rows_committed(Disk().port)
     assert not lane.push(ordered(0, 1, 2), 0.0), "its shard does not know of the older one yet"
+
+
+def test_a_parked_one_that_is_dropped_holds_up_nobody() -> None:
+    rig = ordered_rig()
+    lane = rig.core.lane("w")
+    entry = ordered(0, 0, 1)
+    lane.note_parked(entry)
+    assert not lane.is_at_rest()
+    rig.core.drop(rig.disk.port, [entry.row], deque())
+    assert lane.is_at_rest()
+    assert lane.push(ordered(0, 1, 2), 0.0)
 
 
 def test_rows_keep_their_time_where_the_receiver_has_asked_for_it() -> None:
