@@ -178,6 +178,7 @@ class Core:
         now = self.clock.now()
         kept: set[bytes] = set()
         for lane in self.lanes.values():
+            lane.forget_parked(rows)
             if not lane.held:
                 continue
             sent = {id(each) for attempt in (*lane.flying, *self.eased) for each in attempt.items}

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.join.links import Identity
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
+from pipeline.model.sizes import Sizes
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
 from tests.kit.examples import examples
@@ -198,6 +199,47 @@ def test_links_survive_a_restart_and_an_undone_link_is_gone(tmp_path: Path) -> N
     assert keys(identity, event(anonymous="b")) == ["a:b"]
     assert keys(identity, event(anonymous="a")) == ["u:u"]
     assert len(keys(identity, link("b", "u"))) == 2, "its profile is back as well"
+    store.close()
+
+
+def test_joined_ids_count_after_a_restart_as_before_it(tmp_path: Path) -> None:
+    sizes = Sizes(merged=4)
+    store = Store(tmp_path)
+    identity = Identity(store, sizes=sizes)
+    list(identity.resolve(link("a", "u", alias=True)))
+    list(identity.resolve(link("b" * 1000, "u", alias=True)))  # counts for two
+    store.commit()
+    store.close()
+    store = Store(tmp_path)
+    identity = Identity(store, sizes=sizes)
+    assert keys(identity, link("c", "u", alias=True)) == []
+    assert len(keys(identity, link("d", "u", alias=True))) == 1, "a dead record: four are joined"
+    assert identity.refused == 1
+    store.close()
+
+
+def test_a_circle_that_two_partitions_made_together_ends_for_who_comes_to_it_from_outside(
+    tmp_path: Path,
+) -> None:
+    store = Store(tmp_path)
+    store.put(Table.MERGED, b"a", b'["a","b"]')
+    store.put(Table.MERGED, b"b", b'["b","a"]')
+    identity = Identity(store)
+    list(identity.resolve(link("c", "a", alias=True)))
+    assert keys(identity, event(user="c")) in (["u:a"], ["u:b"])
+    store.close()
+
+
+@pytest.mark.parametrize("sizes", [Sizes(user_properties=2), Sizes(user_bytes=40)])
+def test_an_update_that_makes_a_profile_too_large_changes_nothing(tmp_path: Path, sizes: Sizes) -> None:
+    store = Store(tmp_path)
+    identity = Identity(store, sizes=sizes)
+    list(identity.resolve(update(anonymous="a", set={"x": 1})))
+    list(identity.resolve(update(anonymous="a", set={"y": "0123456789" * 2, "z": "0123456789"})))
+    list(identity.resolve(update(anonymous="a", set={"w": 2})))
+    (_, brought), _ = identity.resolve(link("a", "u"))
+    assert isinstance(brought, PropertyUpdate)
+    assert brought.set_once == {"x": 1, "w": 2}
     store.close()
 
 

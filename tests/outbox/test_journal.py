@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,14 @@ def write(folder: Path, generation: int, *results: Result) -> Path:
 
 def offsets(found: list[Finished]) -> list[int]:
     return [one.progress.status - 500 for one in found]
+
+
+def open_files() -> list[str]:
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(OSError):  # that of the listing itself is closed by now
+            found.append(os.readlink(f"/proc/self/fd/{name}"))
+    return found
 
 
 def names(folder: Path) -> list[str]:
@@ -91,6 +100,18 @@ def test_the_last_result_of_a_delivery_counts(tmp_path: Path) -> None:
     assert found[result(1).delivery.request.key].outcome is Outcome.DEAD
     assert found[result(1).delivery.request.key].progress.attempt == 3
     assert len(found) == 2
+
+
+def test_files_of_earlier_generations_do_not_stay_open(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, 0)
+    for generation in range(1, 4):
+        journal.append([result(generation)], NOW_MS)
+        journal.append([result(generation)], NOW_MS)
+        journal.switch(generation)
+    journal.append([result(9)], NOW_MS)
+    mine = [path for path in open_files() if path.startswith(str(tmp_path))]
+    assert mine == [str(tmp_path / "000000000003.journal")]
+    journal.close()
 
 
 def test_earlier_generations_are_deleted_when_read(tmp_path: Path) -> None:

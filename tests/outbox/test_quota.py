@@ -138,6 +138,15 @@ def test_what_is_still_to_be_copied_stays(tmp_path: Path) -> None:
     assert len(shard.kept("w")) <= 2
 
 
+def test_what_is_too_old_and_still_to_be_copied_stays_until_it_is(tmp_path: Path) -> None:
+    shard = Shard(tmp_path, Quota(1 << 30, DAY_MS), copies=True)
+    shard.add("w", 1, 2, at=NOW_MS - 2 * DAY_MS)
+    shard.end_epoch()
+    assert [one.request.webhook_id for one in shard.letters.to_copy()] == ["w", "w"]
+    shard.end_epoch(NOW_MS + AGE_EVERY_MS)
+    assert (shard.kept("w"), shard.dropped("w"), shard.counters.of("w").dead_bytes) == ([], 2, 0)
+
+
 def test_an_epoch_that_is_undone_drops_nothing(tmp_path: Path) -> None:
     quota = Quota(5 * LETTER_BYTES, DAY_MS)
     shard = Shard(tmp_path, quota)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
@@ -76,7 +77,8 @@ class Lane:
         self.flying_retries = 0
         self.users: dict[str, deque[Delivery]] = {}
         """Ordered lanes: everything in memory by user, the one that may be sent first."""
-        self._parked: dict[bytes, tuple[str, int]] = {}
+        self._parked: dict[bytes, tuple[Port, str, int]] = {}
+        """Ordered rows on their way to disk: whose commits to count, the user, and how many are to come."""
         self._parked_users: dict[str, int] = {}
         self.ordered = False
         self.batcher: Batcher | None = None
@@ -315,7 +317,7 @@ class Lane:
         """Remember that an ordered delivery is on its way to disk: later ones of the user follow it."""
         if self.ordered:
             user = delivery.request.user
-            self._parked[delivery.row] = (user, 2)
+            self._parked[delivery.row] = (delivery.port, user, 2)
             self._parked_users[user] = self._parked_users.get(user, 0) + 1
 
     def is_parked(self, row: bytes) -> bool:
@@ -328,16 +330,24 @@ class Lane:
         The worker takes results, commits, then says so; a result posted in between is not in that commit
         but surely in the next. From then on the shard itself sends later ones of the user to disk.
         """
-        for row, (user, commits) in list(self._parked.items()):
+        for row, (of, user, commits) in list(self._parked.items()):
+            if of is not port:
+                continue
             if commits > 1:
-                self._parked[row] = (user, commits - 1)
+                self._parked[row] = (of, user, commits - 1)
                 continue
             self._forget_parked(row)
+
+    def forget_parked(self, rows: Sequence[bytes]) -> None:
+        """Rows are dropped by a command: nothing needs to follow them any more."""
+        if self._parked:
+            for row in rows:
+                self._forget_parked(row)
 
     def _forget_parked(self, row: bytes) -> None:
         if row not in self._parked:
             return
-        user, _ = self._parked.pop(row)
+        _, user, _ = self._parked.pop(row)
         left = self._parked_users.get(user, 0) - 1
         if left > 0:
             self._parked_users[user] = left

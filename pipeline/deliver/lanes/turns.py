@@ -200,8 +200,10 @@ class Dispatcher:
                 return False
             item, is_retry = taken
             if item[0].request.created_ms <= oldest_ms:
-                self._bury(lane, item, now)
-            elif not self._send(lane, item, is_retry, now, wall):
+                item = self._bury(lane, item, oldest_ms, now)
+                if not item:
+                    continue
+            if not self._send(lane, item, is_retry, now, wall):
                 return False
         return True
 
@@ -283,12 +285,19 @@ class Dispatcher:
         """Let die what is too old, from the heads of queues that cannot be sent now."""
         for queue in (lane.fresh, lane.retries):
             while queue and queue[0][0].request.created_ms <= oldest_ms:
-                self._bury(lane, queue.popleft(), now)
+                left = self._bury(lane, queue.popleft(), oldest_ms, now)
+                if left:
+                    queue.appendleft(left)
 
-    def _bury(self, lane: Lane, item: Item, now: float) -> None:
+    def _bury(self, lane: Lane, item: Item, oldest_ms: int, now: float) -> Item:
+        """Let die which of an item are too old; return the others: of a batch each has its own age."""
+        left: list[Delivery] = []
         for delivery in item:
-            if not delivery.gone:
+            if delivery.request.created_ms > oldest_ms:
+                left.append(delivery)
+            elif not delivery.gone:
                 self._settler.end(lane, delivery, "max-age", now)
+        return tuple(left)
 
     def _next_old(self, lane: Lane, now: float) -> float:
         """Return when the head of a queue is too old."""

@@ -16,7 +16,7 @@ from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.requests.answers import Unreadable, failed_items
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Delivery, Outcome
-from tests.kit.delivery.rig import Rig, delivery
+from tests.kit.delivery.rig import START_MS, Rig, delivery
 
 D, R, X, P = Outcome.DELIVERED, Outcome.RETRY, Outcome.DEAD, Outcome.PARKED
 
@@ -95,6 +95,34 @@ def test_a_failed_batch_is_repeated_with_the_same_id_and_body() -> None:
     rig.run(60)
     assert len({(sent.body, sent.extra.split(b"\r\n")[0]) for sent in rig.client.sent}) == 1
     assert Counter(outcome for _, outcome, _ in rig.outcomes()) == {R: 6, D: 3}
+
+
+@pytest.mark.parametrize("halt", ["", "paused"])
+def test_a_member_that_gets_too_old_takes_no_younger_one_with_it(halt: Any) -> None:
+    rig = rig_with(max_events=2, luck=0.99, retry=RetrySettings(max_age_secs=60, min_delay_secs=50))
+    lane = rig.core.lane("w")
+    rig.client.script["w"] = [200] if halt else [503, 200]
+    lane.halt = halt
+    rig.give(*items(1, created_ms=START_MS - 40_000), *items(2))
+    rig.run(30)
+    lane.halt = ""
+    rig.core.nudge(lane)
+    rig.run(300)
+    ends = [(name, outcome, reason) for name, outcome, reason in rig.outcomes() if outcome is not R]
+    assert ends == [("msg_1", X, "max-age"), ("msg_2", D, "")]
+
+
+def test_a_batch_whose_members_were_dropped_is_sent_without_them_or_not_at_all() -> None:
+    rig = rig_with(max_events=2)
+    rig.core.lane("w").halt = "paused"
+    given = items(1, 2, 3, 4)
+    rig.give(*given)
+    rig.run()
+    rig.core.drop(rig.disk.port, [given[n].row for n in (0, 1, 2)], deque())
+    rig.core.lane("w").halt = ""
+    rig.core.nudge(rig.core.lane("w"))
+    rig.run()
+    assert [bodies(sent) for sent in rig.client.sent] == [[{"n": 4}]]
 
 
 def test_the_id_of_a_batch_depends_on_its_members_alone() -> None:

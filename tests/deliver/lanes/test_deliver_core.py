@@ -108,6 +108,15 @@ def test_no_more_than_the_concurrency_is_in_flight() -> None:
     assert len(rig.client.sent) == 10
 
 
+def test_a_reload_with_less_concurrency_holds_at_once() -> None:
+    rig = Rig(spec(concurrency=8))
+    rig.client.script["w"] = ["hold"]
+    rig.core.configure({"w": spec(concurrency=2)})
+    rig.give(*(delivery(n) for n in range(8)))
+    rig.run()
+    assert len(rig.client.held) == 2
+
+
 def test_each_of_n_processes_takes_its_part() -> None:
     rig = Rig(spec(concurrency=8, rate_per_sec=40.0), share=0.25)
     rig.client.script["w"] = ["hold"]
@@ -222,6 +231,26 @@ def test_the_breaker_stops_a_failing_lane_and_probes_it() -> None:
     rig.client.script["w"] = [200]
     rig.run(120)
     assert Counter(each.outcome for each in rig.results())[D] == 500
+
+
+@pytest.mark.parametrize("fault", ["connect", "dns", "timeout", "reset", "tls"])
+def test_a_receiver_that_cannot_be_reached_is_probed_only(fault: str) -> None:
+    rig = Rig(spec())
+    rig.client.script["w"] = [fault]
+    rig.give(*(delivery(n) for n in range(500)))
+    rig.run()
+    assert rig.core.lane("w").throttle.down
+    assert len(rig.client.sent) <= 16
+
+
+def test_a_refusal_ends_an_outage_as_it_is_an_answer() -> None:
+    rig = Rig(spec())
+    rig.client.script["w"] = [500] * 12 + [422]
+    rig.give(*(delivery(n) for n in range(12)))
+    rig.run(0.01)
+    assert rig.core.lane("w").throttle.down
+    rig.run(1)
+    assert not rig.core.lane("w").throttle.down
 
 
 def test_when_the_breaker_closes_what_waits_becomes_due_soon() -> None:
@@ -433,6 +462,20 @@ def test_a_lane_waits_for_its_token_and_asks_for_one_only_once() -> None:
     rig.run()
     assert all(b"authorization: Bearer t0ken\r\n" in sent.extra for sent in rig.client.sent)
     assert len(rig.client.sent) == 2
+
+
+def test_a_token_that_is_awaited_is_work_unless_nothing_is_sent_with_it() -> None:
+    auth = OAuth2Auth("https://x.example/token", "id", "secret")
+    rig = Rig(LaneSpec("w", receiver=ReceiverSettings(auth=auth)))
+    lane = rig.core.lane("w")
+    rig.give(delivery(1))
+    rig.run()
+    assert lane.awaits_token()
+    lane.halt = "paused"
+    assert not lane.awaits_token()
+    lane.halt = ""
+    rig.core.drop(rig.disk.port, [delivery(1).row], deque())
+    assert not lane.awaits_token()
 
 
 def test_a_refused_token_is_renewed_once_and_then_believed() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from typing import Any
 
+import pytest
+
 from pipeline.config.models.webhooks.delivery import DeliverySettings, RetrySettings
-from pipeline.deliver.lanes.lane import MAX_ENTRIES
+from pipeline.deliver.lanes.lane import HELD_BYTES, MAX_ENTRIES
 from pipeline.deliver.lanes.refill import SLICE
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Outcome
@@ -44,6 +46,30 @@ def test_a_hanging_receiver_costs_bounded_memory() -> None:
     rig.run(3600)
     rig.commit()
     assert rig.disk.rows == {}
+
+
+@pytest.mark.parametrize("ordering", ["none", "per_user"])
+def test_what_is_held_is_counted_by_its_bytes_and_once(ordering: str) -> None:
+    rig = rig_with(ordering=ordering)
+    lane = rig.core.lane("w")
+    given = [delivery(n, body=b"x" * 10 * n, user=f"u{n % 2}") for n in range(5)]
+    rig.give(*given)
+    rig.give(*given)
+    assert lane.held_bytes == 100 + 5 * HELD_BYTES
+    rig.run(1)
+    assert Counter(rig.sent()) == Counter(f"msg_{n}" for n in range(5))
+    assert (lane.held, lane.held_bytes) == ({}, 0)
+
+
+def test_a_row_that_is_read_a_little_early_is_sent_when_it_is_due() -> None:
+    rig = rig_with()
+    rig.disk.add(delivery(1, attempt=3, due_ms=START_MS + 700))
+    rig.core.on_disk(rig.disk.port, "w", 1)
+    rig.run(0.6)
+    assert len(rig.core.lane("w").held) == 1
+    assert rig.sent() == []
+    rig.run(0.2)
+    assert rig.sent() == ["msg_1"]
 
 
 def test_a_row_whose_result_is_not_committed_is_not_sent_again() -> None:
@@ -296,12 +322,35 @@ def test_what_is_remembered_of_parked_users_is_forgotten_after_two_commits() -> 
     rig = ordered_rig()
     lane = rig.core.lane("w")
     entry = ordered(0, 0, 1)
+    entry.port = rig.disk.port
     lane.note_parked(entry)
     assert not lane.push(ordered(0, 1, 2), 0.0)
     lane.rows_committed(rig.disk.port)
     assert not lane.push(ordered(0, 2, 3), 0.0)
     lane.rows_committed(rig.disk.port)
     assert lane.push(ordered(0, 3, 4), 0.0)
+
+
+def test_commits_of_other_shards_do_not_tell_that_a_parked_one_is_on_disk() -> None:
+    rig = ordered_rig()
+    lane = rig.core.lane("w")
+    entry = ordered(0, 0, 1)
+    entry.port = rig.disk.port
+    lane.note_parked(entry)
+    for _ in range(3):
+        lane.rows_committed(Disk().port)
+    assert not lane.push(ordered(0, 1, 2), 0.0), "its shard does not know of the older one yet"
+
+
+def test_a_parked_one_that_is_dropped_holds_up_nobody() -> None:
+    rig = ordered_rig()
+    lane = rig.core.lane("w")
+    entry = ordered(0, 0, 1)
+    lane.note_parked(entry)
+    assert not lane.is_at_rest()
+    rig.core.drop(rig.disk.port, [entry.row], deque())
+    assert lane.is_at_rest()
+    assert lane.push(ordered(0, 1, 2), 0.0)
 
 
 def test_rows_keep_their_time_where_the_receiver_has_asked_for_it() -> None:
