@@ -5,6 +5,7 @@ working directory.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from glob import glob
 from pathlib import Path
@@ -17,6 +18,9 @@ from pipeline.model.json import Value
 STATE_META: Final = "hookline.json"
 """The file that makes a folder a state directory."""
 STDIN: Final = "-"
+_ROTATION_SECS: Final = 1.0
+"""A followed file that is rotated is there again by then."""
+_LOOK_SECS: Final = 0.02
 
 PATHS: Final[tuple[KeyPath, ...]] = (
     ("state",),
@@ -122,11 +126,21 @@ def check_recordings(
     named = {"paths": source.inputs(), "events": source.events, "users": source.users}
     for name, paths in named.items():
         for index, path in enumerate(paths or ()):
-            if path in (kept, STDIN) or os.path.exists(path) or glob(path, recursive=True):
+            if path in (kept, STDIN) or _is_there(path, _ROTATION_SECS if source.follow else 0):
                 continue
             at: KeyPath = ("source", "jsonl", name, index)
             message = f"there is no file or directory `{path}`"
             problems.error(at, "missing-path", message, hint=_looked(path, were.get(at)))
+
+
+def _is_there(path: str, wait_secs: float) -> bool:
+    """Return whether a path leads somewhere, soon at least: one that is rotated is gone for an instant."""
+    end = time.monotonic() + wait_secs
+    while not (os.path.exists(path) or glob(path, recursive=True)):
+        if time.monotonic() >= end:
+            return False
+        time.sleep(_LOOK_SECS)
+    return True
 
 
 def _looked(path: str, was: str | None) -> str | None:

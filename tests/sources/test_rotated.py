@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +56,13 @@ class Following:
     def read(self) -> list[int]:
         """Return the numbers of what is there now."""
         return [number for _, number in self.named()]
+
+    def step(self) -> list[int]:
+        """Return the numbers of the next lines that are there, of one file."""
+        while (chunk := self._recording.read(100)) is None:
+            pass
+        self.position = chunk.position
+        return [int((text or b"").split(b'"')[7]) for text in chunk.lines]
 
     def named(self) -> list[tuple[str, int]]:
         """Return what is there now: what its file is called, and its number."""
@@ -362,3 +371,91 @@ def test_a_stamp_far_ahead_looks_into_no_other_file(tmp_path: Path, rotate: Call
     assert sorted(following.named()) == [
         ("a.jsonl", 5), ("a.jsonl", 6), ("a.jsonl~2", 7), ("a.jsonl~2", 8), ("b.jsonl", 102),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("rotate", [rename_with_a_counter, copy_and_truncate])
+def test_what_is_rotated_while_older_files_are_read_is_read_after_them(
+    tmp_path: Path, rotate: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "app.jsonl"
+
+    def shift() -> None:
+        for number in range(8, 0, -1):
+            if (old := path.with_name(f"app.jsonl.{number}")).exists():
+                old.rename(path.with_name(f"app.jsonl.{number + 1}"))
+        rotate(path)
+
+    path.write_bytes(lines(1, 3))
+    following = Following(path)
+    assert following.read() == [1, 2, 3]
+    append(path, lines(4, 5))
+    following.again()
+    for first in (6, 9, 12):
+        shift()
+        append(path, lines(first, first + 2))
+    assert following.step() == [4, 5]
+    shift()  # other names for the files that are still to be read, and one more
+    append(path, lines(15, 17))
+    found = [*following.named(), *following.named()]
+    assert found == [(f"app.jsonl~{2 + at // 3}", 6 + at) for at in range(12)]
+
+
+def test_a_file_that_was_read_and_is_compressed_later_is_not_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(lines(1, 5))
+    following = Following(path)
+    assert following.read() == [1, 2, 3, 4, 5]
+    rename_with_a_counter(path)
+    path.write_bytes(lines(6, 9))
+    assert following.read() == [6, 7, 8, 9]
+    path.rename(tmp_path / "app.jsonl.2")
+    # Not as gzip does it, which keeps the time: it is the last one that was written.
+    (tmp_path / "app.jsonl.1.gz").write_bytes(gzip.compress((tmp_path / "app.jsonl.1").read_bytes()))
+    path.write_bytes(lines(10, 12))
+    assert following.named() == [("app.jsonl~3", number) for number in (10, 11, 12)]
+
+
+def test_a_followed_file_that_is_gone_when_the_job_starts_again_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(lines(1, 3))
+    following = Following(path)
+    assert following.read() == [1, 2, 3]
+    append(path, lines(4, 4))
+    rename_with_a_counter(path)
+    following.again()
+    assert following.read() == []
+    path.write_bytes(lines(5, 5))
+    assert following.named() == [("app.jsonl", 4), ("app.jsonl~2", 5)]
+
+
+def test_a_file_that_is_renamed_between_two_looks_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(lines(1, 3))
+    following = Following(tmp_path)
+    assert following.read() == [1, 2, 3]
+    other = tmp_path / "b.jsonl"
+    other.write_bytes(lines(4, 4))
+    stat = os.stat
+
+    def gone(where: str, **given: Any) -> os.stat_result:
+        found = stat(where, **given)
+        if where == str(other) and sys._getframe(1).f_code.co_name == "_entry_of":
+            other.rename(tmp_path / "c.jsonl")
+        return found
+
+    monkeypatch.setattr(os, "stat", gone)
+    assert following.named() == [("c.jsonl", 4)]
+
+
+def test_what_was_rotated_is_compressed_while_the_next_files_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(lines(1, 5))
+    following = Following(path)
+    assert following.read() == [1, 2, 3, 4, 5]
+    rename_with_a_counter(path)
+    packed = gzip.compress((tmp_path / "app.jsonl.1").read_bytes())
+    (tmp_path / "app.jsonl.1.gz").write_bytes(packed[:40])
+    path.write_bytes(lines(6, 6))
+    assert following.named() == [("app.jsonl~2", 6)]

@@ -81,17 +81,22 @@ class Cursor(LineCursor):
 
     def _open_file(self, path: str) -> None:
         """Open a file or pipe, at its beginning. Raises Fatal."""
-        self._path = path
         try:
-            if path == STDIN:
-                self._fd = os.dup(0)
-            else:
-                self._fd = os.open(path, AT_ONCE)
-                os.set_blocking(self._fd, True)
-            self._blocks = Blocks(self._fd)
+            fd = os.dup(0) if path == STDIN else os.open(path, AT_ONCE)
         except OSError as error:
             raise Fatal(f"{path}: cannot be read: {error.strerror}") from error
-        if is_endless(self._fd):
+        self._use(fd, path)
+
+    def _use(self, fd: int, path: str) -> None:
+        """Read a file or pipe that was opened, from its beginning. Raises Fatal."""
+        self._path, self._fd = path, fd
+        try:
+            if path != STDIN:
+                os.set_blocking(fd, True)
+            self._blocks = Blocks(fd)
+        except OSError as error:
+            raise Fatal(f"{path}: cannot be read: {error.strerror}") from error
+        if is_endless(fd):
             self._close_fd()
             raise Fatal(
                 f"{path}: is a device, which has no end and no lines: a recording is a file, a "

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import stat
 
-from pipeline.model.errors import StateError
+from pipeline.model.errors import Fatal, StateError
+from pipeline.sources.files import lives
 from pipeline.sources.files.blocks import Blocks
-from pipeline.sources.files.cursor import Cursor
+from pipeline.sources.files.cursor import AT_ONCE, Cursor
 from pipeline.sources.files.digests import digest
 from pipeline.sources.files.entry import Entry
-from pipeline.sources.files.lives import HEAD_BYTES, first_byte, is_renewed
+from pipeline.sources.files.lives import HEAD_BYTES
 from pipeline.telemetry import log as logs
 
 log = logs.get(__name__)
+
+_TRIES = 3
 
 
 class FollowedCursor(Cursor):
@@ -30,12 +33,26 @@ class FollowedCursor(Cursor):
         return not self._is_left and super().is_still()
 
     def _resume(self, entry: Entry) -> None:
-        if self._fault(entry) is not None and (path := self._lives.find(entry)) is not None:
-            self._close_fd()
-            self._open_file(path)
-            self._name_file()
-            self._tell(path)
+        if self._fault(entry) is not None:
+            self._open_copy(entry)
         super()._resume(entry)
+
+    def _open_copy(self, entry: Entry) -> bool:
+        """Open the file that an entry speaks of, under the name that it has now; False where there is none.
+
+        While it is looked for others may be renamed: it is looked for again then.
+        """
+        for _ in range(_TRIES):
+            found = self._lives.find(entry)
+            if found is not None and (fd := _opened(found.path, found.inode)) is not None:
+                self._close_fd()
+                self._use(fd, found.path)
+                self._name_file()
+                log.info(
+                    "a followed file was rotated: what is left of the old one is read first", file=found.path
+                )
+                return True
+        return False
 
     def _name_file(self) -> None:
         super()._name_file()
@@ -90,22 +107,22 @@ class FollowedCursor(Cursor):
             return False
         entry = self._entries.get(self.name)
         if entry is None or not entry.offset:
-            path, offset = self._path, 0  # nothing of it was handed out
+            offset = 0  # nothing of it was handed out
+            fd = os.dup(self._fd)
+            os.lseek(fd, 0, os.SEEK_SET)
+            self._close_fd()
+            self._use(fd, self._path)
+            self._name_file()
+        elif self._open_copy(entry):
+            offset = entry.offset
         else:
-            path, offset = self._lives.find(entry) or "", entry.offset
-        if not path:
             raise StateError(
                 f"{self.source.path}: {fault}, and no copy of it lies beside it: what was not read of it is "
                 "gone. Rotate it by renaming (app.jsonl.1), or write each new file under a name of its own "
                 "and follow the folder; then start with an empty state directory"
             )
-        self._close_fd()
-        self._open_file(path)
-        self._name_file()
         self._split_from(offset)
-        if offset:
-            self._tell(path)
-            self._go_to(min(offset, self.total_bytes), offset)
+        self._go_to(min(offset, self.total_bytes), offset)
         return False
 
     def _go_on(self) -> bool:
@@ -114,32 +131,53 @@ class FollowedCursor(Cursor):
             return False
         if self._splitter.has_open_line:
             return self._take_last()
-        if not os.path.isfile(self.source.path):
-            self._is_left = False  # that one has gone again
+        path = self.source.path
+        # Opened before others are looked for: what is rotated away meanwhile is among those then.
+        fd = _opened(path)
+        between = self._lives.after(self._fd)
+        if between is not None:
+            if fd is not None:
+                os.close(fd)
+            path = between.path
+            fd = _opened(path, between.inode)
+        if fd is None:
+            self._is_left = between is not None  # else that one has gone again
             return False
         entry = self._entries.get(self.name)
-        if entry is not None and self._path == self.source.path:
-            if is_renewed(self._fd, self._path, entry.offset):
-                self._close_fd()
-                self._open_file(self._path)
-                self._name_file()
-                self._is_left = False
-                self._split_from(entry.offset)
-                self._go_to(entry.offset, entry.offset)
-                return self.fill()
-            self._lives.find(entry)  # others may have had the name meanwhile
+        is_renewed = (
+            between is None and entry is not None and self._path == path
+            and lives.is_renewed(self._fd, fd, entry.offset)
+        )  # fmt: skip
         self._close_fd()
-        path = self._lives.next()
-        self._open_file(path)
+        if not is_renewed:
+            self._lives.next()
+        self._use(fd, path)
         self._name_file()
+        self._is_left = False
+        if is_renewed and entry is not None:
+            self._split_from(entry.offset)
+            self._go_to(entry.offset, entry.offset)
+            return self.fill()
         log.info("a followed file was rotated: the next one is read", file=path, called=self.name)
-        self._is_left = self._is_copy = False
+        self._is_copy = False
         self._to_skip = 0
         self._head = (0, digest(b""))
-        begin = first_byte(self._fd)
+        begin = lives.first_byte(fd)
         self._split_from(begin)
         self._go_to(begin, 0)
         return self.fill()
 
-    def _tell(self, path: str) -> None:
-        log.info("a followed file was rotated: what is left of the old one is read first", file=path)
+
+def _opened(path: str, inode: int = 0) -> int | None:
+    """Open a file; None where it is gone, or the path leads to none, or to another than that inode by now."""
+    try:
+        fd = os.open(path, AT_ONCE)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Fatal(f"{path}: cannot be read: {error.strerror}") from error
+    status = os.fstat(fd)
+    if stat.S_ISREG(status.st_mode) and inode in (0, status.st_ino):
+        return fd
+    os.close(fd)
+    return None

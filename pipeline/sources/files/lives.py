@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -30,7 +29,7 @@ _COUNTED: Final = r"[._-][0-9][0-9T:._-]*"
 _ROTATED: Final = re.compile(rf"(.+?){_COUNTED}(\.[A-Za-z]+)?")
 
 
-class _Beside(NamedTuple):
+class Beside(NamedTuple):
     """A file in the folder of another one, in the order in which such were written last."""
 
     written_ns: int
@@ -50,8 +49,6 @@ class Lives:
         self._base, self._number = parted(name if is_of is None else is_of.name)
         if is_of is None:
             self._number = self._last()
-        self._left: deque[str] = deque()
-        """Where the files lie that come before the one at the path."""
 
     @property
     def name(self) -> str:
@@ -63,33 +60,48 @@ class Lives:
         """Return what the state knows of the present file."""
         return self._entries.get(self.name)
 
-    def next(self) -> str:
-        """Go on to the next file, and return where it lies."""
+    def next(self) -> None:
+        """Go on to the next file."""
         self._number = self._last() + 1
         self._entries.pop(f"{self._base}~{self._number - MOST_KEPT}", None)
-        return self._left.popleft() if self._left else self._path
 
-    def find(self, entry: Entry) -> str | None:
+    def find(self, entry: Entry) -> Beside | None:
         """Return where the file lies that an entry speaks of, now that its path leads to another one.
 
-        What was rotated away after it comes `next`. None where it cannot be found.
+        None where it cannot be found.
         """
-        beside = _beside(self._path)
         found = None
-        for at, one in enumerate(beside):
-            is_likely = one.inode == entry.inode or _is_rotated(one.path, Path(self._path).name)
-            if is_likely and begins_as(one.path, entry):
-                found = at
-        self._left.clear()
-        if found is None:
-            return None
-        self._left += [
-            one.path
-            for one in beside[found + 1 :]
+        for one in _beside(self._path):
+            is_itself = one.inode == entry.inode
+            if (is_itself or self._was_here(one)) and begins_as(one.path, entry):
+                found = one
+                if is_itself:
+                    break
+        return found
+
+    def after(self, fd: int) -> Beside | None:
+        """Return the file that comes after the open one, and was rotated away since; None where none was.
+
+        Asked anew each time: such files are renamed, and others come.
+        """
+        status = os.fstat(fd)
+        known = {one.digest for one in self._entries.values() if one.head_bytes == HEAD_BYTES}
+        # Of the one at the path a copy is made now: it is cut off next.
+        known.add(digest(_head(self._path, HEAD_BYTES) or b""))
+        for one in _beside(self._path):
+            if one.written_ns <= status.st_mtime_ns or one.inode == status.st_ino:
+                continue
             # What a folder is searched for is read in its own right.
-            if _is_rotated(one.path, Path(self._path).name) and not one.path.endswith(SUFFIXES)
-        ]
-        return beside[found].path
+            if self._was_here(one) and not one.path.endswith(SUFFIXES):
+                head = _head(one.path, HEAD_BYTES)
+                # What was read may be compressed now; while it is being, it lies there as it was, too. Of
+                # short files several may begin alike.
+                if head is not None and (len(head) < HEAD_BYTES or digest(head) not in known):
+                    return one
+        return None
+
+    def _was_here(self, one: Beside) -> bool:
+        return _is_rotated(one.path, Path(self._path).name)
 
     def _last(self) -> int:
         """Return the number of the last file that the state knows, or this is."""
@@ -139,29 +151,25 @@ def begins_as(path: str, entry: Entry) -> bool:
     return head is not None and len(head) == entry.head_bytes and digest(head) == entry.digest
 
 
-def is_renewed(fd: int, path: str, offset: int) -> bool:
-    """Return whether the file at a path is the open one, written anew with what was read of it.
+def is_renewed(fd: int, new: int, offset: int) -> bool:
+    """Return whether the second open file is the first one, written anew with what was read of it.
 
-    So rsync and editors change a file. The open one is gone then; one that was rotated still has a name.
+    So rsync and editors change a file. The first one is gone then; one that was rotated still has a name.
     """
-    try:
-        if os.fstat(fd).st_nlink:
-            return False
-        new = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
+    if os.fstat(fd).st_nlink:
         return False
+    places = (
+        (HEAD_BYTES if offset > HEAD_BYTES else offset, 0),
+        (_TAIL_BYTES, max(0, offset - _TAIL_BYTES)),
+    )
     try:
-        places = (
-            (HEAD_BYTES if offset > HEAD_BYTES else offset, 0),
-            (_TAIL_BYTES, max(0, offset - _TAIL_BYTES)),
-        )
         same = all(
             os.pread(fd, size, at)[: offset - at] == os.pread(new, size, at)[: offset - at]
             for size, at in places
         )
-        return same and os.fstat(new).st_size >= offset > 0
-    finally:
-        os.close(new)
+    except OSError:
+        return False
+    return same and os.fstat(new).st_size >= offset > 0
 
 
 def first_byte(fd: int) -> int:
@@ -210,7 +218,7 @@ def _head(path: str, size: int) -> bytes | None:
         os.close(fd)
 
 
-def _beside(path: str) -> list[_Beside]:
+def _beside(path: str) -> list[Beside]:
     found = []
     folder, own = os.path.split(os.path.abspath(path))
     try:
@@ -219,7 +227,7 @@ def _beside(path: str) -> list[_Beside]:
                 if entry.name != own and entry.is_file(follow_symlinks=False):
                     status = entry.stat()
                     if status.st_size:
-                        found.append(_Beside(status.st_mtime_ns, entry.path, status.st_ino))
+                        found.append(Beside(status.st_mtime_ns, entry.path, status.st_ino))
     except OSError:
         pass  # who reads the file itself says what is wrong
     return sorted(found)

@@ -19,7 +19,7 @@ from itertools import combinations
 from pathlib import Path
 
 from pipeline.decode.formats import ALL_AUTO, Formats
-from pipeline.model.errors import ConfigError, StateError
+from pipeline.model.errors import ConfigError, Fatal, StateError
 from pipeline.sources.chunk import CHUNK_BYTES, NOWHERE, Position, RawChunk
 from pipeline.sources.files.chunk_builder import ChunkBuilder, add_messages, without
 from pipeline.sources.files.collected.cursor import SegmentsCursor
@@ -102,7 +102,8 @@ class Recording(BaseReader):
         self._listener = Listener()
         self._gave = False
         try:
-            self._open(self._find())
+            # A followed file that the state knows may have gone for as long as it takes to rotate it.
+            self._open(self._find(again=follow and bool(self._entries)))
             self._tell_left()
         except BaseException:
             self.close()
@@ -141,7 +142,12 @@ class Recording(BaseReader):
                 except BlockingIOError:
                     continue
                 kind = FollowedCursor if follow else Cursor
-                cursor = kind(source, self._entries, max_line_bytes=longest, is_of=entry)
+                try:
+                    cursor = kind(source, self._entries, max_line_bytes=longest, is_of=entry)
+                except Fatal as error:
+                    if follow and isinstance(error.__cause__, FileNotFoundError):
+                        continue  # it was renamed since it was found: its name is looked for again
+                    raise
             cursor.under(self._formats)
             self._cursors.append(cursor)
         self._cursors.sort(key=lambda cursor: cursor.source.name)

@@ -177,3 +177,12 @@ def test_every_leaf_has_a_variable_of_its_own() -> None:
     assert {"HOOKLINE_STATE", "HOOKLINE_SOURCE_KAFKA_BROKERS", "HOOKLINE_DELIVERY_RETRY_MAX_AGE"} <= set(
         names
     )
+
+
+def test_a_followed_file_that_is_being_rotated_is_waited_for(
+    load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "app.jsonl"
+    monkeypatch.setattr("pipeline.config.places.time.sleep", lambda _: path.touch())
+    assert shown(load("source: {jsonl: {paths: [app.jsonl]}}", check_source=True)).count("missing-path") == 1
+    assert not load("source: {jsonl: {paths: [app.jsonl], follow: true}}", check_source=True).findings
