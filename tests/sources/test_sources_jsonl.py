@@ -317,6 +317,18 @@ def test_the_name_of_a_file_may_be_anything_but_is_utf8_in_origins(tmp_path: Pat
     assert read_all(Recording([str(tmp_path)], resume=recording.position)) == []
 
 
+def test_what_an_older_version_has_read_of_a_file_whose_name_is_no_utf8_is_not_read_again(
+    tmp_path: Path,
+) -> None:
+    name = os.fsdecode(b"caf\xe9.jsonl")
+    (tmp_path / name).write_bytes(b"1\n2\n")
+    recording = Recording([str(tmp_path)])
+    recording.read(1)
+    version, count, (place,) = recording.position
+    older = (version, count, ((name, *place[1:]),))
+    assert read_all(Recording([str(tmp_path)], resume=older)) == [("caf\\xe9.jsonl", 2, b"2")]
+
+
 def test_equal_names_are_told_apart_by_their_folders(tmp_path: Path) -> None:
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()

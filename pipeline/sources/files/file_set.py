@@ -122,11 +122,11 @@ def name_apart(inputs: Iterable[Input]) -> list[Input]:
                 for apart, (_, item) in zip(_endings([where for where, _ in group]), group, strict=True)
             ]
     return sorted(
-        replace(item, name=_as_utf8(item.name), sole_name=_as_utf8(item.sole_name)) for item in named
+        replace(item, name=as_utf8_name(item.name), sole_name=as_utf8_name(item.sole_name)) for item in named
     )
 
 
-def _as_utf8(name: str) -> str:
+def as_utf8_name(name: str) -> str:
     """Return a name that may stand in JSON: bytes that are no UTF-8 as ``\\xff``."""
     return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
 

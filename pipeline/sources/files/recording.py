@@ -28,7 +28,15 @@ from pipeline.sources.files.collected.place import MARK as FOLDER
 from pipeline.sources.files.collected.place import SegmentPlace
 from pipeline.sources.files.cursor import Cursor
 from pipeline.sources.files.entry import Entry
-from pipeline.sources.files.file_set import STDIN, Input, each_once, find_inputs, name_apart, part_of
+from pipeline.sources.files.file_set import (
+    STDIN,
+    Input,
+    as_utf8_name,
+    each_once,
+    find_inputs,
+    name_apart,
+    part_of,
+)
 from pipeline.sources.files.followed import FollowedCursor
 from pipeline.sources.files.line_cursor import LineCursor
 from pipeline.sources.files.lives import Moved
@@ -213,7 +221,9 @@ class Recording(BaseReader):
                 self._places[folder.name] = folder
             else:
                 entry = Entry(*place)  # type: ignore[arg-type]  # written by us
-                self._entries[entry.name] = entry
+                # Older versions kept a name that is no UTF-8 as Python reads it: the file is the same.
+                name = as_utf8_name(entry.name)
+                self._entries[name] = entry._replace(name=name)
 
     # --- what every reader has
 
