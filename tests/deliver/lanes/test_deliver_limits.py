@@ -29,6 +29,13 @@ def test_concurrency_starts_high_and_doubles_up_to_the_most_while_latency_is_fla
     assert receiver_with(1000, 0.05, limit, 3)[-1] == 64
 
 
+def test_who_has_come_back_gets_one_request_at_first() -> None:
+    limit = Concurrency(64)
+    receiver_with(1000, 0.05, limit, 3)
+    limit.restart()
+    assert limit.limit == 1.0
+
+
 def test_a_small_most_is_obeyed() -> None:
     assert Concurrency(4).limit == 4
     assert receiver_with(1000, 0.05, Concurrency(1), 10)[-1] == 1
