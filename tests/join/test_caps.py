@@ -96,3 +96,14 @@ def test_sweeping_in_small_steps_reaches_every_row(store: Store) -> None:
         caps.sweep()
         store.commit()
         assert b"000001" not in rows(store), "the sweep begins anew at the end"
+
+
+def test_one_sweep_looks_at_so_many_rows_and_no_more(store: Store) -> None:
+    caps = Caps(store, clock)
+    for n in range(SWEEP_ROWS + 10):
+        caps.put(b"%04d" % n, b"", NOW_MS - LATE_MS - 1)
+    store.commit()
+    caps.seen(NOW_MS)
+    caps.sweep()
+    store.commit()
+    assert len(rows(store)) == 10

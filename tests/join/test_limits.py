@@ -224,6 +224,12 @@ def test_events_without_an_id_are_no_duplicates() -> None:
     assert rows.rows
 
 
+def test_events_whose_value_is_null_are_no_duplicates() -> None:
+    spec = limits(dedupe={"by": "event.properties.order"})
+    assert run(spec, [0, 1, 2], order=None) == [FIRE] * 3
+    assert run(spec, [0, 1, 2], order=7) == [FIRE, SUPPRESS, SUPPRESS]
+
+
 def test_the_three_together_duplicates_first_then_repeat_then_limit() -> None:
     spec = limits(
         repeat={"count": 2, "within": "1h"},

@@ -29,6 +29,13 @@ def test_concurrency_starts_high_and_doubles_up_to_the_most_while_latency_is_fla
     assert receiver_with(1000, 0.05, limit, 3)[-1] == 64
 
 
+def test_who_has_come_back_gets_one_request_at_first() -> None:
+    limit = Concurrency(64)
+    receiver_with(1000, 0.05, limit, 3)
+    limit.restart()
+    assert limit.limit == 1.0
+
+
 def test_a_small_most_is_obeyed() -> None:
     assert Concurrency(4).limit == 4
     assert receiver_with(1000, 0.05, Concurrency(1), 10)[-1] == 1
@@ -156,6 +163,8 @@ def test_the_worse_a_receiver_was_the_longer_a_row_must_be() -> None:
     assert rows == sorted(rows)
     assert rows[0] == LEAST_FAILURES
     assert rows[2] > 40
+    assert rows[1] < 40, "what the row itself does to the share makes it no longer"
+    assert rows[2] < 120
 
 
 def test_an_outage_lets_one_probe_through_at_a_time_ever_more_rarely() -> None:
@@ -175,6 +184,28 @@ def test_an_outage_lets_one_probe_through_at_a_time_ever_more_rarely() -> None:
     assert spans == sorted(spans)
     assert spans[-1] == 30.0
     assert len(spans) < 50
+
+
+@pytest.mark.parametrize(("lasted", "pause"), [(0.1, 0.05), (8.0, 2.0), (1000.0, 30.0)])
+def test_probes_come_after_a_quarter_of_the_time_that_an_outage_has_lasted(
+    lasted: float, pause: float
+) -> None:
+    throttle = Throttle()
+    in_a_row(throttle, 0.0)
+    throttle.failed(lasted)
+    assert throttle.until == lasted + pause
+
+
+def test_patience_that_is_used_up_comes_back_with_good_answers() -> None:
+    throttle = Throttle()
+    throttle.hurried(0.0, 99)
+    assert throttle.allows(0.0)
+    throttle.succeeded(0.0, 10)
+    throttle.hurried(0.0, 20)
+    assert throttle.allows(0.0)
+    throttle.hurried(0.0, 1)
+    assert not throttle.allows(0.4)
+    assert throttle.allows(0.6)
 
 
 def test_the_first_good_answer_ends_an_outage_and_the_lane_begins_gently() -> None:
