@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from pipeline.sources.files.recorded import PREFIX, Message, is_recording, parse
 
 MOST_RECORDS: Final = 1_000
 MOST_BYTES: Final = 16 << 20
+_BLANK: Final = re.compile(r"\s*")
 STDIN_FD = 0
 _SEGMENTS: Final = 10
 
@@ -274,7 +276,8 @@ def _documents(data: bytes) -> list[Value] | None:
             if "\n" not in text[at:end] or type(value) is not dict:
                 return None
             found.append(value)
-            at = end + len(text[end:]) - len(text[end:].lstrip())
+            blank = _BLANK.match(text, end)
+            at = end if blank is None else blank.end()
     except (ValueError, RecursionError):
         return None
     return found or None
