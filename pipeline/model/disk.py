@@ -88,12 +88,23 @@ def _make_like(descriptor: int, like: os.stat_result) -> None:
 def remove_partials(folder: Path) -> None:
     """Delete what kills have left of files that were being replaced, at any depth.
 
-    Young ones stay: a command beside a stopped job may be writing at this moment.
+    Young ones stay: a command beside a stopped job may be writing at this moment. What another process of
+    the job renames or removes meanwhile is passed by.
     """
-    for left in folder.rglob("*.partial"):
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - left.stat().st_mtime > PARTIAL_SECS:
-                left.unlink()
+    for left in below(folder):
+        if left.suffix == ".partial":
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > PARTIAL_SECS:
+                    left.unlink()
+
+
+def below(folder: Path) -> Iterator[Path]:
+    """Yield what a folder holds, at any depth; links to folders are not followed.
+
+    `Path.rglob` raises FileNotFoundError where somebody renames or removes a folder meanwhile.
+    """
+    for inside, folders, files in os.walk(folder):
+        yield from (Path(inside, name) for name in (*folders, *files))
 
 
 def remove_own_partials(folder: Path) -> None:

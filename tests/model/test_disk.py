@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -117,6 +118,16 @@ def test_everything_is_appended_however_little_one_write_takes(
     disk.append_all(file, NEW)
     os.close(file)
     assert (tmp_path / "file").read_bytes() == NEW
+
+
+def test_what_is_removed_while_a_folder_is_walked_is_passed_by(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "inside").touch()
+    walked = disk.below(tmp_path)
+    first = next(walked)
+    shutil.rmtree(tmp_path / "a")
+    assert {path.name for path in (first, *walked)} == {"a", "b", "inside"}
 
 
 def test_a_lock_has_one_holder_until_it_is_closed(tmp_path: Path) -> None:

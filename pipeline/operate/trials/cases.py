@@ -18,6 +18,7 @@ from pipeline.decode.decode import decode
 from pipeline.job.preview import Preview
 from pipeline.job.rehearse import Rehearsal
 from pipeline.job.tap.why import WAITS, why_unmatched
+from pipeline.model.disk import below
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
@@ -38,7 +39,7 @@ WHY = 3
 
 def find_tests(directory: Path) -> list[Path]:
     """Return all test files below a config directory, sorted."""
-    return sorted(path for path in directory.rglob("*") if path.name.endswith(TESTS) and path.is_file())
+    return sorted(path for path in below(directory) if path.name.endswith(TESTS) and path.is_file())
 
 
 def run_tests(

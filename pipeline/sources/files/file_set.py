@@ -13,6 +13,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipeline.model.disk import below
 from pipeline.model.errors import ConfigError
 
 MARK = ".collect.json"
@@ -54,7 +55,7 @@ def find_inputs(
             continue
         path = Path(text)
         if path.is_dir():
-            items = list(path.rglob("*"))
+            items = list(below(path))
             collectors = {item.parent for item in items if item.name == MARK}
             found += [
                 Input(
