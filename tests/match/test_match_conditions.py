@@ -141,6 +141,7 @@ def test_elements_of_arrays(tree: Value, verdict: bool) -> None:
 def test_a_path_of_the_event_inside_any_element_warns_that_it_is_a_field_of_the_element() -> None:
     (found,) = problems_of({"any_element": {"event.properties.products": {"user.properties.plan": "pro"}}})
     assert (found.warning, found.code) == (True, "path-of-element")
+    assert "`user.properties.plan` is a field of it" in found.message
 
 
 # --- splitting

@@ -116,17 +116,14 @@ def _warn_absolute(key: str, context: Context) -> None:
     if context.parse is not None:
         return  # every path there starts at something of its own
     if key.startswith("item."):
-        message = "inside `any_element` paths start at the element: `item` is a field of it here"
-        context.problems.warn(
-            (key,), "path-of-element", message, hint=f"did you mean `{key[5:]}`?", on_key=True
-        )
-        return
-    try:
-        parse_path(key, context.roots)
-    except PathError:
-        return
-    message = "inside `any_element` paths start at the element: `{key}` is a field of it here"
-    hint = "put conditions on event and user beside `any_element`"
+        field, hint = "item", f"did you mean `{key[5:]}`?"
+    else:
+        try:
+            parse_path(key, context.roots)
+        except PathError:
+            return
+        field, hint = key, "put conditions on event and user beside `any_element`"
+    message = f"inside `any_element` paths start at the element: `{field}` is a field of it here"
     context.problems.warn((key,), "path-of-element", message, hint=hint, on_key=True)
 
 
