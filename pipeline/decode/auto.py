@@ -33,13 +33,10 @@ _NAMES: Final = {shape.read: shape.name for shape in _CHOSEN}
 
 
 _STRAYS: Final[dict[Read, Callable[[Fields], list[str]]]] = {
-    shape.read: strays
-    for shape, strays in (
-        (SHAPES["native"], native.strays),
-        (SHAPES["segment"], segment.strays),
-        (SHAPES["heap"], heap.strays),
-        (SHAPES["posthog"], posthog.strays),
-    )
+    SHAPES["native"].read: native.strays,
+    SHAPES["segment"].read: segment.strays,
+    SHAPES["heap"].read: heap.strays,
+    SHAPES["posthog"].read: posthog.strays,
 }
 """What speaks against each shape, where an object says by its fields alone that it is of it."""
 

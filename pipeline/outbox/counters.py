@@ -31,8 +31,6 @@ SIZES = ("on_disk", "dead_bytes", "dropped")
 """What it keeps beside these, and under an empty name of records that are no webhook's: bytes of what is
 pending on disk, bytes of dead letters, and how many of these the quota let go."""
 
-_OF_WEBHOOKS = frozenset((*WEBHOOK, *SIZES))
-
 _FIELDS = (*WEBHOOK, *SIZES)
 
 
@@ -78,7 +76,7 @@ class Counters:
         for name, number in self._written.items():
             owner, _, field = name.rpartition("/")
             # By the field: a webhook may be called `record`.
-            if field in _OF_WEBHOOKS:
+            if field in _FIELDS:
                 setattr(self._webhooks.setdefault(owner, WebhookCounts()), field, number)
             else:
                 self._records[name] = number

@@ -209,11 +209,10 @@ class Connection(asyncio.Protocol):
             self._on_done(self, attempt, True)
         elif exc is None:
             self._fail("closed", "the connection was closed before the answer was complete", begun)
+        elif isinstance(exc, ssl.SSLError):
+            self._fail("tls", words_of(exc), begun)
         else:
-            if isinstance(exc, ssl.SSLError):
-                self._fail("tls", words_of(exc), begun)
-            else:
-                self._fail("reset", f"{type(exc).__name__}: {exc}", begun)
+            self._fail("reset", f"{type(exc).__name__}: {exc}", begun)
 
     # --- inside
 

@@ -59,7 +59,8 @@ def foreign(head: bytes) -> tuple[str, str] | None:
             return "JSON lines that end with CR alone", "`tr '\\r' '\\n' < FILE > out.jsonl`"
         return _of_json(first)
     if _is_json(first):
-        if _is_json(orjson.loads(first)):
+        inner = orjson.loads(first)
+        if isinstance(inner, str) and _is_json(inner):
             return "JSON written as a text in JSON", "`jq -c fromjson FILE > out.jsonl`"
         return f"JSON without objects ({first[:20]})", _TO_LINES
     if head.startswith(b"\0") or head[:20_000].count(b"\0") > 8 or text.count("\ufffd") > 8:
@@ -113,9 +114,9 @@ def _is_python(text: str) -> bool:
     return not _is_json(first) and re.match(r"[\[{]\s*[\[{]?\s*'", first) is not None
 
 
-def _is_json(line: object) -> bool:
+def _is_json(line: str) -> bool:
     try:
-        orjson.loads(line if isinstance(line, str) else "")
+        orjson.loads(line)
     except orjson.JSONDecodeError:
         return False
     return True

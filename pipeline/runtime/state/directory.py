@@ -16,7 +16,7 @@ from pathlib import Path
 import orjson
 
 from pipeline.config.places import STATE_META
-from pipeline.model.disk import POLL_SECS, make_folder, remove_partials, replace_durably, try_lock
+from pipeline.model.disk import POLL_SECS, below, make_folder, remove_partials, replace_durably, try_lock
 from pipeline.model.errors import StateError
 from pipeline.model.process.private import NEVER_FOLLOWED, tighten, wrong_hands
 
@@ -92,8 +92,7 @@ class StateDirectory:
             if name.partition("-")[0].partition(".")[0] not in ENTRIES:
                 continue
             _check_each([top])
-            for folder, folders, files in os.walk(top):
-                _check_each(Path(folder, name) for name in (*folders, *files))
+            _check_each(below(top))
 
     def _check_access(self) -> None:
         """Refuse now what one run as another user has left: each part would find it in its own words."""

@@ -72,12 +72,10 @@ class Cursor(LineCursor):
             self._blocks.is_stream = True
             self._is_named = False
             return
-        entry = self._lives.entry
-        if entry is None:
-            self._name_file()
-            return
         self._name_file()
-        self._resume(entry)
+        entry = self._lives.entry
+        if entry is not None:
+            self._resume(entry)
 
     def _open_file(self, path: str) -> None:
         """Open a file or pipe, at its beginning. Raises Fatal."""

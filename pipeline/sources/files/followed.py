@@ -45,14 +45,18 @@ class FollowedCursor(Cursor):
         for _ in range(_TRIES):
             found = self._lives.find(entry)
             if found is not None and (fd := _opened(found.path, found.inode)) is not None:
-                self._close_fd()
-                self._use(fd, found.path)
-                self._name_file()
+                self._change_to(fd, found.path)
                 log.info(
                     "a followed file was rotated: what is left of the old one is read first", file=found.path
                 )
                 return True
         return False
+
+    def _change_to(self, fd: int, path: str) -> None:
+        """Read another open file, from its beginning, in place of the one that was read."""
+        self._close_fd()
+        self._use(fd, path)
+        self._name_file()
 
     def _name_file(self) -> None:
         super()._name_file()
@@ -110,9 +114,7 @@ class FollowedCursor(Cursor):
             offset = 0  # nothing of it was handed out
             fd = os.dup(self._fd)
             os.lseek(fd, 0, os.SEEK_SET)
-            self._close_fd()
-            self._use(fd, self._path)
-            self._name_file()
+            self._change_to(fd, self._path)
         elif self._open_copy(entry):
             offset = entry.offset
         else:
@@ -148,11 +150,9 @@ class FollowedCursor(Cursor):
             between is None and entry is not None and self._path == path
             and lives.is_renewed(self._fd, fd, entry.offset)
         )  # fmt: skip
-        self._close_fd()
         if not is_renewed:
             self._lives.next()
-        self._use(fd, path)
-        self._name_file()
+        self._change_to(fd, path)
         self._is_left = False
         if is_renewed and entry is not None:
             self._split_from(entry.offset)
