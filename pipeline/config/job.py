@@ -28,14 +28,14 @@ from pipeline.config.layers import Layers
 from pipeline.config.models.installation.collect import CollectSection
 from pipeline.config.models.installation.job import PipelineFile
 from pipeline.config.models.installation.source import JsonlSource, KafkaSource
-from pipeline.config.models.validate import check
+from pipeline.config.models.validate import check, check_quoted
 from pipeline.config.places import check_moved_state, check_recordings, place, place_all
 from pipeline.config.settings import Setting, settings_followed, settings_of
 from pipeline.config.yaml.diagnostics import KeyPath, Problem, Problems
 from pipeline.config.yaml.document import Document, locate
 from pipeline.config.yaml.loader import EMPTY, decode_text, parse_yaml
 from pipeline.config.yaml.locating import place as locate_problem
-from pipeline.config.yaml.placeholders import Places, reread, substitute
+from pipeline.config.yaml.placeholders import Places, substitute
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding, in_order
@@ -130,10 +130,7 @@ def load_pipeline(
         del data["source"]  # what the collector keeps is followed anyway
     formats, named = _formats(data, topics, paths, flags or {})
     were = place_all(data, base, lambda path: layers.origin(path) in ("file", "default"))
-    known = len(problems.found)
-    model = check(PipelineFile, data, problems, what=FILE)
-    if model is None and reread(data, document.quoted, problems, known):
-        model = check(PipelineFile, data, problems, what=FILE)
+    model = check_quoted(PipelineFile, data, document.quoted, problems, what=FILE)
     if model is not None:
         model = _with_default_places(model, data, base, were)
     used = None if model is None else with_secrets(model, secrets, problems)

@@ -20,14 +20,14 @@ from pipeline.config.documents import (
 from pipeline.config.files import SHAPES, ConfigText, is_webhook, is_yaml
 from pipeline.config.models.salvage import salvage
 from pipeline.config.models.shape import ShapeFile
-from pipeline.config.models.validate import check
+from pipeline.config.models.validate import check, check_quoted
 from pipeline.config.models.webhooks.label import LabelFile
 from pipeline.config.models.webhooks.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.config.yaml.document import Document, Node
 from pipeline.config.yaml.extends import merge_data, resolve_base
 from pipeline.config.yaml.locating import place
-from pipeline.config.yaml.placeholders import Places, among, everywhere, nowhere, reread, substitute
+from pipeline.config.yaml.placeholders import Places, among, everywhere, nowhere, substitute
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.model.process.bounds import SMALLER
@@ -178,10 +178,8 @@ def _webhook(document: Document, text: ConfigText, checked: CheckedConfig) -> No
     data = root.value
     if text.defaults.delivery and isinstance(data, dict):
         data = {**data, "delivery": merge_data(text.defaults.delivery, data.get("delivery", {}))}
-    model = check(WebhookFile, data, problems, what="a webhook")
     quoted = document.quoted if base is None else {**base.quoted, **document.quoted}
-    if model is None and reread(data, quoted, problems):
-        model = check(WebhookFile, data, problems, what="a webhook")
+    model = check_quoted(WebhookFile, data, quoted, problems, what="a webhook")
     lists = _lists(data, document, text)
     if model is not None and not _broken(document) and not (base is not None and _broken(base)):
         checked.webhooks.append(CheckedFile(document.file, root, data, model, lists, problems))

@@ -13,6 +13,7 @@ from pipeline.config.models.field_types import Reading, fields_of, is_section
 from pipeline.config.models.other_words import KINDS, REMEDIES, SYNONYMS
 from pipeline.config.yaml import scalars
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
+from pipeline.config.yaml.placeholders import reread
 from pipeline.config.yaml.syntax import quote
 from pipeline.model.json import Value
 from pipeline.model.words import did_you_mean, likeness
@@ -23,6 +24,17 @@ _PLAIN = re.compile(r"[A-Za-z0-9][^\s{}\[\],:#'\"]*(:[^\s{}\[\],:#'\"]+)*")
 
 MOST_TOLD = 100
 """Problems of one file with its fields that are told: what is meant by each takes a while to find out."""
+
+
+def check_quoted(
+    model: type[M], data: Value, quoted: Mapping[KeyPath, tuple[str, Value]], problems: Problems, *, what: str
+) -> M | None:
+    """Return what `check` does; quoted settings stand for what they say where a field wants no text."""
+    known = len(problems.found)
+    found = check(model, data, problems, what=what)
+    if found is None and reread(data, quoted, problems, known):
+        found = check(model, data, problems, what=what)
+    return found
 
 
 def check(model: type[M], data: Value, problems: Problems, *, what: str) -> M | None:

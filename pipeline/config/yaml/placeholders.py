@@ -99,9 +99,7 @@ def _put_in(node: Node, path: KeyPath, document: Document, lookup: Lookup) -> No
             document.unset.append(path)
 
 
-def reread(
-    data: Value, quoted: Mapping[KeyPath, tuple[str, Value]], problems: Problems, since: int = 0
-) -> bool:
+def reread(data: Value, quoted: Mapping[KeyPath, tuple[str, Value]], problems: Problems, since: int) -> bool:
     """Put what quoted settings say where a field wants no text; return whether there was any.
 
     Then the data is to be checked again: what was found in it (``since``: from this problem on) is dropped.

@@ -22,6 +22,7 @@ from pipeline.decode.scan.plain import plain_event
 from pipeline.decode.shape import Shape
 from pipeline.language.formats import RECORDING
 from pipeline.model.errors import InvalidRecord
+from pipeline.model.integers import may_hold_long_integers
 from pipeline.model.records import Envelope, Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 from pipeline.model.sizes import KEPT_BYTES, USUAL, Sizes
 
@@ -144,8 +145,8 @@ def _scan_run(
         faults = {**faults, **large}
         lines = [line[:KEPT_BYTES] if line and at in large else line for at, line in enumerate(lines)]
     left = _left(lines, unusual, shape, wants)
-    if strict.may_hold_long_integers(b"\n".join([lines[at] or b"" for at in left])):
-        unusual.update(at for at in left if strict.may_hold_long_integers(lines[at] or b""))
+    if may_hold_long_integers(b"\n".join([lines[at] or b"" for at in left])):
+        unusual.update(at for at in left if may_hold_long_integers(lines[at] or b""))
     skipped = len(lines) - len(left)
     found.read += skipped
     found.events += skipped

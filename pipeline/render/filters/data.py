@@ -7,12 +7,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json as stdlib_json
-import re
 from datetime import UTC, tzinfo
 from typing import Final
 
 import orjson
 
+from pipeline.model.integers import long_integer
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Missing
 from pipeline.model.times import parse_time
@@ -65,33 +65,11 @@ def parse_json(value: Value) -> Value:
         parsed = orjson.loads(value)
     except orjson.JSONDecodeError as error:
         raise Failure(f"parse_json: {error}", value) from None
-    too_long = _too_long(value)
-    if too_long is not None:
+    long = long_integer(value.encode())
+    if long is not None:
         # It comes as a decimal that has lost digits: it is refused, as in records.
-        raise Failure("parse_json: an integer has more than 64 bits", too_long)
+        raise Failure("parse_json: an integer has more than 64 bits", long)
     return parsed
-
-
-_LONG: Final = re.compile(r"[-0-9][0-9]{19,}")
-_NO_INTEGER: Final = frozenset(".eE+")
-"""What stands beside digits that are part of a decimal."""
-_INTEGERS: Final = range(-(1 << 63), 1 << 64)
-
-
-def _too_long(json_text: str) -> str | None:
-    """Return the first integer of a valid JSON text that 64 bits cannot hold, outside of its texts."""
-    in_text, done = False, 0
-    for found in _LONG.finditer(json_text):
-        start, end = found.span()
-        between = json_text[done:start]
-        quotes = between.replace("\\\\", "").replace('\\"', "").count('"')
-        in_text, done = in_text is not (quotes % 2 == 1), start
-        beside = json_text[start - 1 : start] + json_text[end : end + 1]
-        if in_text or not _NO_INTEGER.isdisjoint(beside):
-            continue
-        if end - start > 20 or int(json_text[start:end]) not in _INTEGERS:
-            return json_text[start:end]
-    return None
 
 
 def date(value: Value, pattern: Value, tz: Value = None, *, event_ms: int | None = None) -> str:

@@ -77,9 +77,7 @@ def applied(
     if not filter_.takes_missing and not filter_.takes_event_time and len(given) == len(positional):
         fixed = tuple(None if value is MISSING else value for value in given)
         return _with_constants(filter_, left, fixed, check)
-    if filter_.takes_event_time:
-        call = _with_time(filter_, left, positional)
-    elif filter_.takes_missing:
+    if filter_.takes_missing:
         call = _with_missing(filter_, left, positional, options)
     else:
         call = _with_values(filter_, left, positional)
@@ -110,7 +108,7 @@ def _with_constants(filter_: Filter, left: Getter, fixed: tuple[Value, ...], che
 
 
 def _with_values(filter_: Filter, left: Getter, positional: list[Getter]) -> Getter:
-    function = filter_.function
+    function, takes_time = filter_.function, filter_.takes_event_time
 
     def with_values(event: Event, user: User, scope: Scope) -> Value | Missing:
         value: Value = left(event, user, scope)
@@ -118,26 +116,14 @@ def _with_values(filter_: Filter, left: Getter, positional: list[Getter]) -> Get
             return value
         if type(value) in _SIZED and (type(value) is not str or len(value) > FREE_CHARS):
             _pay(value, filter_, event, user, scope)
-        return function(value, *_arguments(positional, event, user, scope))
-
-    return with_values
-
-
-def _with_time(filter_: Filter, left: Getter, positional: list[Getter]) -> Getter:
-    function = filter_.function
-
-    def with_time(event: Event, user: User, scope: Scope) -> Value | Missing:
-        value: Value = left(event, user, scope)
-        if value is None or value is MISSING:
-            return value
-        if type(value) in _SIZED and (type(value) is not str or len(value) > FREE_CHARS):
-            _pay(value, filter_, event, user, scope)
         given = _arguments(positional, event, user, scope)
+        if not takes_time:
+            return function(value, *given)
         if scope is not None:
             spend(event, user, _PER_LETTER * sum(len(one) for one in given if type(one) is str))
         return function(value, *given, event_ms=event.time)
 
-    return with_time
+    return with_values
 
 
 def _arguments(positional: list[Getter], event: Event, user: User, scope: Scope) -> list[Value]:
