@@ -201,8 +201,7 @@ class Core:
         for _, _, item, _ in waiting:
             lane.retries.append(item)
         for disk in lane.disk.values():
-            disk.early = disk.wanted = disk.again = True
-            disk.resting_until = now
+            disk.hurry()
         lane.throttle.retry_now(now)
         self.nudge(lane)
 

@@ -7,8 +7,8 @@ the member's own body.
 
 A receiver that took only a part answers 2xx with a JSON object that names what failed by its place in the
 batch: ``{"failed": [0, 3]}`` or ``{"failed": [{"index": 3, "error": "why", "retry": false}]}``. Those are
-retried (with ``"retry": false`` dead-lettered), the others are delivered. Anything else in such an answer
-is ignored; an index outside the batch is too.
+retried (with ``"retry": false`` dead-lettered), the others are delivered. Where `failed` names no places of
+the batch the answer is no success: nobody knows which members were taken.
 """
 
 from __future__ import annotations
