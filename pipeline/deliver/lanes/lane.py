@@ -312,7 +312,10 @@ class Lane:
 
     def should_park(self, due: float, now: float) -> bool:
         """Return whether a retry due then must wait on disk."""
-        return len(self.waiting) >= self.max_entries * WAITING_SHARE and due - now > PARK_FROM_SECS
+        return due - now > PARK_FROM_SECS and (
+            len(self.waiting) >= self.max_entries * WAITING_SHARE
+            or self.held_bytes >= MAX_BYTES * WAITING_SHARE
+        )
 
     def park(self, delivery: Delivery) -> list[Delivery]:
         """Put a delivery out of memory, in an ordered lane with all that the user has behind it."""
