@@ -246,6 +246,14 @@ def test_large_epochs_go_to_the_transaction_early_and_still_undo(
     store.close()
 
 
+def test_a_row_that_changes_again_counts_once_with_its_present_size(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for size in (0, 10, 1000, 10):
+        store.put(Table.USERS, b"k", bytes(size))
+        assert store.to_commit == size + ROW_BYTES
+    store.close()
+
+
 @pytest.mark.parametrize("own_thread", [False, True])
 def test_what_an_epoch_has_to_commit_begins_anew_with_each(tmp_path: Path, own_thread: bool) -> None:
     """Else the sources of a job with many shards would wait after each chunk for its commit."""
