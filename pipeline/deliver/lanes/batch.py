@@ -29,6 +29,7 @@ class _Collecting:
 
     deliveries: list[Delivery]
     size: int
+    """Of the body: members, brackets and commas of an array; without what `wrap` puts around it."""
     due: float
 
 
@@ -50,7 +51,7 @@ class Batcher:
             done = tuple(collecting.deliveries)
             collecting = None
         if collecting is None:
-            collecting = self._open[key] = _Collecting([], 0, now + self.settings.max_wait_secs)
+            collecting = self._open[key] = _Collecting([], 1, now + self.settings.max_wait_secs)
         collecting.deliveries.append(delivery)
         collecting.size += size
         if done is None and len(collecting.deliveries) >= self.settings.max_events:
