@@ -18,6 +18,7 @@ from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.disk_rows import DiskRows
 from pipeline.deliver.lanes.lane import HELD_BYTES, Lane
 from pipeline.deliver.lanes.limits.pressure import is_fast, under_pressure
+from pipeline.deliver.lanes.limits.room import reads_rows
 from pipeline.deliver.lanes.limits.yielding import Yielding
 from pipeline.deliver.lanes.refill import refill
 from pipeline.deliver.lanes.results import Settler
@@ -76,6 +77,7 @@ class Core:
             settler,
             contexts=contexts,
             fetch_token=fetch_token,
+            reads_rows=self._reads_rows,
             max_flying=max_flying,
         )
         self._secrets = secrets
@@ -201,8 +203,7 @@ class Core:
         for _, _, item, _ in waiting:
             lane.retries.append(item)
         for disk in lane.disk.values():
-            disk.early = disk.wanted = disk.again = True
-            disk.resting_until = now
+            disk.hurry()
         lane.throttle.retry_now(now)
         self.nudge(lane)
 
@@ -294,12 +295,15 @@ class Core:
         """Return whether nothing is owed."""
         return not any(lane.held or lane.on_disk() for lane in self.lanes.values())
 
+    def _reads_rows(self, lane: Lane) -> bool:
+        return reads_rows(lane, self.held, self.held_bytes)
+
     def _done(self, lane: Lane) -> None:
         """A lane has sent what it could."""
         if (
             lane.disk
             and not lane.is_hungry
-            and self.dispatcher.has_room(lane)
+            and self._reads_rows(lane)
             and any(disk.next_due() <= self.clock.now() for disk in lane.disk.values())
         ):
             lane.is_hungry = True

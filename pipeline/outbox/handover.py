@@ -120,8 +120,8 @@ class Port:
     """Meeting point of one shard's worker with the engine.
 
     ``refill`` reads committed rows of the outbox that the engine does not hold: called by the engine's
-    thread, it returns at most ``limit`` deliveries of the webhook in key order after ``cursor``, and the
-    cursor for the next call (None: the end was reached).
+    thread, it returns at most ``limit`` deliveries of the webhook in key order after ``cursor``, fewer where
+    they are large, and the cursor for the next call (None: the end was reached).
     """
 
     def __init__(

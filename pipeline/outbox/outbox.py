@@ -24,6 +24,8 @@ from pipeline.telemetry.metrics import count
 
 ABSORB = 25
 """So many results at a time are worth taking before the epoch's end."""
+REFILL_BYTES = 4 << 20
+"""No more rows are brought back at a time than have this much to send, or one."""
 _LONG = Room.LONG  # a member takes 0.1 us to look up
 
 
@@ -233,9 +235,11 @@ class Outbox:
     ) -> tuple[list[Delivery], bytes | None]:
         """Return committed rows after the cursor; see `Port`."""
         found: list[Delivery] = []
+        size = 0
         for row, owed in self._rows.committed(webhook_id, cursor):
             found.append(self._stored(row, *owed))
-            if len(found) >= limit:
+            size += len(owed[0].body)
+            if len(found) >= limit or size >= REFILL_BYTES:
                 return found, row
         return found, None
 

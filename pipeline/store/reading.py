@@ -129,10 +129,8 @@ class Reader:
         self._tables: dict[Table, lmdb._Database] = {}
         self.seq = 0
         """How many epochs were committed."""
-        with contextlib.suppress(lmdb.NotFoundError), lock:
-            meta = env.open_db(b"meta", create=False)
-            with env.begin() as txn:
-                _, self._seals, self.seq = read_meta(path, txn, meta)
+        with contextlib.suppress(lmdb.NotFoundError):
+            self._anew(self._read_meta)
 
     def get(self, table: Table, key: bytes) -> bytes | None:
         """Return a row as it is committed at this moment; None where there is none."""
@@ -192,12 +190,21 @@ class Reader:
     def _in(
         self, table: Table, look: Callable[[lmdb.Transaction[bytes], lmdb._Database], T], nothing: T
     ) -> T:
+        return self._anew(lambda: self._look(table, look, nothing))
+
+    def _anew(self, read: Callable[[], T]) -> T:
+        """Begin a transaction; once more where the store's owner has made the file longer meanwhile."""
         with self._lock:
             try:
-                return self._look(table, look, nothing)
+                return read()
             except lmdb.MapResizedError:
-                self._env.set_mapsize(0)  # its owner has made the file longer: as long as it is now
-                return self._look(table, look, nothing)
+                self._env.set_mapsize(0)  # as long as it is now
+                return read()
+
+    def _read_meta(self) -> None:
+        meta = self._env.open_db(b"meta", create=False)
+        with self._env.begin() as txn:
+            _, self._seals, self.seq = read_meta(self._path, txn, meta)
 
     def _look(
         self, table: Table, look: Callable[[lmdb.Transaction[bytes], lmdb._Database], T], nothing: T
@@ -214,11 +221,11 @@ class Reader:
     def every(self, table: Table) -> Iterator[tuple[bytes, bytes | None]]:
         """Yield every row of a table; None in place of a value that is damaged."""
         try:
-            db = self._env.open_db(table.name.lower().encode(), create=False)
+            db = self._anew(lambda: self._env.open_db(table.name.lower().encode(), create=False))
         except lmdb.NotFoundError:
             return
         count = 0
-        with self._env.begin() as txn:
+        with self._anew(self._env.begin) as txn:
             entries = int(txn.stat(db)["entries"])
             for key, stored in txn.cursor(db=db):
                 count += 1

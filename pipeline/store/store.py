@@ -104,8 +104,6 @@ class Store:
         self._then_before: Future[None] | None = None
         """What follows the last commit, and what followed the one before it."""
         self._txn: _Txn | None = None
-        self._is_numbered = False
-        """True where the transaction says which epoch it is."""
         self._early = 0
         self.dirty = False
         """True where the epoch has written something."""
@@ -185,9 +183,7 @@ class Store:
             with writing(self.path):
                 txn = self._transaction()
                 self._pending.apply(txn, self._read)
-                if not self._is_numbered:
-                    self._is_numbered = True
-                    self._put_seq(txn, self.seq + 1)
+                self._put_seq(txn, self.seq + 1)
 
     def begin_commit(self, then: Callable[[], None] = lambda: None) -> int:
         """Begin to make the epoch durable, and return the sequence number that the store will have then.
@@ -372,7 +368,6 @@ class Store:
 
     def _after_transaction(self) -> None:
         self._txn = None
-        self._is_numbered = False
         self._early = 0
         self._pending.ended()
         self.dirty = False

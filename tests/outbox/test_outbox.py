@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from pipeline.model.records import Origin
+from pipeline.outbox import outbox as outbox_module
 from pipeline.outbox.codec import (
     DeadLetter,
     delivery_key,
@@ -148,6 +149,18 @@ def test_a_full_lane_gets_rows_on_disk_and_is_told_after_the_commit(tmp_path: Pa
     bench.end_epoch()
     assert bench.engine.refill("w") == 0
     assert bench.numbers() == counts(matched=5, delivered=5)
+
+
+def test_of_large_rows_fewer_are_read_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(tmp_path, ScriptedEngine(room=0))
+    for offset in range(5):
+        bench.admit("w", offset)
+    bench.end_epoch()
+    [one], _ = bench.outbox.refill("w", None, 1)
+    monkeypatch.setattr(outbox_module, "REFILL_BYTES", len(one.request.body) + 1)
+    rows, cursor = bench.outbox.refill("w", None, 100)
+    assert (len(rows), cursor) == (2, rows[1].row)
+    assert bench.engine.refill("w", limit=100) == 5
 
 
 def test_rows_of_another_webhook_whose_name_begins_alike_are_not_read(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import lmdb
@@ -63,6 +64,19 @@ def test_an_epoch_without_writes_keeps_its_number(tmp_path: Path) -> None:
     assert store.commit() == 1
     assert store.commit() == 1
     store.close()
+
+
+@pytest.mark.parametrize("own_thread", [False, True])
+def test_what_follows_a_commit_is_called_with_or_without_writes(tmp_path: Path, own_thread: bool) -> None:
+    store = Store(tmp_path, own_thread=own_thread)
+    told: list[int] = []
+    for number in range(3):
+        if number != 1:
+            store.put(Table.USERS, b"u", b"%d" % number)
+        store.begin_commit(partial(told.append, number))
+        store.end_commit()
+    store.close()  # waits for the thread
+    assert told == [0, 1, 2]
 
 
 @given(
@@ -165,8 +179,7 @@ def test_rows_go_to_the_transaction_before_the_epochs_end_once_there_are_enough(
     for number in range(PREPARE_ROWS):
         store.put(Table.OUTBOX, b"%02d" % number, b"new")
     store.prepare()
-    assert not store._pending.fresh
-    assert store._txn is not None
+    assert not any(store._pending.rows.values()), "they are in the transaction"
     assert store.get(Table.USERS, b"u") == b"after"
     store.put(Table.USERS, b"u", b"later")  # changes again: what it was before stays what it was
     store.delete(Table.OUTBOX, b"00")
@@ -226,9 +239,18 @@ def test_large_epochs_go_to_the_transaction_early_and_still_undo(
     for number in range(50):
         store.put(Table.USERS, b"u", b"x" * 60 + b"%d" % number)
         store.put(Table.USERS, b"k%d" % number, b"y" * 60)
+        assert store._pending.bytes <= 100
     store.commit()
     assert store.resume(1)
     assert rows(store) == {(Table.USERS, b"u"): b"before"}
+    store.close()
+
+
+def test_a_row_that_changes_again_counts_once_with_its_present_size(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for size in (0, 10, 1000, 10):
+        store.put(Table.USERS, b"k", bytes(size))
+        assert store.to_commit == size + ROW_BYTES
     store.close()
 
 

@@ -7,8 +7,8 @@ the member's own body.
 
 A receiver that took only a part answers 2xx with a JSON object that names what failed by its place in the
 batch: ``{"failed": [0, 3]}`` or ``{"failed": [{"index": 3, "error": "why", "retry": false}]}``. Those are
-retried (with ``"retry": false`` dead-lettered), the others are delivered. Anything else in such an answer
-is ignored; an index outside the batch is too.
+retried (with ``"retry": false`` dead-lettered), the others are delivered. Where `failed` names no places of
+the batch the answer is no success: nobody knows which members were taken.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class _Collecting:
 
     deliveries: list[Delivery]
     size: int
+    """Of the body: members, brackets and commas of an array; without what `wrap` puts around it."""
     due: float
 
 
@@ -50,7 +51,7 @@ class Batcher:
             done = tuple(collecting.deliveries)
             collecting = None
         if collecting is None:
-            collecting = self._open[key] = _Collecting([], 0, now + self.settings.max_wait_secs)
+            collecting = self._open[key] = _Collecting([], 1, now + self.settings.max_wait_secs)
         collecting.deliveries.append(delivery)
         collecting.size += size
         if done is None and len(collecting.deliveries) >= self.settings.max_events:

@@ -24,7 +24,7 @@ class DiskRows:
     """Rows that the running pass left on disk."""
     resting_until: float = 0.0
     early: bool = False
-    """True: rows count as due now, because the receiver has just healed."""
+    """True: rows count as due now; see `hurry`."""
     again: bool = False
     """Rows were added while a pass ran."""
     blocked_user: str | None = None
@@ -35,6 +35,15 @@ class DiskRows:
         if self.running or self.wanted:
             return self.resting_until
         return max(self.earliest, self.resting_until)
+
+    def hurry(self) -> None:
+        """Let all rows count as due now: the receiver has just healed, or a person asks for it.
+
+        A pass that is under way has left some behind, so another one begins in its place.
+        """
+        self.early = self.wanted = True
+        self.running = False
+        self.resting_until = 0.0
 
     def add(self, rows: int) -> None:
         """Take note of rows that were added."""

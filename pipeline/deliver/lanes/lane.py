@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from itertools import count
+from itertools import count, islice
 from math import ceil, inf
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -114,7 +114,9 @@ class Lane:
         self.sender = None
         self.trouble_until = 0.0
         delivery = spec.delivery
-        self.ordered = delivery.ordering == "per_user"
+        for attempt in self.flying:
+            # A shorter one holds for them, too: of those in flight the first is looked at, as it ends first.
+            attempt.deadline = min(attempt.deadline, attempt.started + delivery.timeout_secs)
         self.limit.resize(ceil(delivery.concurrency * share))
         if before is None:
             self.limit = Concurrency(ceil(delivery.concurrency * share))
@@ -133,6 +135,12 @@ class Lane:
             # One batch in the making and one on its way.
             self.max_entries = max(MAX_ENTRIES, 2 * delivery.batch.max_events)
         self.longest_delay_secs = max(delivery.retry.max_delay_secs, MAX_RETRY_AFTER_SECS)
+        self.ordered = delivery.ordering == "per_user"
+        if not self.ordered:
+            behind = [each for queue in self.users.values() for each in islice(queue, 1, None)]
+            self.users.clear()
+            for each in behind:
+                self.enqueue(each, now)
         if before is not None and spec.definition != before.definition:
             if self.halt == "gone":
                 self.halt = ""
@@ -230,6 +238,10 @@ class Lane:
                 continue
             if any(delivery.gone for delivery in item):
                 item = tuple(delivery for delivery in item if not delivery.gone)
+            if self.batcher is None and len(item) > 1:
+                # A reload has ended the webhook's batches.
+                (self.retries if is_retry else self.fresh).extendleft((each,) for each in item[:0:-1])
+                item = item[:1]
             if item:
                 return item, is_retry
 
@@ -287,10 +299,10 @@ class Lane:
             return
         request = delivery.request
         self.held_bytes -= len(request.body) + HELD_BYTES
-        if self.ordered or self.users:
+        if self.ordered:
             queue = self.users.get(request.user)
-            if queue is None:
-                return
+            if queue is None or delivery not in queue:
+                return  # it came before a reload that asks for order
             was_head = queue[0] is delivery
             queue.remove(delivery)
             if not queue:
@@ -300,12 +312,17 @@ class Lane:
 
     def should_park(self, due: float, now: float) -> bool:
         """Return whether a retry due then must wait on disk."""
-        return len(self.waiting) >= self.max_entries * WAITING_SHARE and due - now > PARK_FROM_SECS
+        return due - now > PARK_FROM_SECS and (
+            len(self.waiting) >= self.max_entries * WAITING_SHARE
+            or self.held_bytes >= MAX_BYTES * WAITING_SHARE
+        )
 
     def park(self, delivery: Delivery) -> list[Delivery]:
         """Put a delivery out of memory, in an ordered lane with all that the user has behind it."""
-        queue = self.users.pop(delivery.request.user, None) if self.ordered else None
-        leaving = [delivery] if queue is None else list(queue)
+        leaving = [delivery]
+        user = delivery.request.user
+        if self.ordered and delivery in self.users.get(user, ()):
+            leaving = list(self.users.pop(user))
         for each in leaving:
             each.gone = True
             self.held.pop(each.row, None)

@@ -70,18 +70,16 @@ class Settler:
         return by_lane
 
     def _settle(self, lane: Lane, attempts: list[Attempt], now: float, wall_ms: int) -> None:
-        spec, tally, flying = lane.spec, lane.tally, lane.flying
+        tally, flying = lane.tally, lane.flying
         outcomes = tally.outcomes
         in_flight = len(flying)
-        # Several items only where a reload has just ended the webhook's batches.
-        is_plain = spec is None or (spec.fail_when is None and spec.delivery.batch is None)
         good = 0
         failed: list[Attempt] = []
         quickest = inf
         for attempt in attempts:
             status = attempt.status
             said: Judged | None = None
-            if not is_plain and attempt.headers_matter and attempt.fault is None and 200 <= status < 300:
+            if attempt.headers_matter and attempt.fault is None and 200 <= status < 300:
                 said = self._read(lane, attempt)
             key = attempt.fault or status
             outcomes[key] = outcomes.get(key, 0) + 1
@@ -154,7 +152,7 @@ class Settler:
     def _delivered(self, lane: Lane, item: Item, status: int, now: float, wall_ms: int) -> None:
         """The receiver took them. Nearly all deliveries end here: what is done is written out, not called."""
         tally, held, every = lane.tally, lane.held, self._results
-        latencies, is_plain = tally.latencies, not (lane.ordered or lane.users)
+        latencies, is_plain = tally.latencies, not lane.ordered
         for delivery in item:
             progress = delivery.progress
             progress.status = status

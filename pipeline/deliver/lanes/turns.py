@@ -18,7 +18,6 @@ from pipeline.deliver.http.tls import Contexts
 from pipeline.deliver.lanes.batch import Item
 from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.lane import Lane
-from pipeline.deliver.lanes.refill import SLICE
 from pipeline.deliver.lanes.results import Settler
 from pipeline.deliver.requests.sender import Sender
 from pipeline.deliver.requests.spec import LaneSpec
@@ -30,8 +29,6 @@ log = get(__name__)
 
 QUANTUM = 16
 """Requests that a lane may send before the next one has its turn."""
-LOW_WATER = 250
-"""Below this many items in its queues a lane reads rows from disk."""
 TROUBLE_SECS = 5.0
 """How long a lane waits whose requests cannot be made (a missing secret, an unreadable certificate)."""
 
@@ -41,7 +38,7 @@ _order = count()
 class Dispatcher:
     """Sends what may be sent. Used by `Core`.
 
-    fetch_token: see `Core`.
+    fetch_token: see `Core`. reads_rows: tells whether a lane should read rows from disk.
     """
 
     def __init__(
@@ -52,6 +49,7 @@ class Dispatcher:
         *,
         contexts: Contexts,
         fetch_token: Callable[[Lane], None],
+        reads_rows: Callable[[Lane], bool],
         max_flying: int,
     ) -> None:
         self.flying = 0
@@ -66,6 +64,7 @@ class Dispatcher:
         self._settler = settler
         self._contexts = contexts
         self._fetch_token = fetch_token
+        self._reads_rows = reads_rows
         self._max_flying = max_flying
         self._ring: deque[Lane] = deque()
         self._squeezed: set[Lane] = set()
@@ -152,15 +151,9 @@ class Dispatcher:
                 # Who asks for the token ends in a nudge.
                 blocked = inf if lane.token.asking else lane.token.retry_at
             due = min(due, blocked or now, self._next_old(lane, now))
-        if lane.disk and self.has_room(lane):
+        if lane.disk and self._reads_rows(lane):
             due = min(due, *(disk.next_due() for disk in lane.disk.values()))
         return due
-
-    def has_room(self, lane: Lane) -> bool:
-        """Return whether the lane should read rows from disk."""
-        return (
-            lane.spec is not None and lane.ready() < LOW_WATER and len(lane.held) < lane.max_entries - SLICE
-        )
 
     def _arm(self, lane: Lane, now: float) -> None:
         due = self.lane_due(lane, now)

@@ -55,6 +55,8 @@ def read_success(attempt: Attempt, spec: LaneSpec) -> Said:
     needed: most receivers answer with a word.
     """
     reads, headers = spec.reads, attempt.headers or {}
+    # Several members also where a reload has just ended the webhook's batches.
+    is_batch = spec.delivery.batch is not None or len(attempt.items) > 1
     body: Any = None
     if spec.fail_when is not None and (reads.fields or reads.body):
         text = text_of(attempt.answer, headers, cut=attempt.cut)
@@ -64,12 +66,12 @@ def read_success(attempt: Attempt, spec: LaneSpec) -> Said:
             if reads.fields and _CONSENT.fullmatch(text) is None:
                 raise
             body = text
-    elif spec.delivery.batch is not None:
+    elif is_batch:
         start = attempt.answer.decode("latin-1")
         if headers.get("content-encoding") or looks_like_json(start, headers) or not start.isascii():
             text = text_of(attempt.answer, headers, cut=attempt.cut)
             body = parse(text) if looks_like_json(text, headers) else None
-    failed = failed_items(body, len(attempt.items)) if spec.delivery.batch is not None else {}
+    failed = failed_items(body, len(attempt.items)) if is_batch else {}
     response = dict(body) if isinstance(body, dict) else {}
     response["status"] = attempt.status
     response["headers"] = {name: headers[name.lower()] for name in reads.headers if name.lower() in headers}

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.config.models.webhooks.delivery import DeliverySettings, RetrySettings
 from pipeline.deliver.lanes.lane import HELD_BYTES, MAX_ENTRIES
+from pipeline.deliver.lanes.limits.outages import hurry
 from pipeline.deliver.lanes.refill import SLICE
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Outcome
@@ -365,3 +366,25 @@ def test_rows_keep_their_time_where_the_receiver_has_asked_for_it() -> None:
     assert not any(each.startswith("msg_d") for each in rig.sent())
     rig.run(200)
     assert sum(each.startswith("msg_d") for each in rig.sent()) == 100
+
+
+@pytest.mark.parametrize("how", ["the receiver heals", "a person asks"])
+def test_what_a_pass_under_way_has_left_on_disk_is_due_too(how: str) -> None:
+    rig = rig_with(luck=0.9, retry=RetrySettings(min_delay_secs=3000))
+    lane = rig.core.lane("w")
+    later = [delivery(f"a{n}", attempt=3, due_ms=START_MS + 3_000_000) for n in range(150)]
+    rig.disk.add(*later, *(delivery(f"b{n:04d}") for n in range(2000)))
+    rig.client.script["w"] = ["hold"]
+    rig.core.on_disk(rig.disk.port, "w", 2150)
+    rig.run(1)
+    [disk] = lane.disk.values()
+    assert disk.running, "the lane is full, in the middle of the rows"
+    if how == "a person asks":
+        rig.core.retry_now("w")
+    else:
+        hurry(lane, rig.clock.at, lambda: 0.5)
+    rig.client.script["w"] = [200]
+    rig.client.release()
+    rig.run(60)
+    rig.commit()
+    assert rig.core.is_empty()

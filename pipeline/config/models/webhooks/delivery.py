@@ -79,7 +79,7 @@ class BatchSettings:
 
     max_events: int = Field(default=100, ge=1, le=100_000, description="How many at most.")
     max_bytes: Annotated[Size, at_most("max_bytes", 64 << 20, "64MiB")] = Field(
-        default=1_000_000, description="How large the body may grow."
+        default=1_000_000, description="How large the body may grow, without what `wrap` puts around it."
     )
     max_wait_secs: Annotated[Duration, lasting("max_wait", "1h", zero="leave out `batch`")] = Field(
         default=1.0, validation_alias="max_wait", description="How long the first one waits for others."

@@ -48,6 +48,4 @@ def hurry(lane: Lane, now: float, random: Callable[[], float]) -> None:
     for disk in lane.disk.values():
         # Rows do not say whether their delay was asked for: where any was, they keep their time.
         if disk.rows and lane.asked_until <= now:
-            disk.early = True
-            disk.again = disk.wanted = True
-            disk.resting_until = 0.0
+            disk.hurry()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.deliver.lanes.lane import MAX_BYTES, Lane
+from pipeline.deliver.lanes.refill import SLICE
 from pipeline.outbox.handover import Room
 
 MAX_TOTAL, MAX_TOTAL_BYTES = 50_000, 96 << 20
@@ -11,6 +12,8 @@ MANY = 4_000
 """Deliveries in all, from which on what is added is kept small, by a copy; up to there it wastes 32 MB."""
 ALWAYS, ALWAYS_BYTES = 32, 256 * 1024
 """Deliveries that a lane may hold however full the memory is."""
+LOW_WATER = 250
+"""Below this many items in its queues a lane reads rows from disk."""
 
 
 def room(lane: Lane, in_all: int, bytes_in_all: int) -> Room:
@@ -18,7 +21,22 @@ def room(lane: Lane, in_all: int, bytes_in_all: int) -> Room:
     held = len(lane.held)
     if held >= lane.max_entries or lane.held_bytes >= MAX_BYTES:
         return Room.NONE
-    is_full = held >= MAX_TOTAL - in_all or bytes_in_all >= MAX_TOTAL_BYTES
-    if is_full and (held >= ALWAYS or lane.held_bytes >= ALWAYS_BYTES):
+    if _is_full(lane, in_all, bytes_in_all) and (held >= ALWAYS or lane.held_bytes >= ALWAYS_BYTES):
         return Room.NONE
     return Room.LONG if in_all > MANY else Room.SOME
+
+
+def reads_rows(lane: Lane, in_all: int, bytes_in_all: int) -> bool:
+    """Return whether a lane should read rows from disk: it has little to send, and room for it.
+
+    However full the memory is, it reads what keeps it at work: retries that wait may do so for an hour.
+    """
+    if lane.spec is None or lane.ready() >= LOW_WATER:
+        return False
+    if len(lane.held) >= lane.max_entries - SLICE or lane.held_bytes >= MAX_BYTES:
+        return False
+    return not _is_full(lane, in_all, bytes_in_all) or lane.ready() + len(lane.flying) < ALWAYS
+
+
+def _is_full(lane: Lane, in_all: int, bytes_in_all: int) -> bool:
+    return len(lane.held) >= MAX_TOTAL - in_all or bytes_in_all >= MAX_TOTAL_BYTES

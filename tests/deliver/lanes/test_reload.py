@@ -1,0 +1,126 @@
+"""What a reload changes while deliveries are queued and in flight, on a manual clock."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from pipeline.config.models.webhooks.delivery import BatchSettings, DeliverySettings
+from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.outbox.handover import Outcome
+from tests.kit.delivery.rig import Rig, delivery
+
+
+def spec(**settings: Any) -> LaneSpec:
+    return LaneSpec("w", delivery=DeliverySettings(**settings))
+
+
+def test_a_shorter_timeout_holds_for_what_is_in_flight() -> None:
+    rig = Rig(spec(timeout_secs=60.0))
+    rig.client.script["w"] = ["hang"]
+    rig.give(delivery(1))
+    rig.run(5)
+    rig.core.configure({"w": spec(timeout_secs=1.0)})
+    rig.give(delivery(2))
+    rig.run(1)
+    rig.core.turn()
+    assert sorted(rig.outcomes()) == [("msg_1", Outcome.RETRY, ""), ("msg_2", Outcome.RETRY, "")]
+
+
+ORDERS = [("per_user", "none"), ("none", "per_user")]
+
+
+@pytest.mark.parametrize(("before", "after"), ORDERS)
+@pytest.mark.parametrize("new_first", [False, True])
+def test_the_order_may_change_while_deliveries_of_a_user_are_in_flight(
+    before: str, after: str, new_first: bool
+) -> None:
+    rig = Rig(spec(ordering=before))
+    rig.client.script["w"] = ["hold"]
+    rig.give(*(delivery(n, user="u") for n in range(3)))
+    rig.run()
+    rig.core.configure({"w": spec(ordering=after)})
+    rig.give(*(delivery(n, user="u") for n in range(3, 6)))
+    rig.run()
+    if new_first:
+        rig.client.held.reverse()
+    rig.client.script["w"] = [200]
+    rig.client.release()
+    rig.run()
+    assert Counter(rig.sent()) == Counter(f"msg_{n}" for n in range(6))
+    assert rig.core.is_empty()
+
+
+@pytest.mark.parametrize(("before", "after"), ORDERS)
+def test_the_order_may_change_before_a_delivery_is_put_on_disk(before: str, after: str) -> None:
+    """It alone goes where the others of its user are no longer, or not yet, in a queue with it."""
+    rig = Rig(spec(ordering=before))
+    lane = rig.core.lane("w")
+    rig.client.script["w"] = ["hold"]
+    old = [delivery(n, user="u") for n in range(2)]
+    rig.give(*old)
+    rig.run()
+    rig.core.configure({"w": spec(ordering=after)})
+    rig.give(delivery(2, user="u"))
+    assert lane.park(old[0]) == [old[0]]
+    assert set(lane.held) == {old[1].row, delivery(2).row}
+
+
+def test_what_waits_behind_another_one_of_its_user_goes_once_no_order_is_asked_for() -> None:
+    rig = Rig(spec(ordering="per_user"))
+    rig.client.script["w"] = ["hang"]
+    rig.give(*(delivery(n, user="u") for n in range(3)))
+    rig.run()
+    assert rig.sent() == ["msg_0"]
+    rig.core.configure({"w": spec()})
+    rig.run()
+    assert rig.sent() == ["msg_0", "msg_1", "msg_2"]
+
+
+def bodies(rig: Rig) -> list[bytes]:
+    return [attempt.body for attempt in rig.client.sent]
+
+
+def batching(*numbers: int, **settings: Any) -> Rig:
+    """Return a webhook that sends in threes, given deliveries with a number each as body."""
+    rig = Rig(spec(batch=BatchSettings(max_events=3, max_wait_secs=60.0), **settings))
+    rig.give(*(delivery(n, body=b"%d" % n) for n in numbers))
+    return rig
+
+
+def test_what_was_collected_goes_one_by_one_once_batches_are_over() -> None:
+    rig = batching(0, 1)
+    rig.run()
+    rig.core.configure({"w": spec()})
+    rig.run()
+    assert bodies(rig) == [b"0", b"1"]
+    assert sorted(rig.outcomes()) == [(f"msg_{n}", Outcome.DELIVERED, "") for n in range(2)]
+
+
+def test_a_batch_that_fails_after_batches_are_over_is_tried_again_one_by_one() -> None:
+    rig = batching(0, 1, 2)
+    rig.client.script["w"] = ["hold"]
+    rig.run()
+    rig.core.configure({"w": spec()})
+    rig.client.release(503)
+    rig.run()
+    rig.client.script["w"] = [200]
+    rig.run(10)
+    assert bodies(rig) == [b"[0,1,2]", b"0", b"1", b"2"]
+    assert rig.core.is_empty()
+
+
+def test_the_answer_to_a_batch_counts_member_by_member_though_batches_are_over() -> None:
+    rig = batching(0, 1, 2)
+    rig.client.script["w"] = ["hold"]
+    rig.run()
+    rig.core.configure({"w": spec()})
+    for attempt in rig.client.held:
+        attempt.answer = b'{"failed": [1]}'
+    rig.client.release()
+    rig.run()
+    rig.client.script["w"] = [200]
+    rig.run(10)
+    assert bodies(rig) == [b"[0,1,2]", b"1"]

@@ -1,0 +1,95 @@
+"""What is brought back from disk keeps to the bounds of memory, and nobody is held up by them."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from pipeline.config.models.webhooks.delivery import DeliverySettings, RetrySettings
+from pipeline.deliver.lanes.lane import MAX_BYTES, Lane
+from pipeline.deliver.lanes.limits import room as room_module
+from pipeline.deliver.lanes.limits.room import ALWAYS
+from pipeline.deliver.lanes.refill import SLICE
+from pipeline.deliver.requests.spec import LaneSpec
+from tests.kit.delivery.rig import Rig, delivery
+
+
+def rig_of(*webhooks: str, rows: int, body: bytes = b"1", luck: float = 0.5) -> Rig:
+    """Return webhooks with so many rows each on disk."""
+    retry = RetrySettings(min_delay_secs=3000, max_delay_secs=3000)
+    rig = Rig(*(LaneSpec(name, delivery=DeliverySettings(retry=retry)) for name in webhooks), luck=luck)
+    for name in webhooks:
+        rig.disk.add(*(delivery(f"{name}-{n:04d}", name, body=body) for n in range(rows)))
+        rig.core.on_disk(rig.disk.port, name, rows)
+    return rig
+
+
+def lanes(rig: Rig) -> list[Lane]:
+    return list(rig.core.lanes.values())
+
+
+def test_large_rows_that_a_receiver_does_not_take_stay_on_disk() -> None:
+    body = bytes(200_000)
+    rig = rig_of("w", rows=600, body=body)
+    rig.client.script["w"] = ["hold"]
+    rig.run(1)
+    assert rig.core.lane("w").held_bytes < MAX_BYTES + SLICE * 201_500
+    rig.client.script["w"] = [200]
+    rig.client.release()
+    rig.run(1)
+    assert Counter(rig.sent()) == Counter(f"msg_w-{n:04d}" for n in range(600))
+
+
+def test_large_retries_wait_on_disk_and_leave_room_for_others() -> None:
+    rig = rig_of("w", rows=200, body=bytes(1_000_000), luck=0.99)
+    rig.client.script["w"] = [200]
+    for n in range(0, 200, 2):
+        rig.client.by_message[f"msg_w-{n:04d}"] = [(408, {"retry_after": "3000"}), 200]
+    rig.run(100)
+    lane = rig.core.lane("w")
+    assert set(rig.sent()) == {f"msg_w-{n:04d}" for n in range(200)}
+    assert lane.held_bytes <= MAX_BYTES / 2 + 1_000_000
+    rig.commit()
+    rig.run(7000)
+    rig.commit()
+    assert rig.core.is_empty()
+
+
+@pytest.mark.parametrize("bound", ["deliveries", "bytes"])
+def test_many_webhooks_whose_receivers_hang_share_the_memory(
+    monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    names = [f"w{n}" for n in range(10)]
+    if bound == "deliveries":
+        monkeypatch.setattr(room_module, "MAX_TOTAL", 500)
+    else:
+        monkeypatch.setattr(room_module, "MAX_TOTAL_BYTES", 500 * 1501)
+    rig = rig_of(*names, rows=400)
+    for name in names:
+        rig.client.script[name] = ["hold"]
+    rig.run(1)
+    assert sum(len(lane.held) for lane in lanes(rig)) <= 500 + len(names) * SLICE
+    assert all(len(lane.held) >= ALWAYS for lane in lanes(rig)), "each has what keeps it at work"
+    for name in names:
+        rig.client.script[name] = [200]
+    rig.client.release()
+    rig.run(5)
+    assert Counter(rig.sent()) == Counter(f"msg_{name}-{n:04d}" for name in names for n in range(400))
+
+
+def test_retries_that_wait_keep_no_rows_on_disk_while_the_memory_is_full(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(room_module, "MAX_TOTAL", 50)
+    rig = rig_of("w", rows=0)
+    rig.client.script["w"] = [200]
+    for n in range(0, 4 * ALWAYS, 2):  # every other one: the receiver is well
+        rig.client.by_message[f"msg_{n}"] = [(408, {"retry_after": "3000"})]
+    rig.give(*(delivery(n) for n in range(4 * ALWAYS)))
+    rig.run(100)
+    assert len(rig.core.lane("w").waiting) == 2 * ALWAYS
+    rig.disk.add(delivery("new"))
+    rig.core.on_disk(rig.disk.port, "w", 1)
+    rig.run(1)
+    assert "msg_new" in rig.sent()
