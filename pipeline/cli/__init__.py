@@ -22,10 +22,11 @@ def main() -> None:
     from pipeline.model.process.garbage import ending, starting
     from pipeline.model.process.lifeline import hold
     from pipeline.model.process.private import keep_private, leave_no_memory
-    from pipeline.model.process.standard import open_standard
+    from pipeline.model.process.standard import open_standard, own_output
     from pipeline.model.process.stop import listen
 
     open_standard()
+    own_output()
     starting()
     # A panic's stack names Bytewax's own lines, and finding them takes memory: where that is wanting, the
     # process would abort in place of saying so.

@@ -237,5 +237,5 @@ def _give_up_output() -> None:
     """Drop what cannot be printed: the interpreter would try once more, and end with a code of its own."""
     try:
         sys.stdout.flush()
-    except OSError:
+    except (OSError, HooklineError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -14,7 +14,6 @@ import click
 from pipeline.cli.page.colours import highlighted
 from pipeline.cli.page.lines import fitted, room
 from pipeline.cli.page.tables import table as table
-from pipeline.model.errors import Fatal
 from pipeline.model.printable import printable, printable_json
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -71,10 +70,7 @@ def print_text(text: object = "", *, err: bool = False) -> None:
 def _write(text: str, err: bool, color: bool | None = None) -> None:
     try:
         click.echo(text, err=err, color=color)
-    except OSError as error:
+    except OSError:
         # Talk that cannot be told (a closed pipe, a log on a full disk) must not change how a verb ends.
-        if err:
-            return
-        if isinstance(error, BrokenPipeError):
+        if not err:
             raise
-        raise Fatal(f"what is printed cannot be written to the standard output: {error.strerror}") from error

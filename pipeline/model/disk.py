@@ -44,12 +44,23 @@ def replace_durably(path: Path, data: bytes, *, like: os.stat_result | None = No
 
 
 @contextlib.contextmanager
+def naming(path: Path | str) -> Iterator[None]:
+    """Have errors of the system within the block name this file, where they name none: writes do not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+@contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Give the file that takes a file's place at the end of the block, as in `replace_durably`."""
     partial = path.with_name(f"{path.name}.{threading.get_native_id()}.partial")
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | NEVER_FOLLOWED
-        with open(os.open(partial, flags, 0o600), "wb") as file:
+        with naming(path), open(os.open(partial, flags, 0o600), "wb") as file:
             yield file
             file.flush()
             _synced(file.fileno(), path)
@@ -68,7 +79,7 @@ def create_durably(path: Path, data: bytes) -> None:
     partial = path.with_name(f"{path.name}.{threading.get_native_id()}.partial")
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | NEVER_FOLLOWED
-        with open(os.open(partial, flags, 0o666), "wb") as file:
+        with naming(path), open(os.open(partial, flags, 0o666), "wb") as file:
             file.write(data)
             file.flush()
             _synced(file.fileno(), path)
@@ -122,6 +133,12 @@ def remove_own_partials(folder: Path) -> None:
                     os.unlink(left.path)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a file of a person's, as open as the umask says; errors name it. Not synced."""
+    with naming(path):
+        path.write_text(text, "utf-8")
+
+
 def remove_durably(path: Path) -> None:
     """Delete a file, if there is one; no power cut brings it back when this has returned."""
     try:
@@ -168,8 +185,12 @@ def sync_data(descriptor: int, /) -> None:
 def append_all(descriptor: int, data: bytes) -> None:
     """Write all of the data where the file stands: one write may take less than it was given. Not synced."""
     left = memoryview(data)
-    while left:
-        left = left[os.write(descriptor, left) :]
+    try:
+        while left:
+            left = left[os.write(descriptor, left) :]
+    except OSError:
+        with naming(os.readlink(f"/proc/self/fd/{descriptor}")):
+            raise
 
 
 def locked(path: Path, wait_secs: float = 0.0) -> int:

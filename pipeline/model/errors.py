@@ -151,9 +151,12 @@ def machine_fault(error: BaseException) -> Fatal | None:
     number, text = error.errno if isinstance(error, OSError) else None, str(error)
     # SQLite under Bytewax has words for both, and no error number.
     if number in FULL or "disk is full" in text:
+        place = "the state directory"
+        if isinstance(error, OSError) and error.filename:
+            place, text = os.fsdecode(error.filename), os.strerror(error.errno or 0)
         return Fatal(
-            f"the disk of the state directory is full ({text}). Nothing is lost: free disk space and start "
-            "again; the job goes on from the last epoch."
+            f"the disk of {place} is full ({text}). Nothing is lost: free disk space and start again; a job "
+            "goes on from its last epoch."
         )
     if number in FAILING or "disk I/O error" in text:
         # SQLite says the same of a file that may not grow.

@@ -27,6 +27,7 @@ from pipeline.deliver.halts import Halts
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.job.assembly import Job
 from pipeline.job.control.drain import Drain
+from pipeline.job.control.failure import Failure
 from pipeline.job.control.peers import PeerReporter, Peers
 from pipeline.job.flow import build_flow
 from pipeline.job.replay import Replay
@@ -112,7 +113,7 @@ def open_job(
         for found in report.findings:
             if found.code == NEVER_HOLDS:
                 _log.warning(found.message, file=found.file, line=found.line, remedy=found.hint)
-        peers = stack.enter_context(_owned_state(config, cluster))
+        directory, peers = stack.enter_context(_owned_state(config, cluster))
         halts = Halts(config.state)
         engine = parts.engine(config, config_dir, 1 / cluster.processes, halts.gone)
 
@@ -150,6 +151,7 @@ def open_job(
             config.state / FOLDER,
         )  # fmt: skip
         job = Job(settings, Remembered(source, partitions), versions, engine, halts, copies, peers)
+        job.failure.beneath = directory.taken_away
         if fetcher is not None:
             job.waits = fetcher.waits
             stack.callback(fetcher.close)
@@ -178,8 +180,8 @@ def open_job(
 
 
 @contextmanager
-def _owned_state(config: PipelineConfig, cluster: Cluster) -> Iterator[Peers | None]:
-    """Own the state directory, without what an unfinished epoch left; give the other processes of the job."""
+def _owned_state(config: PipelineConfig, cluster: Cluster) -> Iterator[tuple[StateDirectory, Peers | None]]:
+    """Own the state directory, without what an unfinished epoch left; give it and the other processes."""
     name = ";".join(cluster.addresses) if cluster.processes > 1 else ""
     directory = StateDirectory(
         config.state, shards=config.file.shards, job=name, waits=Patience(config.state)
@@ -191,7 +193,8 @@ def _owned_state(config: PipelineConfig, cluster: Cluster) -> Iterator[Peers | N
         with crashes_noted(config.state, cluster.process):
             if cluster.process == 0:
                 start_warming(config.state)
-            yield Peers(config.state, cluster.process, cluster.processes, name) if name else None
+            peers = Peers(config.state, cluster.process, cluster.processes, name) if name else None
+            yield directory, peers
     finally:
         directory.close()
 
@@ -222,7 +225,7 @@ def run_job(
             with Watchdog(job.pulse, job.drain, job.failure, cores.look).watching():
                 _run_flow(job, flow, config, cluster)
         except BaseException as error:
-            cause = _cause(job.failure.first, cluster, error)
+            cause = _cause(job.failure, cluster, error)
             if isinstance(cause, ClockSetBack):
                 cause.stopping = job.drain.stopping
             raise cause from error
@@ -231,7 +234,7 @@ def run_job(
             if done is not None:
                 done()
         if job.failure.first is not None:
-            raise _cause(job.failure.first, cluster, job.failure.first)
+            raise _cause(job.failure, cluster, job.failure.first)
         stats = job.engine.stats()
     return {
         **accounting(config.state),
@@ -276,9 +279,10 @@ def stop_on_signals(drain: Drain) -> Iterator[None]:
         yield
 
 
-def _cause(noted: BaseException | None, cluster: Cluster, error: BaseException) -> BaseException:
+def _cause(failure: Failure, cluster: Cluster, error: BaseException) -> BaseException:
     """Return the error to show: the first one a step raised, not Bytewax' wrapping of it."""
-    first = noted or error
+    noted = failure.first
+    first = noted or failure.beneath(error) or error
     if isinstance(first, (HooklineError, KeyboardInterrupt, SystemExit)):
         return first
     if cluster.processes > 1 and noted is None and "thread panic" in str(first):

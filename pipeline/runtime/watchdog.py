@@ -1,4 +1,5 @@
-"""Watches the worker from a thread of its own: a clock set back, a worker that stands still, a stop unheard.
+"""Watches from a thread of its own: a clock set back, a state directory that is taken away, a worker that
+stands still, a stop unheard.
 
 Bytewax keeps every timer as a time of day (the next poll of a source, the end of an epoch, the wake-up of a
 shard). Set the clock back by an hour and they all stand still for an hour; nothing reaches into an armed
@@ -21,7 +22,7 @@ from types import FrameType
 from pipeline.job.control.drain import Drain
 from pipeline.job.control.failure import Failure
 from pipeline.job.control.pulse import Pulse
-from pipeline.model.errors import ClockSetBack
+from pipeline.model.errors import ClockSetBack, HooklineError
 from pipeline.model.process.exits import Exit
 from pipeline.telemetry import log
 from pipeline.telemetry.happenings import CLOCK_SET_BACK, WORKER_STILL
@@ -60,6 +61,8 @@ class Steps:
 class Watchdog:
     """The thread. Give it the main thread with `watching` while the flow runs.
 
+    failure: it also tells whether the state directory is where it was.
+
     also: called at each look. look_secs: between two. back_secs: as `Steps` tells it. clock: seconds, steady.
     end: ends the process at once, with this code.
     """
@@ -80,7 +83,7 @@ class Watchdog:
         self._pulse, self._drain, self._failure = pulse, drain, failure
         self._look_secs, self._clock, self._end = look_secs, clock, end
         self._back_secs = back_secs or Steps().back_secs
-        self._error: ClockSetBack | None = None
+        self._error: HooklineError | None = None
         self._is_still = False
         self._stop_seen: float | None = None
         self._armed = False
@@ -88,7 +91,7 @@ class Watchdog:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Watch until the end of the block; where the clock is set back the block ends with ClockSetBack."""
+        """Watch until the end of the block, ended by ClockSetBack or StateError where need be."""
         is_main = threading.current_thread() is threading.main_thread()
         before = signal.signal(ALARM, self._raise) if is_main else None
         self._armed = is_main
@@ -115,12 +118,15 @@ class Watchdog:
     def look(self) -> None:
         """See how clock and worker stand, and do what follows."""
         back = self._back_secs()
-        if back and self._armed and self._error is None:
-            CLOCK_SET_BACK.happened(_log, secs=round(back, 1))
-            self._error = ClockSetBack(back)
-            self._failure.note(self._error)
-            # A real one: it also ends what the main thread waits for.
-            signal.pthread_kill(_MAIN, ALARM)
+        if self._armed and self._error is None:
+            if back:
+                CLOCK_SET_BACK.happened(_log, secs=round(back, 1))
+            error = self._failure.beneath(None) or (ClockSetBack(back) if back else None)
+            if error is not None:
+                self._error = error
+                self._failure.note(error)
+                # A real one: it also ends what the main thread waits for.
+                signal.pthread_kill(_MAIN, ALARM)
         still, is_still = self._pulse.still_secs(), self._pulse.is_still()
         if is_still and not self._is_still:
             WORKER_STILL.happened(_log, secs=round(still), at=self._pulse.place())

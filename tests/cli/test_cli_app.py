@@ -232,16 +232,31 @@ FULL = Path("/dev/full")
 
 @pytest.mark.skipif(not FULL.exists(), reason="a device that is always full is wanted")
 @pytest.mark.parametrize("buffering", ["", "1"], ids=["buffered", "unbuffered"])
-def test_what_cannot_be_printed_is_said_of_the_standard_output_alone(buffering):
+@pytest.mark.parametrize("words", ["schema", "run --help", "--help", "--version", "help fields"])
+def test_what_cannot_be_printed_is_said_of_the_standard_output_alone(words, buffering):
     environ = os.environ | {"PYTHONUNBUFFERED": buffering}
     with FULL.open("w") as full:
         said = subprocess.run(
-            [COMMAND, "schema"], stdout=full, stderr=subprocess.PIPE, text=True, env=environ, check=False
-        )
+            [COMMAND, *words.split()],
+            stdout=full, stderr=subprocess.PIPE, text=True, env=environ, check=False,
+        )  # fmt: skip
     assert (said.returncode, said.stderr) == (
         4,
-        "error: what is printed cannot be written to the standard output: No space left on device\n",
+        "error: what is printed cannot be written to the standard output (No space left on device): make "
+        "room where that goes, or send it elsewhere\n",
     )
+
+
+def test_a_standard_output_that_does_not_block_is_waited_for():
+    take, give = os.pipe()
+    os.set_blocking(give, False)
+    with subprocess.Popen([COMMAND, "help", "fields"], stdout=give, stderr=subprocess.PIPE) as said:
+        os.close(give)
+        with open(take, "rb") as reader:
+            written = reader.read()
+        assert said.stderr is not None
+        assert (said.wait(), said.stderr.read()) == (0, b"")
+    assert len(written) > 1 << 15
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="a device that is always full is wanted")

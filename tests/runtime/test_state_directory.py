@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -102,3 +104,45 @@ def test_a_description_that_is_gone_beside_stores_is_asked_for(tmp_path: Path) -
     with pytest.raises(StateError, match=r"hookline.json: is gone.*shards/ holds 3"):
         StateDirectory(tmp_path, shards=2)
     assert not (tmp_path / META).exists()
+
+
+def _replaced(state: Path) -> None:
+    copy = state.with_name("copy")
+    shutil.copytree(state, copy)
+    state.rename(state.with_name("moved"))
+    copy.rename(state)
+
+
+@pytest.mark.parametrize(
+    ("do", "said"),
+    [
+        (lambda state: state.rename(state.with_name("moved")), "the state directory was moved, removed"),
+        (shutil.rmtree, "the state directory was moved, removed"),
+        (_replaced, "the state directory was moved, removed"),
+        (lambda state: (state / "lock").unlink(), "the state directory was moved, removed"),
+        (lambda state: shutil.rmtree(state / "recovery"), "recovery: this, or the folder that it was in"),
+    ],
+    ids=["moved", "removed", "replaced", "without its lock", "without a folder"],
+)
+def test_what_is_taken_away_is_seen_and_told(tmp_path: Path, do: Callable[[Path], None], said: str) -> None:
+    state = tmp_path / "state"
+    directory = StateDirectory(state, shards=8)
+    assert directory.taken_away(None) is None
+    (state / "recovery").mkdir()
+    (state / "dlq.jsonl").touch()
+    assert directory.taken_away(None) is None
+    do(state)
+    assert said in str(directory.taken_away(None))
+    directory.close()
+
+
+def test_an_error_that_misses_a_file_of_the_directory_is_explained_by_it_and_no_other(tmp_path: Path) -> None:
+    directory = StateDirectory(tmp_path / "state", shards=8)
+    missed = FileNotFoundError(2, "No such file", str(tmp_path / "state/shards/003/journal/1.journal"))
+    wrapped = RuntimeError("the engine failed")
+    wrapped.__cause__ = missed
+    for error in (missed, wrapped):
+        assert "003/journal/1.journal: this, or the folder" in str(directory.taken_away(error))
+    for other in (FileNotFoundError(2, "No such file", "/elsewhere"), PermissionError(13, "no"), KeyError()):
+        assert directory.taken_away(other) is None
+    directory.close()

@@ -11,7 +11,7 @@ import pytest
 from pipeline.admin.view_routes import view_routes
 from pipeline.job.control.failure import Failure
 from pipeline.job.control.pulse import Pulse
-from pipeline.model.errors import ClockSetBack, Refused
+from pipeline.model.errors import ClockSetBack, Refused, StateError
 from pipeline.runtime.watchdog import LOOKS, Steps, Watchdog
 from tests.kit.machine.clock import HandClock
 from tests.kit.programs.run import until
@@ -127,6 +127,19 @@ def test_the_block_ends_with_the_step():
     with pytest.raises(ClockSetBack, match=r"set back by 3,600.0 s"), dog.watching():
         threading.Event().wait(10)
     assert isinstance(failure.first, ClockSetBack)
+
+
+def test_the_block_ends_where_the_state_directory_is_taken_away():
+    failure = Failure()
+    found = iter([None, StateError("moved")])
+    failure.beneath = lambda error: next(found, None)
+    drain: Any = SimpleNamespace(stopping=False, secs=5.0)
+    with (
+        pytest.raises(StateError, match="moved"),
+        Watchdog(Pulse(1.0), drain, failure, look_secs=0.01).watching(),
+    ):
+        threading.Event().wait(10)
+    assert isinstance(failure.first, StateError)
 
 
 def test_a_stop_that_is_not_heard_ends_the_process_and_one_that_is_does_not():

@@ -11,6 +11,7 @@ import click
 
 from pipeline.cli.options import config_option
 from pipeline.cli.output import json_option, print_json, print_text, say
+from pipeline.model.disk import write_text
 from pipeline.model.errors import UsageError
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
@@ -40,7 +41,7 @@ def test(files: tuple[Path, ...], config: Path, junit: Path | None, as_json: boo
     if not results:
         raise UsageError(f"{config}: there are no tests (files that end in .test.yaml)")
     if junit is not None:
-        junit.write_text(as_junit(results), encoding="utf-8")
+        write_text(junit, as_junit(results))
         say(f"{junit} written")
     if as_json:
         print_json([one.to_json() for one in results])

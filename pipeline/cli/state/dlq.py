@@ -144,6 +144,7 @@ def show(state: Path, id: str, as_json: bool) -> None:
 )
 def export(state: Path, output: Path | None, records: bool, **wanted: Any) -> None:
     """Write dead letters as JSON lines, one complete object each."""
+    from pipeline.model.disk import naming
     from pipeline.model.process.private import write_private
     from pipeline.operate.kept.dead_records import records as recorded
     from pipeline.sources.files.recorded import NAMES, is_recording
@@ -159,7 +160,7 @@ def export(state: Path, output: Path | None, records: bool, **wanted: Any) -> No
         sys.stdout.buffer.writelines(lines)
         return
     count = 0
-    with open(write_private(output), "wb") as file:
+    with naming(output), open(write_private(output), "wb") as file:
         for line in lines:
             file.write(line)
             count += 1

@@ -18,16 +18,19 @@ class Failure:
     all of them: each chunk passes a dozen.
     """
 
-    __slots__ = ("_lock", "first", "on_planned_end")
+    __slots__ = ("_lock", "beneath", "first", "on_planned_end")
 
     def __init__(self) -> None:
         self.first: BaseException | None = None
+        self.beneath: Callable[[BaseException | None], HooklineError | None] = lambda error: None
+        """Asked what lies beneath an error, or has befallen the job before any; None: nothing more."""
         self.on_planned_end: Callable[[], None] = lambda: None
         """Called when it is one of ours, and logged."""
         self._lock = threading.Lock()
 
     def note(self, error: BaseException) -> None:
-        """Keep the error, if it is the first."""
+        """Keep the error, if it is the first, or what lies beneath it."""
+        error = self.beneath(error) or error
         with self._lock:
             if self.first is not None:
                 return

@@ -1,9 +1,15 @@
-"""Standard input, output and error of a process whose starter has closed them, as some supervisors do."""
+"""Standard input, output and error: there also where a starter has closed them, and faults that name them."""
 
 from __future__ import annotations
 
+import io
 import os
+import select
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 def open_standard() -> None:
@@ -21,3 +27,37 @@ def open_standard() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process
+
+
+def own_output() -> None:
+    """Have whatever cannot be printed raise Fatal, whoever prints it: an OSError of it names no file.
+
+    Raises nothing of its own. A reader who is gone stays a BrokenPipeError.
+    """
+    given = sys.stdout
+    if isinstance(given, io.TextIOWrapper) and given is sys.__stdout__:
+        given.flush()
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(_Output(given.fileno(), "wb", closefd=False)), given.encoding, given.errors,
+            line_buffering=given.line_buffering or given.write_through,
+        )  # fmt: skip
+
+
+class _Output(io.FileIO):
+    """Takes bytes as the standard output does."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Write what there is room for; one that others have made non-blocking is waited for."""
+        try:
+            while (written := super().write(data)) is None:
+                select.select([], [self], [])
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            from pipeline.model.errors import Fatal
+
+            raise Fatal(
+                f"what is printed cannot be written to the standard output ({error.strerror}): make room "
+                "where that goes, or send it elsewhere"
+            ) from error
+        return written

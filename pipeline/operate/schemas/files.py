@@ -14,6 +14,7 @@ import orjson
 
 from pipeline.config.models.schema import SCHEMAS, model_schema
 from pipeline.language.units import show_duration
+from pipeline.model.disk import write_text
 from pipeline.model.json import Value
 from pipeline.operate.schemas.trees import definitions, ref
 
@@ -47,7 +48,7 @@ def write_schemas(directory: Path) -> list[Path]:
     written = []
     for kind in SCHEMAS:
         path = directory / f"{kind}.json"
-        path.write_text(schema_text(kind), encoding="utf-8")
+        write_text(path, schema_text(kind))
         written.append(path)
     return written
 

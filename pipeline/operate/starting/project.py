@@ -7,6 +7,7 @@ from typing import Final
 
 import orjson
 
+from pipeline.model.disk import write_text
 from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
 from pipeline.operate.schemas.files import write_schemas
@@ -106,6 +107,6 @@ def write_project(directory: Path) -> list[Path]:
     for name, text in texts.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
+        write_text(path, text)
     write_schemas(directory / _SCHEMAS)
     return [*(directory / name for name in texts), directory / _SCHEMAS]

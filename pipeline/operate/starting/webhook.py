@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from pipeline.config.edit.operations import set_value
+from pipeline.model.disk import write_text
 from pipeline.model.errors import UsageError
 from pipeline.operate.schemas.files import write_schemas
 from pipeline.operate.starting.shipped import TESTS, example, example_tests
@@ -83,7 +84,7 @@ def write_webhook(config: Path, id: str, files: dict[str, str], *, replace: bool
         raise UsageError(f"{there} is there already; --force replaces it")
     for path, text in paths.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
+        write_text(path, text)
     schemas = config / "schema"
     return [*paths, *(write_schemas(schemas) if not schemas.exists() else [])]
 

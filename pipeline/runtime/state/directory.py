@@ -29,6 +29,8 @@ ENTRIES = frozenset(
     )
 )
 """How the names of what lies in a state directory begin, up to the first dot or dash."""
+FOLDERS = frozenset(("shards", "identity", "source", "versions", "recovery"))
+"""Those of them that a job cannot do without, once they are there."""
 READER = "reader"
 """The file that says how the job is called in the folders of collectors."""
 SHARDS = "shards/[0-9][0-9][0-9]"
@@ -52,6 +54,8 @@ class StateDirectory:
     ) -> None:
         self.path = path
         self._waits = waits
+        self._folders: set[str] = set()
+        """The folders that were there at the last look."""
         try:
             make_folder(path)
             _take_root(path)
@@ -106,6 +110,39 @@ class StateDirectory:
                         f"{path}: this user may not read and write it. Run as the user that owns the state "
                         "directory, or give all of it to this one (chown -R)."
                     )
+
+    def taken_away(self, error: BaseException | None) -> StateError | None:
+        """Return what to say where the directory, a folder in it, or what an error misses is elsewhere.
+
+        None where all is in its place. Whoever moves a directory takes its open files with it: the job would
+        write one half there, and the other into what stands here now.
+        """
+        try:
+            found, ours = os.stat(self.path / "lock"), os.fstat(self._lock)
+            is_ours = (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
+            names = set(os.listdir(self.path)) & FOLDERS
+        except FileNotFoundError:
+            is_ours, names = False, set()
+        except OSError:  # closed to us by now: what is open goes on
+            return None
+        if not is_ours:
+            return StateError(
+                f"{self.path}: the state directory was moved, removed or replaced while the job ran. Put the "
+                "one that it ran on back in its place, as a whole, or name where it is now with --state, and "
+                "start again: it goes on from its last epoch. Where it is lost, take a backup of all of it."
+            )
+        gone = [self.path / name for name in sorted(self._folders - names)]
+        self._folders = names
+        for cause in (error, error.__cause__) if error is not None else ():
+            if isinstance(cause, FileNotFoundError) and cause.filename:
+                gone.append(Path(os.fsdecode(cause.filename)))
+        for path in gone:
+            if path.is_relative_to(self.path):
+                return StateError(
+                    f"{path}: this, or the folder that it was in, was moved or removed while the job ran. "
+                    "Put it back in its place, or a backup of the whole state directory, and start again."
+                )
+        return None
 
     def close(self) -> None:
         """Release the directory."""

@@ -73,6 +73,22 @@ def test_two_jobs_on_one_state_directory(bench: Bench, receiver: Receiver):
     goes_on(bench, receiver)
 
 
+def test_a_state_directory_that_is_moved_while_the_job_runs(bench: Bench, receiver: Receiver):
+    """The job would write one half of an epoch there, and the other into what stands in its place by then."""
+    older = shutil.copytree(bench.state, bench.folder / "older")
+    with Job(bench) as job:
+        ready(bench, job)
+        until(lambda: bench.counts("w")["delivered"] == SECOND)
+        bench.state.rename(bench.folder / "moved")
+        older.rename(bench.state)
+        job.ended(3)
+        assert "the state directory was moved, removed or replaced while the job ran. Put the one" in job.said
+        assert "unexpected" not in job.said
+    bench.state.rename(older)
+    (bench.folder / "moved").rename(bench.state)
+    goes_on(bench, receiver)
+
+
 def test_a_state_directory_without_permission_to_write(bench: Bench, receiver: Receiver):
     if os.geteuid():
         pytest.skip("only root can become another user here")

@@ -37,3 +37,10 @@ def test_nothing_is_noted_where_nothing_is_raised() -> None:
     with failure:
         pass
     assert failure.first is None
+
+
+def test_what_lies_beneath_an_error_is_kept_in_its_place() -> None:
+    failure = Failure()
+    failure.beneath = lambda error: Fatal("the folder is gone") if isinstance(error, OSError) else None
+    failure.note(FileNotFoundError(2, "No such file", "x"))
+    assert str(failure.first) == "the folder is gone"
