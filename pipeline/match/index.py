@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from pipeline.language.paths import Getter
-from pipeline.language.work import BUDGET, TooExpensive, begin
+from pipeline.language.work import BUDGET, TooExpensive, begin, spend
 from pipeline.match.conditions.nodes import Node, Predicate, all_of, any_of
 from pipeline.match.labels import UPDATE
 from pipeline.match.triggers import Trigger
@@ -306,6 +306,7 @@ def _by_value(candidates: Sequence[_Candidate], path: str, split_by: frozenset[s
                     plan = plans[value] = plan_of((value,))
         elif kind is list:
             # Not kept: as many lists may come as there are events.
+            spend(event, _NOBODY, len(value))
             plan = plan_of({one for one in value if type(one) in (str, int, float)})
         found = plan if isinstance(plan, tuple) else plan(event)
         besides = others if isinstance(others, tuple) else others(event)
