@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from pipeline.language.paths import Getter
-from pipeline.language.work import BUDGET, TooExpensive, begin
+from pipeline.language.work import BUDGET, TooExpensive, begin, spend
 from pipeline.match.conditions.nodes import Node, Predicate, all_of, any_of
 from pipeline.match.labels import UPDATE
 from pipeline.match.triggers import Trigger
@@ -291,23 +291,25 @@ def _by_value(candidates: Sequence[_Candidate], path: str, split_by: frozenset[s
     plans: dict[Value, Plan] = {}
 
     def plan_of(values: Collection[Value]) -> Plan:
+        # Without the rest: it may be as many for each of as many values.
         wanted = {id(one): one for value in values for one in by_value.get(value, ())}
-        return _compile(sorted([*wanted.values(), *rest], key=lambda one: one.index), split)
+        return _compile(sorted(wanted.values(), key=lambda one: one.index), split)
 
     def find(event: Event) -> Found:
         value: Value = get(event, _NOBODY, None)
         kind = type(value)
+        plan: Plan = ()
         if kind is str or kind is int or kind is float:
-            plan = plans.get(value)
-            if plan is None:
-                plan = others
-                if value in by_value:
+            if value in by_value:
+                plan = plans.get(value, ())
+                if not plan:
                     plan = plans[value] = plan_of((value,))
         elif kind is list:
             # Not kept: as many lists may come as there are events.
+            spend(event, _NOBODY, len(value))
             plan = plan_of({one for one in value if type(one) in (str, int, float)})
-        else:
-            plan = others
-        return plan if isinstance(plan, tuple) else plan(event)
+        found = plan if isinstance(plan, tuple) else plan(event)
+        besides = others if isinstance(others, tuple) else others(event)
+        return tuple(sorted(found + besides)) if found and besides else found or besides
 
     return find

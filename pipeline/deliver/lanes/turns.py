@@ -30,7 +30,7 @@ log = get(__name__)
 QUANTUM = 16
 """Requests that a lane may send before the next one has its turn."""
 TROUBLE_SECS = 5.0
-"""How long a lane waits whose requests cannot be made (a missing secret, an unreadable certificate)."""
+"""How long a lane, or a request, waits that cannot be made (a missing secret, an unreadable certificate)."""
 
 _order = count()
 
@@ -214,12 +214,16 @@ class Dispatcher:
                 attempt = sender.batch(item, wall)
         except (HooklineError, ValueError, OSError) as error:
             if lane.sender is None or isinstance(error, ConfigError):
-                lane.sender = None
-                lane.trouble_until = now + TROUBLE_SECS
-                lane.tally.error = str(error)
-                log.error("requests cannot be made", webhook=lane.webhook_id, error=str(error))
-                (lane.retries if is_retry else lane.fresh).appendleft(item)
-                return False
+                if lane.tally.error != str(error):
+                    lane.tally.error = str(error)
+                    log.error("requests cannot be made", webhook=lane.webhook_id, error=str(error))
+                if lane.sender is None:
+                    lane.trouble_until = now + TROUBLE_SECS
+                    (lane.retries if is_retry else lane.fresh).appendleft(item)
+                    return False
+                # A secret of this request, perhaps by a name of before: others need not wait for it.
+                lane.wait(item, now + TROUBLE_SECS, lucky=not is_retry)
+                return True
             # Of this request alone: it would fail the same way again.
             attempt = Attempt(NOWHERE, b"", b"")
             attempt.fault, attempt.detail, attempt.ended = "request", str(error), True

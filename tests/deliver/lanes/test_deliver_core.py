@@ -382,6 +382,18 @@ def test_a_missing_secret_holds_the_lane_and_says_so() -> None:
     assert "${MISSING}" in rig.core.lane("w").tally.error
 
 
+def test_a_secret_that_only_older_requests_ask_for_holds_up_none_of_the_others() -> None:
+    """It was renamed: what was rendered before asks for it by its old name."""
+    rig = Rig(LaneSpec("w", has_secrets=True))
+    old = [delivery(f"old-{n}", url="http://127.0.0.1:1/\x01RENAMED\x02") for n in range(3)]
+    rig.give(*old, *(delivery(n, url="http://127.0.0.1:1/\x01KEY\x02") for n in range(20)))
+    rig.run(30)
+    assert rig.outcomes() == [(f"msg_{n}", D, "") for n in range(20)]
+    assert "${RENAMED}" in rig.core.lane("w").tally.error
+    rig.run(4 * 24 * 3600)
+    assert rig.outcomes() == [(f"msg_old-{n}", X, "max-age") for n in range(3)]
+
+
 def test_a_condition_on_the_answer_turns_a_200_into_a_dead_letter() -> None:
     def fail_when(event: Any, user: Any, scope: Any) -> bool:
         return scope["response"].get("ok") is False

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.language import work
 from pipeline.language.work import BUDGET, RECORD, TooExpensive
+from pipeline.match.index import _NOBODY as NOBODY
 from pipeline.match.index import TriggerIndex
 from pipeline.match.selectors import compile_selector
 from pipeline.model.json import Value
@@ -86,6 +87,15 @@ def test_what_cannot_be_cheap_is_bounded_at_the_same_point_in_every_run(tree: Va
         work.begin(one, who)
         with pytest.raises(TooExpensive, match="too-expensive"):
             whole(one, who, None)
+
+
+def test_to_find_webhooks_by_the_elements_of_a_list_is_work_for_each_of_them():
+    wheres: list[Value] = [{"event.properties.x": number} for number in range(20)]
+    index = TriggerIndex([trigger_of({"trigger": {"events": ["A"], "where": where}}) for where in wheres])
+    one = event("A", {"x": OTHERS})
+    work.begin(one, NOBODY)
+    assert index.select(one) == ()
+    assert BUDGET - work._work.left == len(OTHERS)
 
 
 OPERATORS: list[tuple[str, list[Value]]] = [
