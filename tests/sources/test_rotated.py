@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.model.errors import ConfigError, StateError
 from pipeline.sources.chunk import Position
-from pipeline.sources.files import lives
+from pipeline.sources.files.reading import lives
 from pipeline.sources.files.recording import RESCAN_SECS, Recording
 
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.sources.chunk import Position
-from pipeline.sources.files import blocks
+from pipeline.sources.files.lines import blocks
+from pipeline.sources.files.merging.running_time import VOTES
 from pipeline.sources.files.recording import Recording
-from pipeline.sources.files.running_time import VOTES
 from tests.kit.examples import examples
 
 T = 1_795_445_400_000

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pipeline.model.errors import ConfigError, StateError
 from pipeline.sources.chunk import RawChunk
-from pipeline.sources.files import blocks
+from pipeline.sources.files.lines import blocks, unpackers
 from pipeline.sources.files.recording import Recording
 from tests.kit.examples import examples
 
@@ -128,7 +128,7 @@ def test_neither_blocks_nor_chunks_nor_restarts_change_what_is_read(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "BLOCK_BYTES", block)
         patch.setattr(blocks, "_COMPRESSED_BYTES", block)
-        patch.setattr(blocks, "_ZSTD_BYTES", 1 + block // 4)
+        patch.setattr(unpackers, "_ZSTD_BYTES", 1 + block // 4)
         assert read_all(Recording([str(path)]), limit) == expected
         assert read_with_restarts(limit, paths=[str(path)]) == expected
 

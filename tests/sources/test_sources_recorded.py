@@ -12,9 +12,9 @@ from pipeline.decode.auto import RECORDED
 from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.model.errors import ConfigError, InvalidRecord
 from pipeline.sources.chunk import Position, RawChunk
-from pipeline.sources.files import origins
-from pipeline.sources.files.origins import Origins
-from pipeline.sources.files.recorded import Message, dump_line, parse_line
+from pipeline.sources.files.lines.recorded import Message, dump_line, parse_line
+from pipeline.sources.files.merging import origins
+from pipeline.sources.files.merging.origins import Origins
 from pipeline.sources.files.recording import Recording
 from pipeline.sources.peek import peek
 
@@ -240,7 +240,7 @@ def test_what_an_older_version_has_begun_to_read_goes_on_as_a_recording(tmp_path
     path = tmp_path / name
     path.write_bytes(packed(name, lines_of(1, 2, 3)))
     _, lines, places = read_on([path], formats=SAYS_SO, limit=1)[0].position
-    old = ("jsonl-2", lines, tuple(place[:9] for place in places if place[0] != origins.MARK))
+    old = ("jsonl-2", lines, tuple(place[:9] for place in places if place[0] != origins.SEEN))
     chunks = read_on([path], old)
     assert offsets(chunks) == [2, 3]
     path.write_bytes(path.read_bytes() + packed(name, lines_of(4)))

@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 
 from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.model.records import Origin
-from pipeline.sources.files.file_set import Input
-from pipeline.sources.files.lines import Lines
-from pipeline.sources.files.running_time import AHEAD_MS, Mark, Outlook, RunningTime
+from pipeline.sources.files.finding.inputs import Input
+from pipeline.sources.files.lines.lines import Lines
+from pipeline.sources.files.merging.running_time import AHEAD_MS, Mark, Outlook, RunningTime
 from pipeline.sources.peek import peek
 
 _BEFORE_ALL_TIMES = -(2**63)
@@ -37,6 +37,10 @@ class LineCursor(ABC):
     @abstractmethod
     def fill(self) -> bool:
         """Get lines when all were handed out; False where there are none now (or ever: ``ended``)."""
+
+    @abstractmethod
+    def remember(self) -> None:
+        """Note down where it stands, for the recovery state."""
 
     @abstractmethod
     def close(self) -> None:

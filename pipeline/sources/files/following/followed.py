@@ -6,12 +6,12 @@ import os
 import stat
 
 from pipeline.model.errors import Fatal, StateError
-from pipeline.sources.files import lives
-from pipeline.sources.files.blocks import Blocks
-from pipeline.sources.files.cursor import AT_ONCE, Cursor
-from pipeline.sources.files.digests import digest
-from pipeline.sources.files.entry import Entry
-from pipeline.sources.files.lives import HEAD_BYTES
+from pipeline.sources.files.following.rotated import find, find_after, first_byte, is_renewed
+from pipeline.sources.files.lines.blocks import Blocks
+from pipeline.sources.files.reading.beginning import HEAD_BYTES, digest
+from pipeline.sources.files.reading.block_cursor import AT_ONCE
+from pipeline.sources.files.reading.entry import Entry
+from pipeline.sources.files.reading.file import FileCursor
 from pipeline.telemetry import log as logs
 
 log = logs.get(__name__)
@@ -19,8 +19,8 @@ log = logs.get(__name__)
 _TRIES = 3
 
 
-class FollowedCursor(Cursor):
-    """Reads a file on and on, and the files that take its name, one after the other. A pipe has an end."""
+class FollowedCursor(FileCursor):
+    """Reads a file on and on, and the files that take its name, one after the other."""
 
     _is_followed = True
     _begin = b""
@@ -43,7 +43,7 @@ class FollowedCursor(Cursor):
         While it is looked for others may be renamed: it is looked for again then.
         """
         for _ in range(_TRIES):
-            found = self._lives.find(entry)
+            found = find(self.source.path, entry)
             if found is not None and (fd := _opened(found.path, found.inode)) is not None:
                 self._change_to(fd, found.path)
                 log.info(
@@ -55,7 +55,8 @@ class FollowedCursor(Cursor):
     def _change_to(self, fd: int, path: str) -> None:
         """Read another open file, from its beginning, in place of the one that was read."""
         self._close_fd()
-        self._use(fd, path)
+        os.set_blocking(fd, True)
+        self._fd, self._path, self._blocks = fd, path, Blocks(fd)
         self._name_file()
 
     def _name_file(self) -> None:
@@ -67,33 +68,29 @@ class FollowedCursor(Cursor):
         self._begin = os.pread(self._fd, min(HEAD_BYTES, byte), 0)
 
     def _take(self, block: bytes) -> bool:
-        blocks = self._blocks
-        assert blocks is not None  # it is open
-        if block and not self._begins_alike(blocks):
+        if block and not self._begins_alike():
             return self._replaced("its beginning has changed while it was followed")
         return super()._take(block)
 
-    def _begins_alike(self, blocks: Blocks) -> bool:
+    def _begins_alike(self) -> bool:
         """Return whether a plain file still begins as it did, now that more of it was read.
 
         It may have been cut off and be longer again than it was.
         """
-        if blocks.is_stream or blocks.is_compressed:
+        if self._blocks.is_compressed:
             return True
         size = len(self._begin)
-        begin = os.pread(self._fd, size if size == HEAD_BYTES else min(HEAD_BYTES, blocks.fed), 0)
+        begin = os.pread(self._fd, size if size == HEAD_BYTES else min(HEAD_BYTES, self._blocks.fed), 0)
         if not begin.startswith(self._begin):
             return False
         self._begin = begin
         return True
 
-    def _at_end(self, blocks: Blocks) -> bool:
+    def _at_end(self) -> bool:
         """See whether another file has taken the name; True where there are lines."""
-        if blocks.is_stream:
-            return super()._at_end(blocks)
-        if os.fstat(self._fd).st_size < blocks.fed:
+        if os.fstat(self._fd).st_size < self._blocks.fed:
             return self._replaced("it shrank while it was followed")
-        if not self._begins_alike(blocks):
+        if not self._begins_alike():
             return self._replaced("its beginning has changed while it was followed")
         if self._is_left:
             return self._go_on()
@@ -136,7 +133,7 @@ class FollowedCursor(Cursor):
         path = self.source.path
         # Opened before others are looked for: what is rotated away meanwhile is among those then.
         fd = _opened(path)
-        between = self._lives.after(self._fd)
+        between = find_after(path, self._fd, self._entries.values())
         if between is not None:
             if fd is not None:
                 os.close(fd)
@@ -146,15 +143,15 @@ class FollowedCursor(Cursor):
             self._is_left = between is not None  # else that one has gone again
             return False
         entry = self._entries.get(self.name)
-        is_renewed = (
+        is_same = (
             between is None and entry is not None and self._path == path
-            and lives.is_renewed(self._fd, fd, entry.offset)
+            and is_renewed(self._fd, fd, entry.offset)
         )  # fmt: skip
-        if not is_renewed:
+        if not is_same:
             self._lives.next()
         self._change_to(fd, path)
         self._is_left = False
-        if is_renewed and entry is not None:
+        if is_same and entry is not None:
             self._split_from(entry.offset)
             self._go_to(entry.offset, entry.offset)
             return self.fill()
@@ -162,7 +159,7 @@ class FollowedCursor(Cursor):
         self._is_copy = False
         self._to_skip = 0
         self._head = (0, digest(b""))
-        begin = lives.first_byte(fd)
+        begin = first_byte(fd)
         self._split_from(begin)
         self._go_to(begin, 0)
         return self.fill()

@@ -8,7 +8,7 @@ from operator import add
 
 from pipeline.decode.raw.strict import BOM, without_bom
 from pipeline.model.errors import InvalidRecord
-from pipeline.sources.files.recorded import Message, parse_line
+from pipeline.sources.files.lines.recorded import Message, parse_line
 
 EXCERPT_BYTES = 1024
 """How much of a line that is too long is kept."""

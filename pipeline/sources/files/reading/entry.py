@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, TypeAlias
 
-from pipeline.sources.files.running_time import RunningTime
+from pipeline.sources.files.merging.running_time import RunningTime
 
 Kind: TypeAlias = Literal["", "new", "plain", "messages"]
 

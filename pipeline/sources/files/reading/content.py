@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pipeline.language.formats import RECORDING
-from pipeline.sources.files.entry import Entry, Kind
-from pipeline.sources.files.recorded import PREFIX, is_recording, refuse_unnamed
+from pipeline.sources.files.lines.recorded import PREFIX, is_recording, refuse_unnamed
+from pipeline.sources.files.reading.entry import Entry, Kind
 
 
 class Content:

@@ -11,7 +11,7 @@ from bisect import bisect_right
 
 from pipeline.sources.chunk import Place
 
-MARK = "\0origins"
+SEEN = "\0origins"
 """The first field of a place that is no file's."""
 SPANS = 4096
 """Stretches without a gap that are remembered of a source; of more the lowest are forgotten. Nothing is left
@@ -56,7 +56,7 @@ class Origins:
 
     def places(self) -> tuple[Place, ...]:
         """Return what was seen, for a position."""
-        return tuple((MARK, source, (*firsts, *lasts)) for source, (firsts, lasts) in self._by_source.items())
+        return tuple((SEEN, source, (*firsts, *lasts)) for source, (firsts, lasts) in self._by_source.items())
 
     def resume(self, place: Place) -> None:
         """Take up what a place of a position says."""

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from pipeline.sources.chunk import NOWHERE, RawChunk
-from pipeline.sources.files.line_cursor import LineCursor
-from pipeline.sources.files.recorded import Message
+from pipeline.sources.files.lines.recorded import Message
+from pipeline.sources.files.merging.line_cursor import LineCursor
 
 T = TypeVar("T")
 
