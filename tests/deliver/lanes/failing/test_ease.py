@@ -13,7 +13,7 @@ from pipeline.deliver.core import MOST_EASED
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.http.target import NOWHERE
 from pipeline.deliver.lanes.limits.pressure import is_at_ease
-from tests.deliver.lanes.test_deliver_core import spec
+from tests.deliver.lanes.settings import spec
 from tests.kit.delivery.rig import Rig, delivery
 
 
