@@ -20,7 +20,7 @@ from pipeline.recording.native_lines import native_line
 from pipeline.recording.record import messages
 from pipeline.recording.topic_writer import TopicWriter
 from pipeline.sources.chunk import CHUNK_LINES
-from pipeline.sources.files.recorded import Message
+from pipeline.sources.files.lines.recorded import Message
 from pipeline.sources.reader import Reader
 
 Times = Literal["now", "keep"]

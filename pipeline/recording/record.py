@@ -21,8 +21,8 @@ from pipeline.model.disk import locked, make_folder, remove_partials, replace_du
 from pipeline.model.errors import Fatal, StateError
 from pipeline.recording.segments import STATE, SUFFIX, Compression, Segment, unknown
 from pipeline.sources.chunk import CHUNK_LINES, Position, RawChunk
-from pipeline.sources.files.recorded import Message, dump_line
-from pipeline.sources.files.running_time import AHEAD_MS, VOTES
+from pipeline.sources.files.lines.recorded import Message, dump_line
+from pipeline.sources.files.merging.running_time import AHEAD_MS, VOTES
 from pipeline.sources.reader import Reader, Source
 
 IDLE_SECS = 0.005

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import zstandard
 
-from pipeline.sources.files.recorded import Message, dump_line
+from pipeline.sources.files.lines.recorded import Message, dump_line
 from tests.cdc import story
 from tests.cdc.chain import chain
 from tests.cdc.postgres import Postgres

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.sources.files.recorded import Message
+from pipeline.sources.files.lines.recorded import Message
 from tests.cdc import story
 from tests.cdc.chain import Chain, chain
 from tests.decode.connect.captured import is_same, profiles, read

@@ -10,7 +10,7 @@ from typing import Any
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from pipeline.sources.files.recorded import Message
+from pipeline.sources.files.lines.recorded import Message
 from tests.kafka.servers.broker import Broker
 
 WAIT_SECS = 90.0

@@ -16,7 +16,7 @@ from pipeline.config.job import load_pipeline
 from pipeline.language.secrets import SecretRef, Secrets
 from pipeline.model.errors import Fatal, GivenError
 from pipeline.model.findings import render
-from pipeline.sources.files.file_set import find_inputs
+from pipeline.sources.files.finding.inputs import find_inputs
 from pipeline.sources.files.recording import Recording
 
 HOOK = """\

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from pipeline.config.job import load_pipeline
-from pipeline.sources.files.recorded import Message, dump_line
+from pipeline.sources.files.lines.recorded import Message, dump_line
 from tests.decode.connect.captured import is_same, messages, rows
 from tests.kit.programs.inprocess import run_flow
 

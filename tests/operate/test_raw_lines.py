@@ -18,7 +18,7 @@ from pipeline.cli.app import run
 from pipeline.job.understanding import LEAST, Understanding
 from pipeline.model.records import Invalid, Origin
 from pipeline.operate.trials.given import formats_for
-from pipeline.sources.files.recorded import Message, dump_line, parse_line
+from pipeline.sources.files.lines.recorded import Message, dump_line, parse_line
 from tests.kit.programs.run import Bench
 
 SHOP = "name: shop\nrecords:\n- event: {name: type, user_id: uid}\n- when: [{ping: true}]\n  ignore: true\n"

@@ -21,7 +21,7 @@ from pipeline.store.rows import Table
 from tests.kit.delivery.engine import ScriptedEngine
 from tests.kit.examples import examples
 from tests.kit.streams.records import place, request
-from tests.outbox.test_outbox import Bench
+from tests.outbox.bench import Bench
 
 pytestmark = pytest.mark.usefixtures("unsynced")
 

@@ -17,7 +17,7 @@ from pipeline.decode.shape import Shape
 from pipeline.model.records import Event, Origin, PropertyUpdate
 from pipeline.recording.native_lines import native_line
 from pipeline.recording.produce import Order, Part, _parts
-from pipeline.sources.files.recorded import Message
+from pipeline.sources.files.lines.recorded import Message
 from tests.kit.programs.run import Bench
 from tests.kit.streams.shapes import shape
 

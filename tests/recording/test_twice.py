@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.receiver.server import Receiver
-from pipeline.sources.files.recorded import Message, dump_line
+from pipeline.sources.files.lines.recorded import Message, dump_line
 from tests.kit.programs.run import Bench
 
 

@@ -256,5 +256,5 @@ RARE = {
     "stamps_ahead_of_the_clock_are_not_in_the_trail",
 }
 """These need more luck than a minute has: two ends close together after a torn journal, say. Each has a test
-of its own: tests/outbox/test_journal.py, tests/deliver/lanes/test_deliver_core.py,
+of its own: tests/outbox/test_journal.py, tests/deliver/lanes/test_deliver_turns.py,
 tests/kafka/reading/test_settle.py."""

@@ -15,7 +15,7 @@ import zstandard
 
 from pipeline.recording.generated import Generated
 from pipeline.sources.chunk import Position
-from pipeline.sources.files.recorded import Message, dump_line
+from pipeline.sources.files.lines.recorded import Message, dump_line
 from pipeline.sources.files.recording import Recording
 from pipeline.sources.paced import Paced
 from tests.kit.streams.collected import CollectorsFolder

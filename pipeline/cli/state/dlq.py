@@ -147,7 +147,7 @@ def export(state: Path, output: Path | None, records: bool, **wanted: Any) -> No
     from pipeline.model.disk import naming
     from pipeline.model.process.private import write_private
     from pipeline.operate.kept.dead_records import records as recorded
-    from pipeline.sources.files.recorded import NAMES, is_recording
+    from pipeline.sources.files.lines.recorded import NAMES, is_recording
 
     if records and output is not None and (not is_recording(output.name) or output.suffix != ".jsonl"):
         raise UsageError(f"{output}: a recording is known by its name: call it NAME{NAMES[0]}")

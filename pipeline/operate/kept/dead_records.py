@@ -8,10 +8,10 @@ from typing import Final
 
 from pipeline.model.records import Envelope, Origin
 from pipeline.outbox.codec import DeadLetter
-from pipeline.sources.files import recorded
-from pipeline.sources.files.blocks import first_line
-from pipeline.sources.files.file_set import find_inputs
-from pipeline.sources.files.recorded import Message, dump_line, is_recording
+from pipeline.sources.files.finding.inputs import find_inputs
+from pipeline.sources.files.lines import recorded
+from pipeline.sources.files.lines.blocks import first_line
+from pipeline.sources.files.lines.recorded import Message, dump_line, is_recording
 
 
 def records(letters: Iterable[DeadLetter], state: Path) -> Iterator[bytes]:

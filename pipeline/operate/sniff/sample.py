@@ -21,10 +21,10 @@ from pipeline.model.json import Value
 from pipeline.model.records import Origin
 from pipeline.model.words import did_you_mean
 from pipeline.operate.sniff.foreign import foreign
-from pipeline.sources.files.blocks import Blocks, Damaged
 from pipeline.sources.files.collected.folder import Folder
-from pipeline.sources.files.file_set import STDIN, Input, find_inputs
-from pipeline.sources.files.recorded import PREFIX, Message, is_recording, parse_line
+from pipeline.sources.files.finding.inputs import STDIN, Input, find_inputs
+from pipeline.sources.files.lines.blocks import Blocks, Damaged
+from pipeline.sources.files.lines.recorded import PREFIX, Message, is_recording, parse_line
 
 MOST_RECORDS: Final = 1_000
 MOST_BYTES: Final = 16 << 20

@@ -13,7 +13,7 @@ import orjson
 from pipeline.model.disk import append_all
 from pipeline.model.errors import Fatal, UsageError
 from pipeline.model.json import Value
-from pipeline.sources.files.recorded import Message, dump_line
+from pipeline.sources.files.lines.recorded import Message, dump_line
 
 SUFFIX = ".rec.jsonl"
 REMEMBERED = 100_000

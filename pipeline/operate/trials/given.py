@@ -29,7 +29,7 @@ from pipeline.model.process.bounds import bounded
 from pipeline.model.records import Event, Invalid, Origin, PropertyUpdate, Record
 from pipeline.model.sizes import USUAL, Sizes
 from pipeline.model.words import did_you_mean
-from pipeline.sources.files.recorded import Message, parse_line
+from pipeline.sources.files.lines.recorded import Message, parse_line
 
 
 def load_snapshot(config: Path, paths: Sequence[str] = ()) -> Snapshot:

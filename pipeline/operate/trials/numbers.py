@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.model.errors import ConfigError
 from pipeline.model.records import Origin
-from pipeline.sources.files.blocks import Blocks, Damaged
-from pipeline.sources.files.file_set import STDIN, find_inputs, name_apart
+from pipeline.sources.files.finding.inputs import STDIN, find_inputs
+from pipeline.sources.files.finding.names import name_apart
+from pipeline.sources.files.lines.blocks import Blocks, Damaged
 
 
 class LineNumbers:

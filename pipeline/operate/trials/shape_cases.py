@@ -22,7 +22,7 @@ from pipeline.model.records import Invalid, Origin, Record
 from pipeline.operate.trials.given import decode_message
 from pipeline.operate.trials.results import CaseResult, case_lines, differ, read_file
 from pipeline.recording.native_lines import native_line
-from pipeline.sources.files.recorded import parse_line
+from pipeline.sources.files.lines.recorded import parse_line
 
 
 def run_shape_file(path: Path, directory: Path) -> Iterator[CaseResult]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pipeline.sources.chunk import CHUNK_LINES
-from pipeline.sources.files.collected.place import MARK as FOLDER_MARK
-from pipeline.sources.files.collected.place import SegmentPlace
-from pipeline.sources.files.origins import MARK as ORIGINS_MARK
+from pipeline.sources.files.position import folders_of, has_only_folders
 
 if TYPE_CHECKING:
     from pipeline.sources.topics.stream import SidePlace
@@ -23,7 +21,7 @@ def reached(position: Any, target: Any) -> bool:
         have = _places(position)
         # What is no topic of the config any more cannot be read, and holds up nothing.
         return all(have[key].offset >= place.offset for key, place in _places(target).items() if key in have)
-    if _is_collected(target):
+    if has_only_folders(target):
         read = _collected(position)
         return all(read.get(source, 0) >= line for source, line in _collected(target).items())
     return bool(position[1] >= target[1])
@@ -31,7 +29,7 @@ def reached(position: Any, target: Any) -> bool:
 
 def limit_to(position: Any, target: Any) -> int:
     """Return how many lines may be read next; of files by their lines, without passing the target."""
-    if position[0].startswith("kafka") or _is_collected(target):
+    if position[0].startswith("kafka") or has_only_folders(target):
         return CHUNK_LINES
     return min(CHUNK_LINES, int(target[1]) - int(position[1]))
 
@@ -43,7 +41,7 @@ def ends_of(name: str, target: Any) -> dict[str, int]:
     Beyond that the job itself will read them: an event there sees what precedes it, and a change is one.
     """
     if not target[0].startswith("kafka"):
-        return _collected(target) if _is_collected(target) else {}
+        return _collected(target) if has_only_folders(target) else {}
     number = int(name.rpartition("-")[2])
     return {
         place.source(number if place.partition < 0 else place.partition): place.offset
@@ -51,15 +49,8 @@ def ends_of(name: str, target: Any) -> dict[str, int]:
     }
 
 
-def _is_collected(position: Any) -> bool:
-    """Return whether a position is that of a collector's folder, without other files beside it."""
-    marks = {place[0] for place in position[2]}
-    return FOLDER_MARK in marks and marks <= {FOLDER_MARK, ORIGINS_MARK}
-
-
 def _collected(position: Any) -> dict[str, int]:
-    places = [SegmentPlace(*place) for place in position[2] if place[0] == FOLDER_MARK]
-    return {f"{place.name}/0": place.line for place in places}
+    return {f"{place.name}/0": place.line for place in folders_of(position)}
 
 
 def _places(position: Any) -> dict[str, SidePlace]:

@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, TopicPartition
 
 from pipeline.kafka.client import KafkaSettings, make_consumer
 from pipeline.model.errors import Fatal
-from pipeline.sources.files.recorded import Message
+from pipeline.sources.files.lines.recorded import Message
 from pipeline.sources.topics.kafka_source import KafkaSource
 from pipeline.sources.topics.stream import Message as Fetched
 

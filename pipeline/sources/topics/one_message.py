@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from pipeline.kafka.client import KafkaSettings
-from pipeline.sources.files.recorded import Message
+from pipeline.sources.files.lines.recorded import Message
 from pipeline.sources.topics.latest import ends, fetch, source_of
 
 BACK = 100

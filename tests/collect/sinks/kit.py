@@ -15,7 +15,7 @@ import zstandard
 from pipeline.collect.batch import Batch, Member
 from pipeline.collect.sinks import RecordingSettings
 from pipeline.collect.sinks.recording.sink import RecordingSink
-from pipeline.sources.files.recorded import Message, parse_line
+from pipeline.sources.files.lines.recorded import Message, parse_line
 
 HEADERS = (("hk-protocol", b"native"), ("hk-key", b"server"))
 

@@ -19,7 +19,7 @@ from pipeline.collect.sinks.recording.mend import mend
 from pipeline.collect.sinks.recording.writer import Group, Writer
 from pipeline.collect.sinks.settings import RecordingSettings
 from pipeline.model.errors import Fatal, StateError
-from pipeline.sources.files.recorded import parse_line
+from pipeline.sources.files.lines.recorded import parse_line
 from tests.collect.sinks.kit import batch, in_loop, kept, member, named, opened, segments, values
 from tests.faults.disks.test_failing_disk import no_file_may_grow
 from tests.kit.machine.file_system import FileSystem, file_system

@@ -11,7 +11,7 @@ from pipeline.collect.batch import Member
 from pipeline.collect.members import Good, items
 from pipeline.collect.protocols.protocol import Limits
 from pipeline.collect.sinks.recording.line import line_rests
-from pipeline.sources.files.recorded import Message, dump_line, parse_line
+from pipeline.sources.files.lines.recorded import Message, dump_line, parse_line
 from tests.kit.examples import examples
 
 HEAD = b'{"hookline":1,"source":"collect-00000000/0","offset":7,"time":1764000000000'

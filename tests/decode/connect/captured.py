@@ -18,7 +18,7 @@ from pipeline.decode.decode import decode
 from pipeline.join.users import Users
 from pipeline.model.json import Json
 from pipeline.model.records import Origin, PropertyUpdate, Record
-from pipeline.sources.files.recorded import Message, parse_line
+from pipeline.sources.files.lines.recorded import Message, parse_line
 from pipeline.store.memory import MemoryRows
 
 FOLDER = Path(__file__).with_name("captured")

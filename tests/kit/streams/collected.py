@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import zstandard
 
-from pipeline.sources.files.recorded import Message, dump_line
+from pipeline.sources.files.lines.recorded import Message, dump_line
 
 ID = "0123abcd"
 SOURCE = f"collect-{ID}/0"

@@ -19,6 +19,11 @@ from pipeline.model.records import MISSING, Event, User
 from tests.kit.streams.records import event, user
 
 
+def on(**properties: Value) -> Event:
+    """Return an event with these properties."""
+    return event(properties=properties)
+
+
 def condition(tree: Value, **options: Any) -> Condition:
     problems = Problems()
     compiled = compile_condition(tree, problems, **options)

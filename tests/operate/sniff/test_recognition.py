@@ -18,7 +18,7 @@ from pipeline.decode.framed.schemas import SCHEMAS
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.operate.sniff.sample import MOST_RECORDS, sample_files
 from pipeline.operate.sniff.sniff import Sniffed, sniff
-from pipeline.sources.files.recorded import Message, dump_line
+from pipeline.sources.files.lines.recorded import Message, dump_line
 from tests.decode.builtin.exports import samples
 from tests.decode.builtin.exports.test_captures import bodies
 from tests.decode.connect.captured import FOLDER

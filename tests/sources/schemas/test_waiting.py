@@ -13,7 +13,7 @@ from pipeline.decode.framed.framing import Frame
 from pipeline.decode.framed.schemas import SCHEMAS, Registry, Stored
 from pipeline.decode.framed.shape import framed as framed_shape
 from pipeline.sources.chunk import RawChunk
-from pipeline.sources.files.recorded import Message, dump_line
+from pipeline.sources.files.lines.recorded import Message, dump_line
 from pipeline.sources.files.recording import Recording
 from pipeline.sources.schemas import fetcher as fetching
 from pipeline.sources.schemas.awaiting import AwaitingReader

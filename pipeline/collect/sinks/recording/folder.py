@@ -28,7 +28,7 @@ import orjson
 
 from pipeline.model.disk import locked, make_folder, remove_partials, replace_durably
 from pipeline.model.errors import Fatal, StateError
-from pipeline.sources.files.file_set import MARK
+from pipeline.sources.files.finding.inputs import COLLECTORS
 
 PLAIN, PACKED, PARTIAL = ".rec.jsonl", ".rec.jsonl.zst", ".rec.jsonl.zst.partial"
 GAP = 1 << 20
@@ -132,10 +132,10 @@ class Folder:
             "gaps": known.gaps,
             "clean": known.clean,
         }
-        replace_durably(self.path / MARK, orjson.dumps({**said, "crc": _crc(said)}))
+        replace_durably(self.path / COLLECTORS, orjson.dumps({**said, "crc": _crc(said)}))
 
     def _load(self) -> Known:
-        path = self.path / MARK
+        path = self.path / COLLECTORS
         try:
             said = orjson.loads(path.read_bytes())
         except FileNotFoundError:
@@ -162,8 +162,8 @@ class Folder:
 
     def _damaged(self, reason: str) -> StateError:
         return StateError(
-            f"{self.path / MARK} is damaged ({reason}): put it back from a copy, or collect into another "
-            "folder (jobs can still read this one)"
+            f"{self.path / COLLECTORS} is damaged ({reason}): put it back from a copy, or collect into "
+            "another folder (jobs can still read this one)"
         )
 
 

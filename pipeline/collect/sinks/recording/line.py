@@ -12,7 +12,7 @@ import orjson
 
 from pipeline.collect.batch import Headers, Member
 from pipeline.collect.members import which_are_good
-from pipeline.sources.files.recorded import Message, dump_line
+from pipeline.sources.files.lines.recorded import Message, dump_line
 
 SAME = "hk-same"
 """The header, always the first, from which a start learns what was kept lately."""

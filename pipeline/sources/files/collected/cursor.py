@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 
 from pipeline.model.errors import Fatal, StateError
-from pipeline.sources.files.blocks import Damaged
 from pipeline.sources.files.collected.folder import Folder, reaches
-from pipeline.sources.files.collected.place import MARK, SegmentPlace
+from pipeline.sources.files.collected.place import COLLECTED, SegmentPlace
 from pipeline.sources.files.collected.segment import PackedSegment, PlainSegment, Segment
-from pipeline.sources.files.file_set import Input
-from pipeline.sources.files.line_cursor import LineCursor
-from pipeline.sources.files.lines import Lines
-from pipeline.sources.files.recorded import Message
-from pipeline.sources.files.running_time import Mark
+from pipeline.sources.files.finding.inputs import Input
+from pipeline.sources.files.lines.blocks import Damaged
+from pipeline.sources.files.lines.lines import Lines
+from pipeline.sources.files.lines.recorded import Message
+from pipeline.sources.files.merging.line_cursor import LineCursor
+from pipeline.sources.files.merging.running_time import Mark
 from pipeline.telemetry.log import get
 
 log = get(__name__)
@@ -37,12 +37,12 @@ _MOST_GAPS = 1_000
 class SegmentsCursor(LineCursor):
     """The lines of a collector's folder, which need not be there yet where it is followed.
 
-    places: where to go on, by collector. Raises StateError where lines are gone
-    that were not read, Fatal where something cannot be read.
+    places: where to go on, by collector; kept up to date by ``remember``. Raises StateError where lines
+    are gone that were not read, Fatal where something cannot be read.
     """
 
     def __init__(
-        self, source: Input, places: Mapping[str, SegmentPlace], *, follow: bool, max_line_bytes: int
+        self, source: Input, places: MutableMapping[str, SegmentPlace], *, follow: bool, max_line_bytes: int
     ) -> None:
         self._stays = False
         super().__init__(source)
@@ -127,9 +127,14 @@ class SegmentsCursor(LineCursor):
             messages = self.buffer.messages
             assert messages is not None  # these are recorded
             self._place = SegmentPlace(
-                MARK, self.name, self._of_buffer, self.buffer.starts[self.index],
+                COLLECTED, self.name, self._of_buffer, self.buffer.starts[self.index],
                 messages[self.index - 1].offset + 1, self.time.latest, self.time.doubts, self.time.since,
             )  # fmt: skip
+
+    def remember(self) -> None:
+        """Note down where it stands, for the recovery state."""
+        if self.place is not None:
+            self._places[self.name] = self.place
 
     def close(self) -> None:
         """Close what is open. Never raises."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import orjson
 
 from pipeline.model.errors import Fatal, StateError
-from pipeline.sources.files.file_set import MARK
+from pipeline.sources.files.finding.inputs import COLLECTORS
 
 _NAME = re.compile(r"([0-9]{20})\.rec\.jsonl(\.gz|\.zst)?")
 _ID = re.compile(r"[0-9a-f]{8}")
@@ -50,8 +50,8 @@ class Folder:
         id = said.get("id")
         if said.get("version") != 1 or type(id) is not str or not _ID.fullmatch(id):
             raise StateError(
-                f"{self.path}/{MARK}: this version does not understand it (version 1 with an id is known). "
-                "Put it back from a copy, or update Hookline where a newer collector wrote it"
+                f"{self.path}/{COLLECTORS}: this version does not understand it (version 1 with an id is "
+                "known). Put it back from a copy, or update Hookline where a newer collector wrote it"
             )
         return id
 
@@ -66,7 +66,7 @@ class Folder:
             return None
 
     def _said(self) -> dict[str, object] | None:
-        path = os.path.join(self.path, MARK)
+        path = os.path.join(self.path, COLLECTORS)
         try:
             with open(path, "rb") as file:
                 said = orjson.loads(file.read())

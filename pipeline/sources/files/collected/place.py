@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from pipeline.sources.files.running_time import RunningTime
+from pipeline.sources.files.merging.running_time import RunningTime
 
-MARK: Literal["\0collected"] = "\0collected"
+COLLECTED: Literal["\0collected"] = "\0collected"
 """The first field of a place in a collector's folder: no file is called so."""
 
 

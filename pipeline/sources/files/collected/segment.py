@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from typing import Protocol
 
-from pipeline.sources.files.blocks import BLOCK_BYTES, Blocks, Damaged
-from pipeline.sources.files.lines import EXCERPT_BYTES, Lines, LineSplitter
+from pipeline.sources.files.lines.blocks import BLOCK_BYTES, Blocks, Damaged
+from pipeline.sources.files.lines.lines import EXCERPT_BYTES, Lines, LineSplitter
 
 
 class Segment(Protocol):

@@ -1,0 +1,1 @@
+"""Which files a recording has, and what they are called."""

@@ -1,0 +1,105 @@
+"""The files that the paths of a recording name.
+
+A file found in a directory is called by its path inside it, a file given itself by its name alone, so that
+neither the working directory nor where the recording lies changes an origin.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.model.disk import below
+from pipeline.model.errors import ConfigError
+
+COLLECTORS = ".collect.json"
+"""The file that tells a collector's folder from others."""
+
+SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".ndjson", ".ndjson.gz", ".ndjson.zst")
+
+STDIN = "-"
+
+
+@dataclass(slots=True, frozen=True, order=True)
+class Input:
+    """One file (or standard input) of a recording."""
+
+    name: str
+    path: str
+    side: int | None = None
+    """0 for user properties, 1 for events, None where each record says what it is."""
+    sole_name: str = ""
+    """The name it would have had if no other file of the recording had the same one."""
+    part: str | None = None
+    """The path that names it in pipeline.yaml, where that is known: formats go by it."""
+    is_collectors: bool = False
+    """It is the folder of a collector, whose files are its segments."""
+
+
+def find_inputs(
+    paths: Iterable[str], side: int | None = None, *, may_be_empty: bool = False, may_be_gone: bool = False
+) -> list[Input]:
+    """Return the inputs that these paths name: files, directories, glob patterns, ``-``.
+
+    ``may_be_empty``: a directory without recordings is fine (files may come); ``may_be_gone``: so is a path
+    that leads nowhere (for now). Raises ConfigError.
+    """
+    found: list[Input] = []
+    for text in paths:
+        if text == STDIN:
+            found.append(Input(STDIN, STDIN, side))
+            continue
+        path = Path(text)
+        if path.is_dir():
+            found += _in_folder(path, side, may_be_empty)
+        elif path.exists():
+            found.append(Input(path.name, text, side))
+        else:
+            matches = sorted(glob.glob(text, recursive=True)) if glob.has_magic(text) else []
+            if not matches and not may_be_gone:
+                raise ConfigError(f"{text}: there is no such file or directory")
+            found += [Input(Path(item).name, item, side) for item in matches if Path(item).is_file()]
+    return found
+
+
+def _in_folder(folder: Path, side: int | None, may_be_empty: bool) -> list[Input]:
+    """Return the folders of collectors in a folder, or this one, if it is one, and the files outside them."""
+    items = list(below(folder))
+    collectors = {item.parent for item in items if item.name == COLLECTORS}
+    found = [
+        Input(
+            folder.name if one == folder else one.relative_to(folder).as_posix(),
+            str(one),
+            side,
+            is_collectors=True,
+        )
+        for one in sorted(collectors)
+    ]
+    if folder in collectors:
+        return found
+    files = sorted(
+        item
+        for item in items
+        if item.name.endswith(SUFFIXES) and item.is_file() and collectors.isdisjoint(item.parents)
+    )
+    if not files and not collectors and not may_be_empty:
+        raise ConfigError(
+            f"{folder}: there is no *.jsonl, *.jsonl.gz or *.jsonl.zst in this directory; name files "
+            f"that end otherwise by a pattern ({folder / '*.json.gz'})"
+        )
+    return found + [Input(item.relative_to(folder).as_posix(), str(item), side) for item in files]
+
+
+def part_of(path: str, written: Mapping[str, str]) -> str | None:
+    """Return the path of pipeline.yaml that a file is, or lies in; None where it is in none.
+
+    written: those paths as they stand there, by where they lead.
+    """
+    if path == STDIN or not written:
+        return None
+    known = {os.path.abspath(place): one for place, one in written.items()}
+    at = Path(os.path.abspath(path))
+    return next((known[str(one)] for one in (at, *at.parents) if str(one) in known), None)

@@ -1,0 +1,1 @@
+"""Files that grow and are rotated: the same file under another name, another file under the same name."""

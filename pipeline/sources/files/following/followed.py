@@ -1,0 +1,180 @@
+"""A file that is followed as it grows, and as its name goes to other files: it may be rotated."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from pipeline.model.errors import Fatal, StateError
+from pipeline.sources.files.following.rotated import find, find_after, first_byte, is_renewed
+from pipeline.sources.files.lines.blocks import Blocks
+from pipeline.sources.files.reading.beginning import HEAD_BYTES, digest
+from pipeline.sources.files.reading.block_cursor import AT_ONCE
+from pipeline.sources.files.reading.entry import Entry
+from pipeline.sources.files.reading.file import FileCursor
+from pipeline.telemetry import log as logs
+
+log = logs.get(__name__)
+
+_TRIES = 3
+
+
+class FollowedCursor(FileCursor):
+    """Reads a file on and on, and the files that take its name, one after the other."""
+
+    _is_followed = True
+    _begin = b""
+    """How a plain file began, of what was read."""
+    _is_left = False
+    """Another file has its name and lines already: what is still to come of this one is there."""
+
+    def is_still(self) -> bool:
+        """True where all that the file has was read and handed out, and it has its name."""
+        return not self._is_left and super().is_still()
+
+    def _resume(self, entry: Entry) -> None:
+        if self._fault(entry) is not None:
+            self._open_copy(entry)
+        super()._resume(entry)
+
+    def _open_copy(self, entry: Entry) -> bool:
+        """Open the file that an entry speaks of, under the name that it has now; False where there is none.
+
+        While it is looked for others may be renamed: it is looked for again then.
+        """
+        for _ in range(_TRIES):
+            found = find(self.source.path, entry)
+            if found is not None and (fd := _opened(found.path, found.inode)) is not None:
+                self._change_to(fd, found.path)
+                log.info(
+                    "a followed file was rotated: what is left of the old one is read first", file=found.path
+                )
+                return True
+        return False
+
+    def _change_to(self, fd: int, path: str) -> None:
+        """Read another open file, from its beginning, in place of the one that was read."""
+        self._close_fd()
+        os.set_blocking(fd, True)
+        self._fd, self._path, self._blocks = fd, path, Blocks(fd)
+        self._name_file()
+
+    def _name_file(self) -> None:
+        super()._name_file()
+        self._begin = b""
+
+    def _go_to(self, byte: int, offset: int) -> None:
+        super()._go_to(byte, offset)
+        self._begin = os.pread(self._fd, min(HEAD_BYTES, byte), 0)
+
+    def _take(self, block: bytes) -> bool:
+        if block and not self._begins_alike():
+            return self._replaced("its beginning has changed while it was followed")
+        return super()._take(block)
+
+    def _begins_alike(self) -> bool:
+        """Return whether a plain file still begins as it did, now that more of it was read.
+
+        It may have been cut off and be longer again than it was.
+        """
+        if self._blocks.is_compressed:
+            return True
+        size = len(self._begin)
+        begin = os.pread(self._fd, size if size == HEAD_BYTES else min(HEAD_BYTES, self._blocks.fed), 0)
+        if not begin.startswith(self._begin):
+            return False
+        self._begin = begin
+        return True
+
+    def _at_end(self) -> bool:
+        """See whether another file has taken the name; True where there are lines."""
+        if os.fstat(self._fd).st_size < self._blocks.fed:
+            return self._replaced("it shrank while it was followed")
+        if not self._begins_alike():
+            return self._replaced("its beginning has changed while it was followed")
+        if self._is_left:
+            return self._go_on()
+        try:
+            now = os.stat(self.source.path)
+        except OSError:
+            return False  # it is gone, for now at least
+        # Who has begun to write there writes here no more: what came until then is read first.
+        self._is_left = now.st_ino != self._inode and now.st_size > 0 and stat.S_ISREG(now.st_mode)
+        return False
+
+    def _replaced(self, fault: str) -> bool:
+        """Read on in the copy of a file that was cut off (copytruncate). Raises StateError without one."""
+        if self._is_looking:
+            return False
+        entry = self._entries.get(self.name)
+        if entry is None or not entry.offset:
+            offset = 0  # nothing of it was handed out
+            fd = os.dup(self._fd)
+            os.lseek(fd, 0, os.SEEK_SET)
+            self._change_to(fd, self._path)
+        elif self._open_copy(entry):
+            offset = entry.offset
+        else:
+            raise StateError(
+                f"{self.source.path}: {fault}, and no copy of it lies beside it: what was not read of it is "
+                "gone. Rotate it by renaming (app.jsonl.1), or write each new file under a name of its own "
+                "and follow the folder; then start with an empty state directory"
+            )
+        self._split_from(offset)
+        self._go_to(min(offset, self.total_bytes), offset)
+        return False
+
+    def _go_on(self) -> bool:
+        """Begin with the next file; True where there are lines, one without its end of the last one first."""
+        if self._is_looking:
+            return False
+        if self._splitter.has_open_line:
+            return self._take_last()
+        path = self.source.path
+        # Opened before others are looked for: what is rotated away meanwhile is among those then.
+        fd = _opened(path)
+        between = find_after(path, self._fd, self._entries.values())
+        if between is not None:
+            if fd is not None:
+                os.close(fd)
+            path = between.path
+            fd = _opened(path, between.inode)
+        if fd is None:
+            self._is_left = between is not None  # else that one has gone again
+            return False
+        entry = self._entries.get(self.name)
+        is_same = (
+            between is None and entry is not None and self._path == path
+            and is_renewed(self._fd, fd, entry.offset)
+        )  # fmt: skip
+        if not is_same:
+            self._lives.next()
+        self._change_to(fd, path)
+        self._is_left = False
+        if is_same and entry is not None:
+            self._split_from(entry.offset)
+            self._go_to(entry.offset, entry.offset)
+            return self.fill()
+        log.info("a followed file was rotated: the next one is read", file=path, called=self.name)
+        self._is_copy = False
+        self._to_skip = 0
+        self._head = (0, digest(b""))
+        begin = first_byte(fd)
+        self._split_from(begin)
+        self._go_to(begin, 0)
+        return self.fill()
+
+
+def _opened(path: str, inode: int = 0) -> int | None:
+    """Open a file; None where it is gone, or the path leads to none, or to another than that inode by now."""
+    try:
+        fd = os.open(path, AT_ONCE)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Fatal(f"{path}: cannot be read: {error.strerror}") from error
+    status = os.fstat(fd)
+    if stat.S_ISREG(status.st_mode) and inode in (0, status.st_ino):
+        return fd
+    os.close(fd)
+    return None

@@ -1,0 +1,125 @@
+"""Where a file lies that was rotated: beside its old name, perhaps compressed, perhaps as a copy.
+
+One that was renamed is told by its inode and its beginning, a copy of it by its name (``app.jsonl.1``,
+``app.jsonl-20261129.gz``, ``app-20261129.jsonl``) and its beginning.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from pipeline.sources.files.finding.inputs import SUFFIXES
+from pipeline.sources.files.reading.beginning import HEAD_BYTES, begins_as, digest, head_of
+from pipeline.sources.files.reading.entry import Entry
+
+COUNTED: Final = r"[._-][0-9][0-9T:._-]*"
+"""What rotation adds to a name."""
+_TAIL_BYTES: Final = 1 << 16
+
+
+class Beside(NamedTuple):
+    """A file in the folder of another one, in the order in which such were written last."""
+
+    written_ns: int
+    path: str
+    inode: int
+
+
+def find(path: str, entry: Entry) -> Beside | None:
+    """Return where the file lies that an entry speaks of, now that its path leads to another one.
+
+    None where it cannot be found.
+    """
+    found = None
+    for one in _beside(path):
+        is_itself = one.inode == entry.inode
+        if (is_itself or _was_at(path, one)) and begins_as(one.path, entry):
+            found = one
+            if is_itself:
+                break
+    return found
+
+
+def find_after(path: str, fd: int, entries: Iterable[Entry]) -> Beside | None:
+    """Return the file that had this path after the open one, and was rotated away since; None where none was.
+
+    entries: what is known of all files. Asked anew each time: such files are renamed, and others come.
+    """
+    status = os.fstat(fd)
+    known = {one.digest for one in entries if one.head_bytes == HEAD_BYTES}
+    # Of the one at the path a copy is made now: it is cut off next.
+    known.add(digest(head_of(path) or b""))
+    for one in _beside(path):
+        if one.written_ns <= status.st_mtime_ns or one.inode == status.st_ino:
+            continue
+        # What a folder is searched for is read in its own right.
+        if _was_at(path, one) and not one.path.endswith(SUFFIXES):
+            head = head_of(one.path)
+            # What was read may be compressed now; while it is being, it lies there as it was, too. Of
+            # short files several may begin alike.
+            if head is not None and (len(head) < HEAD_BYTES or digest(head) not in known):
+                return one
+    return None
+
+
+def is_renewed(fd: int, new: int, offset: int) -> bool:
+    """Return whether the second open file is the first one, written anew with what was read of it.
+
+    So rsync and editors change a file. The first one is gone then; one that was rotated still has a name.
+    """
+    if os.fstat(fd).st_nlink:
+        return False
+    places = (
+        (HEAD_BYTES if offset > HEAD_BYTES else offset, 0),
+        (_TAIL_BYTES, max(0, offset - _TAIL_BYTES)),
+    )
+    try:
+        same = all(
+            os.pread(fd, size, at)[: offset - at] == os.pread(new, size, at)[: offset - at]
+            for size, at in places
+        )
+    except OSError:
+        return False
+    return same and os.fstat(new).st_size >= offset > 0
+
+
+def first_byte(fd: int) -> int:
+    """Return where the zeros end that stand at a file's beginning.
+
+    Who does not append writes on at its old place when a file was cut off: before it there is a hole then.
+    """
+    try:
+        at = os.lseek(fd, 0, os.SEEK_DATA)
+        block = os.pread(fd, _TAIL_BYTES, at)
+    except OSError:
+        return 0  # there is nothing yet, or no such thing in this file system
+    finally:
+        os.lseek(fd, 0, os.SEEK_SET)
+    return at + len(block) - len(block.lstrip(b"\0"))
+
+
+def _was_at(path: str, one: Beside) -> bool:
+    """Return whether a file is called as one that was rotated, and had this path before."""
+    stem, suffix = os.path.splitext(Path(path).name)
+    end = re.escape(suffix)
+    form = rf"{re.escape(stem)}(?:{end}{COUNTED}|{COUNTED}{end})(?:\.gz|\.zst)?"
+    return re.fullmatch(form, Path(one.path).name) is not None
+
+
+def _beside(path: str) -> list[Beside]:
+    found = []
+    folder, own = os.path.split(os.path.abspath(path))
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name != own and entry.is_file(follow_symlinks=False):
+                    status = entry.stat()
+                    if status.st_size:
+                        found.append(Beside(status.st_mtime_ns, entry.path, status.st_ino))
+    except OSError:
+        pass  # who reads the file itself says what is wrong
+    return sorted(found)

@@ -1,0 +1,146 @@
+"""Gzip and Zstandard, unpacked a step at a time; which of them it is, its first bytes tell."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Protocol
+
+import zstandard
+
+MAGIC_BYTES = 4
+MAGIC_STARTS = frozenset({0x1F, 0x28, *range(0x50, 0x60)})
+"""First bytes after which the next ones must be seen; a pipe may give one byte at a time."""
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_ZSTD_BYTES = 256
+"""Input per step: one step of zstd cannot be told to stop early, and these may unpack to 8 MiB at worst."""
+
+
+class Unpacker(Protocol):
+    """Takes compressed bytes, gives what they hold."""
+
+    def push(self, data: bytes) -> None:
+        """Take more input."""
+
+    def pull(self, most: int) -> bytes:
+        """Return about ``most`` unpacked bytes; empty: more input is needed. Raises ValueError for damage."""
+
+    @property
+    def unread(self) -> int:
+        """Input bytes not consumed yet."""
+
+    @property
+    def inside(self) -> bool:
+        """True in the middle of a gzip member or zstd frame."""
+
+
+def unpacker_for(head: bytes) -> Unpacker | None:
+    """Return who unpacks what begins so; None where it is not compressed."""
+    # No JSON text begins with these bytes. 0x184D2A5? is a skippable zstd frame, which some tools put first.
+    if head.startswith(_GZIP_MAGIC):
+        return _Gzip()
+    if head.startswith(_ZSTD_MAGIC) or (head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50):
+        return _Zstd()
+    return None
+
+
+def is_compressed(head: bytes) -> bool:
+    """Return whether a file that begins so is compressed."""
+    return unpacker_for(head) is not None
+
+
+class _Gzip:
+    """Gzip, also of several members one after the other, padded with zeros or not."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        self._input = b""
+        self._error: str | None = None
+        self.inside = False
+
+    @property
+    def unread(self) -> int:
+        return len(self._input)
+
+    def push(self, data: bytes) -> None:
+        self._input += data
+
+    def pull(self, most: int) -> bytes:
+        if self._error is not None:
+            raise ValueError(self._error)
+        while self._input:
+            if not self.inside:
+                self._input = self._input.lstrip(b"\0")
+                if not self._input:
+                    break
+                self._member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+                self.inside = True
+            before = self._member.copy()
+            try:
+                out = self._member.decompress(self._input, most)
+            except zlib.error as error:
+                self._error = str(error)
+                out = self._salvage(before, most)
+                if not out:
+                    raise ValueError(self._error) from None
+                return out
+            self.inside = not self._member.eof
+            self._input = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+            if out:
+                return out
+        # What did not fit into the last block may wait inside zlib, without any input left.
+        return self._member.decompress(b"", most) if self.inside else b""
+
+    def _salvage(self, member: zlib._Decompress, most: int) -> bytes:
+        """Return what comes out before the damage: a failing call gives nothing of what it had unpacked."""
+        out = b""
+        while self._input:
+            try:
+                out += member.decompress(self._input[:1], most)
+            except zlib.error:
+                break
+            self._input = self._input[1:]
+        return out
+
+
+class _Zstd:
+    """Zstandard, also of several frames one after the other."""
+
+    def __init__(self) -> None:
+        self._decompressor = zstandard.ZstdDecompressor()
+        self._frame = self._decompressor.decompressobj()
+        self._input = b""
+        self._at = 0
+        self.inside = False
+
+    @property
+    def unread(self) -> int:
+        return len(self._input) - self._at
+
+    def push(self, data: bytes) -> None:
+        self._input = self._input[self._at :] + data
+        self._at = 0
+
+    def pull(self, most: int) -> bytes:
+        out: list[bytes] = []
+        size = 0
+        while self._at < len(self._input) and size < most:
+            if not self.inside:
+                self._frame = self._decompressor.decompressobj()
+                self.inside = True
+            step = self._input[self._at : self._at + _ZSTD_BYTES]
+            try:
+                piece = self._frame.decompress(step)
+            except zstandard.ZstdError as error:
+                if out:
+                    break  # the next call meets the damage again, with nothing to lose
+                raise ValueError(str(error)) from None
+            self._at += len(step)
+            if self._frame.eof:
+                self._at -= len(self._frame.unused_data)
+                self.inside = False
+            if piece:
+                out.append(piece)
+                size += len(piece)
+        return b"".join(out)

@@ -1,0 +1,129 @@
+"""Lines of one input or many, handed out in order.
+
+One is read as it is, without looking at its times. Several are merged by the running maximum of their record
+times; ties: update before event, then file name, then offset.
+
+While files are followed, a line goes out as soon as every other file was seen to have nothing before it: what
+was appended to one file before something else was appended to another is handed out in that order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import heapify, heappop, heapreplace
+
+from pipeline.sources.chunk import CHUNK_BYTES, NOWHERE, RawChunk
+from pipeline.sources.files.merging.chunk_builder import ChunkBuilder, add_messages, without
+from pipeline.sources.files.merging.line_cursor import LineCursor
+from pipeline.sources.files.merging.origins import Origins
+
+
+class Merge:
+    """Reads cursors, which may become more. name: of the chunks' partition.
+
+    A recorded message that was handed out already, as origins tell, is left out and noted in the chunk.
+    """
+
+    def __init__(
+        self, name: str, cursors: Sequence[LineCursor], origins: Origins, *, is_followed: bool
+    ) -> None:
+        self._name = name
+        self._cursors = cursors
+        self._origins = origins
+        self._is_followed = is_followed
+        self.problems: list[str] = []
+        """What is damaged, and where."""
+        self.has_renamed = False
+        """True once a cursor has gone on to a file of another name; for who asks to set back."""
+
+    def read(self, limit: int) -> RawChunk | None:
+        """Return at most ``limit`` lines, without a position, or None where there is nothing now."""
+        # Where one file is left there is nothing to merge, and no line need be looked into.
+        left = [cursor for cursor in self._cursors if not (cursor.ended and cursor.is_empty)]
+        is_alone = len(left) == 1 and (not self._is_followed or len(self._cursors) == 1)
+        return self._read_one(left[0], limit) if is_alone else self._read_merged(limit)
+
+    def _read_one(self, cursor: LineCursor, limit: int) -> RawChunk | None:
+        if cursor.is_empty and not self._fill(cursor):
+            cursor.remember()
+            return None
+        start = cursor.index
+        end = min(start + limit, len(cursor.buffer.lines))
+        found = cursor.buffer
+        chunk = RawChunk(self._name, cursor.name, found.starts[start:end], found.lines[start:end], NOWHERE)
+        chunk.parts = cursor.source.part
+        if found.messages is not None:
+            add_messages(chunk, found.messages[start:end])
+        if found.faults:
+            faults = {at - start: reason for at, reason in found.faults.items() if start <= at < end}
+            chunk.faults = faults or None
+        if found.messages is not None:
+            twice = [at for at in range(start, end) if not self._is_new(cursor, at)]
+            if twice:
+                chunk = without(chunk, [at - start for at in twice])
+        cursor.advance(end - start)
+        cursor.remember()
+        return chunk
+
+    def _read_merged(self, limit: int) -> RawChunk | None:
+        if not self._fill_all():
+            return None
+        heap = [(cursor.order(), at) for at, cursor in enumerate(self._cursors) if not cursor.is_empty]
+        heapify(heap)
+        builder = ChunkBuilder(self._name)
+        touched: set[int] = set()
+        taken = 0
+        while heap and taken < limit and builder.bytes <= CHUNK_BYTES:
+            _, at = heap[0]
+            cursor = self._cursors[at]
+            if self._is_new(cursor, cursor.index):
+                builder.add(cursor)
+            else:
+                builder.twice += 1
+            taken += 1
+            cursor.advance(1)
+            touched.add(at)
+            if not cursor.is_empty or (not self._is_followed and self._fill(cursor)):
+                heapreplace(heap, (cursor.order(), at))
+            else:
+                heappop(heap)
+                # Followed files: others may get lines before this one does. A pipe: wait for it.
+                if self._is_followed or not cursor.ended:
+                    break
+        for at in touched:
+            self._cursors[at].remember()
+        return builder.chunk()
+
+    def _is_new(self, cursor: LineCursor, at: int) -> bool:
+        """Return whether a line is to be handed out: not a recorded message that was already."""
+        found = cursor.buffer
+        if found.messages is None or at in found.faults:
+            return True
+        message = found.messages[at]
+        return self._origins.is_new(message.source, message.offset)
+
+    def _fill_all(self) -> bool:
+        """Get lines of every file; False where one must be waited for, or none has any."""
+        empty = [cursor for cursor in self._cursors if cursor.is_empty]
+        got = True
+        while got:
+            # Once around without finding anything: what was found has nothing before it elsewhere.
+            got = sum(self._fill(cursor) for cursor in empty) > 0
+            empty = [cursor for cursor in empty if cursor.is_empty]
+            if not self._is_followed:
+                break
+        for cursor in empty:
+            if cursor.ended:
+                cursor.remember()
+            elif not self._is_followed:
+                return False
+        return len(empty) < len(self._cursors)
+
+    def _fill(self, cursor: LineCursor) -> bool:
+        name = cursor.name
+        got = cursor.fill()
+        if cursor.name != name:
+            self.has_renamed = True
+        if cursor.damage is not None and cursor.damage not in self.problems:
+            self.problems.append(cursor.damage)
+        return got

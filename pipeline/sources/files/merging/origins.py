@@ -1,0 +1,68 @@
+"""Which lines of a recording were handed out already: some are there twice.
+
+`hookline record` keeps each message at least once, and recordings that overlap are read together. A message
+is known by its source and offset. What is remembered stands in the position, so that the same lines are left
+out when a stretch is read again.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+from pipeline.sources.chunk import Place
+
+SEEN = "\0origins"
+"""The first field of a place that is no file's."""
+SPANS = 4096
+"""Stretches without a gap that are remembered of a source; of more the lowest are forgotten. Nothing is left
+out that is not known to have been there: at worst a line comes twice."""
+SOURCES = 10_000
+
+
+class Origins:
+    """The offsets that were seen, as stretches without gaps, by source."""
+
+    def __init__(self) -> None:
+        self._by_source: dict[str, tuple[list[int], list[int]]] = {}
+        """The first and the last offset of each stretch."""
+
+    def is_new(self, source: str, offset: int) -> bool:
+        """Return whether the offset comes for the first time, and remember it."""
+        spans = self._by_source.get(source)
+        if spans is None:
+            if len(self._by_source) >= SOURCES:
+                del self._by_source[next(iter(self._by_source))]
+            self._by_source[source] = ([offset], [offset])
+            return True
+        firsts, lasts = spans
+        if offset == lasts[-1] + 1:  # nearly always
+            lasts[-1] = offset
+            return True
+        at = bisect_right(firsts, offset) - 1
+        if at >= 0 and offset <= lasts[at]:
+            return False
+        if at >= 0 and lasts[at] + 1 == offset:
+            lasts[at] = offset
+        else:
+            at += 1
+            firsts.insert(at, offset)
+            lasts.insert(at, offset)
+        if at + 1 < len(firsts) and firsts[at + 1] == offset + 1:
+            lasts[at] = lasts.pop(at + 1)
+            del firsts[at + 1]
+        elif len(firsts) > SPANS:
+            del firsts[0], lasts[0]
+        return True
+
+    def places(self) -> tuple[Place, ...]:
+        """Return what was seen, for a position."""
+        return tuple((SEEN, source, (*firsts, *lasts)) for source, (firsts, lasts) in self._by_source.items())
+
+    def resume(self, place: Place) -> None:
+        """Take up what a place of a position says."""
+        _, source, spans = place
+        assert isinstance(source, str)  # written by us
+        assert isinstance(spans, tuple)
+        offsets = [offset for offset in spans if offset is not None]
+        half = len(offsets) // 2
+        self._by_source[source] = (offsets[:half], offsets[half:])

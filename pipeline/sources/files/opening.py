@@ -1,0 +1,178 @@
+"""The inputs of a recording, found and opened, again and again where they are followed: files may come."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+
+from pipeline.decode.formats import ALL_AUTO, Formats
+from pipeline.model.errors import ConfigError, Fatal, StateError
+from pipeline.sources.files.collected.cursor import SegmentsCursor
+from pipeline.sources.files.finding.inputs import STDIN, Input, find_inputs, part_of
+from pipeline.sources.files.finding.names import each_once, name_apart
+from pipeline.sources.files.following.followed import FollowedCursor
+from pipeline.sources.files.following.moved import Moved, Unready
+from pipeline.sources.files.merging.line_cursor import LineCursor
+from pipeline.sources.files.position import Known
+from pipeline.sources.files.reading.block_cursor import open_input
+from pipeline.sources.files.reading.entry import Entry
+from pipeline.sources.files.reading.file import FileCursor
+from pipeline.sources.files.reading.pipe import PipeCursor
+from pipeline.telemetry.log import get
+
+log = get(__name__)
+
+
+@dataclass(slots=True, frozen=True)
+class Paths:
+    """What a recording is made of: files, folders of them, patterns, ``-``."""
+
+    both: Sequence[str] = ()
+    """Each record says what it is."""
+    events: Sequence[str] = ()
+    users: Sequence[str] = ()
+    collected: Sequence[str] = ()
+    """Those among them that are a collector's folder, though it need not be there yet."""
+    written: Mapping[str, str] | None = None
+    """How the paths are called in formats, where they have such a name."""
+
+
+class Inputs:
+    """Opens what paths lead to. Raises ConfigError where one leads nowhere, StateError, Fatal."""
+
+    def __init__(self, paths: Paths, known: Known, *, follow: bool, max_line_bytes: int) -> None:
+        self.cursors: list[LineCursor] = []
+        """Of all that is open, by name; the same list while they become more."""
+        self._paths = paths
+        self._known = known
+        self._follow = follow
+        self._max_line_bytes = max_line_bytes
+        self._formats = ALL_AUTO
+        self._resumed_names = frozenset(known.files)
+        self._aside: set[tuple[str, int]] = set()
+        """Further names of what is read already, and inodes."""
+
+    def under(self, formats: Formats) -> None:
+        """Give these shapes to what is open, and to what will be."""
+        self._formats = formats
+        for cursor in self.cursors:
+            cursor.under(formats)
+
+    def open(self) -> None:
+        """Open all that is there."""
+        # A followed file that the state knows may have gone for as long as it takes to rotate it.
+        self._open(self._find(may_be_gone=self._follow and bool(self._known.files)))
+        self._tell_left()
+
+    def open_new(self) -> bool:
+        """Open what has come since; return whether something has."""
+        open_paths = {cursor.source.path for cursor in self.cursors}
+        found = [source for source in self._find(may_be_gone=True) if source.path not in open_paths]
+        new = [source for source in found if not self._is_aside(source)]
+        if new:
+            self._open(new)
+        return bool(new)
+
+    def close(self) -> None:
+        """Close all that is open. Never raises."""
+        for cursor in self.cursors:
+            cursor.close()
+
+    def _find(self, *, may_be_gone: bool) -> list[Input]:
+        given, written = self._paths, self._paths.written or {}
+        found = [
+            replace(one, part=written.get(path) or part_of(one.path, written))
+            for paths, side in ((given.both, None), (given.events, 1), (given.users, 0))
+            for path in paths
+            if path not in given.collected
+            for one in find_inputs([path], side, may_be_empty=self._follow, may_be_gone=may_be_gone)
+        ]
+        collected = [Input(Path(one).name, one, is_collectors=True) for one in given.collected]
+        return each_once(name_apart([*found, *collected]), self._known.files)
+
+    def _open(self, inputs: Iterable[Input]) -> None:
+        moved = Moved(self._known.files.values())
+        # What is called as it was first: of what is not, some may be read there under its old name.
+        for source in sorted(inputs, key=lambda one: one.name not in self._known.files):
+            if source.sole_name in self._resumed_names and source.name not in self._resumed_names:
+                raise StateError(
+                    f"{source.path}: several files are called {source.sole_name}, and the state directory "
+                    "knows one of that name. Rename the others, or start with an empty state directory"
+                )
+            try:
+                cursor = self._opened(source, moved)
+            except Unready:
+                continue
+            except Fatal as error:
+                if self._follow and isinstance(error.__cause__, FileNotFoundError):
+                    continue  # it was renamed since it was found: its name is looked for again
+                raise
+            cursor.under(self._formats)
+            self.cursors.append(cursor)
+        self.cursors.sort(key=lambda cursor: cursor.source.name)
+        self._refuse_copies()
+
+    def _opened(self, source: Input, moved: Moved) -> LineCursor:
+        known, longest = self._known, self._max_line_bytes
+        if source.is_collectors:
+            return SegmentsCursor(source, known.folders, follow=self._follow, max_line_bytes=longest)
+        entry = self._entry_of(source, moved)
+        fd = open_input(source.path)
+        if source.path == STDIN or not stat.S_ISREG(os.fstat(fd).st_mode):
+            return PipeCursor(source, fd, known.files, max_line_bytes=longest)
+        kind = FollowedCursor if self._follow else FileCursor
+        return kind(source, fd, known.files, max_line_bytes=longest, is_of=entry)
+
+    def _entry_of(self, source: Input, moved: Moved) -> Entry | None:
+        """Return what is known of a file that was read under another name; None of any other.
+
+        Raises Unready where it is not to be opened: it is open under that name, or being compressed.
+        """
+        if source.path == STDIN or source.name in self._known.files:
+            return None
+        try:
+            inode = os.stat(source.path).st_ino
+        except OSError:
+            return None  # who opens it says what is wrong
+        entry = moved.entry_of(source.path, inode)
+        files = [cursor for cursor in self.cursors if isinstance(cursor, FileCursor)]
+        if any(cursor.is_open_as(inode) or (entry and cursor.name == entry.name) for cursor in files):
+            self._aside.add((source.path, inode))
+            raise Unready(source.path)
+        return entry
+
+    def _is_aside(self, source: Input) -> bool:
+        try:
+            return bool(self._aside) and (source.path, os.stat(source.path).st_ino) in self._aside
+        except OSError:
+            return False
+
+    # --- collectors' folders
+
+    def _collectors(self) -> list[LineCursor]:
+        return [cursor for cursor in self.cursors if cursor.source.is_collectors]
+
+    def _refuse_copies(self) -> None:
+        for one, other in combinations(self._collectors(), 2):
+            if one.name == other.name and one.name.startswith("collect-"):
+                raise ConfigError(
+                    f"{other.source.path}: it is a copy of what lies in {one.source.path} ({one.name}): read "
+                    "one of them"
+                )
+
+    def _tell_left(self) -> None:
+        """Warn where folders that were read before are not among those of now, and one of these is new."""
+        places, collectors = self._known.folders, self._collectors()
+        left = sorted(places.keys() - {cursor.name for cursor in collectors})
+        new = [cursor.source.path for cursor in collectors if cursor.name not in places]
+        if left and new:
+            log.warning(
+                "a collector's folder that was read before is not there: put it back, or name it in "
+                "`source.jsonl.paths` beside the new one; else what was not read of it never will be",
+                read=", ".join(f"{name} up to line {places[name].line}" for name in left),
+                folder=", ".join(new),
+            )  # fmt: skip

@@ -1,0 +1,65 @@
+"""What the recovery state knows of a recording: where each file and collector's folder was left."""
+
+from __future__ import annotations
+
+from pipeline.model.errors import StateError
+from pipeline.sources.chunk import Position
+from pipeline.sources.files.collected.place import COLLECTED, SegmentPlace
+from pipeline.sources.files.finding.names import as_utf8_name
+from pipeline.sources.files.merging.origins import SEEN, Origins
+from pipeline.sources.files.reading.entry import Entry
+
+VERSION = "jsonl-3"
+_OLDER = ("jsonl-1", "jsonl-2")
+"""Positions without the origins that were seen; the first without doubts about a file's latest time."""
+_WITH_FOLDERS = "jsonl-4"
+"""Positions with places in collectors' folders."""
+
+
+class Known:
+    """Taken up from a position, kept up to date while the recording is read. Raises StateError."""
+
+    def __init__(self, position: Position | None) -> None:
+        self.lines = 0
+        """How many were handed out."""
+        self.files: dict[str, Entry] = {}
+        self.folders: dict[str, SegmentPlace] = {}
+        self.origins = Origins()
+        if position is not None:
+            self._resume(position)
+
+    def _resume(self, position: Position) -> None:
+        if len(position) != 3 or position[0] not in (VERSION, _WITH_FOLDERS, *_OLDER):
+            raise StateError(
+                f"the recovery state holds the position {str(position[:1])[:40]}, {VERSION} is wanted: "
+                "it is from another version or another kind of source. Start with an empty state directory"
+            )
+        _, self.lines, places = position
+        for place in places:
+            if place[0] == SEEN:
+                self.origins.resume(place)
+            elif place[0] != COLLECTED:
+                entry = Entry(*place)  # type: ignore[arg-type]  # written by us
+                # Older versions kept a name that is no UTF-8 as Python reads it: the file is the same.
+                name = as_utf8_name(entry.name)
+                self.files[name] = entry._replace(name=name)
+        self.folders = {place.name: place for place in folders_of(position)}
+
+    def position(self) -> Position:
+        """``(version, lines handed out, (an Entry or a SegmentPlace, ..., what `Origins` says, ...))``."""
+        files = [tuple(entry) for entry in self.files.values()]
+        if not self.folders:
+            return (VERSION, self.lines, (*files, *self.origins.places()))
+        folders = [tuple(place) for place in self.folders.values()]
+        return (_WITH_FOLDERS, self.lines, (*files, *folders, *self.origins.places()))
+
+
+def folders_of(position: Position) -> list[SegmentPlace]:
+    """Return where collectors' folders were left."""
+    return [SegmentPlace(*place) for place in position[2] if place[0] == COLLECTED]  # type: ignore[arg-type]  # written by us
+
+
+def has_only_folders(position: Position) -> bool:
+    """Return whether nothing but collectors' folders was read."""
+    marks = {place[0] for place in position[2]}
+    return COLLECTED in marks and marks <= {COLLECTED, SEEN}

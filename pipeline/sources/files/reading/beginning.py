@@ -1,0 +1,43 @@
+"""How a file begins: by that it is known again, whatever it is called, compressed or not."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import Final
+
+from pipeline.sources.files.lines.blocks import Blocks, Damaged
+from pipeline.sources.files.reading.entry import Entry
+
+HEAD_BYTES: Final = 1024
+"""How much of a file's beginning identifies it."""
+
+
+def digest(data: bytes) -> str:
+    """Return 16 hexadecimal digits that name these bytes."""
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
+
+
+def head_of(path: str, size: int = HEAD_BYTES) -> bytes | None:
+    """Return how a file begins, unpacked; None where it cannot be read, or is compressed and cut off."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        blocks, head = Blocks(fd), b""
+        while len(head) < size and (block := blocks.read()):
+            head += block
+        return None if len(head) < size and (blocks.is_cut or not head) else head[:size]
+    except (OSError, Damaged):
+        return None
+    finally:
+        os.close(fd)
+
+
+def begins_as(path: str, entry: Entry) -> bool:
+    """Return whether a file, unpacked, begins as an entry of a plain file says, if it says anything."""
+    if not entry.head_bytes:
+        return False
+    head = head_of(path, entry.head_bytes)
+    return head is not None and len(head) == entry.head_bytes and digest(head) == entry.digest

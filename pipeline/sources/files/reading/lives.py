@@ -1,0 +1,55 @@
+"""What the files are called that have one name, one after the other: what is followed may be rotated.
+
+The first is called as its path says, those after it ``NAME~2``, ``NAME~3``: their bytes are others, and so
+are the origins of their lines.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from pipeline.sources.files.reading.entry import Entry
+
+MOST_KEPT: Final = 1_000
+"""Files of one name whose places are remembered: they stand in every position."""
+_NUMBERED: Final = re.compile(r"(.+)~([2-9]|[1-9][0-9]{1,8})", re.DOTALL)
+
+
+class Lives:
+    """The files of one name. is_of: what the state knows of the first, where it had another name.
+
+    entries: what the state knows of all files; looked into as it is when it is asked.
+    """
+
+    def __init__(self, name: str, entries: dict[str, Entry], is_of: Entry | None = None) -> None:
+        self._entries = entries
+        self._base, self._number = parted(name if is_of is None else is_of.name)
+        if is_of is None:
+            self._number = self._last()
+
+    @property
+    def name(self) -> str:
+        """Return what the present file is called."""
+        return self._base if self._number == 1 else f"{self._base}~{self._number}"
+
+    @property
+    def entry(self) -> Entry | None:
+        """Return what the state knows of the present file."""
+        return self._entries.get(self.name)
+
+    def next(self) -> None:
+        """Go on to the next file."""
+        self._number = self._last() + 1
+        self._entries.pop(f"{self._base}~{self._number - MOST_KEPT}", None)
+
+    def _last(self) -> int:
+        """Return the number of the last file that the state knows, or this is."""
+        known = (parted(name) for name in self._entries)
+        return max((number for base, number in known if base == self._base), default=self._number)
+
+
+def parted(name: str) -> tuple[str, int]:
+    """Return what a file's path calls it, and which of the files of that name it is."""
+    found = _NUMBERED.fullmatch(name)
+    return (name, 1) if found is None else (found[1], int(found[2]))

@@ -1,0 +1,195 @@
+"""Whose turn it is: concurrency, shares of the slots, and what must never stop the source."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from pipeline.config.models.webhooks.delivery import BatchSettings, DeliverySettings
+from pipeline.deliver.lanes.lane import MAX_ENTRIES
+from pipeline.deliver.requests.spec import LaneSpec
+from tests.deliver.lanes.settings import D, Fixed, Patient, R, spec
+from tests.kit.delivery.rig import Rig, delivery
+
+
+def test_no_more_than_the_concurrency_is_in_flight() -> None:
+    rig = Rig(spec(concurrency=5))
+    rig.client.script["w"] = ["hold"]
+    rig.give(*(delivery(n) for n in range(50)))
+    rig.run()
+    assert len(rig.client.held) == 5
+    rig.client.release()
+    rig.run()
+    assert len(rig.client.sent) == 10
+
+
+def test_a_reload_with_less_concurrency_holds_at_once() -> None:
+    rig = Rig(spec(concurrency=8))
+    rig.client.script["w"] = ["hold"]
+    rig.core.configure({"w": spec(concurrency=2)})
+    rig.give(*(delivery(n) for n in range(8)))
+    rig.run()
+    assert len(rig.client.held) == 2
+
+
+def test_each_of_n_processes_takes_its_part() -> None:
+    rig = Rig(spec(concurrency=8, rate_per_sec=40.0), share=0.25)
+    rig.client.script["w"] = ["hold"]
+    rig.give(*(delivery(n) for n in range(50)))
+    rig.run()
+    assert len(rig.client.held) == 1  # the bucket holds a tenth of a second of 10 per second
+    rig.run(9)
+    assert len(rig.client.held) == 2
+
+
+def test_retries_take_at_most_their_share_of_the_slots() -> None:
+    rig = Rig(spec(concurrency=8, timeout_secs=1000.0))
+    rig.client.script["w"] = [400]
+    for n in range(100):
+        rig.client.by_message[f"msg_{n}"] = [429, "hang"]
+    lane = rig.core.lane("w")
+    lane.throttle, lane.limit = Patient(), Fixed(8)
+    rig.give(*(delivery(n) for n in range(100)))
+    rig.run(100)
+    assert len(lane.flying) == 4
+    rig.give(*(delivery(f"fresh-{n}") for n in range(50)))
+    rig.run(1)
+    assert sum(1 for each in rig.sent() if each.startswith("msg_fresh")) == 50
+
+
+def test_a_hanging_lane_does_not_take_all_connections() -> None:
+    specs = [spec(f"sick-{n}", timeout_secs=1000.0) for n in range(10)] + [spec("well")]
+    rig = Rig(*specs, max_flying=100)
+    for n in range(10):
+        rig.client.script[f"sick-{n}"] = ["hang"]
+        rig.give(*(delivery(i, f"sick-{n}") for i in range(100)))
+    rig.run(1)
+    assert rig.core.dispatcher.flying <= 100
+    rig.give(*(delivery(i, "well") for i in range(1000)))
+    rig.run(1)
+    assert Counter(sent.owner.webhook_id for sent in rig.client.sent)["well"] == 1000
+
+
+def test_lanes_take_turns() -> None:
+    rig = Rig(spec("a"), spec("b"), spec("c"), max_flying=30)
+    rig.client.script.update({name: ["hold"] for name in "abc"})
+    for name in "abc":
+        rig.give(*(delivery(n, name) for n in range(200)))
+    rig.run()
+    for _ in range(10):
+        rig.client.release()
+        rig.run()
+    counts = Counter(sent.owner.webhook_id for sent in rig.client.sent)
+    assert min(counts.values()) * 3 > max(counts.values())
+
+
+def test_a_healthy_lane_does_not_feel_sick_ones() -> None:
+    """Thousand webhooks, of which one hangs, one takes 10 s, one answers 500, one resets."""
+
+    seconds = 6
+
+    def healthy_p99(sick: bool) -> tuple[float, Rig]:
+        rig = Rig(*(spec(f"w{n}") for n in range(1000)))
+        if sick:
+            rig.client.script.update({"w0": ["hang"], "w1": [200], "w2": [500], "w3": ["reset"]})
+            rig.client.latency["w1"] = 9.9
+        for n in range(4, 1000):
+            rig.client.latency[f"w{n}"] = 0.02
+        for second in range(seconds):
+            now_ms = int(rig.clock.wall() * 1000)
+            for n in range(0, 1000):
+                rig.give(delivery(f"{second}", f"w{n}", created_ms=now_ms))
+            for n in range(4):
+                rig.give(*(delivery(f"{second}-{i}", f"w{n}", created_ms=now_ms) for i in range(40)))
+            rig.run(1.0)
+        waits: list[int] = []
+        for n in range(4, 1000):
+            for ms, count in rig.core.lane(f"w{n}").tally.latencies.items():
+                waits += [ms] * count
+        assert len(waits) == 996 * seconds
+        return sorted(waits)[int(len(waits) * 0.99)], rig
+
+    alone, _ = healthy_p99(sick=False)
+    with_sick, rig = healthy_p99(sick=True)
+    assert with_sick <= 2 * alone
+    assert not rig.core.pressed
+    rig.client.script.update({"w0": [200], "w2": [200], "w3": [200]})
+    rig.client.latency.clear()
+    rig.run(3600)
+    assert rig.core.is_empty()
+    assert {each.outcome for each in rig.results()} == {D, R}
+
+
+def test_a_fast_lane_presses_the_source_and_a_slow_one_never() -> None:
+    rig = Rig(spec("fast"), spec("slow"), spec("hangs"), spec("fails"))
+    rig.client.script.update({"hangs": ["hang"], "fails": [500]})
+    rig.client.latency.update({"fast": 0.002, "slow": 1.0})
+    for _ in range(40):
+        for name in ("slow", "hangs", "fails"):
+            rig.give(*(delivery(f"{rig.clock.at}-{n}", name) for n in range(20)))
+        rig.give(*(delivery(f"{rig.clock.at}-{n}", "fast") for n in range(300)))
+        rig.run(0.05)
+    rig.give(*(delivery(f"last-{n}", "fast") for n in range(MAX_ENTRIES)))
+    rig.core.turn()
+    assert {lane.webhook_id for lane in rig.core.pressed} == {"fast"}
+    rig.run(1.0)
+    assert not rig.core.pressed
+
+
+def test_a_fast_lane_that_begins_to_hang_lets_go_of_the_source() -> None:
+    rig = Rig(spec("w"))
+    rig.client.latency["w"] = 0.002
+    rig.give(*(delivery(n) for n in range(900)))
+    rig.run(0.01)
+    rig.client.script["w"] = ["hang"]
+    rig.give(*(delivery(f"more-{n}") for n in range(900)))
+    rig.core.turn()
+    assert rig.core.pressed
+    rig.run(0.3)
+    assert not rig.core.pressed
+
+
+@pytest.mark.parametrize("halt", ["paused", "disabled", "gone"])
+def test_a_halted_lane_that_is_full_does_not_hold_the_source(halt: Any) -> None:
+    rig = Rig(spec())
+    rig.core.lane("w").halt = halt
+    rig.give(*(delivery(n) for n in range(MAX_ENTRIES)))
+    rig.run(0.3)
+    assert not rig.core.pressed
+
+
+def test_a_single_user_in_order_does_not_hold_the_source() -> None:
+    rig = Rig(spec(ordering="per_user", concurrency=64))
+    rig.client.latency["w"] = 0.02
+    rig.give(*(delivery(n, user="u", row=b"w\0u\0%06d" % n) for n in range(MAX_ENTRIES)))
+    rig.run(0.5)
+    assert not rig.core.pressed
+    assert len(rig.client.sent) < 40
+
+
+def test_batches_in_the_making_do_not_hold_the_source_and_may_be_large() -> None:
+    batch = BatchSettings(max_events=5000, max_wait_secs=10.0)
+    rig = Rig(LaneSpec("w", delivery=DeliverySettings(batch=batch)))
+    rig.give(*(delivery(n, body=b"1") for n in range(4000)))
+    rig.run(1)
+    assert rig.client.sent == []
+    assert not rig.core.pressed
+    assert len(rig.core.lane("w").held) < rig.core.lane("w").max_entries
+    rig.give(*(delivery(n, body=b"1") for n in range(4000, 5000)))
+    rig.run()
+    assert [len(sent.items) for sent in rig.client.sent] == [5000]
+
+
+def test_a_410_that_cannot_be_noted_disables_all_the_same() -> None:
+    rig = Rig(spec())
+
+    def full(webhook: str, definition: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    rig.core.settler.on_gone = full
+    rig.client.script["w"] = [410]
+    rig.give(delivery(1))
+    rig.run(10)
+    assert rig.core.lane("w").halt == "gone"
