@@ -106,6 +106,10 @@ class Labels:
         if name in self._open:
             self._cycle(name)
             return Label(name, (), _never(name))
+        problems = self._files[self._open[0] if self._open else name][1]
+        if len(self._open) >= MAX_CHAIN and not problems.stored:
+            problems.error((), "too-deep", f"labels refer to one another in a chain of more than {MAX_CHAIN}")
+            return Label(name, (), _never(name))
         self._open.append(name)
         label = self._compile(*self._files[name])
         self._open.pop()
@@ -180,6 +184,8 @@ class Labels:
         return [one for one in found if one.kinds is None or one.kinds]
 
 
+MAX_CHAIN: Final = 50
+"""Labels that are named by one another, one inside of the other."""
 MAX_ALTERNATIVES: Final = 1_000
 """Ways in which one label, or `events`, can match: unions of unions multiply, level by level."""
 

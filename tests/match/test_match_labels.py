@@ -99,6 +99,36 @@ def test_a_circle_of_labels_is_an_error_that_shows_it() -> None:
     assert own.hint == "give the label another name than the event"
 
 
+@pytest.mark.parametrize("in_order", [True, False])
+@pytest.mark.parametrize("said", [lambda name: {"where": {"label": name}}, lambda name: {"events": [name]}])
+def test_a_long_chain_of_labels_is_refused_and_a_shorter_one_is_asked(said: Any, in_order: bool) -> None:
+    def chain(length: int) -> list[dict[str, Any]]:
+        made = [{"name": f"L{n}"} | said(f"L{n + 1}") for n in range(length)]
+        made.append({"name": f"L{length}", "where": {"event.properties.a": 1}, "events": ["x"]})
+        return made if in_order else made[::-1]
+
+    whole = labels_of(*chain(40)).get("L0")
+    assert whole is not None
+    assert whole.node.test(event("x", {"a": 1}), user(), None)
+    assert not whole.node.test(event("x"), user(), None)
+    found = problems_of(*chain(1000))
+    assert not found or {one.code for one in found} == {"too-deep"}
+    assert found or not in_order
+
+
+@pytest.mark.parametrize("labels", [2, 4])
+def test_conditions_are_no_deeper_with_the_labels_in_them_than_can_be_asked(labels: int) -> None:
+    def deep(tree: Any) -> Any:
+        for _ in range(100):
+            tree = {"not": tree}
+        return tree
+
+    files = [{"name": f"L{n}", "where": deep({"label": f"L{n - 1}"})} for n in range(1, labels)]
+    found = problems_of({"name": "L0", "where": deep({"event.properties.a": 1})}, *files)
+    assert [one.code for one in found] == ["too-deep"] * len(found)
+    assert bool(found) is (labels > 1)
+
+
 def test_a_label_about_users_is_a_condition_and_no_event() -> None:
     labels = labels_of({"name": "fans", "where": {"user.properties.plan": "pro"}})
     problems = Problems()

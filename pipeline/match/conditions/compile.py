@@ -25,6 +25,8 @@ from pipeline.model.records import Event, User
 from pipeline.model.words import did_you_mean
 
 _MAX_DEPTH: Final = 150
+_MAX_LEVELS: Final = 200
+"""Levels with those of labels: to ask one takes one call or two, of the thousand that the interpreter has."""
 _PER_ELEMENT: Final = 20
 """Work of asking one element, measured against that of touching one."""
 
@@ -49,7 +51,14 @@ def compile_condition(
     A tree with errors gives a condition that never holds for the faulty clauses: it must not be run.
     """
     context = Context(problems, labels, lists or {}, vars or {}, roots, in_label=in_label, parse=parse)
-    node = _tree(tree, context)
+    node = None
+    too_deep = "conditions are nested too deeply, with the labels in them"
+    try:
+        node = _tree(tree, context)
+    except RecursionError:
+        problems.error((), "too-deep", too_deep)
+    if node is not None and node.depth > _MAX_LEVELS:
+        problems.refuse((), "too-deep", too_deep)
     return conjunction([node] if node is not None else [])
 
 

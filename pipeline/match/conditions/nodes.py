@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from pipeline.language.paths import Getter, Scope
@@ -30,6 +30,11 @@ class Node:
     operand: Value = None
     values: tuple[Value, ...] = ()
     """Texts and numbers of which one must be there for the clause to hold; () where that is not so."""
+    depth: int = field(init=False)
+    """Levels of clauses inside of others, those of labels included."""
+
+    def __post_init__(self) -> None:
+        self.depth = 1 + max([child.depth for child in self.children], default=0)
 
 
 @dataclass(slots=True, eq=False)
