@@ -56,6 +56,9 @@ class Reachability:
         self.messages = Messages(self)
         self.refusal = ""
         """Why the brokers refuse us, with what to look at; "" while they do not."""
+        self.outages = 0
+        """How often they have gone."""
+        self._refuse = False
         self._answered = False
         self._reason = ""
         self._disconnected = ""
@@ -69,9 +72,13 @@ class Reachability:
             if remedy is not None:
                 self.refusal = f"{text}; {remedy}"
         gone = name == "_ALL_BROKERS_DOWN" or self.refusal
-        if self.down or not gone or (self.refusal and not self._answered):
+        if not gone or (self.refusal and not self._answered):
             return
-        self.down = True
+        # Those that were away may be back and refuse us: that is another thing to look at.
+        if self.down and (self._refuse or not self.refusal):
+            return
+        self.outages += not self.down
+        self.down, self._refuse = True, bool(self.refusal)
         happening = BROKERS_REFUSE if self.refusal else BROKERS_UNREACHABLE
         happening.happened(log, brokers=self.brokers, reason=self.reason)
 
@@ -79,9 +86,15 @@ class Reachability:
         """librdkafka logged that a connection was lost; not every such line becomes an error."""
         self._disconnected = line.partition("]: ")[2] or line
 
-    def answered(self) -> None:
-        """A broker answered."""
-        self._answered = True
+    def answered(self, asked: int | None = None) -> None:
+        """A broker answered.
+
+        asked: `outages` when it was asked, for who looks at an answer late: what it said before it went says
+        nothing of now.
+        """
+        if asked is not None and asked != self.outages:
+            return
+        self._answered, self._refuse = True, False
         self.refusal = ""
         if self.down:
             self.down = False

@@ -145,7 +145,7 @@ class Admin:
 
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
-        self.reachability = SimpleNamespace(answered=lambda: None)
+        self.reachability = SimpleNamespace(answered=lambda _=None: None, outages=0)
         self.asked: list[Future[Any]] = []
 
     def topics(self) -> dict[str, Topic]:

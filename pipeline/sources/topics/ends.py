@@ -39,6 +39,8 @@ class Ends:
         self._question: tuple[Question, list[Future[Any]]] | None = None
         self._ask_at = self._asked_at = 0
         self._lag: list[Future[Any]] = []
+        self._outages = 0
+        """As many as there had been when the lag was asked for."""
         self._lag_at = 0
 
     def are_expected(self, now: int) -> bool:
@@ -76,9 +78,10 @@ class Ends:
             return False
         self._lag_at = now + LAG_EVERY_MS
         if self._lag and all(future.done() for future in self._lag):
-            ends = self._read(self._lag) or {}
+            ends = self._read(self._lag, self._outages) or {}
             for side in [stream.side for stream in self._streams if ends]:
                 gauge("source_lag", max(0, ends[side.name] - side.next_offset), partition=side.name)
+        self._outages = self._admin.reachability.outages
         self._lag = self._futures(committed=True)
         self._admin.serve()
         return True
@@ -87,7 +90,7 @@ class Ends:
         partitions = [TopicPartition(stream.topic, stream.index) for stream in self._streams]
         return self._admin.ends(partitions, committed=committed)
 
-    def _read(self, futures: list[Future[Any]]) -> dict[str, int] | None:
+    def _read(self, futures: list[Future[Any]], outages: int | None = None) -> dict[str, int] | None:
         """Return the answered end of every side, or None where the question failed: it is asked again."""
         try:
             ends = {
@@ -99,5 +102,5 @@ class Ends:
             log.debug("the ends of the topics are unknown", partition=self._partition, reason=reason)
             self._admin.renew()
             return None
-        self._admin.reachability.answered()
+        self._admin.reachability.answered(outages)
         return ends
