@@ -19,6 +19,7 @@ from pipeline.model.process.lifeline import is_let_go
 from pipeline.telemetry import metrics
 from pipeline.telemetry.process import PROMETHEUS, measure_process, resident_bytes
 
+AWAY = "Kafka does not answer, or refuses us: the log of the job says why"
 KINDS = {"events": "event", "updates": "update", "links": "link", "invalid": "invalid"}
 
 
@@ -70,7 +71,7 @@ def view_routes(job: Job, process: int) -> list[Route]:
             "process": process,
             "stopping": job.drain.stopping or is_let_go(),
             "still_secs": round(job.pulse.still_secs(), 3) if job.pulse.is_still() else 0.0,
-            "waits": job.waits(),
+            "waits": job.waits() or (AWAY if metrics.total("source_unreachable") else ""),
             "paused": job.pressure.paused(),
             "bytes": [sum(one) for one in zip(*list(job.bytes_read.values()), strict=True)] or [0, 0],
             "lag": int(metrics.total("source_lag")),

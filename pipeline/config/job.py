@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,6 +83,8 @@ class PipelineReport:
     config: PipelineConfig | None
     findings: list[Finding]
     root: str = ""
+    placed: Callable[[Problems], Iterable[Finding]] = field(default=lambda problems: (), compare=False)
+    """Says where problems are that others find later."""
 
     def require(self) -> PipelineConfig:
         """Return the config; raises ConfigError with every finding."""
@@ -167,7 +169,7 @@ def load_pipeline(
     config = PipelineConfig(
         used, source, Path(model.state), data.get("delivery", {}), settings, formats, names
     )
-    return PipelineReport(config, findings, root)
+    return PipelineReport(config, findings, root, lambda late: _placed(late, document, layers))
 
 
 def _data(document: Document, problems: Problems) -> dict[str, Value]:

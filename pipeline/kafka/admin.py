@@ -8,7 +8,14 @@ from concurrent.futures import Future
 from threading import Thread
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import (
+    OFFSET_END,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import (
     AclOperation,
     AdminClient,
@@ -179,13 +186,14 @@ class KafkaAdmin:
             spec = OffsetSpec.for_timestamp(place)
         partition = TopicPartition(topic, index)
         try:
-            found = self._wait(lambda: self._offsets([partition], spec, committed=place != "log_end")[0])
+            found: int = self._wait(
+                lambda: self._offsets([partition], spec, committed=place != "log_end")[0], read=offset_of
+            )
         except KafkaException as error:
             raise Fatal(f"cannot find an offset of {topic}/{index}: {error.args[0].str()}") from None
-        offset = int(found.offset)
-        if offset < 0:  # no record is as young as the time that was asked for
+        if found < 0:  # no record is as young as the time that was asked for
             return self.find(topic, index, "latest")
-        return offset
+        return found
 
     def check_group(self, topic: str) -> None:
         """Raise ConfigError where the group is not ours to use; a coordinator that is away says nothing."""
@@ -239,7 +247,10 @@ class KafkaAdmin:
         return answer
 
     def ends(self, partitions: Sequence[TopicPartition], *, committed: bool) -> list[Future[Any]]:
-        """Ask for the ends of partitions without waiting; the futures answer in about a millisecond."""
+        """Ask for the ends of partitions without waiting; the futures answer in about a millisecond.
+
+        What they answer is for `offset_of`.
+        """
         return self._offsets(partitions, LATEST, committed=committed)
 
     def describe(self, topics: Sequence[str], *, operations: bool = False) -> dict[str, Future[Any]]:
@@ -275,16 +286,21 @@ class KafkaAdmin:
         )
         return [futures[partition] for partition in partitions]
 
-    def _wait(self, ask: Callable[[], Future[Any]], secs: float | None = None) -> Any:
+    def _wait(
+        self,
+        ask: Callable[[], Future[Any]],
+        secs: float | None = None,
+        read: Callable[[Any], Any] = lambda answer: answer,
+    ) -> Any:
         """Return the answer, asking again while brokers are on their way up. Raises KafkaException too.
 
-        secs: wait so long only, and raise Unanswered.
+        secs: wait so long only, and raise Unanswered. read: takes the answer, or raises what it says.
         """
         deadline = time.monotonic() + (self.settings.connect_secs if secs is None else secs)
         future = ask()
         while True:
             try:
-                answer = future.result(timeout=0.02)
+                answer = read(future.result(timeout=0.02))
                 self.reachability.answered()
                 return answer
             except TimeoutError:
@@ -307,6 +323,17 @@ class KafkaAdmin:
                     f"no Kafka broker at {self.settings.brokers} answered within "
                     f"{self.settings.connect_secs:g} s: {self.reachability.reason}"
                 )
+
+
+def offset_of(answer: Any) -> int:
+    """Return the offset that a partition was asked for; -1 where no record is as young as a time.
+
+    Raises KafkaException for none: librdkafka 2.16 answers so where the broker did not in time.
+    """
+    offset = int(answer.offset)
+    if offset < OFFSET_END:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+    return offset
 
 
 def topic_id(description: Any) -> str:

@@ -5,7 +5,7 @@ Its clients are made with ``{"error_cb": reachability.failed, "logger": reachabi
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.happenings import BROKERS_BACK, BROKERS_REFUSE, BROKERS_UNREACHABLE
@@ -29,6 +29,13 @@ class BrokerError(Protocol):
 
     def str(self) -> str:
         """Return what happened, in words."""
+
+
+class Known(NamedTuple):
+    """How often the brokers had answered, and gone, at some moment."""
+
+    answers: int
+    outages: int
 
 
 class Messages:
@@ -56,6 +63,9 @@ class Reachability:
         self.messages = Messages(self)
         self.refusal = ""
         """Why the brokers refuse us, with what to look at; "" while they do not."""
+        self.answers = self.outages = 0
+        """How often they have answered, and gone."""
+        self._refuse = False
         self._answered = False
         self._reason = ""
         self._disconnected = ""
@@ -68,10 +78,27 @@ class Reachability:
             remedy = REMEDIES["_SSL"] if _ALERT in text else REMEDIES.get(name)
             if remedy is not None:
                 self.refusal = f"{text}; {remedy}"
-        gone = name == "_ALL_BROKERS_DOWN" or self.refusal
-        if self.down or not gone or (self.refusal and not self._answered):
+        if name == "_ALL_BROKERS_DOWN" or self.refusal:
+            self._gone()
+
+    def unanswered(self, asked: Known, secs: float) -> None:
+        """A question was not answered for so long. Connections over which nothing comes any more stay open:
+        librdkafka takes them for lost after a minute.
+
+        asked: `known` when it was asked; where others were answered since, the brokers are there.
+        """
+        if asked.answers == self.answers:
+            self._reason = f"no answer within {secs:g} s"
+            self._gone()
+
+    def _gone(self) -> None:
+        if self.refusal and not self._answered:
             return
-        self.down = True
+        # Those that were away may be back and refuse us: that is another thing to look at.
+        if self.down and (self._refuse or not self.refusal):
+            return
+        self.outages += not self.down
+        self.down, self._refuse = True, bool(self.refusal)
         happening = BROKERS_REFUSE if self.refusal else BROKERS_UNREACHABLE
         happening.happened(log, brokers=self.brokers, reason=self.reason)
 
@@ -79,9 +106,20 @@ class Reachability:
         """librdkafka logged that a connection was lost; not every such line becomes an error."""
         self._disconnected = line.partition("]: ")[2] or line
 
-    def answered(self) -> None:
-        """A broker answered."""
-        self._answered = True
+    @property
+    def known(self) -> Known:
+        """What is known when a question is asked whose answer is looked at late."""
+        return Known(self.answers, self.outages)
+
+    def answered(self, asked: Known | None = None) -> None:
+        """A broker answered.
+
+        asked: `known` when it was asked: what it said before it went says nothing of now.
+        """
+        if asked is not None and asked.outages != self.outages:
+            return
+        self.answers += 1
+        self._answered, self._refuse = True, False
         self.refusal = ""
         if self.down:
             self.down = False

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient
 
 from pipeline.config.models.installation.source import KafkaSource as KafkaModel
 from pipeline.config.models.installation.source import Side
 from pipeline.kafka.brokers import Reachability
-from pipeline.kafka.missing_files import missing_file
-from pipeline.model.errors import ConfigError
+from pipeline.kafka.passed import Kind, made
 
 Client = TypeVar("Client", AdminClient, Consumer)
 
 OWN = frozenset(
     {
         "bootstrap.servers",
+        "metadata.broker.list",
         "group.id",
         "enable.auto.commit",
+        "auto.commit.enable",
         "enable.auto.offset.store",
         "enable.partition.eof",
         "auto.offset.reset",
         "isolation.level",
     }
 )
-"""Settings on which the promises rest: they cannot be passed through."""
+"""Settings on which the promises rest: they cannot be passed through. Some have two names."""
 
 FETCH_WAIT_MS = 10
 """How long the broker holds an empty fetch. After a transaction its end is only told by an empty fetch."""
@@ -66,6 +67,8 @@ class KafkaSettings:
     """For who reads beside a job: how often the job has seen each topic made anew, and the topic's id."""
     settings: Mapping[str, Any] | None = None
     """Passed to librdkafka."""
+    where: str = "source.kafka.settings"
+    """Where those stand."""
     connect_secs: float = 10.0
     """How long the brokers may take to answer when the job starts."""
 
@@ -117,27 +120,25 @@ class KafkaSettings:
 
 
 def client_settings(settings: KafkaSettings, reachability: Reachability) -> dict[str, Any]:
-    """Return what every client of the job is made with. Raises ConfigError for settings that are not open."""
-    given = dict(settings.settings or {})
-    for name in sorted(OWN & given.keys()):
-        raise ConfigError(f"source.kafka.settings: `{name}` is set by Hookline and cannot be changed")
+    """Return what every client of the job is made with."""
     return {
         "bootstrap.servers": settings.brokers,
         "client.id": "hookline",
         "reconnect.backoff.max.ms": 1000,
-        **given,
+        **(settings.settings or {}),
         "error_cb": reachability.failed,
         "logger": reachability.messages,
     }
 
 
 def make_admin(settings: KafkaSettings, reachability: Reachability) -> AdminClient:
-    """Return a client for questions. Raises ConfigError for settings that librdkafka refuses."""
+    """Return a client for questions. Raises ConfigError for settings that are not open, or that librdkafka
+    refuses.
+    """
     base = client_settings(settings, reachability)
     consumers_only = ("fetch.", "queued.", "session.", "max.poll", "check.crcs")
-    return _made(
-        AdminClient, {name: value for name, value in base.items() if not name.startswith(consumers_only)}
-    )
+    own = {name: value for name, value in base.items() if not name.startswith(consumers_only)}
+    return _made(AdminClient, own, settings)
 
 
 def make_consumer(
@@ -170,24 +171,9 @@ def make_consumer(
             "isolation.level": "read_committed",
             "on_commit": committed,
         },
+        settings,
     )
 
 
-def _made(kind: Callable[[dict[str, Any]], Client], settings: dict[str, Any]) -> Client:
-    absent = missing_file(settings)
-    if absent is not None:
-        raise ConfigError(f"source.kafka.settings: {absent}")
-    try:
-        return kind(settings)
-    except KafkaException as refused:
-        reason = refused.args[0].str().removeprefix("Failed to create admin client: ")
-        raise ConfigError(f"source.kafka.settings: {reason}") from None
-
-
-def check_settings(settings: KafkaSettings) -> str | None:
-    """Return what is wrong with the settings for librdkafka, None if nothing is. Contacts nobody."""
-    try:
-        make_admin(replace(settings, brokers=""), Reachability(""))
-    except ConfigError as error:
-        return str(error)
-    return None
+def _made(kind: Kind[Client], own: dict[str, Any], settings: KafkaSettings) -> Client:
+    return made(kind, own, settings.settings or {}, OWN, settings.where)

@@ -11,8 +11,8 @@ from pipeline.compile.answers import NEVER_HOLDS
 from pipeline.compile.snapshot import Report, compile_config
 from pipeline.config.files import NOTHING, JobDefaults, read_config
 from pipeline.config.job import FILE, PipelineConfig, PipelineReport, load_pipeline
-from pipeline.config.models.installation.source import KafkaSource
 from pipeline.config.watch import Watcher
+from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding
@@ -55,7 +55,7 @@ def all_found(pipeline: PipelineReport, report: Report, *, offline: bool = False
     """Return what is to be said of a config: of pipeline.yaml, then of its other files."""
     own = [found for found in pipeline.findings if not offline or found.code != "missing-setting"]
     if pipeline.config is not None and not offline:
-        own += _check_kafka(pipeline.config)
+        own += pipeline.placed(_wrong_settings(pipeline.config))
     # What a job goes on with, since it always did, is wrong all the same.
     return own + [replace(one, warning=one.warning and one.code != NEVER_HOLDS) for one in report.findings]
 
@@ -76,12 +76,26 @@ def check_changes(config: Path, *, offline: bool = False) -> Iterator[Report | s
         time.sleep(POLL_SECS)
 
 
-def _check_kafka(config: PipelineConfig) -> list[Finding]:
+def _wrong_settings(config: PipelineConfig) -> Problems:
     """Return what librdkafka says about the settings it is given; it contacts nobody."""
-    if not isinstance(config.source, KafkaSource) or not config.source.settings:
-        return []
-    # librdkafka takes a tenth of a second to load: only for those who read topics.
-    from pipeline.kafka.client import KafkaSettings, check_settings
+    problems, file = Problems(), config.file
+    source = None if file.source is None else file.source.kafka
+    sink = None if file.collect is None else file.collect.to.kafka
+    copies = file.dead_letters.kafka
+    if not any(one is not None and one.settings for one in (source, sink, copies)):
+        return problems
+    # librdkafka takes a tenth of a second to load: only for those who read or write topics.
+    from pipeline.collect.sinks import kafka as collecting
+    from pipeline.kafka.client import OWN
+    from pipeline.kafka.passed import CONSUMER, PRODUCER, all_wrong
+    from pipeline.outbox.copies import kafka_copies as copying
 
-    problem = check_settings(KafkaSettings.of(config.source))
-    return [] if problem is None else [Finding(FILE, 0, 0, "kafka-settings", problem)]
+    for path, has, kind, closed in (
+        (("source", "kafka"), source, CONSUMER, OWN),
+        (("collect", "to", "kafka"), sink, PRODUCER, collecting.CLOSED),
+        (("dead_letters", "kafka"), copies, PRODUCER, copying.CLOSED),
+    ):
+        for wrong in all_wrong(kind, has.settings, closed) if has is not None else ():
+            at = (*path, "settings", *([wrong.name] if wrong.name else ()))
+            problems.error(at, "kafka-settings", wrong.told, hint=wrong.hint or None, on_key=True)
+    return problems

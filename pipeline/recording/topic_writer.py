@@ -10,8 +10,9 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AclOperation
 
 from pipeline.kafka.admin import KafkaAdmin
-from pipeline.kafka.client import KafkaSettings, client_settings
-from pipeline.model.errors import ConfigError, Fatal
+from pipeline.kafka.client import OWN, KafkaSettings, client_settings
+from pipeline.kafka.passed import made
+from pipeline.model.errors import Fatal
 from pipeline.sources.chunk import Headers
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.happenings import HISTORY_LIMITED
@@ -32,7 +33,8 @@ class TopicWriter:
     ) -> None:
         self._brokers = brokers
         self._failed: KafkaError | None = None
-        given = KafkaSettings(brokers, settings=settings, connect_secs=connect_secs)
+        where = "settings for librdkafka"
+        given = KafkaSettings(brokers, settings=settings, where=where, connect_secs=connect_secs)
         self._admin = KafkaAdmin(given)
         own = {
             "enable.idempotence": True,
@@ -41,10 +43,8 @@ class TopicWriter:
             # The partitioner of Kafka's own clients: what they write later lands beside what we write.
             "partitioner": "murmur2_random",
         }
-        try:
-            self._producer = Producer({**own, **client_settings(given, self._admin.reachability)})
-        except KafkaException as refused:
-            raise ConfigError(f"kafka settings: {refused.args[0].str()}") from None
+        whole = {**own, **client_settings(given, self._admin.reachability)}
+        self._producer = made(Producer, whole, settings or {}, OWN, where)
 
     def ensure(self, topics: Iterable[str], partitions: int, config: Mapping[str, str]) -> list[str]:
         """Create the topics that are not there; return their names.

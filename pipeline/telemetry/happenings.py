@@ -57,7 +57,9 @@ CONFIG_GOOD_AGAIN = Happening(Log.info, "config is good again", "config_problems
 BROKERS_UNREACHABLE = Happening(Log.warning, "Kafka is unreachable, trying again", "source_unreachable")
 BROKERS_REFUSE = Happening(Log.warning, "Kafka refuses us, trying again", "source_unreachable")
 BROKERS_BACK = Happening(Log.info, "Kafka is reachable again", "source_unreachable", value=0)
-COMMIT_FAILED = Happening(Log.warning, "group offsets were not committed", "source_commit_failures_total")
+COMMIT_FAILED = Happening(
+    Log.warning, "group offsets were not committed", "source_commit_failures_total", every_secs=600
+)
 TOPICS_UNEVEN = Happening(
     Log.warning, "topics are not co-partitioned: the as-of join is best effort", "source_uneven_topics"
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
@@ -10,7 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka import TopicPartition
 
+from pipeline.sources.topics.ends import LAG_EVERY_MS
 from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.telemetry import metrics
 from tests.kafka.servers.broker import Broker, down, free_port, up
@@ -80,6 +83,40 @@ def test_a_broker_killed_and_restarted_under_load_loses_nothing_and_keeps_the_or
     assert metrics.read("source_unreachable") == 0
     assert "Kafka is unreachable" in caplog.text
     assert "Kafka is reachable again" in caplog.text
+
+
+def test_brokers_that_fall_silent_are_told_and_let_nothing_pass_that_waits_for_them(
+    mortal: Broker, topics: Topics, tap: Tapper, caplog: pytest.LogCaptureFixture
+) -> None:
+    events, users = topics.create("events"), topics.create("users")
+    at = topics.send(users, b"u0")
+    reader = topics.open(events=(events,), users=(users,))
+    seen = tap(reader)
+    seen.take(1)
+    # What follows is acknowledged, and not fetched yet when the brokers fall silent.
+    (behind,) = [stream for stream in reader._streams if stream.topic == users]
+    behind.consumer.pause([TopicPartition(users, 0)])
+    topics.send(users, b"u1")
+    topics.send(events, b"e1")
+    until(lambda: seen.turn() or any(stream.holds for stream in reader._streams), "the event")
+    admin, found = topics.source(connect_secs=30.0).admin, list[int]()
+    assert admin.find(users, 0, "latest") == at + 2
+    assert mortal.process is not None
+    mortal.process.send_signal(signal.SIGSTOP)
+    try:
+        asking = threading.Thread(target=lambda: found.append(admin.find(users, 0, "earliest")))
+        asking.start()
+        topics.clock.ahead += LAG_EVERY_MS
+        until(lambda: seen.turn() or metrics.read("source_unreachable") == 1, "the silence to be noticed", 30)
+    finally:
+        mortal.process.send_signal(signal.SIGCONT)
+    asking.join()
+    assert found == [at], "its first record, not where it ends"
+    assert seen.lines == [b"u0"], "the event waits for what was acknowledged before it"
+    assert "Kafka is unreachable" in caplog.text
+    behind.consumer.resume([TopicPartition(users, 0)])
+    assert seen.take(3) == [b"u0", b"u1", b"e1"]
+    assert metrics.read("source_unreachable") == 0
 
 
 def test_close_does_not_wait_for_brokers_that_are_gone(mortal: Broker, topics: Topics, tap: Tapper) -> None:

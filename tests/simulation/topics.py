@@ -18,6 +18,7 @@ from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError
 
 from pipeline.job.steps.source import SourcePartition
 from pipeline.kafka.admin import Topic
+from pipeline.kafka.brokers import Reachability
 from pipeline.kafka.client import KafkaSettings
 from pipeline.sources.topics import kafka_source, stream
 from pipeline.sources.topics.kafka_reader import KafkaReader
@@ -145,7 +146,7 @@ class Admin:
 
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
-        self.reachability = SimpleNamespace(answered=lambda: None)
+        self.reachability = Reachability("")
         self.asked: list[Future[Any]] = []
 
     def topics(self) -> dict[str, Topic]:

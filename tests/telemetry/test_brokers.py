@@ -71,6 +71,50 @@ def test_a_refusal_of_a_running_job_is_told_and_waited_out(caplog: pytest.LogCap
     assert (said(caplog)[1:], brokers.refusal) == (["Kafka is reachable again"], "")
 
 
+def test_brokers_that_come_back_and_refuse_us_are_told_as_that(caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO")
+    brokers = Reachability("k:9092")
+    brokers.answered()
+    brokers.failed(CLOSED)
+    brokers.failed(DOWN)
+    for _ in range(3):
+        brokers.failed(WRONG)
+        brokers.failed(DOWN)
+    assert said(caplog) == ["Kafka is unreachable, trying again", "Kafka refuses us, trying again"]
+    brokers.answered()
+    brokers.failed(DOWN)
+    brokers.failed(WRONG)
+    assert said(caplog)[2:] == ["Kafka is reachable again", *said(caplog)[:2]]
+
+
+def test_an_answer_of_before_an_outage_does_not_end_it(caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO")
+    brokers = Reachability("k:9092")
+    asked = brokers.known
+    brokers.failed(DOWN)
+    brokers.answered(asked)
+    assert brokers.down
+    brokers.answered(brokers.known)
+    assert not brokers.down
+    assert said(caplog) == ["Kafka is unreachable, trying again", "Kafka is reachable again"]
+
+
+def test_brokers_that_are_silent_are_told_unless_another_question_was_answered(
+    caplog: pytest.LogCaptureFixture,
+):
+    caplog.set_level("INFO")
+    brokers = Reachability("k:9092")
+    asked = brokers.known
+    brokers.answered()
+    brokers.unanswered(asked, 5)
+    assert not brokers.down
+    for _ in range(2):
+        brokers.unanswered(brokers.known, 5)
+    assert (said(caplog), brokers.reason) == (["Kafka is unreachable, trying again"], "no answer within 5 s")
+    brokers.answered()
+    assert said(caplog)[1:] == ["Kafka is reachable again"]
+
+
 def test_a_listener_that_hangs_up_is_told_from_the_log_of_librdkafka():
     brokers = Reachability("k:9092")
     brokers.messages.log(20, "librdkafka says hello")

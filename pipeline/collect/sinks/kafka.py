@@ -15,7 +15,7 @@ from binascii import hexlify
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -30,6 +30,7 @@ from pipeline.collect.sinks.settings import KafkaSinkSettings
 from pipeline.kafka.admin import KafkaAdmin
 from pipeline.kafka.brokers import Reachability
 from pipeline.kafka.client import OWN, KafkaSettings, client_settings
+from pipeline.kafka.passed import made
 from pipeline.model.errors import ConfigError
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.happenings import COLLECT_KEEPING, COLLECT_REFUSING
@@ -47,20 +48,19 @@ OURS: Mapping[str, Any] = {
     "queue.buffering.max.messages": 2 * QUEUED_MESSAGES,
     "queue.buffering.max.kbytes": 2_000_000,
 }
-"""Settings on which the promises rest: they cannot be passed through."""
-_OTHER_NAMES = frozenset({"request.required.acks", "delivery.timeout.ms", "transactional.id"})
+"""Settings on which the promises rest."""
+CLOSED: Final = OWN | OURS.keys() | {"request.required.acks", "delivery.timeout.ms", "transactional.id"}
+"""All that cannot be passed through. Some have two names."""
 _MAX_BYTES = 1_000_000
 """The client's own bound of a message, `message.max.bytes`."""
 _TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE})
 _TICK_SECS = 0.25
 _ASK_SECS = 1.0
-_PLACE = "collect.to.kafka.settings"
+PLACE: Final = "collect.to.kafka.settings"
 
 
 def producer_settings(settings: KafkaSinkSettings, reachability: Reachability) -> dict[str, Any]:
-    """Return what the producer is made with. Raises ConfigError for settings that are not open."""
-    for name in sorted((OURS.keys() | _OTHER_NAMES | OWN) & settings.settings.keys()):
-        raise ConfigError(f"{_PLACE}: `{name}` is set by Hookline and cannot be changed: remove it")
+    """Return what the producer is made with."""
     return {
         "linger.ms": 1,
         "compression.type": "lz4",
@@ -96,15 +96,14 @@ class KafkaSink(IntakeSink):
         self._clock = clock
         self._topic = settings.topic
         self._where = f"topic `{settings.topic}` at {settings.brokers}"
+        self._settings = settings.settings
         asked = KafkaSettings(
-            settings.brokers, settings=settings.settings, connect_secs=settings.connect_secs
+            settings.brokers, settings=settings.settings, where=PLACE, connect_secs=settings.connect_secs
         )
         self._reachability = Reachability(settings.brokers)
         self._given = producer_settings(settings, self._reachability)
-        try:
-            admin = KafkaAdmin(asked)
-        except ConfigError as refused:
-            raise ConfigError(str(refused).replace("source.kafka.settings", _PLACE)) from None
+        self._producer = self._made()
+        admin = KafkaAdmin(asked)
         if admin.look_at(settings.topic, AclOperation.WRITE) is None:
             raise ConfigError(
                 f"{self._where} does not exist: create it with as many partitions as the job may have workers"
@@ -130,7 +129,6 @@ class KafkaSink(IntakeSink):
         self._back = False
         self._closing = False
         self._ended = threading.Event()
-        self._producer = self._made()
         self._retired: list[Producer] = []
         """Those that gave up, until nothing is to be heard of them any more."""
         self._thread = threading.Thread(target=self._listen, name="collect-kafka", daemon=True)
@@ -298,10 +296,7 @@ class KafkaSink(IntakeSink):
         self._intake.over([delivery.ticket], Refused(why, int(ANSWER_SECS)))
 
     def _made(self) -> Producer:
-        try:
-            return Producer(self._given)
-        except KafkaException as refused:
-            raise ConfigError(f"{_PLACE}: {refused.args[0].str()}") from None
+        return made(Producer, self._given, self._settings, CLOSED, PLACE)
 
     def _tick(self) -> None:
         """Refuse what has waited too long; should it be kept yet, its repeat is known as one."""

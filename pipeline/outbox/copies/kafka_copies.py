@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicCollection
 from confluent_kafka.admin import (
@@ -13,7 +14,7 @@ from confluent_kafka.admin import (
 )
 
 from pipeline.kafka.brokers import Reachability
-from pipeline.kafka.missing_files import missing_file
+from pipeline.kafka.passed import made
 from pipeline.model.errors import ConfigError, Fatal, Stopped
 from pipeline.model.json import Value
 from pipeline.model.process.stop import requested
@@ -28,6 +29,11 @@ log = logging.get(__name__)
 FLUSH_SECS = 30.0
 """How long the brokers may be away before the job stops; it goes on from the last commit when restarted."""
 
+PLACE: Final = "dead_letters.kafka.settings"
+OURS: Final[Mapping[str, str | bool]] = {"acks": "all", "enable.idempotence": True}
+"""What `flush` promises rests on these."""
+CLOSED: Final = OURS.keys() | {"request.required.acks", "bootstrap.servers", "metadata.broker.list"}
+"""Settings that cannot be passed through. Some have two names."""
 _UNANSWERED = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)
 _TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE)
 
@@ -64,16 +70,9 @@ class KafkaCopies:
             "logger": self._reachability.messages,
             "error_cb": self._reachability.failed,
         }
-        absent = missing_file(settings)
-        if absent is not None:
-            raise ConfigError(f"dead_letters.kafka.settings: {absent}")
-        try:
-            # Asked by a client of its own: a producer tells why brokers do not answer only afterwards.
-            self._check(AdminClient(base), connect_secs)
-            self._producer = Producer({"acks": "all", "enable.idempotence": True, "linger.ms": 5, **base})
-        except KafkaException as refused:
-            reason = refused.args[0].str().removeprefix("Failed to create admin client: ")
-            raise ConfigError(f"dead_letters.kafka.settings: {reason}") from None
+        self._producer = made(Producer, {"linger.ms": 5, **base, **OURS}, settings, CLOSED, PLACE)
+        # Asked by a client of its own: a producer tells why brokers do not answer only afterwards.
+        self._check(made(AdminClient, base, settings, CLOSED, PLACE), connect_secs)
 
     def _check(self, client: AdminClient, connect_secs: float) -> None:
         """Refuse a topic that we cannot write to now rather than at the first dead letter."""

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from pipeline.kafka.admin import KafkaAdmin
+from pipeline.kafka.admin import END_SECS, KafkaAdmin, offset_of
+from pipeline.kafka.brokers import Known
 from pipeline.sources.topics.merge import Alignment, Question
 from pipeline.sources.topics.stream import Message, Stream
 from pipeline.telemetry import log as logging
@@ -39,6 +40,8 @@ class Ends:
         self._question: tuple[Question, list[Future[Any]]] | None = None
         self._ask_at = self._asked_at = 0
         self._lag: list[Future[Any]] = []
+        self._known = admin.reachability.known
+        """What was known of the brokers when the lag was asked for."""
         self._lag_at = 0
 
     def are_expected(self, now: int) -> bool:
@@ -74,11 +77,15 @@ class Ends:
         """Measure now and then how far behind we are: ask now, look at the answer next time. True then."""
         if now < self._lag_at:
             return False
+        answered = all(future.done() for future in self._lag)
+        if not answered and now < self._lag_at + ASK_GIVE_UP_MS:
+            return False
         self._lag_at = now + LAG_EVERY_MS
-        if self._lag and all(future.done() for future in self._lag):
-            ends = self._read(self._lag) or {}
+        if self._lag and answered:
+            ends = self._read(self._lag, self._known) or {}
             for side in [stream.side for stream in self._streams if ends]:
                 gauge("source_lag", max(0, ends[side.name] - side.next_offset), partition=side.name)
+        self._known = self._admin.reachability.known
         self._lag = self._futures(committed=True)
         self._admin.serve()
         return True
@@ -87,17 +94,22 @@ class Ends:
         partitions = [TopicPartition(stream.topic, stream.index) for stream in self._streams]
         return self._admin.ends(partitions, committed=committed)
 
-    def _read(self, futures: list[Future[Any]]) -> dict[str, int] | None:
-        """Return the answered end of every side, or None where the question failed: it is asked again."""
+    def _read(self, futures: list[Future[Any]], known: Known | None = None) -> dict[str, int] | None:
+        """Return the answered end of every side, or None where the question failed: it is asked again.
+
+        known: of the brokers when it was asked, for an answer that is looked at late.
+        """
         try:
             ends = {
-                stream.side.name: int(future.result().offset)
+                stream.side.name: offset_of(future.result())
                 for stream, future in zip(self._streams, futures, strict=True)
             }
         except KafkaException as failed:
             reason = failed.args[0].str()
             log.debug("the ends of the topics are unknown", partition=self._partition, reason=reason)
+            if known is not None and failed.args[0].code() == KafkaError._TIMED_OUT:
+                self._admin.reachability.unanswered(known, END_SECS)
             self._admin.renew()
             return None
-        self._admin.reachability.answered()
+        self._admin.reachability.answered(known)
         return ends

@@ -210,4 +210,5 @@ def group_committed(error: KafkaError | None, partitions: Sequence[TopicPartitio
     if error is None or error.code() == KafkaError._NO_OFFSET:
         return
     where = ",".join(f"{one.topic}/{one.partition}" for one in partitions)
-    COMMIT_FAILED.happened(log, partitions=where, reason=error.str())
+    needs = "; the user needs READ on the group" * (error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED)
+    COMMIT_FAILED.happened(log, partitions=where, reason=f"{error.str()}{needs}")

@@ -1,0 +1,128 @@
+"""Settings that are passed through to librdkafka: what is wrong with them, all of it at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Set
+from contextlib import suppress
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+
+from confluent_kafka import Consumer, KafkaException, Producer
+
+from pipeline.model.errors import ConfigError
+from pipeline.model.words import did_you_mean
+
+C = TypeVar("C")
+
+Kind: TypeAlias = Callable[[dict[str, Any]], C]
+"""What makes a client of its settings: AdminClient, Consumer, Producer."""
+CONSUMER: Final[Kind[Any]] = Consumer
+PRODUCER: Final[Kind[Any]] = Producer
+"""For who only asks what is wrong."""
+
+CALLBACKS: Final = frozenset(
+    {"error_cb", "stats_cb", "throttle_cb", "oauth_cb", "on_delivery", "on_commit", "logger"}
+)
+"""Names that the client takes functions under: a file holds none."""
+_FILES: Final = tuple(f"ssl.{what}.location" for what in ("ca", "certificate", "key", "keystore", "crl"))
+_USUAL: Final = (
+    "client.id", "client.rack", "compression.type", "connections.max.idle.ms",
+    "enable.ssl.certificate.verification", "fetch.max.bytes", "fetch.min.bytes", "fetch.wait.max.ms",
+    "linger.ms", "max.partition.fetch.bytes", "message.max.bytes", "queued.max.messages.kbytes",
+    "receive.message.max.bytes", "reconnect.backoff.max.ms", "reconnect.backoff.ms", "sasl.mechanism",
+    "sasl.oauthbearer.client.id", "sasl.oauthbearer.client.secret", "sasl.oauthbearer.method",
+    "sasl.oauthbearer.scope", "sasl.oauthbearer.token.endpoint.url", "sasl.password", "sasl.username",
+    "security.protocol", "session.timeout.ms", "socket.keepalive.enable", "socket.timeout.ms",
+    "ssl.ca.location", "ssl.ca.pem", "ssl.certificate.location", "ssl.certificate.pem",
+    "ssl.endpoint.identification.algorithm", "ssl.key.location", "ssl.key.password", "ssl.key.pem",
+    "ssl.keystore.location", "ssl.keystore.password",
+)  # fmt: skip
+"""Those that people set: librdkafka does not list what it knows."""
+_UNKNOWN: Final = "No such configuration property"
+_TOGETHER: Final = "Failed to create "
+"""So begins what is wrong with settings that are good by themselves."""
+
+
+class Wrong(NamedTuple):
+    """One fault."""
+
+    name: str
+    """Of the setting; "" for what is wrong with all of them together."""
+    told: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.told} ({self.hint})" if self.hint else self.told
+
+
+def made(
+    kind: Kind[C], settings: Mapping[str, Any], given: Mapping[str, Any], closed: Set[str], where: str
+) -> C:
+    """Return a client.
+
+    given: those of its settings that are a user's; closed: names that are not open to them; where: the
+    place of those in pipeline.yaml. Raises ConfigError with all that is wrong with them.
+    """
+    wrong = list(_seen(given, closed))
+    if not wrong:
+        try:
+            return kind(dict(settings))
+        except (KafkaException, TypeError) as refused:
+            wrong = [Wrong("", _reason(refused))]
+    raise ConfigError(f"{where}: " + "; ".join(map(str, all_wrong(kind, given, closed) or wrong)))
+
+
+def all_wrong(kind: Kind[Any], given: Mapping[str, Any], closed: Set[str]) -> list[Wrong]:
+    """Return what is wrong with a user's settings. Contacts nobody.
+
+    Where each is good by itself, it is what is wrong with all of them together.
+    """
+    found = list(_seen(given, closed))
+    known = {one.name for one in found}
+    for name, value in given.items():
+        refused = "" if name in known else _refused(kind, {name: value})
+        if refused and not refused.startswith(_TOGETHER):
+            found.append(_told(name, refused))
+    if not found and (refused := _refused(kind, given)):
+        found.append(Wrong("", refused.removeprefix(_TOGETHER).partition(": ")[2] or refused))
+    return found
+
+
+def _seen(given: Mapping[str, Any], closed: Set[str]) -> Iterator[Wrong]:
+    """Yield what librdkafka would not say, or not so."""
+    for name, value in given.items():
+        if name in closed or name in CALLBACKS:
+            yield Wrong(name, f"`{name}` is set by Hookline and cannot be changed", "remove it")
+        elif value is None:
+            yield Wrong(name, f"`{name}` has no value", "give it one, or remove it")
+        elif name in _FILES and isinstance(value, str) and (name, value) != ("ssl.ca.location", "probe"):
+            if not os.path.exists(value):
+                looked = "" if os.path.isabs(value) else f"; looked for it in {os.getcwd()}"
+                yield Wrong(name, f"`{name}`: there is no file `{value}`{looked}")
+            elif not os.access(value, os.R_OK):
+                yield Wrong(name, f"`{name}`: `{value}` cannot be read by this user")
+
+
+def _refused(kind: Kind[Any], given: Mapping[str, Any]) -> str:
+    """Return why no client is made with these settings, "" where one is."""
+    try:
+        client = kind({"bootstrap.servers": "", "group.id": "check", "log_level": 0, **given})
+    except (KafkaException, TypeError) as refused:
+        return _reason(refused)
+    with suppress(AttributeError):
+        client.close()
+    return ""
+
+
+def _reason(refused: KafkaException | TypeError) -> str:
+    first = refused.args[0]
+    return (first if isinstance(first, str) else str(first.str())).strip()
+
+
+def _told(name: str, refused: str) -> Wrong:
+    if refused.startswith(_UNKNOWN):
+        close = did_you_mean(name, _USUAL, likeness=0.75)
+        hint = f"did you mean `{close}`?" if close else ""
+        return Wrong(name, f"`{name}` is no setting of librdkafka", hint)
+    # It calls some by other names of theirs.
+    return Wrong(name, refused if f'"{name}"' in refused else f"`{name}`: {refused}")
