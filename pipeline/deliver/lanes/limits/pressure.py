@@ -35,8 +35,7 @@ def is_fast(lane: Lane, now: float) -> bool:
         return False
     if lane.throttle.share < SOME or lane.quota is not None:
         return False
-    rate = spec.delivery.rate_per_sec
-    if rate is not None and rate < FAST:
+    if lane.bucket is not None and lane.bucket.rate < FAST:
         return False
     oldest = now - next(iter(lane.flying)).started if lane.flying else 0.0
     trip = max(lane.limit.round_trip, oldest)

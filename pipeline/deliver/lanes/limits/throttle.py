@@ -170,20 +170,20 @@ class Throttle:
 class TokenBucket:
     """A rate limit: at most ``rate`` requests per second, with bursts of a tenth of a second."""
 
-    __slots__ = ("_at", "_burst", "_rate", "_tokens")
+    __slots__ = ("_at", "_burst", "_tokens", "rate")
 
     def __init__(self, rate: float, now: float) -> None:
-        self._rate = rate
+        self.rate = rate
         self._burst = max(1.0, rate / 10)
         self._tokens = self._burst
         self._at = now
 
     def wait(self, now: float) -> float:
         """Return the seconds until a token is there; 0 where one is."""
-        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self.rate)
         self._at = now
         # A hair under one token counts: the timer was set for this very moment.
-        return 0.0 if self._tokens >= 0.999_999 else (1.0 - self._tokens) / self._rate
+        return 0.0 if self._tokens >= 0.999_999 else (1.0 - self._tokens) / self.rate
 
     def take(self) -> None:
         """Use a token; call it after `wait` returned 0."""
