@@ -15,20 +15,33 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from pipeline.deliver.http.aiohttp_wire import BadAnswer, Connector, HungUp, Peer, ProxyError
+from pipeline.deliver.http.aiohttp_wire import SENDING, BadAnswer, Connector, HungUp, Peer, ProxyError
 from pipeline.deliver.http.attempt import (
     MAX_BODY,
     MAX_HEAD,
     MAX_HEADERS,
     MAX_WHOLE,
+    NO_CONNECTION,
+    NO_NAME,
     TOKEN_TIMEOUT_SECS,
     Attempt,
     Fault,
+    OwnLimit,
     Posted,
+    own_limit,
 )
 from pipeline.deliver.http.guard import GuardRefusal
+from pipeline.deliver.http.reader import BROKEN_OFF
 from pipeline.deliver.http.resolve import Resolver
-from pipeline.deliver.http.target import Origin, Proxy, Target, parse_origin, parse_proxy, url_of
+from pipeline.deliver.http.target import (
+    Origin,
+    Proxy,
+    Target,
+    TargetError,
+    parse_origin,
+    parse_proxy,
+    url_of,
+)
 from pipeline.deliver.http.tls import Contexts, words_of
 from pipeline.deliver.http.trust import Trust
 from pipeline.language.hosts import for_tls
@@ -90,7 +103,7 @@ class AiohttpClient:
 
     async def post(self, url: str, body: bytes, headers: dict[str, str], *, tls: str = "") -> Posted:
         """POST over a connection of its own and return the whole answer; guarded. tls: name of a context.
-        Raises OSError.
+        Raises OSError; OwnLimit where it was this machine that could not.
         """
         if self._for_tokens is None:
             self._for_tokens = _session(Peer(self._clock), self._resolver, force_close=True)
@@ -108,7 +121,9 @@ class AiohttpClient:
             ) as response:
                 answer, cut = await _start(response, MAX_WHOLE)
                 return Posted(response.status, _headers(response), answer, cut)
-        except (GuardRefusal, aiohttp.ClientError, TimeoutError) as error:
+        except (GuardRefusal, aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+            if (lacking := own_limit(getattr(error, "os_error", error))) is not None:
+                raise OwnLimit(lacking) from None
             said = str(error) or f"no complete answer within {TOKEN_TIMEOUT_SECS:g} s"
             raise OSError(f"{type(error).__name__}: {said}") from None
 
@@ -170,6 +185,8 @@ class AiohttpClient:
             name, _, value = line.partition(": ")
             headers.append((name, value))
         proxy: Proxy | None = None
+        SENDING.set(attempt)
+        attempt.detail = NO_NAME
         try:
             # Literals do not pass aiohttp's resolver, so every host is judged here first. Behind a proxy it
             # is the proxy that is dialled; it resolves the receiver's name itself.
@@ -182,9 +199,12 @@ class AiohttpClient:
         except GuardRefusal as error:
             return "guard-refused", str(error)
         except OSError as error:
+            if (lacking := own_limit(error)) is not None:
+                return "machine", lacking
             return ("dns", str(error)) if proxy is None else ("proxy", f"its name: {error}")
-        except ValueError as error:
+        except TargetError as error:
             return "proxy", str(error)
+        attempt.detail = NO_CONNECTION
         tunnel = None
         if proxy is not None and proxy.authorization is not None:
             # Through a tunnel only the proxy sees what is said to open it.
@@ -213,42 +233,60 @@ class AiohttpClient:
                 if attempt.headers_matter:
                     attempt.headers = _headers(response)
                 return None, ""
-        except GuardRefusal as error:
-            return "guard-refused", str(error)
-        except BadAnswer as error:
-            attempt.begun = error.begun
-            return error.fault, str(error)
-        except HungUp as error:
-            attempt.stale = error.was_used
-            return error.fault, str(error)
-        except ProxyError as error:
-            return "proxy", str(error)
-        except aiohttp.ClientConnectorCertificateError as error:
-            return "tls", words_of(error.certificate_error)
-        except (aiohttp.ClientSSLError, ssl.SSLError) as error:
-            return "tls", words_of(getattr(error, "os_error", error))
-        except aiohttp.ClientProxyConnectionError as error:
-            return "proxy", str(error)
-        except aiohttp.ClientHttpProxyError as error:
-            asked = f"{target.origin.host}:{target.origin.port}"
-            return "proxy", proxy.refusal(error.status, asked) if proxy is not None else str(error)
-        except aiohttp.ClientConnectorDNSError as error:
-            return "dns", str(error)
-        except aiohttp.ClientConnectorError as error:
-            return "connect", str(error.os_error) or type(error.os_error).__name__
-        except aiohttp.ServerDisconnectedError as error:
-            return "closed", str(error)
-        except aiohttp.ClientPayloadError as error:
-            return "closed", str(error)
-        except aiohttp.ClientResponseError as error:
-            return "protocol", error.message
-        except (aiohttp.ClientOSError, ConnectionError) as error:
-            return "reset", str(error)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            return "connect", f"{type(error).__name__}: {error}"
+        except Exception as error:  # whatever it is: the attempt must end
+            if isinstance(error, HungUp):
+                await error.settled()
+            return _told(error, attempt, proxy)
 
     def _ssl(self, origin: Origin) -> Any:
         return self.contexts.get(origin.tls) if origin.scheme == "https" else True
+
+
+def _told(error: Exception, attempt: Attempt, proxy: Proxy | None) -> tuple[Fault, str]:
+    """Return what an attempt ends in and what is said of it; the attempt gets what the answer told before."""
+    origin = attempt.target.origin
+    match error:
+        case GuardRefusal():
+            return "guard-refused", str(error)
+        case BadAnswer():
+            attempt.begun = error.begun
+            return error.fault, str(error)
+        case HungUp():
+            attempt.stale = error.was_used
+            return error.fault, str(error)
+        case ProxyError():
+            return "proxy", str(error)
+        case aiohttp.ClientConnectorCertificateError():
+            return "tls", words_of(error.certificate_error)
+        case aiohttp.ClientSSLError() | ssl.SSLError():
+            return "tls", words_of(getattr(error, "os_error", error))
+        case aiohttp.ClientConnectorError() if (lacking := own_limit(error.os_error)) is not None:
+            return "machine", lacking
+        case aiohttp.ClientProxyConnectionError():
+            return "proxy", str(error)
+        case aiohttp.ClientHttpProxyError():
+            asked = f"{origin.host}:{origin.port}"
+            return "proxy", proxy.refusal(error.status, asked) if proxy is not None else str(error)
+        case aiohttp.ClientConnectorDNSError():
+            return "dns", str(error)
+        case aiohttp.ClientConnectorError():
+            cause = error.os_error
+            # A port that nobody listens at refuses; what hangs up later has met the handshake.
+            if origin.scheme == "https" and isinstance(cause, ConnectionResetError):
+                return "tls", words_of(cause)
+            return "connect", str(cause) or type(cause).__name__
+        case aiohttp.ServerDisconnectedError():
+            return "closed", str(error)
+        case aiohttp.ClientPayloadError():
+            return "closed", BROKEN_OFF
+        case aiohttp.ClientResponseError():
+            return "protocol", error.message
+        case aiohttp.ClientOSError() | ConnectionError():
+            return "reset", str(error)
+        case OSError() if (lacking := own_limit(error)) is not None:
+            return "machine", lacking
+        case _:
+            return "connect", f"{type(error).__name__}: {error}"
 
 
 def _tls_name(origin: Origin) -> str | None:
