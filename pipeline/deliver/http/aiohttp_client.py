@@ -47,6 +47,8 @@ from pipeline.deliver.http.trust import Trust
 from pipeline.language.hosts import for_tls
 from pipeline.model.words import without_addresses
 
+ROOM = 8
+"""One of so many idle pools goes where there are too many connections: to look for them takes its time."""
 POOL_SECS = 60.0
 """How long a pool is kept that nobody uses; its connections end before it."""
 
@@ -54,7 +56,8 @@ POOL_SECS = 60.0
 class AiohttpClient:
     """See `attempt.Client`. Used by one event loop. proxy: of each attempt's ``proxy``, if any.
 
-    clock: monotonic seconds, by which connections grow old. trust: shared with other clients.
+    max_connections: open connections in all; the pools that were idle for the longest time make room for a
+    new one. clock: monotonic seconds, by which connections grow old. trust: shared with other clients.
     """
 
     def __init__(
@@ -63,10 +66,13 @@ class AiohttpClient:
         resolver: Resolver,
         contexts: Contexts,
         *,
+        max_connections: int = 2048,
         clock: Callable[[], float] | None = None,
         trust: Trust | None = None,
     ) -> None:
         self._finished = finished
+        self._max = max_connections
+        self.open_connections = 0
         self._resolver = resolver
         self.contexts = contexts
         self._clock = clock or asyncio.get_running_loop().time
@@ -132,6 +138,8 @@ class AiohttpClient:
     async def _run(self, attempt: Attempt) -> None:
         pool = self._pool(attempt.target)
         pool.users += 1
+        if self.open_connections >= self._max:
+            self._make_room()
         try:
             fault, detail = await self._once(attempt, pool.session)
             if attempt.stale and not attempt.ended:
@@ -161,9 +169,13 @@ class AiohttpClient:
                 self._clock,
                 doubt=lambda sign: trust.doubt(target, sign),
                 trusted=lambda: not trust.doubted or trust.trusts(target),
+                count=self._count,
             )
             pool = self._pools[target.pool] = _Pool(peer, _session(peer, self._resolver))
         return pool
+
+    def _count(self, change: int) -> None:
+        self.open_connections += change
 
     def _sweep(self) -> None:
         """Close the pools that nobody uses."""
@@ -173,10 +185,18 @@ class AiohttpClient:
         self._swept_at = now
         for name, pool in list(self._pools.items()):
             if not pool.users and now - pool.used_at > POOL_SECS:
-                del self._pools[name]
-                task = asyncio.get_running_loop().create_task(pool.session.close())
-                self._closing.add(task)
-                task.add_done_callback(self._closing.discard)
+                self._close_pool(name)
+
+    def _make_room(self) -> None:
+        """Close a part of the pools that nobody uses, those that were idle for the longest time."""
+        idle = sorted((pool.used_at, name) for name, pool in self._pools.items() if not pool.users)
+        for _, name in idle[: 1 + len(idle) // ROOM]:
+            self._close_pool(name)
+
+    def _close_pool(self, name: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._pools.pop(name).session.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     async def _once(self, attempt: Attempt, session: aiohttp.ClientSession) -> tuple[Fault | None, str]:
         target = attempt.target

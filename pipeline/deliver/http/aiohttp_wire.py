@@ -59,17 +59,22 @@ class ProxyError(aiohttp.ClientError):
 
 
 class Peer:
-    """Who is at the other end of some connections. doubt: called with each sign that it is out of step."""
+    """Who is at the other end of some connections.
+
+    doubt: called with each sign that it is out of step. count: called with 1 and -1 where one opens and ends.
+    """
 
     def __init__(
         self,
         clock: Callable[[], float],
         doubt: Callable[[Sign], None] = lambda sign: None,
         trusted: Callable[[], bool] = lambda: True,
+        count: Callable[[int], object] = lambda change: None,
     ) -> None:
         self.clock = clock
         self.doubt = doubt
         self.trusted = trusted
+        self.count = count
 
 
 class Wire(ResponseHandler):
@@ -102,6 +107,7 @@ class Wire(ResponseHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         super().connection_made(transport)
+        self._peer.count(1)
         sock = transport.get_extra_info("socket")
         self._ear = Ear(sock.fileno()) if sock is not None else None
 
@@ -165,6 +171,7 @@ class Wire(ResponseHandler):
         """
         reader = self._reader
         self.lost = exc
+        self._peer.count(-1)
         if reader is not None and not reader.status:
             if self._heard:
                 fault: Fault = "closed" if exc is None else "reset"

@@ -142,12 +142,8 @@ class Settler:
             self._result(delivery, Outcome.PARKED)
 
     def age_secs(self, delivery: Delivery, now: float) -> float:
-        """Return the seconds since the match, by the slower of two clocks.
-
-        One steps with the machine's clock, the other does not: neither may age a delivery by an hour.
-        """
-        now_ms = min(self.clock.steady_ms(now), int(self.clock.wall() * 1000))
-        return (now_ms - delivery.request.created_ms) / 1000
+        """Return the seconds since the match, whatever the machine's clock did; see `Moment`."""
+        return self.clock.moment(now, self.clock.wall()).age_ms(delivery.request.created_ms) / 1000
 
     # --- answers
 
