@@ -94,6 +94,8 @@ class AiohttpClient:
     def abort(self, attempt: Attempt, fault: Fault | None, detail: str = "") -> None:
         """End the attempt now."""
         if attempt.abort(fault, detail):
+            if fault == "timeout" and not attempt.begun:
+                self._resolver.rotate(*attempt.target.origin[1:3])
             self._finished(attempt)
 
     async def close(self) -> None:
@@ -155,6 +157,8 @@ class AiohttpClient:
             return
         attempt.ended = True
         attempt.cancel = None
+        if fault in ("tls", "closed", "reset") and not attempt.begun:
+            self._resolver.rotate(*attempt.target.origin[1:3])
         attempt.fault = fault
         attempt.detail = without_addresses(detail)
         self._finished(attempt)
@@ -217,7 +221,7 @@ class AiohttpClient:
                 dialled = proxy.origin
             await self._resolver.resolve(dialled.host, dialled.port)
         except GuardRefusal as error:
-            return "guard-refused", str(error)
+            return "guard-refused", str(error) if proxy is None else f"the proxy: {error}"
         except OSError as error:
             if (lacking := own_limit(error)) is not None:
                 return "machine", lacking
@@ -283,7 +287,7 @@ def _told(error: Exception, attempt: Attempt, proxy: Proxy | None) -> tuple[Faul
         case aiohttp.ClientConnectorError() if (lacking := own_limit(error.os_error)) is not None:
             return "machine", lacking
         case aiohttp.ClientProxyConnectionError():
-            return "proxy", str(error)
+            return "proxy", f"no connection to the proxy: {error.os_error or type(error.os_error).__name__}"
         case aiohttp.ClientHttpProxyError():
             asked = f"{origin.host}:{origin.port}"
             return "proxy", proxy.refusal(error.status, asked) if proxy is not None else str(error)

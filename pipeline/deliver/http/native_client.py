@@ -99,6 +99,8 @@ class NativeClient:
     def abort(self, attempt: Attempt, fault: Fault | None, detail: str = "") -> None:
         """End the attempt now."""
         if attempt.abort(fault, detail):
+            if fault == "timeout" and not attempt.begun:
+                self._resolver.rotate(*attempt.target.origin[1:3])
             self._finished(attempt)
 
     async def close(self) -> None:
@@ -148,6 +150,7 @@ class NativeClient:
             self._fail(attempt, "guard-refused", str(error))
             return
         except ssl.SSLError as error:
+            self._resolver.rotate(origin.host, origin.port)
             self._fail(attempt, "tls", words_of(error))
             return
         except Exception as error:  # whatever it is: the attempt must end
@@ -157,6 +160,8 @@ class NativeClient:
                 return
             if fault == "connect":
                 self._resolver.forget(origin.host, origin.port)
+            else:
+                self._resolver.rotate(origin.host, origin.port)
             said = words_of(error) if fault == "tls" else str(error) or type(error).__name__
             self._fail(attempt, fault, said)
             return
@@ -209,6 +214,8 @@ class NativeClient:
             attempt.detail = "the connection was closed before an answer"
         if not connection.closed:
             self._keep(connection, attempt.target)
+        elif attempt.fault is not None and connection.used == 1 and not attempt.begun:
+            self._resolver.rotate(*attempt.target.origin[1:3])
         attempt.ended = True
         attempt.cancel = None
         self._finished(attempt)

@@ -100,6 +100,15 @@ class Resolver:
         """Ask again next time: nothing answered at these addresses."""
         self._kept.pop((host, port), None)
 
+    def rotate(self, host: str, port: int) -> None:
+        """Begin with the next address from now on: what was reached there took the connection, and no more.
+
+        A machine behind one of several addresses may be ill, or the path to it let no large packets through.
+        """
+        kept = self._kept.get((host, port))
+        if kept is not None and len(kept[1]) > 1:
+            self._kept[host, port] = (kept[0], kept[1][1:] + kept[1][:1])
+
     def _judge(self, host: str, answers: Sequence[AddrInfo]) -> list[AddrInfo]:
         good: list[AddrInfo] = []
         refused: GuardRefusal | None = None

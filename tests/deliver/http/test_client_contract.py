@@ -534,3 +534,37 @@ def test_the_name_in_the_url_is_what_the_certificate_must_prove(
             assert other.fault == "tls"
 
         client(act, lookup=lookup)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("is_silent", [False, True], ids=["hangs up", "says nothing"])
+def test_where_an_address_takes_connections_only_the_next_is_tried(
+    client: Any, certificates: Certificates, scheme: str, is_silent: bool
+) -> None:
+    tls = server_tls(*certificates.issue("two", ("two.example",))) if scheme == "https" else None
+    with Receiver(tls=tls) as receiver, socket.create_server(("127.0.0.9", receiver.port)) as ill:
+
+        def hang_up() -> None:
+            while True:
+                try:
+                    ill.accept()[0].close()
+                except OSError:
+                    return
+
+        if not is_silent:
+            threading.Thread(target=hang_up, daemon=True).start()
+
+        def lookup(host: str, port: int) -> list[AddrInfo]:
+            return [
+                (socket.AF_INET, socket.SOCK_STREAM, 0, "", (address, port))
+                for address in ("127.0.0.9", "127.0.0.1")
+            ]
+
+        async def act(sending: Sending) -> None:
+            name = sending.contexts.name(ReceiverSettings(ca=str(certificates.ca)), str)
+            url = f"{scheme}://two.example:{receiver.port}/"
+            await sending.send(url, tls=name, timeout_secs=0.3)  # aiohttp may have found it by now
+            assert (await sending.send(url, tls=name)).status == 200
+
+        client(act, lookup=lookup)
+        ill.shutdown(socket.SHUT_RDWR)
