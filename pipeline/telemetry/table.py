@@ -163,8 +163,10 @@ METRICS: dict[MetricName, Metric] = {
     # --- delivery engine
     "attempts_total": counter(
         "requests",
-        "requests sent, by outcome: a status (200, 503), `timeout`, `connect`, `reset`, `guard-refused`",
-        "much beside 2xx: the receiver's fault or the request's; `hookline status` has the last answer",
+        "requests sent, by outcome: a status (200, 503), `timeout`, `connect`, `reset`, `guard-refused`; "
+        "`machine`: not sent, as this machine had no descriptor, port or thread for it",
+        "much beside 2xx: the receiver's fault or the request's; `hookline status` has the last answer. "
+        "`machine`: raise what it names",
         ("webhook", "outcome"),
     ),
     "attempt_seconds": seconds(

@@ -129,7 +129,10 @@ class Schemas:
     def has(self, registry: str, id: str) -> bool:
         """Return whether records of a schema can be read, or are known to be unreadable."""
         schema = self._known.get((registry, id)) or self._load(registry, id)
-        return schema is not None and (schema.until is None or schema.until > time.time())
+        # One that is believed for longer was found unknown under another clock.
+        return schema is not None and (
+            schema.until is None or 0.0 < schema.until - time.time() <= UNKNOWN_SECS
+        )
 
     def keep(self, folder: Path, stored: Stored) -> None:
         """Write a schema down; it is on disk when this returns. Raises OSError."""
@@ -195,7 +198,7 @@ def _prune(folder: Path) -> None:
             stored = msgspec.json.decode(path.read_bytes(), type=Stored)
         except (OSError, msgspec.DecodeError):
             continue
-        if stored.unknown and stored.at + UNKNOWN_SECS < time.time():
+        if stored.unknown and not 0.0 <= time.time() - stored.at <= UNKNOWN_SECS:
             path.unlink(missing_ok=True)
 
 

@@ -15,25 +15,40 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from pipeline.deliver.http.aiohttp_wire import BadAnswer, Connector, HungUp, Peer, ProxyError
+from pipeline.deliver.http.aiohttp_wire import SENDING, BadAnswer, Connector, HungUp, Peer, ProxyError
 from pipeline.deliver.http.attempt import (
     MAX_BODY,
     MAX_HEAD,
     MAX_HEADERS,
     MAX_WHOLE,
+    NO_CONNECTION,
+    NO_NAME,
     TOKEN_TIMEOUT_SECS,
     Attempt,
     Fault,
+    OwnLimit,
     Posted,
+    own_limit,
 )
 from pipeline.deliver.http.guard import GuardRefusal
+from pipeline.deliver.http.reader import BROKEN_OFF
 from pipeline.deliver.http.resolve import Resolver
-from pipeline.deliver.http.target import Origin, Proxy, Target, parse_origin, parse_proxy, url_of
+from pipeline.deliver.http.target import (
+    Origin,
+    Proxy,
+    Target,
+    TargetError,
+    parse_origin,
+    parse_proxy,
+    url_of,
+)
 from pipeline.deliver.http.tls import Contexts, words_of
 from pipeline.deliver.http.trust import Trust
 from pipeline.language.hosts import for_tls
 from pipeline.model.words import without_addresses
 
+ROOM = 8
+"""One of so many idle pools goes where there are too many connections: to look for them takes its time."""
 POOL_SECS = 60.0
 """How long a pool is kept that nobody uses; its connections end before it."""
 
@@ -41,7 +56,8 @@ POOL_SECS = 60.0
 class AiohttpClient:
     """See `attempt.Client`. Used by one event loop. proxy: of each attempt's ``proxy``, if any.
 
-    clock: monotonic seconds, by which connections grow old. trust: shared with other clients.
+    max_connections: open connections in all; the pools that were idle for the longest time make room for a
+    new one. clock: monotonic seconds, by which connections grow old. trust: shared with other clients.
     """
 
     def __init__(
@@ -50,10 +66,13 @@ class AiohttpClient:
         resolver: Resolver,
         contexts: Contexts,
         *,
+        max_connections: int = 2048,
         clock: Callable[[], float] | None = None,
         trust: Trust | None = None,
     ) -> None:
         self._finished = finished
+        self._max = max_connections
+        self.open_connections = 0
         self._resolver = resolver
         self.contexts = contexts
         self._clock = clock or asyncio.get_running_loop().time
@@ -75,6 +94,8 @@ class AiohttpClient:
     def abort(self, attempt: Attempt, fault: Fault | None, detail: str = "") -> None:
         """End the attempt now."""
         if attempt.abort(fault, detail):
+            if fault == "timeout" and not attempt.begun:
+                self._resolver.rotate(*attempt.target.origin[1:3])
             self._finished(attempt)
 
     async def close(self) -> None:
@@ -90,7 +111,7 @@ class AiohttpClient:
 
     async def post(self, url: str, body: bytes, headers: dict[str, str], *, tls: str = "") -> Posted:
         """POST over a connection of its own and return the whole answer; guarded. tls: name of a context.
-        Raises OSError.
+        Raises OSError; OwnLimit where it was this machine that could not.
         """
         if self._for_tokens is None:
             self._for_tokens = _session(Peer(self._clock), self._resolver, force_close=True)
@@ -108,7 +129,9 @@ class AiohttpClient:
             ) as response:
                 answer, cut = await _start(response, MAX_WHOLE)
                 return Posted(response.status, _headers(response), answer, cut)
-        except (GuardRefusal, aiohttp.ClientError, TimeoutError) as error:
+        except (GuardRefusal, aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+            if (lacking := own_limit(getattr(error, "os_error", error))) is not None:
+                raise OwnLimit(lacking) from None
             said = str(error) or f"no complete answer within {TOKEN_TIMEOUT_SECS:g} s"
             raise OSError(f"{type(error).__name__}: {said}") from None
 
@@ -117,6 +140,8 @@ class AiohttpClient:
     async def _run(self, attempt: Attempt) -> None:
         pool = self._pool(attempt.target)
         pool.users += 1
+        if self.open_connections >= self._max:
+            self._make_room()
         try:
             fault, detail = await self._once(attempt, pool.session)
             if attempt.stale and not attempt.ended:
@@ -132,6 +157,8 @@ class AiohttpClient:
             return
         attempt.ended = True
         attempt.cancel = None
+        if fault in ("tls", "closed", "reset") and not attempt.begun:
+            self._resolver.rotate(*attempt.target.origin[1:3])
         attempt.fault = fault
         attempt.detail = without_addresses(detail)
         self._finished(attempt)
@@ -146,9 +173,13 @@ class AiohttpClient:
                 self._clock,
                 doubt=lambda sign: trust.doubt(target, sign),
                 trusted=lambda: not trust.doubted or trust.trusts(target),
+                count=self._count,
             )
             pool = self._pools[target.pool] = _Pool(peer, _session(peer, self._resolver))
         return pool
+
+    def _count(self, change: int) -> None:
+        self.open_connections += change
 
     def _sweep(self) -> None:
         """Close the pools that nobody uses."""
@@ -158,10 +189,18 @@ class AiohttpClient:
         self._swept_at = now
         for name, pool in list(self._pools.items()):
             if not pool.users and now - pool.used_at > POOL_SECS:
-                del self._pools[name]
-                task = asyncio.get_running_loop().create_task(pool.session.close())
-                self._closing.add(task)
-                task.add_done_callback(self._closing.discard)
+                self._close_pool(name)
+
+    def _make_room(self) -> None:
+        """Close a part of the pools that nobody uses, those that were idle for the longest time."""
+        idle = sorted((pool.used_at, name) for name, pool in self._pools.items() if not pool.users)
+        for _, name in idle[: 1 + len(idle) // ROOM]:
+            self._close_pool(name)
+
+    def _close_pool(self, name: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._pools.pop(name).session.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     async def _once(self, attempt: Attempt, session: aiohttp.ClientSession) -> tuple[Fault | None, str]:
         target = attempt.target
@@ -170,6 +209,8 @@ class AiohttpClient:
             name, _, value = line.partition(": ")
             headers.append((name, value))
         proxy: Proxy | None = None
+        SENDING.set(attempt)
+        attempt.detail = NO_NAME
         try:
             # Literals do not pass aiohttp's resolver, so every host is judged here first. Behind a proxy it
             # is the proxy that is dialled; it resolves the receiver's name itself.
@@ -180,11 +221,14 @@ class AiohttpClient:
                 dialled = proxy.origin
             await self._resolver.resolve(dialled.host, dialled.port)
         except GuardRefusal as error:
-            return "guard-refused", str(error)
+            return "guard-refused", str(error) if proxy is None else f"the proxy: {error}"
         except OSError as error:
+            if (lacking := own_limit(error)) is not None:
+                return "machine", lacking
             return ("dns", str(error)) if proxy is None else ("proxy", f"its name: {error}")
-        except ValueError as error:
+        except TargetError as error:
             return "proxy", str(error)
+        attempt.detail = NO_CONNECTION
         tunnel = None
         if proxy is not None and proxy.authorization is not None:
             # Through a tunnel only the proxy sees what is said to open it.
@@ -213,42 +257,60 @@ class AiohttpClient:
                 if attempt.headers_matter:
                     attempt.headers = _headers(response)
                 return None, ""
-        except GuardRefusal as error:
-            return "guard-refused", str(error)
-        except BadAnswer as error:
-            attempt.begun = error.begun
-            return error.fault, str(error)
-        except HungUp as error:
-            attempt.stale = error.was_used
-            return error.fault, str(error)
-        except ProxyError as error:
-            return "proxy", str(error)
-        except aiohttp.ClientConnectorCertificateError as error:
-            return "tls", words_of(error.certificate_error)
-        except (aiohttp.ClientSSLError, ssl.SSLError) as error:
-            return "tls", words_of(getattr(error, "os_error", error))
-        except aiohttp.ClientProxyConnectionError as error:
-            return "proxy", str(error)
-        except aiohttp.ClientHttpProxyError as error:
-            asked = f"{target.origin.host}:{target.origin.port}"
-            return "proxy", proxy.refusal(error.status, asked) if proxy is not None else str(error)
-        except aiohttp.ClientConnectorDNSError as error:
-            return "dns", str(error)
-        except aiohttp.ClientConnectorError as error:
-            return "connect", str(error.os_error) or type(error.os_error).__name__
-        except aiohttp.ServerDisconnectedError as error:
-            return "closed", str(error)
-        except aiohttp.ClientPayloadError as error:
-            return "closed", str(error)
-        except aiohttp.ClientResponseError as error:
-            return "protocol", error.message
-        except (aiohttp.ClientOSError, ConnectionError) as error:
-            return "reset", str(error)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            return "connect", f"{type(error).__name__}: {error}"
+        except Exception as error:  # whatever it is: the attempt must end
+            if isinstance(error, HungUp):
+                await error.settled()
+            return _told(error, attempt, proxy)
 
     def _ssl(self, origin: Origin) -> Any:
         return self.contexts.get(origin.tls) if origin.scheme == "https" else True
+
+
+def _told(error: Exception, attempt: Attempt, proxy: Proxy | None) -> tuple[Fault, str]:
+    """Return what an attempt ends in and what is said of it; the attempt gets what the answer told before."""
+    origin = attempt.target.origin
+    match error:
+        case GuardRefusal():
+            return "guard-refused", str(error)
+        case BadAnswer():
+            attempt.begun = error.begun
+            return error.fault, str(error)
+        case HungUp():
+            attempt.stale = error.was_used
+            return error.fault, str(error)
+        case ProxyError():
+            return "proxy", str(error)
+        case aiohttp.ClientConnectorCertificateError():
+            return "tls", words_of(error.certificate_error)
+        case aiohttp.ClientSSLError() | ssl.SSLError():
+            return "tls", words_of(getattr(error, "os_error", error))
+        case aiohttp.ClientConnectorError() if (lacking := own_limit(error.os_error)) is not None:
+            return "machine", lacking
+        case aiohttp.ClientProxyConnectionError():
+            return "proxy", f"no connection to the proxy: {error.os_error or type(error.os_error).__name__}"
+        case aiohttp.ClientHttpProxyError():
+            asked = f"{origin.host}:{origin.port}"
+            return "proxy", proxy.refusal(error.status, asked) if proxy is not None else str(error)
+        case aiohttp.ClientConnectorDNSError():
+            return "dns", str(error)
+        case aiohttp.ClientConnectorError():
+            cause = error.os_error
+            # A port that nobody listens at refuses; what hangs up later has met the handshake.
+            if origin.scheme == "https" and isinstance(cause, ConnectionResetError):
+                return "tls", words_of(cause)
+            return "connect", str(cause) or type(cause).__name__
+        case aiohttp.ServerDisconnectedError():
+            return "closed", str(error)
+        case aiohttp.ClientPayloadError():
+            return "closed", BROKEN_OFF
+        case aiohttp.ClientResponseError():
+            return "protocol", error.message
+        case aiohttp.ClientOSError() | ConnectionError():
+            return "reset", str(error)
+        case OSError() if (lacking := own_limit(error)) is not None:
+            return "machine", lacking
+        case _:
+            return "connect", f"{type(error).__name__}: {error}"
 
 
 def _tls_name(origin: Origin) -> str | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import partial
 from random import random
 from typing import Any
@@ -11,9 +13,15 @@ from typing import Any
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
-from pipeline.deliver.http.attempt import LIFE_SECS, Fault
-from pipeline.deliver.http.reader import AnswerError, AnswerReader
+from pipeline.deliver.http.attempt import LIFE_SECS, MAX_HEAD, MAX_WHOLE, Attempt, Fault
+from pipeline.deliver.http.reader import BROKEN_OFF, OVERHEAD, AnswerError, AnswerReader
+from pipeline.deliver.http.tls import words_of
 from pipeline.deliver.http.trust import DOUBTFUL, LISTEN_SECS, Ear, Sign, is_farewell
+
+_LONGEST = MAX_HEAD + OVERHEAD * MAX_WHOLE
+"""Bytes of an answer in chunks that are taken from the wire."""
+SENDING: ContextVar[Attempt] = ContextVar("SENDING")
+"""Whose request a task sends."""
 
 
 class BadAnswer(aiohttp.ClientError):
@@ -31,11 +39,19 @@ class HungUp(aiohttp.ClientError):
     None of the errors for which aiohttp sends a request again itself. was_used: it had served others before.
     """
 
-    def __init__(self, error: BaseException | None, *, was_used: bool) -> None:
+    def __init__(self, error: BaseException | None, wire: Wire) -> None:
         told = "the connection was closed before an answer"
         super().__init__(told if error is None else f"{type(error).__name__}: {error}")
         self.fault: Fault = "closed" if error is None else "reset"
-        self.was_used = was_used
+        self.was_used = wire.used > 1
+        self._wire = wire
+
+    async def settled(self) -> None:
+        """Wait until the loop has told why the connection ended: a write may meet its end before that."""
+        for _ in range(3):
+            await asyncio.sleep(0)
+        if isinstance(self._wire.lost, ssl.SSLError):
+            self.fault, self.args, self.was_used = "tls", (words_of(self._wire.lost),), False
 
 
 class ProxyError(aiohttp.ClientError):
@@ -43,17 +59,22 @@ class ProxyError(aiohttp.ClientError):
 
 
 class Peer:
-    """Who is at the other end of some connections. doubt: called with each sign that it is out of step."""
+    """Who is at the other end of some connections.
+
+    doubt: called with each sign that it is out of step. count: called with 1 and -1 where one opens and ends.
+    """
 
     def __init__(
         self,
         clock: Callable[[], float],
         doubt: Callable[[Sign], None] = lambda sign: None,
         trusted: Callable[[], bool] = lambda: True,
+        count: Callable[[int], object] = lambda change: None,
     ) -> None:
         self.clock = clock
         self.doubt = doubt
         self.trusted = trusted
+        self.count = count
 
 
 class Wire(ResponseHandler):
@@ -69,6 +90,8 @@ class Wire(ResponseHandler):
         self._heard = 0
         self.used = 0
         """Requests that it has carried."""
+        self.lost: BaseException | None = None
+        """Why it ended."""
 
     @property
     def should_close(self) -> bool:
@@ -84,6 +107,7 @@ class Wire(ResponseHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         super().connection_made(transport)
+        self._peer.count(1)
         sock = transport.get_extra_info("socket")
         self._ear = Ear(sock.fileno()) if sock is not None else None
 
@@ -127,28 +151,33 @@ class Wire(ResponseHandler):
             if self.used > 1:
                 self._refuse(AnswerError("protocol", DOUBTFUL[sign]))
                 return
-        if reader.done and (not reader.keep or self._is_unsent()):
+        # A body that is too long is closed by who reads it; trailers and extensions nobody reads.
+        ends = reader.done or (reader.is_chunked and self._heard > _LONGEST)
+        if ends and (not reader.keep or not reader.done or self._is_unsent()):
             self.force_close()
         if reader.is_chunked:
             piece = b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""
-            piece += b"0\r\n\r\n" if reader.done else b""
+            piece += b"0\r\n\r\n" if ends else b""
         if not begun:
             piece = reader.head + piece
         if piece:
             super().data_received(piece)
+        if ends and not reader.done and self.transport is not None:
+            self.transport.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Say of a head that breaks off what it has told, and of a connection that ends without a word
         whether it had served others before.
         """
         reader = self._reader
+        self.lost = exc
+        self._peer.count(-1)
         if reader is not None and not reader.status:
             if self._heard:
                 fault: Fault = "closed" if exc is None else "reset"
-                told = "the connection was closed before the answer was complete"
-                self.set_exception(BadAnswer(AnswerError(fault, told, reader.begun)))
+                self.set_exception(BadAnswer(AnswerError(fault, BROKEN_OFF, reader.begun)))
             else:
-                self.set_exception(HungUp(exc, was_used=self.used > 1))
+                self.set_exception(HungUp(exc, self))
         super().connection_lost(exc)
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
@@ -156,7 +185,7 @@ class Wire(ResponseHandler):
         if isinstance(self.exception(), BadAnswer | HungUp):
             return
         if isinstance(exc, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError) and not self._heard:
-            exc = HungUp(exc, was_used=self.used > 1)
+            exc = HungUp(exc, self)
         super().set_exception(exc, *cause)
 
     def _sign(self, reader: AnswerReader) -> Sign | None:
@@ -199,6 +228,8 @@ class Connector(aiohttp.TCPConnector):
         """
         while True:
             connection = await self._connect(req, *args, **more)
+            if (attempt := SENDING.get(None)) is not None:
+                attempt.detail = ""
             wire = connection.protocol
             if not isinstance(wire, Wire):
                 raise RuntimeError(

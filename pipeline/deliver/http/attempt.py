@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -11,10 +12,11 @@ from pipeline.deliver.http.target import Target
 
 Fault: TypeAlias = Literal[
     "timeout", "connect", "dns", "tls", "reset", "closed", "protocol", "head-limit", "guard-refused",
-    "proxy", "auth", "request", "unreadable",
+    "proxy", "auth", "request", "unreadable", "machine",
 ]  # fmt: skip
 """Why there is no status. ``guard-refused`` and ``request`` (what was rendered cannot be sent) are final;
-``unreadable``: the whole answer was needed and cannot be read."""
+``unreadable``: the whole answer was needed and cannot be read. ``machine``: nothing was sent, as this machine
+is at a limit of its own; the receiver has no part in it."""
 
 LIFE_SECS = 60.0
 """The longest life of a connection, so that changes of a name's address are followed; up to a quarter less by
@@ -28,6 +30,40 @@ MAX_WHOLE = 1 << 20
 """The same where the whole answer is needed, on the wire and unpacked."""
 TOKEN_TIMEOUT_SECS = 10.0
 """How long the issuer of access tokens may take. Here, not beside its use: aiohttp takes 0.1 s to load."""
+
+
+NO_NAME: Final = "its name has not been looked up yet (DNS)"
+NO_CONNECTION: Final = "there is no connection yet"
+NO_HANDSHAKE: Final = "the TLS handshake has not ended"
+"""What a client waits for that has not sent the request yet."""
+
+_FILES: Final = "this process may not open more files (%s): raise `ulimit -n`"
+_MEMORY: Final = "this machine has no memory left for a connection (%s)"
+_LIMITS: Final = {
+    errno.EMFILE: _FILES,
+    errno.ENFILE: _FILES.replace("process", "machine").replace("ulimit -n", "sysctl fs.file-max"),
+    errno.EAGAIN: (
+        "this process may not have more threads to look names up in (%s): "
+        "raise `ulimit -u`, or the container's limit"
+    ),
+    errno.ENOMEM: _MEMORY,
+    errno.ENOBUFS: _MEMORY,
+    errno.EADDRNOTAVAIL: (
+        "this machine has no port left, or no address, to connect from (%s): widen "
+        "`sysctl net.ipv4.ip_local_port_range`; a receiver that keeps connections alive needs few"
+    ),
+}
+
+
+class OwnLimit(OSError):
+    """What `own_limit` says, raised."""
+
+
+def own_limit(error: BaseException | None) -> str | None:
+    """Return what to say where a connection was not made for want of something on this machine; else None."""
+    number = error.errno if isinstance(error, OSError) else None
+    words = _LIMITS.get(number) if number is not None else None
+    return words % error if words is not None else None
 
 
 class Attempt(msgspec.Struct, eq=False, gc=False):
@@ -67,6 +103,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     status: int = 0
     fault: Fault | None = None
     detail: str = ""
+    """What is said of the fault; before an answer, what the client waits for."""
     begun: int = 0
     """The status that an answer began with and then broke off or went wrong; 0 where there was none."""
     retry_after: str | None = None
@@ -91,7 +128,8 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
             cancel()
         if fault is None:
             return False
-        self.fault, self.detail = fault, detail
+        at = f"it began with {self.begun}, and has no end" if self.begun else self.detail
+        self.fault, self.detail = fault, f"{detail}: {at}" if at else detail
         return True
 
     def __repr__(self) -> str:

@@ -60,9 +60,10 @@ class Clients(dict[str, Client]):
         super().__init__(native=self.native)
         self._make = (finished, resolver, contexts)
         self._trust = trust
+        self._max_flying = max_flying
 
     def __missing__(self, name: str) -> Client:
         from pipeline.deliver.http.aiohttp_client import AiohttpClient
 
-        client = self[name] = AiohttpClient(*self._make, trust=self._trust)
+        client = self[name] = AiohttpClient(*self._make, max_connections=self._max_flying, trust=self._trust)
         return client

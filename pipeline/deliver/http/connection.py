@@ -16,12 +16,15 @@ from typing import cast
 import httptools
 
 from pipeline.deliver.http.attempt import MAX_BODY, MAX_HEAD, Attempt, Fault
-from pipeline.deliver.http.reader import AnswerError, AnswerReader, is_plainly_chunked
+from pipeline.deliver.http.reader import (
+    BROKEN_OFF,
+    OVERHEAD,
+    AnswerError,
+    AnswerReader,
+    is_plainly_chunked,
+)
 from pipeline.deliver.http.tls import words_of
 from pipeline.deliver.http.trust import DEEP, DOUBTFUL, Ear, Sign, is_farewell
-
-_OVERHEAD = 8
-"""So many times longer than its body an answer may be on the wire: one-byte chunks, trailers."""
 
 
 class Glance:
@@ -130,6 +133,8 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close at once, without a report."""
+        if self.attempt is not None and self._reader is not None:
+            self.attempt.begun = self._reader.begun
         self.attempt = None
         self.closed = True
         if self.transport is not None:
@@ -188,7 +193,7 @@ class Connection(asyncio.Protocol):
             self._size += len(piece)
         if reader.done and self._size <= most:
             self._end(reader.keep and attempt.target.method != "HEAD")
-        elif self._size > most or (reader.status and self._received > MAX_HEAD + _OVERHEAD * most):
+        elif self._size > most or (reader.status and self._received > MAX_HEAD + OVERHEAD * most):
             attempt.cut = True
             self._end(False)
 
@@ -208,7 +213,7 @@ class Connection(asyncio.Protocol):
             self.attempt = None
             self._on_done(self, attempt, True)
         elif exc is None:
-            self._fail("closed", "the connection was closed before the answer was complete", begun)
+            self._fail("closed", BROKEN_OFF, begun)
         elif isinstance(exc, ssl.SSLError):
             self._fail("tls", words_of(exc), begun)
         else:

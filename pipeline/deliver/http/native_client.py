@@ -11,7 +11,15 @@ from random import random
 
 from aiohappyeyeballs import start_connection
 
-from pipeline.deliver.http.attempt import LIFE_SECS, Attempt, Fault
+from pipeline.deliver.http.attempt import (
+    LIFE_SECS,
+    NO_CONNECTION,
+    NO_HANDSHAKE,
+    NO_NAME,
+    Attempt,
+    Fault,
+    own_limit,
+)
 from pipeline.deliver.http.connection import Connection
 from pipeline.deliver.http.guard import GuardRefusal
 from pipeline.deliver.http.resolve import Resolver
@@ -91,6 +99,8 @@ class NativeClient:
     def abort(self, attempt: Attempt, fault: Fault | None, detail: str = "") -> None:
         """End the attempt now."""
         if attempt.abort(fault, detail):
+            if fault == "timeout" and not attempt.begun:
+                self._resolver.rotate(*attempt.target.origin[1:3])
             self._finished(attempt)
 
     async def close(self) -> None:
@@ -118,14 +128,15 @@ class NativeClient:
         target, trust = attempt.target, self.trust
         origin = target.origin
         fault: Fault = "dns"
+        attempt.detail = NO_NAME
         try:
             addresses = await self._resolver.resolve(origin.host, origin.port)
-            fault = "connect"
+            fault, attempt.detail = "connect", NO_CONNECTION
             sock = await start_connection(addresses, happy_eyeballs_delay=0.25, loop=self._loop)
             try:
                 context = self._contexts.get(origin.tls) if origin.scheme == "https" else None
                 if context is not None:
-                    fault = "tls"
+                    fault, attempt.detail = "tls", NO_HANDSHAKE
                 _, connection = await self._loop.create_connection(
                     lambda: Connection(self._done, lambda sign: trust.doubt(target, sign)),
                     sock=sock,
@@ -139,11 +150,18 @@ class NativeClient:
             self._fail(attempt, "guard-refused", str(error))
             return
         except ssl.SSLError as error:
+            self._resolver.rotate(origin.host, origin.port)
             self._fail(attempt, "tls", words_of(error))
             return
-        except (OSError, UnicodeError) as error:
+        except Exception as error:  # whatever it is: the attempt must end
+            lacking = own_limit(error)
+            if lacking is not None:
+                self._fail(attempt, "machine", lacking)
+                return
             if fault == "connect":
                 self._resolver.forget(origin.host, origin.port)
+            else:
+                self._resolver.rotate(origin.host, origin.port)
             said = words_of(error) if fault == "tls" else str(error) or type(error).__name__
             self._fail(attempt, fault, said)
             return
@@ -169,6 +187,7 @@ class NativeClient:
             self._fail(attempt, "protocol", DOUBTFUL["unasked"])
         else:
             attempt.cancel = connection.close
+            attempt.detail = ""
             connection.send(attempt, _wire(attempt))
 
     def _fail(self, attempt: Attempt, fault: Fault, detail: str) -> None:
@@ -195,6 +214,8 @@ class NativeClient:
             attempt.detail = "the connection was closed before an answer"
         if not connection.closed:
             self._keep(connection, attempt.target)
+        elif attempt.fault is not None and connection.used == 1 and not attempt.begun:
+            self._resolver.rotate(*attempt.target.origin[1:3])
         attempt.ended = True
         attempt.cancel = None
         self._finished(attempt)

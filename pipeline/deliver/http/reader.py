@@ -24,6 +24,9 @@ _SIZE = re.compile(rb"([0-9a-fA-F]{1,16})[ \t]*(?:;[^\r\x00]*)?")
 _NO_LENGTH = -1
 _LONGEST_LINE = 8192
 """Bytes of a line between chunks."""
+OVERHEAD = 8
+"""So many times longer than its body an answer may be on the wire: one-byte chunks, trailers."""
+BROKEN_OFF = "the connection was closed before the answer was complete"
 _BODYLESS = frozenset({204, 304})
 
 

@@ -8,6 +8,8 @@ good answers are kept for a short time.
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -98,6 +100,15 @@ class Resolver:
         """Ask again next time: nothing answered at these addresses."""
         self._kept.pop((host, port), None)
 
+    def rotate(self, host: str, port: int) -> None:
+        """Begin with the next address from now on: what was reached there took the connection, and no more.
+
+        A machine behind one of several addresses may be ill, or the path to it let no large packets through.
+        """
+        kept = self._kept.get((host, port))
+        if kept is not None and len(kept[1]) > 1:
+            self._kept[host, port] = (kept[0], kept[1][1:] + kept[1][:1])
+
     def _judge(self, host: str, answers: Sequence[AddrInfo]) -> list[AddrInfo]:
         good: list[AddrInfo] = []
         refused: GuardRefusal | None = None
@@ -127,18 +138,35 @@ class Resolver:
 
         def run() -> None:
             answers: list[AddrInfo] = []
-            failure: Exception | None = None
+            failure: OSError | None = None
             try:
                 answers = list(self._lookup(host, port))
-            except (OSError, UnicodeError) as error:
-                failure = error
+            except OSError as error:
+                failure = _lacking() or error
+            except Exception as error:  # whatever it is: they wait for this name until they are told
+                failure = OSError(f"{type(error).__name__}: {error}")
             try:
                 loop.call_soon_threadsafe(settle, answers, failure)
             except RuntimeError:
                 pass  # the engine stopped meanwhile
 
-        threading.Thread(target=run, name=f"resolve {host}"[:15], daemon=True).start()
+        try:
+            threading.Thread(target=run, name=f"resolve {host}"[:15], daemon=True).start()
+        except RuntimeError as error:  # there is no more room for threads
+            future.set_exception(OSError(errno.EAGAIN, str(error)))
         return future
+
+
+def _lacking() -> OSError | None:
+    """Return why this process can open no file; None where it can.
+
+    To the C library a name is unknown as well where it could not open what it looks names up in.
+    """
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return OSError(error.errno, error.strerror)
+    return None
 
 
 def _literal_info(address: str, port: int) -> AddrInfo:

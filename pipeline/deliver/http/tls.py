@@ -16,7 +16,18 @@ from pipeline.config.models.webhooks.receiver import ReceiverSettings
 @lru_cache(maxsize=1)
 def _default() -> ssl.SSLContext:
     """Return the shared context: loading the system's authorities costs tens of milliseconds."""
-    return _configured(ssl.create_default_context())
+    return _system()
+
+
+def _system() -> ssl.SSLContext:
+    """Return a context that trusts the system's authorities; raises OSError where they cannot be read."""
+    context = _configured(ssl.create_default_context())
+    path = ssl.get_default_verify_paths().cafile
+    if path is not None and not context.cert_store_stats()["x509_ca"]:
+        # OpenSSL is silent about a file that it cannot open, as where no descriptor is left: the context
+        # would trust nobody for as long as the job runs.
+        context.load_verify_locations(cafile=path)
+    return context
 
 
 def _configured(context: ssl.SSLContext) -> ssl.SSLContext:
@@ -75,7 +86,7 @@ class Contexts:
         ca = self._place(resolve(receiver.ca))
         name = f"+{ca}@{self._time(ca)}"
         if name not in self._contexts:
-            context = _configured(ssl.create_default_context())
+            context = _system()
             context.load_verify_locations(cafile=ca)
             self._contexts[name] = context
         return name
@@ -116,12 +127,22 @@ _UNKNOWN_ISSUERS: Final = frozenset((18, 19, 20, 21))
 """X509_V_ERR_*: self-signed, or issued by one that is not known."""
 
 
+def _has_authorities() -> bool:
+    """Return whether the system has a list of issuers, in a file or a folder."""
+    paths = ssl.get_default_verify_paths()
+    return paths.cafile is not None or (paths.capath is not None and bool(os.listdir(paths.capath)))
+
+
 def words_of(error: BaseException) -> str:
     """Return what went wrong with TLS, in the same words for each client."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        remedy = (
-            " (`request.ca` names an issuer of your own)" if error.verify_code in _UNKNOWN_ISSUERS else ""
-        )
+        remedy = ""
+        if error.verify_code in _UNKNOWN_ISSUERS:
+            remedy = " (`request.ca` names an issuer of your own)"
+            if not _has_authorities():
+                remedy = (
+                    " (this machine knows no issuers at all: install `ca-certificates`, or set `request.ca`)"
+                )
         return f"the receiver's certificate is not valid: {error.verify_message.rstrip('.')}{remedy}"
     if isinstance(error, ssl.SSLError) and error.reason:
         return _WORDS.get(error.reason, error.reason.replace("_", " ").lower())

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from pipeline.config.models.webhooks.receiver import ReceiverSettings
-from pipeline.deliver.http.attempt import Client
+from pipeline.deliver.http.attempt import Client, OwnLimit
 from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.lanes.limits.outages import hurry
@@ -66,8 +66,8 @@ class Tokens:
             text = f"oauth2: {secrets.mask(str(error))}"
             lane.tally.error = text
             log.warning("no oauth2 token", webhook=lane.webhook_id, error=text)
-            # A secret that is missing is the owner's matter: the deliveries wait for it.
-            if lane.token is token and not isinstance(error, HooklineError):
+            # A secret that is missing is the owner's matter, a limit this machine's: the deliveries wait.
+            if lane.token is token and not isinstance(error, HooklineError | OwnLimit):
                 not_given(self._settler, lane, text, status, now)
         else:
             now, failed = self._clock.now(), token.failures

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import MutableMapping
+from dataclasses import dataclass
 
 KEPT = "_HOOKLINE_STEADY_OFFSET"
 """Environment variable of a process that starts anew because the clock was set back."""
@@ -23,6 +24,23 @@ def keep_steady(environment: MutableMapping[str, str]) -> None:
     The due times on disk are written in it: by the clock that was set back they would be late by the step.
     """
     environment[KEPT] = repr(max(_started, float(environment.get(KEPT, _started))))
+
+
+@dataclass(slots=True)
+class Moment:
+    """One time by the two wall clocks, in unix milliseconds: ``first`` by the one that is behind."""
+
+    first: int
+    last: int
+
+    def age_ms(self, since_ms: int) -> int:
+        """Return the age of what is of that time by the wall clock then, which may have been stepped since.
+
+        By the clock that makes it younger, so that no step ages it; by the other one where it would be from
+        the future: made after a step forward, or before one back, it grows old all the same.
+        """
+        age = self.first - since_ms
+        return age if age >= 0 else max(0, self.last - since_ms)
 
 
 class Clock:
@@ -42,6 +60,11 @@ class Clock:
     def steady_ms(self, now: float) -> int:
         """Return the unix milliseconds of a monotonic time, free of steps since the start."""
         return int((now + self._offset) * 1000)
+
+    def moment(self, now: float, wall: float) -> Moment:
+        """Return a monotonic time, with the machine's clock then, for ages."""
+        steady_ms, wall_ms = self.steady_ms(now), int(wall * 1000)
+        return Moment(steady_ms, wall_ms) if steady_ms < wall_ms else Moment(wall_ms, steady_ms)
 
     def monotonic_of(self, steady_ms: int) -> float:
         """Return the monotonic time of a steady wall time."""

@@ -7,7 +7,7 @@
 | 410 | the webhook is disabled; the delivery stays pending |
 | 3xx | dead: redirects are never followed, and the same URL would redirect again |
 | other 4xx | dead |
-| 2xx that breaks off, breaks HTTP, or cannot be read where it must be | retry three times, then dead |
+| 2xx without an end, in no HTTP, or that cannot be read where it must be | retry three times, then dead |
 | guard refusal, a request that cannot be sent | dead |
 """
 
@@ -25,7 +25,7 @@ from pipeline.deliver.requests.oauth import REFUSALS
 
 UNREADABLE_ATTEMPTS = 4
 """So often a request is sent that the receiver answers with a 2xx that nobody can read: it has it by then."""
-BROKEN = frozenset({"protocol", "head-limit", "closed", "reset"})
+BROKEN = frozenset({"protocol", "head-limit", "closed", "reset", "timeout"})
 """Faults of an answer that has begun."""
 
 FIRST_SHARE, SOON_SHARE = 1 / 640, 1 / 40

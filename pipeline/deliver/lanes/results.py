@@ -35,6 +35,8 @@ log = get(__name__)
 OVERLOAD = frozenset({408, 425, 429})
 """Statuses below 500 that say "not now"."""
 STEP_SECS = 0.002
+MACHINE_SECS = 0.5
+"""How long a lane waits when this machine had no descriptor, port or thread for a request of it."""
 _DELIVERED = Outcome.DELIVERED  # a member takes 0.1 us to look up
 
 Judged: TypeAlias = tuple[bool, FailedItems]
@@ -140,12 +142,8 @@ class Settler:
             self._result(delivery, Outcome.PARKED)
 
     def age_secs(self, delivery: Delivery, now: float) -> float:
-        """Return the seconds since the match, by the slower of two clocks.
-
-        One steps with the machine's clock, the other does not: neither may age a delivery by an hour.
-        """
-        now_ms = min(self.clock.steady_ms(now), int(self.clock.wall() * 1000))
-        return (now_ms - delivery.request.created_ms) / 1000
+        """Return the seconds since the match, whatever the machine's clock did; see `Moment`."""
+        return self.clock.moment(now, self.clock.wall()).age_ms(delivery.request.created_ms) / 1000
 
     # --- answers
 
@@ -224,6 +222,9 @@ class Settler:
     def _judge_bad(self, lane: Lane, attempt: Attempt, now: float) -> bool:
         """An answer that is no success; True where the receiver has failed."""
         status, fault = attempt.status, attempt.fault
+        if fault == "machine":
+            self._hold(lane, attempt, now)
+            return False
         if status == 401 and self._reauthorise(lane, attempt):
             return False
         if status == 413 and len(attempt.items) > 1:
@@ -342,6 +343,19 @@ class Settler:
             delivery.reauthorised = True
         lane.retries.appendleft(attempt.items)
         return True
+
+    def _hold(self, lane: Lane, attempt: Attempt, now: float) -> None:
+        """Nothing was sent, for want of something on this machine: no attempt, no fault of the receiver."""
+        (lane.retries if attempt.is_retry else lane.fresh).appendleft(attempt.items)
+        error = f"machine: {attempt.detail}"
+        if lane.tally.error != error:
+            lane.tally.error = error
+            log.error("requests cannot be made", webhook=lane.webhook_id, error=attempt.detail)
+        until = now + MACHINE_SECS
+        others = len(lane.flying) - 1
+        lane.limit.cap(others, until)  # with the connections that it has the lane goes on
+        if not others:
+            lane.trouble_until = until
 
     def _gone(self, lane: Lane) -> None:
         if lane.halt:

@@ -16,7 +16,7 @@ from pipeline.deliver.http.attempt import Attempt, Client
 from pipeline.deliver.http.target import NOWHERE
 from pipeline.deliver.http.tls import Contexts
 from pipeline.deliver.lanes.batch import Item
-from pipeline.deliver.lanes.clock import Clock
+from pipeline.deliver.lanes.clock import Clock, Moment
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.lanes.results import Settler
 from pipeline.deliver.requests.sender import Sender
@@ -100,11 +100,11 @@ class Dispatcher:
                 lane.in_ring = False
             ring.clear()
             return
-        now_ms = min(self._clock.steady_ms(now), int(wall * 1000))
+        moment = self._clock.moment(now, wall)
         while ring:
             lane = ring.popleft()
             lane.in_ring = False
-            if self._serve(lane, now, wall, now_ms):
+            if self._serve(lane, now, wall, moment):
                 lane.in_ring = True
                 ring.append(lane)
             else:
@@ -163,12 +163,13 @@ class Dispatcher:
 
     # --- sending
 
-    def _serve(self, lane: Lane, now: float, wall: float, now_ms: int) -> bool:
+    def _serve(self, lane: Lane, now: float, wall: float, moment: Moment) -> bool:
         """Send up to a quantum of a lane's requests; True where it may send more at once."""
         lane.wake(now, self.flushing)
         if not lane.has_next():
             return False
-        oldest_ms = now_ms - int(self._max_age(lane) * 1000)
+        most_ms = int(self._max_age(lane) * 1000)
+        now_ms, oldest_ms, oldest_ahead_ms = moment.first, moment.first - most_ms, moment.last - most_ms
         flying, fresh = lane.flying, lane.fresh
         slots = lane.slots() if lane.is_free(now) else 0
         most = self._max_flying - self.flying
@@ -177,7 +178,7 @@ class Dispatcher:
                 return False
             # Only the slots can run out in a free lane while it is served.
             if len(flying) >= slots and lane.blocked_until(now):
-                self._expire(lane, oldest_ms, now)
+                self._expire(lane, moment, now)
                 return False
             # A lane may hold as many connections as are left, so that those that hang cannot take them all,
             # and one in any case.
@@ -185,15 +186,17 @@ class Dispatcher:
                 self._squeezed.add(lane)
                 return False
             if lane.token is not None and not lane.token.usable(now):
-                self._expire(lane, oldest_ms, now)
+                self._expire(lane, moment, now)
                 self._want_token(lane, now)
                 return False
             taken = lane.take()
             if taken is None:
                 return False
             item, is_retry = taken
-            if item[0].request.created_ms <= oldest_ms:
-                item = self._bury(lane, item, oldest_ms, now)
+            created_ms = item[0].request.created_ms
+            # What `Moment.age_ms` says, written out.
+            if created_ms <= oldest_ms or now_ms < created_ms <= oldest_ahead_ms:
+                item = self._bury(lane, item, moment, now)
                 if not item:
                     continue
             if not self._send(lane, item, is_retry, now, wall):
@@ -278,19 +281,21 @@ class Dispatcher:
     def _max_age(self, lane: Lane) -> float:
         return lane.spec.delivery.retry.max_age_secs if lane.spec is not None else 1e10
 
-    def _expire(self, lane: Lane, oldest_ms: int, now: float) -> None:
+    def _expire(self, lane: Lane, moment: Moment, now: float) -> None:
         """Let die what is too old, from the heads of queues that cannot be sent now."""
+        most_ms = self._max_age(lane) * 1000
         for queue in (lane.fresh, lane.retries):
-            while queue and queue[0][0].request.created_ms <= oldest_ms:
-                left = self._bury(lane, queue.popleft(), oldest_ms, now)
+            while queue and moment.age_ms(queue[0][0].request.created_ms) >= most_ms:
+                left = self._bury(lane, queue.popleft(), moment, now)
                 if left:
                     queue.appendleft(left)
 
-    def _bury(self, lane: Lane, item: Item, oldest_ms: int, now: float) -> Item:
+    def _bury(self, lane: Lane, item: Item, moment: Moment, now: float) -> Item:
         """Let die which of an item are too old; return the others: of a batch each has its own age."""
+        most_ms = self._max_age(lane) * 1000
         left: list[Delivery] = []
         for delivery in item:
-            if delivery.request.created_ms > oldest_ms:
+            if moment.age_ms(delivery.request.created_ms) < most_ms:
                 left.append(delivery)
             elif not delivery.gone:
                 self._settler.end(lane, delivery, "max-age", now)

@@ -27,3 +27,11 @@ def test_ids_that_were_unknown_long_ago_take_no_files(
     known.look_in(tmp_path)
     assert known.has(URL, "1")
     assert known.has(URL, "41"), "believed for a while"
+
+
+def test_an_id_that_was_unknown_under_a_clock_that_ran_ahead_is_asked_for_again(tmp_path: Path) -> None:
+    """Its records would be dead letters until the clock is there again."""
+    known, ahead = Schemas(), time.time() + 3600
+    known.keep(tmp_path, Stored(version=1, registry=URL, id="2", unknown="there is none", at=ahead))
+    known.look_in(tmp_path)
+    assert not known.has(URL, "2")

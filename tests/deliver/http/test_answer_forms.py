@@ -116,6 +116,18 @@ REFUSED: dict[str, tuple[bytes, int]] = {
 """What is no answer, and the status that it told before that showed."""
 
 
+ENDLESS: dict[str, tuple[bytes, int]] = {
+    "neither a length nor an end": (b"HTTP/1.1 200 OK\r\n\r\nok", 200),
+    "a close that does not come": (b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nok", 200),
+    "less than its length": (ok(b"content-length: 3\r\n"), 200),
+    "no last chunk": (chunked(b"2\r\nok\r\n"), 200),
+    "no end of the trailers": (chunked(b"2\r\nok\r\n0\r\nx-a: 1\r\n"), 200),
+    "a failure without an end": (b"HTTP/1.1 503 Busy\r\n\r\nbusy", 503),
+    "no answer after 1xx": (b"HTTP/1.1 103 Hints\r\n\r\n", 0),
+}  # fmt: skip
+"""What goes on and never ends, and the status that it told."""
+
+
 @asynccontextmanager
 async def saying(wire: bytes, *, close: bool = False, pieces: int = 1) -> AsyncIterator[str]:
     """Serve one answer to every request, in so many pieces; the receiver's URL."""
@@ -139,12 +151,14 @@ async def saying(wire: bytes, *, close: bool = False, pieces: int = 1) -> AsyncI
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
 
 
-async def verdict(name: str, wire: bytes, *, close: bool, pieces: int, whole: bool) -> tuple[object, ...]:
+async def verdict(
+    name: str, wire: bytes, *, close: bool, pieces: int, whole: bool, patience_secs: float = 5.0
+) -> tuple[object, ...]:
     """Return what a client makes of an answer."""
     sending = Sending(name)
     try:
         async with saying(wire, close=close, pieces=pieces) as url:
-            attempt = await sending.send(url, whole=whole)
+            attempt = await sending.send(url, whole=whole, timeout_secs=patience_secs)
             return attempt.fault, attempt.status, attempt.begun, attempt.answer
     finally:
         await sending.client.close()
@@ -178,3 +192,14 @@ def test_both_clients_read_to_the_end(form: str) -> None:
 def test_both_clients_refuse_it_and_tell_what_status_there_was(form: str) -> None:
     wire, begun = REFUSED[form]
     assert {(fault, status, told) for fault, status, told, _ in verdicts(wire)} == {("protocol", 0, begun)}
+
+
+@pytest.mark.parametrize("name", ["native", "aiohttp"])
+@pytest.mark.parametrize("form", ENDLESS)
+def test_of_one_without_an_end_both_clients_tell_its_status(form: str, name: str) -> None:
+    wire, begun = ENDLESS[form]
+    # An answer that is there at the end of a second tells its status; before that none may be there yet.
+    fault, status, told, _ = in_a_loop(
+        verdict(name, wire, close=False, pieces=1, whole=False, patience_secs=1.0)
+    )
+    assert (fault, status, told) == ("timeout", 0, begun)

@@ -205,7 +205,7 @@ def test_max_attempts_ends_it_sooner_with_the_same_reason() -> None:
     assert ends(rig) == [(Outcome.DEAD, "answer-unreadable")]
 
 
-@pytest.mark.parametrize("fault", ["protocol", "closed", "reset", "head-limit"])
+@pytest.mark.parametrize("fault", ["protocol", "closed", "reset", "head-limit", "timeout"])
 def test_a_2xx_that_breaks_off_is_not_repeated_for_days(fault: str) -> None:
     rig = Rig(LaneSpec("w"))
     rig.client.script["w"] = [fault, (fault, {"begun": 200})]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -442,6 +443,30 @@ def test_a_fault_of_tls_is_told_in_words_that_no_library_has(client: Any, certif
         listener.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.mark.parametrize("by_reset", [False, True], ids=["end", "reset"])
+def test_one_that_hangs_up_in_the_handshake_is_a_tls_fault(client: Any, by_reset: bool) -> None:
+    def hang_up(listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(2000)
+                if by_reset:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=hang_up, args=(listener,), daemon=True).start()
+
+        async def act(sending: Sending) -> None:
+            attempt = await sending.send(f"https://127.0.0.1:{listener.getsockname()[1]}/")
+            assert (attempt.fault, attempt.detail) == ("tls", "the connection was closed in the handshake")
+
+        client(act)
+        listener.shutdown(socket.SHUT_RDWR)
+
+
 def test_a_client_certificate_is_shown(client: Any, certificates: Certificates) -> None:
     context = server_tls(*certificates.issue("mutual"), certificates.ca)
     with Receiver(tls=context) as receiver:
@@ -460,6 +485,39 @@ def test_a_client_certificate_is_shown(client: Any, certificates: Certificates) 
         client(act)
 
 
+def test_one_that_wants_a_client_certificate_is_told_as_that(client: Any, certificates: Certificates) -> None:
+    """With TLS 1.3 it says so after the handshake, when the request is on its way."""
+    context = server_tls(*certificates.issue("strict"), certificates.ca)
+
+    def refuse(listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            shaking = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+            asked.append(shaking)  # it stays open: a reset might overtake the alert
+            with suppress(OSError):
+                shaking.do_handshake()
+
+    asked: list[ssl.SSLSocket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=refuse, args=(listener,), daemon=True).start()
+
+        async def act(sending: Sending) -> None:
+            tls = sending.contexts.name(ReceiverSettings(ca=str(certificates.ca)), str)
+            attempt = await sending.send(f"https://127.0.0.1:{listener.getsockname()[1]}/", tls=tls)
+            assert (attempt.fault, attempt.detail) == (
+                "tls",
+                "the receiver wants a client certificate (`auth.mtls`)",
+            )
+
+        client(act)
+        listener.shutdown(socket.SHUT_RDWR)
+    for connection in asked:
+        connection.close()
+
+
 def test_the_name_in_the_url_is_what_the_certificate_must_prove(
     client: Any, certificates: Certificates
 ) -> None:
@@ -476,3 +534,37 @@ def test_the_name_in_the_url_is_what_the_certificate_must_prove(
             assert other.fault == "tls"
 
         client(act, lookup=lookup)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("is_silent", [False, True], ids=["hangs up", "says nothing"])
+def test_where_an_address_takes_connections_only_the_next_is_tried(
+    client: Any, certificates: Certificates, scheme: str, is_silent: bool
+) -> None:
+    tls = server_tls(*certificates.issue("two", ("two.example",))) if scheme == "https" else None
+    with Receiver(tls=tls) as receiver, socket.create_server(("127.0.0.9", receiver.port)) as ill:
+
+        def hang_up() -> None:
+            while True:
+                try:
+                    ill.accept()[0].close()
+                except OSError:
+                    return
+
+        if not is_silent:
+            threading.Thread(target=hang_up, daemon=True).start()
+
+        def lookup(host: str, port: int) -> list[AddrInfo]:
+            return [
+                (socket.AF_INET, socket.SOCK_STREAM, 0, "", (address, port))
+                for address in ("127.0.0.9", "127.0.0.1")
+            ]
+
+        async def act(sending: Sending) -> None:
+            name = sending.contexts.name(ReceiverSettings(ca=str(certificates.ca)), str)
+            url = f"{scheme}://two.example:{receiver.port}/"
+            await sending.send(url, tls=name, timeout_secs=0.3)  # aiohttp may have found it by now
+            assert (await sending.send(url, tls=name)).status == 200
+
+        client(act, lookup=lookup)
+        ill.shutdown(socket.SHUT_RDWR)

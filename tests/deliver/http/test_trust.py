@@ -318,6 +318,20 @@ def test_pools_that_nobody_uses_are_closed(receiver: Receiver) -> None:
     with_a_client(act, "aiohttp", LOOPBACK, clock=clock)
 
 
+@CLIENTS
+def test_idle_connections_make_room_for_new_ones(name: Any, receiver: Receiver) -> None:
+    async def act(sending: Sending) -> None:
+        for n in range(40):
+            assert (await sending.send(receiver.url(), webhook=f"w{n}")).status == 200
+            await asyncio.sleep(0)
+            assert sending.client.open_connections <= 9  # type: ignore[attr-defined]  # of both clients
+        accepted = receiver.accepted
+        assert (await sending.send(receiver.url(), webhook="w39")).status == 200
+        assert receiver.accepted == accepted  # what was used last is kept
+
+    with_a_client(act, name, LOOPBACK, max_connections=8)
+
+
 # --- the engine
 
 

@@ -165,6 +165,24 @@ def test_a_clock_that_steps_neither_delays_nor_hurries_nor_kills(step: float) ->
     assert Counter(outcome for _, outcome, _ in rig.outcomes())[D] == 2
 
 
+@pytest.mark.parametrize("step", [3600.0, -3600.0, 56 * 365 * 86400.0, -56 * 365 * 86400.0])
+@pytest.mark.parametrize("waits", [False, True], ids=["tried", "halted"])
+def test_what_is_older_than_max_age_dies_whatever_the_clock_did(step: float, waits: bool) -> None:
+    rig = Rig(spec(retry=RetrySettings(max_age_secs=120)), luck=0.9)
+    rig.client.script["w"] = [500]
+    rig.give(delivery("before"))
+    rig.run(0.1)
+    rig.clock.step = step
+    rig.give(delivery("after", created_ms=int(rig.clock.wall() * 1000)))
+    if waits:
+        rig.core.lane("w").trouble_until = rig.clock.at + 1000
+    rig.run(115)
+    assert X not in {outcome for _, outcome, _ in rig.outcomes()}
+    rig.run(15)
+    dead = [result.reason for result in rig.results() if result.outcome is X]
+    assert dead == ["max-age"] * 2
+
+
 def test_finishing_writes_results_and_sends_nothing() -> None:
     rig = Rig(spec(concurrency=1))
     rig.give(delivery(1), delivery(2))

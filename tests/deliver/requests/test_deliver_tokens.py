@@ -17,7 +17,8 @@ import pytest
 from pipeline.config.models.webhooks.delivery import BatchSettings, DeliverySettings, RetrySettings
 from pipeline.config.models.webhooks.receiver import OAuth2Auth, ReceiverSettings
 from pipeline.deliver.engine import DeliveryEngine
-from pipeline.deliver.http.attempt import Posted
+from pipeline.deliver.http.aiohttp_client import AiohttpClient
+from pipeline.deliver.http.attempt import OwnLimit, Posted
 from pipeline.deliver.lanes.access_tokens import not_given
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.requests.credentials import UsedSecrets
@@ -257,3 +258,21 @@ def test_a_stop_waits_for_a_token_within_its_time(bench: Bench, receiver: Receiv
         job.send_signal(signal.SIGTERM)
         said, _ = ended(job)
     assert json.loads(said)["webhooks"]["w"]["delivered"] == 5
+
+
+def test_a_token_that_this_machine_could_not_ask_for_is_no_attempt(drained: Any, receiver: Receiver) -> None:
+    asked = 0
+    post = AiohttpClient.post
+
+    async def lacking_once(self: AiohttpClient, *given: Any, **named: Any) -> Posted:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise OwnLimit("this process may not open more files")
+        return await post(self, *given, **named)
+
+    receiver.answer({"/token": [TOKEN], "/hook": [200]})
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(AiohttpClient, "post", lacking_once)
+        _, disk = drained(20.0, retry=RetrySettings(max_attempts=1))
+    assert [each.outcome for each in disk.take()] == [Outcome.DELIVERED] * 5

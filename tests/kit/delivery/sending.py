@@ -30,14 +30,24 @@ class Sending:
         lookup: Lookup = system_lookup,
         idle_secs: float = 30.0,
         clock: Callable[[], float] | None = None,
+        max_connections: int = 4096,
     ) -> None:
         self.contexts = Contexts()
         self._done: dict[Attempt, asyncio.Future[Attempt]] = {}
         resolver = Resolver(parse_allow(allow), lookup)
         self.client: Client = (
-            NativeClient(self._finished, resolver, self.contexts, idle_secs=idle_secs, clock=clock)
+            NativeClient(
+                self._finished,
+                resolver,
+                self.contexts,
+                max_connections=max_connections,
+                idle_secs=idle_secs,
+                clock=clock,
+            )
             if name == "native"
-            else AiohttpClient(self._finished, resolver, self.contexts, clock=clock)
+            else AiohttpClient(
+                self._finished, resolver, self.contexts, max_connections=max_connections, clock=clock
+            )
         )
 
     def _finished(self, attempt: Attempt) -> None:

@@ -35,6 +35,7 @@ class Concurrency:
         "_at",
         "_bad",
         "_base",
+        "_capped_until",
         "_direction",
         "_gentle",
         "_good",
@@ -57,6 +58,7 @@ class Concurrency:
         """Few requests have been tried so far: the first trial is one of more."""
         self._base = 0.0
         self._at = 0.0
+        self._capped_until = 0.0
         self._next_step = 0.0
         self.round_trip = 0.0
         """Seconds of a request, smoothed; 0 before the first."""
@@ -87,6 +89,11 @@ class Concurrency:
         self._base = 0.0
         self._calm()
 
+    def cap(self, limit: int, until: float) -> None:
+        """Let no more be in flight for now, whatever the answers: there is no room for more on our side."""
+        self.limit = min(self.limit, float(max(1, limit)))
+        self._capped_until = until
+
     def succeeded(self, now: float, count: int, round_trip: float, in_flight: int, slots: int = 0) -> None:
         """Learn from good answers that came in one loop turn.
 
@@ -106,7 +113,7 @@ class Concurrency:
             if now >= self._next_step and self.limit > START:
                 self._next_step = now + self.round_trip
                 self.limit = max(float(START), self.limit * 0.9)
-        elif in_flight >= (slots or self.limit) - 1:
+        elif in_flight >= (slots or self.limit) - 1 and now >= self._capped_until:
             step = count if self._starting else count / self.limit
             self.limit = min(float(self._max), self.limit + step)
 
