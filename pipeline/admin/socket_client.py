@@ -46,7 +46,7 @@ def ask(state: Path, command: str, /, **arguments: Value) -> list[Value]:
     if errors:
         raise errors[0]
     if not results:
-        raise NotRunning(f"no job runs on {state}: `hookline run` starts one")
+        raise NotRunning(f"no job runs on `{state}`: `hookline run` starts one")
     return results
 
 

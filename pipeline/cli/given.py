@@ -38,18 +38,33 @@ user_option = click.option(
 )
 
 
+line_option = click.option(
+    "--line", type=click.IntRange(1), metavar="N", help="With --event: the n-th line of the file."
+)
+
+
 def read(
-    config: Path, event_file: Path, user_file: Path | None, format: str | None, *, happens_now: bool = False
+    config: Path,
+    event_file: Path,
+    line: int | None,
+    user_file: Path | None,
+    format: str | None,
+    *,
+    happens_now: bool = False,
 ) -> Given:
-    """Return what the flags name. Raises GivenError for what cannot be understood.
+    """Return what the flags name. Raises GivenError for what cannot be understood, UsageError for no line.
 
     happens_now: a record that says no time is one of this moment.
     """
-    from pipeline.operate.trials.given import configured, understand
+    from pipeline.operate.trials.given import configured, formats_for, understand, with_user
+    from pipeline.operate.trials.lines import line_of
 
     user = None if user_file is None else read_text(user_file)
     now = time.time_ns() // 1_000_000 if happens_now else None
-    return understand(read_text(event_file), user, configured(config, format), now)
+    if line is None:
+        return understand(read_text(event_file), user, configured(config, format), now)
+    found = line_of(str(event_file), line, formats_for(config, format), now)
+    return found if user is None else with_user(found, user)
 
 
 def read_text(path: Path) -> Text:

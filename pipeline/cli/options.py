@@ -31,10 +31,17 @@ class ConfigDir(click.ParamType[Path]):
         """Return the directory."""
         path = Path(value)
         if not path.is_file():
-            return path
+            meant = next((near for near in (path / "config", Path()) if _is_config(near)), None)
+            if _is_config(path) or meant is None or (path.is_dir() and meant == Path()):
+                return path
+            self.fail(f"`{value}` is no config directory: is `{meant}` meant?", param, ctx)
         if path.suffix not in (".yaml", ".yml"):
             self.fail(f"`{value}` is no config: name the directory that holds pipeline.yaml", param, ctx)
         return path.parent
+
+
+def _is_config(path: Path) -> bool:
+    return (path / "webhooks").is_dir() or (path / "pipeline.yaml").is_file()
 
 
 def config_option(function: F) -> F:

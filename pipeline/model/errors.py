@@ -124,6 +124,14 @@ class NoState(StateError):
 
     exit_code = 1
 
+    @classmethod
+    def at(cls, state: object) -> NoState:
+        """Return what to say of a folder where a job's state is wanted."""
+        return cls(
+            f"`{state}` holds no state: no job has run on it yet (`hookline run` does), or --state names "
+            "another folder"
+        )
+
 
 class Fatal(HooklineError):
     """The job cannot go on (disk full, broker refuses us); nothing is lost, the next start resumes."""

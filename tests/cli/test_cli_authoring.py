@@ -365,6 +365,23 @@ def test_send_makes_one_real_request_marked_as_a_test(hookline, config, file, lo
     assert "hunter2" not in said.out + said.err
 
 
+def test_send_takes_a_line_of_a_stream_and_it_happens_now_where_it_says_no_time(
+    hookline, config, local, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("KEY", "k")
+    event = {"type": "event", "name": "Purchase", "user_id": "u1", "properties": {"amount": 7}}
+    stream = tmp_path / "stream.jsonl"
+    stream.write_text('{"type": "user", "user_id": "u1", "set": {}}\n' + json.dumps(event) + "\n")
+    with Receiver() as receiver:
+        local(receiver)
+        words = ["send", "-c", config, "--webhook", "big", "--allow", "127.0.0.0/8", "--event", stream]
+        said = hookline(*words, "--line", 2)
+    (request,) = receiver.requests
+    assert (said.code, json.loads(request.body)["amount"]) == (0, 7)
+    assert hookline(*words, "--line", 3).code == 2
+    assert "`--line N` takes the n-th" in hookline(*words).err
+
+
 def test_send_tries_once_and_says_what_came(hookline, config, file, local, monkeypatch):
     monkeypatch.setenv("KEY", "k")
     with Receiver({"*": [{"status": 503, "body": "busy"}]}) as receiver:

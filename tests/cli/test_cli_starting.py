@@ -44,6 +44,23 @@ def test_a_project_runs_as_it_is_and_two_of_its_events_fire(hookline, tmp_path: 
     assert texts == ["Ada spent 250", "Bob spent 120"]
 
 
+def test_the_folder_of_a_project_is_no_config_and_the_one_that_is_meant_is_named(
+    hookline, tmp_path: Path, monkeypatch
+):
+    project = tmp_path / "my shop"
+    assert f"  cd '{project}'\n" in hookline("init", project).err
+    for words in (("check",), ("run",), ("status",), ("new", "other")):
+        said = hookline(*words, "-c", project)
+        assert (said.code, f"is `{project}/config` meant?" in said.err) == (2, True)
+    monkeypatch.chdir(project / "config")
+    said = hookline("check")
+    assert (said.code, "`config` is no config directory: is `.` meant?" in said.err) == (2, True)
+    assert hookline("check", "-c", ".").code == 0
+    said = hookline("state", "rebuild", "-c", ".")
+    assert (said.code, "holds no state" in said.err) == (1, True)
+    assert not (project / "state").exists()
+
+
 def test_the_receiver_listens_where_a_new_project_sends():
     (listen,) = (one.default for one in receiver_command.params if one.name == "listen")
     assert f"url: http://{listen}/" in FILES["config/webhooks/big-purchase.yaml"]

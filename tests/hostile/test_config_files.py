@@ -122,4 +122,4 @@ def test_a_recording_s_folder_is_read_without_what_is_no_file_in_it(tmp_path: Pa
 def test_what_is_given_to_a_verb_has_an_end(tmp_path: Path) -> None:
     (tmp_path / "zero").symlink_to("/dev/zero")
     with pytest.raises(GivenError, match=r"zero: .*larger than 16,777,216 bytes"):
-        given.read(tmp_path, tmp_path / "zero", None, "auto")
+        given.read(tmp_path, tmp_path / "zero", None, None, "auto")

@@ -55,7 +55,7 @@ def test_explain_takes_the_nth_line_of_a_stream(bench: Bench, capsys: pytest.Cap
         assert told in err
     native = bench.config / "native.jsonl"
     native.write_text('{"name": "A", "user_id": "u"}\n' * 2)
-    assert "`explain --line N`" in said(capsys, bench, "explain", "--event", native, "--format", "native")[2]
+    assert "`--line N`" in said(capsys, bench, "explain", "--event", native, "--format", "native")[2]
     assert "name a record" in said(capsys, bench, "explain", "--line", 1)[2]
     assert "brings its user" in said(capsys, bench, "explain", "--dlq", "x", "--user", stream)[2]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -94,7 +95,9 @@ def show_sample(config: Path, sample: Path, as_json: bool) -> int:
                 else:
                     echo(f"  {orjson.dumps(record).decode()}")
         told = f"{counted(len(lines), 'line')}, {broken:,} of them cannot be read"
-        print_text(told + (f": `hookline sniff {sample}` says which shape they have" if broken else ""))
+        print_text(
+            told + (f": `hookline sniff {quote(str(sample))}` says which shape they have" if broken else "")
+        )
     return Exit.PROBLEMS if broken else Exit.OK
 
 

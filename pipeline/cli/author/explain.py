@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     type=given.FILE,
     help="File with the record as JSON (any shape that a source takes); - is stdin.",
 )
-@click.option("--line", type=click.IntRange(1), metavar="N", help="With --event: the n-th line of the file.")
+@given.line_option
 @click.option("--dlq", "letter", metavar="ID", help="Instead of --event: what became this dead letter.")
 @click.option(
     "--from-topic",
@@ -81,15 +81,11 @@ def explain(
         from pipeline.operate.trials.lines import message_of
 
         tried = message_of(load_pipeline(config).require(), place, formats_for(config, format))
-    elif line is not None:
-        from pipeline.operate.trials.lines import line_of
-
-        tried = line_of(str(event_file), line, formats_for(config, format))
+        if user_file is not None:
+            tried = with_user(tried, given.read_text(user_file))
     else:
         assert event_file is not None  # one of the three is given
-        tried = given.read(config, event_file, user_file, format)
-    if user_file is not None and (line is not None or place is not None):
-        tried = with_user(tried, given.read_text(user_file))
+        tried = given.read(config, event_file, line, user_file, format)
     with closing(Known(state_dir(config, state))) if tried.joins_now else nullcontext() as known:
         found = list(explaining.explain(config, tried, webhook, known))
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -20,7 +21,7 @@ def init(directory: Path) -> None:
 
     for path in write_project(directory):
         echo(path)
-    change = "" if directory == Path() else f"  cd {directory}\n"
+    change = "" if directory == Path() else f"  cd {quote(str(directory))}\n"
     say(
         f"Next:\n{change}"
         "  hookline test          # the webhook's tests\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import click
 from click.shell_completion import CompletionItem
@@ -63,4 +64,4 @@ def new(
         echo(path)
     if len(written) > len(files):
         say(f"{config / 'schema'} written, for editors")
-    say(f"Now edit it, then: hookline check -c {config}")
+    say(f"Now edit it, then: hookline check -c {quote(str(config))}")

@@ -16,6 +16,7 @@ from pipeline.model.process.exits import Exit
 @config_option
 @click.option("--webhook", required=True, metavar="ID", help="The webhook.")
 @given.event_option
+@given.line_option
 @given.user_option
 @given.format_option
 @click.option("--allow", multiple=True, metavar="CIDR", help="Open a network that the guard refuses.")
@@ -24,6 +25,7 @@ def send(
     config: Path,
     webhook: str,
     event_file: Path,
+    line: int | None,
     user_file: Path | None,
     format: str | None,
     allow: tuple[str, ...],
@@ -36,7 +38,7 @@ def send(
     """
     from pipeline.operate.trials import send as sending
 
-    tried = given.read(config, event_file, user_file, format, happens_now=True)
+    tried = given.read(config, event_file, line, user_file, format, happens_now=True)
     prepared = sending.prepare(config, webhook, tried, allow)
     if not prepared.holds:
         say(f"note: the trigger of {webhook} does not hold for this event (`hookline explain` shows why)")
@@ -48,7 +50,7 @@ def send(
     else:
         said = f"status {answer.status}" if answer.status else "no answer"
         print_text(f"\n{answer.outcome}: {said} after {answer.elapsed_ms:,} ms")
-        for line in (answer.reason, answer.response):
-            if line:
-                print_text(line)
+        for text in (answer.reason, answer.response):
+            if text:
+                print_text(text)
     return Exit.OK if answer.outcome == "delivered" else Exit.PROBLEMS

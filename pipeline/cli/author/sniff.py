@@ -7,6 +7,7 @@ import os
 import sys
 import textwrap
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -85,7 +86,7 @@ def sniff(
             say(f"nothing was written: {several if found.proposals else none}")
             return Exit.PROBLEMS
         path = sniffing.write(config, found.proposals[0])
-        say(f"written: {path}. Now `hookline check -c {config}`")
+        say(f"written: {path}. Now `hookline check -c {quote(str(config))}`")
     return Exit.OK if found.is_helpful else Exit.PROBLEMS
 
 
@@ -202,7 +203,7 @@ def _tell_next(found: Sniffed, config: Path, brokers: str | None, is_written: bo
     if len(found.proposals) == 1 and not is_written:
         names = [part.name for part in found.parts]
         flags = " ".join(
-            f"--topic {name}" if part.is_topic else name
+            f"--topic {name}" if part.is_topic else quote(name)
             for name, part in zip(names, found.parts, strict=True)
         )
         shown = f"hookline sniff {flags}" + (f" --brokers {brokers}" if brokers else "") + where

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
@@ -166,8 +167,10 @@ def export(state: Path, output: Path | None, records: bool, **wanted: Any) -> No
             count += 1
     said = f"{counted(count, 'record' if records else 'dead letter')} written to {output}"
     if records and count:
-        said += f": `hookline replay {output} -c ..` reads them by the present shapes, joined with what the"
-        said += " job knows of users now"
+        said += (
+            f": `hookline replay {quote(str(output))} -c ..` reads them by the present shapes, joined with"
+        )
+        said += " what the job knows of users now"
     say(said)
 
 

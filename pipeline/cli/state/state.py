@@ -118,7 +118,7 @@ def owned(state: Path) -> Iterator[None]:
 
     described = describe(state)
     if described is None:
-        raise NoState(f"`{state}` holds no state: no job has run on it yet")
+        raise NoState.at(state)
     directory = StateDirectory(state, shards=described[1])
     try:
         yield

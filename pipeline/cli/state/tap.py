@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -138,7 +139,9 @@ def tap(
     finally:
         shown.close()
     if record is not None:
-        say(f"[tap] {shown.recorded:,} records in {record}: `hookline replay {record}` takes them")
+        say(
+            f"[tap] {shown.recorded:,} records in {record}: `hookline replay {quote(str(record))}` takes them"
+        )
 
 
 def _followed(

@@ -6,10 +6,7 @@ import io
 import os
 import select
 import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from typing import Any
 
 
 def open_standard() -> None:
@@ -46,7 +43,7 @@ def own_output() -> None:
 class _Output(io.FileIO):
     """Takes bytes as the standard output does."""
 
-    def write(self, data: ReadableBuffer, /) -> int:
+    def write(self, data: Any, /) -> int:
         """Write what there is room for; one that others have made non-blocking is waited for."""
         try:
             while (written := super().write(data)) is None:

@@ -133,7 +133,7 @@ class Followed:
                 yield from self._connect()
                 if not self._processes:
                     if not self._begun and not self._patient:
-                        raise NotRunning(f"no job runs on {self._state}: `hookline run` starts one")
+                        raise NotRunning(f"no job runs on `{self._state}`: `hookline run` starts one")
                     if self._patient and not self._begun and not waits:
                         waits = True
                         yield Notice("no job is running; waiting for one")

@@ -61,7 +61,7 @@ class Text:
         except InvalidRecord as error:
             raise GivenError([Finding(self.name, 0, 0, "json", str(error))]) from None
         except orjson.JSONDecodeError as error:
-            hint = "it has a record in each line: `explain --line N` takes the n-th"
+            hint = "it has a record in each line: `--line N` takes the n-th"
             where = Finding(self.name, error.lineno, error.colno, "json", error.msg)
             raise GivenError([replace(where, hint=hint) if self._lines() else where]) from None
 

@@ -57,10 +57,11 @@ class Line:
         }
 
 
-def read_lines(path: str, formats: Formats) -> Iterator[Line]:
+def read_lines(path: str, formats: Formats, now: int | None = None) -> Iterator[Line]:
     """Yield the lines of a recording in their order, read by the shapes of a config.
 
     Where the config names no shape for the file, the first of its shapes that reads a line whole does.
+    now: unix ms of a record that says no time; None: it has none then.
     """
     from pipeline.sources.files.recording import Recording
 
@@ -73,13 +74,13 @@ def read_lines(path: str, formats: Formats) -> Iterator[Line]:
                 time.sleep(0 if reader.done else 0.01)
                 continue
             for at in range(len(chunk)):
-                line = _line(chunk, at, formats)
+                line = _line(chunk, at, formats, now)
                 yield replace(line, number=numbers.of(line.origin))
     finally:
         reader.close()
 
 
-def _line(chunk: RawChunk, at: int, formats: Formats) -> Line:
+def _line(chunk: RawChunk, at: int, formats: Formats, now: int | None = None) -> Line:
     source = chunk.sources if isinstance(chunk.sources, str) else chunk.sources[at]
     origin = Origin(source, chunk.offsets[at])
     first = formats.of(source)
@@ -94,7 +95,7 @@ def _line(chunk: RawChunk, at: int, formats: Formats) -> Line:
             chunk.lines[at],
             format=shape,
             origin=origin,
-            received_at=None if chunk.received is None else chunk.received[at],
+            received_at=now if chunk.received is None else chunk.received[at],
             headers=None if chunk.headers is None else chunk.headers[at],
             key=None if chunk.keys is None else chunk.keys[at],
         )
@@ -106,10 +107,13 @@ def _line(chunk: RawChunk, at: int, formats: Formats) -> Line:
     return best
 
 
-def line_of(path: str, number: int, formats: Formats) -> Given:
-    """Return the n-th line of a file (from 1) as what is given to a verb. Raises GivenError, UsageError."""
+def line_of(path: str, number: int, formats: Formats, now: int | None = None) -> Given:
+    """Return the n-th line of a file (from 1) as what is given to a verb. Raises GivenError, UsageError.
+
+    now: as `read_lines` takes it.
+    """
     last = 0
-    for count, line in enumerate(read_lines(path, formats), 1):
+    for count, line in enumerate(read_lines(path, formats, now), 1):
         last = line.number or count
         if last == number:
             return given_of(f"{path}:{number}", line.records)

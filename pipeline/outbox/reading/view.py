@@ -43,10 +43,7 @@ def stores(state: Path) -> list[Path]:
     """Return the folders of all stores of a state directory; raises NoState where there is none."""
     found = store_folders(state)
     if not found:
-        raise NoState(
-            f"`{state}` holds no state: no job has run on it yet (`hookline run` does), or --state names "
-            "another folder"
-        )
+        raise NoState.at(state)
     return found
 
 

@@ -12,6 +12,7 @@ import stat
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from shlex import quote
 
 import orjson
 
@@ -153,7 +154,7 @@ class StateDirectory:
             if not self._waits():
                 raise StateError(
                     f"{self.path} is in use by another job. Stop that job (`hookline status --state "
-                    f"{self.path}` shows it), or give this one another --state."
+                    f"{quote(str(self.path))}` shows it), or give this one another --state."
                 )
             time.sleep(POLL_SECS)
 

@@ -21,11 +21,11 @@ from pipeline.job.story import resolve
 from pipeline.join.links import Identity
 from pipeline.join.users import Users
 from pipeline.model.disk import make_folder, sync
-from pipeline.model.errors import StateError
+from pipeline.model.errors import NoState, StateError
 from pipeline.model.records import IdentityLink, PropertyUpdate, Record
 from pipeline.runtime.parts import REAL
 from pipeline.runtime.readers import with_schemas
-from pipeline.runtime.state.directory import StateDirectory
+from pipeline.runtime.state.directory import StateDirectory, describe
 from pipeline.runtime.state.reaching import ends_of, limit_to, reached
 from pipeline.runtime.state.recovery import read_tokens
 from pipeline.sources.reader import Source
@@ -58,6 +58,8 @@ def rebuild(
     letters, limits and counts are gone: they are nowhere else. Raises StateError where nothing can be
     rebuilt, and what the source raises where it cannot be read from its beginning.
     """
+    if describe(config.state) is None:
+        raise NoState.at(config.state)
     with ExitStack() as stack:
         directory = StateDirectory(config.state, shards=config.file.shards)
         stack.callback(directory.close)
