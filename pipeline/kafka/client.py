@@ -50,6 +50,8 @@ class KafkaSettings:
     """Topics with user updates alone; null values delete the user of the key."""
     both: tuple[str, ...] = ()
     """Topics with events and user updates."""
+    events_alone: frozenset[str] = frozenset()
+    """Topics of which is said that they hold no updates, also where no other does."""
     group: str = "hookline"
     start: Literal["earliest", "latest"] | int = "earliest"
     """Where event topics begin without a stored offset; a number is a broker time in unix ms."""
@@ -93,8 +95,11 @@ class KafkaSettings:
             side: (*(name for name in names if name not in of), *(name for name in of if of[name] == side))
             for side, names in listed.items()
         }
+        alone = {name for name in topics["events"] if name in of}
+        listed_alone = {name for name in model.events if name in of and model.topics[name].side is None}
         return cls(
             brokers=model.brokers,
+            events_alone=frozenset(alone - listed_alone),
             events=topics["events"],
             users=topics["users"],
             both=topics["both"],
@@ -116,7 +121,9 @@ class KafkaSettings:
         """Return what a topic holds; where none is said to hold updates, those of events may."""
         if topic in self.users:
             return "users"
-        return "both" if topic in self.both or not (self.users or self.both) else "events"
+        if topic in self.both or not (self.users or self.both or topic in self.events_alone):
+            return "both"
+        return "events"
 
 
 def client_settings(settings: KafkaSettings, reachability: Reachability) -> dict[str, Any]:

@@ -108,6 +108,15 @@ def test_topics_of_events_alone_may_hold_updates_where_no_topic_is_said_to() -> 
     assert [settings.side_of(topic) for topic in settings.topics] == ["both", "both"]
 
 
+def test_a_topic_that_is_said_to_hold_events_alone_holds_no_updates_though_no_other_does() -> None:
+    topics: dict[str, dict[str, str]] = {"said": {"side": "events"}, "listed": {}, "by-shape": {}}
+    model = KafkaSource.model_validate({"brokers": "b", "events": ["listed", "other"], "topics": topics})
+    settings = KafkaSettings.of(model, sides=dict.fromkeys(topics, "events"))
+    assert {topic: settings.side_of(topic) for topic in settings.topics} == {
+        "said": "events", "listed": "both", "by-shape": "events", "other": "both",
+    }  # fmt: skip
+
+
 def test_a_recording_of_topics_keeps_their_formats(config: Config) -> None:
     loaded = config.load(TOPICS, source_jsonl_paths=["x.jsonl"])
     formats = read_formats(config.folder, loaded.defaults)

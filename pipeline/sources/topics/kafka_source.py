@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AclOperation
 
 from pipeline.decode.formats import ALL_AUTO, Formats
@@ -32,12 +33,15 @@ from pipeline.telemetry.happenings import HISTORY_LIMITED, PARTITIONS_ADDED, PLA
 log = logging.get(__name__)
 
 PREFIX = "kafka-"
+_UNKNOWN = KafkaError.UNKNOWN_TOPIC_OR_PART
 REMEDY = (
     "Set `source.kafka.out_of_range: earliest` (or `latest`) for one start to go on with what is there, or "
     "begin with a new state directory"
 )
 TOPICS_EVERY_MS = 2_000
 """How soon a topic that is made anew is noticed where its offsets do not tell."""
+GONE_MS = 10_000
+"""How long a topic that is deleted may be away before the job ends: it may be made anew."""
 
 
 class GoneReader(BaseReader):
@@ -72,6 +76,8 @@ class KafkaSource:
         self._counts: dict[str, int] = {}
         self._described: dict[str, Future[Any]] = {}
         self._describe_at = 0
+        self._gone_since: dict[str, int] = {}
+        """By topic; librdkafka does not say of one that is deleted that nothing comes of it any more."""
 
     def counts(self) -> dict[str, int]:
         """Return the number of partitions of each topic, as they were when first asked for.
@@ -269,9 +275,13 @@ class KafkaSource:
         """
         found = self.admin.look_at(place.topic, AclOperation.READ)
         if found is None:
-            raise Fatal(f"{place.topic} is gone")
+            raise self._gone(place.topic)
         self._topics[place.topic] = Topic(len(found.partitions), topic_id(found))
         return self.checked(index, place)
+
+    def _gone(self, topic: str) -> Fatal:
+        where = self.settings.brokers
+        return Fatal(f"topic `{topic}` is gone from {where}: make it anew, or take it out of `source.kafka`")
 
     def is_another(self, topic: str, id: str) -> bool:
         """True where a topic does not have this id any more, as far as is known by now. Never waits."""
@@ -281,13 +291,19 @@ class KafkaSource:
     def watch_topics(self, now_ms: int) -> None:
         """Notice topics that were made anew, and partitions that were added: these are read after a restart.
 
-        Never waits.
+        Never waits. Raises Fatal for a topic that is gone.
         """
         if self._described and all(future.done() for future in self._described.values()):
-            for topic, future in self._described.items():
-                if future.exception() is None:
+            described, self._described = self._described, {}
+            for topic, future in described.items():
+                failed = future.exception()
+                if failed is None:
                     self._seen(topic, future.result())
-            self._described = {}
+                if isinstance(failed, KafkaException) and failed.args[0].code() == _UNKNOWN:
+                    if now_ms - self._gone_since.setdefault(topic, now_ms) >= GONE_MS:
+                        raise self._gone(topic)
+                else:
+                    self._gone_since.pop(topic, None)
         if now_ms >= self._describe_at:
             self._describe_at = now_ms + TOPICS_EVERY_MS
             self._described = self.admin.describe(list(self.counts()))

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import NewPartitions
 
-from pipeline.model.errors import StateError
+from pipeline.model.errors import Fatal, StateError
 from pipeline.sources.reader import Reader
+from pipeline.sources.topics.kafka_source import TOPICS_EVERY_MS
 from pipeline.telemetry import metrics
 from tests.kafka.servers.topics import Tap, Topics, until
 
@@ -86,6 +87,23 @@ def test_a_running_reader_notices_it_whatever_its_offsets_say(
         return [one for one in found if one[0] == f"{events}~2/0"] == wanted
 
     until(all_read, "all of the second life")
+
+
+def test_a_topic_that_is_deleted_and_not_made_anew_ends_the_job(topics: Topics, read: Tap) -> None:
+    events = f"events-{topics.suffix}"
+    topics.admin.delete_topics([events])[events].result(20)
+    told: list[str] = []
+
+    def ended() -> bool:
+        topics.clock.ahead += TOPICS_EVERY_MS // 100
+        try:
+            read.turn()
+        except Fatal as error:
+            told.append(str(error))
+        return bool(told)
+
+    until(ended, "the end")
+    assert told[0].startswith(f"topic `{events}` is gone from {topics.broker.address}: make it anew")
 
 
 def test_a_second_life_is_joined_and_its_trail_repeated(topics: Topics, tap: Tapper, tmp_path: Path) -> None:
