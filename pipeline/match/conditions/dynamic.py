@@ -205,7 +205,10 @@ def _operand_value(value: Value, conversion: Conversion, at: tzinfo | None) -> V
         return value
     as_written = conversion.name in ("hour", "weekday") and to_date(value, at) is MISSING
     if conversion.name != "ip" and not as_written:
-        return conversion.value(value, at)
+        converted = conversion.value(value, at)
+        if converted is not MISSING or conversion.name != "domain":
+            return converted
+        # A part of one, as what stands in a config may be: `.acme.com`, `acme`.
     try:
         return conversion.operand(value, at)
     except OperandError:
