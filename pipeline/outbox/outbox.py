@@ -5,6 +5,7 @@ The worker thread calls everything but `refill`, which the engine's thread calls
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
@@ -50,6 +51,7 @@ class Outbox:
         self._counters = counters
         self._engine = engine
         self._clock = clock
+        self._began_ms = clock() - int(time.monotonic() * 1000)
         self.dead_letters = DeadLetters(store, counters, copies=copies, quota=quota)
         self._rows = OwedRows(store, counters)
         self.ended = Ended()
@@ -207,7 +209,9 @@ class Outbox:
         for delivery in self._unstored.values():
             self._store_row(delivery)
         self._unstored.clear()
-        self.dead_letters.let_go(self._clock())
+        # By the clock that makes them younger: one that jumps ahead by years must not let all of them go.
+        steady_ms = self._began_ms + int(time.monotonic() * 1000)
+        self.dead_letters.let_go(min(self._clock(), steady_ms))
         if self._store.dirty or self._counters.dirty:
             self._applied.write(self._finished)
 

@@ -11,10 +11,12 @@ from pipeline.outbox.codec import DeadLetter, delivery_key, pack_dead, unpack_de
 from pipeline.outbox.counters import Counters
 from pipeline.outbox.dead_letters import DeadLetters
 from pipeline.outbox.handover import Request
+from pipeline.outbox.outbox import Outbox
 from pipeline.outbox.quota import AGE_EVERY_MS, MOST, Quota
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
 from pipeline.telemetry.metrics import read
+from tests.kit.delivery.engine import ScriptedEngine
 from tests.kit.streams.records import NOW_MS
 
 pytestmark = pytest.mark.usefixtures("unsynced")
@@ -205,3 +207,17 @@ def test_more_that_are_too_old_than_one_epoch_lets_go_take_some_of_every_webhook
     shard.end_epoch(NOW_MS + 3 * DAY_MS)
     assert (shard.kept("big"), shard.kept("small")) == ([], [])
     assert (shard.dropped("big"), shard.dropped("small")) == (MOST + 10, 2)
+
+
+def test_a_clock_that_jumps_ahead_lets_nothing_go(tmp_path: Path) -> None:
+    now = NOW_MS
+    store = Store(tmp_path, map_size=1 << 26)
+    store.resume(0)
+    counters = Counters(store)
+    quota = Quota(1 << 30, DAY_MS)
+    outbox = Outbox(store, counters, ScriptedEngine(), 0, lambda: now, quota=quota)
+    outbox.dead_letters.add(letter("w", 1, at=NOW_MS, size=10))
+    outbox.collect()
+    now += 20_000 * DAY_MS
+    outbox.collect()
+    assert len(list(store.items(Table.DEAD))) == 1

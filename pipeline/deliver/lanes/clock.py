@@ -26,21 +26,35 @@ def keep_steady(environment: MutableMapping[str, str]) -> None:
     environment[KEPT] = repr(max(_started, float(environment.get(KEPT, _started))))
 
 
+STEP_MS = 1000
+"""By so much the two wall clocks may drift apart before that is a step."""
+AHEAD_MS = 60_000
+"""What is further ahead of both clocks than this was written under another one."""
+
+
 @dataclass(slots=True)
 class Moment:
-    """One time by the two wall clocks, in unix milliseconds: ``first`` by the one that is behind."""
+    """One time by the two wall clocks, in unix milliseconds: ``first`` by the one that is behind.
+
+    steady: the milliseconds since the last step, or since the process began.
+    """
 
     first: int
     last: int
+    steady: int
 
     def age_ms(self, since_ms: int) -> int:
         """Return the age of what is of that time by the wall clock then, which may have been stepped since.
 
         By the clock that makes it younger, so that no step ages it; by the other one where it would be from
-        the future: made after a step forward, or before one back, it grows old all the same.
+        the future: made after a step forward, or before one back, it grows old all the same. From the future
+        of both (written long ago, under a clock that ran ahead) it is as old as the last step.
         """
         age = self.first - since_ms
-        return age if age >= 0 else max(0, self.last - since_ms)
+        if age >= 0:
+            return age
+        age = self.last - since_ms
+        return max(0, age) if age >= -AHEAD_MS else self.steady
 
 
 class Clock:
@@ -48,6 +62,8 @@ class Clock:
 
     def __init__(self) -> None:
         self._offset = max(self.wall() - self.now(), float(os.environ.get(KEPT, "-inf")))
+        self._stepped_ms = self.steady_ms(self.now())
+        self._apart_ms = int(self.wall() * 1000) - self._stepped_ms
 
     def now(self) -> float:
         """Return monotonic seconds."""
@@ -64,7 +80,13 @@ class Clock:
     def moment(self, now: float, wall: float) -> Moment:
         """Return a monotonic time, with the machine's clock then, for ages."""
         steady_ms, wall_ms = self.steady_ms(now), int(wall * 1000)
-        return Moment(steady_ms, wall_ms) if steady_ms < wall_ms else Moment(wall_ms, steady_ms)
+        apart_ms = wall_ms - steady_ms
+        if abs(apart_ms - self._apart_ms) > STEP_MS:
+            self._apart_ms, self._stepped_ms = apart_ms, steady_ms
+        since_ms = steady_ms - self._stepped_ms
+        if apart_ms > 0:
+            return Moment(steady_ms, wall_ms, since_ms)
+        return Moment(wall_ms, steady_ms, since_ms)
 
     def monotonic_of(self, steady_ms: int) -> float:
         """Return the monotonic time of a steady wall time."""

@@ -16,7 +16,7 @@ from pipeline.deliver.http.attempt import Attempt, Client
 from pipeline.deliver.http.target import NOWHERE
 from pipeline.deliver.http.tls import Contexts
 from pipeline.deliver.lanes.batch import Item
-from pipeline.deliver.lanes.clock import Clock, Moment
+from pipeline.deliver.lanes.clock import AHEAD_MS, Clock, Moment
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.lanes.results import Settler
 from pipeline.deliver.requests.sender import Sender
@@ -169,7 +169,8 @@ class Dispatcher:
         if not lane.has_next():
             return False
         most_ms = int(self._max_age(lane) * 1000)
-        now_ms, oldest_ms, oldest_ahead_ms = moment.first, moment.first - most_ms, moment.last - most_ms
+        now_ms, ahead_ms = moment.first, moment.last + AHEAD_MS
+        oldest_ms, oldest_ahead_ms = moment.first - most_ms, moment.last - most_ms
         flying, fresh = lane.flying, lane.fresh
         slots = lane.slots() if lane.is_free(now) else 0
         most = self._max_flying - self.flying
@@ -194,8 +195,10 @@ class Dispatcher:
                 return False
             item, is_retry = taken
             created_ms = item[0].request.created_ms
-            # What `Moment.age_ms` says, written out.
-            if created_ms <= oldest_ms or now_ms < created_ms <= oldest_ahead_ms:
+            # Where `Moment.age_ms` need not be asked: nearly always.
+            if created_ms <= oldest_ms or (
+                created_ms > now_ms and not oldest_ahead_ms < created_ms <= ahead_ms
+            ):
                 item = self._bury(lane, item, moment, now)
                 if not item:
                     continue

@@ -183,6 +183,31 @@ def test_what_is_older_than_max_age_dies_whatever_the_clock_did(step: float, wai
     assert dead == ["max-age"] * 2
 
 
+@pytest.mark.parametrize("ahead_secs", [120.0, 56 * 365 * 86400.0])
+def test_what_was_matched_under_a_clock_that_ran_ahead_dies_too(ahead_secs: float) -> None:
+    """Rows of another start: no clock of this one will come to their time soon."""
+    rig = Rig(spec(retry=RetrySettings(max_age_secs=120)), luck=0.9)
+    rig.client.script["w"] = [500]
+    rig.clock.at += 1000
+    rig.clock.step = 3600.0
+    rig.run(1)
+    rig.clock.step = 0.0
+    rig.run(0)
+    rig.give(delivery("ahead", created_ms=int((rig.clock.wall() + ahead_secs) * 1000)))
+    rig.run(110)
+    assert X not in {outcome for _, outcome, _ in rig.outcomes()}
+    rig.run(min(ahead_secs, 120.0) + 15)
+    assert [result.reason for result in rig.results() if result.outcome is X] == ["max-age"]
+
+
+def test_what_is_ahead_by_a_moment_is_new() -> None:
+    rig = Rig(spec(retry=RetrySettings(max_age_secs=120)), luck=0.9)
+    rig.clock.at += 1000
+    rig.give(delivery("ahead", created_ms=int((rig.clock.wall() + 0.5) * 1000)))
+    rig.run(1)
+    assert {outcome for _, outcome, _ in rig.outcomes()} == {D}
+
+
 def test_finishing_writes_results_and_sends_nothing() -> None:
     rig = Rig(spec(concurrency=1))
     rig.give(delivery(1), delivery(2))
