@@ -139,6 +139,11 @@ def _id(value: object) -> str:
     raise ValueError(f"{wish}: did you mean `{close}`?" if close else wish)
 
 
+def is_id(text: str) -> bool:
+    """Return whether a text can be the id of a webhook."""
+    return _ID.fullmatch(text) is not None and any(map(str.isalnum, text))
+
+
 _SPELT: Final = str.maketrans(
     {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "&": "-and-", "+": "-plus-"}
 )

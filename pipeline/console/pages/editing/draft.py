@@ -15,7 +15,7 @@ from pipeline.console.forms.settle import Settled, opened, settle
 from pipeline.model.errors import UsageError
 
 _OWN: Final = frozenset(
-    {"base", "good", "yaml", "do", "etag", "proposed", "sample", "record", "user", "disk", "theirs"}
+    {"base", "good", "yaml", "do", "etag", "proposed", "sample", "record", "user", "disk", "theirs", "gone"}
 )
 BLANK: Final = (
     "# yaml-language-server: $schema=../schema/webhook.json\nenabled: false\ntrigger:\n  events: []\n"
@@ -46,6 +46,8 @@ class Draft:
     sample: str = ""
     record: str = ""
     user: str = ""
+    gone: str = ""
+    """The name of the webhook whose file is gone since the page was opened; the page says so."""
 
     @property
     def text(self) -> str:
@@ -106,6 +108,7 @@ def sent_draft(file: str, pairs: Iterable[tuple[str, str]], taken: Collection[st
         own.get("sample", ""),
         own.get("record", ""),
         own.get("user", ""),
+        own.get("gone", ""),
     )
 
 
