@@ -14,7 +14,7 @@ from pipeline.model.words import no_webhook
 from pipeline.operate.files import case_files
 from pipeline.operate.files.authors import overstepped
 from pipeline.operate.files.case_files import tests_of
-from pipeline.operate.files.edits import FileText, Saved, tag_of
+from pipeline.operate.files.edits import FileText, Saved, new_file, tag_of
 from pipeline.outbox.reading.view import accounting
 
 
@@ -71,7 +71,7 @@ async def save(asked: Asked, file: str, text: str, etag: str, *, dry_run: bool =
 
 async def create(asked: Asked, webhook_id: str, text: str, *, dry_run: bool = False) -> Saved:
     """Write the file of a new webhook. Raises as `save` does; Changed where there is one of that name."""
-    file = f"webhooks/{webhook_id}.yaml"
+    file = new_file(webhook_id)
     if dry_run:
         asked.unchanged()
     else:

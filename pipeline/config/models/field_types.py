@@ -126,7 +126,8 @@ def _names(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+ID_LENGTH: Final = 64
+_ID = re.compile(rf"[A-Za-z0-9._-]{{1,{ID_LENGTH}}}")
 
 
 def _id(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,6 +10,7 @@ from dataclasses import replace
 from aiohttp import web
 
 from pipeline.config.edit.operations import set_value
+from pipeline.config.models.field_types import ID_LENGTH
 from pipeline.console import writes
 from pipeline.console.api import samples
 from pipeline.console.context import Asked
@@ -62,9 +64,11 @@ def _renamed(asked: Asked, text: str) -> str:
     """Return a text under an id that is free, not enabled."""
     data = opened(text).form.fields
     taken = {str(one["id"]) for one in asked.console.workbench.webhooks()}
-    found, number = data["id"] or "new-webhook", 2
+    own = found = data["id"] or "new-webhook"
+    numbers = itertools.count(2)
     while found in taken:
-        found, number = f"{data['id']}-{number}", number + 1
+        more = f"-{next(numbers)}"
+        found = own[: ID_LENGTH - len(more)] + more
     return set_value(set_value(text, ("id",), found), ("enabled",), False)
 
 

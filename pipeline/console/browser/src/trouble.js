@@ -32,5 +32,5 @@ document.addEventListener("htmx:error", (event) => {
 document.addEventListener("htmx:sse:error", () => tell(SILENT));
 document.addEventListener("htmx:sse:after:connection", isWell);
 document.addEventListener("htmx:after:swap", (event) => {
-  if (event.detail.ctx?.response?.status < 400) isWell();
+  if (event.detail?.ctx?.response?.status < 400) isWell();
 });

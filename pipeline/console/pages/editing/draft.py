@@ -13,6 +13,7 @@ from pipeline.console.forms.proposals import proposed_id
 from pipeline.console.forms.rows import FieldError, WebhookForm
 from pipeline.console.forms.settle import Settled, opened, settle
 from pipeline.model.errors import UsageError
+from pipeline.operate.files.edits import new_file
 
 _OWN: Final = frozenset(
     {"base", "good", "yaml", "do", "etag", "proposed", "sample", "record", "user", "disk", "theirs", "gone"}
@@ -121,9 +122,3 @@ def _text(quoted: str) -> str:
     if not isinstance(found, str):
         raise UsageError("the page was sent only in part: load it again")
     return found
-
-
-def new_file(webhook_id: str) -> str:
-    """Return the file of a new webhook."""
-    name = "".join(char for char in webhook_id if char.isascii() and (char.isalnum() or char in "-_"))[:64]
-    return f"webhooks/{name or 'new-webhook'}.yaml"
