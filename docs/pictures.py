@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent / "pictures"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 SHOWN = {
-    "new-webhook": "/webhooks/new?from=slack",
+    "new-webhook": "/new-webhook?from=slack",
     "overview": "/",
     "live": "/live?stage=matched&stage=sent&stage=unmatched&why=1",
     "dead-letters": "/dead-letters",
@@ -33,7 +33,7 @@ SHOWN = {
 """What README and docs/ show."""
 PAGES = {
     **SHOWN,
-    "webhooks": "/webhooks", "new-blank": "/webhooks/new", "webhook": "/webhooks/{id}",
+    "webhooks": "/webhooks", "new-blank": "/new-webhook", "webhook": "/webhooks/{id}",
     "edit": "/webhooks/{id}/edit", "trial": "/webhooks/{id}/test",
     "deliveries": "/webhooks/{id}/deliveries", "pending": "/pending",
     "events": "/events", "users": "/events/users", "config": "/config", "audit": "/audit",

@@ -275,6 +275,12 @@ def config_files(base: Path) -> list[str]:
     return [as_utf8(name) for name in names]
 
 
+def is_config_file(name: str) -> bool:
+    """Return whether `config_files` would return a file of this name, if there is one."""
+    folder, _, file = name.partition("/")
+    return folder in FOLDERS and "/" not in file and is_yaml(file) and not file.startswith(".")
+
+
 def _strays(base: Path) -> Iterator[tuple[str, str]]:
     """Yield the files that somebody may take for webhooks, shapes or labels, and why they are none."""
     for folder in FOLDERS:

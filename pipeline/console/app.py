@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -14,15 +13,14 @@ from typing import Final
 from aiohttp import web
 
 from pipeline.console.context import FORM_BYTES, Asked, Console
-from pipeline.console.render import page
+from pipeline.console.failures import is_api, status_of, told
 from pipeline.console.routes import ROUTES, Route
 from pipeline.console.security.audit import Act, AuditFailed, Line, Result
 from pipeline.console.security.headers import harden
 from pipeline.console.security.identity import NOBODY, address_of, identify
 from pipeline.console.security.origin import is_known, is_ours, is_said
 from pipeline.console.security.roles import CHANGING
-from pipeline.model.errors import ConfigError, HooklineError, UsageError
-from pipeline.operate.files.edits import Changed
+from pipeline.model.errors import ConfigError
 from pipeline.telemetry import log
 
 _log = log.get("console")
@@ -32,11 +30,6 @@ STREAMS: Final = 20
 """Answers that go on and on, at the same time."""
 STREAMS_EACH: Final = 8
 """Of these one person's: nobody looks on alone."""
-AGAIN_SECS = 2
-READING = (
-    "The config is being read for the first time since the console began, which takes some seconds where "
-    "there are many webhooks. This page comes by itself as soon as that is done."
-)
 TURNED_AWAY: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 CUT_OFF: Final = "cut off: it may have been done"
 LOGIN: Final = "log in first: the link that `hookline console` prints, or `authorization: Bearer TOKEN`"
@@ -54,25 +47,6 @@ def make_app(console: Console) -> web.Application:
     for route in ROUTES:
         app.router.add_route(route.method, console.options.base_path + route.path, gate.handler(route))
     return app
-
-
-def status_of(error: Exception) -> int:
-    """Return the status that says what kind of error it is."""
-    match error:
-        case web.HTTPException():
-            return error.status
-        case AuditFailed() | TimeoutError():
-            return HTTPStatus.SERVICE_UNAVAILABLE
-        case Changed():
-            return HTTPStatus.PRECONDITION_FAILED
-        case ConfigError():
-            return HTTPStatus.UNPROCESSABLE_ENTITY
-        case UsageError():
-            return HTTPStatus.BAD_REQUEST
-        case HooklineError():
-            return HTTPStatus.CONFLICT
-        case _:
-            return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 async def _harden(request: web.Request, response: web.StreamResponse) -> None:
@@ -128,7 +102,7 @@ class _Gate:
             status = status_of(error)
             if status in TURNED_AWAY:
                 await self._note_refusal(asked, status, getattr(error, "reason", ""))
-            return await self._told(asked, status, error)
+            return await told(asked, status, error)
 
     async def _turned_away(self, asked: Asked, status: int, text: str) -> web.StreamResponse:
         await self._note_refusal(asked, status, text.strip())
@@ -149,40 +123,6 @@ class _Gate:
         )
         await asyncio.to_thread(self._console.audit.refused, line)
 
-    async def _told(self, asked: Asked, status: int, error: Exception) -> web.StreamResponse:
-        """Return an error as the caller reads it: JSON for the API, a page for a person."""
-        findings = error.findings if isinstance(error, ConfigError) else ()
-        headers: dict[str, str] = {}
-        match error:
-            case web.HTTPException():
-                words = error.reason
-                headers = {k: v for k, v in error.headers.items() if k.lower() in ("retry-after", "allow")}
-            case HooklineError():
-                words = str(error)
-            case TimeoutError() if not (self._console.workbench.is_read or asked.acts):
-                words = READING
-                headers = {"retry-after": str(AGAIN_SECS), "refresh": str(AGAIN_SECS)}
-            case TimeoutError():
-                words = "this takes too long: " + ("look whether it was done" if asked.acts else "try again")
-            case _:
-                _log.error(
-                    "a page failed", path=asked.request.path, error="".join(traceback.format_exception(error))
-                )
-                words = "this is a fault of Hookline; the console's log says more"
-        if status == HTTPStatus.UNAUTHORIZED:
-            headers["www-authenticate"] = "Bearer"
-        if self._is_api(asked):
-            body = {"error": words, **({"findings": [one.to_json() for one in findings]} if findings else {})}
-            return web.json_response(body, status=status, headers=headers)
-        title = HTTPStatus(status).phrase
-        shown = await page(asked, "error.html", status=status, title=title, words=words, findings=findings)
-        shown.headers.update(headers)
-        return shown
-
-    def _is_api(self, asked: Asked) -> bool:
-        path = asked.request.path.removeprefix(self._console.options.base_path)
-        return path.startswith("/api/") or asked.wants_json
-
     def handler(self, route: Route) -> WebHandler:
         """Return what answers a route to those who have the right that it wants."""
 
@@ -191,7 +131,7 @@ class _Gate:
             if route.right is not None and not asked.may(route.right):
                 if asked.viewer is not NOBODY:
                     raise web.HTTPForbidden(reason=self._why_not(asked, route))
-                if route.method == "GET" and not self._is_api(asked):
+                if route.method == "GET" and not (is_api(asked) or asked.is_partial):
                     return asked.go("/login")
                 raise web.HTTPUnauthorized(reason=LOGIN)
             if asked.viewer is not NOBODY and (self._console.mask or not asked.may("edit")):

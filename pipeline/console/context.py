@@ -166,6 +166,8 @@ class Asked:
     """From where."""
     acts: list[Act] = field(default_factory=list)
     looked: bool = False
+    typed: MultiDict[str] | None = None
+    """The fields of its form, once they were read."""
 
     def masked(self, value: Value) -> Value:
         """Return a payload as it may be shown to those who may see payloads: without what `console.mask`
@@ -233,7 +235,8 @@ class Asked:
             found = await self.request.post()
         except (LookupError, UnicodeError):
             raise UsageError("the form is not in UTF-8") from None
-        return MultiDict((name, value) for name, value in found.items() if isinstance(value, str))
+        self.typed = MultiDict((name, value) for name, value in found.items() if isinstance(value, str))
+        return self.typed
 
     def audit(
         self,

@@ -68,8 +68,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/webhooks", "view", webhooks.show),
     Route("POST", "/webhooks/orders", "operate", webhooks.orders),
     # pages/edit
-    Route("GET", "/webhooks/new", "edit", edit.new),
-    Route("POST", "/webhooks/new", "edit", edit.create),
+    Route("GET", edit.NEW, "edit", edit.new),
+    Route("POST", edit.NEW, "edit", edit.create),
     Route("GET", "/webhooks/{id}/edit", "edit", edit.edit),
     Route("POST", "/webhooks/{id}/edit", "edit", edit.change),
     Route("POST", "/webhooks/{id}/try", "edit", edit.tried),

@@ -123,6 +123,7 @@ async def serve(
         sampling = asyncio.create_task(sample(console))
         preparing = asyncio.create_task(asyncio.to_thread(_prepare, console))
         console.port = int(server.sockets[0].getsockname()[1])
+        console.sessions.listens(console.port)
         console.announce = lambda token: listening(link(options, console.port, token))
         console.announce(console.sessions.once)
         settled()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from aiohttp import web
@@ -13,23 +14,35 @@ from pipeline.model.words import no_webhook
 from pipeline.operate.files import case_files
 from pipeline.operate.files.authors import overstepped
 from pipeline.operate.files.case_files import tests_of
-from pipeline.operate.files.edits import FileText, Saved, tag_of
+from pipeline.operate.files.edits import FileText, Saved, new_file, tag_of
 from pipeline.outbox.reading.view import accounting
 
 
+async def files(asked: Asked) -> dict[str, str]:
+    """Return the file of each webhook by its name: its id, or the file where the id cannot be used."""
+    return {str(one["id"]): str(one["file"]) for one in await asked.run(asked.console.workbench.webhooks)}
+
+
 async def known_id(asked: Asked, webhook_id: str) -> str:
-    """Return the id of a webhook that is there. Raises HTTPNotFound."""
-    known = {str(one["id"]) for one in await asked.run(asked.console.workbench.webhooks)}
-    if webhook_id not in known:
-        raise web.HTTPNotFound(reason=no_webhook(webhook_id[:80], known).splitlines()[0])
+    """Return the id of a webhook that is there and can be given orders. Raises HTTPNotFound."""
+    known = await files(asked)
+    if webhook_id not in known or known[webhook_id] == webhook_id:
+        raise not_found(webhook_id, known)
     return webhook_id
 
 
+def not_found(webhook_id: str, known: Collection[str]) -> web.HTTPNotFound:
+    """Return what is said where there is no such webhook."""
+    return web.HTTPNotFound(reason=no_webhook(webhook_id[:80], known).splitlines()[0])
+
+
 async def read(asked: Asked, webhook_id: str) -> FileText:
-    """Return a webhook's file. Raises HTTPNotFound where there is none, ConfigError."""
-    bench = asked.console.workbench
-    await known_id(asked, webhook_id)
-    return await asked.run(bench.read, await asked.run(bench.file_of, webhook_id))
+    """Return a webhook's file, by its name or that of the file. Raises HTTPNotFound, ConfigError."""
+    known = await files(asked)
+    file = webhook_id if webhook_id in known.values() else known.get(webhook_id)
+    if file is None:
+        raise not_found(webhook_id, known)
+    return await asked.run(asked.console.workbench.read, file)
 
 
 def pending(state: Path, webhook_id: str) -> int:
@@ -58,7 +71,7 @@ async def save(asked: Asked, file: str, text: str, etag: str, *, dry_run: bool =
 
 async def create(asked: Asked, webhook_id: str, text: str, *, dry_run: bool = False) -> Saved:
     """Write the file of a new webhook. Raises as `save` does; Changed where there is one of that name."""
-    file = f"webhooks/{webhook_id}.yaml"
+    file = new_file(webhook_id)
     if dry_run:
         asked.unchanged()
     else:

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from pipeline.config.files import config_files
 from pipeline.console.routes import ROUTES
 from pipeline.console.security.audit_reader import Wanted, read_page
 from pipeline.console.security.roles import ROLES
@@ -49,6 +50,28 @@ def test_what_is_wrong_is_what_check_says(caller: Caller):
     assert "/config/file?name=webhooks%2Fbad.yaml#line-2" in page
     file = caller.ask("GET", "/config/file?name=webhooks%2Fbad.yaml", token="viewer")
     assert '<li id="line-2">triger: {events: [A]}</li>' in file.text
+
+
+def test_a_folder_of_many_files_is_not_listed_for_each_of_them(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+):
+    listed: list[Path] = []
+
+    def listing(config: Path) -> list[str]:
+        listed.append(config)
+        return config_files(config)
+
+    monkeypatch.setattr("pipeline.operate.files.tree.config_files", listing)
+    assert caller.ask("GET", "/config", token="viewer").status == 200
+    assert len(listed) == 1
+    for name in (
+        "webhooks/../pipeline.yaml",
+        "pipeline.yaml",
+        "webhooks/.x.yaml",
+        "webhooks/a/b.yaml",
+        "webhooks/\0.yaml",
+    ):
+        assert caller.console.tree.text(name) is None
 
 
 def test_each_file_names_who_uses_it(caller: Caller):

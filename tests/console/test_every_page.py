@@ -19,7 +19,7 @@ from tests.kit.web.console import Desk, Tab
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
 
-LONG = "crm-whose-name-goes-on-and-on-until-nobody-reads-it-any-more"
+LONG = "W" * 64
 WEBHOOKS = {
     "crm": 'trigger: {events: [Purchase]}\nrequest: {url: "RECEIVER/crm"}\n',
     LONG: 'trigger: {events: "*"}\nrequest: {url: "RECEIVER/gone"}\ndelivery: {retry: {max_attempts: 1}}\n',

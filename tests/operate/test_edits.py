@@ -138,19 +138,35 @@ def test_a_new_webhook_gets_the_name_of_its_id_and_replaces_nothing(config):
     assert os.listdir(config / "webhooks") == ["big.yaml"]
 
 
-@pytest.mark.parametrize(
-    "id", ["", "../x", "a/b", ".hidden", "_base", "Big", "x" * 65, "a\0b", "a.test", "é"]
-)
-def test_an_id_that_is_no_file_name_makes_none(config, id):
-    with pytest.raises(ConfigError):
+@pytest.mark.parametrize("id", ["", "../x", "a/b", "x" * 65, "a\0b", "é", "...", "a b"])
+def test_what_is_no_id_makes_no_file(config, id):
+    with pytest.raises(ConfigError, match="cannot be an id"):
         create(config, id, BIG)
+
+
+@pytest.mark.parametrize(
+    ("id", "name"),
+    [(".hidden", "hidden"), ("_base", "base"), ("-a", "a"), ("Big.Two", "Big.Two"), ("a.test", "a-test")],
+)
+def test_whatever_an_id_may_be_its_file_is_that_of_a_webhook(config, id, name):
+    saved = create(config, id, BIG.replace("id: big", f"id: {id}"))
+    assert saved.file == f"webhooks/{name}.yaml"
+    assert file_of(config, id) == saved.file
+
+
+@pytest.mark.parametrize("name", ["Käufe", "a b", "-a", "新しい", "a'b\"c<d>", "x" * 200])
+def test_files_of_other_names_are_edited_as_well(config, name):
+    file = f"webhooks/{name}.yaml"
+    (config / file).write_text(BIG.replace("id: big", "id: other"))
+    save(config, file, BIG.replace("id: big", "id: another"), read(config, file).etag)
+    assert "id: another" in (config / file).read_text()
 
 
 @pytest.mark.parametrize(
     "file",
     ["pipeline.yaml", "webhooks/../pipeline.yaml", "../x.yaml", "/etc/x.yaml", "webhooks/x",
      "webhooks/.x.yaml", "webhooks/x.test.yaml", "secrets/x.yaml", "webhooks/a/b.yaml", "webhooks/a\n.yaml",
-     ""],
+     "", "webhooks/" + "x" * 216 + ".yaml", "webhooks/a\udcff.yaml", "webhooks/..yaml", "webhooks/.yaml"],
 )  # fmt: skip
 def test_nothing_but_the_files_of_its_folders_can_be_reached(config, file):
     with pytest.raises(ConfigError):

@@ -126,7 +126,8 @@ def _names(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+ID_LENGTH: Final = 64
+_ID = re.compile(rf"[A-Za-z0-9._-]{{1,{ID_LENGTH}}}")
 
 
 def _id(value: object) -> str:
@@ -137,6 +138,11 @@ def _id(value: object) -> str:
         raise ValueError(f'{wish}, as a text: quote it: "{value}"')
     close = _as_id(value) if isinstance(value, str) else ""
     raise ValueError(f"{wish}: did you mean `{close}`?" if close else wish)
+
+
+def is_id(text: str) -> bool:
+    """Return whether a text can be the id of a webhook."""
+    return _ID.fullmatch(text) is not None and any(map(str.isalnum, text))
 
 
 _SPELT: Final = str.maketrans(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,6 +10,7 @@ from dataclasses import replace
 from aiohttp import web
 
 from pipeline.config.edit.operations import set_value
+from pipeline.config.models.field_types import ID_LENGTH
 from pipeline.console import writes
 from pipeline.console.api import samples
 from pipeline.console.context import Asked
@@ -23,8 +25,7 @@ from pipeline.console.pages.editing.meeting import meet
 from pipeline.console.pages.editing.samples import OWN
 from pipeline.console.pages.editing.saved import begin, last, outcome
 from pipeline.console.pages.editing.shown import brief, curl_shown, laid_out, operator_words, shown_body
-from pipeline.console.render import page
-from pipeline.console.security.sessions import COOKIE
+from pipeline.console.render import page, webhook_path
 from pipeline.model.errors import ConfigError, HooklineError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
@@ -33,7 +34,7 @@ from pipeline.operate.files.history import is_committed
 from pipeline.operate.starting import shipped
 from pipeline.operate.unsaved.results import Superseded
 
-NEW = "/webhooks/new"
+NEW = "/new-webhook"
 
 
 async def new(asked: Asked) -> web.StreamResponse:
@@ -63,9 +64,11 @@ def _renamed(asked: Asked, text: str) -> str:
     """Return a text under an id that is free, not enabled."""
     data = opened(text).form.fields
     taken = {str(one["id"]) for one in asked.console.workbench.webhooks()}
-    found, number = data["id"] or "new-webhook", 2
+    own = found = data["id"] or "new-webhook"
+    numbers = itertools.count(2)
     while found in taken:
-        found, number = f"{data['id']}-{number}", number + 1
+        more = f"-{next(numbers)}"
+        found = own[: ID_LENGTH - len(more)] + more
     return set_value(set_value(text, ("id",), found), ("enabled",), False)
 
 
@@ -86,10 +89,20 @@ async def edit(asked: Asked) -> web.StreamResponse:
 
 
 async def change(asked: Asked) -> web.StreamResponse:
-    """Take what was typed into the page of a webhook."""
-    known = await writes.known_id(asked, asked.name("id"))
-    file = await asked.run(asked.console.workbench.file_of, known)
-    draft = await asked.run(sent_draft, file, [*(await asked.form()).items()])
+    """Take what was typed into the page of a webhook.
+
+    Where its file is gone meanwhile that is said first; then to save is to make it anew.
+    """
+    known = await writes.files(asked)
+    name = asked.name("id")
+    file = name if name in known.values() else known.get(name)
+    sent = [*(await asked.form()).items()]
+    draft = await asked.run(sent_draft, file or "", sent, None if file else set(known))
+    if file is None:
+        draft, was_told = replace(draft, gone=name), draft.gone
+        if not was_told and draft.do in ("save", "apply"):
+            asked.unchanged()
+            return await _show(asked, replace(draft, do=""), status=412)
     if draft.do == "save":
         return await _save(asked, draft)
     if draft.do == "apply":
@@ -162,7 +175,7 @@ async def _save(asked: Asked, draft: Draft) -> web.StreamResponse:
     except ConfigError as error:
         return await _show(asked, draft, status=422, refused=error.findings or [_said(draft, str(error))])
     begin(asked, saved, before)
-    return asked.go(f"/webhooks/{webhook if draft.is_new else asked.name('id')}/saved")
+    return asked.go(f"{webhook_path(webhook or asked.name('id'))}/saved")
 
 
 def _said(draft: Draft, words: str) -> Finding:
@@ -173,7 +186,11 @@ def _by(asked: Asked, draft: Draft) -> str:
     """Return of what this is one of several texts: those that a script sends while somebody types. A page
     that a browser has asked for is one of its own: without an answer it would stay what it was.
     """
-    whose = asked.request.cookies.get(COOKIE, "")[:16] if asked.is_partial else f"page {id(asked)}"
+    whose = (
+        asked.request.cookies.get(asked.console.sessions.cookie, "")[:16]
+        if asked.is_partial
+        else f"page {id(asked)}"
+    )
     return f"{whose} {draft.file}"
 
 
@@ -199,6 +216,7 @@ async def _show(
     except Superseded:
         return web.Response(status=204)
     looked = veiled(looked, asked.masked)
+    own = None if draft.is_new and not draft.gone else asked.name("id")
     return await page(
         asked,
         "edit_form.html" if asked.is_partial else "edit.html",
@@ -209,8 +227,8 @@ async def _show(
         refused=refused,
         asks=asks,
         tested=tested,
-        action=NEW if draft.is_new else f"/webhooks/{asked.name('id')}/edit",
-        webhook_id=None if draft.is_new else asked.name("id"),
+        action=NEW if own is None else f"{webhook_path(own)}/edit",
+        webhook_id=own,
         examples=shipped.example_names() if draft.is_fresh and draft.is_new else [],
         KINDS=list(KINDS.items()),
         BODIES=list(BODIES.items()),
@@ -240,7 +258,7 @@ async def saved(asked: Asked) -> web.StreamResponse:
     """Return what became of what was saved last."""
     save = last(asked)
     if save is None:
-        return asked.go(f"/webhooks/{asked.name('id')}")
+        return asked.go(webhook_path(asked.name("id")))
     told = save.saved
     committed = await asked.run(is_committed, asked.console.options.config, told.file)
     known = {str(one["id"]): one for one in await asked.run(asked.console.workbench.webhooks)}

@@ -10,7 +10,7 @@ from pipeline.console.context import Asked
 from pipeline.console.render import page
 from pipeline.console.security.audit import Act
 from pipeline.console.security.identity import refuse_failing
-from pipeline.console.security.sessions import COOKIE, LASTS_SECS
+from pipeline.console.security.sessions import LASTS_SECS
 
 PROBLEM = (
     "This token is not good, or was used before, or is older than 15 minutes. The terminal of `hookline "
@@ -51,10 +51,10 @@ async def enter(asked: Asked) -> web.StreamResponse:
         _show_anew(asked)
         asked.acts.append(Act("log in"))
         return await page(asked, "login.html", status=HTTPStatus.FORBIDDEN, problem=PROBLEM)
-    console.sessions.close(asked.request.cookies.get(COOKIE))
+    console.sessions.close(asked.request.cookies.get(console.sessions.cookie))
     answer = asked.go("/")
     answer.set_cookie(
-        COOKIE,
+        console.sessions.cookie,
         cookie,
         path=asked.url("/"),
         httponly=True,
@@ -68,7 +68,7 @@ async def enter(asked: Asked) -> web.StreamResponse:
 async def leave(asked: Asked) -> web.StreamResponse:
     """End the session."""
     asked.acts.append(Act("log out"))
-    asked.console.sessions.close(asked.request.cookies.get(COOKIE))
+    asked.console.sessions.close(asked.request.cookies.get(asked.console.sessions.cookie))
     answer = asked.go("/login")
-    answer.del_cookie(COOKIE, path=asked.url("/"))
+    answer.del_cookie(asked.console.sessions.cookie, path=asked.url("/"))
     return answer

@@ -40,7 +40,10 @@ GOOD: Final = "delivered"
 async def show(asked: Asked) -> web.StreamResponse:
     """Return the summary: trigger and request in words, numbers, the last failures, the file."""
     seen, row = await _row(asked)
-    text = ""
+    text, wrong = "", []
+    if row.errors:
+        found = (await asked.run(asked.console.workbench.check_saved)).findings
+        wrong = [one for one in found if one.file == row.file and not one.warning]
     if row.file:
         text = (await asked.run(asked.console.workbench.read, row.file)).text
         text = await asked.run(asked.yaml_text, text)
@@ -54,6 +57,7 @@ async def show(asked: Asked) -> web.StreamResponse:
         row=row,
         tab="",
         text=text,
+        wrong=wrong,
         failures=failures,
         has_memory=tried is not None,
         known_secs=asked.console.sampler.known_secs,
@@ -192,9 +196,10 @@ async def _ask_end(asked: Asked, row: Row, problem: str = "", status: int = 422)
 async def _row(asked: Asked) -> tuple[Glance, Row]:
     """Return how things stand, and the webhook. Raises HTTPNotFound."""
     seen = await glance(asked)
-    row = next((one for one in seen.rows if one.id == asked.name("id")), None)
+    name = asked.name("id")
+    row = next((one for one in seen.rows if name in (one.id, one.file)), None)
     if row is None:
-        raise web.HTTPNotFound(reason="there is no webhook of this id")
+        raise writes.not_found(name, [one.id for one in seen.rows])
     return seen, row
 
 

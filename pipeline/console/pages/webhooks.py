@@ -128,7 +128,7 @@ def order_of(word: str) -> Order:
 
 def _names(form: MultiDict[str], seen: Glance) -> list[str]:
     """Return the ids that a form names; those that are in no file any more can still be told."""
-    known = {row.id for row in seen.rows if row.file or row.pending}
+    known = {row.id for row in seen.rows if (row.file and row.id != row.file) or row.pending}
     if form.get("which") == "all":
         listing = Listing(form.get("text", ""), form.get("state", ""))
         return [row.id for row in listing.of(seen.rows) if row.id in known]

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from pipeline.console.security.proxy import Impostor, Proxy, client_of
 from pipeline.console.security.roles import Role, Viewer, rights_of
-from pipeline.console.security.sessions import COOKIE, Session, Sessions
+from pipeline.console.security.sessions import Session, Sessions
 from pipeline.console.security.throttle import Throttle
 from pipeline.console.security.tokens import Tokens
 
@@ -92,9 +92,9 @@ def is_still(request: web.Request, keeper: Keeper, rules: Rules, viewer: Viewer)
 
 def _session(request: web.Request, keeper: Keeper) -> Session | None:
     """Return the session of a browser; one whose token is not good any more has ended."""
-    session = keeper.sessions.find(request.cookies.get(COOKIE))
+    session = keeper.sessions.find(request.cookies.get(keeper.sessions.cookie))
     if session is not None and session.token is not None and not keeper.tokens.holds(session.token):
-        keeper.sessions.close(request.cookies.get(COOKIE))
+        keeper.sessions.close(request.cookies.get(keeper.sessions.cookie))
         return None
     return session
 

@@ -13,7 +13,7 @@ from typing import Final
 from pipeline.console.security.roles import Role
 from pipeline.console.security.tokens import Token
 
-COOKIE: Final = "hookline_console"
+_COOKIE: Final = "hookline_console"
 LASTS_SECS: Final = 12 * 3600.0
 LINK_SECS: Final = 15 * 60.0
 """How long the link is good; a terminal's lines are kept, and read by others later."""
@@ -44,10 +44,18 @@ class Sessions:
         self._clock = clock
         self._sessions: dict[str, Session] = {}
         self._named: dict[str, Session] = {}
+        self.cookie = _COOKIE
+        """What the cookie is called."""
         self.once = ""
         """What a person with the terminal logs in with, once."""
         self._once_ends = 0.0
         self._renew()
+
+    def listens(self, port: int) -> None:
+        """Name the cookie after the port: a browser has one of a name for all ports of a host, so that two
+        consoles on one machine would log each other's people out.
+        """
+        self.cookie = f"{_COOKIE}_{port}"
 
     def redeem(self, token: str) -> bool:
         """Return whether this is the token of the link, in time; then it is good no more."""

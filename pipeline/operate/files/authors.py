@@ -84,7 +84,7 @@ def unreadable(config: Path, file: str, text: str, *, settings: bool) -> list[Fi
     if root is None:
         return []
     before = read_files(config, sorted(known), environ={}).documents
-    plain = {*after.uses(file).settings} - {ref for name in known for ref in before.uses(name).settings}
+    plain = {*after.uses(file).settings} - {ref for name in before for ref in before.uses(name).settings}
     if settings:
         refused = {ref for ref in plain if ref.file is not None}
     else:

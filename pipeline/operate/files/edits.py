@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from hashlib import blake2b
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from pipeline.compile.snapshot import Report
 from pipeline.config.files import FOLDERS, NOTHING, is_webhook, is_yaml, read_config
+from pipeline.config.models.field_types import is_id
 from pipeline.config.yaml.loader import MAX_FILE_BYTES, decode_text, parse_yaml
 from pipeline.model.disk import create_durably, remove_durably, replace_durably
 from pipeline.model.errors import ConfigError
@@ -29,8 +30,10 @@ from pipeline.model.words import no_webhook
 from pipeline.operate.check import check
 from pipeline.operate.files.folder import locked, not_editable, told
 
-_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_NAME = re.compile(rf"({'|'.join(FOLDERS)})/[A-Za-z0-9_][A-Za-z0-9_. -]{{0,127}}\.ya?ml")
+_SIGN: Final = r"/\0-\x1f\x7f\ud800-\udfff"
+_NAME = re.compile(rf"({'|'.join(FOLDERS)})/[^.{_SIGN}][^{_SIGN}]*\.ya?ml")
+_NAME_BYTES: Final = 220
+"""File systems take 255, and while a file is written another one lies beside it."""
 
 
 class Checker(Protocol):
@@ -144,11 +147,12 @@ def create(
 
     Raises Changed where there is one of that name, and ConfigError with what would be wrong.
     """
-    if _ID.fullmatch(webhook_id) is None:
+    if not is_id(webhook_id):
         raise ConfigError(
-            f"`{webhook_id}` cannot be an id: want up to 64 small letters, digits, - and _, e.g. big-purchase"
+            f"`{webhook_id}` cannot be an id: want up to 64 letters (a-z, A-Z), digits, -, . and _, "
+            "e.g. big-purchase"
         )
-    file = f"webhooks/{webhook_id}.yaml"
+    file = new_file(webhook_id)
     path = _place(config, file)
     data = _encoded(file, text)
     with locked(path.parent, file):
@@ -185,9 +189,16 @@ def remove(
     return Saved(file, "", _diff(file, before, b""), findings, not dry_run)
 
 
+def new_file(webhook_id: str) -> str:
+    """Return the file of a new webhook: called like the id, but neither hidden, nor a base, nor a test."""
+    bare = re.sub(r"[^A-Za-z0-9._-]", "", webhook_id)[:64].lstrip("._-")
+    return f"webhooks/{re.sub(r'[.]test$', '-test', bare) or 'new-webhook'}.yaml"
+
+
 def require_editable(file: str) -> None:
     """Raise ConfigError where a name is not that of a file that can be edited."""
-    if _NAME.fullmatch(file) is None or not is_yaml(file):
+    is_name = _NAME.fullmatch(file) is not None and len(file.partition("/")[2].encode()) <= _NAME_BYTES
+    if not is_name or not is_yaml(file):
         folders = ", ".join(f"{folder}/" for folder in FOLDERS)
         raise ConfigError(f"`{file}` is no file that can be edited: want a .yaml file in {folders}")
 

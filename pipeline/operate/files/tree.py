@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pipeline.config.documents import list_candidates, list_names
-from pipeline.config.files import TESTS, config_files, is_webhook
+from pipeline.config.files import TESTS, config_files, is_config_file, is_webhook
 from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.model.json import Value, as_utf8
 from pipeline.model.plain_file import read_plain
@@ -104,7 +104,7 @@ class Tree:
 
     def text(self, file: str) -> str | None:
         """Return the text of a webhook, base, label or shape file; None where there is none of this name."""
-        if file not in config_files(self._config):
+        if not is_config_file(file):
             return None
         try:
             return decode_text(read_plain(self._config / file))

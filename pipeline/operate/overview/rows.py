@@ -122,10 +122,10 @@ def _state(
 
 def trigger_words(trigger: Value) -> tuple[str, bool]:
     """Return a trigger as a person says it, and whether every event fires it."""
-    if not isinstance(trigger, dict):
+    if not isinstance(trigger, dict) or not trigger.keys() & {"events", "changes"}:
         return "no trigger", False
     kind = "changes" if "changes" in trigger else "events"
-    names = trigger.get(kind, "*")
+    names = trigger[kind]
     names = [names] if isinstance(names, str) else names if isinstance(names, list) else [str(names)]
     words = ", ".join(str(name) for name in names)
     where = trigger.get("where")

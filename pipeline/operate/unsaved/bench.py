@@ -117,6 +117,8 @@ class Bench:
         self._ours: dict[str, str] = {}
         self._version = -1
         self._files: dict[str, tuple[Sign, str]] = {}
+        self._unread: dict[str, Sign] = {}
+        """Files that cannot be read."""
         self._lists: list[str] = []
         self._key: object = None
         self._plain: _Pipeline | None = None
@@ -139,7 +141,8 @@ class Bench:
         secrets = self._known()
         lists = self._listed()
         config = pipeline.report.config
-        key = (texts, lists, None if config is None else config.defaults, pipeline.report.findings)
+        defaults = None if config is None else config.defaults
+        key = (texts, lists, self._unread, defaults, pipeline.report.findings)
         if key == self._key and self._secrets is not None and self._secrets.agree(secrets):
             return
         text, self.saved = self._compiled(texts, pipeline, secrets, None)
@@ -219,6 +222,7 @@ class Bench:
         who says why.
         """
         found: dict[str, tuple[Sign, str]] = {}
+        self._unread = {}
         now = time.time_ns()
         base = str(self.config)
         for name in config_files(self.config):
@@ -229,6 +233,7 @@ class Bench:
                 try:
                     known = sign, decode_text(read_plain(Path(path)))
                 except (OSError, ValueError):
+                    self._unread[name] = sign
                     continue
             if not sign or now - sign[0] < SETTLED_NS:
                 known = (), known[1]

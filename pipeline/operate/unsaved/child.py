@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections import Counter
 from pathlib import Path
 
 from pipeline.compile.secret_uses import file_state, secret_uses
@@ -18,10 +17,11 @@ from pipeline.model.findings import in_order
 from pipeline.model.json import Value
 from pipeline.model.plain_file import read_plain
 from pipeline.operate.files.authors import unreadable
-from pipeline.operate.unsaved.bench import Bench, Tried, data_of
+from pipeline.operate.unsaved.bench import Bench, Tried
 from pipeline.operate.unsaved.complete.offers import complete
 from pipeline.operate.unsaved.explaining import explain
 from pipeline.operate.unsaved.labelling import labelled
+from pipeline.operate.unsaved.listing import listed, names_of
 from pipeline.operate.unsaved.trying import AskedUsers, Run, Samples, compared, preview, run
 
 SHOWN = 2_000
@@ -75,7 +75,7 @@ class Child:
             case "secrets":
                 return {"secrets": _secrets(bench.config, tried)}
             case "webhooks":
-                return {"webhooks": _listed(tried)}
+                return {"webhooks": listed(tried.report)}
         return {}
 
     def _checked(self, tried: Tried) -> dict[str, Value]:
@@ -157,8 +157,8 @@ def _secrets(config: Path, tried: Tried) -> Value:
     files: list[tuple[str | None, Value]] = [(None, _pipeline(config))]
     settings: list[SecretRef] = []
     if basis is not None:
-        documents, checked = basis.text.documents, basis.checked
-        files += [(one.model.id, one.data) for one in (*checked.webhooks, *checked.partial)]
+        documents, checked, ids = basis.text.documents, basis.checked, names_of(basis)
+        files += [(ids[one.file], one.data) for one in (*checked.webhooks, *checked.partial)]
         settings += [ref for name in documents for ref in documents.uses(name).settings]
     found: dict[str, Value] = {}
     for key, use in secret_uses(files, settings).items():
@@ -181,36 +181,6 @@ def _pipeline(config: Path) -> Value:
     except (OSError, ValueError):
         return None
     return None if root is None else root.value
-
-
-def _listed(tried: Tried) -> list[Value]:
-    """Return the webhooks that the files define, also those with errors as far as they can be read."""
-    basis = tried.report.basis
-    if basis is None:
-        return []
-    errors = Counter(one.file for one in tried.report.findings if not one.warning)
-    known = {one.file: one.data for one in (*basis.checked.webhooks, *basis.checked.partial)}
-    ages = {one.file: one.model.delivery.retry.max_age_secs for one in basis.checked.webhooks}
-    found: list[Value] = []
-    for name in filter(is_webhook, sorted(basis.text.files)):
-        data = known[name] if name in known else data_of(basis, name)
-        request = data.get("request")
-        request = request if isinstance(request, dict) else {}
-        found.append(
-            {
-                "id": data.get("id"),
-                "file": name,
-                "enabled": data.get("enabled", True) is not False,
-                "description": data.get("description"),
-                "trigger": data.get("trigger"),
-                "limit": data.get("limit"),
-                "method": request.get("method", "POST"),
-                "url": request.get("url"),
-                "max_age_secs": ages.get(name),
-                "errors": errors[name],
-            }
-        )
-    return found
 
 
 def main() -> None:

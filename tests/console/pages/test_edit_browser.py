@@ -118,7 +118,7 @@ def test_locked_parts_are_seen_and_stay(desk: Desk, tab: Tab):
 
 
 def test_a_webhook_is_made_with_the_keyboard_alone(desk: Desk, tab: Tab):
-    page = tab.open("/webhooks/new")
+    page = tab.open("/new-webhook")
     press, write = page.keyboard.press, page.keyboard.type
 
     def tab_to(name: str, role: str = "") -> None:
@@ -153,7 +153,7 @@ def test_a_webhook_is_made_with_the_keyboard_alone(desk: Desk, tab: Tab):
 
 
 def test_a_key_that_is_typed_while_an_answer_is_under_way_is_not_lost(tab: Tab):
-    page = tab.open("/webhooks/new")
+    page = tab.open("/new-webhook")
     page.get_by_label("Endpoint URL").press_sequentially("https://slow.example/a-rather-long-path", delay=15)
     page.get_by_label("Events").press_sequentially("Purchase", delay=15)
     page.get_by_role("button", name="Add header").click()
@@ -166,3 +166,22 @@ def test_a_key_that_is_typed_while_an_answer_is_under_way_is_not_lost(tab: Tab):
     expect(page.get_by_label("Events")).to_have_value("Purchase")
     expect(page.get_by_label("Webhook id")).to_have_value("slow-purchase")
     tab.accessible()
+
+
+def test_an_error_while_somebody_types_takes_nothing_away(tab: Tab):
+    page = tab.open("/new-webhook")
+    tab.allowed += ["Failed to load resource", "Failed to fetch"]
+    trouble, later = page.locator("#trouble"), {"content_type": "text/plain", "body": "Later <b>"}
+    page.route("**/new-webhook", lambda route: route.fulfill(status=503, **later))
+    page.get_by_label("Endpoint URL").fill("https://typed.example/")
+    expect(trouble).to_have_text("Later <b>")
+    page.unroute("**/new-webhook")
+    page.route("**/new-webhook", lambda route: route.abort())
+    page.get_by_label("Events").fill("Purchase")
+    expect(trouble).to_contain_text("does not answer")
+    tab.accessible()
+    page.unroute("**/new-webhook")
+    page.get_by_label("Description").fill("all of it")
+    expect(page.locator("#yaml")).to_have_value(re.compile("all of it"))
+    expect(page.locator("#yaml")).to_have_value(re.compile("typed.example"))
+    expect(trouble).to_have_count(0)

@@ -45,7 +45,7 @@ def test_every_webhook_is_opened_and_saved_as_it_was(ann: Visitor):
 
 
 def test_the_six_steps_without_scripts(ann: Visitor):
-    new = "/webhooks/new"
+    new = "/new-webhook"
     page = ann.get(new)
     assert page.status == 200, page.text
     assert problems_of(page) == {}
@@ -78,7 +78,7 @@ def test_the_six_steps_without_scripts(ann: Visitor):
 
 
 def test_what_the_sample_has_is_shown_as_it_would_be_typed(ann: Visitor):
-    new = "/webhooks/new"
+    new = "/new-webhook"
     record = {
         "name": "Purchase",
         "user_id": "u1",
@@ -131,7 +131,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("typed", "field"), WRONG)
 def test_what_is_wrong_stands_beside_its_field_and_is_not_saved(ann: Visitor, typed, field):
-    new = "/webhooks/new"
+    new = "/new-webhook"
     page = ann.send(ann.get(new), new, "add-header")
     page = ann.send(page, new, "add-key")
     page = ann.send(page, new, "add-condition", events="Purchase", url="https://a.example/x", id="wrong")
@@ -143,7 +143,7 @@ def test_what_is_wrong_stands_beside_its_field_and_is_not_saved(ann: Visitor, ty
 
 
 def test_markup_is_text_wherever_it_is_typed(ann: Visitor):
-    new, evil = "/webhooks/new", "\"'><script>alert(1)</script>{{ 7 }}{% x %}&amp;"
+    new, evil = "/new-webhook", "\"'><script>alert(1)</script>{{ 7 }}{% x %}&amp;"
     page = ann.send(ann.send(ann.get(new), new, "add-header"), new, "add-key")
     typed = dict.fromkeys(("url", "id", "description", "events", "header_0_name", "header_0_value"), evil)
     page = ann.send(page, new, "refresh", body_0_key=evil, body_0_value=evil, record=evil, user=evil, **typed)
@@ -154,24 +154,24 @@ def test_markup_is_text_wherever_it_is_typed(ann: Visitor):
 
 
 def test_a_page_that_was_sent_in_part_or_otherwise_is_refused(ann: Visitor):
-    page = ann.get("/webhooks/new")
+    page = ann.get("/new-webhook")
     for field in (("nonsense", "1"), ("body-0-nonsense", "1"), ("etag", "x")):
-        assert ann.post("/webhooks/new", [*fields_of(page), field]).status == 400, field
+        assert ann.post("/new-webhook", [*fields_of(page), field]).status == 400, field
     broken = [(name, "{" if name == "base" else value) for name, value in fields_of(page)]
-    assert ann.post("/webhooks/new", broken).status == 400
+    assert ann.post("/new-webhook", broken).status == 400
     assert ann.get("/webhooks/nowhere/edit").status == 404
-    assert ann.get("/webhooks/new?from=nowhere").status == 400
-    assert ann.get("/webhooks/new?copy=nowhere").status == 404
+    assert ann.get("/new-webhook?from=nowhere").status == 400
+    assert ann.get("/new-webhook?copy=nowhere").status == 404
 
 
 def test_a_copy_and_an_example_begin_under_a_free_id_and_not_enabled(ann: Visitor):
     for query, id in (("copy=welcome", "welcome-2"), ("from=slack", "slack")):
-        fields = dict(fields_of(ann.get(f"/webhooks/new?{query}")))
+        fields = dict(fields_of(ann.get(f"/new-webhook?{query}")))
         assert (fields["id"], fields["enabled"]) == (id, "")
 
 
 def test_an_id_is_proposed_until_somebody_gives_one(ann: Visitor):
-    new = "/webhooks/new"
+    new = "/new-webhook"
     page = ann.send(ann.get(new), new, "refresh", url="https://hooks.slack.com/x", events="Order Placed")
     assert dict(fields_of(page))["id"] == "slack-order-placed"
     page = ann.send(page, new, "refresh", events="Refund")
@@ -267,7 +267,7 @@ FIELDS = (
 
 
 def test_whatever_is_typed_is_shown_as_it_was_typed_and_runs_nowhere(ann: Visitor):
-    new = "/webhooks/new"
+    new = "/new-webhook"
     page = ann.send(ann.get(new), new, "add-header", url="https://crm.example/hook", events="Purchase")
     for text in NAUGHTY:
         said = ann.send(page, new, "refresh", **dict.fromkeys(FIELDS, text))

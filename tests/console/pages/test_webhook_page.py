@@ -96,7 +96,7 @@ def test_a_row_of_the_list_has_its_menu_and_comes_back_to_the_list(ann: Visitor)
     menu = page[page.index('aria-label="Actions of welcome"') :].partition("</div>")[0]
     assert re.findall(r'(?:formaction|href)="([^"]*)"', menu) == [
         "/webhooks/welcome/orders", "/webhooks/welcome/orders", "/webhooks/welcome/test",
-        "/live?webhook=welcome", "/webhooks/welcome/edit", "/webhooks/new?copy=welcome",
+        "/live?webhook=welcome", "/webhooks/welcome/edit", "/new-webhook?copy=welcome",
         "/webhooks/welcome/delete",
     ]  # fmt: skip
     fields = [("back", "sort=matched&desc=1"), ("which", "chosen"), ("text", "")]  # as the list's form sends
@@ -158,5 +158,5 @@ def test_a_record_seen_elsewhere_becomes_the_sample(ann: Visitor):
     assert page.status == 200
     assert dict(fields_of(page))["sample"] == "own"
     assert dict(fields_of(page))["record"] == record
-    new = dict(fields_of(ann.get("/webhooks/new?event=Signed%20Up")))
+    new = dict(fields_of(ann.get("/new-webhook?event=Signed%20Up")))
     assert new["events"] == "Signed Up"

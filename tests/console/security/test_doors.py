@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.console.context import Options
 from pipeline.console.security.proxy import Proxy
-from pipeline.console.security.sessions import COOKIE, LASTS_SECS, LINK_SECS, Sessions
+from pipeline.console.security.sessions import LASTS_SECS, LINK_SECS, Sessions
 from pipeline.console.security.throttle import FAILURES, Throttle
 from pipeline.console.security.tokens import Tokens, parse_tokens
 from pipeline.console.service import check_door, link
@@ -52,7 +52,7 @@ def test_a_whole_link_can_be_pasted_where_no_script_takes_it_out(caller: Caller)
 
 
 def test_a_session_that_was_known_before_the_log_in_is_not_the_one_after_it(caller: Caller):
-    planted = f"{COOKIE}=planted-by-somebody-else"
+    planted = f"{caller.console.sessions.cookie}=planted-by-somebody-else"
     assert caller.ask("GET", "/", cookie=planted).status == 303
     token = caller.links[-1].partition("#token=")[2]
     said = caller.ask("POST", "/login", OURS, {"token": token}, cookie=planted)

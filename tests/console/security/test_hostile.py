@@ -234,7 +234,7 @@ def test_a_page_that_is_opened_in_several_tabs_at_once_is_shown_in_each(caller: 
     cookie, found = caller.log_in("editor").cookie, list[tuple[bool, int]]()
 
     def opened(headers: dict[str, str]) -> None:
-        said = caller.ask("GET", "/webhooks/new", headers, cookie=cookie)
+        said = caller.ask("GET", "/new-webhook", headers, cookie=cookie)
         found.append((not headers, said.status))
 
     caller.console.workbench.check_saved()  # its process takes a while to be there

@@ -95,7 +95,7 @@ def test_what_changes_something_is_no_get_and_wants_a_right_for_it():
     wrong = [
         route
         for route in ROUTES
-        if (route.method == "GET" and route.right in CHANGING and "/webhooks/" not in route.path)
+        if (route.method == "GET" and route.right in CHANGING and "webhook" not in route.path)
         or (route.method in ("PUT", "PATCH", "DELETE") and route.right not in CHANGING)
     ]
     assert wrong == []

@@ -3,5 +3,6 @@ import "./htmx.js";
 import "./confirm.js";
 import "./copy.js";
 import "./live.js";
+import "./trouble.js";
 import "./typing.js";
 import "./unsaved.js";

@@ -11,6 +11,8 @@ Object.assign(htmx.config, {
   defaultTimeout: 15000,
   // What is typed meanwhile stays; what answers an older state of the form is not taken.
   defaultSwap: "innerMorph",
+  // An error takes no page's place: trouble.js says it.
+  noSwap: [204, 304, "4xx", "5xx"],
 });
 
 /** Stand in for Function: `hx-on`, `js:` values and filters in brackets are refused before CSP has to. */

@@ -13,9 +13,10 @@ from pipeline.console.forms.proposals import proposed_id
 from pipeline.console.forms.rows import FieldError, WebhookForm
 from pipeline.console.forms.settle import Settled, opened, settle
 from pipeline.model.errors import UsageError
+from pipeline.operate.files.edits import new_file
 
 _OWN: Final = frozenset(
-    {"base", "good", "yaml", "do", "etag", "proposed", "sample", "record", "user", "disk", "theirs"}
+    {"base", "good", "yaml", "do", "etag", "proposed", "sample", "record", "user", "disk", "theirs", "gone"}
 )
 BLANK: Final = (
     "# yaml-language-server: $schema=../schema/webhook.json\nenabled: false\ntrigger:\n  events: []\n"
@@ -46,6 +47,8 @@ class Draft:
     sample: str = ""
     record: str = ""
     user: str = ""
+    gone: str = ""
+    """The name of the webhook whose file is gone since the page was opened; the page says so."""
 
     @property
     def text(self) -> str:
@@ -106,6 +109,7 @@ def sent_draft(file: str, pairs: Iterable[tuple[str, str]], taken: Collection[st
         own.get("sample", ""),
         own.get("record", ""),
         own.get("user", ""),
+        own.get("gone", ""),
     )
 
 
@@ -118,9 +122,3 @@ def _text(quoted: str) -> str:
     if not isinstance(found, str):
         raise UsageError("the page was sent only in part: load it again")
     return found
-
-
-def new_file(webhook_id: str) -> str:
-    """Return the file of a new webhook."""
-    name = "".join(char for char in webhook_id if char.isascii() and (char.isalnum() or char in "-_"))[:64]
-    return f"webhooks/{name or 'new-webhook'}.yaml"

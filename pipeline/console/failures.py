@@ -1,0 +1,116 @@
+"""What went wrong, as who asked reads it: words on a page, data for programs, a line for scripts."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from pipeline.console.context import Asked
+from pipeline.console.render import page
+from pipeline.console.security.audit import AuditFailed
+from pipeline.model.errors import ConfigError, HooklineError, UsageError
+from pipeline.operate.files.edits import Changed
+from pipeline.telemetry import log
+
+_log = log.get("console")
+_AGAIN_SECS = 2
+_READING = (
+    "The config is being read for the first time since the console began, which takes some seconds where "
+    "there are many webhooks. This page comes by itself as soon as that is done."
+)
+_AGAIN: Final = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+"""Errors that pass: what was sent is kept in their page."""
+_TYPED_SECS: Final = 15.0
+"""How long the rest of a form is waited for."""
+_IN_PART: Final[dict[int, str]] = {
+    HTTPStatus.UNAUTHORIZED: "You are logged out. What is here stays: log in in another tab, then go on."
+}
+"""What is said above a page where its scripts ask in vain, in place of the words for others."""
+
+
+def status_of(error: Exception) -> int:
+    """Return the status that says what kind of error it is."""
+    match error:
+        case web.HTTPException():
+            return error.status
+        case AuditFailed() | TimeoutError():
+            return HTTPStatus.SERVICE_UNAVAILABLE
+        case Changed():
+            return HTTPStatus.PRECONDITION_FAILED
+        case ConfigError():
+            return HTTPStatus.UNPROCESSABLE_ENTITY
+        case UsageError():
+            return HTTPStatus.BAD_REQUEST
+        case HooklineError():
+            return HTTPStatus.CONFLICT
+        case _:
+            return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def is_api(asked: Asked) -> bool:
+    """Return whether a program asks: it is answered with data."""
+    path = asked.request.path.removeprefix(asked.console.options.base_path)
+    return path.startswith("/api/") or asked.wants_json
+
+
+async def told(asked: Asked, status: int, error: Exception) -> web.StreamResponse:
+    """Return an error as the caller reads it: JSON for the API, a page for a person."""
+    findings = error.findings if isinstance(error, ConfigError) else ()
+    headers: dict[str, str] = {}
+    match error:
+        case web.HTTPException():
+            words = error.reason
+            headers = {k: v for k, v in error.headers.items() if k.lower() in ("retry-after", "allow")}
+        case HooklineError():
+            words = str(error)
+        case TimeoutError() if not (asked.console.workbench.is_read or asked.acts):
+            words = _READING
+            headers = {"retry-after": str(_AGAIN_SECS)}
+            if asked.request.method == "GET":
+                headers["refresh"] = str(_AGAIN_SECS)
+        case TimeoutError():
+            words = "this takes too long: " + ("look whether it was done" if asked.acts else "try again")
+        case _:
+            _log.error(
+                "a page failed", path=asked.request.path, error="".join(traceback.format_exception(error))
+            )
+            words = "this is a fault of Hookline; the console's log says more"
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["www-authenticate"] = "Bearer"
+    if is_api(asked):
+        body = {"error": words, **({"findings": [one.to_json() for one in findings]} if findings else {})}
+        return web.json_response(body, status=status, headers=headers)
+    if asked.is_partial:
+        return web.Response(status=status, headers=headers, text=f"{_IN_PART.get(status, words)}\n")
+    shown = await page(
+        asked,
+        "error.html",
+        status=status,
+        title=HTTPStatus(status).phrase,
+        words=words,
+        findings=findings,
+        typed=await _typed(asked, status, error),
+    )
+    shown.headers.update(headers)
+    return shown
+
+
+async def _typed(asked: Asked, status: int, error: Exception) -> list[tuple[str, str]]:
+    """Return the fields of a form that may be taken when it is sent again: nobody types a page twice."""
+    if asked.request.method != "POST" or status not in _AGAIN:
+        return []
+    if asked.typed is None and not isinstance(error, TimeoutError):  # it was not read yet
+        try:
+            async with asyncio.timeout(_TYPED_SECS):
+                await asked.form()
+        except (HooklineError, web.HTTPException, TimeoutError, OSError):
+            return []
+    return [] if asked.typed is None else [*asked.typed.items()]

@@ -1,0 +1,82 @@
+"""The webhooks of a config by name, also those with errors as far as they can be read."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+from pipeline.compile.snapshot import Report, Snapshot
+from pipeline.config.files import is_webhook
+from pipeline.config.models.field_types import is_id
+from pipeline.model.json import Value
+
+_ID_LINE: Final = re.compile(r"""^id:[ \t]*["']?([A-Za-z0-9._-]{1,64})["']?[ \t]*(?:#.*)?$""", re.MULTILINE)
+
+
+def names_of(basis: Snapshot) -> Mapping[str, str]:
+    """Return the name of each webhook by its file: its id, or the file where the id is none, or another's.
+
+    So each can be found, opened and mended, whatever is wrong with it.
+    """
+    good = {one.file: one.model.id for one in basis.checked.webhooks}
+    files = {*filter(is_webhook, basis.text.files), *filter(is_webhook, basis.text.faults)}
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for file in sorted(files, key=lambda file: (file not in good, file)):
+        own = good[file] if file in good else _own_id(basis, file)
+        found[file] = file if own is None or own in taken else own
+        taken.add(found[file])
+    return {file: found[file] for file in sorted(found)}
+
+
+def listed(report: Report) -> list[Value]:
+    """Return what each webhook's file says, and how many errors it has."""
+    basis = report.basis
+    if basis is None:
+        return []
+    errors = Counter(one.file for one in report.findings if not one.warning)
+    checked = basis.checked
+    # As it was written: what stands in for what is faulty helps compilers alone.
+    said = {one.file: one.root.value for one in checked.partial} | {
+        one.file: one.data for one in checked.webhooks
+    }
+    ages = {one.file: one.model.delivery.retry.max_age_secs for one in checked.webhooks}
+    found: list[Value] = []
+    for file, name in names_of(basis).items():
+        data = said[file] if file in said else _said_of(basis, file)
+        request = data.get("request")
+        request = request if isinstance(request, dict) else {}
+        found.append(
+            {
+                "id": name,
+                "file": file,
+                "enabled": data.get("enabled", True) is not False,
+                "description": data.get("description"),
+                "trigger": data.get("trigger"),
+                "limit": data.get("limit"),
+                "method": request.get("method", "POST"),
+                "url": request.get("url"),
+                "max_age_secs": ages.get(file),
+                "errors": errors[file],
+            }
+        )
+    return found
+
+
+def _own_id(basis: Snapshot, file: str) -> str | None:
+    """Return the id of a file with errors; of one that is no YAML at this moment that of its line."""
+    text = basis.text.files.get(file, "")
+    document = basis.text.documents.get(file)
+    if document is None or document.root is None:
+        line = _ID_LINE.search(text)
+        return line[1] if line is not None and is_id(line[1]) else None
+    own = _said_of(basis, file).get("id")
+    return own if isinstance(own, str) and is_id(own) else None
+
+
+def _said_of(basis: Snapshot, file: str) -> dict[str, Value]:
+    document = basis.text.documents.get(file)
+    data = None if document is None or document.root is None else document.root.value
+    return data if isinstance(data, dict) else {}
