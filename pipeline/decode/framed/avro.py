@@ -23,7 +23,7 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
-from pipeline.decode.connect.values import NAMES, of_name
+from pipeline.decode.framed.connect_values import NAMES, of_name
 from pipeline.decode.framed.logical import (
     LOGICAL,
     Convert,
