@@ -185,6 +185,22 @@ class When(click.ParamType[int]):
             self.fail(str(error), param, ctx)
 
 
+class Rate(click.ParamType[float]):
+    """Requests per second: ``100`` or ``100/s``."""
+
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return requests per second."""
+        try:
+            rate = float(str(value).removesuffix("/s"))
+        except ValueError:
+            rate = 0.0
+        if rate <= 0:
+            self.fail(f"`{value}` is no rate; want 100/s", param, ctx)
+        return rate
+
+
 class Statuses(click.ParamType[tuple[str, ...]]):
     """How attempts ended: ``429,5xx,timeout``."""
 

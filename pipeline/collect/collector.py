@@ -16,8 +16,8 @@ from pipeline.collect.http import reply
 from pipeline.collect.http.answering import Answering, Later
 from pipeline.collect.http.cors import Cors, is_preflight
 from pipeline.collect.keys import Denied, Keys
-from pipeline.collect.members import which_are_good
 from pipeline.collect.ops import PATHS, Ops
+from pipeline.collect.protocols.cutting.members import which_are_good
 from pipeline.collect.protocols.protocol import REFUSALS, Cut, Malformed, Protocol, Route
 from pipeline.collect.protocols.table import Table
 from pipeline.collect.verdicts import verdicts_of

@@ -185,7 +185,7 @@ class _Formats:
         from pipeline.decode.framed.avro import INSTALL, is_installed
         from pipeline.decode.framed.framing import Frame
         from pipeline.decode.framed.schemas import Registry
-        from pipeline.decode.framed.shape import framed
+        from pipeline.decode.framed_shapes import framed
 
         then = self.shape(data.get("then", "auto"), (*path, "then"))
         if kind == "json_schema":

@@ -1,22 +1,18 @@
 """Config texts become an immutable snapshot: plain functions and tables, nothing decided per event.
 
-The one place where the models meet the compilers of match, render and deliver. Everything that is wrong
-is collected; a snapshot exists only where nothing is.
+Everything that is wrong is collected; a snapshot exists only where nothing is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 
-from pipeline.compile.answers import check_answer_paths, reads_of
 from pipeline.compile.kept import unchanged
-from pipeline.compile.lint import lint_webhook
 from pipeline.compile.shapes import compile_formats
+from pipeline.compile.webhook import Webhook, compile_webhook
 from pipeline.config.documents import SETTING
 from pipeline.config.files import ConfigText
-from pipeline.config.models.webhooks.delivery import DeliverySettings
 from pipeline.config.webhooks import (
     CheckedConfig,
     CheckedLabel,
@@ -25,72 +21,16 @@ from pipeline.config.webhooks import (
     Kept,
     check_files,
 )
-from pipeline.config.yaml.diagnostics import KeyPath, Problems
-from pipeline.config.yaml.document import locate
+from pipeline.config.yaml.diagnostics import Problems
 from pipeline.decode.formats import ALL_AUTO, Formats
-from pipeline.deliver.requests.spec import LaneSpec, Reads
-from pipeline.join.caps import Caps
-from pipeline.join.limits import Verdict, check
-from pipeline.language.path_syntax import EVENT_ROOTS, no_var
-from pipeline.language.paths import Getter, Scope
-from pipeline.language.secrets import Secrets, holds_secret
-from pipeline.language.work import TooExpensive, begin
-from pipeline.match.conditions.compile import compile_condition
-from pipeline.match.conditions.nodes import Predicate
+from pipeline.language.path_syntax import no_var
+from pipeline.language.secrets import Secrets
 from pipeline.match.index import TriggerIndex
 from pipeline.match.labels import Labels, compile_labels
-from pipeline.match.triggers import Trigger, compile_idempotency, compile_trigger
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.findings import Finding, in_order, render
 from pipeline.model.json import Value
-from pipeline.model.process.under_way import begins
-from pipeline.model.records import Event, User
 from pipeline.model.words import did_you_mean, no_webhook
-from pipeline.render.request import RequestTemplate, compile_request
-from pipeline.render.wrap import compile_wrap
-
-
-@dataclass(slots=True, frozen=True, eq=False)
-class Webhook:
-    """One webhook, ready to match, render and deliver."""
-
-    id: str
-    enabled: bool
-    trigger: Trigger
-    request: RequestTemplate
-    delivery: DeliverySettings
-    spec: LaneSpec
-    file: str
-    """Its file, relative to the config directory."""
-    data: Mapping[str, Value] = field(repr=False)
-    """What the file says, bases and defaults merged, for `explain`."""
-    idempotency: Getter | None = None
-    """What the ``webhook-id`` is made of; None: of the event's id."""
-    asks_user: bool = field(init=False)
-    """False where every candidate fires: nothing is left to `judge` once the event's side holds."""
-
-    def __post_init__(self) -> None:
-        """Note what the trigger still asks for."""
-        asks = self.trigger.user_side is not None or self.trigger.limits is not None
-        object.__setattr__(self, "asks_user", asks)
-
-    def judge(self, caps: Caps, user_key: str, event: Event, user: User) -> Verdict:
-        """Return what becomes of a candidate: the user's side of its conditions, then its limits.
-
-        Raises TooExpensive where the conditions take more work than they may; nothing is counted then.
-        """
-        trigger = self.trigger
-        if trigger.user_side is not None and not self._user_side(trigger.user_side, event, user):
-            return Verdict.NOT_YET
-        return Verdict.FIRE if trigger.limits is None else check(trigger.limits, caps, user_key, event, user)
-
-    @staticmethod
-    def _user_side(holds: Predicate, event: Event, user: User) -> bool:
-        try:
-            return holds(event, user, None)
-        except TooExpensive:
-            begin(event, user)  # others have spent of it
-            return holds(event, user, None)
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -203,10 +143,11 @@ def compile_config(
         known = {webhook.file: webhook for webhook in before.webhooks if webhook.file in same}
     exclude = tuple(_known_labels(text.defaults.exclude, labels, checked))
     webhooks = [
-        known.get(file.file) or _compile(file, text, labels, exclude, secrets) for file in checked.webhooks
+        known.get(file.file) or compile_webhook(file, text, labels, exclude, secrets)
+        for file in checked.webhooks
     ]
     for file in checked.partial:
-        _compile(file, text, labels, exclude, secrets)  # for its problems alone
+        compile_webhook(file, text, labels, exclude, secrets)  # for its problems alone
     formats = compile_formats(text, checked)
     return _report(text, checked, labels, webhooks, formats, offline)
 
@@ -220,7 +161,7 @@ def as_enabled(webhook: Webhook, snapshot: Snapshot) -> Webhook:
         found, model=found.model.model_copy(update={"enabled": True}), problems=Problems(stored=True)
     )
     exclude = tuple(name for name in snapshot.text.defaults.exclude if name in snapshot.labels.names())
-    return _compile(file, snapshot.text, snapshot.labels, exclude, None)
+    return compile_webhook(file, snapshot.text, snapshot.labels, exclude, None)
 
 
 def _known_labels(names: Iterable[str], labels: Labels, checked: CheckedConfig) -> Iterator[str]:
@@ -233,99 +174,6 @@ def _known_labels(names: Iterable[str], labels: Labels, checked: CheckedConfig) 
             hint = f"did you mean `{close}`?" if close else "labels are files in labels/"
             message = f"`exclude` names the label `{name}`, which does not exist"
             checked.findings.append(Finding("pipeline.yaml", 0, 0, "unknown-label", message, hint))
-
-
-def _compile(
-    file: CheckedWebhook, text: ConfigText, labels: Labels, exclude: tuple[str, ...], secrets: Secrets | None
-) -> Webhook:
-    begins(file.file)
-    model, problems = file.model, file.problems
-    trigger = compile_trigger(model, problems=problems, labels=labels, exclude=exclude, lists=file.lists)
-    if not model.enabled:
-        trigger = replace(trigger, events=(), changes=None)
-    delivery = model.delivery
-    batch = delivery.batch
-    lines, condition = partial(_line_of, file), partial(_condition, labels=labels, file=file)
-    request = compile_request(
-        model.request,
-        vars=model.vars,
-        # Inside a `$for` an `$if` may read the item.
-        condition=partial(condition, roots=(*EVENT_ROOTS, "item", "index")),
-        settings=text.settings,
-        secrets=secrets,
-        problems=problems.at("request"),
-        file=file.file,
-        line_of=lines,
-        batch_as=batch.as_ if batch is not None else None,
-    )
-    wrap, fail_when, reads = None, None, Reads()
-    if batch is not None:
-        wrap = compile_wrap(
-            batch,
-            vars=model.vars,
-            problems=problems.at("delivery", "batch"),
-            file=file.file,
-            secrets=secrets,
-            line_of=lines,
-        )
-    if delivery.fail_when is not None:
-        place = problems.at("delivery", "fail_when")
-        fail_when = _judged(condition(delivery.fail_when, place, roots=("response", "vars")))
-        reads = reads_of(delivery.fail_when)
-        if not problems.stored:
-            check_answer_paths(delivery.fail_when, place)
-    if not problems.stored:
-        lint_webhook(model, text, problems, secrets)
-    spec = LaneSpec(
-        webhook_id=model.id,
-        definition=file.definition,
-        enabled=model.enabled,
-        delivery=delivery,
-        receiver=model.request.receiver(),
-        encoding=model.request.encoding,
-        has_secrets=bool(request.secrets)
-        or (batch is not None and ("${" in str(batch.wrap) or holds_secret(dict(model.vars)))),
-        wrap=wrap,
-        fail_when=fail_when,
-        reads=reads,
-    )
-    return Webhook(
-        id=model.id,
-        enabled=model.enabled,
-        trigger=trigger,
-        request=request,
-        delivery=delivery,
-        spec=spec,
-        file=file.file,
-        data=file.data,
-        idempotency=compile_idempotency(model, problems=problems),
-    )
-
-
-def _judged(fails: Predicate) -> Predicate:
-    """Return `fail_when` within a budget of its own; raises TooExpensive."""
-
-    def judged(event: Event, user: User, scope: Scope) -> bool:
-        begin(event, user)
-        return fails(event, user, scope)
-
-    return judged
-
-
-def _condition(
-    tree: Value, problems: Problems, *, labels: Labels, file: CheckedWebhook, roots: tuple[str, ...]
-) -> Predicate:
-    return compile_condition(
-        tree, problems, labels=labels, lists=file.lists, vars=file.model.vars, roots=roots
-    ).whole
-
-
-def _line_of(file: CheckedWebhook, path: KeyPath) -> int | None:
-    """Return the line of a key path for the reasons of dead letters; None for what stands in a base."""
-    found = locate(file.root, path)
-    if found.node.document is not file.root.document:
-        return None
-    return (found.key or found.node.span).line + 1
 
 
 def _vars_without_value(text: ConfigText) -> frozenset[str]:

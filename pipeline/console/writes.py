@@ -11,9 +11,9 @@ from pipeline.console.context import Asked
 from pipeline.console.security.audit import Action, keys_changed
 from pipeline.model.errors import ConfigError, StateError
 from pipeline.model.words import no_webhook
-from pipeline.operate.files import case_files
+from pipeline.operate.cases import case_files
+from pipeline.operate.cases.case_files import tests_of
 from pipeline.operate.files.authors import overstepped
-from pipeline.operate.files.case_files import tests_of
 from pipeline.operate.files.edits import FileText, Saved, new_file, tag_of
 from pipeline.outbox.reading.view import accounting
 

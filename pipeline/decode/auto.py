@@ -10,8 +10,8 @@ from msgspec import UNSET
 
 from pipeline.decode.builtin import cloudevents, heap, native, posthog, segment
 from pipeline.decode.builtin.exports import jitsu
+from pipeline.decode.glance.glance import Stub, Wants
 from pipeline.decode.raw.fields import Fields, Place
-from pipeline.decode.scan.glance import Stub, Wants
 from pipeline.decode.shape import Read, Shape
 from pipeline.decode.shapes import SHAPES
 from pipeline.decode.strangers import READ_AS, stranger, unread

@@ -11,7 +11,7 @@ import orjson
 from pipeline.decode.auto import AUTO, RECORDED, refuse_another
 from pipeline.decode.builtin import cloudevents
 from pipeline.decode.collected import collected, corrected
-from pipeline.decode.connect.envelope import CONNECT
+from pipeline.decode.envelope import CONNECT
 from pipeline.decode.raw import members, strict
 from pipeline.decode.raw.fields import Fields, Headers, Place
 from pipeline.decode.shape import Shape
@@ -48,7 +48,7 @@ def decode(
     """Return the records of one line or message, in order; what is broken comes as Invalid with its reason.
 
     ``raw`` None is a tombstone: a PropertyUpdate that deletes the user named by ``key``.
-    ``received_at`` is the broker's time in unix milliseconds. ``is_clean`` is for scan (scan/scan.py): it
+    ``received_at`` is the broker's time in unix milliseconds. ``is_clean`` is for scan (scan.py): it
     has checked the whole chunk for long integers and deep nesting. Never raises for any input.
     """
     shape = format if isinstance(format, Shape) else BY_NAME[format]

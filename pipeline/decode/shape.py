@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from pipeline.decode.framed.framing import Frame
+from pipeline.decode.glance.glance import Stub, Wants
 from pipeline.decode.raw.fields import Fields, Headers, Place
-from pipeline.decode.scan.glance import Stub, Wants
 from pipeline.model.json import Json
 from pipeline.model.records import Event, Origin, Record
 
@@ -61,7 +61,7 @@ class Shape:
     """Gives the records of a message without a value (its key is ``place.key``); raises InvalidRecord. None:
     the key is the id of a user who is to be forgotten."""
     glance: Glance | None = None
-    """True for an event that `read` would surely give, and that is not wanted (decode/scan/glance.py)."""
+    """True for an event that `read` would surely give, and that is not wanted (decode/glance/glance.py)."""
     look: Callable[[bytes, Wants], bool] | None = None
     """The same, for a shape whose first look is not at a `Stub`."""
     plain: Callable[[bytes, Origin, int | None], Event | None] | None = None

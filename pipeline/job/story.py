@@ -13,7 +13,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from pipeline.compile.snapshot import Snapshot, Webhook
+from pipeline.compile.snapshot import Snapshot
+from pipeline.compile.webhook import Webhook
 from pipeline.job.replay import Replay
 from pipeline.join.caps import Caps
 from pipeline.join.limits import Verdict

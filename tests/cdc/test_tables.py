@@ -139,13 +139,13 @@ def test_profiles_equal_the_table_after_random_statements(one: Chain) -> None:
         ]
         for name in CONNECTORS:
             one.written.until(
-                lambda: len(of(one, f"{name}.public.marks")) > turn,  # noqa: B023
+                lambda: len(of(one, f"{name}.public.marks")) > turn,  # noqa: B023  # asked before the next round
                 f"round {turn} of {name}",
                 *topics,
             )
             # The mark is in another topic: what was committed before it may still be on its way.
             one.written.until(
-                lambda: not differences(one, name, rows) or not one.written.poll(2.0),  # noqa: B023
+                lambda: not differences(one, name, rows) or not one.written.poll(2.0),  # noqa: B023  # asked before the next round
                 "the rest",
                 *topics,
             )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.collect.keyless import Keyless, Names
+from pipeline.collect.protocols.cutting.keyless import Keyless, Names
 from pipeline.collect.protocols.protocol import Malformed
 from tests.collect.protocols.asking import asked, members_of
 from tests.kit.examples import examples
@@ -75,7 +75,7 @@ def test_what_holds_no_key_stays_as_it_is(member: bytes) -> None:
 
 
 def test_a_request_that_takes_too_long_to_be_searched_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.collect.keyless._MOST_TEXTS", 1000)
+    monkeypatch.setattr("pipeline.collect.protocols.cutting.keyless._MOST_TEXTS", 1000)
     keyless = Keyless(NAMES, LONG)
     member = b"[" + b'"\\u0041",' * 400 + b"1]"
     assert keyless.clean(member) == member

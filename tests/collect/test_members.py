@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.collect import members
+from pipeline.collect.protocols.cutting import members
 from pipeline.collect.protocols.protocol import Limits, Malformed, Settings
 from pipeline.collect.protocols.table import Table
 from pipeline.decode.decode import COLLECTED, decode

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.compile.snapshot import Report, Webhook, compile_config
+from pipeline.compile.snapshot import Report, compile_config
+from pipeline.compile.webhook import Webhook
 from pipeline.config.files import ConfigText, JobDefaults, read_config
 from pipeline.config.models.webhooks.delivery import RetrySettings
 from pipeline.config.models.webhooks.receiver import (

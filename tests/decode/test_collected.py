@@ -14,7 +14,7 @@ from pipeline.decode.collected import PROTOCOLS, collected
 from pipeline.decode.decode import BY_NAME, OUR_FAULT, decode
 from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.decode.raw.fields import Headers
-from pipeline.decode.scan.scan import Scanned, scan
+from pipeline.decode.scan import Scanned, scan
 from pipeline.decode.shapes import SHAPES
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 from pipeline.sources.chunk import NOWHERE, RawChunk

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from pipeline.decode.decode import decode
-from pipeline.decode.scan.scan import scan
+from pipeline.decode.scan import scan
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 from pipeline.sources.chunk import NOWHERE, RawChunk
 from tests.kit.streams.samples import shared_data

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.decode.decode import OUR_FAULT, decode
-from pipeline.decode.scan.scan import Scanned, scan
+from pipeline.decode.scan import Scanned, scan
 from pipeline.language.formats import FORMATS
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate
 from pipeline.recording.shop import Shop

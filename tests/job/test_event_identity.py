@@ -13,7 +13,7 @@ from pipeline.job.rehearse import Rehearsal
 from pipeline.job.story import Match
 from pipeline.model.errors import ConfigError
 from pipeline.model.records import Origin
-from pipeline.operate.trials.given import load_snapshot
+from pipeline.operate.offline import load_snapshot
 
 BODY = 'request: {url: "https://hooks.example/in", body: {id: "{{ event.id }}"}}\n'
 

@@ -12,7 +12,7 @@ from pipeline.job.replay import Replay
 from pipeline.job.story import Match, Moment, Owned, Story, choose, message_name
 from pipeline.join.caps import LATE_MS
 from pipeline.model.records import Event, Invalid, Record
-from pipeline.operate.trials.given import load_snapshot
+from pipeline.operate.offline import load_snapshot
 from pipeline.store.memory import MemoryRows
 from pipeline.store.rows import Table
 from tests.kit.streams.records import NOON, event, link, update

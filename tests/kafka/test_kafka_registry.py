@@ -19,7 +19,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext, St
 
 from pipeline.compile.shapes import read_formats
 from pipeline.config.job import load_pipeline
-from pipeline.decode.scan.scan import scan
+from pipeline.decode.scan import scan
 from pipeline.model.records import Event, PropertyUpdate
 from pipeline.operate.running.status import status
 from pipeline.receiver.server import Receiver

@@ -23,7 +23,10 @@ from tests.kit.programs.run import Bench
 
 SHOP = "name: shop\nrecords:\n- event: {name: type, user_id: uid}\n- when: [{ping: true}]\n  ignore: true\n"
 LINES = [{"type": "A", "uid": 1}, {"ping": True}, {"odd": 1}]
-PIPELINE = "{network: {allow: [127.0.0.0/8]}, epoch: 100ms, shards: 1, source: {jsonl: {paths: [{path: s.jsonl, format: shop}]}}}"  # noqa: E501
+PIPELINE = (
+    "{network: {allow: [127.0.0.0/8]}, epoch: 100ms, shards: 1, "
+    "source: {jsonl: {paths: [{path: s.jsonl, format: shop}]}}}"
+)
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ from typing import Any
 import click
 
 from pipeline.cli.output import say
-from pipeline.cli.page.lines import room
-from pipeline.cli.state.exactly import short
+from pipeline.cli.page.lines import room, short
 from pipeline.model.process.lifeline import Lifeline
 from pipeline.model.process.stop import kept_back
 from pipeline.model.words import counted

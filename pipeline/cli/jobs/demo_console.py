@@ -131,5 +131,5 @@ def _line(process: subprocess.Popen[bytes], log: Path, begin: str) -> str:
         if found is not None:
             return found.strip()
         if process.poll() is not None:
-            sys.exit("\n".join(lines) or f"error: `{' '.join(map(str, process.args[3:5]))}` did not start")  # type: ignore[index]
+            sys.exit("\n".join(lines) or f"error: `{' '.join(map(str, process.args[3:5]))}` did not start")  # type: ignore[index]  # a list
         pause.wait(0.05)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli import given
-from pipeline.cli.options import When, config_option, setting
+from pipeline.cli.options import Rate, When, config_option, setting
 from pipeline.cli.output import json_option, print_json_lines, say
 from pipeline.model.printable import one_line
 from pipeline.model.process.exits import Exit
@@ -40,22 +40,6 @@ class Speed(click.ParamType[float]):
         if not 0.001 <= speed <= 1_000_000:
             self.fail(f"`{value}` is no speed; want max, 1x, 10x", param, ctx)
         return speed
-
-
-class Rate(click.ParamType[float]):
-    """Requests per second: ``100`` or ``100/s``."""
-
-    name = "rate"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return requests per second."""
-        try:
-            rate = float(str(value).removesuffix("/s"))
-        except ValueError:
-            rate = 0.0
-        if rate <= 0:
-            self.fail(f"`{value}` is no rate; want 100/s", param, ctx)
-        return rate
 
 
 @click.command()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,7 @@ from pipeline.cli.options import (
     yes_option,
 )
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, print_text, say
+from pipeline.cli.state.understood import not_understood
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
 
@@ -240,24 +240,3 @@ def reasons(state: Path, summary: Summary) -> list[str]:
 
     webhooks = summary["webhooks"]
     return [why.line(name, webhooks[name]["pending"]) for name, why in waiting(state, webhooks, None).items()]
-
-
-def not_understood(state: Path, records: Mapping[str, int]) -> str:
-    """Return what to say where no record, or hardly one in two, could be understood; "" where most were."""
-    if not records["invalid"] or 2 * records["invalid"] <= records["read"]:
-        return ""
-    none = not any(records[kind] for kind in ("events", "updates", "links"))
-    many = f"most of the records ({records['invalid']:,} of {records['read']:,})"
-    which = "none of the records could be" if none else f"{many} could not be"
-    told = f"{which} understood. {first_reason(state)}"
-    return f"{told} `hookline sniff FILE` says which shape they have."
-
-
-def first_reason(state: Path) -> str:
-    """Return why one of the records that could not be read could not, and where the others are."""
-    from pipeline.operate.kept.dlq import Selection, select
-    from pipeline.outbox.reading.dead_letter_json import reason_of
-
-    found = next(select(state, Selection(webhook="-")), None)
-    said = "" if found is None else f"One of them: {reason_of(found)}. "
-    return f"{said}`hookline dlq list --webhook -` shows them."

@@ -28,5 +28,5 @@ def highlighted(text: str, stream: TextIO) -> str:
     if not has_colours(stream):
         return text
     for rule, colour in _RULES:
-        text = rule.sub(lambda found, colour=colour: f"{colour}{found.group()}{PLAIN}", text)  # type: ignore[misc]
+        text = rule.sub(rf"{colour}\g<0>{PLAIN}", text)
     return text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, TextIO
 
+from pipeline.model.printable import one_line
 from pipeline.telemetry import screen
 
 LEAST: Final = 20
@@ -57,6 +58,12 @@ def fitted(text: str, width: int | None) -> str:
         mark = re.match(r"[✓✗>+-] ", line.lstrip())
         found += wrapped(line.strip(), width, indent, f"{indent}{'    ' if mark else '  '}")
     return "\n".join(found)
+
+
+def short(text: str, length: int) -> str:
+    """Return a text on one line, cut where it is longer."""
+    text = one_line(text)
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def wrapped(text: str, width: int, first: str = "", then: str = "") -> list[str]:

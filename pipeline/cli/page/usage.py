@@ -36,7 +36,7 @@ def _said(error: click.ClickException, called: str) -> str:
     if isinstance(error, click.MissingParameter) and error.param is not None:
         return _missing(error.param, called, error.ctx)
     if isinstance(error, click.BadParameter) and error.param is not None:
-        return f"{_named(error.param)}: {_wanted(error.message, error.param)}"
+        return f"{_named(error.param)}: {_wanted(error.message)}"
     if isinstance(error, click.BadOptionUsage):
         if "requires an argument" in error.message:
             return f"{error.option_name} wants a value behind it"
@@ -74,7 +74,7 @@ def _named(parameter: click.Parameter) -> str:
     return parameter.opts[-1] if isinstance(parameter, click.Option) else (parameter.name or "").upper()
 
 
-def _wanted(message: str, parameter: click.Parameter) -> str:
+def _wanted(message: str) -> str:
     """Return what is wrong with a value, in the words of the other errors."""
     if found := _NO_CHOICE.match(message):
         word = found[1].strip("'\"")

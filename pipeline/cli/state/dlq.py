@@ -12,7 +12,8 @@ import click
 
 from pipeline.cli.options import Actions, When, on_state, status_option
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, print_text, say, table
-from pipeline.cli.state.exactly import exactly, short, show_chosen
+from pipeline.cli.page.lines import short
+from pipeline.cli.state.exactly import exactly, show_chosen
 from pipeline.model.errors import UsageError
 from pipeline.model.printable import one_line
 from pipeline.model.process.exits import Exit

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from pipeline.cli.output import json_option, print_json, say, table
-from pipeline.model.printable import one_line
+from pipeline.cli.page.lines import short
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
 
@@ -50,9 +50,3 @@ def show_chosen(chosen: Chosen, noun: str, what: str, *, as_json: bool) -> int:
     if chosen.stay and not as_json:
         say(f"{counted(chosen.stay, 'record')} that could not be read would stay")
     return Exit.OK if chosen.rows else Exit.PROBLEMS
-
-
-def short(text: str, length: int) -> str:
-    """Return a text on one line, cut where it is longer."""
-    text = one_line(text)
-    return text if len(text) <= length else text[: length - 1] + "…"

@@ -67,7 +67,7 @@ def rebuild(config: Path, state: Path | None, as_json: bool) -> None:
 
     from pipeline.compile.shapes import read_formats
     from pipeline.config.job import load_pipeline
-    from pipeline.runtime.state.rebuild import rebuild as rebuild_stores
+    from pipeline.runtime.rebuilding.rebuild import rebuild as rebuild_stores
 
     job = load_pipeline(config, check_source=True, guard_state=True).require()
     done = rebuild_stores(

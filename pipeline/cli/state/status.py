@@ -26,7 +26,7 @@ def status(state: Path, as_json: bool) -> None:
     The numbers are cumulative over the life of the state directory and include the last finished epoch of
     a running job. matched = delivered + dead + pending + suppressed.
     """
-    from pipeline.cli.jobs.run import not_understood
+    from pipeline.cli.state.understood import not_understood
     from pipeline.operate.running.status import status as status_of
 
     found = status_of(state)

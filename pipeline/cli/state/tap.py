@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.jobs.replay import Rate
-from pipeline.cli.options import config_option, console_options, state_dir, state_option
+from pipeline.cli.options import Rate, config_option, console_options, state_dir, state_option
 from pipeline.cli.output import json_option, say
 from pipeline.cli.page.lines import room
 from pipeline.language.units import parse_duration
@@ -174,7 +173,7 @@ def _writer(form: str, *, full: bool, as_test: bool) -> Callable[[dict[str, Any]
     from pipeline.cli.state.tap_lines import FORMATS, text_line
 
     if as_test:
-        from pipeline.operate.tap.case import as_yaml, case_of
+        from pipeline.operate.cases.seen import as_yaml, case_of
 
         begun: list[str] = []
 

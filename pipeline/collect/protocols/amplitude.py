@@ -14,12 +14,12 @@ from typing import Any
 
 import msgspec
 
-from pipeline.collect import members
 from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Why
-from pipeline.collect.clock import Shift, read_time
-from pipeline.collect.keyless import Keyless, Names
 from pipeline.collect.protocols import answers
+from pipeline.collect.protocols.cutting import members
+from pipeline.collect.protocols.cutting.clock import Shift, read_time
+from pipeline.collect.protocols.cutting.keyless import Keyless, Names
 from pipeline.collect.protocols.packed import forms
 from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol
 

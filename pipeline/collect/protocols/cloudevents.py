@@ -17,12 +17,12 @@ from urllib.parse import unquote
 
 import msgspec
 
-from pipeline.collect import members
 from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Why
-from pipeline.collect.clock import Shift
-from pipeline.collect.keyless import Keyless, Names
 from pipeline.collect.protocols import answers
+from pipeline.collect.protocols.cutting import members
+from pipeline.collect.protocols.cutting.clock import Shift
+from pipeline.collect.protocols.cutting.keyless import Keyless, Names
 from pipeline.collect.protocols.native import credential_of
 from pipeline.collect.protocols.protocol import Cut, Malformed, Piece, Protocol
 

@@ -21,7 +21,7 @@ from pipeline.console.render import data
 from pipeline.deliver.halts import Order
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Value
-from pipeline.operate.files.case_files import tests_of
+from pipeline.operate.cases.case_files import tests_of
 from pipeline.operate.files.edits import Changed, FileText, Saved
 from pipeline.operate.running.halts import give_order
 

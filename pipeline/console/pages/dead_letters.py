@@ -24,7 +24,7 @@ from pipeline.operate.kept.dead_pages import DeadGroups, DeadPage, groups
 from pipeline.operate.kept.dead_pages import page as dead_page
 from pipeline.operate.kept.dead_records import records
 from pipeline.operate.kept.dlq import Selection
-from pipeline.operate.kept.today import Today, today
+from pipeline.operate.unsaved.today import Today, today
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.quota import place_of
 from pipeline.outbox.reading.dead_letter_json import as_json_value, name_of, reason_of

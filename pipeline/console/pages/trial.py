@@ -19,7 +19,7 @@ from pipeline.console.pages.editing.shown import brief, curl_shown, shown_body
 from pipeline.console.render import page, webhook_path
 from pipeline.model.errors import HooklineError, UsageError
 from pipeline.model.json import Value
-from pipeline.operate.files.case_files import add_case, case_of
+from pipeline.operate.cases.case_files import add_case, case_of
 from pipeline.operate.files.edits import FileText
 from pipeline.operate.unsaved.cases import case_samples
 from pipeline.operate.unsaved.results import Previewed

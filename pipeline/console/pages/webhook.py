@@ -21,8 +21,8 @@ from pipeline.console.security.audit_reader import Wanted, read_page
 from pipeline.console.veils import attempt_veiled
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Value
+from pipeline.operate.cases.case_files import tests_beside, tests_of
 from pipeline.operate.files import history as git
-from pipeline.operate.files.case_files import tests_beside, tests_of
 from pipeline.operate.files.edits import Changed
 from pipeline.operate.overview.rows import Row
 from pipeline.operate.overview.sampler import spark

@@ -20,10 +20,10 @@ from msgspec import UNSET
 
 from pipeline.decode.builtin import posthog_rows
 from pipeline.decode.builtin.elements import read_elements
+from pipeline.decode.glance.glance import Stub, Wants, are_simple, is_time
 from pipeline.decode.nobody import looks_random
 from pipeline.decode.raw import fields
 from pipeline.decode.raw.fields import Fields, Place
-from pipeline.decode.scan.glance import Stub, Wants, are_simple, is_time
 from pipeline.decode.strangers import ALWAYS
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json

@@ -18,9 +18,9 @@ its fields. Snake case ids (``user_id``) are read too, as some of Segment's own 
 from __future__ import annotations
 
 from pipeline.decode.builtin import native
+from pipeline.decode.glance.glance import Stub, Wants, are_ids, are_simple, is_time
 from pipeline.decode.raw import fields
 from pipeline.decode.raw.fields import Fields, Place
-from pipeline.decode.scan.glance import Stub, Wants, are_ids, are_simple, is_time
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.records import Event, PropertyUpdate, Record
 

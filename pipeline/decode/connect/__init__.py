@@ -1,1 +1,1 @@
-"""What Kafka Connect writes: values by their schema (values), and the changes of tables (debezium)."""
+"""What Debezium writes: the changes of tables, and the keys of their rows."""

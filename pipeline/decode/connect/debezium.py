@@ -23,7 +23,7 @@ import msgspec
 
 from pipeline.decode.connect import keys
 from pipeline.decode.connect.unavailable import is_unavailable
-from pipeline.decode.connect.values import Schema, parse, unwrap
+from pipeline.decode.framed.connect_values import Schema, parse, unwrap
 from pipeline.decode.raw.fields import Fields, Place
 from pipeline.decode.shape import Seen, Shape, Side
 from pipeline.decode.strangers import stranger, unread

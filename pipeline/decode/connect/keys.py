@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.decode.connect.values import parse, unwrap
+from pipeline.decode.framed.connect_values import parse, unwrap
 from pipeline.decode.raw import fields
 from pipeline.decode.raw.fields import Fields, Place
 from pipeline.model.errors import InvalidRecord

@@ -1,1 +1,1 @@
-"""Records that name their schema: the frame around them, Avro, and the schemas that are known."""
+"""Records that name their schema: the frame around them, Avro, Kafka Connect's values, the schemas known."""

@@ -23,7 +23,7 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
-from pipeline.decode.connect.values import NAMES, of_name
+from pipeline.decode.framed.connect_values import NAMES, of_name
 from pipeline.decode.framed.logical import (
     LOGICAL,
     Convert,
@@ -204,7 +204,7 @@ class _Rewriting:
                 return self._record(schema, space, level)
             case "array":
                 items = self.schema(schema.get("items"), space, level + 1)
-                if self._is_empty(items, space):
+                if self._is_empty(items):
                     raise InvalidRecord("its schema has a list whose items take no bytes: no count is safe")
                 return {"type": "array", "items": items}
             case "map":
@@ -258,7 +258,7 @@ class _Rewriting:
         self._deep[full] = 1 + max(map(self._levels, found.values()), default=0)
         if self._deep[full] > MOST_DEEP:
             raise InvalidRecord(f"records of its schema have more than {MOST_DEEP} levels")
-        self._empty[full] = all(self._is_empty(one, inner) for one in found.values())
+        self._empty[full] = all(self._is_empty(one) for one in found.values())
         members: list[Json] = [{"name": name, "type": one} for name, one in found.items()]
         record: dict[str, Json] = {"type": "record", "name": full, "fields": members}
         if schema.get("connect.name") in NAMES:
@@ -309,7 +309,7 @@ class _Rewriting:
             return 1 + self._levels(schema.get("items", schema.get("values")))
         return self._deep.get(str(schema["name"]), 1) if type(schema) is dict and "name" in schema else 1
 
-    def _is_empty(self, schema: Json, space: str) -> bool:
+    def _is_empty(self, schema: Json) -> bool:
         """Return whether values of a rewritten schema take no bytes."""
         if type(schema) is str:
             return self._empty.get(schema, False)

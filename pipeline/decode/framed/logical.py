@@ -1,4 +1,4 @@
-"""Avro's logical types as JSON, in the forms in which Kafka Connect's values come (decode/connect/values.py).
+"""Avro's logical types as JSON, in the forms in which Kafka Connect's values come (connect_values.py).
 
 Times are ISO 8601 texts, with a Z where the instant is known; decimals are numbers where a JSON number holds
 all their digits, else texts; bytes are base64. What JSON cannot say of a float (NaN, infinity) is null.
@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Final, TypeAlias
 from uuid import UUID
 
-from pipeline.decode.connect.values import day, fraction, number, times, timestamps
+from pipeline.decode.framed.connect_values import day, fraction, number, times, timestamps
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from pipeline.compile.versions import Versions
 from pipeline.decode.decode import member_of
 from pipeline.decode.formats import Formats
-from pipeline.decode.scan.scan import Scanned, scan
+from pipeline.decode.scan import Scanned, scan
 from pipeline.job.names import EventNames
 from pipeline.job.steps.chunks import Intake, Selected
 from pipeline.job.steps.keys import identity_key

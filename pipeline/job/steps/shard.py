@@ -8,8 +8,9 @@ from pathlib import Path
 
 from bytewax.operators import StatefulBatchLogic
 
-from pipeline.compile.snapshot import Snapshot, Webhook
+from pipeline.compile.snapshot import Snapshot
 from pipeline.compile.versions import Versions
+from pipeline.compile.webhook import Webhook
 from pipeline.job.committed import Committed
 from pipeline.job.control.departed import Departed, left_of
 from pipeline.job.control.drain import Drain

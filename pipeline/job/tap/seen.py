@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from pipeline.compile.snapshot import Snapshot, Webhook
+from pipeline.compile.snapshot import Snapshot
+from pipeline.compile.webhook import Webhook
 from pipeline.decode.shape import Shape
 from pipeline.job.story import Candidates, Match
 from pipeline.job.tap.wanted import Stage

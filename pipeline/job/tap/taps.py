@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Final, ParamSpec
 
-from pipeline.compile.snapshot import Snapshot, Webhook
+from pipeline.compile.snapshot import Snapshot
+from pipeline.compile.webhook import Webhook
 from pipeline.decode.formats import Formats
 from pipeline.deliver.lanes.onlookers import Took
 from pipeline.job.settings import wall_clock

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.compile.snapshot import Snapshot, Webhook
+from pipeline.compile.snapshot import Snapshot
+from pipeline.compile.webhook import Webhook
 from pipeline.match.advice import advice
 from pipeline.match.verdicts import Clause, explain, explain_trigger
 from pipeline.model.json import Value

@@ -83,7 +83,7 @@ def checked_path(key: Value, context: Context, *, on_key: bool = True) -> Path |
             return Path(path.root, path.parts, key)
         path = parse_path(key, context.roots) if context.parse is None else context.parse(key)
     except PathError as error:
-        hint = _group_hint(key, context) if on_key else None
+        hint = _group_hint(key) if on_key else None
         offset = max(error.offset - shift, 0)
         context.problems.error(
             place, "wrong-path", error.message, hint=hint or error.hint, on_key=on_key, offset=offset or None
@@ -127,7 +127,7 @@ def _warn_absolute(key: str, context: Context) -> None:
     context.problems.warn((key,), "path-of-element", message, hint=hint, on_key=True)
 
 
-def _group_hint(key: str, context: Context) -> str | None:
+def _group_hint(key: str) -> str | None:
     bare = key.lstrip("$").lower()
     group = bare if bare in GROUPS else OTHER_GROUPS.get(bare)
     if group is None and "." not in key:

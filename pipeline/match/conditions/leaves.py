@@ -76,7 +76,7 @@ def _operator_map(path: Path, value: dict[str, Value], context: Context) -> Node
     for name in names:
         operator = OPERATORS.get(name) if type(name) is str else None
         if operator is None:
-            _unknown_operator(name, value, context)
+            _unknown_operator(name, context)
             continue
         fitting = _fitting_options(operator, options, context) if options is not None else None
         if fitting is not None:
@@ -86,7 +86,7 @@ def _operator_map(path: Path, value: dict[str, Value], context: Context) -> Node
     return all_nodes(nodes)
 
 
-def _unknown_operator(name: Value, value: dict[str, Value], context: Context) -> None:
+def _unknown_operator(name: Value, context: Context) -> None:
     bare = str(name).lstrip("$")
     key = as_word(bare)
     meant = key if key in OPERATORS else SYNONYMS.get(key)

@@ -12,7 +12,7 @@ from pipeline.deliver.halts import LEADS_TO, Halts, Order
 from pipeline.model.errors import ConfigError, HooklineError, Refused, StateError, UsageError
 from pipeline.model.json import Value
 from pipeline.model.words import no_webhook
-from pipeline.operate.trials.given import load_snapshot
+from pipeline.operate.offline import load_snapshot
 from pipeline.outbox.reading.view import accounting
 
 

@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from pipeline.compile.snapshot import Snapshot, Webhook, compile_config
+from pipeline.compile.snapshot import Snapshot, compile_config
+from pipeline.compile.webhook import Webhook
 from pipeline.config.files import SHAPES, TESTS, JobDefaults, config_files, is_yaml, read_files
 from pipeline.config.models.webhooks.case import Case, CaseFile, ExpectedRequest, GivenUser
 from pipeline.decode.decode import decode

@@ -11,7 +11,8 @@ from pipeline.job.preview import Preview
 from pipeline.job.rehearse import Rehearsal
 from pipeline.model.json import Value
 from pipeline.model.records import Invalid
-from pipeline.operate.trials.given import load_snapshot, named_shape, read_stream
+from pipeline.operate.offline import load_snapshot
+from pipeline.operate.trials.given import named_shape, read_stream
 
 KINDS = ("same", "appear", "vanish", "change")
 

@@ -14,7 +14,8 @@ from pipeline.job.replay import Replay
 from pipeline.join.known import Known
 from pipeline.model.records import Invalid
 from pipeline.model.sizes import USUAL, Sizes
-from pipeline.operate.trials.given import EMPTY, load_snapshot, named_shape, read_stream
+from pipeline.operate.offline import load_snapshot
+from pipeline.operate.trials.given import EMPTY, named_shape, read_stream
 
 
 def would_send(

@@ -15,7 +15,8 @@ from pipeline.match.advice import advice
 from pipeline.match.verdicts import Clause, explain_trigger
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING
-from pipeline.operate.trials.given import Given, load_snapshot
+from pipeline.operate.offline import load_snapshot
+from pipeline.operate.trials.given import Given
 
 
 @dataclass(slots=True, frozen=True)

@@ -12,15 +12,13 @@ from typing import Final
 import orjson
 
 from pipeline.compile.shapes import read_formats
-from pipeline.compile.snapshot import Snapshot, compile_config
-from pipeline.config.files import read_config
 from pipeline.config.job import load_pipeline
 from pipeline.decode.decode import BY_NAME, decode
 from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.decode.framed.schemas import FOLDER, SCHEMAS
 from pipeline.decode.raw import strict
 from pipeline.decode.raw.strict import without_bom
-from pipeline.decode.scan.scan import NATIVE, long_id, too_large
+from pipeline.decode.scan import NATIVE, long_id, too_large
 from pipeline.decode.shape import Shape
 from pipeline.model.errors import GivenError, InvalidRecord, UsageError
 from pipeline.model.findings import Finding
@@ -30,19 +28,6 @@ from pipeline.model.records import Event, Invalid, Origin, PropertyUpdate, Recor
 from pipeline.model.sizes import USUAL, Sizes
 from pipeline.model.words import did_you_mean
 from pipeline.sources.files.lines.recorded import Message, parse_line
-
-
-def load_snapshot(config: Path, paths: Sequence[str] = ()) -> Snapshot:
-    """Return the compiled config for what sends nothing: no secrets are looked up, no address refused.
-
-    paths: what is read in place of the config's source. Raises ConfigError with every finding.
-    """
-    flags = {"source.jsonl.paths": list(paths)} if paths else {}
-    with bounded(root=str(config)):
-        defaults = replace(
-            load_pipeline(config, flags=flags).require().defaults, network_allow=("0.0.0.0/0", "::/0")
-        )
-        return compile_config(read_config(config, defaults=defaults), secrets=None).require()
 
 
 @dataclass(slots=True, frozen=True)

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
-from pipeline.compile.snapshot import Report, Snapshot, Webhook, as_enabled, compile_config
+from pipeline.compile.snapshot import Report, Snapshot, as_enabled, compile_config
 from pipeline.compile.trial.desk import AskBack, AskedFor
+from pipeline.compile.webhook import Webhook
 from pipeline.config.files import (
     SHAPES,
     ConfigText,

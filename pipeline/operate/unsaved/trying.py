@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from pipeline.compile.snapshot import Snapshot, Webhook
+from pipeline.compile.snapshot import Snapshot
 from pipeline.compile.trial.desk import AskBack
+from pipeline.compile.webhook import Webhook
 from pipeline.config.models.webhooks.receiver import (
     BasicAuth,
     BearerAuth,

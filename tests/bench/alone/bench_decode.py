@@ -16,7 +16,7 @@ import msgspec
 import orjson
 
 from pipeline.decode.decode import decode
-from pipeline.decode.scan.scan import scan
+from pipeline.decode.scan import scan
 from pipeline.model.records import Origin
 from pipeline.recording.shop import Shop
 from pipeline.sources.chunk import CHUNK_LINES, NOWHERE, RawChunk

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from pipeline.decode.scan.scan import scan
+from pipeline.decode.scan import scan
 from pipeline.decode.shape import Shape
 from pipeline.decode.shapes import SHAPES
 from pipeline.recording.shop import Shop

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from pipeline.collect.members import which_are_good
+from pipeline.collect.protocols.cutting.members import which_are_good
 from tests.collect.rig import Reply, Running, post
 
 KEY = "sk-server-secret"

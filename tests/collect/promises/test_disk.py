@@ -46,7 +46,7 @@ def test_on_a_full_disk_requests_are_refused_whole_and_taken_again_when_there_is
                         file.write(b"x" * (1 << 16))
                         file.flush()
                 except OSError as error:
-                    assert error.errno == errno.ENOSPC  # noqa: PT017
+                    assert error.errno == errno.ENOSPC  # noqa: PT017  # writing ends in no other way
             big = [event(n, properties={"text": "x" * 10_000}) for n in range(100, 130)]
             calls = [one | {"type": "track", "event": "E", "userId": "u"} for one in big]
             captured = [one | {"event": "E", "distinct_id": "u"} for one in big]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.collect.batch import Member
-from pipeline.collect.members import Good, items
+from pipeline.collect.protocols.cutting.members import Good, items
 from pipeline.collect.protocols.protocol import Limits
 from pipeline.collect.sinks.recording.line import line_rests
 from pipeline.sources.files.lines.recorded import Message, dump_line, parse_line

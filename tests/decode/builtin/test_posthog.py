@@ -3,7 +3,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from pipeline.decode.scan.scan import scan
+from pipeline.decode.scan import scan
 from pipeline.model.records import Event, IdentityLink, PropertyUpdate
 from pipeline.sources.chunk import NOWHERE, RawChunk
 from tests.decode.builtin.exports.samples import CAPTURED, CLICKHOUSE, EXPORTED

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.decode.connect import values
-from pipeline.decode.connect.values import Schema, parse
+from pipeline.decode.framed import connect_values as values
+from pipeline.decode.framed.connect_values import Schema, parse
 from pipeline.decode.raw.fields import Place
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json

@@ -12,9 +12,9 @@ from pipeline.decode.connect.debezium import DEBEZIUM
 from pipeline.decode.decode import decode
 from pipeline.decode.framed.framing import Frame
 from pipeline.decode.framed.schemas import SCHEMAS, Registry, Stored
-from pipeline.decode.framed.shape import framed as framed_shape
+from pipeline.decode.framed_shapes import framed as framed_shape
 from pipeline.decode.raw.fields import Headers
-from pipeline.decode.scan.scan import scan
+from pipeline.decode.scan import scan
 from pipeline.decode.shape import Shape
 from pipeline.decode.shapes import SHAPES
 from pipeline.model.records import Event, Invalid, Origin, PropertyUpdate, Record

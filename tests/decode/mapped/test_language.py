@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.decode.scan.scan import scan
+from pipeline.decode.scan import scan
 from pipeline.model.records import Event, Invalid, PropertyUpdate
 from pipeline.sources.chunk import NOWHERE, RawChunk
 from tests.kit.streams.shapes import read, shape, told

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.decode.decode import decode
 from pipeline.decode.formats import Formats
-from pipeline.decode.scan.scan import scan
+from pipeline.decode.scan import scan
 from pipeline.decode.shape import Shape
 from pipeline.decode.shapes import SHAPES
 from pipeline.model.records import Event, Invalid, Origin, Record

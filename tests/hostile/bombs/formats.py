@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import orjson
 
-from pipeline.decode.scan.scan import scan
+from pipeline.decode.scan import scan
 from pipeline.language.formats import FORMATS
 from pipeline.model.json import Value
 from pipeline.sources.chunk import NOWHERE, RawChunk

@@ -12,7 +12,7 @@ from functools import partial
 import orjson
 
 from pipeline.decode.decode import BY_NAME
-from pipeline.decode.scan.scan import scan
+from pipeline.decode.scan import scan
 from pipeline.decode.shape import Shape
 from pipeline.model.json import Value
 from pipeline.sources.chunk import NOWHERE, RawChunk

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from pipeline.decode.builtin.elements import MAX_CHAIN, MAX_ELEMENTS, parse_hierarchy, read_elements
-from pipeline.decode.scan.scan import Scanned, scan
+from pipeline.decode.scan import Scanned, scan
 from pipeline.join.links import Identity
 from pipeline.join.users import Users
 from pipeline.model.json import Json

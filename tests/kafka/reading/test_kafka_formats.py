@@ -11,7 +11,7 @@ import pytest
 from pipeline.cli.app import run
 from pipeline.decode.decode import BY_NAME
 from pipeline.decode.formats import Formats
-from pipeline.decode.scan.scan import scan
+from pipeline.decode.scan import scan
 from pipeline.model.records import Event, PropertyUpdate
 from pipeline.sources.reader import Reader
 from tests.kafka.servers.topics import Tap, Topics

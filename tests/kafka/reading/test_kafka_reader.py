@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import NewPartitions
 
-from pipeline.decode.scan.scan import scan
+from pipeline.decode.scan import scan
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import ConfigError, Fatal, StateError
 from pipeline.model.records import Event

@@ -84,8 +84,8 @@ class Program(Child):
     def __init__(self, pid: int, stdin: int, stdout: int, stderr: int) -> None:
         super().__init__(pid)
         self.stdin: TextIO = open(stdin, "w")  # noqa: SIM115  # closed by communicate, as subprocess does
-        self.stdout: TextIO = open(stdout)  # noqa: SIM115
-        self.stderr: TextIO = open(stderr)  # noqa: SIM115
+        self.stdout: TextIO = open(stdout)  # noqa: SIM115  # likewise
+        self.stderr: TextIO = open(stderr)  # noqa: SIM115  # likewise
         self._said: dict[TextIO, str] = {}
         self._readers: list[threading.Thread] = []
 

@@ -14,8 +14,8 @@ from pipeline.join.users import Users
 from pipeline.model.errors import NoState
 from pipeline.model.json import Value
 from pipeline.model.records import Event, IdentityLink, Origin, PropertyUpdate, User
-from pipeline.operate.kept.today import Today, today
 from pipeline.operate.kept.users import look_up
+from pipeline.operate.unsaved.today import Today, today
 from pipeline.operate.unsaved.workbench import Workbench
 from pipeline.outbox.seen import seen_of
 from pipeline.store.folders import identity_folder, shard_folder

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.job.tap.wanted import Wanted
 from pipeline.model.errors import UsageError
-from pipeline.operate.tap.case import as_yaml, case_of
+from pipeline.operate.cases.seen import as_yaml, case_of
 from pipeline.operate.tap.recording import TapRecording
 from pipeline.operate.trials.cases import run_tests
 from tests.kit.programs.inprocess import run_flow

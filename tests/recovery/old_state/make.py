@@ -25,8 +25,8 @@ from zlib import crc32
 CHECKOUT = Path.cwd()
 sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "tests"), str(CHECKOUT / "tests" / "recovery")]
 
-import killing  # noqa: E402
-from failing import KILLED  # noqa: E402
+import killing  # noqa: E402  # found by the path above
+from failing import KILLED  # noqa: E402  # likewise
 from killing import STORE, Trial, make_stream, trial, workshop  # noqa: E402
 from pipeline.runtime.tokens import read_tokens  # noqa: E402
 from pipeline.state.codec import unpack_dead, unpack_row  # noqa: E402

@@ -145,13 +145,13 @@ def shift_and_kill(
             before = len(receiver.requests)
             job = follow(bench, processes)
             try:
-                until(lambda: len(receiver.requests) > before + 60 or job.poll() is not None)  # noqa: B023
+                until(lambda: len(receiver.requests) > before + 60 or job.poll() is not None)  # noqa: B023  # asked before the next round
                 for _ in range(dice.randrange(1, 3)):
                     shifting.swap()
-                    until(lambda: arrived(receiver, shifting.version) or job.poll() is not None, secs=20)  # noqa: B023
+                    until(lambda: arrived(receiver, shifting.version) or job.poll() is not None, secs=20)  # noqa: B023  # asked before the next round
                 instant = time.monotonic() + dice.random() * 0.4
                 shifting.swap()
-                until(lambda: time.monotonic() > instant)  # noqa: B023
+                until(lambda: time.monotonic() > instant)  # noqa: B023  # asked before the next round
                 assert job.poll() is None
             finally:
                 end(job, processes)

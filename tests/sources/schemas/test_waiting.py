@@ -11,7 +11,7 @@ from pipeline.decode.auto import AUTO
 from pipeline.decode.formats import Formats
 from pipeline.decode.framed.framing import Frame
 from pipeline.decode.framed.schemas import SCHEMAS, Registry, Stored
-from pipeline.decode.framed.shape import framed as framed_shape
+from pipeline.decode.framed_shapes import framed as framed_shape
 from pipeline.sources.chunk import RawChunk
 from pipeline.sources.files.lines.recorded import Message, dump_line
 from pipeline.sources.files.recording import Recording

@@ -16,9 +16,9 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from pipeline.collect import members
 from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.protocols import answers
+from pipeline.collect.protocols.cutting import members
 from pipeline.collect.protocols.hooks.verify import WAYS, Unverified, first_of
 from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Settings
 

@@ -15,12 +15,12 @@ from typing import Any
 
 import msgspec
 
-from pipeline.collect import members
 from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Why
-from pipeline.collect.clock import Shift, read_time
-from pipeline.collect.keyless import Keyless
 from pipeline.collect.protocols import answers
+from pipeline.collect.protocols.cutting import members
+from pipeline.collect.protocols.cutting.clock import Shift, read_time
+from pipeline.collect.protocols.cutting.keyless import Keyless
 from pipeline.collect.protocols.posthog.capture import DONE, KEYS, Look, time_of
 from pipeline.collect.protocols.protocol import Cut, Limits, Malformed, Piece, Protocol
 

@@ -11,7 +11,7 @@ from typing import cast
 import orjson
 
 from pipeline.collect.batch import Headers, Member
-from pipeline.collect.members import which_are_good
+from pipeline.collect.protocols.cutting.members import which_are_good
 from pipeline.sources.files.lines.recorded import Message, dump_line
 
 SAME = "hk-same"

@@ -89,7 +89,7 @@ def find_roles(view: View, *, of_users: bool = False) -> Roles:
         if others[roles.anonymous[0]] < (_THING if is_always else _WEAK):
             roles.anonymous = []
     if not of_users:
-        _settle_ids(view, columns, roles)
+        _settle_ids(columns, roles)
     _find_id(view, columns, roles)
     has_name = _rows_with(view, roles.names)
     has_id = _rows_with(view, roles.ids)
@@ -117,7 +117,7 @@ def _as_row(name: str, holder: str) -> int:
     return 90 if name in ("id", "pk", "_id") else as_user(name, holder)
 
 
-def _settle_ids(view: View, columns: Columns, roles: Roles) -> None:
+def _settle_ids(columns: Columns, roles: Roles) -> None:
     """A bare `id` that is another one in each record is the event's own where something else is a user's."""
     if roles.users and roles.anonymous:
         weak = [ref for ref in roles.users if as_user(ref.last, ref.holder) <= 25]
@@ -206,14 +206,14 @@ def _weighed(
     view: View,
     columns: Columns,
     weigh: Weigh,
-    fits: Callable[[Ref, Sequence[Json]], bool],
+    fits: Callable[[Sequence[Json]], bool],
     taken: set[Ref | None],
 ) -> list[tuple[float, Ref]]:
     """Return the fields that may have a role, the best first."""
     found: list[tuple[float, Ref]] = []
     for ref, values in columns.items():
         weight = weigh(ref.last, ref.holder)
-        if weight <= 0 or ref in taken or not fits(ref, values):
+        if weight <= 0 or ref in taken or not fits(values):
             continue
         share = len(values) / len(view.rows)
         found.append((weight * (0.4 + 0.6 * share) - 3 * (ref.depth - 1) - 5 * (ref.root != ""), ref))
@@ -248,7 +248,7 @@ def _mostly(values: Sequence[Json], holds: Callable[[Json], bool]) -> bool:
     return sum(map(holds, values)) * 50 >= len(values) * 49
 
 
-def _is_id(ref: Ref, values: Sequence[Json]) -> bool:
+def _is_id(values: Sequence[Json]) -> bool:
     def holds(value: Json) -> bool:
         if type(value) is str:
             return len(value) <= 200 and value.isprintable() and not value.startswith(("{", "["))
@@ -258,7 +258,7 @@ def _is_id(ref: Ref, values: Sequence[Json]) -> bool:
     return _mostly(values, holds) and spaced * 3 <= len(values)
 
 
-def _is_name(ref: Ref, values: Sequence[Json]) -> bool:
+def _is_name(values: Sequence[Json]) -> bool:
     if not _mostly(values, lambda value: type(value) is str and len(value) <= 100 and value.isprintable()):
         return False
     texts = [value for value in values if type(value) is str]
@@ -272,7 +272,7 @@ def _by_look(view: View, columns: Columns, taken: set[Ref | None]) -> list[tuple
     """Return the fields whose values look like events' names, whatever they are called."""
     found: list[tuple[float, Ref]] = []
     for ref, values in columns.items():
-        if ref in taken or not _is_name(ref, values) or ref.last in TELLING_OF_USERS:
+        if ref in taken or not _is_name(values) or ref.last in TELLING_OF_USERS:
             continue
         if (
             max(
@@ -295,7 +295,7 @@ def _ids_by_look(view: View, columns: Columns, taken: set[Ref | None]) -> list[t
     """Return the fields whose values look like ids that come again, whatever they are called."""
     found: list[tuple[float, Ref]] = []
     for ref, values in columns.items():
-        if ref in taken or not _is_id(ref, values) or ref.last in TELLING_OF_USERS or as_time(ref.last, ""):
+        if ref in taken or not _is_id(values) or ref.last in TELLING_OF_USERS or as_time(ref.last, ""):
             continue
         is_key = ref.root == "message"  # what messages are keyed by is who they are about
         if as_id(ref.last, ref.holder) >= _WEAK or (len(values) > 5 and _is_unique(values) and not is_key):

@@ -51,7 +51,7 @@ def place_at(text: str, line: int, column: int) -> Place:
     word = found.group() if found else ""
     at = len(before) - len(word) + 1
     walk = _Walk(lines, number, before)
-    path, kind, taken, quote = walk.place(word)
+    path, kind, taken, quote = walk.place()
     value = walk.value + before if walk.inside else before
     if _opened(before, "${", "}"):
         return Place(path, "secret", word.removeprefix("$"), at, rest)
@@ -89,7 +89,7 @@ class _Walk:
         self.value = ""
         """What these lines hold up to the cursor's."""
 
-    def place(self, word: str) -> tuple[Parts, Kind, frozenset[str], str]:
+    def place(self) -> tuple[Parts, Kind, frozenset[str], str]:
         """Return path, kind, the keys that are taken and the quote."""
         at = 0
         while at < self._number:
@@ -98,7 +98,7 @@ class _Walk:
                 self.inside = True
                 return self._continued(at)
             at = after
-        return self._cursor(self._before, word)
+        return self._cursor(self._before)
 
     def _line(self, at: int) -> int:
         """Take in a line; return the number of the next one that is not part of its value."""
@@ -107,7 +107,7 @@ class _Walk:
         if column < 0:
             return at + 1
         if _BLOCK.match(value):
-            return self._after_block(at, column)
+            return self._after_block(at)
         depth = _depth(value)
         after = at + 1
         while depth > 0 and after < len(self._lines) and after - at < 1000:
@@ -147,7 +147,7 @@ class _Walk:
         ):
             levels.pop()
 
-    def _after_block(self, at: int, column: int) -> int:
+    def _after_block(self, at: int) -> int:
         after = at + 1
         while after < len(self._lines):
             line = self._lines[after]
@@ -166,7 +166,7 @@ class _Walk:
         self.value = "\n".join([value, *self._lines[at + 1 : self._number]]) + "\n"
         return self._flow(path, self.value + self._before)
 
-    def _cursor(self, before: str, word: str) -> tuple[Parts, Kind, frozenset[str], str]:
+    def _cursor(self, before: str) -> tuple[Parts, Kind, frozenset[str], str]:
         rest = before.lstrip(" ")
         column = len(before) - len(rest)
         rest, column = self._dashes(rest, column)

@@ -16,9 +16,9 @@ from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
 from pipeline.model.plain_file import read_plain
 from pipeline.model.times import format_iso
+from pipeline.operate.cases.seen import as_yaml
 from pipeline.operate.files.edits import require_editable
 from pipeline.operate.files.folder import locked, told
-from pipeline.operate.tap.case import as_yaml
 from pipeline.operate.trials.results import read_file
 from pipeline.operate.unsaved.results import Previewed
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from pipeline.decode.scan.plain import NativeEvent
+from pipeline.decode.glance.plain import NativeEvent
 from pipeline.model.times import is_plainly_iso
 
 Wants: TypeAlias = Callable[[str, str], bool]

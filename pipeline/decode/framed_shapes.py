@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from pipeline.decode.framed.frame import bare
 from pipeline.decode.framed.framing import Frame
+from pipeline.decode.glance.glance import Wants, is_good, names_native, read_any, read_native
 from pipeline.decode.raw.fields import Place
-from pipeline.decode.scan.glance import Wants, is_good, names_native, read_any, read_native
 from pipeline.decode.shape import Seen, Shape
 from pipeline.model.json import Json
 

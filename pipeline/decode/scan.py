@@ -15,10 +15,10 @@ from typing import Protocol, Self
 from pipeline.decode.builtin import cloudevents
 from pipeline.decode.decode import BY_NAME, decode
 from pipeline.decode.formats import Formats
+from pipeline.decode.glance.glance import NOT_SEEN, Wants, is_good, names_native, read_any, read_native
+from pipeline.decode.glance.plain import plain_event
 from pipeline.decode.raw import strict
 from pipeline.decode.raw.fields import Headers
-from pipeline.decode.scan.glance import NOT_SEEN, Wants, is_good, names_native, read_any, read_native
-from pipeline.decode.scan.plain import plain_event
 from pipeline.decode.shape import Shape
 from pipeline.language.formats import RECORDING
 from pipeline.model.errors import InvalidRecord

@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.config.job import PipelineConfig
 from pipeline.decode.formats import Formats
 from pipeline.decode.framed.schemas import FOLDER
-from pipeline.decode.scan.scan import scan
+from pipeline.decode.scan import scan
 from pipeline.job.steps.keys import shard_of
 from pipeline.job.steps.source import position_of
 from pipeline.job.story import resolve
@@ -25,8 +25,8 @@ from pipeline.model.errors import NoState, StateError
 from pipeline.model.records import IdentityLink, PropertyUpdate, Record
 from pipeline.runtime.parts import REAL
 from pipeline.runtime.readers import with_schemas
+from pipeline.runtime.rebuilding.reaching import ends_of, limit_to, reached
 from pipeline.runtime.state.directory import StateDirectory, describe
-from pipeline.runtime.state.reaching import ends_of, limit_to, reached
 from pipeline.runtime.state.recovery import read_tokens
 from pipeline.sources.reader import Source
 from pipeline.store.folders import identity_folder, shard_folder

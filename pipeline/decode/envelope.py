@@ -1,6 +1,6 @@
 """Kafka Connect's ``{schema, payload}`` around records of the shapes that `auto` tells apart.
 
-What the schema calls a decimal or a time is a number or an ISO 8601 text then (values.py).
+What the schema calls a decimal or a time is a number or an ISO 8601 text then (framed/connect_values.py).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Final
 
 from pipeline.decode.auto import AUTO
 from pipeline.decode.connect.keys import forgotten
-from pipeline.decode.connect.values import parse, unwrap
+from pipeline.decode.framed.connect_values import parse, unwrap
 from pipeline.decode.raw.fields import Place
 from pipeline.decode.shape import Shape
 from pipeline.model.errors import InvalidRecord

@@ -1,0 +1,25 @@
+"""A config as it is compiled for what sends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.compile.snapshot import Snapshot, compile_config
+from pipeline.config.files import read_config
+from pipeline.config.job import load_pipeline
+from pipeline.model.process.bounds import bounded
+
+
+def load_snapshot(config: Path, paths: Sequence[str] = ()) -> Snapshot:
+    """Return the compiled config for what sends nothing: no secrets are looked up, no address refused.
+
+    paths: what is read in place of the config's source. Raises ConfigError with every finding.
+    """
+    flags = {"source.jsonl.paths": list(paths)} if paths else {}
+    with bounded(root=str(config)):
+        defaults = replace(
+            load_pipeline(config, flags=flags).require().defaults, network_allow=("0.0.0.0/0", "::/0")
+        )
+        return compile_config(read_config(config, defaults=defaults), secrets=None).require()
