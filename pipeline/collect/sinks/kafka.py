@@ -27,7 +27,7 @@ from pipeline.collect.sinks.kafka_lately import lately
 from pipeline.collect.sinks.order import places
 from pipeline.collect.sinks.recording.line import SAME
 from pipeline.collect.sinks.settings import KafkaSinkSettings
-from pipeline.kafka.admin import KafkaAdmin
+from pipeline.kafka.admin import COMPACTED, KafkaAdmin
 from pipeline.kafka.brokers import Reachability
 from pipeline.kafka.client import OWN, KafkaSettings, client_settings
 from pipeline.kafka.passed import made
@@ -107,6 +107,11 @@ class KafkaSink(IntakeSink):
         if admin.look_at(settings.topic, AclOperation.WRITE) is None:
             raise ConfigError(
                 f"{self._where} does not exist: create it with as many partitions as the job may have workers"
+            )
+        if COMPACTED in admin.history_limits(settings.topic):
+            raise ConfigError(
+                f"{self._where} is compacted ({COMPACTED}): of the events of a user only the last would be "
+                "kept. Set `cleanup.policy=delete` on it, or name another topic"
             )
         self._largest = int(settings.settings.get("message.max.bytes", _MAX_BYTES))
         self._intake = Intake(
