@@ -39,6 +39,8 @@ log = logging.get(__name__)
 
 ANSWER_SECS = 5.0
 """How long a request waits for the brokers."""
+BACK_MS: Final = 60_000
+"""Times never go back, unless by more: the clock was set, as no request waits so long for others."""
 QUEUED_MESSAGES = 1_000_000
 """More are not handed to the client: what comes is refused."""
 OURS: Mapping[str, Any] = {
@@ -191,6 +193,8 @@ class KafkaSink(IntakeSink):
             self._queued += delivery.left
         for number, index in places([ticket.batch for ticket in tickets]):
             delivery, batch = deliveries[number], tickets[number].batch
+            if batch.received_ms < self._last_ms - BACK_MS:
+                self._last_ms = 0  # the clock was ahead: brokers refuse times of the future
             self._last_ms = max(self._last_ms, batch.received_ms)
             error = self._produce(batch.members[index], delivery)
             if error is not None:
