@@ -19,7 +19,7 @@ from pipeline.model.process.lifeline import is_let_go
 from pipeline.telemetry import metrics
 from pipeline.telemetry.process import PROMETHEUS, measure_process, resident_bytes
 
-AWAY = "Kafka does not answer, or refuses us: the log of the job says why"
+AWAY = "records wait for Kafka, which does not answer or refuses us: the log of the job says why"
 KINDS = {"events": "event", "updates": "update", "links": "link", "invalid": "invalid"}
 
 

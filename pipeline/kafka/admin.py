@@ -73,6 +73,8 @@ class Topic(NamedTuple):
     """Of this topic alone: one made anew under the same name has another. "" where the broker has none."""
 
 
+COMPACTED = "cleanup.policy=compact"
+"""Among the limits of a topic's history, see `KafkaAdmin.history_limits`."""
 NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 """What a broker without topic ids says."""
 
@@ -125,7 +127,7 @@ class KafkaAdmin:
         policy = values.get("cleanup.policy") or ""
         if "delete" not in policy:
             limits = []
-        return ", ".join([f"cleanup.policy={policy}"] * ("compact" in policy) + limits)
+        return ", ".join([COMPACTED] * ("compact" in policy) + limits)
 
     def look_at(self, topic: str, wanted: Any) -> Any:
         """Return the description of a topic, None where there is none.

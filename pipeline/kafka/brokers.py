@@ -5,6 +5,7 @@ Its clients are made with ``{"error_cb": reachability.failed, "logger": reachabi
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple, Protocol
 
 from pipeline.telemetry import log as logging
@@ -17,6 +18,8 @@ REMEDIES = {
     "_SSL": "check `security.protocol` and `ssl.*` in `settings`",
 }
 """What to look at where a broker, or the check of its certificate, refuses us. Waiting does not help."""
+_ADVERTISED = re.compile(r"(?:\w+://)?([^\s/]+:\d+)/\d+: ")
+"""How librdkafka names a broker by the address that the brokers have told, not by one that it was given."""
 _ALERT = "SSL alert number"
 """How OpenSSL names a broker's no to our certificate; librdkafka takes that for a lost connection."""
 
@@ -130,9 +133,14 @@ class Reachability:
         """Why the brokers cannot be reached, as far as is known."""
         if self.refusal:
             return self.refusal
-        if self._reason or not self._disconnected:
-            return self._reason or "no answer"
-        if self._answered:
-            return self._disconnected
+        reason = self._reason or self._disconnected or "no answer"
+        found = _ADVERTISED.match(reason)
+        if found is not None and not self._answered and found[1] not in self.brokers.split(","):
+            return (
+                f"{reason}; a broker was reached, and calls itself {found[1]} (its `advertised.listeners`): "
+                "that must be an address that is reachable from here"
+            )
+        if self._reason or self._answered or not self._disconnected:
+            return reason
         # So a broker treats whoever speaks another protocol than its listener.
         return f"{self._disconnected}; the listener may want another `security.protocol` in `settings`"

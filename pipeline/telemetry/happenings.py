@@ -68,6 +68,11 @@ HISTORY_LIMITED = Happening(
     "a topic of user updates does not keep its history: what compaction or retention removes, no event sees",
     "source_history_limited",
 )
+EVENTS_COMPACTED = Happening(
+    Log.warning,
+    "a topic of events is compacted: only the last event of each key is kept, and others may be gone unread",
+    "source_history_limited",
+)
 PARTITIONS_ADDED = Happening(
     Log.warning, "a topic has new partitions: restart to read them", "source_new_partitions_total"
 )

@@ -80,7 +80,8 @@ METRICS: dict[MetricName, Metric] = {
     ),
     "source_history_limited": gauge(
         "0 or 1",
-        "1 where a topic of user updates is compacted (its records are deltas) or expires",
+        "1 where a topic of user updates is compacted (its records are deltas) or expires, or one of events "
+        "is compacted",
         "give it `cleanup.policy=delete` and `retention.ms=-1`: a new state directory, `state rebuild` and "
         "`replay --from-kafka` see only what is left",
         ("topic",),

@@ -20,13 +20,14 @@ import pytest
 from pipeline.admin.routes import Route
 from pipeline.admin.service import AdminService, parse_address
 from pipeline.admin.socket_client import NotRunning, ask, socket_path
-from pipeline.admin.view_routes import view_routes
+from pipeline.admin.view_routes import AWAY, view_routes
 from pipeline.deliver.halts import Halts
 from pipeline.deliver.stats import EngineStats
 from pipeline.job.assembly import Job
 from pipeline.job.settings import JobSettings
 from pipeline.model.errors import Fatal, HooklineError, StateError, UsageError
-from pipeline.telemetry import metrics
+from pipeline.telemetry import log, metrics
+from pipeline.telemetry.happenings import BROKERS_BACK, BROKERS_UNREACHABLE
 from tests.kit.delivery.engine import RecordingEngine
 
 Start = Callable[..., AdminService]
@@ -94,6 +95,17 @@ def test_status_health_and_metrics_are_served(start: Start, tmp_path: Path):
     memory = next(line for line in text.splitlines() if line.startswith("process_resident_memory_bytes"))
     assert int(memory.split()[1]) > 1_000_000
     assert get(service, "/other")[0] == 404
+    metrics.reset()
+
+
+def test_brokers_that_are_away_are_shown_and_do_not_take_the_job_from_service(start: Start, tmp_path: Path):
+    metrics.reset()
+    BROKERS_UNREACHABLE.happened(log.get("kafka"))
+    service = start(address="0", pages=pages(job(tmp_path)))
+    assert json.loads(get(service, "/status")[1])["waits"] == AWAY
+    assert get(service, "/readyz")[0] == 200
+    BROKERS_BACK.happened(log.get("kafka"))
+    assert json.loads(get(service, "/status")[1])["waits"] == ""
     metrics.reset()
 
 

@@ -115,6 +115,20 @@ def test_brokers_that_are_silent_are_told_unless_another_question_was_answered(
     assert said(caplog)[1:] == ["Kafka is reachable again"]
 
 
+@pytest.mark.parametrize("protocol", ["", "sasl_ssl://"])
+def test_an_address_that_only_the_brokers_know_is_told_as_theirs(protocol: str):
+    brokers = Reachability("k:9092,localhost:9092")
+    brokers.failed(Said("_RESOLVE", f"{protocol}kafka:9092/1: Failed to resolve 'kafka:9092'"))
+    assert "calls itself kafka:9092 (its `advertised.listeners`)" in brokers.reason
+    brokers.failed(Said("_TRANSPORT", f"{protocol}k:9092/1: Connection refused"))
+    assert brokers.reason.endswith("k:9092/1: Connection refused"), "we were given that one"
+    brokers.failed(Said("_RESOLVE", f"{protocol}kafka:9092/bootstrap: Failed to resolve 'kafka:9092'"))
+    assert "calls itself" not in brokers.reason
+    brokers.answered()
+    brokers.failed(Said("_TRANSPORT", f"{protocol}kafka:9092/1: Connection refused"))
+    assert brokers.reason.endswith("kafka:9092/1: Connection refused"), "it was reachable"
+
+
 def test_a_listener_that_hangs_up_is_told_from_the_log_of_librdkafka():
     brokers = Reachability("k:9092")
     brokers.messages.log(20, "librdkafka says hello")

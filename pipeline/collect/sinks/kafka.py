@@ -27,7 +27,7 @@ from pipeline.collect.sinks.kafka_lately import lately
 from pipeline.collect.sinks.order import places
 from pipeline.collect.sinks.recording.line import SAME
 from pipeline.collect.sinks.settings import KafkaSinkSettings
-from pipeline.kafka.admin import KafkaAdmin
+from pipeline.kafka.admin import COMPACTED, KafkaAdmin
 from pipeline.kafka.brokers import Reachability
 from pipeline.kafka.client import OWN, KafkaSettings, client_settings
 from pipeline.kafka.passed import made
@@ -39,6 +39,8 @@ log = logging.get(__name__)
 
 ANSWER_SECS = 5.0
 """How long a request waits for the brokers."""
+BACK_MS: Final = 60_000
+"""Times never go back, unless by more: the clock was set, as no request waits so long for others."""
 QUEUED_MESSAGES = 1_000_000
 """More are not handed to the client: what comes is refused."""
 OURS: Mapping[str, Any] = {
@@ -107,6 +109,11 @@ class KafkaSink(IntakeSink):
         if admin.look_at(settings.topic, AclOperation.WRITE) is None:
             raise ConfigError(
                 f"{self._where} does not exist: create it with as many partitions as the job may have workers"
+            )
+        if COMPACTED in admin.history_limits(settings.topic):
+            raise ConfigError(
+                f"{self._where} is compacted ({COMPACTED}): of the events of a user only the last would be "
+                "kept. Set `cleanup.policy=delete` on it, or name another topic"
             )
         self._largest = int(settings.settings.get("message.max.bytes", _MAX_BYTES))
         self._intake = Intake(
@@ -186,6 +193,8 @@ class KafkaSink(IntakeSink):
             self._queued += delivery.left
         for number, index in places([ticket.batch for ticket in tickets]):
             delivery, batch = deliveries[number], tickets[number].batch
+            if batch.received_ms < self._last_ms - BACK_MS:
+                self._last_ms = 0  # the clock was ahead: brokers refuse times of the future
             self._last_ms = max(self._last_ms, batch.received_ms)
             error = self._produce(batch.members[index], delivery)
             if error is not None:

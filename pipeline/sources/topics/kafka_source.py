@@ -19,7 +19,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AclOperation
 
 from pipeline.decode.formats import ALL_AUTO, Formats
-from pipeline.kafka.admin import KafkaAdmin, Place, Topic, topic_id
+from pipeline.kafka.admin import COMPACTED, KafkaAdmin, Place, Topic, topic_id
 from pipeline.kafka.client import KafkaSettings, make_consumer
 from pipeline.model.errors import Fatal, StateError
 from pipeline.sources.chunk import Position, RawChunk
@@ -28,7 +28,13 @@ from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.sources.topics.side import BEFORE_ALL, Side
 from pipeline.sources.topics.stream import Message, SidePlace, Stream, group_committed, places_of
 from pipeline.telemetry import log as logging
-from pipeline.telemetry.happenings import HISTORY_LIMITED, PARTITIONS_ADDED, PLACE_LOST, TOPICS_UNEVEN
+from pipeline.telemetry.happenings import (
+    EVENTS_COMPACTED,
+    HISTORY_LIMITED,
+    PARTITIONS_ADDED,
+    PLACE_LOST,
+    TOPICS_UNEVEN,
+)
 
 log = logging.get(__name__)
 
@@ -96,13 +102,22 @@ class KafkaSource:
                     "the brokers have no topic ids: a topic that is made anew is only noticed by its offsets",
                     topics=", ".join(nameless),
                 )
-            for topic in (*self.settings.users, *self.settings.both):
-                limits = self.admin.history_limits(topic)
-                if limits:
-                    HISTORY_LIMITED.happened(log, topic=topic, limits=limits)
+            for topic in self.settings.topics:
+                self._tell_limits(topic)
             if len(set(counts.values())) > 1 and not self.settings.together:
                 TOPICS_UNEVEN.happened(log, partitions=dict(counts))
         return self._counts
+
+    def _tell_limits(self, topic: str) -> None:
+        """Say what removes records of a topic that are needed."""
+        limits = self.admin.history_limits(topic)
+        if topic not in (*self.settings.users, *self.settings.both):
+            # Who only looks at a topic does not know what it holds.
+            if COMPACTED in limits and self.settings.stop == "never":
+                EVENTS_COMPACTED.happened(log, topic=topic, limits=limits)
+        # Each change of a table has the whole row: compaction leaves what is needed.
+        elif limits and (limits != COMPACTED or self._formats.of(f"{topic}/0").committed is None):
+            HISTORY_LIMITED.happened(log, topic=topic, limits=limits)
 
     def list_partitions(self) -> list[str]:
         """Return the names of the source partitions; raises like `counts`."""

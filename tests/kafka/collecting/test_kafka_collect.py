@@ -66,7 +66,7 @@ async def test_members_are_messages_keyed_by_user_with_their_headers_in_order(to
         racing = [batch(member(f"{number}-{at}", f"u{number % 4}", at), page=True) for at in (3, 1, 2)]
         assert await asyncio.gather(*map(sink.keep, racing)) == [0, 0, 0]
     assert await sink.keep(named("29-1", "new")) == 1
-    assert await sink.keep(Batch((Member(None, None, None, None, ()),), 1, False)) == 0
+    assert await sink.keep(batch(Member(None, None, None, None, ()))) == 0
     await sink.close()
     found = read(topics, topic, 3)
     assert len(found) == 92
@@ -172,6 +172,20 @@ async def test_a_member_that_no_topic_takes_is_refused_for_good_and_costs_no_oth
     assert sink.trouble is None
     await sink.close()
     assert [name_of(message) for message in read(topics, topic)] == ["small"]
+
+
+@in_loop
+async def test_a_clock_that_was_hours_ahead_costs_what_came_then_and_nothing_later(topics: Topics) -> None:
+    topic = topics.create("collected")
+    sink = opened(topics, topic)
+    now = time.time_ns() // 1_000_000
+    ahead = batch(member("ahead"), received_ms=now + 7_200_000)
+    assert await _why_refused(sink, ahead) is Why.BROKER, "brokers take no times of the future"
+    for name, received_ms in (("now", now), ("a moment before", now - 500)):
+        assert await _why_refused(sink, batch(member(name), received_ms=received_ms)) is None
+    await sink.close()
+    kept = [(name_of(message), message.timestamp()[1]) for message in read(topics, topic)]
+    assert kept == [("now", now), ("a moment before", now)]
 
 
 def test_what_cannot_be_used_is_said_at_once(topics: Topics) -> None:

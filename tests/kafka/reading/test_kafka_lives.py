@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import NewPartitions
 
-from pipeline.model.errors import Fatal, StateError
+from pipeline.collect.sinks import KafkaSinkSettings
+from pipeline.collect.sinks.kafka import KafkaSink
+from pipeline.model.errors import ConfigError, Fatal, StateError
 from pipeline.sources.reader import Reader
 from pipeline.sources.topics.kafka_source import TOPICS_EVERY_MS
 from pipeline.telemetry import metrics
+from pipeline.telemetry.happenings import EVENTS_COMPACTED
 from tests.kafka.servers.topics import Tap, Topics, until
 
 Tapper = Callable[[Reader], Tap]
@@ -162,11 +165,27 @@ def test_a_users_topic_that_does_not_keep_its_history_is_told(
         topics.create("compacted", config={"cleanup.policy": "compact"}),
         topics.create("expiring", config={"retention.ms": "604800000"}),
     )
-    topics.source(events=(events,), users=users).list_partitions()
+    topics.source(events=(events,), users=users, format="native").list_partitions()
     told = [metrics.read("source_history_limited", topic=topic) for topic in users]
     assert told == [0, 1, 1]
     fields = [vars(record)["fields"] for record in caplog.records if "its history" in record.message]
     assert [one["limits"] for one in fields] == ["cleanup.policy=compact", "retention.ms=604800000"]
+    caplog.clear()
+    topics.source(events=(events,), users=users[:2], format="debezium").list_partitions()
+    assert caplog.records == [], "each change of a table has the whole row"
+
+
+def test_a_topic_of_events_that_is_compacted_is_told_to_who_reads_and_refused_to_who_collects(
+    topics: Topics, caplog: pytest.LogCaptureFixture
+) -> None:
+    compacted = topics.create("events", config={"cleanup.policy": "compact,delete"})
+    topics.source(events=(compacted,), stop="end").list_partitions()
+    assert caplog.records == []
+    topics.source(events=(compacted,)).list_partitions()
+    assert [record.message for record in caplog.records] == [EVENTS_COMPACTED.text]
+    assert metrics.read("source_history_limited", topic=compacted) == 1
+    with pytest.raises(ConfigError, match=r"is compacted .*Set `cleanup.policy=delete`"):
+        KafkaSink(KafkaSinkSettings(topics.broker.address, compacted))
 
 
 def test_a_topic_made_anew_with_fewer_partitions_is_refused_or_read_and_then_goes_on(
