@@ -54,14 +54,15 @@ class Batcher:
             collecting = self._open[key] = _Collecting([], 1, now + self.settings.max_wait_secs)
         collecting.deliveries.append(delivery)
         collecting.size += size
-        if done is None and len(collecting.deliveries) >= self.settings.max_events:
+        if len(collecting.deliveries) >= self.settings.max_events:
+            # Then none has overflowed: where a batch was open, one delivery alone is none that is full.
             del self._open[key]
             return tuple(collecting.deliveries)
         return done
 
     def due(self, now: float) -> list[Item]:
-        """Return the batches that have waited long enough (or are full)."""
-        return self._take(lambda each: each.due <= now or len(each.deliveries) >= self.settings.max_events)
+        """Return the batches that have waited long enough."""
+        return self._take(lambda each: each.due <= now)
 
     def flush(self) -> list[Item]:
         """Return all that is collected."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.kit.examples import examples
 
 ROOM = 160
 COUNT = 1200
+D = Outcome.DELIVERED
 KINDS = ("plain", "ordered", "batched")
 
 
@@ -158,6 +160,77 @@ def test_every_delivery_ends_exactly_once(seed: int, sickness: float, patient: b
     for user, sequences in delivered.items():
         if user:
             assert sequences == sorted(set(sequences)), f"the order of {user} is broken"
+
+
+def reloaded(luck: random.Random) -> LaneSpec:
+    """Return other settings of the same webhook."""
+    batch = BatchSettings(max_events=luck.choice([1, 2, 7, 50]), max_wait_secs=luck.choice([0.1, 60.0]))
+    delivery = DeliverySettings(
+        batch=luck.choice([None, batch]),
+        ordering=luck.choice(["none", "per_user"]),
+        retry=RetrySettings(min_delay_secs=5.0, max_delay_secs=60.0),
+        timeout_secs=luck.choice([1.0, 10.0]),
+        concurrency=luck.choice([1, 8, 64]),
+        rate_per_sec=luck.choice([None, None, 50.0]),
+    )
+    return LaneSpec(
+        "w", definition=str(luck.random()), enabled=luck.random() < 0.9, delivery=delivery, fail_when=None
+    )
+
+
+@settings(max_examples=examples(20), deadline=None)
+@given(
+    seed=st.integers(0, 2**32), sickness=st.sampled_from([0.0, 0.3, 0.9]), often=st.sampled_from([0.02, 0.3])
+)
+def test_every_delivery_is_sent_and_ends_once_whatever_is_reloaded(
+    seed: int, sickness: float, often: float
+) -> None:
+    luck = random.Random(seed)
+    rig = Rig(reloaded(luck), luck=-1)
+    worker = Worker(rig)
+    lane = rig.core.lane("w")
+    lane.max_entries = ROOM
+    taken: Counter[int] = Counter()
+    ill = True
+
+    def answer(attempt: Any) -> Any:
+        members = len(attempt.items)
+        failed = luck.randrange(members)
+        bad = [500, 503, "timeout", "hang", 413, (200, {"answer": b'{"failed": [%d]}' % failed})]
+        status = luck.choice(bad) if ill and luck.random() < sickness else 200
+        numbers = [int(each) for each in re.findall(rb"\d+", attempt.body)]
+        if isinstance(status, tuple) and attempt.headers_matter:
+            del numbers[failed]
+        if status == 200 or isinstance(status, tuple):
+            taken.update(numbers)
+        return status
+
+    rig.client.script = {"w": [answer]}
+    for n in range(300):
+        ordered = lane.spec is not None and lane.spec.delivery.ordering == "per_user"
+        user = f"u{luck.randrange(9)}"
+        place = n.to_bytes(8, "big")
+        row = f"w\0{user}\0".encode() + place if ordered else b"w\0\1" + place
+        now_ms = int(rig.clock.wall() * 1000)
+        worker.admit(delivery(n, "w", row=row, user=user, created_ms=now_ms, body=b"%d" % n), ordered=ordered)
+        if luck.random() < 0.1:
+            rig.run(luck.choice([0.0, 0.1, 0.5]))
+        if luck.random() < 0.05:
+            worker.commit()
+        if luck.random() < often:
+            rig.core.configure({"w": reloaded(luck)})
+        if luck.random() < 0.02:
+            rig.core.retry_now("w")
+    ill = False
+    rig.core.configure({"w": LaneSpec("w")})
+    for _ in range(60):
+        rig.run(30.0)
+        worker.commit()
+    assert rig.core.is_empty()
+    assert (worker.visible, worker.live) == ({}, {})
+    assert sorted(message for message, _ in worker.ends) == sorted(f"msg_{n}" for n in range(300))
+    assert set(worker.ends.values()) == {1}
+    assert {f"msg_{n}" for n in taken} == {message for message, outcome in worker.ends if outcome is D}
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
