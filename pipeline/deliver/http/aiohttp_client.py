@@ -157,7 +157,7 @@ class AiohttpClient:
             return
         attempt.ended = True
         attempt.cancel = None
-        if fault in ("tls", "closed", "reset") and not attempt.begun:
+        if fault in ("tls", "closed", "reset", "protocol") and not attempt.begun:
             self._resolver.rotate(*attempt.target.origin[1:3])
         attempt.fault = fault
         attempt.detail = without_addresses(detail)
