@@ -254,6 +254,7 @@ class AiohttpClient:
                 attempt.answer, attempt.cut = await _start(response, attempt.most)
                 attempt.status, attempt.begun = response.status, 0
                 attempt.retry_after = response.headers.get("retry-after")
+                attempt.date = response.headers.get("date")
                 if attempt.headers_matter:
                     attempt.headers = _headers(response)
                 return None, ""
