@@ -130,12 +130,41 @@ def _check_files(model: WebhookFile, problems: Problems, secrets: Secrets) -> No
     if request.auth is not None and request.auth.mtls is not None:
         at = ("request", "auth", "mtls")
         named += [((*at, "cert"), request.auth.mtls.cert), ((*at, "key"), request.auth.mtls.key)]
+    found: dict[str, str] = {}
     for path, text in named:
         value = expanded(text, secrets) if text is not None else None
-        if value is not None and not os.path.isfile(secrets.place(value)):
+        if value is None:
+            continue
+        place = secrets.place(value)
+        if os.path.isfile(place):
+            found[str(path[-1])] = place
+        else:
             looked = "looked for it beside the file that names it, and in the config directory"
             hint = None if os.path.isabs(value) else looked
             problems.error(path, "missing-file", f"there is no file `{text}`", hint=hint)
+    if found and len(found) == sum(text is not None for _, text in named):
+        files = (found.get("ca"), found.get("cert"), found.get("key"))
+        wrong = _fault_of(*files, tuple(os.stat(each).st_mtime_ns for each in files if each is not None))
+        if wrong is not None:
+            field, told = wrong
+            problems.refuse(next(path for path, _ in named if path[-1] == field), "wrong-certificate", told)
+
+
+@lru_cache(maxsize=64)
+def _fault_of(
+    ca: str | None, cert: str | None, key: str | None, times: tuple[int, ...]
+) -> tuple[str, str] | None:
+    """Return which file cannot be used, by its field, and why. times: a file that changes is another one."""
+    # Imported late: few webhooks name such files.
+    from pipeline.deliver.http.tls import CertificateError, build_context
+
+    try:
+        build_context(ca, cert, key)
+    except CertificateError as error:
+        return error.field, str(error)
+    except OSError as error:  # it may not be read
+        return "ca" if ca is not None else "cert", str(error)
+    return None
 
 
 @lru_cache(maxsize=4)

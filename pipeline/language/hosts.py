@@ -15,6 +15,7 @@ from typing import Final
 import idna
 
 _LABEL: Final = re.compile(r"[a-z0-9_-]{1,63}")
+_BRACKETS: Final = re.compile(r"\[([^\[\]]*)\](?::[0-9]*)?")
 _JOINERS: Final = ("\u200c", "\u200d")
 _LONGEST: Final = 253
 
@@ -41,6 +42,23 @@ def to_ascii(host: str) -> str:
 def to_unicode(host: str) -> str:
     """Return a host name as people write it, the same for all its spellings. Raises HostError."""
     return ".".join(_decoded(label) for label in _labels(host))
+
+
+def check_brackets(netloc: str) -> None:
+    """Raise HostError where brackets in host and port of a URL hold no IPv6 address, or text follows them.
+
+    `urllib` passes over both: ``[::1]x`` would be dialled as ``::1``, ``[v1.x]`` as a name.
+    """
+    if "[" not in netloc and "]" not in netloc:
+        return
+    found = _BRACKETS.fullmatch(netloc)
+    if found is None:
+        raise HostError(
+            f"`{netloc}` is no host: brackets stand around an IPv6 address, and a port may follow"
+        )
+    if "%" in found[1]:
+        raise HostError(f"`{found[1]}` has a zone: that is an interface of one machine, and is not dialled")
+    _ipv6(found[1])
 
 
 def for_tls(host: str) -> str:

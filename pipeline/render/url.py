@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from pipeline.language.hosts import HostError, to_ascii
+from pipeline.language.hosts import HostError, check_brackets, to_ascii
 from pipeline.language.paths import Getter, Scope
 from pipeline.language.secrets import PlaceholderError, SecretRef, origin_end, parse_placeholders
 from pipeline.language.slots import PATH_SAFE
@@ -104,6 +104,10 @@ def _checked_origin(origin: str, spot: Spot) -> str:
     elif port == 0:
         spot.error("url-origin", "there is no port 0")
     else:
+        try:
+            check_brackets(split.netloc)
+        except HostError as error:
+            spot.refuse("url-origin", f"this is no URL: {error}")
         return origin
     return "http://invalid"
 

@@ -19,6 +19,7 @@ from pipeline.language.headers import RESERVED
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
 from pipeline.model.records import Event, User
+from tests.kit.receivers.certificates import Certificates
 from tests.kit.streams import records
 
 GOOD = "id: {id}\ntrigger: {{events: [Purchase]}}\nrequest: {{url: 'https://x.example/'}}\n"
@@ -94,7 +95,10 @@ def test_a_comment_changes_the_version_but_not_the_definition(compiled) -> None:
     assert before.webhooks[0].spec.definition == after.webhooks[0].spec.definition
 
 
-def test_delivery_and_receiver_settings_arrive_with_their_units(compiled) -> None:
+def test_delivery_and_receiver_settings_arrive_with_their_units(compiled, tmp_path: Path) -> None:
+    pem = tmp_path / "both.pem"
+    cert, key = Certificates.make(tmp_path).issue("us", ("hookline",))
+    pem.write_bytes(cert.read_bytes() + key.read_bytes())
     webhook = one(
         compiled(
             webhooks__a="id: a\ntrigger: {events: [X]}\nrequest:\n  url: https://x.example/\n"
@@ -103,7 +107,7 @@ def test_delivery_and_receiver_settings_arrive_with_their_units(compiled) -> Non
             "delivery: {timeout: 1.5s, rate: 60/m, ordering: per_user, on_full: pause,\n"
             "  retry: {min_delay: 100ms, max_delay: 1m, max_age: 2d, max_attempts: 5, statuses: [409]},\n"
             "  batch: {max_events: 5, max_bytes: 1KiB, max_wait: 2s, as: array, wrap: {d: '{{ items }}'}}}\n",
-            environ={"T": "t", "S": "s", "PEM": __file__},
+            environ={"T": "t", "S": "s", "PEM": str(pem)},
         )
     )
     delivery = webhook.spec.delivery
@@ -175,6 +179,14 @@ def test_a_secret_that_is_missing_is_an_error_at_its_place_and_only_where_secret
     with pytest.raises(ConfigError, match="NOPE"):
         report.require()
     assert one(compile_config(ConfigText({"webhooks/a.yaml": text}), secrets=None)).spec.has_secrets
+
+
+def test_files_of_certificates_must_be_that(compiled, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate\n")
+    text = f"id: a\ntrigger: {{events: [X]}}\nrequest: {{url: 'https://x.example/', ca: {tmp_path}/ca.pem}}\n"
+    (found,) = compiled(webhooks__a=text).findings
+    assert (found.line, found.code) == (3, "wrong-certificate")
+    assert f"{tmp_path}/ca.pem holds no certificate that can be read" in found.message
 
 
 def test_every_secret_of_a_receiver_must_have_a_value(compiled, tmp_path: Path) -> None:

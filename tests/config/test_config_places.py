@@ -14,6 +14,7 @@ from pipeline.config.models.installation.source import JsonlSource, KafkaSource
 from pipeline.config.places import STATE_META
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
+from tests.kit.receivers.certificates import Certificates
 
 
 @pytest.fixture
@@ -179,9 +180,10 @@ def test_a_certificate_lies_beside_its_webhook_or_in_the_config_directory(elsewh
     (found,) = compile_config(text, secrets=secrets).findings
     assert found.message == "there is no file `certs/ca.pem`"
     assert found.hint == "looked for it beside the file that names it, and in the config directory"
+    certificate = Certificates.make(elsewhere).ca.read_bytes()
     for folder in (CONFIG, CONFIG / "webhooks"):
         (folder / "certs").mkdir(parents=True)
-        (folder / "certs" / "ca.pem").touch()
+        (folder / "certs" / "ca.pem").write_bytes(certificate)
         assert compile_config(text, secrets=secrets).findings == []
         assert secrets.place("certs/ca.pem") == str(folder / "certs" / "ca.pem")
     assert secrets.place("/etc/ca.pem") == "/etc/ca.pem"

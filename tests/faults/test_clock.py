@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,30 @@ def test_steps_that_are_small_or_forward_end_nothing(machine: Machine, tmp_path:
             until(more_than(receiver, number))
         job.stop()
         assert "set back" not in job.said
+
+
+def test_what_is_matched_while_the_clock_is_off_is_sent_once_and_dies_at_its_age(
+    machine: Machine, tmp_path: Path, receiver: Receiver
+):
+    """An event under a clock that is 56 years ahead: its rows are from the future once that is set right."""
+    receiver.answer({"/down": [500], "/w": [503, 200, 503, 200, 200]})
+    bench = bench_on(machine, tmp_path, receiver)
+    bench.webhook("down", receiver.url("/down"), "delivery: {retry: {max_age: 3s}}\n")
+
+    def delivered(number: int) -> bool:
+        return bench.counts("w")["delivered"] == number
+
+    with Job(bench, fresh=True) as job:
+        until(lambda: bench.counts("w")["delivered"] == 1)
+        for number, ahead in enumerate((56 * 365 * 24 * HOUR, 0.0), 1):
+            machine.set_clock(ahead)
+            bench.append({"id": f"e{number}"})
+            until(partial(delivered, number + 1))
+        until(lambda: bench.counts("down")["dead"] == 3, secs=60)
+        job.stop()
+    taken = [request for request in receiver.requests if request.path == "/w"]
+    assert len(ids(taken)) == 3
+    assert len(taken) <= 6  # three, two failures, and what the restart cut off
 
 
 def test_a_stream_that_cannot_be_read_again_ends_with_what_happened(

@@ -112,6 +112,10 @@ def test_a_value_cannot_climb_out_of_the_path(value: str) -> None:
     ("url", "message"),
     [
         ("https://{{ user.id }}.example/", "cannot be templates"),
+        ("https://x.example:0/", "no port 0"),
+        ("https://[::1]x/", "brackets stand around an IPv6 address"),
+        ("https://[v1.x]/", "no IPv6 address"),
+        ("https://[fe80::1%eth0]/", "has a zone"),
         ("{{ event.id }}", "cannot be templates"),
         ("ftp://x.example/", "https:// or http://"),
         ("x.example/a", "https:// or http://"),

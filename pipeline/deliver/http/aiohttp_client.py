@@ -157,7 +157,7 @@ class AiohttpClient:
             return
         attempt.ended = True
         attempt.cancel = None
-        if fault in ("tls", "closed", "reset") and not attempt.begun:
+        if fault in ("tls", "closed", "reset", "protocol") and not attempt.begun:
             self._resolver.rotate(*attempt.target.origin[1:3])
         attempt.fault = fault
         attempt.detail = without_addresses(detail)
@@ -254,6 +254,7 @@ class AiohttpClient:
                 attempt.answer, attempt.cut = await _start(response, attempt.most)
                 attempt.status, attempt.begun = response.status, 0
                 attempt.retry_after = response.headers.get("retry-after")
+                attempt.date = response.headers.get("date")
                 if attempt.headers_matter:
                     attempt.headers = _headers(response)
                 return None, ""

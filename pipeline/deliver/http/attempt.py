@@ -107,6 +107,8 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     begun: int = 0
     """The status that an answer began with and then broke off or went wrong; 0 where there was none."""
     retry_after: str | None = None
+    date: str | None = None
+    """The time of the answer by the receiver's clock, at least where it asks for patience."""
     answer: bytes = b""
     cut: bool = False
     """True: the body is longer than `answer`."""

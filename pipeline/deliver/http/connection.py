@@ -237,7 +237,9 @@ class Connection(asyncio.Protocol):
                 return
         self.attempt = None
         attempt.status = reader.status
-        attempt.retry_after = reader.retry_after
+        attempt.retry_after = reader.header(b"retry-after")
+        if attempt.retry_after is not None:
+            attempt.date = reader.header(b"date")
         if attempt.headers_matter:
             attempt.headers = reader.headers()
         attempt.answer = bytes(self._body[: attempt.most])

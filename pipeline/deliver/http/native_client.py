@@ -179,6 +179,7 @@ class NativeClient:
         if attempt.ended:
             self._discard(connection)
         elif connection.closed or connection.ear is None:
+            self._resolver.rotate(*attempt.target.origin[1:3])
             self._fail(attempt, "protocol", "the receiver spoke or hung up before it was asked")
         # Over TLS bytes may stand there that say nothing: tickets.
         elif attempt.target.origin.scheme == "http" and connection.ear.hears_words():

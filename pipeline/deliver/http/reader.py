@@ -106,13 +106,13 @@ class AnswerReader:
         options = {option.strip(b" \t") for line in lines for option in line.partition(b"\r")[0].split(b",")}
         return b"keep-alive" in options if is_old else b"close" not in options
 
-    @property
-    def retry_after(self) -> str | None:
-        """The value of the header."""
-        at = self._lower.find(b"\nretry-after:")
+    def header(self, name: bytes) -> str | None:
+        """Return the first value of a header. name: in small letters."""
+        at = self._lower.find(b"\n%b:" % name)
         if at < 0:
             return None
-        return self.head[at + 13 :].partition(b"\r")[0].strip(b" \t").decode("latin-1")
+        value = self.head[at + len(name) + 2 :].partition(b"\r")[0]
+        return value.strip(b" \t").decode("latin-1")
 
     def headers(self) -> dict[str, str]:
         """Return the headers by lower-case name; values of one name are joined with commas."""

@@ -85,6 +85,8 @@ def parse_origin(url: str, tls: str = "") -> tuple[Origin, str]:
         raise TargetError("a URL must begin with http:// or https:// and a host")
     if parts.username is not None or parts.password is not None:
         raise TargetError("user name and password do not belong into a URL: use `auth`")
+    if port == 0:
+        raise TargetError("there is no port 0")
     try:
         host = to_ascii(host)
     except HostError as error:

@@ -8,9 +8,11 @@ import ssl
 import stat
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 
 from pipeline.config.models.webhooks.receiver import ReceiverSettings
+
+_NO_CERTIFICATE: Final = "holds no certificate that can be read: it must be PEM (-----BEGIN CERTIFICATE-----)"
 
 
 @lru_cache(maxsize=1)
@@ -36,18 +38,53 @@ def _configured(context: ssl.SSLContext) -> ssl.SSLContext:
     return context
 
 
+class CertificateError(OSError):
+    """A file of certificates cannot be used: ``str()`` says which and why, ``field`` whose setting it is."""
+
+    def __init__(self, field: Literal["ca", "cert", "key"], message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
 def build_context(ca: str | None, cert: str | None, key: str | None) -> ssl.SSLContext:
-    """Return a context that verifies the peer and its host name; raises OSError (ssl.SSLError is one).
+    """Return a context that verifies the peer and its host name; raises OSError (CertificateError is one).
 
     ca: a PEM file that replaces the system's authorities. cert, key: PEM files of a client certificate.
     """
     if ca is None and cert is None:
         return _default()
-    context = _configured(ssl.create_default_context(cafile=ca))
+    context = _system() if ca is None else _trusting(ca)
     if cert is not None:
-        # Without a password callback OpenSSL would ask for one on the terminal.
-        context.load_cert_chain(cert, key, password=lambda: b"")
+        try:
+            # Without a password callback OpenSSL would ask for one on the terminal.
+            context.load_cert_chain(cert, key, password=lambda: b"")
+        except ssl.SSLError as error:
+            raise _fault_of(error, cert, key or cert) from None
     return context
+
+
+def _trusting(ca: str) -> ssl.SSLContext:
+    try:
+        return _configured(ssl.create_default_context(cafile=ca))
+    except ssl.SSLError:
+        raise CertificateError("ca", f"{ca} {_NO_CERTIFICATE}") from None
+
+
+def _fault_of(error: ssl.SSLError, cert: str, key: str) -> CertificateError:
+    """Return which of the two files is at fault: OpenSSL does not say it."""
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return CertificateError("key", f"{key} is not the key of the certificate in {cert}")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=cert)
+    except ssl.SSLError:
+        return CertificateError("cert", f"{cert} {_NO_CERTIFICATE}")
+    return CertificateError(
+        "key", f"{key} holds no private key that can be read: it must be PEM, and without a password"
+    )
+
+
+KEPT = 2
+"""Contexts of the same files: requests that are on their way may still want the one before."""
 
 
 class Contexts:
@@ -57,6 +94,8 @@ class Contexts:
         """place: where a path of a webhook's file leads."""
         self._place = place
         self._contexts: dict[str, ssl.SSLContext] = {}
+        self._names: dict[tuple[str, ...], list[str]] = {}
+        """Of the contexts of some files, the latest last."""
         self._files: dict[str, int] = {}
         """The files in use, with their times."""
 
@@ -72,7 +111,7 @@ class Contexts:
         # With their times, so that a certificate renewed in place is another one.
         name = "|".join(f"{path}@{self._time(path)}" for path in files)
         if name and name not in self._contexts:
-            self._contexts[name] = build_context(ca, cert, key)
+            self._keep((*files,), name, build_context(ca, cert, key))
         return name
 
     def name_for_tokens(self, receiver: ReceiverSettings, resolve: Callable[[str], str]) -> str:
@@ -87,9 +126,20 @@ class Contexts:
         name = f"+{ca}@{self._time(ca)}"
         if name not in self._contexts:
             context = _system()
-            context.load_verify_locations(cafile=ca)
-            self._contexts[name] = context
+            try:
+                context.load_verify_locations(cafile=ca)
+            except ssl.SSLError:
+                raise CertificateError("ca", f"{ca} {_NO_CERTIFICATE}") from None
+            self._keep(("+", ca), name, context)
         return name
+
+    def _keep(self, files: tuple[str, ...], name: str, context: ssl.SSLContext) -> None:
+        """Keep a context in place of the one before the last: a megabyte for each renewal would add up."""
+        self._contexts[name] = context
+        names = self._names.setdefault(files, [])
+        names.append(name)
+        if len(names) > KEPT:
+            self._contexts.pop(names.pop(0), None)
 
     def _time(self, path: str) -> int:
         found = os.stat(path)
@@ -110,8 +160,13 @@ class Contexts:
         return changed
 
     def get(self, name: str) -> ssl.SSLContext:
-        """Return the context of a name."""
-        return self._contexts[name] if name else _default()
+        """Return the context of a name; raises OSError where its files have been renewed twice since."""
+        if not name:
+            return _default()
+        context = self._contexts.get(name)
+        if context is None:
+            raise OSError("its certificates have been renewed meanwhile")
+        return context
 
 
 _WORDS: Final = {

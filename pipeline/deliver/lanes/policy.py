@@ -77,12 +77,13 @@ def decide(
     begun: int = 0,
     before: int = 0,
     lucky: int = 0,
+    date: str | None = None,
 ) -> Decision:
     """Return what follows from one attempt.
 
     status: of the response, 0 with a fault. begun: the status with which a faulty answer began. before: that
-    of the attempt before this one. retry_after: the header as it came. attempt: how many have
-    ended, this one included. age_secs: since the match. wall_secs: unix time, for a date in Retry-After.
+    of the attempt before this one. retry_after, date: the headers as they came. attempt: how many
+    have ended, this one included. age_secs: since the match. wall_secs: unix time, for a date in Retry-After.
     random: a number in [0, 1). lucky: how many failures of one delivery are bad luck at this receiver, which
     answers others (limits/throttle.py).
     """
@@ -103,7 +104,7 @@ def decide(
             return Rejected("answer-unreadable")
     elif spent:
         return Rejected("max-attempts")
-    asked = retry_after_secs(retry_after, wall_secs) if retry_after else 0.0
+    asked = retry_after_secs(retry_after, wall_secs, date) if retry_after else 0.0
     if not may_be_soon(status, asked, settings):
         lucky = 0
     if attempt <= lucky and age_secs < settings.max_age_secs:

@@ -258,6 +258,7 @@ class Settler:
             status,
             attempt.fault,
             attempt.retry_after,
+            date=attempt.date,
             attempt=delivery.progress.attempt + 1,
             age_secs=self.age_secs(delivery, now),
             settings=spec.delivery.retry,

@@ -163,12 +163,13 @@ def test_a_broken_answer_ends_in_time_and_the_next_request_is_well(
 
 
 def test_the_start_of_the_body_and_retry_after_are_read(client: Any, receiver: Receiver) -> None:
-    answer = {"status": 503, "body": "try later", "headers": {"Retry-After": "120"}}
+    date = "Sat, 28 Nov 2026 12:00:00 GMT"
+    answer = {"status": 503, "body": "try later", "headers": {"Retry-After": "120", "Date": date}}
     receiver.answer({"*": [answer, {"status": 200, "body": "x" * 100_000}]})
 
     async def act(sending: Sending) -> None:
         attempt = await sending.send(receiver.url())
-        assert (attempt.answer, attempt.retry_after) == (b"try later", "120")
+        assert (attempt.answer, attempt.retry_after, attempt.date) == (b"try later", "120", date)
         long = await sending.send(receiver.url())
         assert (long.status, long.answer) == (200, b"x" * MAX_BODY)
         assert long.retry_after is None

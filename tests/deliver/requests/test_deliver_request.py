@@ -42,7 +42,7 @@ def test_urls_are_taken_apart(url: str, origin: tuple[str, str, int], path: str)
 
 @pytest.mark.parametrize(
     "url",
-    ["", "/x", "ftp://x/", "http://", "http:///x", "http://user:pw@host/", "http://host:99999/",
+    ["", "/x", "ftp://x/", "http://", "http:///x", "http://user:pw@host/", "http://host:99999/", "http://host:0/",
      "http://ho st/", "http://host:port/", "http://[::1/", "http://a\r\nb/", "//host/x"],
 )  # fmt: skip
 def test_what_is_no_url_is_refused(url: str) -> None:

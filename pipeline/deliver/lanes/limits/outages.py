@@ -15,8 +15,8 @@ log = get(__name__)
 def failing(lane: Lane, attempts: Sequence[Attempt], good: int, now: float, wall: float) -> None:
     """The receiver has failed in these; ``good``: how many other answers of the turn were good."""
     throttle = lane.throttle
-    headers = [each.retry_after for each in attempts if each.retry_after]
-    asked = max((retry_after_secs(header, wall) for header in headers), default=0.0)
+    headers = [(each.retry_after, each.date) for each in attempts if each.retry_after]
+    asked = max((retry_after_secs(header, wall, date) for header, date in headers), default=0.0)
     lane.asked_until = max(lane.asked_until, now + asked)
     slow_down = asked > 0.0 or any(each.status == 429 for each in attempts)
     if good:

@@ -34,13 +34,20 @@ _ZONES: Final = {
 """Hours from UTC of the zones that RFC 5322 knows."""
 
 
-def retry_after_secs(value: str, wall_secs: float) -> float:
-    """Return the seconds a Retry-After header asks for: 0 where it makes no sense, at most a day."""
+def retry_after_secs(value: str, wall_secs: float, date: str | None = None) -> float:
+    """Return the seconds a Retry-After header asks for: 0 where it makes no sense, at most a day.
+
+    date: the answer's own `Date`. A time in Retry-After is one of the receiver's clock, which may be another
+    than ours: it is counted from there, and from our time (unix seconds) only where the answer has none.
+    """
     text = " ".join(value.lower().split())
     if _SECONDS.fullmatch(text):
         return min(float(text), MAX_RETRY_AFTER_SECS)
     at = _date(text, wall_secs)
-    return 0.0 if at is None else min(max(0.0, at - wall_secs), MAX_RETRY_AFTER_SECS)
+    if at is None:
+        return 0.0
+    said_at = _date(" ".join(date.lower().split()), wall_secs) if date is not None else None
+    return min(max(0.0, at - (wall_secs if said_at is None else said_at)), MAX_RETRY_AFTER_SECS)
 
 
 def _date(text: str, wall_secs: float) -> float | None:

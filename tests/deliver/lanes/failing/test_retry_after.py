@@ -76,3 +76,17 @@ def test_every_form_means_the_same_moment_in_every_zone(written: str) -> None:
 )
 def test_what_makes_no_sense_asks_for_nothing_and_nothing_asks_for_years(written: str, secs: float) -> None:
     assert retry_after_secs(written, NOW) == secs
+
+
+@pytest.mark.parametrize("off_secs", [-86400.0, -3600.0, 0.0, 3600.0, 40 * 365 * 86400.0])
+def test_a_time_is_counted_from_the_answers_own(off_secs: float) -> None:
+    """Whatever this machine's clock says: it may be off, or just being set."""
+    date = "Sat, 28 Nov 2026 12:00:00 GMT"
+    assert retry_after_secs("Sat, 28 Nov 2026 12:00:42 GMT", NOW + off_secs, date) == 42.0
+    assert retry_after_secs("Sat, 28 Nov 2026 11:00:00 GMT", NOW + off_secs, date) == 0.0
+    assert retry_after_secs("42", NOW + off_secs, date) == 42.0
+
+
+@pytest.mark.parametrize("date", [None, "", "yesterday"])
+def test_without_a_date_that_can_be_read_it_is_counted_from_our_time(date: str | None) -> None:
+    assert retry_after_secs("Sat, 28 Nov 2026 12:00:42 GMT", NOW, date) == 42.0
