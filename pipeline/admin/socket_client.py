@@ -12,6 +12,7 @@ import orjson
 
 from pipeline.model.errors import HooklineError, Refused
 from pipeline.model.json import Value
+from pipeline.model.process.private import require_sight
 
 ASK_SECS = 60.0
 _LONGEST_PATH = 100  # sun_path holds 108 bytes on Linux, 104 elsewhere
@@ -29,9 +30,11 @@ def socket_path(state: Path, process: int) -> Path:
 def ask(state: Path, command: str, /, **arguments: Value) -> list[Value]:
     """Send one command to every process of the running job and return their results.
 
-    Raises NotRunning where none listens, and HooklineError with what a process said is wrong.
+    Raises NotRunning where none listens, ClosedState where this user may not look, and HooklineError with
+    what a process said is wrong.
     """
     request = orjson.dumps({"command": command, "args": arguments}, option=orjson.OPT_APPEND_NEWLINE)
+    require_sight(state)
     results, errors = [], []
     for path in sorted(state.glob("control-*.sock")):
         answer = _exchange(path, request)

@@ -11,7 +11,8 @@
     ├── Refused          what was asked cannot be done as things stand     exit 1
     ├── Stopped          a stop was asked for before anything began      exit 0
     ├── StateError       the state directory is in use or damaged        exit 3
-    │   └── NoState      no job has run on it yet                        exit 1
+    │   ├── NoState      no job has run on it yet                        exit 1
+    │   └── ClosedState  this user may not look into it                  exit 1
     └── Fatal            log, stop the job                               exit 4
         └── ClockSetBack the flow cannot go on, a start anew can
 
@@ -131,6 +132,12 @@ class NoState(StateError):
             f"`{state}` holds no state: no job has run on it yet (`hookline run` does), or --state names "
             "another folder"
         )
+
+
+class ClosedState(StateError):
+    """This user may not look into a state directory; nothing is damaged."""
+
+    exit_code = 1
 
 
 class Fatal(HooklineError):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline.model.process.private import require_sight
+
 SHARDS = "shards"
 IDENTITY = "identity"
 CONFIGURED = "webhooks.json"
@@ -14,7 +16,9 @@ def store_folders(state: Path) -> list[Path]:
     """Return the folders of all stores that are there, in order.
 
     Those of shards and identity keys alone: what `state rebuild` is making, or was when a kill came, is none.
+    Raises ClosedState where this user may not look.
     """
+    require_sight(state)
     found = [data.parent for folder in (IDENTITY, SHARDS) for data in state.glob(f"{folder}/*/data.mdb")]
     return sorted(found)
 

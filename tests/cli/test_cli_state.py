@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +13,13 @@ import pytest
 from pipeline.model.records import Origin
 from pipeline.outbox.codec import DeadLetter, delivery_key, pack_dead, pack_number
 from pipeline.outbox.handover import Progress, Request
+from pipeline.runtime.state.directory import StateDirectory
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
 
 COMMAND = Path(sys.executable).with_name("hookline")
 HOUR = 3_600_000
+NOBODY = 65534
 T0 = 1_764_000_000_000
 
 
@@ -217,3 +220,21 @@ def test_export_writes_one_object_per_line(hookline, state, tmp_path):
     path = tmp_path / "dead.jsonl"
     assert hookline("dlq", "export", "--state", state, "-o", path).out == ""
     assert len(path.read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize("words", ["status", "dlq list", "state check", "state compact", "tap", "top --once"])
+def test_a_state_directory_that_is_closed_to_this_user_is_not_called_empty(hookline, tmp_path, words: str):
+    state = tmp_path / "closed"
+    StateDirectory(state, shards=8).close()
+    asked = [*words.split(), "--state", state]
+    assert "may not look into it" not in hookline(*asked).err  # and what is needed is imported
+    uid = os.geteuid()
+    state.chmod(0)
+    if not uid:
+        os.seteuid(NOBODY)
+    try:
+        said = hookline(*asked)
+    finally:
+        os.seteuid(uid)
+        state.chmod(0o700)
+    assert (said.code, f"{state}: this user (" in said.err) == (1, True), said.err

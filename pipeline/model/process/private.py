@@ -8,6 +8,8 @@ import resource
 import stat
 from pathlib import Path
 
+from pipeline.model.errors import ClosedState
+
 UMASK = 0o077
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 NEVER_FOLLOWED = os.O_NOFOLLOW | os.O_CLOEXEC
@@ -52,6 +54,22 @@ def write_private(path: Path) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def require_sight(folder: Path) -> None:
+    """Raise ClosedState where this user may not look into a folder: there patterns find nothing, silently."""
+    try:
+        os.listdir(folder)
+    except PermissionError:
+        owner = ""
+        with contextlib.suppress(OSError):
+            owner = f" (user {folder.stat().st_uid})"
+        raise ClosedState(
+            f"{folder}: this user ({os.geteuid()}) may not look into it: run as the one that owns the state "
+            f"directory{owner}"
+        ) from None
+    except OSError:
+        pass  # it is not there, or no folder: whoever asks says so
 
 
 def wrong_hands(path: Path, found: os.stat_result) -> str | None:

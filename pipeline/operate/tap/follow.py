@@ -15,6 +15,7 @@ import orjson
 from pipeline.admin.socket_client import ASK_SECS, NotRunning, fitting
 from pipeline.model.errors import HooklineError, UsageError
 from pipeline.model.json import Value
+from pipeline.model.process.private import require_sight
 
 WAIT_SECS = 0.1
 """How long one look waits for lines."""
@@ -160,6 +161,7 @@ class Followed:
         if now < self._look_at:
             return
         self._look_at = now + LOOK_SECS
+        require_sight(self._state)
         for path in sorted(self._state.glob("control-*.sock")):
             if path in self._processes:
                 continue

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypedDict
 
 import orjson
 
-from pipeline.model.errors import NoState, UsageError
+from pipeline.model.errors import ClosedState, NoState, UsageError
 from pipeline.model.words import no_webhook
 from pipeline.outbox.codec import (
     DeadLetter,
@@ -48,8 +48,11 @@ def stores(state: Path) -> list[Path]:
 
 
 def is_new(state: Path) -> bool:
-    """Return whether no job has run on a state directory yet."""
-    return not store_folders(state)
+    """Return whether no job has run on a state directory yet; who may not look is told when he opens it."""
+    try:
+        return not store_folders(state)
+    except ClosedState:
+        return False
 
 
 def rows(state: Path, table: Table, prefix: bytes = b"") -> Iterator[tuple[Path, bytes, bytes]]:

@@ -14,6 +14,7 @@ from pipeline.job.commands import left_for, read_left
 from pipeline.job.steps.history import HIGH, SWITCHES, parse_switches, read_high, read_switches
 from pipeline.job.steps.source import position_of
 from pipeline.model.errors import HooklineError, StateError
+from pipeline.model.process.private import require_sight
 from pipeline.outbox.journal import generations
 from pipeline.outbox.reading.apart import check_stores
 from pipeline.outbox.reading.view import stores
@@ -60,8 +61,9 @@ class Findings:
 def check_directory(state: Path) -> Findings:
     """Look at all of a state directory, also beside a running job; the stores are read in another process.
 
-    Raises StateError where there is none.
+    Raises StateError where there is none, ClosedState where this user may not look.
     """
+    require_sight(state)
     if not any((state / name).exists() for name in (META, "recovery", "shards", "versions")):
         stores(state)
     found = Findings()

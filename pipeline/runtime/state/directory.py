@@ -19,7 +19,7 @@ import orjson
 from pipeline.config.places import STATE_META
 from pipeline.model.disk import POLL_SECS, below, make_folder, remove_partials, replace_durably, try_lock
 from pipeline.model.errors import StateError
-from pipeline.model.process.private import NEVER_FOLLOWED, tighten, wrong_hands
+from pipeline.model.process.private import NEVER_FOLLOWED, require_sight, tighten, wrong_hands
 
 FORMAT = 1
 META = STATE_META
@@ -242,6 +242,7 @@ def describe(state: Path) -> tuple[int, int] | None:
 
     Raises StateError where its description is damaged, or gone although there are stores.
     """
+    require_sight(state)
     meta = state / META
     stores = len(list(state.glob(f"{SHARDS}/data.mdb")))
     try:
