@@ -12,9 +12,10 @@ from pipeline.decode.auto import AUTO
 from pipeline.decode.collected import is_collected
 from pipeline.decode.decode import COLLECTED
 from pipeline.decode.shape import Shape
+from pipeline.model.records import topic_of
 
 _LATER = re.compile(r"~[0-9]{1,9}$")
-"""After the name of a followed file that was rotated (sources/files/lives.py)."""
+"""After the name of a followed file that was rotated (sources/files/reading/lives.py)."""
 Sources = str | list[str]
 Parts = str | list[str | None] | None
 
@@ -81,10 +82,7 @@ class Formats:
         return self.collected if is_collected(source) else None
 
     def _topic(self, source: str) -> Shape | None:
-        if not self.topics:
-            return None
-        topic, _, partition = source.rpartition("/")
-        return self.topics.get(topic.partition("~")[0]) if partition.isdigit() else None
+        return self.topics.get(topic_of(source) or "") if self.topics else None
 
     def runs(self, sources: Sources, parts: Parts, lines: int) -> Iterator[tuple[int, int, Shape]]:
         """Yield the stretches of a chunk that one shape reads: the first line, the one after the last."""

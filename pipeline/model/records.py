@@ -30,6 +30,15 @@ class Origin(NamedTuple):
         return f"{self.source}:{self.offset}" + (f"#{self.item}" if self.item else "")
 
 
+def topic_of(source: str) -> str | None:
+    """Return the topic that an origin's source names, in whichever of its lives (``TOPIC~2/0``).
+
+    None where the source is no partition of a topic.
+    """
+    topic, _, partition = source.rpartition("/")
+    return topic.partition("~")[0] if partition.isdigit() else None
+
+
 class Event(msgspec.Struct, gc=False):
     """Something a user did."""
 

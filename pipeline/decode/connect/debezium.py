@@ -29,7 +29,7 @@ from pipeline.decode.shape import Seen, Shape, Side
 from pipeline.decode.strangers import stranger, unread
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, kind_of
-from pipeline.model.records import Event, PropertyUpdate, Record
+from pipeline.model.records import Event, PropertyUpdate, Record, topic_of
 
 Gives: TypeAlias = Literal["user", "event", "both"]
 
@@ -223,8 +223,7 @@ def _time(value: Fields, name: str) -> int | None:
 
 
 def _topic(place: Place) -> str:
-    topic, _, partition = place.origin.source.rpartition("/")
-    return topic.partition("~")[0] if partition.isdigit() else place.origin.source
+    return topic_of(place.origin.source) or place.origin.source
 
 
 def _table_of(place: Place) -> str:

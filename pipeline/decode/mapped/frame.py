@@ -9,7 +9,7 @@ from pipeline.decode.raw import strict
 from pipeline.decode.raw.fields import Place
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json
-from pipeline.model.records import MISSING, Missing
+from pipeline.model.records import MISSING, Missing, topic_of
 from pipeline.model.times import format_iso
 
 
@@ -57,7 +57,7 @@ def _message(place: Place) -> dict[str, Json]:
                 pass  # no text: as if it were not there
     message["headers"] = headers
     if place.is_message:
-        message["topic"] = place.origin.source.rpartition("/")[0].partition("~")[0]
+        message["topic"] = topic_of(place.origin.source) or ""
     if place.received_at is not None:
         message["time"] = format_iso(place.received_at)
     return message

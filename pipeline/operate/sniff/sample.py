@@ -18,7 +18,7 @@ from pipeline.decode.raw.strict import without_bom
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import InvalidRecord, UsageError
 from pipeline.model.json import Value
-from pipeline.model.records import Origin
+from pipeline.model.records import Origin, topic_of
 from pipeline.model.words import did_you_mean
 from pipeline.operate.sniff.foreign import foreign
 from pipeline.sources.files.collected.folder import Folder
@@ -157,7 +157,7 @@ def _sampled(given: Input, part: Part, number: int, offset: int, line: bytes) ->
         except InvalidRecord:
             return Sampled(part.name, place, origin, line)
         part.is_recorded = True
-        topic = message.source.rpartition("/")[0].partition("~")[0] or message.source
+        topic = topic_of(message.source) or message.source
         return _message(message, topic, place)
     return Sampled(part.name, place, origin, line)
 

@@ -1,4 +1,4 @@
-"""A member as a recorded line (the form: sources/files/recorded.py), without reading its value twice."""
+"""A member as a recorded line (the form: sources/files/lines/recorded.py); its value is read once."""
 
 from __future__ import annotations
 
