@@ -322,7 +322,7 @@ class Core:
                 lane.fast = is_fast(lane, now)
                 self._press(lane)
             busy = busy or bool(lane.flying)
-        for lane in self._yielding.look(holding, now):
+        for lane in self._yielding.look(holding, now, self.clock.cpu()):
             self.nudge(lane)
         self.held, self.held_bytes = held, held_bytes
         # While nothing is in flight nothing changes that a tick would see.
