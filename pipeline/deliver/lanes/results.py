@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.lanes.batch import Item, halves
-from pipeline.deliver.lanes.clock import Clock
+from pipeline.deliver.lanes.clock import Clock, Moment
 from pipeline.deliver.lanes.counts import EXACT
 from pipeline.deliver.lanes.lane import HELD_BYTES, Lane
 from pipeline.deliver.lanes.limits.outages import failing, healed
@@ -82,7 +82,7 @@ class Settler:
         good = 0
         failed: list[Attempt] = []
         lucky, noted = lane.throttle.lucky(now), 0
-        now_ms = min(self.clock.steady_ms(now), wall_ms)
+        moment = self.clock.moment(now, wall_ms / 1000)
         quickest = inf
         for attempt in attempts:
             status = attempt.status
@@ -106,7 +106,7 @@ class Settler:
                     self._delivered(lane, attempt.items, status, now, at_ms)
                 else:
                     self._judge_good(lane, attempt, said, wall_ms, now)
-            elif status >= 500 and self._bad_luck(lane, attempt, lucky, now, now_ms, is_noted=noted < NOTED):
+            elif status >= 500 and self._bad_luck(lane, attempt, lucky, now, moment, is_noted=noted < NOTED):
                 noted += 1
                 failed.append(attempt)
             elif self._judge_bad(lane, attempt, now):
@@ -229,7 +229,7 @@ class Settler:
         self.regroup(lane, retries, now)
 
     def _bad_luck(
-        self, lane: Lane, attempt: Attempt, lucky: int, now: float, now_ms: int, *, is_noted: bool
+        self, lane: Lane, attempt: Attempt, lucky: int, now: float, moment: Moment, *, is_noted: bool
     ) -> bool:
         """A server's fault where failures are bad luck; False where it is to be judged.
 
@@ -244,7 +244,7 @@ class Settler:
         tries = progress.attempt + 1
         if attempt.is_probe or tries > lucky or not may_be_soon(attempt.status, 0.0, settings):
             return False
-        if now_ms - delivery.request.created_ms >= settings.max_age_secs * 1000:
+        if moment.age_ms(delivery.request.created_ms) >= settings.max_age_secs * 1000:
             return False
         due = now + soon_secs(tries, settings, self.random)
         progress.attempt = tries
