@@ -24,6 +24,10 @@ LESS, MORE = 0.8, 1.1
 FAIR, LEAST = 1.5, 0.5
 """A lane that yields is left a part of what the well ones send together: the first times its share of good
 answers, at least the second. A receiver that fails half gets three tries for four of theirs."""
+WAITED, OFTEN = 0.1, 0.15
+"""Weight of a look in the part of them in which the source waited, and from what part on there is a backlog.
+Where there is none, those that are well take what they need, and who fails is left its share of what is fair.
+"""
 WELL = 0.9
 """Who answers well in this share yields to nobody."""
 SMOOTHING = 0.3
@@ -35,7 +39,7 @@ LASTS_SECS = 0.3
 class Yielding:
     """Bounds what lanes that fail send while the engine is busy, down to what is fair beside the others."""
 
-    __slots__ = ("_at", "_cpu", "_well", "ended", "spent")
+    __slots__ = ("_at", "_cpu", "_waited", "_well", "ended", "spent")
 
     def __init__(self) -> None:
         self.spent = 0.0
@@ -45,11 +49,13 @@ class Yielding:
         self._at = self._cpu = 0.0
         self._well = 0.0
         """Requests of the lanes that are well between two looks, smoothed."""
+        self._waited = 0.0
+        """In what part of the looks the source waited, smoothed."""
 
-    def look(self, lanes: Sequence[Lane], now: float, cpu: float = 0.0) -> list[Lane]:
+    def look(self, lanes: Sequence[Lane], now: float, cpu: float = 0.0, *, waits: bool = True) -> list[Lane]:
         """Look at the lanes that hold something; return those that may send again.
 
-        cpu: seconds that the process has taken so far.
+        cpu: seconds that the process has taken so far. waits: whether the source waits for one that is well.
         """
         elapsed, spent, used = now - self._at, self.spent, cpu - self._cpu
         sick = [lane for lane in lanes if lane.throttle.share < WELL or lane.quota is not None]
@@ -57,6 +63,7 @@ class Yielding:
         well = self.ended - sum(lane.lately for lane in sick)
         self._well += (well - self._well) * (SMOOTHING if self._well else 1.0)
         self._at, self._cpu, self.spent, self.ended = now, cpu, 0.0, 0
+        self._waited += (waits - self._waited) * WAITED
         freed = [lane for lane in sick if lane.quota is not None]
         for lane in sick:
             part = elapsed * (1.0 if lane.throttle.share >= MOSTLY else SOONER)
@@ -64,13 +71,14 @@ class Yielding:
             has_room = spent < part * ROOM and used < elapsed * CPU_ROOM
             before = lane.quota.given if lane.quota is not None else lane.lately
             fair = int(self._well * max(LEAST, lane.throttle.share * FAIR))
+            least = fair if self._waited > OFTEN else int(fair * lane.throttle.share)
             if lane.throttle.share >= WELL:
                 lane.quota = None
-            elif is_full and lane.lately > fair > 0:
-                most = max(fair, int(min(before, lane.lately) * LESS))
+            elif is_full and lane.lately > least > 0:
+                most = max(least, int(min(before, lane.lately) * LESS))
                 lane.quota = Quota(most, most, now + LASTS_SECS)
             elif lane.quota is not None:
-                most = int(before * MORE) + 1 if has_room else max(before, fair)
+                most = int(before * MORE) + 1 if has_room else max(before, least)
                 # Where it has sent less than it might, nothing holds it back any more.
                 lane.quota = Quota(most, most, now + LASTS_SECS) if lane.lately * 2 > before else None
         return freed

@@ -187,7 +187,9 @@ def test_a_well_receiver_gets_what_it_would_get_beside_another_well_one(receiver
     assert served_beside(receiver) >= 0.85 * served_beside(by_chance(0.0))
 
 
-def looked_at(busy: float, *, failing: int, well: int, looks: int, share: float = 0.1) -> list[int | None]:
+def looked_at(
+    busy: float, *, failing: int, well: int, looks: int, share: float = 0.1, waits: bool = True
+) -> list[int | None]:
     """Let an engine be so busy; return what a lane of this share may send, after each look."""
     rig, yielding, seen = Rig(LaneSpec("w")), Yielding(), []
     lane: Lane = rig.core.lane("w")
@@ -196,7 +198,7 @@ def looked_at(busy: float, *, failing: int, well: int, looks: int, share: float 
     for n in range(1, looks + 1):
         lane.lately = failing if lane.quota is None else min(failing, lane.quota.given)
         yielding.spent, yielding.ended = busy * 0.1, well + lane.lately
-        yielding.look([lane], n * 0.1)
+        yielding.look([lane], n * 0.1, waits=waits)
         seen.append(None if lane.quota is None else lane.quota.given)
     return seen
 
@@ -209,6 +211,11 @@ def test_who_fails_yields_while_the_engine_is_busy_down_to_what_is_fair() -> Non
     assert looked_at(FULL + 0.1, failing=1000, well=0, looks=3) == [None] * 3, "nobody else wants the time"
     assert looked_at(FULL + 0.1, failing=1000, well=100, looks=20, share=0.5)[-1] == 75
     assert looked_at(FULL + 0.1, failing=45, well=100, looks=3) == [None] * 3, "it is not what takes it"
+
+
+def test_where_the_source_does_not_wait_who_fails_is_left_its_share_of_that() -> None:
+    assert looked_at(FULL + 0.1, failing=1000, well=100, looks=20, share=0.5, waits=False)[-1] == 37
+    assert looked_at(FULL + 0.1, failing=1000, well=100, looks=20, share=0.8, waits=False)[-1] == 96
 
 
 def test_who_fails_yields_while_the_process_has_its_core_full() -> None:
