@@ -19,7 +19,7 @@ from pipeline.deliver.lanes.disk_rows import DiskRows
 from pipeline.deliver.lanes.lane import HELD_BYTES, Lane
 from pipeline.deliver.lanes.limits.pressure import is_fast, under_pressure
 from pipeline.deliver.lanes.limits.room import reads_rows
-from pipeline.deliver.lanes.limits.yielding import Yielding
+from pipeline.deliver.lanes.limits.yielding import WELL, Yielding
 from pipeline.deliver.lanes.refill import refill
 from pipeline.deliver.lanes.results import Settler
 from pipeline.deliver.lanes.turns import Dispatcher
@@ -322,7 +322,8 @@ class Core:
                 lane.fast = is_fast(lane, now)
                 self._press(lane)
             busy = busy or bool(lane.flying)
-        for lane in self._yielding.look(holding, now):
+        waits = any(lane.throttle.share >= WELL for lane in self.pressed)
+        for lane in self._yielding.look(holding, now, self.clock.cpu(), waits=waits):
             self.nudge(lane)
         self.held, self.held_bytes = held, held_bytes
         # While nothing is in flight nothing changes that a tick would see.

@@ -164,8 +164,9 @@ class Finished(NamedTuple):
 
 def pack_result(key: bytes, row: bytes, outcome: Outcome, reason: str, progress: Progress) -> bytes:
     """Return a result as the journal and the table of finished requests keep it: the fields of `Finished`."""
-    if outcome is _DELIVERED and not reason and row == key:
-        return _RESULT.pack(1, progress.attempt, progress.status, progress.due_ms, len(key), 0, 0) + key
+    if row == key and not reason:
+        head = _RESULT.pack(outcome, progress.attempt, progress.status, progress.due_ms, len(key), 0, 0) + key
+        return head if outcome is _DELIVERED else head + progress.excerpt.encode()
     said = reason.encode()[:500]
     excerpt = b"" if outcome is _DELIVERED else progress.excerpt.encode()
     row = b"" if row == key else row

@@ -57,6 +57,8 @@ class Outbox:
         self.ended = Ended()
         self._live: dict[bytes, Delivery] = {}
         self._unstored: dict[bytes, Delivery] = {}
+        self._retried: dict[bytes, Delivery] = {}
+        """Stored ones that were tried in vain in this epoch: most of them end before it does."""
         self._finished = FinishedRequests(store)
         self._in_memory: dict[str, int] = {}
         self._settled: list[bytes] = []
@@ -202,13 +204,15 @@ class Outbox:
         """Take what the engine finished into the epoch and store what is still owed."""
         # Before the results: what ended before it could be dropped is then among them, and is not dropped.
         released = self.port.take_released()
-        dirty = self._store.dirty or self._counters.dirty or bool(self._unstored or released)
+        kept = self._unstored or self._retried
+        dirty = self._store.dirty or self._counters.dirty or bool(kept or released)
         results = self.port.take(self._store.seq + 1, always=dirty)
         self._settle_all(results)
         self._drop_released(released)
-        for delivery in self._unstored.values():
-            self._store_row(delivery)
-        self._unstored.clear()
+        for kept in (self._unstored, self._retried):
+            for delivery in kept.values():
+                self._store_row(delivery)
+            kept.clear()
         # By the clock that makes them younger: one that jumps ahead by years must not let all of them go.
         steady_ms = self._began_ms + int(time.monotonic() * 1000)
         self.dead_letters.let_go(min(self._clock(), steady_ms))
@@ -251,6 +255,7 @@ class Outbox:
 
     def _settle_all(self, results: list[Result]) -> None:
         delivered, retry, live, unstored = Outcome.DELIVERED, Outcome.RETRY, self._live, self._unstored
+        failed = self.ended.failed
         sent: dict[str, int] = {}
         for result in results:
             row = result.delivery.row
@@ -259,6 +264,10 @@ class Outbox:
                 webhook_id = result.delivery.request.webhook_id
                 sent[webhook_id] = sent.get(webhook_id, 0) + 1
                 unstored.pop(row, None)
+            elif result.outcome is retry:
+                failed.add(result.delivery.request.webhook_id)
+                if result.delivery.stored:
+                    self._retried[row] = result.delivery
             else:
                 self._settle(result)
         self.ended.delivered.update(sent)
@@ -280,6 +289,7 @@ class Outbox:
         if self._live.pop(row, None) is not None:
             self._in_memory[webhook_id] -= 1
         self._unstored.pop(row, None)
+        self._retried.pop(row, None)
         if outcome is Outcome.PARKED:
             self._store_row(delivery)
             self._count_on_disk(webhook_id)

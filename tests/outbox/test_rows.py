@@ -8,12 +8,12 @@ import pytest
 
 from pipeline.model.records import Origin
 from pipeline.outbox import outbox as outbox_module
-from pipeline.outbox.codec import (
-    delivery_key,
-)
+from pipeline.outbox.codec import delivery_key, unpack_owed
 from pipeline.outbox.handover import Outcome
+from pipeline.outbox.outbox import ABSORB
 from pipeline.store.rows import Table
 from tests.kit.delivery.engine import ScriptedEngine
+from tests.kit.streams.records import NOW_MS
 from tests.outbox.bench import Bench, counts
 
 pytestmark = pytest.mark.usefixtures("unsynced")
@@ -114,3 +114,29 @@ def test_a_restart_tells_the_engine_what_waits_on_disk(tmp_path: Path) -> None:
     bench.end_epoch()
     bench.crash()
     assert Bench(tmp_path, seq=1).engine.disk == {"a": 2, "b": 1}
+
+
+def test_what_is_tried_again_and_again_is_written_once_an_epoch_as_it_stands_then(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    rows = [bench.hand_over("w", offset).row for offset in range(ABSORB)]
+    bench.end_epoch()
+    for _ in range(3):
+        bench.engine.end_all(Outcome.RETRY, status=503, due_ms=NOW_MS + 5)
+        bench.outbox.absorb()
+        assert bench.store.to_commit == 0
+    bench.engine.end(rows[0], Outcome.DELIVERED, status=200)
+    bench.end_epoch()
+    stored = bench.table(Table.OUTBOX)
+    assert list(stored) == rows[1:]
+    assert {unpack_owed(row)[1].attempt for row in stored.values()} == {3}
+    assert bench.numbers() == counts(matched=ABSORB, delivered=1, pending=ABSORB - 1)
+
+
+def test_an_epoch_that_only_fails_keeps_what_it_tried(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    made = bench.hand_over("w", 1)
+    before = bench.end_epoch()
+    bench.engine.end(made.row, Outcome.RETRY, status=503, due_ms=NOW_MS + 5)
+    assert bench.end_epoch() == before + 1
+    assert unpack_owed(bench.table(Table.OUTBOX)[made.row])[1].attempt == 1
+    assert bench.end_epoch() == before + 1, "nothing has changed"

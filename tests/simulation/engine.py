@@ -33,6 +33,9 @@ class WorldClock(Clock):
     def wall(self) -> float:
         return self.world.wall_ms() / 1000
 
+    def cpu(self) -> float:
+        return 0.0
+
 
 class Loop:
     """An event loop: what is to be called soon, and the one timer of the engine."""

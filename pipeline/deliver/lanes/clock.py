@@ -73,6 +73,10 @@ class Clock:
         """Return unix seconds as the machine's clock says now; it may step."""
         return time.time()
 
+    def cpu(self) -> float:
+        """Return the seconds of CPU that this process has taken."""
+        return time.process_time()
+
     def steady_ms(self, now: float) -> int:
         """Return the unix milliseconds of a monotonic time, free of steps since the start."""
         return int((now + self._offset) * 1000)

@@ -257,7 +257,7 @@ class Lane:
         return max(1, int(self.limit.limit * self.throttle.part))
 
     def is_free(self, now: float) -> bool:
-        """Return whether nothing but its slots holds the lane back."""
+        """Return whether nothing but its slots, and what is left of a quota, holds the lane back."""
         spec = self.spec
         return (
             spec is not None
@@ -266,7 +266,7 @@ class Lane:
             and now >= self.throttle.until
             and not self.throttle.down
             and self.bucket is None
-            and self.quota is None
+            and (self.quota is None or self.quota.left > 0)
             and self.trouble_until <= now
         )
 

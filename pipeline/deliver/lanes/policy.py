@@ -108,8 +108,7 @@ def decide(
     if not may_be_soon(status, asked, settings):
         lucky = 0
     if attempt <= lucky and age_secs < settings.max_age_secs:
-        share = min(SOON_SHARE, FIRST_SHARE * 2.0 ** min(attempt - 1, 10)) if attempt > 1 else 0.0
-        return RetryAt(settings.min_delay_secs * share * (0.5 + random()), lucky=True)
+        return RetryAt(soon_secs(attempt, settings, random), lucky=True)
     # Bad luck has not made the receiver any worse: the backoff begins after it.
     return backoff(attempt - lucky, age_secs, asked, settings, random)
 
@@ -145,6 +144,14 @@ def may_be_soon(status: int, asked_secs: float, settings: RetrySettings) -> bool
     """
     patient = status in (425, 429) or asked_secs > 0.0
     return not patient and settings.min_delay_secs <= USUAL_SECS and settings.max_attempts is None
+
+
+def soon_secs(attempt: int, settings: RetrySettings, random: Callable[[], float]) -> float:
+    """Return the delay after the ``attempt``-th failure, where that was bad luck."""
+    if attempt == 1:
+        return 0.0
+    share = min(SOON_SHARE, FIRST_SHARE * 2.0 ** min(attempt - 1, 10))
+    return settings.min_delay_secs * share * (0.5 + random())
 
 
 def backoff(

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.lanes.batch import Item, halves
-from pipeline.deliver.lanes.clock import Clock
+from pipeline.deliver.lanes.clock import Clock, Moment
 from pipeline.deliver.lanes.counts import EXACT
 from pipeline.deliver.lanes.lane import HELD_BYTES, Lane
 from pipeline.deliver.lanes.limits.outages import failing, healed
@@ -23,6 +23,8 @@ from pipeline.deliver.lanes.policy import (
     Rejected,
     RetryAt,
     decide,
+    may_be_soon,
+    soon_secs,
 )
 from pipeline.deliver.requests.answers import FailedItems, Unreadable, legible, read_success
 from pipeline.deliver.requests.excerpt import excerpt
@@ -37,6 +39,8 @@ OVERLOAD = frozenset({408, 425, 429})
 STEP_SECS = 0.002
 MACHINE_SECS = 0.5
 """How long a lane waits when this machine had no descriptor, port or thread for a request of it."""
+NOTED = 8
+"""So many failures by bad luck of one turn and lane are kept for people; those with other ends always."""
 _DELIVERED = Outcome.DELIVERED  # a member takes 0.1 us to look up
 
 Judged: TypeAlias = tuple[bool, FailedItems]
@@ -77,6 +81,8 @@ class Settler:
         in_flight = len(flying)
         good = 0
         failed: list[Attempt] = []
+        lucky, noted = lane.throttle.lucky(now), 0
+        moment = self.clock.moment(now, wall_ms / 1000)
         quickest = inf
         for attempt in attempts:
             status = attempt.status
@@ -100,6 +106,9 @@ class Settler:
                     self._delivered(lane, attempt.items, status, now, at_ms)
                 else:
                     self._judge_good(lane, attempt, said, wall_ms, now)
+            elif status >= 500 and self._bad_luck(lane, attempt, lucky, now, moment, is_noted=noted < NOTED):
+                noted += 1
+                failed.append(attempt)
             elif self._judge_bad(lane, attempt, now):
                 failed.append(attempt)
             flying.pop(attempt, None)
@@ -218,6 +227,40 @@ class Settler:
                 decision = self._decide(lane, attempt, delivery, 503, self.random(), now)
             self.finish(lane, delivery, attempt.status, shown, decision, now, retries)
         self.regroup(lane, retries, now)
+
+    def _bad_luck(
+        self, lane: Lane, attempt: Attempt, lucky: int, now: float, moment: Moment, *, is_noted: bool
+    ) -> bool:
+        """A server's fault where failures are bad luck; False where it is to be judged.
+
+        As `_judge_bad` would do it. Nearly all failures of who fails by chance end here: what is done is
+        written out.
+        """
+        spec, items = lane.spec, attempt.items
+        if spec is None or attempt.fault is not None or attempt.retry_after or len(items) > 1:
+            return False
+        delivery, settings = items[0], spec.delivery.retry
+        progress = delivery.progress
+        tries = progress.attempt + 1
+        if attempt.is_probe or tries > lucky or not may_be_soon(attempt.status, 0.0, settings):
+            return False
+        if moment.age_ms(delivery.request.created_ms) >= settings.max_age_secs * 1000:
+            return False
+        due = now + soon_secs(tries, settings, self.random)
+        progress.attempt = tries
+        progress.status = attempt.status
+        progress.excerpt = self._note(lane, attempt)
+        progress.due_ms = self.clock.steady_ms(due)
+        delivery.asked_until = 0.0
+        lane.tally.retried += 1
+        result = self._result(delivery, Outcome.RETRY)
+        if is_noted:
+            self.onlookers.failed.append(result)
+        if due <= now:
+            lane.fresh.append(items)
+        else:
+            lane.wait(items, ceil(due / STEP_SECS) * STEP_SECS, lucky=True)
+        return True
 
     def _judge_bad(self, lane: Lane, attempt: Attempt, now: float) -> bool:
         """An answer that is no success; True where the receiver has failed."""

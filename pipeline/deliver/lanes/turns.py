@@ -173,8 +173,10 @@ class Dispatcher:
         oldest_ms, oldest_ahead_ms = moment.first - most_ms, moment.last - most_ms
         flying, fresh = lane.flying, lane.fresh
         slots = lane.slots() if lane.is_free(now) else 0
-        most = self._max_flying - self.flying
-        for _ in range(max(1, min(QUANTUM, most // (4 * len(self._ring) + 4)))):
+        most = (self._max_flying - self.flying) // (4 * len(self._ring) + 4)
+        if lane.quota is not None:
+            most = min(most, lane.quota.left)
+        for _ in range(max(1, min(QUANTUM, most))):
             if not fresh and not lane.has_next():
                 return False
             # Only the slots can run out in a free lane while it is served.

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.deliver.lanes import onlookers
 from pipeline.deliver.lanes.onlookers import Attempts, Kept, Took
+from pipeline.deliver.lanes.results import NOTED
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Outcome, Result
 from tests.kit.delivery.rig import Rig, delivery
@@ -57,6 +58,20 @@ def test_every_failure_is_kept_with_what_comes_of_it():
     assert [round(one.took_secs or 0, 2) for one in (first, timeout, last)] == [0.25] * 3
     assert first.request.body == b'{"n":1}'
     assert attempts.of("other") == []
+
+
+def test_of_many_failures_by_bad_luck_at_once_some_are_kept():
+    rig, attempts = rig_of()
+    rig.client.script["w"] = [200, *[503] * 50, 200]
+    rig.give(delivery("first"))
+    rig.run(0.01)
+    rig.give(*[delivery(n) for n in range(15)])
+    rig.core.turn()
+    rig.client.answer_due()
+    rig.core.turn()
+    kept = [one for one in attempts.of() if one.outcome is Outcome.RETRY]
+    assert len(kept) == NOTED
+    assert rig.core.lane("w").tally.retried == 15
 
 
 def test_of_what_is_delivered_one_in_a_while_is_kept():

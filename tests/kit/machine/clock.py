@@ -20,11 +20,12 @@ class HandClock:
 
 
 class ManualClock(Clock):
-    """The engine's clock; its wall may be stepped."""
+    """The engine's clock; its wall may be stepped, and `busy` is CPU that was taken."""
 
     def __init__(self) -> None:
         self.at = 1000.0
         self.step = 0.0
+        self.busy = 0.0
         super().__init__()
 
     def now(self) -> float:
@@ -32,3 +33,6 @@ class ManualClock(Clock):
 
     def wall(self) -> float:
         return START_MS / 1000 + (self.at - 1000.0) + self.step
+
+    def cpu(self) -> float:
+        return self.busy

@@ -19,7 +19,7 @@ LOW_WATER = 250
 def room(lane: Lane, in_all: int, bytes_in_all: int) -> Room:
     """Return whether a lane takes more into memory, where so much is held in all."""
     held = len(lane.held)
-    if held >= lane.max_entries or lane.held_bytes >= MAX_BYTES:
+    if held >= _most(lane) or lane.held_bytes >= MAX_BYTES:
         return Room.NONE
     if _is_full(lane, in_all, bytes_in_all) and (held >= ALWAYS or lane.held_bytes >= ALWAYS_BYTES):
         return Room.NONE
@@ -33,9 +33,19 @@ def reads_rows(lane: Lane, in_all: int, bytes_in_all: int) -> bool:
     """
     if lane.spec is None or lane.ready() >= LOW_WATER:
         return False
-    if len(lane.held) >= lane.max_entries - SLICE or lane.held_bytes >= MAX_BYTES:
+    if len(lane.held) >= _most(lane) - SLICE or lane.held_bytes >= MAX_BYTES:
         return False
     return not _is_full(lane, in_all, bytes_in_all) or lane.ready() + len(lane.flying) < ALWAYS
+
+
+def _most(lane: Lane) -> int:
+    """Return how many a lane may hold. One that yields: what it can send soon, beside what waits.
+
+    What it holds at an epoch's end is written then, while all others wait; the rest is written as it comes.
+    """
+    if lane.quota is None or lane.batcher is not None:
+        return lane.max_entries
+    return min(lane.max_entries, len(lane.waiting) + lane.quota.given + SLICE)
 
 
 def _is_full(lane: Lane, in_all: int, bytes_in_all: int) -> bool:

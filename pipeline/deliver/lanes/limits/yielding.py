@@ -17,12 +17,21 @@ FULL, ROOM = 0.45, 0.35
 comes back. The rest goes to reading answers, and to the worker, which shares the interpreter's lock."""
 MOSTLY, SOONER = 0.4, 0.75
 """Who answers well in a smaller share than the first yields at this part of both already."""
+CPU_FULL, CPU_ROOM = 0.85, 0.7
+"""The same for the CPU that the whole process takes, of a core: its threads share the interpreter's lock."""
 LESS, MORE = 0.8, 1.1
 """Requests in the next tenth of a second, of those in the last."""
-FAIR = 1.25
-"""A lane that yields is left this many times what the well ones send together."""
+FAIR, LEAST = 1.5, 0.5
+"""A lane that yields is left a part of what the well ones send together: the first times its share of good
+answers, at least the second. A receiver that fails half gets three tries for four of theirs."""
+WAITED, OFTEN = 0.1, 0.15
+"""Weight of a look in the part of them in which the source waited, and from what part on there is a backlog.
+Where there is none, those that are well take what they need, and who fails is left its share of what is fair.
+"""
 WELL = 0.9
 """Who answers well in this share yields to nobody."""
+SMOOTHING = 0.3
+"""Weight of the last look in what the well ones send."""
 LASTS_SECS = 0.3
 """How long a quota holds where nobody looks again."""
 
@@ -30,33 +39,46 @@ LASTS_SECS = 0.3
 class Yielding:
     """Bounds what lanes that fail send while the engine is busy, down to what is fair beside the others."""
 
-    __slots__ = ("_at", "ended", "spent")
+    __slots__ = ("_at", "_cpu", "_waited", "_well", "ended", "spent")
 
     def __init__(self) -> None:
         self.spent = 0.0
         """Seconds of turns since the last look."""
         self.ended = 0
         """Requests that have ended in them."""
-        self._at = 0.0
+        self._at = self._cpu = 0.0
+        self._well = 0.0
+        """Requests of the lanes that are well between two looks, smoothed."""
+        self._waited = 0.0
+        """In what part of the looks the source waited, smoothed."""
 
-    def look(self, lanes: Sequence[Lane], now: float) -> list[Lane]:
-        """Look at the lanes that hold something; return those that may send again."""
-        elapsed, spent = now - self._at, self.spent
+    def look(self, lanes: Sequence[Lane], now: float, cpu: float = 0.0, *, waits: bool = True) -> list[Lane]:
+        """Look at the lanes that hold something; return those that may send again.
+
+        cpu: seconds that the process has taken so far. waits: whether the source waits for one that is well.
+        """
+        elapsed, spent, used = now - self._at, self.spent, cpu - self._cpu
         sick = [lane for lane in lanes if lane.throttle.share < WELL or lane.quota is not None]
         # A lane that is well holds nothing at most moments.
-        well = int((self.ended - sum(lane.lately for lane in sick)) * FAIR)
-        self._at, self.spent, self.ended = now, 0.0, 0
+        well = self.ended - sum(lane.lately for lane in sick)
+        self._well += (well - self._well) * (SMOOTHING if self._well else 1.0)
+        self._at, self._cpu, self.spent, self.ended = now, cpu, 0.0, 0
+        self._waited += (waits - self._waited) * WAITED
         freed = [lane for lane in sick if lane.quota is not None]
         for lane in sick:
-            part = 1.0 if lane.throttle.share >= MOSTLY else SOONER
+            part = elapsed * (1.0 if lane.throttle.share >= MOSTLY else SOONER)
+            is_full = spent > part * FULL or used > elapsed * CPU_FULL
+            has_room = spent < part * ROOM and used < elapsed * CPU_ROOM
             before = lane.quota.given if lane.quota is not None else lane.lately
+            fair = int(self._well * max(LEAST, lane.throttle.share * FAIR))
+            least = fair if self._waited > OFTEN else int(fair * lane.throttle.share)
             if lane.throttle.share >= WELL:
                 lane.quota = None
-            elif spent > elapsed * FULL * part and lane.lately > well > 0:
-                most = max(well, int(min(before, lane.lately) * LESS))
+            elif is_full and lane.lately > least > 0:
+                most = max(least, int(min(before, lane.lately) * LESS))
                 lane.quota = Quota(most, most, now + LASTS_SECS)
             elif lane.quota is not None:
-                most = int(before * MORE) + 1 if spent < elapsed * ROOM * part else before
+                most = int(before * MORE) + 1 if has_room else max(before, least)
                 # Where it has sent less than it might, nothing holds it back any more.
                 lane.quota = Quota(most, most, now + LASTS_SECS) if lane.lately * 2 > before else None
         return freed

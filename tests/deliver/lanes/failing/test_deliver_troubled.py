@@ -17,7 +17,15 @@ import pytest
 from pipeline.config.models.webhooks.delivery import DeliverySettings
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.lanes.limits.pressure import is_fast
-from pipeline.deliver.lanes.limits.yielding import FULL, LASTS_SECS, ROOM, SOONER, Yielding
+from pipeline.deliver.lanes.limits.yielding import (
+    CPU_FULL,
+    CPU_ROOM,
+    FULL,
+    LASTS_SECS,
+    ROOM,
+    SOONER,
+    Yielding,
+)
 from pipeline.deliver.requests.spec import LaneSpec
 from tests.kit.delivery.rig import Rig, delivery
 
@@ -179,7 +187,9 @@ def test_a_well_receiver_gets_what_it_would_get_beside_another_well_one(receiver
     assert served_beside(receiver) >= 0.85 * served_beside(by_chance(0.0))
 
 
-def looked_at(busy: float, *, failing: int, well: int, looks: int, share: float = 0.1) -> list[int | None]:
+def looked_at(
+    busy: float, *, failing: int, well: int, looks: int, share: float = 0.1, waits: bool = True
+) -> list[int | None]:
     """Let an engine be so busy; return what a lane of this share may send, after each look."""
     rig, yielding, seen = Rig(LaneSpec("w")), Yielding(), []
     lane: Lane = rig.core.lane("w")
@@ -188,7 +198,7 @@ def looked_at(busy: float, *, failing: int, well: int, looks: int, share: float 
     for n in range(1, looks + 1):
         lane.lately = failing if lane.quota is None else min(failing, lane.quota.given)
         yielding.spent, yielding.ended = busy * 0.1, well + lane.lately
-        yielding.look([lane], n * 0.1)
+        yielding.look([lane], n * 0.1, waits=waits)
         seen.append(None if lane.quota is None else lane.quota.given)
     return seen
 
@@ -196,10 +206,31 @@ def looked_at(busy: float, *, failing: int, well: int, looks: int, share: float 
 def test_who_fails_yields_while_the_engine_is_busy_down_to_what_is_fair() -> None:
     seen = looked_at(FULL + 0.1, failing=1000, well=100, looks=20)
     assert seen[0] == 800
-    assert seen[-1] == 125
+    assert seen[-1] == 50
     assert looked_at(ROOM * SOONER - 0.1, failing=1000, well=100, looks=3) == [None] * 3
     assert looked_at(FULL + 0.1, failing=1000, well=0, looks=3) == [None] * 3, "nobody else wants the time"
-    assert looked_at(FULL + 0.1, failing=90, well=100, looks=3) == [None] * 3, "it is not what takes it"
+    assert looked_at(FULL + 0.1, failing=1000, well=100, looks=20, share=0.5)[-1] == 75
+    assert looked_at(FULL + 0.1, failing=45, well=100, looks=3) == [None] * 3, "it is not what takes it"
+
+
+def test_where_the_source_does_not_wait_who_fails_is_left_its_share_of_that() -> None:
+    assert looked_at(FULL + 0.1, failing=1000, well=100, looks=20, share=0.5, waits=False)[-1] == 37
+    assert looked_at(FULL + 0.1, failing=1000, well=100, looks=20, share=0.8, waits=False)[-1] == 96
+
+
+def test_who_fails_yields_while_the_process_has_its_core_full() -> None:
+    rig, yielding = Rig(LaneSpec("w")), Yielding()
+    lane: Lane = rig.core.lane("w")
+    lane.throttle.share, cpu, seen = 0.5, 0.0, []
+    yielding.look([lane], 0.0, 0.0)
+    for n, used in enumerate([CPU_FULL + 0.05] * 20 + [CPU_ROOM - 0.05] * 2, 1):
+        lane.lately = 1000 if lane.quota is None else min(1000, lane.quota.given)
+        cpu += used * 0.1
+        yielding.ended = 100 + lane.lately
+        yielding.look([lane], n * 0.1, cpu)
+        seen.append(None if lane.quota is None else lane.quota.given)
+    assert (seen[0], seen[19], seen[20] or 0) == (800, 75, 83)
+    assert (seen[21] or 0) > 83
 
 
 def test_who_mostly_fails_yields_sooner() -> None:
@@ -212,7 +243,7 @@ def test_who_has_yielded_comes_back_when_there_is_time_again() -> None:
     rig, yielding = Rig(LaneSpec("w")), Yielding()
     lane: Lane = rig.core.lane("w")
     lane.throttle.share, at = 0.1, 0.0
-    for busy in [FULL + 0.1] * 20 + [ROOM * SOONER - 0.1] * 30:
+    for busy in [FULL + 0.1] * 20 + [ROOM * SOONER - 0.1] * 40:
         at += 0.1
         lane.lately = 1000 if lane.quota is None else min(1000, lane.quota.given)
         yielding.spent, yielding.ended = busy * 0.1, 100 + lane.lately

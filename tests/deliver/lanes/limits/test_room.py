@@ -7,9 +7,9 @@ from collections import Counter
 import pytest
 
 from pipeline.config.models.webhooks.delivery import DeliverySettings, RetrySettings
-from pipeline.deliver.lanes.lane import MAX_BYTES, Lane
+from pipeline.deliver.lanes.lane import MAX_BYTES, Lane, Quota
 from pipeline.deliver.lanes.limits import room as room_module
-from pipeline.deliver.lanes.limits.room import ALWAYS
+from pipeline.deliver.lanes.limits.room import ALWAYS, reads_rows, room
 from pipeline.deliver.lanes.refill import SLICE
 from pipeline.deliver.requests.spec import LaneSpec
 from tests.kit.delivery.rig import Rig, delivery
@@ -93,3 +93,19 @@ def test_retries_that_wait_keep_no_rows_on_disk_while_the_memory_is_full(
     rig.core.on_disk(rig.disk.port, "w", 1)
     rig.run(1)
     assert "msg_new" in rig.sent()
+
+
+def test_who_yields_holds_what_it_may_send_soon_beside_what_waits() -> None:
+    rig = Rig(LaneSpec("w"))
+    lane = rig.core.lane("w")
+    lane.quota = Quota(50, 50, rig.clock.at + 1.0)
+    for n in range(50 + SLICE):
+        assert room(lane, 0, 0)
+        lane.held[b"%d" % n] = delivery(n)
+    assert not room(lane, 0, 0)
+    assert not reads_rows(lane, 0, 0)
+    lane.wait((lane.held[b"0"],), rig.clock.at + 60.0)
+    assert room(lane, 0, 0)
+    lane.quota = None
+    assert room(lane, 0, 0)
+    assert reads_rows(lane, 0, 0)
