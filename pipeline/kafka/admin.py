@@ -144,9 +144,7 @@ class KafkaAdmin:
                 raise forbidden from None
             where = self.settings.brokers
             raise Fatal(f"Kafka at {where} cannot describe topic `{topic}`: {error.args[0].str()}") from None
-        # Brokers that do not tell (or tell nothing) are taken at their word when it comes to that.
-        allowed = set(found.authorized_operations or ())
-        if allowed and not allowed & {wanted, AclOperation.ALL, AclOperation.ANY}:
+        if not may(found, wanted):
             raise forbidden
         return found
 
@@ -336,6 +334,13 @@ def offset_of(answer: Any) -> int:
     if offset < OFFSET_END:
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
     return offset
+
+
+def may(description: Any, wanted: Any) -> bool:
+    """Return whether a topic's description says that we may do something (an ``AclOperation``) there."""
+    # Brokers that do not tell (or tell nothing) are taken at their word when it comes to that.
+    allowed = set(description.authorized_operations or ())
+    return not allowed or bool(allowed & {wanted, AclOperation.ALL, AclOperation.ANY})
 
 
 def topic_id(description: Any) -> str:

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka.admin import AclBindingFilter, AclOperation, AclPermissionType, ResourceType
-from confluent_kafka.admin import ResourcePatternType as Pattern
 
 from pipeline.config.models.installation.job import DeadLettersKafka, DeadLettersSection
 from pipeline.config.models.installation.source import KafkaSource as KafkaSection
@@ -22,7 +20,7 @@ from pipeline.recording.topic_writer import TopicWriter
 from pipeline.sources.reader import Reader
 from pipeline.sources.topics.kafka_source import KafkaSource
 from pipeline.telemetry.happenings import BROKERS_UNREACHABLE
-from tests.kafka.servers.secured import CANARY, PASSWORD, PRINCIPALS, USER, Security, permit
+from tests.kafka.servers.secured import CANARY, PASSWORD, PRINCIPALS, USER, Security, forbid, permit
 from tests.kafka.servers.topics import Tap, Topics, until
 from tests.kafka.test_kafka_copies import letter
 from tests.kit.programs.forge import Child, forge
@@ -161,13 +159,7 @@ def test_a_permission_that_is_taken_away_ends_the_job_with_what_is_needed(
 ) -> None:
     seen = tap(source(topics, secured, "SASL_SSL", shared).open("kafka-0"))
     seen.take(1)
-    rule = AclBindingFilter(
-        ResourceType.TOPIC, shared, Pattern.LITERAL,
-        None, None,  # type: ignore[arg-type]  # anybody, anywhere: so its documentation
-        AclOperation.READ, AclPermissionType.ALLOW,
-    )  # fmt: skip
-    for done in topics.admin.delete_acls([rule]).values():
-        done.result(20)
+    forbid(topics.admin, shared, "READ")
 
     def read() -> None:
         until(lambda: seen.turn(), "the end")

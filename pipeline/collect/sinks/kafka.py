@@ -14,6 +14,7 @@ import time
 from binascii import hexlify
 from collections import deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ from pipeline.collect.sinks.kafka_lately import lately
 from pipeline.collect.sinks.order import places
 from pipeline.collect.sinks.recording.line import SAME
 from pipeline.collect.sinks.settings import KafkaSinkSettings
-from pipeline.kafka.admin import COMPACTED, KafkaAdmin
+from pipeline.kafka.admin import COMPACTED, KafkaAdmin, may
 from pipeline.kafka.brokers import Reachability
 from pipeline.kafka.client import OWN, KafkaSettings, client_settings
 from pipeline.kafka.passed import made
@@ -105,7 +106,8 @@ class KafkaSink(IntakeSink):
         self._reachability = Reachability(settings.brokers)
         self._given = producer_settings(settings, self._reachability)
         self._producer = self._made()
-        admin = KafkaAdmin(asked)
+        self._admin = admin = KafkaAdmin(asked)
+        self._asked: Future[Any] | None = None
         if admin.look_at(settings.topic, AclOperation.WRITE) is None:
             raise ConfigError(
                 f"{self._where} does not exist: create it with as many partitions as the job may have workers"
@@ -250,17 +252,23 @@ class KafkaSink(IntakeSink):
                     self._intake.loop.call_soon_threadsafe(self._heard)
 
     def _answers(self) -> bool:
-        """Return whether brokers that were away answer again: without requests nothing else would say so."""
+        """Return whether brokers that were away answer again, and we may write to the topic: without requests
+        nothing else would say so. Never waits.
+        """
         now = self._clock()
-        if now < self._next_ask:
+        if self._asked is None:
+            if now >= self._next_ask:
+                self._next_ask = now + _ASK_SECS
+                self._asked = self._admin.describe([self._topic], operations=True)[self._topic]
             return False
-        self._next_ask = now + _ASK_SECS
+        if not self._asked.done():
+            return False
+        asked, self._asked = self._asked, None
         try:
-            self._producer.list_topics(self._topic, timeout=0.5)
+            self._back = may(asked.result(), AclOperation.WRITE)
         except KafkaException:
-            return False
-        self._back = True
-        return True
+            self._admin.renew()
+        return self._back
 
     def _heard(self) -> None:
         """Answer the batches of which all members were heard of."""

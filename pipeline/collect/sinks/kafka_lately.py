@@ -10,7 +10,7 @@ from typing import Final
 from pipeline.collect.sinks.recording.line import SAME
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import ConfigError, Fatal
-from pipeline.sources.topics.latest import fetch, source_of
+from pipeline.sources.topics.latest import fetch, partitions_of, source_of
 from pipeline.telemetry import log as logging
 
 log = logging.get(__name__)
@@ -30,7 +30,7 @@ def lately(settings: KafkaSettings, topic: str, since_ms: int, most: int) -> lis
     until = time.monotonic() + READ_SECS
     try:
         source = source_of(settings, topic)
-        count = source.counts()[topic]
+        count = partitions_of(source)
         places: dict[int, int] = {}
         for number in range(count):
             end = source.admin.find(topic, number, "log_end")

@@ -13,6 +13,7 @@ from confluent_kafka.admin import (
     AdminClient,
 )
 
+from pipeline.kafka.admin import may
 from pipeline.kafka.brokers import Reachability
 from pipeline.kafka.passed import made
 from pipeline.model.errors import ConfigError, Fatal, Stopped
@@ -81,8 +82,7 @@ class KafkaCopies:
         )[self._topic]
         while True:
             try:
-                # Brokers that do not tell what is allowed are taken at their word when it comes to that.
-                allowed = set(asked.result(timeout=0.02).authorized_operations or ())
+                is_allowed = may(asked.result(timeout=0.02), AclOperation.WRITE)
                 break
             except TimeoutError:
                 client.poll(0)
@@ -96,7 +96,7 @@ class KafkaCopies:
                     f"{self._reachability.refusal}"
                 )
         self._reachability.answered()
-        if allowed and not allowed & {AclOperation.WRITE, AclOperation.ALL, AclOperation.ANY}:
+        if not is_allowed:
             raise self._forbidden()
 
     def _unusable(self, error: KafkaError) -> ConfigError | Fatal:

@@ -25,7 +25,7 @@ def latest(settings: KafkaSettings, topic: str, most: int, most_bytes: int) -> t
     Commits nothing. Raises ConfigError, and Fatal where the brokers do not answer.
     """
     source = source_of(settings, topic)
-    count = source.counts()[topic]
+    count = partitions_of(source)
     places: dict[int, int] = {}
     is_whole = True
     for number in range(count):
@@ -47,6 +47,15 @@ def latest(settings: KafkaSettings, topic: str, most: int, most_bytes: int) -> t
 def source_of(settings: KafkaSettings, topic: str) -> KafkaSource:
     """Return the source of one topic, read up to its present end. Raises ConfigError, Fatal."""
     return KafkaSource(replace(settings, events=(topic,), users=(), both=(), stop="end"))
+
+
+def partitions_of(source: KafkaSource) -> int:
+    """Return how many partitions the one topic has; who commits nothing needs no right to a group.
+
+    Raises like `KafkaSource.counts`.
+    """
+    (topic,) = source.admin.topics().values()
+    return topic.partitions
 
 
 def ends(source: KafkaSource, topic: str, partition: int) -> tuple[int, int]:

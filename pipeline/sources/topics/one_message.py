@@ -6,7 +6,7 @@ from contextlib import closing
 
 from pipeline.kafka.client import KafkaSettings
 from pipeline.sources.files.lines.recorded import Message
-from pipeline.sources.topics.latest import ends, fetch, source_of
+from pipeline.sources.topics.latest import ends, fetch, partitions_of, source_of
 
 BACK = 100
 """How far back the last message is looked for: markers of transactions and compaction leave gaps."""
@@ -21,7 +21,7 @@ def one_message(
     """
     source = source_of(settings, topic)
     places: dict[int, int] = {}
-    for number in range(source.counts()[topic]) if partition is None else (partition,):
+    for number in range(partitions_of(source)) if partition is None else (partition,):
         first, end = ends(source, topic, number)
         start = max(first, end - BACK) if offset is None else offset
         if first <= start < end:

@@ -14,8 +14,10 @@ from pipeline.collect.batch import Batch, Member, Refused, Why
 from pipeline.collect.sinks import KafkaSinkSettings
 from pipeline.collect.sinks.kafka import KafkaSink
 from pipeline.model.errors import ConfigError, Fatal
+from pipeline.telemetry.happenings import COLLECT_KEEPING, COLLECT_REFUSING
 from tests.collect.sinks.kit import batch, in_loop, member, named
 from tests.kafka.servers.broker import Broker, free_port
+from tests.kafka.servers.secured import Security, forbid, permit
 from tests.kafka.servers.topics import Topics
 
 
@@ -172,6 +174,46 @@ async def test_a_member_that_no_topic_takes_is_refused_for_good_and_costs_no_oth
     assert sink.trouble is None
     await sink.close()
     assert [name_of(message) for message in read(topics, topic)] == ["small"]
+
+
+def test_a_right_that_is_taken_away_is_told_once_and_found_again_without_requests(
+    topics: Topics, secured: Security, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic, told = topics.create("collected"), (COLLECT_REFUSING.text, COLLECT_KEEPING.text)
+    permit(topics.admin, ("topic", topic, "READ"), ("topic", topic, "WRITE"))
+    settings = KafkaSinkSettings(secured.address("SASL_SSL"), topic, secured.settings("SASL_SSL"))
+
+    def said() -> list[str]:
+        return [record.message for record in caplog.records if record.message in told]
+
+    @in_loop
+    async def load() -> None:
+        first = KafkaSink(settings)
+        assert await first.keep(named("a")) == 0
+        await first.close()
+        ahead = [0.0]
+        sink = KafkaSink(settings, clock=lambda: time.monotonic() + ahead[0])
+        assert await sink.keep(named("a")) == 1, "what was kept is read without a right to any group"
+        caplog.set_level("INFO")
+        forbid(topics.admin, topic, "WRITE")
+        while await _why_refused(sink, named("b")) is None:
+            await asyncio.sleep(0.01)
+        asked: set[float] = set()
+        while len(asked) < 4:
+            ahead[0] += 0.05
+            asked.add(sink._next_ask)
+            assert sink.trouble is Why.BROKER
+            await asyncio.sleep(0.01)
+        assert await _why_refused(sink, named("c")) is Why.BROKER
+        assert said() == [COLLECT_REFUSING.text]
+        permit(topics.admin, ("topic", topic, "WRITE"))
+        while sink.trouble is not None:
+            ahead[0] += 0.05
+            await asyncio.sleep(0.01)
+        assert said() == list(told)
+        await sink.close()
+
+    load()
 
 
 @in_loop

@@ -16,6 +16,7 @@ from typing import Any
 
 from confluent_kafka.admin import (
     AclBinding,
+    AclBindingFilter,
     AclOperation,
     AclPermissionType,
     AdminClient,
@@ -108,4 +109,15 @@ def permit(admin: AdminClient, *rules: tuple[str, str, str]) -> None:
         for principal in set(PRINCIPALS.values())
     ]
     for done in admin.create_acls(bindings).values():
+        done.result(20)
+
+
+def forbid(admin: AdminClient, topic: str, operation: str) -> None:
+    """Take away what everybody was permitted to do with a topic."""
+    rule = AclBindingFilter(
+        ResourceType.TOPIC, topic, ResourcePatternType.LITERAL,
+        None, None,  # type: ignore[arg-type]  # anybody, anywhere: so its documentation
+        AclOperation[operation], AclPermissionType.ALLOW,
+    )  # fmt: skip
+    for done in admin.delete_acls([rule]).values():
         done.result(20)
