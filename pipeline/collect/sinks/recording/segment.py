@@ -30,10 +30,21 @@ class Segment:
             raise
 
     def append(self, lines: bytes) -> None:
-        """Return when the lines are on disk. After an OSError only `give_up` may follow."""
+        """Return when the lines are on disk, in their place. After an OSError only `give_up` may follow."""
         append_all(self._file, lines)
         sync_data(self._file)
+        if not self.is_in_place():
+            raise FileNotFoundError(errno.ENOENT, "it was moved or removed while it grew", str(self.path))
         self.size += len(lines)
+
+    def is_in_place(self) -> bool:
+        """Return whether the file is still the one that its name leads to: else nobody will read it."""
+        try:
+            found = os.lstat(self.path)
+        except FileNotFoundError:
+            return False
+        ours = os.fstat(self._file)
+        return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
 
     def give_up(self) -> None:
         """Let go of a file that could not be written, cut back to what is on disk, without another sync.
@@ -44,8 +55,8 @@ class Segment:
         with contextlib.suppress(OSError):
             if self.size:
                 os.ftruncate(self._file, self.size)
-            else:
-                self.path.unlink(missing_ok=True)
+            elif self.is_in_place():
+                self.path.unlink()
         self.close()
 
     def close(self) -> None:
