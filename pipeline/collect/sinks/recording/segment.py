@@ -7,7 +7,7 @@ import errno
 import os
 from pathlib import Path
 
-from pipeline.model.disk import append_all, sync, sync_data
+from pipeline.model.disk import append_all, is_in_place, sync, sync_data
 from pipeline.model.process.private import NEVER_FOLLOWED
 
 
@@ -38,13 +38,8 @@ class Segment:
         self.size += len(lines)
 
     def is_in_place(self) -> bool:
-        """Return whether the file is still the one that its name leads to: else nobody will read it."""
-        try:
-            found = os.lstat(self.path)
-        except FileNotFoundError:
-            return False
-        ours = os.fstat(self._file)
-        return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
+        """Return whether readers find the file."""
+        return is_in_place(self._file, self.path)
 
     def give_up(self) -> None:
         """Let go of a file that could not be written, cut back to what is on disk, without another sync.
