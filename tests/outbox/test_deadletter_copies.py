@@ -196,7 +196,7 @@ def test_a_topic_without_brokers_is_an_error() -> None:
 
 
 def test_settings_that_librdkafka_refuses_are_named() -> None:
-    with pytest.raises(ConfigError, match=r"dead_letters\.kafka\.settings: No such configuration property"):
+    with pytest.raises(ConfigError, match=r"dead_letters\.kafka\.settings: `x` is no setting of librdkafka"):
         open_copies(
             DeadLettersSection(kafka=DeadLettersKafka(topic="dead", settings={"x": 1})),
             KafkaSource(brokers="127.0.0.1:1", events=["events"]),
