@@ -193,6 +193,19 @@ def append_all(descriptor: int, data: bytes) -> None:
             raise
 
 
+def is_in_place(descriptor: int, path: Path) -> bool:
+    """Return whether an open file is still the one that its name leads to.
+
+    Moved or removed it takes what is written as before, and nobody finds it.
+    """
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return False
+    ours = os.fstat(descriptor)
+    return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
+
+
 def locked(path: Path, wait_secs: float = 0.0) -> int:
     """Return a descriptor that holds a file's lock until it is closed or the process ends.
 

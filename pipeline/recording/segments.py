@@ -9,6 +9,7 @@ What `sync` has returned for is on disk, as whole compressed frames: a file that
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Literal
 
 import zstandard
 
-from pipeline.model.disk import append_all, make_folder, sync
+from pipeline.model.disk import append_all, is_in_place, make_folder, sync
 from pipeline.model.errors import Fatal, StateError
 
 Compression = Literal["zst", "gz", "none"]
@@ -80,6 +81,8 @@ class Segment:
         try:
             append_all(self._file, frame)
             os.fsync(self._file)
+            if not is_in_place(self._file, self.path):
+                raise FileNotFoundError(errno.ENOENT, "it was moved or removed while it grew; put it back")
         except OSError as error:
             raise Fatal(
                 f"cannot record to {self.path}: {error.strerror}; the next start goes on from here"

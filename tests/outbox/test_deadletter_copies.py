@@ -136,6 +136,21 @@ def test_a_line_torn_by_a_crash_does_not_spoil_the_next(tmp_path: Path) -> None:
     assert len(lines) == 3
 
 
+@pytest.mark.parametrize("removed", [False, True], ids=["rotated", "removed"])
+def test_a_file_that_was_taken_away_is_begun_anew(tmp_path: Path, removed: bool) -> None:
+    path, rotated = tmp_path / "dead.jsonl", tmp_path / "dead.jsonl.1"
+    copies = JsonlCopies(path)
+    for number in range(3):
+        copies.write(letter(offset=number))
+        copies.flush()
+        if number == 1:
+            path.unlink() if removed else path.rename(rotated)
+    copies.close()
+    offsets = [orjson.loads(line)["origin"]["offset"] for line in path.read_bytes().splitlines()]
+    assert offsets == [2]
+    assert removed or len(rotated.read_bytes().splitlines()) == 2
+
+
 def test_a_disk_that_takes_nothing_stops_the_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copies = JsonlCopies(tmp_path / "dead.jsonl")
     copies.write(letter())
@@ -181,7 +196,7 @@ def test_a_topic_without_brokers_is_an_error() -> None:
 
 
 def test_settings_that_librdkafka_refuses_are_named() -> None:
-    with pytest.raises(ConfigError, match=r"dead_letters\.kafka\.settings: No such configuration property"):
+    with pytest.raises(ConfigError, match=r"dead_letters\.kafka\.settings: `x` is no setting of librdkafka"):
         open_copies(
             DeadLettersSection(kafka=DeadLettersKafka(topic="dead", settings={"x": 1})),
             KafkaSource(brokers="127.0.0.1:1", events=["events"]),

@@ -135,6 +135,22 @@ def test_a_stopped_recording_goes_on_where_it_was(tmp_path: Path) -> None:
     assert lines(tmp_path) == [value for _, value in rows(20)]
 
 
+def test_a_file_that_is_taken_away_ends_it_and_it_goes_on_when_that_is_back(tmp_path: Path) -> None:
+    """What is open takes lines as before, and nobody would find them."""
+    out, away = tmp_path / "out", tmp_path / "away"
+
+    def stopping() -> bool:
+        if out.exists() and lines(out):
+            out.rename(away)
+        return False
+
+    with pytest.raises(Fatal, match="it was moved or removed while it grew; put it back"):
+        instantly(FakeSource(p=rows(20)), out, stopping=stopping)
+    away.rename(out)
+    instantly(FakeSource(p=rows(20)), out)
+    assert lines(out) == [value for _, value in rows(20)]
+
+
 def test_positions_are_told_to_the_reader_only_when_the_lines_are_on_disk(tmp_path: Path) -> None:
     source = FakeSource(p=rows(6))
     seen: list[int] = []

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from pipeline.config.models.installation.job import DeadLettersSection
 from pipeline.config.models.installation.source import JsonlSource, KafkaSource
-from pipeline.model.disk import append_all, make_folder, sync
+from pipeline.model.disk import append_all, is_in_place, make_folder, sync
 from pipeline.model.errors import Fatal
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.reading.dead_letter_json import to_json
@@ -37,18 +37,21 @@ class Copies(Protocol):
 
 
 class JsonlCopies:
-    """Appends one JSON object per line to a file."""
+    """Appends one JSON object per line to a file; one that was moved away or removed is begun anew."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._waiting: list[bytes] = []
         self._torn = b""
         try:
-            make_folder(path.parent)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            self._end_torn_line()
+            self._open()
         except OSError as error:
             raise Fatal(f"cannot write copies of dead letters to {path}: {error.strerror}") from None
+
+    def _open(self) -> None:
+        make_folder(self._path.parent)
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._end_torn_line()
 
     def _end_torn_line(self) -> None:
         """After a crash in the middle of a write the next line must not be glued to the torn one.
@@ -69,8 +72,12 @@ class JsonlCopies:
         """Write what waits and sync it to disk. Raises Fatal where that fails."""
         if not self._waiting:
             return
-        data = self._torn + b"".join(self._waiting)
         try:
+            if not is_in_place(self._file, self._path):  # it was rotated
+                rotated, self._torn = self._file, b""
+                self._open()
+                os.close(rotated)
+            data = self._torn + b"".join(self._waiting)
             append_all(self._file, data)
             os.fsync(self._file)
         except OSError as error:

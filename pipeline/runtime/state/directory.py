@@ -17,7 +17,15 @@ from shlex import quote
 import orjson
 
 from pipeline.config.places import STATE_META
-from pipeline.model.disk import POLL_SECS, below, make_folder, remove_partials, replace_durably, try_lock
+from pipeline.model.disk import (
+    POLL_SECS,
+    below,
+    is_in_place,
+    make_folder,
+    remove_partials,
+    replace_durably,
+    try_lock,
+)
 from pipeline.model.errors import StateError
 from pipeline.model.process.private import NEVER_FOLLOWED, require_sight, tighten, wrong_hands
 
@@ -119,8 +127,7 @@ class StateDirectory:
         write one half there, and the other into what stands here now.
         """
         try:
-            found, ours = os.stat(self.path / "lock"), os.fstat(self._lock)
-            is_ours = (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
+            is_ours = is_in_place(self._lock, self.path / "lock")
             names = set(os.listdir(self.path)) & FOLDERS
         except FileNotFoundError:
             is_ours, names = False, set()

@@ -135,6 +135,28 @@ async def test_a_fault_of_ours_is_answered_and_costs_nobody_else(
     assert values(tmp_path) == ["good False", "good True", "kept", "after"]
 
 
+@pytest.mark.parametrize("whole", [False, True], ids=["the file", "the folder"])
+@in_loop
+async def test_what_nobody_will_find_is_not_called_kept(tmp_path: Path, whole: bool) -> None:
+    """A file that is open takes lines as before, wherever its name has gone."""
+    folder = tmp_path / "collected"
+    sink = opened(folder)
+    await sink.keep(named("before"))
+    taken = folder if whole else folder / segments(folder)[0]
+    away = tmp_path / "away" if whole else tmp_path / taken.name
+    taken.rename(away)
+    folder.mkdir(exist_ok=True)
+    assert await _why_refused(sink, "m") is Why.DISK
+    await sink.keep(named("m"))
+    await sink.keep(named("after"))
+    await sink.close()
+    assert values(away if whole else tmp_path) == ["before"]
+    again = opened(folder)
+    await again.keep(named("again"))
+    await again.close()
+    assert values(folder) == ["m", "after", "again"]
+
+
 @in_loop
 async def test_below_the_reserve_nothing_is_taken_until_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -7,7 +7,7 @@ import errno
 import os
 from pathlib import Path
 
-from pipeline.model.disk import append_all, sync, sync_data
+from pipeline.model.disk import append_all, is_in_place, sync, sync_data
 from pipeline.model.process.private import NEVER_FOLLOWED
 
 
@@ -30,10 +30,16 @@ class Segment:
             raise
 
     def append(self, lines: bytes) -> None:
-        """Return when the lines are on disk. After an OSError only `give_up` may follow."""
+        """Return when the lines are on disk, in their place. After an OSError only `give_up` may follow."""
         append_all(self._file, lines)
         sync_data(self._file)
+        if not self.is_in_place():
+            raise FileNotFoundError(errno.ENOENT, "it was moved or removed while it grew", str(self.path))
         self.size += len(lines)
+
+    def is_in_place(self) -> bool:
+        """Return whether readers find the file."""
+        return is_in_place(self._file, self.path)
 
     def give_up(self) -> None:
         """Let go of a file that could not be written, cut back to what is on disk, without another sync.
@@ -44,8 +50,8 @@ class Segment:
         with contextlib.suppress(OSError):
             if self.size:
                 os.ftruncate(self._file, self.size)
-            else:
-                self.path.unlink(missing_ok=True)
+            elif self.is_in_place():
+                self.path.unlink()
         self.close()
 
     def close(self) -> None:

@@ -148,9 +148,10 @@ class Writer:
         """Let go of the segment: the next group begins another one, on a file of its own."""
         segment, self._segment = self._segment, None
         assert segment is not None  # it failed
+        is_there = segment.size > 0 and segment.is_in_place()
         segment.give_up()
         self._missing = first if self._missing is None else self._missing
-        if segment.size:
+        if is_there:
             with self._folder.changing:
                 self._folder.known.closed[segment.first] = segment.size
 
