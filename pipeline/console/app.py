@@ -26,6 +26,8 @@ from pipeline.telemetry import log
 _log = log.get("console")
 REQUEST_SECS: Final = 15.0
 """How long a request may take in all, its body on its way to us too."""
+EDIT_BYTES: Final = 32 << 20
+"""Of what those send who write files: a page has one of a megabyte three times, each sign as up to nine."""
 STREAMS: Final = 20
 """Answers that go on and on, at the same time."""
 STREAMS_EACH: Final = 8
@@ -136,6 +138,8 @@ class _Gate:
                 raise web.HTTPUnauthorized(reason=LOGIN)
             if asked.viewer is not NOBODY and (self._console.mask or not asked.may("edit")):
                 await asked.run(self._console.written.look)
+            if route.right == "edit":
+                asked.request = request.clone(client_max_size=EDIT_BYTES)
             if route.stream:
                 return await self._streamed(route, asked)
             async with asyncio.timeout(REQUEST_SECS):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from aiohttp import web
@@ -23,6 +23,11 @@ async def files(asked: Asked) -> dict[str, str]:
     return {str(one["id"]): str(one["file"]) for one in await asked.run(asked.console.workbench.webhooks)}
 
 
+def file_of(webhook_id: str, known: Mapping[str, str]) -> str | None:
+    """Return the file of a webhook, by its name or that of the file itself; None where there is none."""
+    return webhook_id if webhook_id in known.values() else known.get(webhook_id)
+
+
 async def known_id(asked: Asked, webhook_id: str) -> str:
     """Return the id of a webhook that is there and can be given orders. Raises HTTPNotFound."""
     known = await files(asked)
@@ -39,7 +44,7 @@ def not_found(webhook_id: str, known: Collection[str]) -> web.HTTPNotFound:
 async def read(asked: Asked, webhook_id: str) -> FileText:
     """Return a webhook's file, by its name or that of the file. Raises HTTPNotFound, ConfigError."""
     known = await files(asked)
-    file = webhook_id if webhook_id in known.values() else known.get(webhook_id)
+    file = file_of(webhook_id, known)
     if file is None:
         raise not_found(webhook_id, known)
     return await asked.run(asked.console.workbench.read, file)

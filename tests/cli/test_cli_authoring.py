@@ -173,6 +173,16 @@ def test_a_new_webhook_has_no_problems_and_is_not_overwritten(hookline, tmp_path
     assert hookline("new", "Not An Id", "-c", folder).code == 2
 
 
+@pytest.mark.parametrize("id", ["123", "Big.Sale", "null", "a.test", "_base", "1.50"])
+def test_a_new_webhook_may_be_called_what_an_id_may_be(hookline, tmp_path, id):
+    hookline("new", id, "-c", tmp_path, "--from", "kpi-counter")
+    hookline("new", f"{id}-2", "-c", tmp_path)
+    said = hookline("check", "-c", tmp_path, "--offline")
+    assert said.out == f"{tmp_path}: 2 webhooks, no problems\n"
+    said = hookline("test", "-c", tmp_path)
+    assert (said.code, said.out.splitlines()[-1]) == (0, "2 passed, 0 failed in 1 file")
+
+
 def test_what_is_commented_in_a_new_webhook_works_too(hookline, tmp_path):
     hookline("new", "all", "-c", tmp_path)
     path = tmp_path / "webhooks" / "all.yaml"

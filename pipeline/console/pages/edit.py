@@ -95,7 +95,7 @@ async def change(asked: Asked) -> web.StreamResponse:
     """
     known = await writes.files(asked)
     name = asked.name("id")
-    file = name if name in known.values() else known.get(name)
+    file = writes.file_of(name, known)
     sent = [*(await asked.form()).items()]
     draft = await asked.run(sent_draft, file or "", sent, None if file else set(known))
     if file is None:

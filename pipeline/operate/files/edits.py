@@ -148,10 +148,7 @@ def create(
     Raises Changed where there is one of that name, and ConfigError with what would be wrong.
     """
     if not is_id(webhook_id):
-        raise ConfigError(
-            f"`{webhook_id}` cannot be an id: want up to 64 letters (a-z, A-Z), digits, -, . and _, "
-            "e.g. big-purchase"
-        )
+        raise ConfigError(no_id(webhook_id))
     file = new_file(webhook_id)
     path = _place(config, file)
     data = _encoded(file, text)
@@ -187,6 +184,12 @@ def remove(
             with told(file):
                 remove_durably(path)
     return Saved(file, "", _diff(file, before, b""), findings, not dry_run)
+
+
+def no_id(text: str) -> str:
+    """Return what is said of a text that can be no webhook's id."""
+    wish = "want up to 64 letters (a-z, A-Z), digits, -, . and _, e.g. big-purchase"
+    return f"`{text}` cannot be an id: {wish}"
 
 
 def new_file(webhook_id: str) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pipeline.config.edit.operations import set_value
+from pipeline.config.models.field_types import is_id
 from pipeline.model.disk import write_text
 from pipeline.model.errors import UsageError
+from pipeline.operate.files.edits import new_file, no_id
 from pipeline.operate.schemas.files import write_schemas
 from pipeline.operate.starting.shipped import TESTS, example, example_tests
 
@@ -48,14 +50,15 @@ request:
 #   retry: {{max_age: 72h}}
 #   batch: {{max_events: 100, max_wait: 1s, as: array}}
 """
-_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _PLAIN = re.compile(r"[A-Za-z][\w .$-]*")
 
 
 def commented(id: str, *, event: str, url: str, description: str) -> dict[str, str]:
     """Return the files of a webhook that shows what it may hold, by their names in ``webhooks/``."""
-    text = _TEMPLATE.format(id=id, event=_scalar(event), url=_scalar(url), description=_scalar(description))
-    return {f"{id}.yaml": text}
+    text = _TEMPLATE.format(
+        id=_scalar(id), event=_scalar(event), url=_scalar(url), description=_scalar(description)
+    )
+    return {f"{_stem(id)}.yaml": text}
 
 
 def from_example(id: str, name: str) -> dict[str, str]:
@@ -63,9 +66,9 @@ def from_example(id: str, name: str) -> dict[str, str]:
 
     Raises UsageError where there is no such example.
     """
-    found = {f"{id}.yaml": set_value(example(name), ("id",), id)}
+    found = {f"{_stem(id)}.yaml": set_value(example(name), ("id",), id)}
     tests = example_tests(name)
-    return found if tests is None else {**found, f"{id}{TESTS}": tests}
+    return found if tests is None else {**found, f"{_stem(id)}{TESTS}": tests}
 
 
 def write_webhook(config: Path, id: str, files: dict[str, str], *, replace: bool = False) -> list[Path]:
@@ -74,10 +77,8 @@ def write_webhook(config: Path, id: str, files: dict[str, str], *, replace: bool
 
     Raises UsageError where one is there already and may not be replaced: nothing is written then.
     """
-    if _ID.fullmatch(id) is None:
-        raise UsageError(
-            f"`{id}` cannot be an id: want up to 64 small letters, digits, - and _, e.g. big-purchase"
-        )
+    if not is_id(id):
+        raise UsageError(no_id(id))
     paths = {config / "webhooks" / name: text for name, text in files.items()}
     there = next((path for path in paths if path.exists()), None)
     if there is not None and not replace:
@@ -87,6 +88,10 @@ def write_webhook(config: Path, id: str, files: dict[str, str], *, replace: bool
         write_text(path, text)
     schemas = config / "schema"
     return [*paths, *(write_schemas(schemas) if not schemas.exists() else [])]
+
+
+def _stem(id: str) -> str:
+    return PurePosixPath(new_file(id)).stem
 
 
 def _scalar(text: str) -> str:

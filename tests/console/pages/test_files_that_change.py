@@ -124,6 +124,13 @@ def test_what_has_no_id_takes_no_orders(ann: Visitor):
     assert ann.caller.ask("POST", order, token="operator").status == 404
 
 
+def test_a_large_file_is_edited(ann: Visitor):
+    _file(ann).write_text(WEBHOOK + "# " + "ü" * 300_000 + "\n")
+    saved = ann.send(ann.get(EDIT), EDIT, "save", description="mine")
+    assert saved.status == 303
+    assert "description: mine" in _file(ann).read_text()
+
+
 @pytest.mark.parametrize("name", ["new", "orders", "selection", "A.b_c-9", "..a", "edit"])
 def test_whatever_an_id_may_be_the_webhook_has_its_pages(ann: Visitor, name: str):
     _file(ann).write_text(WEBHOOK.replace("id: crm", f"id: {name}"))

@@ -75,7 +75,8 @@ def sent_draft(file: str, pairs: Iterable[tuple[str, str]], taken: Collection[st
             raise UsageError(f"the page has no field `{name[:40]}`, or not twice")
         else:
             own[name] = value
-    base, disk, good = (_text(own.get(name, '""')) for name in ("base", "disk", "good"))
+    base = _text(own.get("base", '""'))
+    disk, good = (_text(text) if (text := own.get(name, '""')) else base for name in ("disk", "good"))
     do, yaml = own.get("do", ""), own.get("yaml", "")
     if len(yaml) > MAX_FILE_BYTES:
         raise UsageError(f"a config file may hold {MAX_FILE_BYTES:,} characters")
