@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from confluent_kafka import Consumer, KafkaException, Producer
 
+from pipeline.kafka.brokers import Reachability
 from pipeline.model.errors import ConfigError
 from pipeline.model.words import did_you_mean
 
@@ -105,8 +106,9 @@ def _seen(given: Mapping[str, Any], closed: Set[str]) -> Iterator[Wrong]:
 
 def _refused(kind: Kind[Any], given: Mapping[str, Any]) -> str:
     """Return why no client is made with these settings, "" where one is."""
+    own = {"bootstrap.servers": "", "group.id": "check", "logger": Reachability("").messages}
     try:
-        client = kind({"bootstrap.servers": "", "group.id": "check", "log_level": 0, **given})
+        client = kind({**own, **given})
     except (KafkaException, TypeError) as refused:
         return _reason(refused)
     with suppress(AttributeError):
