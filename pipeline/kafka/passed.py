@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from confluent_kafka import Consumer, KafkaException, Producer
 
+from pipeline.kafka.brokers import Reachability
 from pipeline.model.errors import ConfigError
 from pipeline.model.words import did_you_mean
 
@@ -68,8 +69,9 @@ def made(
         try:
             return kind(dict(settings))
         except (KafkaException, TypeError) as refused:
-            wrong = [Wrong("", _reason(refused))]
-    raise ConfigError(f"{where}: " + "; ".join(map(str, all_wrong(kind, given, closed) or wrong)))
+            wrong = [Wrong("", _without_prefix(_reason(refused)))]
+    told = "; ".join(map(str, all_wrong(kind, given, closed) or wrong))
+    raise ConfigError(f"{where}: {told}")
 
 
 def all_wrong(kind: Kind[Any], given: Mapping[str, Any], closed: Set[str]) -> list[Wrong]:
@@ -84,7 +86,7 @@ def all_wrong(kind: Kind[Any], given: Mapping[str, Any], closed: Set[str]) -> li
         if refused and not refused.startswith(_TOGETHER):
             found.append(_told(name, refused))
     if not found and (refused := _refused(kind, given)):
-        found.append(Wrong("", refused.removeprefix(_TOGETHER).partition(": ")[2] or refused))
+        found.append(Wrong("", _without_prefix(refused)))
     return found
 
 
@@ -93,8 +95,6 @@ def _seen(given: Mapping[str, Any], closed: Set[str]) -> Iterator[Wrong]:
     for name, value in given.items():
         if name in closed or name in CALLBACKS:
             yield Wrong(name, f"`{name}` is set by Hookline and cannot be changed", "remove it")
-        elif value is None:
-            yield Wrong(name, f"`{name}` has no value", "give it one, or remove it")
         elif name in _FILES and isinstance(value, str) and (name, value) != ("ssl.ca.location", "probe"):
             if not os.path.exists(value):
                 looked = "" if os.path.isabs(value) else f"; looked for it in {os.getcwd()}"
@@ -105,8 +105,9 @@ def _seen(given: Mapping[str, Any], closed: Set[str]) -> Iterator[Wrong]:
 
 def _refused(kind: Kind[Any], given: Mapping[str, Any]) -> str:
     """Return why no client is made with these settings, "" where one is."""
+    own = {"bootstrap.servers": "", "group.id": "check", "logger": Reachability("").messages}
     try:
-        client = kind({"bootstrap.servers": "", "group.id": "check", "log_level": 0, **given})
+        client = kind({**own, **given})
     except (KafkaException, TypeError) as refused:
         return _reason(refused)
     with suppress(AttributeError):
@@ -117,6 +118,10 @@ def _refused(kind: Kind[Any], given: Mapping[str, Any]) -> str:
 def _reason(refused: KafkaException | TypeError) -> str:
     first = refused.args[0]
     return (first if isinstance(first, str) else str(first.str())).strip()
+
+
+def _without_prefix(refused: str) -> str:
+    return refused.partition(": ")[2] if refused.startswith(_TOGETHER) else refused
 
 
 def _told(name: str, refused: str) -> Wrong:

@@ -35,7 +35,7 @@ TOLD = {
     "fetch.min.bytes": 'Configuration property "fetch.min.bytes" value -4 is outside allowed range 0..'
     "2147483647",
     "ssl.key.location": "`ssl.key.location`: there is no file `/nowhere/key.pem`",
-    "socket.timeout.ms": "`socket.timeout.ms` has no value (give it one, or remove it)",
+    "socket.timeout.ms": 'Integer configuration property "socket.timeout.ms" cannot be set to empty value',
     "stats_cb": "`stats_cb` is set by Hookline and cannot be changed (remove it)",
 }
 

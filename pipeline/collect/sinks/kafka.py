@@ -106,7 +106,10 @@ class KafkaSink(IntakeSink):
         self._reachability = Reachability(settings.brokers)
         self._given = producer_settings(settings, self._reachability)
         self._producer = self._made()
-        self._admin = admin = KafkaAdmin(asked)
+        admin = KafkaAdmin(asked)
+        self._connection = asked
+        self._admin: KafkaAdmin | None = None
+        """While there is trouble: what it has to say nobody hears."""
         self._asked: Future[Any] | None = None
         if admin.look_at(settings.topic, AclOperation.WRITE) is None:
             raise ConfigError(
@@ -259,15 +262,14 @@ class KafkaSink(IntakeSink):
         if self._asked is None:
             if now >= self._next_ask:
                 self._next_ask = now + _ASK_SECS
+                self._admin = KafkaAdmin(self._connection)
                 self._asked = self._admin.describe([self._topic], operations=True)[self._topic]
             return False
         if not self._asked.done():
             return False
-        asked, self._asked = self._asked, None
-        try:
+        asked, self._asked, self._admin = self._asked, None, None
+        with contextlib.suppress(KafkaException):
             self._back = may(asked.result(), AclOperation.WRITE)
-        except KafkaException:
-            self._admin.renew()
         return self._back
 
     def _heard(self) -> None:
