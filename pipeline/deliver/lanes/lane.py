@@ -139,6 +139,8 @@ class Lane:
         if not self.ordered:
             behind = [each for queue in self.users.values() for each in islice(queue, 1, None)]
             self.users.clear()
+            self._parked.clear()
+            self._parked_users.clear()
             for each in behind:
                 self.enqueue(each, now)
         if before is not None and spec.definition != before.definition:

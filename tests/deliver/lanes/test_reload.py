@@ -79,6 +79,15 @@ def test_what_waits_behind_another_one_of_its_user_goes_once_no_order_is_asked_f
     assert rig.sent() == ["msg_0", "msg_1", "msg_2"]
 
 
+def test_what_is_on_its_way_to_disk_holds_up_nothing_once_no_order_is_asked_for() -> None:
+    rig = Rig(spec(ordering="per_user"))
+    lane = rig.core.lane("w")
+    lane.note_parked(delivery(0, user="u"))
+    assert not lane.is_at_rest()
+    rig.core.configure({"w": spec()})
+    assert lane.is_at_rest()
+
+
 def bodies(rig: Rig) -> list[bytes]:
     return [attempt.body for attempt in rig.client.sent]
 

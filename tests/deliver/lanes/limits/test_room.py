@@ -7,11 +7,23 @@ from collections import Counter
 import pytest
 
 from pipeline.config.models.webhooks.delivery import DeliverySettings, RetrySettings
-from pipeline.deliver.lanes.lane import MAX_BYTES, Lane, Quota
+from pipeline.deliver.http.attempt import Attempt
+from pipeline.deliver.http.target import NOWHERE
+from pipeline.deliver.lanes.lane import MAX_BYTES, MAX_ENTRIES, Lane, Quota
 from pipeline.deliver.lanes.limits import room as room_module
-from pipeline.deliver.lanes.limits.room import ALWAYS, reads_rows, room
+from pipeline.deliver.lanes.limits.room import (
+    ALWAYS,
+    ALWAYS_BYTES,
+    LOW_WATER,
+    MANY,
+    MAX_TOTAL,
+    MAX_TOTAL_BYTES,
+    reads_rows,
+    room,
+)
 from pipeline.deliver.lanes.refill import SLICE
 from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.outbox.handover import Room
 from tests.kit.delivery.rig import Rig, delivery
 
 
@@ -109,3 +121,65 @@ def test_who_yields_holds_what_it_may_send_soon_beside_what_waits() -> None:
     lane.quota = None
     assert room(lane, 0, 0)
     assert reads_rows(lane, 0, 0)
+
+
+def lane_with(
+    *, held: int = 0, size: int = 0, ready: int = 0, flying: int = 0, configured: bool = True
+) -> Lane:
+    """Return a lane that holds so many deliveries and bytes."""
+    lane = Rig(*([LaneSpec("w")] if configured else [])).core.lane("w")
+    lane.held = {b"%d" % n: delivery(n) for n in range(held)}
+    lane.held_bytes = size
+    lane.fresh.extend([(delivery(0),)] * ready)
+    lane.flying = {Attempt(NOWHERE, b"", b""): None for _ in range(flying)}
+    return lane
+
+
+FULL = (MAX_TOTAL, 0)
+HEAVY = (0, MAX_TOTAL_BYTES)
+
+
+@pytest.mark.parametrize(
+    ("held", "size", "in_all", "expected"),
+    [
+        (0, 0, (0, 0), Room.SOME),
+        (0, 0, (MANY, 0), Room.SOME),
+        (0, 0, (MANY + 1, 0), Room.LONG),
+        (MAX_ENTRIES - 1, MAX_BYTES - 1, (0, 0), Room.SOME),
+        (MAX_ENTRIES, 0, (0, 0), Room.NONE),
+        (0, MAX_BYTES, (0, 0), Room.NONE),
+        (ALWAYS - 1, ALWAYS_BYTES - 1, FULL, Room.LONG),
+        (ALWAYS, 0, FULL, Room.NONE),
+        (0, ALWAYS_BYTES, FULL, Room.NONE),
+        (ALWAYS, 0, HEAVY, Room.NONE),
+        (ALWAYS, 0, (0, MAX_TOTAL_BYTES - 1), Room.SOME),
+        (100, 0, (MAX_TOTAL - 101, 0), Room.LONG),
+        (100, 0, (MAX_TOTAL - 100, 0), Room.NONE),
+    ],
+)
+def test_the_nearer_the_bounds_the_fewer_a_lane_may_add(
+    held: int, size: int, in_all: tuple[int, int], expected: Room
+) -> None:
+    assert room(lane_with(held=held, size=size), *in_all) is expected
+
+
+@pytest.mark.parametrize(
+    ("lane", "in_all", "expected"),
+    [
+        (lane_with(), (0, 0), True),
+        (lane_with(configured=False), (0, 0), False),
+        (lane_with(ready=LOW_WATER - 1), (0, 0), True),
+        (lane_with(ready=LOW_WATER), (0, 0), False),
+        (lane_with(held=MAX_ENTRIES - SLICE - 1, size=MAX_BYTES - 1), (0, 0), True),
+        (lane_with(held=MAX_ENTRIES - SLICE), (0, 0), False),
+        (lane_with(size=MAX_BYTES), (0, 0), False),
+        (lane_with(held=500, ready=ALWAYS - 2, flying=1), FULL, True),
+        (lane_with(held=500, ready=ALWAYS - 1, flying=1), FULL, False),
+        (lane_with(held=500, ready=ALWAYS - 1, flying=1), HEAVY, False),
+        (lane_with(held=500, ready=ALWAYS), (MAX_TOTAL - 501, MAX_TOTAL_BYTES - 1), True),
+    ],
+)
+def test_rows_are_read_where_little_is_left_to_send_and_there_is_room(
+    lane: Lane, in_all: tuple[int, int], expected: bool
+) -> None:
+    assert reads_rows(lane, *in_all) is expected
