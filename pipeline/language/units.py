@@ -104,6 +104,8 @@ def parse_size(value: object) -> int:
     if size == math.inf:
         raise ValueError("a size is a number of bytes that a disk can hold")
     size = int(size)
+    if not size and (match is not None or (isinstance(value, int) and not isinstance(value, bool))):
+        raise ValueError("a size is at least one byte")
     if not size:
         raise ValueError("a size is a number of bytes, or a number and a unit such as `512KB` or `1MiB`")
     return size
