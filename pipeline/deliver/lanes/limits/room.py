@@ -31,7 +31,9 @@ def reads_rows(lane: Lane, in_all: int, bytes_in_all: int) -> bool:
 
     However full the memory is, it reads what keeps it at work: retries that wait may do so for an hour.
     """
-    if lane.spec is None or lane.ready() >= LOW_WATER:
+    # One that yields needs no more than it may send; what has just come is cheaper to send than rows.
+    wanted = LOW_WATER if lane.quota is None else min(LOW_WATER, max(1, lane.quota.left))
+    if lane.spec is None or lane.ready() >= wanted:
         return False
     if len(lane.held) >= _most(lane) - SLICE or lane.held_bytes >= MAX_BYTES:
         return False

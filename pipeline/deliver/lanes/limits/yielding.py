@@ -17,8 +17,9 @@ FULL, ROOM = 0.45, 0.35
 comes back. The rest goes to reading answers, and to the worker, which shares the interpreter's lock."""
 MOSTLY, SOONER = 0.4, 0.75
 """Who answers well in a smaller share than the first yields at this part of both already."""
-CPU_FULL, CPU_ROOM = 0.85, 0.7
-"""The same for the CPU that the whole process takes, of a core: its threads share the interpreter's lock."""
+CPU_FULL, CPU_ROOM, CPU_IDLE = 0.85, 0.7, 0.35
+"""The same for the CPU that the whole process takes, of a core: its threads share the interpreter's lock.
+Below the last who sends little has its quota no more."""
 LESS, MORE = 0.8, 1.1
 """Requests in the next tenth of a second, of those in the last."""
 FAIR, LEAST = 1.5, 0.5
@@ -79,6 +80,8 @@ class Yielding:
                 lane.quota = Quota(most, most, now + LASTS_SECS)
             elif lane.quota is not None:
                 most = int(before * MORE) + 1 if has_room else max(before, least)
-                # Where it has sent less than it might, nothing holds it back any more.
-                lane.quota = Quota(most, most, now + LASTS_SECS) if lane.lately * 2 > before else None
+                # Where it has sent less than it might, nothing holds it back any more: unless it could not,
+                # as the worker stood still at an epoch's end.
+                is_idle = lane.lately * 2 <= before and used < elapsed * CPU_IDLE
+                lane.quota = None if is_idle else Quota(most, most, now + LASTS_SECS)
         return freed

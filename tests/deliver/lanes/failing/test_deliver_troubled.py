@@ -19,6 +19,7 @@ from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.lanes.limits.pressure import is_fast
 from pipeline.deliver.lanes.limits.yielding import (
     CPU_FULL,
+    CPU_IDLE,
     CPU_ROOM,
     FULL,
     LASTS_SECS,
@@ -231,6 +232,20 @@ def test_who_fails_yields_while_the_process_has_its_core_full() -> None:
         seen.append(None if lane.quota is None else lane.quota.given)
     assert (seen[0], seen[19], seen[20] or 0) == (800, 75, 83)
     assert (seen[21] or 0) > 83
+
+
+def test_a_quota_outlives_an_epochs_end_and_goes_where_there_is_little_to_do() -> None:
+    rig, yielding = Rig(LaneSpec("w")), Yielding()
+    lane: Lane = rig.core.lane("w")
+    lane.throttle.share = 0.5
+    yielding.look([lane], 0.0, 0.0)
+    given, at, cpu = [], 0.0, 0.0
+    for lately, used in ((1000, 1.0), (100, CPU_IDLE + 0.05), (100, CPU_IDLE - 0.05)):
+        at, cpu = at + 0.1, cpu + used * 0.1
+        lane.lately, yielding.ended = lately, 100 + lately
+        yielding.look([lane], at, cpu)
+        given.append(lane.quota is not None)
+    assert given == [True, True, False]
 
 
 def test_who_mostly_fails_yields_sooner() -> None:

@@ -183,3 +183,14 @@ def test_rows_are_read_where_little_is_left_to_send_and_there_is_room(
     lane: Lane, in_all: tuple[int, int], expected: bool
 ) -> None:
     assert reads_rows(lane, *in_all) is expected
+
+
+@pytest.mark.parametrize(
+    ("ready", "left", "reads"), [(30, 50, True), (30, 20, False), (1, 0, False), (0, 0, True)]
+)
+def test_who_yields_reads_rows_where_it_has_less_than_it_may_send(ready: int, left: int, reads: bool) -> None:
+    rig = Rig(LaneSpec("w"))
+    lane = rig.core.lane("w")
+    lane.quota = Quota(50, left, rig.clock.at + 1.0)
+    lane.fresh.extend((delivery(n),) for n in range(ready))
+    assert reads_rows(lane, 0, 0) is reads
