@@ -19,7 +19,7 @@ import uvloop
 from pipeline.deliver.alarm import Alarm
 from pipeline.deliver.core import Core
 from pipeline.deliver.http.attempt import Attempt, Client
-from pipeline.deliver.http.choose import Clients, connection_limit
+from pipeline.deliver.http.choose import Clients, connection_limit, most_open
 from pipeline.deliver.http.guard import Network, parse_allow
 from pipeline.deliver.http.resolve import Lookup, Resolver, system_lookup
 from pipeline.deliver.http.tls import Contexts
@@ -245,7 +245,7 @@ class DeliveryEngine:
 
     async def _main(self) -> None:
         loop = self._loop = asyncio.get_running_loop()
-        resolver = Resolver(self._allow, self._lookup)
+        resolver = Resolver(self._allow, self._lookup, most_open(self._max_flying))
         self._stopped = loop.create_future()
         clients = Clients(self._finished, resolver, self._contexts, self._trust, self._max_flying)
         self._clients, self._publisher = clients, self.publishing(clients.native)

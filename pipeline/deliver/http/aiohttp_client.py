@@ -17,6 +17,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from pipeline.deliver.http.aiohttp_wire import SENDING, BadAnswer, Connector, HungUp, Peer, ProxyError
 from pipeline.deliver.http.attempt import (
+    ALL_IN_USE,
     MAX_BODY,
     MAX_HEAD,
     MAX_HEADERS,
@@ -57,7 +58,8 @@ class AiohttpClient:
     """See `attempt.Client`. Used by one event loop. proxy: of each attempt's ``proxy``, if any.
 
     max_connections: open connections in all; the pools that were idle for the longest time make room for a
-    new one. clock: monotonic seconds, by which connections grow old. trust: shared with other clients.
+    new one. most_open: where so many are on their way, an attempt ends. clock: monotonic seconds, by which
+    connections grow old. trust: shared with other clients.
     """
 
     def __init__(
@@ -67,11 +69,12 @@ class AiohttpClient:
         contexts: Contexts,
         *,
         max_connections: int = 2048,
+        most_open: int = 2048,
         clock: Callable[[], float] | None = None,
         trust: Trust | None = None,
     ) -> None:
         self._finished = finished
-        self._max = max_connections
+        self._max, self._most = max_connections, most_open
         self.open_connections = 0
         self._resolver = resolver
         self.contexts = contexts
@@ -86,10 +89,18 @@ class AiohttpClient:
 
     def send(self, attempt: Attempt) -> None:
         """Begin the request as a task."""
+        if len(self._tasks) >= self._most:
+            asyncio.get_running_loop().call_soon(self._refuse, attempt)
+            return
         task = asyncio.get_running_loop().create_task(self._run(attempt))
         attempt.cancel = task.cancel
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _refuse(self, attempt: Attempt) -> None:
+        """Stores and journals need the descriptors that are left."""
+        if attempt.abort("machine", ALL_IN_USE):
+            self._finished(attempt)
 
     def abort(self, attempt: Attempt, fault: Fault | None, detail: str = "") -> None:
         """End the attempt now."""

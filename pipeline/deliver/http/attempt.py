@@ -55,12 +55,19 @@ _LIMITS: Final = {
 }
 
 
+ALL_IN_USE: Final = (
+    "this process has as many connections as the files that it may open allow: raise `ulimit -n`"
+)
+
+
 class OwnLimit(OSError):
     """What `own_limit` says, raised."""
 
 
 def own_limit(error: BaseException | None) -> str | None:
     """Return what to say where a connection was not made for want of something on this machine; else None."""
+    if isinstance(error, OwnLimit):
+        return str(error)
     number = error.errno if isinstance(error, OSError) else None
     words = _LIMITS.get(number) if number is not None else None
     return words % error if words is not None else None

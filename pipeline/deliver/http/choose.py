@@ -41,6 +41,14 @@ def connection_limit(stores: int = 0) -> int:
     return max(LEAST_FLYING, min(MAX_FLYING, (soft - own) // 3))
 
 
+def most_open(max_flying: int) -> int:
+    """Return how many connections a client may have open in any case, where each of many lanes has one.
+
+    max_flying: what `connection_limit` gave; more only where that is far below what may be open.
+    """
+    return max(max_flying, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8)
+
+
 class Clients(dict[str, Client]):
     """The clients by name; the aiohttp one is made when a webhook first needs it (its import is slow).
 
@@ -56,7 +64,14 @@ class Clients(dict[str, Client]):
         max_flying: int,
     ) -> None:
         # Idle connections count as well, hence twice as many.
-        self.native = NativeClient(finished, resolver, contexts, max_connections=2 * max_flying, trust=trust)
+        self.native = NativeClient(
+            finished,
+            resolver,
+            contexts,
+            max_connections=2 * max_flying,
+            most_open=2 * most_open(max_flying),
+            trust=trust,
+        )
         super().__init__(native=self.native)
         self._make = (finished, resolver, contexts)
         self._trust = trust
@@ -65,5 +80,10 @@ class Clients(dict[str, Client]):
     def __missing__(self, name: str) -> Client:
         from pipeline.deliver.http.aiohttp_client import AiohttpClient
 
-        client = self[name] = AiohttpClient(*self._make, max_connections=self._max_flying, trust=self._trust)
+        client = self[name] = AiohttpClient(
+            *self._make,
+            max_connections=self._max_flying,
+            most_open=most_open(self._max_flying),
+            trust=self._trust,
+        )
         return client

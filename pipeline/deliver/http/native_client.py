@@ -12,6 +12,7 @@ from random import random
 from aiohappyeyeballs import start_connection
 
 from pipeline.deliver.http.attempt import (
+    ALL_IN_USE,
     LIFE_SECS,
     NO_CONNECTION,
     NO_HANDSHAKE,
@@ -39,7 +40,8 @@ ROOM = 32
 class NativeClient:
     """See `attempt.Client`. Used by one event loop.
 
-    max_connections: open connections in all; the longest idle ones make room for a new one.
+    max_connections: open connections in all; the longest idle ones make room for a new one. most_open: where
+    so many are open and none is idle, an attempt ends.
     clock: monotonic seconds, by which connections are idle and grow old. trust: shared with other clients.
     """
 
@@ -50,6 +52,7 @@ class NativeClient:
         contexts: Contexts,
         *,
         max_connections: int = 4096,
+        most_open: int = 4096,
         idle_secs: float = IDLE_SECS,
         clock: Callable[[], float] | None = None,
         trust: Trust | None = None,
@@ -57,7 +60,7 @@ class NativeClient:
         self._finished = finished
         self._resolver = resolver
         self._contexts = contexts
-        self._max = max_connections
+        self._max, self._most = max_connections, most_open
         self._idle_secs = idle_secs
         self._idle: dict[str, deque[Connection]] = {}
         """By the target's pool."""
@@ -119,6 +122,10 @@ class NativeClient:
     def _connect(self, attempt: Attempt) -> None:
         if len(self._open) + len(self._tasks) >= self._max:
             self._make_room()
+            if len(self._open) + len(self._tasks) >= self._most:
+                # Stores and journals need what is left. Later, as `send` has not returned yet.
+                self._loop.call_soon(self._fail, attempt, "machine", ALL_IN_USE)
+                return
         task = self._loop.create_task(self._dial(attempt))
         attempt.cancel = task.cancel
         self._tasks.add(task)

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+from pipeline.deliver.http.attempt import ALL_IN_USE, OwnLimit
 from pipeline.deliver.http.guard import (
     GuardRefusal,
     Network,
@@ -39,9 +40,12 @@ def system_lookup(host: str, port: int) -> Sequence[AddrInfo]:
 
 
 class Resolver:
-    """Resolves and judges. Used by one event loop."""
+    """Resolves and judges. Used by one event loop. most: names that are looked up at a time."""
 
-    def __init__(self, allow: Sequence[Network] = (), lookup: Lookup = system_lookup) -> None:
+    def __init__(
+        self, allow: Sequence[Network] = (), lookup: Lookup = system_lookup, most: int = 2048
+    ) -> None:
+        self._most = most
         self._allow = allow
         self._lookup = lookup
         self._kept: dict[tuple[str, int], tuple[float, list[AddrInfo]]] = {}
@@ -52,7 +56,8 @@ class Resolver:
     async def resolve(self, host: str, port: int) -> list[AddrInfo]:
         """Return the addresses that may be dialled, in the resolver's order.
 
-        Raises GuardRefusal where no answer may be dialled, OSError where the name has none.
+        Raises GuardRefusal where no answer may be dialled, OSError where the name has none, OwnLimit where
+        too many are being looked up.
         """
         self.check_literal(host)
         literal = literal_address(host)
@@ -65,6 +70,8 @@ class Resolver:
             return kept[1]
         asking = self._asking.get(key)
         if asking is None:
+            if len(self._asking) >= self._most:
+                raise OwnLimit(ALL_IN_USE)  # each takes a thread, and descriptors
             asking = self._asking[key] = self._ask(loop, host, port)
             asking.add_done_callback(lambda _: self._asking.pop(key, None))
         answers = self._judge(host, await asyncio.shield(asking))

@@ -395,7 +395,7 @@ class Settler:
         if lane.tally.error != error:
             lane.tally.error = error
             log.error("requests cannot be made", webhook=lane.webhook_id, error=attempt.detail)
-        until = now + MACHINE_SECS
+        until = now + MACHINE_SECS * (0.5 + self.random())  # not all lanes at once, nor always in one order
         others = len(lane.flying) - 1
         lane.limit.cap(others, until)  # with the connections that it has the lane goes on
         if not others:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import resource
 import socket
@@ -15,8 +16,8 @@ import pytest
 
 from pipeline.deliver.http import tls
 from pipeline.deliver.http.aiohttp_client import AiohttpClient
-from pipeline.deliver.http.attempt import OwnLimit, own_limit
-from pipeline.deliver.http.resolve import AddrInfo, Lookup
+from pipeline.deliver.http.attempt import ALL_IN_USE, OwnLimit, own_limit
+from pipeline.deliver.http.resolve import AddrInfo, Lookup, Resolver
 from pipeline.receiver.server import Receiver
 from tests.kit.delivery.sending import Sending, with_a_client
 
@@ -129,6 +130,49 @@ def test_what_no_client_foresees_ends_the_attempt(name: str, monkeypatch: pytest
         assert "unforeseen" in attempt.detail
 
     with_a_client(act, name)
+
+
+def test_no_more_connections_are_open_than_may_be(name: str, receiver: Receiver) -> None:
+    """Stores and journals need the other descriptors: the job would end without them."""
+    receiver.answer({"/hangs": ["hang"]})
+
+    async def act(sending: Sending) -> None:
+        async with asyncio.TaskGroup() as group:
+            hanging = [
+                group.create_task(sending.send(receiver.url("/hangs"), webhook=f"w{n}", timeout_secs=1.0))
+                for n in range(4)
+            ]
+            await asyncio.sleep(0)
+            more = await sending.send(receiver.url(), webhook="more")
+            assert (more.fault, more.detail) == ("machine", ALL_IN_USE)
+        assert {task.result().fault for task in hanging} == {"timeout"}
+        assert (await sending.send(receiver.url(), webhook="more")).status == 200
+
+    with_a_client(act, name, max_connections=4)
+
+
+def test_no_more_names_are_looked_up_at_a_time_than_may_be() -> None:
+    asked = threading.Event()
+
+    def silent(host: str, port: int) -> list[AddrInfo]:
+        asked.wait(5)
+        raise OSError("late")
+
+    async def main() -> None:
+        resolver = Resolver((), silent, most=2)
+        async with asyncio.TaskGroup() as group:
+            for n in range(2):
+                group.create_task(refused(resolver, f"{n}.example", "late"))
+            await asyncio.sleep(0)
+            await refused(resolver, "2.example", "ulimit -n")
+            asked.set()
+        await refused(resolver, "2.example", "late")
+
+    async def refused(resolver: Resolver, host: str, why: str) -> None:
+        with pytest.raises(OSError, match=why):
+            await resolver.resolve(host, 80)
+
+    asyncio.run(main())
 
 
 def test_a_token_that_is_not_asked_for_is_no_refusal() -> None:

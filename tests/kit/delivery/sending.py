@@ -41,12 +41,18 @@ class Sending:
                 resolver,
                 self.contexts,
                 max_connections=max_connections,
+                most_open=max_connections,
                 idle_secs=idle_secs,
                 clock=clock,
             )
             if name == "native"
             else AiohttpClient(
-                self._finished, resolver, self.contexts, max_connections=max_connections, clock=clock
+                self._finished,
+                resolver,
+                self.contexts,
+                max_connections=max_connections,
+                most_open=max_connections,
+                clock=clock,
             )
         )
 
