@@ -22,6 +22,10 @@ def setting(*names: str, env: str, help: str, **options: Any) -> Callable[[F], F
     return click.option(*names, help=f"{help}  [env var: {env}]", **options)
 
 
+DEFAULT = Path("config")
+"""The config directory of a project."""
+
+
 class ConfigDir(click.ParamType[Path]):
     """A config directory; its pipeline.yaml may be named instead."""
 
@@ -31,10 +35,11 @@ class ConfigDir(click.ParamType[Path]):
         """Return the directory."""
         path = Path(value)
         if not path.is_file():
-            meant = next((near for near in (path / "config", Path()) if _is_config(near)), None)
-            if _is_config(path) or meant is None or (path.is_dir() and meant == Path()):
-                return path
-            self.fail(f"`{value}` is no config directory: is `{meant}` meant?", param, ctx)
+            here = [Path()] if path == DEFAULT and not path.is_dir() else []
+            meant = next((near for near in (path / DEFAULT, *here) if _is_config(near)), None)
+            if meant is not None and not _is_config(path):
+                self.fail(f"`{value}` is no config directory: is `{meant}` meant?", param, ctx)
+            return path
         if path.suffix not in (".yaml", ".yml"):
             self.fail(f"`{value}` is no config: name the directory that holds pipeline.yaml", param, ctx)
         return path.parent
@@ -50,7 +55,7 @@ def config_option(function: F) -> F:
         "-c",
         "--config",
         type=ConfigDir(),
-        default="config",
+        default=str(DEFAULT),
         envvar="HOOKLINE_CONFIG",
         show_envvar=True,
         help="Config directory.",

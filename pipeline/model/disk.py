@@ -44,7 +44,7 @@ def replace_durably(path: Path, data: bytes, *, like: os.stat_result | None = No
 
 
 @contextlib.contextmanager
-def naming(path: Path | str) -> Iterator[None]:
+def naming(path: Path) -> Iterator[None]:
     """Have errors of the system within the block name this file, where they name none: writes do not."""
     try:
         yield
@@ -188,9 +188,10 @@ def append_all(descriptor: int, data: bytes) -> None:
     try:
         while left:
             left = left[os.write(descriptor, left) :]
-    except OSError:
-        with naming(os.readlink(f"/proc/self/fd/{descriptor}")):
-            raise
+    except OSError as error:
+        with contextlib.suppress(OSError):  # a system without /proc
+            error.filename = os.readlink(f"/proc/self/fd/{descriptor}")
+        raise
 
 
 def is_in_place(descriptor: int, path: Path) -> bool:

@@ -56,6 +56,7 @@ def test_the_folder_of_a_project_is_no_config_and_the_one_that_is_meant_is_named
     said = hookline("check")
     assert (said.code, "`config` is no config directory: is `.` meant?" in said.err) == (2, True)
     assert hookline("check", "-c", ".").code == 0
+    assert hookline("new", "first", "-c", "another").code == 0
     said = hookline("state", "rebuild", "-c", ".")
     assert (said.code, "holds no state" in said.err) == (1, True)
     assert not (project / "state").exists()
