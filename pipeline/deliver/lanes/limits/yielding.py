@@ -79,7 +79,9 @@ class Yielding:
                 most = max(least, int(min(before, lane.lately) * LESS))
                 lane.quota = Quota(most, most, now + LASTS_SECS)
             elif lane.quota is not None:
-                most = int(before * MORE) + 1 if has_room else max(before, least)
+                # By and by: a source that catches up after an epoch's end waits for a moment, too.
+                more = int(before * MORE) + 1
+                most = more if has_room else max(before, min(least, more))
                 # Where it has sent less than it might, nothing holds it back any more: unless it could not,
                 # as the worker stood still at an epoch's end.
                 is_idle = lane.lately * 2 <= before and used < elapsed * CPU_IDLE

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -217,6 +218,20 @@ def test_who_fails_yields_while_the_engine_is_busy_down_to_what_is_fair() -> Non
 def test_where_the_source_does_not_wait_who_fails_is_left_its_share_of_that() -> None:
     assert looked_at(FULL + 0.1, failing=1000, well=100, looks=20, share=0.5, waits=False)[-1] == 37
     assert looked_at(FULL + 0.1, failing=1000, well=100, looks=20, share=0.8, waits=False)[-1] == 96
+
+
+def test_what_is_left_to_who_fails_grows_by_and_by_once_the_source_waits() -> None:
+    rig, yielding, given = Rig(LaneSpec("w")), Yielding(), []
+    lane: Lane = rig.core.lane("w")
+    lane.throttle.share = 0.5
+    yielding.look([lane], 0.0, waits=False)
+    for n in range(1, 61):
+        lane.lately = 1000 if lane.quota is None else lane.quota.given
+        yielding.spent, yielding.ended = (FULL + 0.1) * 0.1, 1000 + lane.lately
+        yielding.look([lane], n * 0.1, waits=n > 30)
+        given.append(lane.quota.given if lane.quota is not None else 1000)
+    assert (given[29], given[-1]) == (375, 750)
+    assert all(after <= before * 1.1 + 1 for before, after in pairwise(given[30:]))
 
 
 def test_who_fails_yields_while_the_process_has_its_core_full() -> None:
