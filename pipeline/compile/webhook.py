@@ -20,7 +20,7 @@ from pipeline.join.caps import Caps
 from pipeline.join.limits import Verdict, check
 from pipeline.language.path_syntax import EVENT_ROOTS
 from pipeline.language.paths import Getter, Scope
-from pipeline.language.secrets import Secrets, holds_secret
+from pipeline.language.secrets import Secrets
 from pipeline.language.work import TooExpensive, begin
 from pipeline.match.conditions.compile import compile_condition
 from pipeline.match.conditions.nodes import Predicate
@@ -128,8 +128,6 @@ def compile_webhook(
         delivery=delivery,
         receiver=model.request.receiver(),
         encoding=model.request.encoding,
-        has_secrets=bool(request.secrets)
-        or (batch is not None and ("${" in str(batch.wrap) or holds_secret(dict(model.vars)))),
         wrap=wrap,
         fail_when=fail_when,
         reads=reads,

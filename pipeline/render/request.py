@@ -17,7 +17,7 @@ from pipeline.config.models.webhooks.webhook import Request
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.headers import CONTENT_TYPES
 from pipeline.language.paths import Getter, Scope
-from pipeline.language.secrets import SecretRef, Secrets
+from pipeline.language.secrets import Secrets
 from pipeline.language.slots import Encoding, Headers, header_safe
 from pipeline.language.work import TooExpensive, begin, extent, spend_at
 from pipeline.model.errors import RenderError
@@ -58,8 +58,6 @@ class RequestTemplate:
 
     method: str
     encoding: Encoding
-    secrets: frozenset[SecretRef]
-    """The secrets that must be filled in when it is sent."""
     url: str | None
     """None: ``url_now`` gives it, event by event; headers alike."""
     url_now: Getter
@@ -140,7 +138,7 @@ def compile_request(
     headers, headers_now = compile_headers(request.headers, spot.at("headers"), extra)
     _check_header_secrets(headers, spot)
     fixed = url.value if url.constant else None
-    return RequestTemplate(method, encoding, frozenset(spot.used), fixed, url.get, headers, headers_now, body)
+    return RequestTemplate(method, encoding, fixed, url.get, headers, headers_now, body)
 
 
 def _refuse_json_text(text: str, spot: Spot) -> None:

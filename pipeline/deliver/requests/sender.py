@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from hashlib import blake2b
+from typing import Final
 
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.http.target import Target, build_target
@@ -12,12 +13,19 @@ from pipeline.deliver.http.tls import Contexts
 from pipeline.deliver.requests.credentials import UsedSecrets, auth_headers, make_signer
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.language.headers import CONTENT_TYPES
-from pipeline.language.slots import fill
+from pipeline.language.slots import Encoding, fill
 from pipeline.outbox.handover import Delivery, Headers, Request
 
 _KEPT_TARGETS = 256
 _SLOT = re.compile(b"\x01[^\x02]*\x02")
 _BODYLESS = frozenset({"GET", "DELETE", "HEAD"})
+_NDJSON: Final = CONTENT_TYPES["ndjson"]
+_ENCODINGS: Final[dict[str, Encoding]] = {
+    CONTENT_TYPES["json"]: "json",
+    CONTENT_TYPES["ndjson"]: "json",
+    CONTENT_TYPES["form"]: "form",
+    CONTENT_TYPES["text"]: "text",
+}
 
 
 class Sender:
@@ -37,7 +45,7 @@ class Sender:
         ndjson = spec.encoding == "json" and spec.delivery.batch and spec.delivery.batch.as_ == "ndjson"
         self._content_type = CONTENT_TYPES["ndjson" if ndjson else spec.encoding]
         self._reads_headers, self._reads_body = spec.reads_headers, spec.reads_body
-        self._values: dict[bytes, bytes] = {}
+        self._values: dict[tuple[Encoding, bytes], bytes] = {}
         self._targets: dict[tuple[str, str, Headers], Target] = {}
         self._second = 0
         self.token_generation = 0
@@ -56,35 +64,43 @@ class Sender:
         """Return the attempt of one delivery. ``wall``: unix seconds for ``webhook-timestamp``."""
         request, attempt = delivery.request, delivery.progress.attempt
         body = request.body
-        if self._spec.has_secrets and b"\x01" in body:
-            body = _SLOT.sub(self._value, body)
+        if b"\x01" in body:
+            body = self._filled(request, body)
         return self._build(request, request.message_id.encode(), body, attempt, request.replay, wall)
 
     def batch(self, deliveries: Sequence[Delivery], wall: float) -> Attempt:
         """Return the attempt of several deliveries with the same method, URL and headers."""
         wrap = self._spec.wrap
+        first = deliveries[0].request
         bodies = [delivery.request.body for delivery in deliveries]
         if wrap is not None:
             body = wrap(bodies)
-        elif self._content_type == "application/x-ndjson":
+        elif self._kind(first) == _NDJSON:
             body = b"\n".join(bodies) + b"\n"
         else:
             body = b"[" + b",".join(bodies) + b"]"
-        if self._spec.has_secrets and b"\x01" in body:
-            body = _SLOT.sub(self._value, body)
-        first = deliveries[0].request
+        if b"\x01" in body:
+            body = self._filled(first, body)
         attempt = min(delivery.progress.attempt for delivery in deliveries)
         replay = any(delivery.request.replay for delivery in deliveries)
         return self._build(first, batch_id(deliveries), body, attempt, replay, wall)
 
-    def _value(self, found: re.Match[bytes]) -> bytes:
-        """Return what stands for a slot of a body; looked up and escaped once."""
-        slot = found.group()
-        value = self._values.get(slot)
-        if value is None:
-            _, _, value = fill("", (), slot, encoding=self._spec.encoding, secrets=self.secrets)
-            self._values[slot] = value
-        return value
+    def _kind(self, head: Request) -> str:
+        """Return the type of its body: as it was rendered, whatever a reload made of the webhook."""
+        own = next((value for name, value in head.headers if name == "content-type"), "")
+        return own if own in _ENCODINGS else self._content_type
+
+    def _filled(self, head: Request, body: bytes) -> bytes:
+        """Return a body with its secrets, each looked up and escaped once."""
+        encoding = _ENCODINGS[self._kind(head)]
+
+        def value(found: re.Match[bytes]) -> bytes:
+            slot = encoding, found.group()
+            if slot not in self._values:
+                _, _, self._values[slot] = fill("", (), slot[1], encoding=encoding, secrets=self.secrets)
+            return self._values[slot]
+
+        return _SLOT.sub(value, body)
 
     def _build(
         self, head: Request, message_id: bytes, body: bytes, attempt: int, replay: bool, wall: float
@@ -112,8 +128,7 @@ class Sender:
 
     def _target(self, key: tuple[str, str, Headers]) -> Target:
         method, url, headers = key
-        if self._spec.has_secrets:
-            url, headers, _ = fill(url, headers, b"", encoding=self._spec.encoding, secrets=self.secrets)
+        url, headers, _ = fill(url, headers, b"", encoding=self._spec.encoding, secrets=self.secrets)
         content_type = None if method in _BODYLESS else self._content_type
         target = build_target(method, url, headers, content_type, self._tls, self._spec.webhook_id)
         if len(self._targets) >= _KEPT_TARGETS:

@@ -40,8 +40,6 @@ class LaneSpec:
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     receiver: ReceiverSettings = field(default_factory=ReceiverSettings)
     encoding: Encoding = "json"
-    has_secrets: bool = False
-    """True where URL, headers or body hold secrets as slots."""
     wrap: Wrap | None = None
     fail_when: FailWhen | None = None
     reads: Reads = Reads()

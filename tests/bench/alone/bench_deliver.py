@@ -96,7 +96,7 @@ def run_engine(port: int, number: int, secrets: bool) -> tuple[float, float]:
     """Return CPU seconds and elapsed seconds of delivering."""
     engine = DeliveryEngine(allow=LOOPBACK, secrets=Secrets({"BENCH_KEY": "s3cr3t-key-of-the-bench"}))
     engine.start()
-    engine.orders.configure({"w": LaneSpec("w", receiver=SIGNED, has_secrets=secrets)})
+    engine.orders.configure({"w": LaneSpec("w", receiver=SIGNED)})
     meeting = nowhere()
     made = deliveries(meeting, port, number, secrets)
     cpu, start = time.process_time(), time.perf_counter()
@@ -113,7 +113,7 @@ def run_engine(port: int, number: int, secrets: bool) -> tuple[float, float]:
     return cpu, elapsed
 
 
-async def post_all(made: Iterator[Delivery], number: int, slots: int, *, has_secrets: bool = False) -> None:
+async def post_all(made: Iterator[Delivery], number: int, slots: int) -> None:
     """Send so many deliveries through the native client, signed, with ``slots`` under way."""
     done = asyncio.get_running_loop().create_future()
     left = number
@@ -135,7 +135,7 @@ async def post_all(made: Iterator[Delivery], number: int, slots: int, *, has_sec
     contexts = Contexts()
     client = NativeClient(finished, Resolver(parse_allow(LOOPBACK)), contexts)
     secrets = UsedSecrets(Secrets({"BENCH_KEY": "s3cr3t-key-of-the-bench"}))
-    sender = Sender(LaneSpec("w", receiver=SIGNED, has_secrets=has_secrets), secrets, contexts)
+    sender = Sender(LaneSpec("w", receiver=SIGNED), secrets, contexts)
     for _ in range(slots):
         send_next()
     await done
@@ -147,7 +147,7 @@ def run_client(port: int, number: int, secrets: bool, slots: int = 64) -> tuple[
     made = deliveries(nowhere(), port, number, secrets)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         cpu, start = time.process_time(), time.perf_counter()
-        runner.run(post_all(iter(made), number, slots, has_secrets=secrets))
+        runner.run(post_all(iter(made), number, slots))
         return time.process_time() - cpu, time.perf_counter() - start
 
 

@@ -92,7 +92,6 @@ def test_secrets_reach_the_receiver_and_nothing_else(
     canaries = {name: f"canary-{name.lower()}-7f3a" for name in ("URL", "QUERY", "HEAD", "BODY", "AUTH")}
     spec = LaneSpec(
         "w",
-        has_secrets=True,
         receiver=ReceiverSettings(auth=BearerAuth("${AUTH}")),
         delivery=DeliverySettings(retry=RetrySettings(min_delay_secs=0.01, max_attempts=2)),
     )

@@ -59,7 +59,7 @@ def test_deliveries_of_an_unknown_webhook_wait_for_its_config() -> None:
 
 
 def test_a_missing_secret_holds_the_lane_and_says_so() -> None:
-    rig = Rig(LaneSpec("w", has_secrets=True), LaneSpec("other"))
+    rig = Rig(LaneSpec("w"), LaneSpec("other"))
     rig.give(delivery(1, url="http://127.0.0.1:1/\x01MISSING\x02"), delivery(2, "other"))
     rig.run(30)
     assert rig.outcomes() == [("msg_2", D, "")]
@@ -68,7 +68,7 @@ def test_a_missing_secret_holds_the_lane_and_says_so() -> None:
 
 def test_a_secret_that_only_older_requests_ask_for_holds_up_none_of_the_others() -> None:
     """It was renamed: what was rendered before asks for it by its old name."""
-    rig = Rig(LaneSpec("w", has_secrets=True))
+    rig = Rig(LaneSpec("w"))
     old = [delivery(f"old-{n}", url="http://127.0.0.1:1/\x01RENAMED\x02") for n in range(3)]
     rig.give(*old, *(delivery(n, url="http://127.0.0.1:1/\x01KEY\x02") for n in range(20)))
     rig.run(30)

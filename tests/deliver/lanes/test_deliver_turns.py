@@ -277,7 +277,7 @@ def test_a_token_that_could_not_be_had_is_asked_for_again_when_its_time_has_come
 
 
 def test_a_missing_secret_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    rig = Rig(LaneSpec("w", has_secrets=True))
+    rig = Rig(LaneSpec("w"))
     rig.give(*(delivery(n, url="http://127.0.0.1:1/\x01MISSING\x02") for n in range(3)))
     rig.run(30)
     assert caplog.text.count("requests cannot be made") == 1

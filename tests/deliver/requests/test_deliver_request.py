@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.config.models.webhooks.delivery import BatchSettings, DeliverySettings
 from pipeline.config.models.webhooks.receiver import BasicAuth, BearerAuth, HeaderAuth, ReceiverSettings
 from pipeline.deliver.http.target import TargetError, build_target, parse_origin
 from pipeline.deliver.http.tls import Contexts
@@ -15,7 +16,8 @@ from pipeline.deliver.requests.excerpt import MAX_EXCERPT, excerpt
 from pipeline.deliver.requests.sender import Sender
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.language.headers import RESERVED
-from pipeline.language.secrets import Secrets
+from pipeline.language.secrets import SecretRef, Secrets
+from pipeline.language.slots import slot
 from pipeline.model.errors import ConfigError
 from tests.kit.delivery.rig import delivery
 
@@ -133,6 +135,48 @@ def test_a_secret_that_no_header_can_carry_is_refused_without_being_shown(auth: 
     with pytest.raises(TargetError) as caught:
         Sender(LaneSpec("w", receiver=receiver), secrets, Contexts())
     assert "break-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "slot_value"),
+    [
+        ("application/json", b'a\\"b&c'),
+        ("application/x-www-form-urlencoded", b"a%22b%26c"),
+        ("text/plain; charset=utf-8", b'a"b&c'),
+        ("application/x-ndjson", b'a\\"b&c'),
+        ("application/vnd.api+json", b"a%22b%26c"),  # only the webhook of now can tell
+    ],
+)
+def test_a_secret_is_escaped_as_the_body_was_written_before_a_reload(kind: str, slot_value: bytes) -> None:
+    used = frozenset({SecretRef("KEY")})
+    spec = LaneSpec("w", encoding="form")
+    sender = Sender(spec, UsedSecrets(Secrets({"KEY": 'a"b&c'})), Contexts())
+    one = delivery(1, headers=(("content-type", kind),), body=slot(*used).encode())
+    assert sender.single(one, 0.0).body == slot_value
+
+
+def test_a_secret_of_before_is_filled_in_where_a_reload_left_the_webhook_none() -> None:
+    sender = Sender(LaneSpec("w"), UsedSecrets(Secrets({"KEY": "s3"})), Contexts())
+    placed = slot(SecretRef("KEY"))
+    made = sender.single(
+        delivery(
+            1, url=f"http://h.example/{placed}", headers=(("x-key", placed),), body=f'"{placed}"'.encode()
+        ),
+        0.0,
+    )
+    assert (made.body, made.target.path, made.target.headers[0]) == (b'"s3"', "/s3", ("x-key", "s3"))
+
+
+def test_a_batch_is_joined_as_its_members_were_rendered_before_a_reload() -> None:
+    spec = LaneSpec("w", delivery=DeliverySettings(batch=BatchSettings(as_="ndjson")))
+    sender = Sender(spec, UsedSecrets(Secrets({})), Contexts())
+
+    def sent(kind: str) -> bytes:
+        members = [delivery(n, headers=(("content-type", kind),), body=b"%d" % n) for n in (1, 2)]
+        return sender.batch(members, 0.0).body
+
+    assert sent("application/json") == b"[1,2]"
+    assert sent("application/x-ndjson") == sent("application/vnd.api+json") == b"1\n2\n"
 
 
 def test_a_missing_secret_is_named() -> None:
