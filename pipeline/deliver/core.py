@@ -19,7 +19,7 @@ from pipeline.deliver.lanes.disk_rows import DiskRows
 from pipeline.deliver.lanes.lane import HELD_BYTES, Lane
 from pipeline.deliver.lanes.limits.pressure import is_fast, under_pressure
 from pipeline.deliver.lanes.limits.room import reads_rows
-from pipeline.deliver.lanes.limits.yielding import WELL, Yielding
+from pipeline.deliver.lanes.limits.yielding import Yielding
 from pipeline.deliver.lanes.refill import refill
 from pipeline.deliver.lanes.results import Settler
 from pipeline.deliver.lanes.turns import Dispatcher
@@ -69,6 +69,8 @@ class Core:
         self.held_bytes = 0
         self.pressed: set[Lane] = set()
         """Lanes for which the source should pause."""
+        self.gathers = False
+        """True where the worker has let something gather since the last tick: it keeps up with the source."""
         self.leaving: set[str] = set()
         """Webhooks that are in no config any more, whose lanes are not at rest yet."""
         self.dispatcher = Dispatcher(
@@ -322,8 +324,8 @@ class Core:
                 lane.fast = is_fast(lane, now)
                 self._press(lane)
             busy = busy or bool(lane.flying)
-        waits = any(lane.throttle.share >= WELL for lane in self.pressed)
-        for lane in self._yielding.look(holding, now, self.clock.cpu(), waits=waits):
+        behind, self.gathers = not self.gathers, False
+        for lane in self._yielding.look(holding, now, self.clock.cpu(), behind=behind):
             self.nudge(lane)
         self.held, self.held_bytes = held, held_bytes
         # While nothing is in flight nothing changes that a tick would see.

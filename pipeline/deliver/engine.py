@@ -164,6 +164,8 @@ class DeliveryEngine:
     def hold(self) -> None:
         """Wait for `release` before what is handed over wakes the thread: more is about to come."""
         self._holding = True
+        if self._core is not None:
+            self._core.gathers = True
 
     def release(self) -> None:
         """Wake the thread once for what was handed over since `hold`."""

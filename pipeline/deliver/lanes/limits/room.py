@@ -45,7 +45,8 @@ def _most(lane: Lane) -> int:
 
     What it holds at an epoch's end is written then, while all others wait; the rest is written as it comes.
     """
-    if lane.quota is None or lane.batcher is not None:
+    if lane.quota is None or lane.batcher is not None or lane.ordered:
+        # What follows an older one of its user to disk costs more than what it takes here.
         return lane.max_entries
     return min(lane.max_entries, len(lane.waiting) + lane.quota.given + SLICE)
 

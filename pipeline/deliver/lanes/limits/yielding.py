@@ -25,8 +25,8 @@ LESS, MORE = 0.8, 1.1
 FAIR, LEAST = 1.5, 0.5
 """A lane that yields is left a part of what the well ones send together: the first times its share of good
 answers, at least the second. A receiver that fails half gets three tries for four of theirs."""
-WAITED, OFTEN = 0.1, 0.15
-"""Weight of a look in the part of them in which the source waited, and from what part on there is a backlog.
+BEHIND, MOST = 0.1, 0.5
+"""Weight of a look in the part of them in which nothing was gathered; from what part on there is a backlog.
 Where there is none, those that are well take what they need, and who fails is left its share of what is fair.
 """
 WELL = 0.9
@@ -40,7 +40,7 @@ LASTS_SECS = 0.3
 class Yielding:
     """Bounds what lanes that fail send while the engine is busy, down to what is fair beside the others."""
 
-    __slots__ = ("_at", "_cpu", "_waited", "_well", "ended", "spent")
+    __slots__ = ("_at", "_behind", "_cpu", "_well", "ended", "spent")
 
     def __init__(self) -> None:
         self.spent = 0.0
@@ -50,13 +50,13 @@ class Yielding:
         self._at = self._cpu = 0.0
         self._well = 0.0
         """Requests of the lanes that are well between two looks, smoothed."""
-        self._waited = 0.0
-        """In what part of the looks the source waited, smoothed."""
+        self._behind = 1.0
+        """In what part of the looks more came than can be gathered, smoothed."""
 
-    def look(self, lanes: Sequence[Lane], now: float, cpu: float = 0.0, *, waits: bool = True) -> list[Lane]:
+    def look(self, lanes: Sequence[Lane], now: float, cpu: float = 0.0, *, behind: bool = True) -> list[Lane]:
         """Look at the lanes that hold something; return those that may send again.
 
-        cpu: seconds that the process has taken so far. waits: whether the source waits for one that is well.
+        cpu: seconds that the process has taken so far. behind: whether more comes than is gathered.
         """
         elapsed, spent, used = now - self._at, self.spent, cpu - self._cpu
         sick = [lane for lane in lanes if lane.throttle.share < WELL or lane.quota is not None]
@@ -64,7 +64,7 @@ class Yielding:
         well = self.ended - sum(lane.lately for lane in sick)
         self._well += (well - self._well) * (SMOOTHING if self._well else 1.0)
         self._at, self._cpu, self.spent, self.ended = now, cpu, 0.0, 0
-        self._waited += (waits - self._waited) * WAITED
+        self._behind += (behind - self._behind) * BEHIND
         freed = [lane for lane in sick if lane.quota is not None]
         for lane in sick:
             part = elapsed * (1.0 if lane.throttle.share >= MOSTLY else SOONER)
@@ -72,14 +72,14 @@ class Yielding:
             has_room = spent < part * ROOM and used < elapsed * CPU_ROOM
             before = lane.quota.given if lane.quota is not None else lane.lately
             fair = int(self._well * max(LEAST, lane.throttle.share * FAIR))
-            least = fair if self._waited > OFTEN else int(fair * lane.throttle.share)
+            least = fair if self._behind > MOST else int(fair * lane.throttle.share)
             if lane.throttle.share >= WELL:
                 lane.quota = None
             elif is_full and lane.lately > least > 0:
                 most = max(least, int(min(before, lane.lately) * LESS))
                 lane.quota = Quota(most, most, now + LASTS_SECS)
             elif lane.quota is not None:
-                # By and by: a source that catches up after an epoch's end waits for a moment, too.
+                # By and by: a source that catches up after an epoch's end is behind for a moment, too.
                 more = int(before * MORE) + 1
                 most = more if has_room else max(before, min(least, more))
                 # Where it has sent less than it might, nothing holds it back any more: unless it could not,

@@ -190,7 +190,7 @@ def test_a_well_receiver_gets_what_it_would_get_beside_another_well_one(receiver
 
 
 def looked_at(
-    busy: float, *, failing: int, well: int, looks: int, share: float = 0.1, waits: bool = True
+    busy: float, *, failing: int, well: int, looks: int, share: float = 0.1, behind: bool = True
 ) -> list[int | None]:
     """Let an engine be so busy; return what a lane of this share may send, after each look."""
     rig, yielding, seen = Rig(LaneSpec("w")), Yielding(), []
@@ -200,7 +200,7 @@ def looked_at(
     for n in range(1, looks + 1):
         lane.lately = failing if lane.quota is None else min(failing, lane.quota.given)
         yielding.spent, yielding.ended = busy * 0.1, well + lane.lately
-        yielding.look([lane], n * 0.1, waits=waits)
+        yielding.look([lane], n * 0.1, behind=behind)
         seen.append(None if lane.quota is None else lane.quota.given)
     return seen
 
@@ -215,20 +215,20 @@ def test_who_fails_yields_while_the_engine_is_busy_down_to_what_is_fair() -> Non
     assert looked_at(FULL + 0.1, failing=45, well=100, looks=3) == [None] * 3, "it is not what takes it"
 
 
-def test_where_the_source_does_not_wait_who_fails_is_left_its_share_of_that() -> None:
-    assert looked_at(FULL + 0.1, failing=1000, well=100, looks=20, share=0.5, waits=False)[-1] == 37
-    assert looked_at(FULL + 0.1, failing=1000, well=100, looks=20, share=0.8, waits=False)[-1] == 96
+def test_where_the_worker_keeps_up_who_fails_is_left_its_share_of_that() -> None:
+    assert looked_at(FULL + 0.1, failing=1000, well=100, looks=20, share=0.5, behind=False)[-1] == 37
+    assert looked_at(FULL + 0.1, failing=1000, well=100, looks=20, share=0.8, behind=False)[-1] == 96
 
 
-def test_what_is_left_to_who_fails_grows_by_and_by_once_the_source_waits() -> None:
+def test_what_is_left_to_who_fails_grows_by_and_by_once_the_worker_is_behind() -> None:
     rig, yielding, given = Rig(LaneSpec("w")), Yielding(), []
     lane: Lane = rig.core.lane("w")
     lane.throttle.share = 0.5
-    yielding.look([lane], 0.0, waits=False)
+    yielding.look([lane], 0.0, behind=False)
     for n in range(1, 61):
         lane.lately = 1000 if lane.quota is None else lane.quota.given
         yielding.spent, yielding.ended = (FULL + 0.1) * 0.1, 1000 + lane.lately
-        yielding.look([lane], n * 0.1, waits=n > 30)
+        yielding.look([lane], n * 0.1, behind=n > 30)
         given.append(lane.quota.given if lane.quota is not None else 1000)
     assert (given[29], given[-1]) == (375, 750)
     assert all(after <= before * 1.1 + 1 for before, after in pairwise(given[30:]))
