@@ -227,7 +227,7 @@ AMOUNTS = [
     ("delivery: {retry: {statuses: [200]}}", "a status that can be retried is 300 to 599, not 200"),
     ("delivery: {batch: {max_wait: 0s}}", "`max_wait` is longer than nothing: leave out `batch`"),
     ("delivery: {batch: {max_wait: 2d}}", "`max_wait` is 1h at most"),
-    ("delivery: {batch: {max_bytes: 0}}", "a size is a number of bytes"),
+    ("delivery: {batch: {max_bytes: 0}}", "a size is at least one byte"),
     ("limit: {every: 0s}", "`every` is longer than nothing"),
     ("limit: {every: -1h}", "a duration is longer than nothing, or `ever`"),
     ("limit: {every: 1mo}", "such as `10s` or `1.5h`, or `ever`: did you mean `30d`?"),
