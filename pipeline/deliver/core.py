@@ -71,6 +71,8 @@ class Core:
         """Lanes for which the source should pause."""
         self.gathers = False
         """True where the worker has let something gather since the last tick: it keeps up with the source."""
+        self.waits = 0
+        """How much more often the source had to wait than might be read, of its looks since the last tick."""
         self.leaving: set[str] = set()
         """Webhooks that are in no config any more, whose lanes are not at rest yet."""
         self.dispatcher = Dispatcher(
@@ -324,7 +326,8 @@ class Core:
                 lane.fast = is_fast(lane, now)
                 self._press(lane)
             busy = busy or bool(lane.flying)
-        behind, self.gathers = not self.gathers, False
+        behind = self.waits > 0 or not self.gathers
+        self.waits, self.gathers = 0, False
         for lane in self._yielding.look(holding, now, self.clock.cpu(), behind=behind):
             self.nudge(lane)
         self.held, self.held_bytes = held, held_bytes

@@ -181,9 +181,13 @@ class DeliveryEngine:
         if self._failure is not None:
             self._check()
         core = self._core
-        if core is None or core.pressed:
-            return core is not None
-        return bool(self._handed) and sum(map(len, tuple(self._handed))) > BACKLOG
+        if core is None:
+            return False
+        waits = bool(core.pressed)
+        if not waits and self._handed:
+            waits = sum(map(len, tuple(self._handed))) > BACKLOG
+        core.waits += 1 if waits else -1
+        return waits
 
     def on_disk(self, port: Port, webhook_id: str, rows: int) -> None:
         """Say that this many more committed rows of the webhook are on disk and not in memory."""

@@ -7,7 +7,7 @@ rate at which a well receiver is sent to.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from random import Random
@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from pipeline.config.models.webhooks.delivery import DeliverySettings
+from pipeline.deliver.engine import DeliveryEngine
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.lanes.limits.pressure import is_fast
 from pipeline.deliver.lanes.limits.yielding import (
@@ -213,6 +214,31 @@ def test_who_fails_yields_while_the_engine_is_busy_down_to_what_is_fair() -> Non
     assert looked_at(FULL + 0.1, failing=1000, well=0, looks=3) == [None] * 3, "nobody else wants the time"
     assert looked_at(FULL + 0.1, failing=1000, well=100, looks=20, share=0.5)[-1] == 75
     assert looked_at(FULL + 0.1, failing=45, well=100, looks=3) == [None] * 3, "it is not what takes it"
+
+
+def test_the_worker_keeps_up_where_it_gathers_and_the_source_seldom_waits() -> None:
+    told: list[bool] = []
+
+    class Told(Yielding):
+        __slots__ = ()
+
+        def look(
+            self, lanes: Sequence[Lane], now: float, cpu: float = 0.0, *, behind: bool = True
+        ) -> list[Lane]:
+            told.append(behind)
+            return []
+
+    rig, engine = Rig(LaneSpec("w")), DeliveryEngine()
+    engine._core, rig.core._yielding = rig.core, Told()
+    for gathers, waits in ((False, False), (False, True), (True, True), (True, False)):
+        rig.core.pressed = {rig.core.lane("w")} if waits else set()
+        if gathers:
+            engine.hold()
+        assert [engine.busy(), engine.busy()] == [waits, waits]
+        rig.core.pressed = set() if waits else {rig.core.lane("w")}
+        assert engine.busy() is not waits
+        rig.core._tick(rig.clock.at)
+    assert told == [True, True, True, False]
 
 
 def test_where_the_worker_keeps_up_who_fails_is_left_its_share_of_that() -> None:
