@@ -6,7 +6,8 @@ import errno
 import os
 import ssl
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -63,11 +64,18 @@ def build_context(ca: str | None, cert: str | None, key: str | None) -> ssl.SSLC
     return context
 
 
-def _trusting(ca: str) -> ssl.SSLContext:
+@contextmanager
+def _reading(ca: str) -> Iterator[None]:
+    """Say of a file of authorities that is none what it is."""
     try:
-        return _configured(ssl.create_default_context(cafile=ca))
+        yield
     except ssl.SSLError:
         raise CertificateError("ca", f"{ca} {_NO_CERTIFICATE}") from None
+
+
+def _trusting(ca: str) -> ssl.SSLContext:
+    with _reading(ca):
+        return _configured(ssl.create_default_context(cafile=ca))
 
 
 def _fault_of(error: ssl.SSLError, cert: str, key: str) -> CertificateError:
@@ -126,10 +134,8 @@ class Contexts:
         name = f"+{ca}@{self._time(ca)}"
         if name not in self._contexts:
             context = _system()
-            try:
+            with _reading(ca):
                 context.load_verify_locations(cafile=ca)
-            except ssl.SSLError:
-                raise CertificateError("ca", f"{ca} {_NO_CERTIFICATE}") from None
             self._keep(("+", ca), name, context)
         return name
 

@@ -71,19 +71,18 @@ class Settler:
                 by_lane[attempt.owner] = [attempt]
             else:
                 ended.append(attempt)
+        moment = self.clock.moment(now, wall_ms / 1000)
         for lane, ended in by_lane.items():
-            self._settle(lane, ended, now, wall_ms)
+            self._settle(lane, ended, now, wall_ms, moment)
         return by_lane
 
-    def _settle(self, lane: Lane, attempts: list[Attempt], now: float, wall_ms: int) -> None:
+    def _settle(self, lane: Lane, attempts: list[Attempt], now: float, wall_ms: int, moment: Moment) -> None:
         tally, flying = lane.tally, lane.flying
         outcomes = tally.outcomes
         in_flight = len(flying)
         good = 0
         failed: list[Attempt] = []
-        lucky, noted = lane.throttle.lucky(now), 0
-        moment = self.clock.moment(now, wall_ms / 1000)
-        quickest = inf
+        noted, quickest = 0, inf
         for attempt in attempts:
             status = attempt.status
             said: Judged | None = None
@@ -106,7 +105,7 @@ class Settler:
                     self._delivered(lane, attempt.items, status, now, at_ms)
                 else:
                     self._judge_good(lane, attempt, said, wall_ms, now)
-            elif status >= 500 and self._bad_luck(lane, attempt, lucky, now, moment, is_noted=noted < NOTED):
+            elif status >= 500 and self._bad_luck(lane, attempt, now, moment, is_noted=noted < NOTED):
                 noted += 1
                 failed.append(attempt)
             elif self._judge_bad(lane, attempt, now):
@@ -228,9 +227,7 @@ class Settler:
             self.finish(lane, delivery, attempt.status, shown, decision, now, retries)
         self.regroup(lane, retries, now)
 
-    def _bad_luck(
-        self, lane: Lane, attempt: Attempt, lucky: int, now: float, moment: Moment, *, is_noted: bool
-    ) -> bool:
+    def _bad_luck(self, lane: Lane, attempt: Attempt, now: float, moment: Moment, *, is_noted: bool) -> bool:
         """A server's fault where failures are bad luck; False where it is to be judged.
 
         As `_judge_bad` would do it. Nearly all failures of who fails by chance end here: what is done is
@@ -242,7 +239,9 @@ class Settler:
         delivery, settings = items[0], spec.delivery.retry
         progress = delivery.progress
         tries = progress.attempt + 1
-        if attempt.is_probe or tries > lucky or not may_be_soon(attempt.status, 0.0, settings):
+        if attempt.is_probe or tries > lane.throttle.lucky(now):
+            return False
+        if not may_be_soon(attempt.status, 0.0, settings):
             return False
         if moment.age_ms(delivery.request.created_ms) >= settings.max_age_secs * 1000:
             return False

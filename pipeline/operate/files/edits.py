@@ -19,7 +19,7 @@ from typing import Final, Protocol
 
 from pipeline.compile.snapshot import Report
 from pipeline.config.files import FOLDERS, NOTHING, is_webhook, is_yaml, read_config
-from pipeline.config.models.field_types import is_id
+from pipeline.config.models.field_types import ID_LENGTH, is_id
 from pipeline.config.yaml.loader import MAX_FILE_BYTES, decode_text, parse_yaml
 from pipeline.model.disk import create_durably, remove_durably, replace_durably
 from pipeline.model.errors import ConfigError
@@ -188,13 +188,13 @@ def remove(
 
 def no_id(text: str) -> str:
     """Return what is said of a text that can be no webhook's id."""
-    wish = "want up to 64 letters (a-z, A-Z), digits, -, . and _, e.g. big-purchase"
+    wish = f"want up to {ID_LENGTH} letters (a-z, A-Z), digits, -, . and _, e.g. big-purchase"
     return f"`{text}` cannot be an id: {wish}"
 
 
 def new_file(webhook_id: str) -> str:
     """Return the file of a new webhook: called like the id, but neither hidden, nor a base, nor a test."""
-    bare = re.sub(r"[^A-Za-z0-9._-]", "", webhook_id)[:64].lstrip("._-")
+    bare = re.sub(r"[^A-Za-z0-9._-]", "", webhook_id)[:ID_LENGTH].lstrip("._-")
     return f"webhooks/{re.sub(r'[.]test$', '-test', bare) or 'new-webhook'}.yaml"
 
 
