@@ -93,6 +93,7 @@ def _attempt(kept: Kept) -> dict[str, Value]:
         "status": kept.status or None,
         "reason": kept.reason or None,
         "due_at": format_iso(kept.due_ms) if kept.due_ms else None,
+        "probe_at": format_iso(kept.probe_ms) if kept.probe_ms else None,
         "ms": None if kept.took_secs is None else round(kept.took_secs * 1000, 1),
         "response": kept.excerpt or None,
         "request": request_json(request, None if kept.has_body else "(too large to be kept)"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -41,13 +42,16 @@ def not_found(webhook_id: str, known: Collection[str]) -> web.HTTPNotFound:
     return web.HTTPNotFound(reason=no_webhook(webhook_id[:80], known).splitlines()[0])
 
 
-async def read(asked: Asked, webhook_id: str) -> FileText:
-    """Return a webhook's file, by its name or that of the file. Raises HTTPNotFound, ConfigError."""
+async def read(asked: Asked, webhook_id: str, *, guess: bool = False) -> FileText:
+    """Return a webhook's file, by its name or that of the file. Raises HTTPNotFound, ConfigError.
+
+    guess: as in `edits.read`.
+    """
     known = await files(asked)
     file = file_of(webhook_id, known)
     if file is None:
         raise not_found(webhook_id, known)
-    return await asked.run(asked.console.workbench.read, file)
+    return await asked.run(partial(asked.console.workbench.read, file, guess=guess))
 
 
 def pending(state: Path, webhook_id: str) -> int:
@@ -65,7 +69,7 @@ async def save(asked: Asked, file: str, text: str, etag: str, *, dry_run: bool =
     written here; nothing is written then.
     """
     bench = asked.console.workbench
-    before = await asked.run(bench.read, file)
+    before = await asked.run(partial(bench.read, file, guess=True))
     if dry_run:
         asked.unchanged()
     else:

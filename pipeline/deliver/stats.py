@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.deliver.lanes.counts import quantiles
 from pipeline.deliver.lanes.limits.concurrency import TOLERATED
+from pipeline.deliver.lanes.limits.outages import earliest_due
 from pipeline.model.times import format_iso
 from pipeline.telemetry.metrics import count, gauge, set_histogram
 
@@ -130,9 +131,7 @@ def _why(lane: Lane) -> tuple[str, str]:
         return "", ""
     if lane.ready():
         return ("rate" if lane.bucket is not None else ""), ""
-    dues = [lane.waiting[0][0]] if lane.waiting else []
-    dues += [disk.earliest for disk in list(lane.disk.values()) if disk.rows]
-    due = min(dues, default=inf)
+    due = earliest_due(lane)
     return ("due", format_iso(lane.clock.steady_ms(due))) if now < due < inf else ("", "")
 
 

@@ -202,14 +202,18 @@ LINE: dict[str, Any] = {
 
 def test_a_line_is_one_line_and_fits_the_terminal():
     line = text_line(LINE)
-    begins = "11:35:02.123 sent        big-purchase  503 retry in 1.8s  attempt 2  41 ms  "
+    begins = "11:35:02.123 sent        big-purchase  503 again in 1.8 s  attempt 2  41 ms  "
     assert line == begins + "Purchase\\x1b[2J  u1\\r\\n  msg_1a2b"
     assert text_line(LINE, 80) == f"{line[:79]}…"
     assert text_line(LINE, full=True).splitlines()[1].startswith('  request: {"method":"POST"')
     dead = {**LINE, "stage": "dead", "outcome": "dead", "reason": "status-400", "status": None}
     assert "busy dead (status-400)  attempt 2" in text_line(dead)
     late = {**LINE, "due_at": "2026-11-28T12:35:03.923Z"}
-    assert "retry at 12:35:03" in text_line(late)
+    assert "again at 12:35:03" in text_line(late)
+    soon = {**LINE, "due_at": LINE["at"]}
+    assert "503 again at once" in text_line(soon)
+    down = {**soon, "probe_at": "2026-11-28T11:35:06.223Z"}
+    assert "503 receiver down, probed in 4.1 s" in text_line(down)
 
 
 def test_why_is_below_its_line():

@@ -108,13 +108,14 @@ def test_the_package_has_the_front_page_with_links_that_hold_anywhere():
     assert "![" in there
 
 
-def test_the_webhook_of_the_readme_sends_the_request_beside_it(tmp_path: Path):
-    shown = blocks(ROOT / "README.md")
+@pytest.mark.parametrize(("page", "lines"), [("README.md", 12), ("docs/index.md", 9)])
+def test_the_webhook_of_a_front_page_sends_the_request_beside_it(page: str, lines: int, tmp_path: Path):
+    shown = blocks(ROOT / page)
     webhook = next(block.text for block in shown if block.language == "yaml")
     stream = next(block.text for block in shown if block.language == "json")
     head, _, body = next(block.text for block in shown if block.language == "http").partition("\n\n")
     first, *headers = head.splitlines()
-    assert webhook.count("\n") == 12
+    assert webhook.count("\n") == lines
     with Receiver({"*": [200]}) as receiver:
         (tmp_path / "webhooks").mkdir()
         webhook = webhook.replace("https://crm.example", receiver.url(""))

@@ -189,10 +189,17 @@ def test_an_element_as_other_products_write_it_is_a_warning(tree: Value, hint: s
     assert [(one.warning, one.hint) for one in problems_of(tree)] == [(True, hint)] * (hint is not None)
 
 
-@pytest.mark.parametrize("text", ["5", "-1.5", "2026-01-01", "4.10.1"])
+@pytest.mark.parametrize(
+    "text", ["5", "-1.5", "2026-01-01", "4.10.1", "abc", "five hundred", "größer", "5x", "500 EUR", "+3 h"]
+)
 def test_comparing_with_text_that_looks_like_something_else_warns(text: str) -> None:
     (found,) = problems_of({"event.properties.a": {"gte": text}})
     assert (found.warning, found.code) == (True, "typed-comparison")
+
+
+@pytest.mark.parametrize("text", ["B", "m", "09:00", "", "2026-W05", "SE-1042"])
+def test_comparing_with_text_that_has_an_order_of_its_own_does_not_warn(text: str) -> None:
+    assert problems_of({"event.properties.a": {"gte": text}}) == []
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import orjson
 from rich.cells import cell_len, set_cell_size
 
 from pipeline.model.printable import one_line, printable, printable_json
-from pipeline.model.times import parse_time
 from pipeline.operate.curl import curl_of
+from pipeline.operate.tap.again import again
 
 Line = Mapping[str, Any]
 
@@ -52,8 +52,7 @@ def _attempt(line: Line) -> list[str]:
     said = str(status) if status else response.partition(":")[0] or "-"
     outcome = str(line["outcome"])
     if outcome == "retry":
-        secs = (parse_time(line["due_at"]) - parse_time(line["at"])) / 1000
-        outcome = f"retry in {secs:.1f}s" if secs < 90 else f"retry at {str(line['due_at'])[11:19]}"
+        outcome = again(line)
     elif outcome == "dead":
         outcome = f"dead ({line.get('reason', '')})"
     found = [f"{said} {outcome}", f"attempt {line['attempt']}"]

@@ -42,12 +42,16 @@ class _Stop(Exception):
     """The rest of the file cannot be understood; the finding is already noted."""
 
 
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+"""How a file begins that some editors write."""
+
+
 def decode_text(raw: bytes) -> str:
     """Return the file's text; a byte order mark is dropped.
 
     Raises ValueError, with a message for a person, for what is not UTF-8.
     """
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+    if raw[:2] in UTF_16:
         raise ValueError("the file is UTF-16; save it as UTF-8")
     try:
         return raw.decode("utf-8-sig")

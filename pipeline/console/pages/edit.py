@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from aiohttp import web
 
@@ -84,8 +85,9 @@ async def create(asked: Asked) -> web.StreamResponse:
 
 async def edit(asked: Asked) -> web.StreamResponse:
     """Return the page of a webhook that is there."""
-    found = await writes.read(asked, asked.name("id"))
-    return await _show(asked, await asked.run(opened_draft, found.file, found.text, found.etag))
+    found = await writes.read(asked, asked.name("id"), guess=True)
+    draft = await asked.run(opened_draft, found.file, found.text, found.etag)
+    return await _show(asked, replace(draft, read_as=found.read_as))
 
 
 async def change(asked: Asked) -> web.StreamResponse:
@@ -168,7 +170,7 @@ async def _save(asked: Asked, draft: Draft) -> web.StreamResponse:
     except Changed as error:
         if draft.is_new:
             return await _show(asked, draft, status=412, refused=error.findings)
-        theirs = await asked.run(asked.console.workbench.read, draft.file)
+        theirs = await asked.run(partial(asked.console.workbench.read, draft.file, guess=True))
         return await page(
             asked, "edit_conflict.html", status=412, draft=draft, theirs=theirs, quoted=json.dumps
         )

@@ -15,8 +15,8 @@ from pipeline.console.context import Asked
 from pipeline.console.render import data, fragment, page
 from pipeline.model.errors import HooklineError
 from pipeline.model.json import Value
-from pipeline.model.times import parse_time
 from pipeline.operate.running import looks
+from pipeline.operate.tap.again import again
 from pipeline.operate.tap.filters import STAGES, Filters
 from pipeline.operate.tap.follow import Line
 
@@ -25,7 +25,6 @@ MOST_ROWS: Final = 200
 LAST_ROWS: Final = 50
 GONE: Final = 410
 RATES: Final = (10, 100, 1000)
-SECS: Final = 90.0
 
 
 class Fields(dict[str, Value]):
@@ -69,17 +68,9 @@ def _told(line: Mapping[str, object]) -> tuple[str, str]:
         case "retry" if line.get("status") == GONE:
             return "bad", f"{status} gone: kept until it is enabled again{which}{took}"
         case "retry":
-            return "warn", f"{status}, again {_again(line)}{which}{took}"
+            return "warn", f"{status}, {again(line)}{which}{took}"
         case _:
             return "bad", f"{status}, dead letter{f' ({reason})' if reason else ''}{which}{took}"
-
-
-def _again(line: Mapping[str, object]) -> str:
-    due = str(line.get("due_at") or "")
-    if not due:
-        return "later"
-    secs = (parse_time(due) - parse_time(str(line["at"]))) / 1000
-    return f"in {secs:.1f} s" if secs < SECS else f"at {due[11:19]}"
 
 
 async def show(asked: Asked) -> web.StreamResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,7 @@ from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Value
 from pipeline.operate.cases.case_files import tests_beside, tests_of
 from pipeline.operate.files import history as git
-from pipeline.operate.files.edits import Changed
+from pipeline.operate.files.edits import Changed, FileText
 from pipeline.operate.overview.rows import Row
 from pipeline.operate.overview.sampler import spark
 from pipeline.operate.running import looks
@@ -45,7 +46,7 @@ async def show(asked: Asked) -> web.StreamResponse:
         found = (await asked.run(asked.console.workbench.check_saved)).findings
         wrong = [one for one in found if one.file == row.file and not one.warning]
     if row.file:
-        text = (await asked.run(asked.console.workbench.read, row.file)).text
+        text = (await _file(asked, row)).text
         text = await asked.run(asked.yaml_text, text)
     tried = await _attempts(asked, row.id)
     failures = [one for one in tried or [] if one["outcome"] != GOOD][:FAILURES]
@@ -177,10 +178,14 @@ async def end(asked: Asked) -> web.StreamResponse:
     return asked.go("/webhooks")
 
 
+async def _file(asked: Asked, row: Row) -> FileText:
+    return await asked.run(partial(asked.console.workbench.read, row.file, guess=True))
+
+
 async def _ask_end(asked: Asked, row: Row, problem: str = "", status: int = 422) -> web.StreamResponse:
     if not row.file:
         raise web.HTTPNotFound(reason=f"there is no file of {row.id}")
-    found = await asked.run(asked.console.workbench.read, row.file)
+    found = await _file(asked, row)
     return await page(
         asked,
         "webhook_delete.html",

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from math import inf
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
 from pipeline.deliver.http.attempt import Attempt
+from pipeline.deliver.lanes.lane import Lane
+from pipeline.deliver.lanes.limits.outages import probe_at
 from pipeline.outbox.handover import Delivery, Outcome, Request, Result
 from pipeline.telemetry.log import get
 
@@ -48,20 +50,31 @@ class Kept(msgspec.Struct, frozen=True, gc=False):
     """Why it is given up; "" where it is not."""
     due_ms: int
     """When it is tried again; 0: it is not."""
+    probe_ms: int
+    """When its receiver is probed next; 0: it is not down. Only when a probe is well the others are sent."""
     took_secs: float | None
     """From request to answer; None where nothing was sent."""
     excerpt: str
     """How the answer begins, or what went wrong; without secrets."""
 
 
-Took: TypeAlias = Callable[[Delivery], float | None]
-"""Returns the seconds from request to answer of what ended in this turn; None where nothing was sent."""
+class Trip(NamedTuple):
+    """A request that ended in this turn."""
+
+    secs: float | None
+    """From request to answer; None where nothing was sent."""
+    probe_ms: int = 0
+    """As in `Kept`."""
+
+
+Trips: TypeAlias = Callable[[Delivery], Trip]
+"""Returns the trip of what ended in this turn."""
 
 
 class Tap(Protocol):
     """Sees every result before it is written down."""
 
-    def results(self, results: list[Result], took: Took, now_ms: int) -> None:
+    def results(self, results: list[Result], trips: Trips, now_ms: int) -> None:
         """Take the results of one shard and loop turn."""
 
 
@@ -74,15 +87,16 @@ class Attempts:
         self._bytes: dict[str, int] = {}
         self._most_bytes = most_bytes
 
-    def note(self, result: Result, took_secs: float | None, now_ms: int) -> None:
+    def note(self, result: Result, trip: Trip, now_ms: int) -> None:
         """Keep one attempt; the oldest of its webhook go."""
         delivery, outcome = result.delivery, result.outcome
         request, progress = delivery.request, delivery.progress
         has_body = len(request.body) <= LARGE
+        due_ms, probe_ms = (progress.due_ms, trip.probe_ms) if outcome is Outcome.RETRY else (0, 0)
         kept = Kept(
             now_ms, request if has_body else msgspec.structs.replace(request, body=b""), has_body,
-            progress.attempt, outcome, progress.status, result.reason,
-            progress.due_ms if outcome is Outcome.RETRY else 0, took_secs, progress.excerpt,
+            progress.attempt, outcome, progress.status, result.reason, due_ms, probe_ms, trip.secs,
+            progress.excerpt,
         )  # fmt: skip
         name = request.webhook_id
         rings = self._rings.get(name)
@@ -130,7 +144,7 @@ class Onlookers:
         """When a success is to be kept next."""
         self._ended: list[tuple[Sequence[Attempt], float]] = []
         """Attempts that ended in this turn, and when."""
-        self._trips: dict[int, float] | None = None
+        self._trips: dict[int, tuple[Attempt, float]] | None = None
 
     def keep(self, attempts: Attempts) -> None:
         """Keep the last attempts from now on."""
@@ -152,7 +166,7 @@ class Onlookers:
         for attempt in reversed(attempts):
             if self.attempts is not None and 200 <= attempt.status < 300 and attempt.fault is None:
                 result = Result(attempt.items[0], Outcome.DELIVERED)
-                self.attempts.note(result, now - attempt.started, now_ms)
+                self.attempts.note(result, Trip(now - attempt.started), now_ms)
                 return
 
     def wanted(self) -> bool:
@@ -165,23 +179,29 @@ class Onlookers:
         try:
             if self.attempts is not None:
                 for result in failed:
-                    self.attempts.note(result, self._took(result.delivery), now_ms)
+                    self.attempts.note(result, self._trip(result.delivery), now_ms)
             if self.tap is not None:
                 for results in posted:
-                    self.tap.results(results, self._took, now_ms)
+                    self.tap.results(results, self._trip, now_ms)
         except Exception as error:
             self.tap = None
             log.error("a tap ends: it failed", exc_info=error)
         self._ended, self._trips = [], None
 
-    def _took(self, delivery: Delivery) -> float | None:
+    def _trip(self, delivery: Delivery) -> Trip:
         # Asked of few deliveries: most turns need no table.
         trips = self._trips
         if trips is None:
             trips = self._trips = {
-                id(each): now - attempt.started
+                id(each): (attempt, now)
                 for attempts, now in self._ended
                 for attempt in attempts
                 for each in attempt.items
             }
-        return trips.get(id(delivery))
+        found = trips.get(id(delivery))
+        if found is None:
+            return Trip(None)
+        attempt, now = found
+        lane: Lane = attempt.owner
+        probed = probe_at(lane) if lane.throttle.down else inf
+        return Trip(now - attempt.started, 0 if probed == inf else lane.clock.steady_ms(probed))

@@ -9,6 +9,7 @@ import msgspec
 from pipeline.compile.snapshot import Snapshot
 from pipeline.compile.webhook import Webhook
 from pipeline.decode.shape import Shape
+from pipeline.deliver.lanes.onlookers import Trip
 from pipeline.job.story import Candidates, Match
 from pipeline.job.tap.wanted import Stage
 from pipeline.model.records import Event, Invalid, Origin, User
@@ -57,6 +58,7 @@ class Seen(msgspec.Struct, kw_only=True, gc=False):
     outcome: str = ""
     reason: str = ""
     due_ms: int = 0
+    probe_ms: int = 0
     took_secs: float | None = None
     excerpt: str = ""
 
@@ -75,13 +77,13 @@ class Seen(msgspec.Struct, kw_only=True, gc=False):
         return held
 
 
-def of_result(result: Result, took_secs: float | None, now_ms: int, names: Names | None) -> Seen:
+def of_result(result: Result, trip: Trip, now_ms: int, names: Names | None) -> Seen:
     """Return what an attempt's end is to a tap."""
     delivery, progress = result.delivery, result.delivery.progress
     return Seen(
         stage="sent", at_ms=now_ms, request=delivery.request, names=names, attempt=progress.attempt,
         status=progress.status, outcome=result.outcome.name.lower(), reason=result.reason,
-        due_ms=progress.due_ms, took_secs=took_secs, excerpt=progress.excerpt,
+        due_ms=progress.due_ms, probe_ms=trip.probe_ms, took_secs=trip.secs, excerpt=progress.excerpt,
     )  # fmt: skip
 
 

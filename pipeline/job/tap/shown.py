@@ -133,6 +133,8 @@ def _of_request(seen: Seen, wanted: Wanted) -> Line:
         line["reason"] = _clean(seen.reason)
     if seen.outcome == "retry":
         line["due_at"] = format_iso(seen.due_ms)
+        if seen.probe_ms:
+            line["probe_at"] = format_iso(seen.probe_ms)
     if seen.took_secs is not None:
         line["ms"] = round(seen.took_secs * 1000, 1)
     if seen.excerpt:

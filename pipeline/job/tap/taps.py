@@ -10,7 +10,7 @@ from typing import Final, ParamSpec
 from pipeline.compile.snapshot import Snapshot
 from pipeline.compile.webhook import Webhook
 from pipeline.decode.formats import Formats
-from pipeline.deliver.lanes.onlookers import Took
+from pipeline.deliver.lanes.onlookers import Trips
 from pipeline.job.settings import wall_clock
 from pipeline.job.story import Candidates, Chosen, Match
 from pipeline.job.tap.answers import fault_of
@@ -273,15 +273,15 @@ class Taps:
 
     # --- engine
 
-    def results(self, results: list[Result], took: Took, now_ms: int) -> None:
+    def results(self, results: list[Result], trips: Trips, now_ms: int) -> None:
         """Take what became of attempts."""
         for listener in self._of_results:
             if listener.samples:
-                self._sampled(listener, results, took, now_ms)
+                self._sampled(listener, results, trips, now_ms)
             else:
-                self._filtered(listener, results, took, now_ms)
+                self._filtered(listener, results, trips, now_ms)
 
-    def _sampled(self, listener: Listener, results: list[Result], took: Took, now_ms: int) -> None:
+    def _sampled(self, listener: Listener, results: list[Result], trips: Trips, now_ms: int) -> None:
         """Follow the requests that were chosen; of others show failures, and a delivery now and then."""
         names_of, of_webhook = listener.names_of, listener.wanted.of_webhook
         shut, left_out = listener.strangers.is_shut(), 0
@@ -297,12 +297,12 @@ class Taps:
                     continue
                 if not (listener.strangers if is_good else listener.engine).lets_in():
                     continue
-            secs = took(result.delivery)
-            if secs is not None:  # else nothing was sent: put out of memory, or too old
-                listener.put(of_result(result, secs, now_ms, names))
+            trip = trips(result.delivery)
+            if trip.secs is not None:  # else nothing was sent: put out of memory, or too old
+                listener.put(of_result(result, trip, now_ms, names))
         listener.strangers.turned_away += left_out
 
-    def _filtered(self, listener: Listener, results: list[Result], took: Took, now_ms: int) -> None:
+    def _filtered(self, listener: Listener, results: list[Result], trips: Trips, now_ms: int) -> None:
         wanted = listener.wanted
         for result in results:
             request, progress = result.delivery.request, result.delivery.progress
@@ -315,9 +315,9 @@ class Taps:
             names = listener.names_of(request.message_id)
             if names is None and wanted.asks_event:
                 continue
-            secs = took(result.delivery)
-            if secs is not None and listener.engine.lets_in():
-                listener.put(of_result(result, secs, now_ms, names))
+            trip = trips(result.delivery)
+            if trip.secs is not None and listener.engine.lets_in():
+                listener.put(of_result(result, trip, now_ms, names))
 
 
 def _by_line(chosen: Sequence[Chosen]) -> dict[tuple[str, int], dict[int, Candidates]]:

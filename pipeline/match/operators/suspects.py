@@ -24,6 +24,10 @@ _LOOKS: Final = (
     ),
     (re.compile(r"v?[0-9]+\.[0-9]+\.[0-9].*", re.ASCII), "a version", "add `as: version`"),
 )
+_WITH_UNIT: Final = re.compile(r"(?P<number>[+-]?[0-9][0-9.,_]*)\s*[^\W\d_]\D*")
+"""``5x``, ``500 EUR``, ``3 GB``."""
+_WORDS: Final = re.compile(r"[^\W\d_]{2,}\D*")
+"""``abc``, ``five hundred``; single letters are grades, or parts of an alphabet."""
 _OPERATOR: Final = re.compile(
     r"\s*(?P<sign>>=|<=|!=|==|<>|[<>=]|(?:gte?|lte?|eq|ne)\s)\s*(?P<rest>\S.*)", re.ASCII | re.DOTALL
 )
@@ -103,7 +107,7 @@ def _stars(operator: Operator, text: str) -> str | None:
 
 
 def _measure(text: str) -> str | None:
-    """Return a warning for a number, a date or a version that would be compared by its characters."""
+    """Return a warning for a number, a date, a version or a word that would be compared by its characters."""
     looks = f'"{text}" looks like {{}} but is a text, and texts compare by their characters: {{}}'.format
     if _NUMBER.fullmatch(text):
         return looks("a number", "write it without quotes, or add `as: number`")
@@ -116,6 +120,13 @@ def _measure(text: str) -> str | None:
     for pattern, kind, remedy in _LOOKS:
         if pattern.fullmatch(text):
             return looks(kind, remedy)
+    measured = _WITH_UNIT.fullmatch(text) if len(text) <= _SHORT else None
+    if measured is not None:
+        return looks("a number with a unit", f"write {measured['number']} if values are numbers")
+    if _WORDS.fullmatch(text):
+        return (
+            f'"{text}" is a text: texts compare by their characters, and no number is more or less than one'
+        )
     return None
 
 

@@ -20,7 +20,7 @@ from typing import Final, Protocol
 from pipeline.compile.snapshot import Report
 from pipeline.config.files import FOLDERS, NOTHING, is_webhook, is_yaml, read_config
 from pipeline.config.models.field_types import ID_LENGTH, is_id
-from pipeline.config.yaml.loader import MAX_FILE_BYTES, decode_text, parse_yaml
+from pipeline.config.yaml.loader import MAX_FILE_BYTES, UTF_16, decode_text, parse_yaml
 from pipeline.model.disk import create_durably, remove_durably, replace_durably
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding
@@ -59,6 +59,8 @@ class FileText:
     """What it says; None where it cannot be parsed."""
     findings: tuple[Finding, ...]
     """What is wrong with it as YAML."""
+    read_as: str = ""
+    """As what the text was read where the file is not in UTF-8: a person has to look at it."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -98,9 +100,12 @@ def file_of(config: Path, webhook_id: str) -> str:
     return known[webhook_id]
 
 
-def read(config: Path, file: str) -> FileText:
-    """Return a file of the config. Raises ConfigError, Changed where there is none."""
-    return _file_text(file, _content(_place(config, file), file))
+def read(config: Path, file: str, *, guess: bool = False) -> FileText:
+    """Return a file of the config. Raises ConfigError, Changed where there is none.
+
+    guess: one that is not in UTF-8 is no error, its text is what it most likely is. Saved, it is UTF-8.
+    """
+    return _file_text(file, _content(_place(config, file), file), guess=guess)
 
 
 def save(
@@ -240,15 +245,18 @@ def _stat(path: Path, file: str) -> os.stat_result:
     return found
 
 
-def _file_text(file: str, raw: bytes) -> FileText:
+def _file_text(file: str, raw: bytes, *, guess: bool) -> FileText:
+    read_as = ""
     try:
         decode_text(raw)
     except ValueError as error:
-        raise not_editable(file, str(error)) from None
-    text = raw.decode()
+        if not guess:
+            raise not_editable(file, str(error)) from None
+        read_as = "UTF-16" if raw[:2] in UTF_16 else "Windows-1252"
+    text = raw.decode(read_as or "utf-8", "strict" if not read_as else "replace")
     document = parse_yaml(text, file)
     data = None if document.root is None else document.root.value
-    return FileText(file, text, _tag(raw), data, tuple(document.findings))
+    return FileText(file, text, _tag(raw), data, tuple(document.findings), read_as)
 
 
 def _encoded(file: str, text: str) -> bytes:

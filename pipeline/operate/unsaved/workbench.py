@@ -207,9 +207,9 @@ class Workbench:
             raise ConfigError(no_webhook(webhook_id, known))
         return known[webhook_id]
 
-    def read(self, file: str) -> edits.FileText:
-        """Return a file of the config with its tag. Raises ConfigError, Changed where there is none."""
-        return edits.read(self.config, file)
+    def read(self, file: str, *, guess: bool = False) -> edits.FileText:
+        """Return a file of the config with its tag, as `edits.read` does."""
+        return edits.read(self.config, file, guess=guess)
 
     def save(self, file: str, text: str, etag: str, *, dry_run: bool = False) -> edits.Saved:
         """Write a file that was read under this tag, if the whole config stays as right as it is.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 from itertools import count
 from pathlib import Path
 from typing import cast
@@ -155,6 +156,54 @@ async def test_what_nobody_will_find_is_not_called_kept(tmp_path: Path, whole: b
     await again.keep(named("again"))
     await again.close()
     assert values(folder) == ["m", "after", "again"]
+
+
+@pytest.mark.parametrize("taken", [".lock", "everything", "the folder"])
+@in_loop
+async def test_a_collector_whose_lock_is_taken_away_locks_again(tmp_path: Path, taken: str) -> None:
+    """With none another collector begins beside it: two give the same numbers, and cut each other's lines."""
+    folder = tmp_path / "collected"
+    sink = opened(folder)
+    await sink.keep(named("before"))
+    if taken == ".lock":
+        (folder / ".lock").unlink()
+    else:
+        shutil.rmtree(folder)
+        if taken == "everything":
+            folder.mkdir()
+    assert await _why_refused(sink, "m") is Why.DISK
+    if taken == "the folder":
+        assert await _why_refused(sink, "m") is Why.DISK
+        folder.mkdir()
+    await sink.keep(named("m"))
+    with pytest.raises(StateError, match="another collector keeps events"):
+        opened(folder)
+    await sink.close()
+    assert values(folder)[-1] == "m"
+
+
+@pytest.mark.parametrize("goes_on", [False, True], ids=["it has ended", "it goes on"])
+@in_loop
+async def test_a_folder_that_another_collector_took_over_is_its_own(tmp_path: Path, goes_on: bool) -> None:
+    """It may have given the first one's next numbers to lines of its own."""
+    first = opened(tmp_path)
+    await first.keep(named("before"))
+    (tmp_path / ".lock").unlink()
+    second = opened(tmp_path)
+    await second.keep(named("second"))
+    if not goes_on:
+        await second.close()
+    for _ in range(2):
+        assert await _why_refused(first, "m") is Why.DISK
+    await first.close()
+    if goes_on:
+        await second.keep(named("still"))
+        await second.close()
+    again = opened(tmp_path)
+    await again.keep(named("m"))
+    await again.close()
+    assert values(tmp_path) == ["before", "second", *["still"] * goes_on, "m"]
+    _numbers_and_times_grow(tmp_path)
 
 
 @in_loop

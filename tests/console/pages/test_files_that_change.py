@@ -108,12 +108,30 @@ def test_a_file_that_is_no_text_is_listed_and_stands_in_nobodys_way(ann: Visitor
     _file(ann, "_base").write_bytes(b"description: \xfcber\n")
     _file(ann, "umlaut").write_bytes(b"id: umlaut\n# \xfc\n")
     assert "webhooks/umlaut.yaml" in ann.get("/webhooks").text
-    page = ann.get("/webhooks/webhooks%2Fumlaut.yaml/edit")
-    assert page.status == 422
-    assert "the file is not UTF-8" in page.text
+    told = ann.caller.ask("GET", "/api/v1/webhooks/webhooks%2Fumlaut.yaml", token="editor")
+    assert told.status == 422
+    assert "the file is not UTF-8" in told.text
     page = ann.send(ann.get(EDIT), EDIT, "refresh", description="mine")
     assert page.status == 200
     assert "ended while it worked" not in page.text
+
+
+@pytest.mark.parametrize(("coding", "read_as"), [("latin-1", "Windows-1252"), ("utf-16", "UTF-16")])
+def test_a_file_that_is_not_in_utf8_is_mended(ann: Visitor, coding: str, read_as: str):
+    text = WEBHOOK.replace("id: crm", "id: crm\ndescription: Grün")
+    _file(ann).write_bytes(text.encode(coding))
+    own = "/webhooks/webhooks%2Fcrm.yaml/edit"
+    assert ann.get(own.removesuffix("/edit")).status == 200
+    assert ann.get(own.replace("edit", "delete")).status == 200
+    page = ann.get(own)
+    assert page.status == 200
+    assert f"read as {read_as}" in page.text
+    assert "Grün" in page.text
+    again = ann.send(page, own, "refresh", description="Grün und blau")
+    assert f"read as {read_as}" in again.text
+    saved = ann.send(again, own, "save")
+    assert saved.status == 303
+    assert _file(ann).read_text() == text.replace("Grün", "Grün und blau")
 
 
 def test_what_has_no_id_takes_no_orders(ann: Visitor):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.deliver.lanes import onlookers
-from pipeline.deliver.lanes.onlookers import Attempts, Kept, Took
+from pipeline.deliver.lanes.onlookers import Attempts, Kept, Trip, Trips
 from pipeline.deliver.lanes.results import NOTED
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Outcome, Result
@@ -19,11 +19,11 @@ class Seen:
     def __init__(self) -> None:
         self.attempts: list[tuple[str, str, int, float | None]] = []
 
-    def results(self, results: list[Result], took: Took, now_ms: int) -> None:
+    def results(self, results: list[Result], trips: Trips, now_ms: int) -> None:
         for result in results:
             request, progress = result.delivery.request, result.delivery.progress
-            secs = took(result.delivery)
-            self.attempts.append((request.message_id, result.outcome.name, progress.status, secs))
+            trip = trips(result.delivery)
+            self.attempts.append((request.message_id, result.outcome.name, progress.status, trip.secs))
 
 
 def rig_of(*webhooks: str) -> tuple[Rig, Attempts]:
@@ -60,6 +60,20 @@ def test_every_failure_is_kept_with_what_comes_of_it():
     assert attempts.of("other") == []
 
 
+def test_of_a_receiver_that_is_down_it_is_told_when_it_is_probed():
+    rig, attempts = rig_of()
+    rig.client.script["w"] = [503]
+    rig.give(delivery("first"))
+    rig.run(0.001)
+    assert [one.probe_ms for one in attempts.of()] == [0]
+    rig.give(*[delivery(n) for n in range(12)])
+    rig.run(0.001)
+    told = {one.probe_ms for one in attempts.of()} - {0}
+    sent = len(rig.client.sent)
+    rig.run(1.0)
+    assert told == {rig.clock.steady_ms(rig.client.sent[sent].started)}
+
+
 def test_of_many_failures_by_bad_luck_at_once_some_are_kept():
     rig, attempts = rig_of()
     rig.client.script["w"] = [200, *[503] * 50, 200]
@@ -91,14 +105,14 @@ def test_what_is_kept_is_bounded_by_number_and_by_bytes():
     attempts = Attempts(most_bytes=1 << 20)
     for number in range(1000):
         failed = Result(delivery(number, body=b"x" * 100), Outcome.RETRY)
-        attempts.note(failed, 0.1, START_MS + number)
+        attempts.note(failed, Trip(0.1), START_MS + number)
     assert len(attempts.of("w")) == onlookers.FAILURES
     assert attempts.of()[0].request.message_id == "msg_999"
     large = Result(delivery(5000, body=b"x" * (onlookers.LARGE + 1)), Outcome.DEAD, "status-400")
-    attempts.note(large, None, START_MS + 5000)
+    attempts.note(large, Trip(None), START_MS + 5000)
     assert (attempts.of()[0].has_body, attempts.of()[0].request.body) == (False, b"")
     for number in range(200):
-        attempts.note(Result(delivery(number, body=b"x" * 60_000), Outcome.RETRY), 0.1, START_MS + 9000)
+        attempts.note(Result(delivery(number, body=b"x" * 60_000), Outcome.RETRY), Trip(0.1), START_MS + 9000)
     assert sum(len(one.request.body) for one in attempts.of()) <= 1 << 20
 
 
@@ -107,7 +121,7 @@ def test_webhooks_share_what_attempts_may_take():
     for number in range(40):
         for webhook in range(20):
             each = delivery(number, f"w{webhook}", body=b"x" * 10_000)
-            attempts.note(Result(each, Outcome.RETRY), 0.1, START_MS)
+            attempts.note(Result(each, Outcome.RETRY), Trip(0.1), START_MS)
     held = sum(len(one.request.body) for one in attempts.of())
     assert (1 << 19) < held < (1 << 20)
     assert len({one.request.webhook_id for one in attempts.of()}) == 20
@@ -126,7 +140,7 @@ def test_a_tap_sees_each_attempt_and_how_long_it_took():
 
 def test_a_tap_that_fails_is_ended_and_every_result_is_written_down():
     class Broken(Seen):
-        def results(self, results: list[Result], took: Took, now_ms: int) -> None:
+        def results(self, results: list[Result], trips: Trips, now_ms: int) -> None:
             raise ValueError("odd")
 
     rig, _ = rig_of()

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from pipeline.deliver.lanes.onlookers import Trip
 from pipeline.job.assembly import Job
 from pipeline.job.tap.answers import checked_statuses
 from pipeline.job.tap.listener import Gate, Listener
@@ -294,10 +295,10 @@ def test_with_too_many_matches_the_requests_of_those_that_are_shown_are_followed
     ]
     nothing_sent = results[-1].delivery
 
-    def took(delivery: Delivery) -> float | None:
-        return None if delivery is nothing_sent else 0.25
+    def trip(delivery: Delivery) -> Trip:
+        return Trip(None if delivery is nothing_sent else 0.25)
 
-    taps.results(results, took, 1)
+    taps.results(results, trip, 1)
     shown = [(seen.request.message_id, seen.names) for seen in listener.take() if seen.request is not None]
     assert ("msg_w_1", ("E", "u", None)) in shown
     assert {f"msg_w_{n}" for n in range(100, 105)} <= {name for name, _ in shown}

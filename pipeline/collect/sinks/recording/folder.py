@@ -26,7 +26,7 @@ from zlib import crc32
 
 import orjson
 
-from pipeline.model.disk import locked, make_folder, remove_partials, replace_durably
+from pipeline.model.disk import is_in_place, locked, make_folder, remove_partials, replace_durably
 from pipeline.model.errors import Fatal, StateError
 from pipeline.sources.files.finding.inputs import COLLECTORS
 
@@ -65,12 +65,7 @@ class Folder:
         """Held while `known` and the files that it speaks of change."""
         try:
             make_folder(path)
-            self._lock = locked(path / ".lock")
-        except BlockingIOError:
-            raise StateError(
-                f"another collector keeps events in {path}: stop it, or give this one another folder "
-                "(`collect.to.recording`)"
-            ) from None
+            self._lock = self._locked()
         except OSError as error:
             raise Fatal(f"cannot keep events in {path}: {error.strerror}. {remedy(error)}") from None
         try:
@@ -86,6 +81,44 @@ class Folder:
     def close(self) -> None:
         """Let it go."""
         os.close(self._lock)
+
+    def is_ours(self) -> bool:
+        """Return whether another collector would find our lock."""
+        return is_in_place(self._lock, self._lock_file)
+
+    def hold(self) -> None:
+        """Be the one collector of what stands in this place now: the lock goes with who moves or removes it.
+
+        Raises OSError where the folder is not there, StateError where another one has it or had it meanwhile:
+        it may have given our next numbers to lines of its own.
+        """
+        if self.is_ours():
+            return
+        lock = self._locked()
+        try:
+            there = self._load() if (self.path / COLLECTORS).exists() else self.known
+            if there.id != self.known.id or there.next_line > self.known.next_line:
+                raise StateError(
+                    f"another collector has kept events in {self.path} meanwhile: start this one again"
+                )
+        except BaseException:
+            os.close(lock)
+            raise
+        os.close(self._lock)
+        self._lock = lock
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.path / ".lock"
+
+    def _locked(self) -> int:
+        try:
+            return locked(self._lock_file)
+        except BlockingIOError:
+            raise StateError(
+                f"another collector keeps events in {self.path}: stop it, or give this one another folder "
+                "(`collect.to.recording`)"
+            ) from None
 
     def plain(self, first: int) -> Path:
         """Return where a segment grows."""

@@ -17,6 +17,7 @@ from pipeline.collect.sinks.recording.line import line_rests
 from pipeline.collect.sinks.recording.mend import lately, mend
 from pipeline.collect.sinks.recording.writer import Group, Writer
 from pipeline.collect.sinks.settings import RecordingSettings
+from pipeline.model.errors import StateError
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.happenings import COLLECT_KEEPING, COLLECT_REFUSING
 
@@ -131,7 +132,7 @@ class RecordingSink(IntakeSink):
         self._keeper.close()
         try:
             self._writer.close(self._next_line)
-        except OSError as error:
+        except (OSError, StateError) as error:
             # The next start finds it as after a crash.
             log.warning("the folder was not closed", folder=str(self._folder.path), reason=str(error))
         self._folder.close()

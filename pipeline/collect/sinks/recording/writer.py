@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -104,11 +105,13 @@ class Writer:
     def close(self, next_line: int) -> None:
         """Let the thread end, and close the segment; ``next_line`` is the number that comes next.
 
-        Raises OSError where that cannot be noted down: the next start finds the folder as after a crash.
+        Raises OSError or StateError where that cannot be noted down: the next start finds the folder as after
+        a crash.
         """
         self._groups.put(None)
         if self._thread.is_alive():
             self._thread.join()
+        self._folder.hold()
         self._end(next_line, clean=True)
 
     def _run(self) -> None:
@@ -122,9 +125,13 @@ class Writer:
             self._done(failed, self._clock() - began)
 
     def write(self, group: Group) -> None:
-        """Return when a group is on disk; what the thread does. Raises OSError where it is refused."""
+        """Return when a group is on disk; what the thread does.
+
+        Raises OSError where it is refused, StateError where another collector has the folder.
+        """
         self.seen = False
         if group.begins_segment or self._segment is None:
+            self._folder.hold()
             self._end(group.first)
             self._begin(group.first)
         assert self._segment is not None  # _begin
@@ -137,6 +144,8 @@ class Writer:
         self.seen = True
         try:
             self._segment.append(group.lines)
+            if not self._folder.is_ours():
+                raise FileNotFoundError(errno.ENOENT, "its lock was moved or removed", str(self._folder.path))
         except BaseException:
             # Whatever it was: a part of the group may stand there, and nothing may be written behind it.
             self._fail(group.first)

@@ -16,7 +16,21 @@ from pipeline.model.errors import UsageError
 from pipeline.operate.files.edits import new_file
 
 _OWN: Final = frozenset(
-    {"base", "good", "yaml", "do", "etag", "proposed", "sample", "record", "user", "disk", "theirs", "gone"}
+    {
+        "base",
+        "good",
+        "yaml",
+        "do",
+        "etag",
+        "proposed",
+        "sample",
+        "record",
+        "user",
+        "disk",
+        "theirs",
+        "gone",
+        "read_as",
+    }
 )
 BLANK: Final = (
     "# yaml-language-server: $schema=../schema/webhook.json\nenabled: false\ntrigger:\n  events: []\n"
@@ -49,6 +63,8 @@ class Draft:
     user: str = ""
     gone: str = ""
     """The name of the webhook whose file is gone since the page was opened; the page says so."""
+    read_as: str = ""
+    """As what the file was read, which is not in UTF-8; the page says so."""
 
     @property
     def text(self) -> str:
@@ -111,6 +127,7 @@ def sent_draft(file: str, pairs: Iterable[tuple[str, str]], taken: Collection[st
         own.get("record", ""),
         own.get("user", ""),
         own.get("gone", ""),
+        own.get("read_as", ""),
     )
 
 

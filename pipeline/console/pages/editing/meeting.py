@@ -18,7 +18,7 @@ def meet(bench: Workbench, draft: Draft) -> Draft:
 
     Raises Changed where the file is gone, and ConfigError where one of the texts cannot be read.
     """
-    theirs = bench.read(draft.file)
+    theirs = bench.read(draft.file, guess=True)
     old, new = data_of(draft.disk, draft.file), data_of(draft.text, draft.file)
     applied = apply(theirs.text, patches(old, new), draft.file)
     settled = replace(opened(applied.text), refused=tuple(applied.refused))

@@ -4,13 +4,14 @@
 ``$insert_id``, else ``uuid``) the event's id, ``event_properties`` its properties; every other field is
 context. The time is ``event_time`` (an export's, UTC), else ``time`` (HTTP, milliseconds), else
 ``client_event_time``. ``user_properties`` are an update that comes before the event: plain ones are set, as
-are ``$set`` and ``$setOnce``; ``$unset`` removes. What needs the value before it (``$add``, ``$append``,
-``$prepend``, ``$preInsert``, ``$postInsert``, ``$remove``) and ``$clearAll`` are a dead letter beside what
-else the record says. ``$identify`` is the update and no event, with both ids also a link; other events with
-both ids are no link. ``$groupidentify`` is an event of kind ``group`` with the properties ``groups`` and
-``traits``.
+are ``$set`` and ``$setOnce``; ``$unset`` removes, before these. What needs the value before it (``$add``,
+``$append``, ``$prepend``, ``$preInsert``, ``$postInsert``, ``$remove``) and ``$clearAll`` are a dead letter
+beside what else the record says. ``$identify`` is the update and no event, with both ids also a link; other
+events with both ids are no link. ``$groupidentify`` is an event of kind ``group`` with the properties
+``groups`` and ``traits``.
 
-Source: amplitude.com/docs, HTTP V2 API, Identify API and Export API; the operators as its SDKs name them.
+Source: amplitude.com/docs, HTTP V2 API, Identify API and Export API; the operators as its SDKs name and order
+them (@amplitude/analytics-core, `OrderedIdentifyOperations`).
 """
 
 from __future__ import annotations
@@ -72,10 +73,12 @@ def read(record: Fields, place: Place) -> list[Record]:
     for key, value in given.items():
         if key not in _OPERATORS:
             changes.set.setdefault(key, value)
+    changes.unset_first()
     records: list[Record] = []
     if name == IDENTIFY and user_id is not None and device_id is not None:
         records += fields.link(record, place, device_id, user_id, times[0])
-    if changes:
+    is_empty = name == IDENTIFY and "user_properties" in record and not (records or changes.unsaid)
+    if changes or is_empty:
         records.append(operators.update(changes, place, call_id, ids, times, source))
     records += operators.unsaid(changes, record, place)
     if name == _GROUP:

@@ -43,6 +43,7 @@ _OPERATORS: Final[dict[str, Meaning]] = {
     "$union": "unsaid",
     "$remove": "unsaid",
 }
+_SAID: Final = frozenset({"$properties", *(name for name, of in _OPERATORS.items() if of != "unsaid")})
 _LINKS: Final = frozenset({"$identify", "$create_alias", "$merge"})
 
 
@@ -140,7 +141,7 @@ def _people(record: Fields, place: Place) -> list[Record]:
     changes = operators.read_changes(record, _OPERATORS)
     changes.set.update(fields.mapping(record, "$properties"))
     records: list[Record] = []
-    if changes or "$properties" in record:
+    if not _SAID.isdisjoint(record):
         records.append(operators.update(changes, place, None, ids, times))
     records += operators.unsaid(changes, record, place)
     if not records:

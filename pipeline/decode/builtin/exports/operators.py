@@ -33,6 +33,13 @@ class Changes:
     def __bool__(self) -> bool:
         return bool(self.set or self.set_once or self.unset or self.delete)
 
+    def unset_first(self) -> None:
+        """Have what is unset be so before the rest is set: in an update it is what comes last."""
+        for name in self.unset:
+            if name in self.set_once:
+                self.set.setdefault(name, self.set_once[name])
+        self.unset = tuple([name for name in self.unset if name not in self.set])
+
 
 def read_changes(operations: Fields, meanings: Mapping[str, Meaning]) -> Changes:
     """Return what the operators say; fields that are none are not looked at. Raises InvalidRecord."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.lanes.lane import Lane
@@ -29,6 +30,18 @@ def failing(lane: Lane, attempts: Sequence[Attempt], good: int, now: float, wall
         throttle.missed(now, len(attempts) - later, slow_down=slow_down)
     if later and throttle.failed(now, later, asked, slow_down=slow_down):
         log.warning("receiver fails, probing it from now on", webhook=lane.webhook_id, error=lane.tally.error)
+
+
+def earliest_due(lane: Lane) -> float:
+    """Return when the first of what waits for its time is due; inf where nothing does. From any thread."""
+    dues = [lane.waiting[0][0]] if lane.waiting else []
+    dues += [disk.earliest for disk in list(lane.disk.values()) if disk.rows]
+    return min(dues, default=inf)
+
+
+def probe_at(lane: Lane) -> float:
+    """Return when a receiver that is down is sent something next: when a probe may be, and one is due."""
+    return lane.throttle.until if lane.ready() else max(lane.throttle.until, earliest_due(lane))
 
 
 def healed(lane: Lane, now: float, random: Callable[[], float]) -> None:
