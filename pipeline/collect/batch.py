@@ -58,6 +58,8 @@ class Why(StrEnum):
     BUSY = "busy"
     DISK = "disk"
     BROKER = "broker"
+    UNFIT = "unfit"
+    """The brokers refuse a member for good: their topic wants another form of record."""
     STOPPING = "stopping"
     TOO_LARGE = "too_large"
     """A member is larger than what the sink can ever take."""

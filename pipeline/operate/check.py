@@ -85,7 +85,7 @@ def _wrong_settings(config: PipelineConfig) -> Problems:
     if not any(one is not None and one.settings for one in (source, sink, copies)):
         return problems
     # librdkafka takes a tenth of a second to load: only for those who read or write topics.
-    from pipeline.collect.sinks import kafka as collecting
+    from pipeline.collect.sinks import kafka_clients as collecting
     from pipeline.kafka.client import OWN
     from pipeline.kafka.passed import CONSUMER, PRODUCER, all_wrong
     from pipeline.outbox.copies import kafka_copies as copying

@@ -97,6 +97,8 @@ def record(
 
         # Before the first line is kept: where `latest` is known to be, a power cut makes no gap.
         _save(out, stored | {recorder.reader.name: recorder.sync() for recorder in recorders})
+        for recorder in recorders:
+            recorder.reader.durable(recorder.written)
         synced = clock()
         while True:
             moved = [recorder.advance(save) for recorder in recorders]

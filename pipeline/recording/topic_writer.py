@@ -42,6 +42,8 @@ class TopicWriter:
             "linger.ms": 20,
             # The partitioner of Kafka's own clients: what they write later lands beside what we write.
             "partitioner": "murmur2_random",
+            # Those that are not there are created with the settings that they need, or not at all.
+            "allow.auto.create.topics": False,
         }
         whole = {**own, **client_settings(given, self._admin.reachability)}
         self._producer = made(Producer, whole, settings or {}, OWN, where)

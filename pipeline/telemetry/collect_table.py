@@ -26,9 +26,9 @@ COLLECT: dict[MetricName, Metric] = {
     ),
     "collect_refused_total": counter(
         "requests",
-        "requests that were not taken, by reason: busy, disk, broker, stopping (these may come again), "
-        "too_large, bad_encoding, unknown_encoding, malformed, head_too_large, timeout, connections, key, "
-        "origin",
+        "requests that were not taken, by reason: busy, disk, broker, unfit, stopping (these may come "
+        "again), too_large, bad_encoding, unknown_encoding, malformed, head_too_large, timeout, "
+        "connections, key, origin",
         "busy: more comes than the disk or the brokers take; disk: free space, or a job that does not read; "
         "key: see `hookline_collect_requests_total`; too_large: `collect.limits` in pipeline.yaml",
         ("reason",),
@@ -68,6 +68,12 @@ COLLECT: dict[MetricName, Metric] = {
         "0 or 1",
         "1 while what comes is refused, as the disk or the brokers do not take it",
         "see the log: free disk space (`collect.reserve`), a disk that fails, brokers that are away",
+    ),
+    "collect_unfit_total": counter(
+        "requests",
+        "requests with a record that the brokers refuse for good: it has no key and the topic is compacted, "
+        "or brokers validate schemas. Its clients come again",
+        "set `cleanup.policy=delete`, and no validation of schemas, on the topic of `collect.to.kafka`",
     ),
     "collect_segments": gauge(
         "files",

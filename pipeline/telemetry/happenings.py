@@ -175,6 +175,12 @@ COLLECT_REFUSING = Happening(
     Log.error, "events cannot be kept: requests are refused, and clients come again", "collect_refusing"
 )
 COLLECT_KEEPING = Happening(Log.info, "events are kept again", "collect_refusing", value=0)
+COLLECT_UNFIT = Happening(
+    Log.error,
+    "the brokers refuse a record for good: its request is refused as often as it comes",
+    "collect_unfit_total",
+    every_secs=60.0,
+)
 COLLECT_FORGOTTEN = Happening(
     Log.warning,
     "more message ids came than can be remembered: the oldest are forgotten before `collect.dedupe` is over",

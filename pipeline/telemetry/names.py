@@ -31,6 +31,7 @@ MetricName: TypeAlias = Literal[
     "collect_requests_total",
     "collect_segments",
     "collect_shift_seconds",
+    "collect_unfit_total",
     "commits_slow",
     "config_problems",
     "config_reloads_total",

@@ -189,6 +189,7 @@ REFUSALS = {
     Why.BUSY: "more is coming in than can be kept at the moment",
     Why.DISK: "the collector's disk takes nothing at the moment",
     Why.BROKER: "the brokers do not acknowledge",
+    Why.UNFIT: "the brokers refuse a record, whenever it comes; the collector's log says why",
     Why.STOPPING: "the collector is stopping",
 }
 """What a sender reads: nothing of the inside, and that coming again is right."""

@@ -67,6 +67,8 @@ class KafkaCopies:
         base = {
             "bootstrap.servers": brokers,
             "client.id": "hookline-dead-letters",
+            # A topic that is deleted stays so: made anew by us it would have a broker's defaults.
+            "allow.auto.create.topics": False,
             **settings,
             "logger": self._reachability.messages,
             "error_cb": self._reachability.failed,

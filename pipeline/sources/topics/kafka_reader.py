@@ -13,10 +13,11 @@ from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError
 from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.kafka.admin import KafkaAdmin
 from pipeline.kafka.client import KafkaSettings
-from pipeline.model.errors import Fatal
+from pipeline.model.errors import Fatal, StateError
 from pipeline.sources.chunk import Position, RawChunk, fitting
 from pipeline.sources.reader import BaseReader
 from pipeline.sources.topics.ends import Ends
+from pipeline.sources.topics.loss import Loss
 from pipeline.sources.topics.merge import Alignment
 from pipeline.sources.topics.message_chunk import (
     bytes_of,
@@ -97,6 +98,7 @@ class KafkaReader(BaseReader):
         self._updates = {one.side.name for one in streams if settings.side_of(one.topic) != "events"}
         """Sides where a null value deletes a user."""
         self._ends = Ends(name, streams, self._alignment, admin)
+        self._loss = Loss()
         self._warned: dict[int, int] = {}
         self._unaligned = 0
         self._late: dict[str, int] = {}
@@ -138,7 +140,8 @@ class KafkaReader(BaseReader):
     @property
     def expects_answer(self) -> bool:
         """True while records wait for an answer that will be here within a millisecond or so."""
-        return self._ends.are_expected(self._clock_ms())
+        now = self._clock_ms()
+        return self._ends.are_expected(now) or any(stream.is_doubted_at(now) for stream in self._streams)
 
     @property
     def hears(self) -> bool:
@@ -157,13 +160,12 @@ class KafkaReader(BaseReader):
         """Return at most ``limit`` records, or None where none may leave now. Never waits for the network.
 
         Raises StateError for an offset that is gone (unless `out_of_range` says where to go on), Fatal for a
-        topic that is gone or closed to us.
+        topic that is gone or closed to us; see `Loss` for when.
         """
         now = self._clock_ms()
-        self._topics.watch_topics(now)
-        for stream in self._streams:
-            if stream.next_life is None and self._topics.is_another(stream.topic, stream.id):
-                self._go_elsewhere(stream)
+        self._watch_topics(now)
+        if self._loss.holds(self._handed_out):
+            return None
         if len(self._streams) == 1:
             taken = self._read_alone(self._streams[0], limit, now)
         else:
@@ -173,6 +175,16 @@ class KafkaReader(BaseReader):
             return None
         self._handed_out += _number(taken)
         return self._chunk(taken)
+
+    def _watch_topics(self, now: int) -> None:
+        try:
+            self._topics.watch_topics(now)
+        except Fatal as gone:
+            self._loss.met(gone)
+        for stream in self._streams:
+            if stream.next_life is None and self._topics.is_another(stream.topic, stream.id):
+                stream.forget_doubtful()
+                self._go_elsewhere(stream)
 
     def _read_alone(self, stream: Stream, limit: int, now: int) -> Taken:
         side = stream.side
@@ -265,6 +277,8 @@ class KafkaReader(BaseReader):
     def _consume(self, stream: Stream, limit: int, now: int) -> tuple[list[Message], list[int]]:
         """Return what has arrived of one topic partition, at most ``limit``, with its times; never waits."""
         messages = stream.fetch(limit)
+        if messages and not stream.vouched(messages, self._topics, now):
+            return [], []
         stamps = [message.timestamp()[1] for message in messages]
         if NO_TIME not in stamps:
             # An error has no time: none of them is one.
@@ -289,7 +303,7 @@ class KafkaReader(BaseReader):
         if code == KafkaError._AUTO_OFFSET_RESET:
             self._go_elsewhere(stream)
         elif code in _GONE:
-            raise Fatal(f"{name} is gone: {error.str()}")
+            self._loss.met(Fatal(f"{name} is gone: {error.str()}"))
         elif code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
             raise Fatal(f"Kafka does not let us read {name}: {error.str()}; the user needs READ on it")
         elif error.fatal():
@@ -299,8 +313,14 @@ class KafkaReader(BaseReader):
             log.warning("Kafka reports an error, reading goes on", partition=name, reason=error.str())
 
     def _go_elsewhere(self, stream: Stream) -> None:
-        """The place of a stream is not to be had: go on as `out_of_range` says. Raises StateError."""
-        place = self._topics.relocated(stream.index, stream.fetched)
+        """The place of a stream is not to be had: go on as `out_of_range` says."""
+        if stream.is_over:
+            return
+        try:
+            place = self._topics.relocated(stream.index, stream.fetched)
+        except (StateError, Fatal) as lost:
+            self._loss.met(lost, stream)
+            return
         if place.life == stream.life:
             stream.id = place.id
             stream.go_to(place.offset)
@@ -333,6 +353,7 @@ class KafkaReader(BaseReader):
     def durable(self, position: Position) -> None:
         """Commit the group's offsets up to a position that is safe on disk. Does not wait for the answer."""
         _, handed_out, places = position
+        self._loss.durable(handed_out)
         if self._trail is not None:
             self._trail.forget(handed_out)
         known = places_of(places)

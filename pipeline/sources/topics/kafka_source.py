@@ -46,6 +46,8 @@ REMEDY = (
 )
 TOPICS_EVERY_MS = 2_000
 """How soon a topic that is made anew is noticed where its offsets do not tell."""
+TOPICS_AGAIN_MS = 10
+"""How often topics are looked at, at most, where records wait for that."""
 GONE_MS = 10_000
 """How long a topic that is deleted may be away before the job ends: it may be made anew."""
 
@@ -81,7 +83,9 @@ class KafkaSource:
         """As they were seen last."""
         self._counts: dict[str, int] = {}
         self._described: dict[str, Future[Any]] = {}
-        self._describe_at = 0
+        self._describe_at = self._asked_at = 0
+        self._known_at: dict[str, int] = {}
+        """By topic: when was asked what is known of it."""
         self._gone_since: dict[str, int] = {}
         """By topic; librdkafka does not say of one that is deleted that nothing comes of it any more."""
 
@@ -318,10 +322,20 @@ class KafkaSource:
                     if now_ms - self._gone_since.setdefault(topic, now_ms) >= GONE_MS:
                         raise self._gone(topic)
                 else:
+                    # Where brokers do not tell, offsets alone must do.
+                    self._known_at[topic] = self._asked_at
                     self._gone_since.pop(topic, None)
-        if now_ms >= self._describe_at:
-            self._describe_at = now_ms + TOPICS_EVERY_MS
+        is_late = now_ms >= self._asked_at + TOPICS_EVERY_MS
+        if now_ms >= self._describe_at and (is_late or not self._described):
+            self._asked_at, self._describe_at = now_ms, now_ms + TOPICS_EVERY_MS
             self._described = self.admin.describe(list(self.counts()))
+
+    def are_known_since(self, when_ms: int, topic: str) -> bool:
+        """True where a topic was looked at since then; else it soon is. Never waits."""
+        if self._known_at.get(topic, -1) >= when_ms:
+            return True
+        self._describe_at = min(self._describe_at, self._asked_at + TOPICS_AGAIN_MS)
+        return False
 
     def _seen(self, topic: str, found: Any) -> None:
         before, partitions = self._topics[topic], len(found.partitions)

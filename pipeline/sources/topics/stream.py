@@ -20,6 +20,12 @@ log = logging.get(__name__)
 
 HEAR_SECS = 0.05
 """How long is listened where all that may come is heard."""
+PAUSE_MS = 100
+"""A topic that is deleted and made anew brings nothing for so long."""
+KNOWN_MS = 15
+"""How soon brokers usually say what a topic is."""
+REFILLED = 200_000
+"""More than a log made anew has before that is noticed: beyond that offset brokers refuse the fetch."""
 
 Message: TypeAlias = Any
 """A confluent_kafka.Message; its stubs allow None where a fetched message has a value."""
@@ -73,7 +79,10 @@ class Topics(Protocol):
         """True where a topic does not have this id any more, as far as is known by now."""
 
     def watch_topics(self, now_ms: int) -> None:
-        """Look at the topics now and then. Never waits."""
+        """Look at the topics now and then. Never waits. Raises Fatal for one that is gone."""
+
+    def are_known_since(self, when_ms: int, topic: str) -> bool:
+        """True where a topic was looked at since then; else it soon is."""
 
 
 @dataclass(slots=True)
@@ -91,6 +100,12 @@ class Stream:
     """Which topic it is, see `SidePlace`."""
     next_life: SidePlace | None = None
     """Where to go on once all that was fetched of a topic that is gone has left."""
+    is_over: bool = False
+    """True where nothing more is to be had of it: the job is about to end."""
+    brought_ms: int = 0
+    """When it last brought something."""
+    doubted_ms: int | None = None
+    """When it brought something after a pause, until its topic is known to be the same still."""
     committed: int = -1
     """Offset last committed for the group."""
     is_one_of_many: bool = False
@@ -100,7 +115,9 @@ class Stream:
     frame: Frame | None = None
     """What is around its records, where it is merged by what they say."""
     held: list[Message] = field(default_factory=list)
-    """What was fetched from the first record on whose schema is not here yet: it says no time."""
+    """What was fetched and must wait: from the first record on whose schema is not here yet (it says no
+    time), or all of it while its topic is in doubt.
+    """
     heard: Message = None
     """What has ended a wait, and was not fetched yet."""
     has_create_times: bool = False
@@ -129,10 +146,33 @@ class Stream:
                     return messages[:at]
         return messages
 
+    def vouched(self, messages: list[Message], topics: Topics, now_ms: int) -> bool:
+        """Return whether what was fetched is of the topic that has been read; False: it is held till we know.
+
+        Only what comes after a pause, at an offset that is soon reached, can be of a topic made anew.
+        """
+        if self.doubted_ms is None:
+            is_doubtful = self.side.position < REFILLED and now_ms >= self.brought_ms + PAUSE_MS and self.id
+            self.doubted_ms = now_ms if is_doubtful else None
+        if self.doubted_ms is not None and not topics.are_known_since(self.doubted_ms, self.topic):
+            self.held = messages + self.held
+            return False
+        self.doubted_ms, self.brought_ms = None, now_ms
+        return True
+
+    def is_doubted_at(self, now_ms: int) -> bool:
+        """Return whether its topic has been in doubt for so short a time that we know at any moment."""
+        return self.doubted_ms is not None and now_ms < self.doubted_ms + KNOWN_MS
+
+    def forget_doubtful(self) -> None:
+        """Its topic is another one: what has been held for that is not of it."""
+        if self.doubted_ms is not None:
+            self.held, self.doubted_ms = [], None
+
     @property
     def goes_on(self) -> bool:
         """True where more may come of it."""
-        return self.next_life is None and not self.side.done
+        return self.next_life is None and not self.is_over and not self.side.done
 
     @property
     def holds(self) -> bool:

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from pipeline.collect.batch import Batch, Member, Refused, Why
 from pipeline.collect.sinks import KafkaSinkSettings
 from pipeline.collect.sinks.kafka import KafkaSink
 from pipeline.model.errors import ConfigError, Fatal
-from pipeline.telemetry.happenings import COLLECT_KEEPING, COLLECT_REFUSING
+from pipeline.telemetry.happenings import COLLECT_KEEPING, COLLECT_REFUSING, COLLECT_UNFIT
 from tests.collect.sinks.kit import batch, in_loop, member, named
 from tests.kafka.servers.broker import Broker, free_port
 from tests.kafka.servers.secured import Security, forbid, permit
@@ -162,18 +163,63 @@ async def test_a_member_that_no_topic_takes_is_refused_for_good_and_costs_no_oth
     topics: Topics,
 ) -> None:
     topic = topics.create("collected", config={"max.message.bytes": "5000"})
-    sink = opened(topics, topic, **{"compression.type": "none"})
+    sink = opened(topics, topic, **{"compression.type": "none", "linger.ms": 50})
     for size in (6_000, 2_000_000):
         large = Member(b'"' + b"x" * size + b'"', "u1", None, None, ())
-        why, other = await asyncio.gather(
-            _why_refused(sink, batch(large)), _why_refused(sink, named("small"))
-        )
-        assert why is Why.TOO_LARGE
-        while other is not None:  # both were in one batch of the client's
-            other = await _why_refused(sink, named("small"))
+        assert await asyncio.gather(
+            # The first two are in one set of the client's, which brokers judge as a whole.
+            *(_why_refused(sink, one) for one in (batch(large), named(f"{size}"), named(f"{size}-more")))
+        ) == [Why.TOO_LARGE, None, None]
+    assert await sink.keep(batch(member("first"), large, member("last"))) == 0
     assert sink.trouble is None
     await sink.close()
-    assert [name_of(message) for message in read(topics, topic)] == ["small"]
+    *whole, one, other, cut = sorted(read(topics, topic), key=lambda message: len(message.value() or b""))
+    assert sorted(map(name_of, [*whole, one, other])) == sorted(
+        ["6000", "6000-more", "2000000", "2000000-more", "first", "last"]
+    )
+    assert cut.value() == b'"' + b"x" * 999
+    assert dict(cut.headers() or ())["hk-cut"] == b"2000002"
+
+
+@in_loop
+async def test_what_brokers_refuse_for_good_is_told_and_what_came_with_it_is_kept_once(
+    topics: Topics, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic = topics.create("collected")
+    sink = opened(topics, topic, **{"linger.ms": 50})
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+
+    def policy(name: str) -> None:
+        entry = ConfigEntry("cleanup.policy", name, incremental_operation=AlterConfigOpType.SET)
+        resource.incremental_configs = [entry]
+        topics.admin.incremental_alter_configs([resource])[resource].result(20)
+
+    policy("compact,delete")
+    given = batch(member("before"), member("keyless", None), member("after"))
+    for _ in range(3):
+        why, other = await asyncio.gather(_why_refused(sink, given), _why_refused(sink, named("other")))
+        assert (why, other) == (Why.UNFIT, None)
+    assert sink.trouble is None
+    (told,) = [vars(record) for record in caplog.records if record.message == COLLECT_UNFIT.text]
+    assert "failed to validate" in told["fields"]["reason"]
+    policy("delete")
+    while await _why_refused(sink, given) is not None:
+        await asyncio.sleep(0.01)
+    assert await sink.keep(given) == 3, "now they are known"
+    await sink.close()
+    assert sorted(map(name_of, read(topics, topic))) == ["after", "before", "keyless", "other"]
+
+
+@in_loop
+async def test_a_topic_that_is_deleted_is_not_made_anew_by_what_comes(topics: Topics) -> None:
+    topic = topics.create("collected")
+    sink = opened(topics, topic)
+    assert await sink.keep(named("a")) == 0
+    topics.admin.delete_topics([topic])[topic].result(20)
+    assert await _why_refused(sink, named("b")) is Why.BROKER
+    assert await _why_refused(sink, named("c")) is Why.BROKER
+    assert topic not in topics.admin.list_topics(timeout=10).topics
+    await sink.close()
 
 
 def test_a_right_that_is_taken_away_is_told_once_and_found_again_without_requests(

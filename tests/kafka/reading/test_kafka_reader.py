@@ -333,6 +333,34 @@ def test_an_offset_removed_while_reading_is_handled_alike(topics: Topics, tap: T
         until(lost.turn, "the error")
 
 
+def test_what_was_fetched_before_retention_took_it_leaves_and_is_durable_before_the_job_ends(
+    topics: Topics, tap: Tapper
+) -> None:
+    events, users = topics.create("events"), topics.create("users")
+    topics.send(users, b"u0", time_ms=1)
+    reader = topics.open(events=(events,), users=(users,))
+    seen = tap(reader)
+    seen.take(1)
+    reader.durable(reader.position)
+    behind, lost = reader._streams
+    behind.consumer.pause([TopicPartition(users, 0)])
+    topics.send(users, b"u1", time_ms=2)
+    topics.send_many(events, [b"%d" % i for i in range(10)], first_ms=3)
+    until(lambda: not seen.turn() and lost.side.position == 10, "the events, which wait for the users")
+    topics.admin.delete_records([TopicPartition(events, 0, 10)])
+    until(lambda: topics.source(events=(events,)).admin.find(events, 0, "earliest") == 10, "the deletion")
+    lost.go_to(9)
+    until(lambda: not seen.turn() and lost.is_over, "the loss")
+    behind.consumer.resume([TopicPartition(users, 0)])
+    assert seen.take(12) == [b"u0", b"u1", *(b"%d" % i for i in range(10))]
+    assert not seen.turn()
+    reader.durable((KafkaReader.VERSION, 3, ()))
+    assert not seen.turn()
+    reader.durable(reader.position)
+    with pytest.raises(StateError, match="begins at offset 10 now"):
+        seen.turn()
+
+
 def test_a_topic_that_was_recreated_is_an_error(topics: Topics) -> None:
     events = topics.create("events")
     topics.send_many(events, [b"x"] * 5)
@@ -450,7 +478,10 @@ def test_an_answer_is_expected_shortly_after_a_question_and_no_longer(topics: To
     topics.clock.stopped_at = topics.clock()
     assert not seen.reader.expects_answer, "nothing waits"
     topics.send(events, b"event")
-    until(lambda: seen.turn() or seen.reader.expects_answer, "a question")
+    until(lambda: seen.turn() or seen.reader.expects_answer, "a question about the topic")
+    assert seen.reader.expects_answer
+    until(lambda: seen.turn() or not any(stream.held for stream in seen.reader._streams), "its answer")
+    until(lambda: seen.turn() or seen.reader.expects_answer, "a question about its end")
     assert seen.reader.expects_answer
     topics.clock.ahead += ANSWER_MS
     assert not seen.reader.expects_answer, "a broker that is gone is not waited for in haste"
