@@ -51,7 +51,7 @@ class Tokens:
             task.cancel()
 
     async def _ask(self, lane: Lane) -> None:
-        from pipeline.deliver.http.aiohttp_client import AiohttpClient
+        from pipeline.deliver.http.by_aiohttp.client import AiohttpClient
 
         token, client = lane.token, self._clients["aiohttp"]
         assert token is not None
