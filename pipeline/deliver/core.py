@@ -21,7 +21,7 @@ from pipeline.deliver.lanes.limits.pressure import is_fast, under_pressure
 from pipeline.deliver.lanes.limits.room import reads_rows
 from pipeline.deliver.lanes.limits.yielding import Yielding
 from pipeline.deliver.lanes.refill import refill
-from pipeline.deliver.lanes.results import Settler
+from pipeline.deliver.lanes.settling import Settler
 from pipeline.deliver.lanes.turns import Dispatcher
 from pipeline.deliver.requests.credentials import UsedSecrets
 from pipeline.deliver.requests.spec import LaneSpec
@@ -57,6 +57,7 @@ class Core:
     ) -> None:
         self.clock = clock
         self.settler = settler
+        self.results = settler.results
         self.lanes: dict[str, Lane] = {}
         self.finished: list[Attempt] = []
         """Settled in the next turn."""
@@ -78,7 +79,7 @@ class Core:
         self.dispatcher = Dispatcher(
             clock,
             clients,
-            settler,
+            self.results,
             contexts=contexts,
             fetch_token=fetch_token,
             reads_rows=self._reads_rows,
@@ -118,7 +119,7 @@ class Core:
         gone = {lanes.pop(name) for name in left if name in lanes}
         self.pressed -= gone
         self.dispatcher.forget(gone)
-        self.settler.onlookers.forget(left)
+        self.results.onlookers.forget(left)
         forget("webhook", left)
 
     def renew(self) -> None:
@@ -152,7 +153,7 @@ class Core:
                 self.dispatcher.nudge(lane)
             if not lane.push(delivery, now):
                 lane.note_parked(delivery)
-                self.settler.parked((delivery,))
+                self.results.parked((delivery,))
             size += len(request.body)
         self.held_bytes += size
         self.held += len(deliveries)
@@ -236,7 +237,7 @@ class Core:
         if finished:
             wall_ms = int(self.clock.wall() * 1000)
             self.settler.settle(finished, self.clock.now(), wall_ms)
-            self.settler.post(wall_ms)
+            self.results.post(wall_ms)
 
     def _ended(self) -> list[Attempt]:
         """Return what is to be settled now."""
@@ -255,7 +256,7 @@ class Core:
         if self.finished or (self.eased and waited):
             finished = self._ended()
             touched = self.settler.settle(finished, now, wall_ms)
-            self.settler.post(wall_ms)
+            self.results.post(wall_ms)
             # Only now are the slots free: a result is in the journal before its slot is used again. Those of
             # what was eased are so already; what they take of the whole process is given back here.
             dispatcher.freed(len(finished))
@@ -275,7 +276,7 @@ class Core:
             dispatcher.unsent = []
         if (dispatcher.flying or self.pressed) and self._tick_at == inf:
             self._tick_at = now + TICK_SECS
-        self.settler.post(wall_ms)
+        self.results.post(wall_ms)
         self._yielding.spent += self.clock.now() - now
 
     def next_due(self) -> float:

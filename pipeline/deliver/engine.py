@@ -29,7 +29,7 @@ from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.lanes.limits.pressure import BACKLOG, is_at_ease
 from pipeline.deliver.lanes.limits.room import room
-from pipeline.deliver.lanes.results import Settler
+from pipeline.deliver.lanes.settling import Settler
 from pipeline.deliver.orders import Orders
 from pipeline.deliver.stats import EngineStats, Publisher, engine_stats
 from pipeline.language.secrets import Secrets

@@ -50,11 +50,11 @@ class Orders:
 
     def keep_attempts(self, attempts: Attempts) -> None:
         """Keep the last attempts of each webhook there from now on."""
-        self._tell(lambda core: core.settler.onlookers.keep(attempts))
+        self._tell(lambda core: core.results.onlookers.keep(attempts))
 
     def let_look(self, tap: Tap | None) -> None:
         """Show every result to this one from now on; None: to nobody."""
-        self._tell(lambda core: setattr(core.settler.onlookers, "tap", tap))
+        self._tell(lambda core: setattr(core.results.onlookers, "tap", tap))
 
 
 def _halt(core: Core, webhook_id: str, halt: Halt, only: Halt | None = None) -> None:

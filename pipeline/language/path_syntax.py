@@ -212,10 +212,15 @@ def _quoted(text: str, start: int) -> tuple[str, int]:
     return found, at + 1
 
 
-def with_indexes(text: str) -> str | None:
-    """Return ``items[0].sku`` for ``items.0.sku``, where numbers are keys; None: the path has no such key."""
-    written = _DOTTED.sub(lambda found: f"[{found[1]}]" if found[1] else found[0], text)
-    return written if written != text else None
+def like_index(text: str) -> tuple[str, str, str] | None:
+    """Return code, message and hint of the warning on ``items.0.sku``, an element in other products' paths.
+
+    None where no short number stands after a dot.
+    """
+    meant = _DOTTED.sub(lambda found: f"[{found[1]}]" if found[1] else found[0], text)
+    if meant == text:
+        return None
+    return "looks-like-index", "a number after a dot is the name of a key", f"for an element write `{meant}`"
 
 
 _DOTTED: Final = re.compile(

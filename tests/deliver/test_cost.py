@@ -47,7 +47,7 @@ def test_a_signed_delivery_takes_eight_calls_from_hand_over_to_result() -> None:
             "Sender._build",
             "StandardSigner.lines",
             "Dispatcher._client",
-            "Settler._delivered",
+            "Results.delivered",
         ),
         32,
     )

@@ -106,6 +106,15 @@ def test_two_deeply_nested_values_are_compared_without_a_crash() -> None:
     assert not holds({"event.properties.x": {"eq": "a", "ignore_case": True}}, on(x=deep))
 
 
+def test_of_an_array_that_a_path_holds_the_elements_are_looked_for_and_nothing_in_them() -> None:
+    for operand in ({"path": "user.properties.y"}, [[1, 2], 3]):
+        clause = {"event.properties.x": {"contains": operand}}
+        known = user({"y": [[1, 2], 3]})
+        assert holds(clause, on(x=[[1, 2]]), known)
+        assert holds(clause, on(x=[3]), known)
+        assert not holds(clause, on(x=[1]), known)
+
+
 def test_naughty_strings_are_values_and_operands_like_any_other() -> None:
     strings = json.loads((shared_data() / "nasty" / "blns.json").read_text("utf-8"))
     for text in strings:

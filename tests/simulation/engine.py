@@ -14,7 +14,7 @@ from pipeline.deliver.engine import DeliveryEngine
 from pipeline.deliver.http.attempt import Attempt, Fault
 from pipeline.deliver.http.tls import Contexts
 from pipeline.deliver.lanes.clock import Clock
-from pipeline.deliver.lanes.results import Settler
+from pipeline.deliver.lanes.settling import Settler
 from pipeline.deliver.stats import Publisher
 from pipeline.language.secrets import Secrets
 from tests.simulation.world import Answer, World

@@ -14,7 +14,7 @@ from pipeline.compile.versions import Versions
 from pipeline.deliver import halts
 from pipeline.deliver.core import Core
 from pipeline.deliver.halts import Halts
-from pipeline.deliver.lanes.results import Settler
+from pipeline.deliver.lanes.results import Results
 from pipeline.job.steps import history
 from pipeline.job.steps.history import History
 from pipeline.model import disk
@@ -74,14 +74,14 @@ def journal_is_not_written(patch: Patch) -> None:
 
 def results_are_queued_and_then_journaled(patch: Patch) -> None:
     """The slot is freed, and a result taken, before the journal has it."""
-    post = Settler.post
+    post = Results.post
 
-    def late(settler: Settler, now_ms: int) -> None:
-        if settler._results and now_ms % 3:
+    def late(results: Results, now_ms: int) -> None:
+        if results.waiting and now_ms % 3:
             return
-        post(settler, now_ms)
+        post(results, now_ms)
 
-    patch.setattr(Settler, "post", late)
+    patch.setattr(Results, "post", late)
 
 
 def torn_tail_is_not_rewritten(patch: Patch) -> None:

@@ -78,7 +78,7 @@ class Clients(dict[str, Client]):
         self._max_flying = max_flying
 
     def __missing__(self, name: str) -> Client:
-        from pipeline.deliver.http.aiohttp_client import AiohttpClient
+        from pipeline.deliver.http.by_aiohttp.client import AiohttpClient
 
         client = self[name] = AiohttpClient(
             *self._make,

@@ -102,8 +102,7 @@ class NativeClient:
     def abort(self, attempt: Attempt, fault: Fault | None, detail: str = "") -> None:
         """End the attempt now."""
         if attempt.abort(fault, detail):
-            if fault == "timeout" and not attempt.begun:
-                self._resolver.rotate(*attempt.target.origin[1:3])
+            self._resolver.learn(attempt)
             self._finished(attempt)
 
     async def close(self) -> None:
@@ -134,16 +133,16 @@ class NativeClient:
     async def _dial(self, attempt: Attempt) -> None:
         target, trust = attempt.target, self.trust
         origin = target.origin
-        fault: Fault = "dns"
+        step: Fault = "dns"
         attempt.detail = NO_NAME
         try:
             addresses = await self._resolver.resolve(origin.host, origin.port)
-            fault, attempt.detail = "connect", NO_CONNECTION
+            step, attempt.detail = "connect", NO_CONNECTION
             sock = await start_connection(addresses, happy_eyeballs_delay=0.25, loop=self._loop)
             try:
                 context = self._contexts.get(origin.tls) if origin.scheme == "https" else None
                 if context is not None:
-                    fault, attempt.detail = "tls", NO_HANDSHAKE
+                    step, attempt.detail = "tls", NO_HANDSHAKE
                 _, connection = await self._loop.create_connection(
                     lambda: Connection(self._done, lambda sign: trust.doubt(target, sign)),
                     sock=sock,
@@ -153,24 +152,8 @@ class NativeClient:
             except BaseException:
                 sock.close()
                 raise
-        except GuardRefusal as error:
-            self._fail(attempt, "guard-refused", str(error))
-            return
-        except ssl.SSLError as error:
-            self._resolver.rotate(origin.host, origin.port)
-            self._fail(attempt, "tls", words_of(error))
-            return
         except Exception as error:  # whatever it is: the attempt must end
-            lacking = own_limit(error)
-            if lacking is not None:
-                self._fail(attempt, "machine", lacking)
-                return
-            if fault == "connect":
-                self._resolver.forget(origin.host, origin.port)
-            else:
-                self._resolver.rotate(origin.host, origin.port)
-            said = words_of(error) if fault == "tls" else str(error) or type(error).__name__
-            self._fail(attempt, fault, said)
+            self._fail(attempt, *_told(error, step))
             return
         self.opened += 1
         self._open.add(connection)
@@ -186,7 +169,6 @@ class NativeClient:
         if attempt.ended:
             self._discard(connection)
         elif connection.closed or connection.ear is None:
-            self._resolver.rotate(*attempt.target.origin[1:3])
             self._fail(attempt, "protocol", "the receiver spoke or hung up before it was asked")
         # Over TLS bytes may stand there that say nothing: tickets.
         elif attempt.target.origin.scheme == "http" and connection.ear.hears_words():
@@ -204,6 +186,7 @@ class NativeClient:
             attempt.cancel = None
             attempt.fault = fault
             attempt.detail = detail
+            self._resolver.learn(attempt)
             self._finished(attempt)
 
     def _done(self, connection: Connection, attempt: Attempt | None, stale: bool) -> None:
@@ -222,8 +205,8 @@ class NativeClient:
             attempt.detail = "the connection was closed before an answer"
         if not connection.closed:
             self._keep(connection, attempt.target)
-        elif attempt.fault is not None and connection.used == 1 and not attempt.begun:
-            self._resolver.rotate(*attempt.target.origin[1:3])
+        elif attempt.fault is not None:
+            self._resolver.learn(attempt)
         attempt.ended = True
         attempt.cancel = None
         self._finished(attempt)
@@ -272,6 +255,17 @@ class NativeClient:
                 del self._idle[pool]
         if self._idle:
             self._sweeper = self._loop.call_later(self._idle_secs / 4, self._sweep)
+
+
+def _told(error: Exception, step: Fault) -> tuple[Fault, str]:
+    """Return what an attempt ends in, and what is said of it, that failed in this step."""
+    if isinstance(error, GuardRefusal):
+        return "guard-refused", str(error)
+    if isinstance(error, ssl.SSLError):
+        return "tls", words_of(error)
+    if (lacking := own_limit(error)) is not None:
+        return "machine", lacking
+    return step, words_of(error) if step == "tls" else str(error) or type(error).__name__
 
 
 def _wire(attempt: Attempt) -> bytes:

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from pipeline.deliver.http.attempt import ALL_IN_USE, OwnLimit
+from pipeline.deliver.http.attempt import ALL_IN_USE, Attempt, OwnLimit
 from pipeline.deliver.http.guard import (
     GuardRefusal,
     Network,
@@ -28,6 +28,8 @@ AddrInfo: TypeAlias = "tuple[int, int, int, str, tuple[Any, ...]]"
 Lookup: TypeAlias = Callable[[str, int], Sequence[AddrInfo]]
 """Blocking: the addresses of a host and port, as `socket.getaddrinfo` returns them."""
 
+_AT_AN_ADDRESS = frozenset({"connect", "timeout", "tls", "closed", "reset", "protocol"})
+"""Faults that another address of the name may not have."""
 KEEP_SECS = 30.0
 BEHIND_PROXY_SECS = 2.0
 """How long a name is asked for that the proxy will resolve: many who need a proxy have no other names."""
@@ -103,18 +105,24 @@ class Resolver:
         if why is not None:
             raise GuardRefusal(f"{host} is {why}; `network.allow` opens it where that is meant")
 
-    def forget(self, host: str, port: int) -> None:
-        """Ask again next time: nothing answered at these addresses."""
-        self._kept.pop((host, port), None)
+    def learn(self, attempt: Attempt) -> None:
+        """Draw from an attempt's fault what it tells of the addresses of its receiver's name.
 
-    def rotate(self, host: str, port: int) -> None:
-        """Begin with the next address from now on: what was reached there took the connection, and no more.
-
-        A machine behind one of several addresses may be ill, or the path to it let no large packets through.
+        Where none took a connection they are asked for anew. Where one did, and gave no answer, the next one
+        comes first from now on: that machine may be ill, or the path to it let no large packets through.
         """
-        kept = self._kept.get((host, port))
-        if kept is not None and len(kept[1]) > 1:
-            self._kept[host, port] = (kept[0], kept[1][1:] + kept[1][:1])
+        if attempt.begun or attempt.fault not in _AT_AN_ADDRESS:
+            return
+        host, port = attempt.target.origin[1:3]
+        if attempt.fault == "connect":
+            self.forget(host, port)
+        elif (host, port) in self._kept:
+            until, addresses = self._kept[host, port]
+            self._kept[host, port] = (until, addresses[1:] + addresses[:1])
+
+    def forget(self, host: str, port: int) -> None:
+        """Ask again next time."""
+        self._kept.pop((host, port), None)
 
     def _judge(self, host: str, answers: Sequence[AddrInfo]) -> list[AddrInfo]:
         good: list[AddrInfo] = []

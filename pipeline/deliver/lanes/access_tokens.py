@@ -12,7 +12,8 @@ from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.lanes.limits.outages import hurry
 from pipeline.deliver.lanes.policy import RetryAt, decide_token
-from pipeline.deliver.lanes.results import Settler
+from pipeline.deliver.lanes.retries import regroup
+from pipeline.deliver.lanes.settling import Settler
 from pipeline.deliver.requests.oauth import TokenError, request_token
 from pipeline.model.errors import HooklineError
 from pipeline.outbox.handover import Delivery
@@ -50,7 +51,7 @@ class Tokens:
             task.cancel()
 
     async def _ask(self, lane: Lane) -> None:
-        from pipeline.deliver.http.aiohttp_client import AiohttpClient
+        from pipeline.deliver.http.by_aiohttp.client import AiohttpClient
 
         token, client = lane.token, self._clients["aiohttp"]
         assert token is not None
@@ -100,9 +101,9 @@ def not_given(settler: Settler, lane: Lane, text: str, status: int, now: float) 
                 status,
                 token.refusals,
                 attempt=delivery.progress.attempt + 1,
-                age_secs=settler.age_secs(delivery, now),
+                age_secs=settler.clock.age_secs(delivery.request.created_ms, now),
                 settings=spec.delivery.retry,
                 random=settler.random,
             )
             settler.finish(lane, delivery, 0, text, decision, now, retries)
-        settler.regroup(lane, retries, now)
+        regroup(settler.results, lane, retries, now)

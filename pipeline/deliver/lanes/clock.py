@@ -92,6 +92,10 @@ class Clock:
             return Moment(steady_ms, wall_ms, since_ms)
         return Moment(wall_ms, steady_ms, since_ms)
 
+    def age_secs(self, since_ms: int, now: float) -> float:
+        """Return the age now of what is of that time by the wall clock then; see `Moment`."""
+        return self.moment(now, self.wall()).age_ms(since_ms) / 1000
+
     def monotonic_of(self, steady_ms: int) -> float:
         """Return the monotonic time of a steady wall time."""
         return steady_ms / 1000 - self._offset

@@ -2,7 +2,7 @@
 
 | answer | decision |
 |---|---|
-| 2xx | delivered |
+| 2xx | delivered: nothing to decide |
 | 408, 425, 429 (configurable), 5xx, timeout, connection fault | retry: exponential backoff, full jitter |
 | 410 | the webhook is disabled; the delivery stays pending |
 | 3xx | dead: redirects are never followed, and the same URL would redirect again |
@@ -34,10 +34,6 @@ The first time it does not wait, but for those that are in the queue already."""
 USUAL_SECS = 1.0
 
 
-class Delivered(msgspec.Struct, frozen=True, gc=False):
-    """The receiver took it."""
-
-
 class RetryAt(msgspec.Struct, frozen=True, gc=False):
     """Send it again after this many seconds."""
 
@@ -58,9 +54,8 @@ class Disable(msgspec.Struct, frozen=True, gc=False):
     """The receiver is gone for good (410): stop sending to this webhook, keep what is pending."""
 
 
-Decision: TypeAlias = Delivered | RetryAt | Rejected | Disable
+Decision: TypeAlias = RetryAt | Rejected | Disable
 
-DELIVERED = Delivered()
 DISABLE = Disable()
 
 
@@ -79,7 +74,7 @@ def decide(
     lucky: int = 0,
     date: str | None = None,
 ) -> Decision:
-    """Return what follows from one attempt.
+    """Return what follows from one attempt that was no success.
 
     status: of the response, 0 with a fault. begun: the status with which a faulty answer began. before: that
     of the attempt before this one. retry_after, date: the headers as they came. attempt: how many
@@ -88,8 +83,6 @@ def decide(
     answers others (limits/throttle.py).
     """
     if fault is None:
-        if 200 <= status < 300:
-            return DELIVERED
         if status == 410:
             return DISABLE
         if status < 500 and status not in settings.statuses:

@@ -1,163 +1,39 @@
-"""The end of an attempt: what the policy says is carried out on the lane, and results are written down."""
+"""What has become of deliveries: written into them and their lane's numbers, and posted to their shards."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import ceil, inf
-from typing import TypeAlias
 
-from pipeline.deliver.http.attempt import Attempt
-from pipeline.deliver.lanes.batch import Item, halves
-from pipeline.deliver.lanes.clock import Clock, Moment
+from pipeline.deliver.lanes.batch import Item
 from pipeline.deliver.lanes.counts import EXACT
 from pipeline.deliver.lanes.lane import HELD_BYTES, Lane
-from pipeline.deliver.lanes.limits.outages import failing, healed
-from pipeline.deliver.lanes.limits.throttle import PROBED_AGAIN
 from pipeline.deliver.lanes.onlookers import Onlookers
-from pipeline.deliver.lanes.policy import (
-    DELIVERED,
-    Decision,
-    Delivered,
-    Disable,
-    Rejected,
-    RetryAt,
-    decide,
-    may_be_soon,
-    soon_secs,
-)
-from pipeline.deliver.requests.answers import FailedItems, Unreadable, legible, read_success
-from pipeline.deliver.requests.excerpt import excerpt
-from pipeline.language.work import TooExpensive
 from pipeline.outbox.handover import Delivery, Outcome, Port, Result
-from pipeline.telemetry.log import get
 
-log = get(__name__)
-
-OVERLOAD = frozenset({408, 425, 429})
-"""Statuses below 500 that say "not now"."""
-STEP_SECS = 0.002
-MACHINE_SECS = 0.5
-"""How long a lane waits when this machine had no descriptor, port or thread for a request of it."""
-NOTED = 8
-"""So many failures by bad luck of one turn and lane are kept for people; those with other ends always."""
 _DELIVERED = Outcome.DELIVERED  # a member takes 0.1 us to look up
-
-Judged: TypeAlias = tuple[bool, FailedItems]
-"""Whether `fail_when` holds for an answer, and which members of its batch failed."""
 
 
 @dataclass(slots=True)
-class Settler:
-    """Carries out what follows from attempts, and posts the results of one loop turn.
+class Results:
+    """The results of one loop turn. Onlookers see them; tests may read them."""
 
-    on_gone: called with webhook id and definition when a 410 answer disables a webhook.
-    """
-
-    clock: Clock
-    random: Callable[[], float]
-    on_gone: Callable[[str, str], None]
     onlookers: Onlookers = field(default_factory=Onlookers)
-    _results: dict[Port, list[Result]] = field(default_factory=dict)
-
-    def settle(self, attempts: Sequence[Attempt], now: float, wall_ms: int) -> Collection[Lane]:
-        """Settle finished attempts; return the lanes that have free slots. Results are kept for `post`."""
-        if self.onlookers.tap is not None:
-            self.onlookers.took(attempts, now)
-        by_lane: dict[Lane, list[Attempt]] = {}
-        for attempt in attempts:
-            ended = by_lane.get(attempt.owner)
-            if ended is None:
-                by_lane[attempt.owner] = [attempt]
-            else:
-                ended.append(attempt)
-        moment = self.clock.moment(now, wall_ms / 1000)
-        for lane, ended in by_lane.items():
-            self._settle(lane, ended, now, wall_ms, moment)
-        return by_lane
-
-    def _settle(self, lane: Lane, attempts: list[Attempt], now: float, wall_ms: int, moment: Moment) -> None:
-        tally, flying = lane.tally, lane.flying
-        outcomes = tally.outcomes
-        in_flight = len(flying)
-        good = 0
-        failed: list[Attempt] = []
-        noted, quickest = 0, inf
-        for attempt in attempts:
-            status = attempt.status
-            said: Judged | None = None
-            if attempt.headers_matter and attempt.fault is None and 200 <= status < 300:
-                said = self._read(lane, attempt)
-            key = attempt.fault or status
-            outcomes[key] = outcomes.get(key, 0) + 1
-            if 200 <= status < 300 and attempt.fault is None:
-                good += 1
-                # The least of a turn: what other requests of the turn cost is our own time.
-                ended = attempt.ended_at
-                if not ended:
-                    ended, at_ms = now, wall_ms
-                else:
-                    at_ms = wall_ms - int((now - ended) * 1000)
-                trip = ended - attempt.started
-                if trip < quickest:
-                    quickest = trip
-                if said is None:
-                    self._delivered(lane, attempt.items, status, now, at_ms)
-                else:
-                    self._judge_good(lane, attempt, said, wall_ms, now)
-            elif status >= 500 and self._bad_luck(lane, attempt, now, moment, is_noted=noted < NOTED):
-                noted += 1
-                failed.append(attempt)
-            elif self._judge_bad(lane, attempt, now):
-                failed.append(attempt)
-            flying.pop(attempt, None)
-            if attempt.is_retry:
-                lane.flying_retries -= 1
-            if attempt.is_probe:
-                lane.throttle.probing = max(0, lane.throttle.probing - 1)
-        if good:
-            if now >= self.onlookers.next_good:
-                self.onlookers.good(attempts, now, wall_ms)
-            tally.trip(quickest, good)
-            lane.limit.succeeded(now, good, quickest, in_flight, lane.slots())
-        if self.onlookers.failed and self.onlookers.tap is None:
-            self.onlookers.took(attempts, now)  # to a tap they are known already
-        if failed or good:
-            lane.limit.ended(now, good, len(failed))
-        if failed:
-            failing(lane, failed, good, now, self.clock.wall())
-        if good and lane.throttle.succeeded(now, good, len(failed)):
-            healed(lane, now, self.random)
+    waiting: dict[Port, list[Result]] = field(default_factory=dict)
+    """Not posted yet."""
 
     def post(self, now_ms: int) -> None:
         """Write and queue the results: one journal write per shard (DESIGN 6, rule 6)."""
-        if self._results:
-            results, self._results = self._results, {}
+        if self.waiting:
+            waiting, self.waiting = self.waiting, {}
             if self.onlookers.wanted():
-                self.onlookers.see(results.values(), now_ms)
-            for port, each in results.items():
+                self.onlookers.see(waiting.values(), now_ms)
+            for port, each in waiting.items():
                 port.post(each, now_ms)
 
-    def end(self, lane: Lane, delivery: Delivery, reason: str, now: float) -> None:
-        """Let a delivery die."""
-        lane.tally.dead += 1
-        self.onlookers.failed.append(self._result(delivery, Outcome.DEAD, reason))
-        lane.release(delivery, now)
-
-    def parked(self, deliveries: Sequence[Delivery]) -> None:
-        """Give deliveries back to the shard's disk."""
-        for delivery in deliveries:
-            self._result(delivery, Outcome.PARKED)
-
-    def age_secs(self, delivery: Delivery, now: float) -> float:
-        """Return the seconds since the match, whatever the machine's clock did; see `Moment`."""
-        return self.clock.moment(now, self.clock.wall()).age_ms(delivery.request.created_ms) / 1000
-
-    # --- answers
-
-    def _delivered(self, lane: Lane, item: Item, status: int, now: float, wall_ms: int) -> None:
+    def delivered(self, lane: Lane, item: Item, status: int, now: float, wall_ms: int) -> None:
         """The receiver took them. Nearly all deliveries end here: what is done is written out, not called."""
-        tally, held, every = lane.tally, lane.held, self._results
+        tally, held, every = lane.tally, lane.held, self.waiting
         latencies, is_plain = tally.latencies, not lane.ordered
         for delivery in item:
             progress = delivery.progress
@@ -183,248 +59,46 @@ class Settler:
             else:
                 lane.release(delivery, now)
 
-    def _read(self, lane: Lane, attempt: Attempt) -> Judged | None:
-        """Return what a 2xx answer says; None, with a fault, where that cannot be read."""
-        assert lane.spec is not None  # a lane without one judges no content
-        fail_when = lane.spec.fail_when
-        try:
-            _, response, failed = read_success(attempt, lane.spec)
-            try:
-                return fail_when is not None and fail_when(None, None, {"response": response}), failed
-            except TooExpensive:
-                raise Unreadable("`fail_when` takes more work on it than conditions may") from None
-            except Exception as error:  # one delivery, never the engine and all others with it
-                raise Unreadable(f"`fail_when` cannot judge it: {error}") from error
-        except Unreadable as error:
-            start = attempt.answer[:512].decode("utf-8", "backslashreplace")
-            attempt.fault = "unreadable"
-            attempt.detail = f"{attempt.status}, but {error}" + (f": {start}" if start else "")
-            return None
-
-    def _judge_good(self, lane: Lane, attempt: Attempt, said: Judged, wall_ms: int, now: float) -> None:
-        """A 2xx answer whose content may say otherwise."""
-        fails, failed = said
-        spec = lane.spec
-        text = ""
-        if fails:
-            text = self._note(lane, attempt)
-            for delivery in attempt.items:
-                self.finish(lane, delivery, attempt.status, text, Rejected("fail-when"), now)
-            return
-        if failed:
-            text = self._note(lane, attempt)
-        retries: list[tuple[Delivery, RetryAt]] = []
-        for place, delivery in enumerate(attempt.items):
-            if place not in failed:
-                self._delivered(lane, (delivery,), attempt.status, now, wall_ms)
-                continue
-            error, again = failed[place]
-            shown = excerpt(error.encode("utf-8", "replace"), lane.secrets) or text
-            decision: Decision = Rejected("batch-item")
-            if again and spec is not None:
-                # 503 stands for "this one not now": the backoff of any other failure.
-                decision = self._decide(lane, attempt, delivery, 503, self.random(), now)
-            self.finish(lane, delivery, attempt.status, shown, decision, now, retries)
-        self.regroup(lane, retries, now)
-
-    def _bad_luck(self, lane: Lane, attempt: Attempt, now: float, moment: Moment, *, is_noted: bool) -> bool:
-        """A server's fault where failures are bad luck; False where it is to be judged.
-
-        As `_judge_bad` would do it. Nearly all failures of who fails by chance end here: what is done is
-        written out.
-        """
-        spec, items = lane.spec, attempt.items
-        if spec is None or attempt.fault is not None or attempt.retry_after or len(items) > 1:
-            return False
-        delivery, settings = items[0], spec.delivery.retry
-        progress = delivery.progress
-        tries = progress.attempt + 1
-        if attempt.is_probe or tries > lane.throttle.lucky(now):
-            return False
-        if not may_be_soon(attempt.status, 0.0, settings):
-            return False
-        if moment.age_ms(delivery.request.created_ms) >= settings.max_age_secs * 1000:
-            return False
-        due = now + soon_secs(tries, settings, self.random)
-        progress.attempt = tries
-        progress.status = attempt.status
-        progress.excerpt = self._note(lane, attempt)
-        progress.due_ms = self.clock.steady_ms(due)
-        delivery.asked_until = 0.0
+    def failed(
+        self, lane: Lane, delivery: Delivery, status: int, text: str, due_ms: int, *, is_noted: bool = True
+    ) -> None:
+        """An attempt has ended, and another one is due then. is_noted: it is kept for people."""
+        _ended(delivery, status, text, due_ms)
         lane.tally.retried += 1
-        result = self._result(delivery, Outcome.RETRY)
+        result = self._add(delivery, Outcome.RETRY)
         if is_noted:
             self.onlookers.failed.append(result)
-        if due <= now:
-            lane.fresh.append(items)
-        else:
-            lane.wait(items, ceil(due / STEP_SECS) * STEP_SECS, lucky=True)
-        return True
 
-    def _judge_bad(self, lane: Lane, attempt: Attempt, now: float) -> bool:
-        """An answer that is no success; True where the receiver has failed."""
-        status, fault = attempt.status, attempt.fault
-        if fault == "machine":
-            self._hold(lane, attempt, now)
-            return False
-        if status == 401 and self._reauthorise(lane, attempt):
-            return False
-        if status == 413 and len(attempt.items) > 1:
-            for half in reversed(halves(attempt.items)):
-                lane.retries.appendleft(half)
-            return False
-        text = self._note(lane, attempt)
-        failed = (
-            fault not in (None, "guard-refused", "request", "unreadable")
-            or status >= 500
-            or status in OVERLOAD
-        )
-        if not failed and fault in (None, "unreadable") and lane.throttle.succeeded(now):
-            # Whatever it thinks of this request, it answers.
-            healed(lane, now, self.random)
-        retries: list[tuple[Delivery, RetryAt]] = []
-        luck = self.random()
-        for delivery in attempt.items:
-            decision = self._decide(lane, attempt, delivery, status, luck, now)
-            self.finish(lane, delivery, status or attempt.begun, text, decision, now, retries)
-        self.regroup(lane, retries, now, is_probe=attempt.is_probe)
-        return failed
-
-    def _decide(
-        self, lane: Lane, attempt: Attempt, delivery: Delivery, status: int, luck: float, now: float
-    ) -> Decision:
-        spec = lane.spec
-        if spec is None:
-            return DELIVERED if 200 <= status < 300 else RetryAt(1.0)
-        return decide(
-            status,
-            attempt.fault,
-            attempt.retry_after,
-            date=attempt.date,
-            attempt=delivery.progress.attempt + 1,
-            age_secs=self.age_secs(delivery, now),
-            settings=spec.delivery.retry,
-            wall_secs=self.clock.wall(),
-            random=lambda: luck,
-            begun=attempt.begun,
-            before=delivery.progress.status,
-            lucky=PROBED_AGAIN if attempt.is_probe else lane.throttle.lucky(now),
-        )
-
-    def finish(
-        self,
-        lane: Lane,
-        delivery: Delivery,
-        status: int,
-        text: str,
-        decision: Decision,
-        now: float,
-        retries: list[tuple[Delivery, RetryAt]] | None = None,
+    def rejected(
+        self, lane: Lane, delivery: Delivery, status: int, text: str, reason: str, now: float
     ) -> None:
-        """Write an attempt's end into the delivery and its result; retries are collected."""
-        progress = delivery.progress
-        progress.attempt += 1
-        progress.status = status
-        progress.excerpt = text
-        match decision:
-            case Rejected(reason):
-                progress.due_ms = 0
-                self.end(lane, delivery, reason, now)
-                return
-            case Disable():
-                self._gone(lane)
-                decision = RetryAt(0.0)
-            case Delivered():
-                self._delivered(lane, (delivery,), status, now, int(self.clock.wall() * 1000))
-                return
-        due = now + decision.delay_secs
-        delivery.asked_until = now + decision.asked_secs if decision.asked_secs else 0.0
-        progress.due_ms = self.clock.steady_ms(due)
-        lane.tally.retried += 1
-        self.onlookers.failed.append(self._result(delivery, Outcome.RETRY))
-        if retries is not None:
-            retries.append((delivery, decision))
+        """An attempt has ended, and the delivery with it."""
+        _ended(delivery, status, text, 0)
+        self.dead(lane, delivery, reason, now)
 
-    def regroup(
-        self, lane: Lane, retries: list[tuple[Delivery, RetryAt]], now: float, *, is_probe: bool = False
-    ) -> None:
-        """Let retries wait for their due time: the members of a batch together, at the latest one's.
+    def dead(self, lane: Lane, delivery: Delivery, reason: str, now: float) -> None:
+        """The delivery is given up."""
+        lane.tally.dead += 1
+        self.onlookers.failed.append(self._add(delivery, Outcome.DEAD, reason))
+        lane.release(delivery, now)
 
-        Those of a probe are the next probe, as long as their failure may have been bad luck.
-        """
-        if not retries:
-            return
-        if len(retries) == 1:
-            delivery, decision = retries[0]
-            item: Item = (delivery,)
-            due, lucky = now + decision.delay_secs, decision.lucky
-        else:
-            item = tuple(delivery for delivery, _ in retries)
-            due = now + max(decision.delay_secs for _, decision in retries)
-            lucky = all(decision.lucky for _, decision in retries)
-        if is_probe and lucky:
-            lane.retries.appendleft(item)
-        elif lane.should_park(due, now):
-            for delivery in item:
-                if not delivery.gone:
-                    self.parked(lane.park(delivery))
-        elif due <= now:
-            if lucky:
-                lane.fresh.append(item)
-            else:
-                lane.retries.appendleft(item)
-        else:
-            # In steps, so that those of one step share a turn of the loop.
-            lane.wait(item, ceil(due / STEP_SECS) * STEP_SECS if lucky else due, lucky=lucky)
+    def parked(self, deliveries: Sequence[Delivery]) -> None:
+        """Deliveries are the shard's again, on its disk."""
+        for delivery in deliveries:
+            self._add(delivery, Outcome.PARKED)
 
-    def _reauthorise(self, lane: Lane, attempt: Attempt) -> bool:
-        """Send once more with another token where a token was refused; True where that is done."""
-        if lane.token is None or any(delivery.reauthorised for delivery in attempt.items):
-            return False
-        lane.token.refuse(attempt.generation)
-        for delivery in attempt.items:
-            delivery.reauthorised = True
-        lane.retries.appendleft(attempt.items)
-        return True
-
-    def _hold(self, lane: Lane, attempt: Attempt, now: float) -> None:
-        """Nothing was sent, for want of something on this machine: no attempt, no fault of the receiver."""
-        (lane.retries if attempt.is_retry else lane.fresh).appendleft(attempt.items)
-        error = f"machine: {attempt.detail}"
-        if lane.tally.error != error:
-            lane.tally.error = error
-            log.error("requests cannot be made", webhook=lane.webhook_id, error=attempt.detail)
-        until = now + MACHINE_SECS * (0.5 + self.random())  # not all lanes at once, nor always in one order
-        others = len(lane.flying) - 1
-        lane.limit.cap(others, until)  # with the connections that it has the lane goes on
-        if not others:
-            lane.trouble_until = until
-
-    def _gone(self, lane: Lane) -> None:
-        if lane.halt:
-            return
-        lane.halt = "gone"
-        definition = lane.spec.definition if lane.spec is not None else ""
-        log.error("webhook disabled: its receiver answered 410 Gone", webhook=lane.webhook_id)
-        try:
-            self.on_gone(lane.webhook_id, definition)
-        except OSError as error:
-            # It is disabled all the same; after a restart its next 410 disables it again.
-            log.error("a disabled webhook could not be noted", webhook=lane.webhook_id, error=str(error))
-
-    def _note(self, lane: Lane, attempt: Attempt) -> str:
-        """Return the excerpt of an answer that was no success, and show it in the lane's numbers."""
-        failed = attempt.fault is not None
-        shown = attempt.detail.encode() if failed else legible(attempt.answer, attempt.headers)
-        text = excerpt(shown, lane.secrets)
-        lane.tally.status = attempt.status
-        lane.tally.error = f"{attempt.fault}: {text}" if attempt.fault is not None else text
-        return f"{attempt.fault}: {text}"[:1024] if attempt.fault is not None else text
-
-    def _result(self, delivery: Delivery, outcome: Outcome, reason: str = "") -> Result:
-        results = self._results.get(delivery.port)
+    def _add(self, delivery: Delivery, outcome: Outcome, reason: str = "") -> Result:
+        results = self.waiting.get(delivery.port)
         if results is None:
-            results = self._results[delivery.port] = []
+            results = self.waiting[delivery.port] = []
         result = Result(delivery, outcome, reason)
         results.append(result)
         return result
+
+
+def _ended(delivery: Delivery, status: int, text: str, due_ms: int) -> None:
+    progress = delivery.progress
+    progress.attempt += 1
+    progress.status = status
+    progress.excerpt = text
+    progress.due_ms = due_ms

@@ -18,7 +18,7 @@ from pipeline.deliver.http.tls import Contexts
 from pipeline.deliver.lanes.batch import Item
 from pipeline.deliver.lanes.clock import AHEAD_MS, Clock, Moment
 from pipeline.deliver.lanes.lane import Lane
-from pipeline.deliver.lanes.results import Settler
+from pipeline.deliver.lanes.results import Results
 from pipeline.deliver.requests.sender import Sender
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.model.errors import ConfigError, HooklineError
@@ -45,7 +45,7 @@ class Dispatcher:
         self,
         clock: Clock,
         clients: Mapping[str, Client],
-        settler: Settler,
+        results: Results,
         *,
         contexts: Contexts,
         fetch_token: Callable[[Lane], None],
@@ -61,7 +61,7 @@ class Dispatcher:
         """Attempts that ended before they were sent: their request cannot be made."""
         self._clock = clock
         self._clients = clients
-        self._settler = settler
+        self._results = results
         self._contexts = contexts
         self._fetch_token = fetch_token
         self._reads_rows = reads_rows
@@ -303,11 +303,11 @@ class Dispatcher:
             if moment.age_ms(delivery.request.created_ms) < most_ms:
                 left.append(delivery)
             elif not delivery.gone:
-                self._settler.end(lane, delivery, "max-age", now)
+                self._results.dead(lane, delivery, "max-age", now)
         return tuple(left)
 
     def _next_old(self, lane: Lane, now: float) -> float:
         """Return when the head of a queue is too old."""
-        heads: list[Delivery] = [queue[0][0] for queue in (lane.fresh, lane.retries) if queue]
-        left = min(self._max_age(lane) - self._settler.age_secs(delivery, now) for delivery in heads)
+        heads = [queue[0][0].request.created_ms for queue in (lane.fresh, lane.retries) if queue]
+        left = self._max_age(lane) - max(self._clock.age_secs(created_ms, now) for created_ms in heads)
         return now + max(0.0, left)

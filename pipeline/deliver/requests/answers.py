@@ -16,6 +16,7 @@ import orjson
 
 from pipeline.deliver.http.attempt import MAX_WHOLE, Attempt
 from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.language.work import TooExpensive
 
 _UNPACKED: Final = frozenset({"", "identity", "none", "binary", "utf-8", "utf8"})
 """What some write into ``content-encoding`` and mean nothing by it."""
@@ -45,7 +46,20 @@ class Unreadable(Exception):
 
 FailedItems: TypeAlias = dict[int, tuple[str, bool]]
 """Members of a batch that failed: place -> (error text, whether to try again)."""
+Judged: TypeAlias = tuple[bool, FailedItems]
+"""Whether `fail_when` holds for an answer, and which members of its batch failed."""
 Said: TypeAlias = tuple[Any, dict[str, Any], FailedItems]
+
+
+def judged(attempt: Attempt, spec: LaneSpec) -> Judged:
+    """Return what a 2xx answer comes to. Raises Unreadable where that cannot be known."""
+    _, response, failed = read_success(attempt, spec)
+    try:
+        return spec.fail_when is not None and spec.fail_when(None, None, {"response": response}), failed
+    except TooExpensive:
+        raise Unreadable("`fail_when` takes more work on it than conditions may") from None
+    except Exception as error:  # one delivery, never the engine and all others with it
+        raise Unreadable(f"`fail_when` cannot judge it: {error}") from error
 
 
 def read_success(attempt: Attempt, spec: LaneSpec) -> Said:

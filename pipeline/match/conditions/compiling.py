@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
-from pipeline.language.path_syntax import Path, PathError, parse_path, unknown_var, with_indexes
+from pipeline.language.path_syntax import Path, PathError, like_index, parse_path, unknown_var
 from pipeline.match.conditions.nodes import Node
 from pipeline.match.operators.synonyms import OTHER_GROUPS
 from pipeline.match.operators.table import OPERATORS
@@ -100,16 +100,10 @@ def checked_path(key: Value, context: Context, *, on_key: bool = True) -> Path |
 
 
 def _warn_index(key: str, context: Context, place: KeyPath, *, on_key: bool) -> None:
-    """Warn of `items.0.sku`, which is an element in other products' paths."""
-    meant = with_indexes(key)
-    if meant is not None:
-        context.problems.warn(
-            place,
-            "looks-like-index",
-            "a number after a dot is the name of a key",
-            hint=f"for an element write `{meant}`",
-            on_key=on_key,
-        )
+    found = like_index(key)
+    if found is not None:
+        code, message, hint = found
+        context.problems.warn(place, code, message, hint=hint, on_key=on_key)
 
 
 def _warn_absolute(key: str, context: Context) -> None:

@@ -107,8 +107,6 @@ def _operands(
             return None
         if combine is not None:
             return combine(values), len(values)
-        if operator.wants == "element":
-            values = [one for value in values for one in (value if type(value) is list else (value,))]
         # An array of operands means any of them, so equality with one is membership.
         name = "in" if operator.name == "eq" else operator.name
         return make_test(name, values), len(values)

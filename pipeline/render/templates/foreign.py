@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from pipeline.language.path_syntax import EVENT_ROOTS, PathError, parse_path, with_indexes
+from pipeline.language.path_syntax import EVENT_ROOTS, PathError, like_index, parse_path
 from pipeline.render.templates.spot import Spot
 
 _BRACES: Final = re.compile(
@@ -46,17 +46,12 @@ def warn_of_foreign(text: str, spot: Spot) -> None:
 def _warn_of_indexes(text: str, spot: Spot) -> None:
     """Warn of `{{ event.properties.items.0.sku }}`, an element in other products' paths."""
     for one in _NUMBERED.finditer(text):
-        meant, start = with_indexes(one[0]), one.start()
+        found, start = like_index(one[0]), one.start()
         inside = max(text.rfind("{{", 0, start), text.rfind("{%", 0, start))
-        if meant is not None and inside > max(text.rfind("}}", 0, start), text.rfind("%}", 0, start)):
-            spot.problems.warn(
-                spot.path,
-                "looks-like-index",
-                "a number after a dot is the name of a key",
-                hint=f"for an element write `{meant}`",
-                offset=start + spot.shift,
-                length=len(one[0]),
-            )
+        if found is not None and inside > max(text.rfind("}}", 0, start), text.rfind("%}", 0, start)):
+            code, message, hint = found
+            at = start + spot.shift
+            spot.problems.warn(spot.path, code, message, hint=hint, offset=at, length=len(one[0]))
 
 
 def _found(text: str) -> Iterator[tuple[str, int, str]]:

@@ -6,7 +6,7 @@ import resource
 
 import pytest
 
-from pipeline.deliver.http.aiohttp_client import AiohttpClient
+from pipeline.deliver.http.by_aiohttp.client import AiohttpClient
 from pipeline.deliver.http.choose import (
     MAX_FLYING,
     OWN_DESCRIPTORS,
@@ -64,7 +64,7 @@ def test_each_client_is_told_how_many_connections_it_may_have(monkeypatch: pytes
         native, aiohttp = clients.native, clients["aiohttp"]
         assert (native._max, native._most) == (50, 50)
         assert isinstance(aiohttp, AiohttpClient)
-        assert (aiohttp._max, aiohttp._most) == (25, 25)
+        assert (aiohttp._pools._most, aiohttp._most) == (25, 25)
         for client in (native, aiohttp):
             await client.close()
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from pipeline.deliver.http import tls
-from pipeline.deliver.http.aiohttp_client import AiohttpClient
 from pipeline.deliver.http.attempt import ALL_IN_USE, OwnLimit, own_limit
+from pipeline.deliver.http.by_aiohttp.client import AiohttpClient
 from pipeline.deliver.http.resolve import AddrInfo, Lookup, Resolver
 from pipeline.receiver.server import Receiver
 from tests.kit.delivery.sending import Sending, with_a_client

@@ -13,12 +13,15 @@ from tests.deliver.lanes.settings import D, R, X, spec
 from tests.kit.delivery.rig import START_MS, Rig, delivery
 
 
-def test_a_good_answer_is_a_delivery() -> None:
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 207, 299])
+def test_every_2xx_is_a_delivery(status: int) -> None:
     rig = Rig(spec())
+    rig.client.script["w"] = [status]
     rig.give(delivery(1))
     rig.run()
     (result,) = rig.results()
-    assert (result.outcome, result.delivery.progress.attempt, result.delivery.progress.status) == (D, 1, 200)
+    progress = result.delivery.progress
+    assert (result.outcome, progress.attempt, progress.status) == (D, 1, status)
     assert rig.core.is_empty()
 
 

@@ -62,7 +62,7 @@ def test_what_comes_for_a_webhook_that_went_is_sent_as_soon_as_it_is_known_again
 def test_its_metrics_and_its_attempts_go_with_a_lane() -> None:
     rig = Rig(LaneSpec("w"), LaneSpec("stays"))
     attempts = Attempts()
-    rig.core.settler.onlookers.keep(attempts)
+    rig.core.results.onlookers.keep(attempts)
     for name in ("w", "stays"):
         rig.client.script[name] = [422]
         rig.give(delivery(1, name))

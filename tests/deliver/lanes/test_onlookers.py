@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.deliver.lanes import onlookers
 from pipeline.deliver.lanes.onlookers import Attempts, Kept, Trip, Trips
-from pipeline.deliver.lanes.results import NOTED
+from pipeline.deliver.lanes.settling import NOTED
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Outcome, Result
 from tests.kit.delivery.rig import Rig, delivery
@@ -29,7 +29,7 @@ class Seen:
 def rig_of(*webhooks: str) -> tuple[Rig, Attempts]:
     rig = Rig(*[LaneSpec(one) for one in webhooks or ("w",)])
     attempts = Attempts()
-    rig.core.settler.onlookers.keep(attempts)
+    rig.core.results.onlookers.keep(attempts)
     return rig, attempts
 
 
@@ -129,7 +129,7 @@ def test_webhooks_share_what_attempts_may_take():
 
 def test_a_tap_sees_each_attempt_and_how_long_it_took():
     rig, _ = rig_of()
-    seen = rig.core.settler.onlookers.tap = Seen()
+    seen = rig.core.results.onlookers.tap = Seen()
     rig.client.script["w"] = [503, 200]
     rig.client.latency["w"] = 0.5
     rig.give(delivery(1))
@@ -144,8 +144,8 @@ def test_a_tap_that_fails_is_ended_and_every_result_is_written_down():
             raise ValueError("odd")
 
     rig, _ = rig_of()
-    rig.core.settler.onlookers.tap = Broken()
+    rig.core.results.onlookers.tap = Broken()
     rig.give(*[delivery(n) for n in range(10)])
     rig.run(1.0)
     assert [outcome for _, outcome, _ in rig.outcomes()] == [Outcome.DELIVERED] * 10
-    assert rig.core.settler.onlookers.tap is None
+    assert rig.core.results.onlookers.tap is None

@@ -17,8 +17,8 @@ import pytest
 from pipeline.config.models.webhooks.delivery import BatchSettings, DeliverySettings, RetrySettings
 from pipeline.config.models.webhooks.receiver import OAuth2Auth, ReceiverSettings
 from pipeline.deliver.engine import DeliveryEngine
-from pipeline.deliver.http.aiohttp_client import AiohttpClient
 from pipeline.deliver.http.attempt import OwnLimit, Posted
+from pipeline.deliver.http.by_aiohttp.client import AiohttpClient
 from pipeline.deliver.lanes.access_tokens import not_given
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.requests.credentials import UsedSecrets

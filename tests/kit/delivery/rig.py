@@ -16,7 +16,7 @@ from pipeline.deliver.engine import DeliveryEngine
 from pipeline.deliver.http.attempt import Attempt, Fault
 from pipeline.deliver.http.tls import Contexts
 from pipeline.deliver.lanes.lane import Lane
-from pipeline.deliver.lanes.results import Settler
+from pipeline.deliver.lanes.settling import Settler
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.language.secrets import Secrets
 from pipeline.outbox.handover import Delivery, Outcome, Port, Progress, Request, Result

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import uvloop
 
-from pipeline.deliver.http.aiohttp_client import AiohttpClient
 from pipeline.deliver.http.attempt import Attempt, Client
+from pipeline.deliver.http.by_aiohttp.client import AiohttpClient
 from pipeline.deliver.http.guard import parse_allow
 from pipeline.deliver.http.native_client import NativeClient
 from pipeline.deliver.http.resolve import Lookup, Resolver, system_lookup
@@ -94,7 +94,11 @@ def in_a_loop(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-def with_a_client(act: Callable[[Sending], Coroutine[Any, Any, None]], *given: Any, **named: Any) -> None:
+Act: TypeAlias = Callable[[Sending], Coroutine[Any, Any, None]]
+"""What a test does with a client."""
+
+
+def with_a_client(act: Act, *given: Any, **named: Any) -> None:
     """Run what a test does with a client made of what is given, which is closed at the end."""
 
     async def main() -> None:

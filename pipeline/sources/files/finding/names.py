@@ -38,7 +38,10 @@ def name_apart(inputs: Iterable[Input]) -> list[Input]:
 
 
 def as_utf8_name(name: str) -> str:
-    """Return a name that may stand in JSON: bytes that are no UTF-8 as ``\\xff``."""
+    """Return a name that may stand in JSON: bytes that are no UTF-8 as ``\\xff``.
+
+    In positions and origins for good, hence not as `model.json.as_utf8` shows such names to people.
+    """
     return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
 
 

@@ -1,4 +1,4 @@
-"""The second client, on aiohttp's ClientSession: for proxies, OAuth2 tokens and `delivery.client: aiohttp`.
+"""The client on aiohttp's ClientSession.
 
 A task per request makes it several times dearer than the native one. It gives the same answers: one contract
 suite runs over both.
@@ -7,20 +7,14 @@ suite runs over both.
 from __future__ import annotations
 
 import asyncio
-import socket
-import ssl
 from collections.abc import Callable
 from typing import Any
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 
-from pipeline.deliver.http.aiohttp_wire import SENDING, BadAnswer, Connector, HungUp, Peer, ProxyError
 from pipeline.deliver.http.attempt import (
     ALL_IN_USE,
     MAX_BODY,
-    MAX_HEAD,
-    MAX_HEADERS,
     MAX_WHOLE,
     NO_CONNECTION,
     NO_NAME,
@@ -31,27 +25,23 @@ from pipeline.deliver.http.attempt import (
     Posted,
     own_limit,
 )
+from pipeline.deliver.http.by_aiohttp.faults import told
+from pipeline.deliver.http.by_aiohttp.pools import Pools, open_session
+from pipeline.deliver.http.by_aiohttp.wire import SENDING, HungUp, Peer
 from pipeline.deliver.http.guard import GuardRefusal
-from pipeline.deliver.http.reader import BROKEN_OFF
 from pipeline.deliver.http.resolve import Resolver
 from pipeline.deliver.http.target import (
     Origin,
     Proxy,
-    Target,
     TargetError,
     parse_origin,
     parse_proxy,
     url_of,
 )
-from pipeline.deliver.http.tls import Contexts, words_of
+from pipeline.deliver.http.tls import Contexts
 from pipeline.deliver.http.trust import Trust
 from pipeline.language.hosts import for_tls
 from pipeline.model.words import without_addresses
-
-ROOM = 8
-"""One of so many idle pools goes where there are too many connections: to look for them takes its time."""
-POOL_SECS = 60.0
-"""How long a pool is kept that nobody uses; its connections end before it."""
 
 
 class AiohttpClient:
@@ -74,18 +64,19 @@ class AiohttpClient:
         trust: Trust | None = None,
     ) -> None:
         self._finished = finished
-        self._max, self._most = max_connections, most_open
-        self.open_connections = 0
+        self._most = most_open
         self._resolver = resolver
         self.contexts = contexts
         self._clock = clock or asyncio.get_running_loop().time
         self.trust = trust or Trust(self._clock)
+        self._pools = Pools(resolver, self.trust, self._clock, max_connections)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._closing: set[asyncio.Task[None]] = set()
-        self._pools: dict[str, _Pool] = {}
-        """By the target's pool: aiohttp itself would share connections between webhooks."""
-        self._swept_at = self._clock()
         self._for_tokens: aiohttp.ClientSession | None = None
+
+    @property
+    def open_connections(self) -> int:
+        """Return how many connections are open."""
+        return self._pools.open_connections
 
     def send(self, attempt: Attempt) -> None:
         """Begin the request as a task."""
@@ -105,18 +96,15 @@ class AiohttpClient:
     def abort(self, attempt: Attempt, fault: Fault | None, detail: str = "") -> None:
         """End the attempt now."""
         if attempt.abort(fault, detail):
-            if fault == "timeout" and not attempt.begun:
-                self._resolver.rotate(*attempt.target.origin[1:3])
+            self._resolver.learn(attempt)
             self._finished(attempt)
 
     async def close(self) -> None:
         """Close every connection."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, *self._closing, return_exceptions=True)
-        for pool in self._pools.values():
-            await pool.session.close()
-        self._pools.clear()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._pools.close()
         if self._for_tokens is not None:
             await self._for_tokens.close()
 
@@ -125,7 +113,7 @@ class AiohttpClient:
         Raises OSError; OwnLimit where it was this machine that could not.
         """
         if self._for_tokens is None:
-            self._for_tokens = _session(Peer(self._clock), self._resolver, force_close=True)
+            self._for_tokens = open_session(Peer(self._clock), self._resolver, force_close=True)
         origin, path = parse_origin(url, tls)
         try:
             await self._resolver.resolve(origin.host, origin.port)
@@ -149,69 +137,25 @@ class AiohttpClient:
     # --- inside
 
     async def _run(self, attempt: Attempt) -> None:
-        pool = self._pool(attempt.target)
-        pool.users += 1
-        if self.open_connections >= self._max:
-            self._make_room()
+        pool = self._pools.enter(attempt.target)
         try:
             fault, detail = await self._once(attempt, pool.session)
             if attempt.stale and not attempt.ended:
                 # A kept-alive connection that turned out closed: one repeat at once, over a new one, as in
                 # the native client.
                 attempt.renewed = True
-                async with _session(pool.peer, self._resolver) as session:
+                async with open_session(pool.peer, self._resolver) as session:
                     fault, detail = await self._once(attempt, session)
         finally:
-            pool.users -= 1
-            pool.used_at = self._clock()
+            self._pools.leave(pool)
         if attempt.ended:
             return
         attempt.ended = True
         attempt.cancel = None
-        if fault in ("tls", "closed", "reset", "protocol") and not attempt.begun:
-            self._resolver.rotate(*attempt.target.origin[1:3])
         attempt.fault = fault
         attempt.detail = without_addresses(detail)
+        self._resolver.learn(attempt)
         self._finished(attempt)
-
-    def _pool(self, target: Target) -> _Pool:
-        """Return the pool of the target's webhook and origin, making it on first use."""
-        pool = self._pools.get(target.pool)
-        if pool is None:
-            self._sweep()
-            trust = self.trust
-            peer = Peer(
-                self._clock,
-                doubt=lambda sign: trust.doubt(target, sign),
-                trusted=lambda: not trust.doubted or trust.trusts(target),
-                count=self._count,
-            )
-            pool = self._pools[target.pool] = _Pool(peer, _session(peer, self._resolver))
-        return pool
-
-    def _count(self, change: int) -> None:
-        self.open_connections += change
-
-    def _sweep(self) -> None:
-        """Close the pools that nobody uses."""
-        now = self._clock()
-        if now - self._swept_at < POOL_SECS / 4:
-            return
-        self._swept_at = now
-        for name, pool in list(self._pools.items()):
-            if not pool.users and now - pool.used_at > POOL_SECS:
-                self._close_pool(name)
-
-    def _make_room(self) -> None:
-        """Close a part of the pools that nobody uses, those that were idle for the longest time."""
-        idle = sorted((pool.used_at, name) for name, pool in self._pools.items() if not pool.users)
-        for _, name in idle[: 1 + len(idle) // ROOM]:
-            self._close_pool(name)
-
-    def _close_pool(self, name: str) -> None:
-        task = asyncio.get_running_loop().create_task(self._pools.pop(name).session.close())
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
 
     async def _once(self, attempt: Attempt, session: aiohttp.ClientSession) -> tuple[Fault | None, str]:
         target = attempt.target
@@ -272,93 +216,14 @@ class AiohttpClient:
         except Exception as error:  # whatever it is: the attempt must end
             if isinstance(error, HungUp):
                 await error.settled()
-            return _told(error, attempt, proxy)
+            return told(error, attempt, proxy)
 
     def _ssl(self, origin: Origin) -> Any:
         return self.contexts.get(origin.tls) if origin.scheme == "https" else True
 
 
-def _told(error: Exception, attempt: Attempt, proxy: Proxy | None) -> tuple[Fault, str]:
-    """Return what an attempt ends in and what is said of it; the attempt gets what the answer told before."""
-    origin = attempt.target.origin
-    match error:
-        case GuardRefusal():
-            return "guard-refused", str(error)
-        case BadAnswer():
-            attempt.begun = error.begun
-            return error.fault, str(error)
-        case HungUp():
-            attempt.stale = error.was_used
-            return error.fault, str(error)
-        case ProxyError():
-            return "proxy", str(error)
-        case aiohttp.ClientConnectorCertificateError():
-            return "tls", words_of(error.certificate_error)
-        case aiohttp.ClientSSLError() | ssl.SSLError():
-            return "tls", words_of(getattr(error, "os_error", error))
-        case aiohttp.ClientConnectorError() if (lacking := own_limit(error.os_error)) is not None:
-            return "machine", lacking
-        case aiohttp.ClientProxyConnectionError():
-            return "proxy", f"no connection to the proxy: {error.os_error or type(error.os_error).__name__}"
-        case aiohttp.ClientHttpProxyError():
-            asked = f"{origin.host}:{origin.port}"
-            return "proxy", proxy.refusal(error.status, asked) if proxy is not None else str(error)
-        case aiohttp.ClientConnectorDNSError():
-            return "dns", str(error)
-        case aiohttp.ClientConnectorError():
-            cause = error.os_error
-            # A port that nobody listens at refuses; what hangs up later has met the handshake.
-            if origin.scheme == "https" and isinstance(cause, ConnectionResetError):
-                return "tls", words_of(cause)
-            return "connect", str(cause) or type(cause).__name__
-        case aiohttp.ServerDisconnectedError():
-            return "closed", str(error)
-        case aiohttp.ClientPayloadError():
-            return "closed", BROKEN_OFF
-        case aiohttp.ClientResponseError():
-            return "protocol", error.message
-        case aiohttp.ClientOSError() | ConnectionError():
-            return "reset", str(error)
-        case OSError() if (lacking := own_limit(error)) is not None:
-            return "machine", lacking
-        case _:
-            return "connect", f"{type(error).__name__}: {error}"
-
-
 def _tls_name(origin: Origin) -> str | None:
     return for_tls(origin.host) if origin.scheme == "https" else None
-
-
-class _Pool:
-    """The connections of one webhook to one origin."""
-
-    def __init__(self, peer: Peer, session: aiohttp.ClientSession) -> None:
-        self.peer = peer
-        self.session = session
-        self.users = 0
-        """Attempts under way."""
-        self.used_at = 0.0
-
-
-def _session(peer: Peer, resolver: Resolver, *, force_close: bool = False) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=Connector(
-            peer=peer,
-            force_close=force_close,
-            limit=0,
-            resolver=_Guarded(resolver),
-            use_dns_cache=False,
-            happy_eyeballs_delay=0.25,
-        ),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        trust_env=False,
-        timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
-        skip_auto_headers=("accept", "accept-encoding", "user-agent", "content-type"),
-        max_line_size=MAX_HEAD,
-        max_field_size=MAX_HEAD,
-        max_headers=MAX_HEADERS + 2,
-    )
 
 
 class _Url:
@@ -389,29 +254,3 @@ def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         made[key] = f"{made[key]}, {text}" if key in made else text
     return made
-
-
-class _Guarded(AbstractResolver):
-    """aiohttp's view of our resolver: it dials only what this returns."""
-
-    def __init__(self, resolver: Resolver) -> None:
-        self._resolver = resolver
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Return judged addresses."""
-        return [
-            ResolveResult(
-                hostname=host,
-                host=info[4][0],
-                port=port,
-                family=info[0],
-                proto=0,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for info in await self._resolver.resolve(host, port)
-        ]
-
-    async def close(self) -> None:
-        """Nothing to close."""

@@ -1,0 +1,53 @@
+"""Where what is to be sent again waits for its due time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+
+from pipeline.deliver.lanes.batch import Item
+from pipeline.deliver.lanes.lane import Lane
+from pipeline.deliver.lanes.policy import RetryAt
+from pipeline.deliver.lanes.results import Results
+from pipeline.outbox.handover import Delivery
+
+_STEP_SECS = 0.002
+
+
+def wait_soon(lane: Lane, item: Item, due: float, now: float) -> None:
+    """Let what failed by bad luck wait: in steps, so that those of one step share a turn of the loop."""
+    if due <= now:
+        lane.fresh.append(item)
+    else:
+        lane.wait(item, ceil(due / _STEP_SECS) * _STEP_SECS, lucky=True)
+
+
+def regroup(
+    results: Results,
+    lane: Lane,
+    retries: Sequence[tuple[Delivery, RetryAt]],
+    now: float,
+    *,
+    is_probe: bool = False,
+) -> None:
+    """Let the deliveries of one request wait: the members of a batch together, for the latest one's time.
+
+    Those of a probe are the next probe, as long as their failure may have been bad luck.
+    """
+    if not retries:
+        return
+    item = tuple(delivery for delivery, _ in retries)
+    due = now + max(decision.delay_secs for _, decision in retries)
+    lucky = all(decision.lucky for _, decision in retries)
+    if is_probe and lucky:
+        lane.retries.appendleft(item)
+    elif lane.should_park(due, now):
+        for delivery in item:
+            if not delivery.gone:
+                results.parked(lane.park(delivery))
+    elif lucky:
+        wait_soon(lane, item, due, now)
+    elif due <= now:
+        lane.retries.appendleft(item)
+    else:
+        lane.wait(item, due)
