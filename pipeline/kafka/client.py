@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from confluent_kafka import Consumer
@@ -67,6 +68,8 @@ class KafkaSettings:
     """One source partition reads all partitions of all topics."""
     lives: Mapping[str, tuple[int, str]] | None = None
     """For who reads beside a job: how often the job has seen each topic made anew, and the topic's id."""
+    state: Path | None = None
+    """The state directory of the job that reads; None for others."""
     settings: Mapping[str, Any] | None = None
     """Passed to librdkafka."""
     where: str = "source.kafka.settings"

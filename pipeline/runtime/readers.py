@@ -147,7 +147,8 @@ def make_readers(
         and len(settings.topics) > 1
         and any(formats.of(f"{topic}/0").committed is not None for topic in settings.topics)
     )
-    return KafkaSource(replace(settings, lives=lives, together=is_together), formats)
+    state = config.state if aside is None else None
+    return KafkaSource(replace(settings, lives=lives, together=is_together, state=state), formats)
 
 
 def sides_of(source: KafkaModel, formats: Formats) -> dict[str, Side]:

@@ -157,7 +157,7 @@ def message_of(config: PipelineConfig, place: str, formats: Formats) -> Given:
     if not isinstance(config.source, KafkaSource):
         raise UsageError("--from-topic reads the topics of the config: pipeline.yaml has no `source.kafka`")
     from pipeline.kafka.client import KafkaSettings
-    from pipeline.sources.topics.one_message import one_message
+    from pipeline.sources.topics.latest import one_message
 
     settings = KafkaSettings.of(config.source, aside="replay")
     at = _PLACE.fullmatch(place)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.config.job import PipelineConfig
 from pipeline.config.models.installation.source import KafkaSource as KafkaModel
+from pipeline.config.models.installation.source import Side
 from pipeline.model.errors import UsageError
 from pipeline.runtime.state.directory import META
 from pipeline.telemetry import log as logging
@@ -40,14 +41,21 @@ def read_before(config: PipelineConfig) -> Again | None:
     they refuse.
     """
     source = config.source
-    if not isinstance(source, KafkaModel) or source.start != "earliest" or not source.events:
+    if not isinstance(source, KafkaModel) or source.start != "earliest":
         return None
     if (config.state / META).exists():
         return None
     from pipeline.kafka.admin import KafkaAdmin, Unanswered
     from pipeline.kafka.client import KafkaSettings
 
-    admin = KafkaAdmin(replace(KafkaSettings.of(source), users=()))
+    sides: dict[str, Side] = {
+        name: one.side or ("users" if name in source.users else "events")
+        for name, one in source.topics.items()
+    }
+    settings = replace(KafkaSettings.of(source, sides=sides), users=())
+    if not settings.topics:
+        return None
+    admin = KafkaAdmin(settings)
     topics = []
     records = 0
     for name, topic in admin.topics().items():

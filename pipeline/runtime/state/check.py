@@ -20,6 +20,8 @@ from pipeline.outbox.reading.apart import check_stores
 from pipeline.outbox.reading.view import stores
 from pipeline.runtime.state.directory import META, describe
 from pipeline.runtime.state.recovery import read_tokens, sound
+from pipeline.sources.topics.began import FILE as BEGAN
+from pipeline.sources.topics.began import read_began
 from pipeline.sources.topics.trail import FILE, read_head
 from pipeline.store.folders import identity_folder, shard_folder, source_folder, store_folders
 
@@ -139,3 +141,4 @@ def _check_source(state: Path, folder: Path, line: int, found: Findings) -> None
                     "the whole state directory from one backup."
                 )
     found.each(read_head, [folder / FILE])
+    found.each(read_began, [folder / BEGAN])

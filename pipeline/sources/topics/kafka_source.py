@@ -24,9 +24,11 @@ from pipeline.kafka.client import KafkaSettings, make_consumer
 from pipeline.model.errors import Fatal, StateError
 from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.reader import BaseReader
+from pipeline.sources.topics.began import FILE, Began, Beginnings
 from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.sources.topics.side import BEFORE_ALL, Side
 from pipeline.sources.topics.stream import Message, SidePlace, Stream, group_committed, places_of
+from pipeline.store.folders import source_folder
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.happenings import (
     EVENTS_COMPACTED,
@@ -166,10 +168,12 @@ class KafkaSource:
         if not present:
             gone = (KafkaReader.VERSION, handed_out, tuple(place.stored for place in vanished))
             return GoneReader(name, gone, ends=self.settings.stop != "never")
+        state = self.settings.state
+        began = Beginnings(None if state is None else source_folder(state, name) / FILE)
         streams: list[Stream] = []
         for topic, index in present:
             updates = self.settings.side_of(topic) == "users"
-            place = self._place(topic, index, updates, stored.get(self._key(topic, index)))
+            place = self._place(topic, index, updates, stored.get(self._key(topic, index)), began)
             side: Side[Message] = Side(place.source(index), place.offset, place.floor, place.stop)
             side.is_events = self.settings.side_of(topic) == "events"
             consumer = make_consumer(
@@ -182,6 +186,7 @@ class KafkaSource:
             if shape.committed is not None and len(present) > 1:
                 streams[-1].frame = shape.frame
             streams[-1].go_to(side.position)
+        began.keep()
         reader = KafkaReader(
             name,
             streams,
@@ -217,30 +222,42 @@ class KafkaSource:
         adopted = [place._replace(partition=0 if together else -1) for place in stored.values()]
         return {place.key: place for place in adopted}
 
-    def _place(self, topic: str, index: int, updates: bool, stored: SidePlace | None) -> SidePlace:
+    def _place(
+        self, topic: str, index: int, updates: bool, stored: SidePlace | None, began: Beginnings
+    ) -> SidePlace:
         """Return where a topic partition begins or goes on."""
         if stored is not None:
             return self.checked(index, stored)
         start: Place = self.settings.users_start if updates else self.settings.start
-        if start != "earliest" and self._appeared_since(topic, index):
-            start = "earliest"
-        known = self._topics[topic].id
+        known, key = self._topics[topic].id, self._key(topic, index)
+        offset = None if start == "earliest" else began.offset(key, known)
+        is_new = offset is None
+        if offset is None:
+            if start != "earliest" and self._appeared_since(topic, index, began):
+                start = "earliest"
+            offset = self.admin.find(topic, index, start)
+            if start != "earliest":
+                began.note(key, Began(offset, self.counts()[topic], known))
         life, id = (self.settings.lives or {}).get(topic, (1, known))
         if id and known and id != known:
             life += 1
-        offset, stop = self.admin.find(topic, index, start), self._stop(topic, index)
-        partition = index if self.settings.together else -1
-        return SidePlace(topic, offset, BEFORE_ALL, stop, life, known, partition)
+        stop, partition = self._stop(topic, index), index if self.settings.together else -1
+        place = SidePlace(topic, offset, BEFORE_ALL, stop, life, known, partition)
+        return place if is_new else self.checked(index, place)
 
     def _stop(self, topic: str, index: int) -> int | None:
         stop = self.settings.stop
         return None if stop == "never" else self.admin.find(topic, index, "latest" if stop == "end" else stop)
 
-    def _appeared_since(self, topic: str, index: int) -> bool:
-        """True for a partition added after the job's first start: its group has offsets of others only.
+    def _appeared_since(self, topic: str, index: int, began: Beginnings) -> bool:
+        """True for a partition added after the job's first start.
 
-        Such a partition is read from its beginning, or what came before the restart would be lost.
+        Such a partition is read from its beginning, or what came before the restart would be lost. Where the
+        state directory does not tell, as one of an older version, the group does: it has offsets of others.
         """
+        had = began.had(topic, self._topics[topic].id, index)
+        if had is not None:
+            return not had
         known = self.admin.group_offsets(topic, self.counts()[topic])
         return bool(known) and index not in known
 

@@ -17,6 +17,8 @@ from pipeline.sources.topics.kafka_source import KafkaSource
 from pipeline.sources.topics.stream import Message as Fetched
 
 WAIT_SECS: Final = 10.0
+BACK: Final = 100
+"""How far back the last message is looked for: markers of transactions and compaction leave gaps."""
 
 
 def latest(settings: KafkaSettings, topic: str, most: int, most_bytes: int) -> tuple[list[Message], bool]:
@@ -42,6 +44,30 @@ def latest(settings: KafkaSettings, topic: str, most: int, most_bytes: int) -> t
             found.append(message)
             size += len(message.value or b"")
     return found, is_whole
+
+
+def one_message(
+    settings: KafkaSettings, topic: str, partition: int | None = None, offset: int | None = None
+) -> Message | None:
+    """Return the message at a place of a topic, else the latest of the topic; None where there is none.
+
+    Commits nothing. Raises ConfigError, and Fatal where the brokers do not answer.
+    """
+    source = source_of(settings, topic)
+    places: dict[int, int] = {}
+    for number in range(partitions_of(source)) if partition is None else (partition,):
+        first, end = ends(source, topic, number)
+        start = max(first, end - BACK) if offset is None else offset
+        if first <= start < end:
+            places[number] = start
+    found: Message | None = None
+    with closing(fetch(source, topic, places)) as messages:
+        for message in messages:
+            if found is None or (message.time or 0) >= (found.time or 0):
+                found = message
+            if offset is not None:
+                break
+    return found
 
 
 def source_of(settings: KafkaSettings, topic: str) -> KafkaSource:

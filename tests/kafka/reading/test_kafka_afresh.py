@@ -1,17 +1,24 @@
-"""A new state directory for a group that has read before asks first: a lost volume repeats nothing."""
+"""A new state directory: for a group that has read before it asks first; where topics begin stays so."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import NewPartitions
 
 from pipeline.config.job import load_pipeline
+from pipeline.model.errors import StateError
 from pipeline.runtime.state.afresh import Again, read_before
-from tests.kafka.servers.topics import Topics, until
+from pipeline.sources.reader import Reader
+from tests.kafka.servers.topics import Tap, Topics, until
 from tests.kit.programs.forge import Program, forge
+
+Tapper = Callable[[Reader], Tap]
 
 PIPELINE = """
 source: {kafka: {brokers: "%s", events: [%s], group: "group-%s"}}
@@ -70,7 +77,7 @@ def test_with_consent_it_starts(
 def test_only_a_new_state_that_would_repeat_something_is_asked_about(
     topics: Topics, events: str, tmp_path: Path
 ) -> None:
-    def told(**changes: str) -> Again | None:
+    def told(**changes: Any) -> Again | None:
         given = {f"source.kafka.{name}": value for name, value in changes.items()}
         return read_before(load_pipeline(tmp_path / "config", flags=given).require())
 
@@ -86,6 +93,53 @@ def test_only_a_new_state_that_would_repeat_something_is_asked_about(
     topics.send(events, b"{}")
     commit(topics, events, 4)
     assert told() is not None
+    named: dict[str, Any] = {"topics": {events: {"side": "events"}}}
+    assert told(events=[], **named) is not None, "a topic with settings of its own is none the less one"
+    assert told(events=[], topics={events: {"side": "users"}}) is None, "these are always read again"
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "hookline.json").write_text("{}")
     assert told() is None, "the state is not new"
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_the_state_directory_knows_new_partitions_though_no_group_tells(
+    topics: Topics, tap: Tapper, tmp_path: Path, together: bool
+) -> None:
+    events = topics.create("events", 2)
+    topics.send(events, b"old")
+    given: dict[str, Any] = {"events": (events,), "start": "latest", "together": together, "state": tmp_path}
+    first = topics.source(**given)
+    before = [tap(first.open(name)).reader.position for name in first.list_partitions()]
+    topics.admin.create_partitions([NewPartitions(events, 3)])[events].result(10)
+    until(lambda: topics.source(**given).admin.topics()[events].partitions == 3, "it")
+    for partition in (0, 2):
+        Topics(topics.broker).send(events, b"%d" % partition, partition=partition)
+    second = topics.source(**given)
+    if together:
+        assert tap(second.open("kafka-0", before[0])).take(2) in ([b"0", b"2"], [b"2", b"0"])
+    else:
+        assert tap(second.open("kafka-0", before[0])).take(1) == [b"0"]
+        assert tap(second.open("kafka-2")).take(1) == [b"2"], "although it begins at the latest"
+
+
+def test_latest_is_where_it_was_at_the_first_start_until_an_epoch_is_durable(
+    topics: Topics, tap: Tapper, tmp_path: Path
+) -> None:
+    events = topics.create("events")
+    topics.send(events, b"old")
+    given: dict[str, Any] = {"events": (events,), "start": "latest", "state": tmp_path}
+    seen = tap(topics.open(**given))
+    topics.send(events, b"read")
+    assert seen.take(1) == [b"read"]
+    seen.reader.close()
+    topics.send(events, b"while it was away")
+    again = tap(topics.open(**given))
+    assert again.take(2) == [b"read", b"while it was away"]
+    topics.admin.delete_records([TopicPartition(events, 0, 3)])
+    until(lambda: topics.source(events=(events,)).admin.find(events, 0, "earliest") == 3, "the deletion")
+    with pytest.raises(StateError, match="begins at offset 3 now: 2 offsets from 1 on"):
+        topics.open(**given)
+    (file,) = tmp_path.glob("source/*/began")
+    file.write_bytes(file.read_bytes() + b" ")
+    with pytest.raises(StateError, match="began: damaged; it says where topics began"):
+        topics.open(**given)

@@ -1,0 +1,88 @@
+"""Where a job's topic partitions began: what `latest` or a time meant when it started for the first time.
+
+A start that finds no durable place yet (a crash within the first epoch) begins there again, so what came in
+between is read. And a partition that its topic did not have then is read from its beginning.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, NamedTuple
+from zlib import crc32
+
+import orjson
+
+from pipeline.model.disk import make_folder, replace_durably
+from pipeline.model.errors import StateError
+
+FILE: Final = "began"
+
+
+class Began(NamedTuple):
+    """Where one topic partition began."""
+
+    offset: int
+    partitions: int
+    """How many its topic had."""
+    id: str
+    """Of the topic."""
+
+
+def read_began(path: Path) -> dict[str, Began]:
+    """Return what a file says, by the keys of places; nothing where there is none. Raises StateError."""
+    try:
+        check, _, facts = path.read_bytes().partition(b" ")
+    except FileNotFoundError:
+        return {}
+    try:
+        if crc32(facts) != int(check, 16):
+            raise ValueError
+        return {key: Began(*one) for key, one in orjson.loads(facts).items()}
+    except (TypeError, ValueError):
+        raise StateError(
+            f"{path}: damaged; it says where topics began. Restore the whole state directory from one "
+            "backup, or remove the file: what has no durable place then begins where `start` says."
+        ) from None
+
+
+class Beginnings:
+    """Of one source partition.
+
+    path: its own file, in a folder beside those of the others; None: nobody keeps any.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        """Raises StateError."""
+        self._path = path
+        self._own = {} if path is None else read_began(path)
+        self._is_kept = True
+
+    def offset(self, key: str, id: str) -> int | None:
+        """Return where the topic of this id began, None where it did not."""
+        one = self._own.get(key)
+        return None if one is None or one.id != id else one.offset
+
+    def had(self, topic: str, id: str, index: int) -> bool | None:
+        """Return whether a topic had this partition when the job began; None where nothing tells."""
+        if self._path is None:
+            return None
+        files = sorted(self._path.parent.parent.glob(f"*/{FILE}"))
+        known = [one for file in files for key, one in read_began(file).items() if _topic(key) == topic]
+        counts = [one.partitions for one in known if one.id == id]
+        return index < min(counts) if counts else None
+
+    def note(self, key: str, began: Began) -> None:
+        """A partition begins."""
+        self._own[key] = began
+        self._is_kept = False
+
+    def keep(self) -> None:
+        """Write down what was noted; it is on disk when this returns."""
+        if self._path is not None and not self._is_kept:
+            make_folder(self._path.parent)
+            facts = orjson.dumps({key: tuple(one) for key, one in self._own.items()})
+            replace_durably(self._path, b"%08x %b" % (crc32(facts), facts))
+
+
+def _topic(key: str) -> str:
+    return key.partition("/")[0]
