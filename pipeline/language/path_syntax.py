@@ -212,6 +212,14 @@ def _quoted(text: str, start: int) -> tuple[str, int]:
     return found, at + 1
 
 
+def key_step(name: str) -> str:
+    """Return what leads to a key of this name: ``.plan``, or ``["Sales Rep"]``."""
+    if _NAME.fullmatch(name):
+        return f".{name}"
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'["{escaped}"]'
+
+
 def with_indexes(text: str) -> str | None:
     """Return ``items[0].sku`` for ``items.0.sku``, where numbers are keys; None: the path has no such key."""
     written = _DOTTED.sub(lambda found: f"[{found[1]}]" if found[1] else found[0], text)
@@ -235,8 +243,10 @@ def _fail_at(text: str, at: int) -> NoReturn:
     if at >= len(text):
         raise PathError("the path ends after a dot", max(at - 1, 0), "name what you mean after the dot")
     hint = 'names with other characters go in brackets: event.properties["Sales Rep"]'
-    if text[at] == "*" and text[at - 1] == ".":
+    if text[at - 1] == "." and text[at] == "*":
         hint = f"any element is `[*]`: {text[: at - 1]}[*]{text[at + 1 :]}"
+    elif text[at - 1] == "." and text[at] == ".":
+        hint = f"one dot is enough: {text[:at]}{text[at:].lstrip('.')}"
     raise PathError(f"{text[at]!r} cannot stand in a path here", at, hint)
 
 
@@ -254,6 +264,9 @@ def _root_hint(root: str, text: str, roots: Collection[str]) -> str:
     close = did_you_mean(root, [name for name in roots if name])
     if close is not None:
         return f"did you mean `{text.replace(root, close, 1)}`?"
+    if "event" in roots and root.isidentifier():
+        such = text if root in FIELDS["event"] else f"properties.{text}"
+        return f"a path starts with {_listed(roots)}, such as `event.{such}`"
     return "a path starts with " + _listed(roots)
 
 
