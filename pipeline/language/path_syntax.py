@@ -144,7 +144,8 @@ _known: Final = lru_cache(maxsize=2048)(_whole)
 def _parse(text: str, start: int, roots: Collection[str], *, nested: bool) -> tuple[Path, int]:
     named = _NAME.match(text, start)
     if named is None:
-        raise PathError("a path starts with " + _listed(roots), start, None)
+        hint = "a path stands without braces" if text.startswith("{{") else None
+        raise PathError("a path starts with " + _listed(roots), start, hint)
     root = named.group()
     if root not in roots:
         raise PathError(f"`{root}` is not known here", start, _root_hint(root, text, roots))
@@ -264,6 +265,9 @@ def _root_hint(root: str, text: str, roots: Collection[str]) -> str:
     close = did_you_mean(root, [name for name in roots if name])
     if close is not None:
         return f"did you mean `{text.replace(root, close, 1)}`?"
+    if "response" in roots and root not in EVENT_ROOTS:
+        such = text if root in ("status", "headers", "body") else f"body.{text}"
+        return f"a path starts with {_listed(roots)}, such as `response.{such}`"
     if "event" in roots and root.isidentifier():
         such = text if root in FIELDS["event"] else f"properties.{text}"
         return f"a path starts with {_listed(roots)}, such as `event.{such}`"

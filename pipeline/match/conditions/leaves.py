@@ -11,16 +11,17 @@ from datetime import tzinfo
 import orjson
 
 from pipeline.config.yaml.diagnostics import Problems
-from pipeline.language.path_syntax import EVENT_ROOTS, FIELDS, OPEN_FIELDS, Path, key_step, parse_path, var_at
+from pipeline.language.path_syntax import EVENT_ROOTS, OPEN_FIELDS, Path, parse_path, var_at
 from pipeline.language.paths import compile_path
+from pipeline.match.conditions import meant
 from pipeline.match.conditions.clauses import compile_clause
-from pipeline.match.conditions.compiling import ELEMENT, GROUPS, Context, checked_path, describe, path_key
+from pipeline.match.conditions.compiling import ELEMENT, Context, checked_path, describe, path_key
 from pipeline.match.conditions.fixed_fields import lint_fixed_field
 from pipeline.match.conditions.nodes import Node, all_nodes
 from pipeline.match.operators.conversions import CONVERSIONS
 from pipeline.match.operators.dates import zone
 from pipeline.match.operators.operands import Dynamic, Operand, Options, Zone, check_operand
-from pipeline.match.operators.synonyms import OTHER_CONVERSIONS, REMEDIES, SYNONYMS, as_word
+from pipeline.match.operators.synonyms import OTHER_CONVERSIONS, as_word
 from pipeline.match.operators.table import MODIFIERS, OPERATORS, Operator
 from pipeline.match.operators.values import OperandError
 from pipeline.model.json import Value
@@ -69,17 +70,14 @@ def _operator_map(path: Path, value: dict[str, Value], context: Context) -> Node
     options = _options(value, context)
     names = [name for name in value if name not in MODIFIERS]
     if not names:
-        beside = ", ".join(f"{name}: {'true' if one is True else one}" for name, one in value.items())
-        kind = CONVERSIONS.get(str(value.get("as")))
-        first = "gte" if kind is not None and "gte" in kind.operators else "eq"
-        hint = f"for example {{{beside}, {first}: ...}}"
-        context.wrong((), "an operator is missing", hint, code="empty-condition")
+        context.wrong((), "an operator is missing", meant.an_operator(value), code="empty-condition")
         return None
     nodes: list[Node | None] = []
     for name in names:
         operator = OPERATORS.get(name) if type(name) is str else None
         if operator is None:
-            _unknown_operator(name, path, context)
+            hint = meant.instead_of(str(name), path)
+            context.wrong((name,), f"`{name}` is no operator", hint, code="unknown-operator")
             continue
         fitting = _fitting_options(operator, options, context) if options is not None else None
         if fitting is not None:
@@ -87,26 +85,6 @@ def _operator_map(path: Path, value: dict[str, Value], context: Context) -> Node
             nodes.append(_clause(path, operator, value[name], fitting, beside, context.at(name)))
     _lint_negation(path, value, context)
     return all_nodes(nodes)
-
-
-def _unknown_operator(name: Value, path: Path, context: Context) -> None:
-    bare = str(name).lstrip("$")
-    field = f"`{path.text}{key_step(bare)}`"
-    key = as_word(bare)
-    meant = key if key in OPERATORS else SYNONYMS.get(key)
-    remedy = REMEDIES.get(key)
-    if path.root in FIELDS and (not path.parts or (len(path.parts) == 1 and path.parts[0] in OPEN_FIELDS)):
-        # A whole object: what stands below it is hardly meant but as one of its fields.
-        meant = did_you_mean(bare, OPERATORS, 0.8)
-        remedy = f"write {field}: conditions stand below the whole path of a field"
-    elif meant is None and remedy is None:
-        meant = did_you_mean(bare, [*OPERATORS, *MODIFIERS])
-    hint = remedy if meant is None else f"did you mean `{meant}`?"
-    if hint is None:
-        hint = f"operators are {', '.join(OPERATORS)}; a field is {field}"
-        if bare in GROUPS:
-            hint = f"`{bare}` stands above paths, not below one"
-    context.wrong((name,), f"`{name}` is no operator", hint, code="unknown-operator")
 
 
 def _options(value: dict[str, Value], context: Context) -> Options | None:

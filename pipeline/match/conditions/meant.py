@@ -6,10 +6,13 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from pipeline.language.path_syntax import PathError, parse_path
-from pipeline.match.operators.synonyms import SYNONYMS, as_word
-from pipeline.match.operators.table import OPERATORS
+from pipeline.language.path_syntax import FIELDS, OPEN_FIELDS, Path, PathError, key_step, parse_path
+from pipeline.match.conditions.compiling import GROUPS
+from pipeline.match.operators.conversions import CONVERSIONS
+from pipeline.match.operators.synonyms import REMEDIES, SYNONYMS, as_word
+from pipeline.match.operators.table import MODIFIERS, OPERATORS
 from pipeline.model.json import Value
+from pipeline.model.words import did_you_mean
 
 _COMPARED: Final = re.compile(
     r"(?:\{\{)?\s*(?P<path>[\w$-]+(?:\.[\w$-]+|\[[^\[\]]*\])+)\s*(?:(?P<sign>[=!<>~]{1,3}|:|\b[a-z_]+\b)\s*"
@@ -42,6 +45,34 @@ def of_parts(tree: dict[str, Value], roots: Collection[str]) -> str | None:
     word = next((tree[one] for one in _WORDS if one in tree), "eq")
     operand = next((tree[one] for one in _OPERANDS if one in tree), "..")
     return _written(path, str(word), str(operand) if type(operand) in (str, int, float) else "..")
+
+
+def an_operator(said: dict[str, Value]) -> str:
+    """Return an example of what a map of modifiers lacks."""
+    beside = ", ".join(f"{name}: {'true' if one is True else one}" for name, one in said.items())
+    kind = CONVERSIONS.get(str(said.get("as")))
+    first = "gte" if kind is not None and "gte" in kind.operators else "eq"
+    return f"for example {{{beside}, {first}: ...}}"
+
+
+def instead_of(word: str, path: Path) -> str:
+    """Return the remedy for a word below a path that is no operator."""
+    bare = word.lstrip("$")
+    field = f"`{path.text}{key_step(bare)}`"
+    key = as_word(bare)
+    meant = key if key in OPERATORS else SYNONYMS.get(key)
+    remedy = REMEDIES.get(key)
+    if path.root in FIELDS and (not path.parts or (len(path.parts) == 1 and path.parts[0] in OPEN_FIELDS)):
+        # A whole object: what stands below it is hardly meant but as one of its fields.
+        meant = did_you_mean(bare, OPERATORS, 0.8)
+        remedy = f"write {field}: conditions stand below the whole path of a field"
+    elif meant is None and remedy is None:
+        meant = did_you_mean(bare, [*OPERATORS, *MODIFIERS])
+    if meant is not None:
+        return f"did you mean `{meant}`?"
+    if remedy is None and bare in GROUPS:
+        return f"`{bare}` stands above paths, not below one"
+    return remedy or f"operators are {', '.join(OPERATORS)}; a field is {field}"
 
 
 def _written(path: str, word: str, operand: str) -> str | None:
