@@ -239,7 +239,20 @@ def test_an_element_as_other_products_write_it_is_a_warning(tree: Value, hint: s
 
 @pytest.mark.parametrize(
     "text",
-    ["5", "-1.5", "2026-01-01", "4.10.1", "abc", "five hundred", "größer", "5x", "500 EUR", "+3 h", "now", "-30d"],
+    [
+        "5",
+        "-1.5",
+        "2026-01-01",
+        "4.10.1",
+        "abc",
+        "five hundred",
+        "größer",
+        "5x",
+        "500 EUR",
+        "+3 h",
+        "now",
+        "-30d",
+    ],
 )
 def test_comparing_with_text_that_looks_like_something_else_warns(text: str) -> None:
     (found,) = problems_of({"event.properties.a": {"gte": text}})
