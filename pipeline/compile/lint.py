@@ -24,6 +24,7 @@ from pipeline.language.secrets import (
     origin_end,
     parse_placeholders,
 )
+from pipeline.model.json import Value
 
 _SECRETS = frozenset({"password", "token", "value", "client_secret", "refresh_token", "secret"})
 """Fields of `auth` and `signature` that hold a secret, beside the list `secrets`."""
@@ -52,17 +53,35 @@ def lint_webhook(
     for path, used in _receiver_texts(model):
         _check_dollar(path, used, problems)
         _check_placeholders(path, used, problems, secrets)
-        if used and "${" not in used and (path[-1] in _SECRETS or "secrets" in path):
+        if "{{" in used:
+            message = "no template can stand here: it would be sent as it is written"
+            hint = "secrets are `${NAME}`; what differs by event goes into `headers`, `query` or the body"
+            problems.refuse(path, "no-template", message, hint=hint)
+        elif used and "${" not in used and (path[-1] in _SECRETS or "secrets" in path):
             problems.warn(
                 path,
                 "plain-secret",
                 f"a secret stands in the file (`{'.'.join(map(str, path))}`)",
                 hint="put it into the environment and write ${NAME}",
             )
+    _warn_of_templates(("vars",), model.vars, problems)
     if secrets is not None:
         _check_signing_secrets(model, problems, secrets)
         _check_files(model, problems, secrets)
         check_sendable(model, problems, secrets, _networks(text.defaults.network_allow))
+
+
+def _warn_of_templates(path: KeyPath, value: Value, problems: Problems) -> None:
+    """Warn of templates in vars: they are used as they stand there."""
+    if isinstance(value, dict):
+        for name, one in value.items():
+            _warn_of_templates((*path, name), one, problems)
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            _warn_of_templates((*path, index), one, problems)
+    elif isinstance(value, str) and "{{" in value:
+        hint = "write the template where the value is used"
+        problems.warn(path, "no-template", "vars hold values: a template in them is no template", hint=hint)
 
 
 def _check_dollar(path: KeyPath, text: str, problems: Problems) -> None:
@@ -185,7 +204,8 @@ def _check_address(path: KeyPath, url: str, text: ConfigText, problems: Problems
             host = to_ascii(host)
     except HostError as error:
         if strict and not any(problem.path == problems.prefix + path for problem in problems.found):
-            problems.error(path, "wrong-host", f"this is no host name: {error}")
+            hint = "a setting is written `${NAME}`" if "$" in origin else None
+            problems.error(path, "wrong-host", f"this is no host name: {error}", hint=hint)
         return
     except ValueError:
         return

@@ -144,7 +144,8 @@ _known: Final = lru_cache(maxsize=2048)(_whole)
 def _parse(text: str, start: int, roots: Collection[str], *, nested: bool) -> tuple[Path, int]:
     named = _NAME.match(text, start)
     if named is None:
-        raise PathError("a path starts with " + _listed(roots), start, None)
+        hint = "a path stands without braces" if text.startswith("{{") else None
+        raise PathError("a path starts with " + _listed(roots), start, hint)
     root = named.group()
     if root not in roots:
         raise PathError(f"`{root}` is not known here", start, _root_hint(root, text, roots))
@@ -223,6 +224,14 @@ def like_index(text: str) -> tuple[str, str, str] | None:
     return "looks-like-index", "a number after a dot is the name of a key", f"for an element write `{meant}`"
 
 
+def key_step(name: str) -> str:
+    """Return what leads to a key of this name: ``.plan``, or ``["Sales Rep"]``."""
+    if _NAME.fullmatch(name):
+        return f".{name}"
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'["{escaped}"]'
+
+
 _DOTTED: Final = re.compile(
     r"""\[(?:"[^"]*"|'[^']*'|[^\]"']*)\]"""
     r"""|(?<!\.properties)(?<!\.context)(?<!\.before)\.([0-9]{1,3})(?=[.\[]|$)"""
@@ -240,8 +249,10 @@ def _fail_at(text: str, at: int) -> NoReturn:
     if at >= len(text):
         raise PathError("the path ends after a dot", max(at - 1, 0), "name what you mean after the dot")
     hint = 'names with other characters go in brackets: event.properties["Sales Rep"]'
-    if text[at] == "*" and text[at - 1] == ".":
+    if text[at - 1] == "." and text[at] == "*":
         hint = f"any element is `[*]`: {text[: at - 1]}[*]{text[at + 1 :]}"
+    elif text[at - 1] == "." and text[at] == ".":
+        hint = f"one dot is enough: {text[:at]}{text[at:].lstrip('.')}"
     raise PathError(f"{text[at]!r} cannot stand in a path here", at, hint)
 
 
@@ -259,6 +270,12 @@ def _root_hint(root: str, text: str, roots: Collection[str]) -> str:
     close = did_you_mean(root, [name for name in roots if name])
     if close is not None:
         return f"did you mean `{text.replace(root, close, 1)}`?"
+    if "response" in roots and root not in EVENT_ROOTS:
+        such = text if root in ("status", "headers", "body") else f"body.{text}"
+        return f"a path starts with {_listed(roots)}, such as `response.{such}`"
+    if "event" in roots and root.isidentifier():
+        such = text if root in FIELDS["event"] else f"properties.{text}"
+        return f"a path starts with {_listed(roots)}, such as `event.{such}`"
     return "a path starts with " + _listed(roots)
 
 

@@ -209,6 +209,9 @@ def _warn_name(name: str, problems: Problems) -> None:
     if len(parts) > 1 and all(parts):
         hint = f"for several names write [{', '.join(parts)}]"
         problems.warn((), "looks-like-list", f"`{name}` is one name here, as it is written", hint=hint)
+    elif len(name) > 2 and name[0] == name[-1] == "/":
+        hint = f'for a pattern write `"*"` here, and where: {{event.name: {{regex: "{name[1:-1]}"}}}}'
+        problems.warn((), "looks-like-pattern", f"`{name}` is a name here, and no pattern", hint=hint)
     elif "*" in name:
         hint = f'for a pattern write `"*"` here, and where: {{event.name: {{glob: "{name}"}}}}'
         problems.warn((), "looks-like-pattern", f"`{name}` is a name here, and no pattern", hint=hint)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
-from pipeline.language.path_syntax import OPEN_FIELDS, Part, PathError, parse_path
+from pipeline.language.path_syntax import OPEN_FIELDS, Part, PathError, key_step, parse_path
 from pipeline.model.json import Value
 from pipeline.model.records import Event, User
 from pipeline.model.words import did_you_mean
 
-_BARE: Final = re.compile(r"[\w$-]+")
 _MOST: Final = 200
 """Names that are looked through."""
 
@@ -44,6 +42,4 @@ def nearby(text: str, event: Event, user: User) -> str | None:
 
 
 def _step(part: Part) -> str:
-    if not isinstance(part, str):
-        return f"[{part if isinstance(part, int) else '*'}]"
-    return f".{part}" if _BARE.fullmatch(part) else f'["{part}"]'
+    return key_step(part) if isinstance(part, str) else f"[{part if isinstance(part, int) else '*'}]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sized
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -163,6 +164,9 @@ def _events(names: list[str], context: _Context) -> list[Alternative]:
     return context.labels.alternatives(names, problems)
 
 
+_PATH_OF_PROPERTY: Final = re.compile(r"(?:(?:user|person|properties|traits)\.)+([^.]+)")
+
+
 def _changes(names: list[str], context: _Context) -> frozenset[str] | Literal["*"]:
     problems = context.problems.at("changes")
     if not names or not all(names):
@@ -171,8 +175,8 @@ def _changes(names: list[str], context: _Context) -> frozenset[str] | Literal["*
     if "*" in names:
         return "*"
     for index, name in enumerate(names):
-        if name.startswith("user.properties."):
-            hint = f"did you mean `{name.removeprefix('user.properties.')}`?"
+        if (path := _PATH_OF_PROPERTY.fullmatch(name)) is not None:
+            hint = f"did you mean `{path[1]}`?"
             problems.warn((index,), "wrong-name", f"`{name}` is a path, and `changes` takes names", hint=hint)
         elif len(parts := [part.strip() for part in name.split(",")]) > 1 and all(parts):
             hint = f"for several names write [{', '.join(parts)}]"

@@ -18,13 +18,11 @@ from pipeline.language.paths import Getter, Scope
 from pipeline.model.errors import RenderError
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
-from pipeline.model.words import did_you_mean
+from pipeline.render.keys import DIRECTIVES, check_key, literal_key, warn_bare
 from pipeline.render.loops import OMIT, Splice, compile_loop, compile_spread
 from pipeline.render.templates.spot import Spot
 from pipeline.render.templates.template import Template, compile_text, mentions_secrets
 from pipeline.render.values.printing import reason_of, show
-
-DIRECTIVES: Final = ("$if", "$then", "$else", "$for", "$do", "$spread")
 
 _ITEM: Final = re.compile(r"(item|index)([.\[]|$)")
 
@@ -161,16 +159,18 @@ def _frozen(part: Part, spot: Spot) -> Part:
 
 def _object(tree: Mapping[Any, Value], spot: Spot) -> Part:
     for key in tree:
-        _check_key(key, spot)
+        check_key(key, spot)
     if "$for" in tree:
         return _for(tree, spot)
     if "$if" in tree:
         return _if(tree, spot)
+    if "if" in tree and "then" in tree:
+        warn_bare([key for key in tree if key in ("if", "then", "else")], ("if", "then", "else"), spot)
     for stray, partner in (("$then", "$if"), ("$else", "$if"), ("$do", "$for")):
         if stray in tree:
             spot.at(stray).error("directive", f"`{stray}` needs `{partner}` beside it", on_key=True)
     fields = {
-        _literal_key(key): compile_body(value, spot.at(key))
+        literal_key(key): compile_body(value, spot.at(key))
         for key, value in tree.items()
         if key not in DIRECTIVES and isinstance(key, str)
     }
@@ -186,26 +186,6 @@ def _object(tree: Mapping[Any, Value], spot: Spot) -> Part:
         return built
 
     return Part(merged)
-
-
-def _literal_key(key: str) -> str:
-    return key[1:] if key.startswith("$$") else key
-
-
-def _check_key(key: object, spot: Spot) -> None:
-    if not isinstance(key, str):
-        spot.at(str(key)).error("body-key", f"the key {key} is no text", hint="quote it", on_key=True)
-        return
-    if "{{" in key or "{%" in key:
-        hint = "use `$spread` with the filter `merge` or `pick`"
-        spot.at(key).error("template-in-key", "a key cannot be a template", hint=hint, on_key=True)
-    elif key.startswith("$") and not key.startswith("$$") and key not in DIRECTIVES:
-        swapped = [name for name in DIRECTIVES if sorted(name) == sorted(key.lower())]
-        close = swapped[0] if swapped else did_you_mean(key, DIRECTIVES, likeness=0.75)
-        if close:
-            hint = f"did you mean `{close}`? (`${key}` says that it is meant literally)"
-            message, place = f"`{key}` is sent as an ordinary key", (*spot.path, key)
-            spot.problems.warn(place, "unknown-directive", message, hint=hint, on_key=True)
 
 
 def _fields(fields: Mapping[str, Part], spot: Spot) -> Part:
@@ -279,6 +259,8 @@ def _rest(tree: Mapping[str, Value], spot: Spot, inner: str, *used: str) -> tupl
 
 def _for(tree: Mapping[str, Value], spot: Spot) -> Part:
     element, where = _rest(tree, spot, "$do", "$for")
+    if isinstance(element, dict) and "$do" not in tree:
+        warn_bare(element, ("do",), spot)
     inner = compile_body(element, where.at(roots=("item", "index")))
     if element == {}:
         spot.at("$for").error(
@@ -289,6 +271,8 @@ def _for(tree: Mapping[str, Value], spot: Spot) -> Part:
 
 def _if(tree: Mapping[str, Value], spot: Spot) -> Part:
     chosen, where = _rest(tree, spot, "$then", "$if", "$else")
+    if isinstance(chosen, dict) and "$then" not in tree:
+        warn_bare(chosen, ("then", "else"), spot)
     if chosen == {} and "$then" not in tree and "$else" not in tree:
         spot.at("$if").error(
             "directive", "`$if` has nothing to include", hint="add keys or `$then`", on_key=True

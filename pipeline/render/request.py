@@ -39,6 +39,7 @@ _PER_PARAMETER: Final = 12
 BODILESS: Final = ("GET", "DELETE")
 DEFAULT_BODY: Final[Mapping[str, Value]] = {"event": "{{ event }}", "user": "{{ user }}"}
 _OUTPUT: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+_AS_JSON: Final = re.compile(r"\{\{[^{}]*\|\s*json\s*-?\}\}")
 _TAG: Final = re.compile(r"\{%.*?%\}", re.DOTALL)
 _FIRST_KEY: Final = re.compile(r"""\{\s*["']?([A-Za-z_][\w-]*)["']?\s*:""")
 
@@ -143,6 +144,10 @@ def compile_request(
 
 def _refuse_json_text(text: str, spot: Spot) -> None:
     """Report JSON written as one text: it would arrive as a JSON string, in quotes and with escapes."""
+    if _AS_JSON.fullmatch(text.strip()) is not None:
+        message = "the body is JSON inside of a JSON string"
+        hint = "leave out `| json`: a value that is one expression is sent as what it is"
+        spot.problems.warn(spot.path, "json-text", message, hint=hint)
     bare = _TAG.sub("", _OUTPUT.sub("x", text)).strip()
     if bare[:1] + bare[-1:] not in ("{}", "[]"):
         return

@@ -376,6 +376,35 @@ def test_a_variable_as_a_shell_writes_it_is_a_warning(compiled, request_fields: 
     assert hints == ([f"write `{meant}` if the variable is meant"] if meant else [])
 
 
+def test_a_template_in_vars_is_a_warning(compiled) -> None:
+    report = compiled(
+        webhooks__a="id: a\nvars: {a: {b: ['{{ event.id }}']}, c: '{x}'}\ntrigger: {events: [X]}\n"
+        "request: {url: 'https://x.example/'}\n"
+    )
+    (found,) = report.findings
+    assert (found.warning, found.code, found.line, found.column) == (True, "no-template", 2, 16)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        ("request: {auth: {api_key: x}}", "did you mean `header`?"),
+        ("request: {encoding: urlencoded}", "did you mean `form`?"),
+        ("request: {missing: skip}", "did you mean `omit`?"),
+        ("delivery: {on_full: drop}", "did you mean `dead_letter`?"),
+        ("delivery: {ordering: true}", "did you mean `per_user`?"),
+        ("delivery: {batch: {as: json}}", "did you mean `array`?"),
+        ("limit: {count: 1, per: day}", "a time goes into `every`, such as `every: 1d`"),
+        ("dedupe: {key: event.id}", "did you mean `by`?"),
+        ("trigger: {on: [A]}", "did you mean `events`?"),
+        ("trigger: {events: [A], repeat: {times: 3, within: 1d}}", "did you mean `count`?"),
+        ("throttle: 1", "did you mean `limit`?"),
+    ],
+)
+def test_words_of_other_products_are_told_ours(compiled, wrong: str, hint: str) -> None:
+    assert hint in [one.hint for one in compiled(webhooks__a=f"id: a\n{wrong}\n").findings]
+
+
 @pytest.mark.parametrize(
     ("wrong", "hint"),
     [

@@ -52,6 +52,11 @@ NEWLY_REFUSED = {
         "file-too-large",
         HEAD.replace("{e", "{where: [{event.properties.n: {in: [" + "1," * 20_000 + "]}}], e") + URL,
     ),
+    "a secret in a key": ("template-in-key", HEAD + URL + "  body: {'${KEY}': 1}\n"),
+    "a template as a credential": (
+        "no-template",
+        HEAD + URL + "  auth: {bearer: {token: '{{ user.properties.token }}'}}\n",
+    ),
     "a batch of forms": ("batch", HEAD + URL + "  encoding: form\n  body: {a: 1}\ndelivery: {batch: {}}\n"),
 }
 

@@ -81,6 +81,8 @@ def test_a_value_cut_by_a_hash_is_a_warning_and_a_plain_comment_is_none() -> Non
         ("a: [x, @acme.com]\n", 'quote it: "@acme.com"'),
         ("a: `x`\n", 'quote the value: "`x`"'),
         ("text: Total: 5\n", 'quote the value: "Total: 5"'),
+        ("a: {channel: #growth}\n", 'quote it: "#growth"'),
+        ("a: [b, #c, d]\n", 'quote it: "#c"'),
         ("a: {url: https://x/${N}/y}\n", 'quote it: "https://x/${N}/y"'),
         ("a: > 5\n", 'quote the value: "> 5"'),
         ("a: |x\n", 'quote the value: "|x"'),
@@ -109,6 +111,8 @@ def test_a_known_slip_is_shown_with_how_to_write_it(text: str, hint: str) -> Non
         ("- \u2018b\u2019\n", "looks-like-quotes", "straight quotes"),
         ("a: \u200bb\n", "invisible-character", "take it away"),
         ("a: b\u00a0\n", "invisible-character", "take it away"),
+        ("a: 1\n\u00a0\u00a0b: 1\n", "invisible-character", "take it away"),
+        ("b\ufeff: 1\n", "invisible-character", "take it away"),
     ],
 )
 def test_a_text_that_is_hardly_meant_is_a_warning(text: str, code: str, hint: str) -> None:

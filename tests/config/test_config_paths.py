@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.language.path_syntax import ANY, PathError, parse_path, unknown_var
+from pipeline.language.path_syntax import ANY, PathError, key_step, parse_path, unknown_var
 from pipeline.language.paths import compile_path, event_view, user_view
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING
@@ -71,7 +71,9 @@ def test_words_that_are_magic_in_liquid_are_ordinary_keys(name: str) -> None:
         ("event.userId", "did you mean `event.user_id`?", 6),
         ("event.propertes.x", "did you mean `event.properties`?", 6),
         ("user.email", "did you mean `user.properties.email`?", 5),
-        ("amount", "a path starts with `event`, `user` or `vars`", 0),
+        ("amount", "a path starts with `event`, `user` or `vars`, such as `event.properties.amount`", 0),
+        ("id", "a path starts with `event`, `user` or `vars`, such as `event.id`", 0),
+        ("{{ event.id }}", "a path stands without braces", 0),
         (
             "event.properties.Sales Rep",
             'names with other characters go in brackets: event.properties["Sales Rep"]',
@@ -85,7 +87,8 @@ def test_words_that_are_magic_in_liquid_are_ordinary_keys(name: str) -> None:
         ("event.name.x", None, 11),
         ("", None, 0),
         (" event.name", None, 0),
-        ("event..name", None, 6),
+        ("event..name", "one dot is enough: event.name", 6),
+        ("event.properties...a.b", "one dot is enough: event.properties.a.b", 17),
     ],
 )
 def test_what_is_no_path_says_where_and_what_to_do(text: str, hint: str | None, offset: int) -> None:
@@ -220,3 +223,20 @@ def test_naughty_strings_are_ordinary_names() -> None:
     for name in json.loads((shared_data() / "nasty" / "blns.json").read_text("utf-8")):
         escaped = name.replace("\\", "\\\\").replace("'", "\\'")
         assert read(f"event.properties['{escaped}']", **{name: name}) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "such"),
+    [("status", "response.status"), ("ok", "response.body.ok"), ("error.code", "response.body.error.code")],
+)
+def test_a_path_of_an_answer_is_told_where_it_begins(text: str, such: str) -> None:
+    with pytest.raises(PathError) as caught:
+        parse_path(text, ("response", "vars"))
+    assert caught.value.hint == f"a path starts with `response` or `vars`, such as `{such}`"
+
+
+@pytest.mark.parametrize(
+    "name", ["plan", "$browser", "a.b", "Sales Rep", 'a"b', "c\\d", "\\", "0", "", "ü-x"]
+)
+def test_a_step_leads_to_the_key_of_its_name(name: str) -> None:
+    assert parse_path(f"event.properties{key_step(name)}").parts == ("properties", name)

@@ -38,7 +38,55 @@ P, T = "event.properties.a", "event.time"
         ({P: {"in": []}}, (P, "in"), None),
         ({P: []}, (P,), None),
         ({P: {}}, (P,), "write {exists: true}"),
-        ({P: {"as": "number"}}, (P,), "for example {as: version, gte: ...}"),
+        ({P: {"as": "number"}}, (P,), "for example {as: number, gte: ...}"),
+        ({P: {"as": "domain"}}, (P,), "for example {as: domain, eq: ...}"),
+        ({P: {"ignore_case": True}}, (P,), "for example {ignore_case: true, eq: ...}"),
+        ({P: {"as": "Integer", "eq": 1}}, (P, "as"), "did you mean `number`?"),
+        (
+            {P: {"in": {"file": "x.txt", "column": 1}}},
+            (P, "in"),
+            "write the values in brackets, or {file: ...} with nothing beside it",
+        ),
+        ({P: {"in": True}}, (P, "in"), "write in: [true]"),
+        ({P: {"eq": "a", "or": "b"}}, (P, "or"), "for any of several values write {in: [...]}"),
+        (
+            {"event.properties": {"age": {"gt": 5}}},
+            ("event.properties", "age"),
+            "write `event.properties.age`: conditions stand below the whole path of a field",
+        ),
+        ({"event.properties": {"exits": True}}, ("event.properties", "exits"), "did you mean `exists`?"),
+        (
+            {"user.before": {"Sales Rep": 1}},
+            ("user.before", "Sales Rep"),
+            'write `user.before["Sales Rep"]`: conditions stand below the whole path of a field',
+        ),
+        (
+            {"user": {"properties": {"a": 1}}},
+            ("user", "properties"),
+            "write `user.properties`: conditions stand below the whole path of a field",
+        ),
+        ({P: {"city": "Rome"}}, (P, "city"), f"operators are {', '.join(OPERATORS)}; a field is `{P}.city`"),
+        (
+            {"amount": 5},
+            ("amount",),
+            "a path starts with `event`, `user` or `vars`, such as `event.properties.amount`",
+        ),
+        ({"id": "e1"}, ("id",), "a path starts with `event`, `user` or `vars`, such as `event.id`"),
+        ({"event.properties..a": 1}, ("event.properties..a",), f"one dot is enough: {P}"),
+        ([f"{P} == 5"], (0,), f"write {{{P}: 5}}"),
+        ([f"{P}:pro"], (0,), f"write {{{P}: pro}}"),
+        ([f"{{{{ {P} }}}}"], (0,), f"write {{{P}: {{exists: true}}}}"),
+        ([f"{P} starts_with a b"], (0,), f"write {{{P}: {{starts_with: a b}}}}"),
+        ([f"{P} >= 5"], (0,), f"write {{{P}: {{gte: 5}}}}"),
+        ([f"{P} and more"], (0,), None),
+        ({"field": P, "op": ">", "value": 5}, (), f"write {{{P}: {{gt: 5}}}}"),
+        ({"path": P, "operator": "isOneOf", "values": [1]}, (), f"write {{{P}: {{in: ..}}}}"),
+        ({"key": P, "value": "x"}, (), f"write {{{P}: x}}"),
+        (
+            {T: {"as": "hour", "eq": "09:00", "tz": {"path": "user.properties.tz"}}},
+            (T, "tz"),
+            "write tz: user.properties.tz",
+        ),
         ({P: {"as": "numbr", "eq": 1}}, (P, "as"), "did you mean `number`?"),
         ({P: {"as": "number", "eq": "x"}}, (P, "eq"), None),
         ({P: {"gte": None}}, (P, "gte"), None),
@@ -190,7 +238,21 @@ def test_an_element_as_other_products_write_it_is_a_warning(tree: Value, hint: s
 
 
 @pytest.mark.parametrize(
-    "text", ["5", "-1.5", "2026-01-01", "4.10.1", "abc", "five hundred", "größer", "5x", "500 EUR", "+3 h"]
+    "text",
+    [
+        "5",
+        "-1.5",
+        "2026-01-01",
+        "4.10.1",
+        "abc",
+        "five hundred",
+        "größer",
+        "5x",
+        "500 EUR",
+        "+3 h",
+        "now",
+        "-30d",
+    ],
 )
 def test_comparing_with_text_that_looks_like_something_else_warns(text: str) -> None:
     (found,) = problems_of({"event.properties.a": {"gte": text}})

@@ -195,7 +195,12 @@ def test_dollar_keys_that_are_no_directives_are_sent() -> None:
         ({"$fi": 1, "a": 2}, "did you mean `$if`?"),
         ({"$ofr": 1}, "did you mean `$for`?"),
         ({"$spred": "{{ event }}"}, "did you mean `$spread`?"),
+        ({"$merge": "{{ event }}"}, "did you mean `$spread`?"),
+        ({"$when": {"event.id": 1}}, "did you mean `$if`?"),
+        ({"$if": {"event.id": "e1"}, "then": 1}, "did you mean `$then`?"),
+        ({"$for": "{{ event.properties.a }}", "do": 1}, "did you mean `$do`?"),
         ({"{{ event.id }}": 1}, "a key cannot be a template"),
+        ({"a": {"x-${TOK}": 1}}, "settings and secrets stand in values"),
         ({1: 1}, "is no text"),
         ({"$then": 1}, "`$then` needs `$if`"),
         ({"$do": 1}, "`$do` needs `$for`"),
@@ -213,6 +218,29 @@ def test_dollar_keys_that_are_no_directives_are_sent() -> None:
 )
 def test_a_mistake_in_the_tree_is_found_at_load(body: Any, message: str) -> None:
     assert any(message in found for found in mistakes({"body": body}))
+
+
+@pytest.mark.parametrize(
+    ("body", "bare"),
+    [
+        ({"$if": {"event.id": "e1"}, "then": 1, "else": 2}, ["$then", "$else"]),
+        ({"a": {"if": {"event.id": "e1"}, "then": 1, "b": 2}}, ["$if", "$then"]),
+        ({"$if": {"event.id": "e1"}, "then": 1, "a": 2}, []),
+        ({"$for": "{{ event.properties.a }}", "do": 1, "a": 2}, []),
+        ({"$if": {"event.id": "e1"}, "$then": {"then": 1}}, []),
+        ({"$for": "{{ event.properties.a }}", "$do": {"do": 1}}, []),
+        ({"then": 1, "do": 2, "if": 3}, ["$then", "$if"]),
+        ({"then": 1, "else": 2}, []),
+        ({"$price": 1, "a": "$${x}", "b$${c}": 1}, []),
+    ],
+)
+def test_directives_without_their_sign_are_a_warning_where_they_are_hardly_keys(
+    body: Any, bare: list[str]
+) -> None:
+    assert mistakes({"body": body}) == [
+        f"unknown-directive: `{name[1:]}` is sent as an ordinary key (did you mean `{name}`?)"
+        for name in bare
+    ]
 
 
 def test_the_default_body_is_event_and_user() -> None:

@@ -191,7 +191,25 @@ def test_conditions_and_loops_inside_one_value(template: str, wanted: Any) -> No
         ("{{ ${TOK} }}", 3, "a secret cannot be used inside an expression"),
         ("{% capture x %}${TOK}{% endcapture %}", 15, "a secret cannot be captured"),
         ("{% for x in event.properties.a offset: continue %}{% endfor %}", 39, "not supported"),
-        ("{{ now }}", 3, "`now` is not known here"),
+        ("{{ now }}", 3, "the event's time is `event.time`"),
+        ("{{ env.API_KEY }}", 3, "write `${API_KEY}` in the place of `{{ env.API_KEY }}`"),
+        ("{{ TOKEN | upcase }}", 3, "write `${TOKEN}`"),
+        ("{{ event.id | default 'a' }}", 22, "write `| default: 'a'`"),
+        ("{{ event.id | append('x y') }}", 20, "write `| append: 'x y'`"),
+        ("{{ event.id | default: 'a' 'b' }}", 27, "a comma is missing before `b`"),
+        ("{{ event.id || 'a' }}", 12, "write `| default: 'a'`"),
+        ("{{ event.id ?? event.name }}", 12, "write `| default: event.name`"),
+        ("{{ event.id or 5 }}", 12, "write `| default: 5`"),
+        ("{{ event.id ? 'a' : 'b' }}", 12, "write `'a' if x > 5 else 'b'`"),
+        ("{{ event.name.toUpperCase() }}", 25, "there are no methods"),
+        ("{{ event.properties.a.trim() }}", 26, "there are no methods"),
+        ("{{ event.properties.Sales Rep | upcase }}", 26, 'brackets: event.properties["Sales Rep"]'),
+        ("{{ event.properties.a b-c d }}", 22, 'brackets: event.properties["a b-c d"]'),
+        ("{% if event.id = 'a' %}x{% endif %}", 15, "write `==`"),
+        ("{% if event.id %}x{% end %}", 21, "close what is open, by `endif`"),
+        ("{% set x = 1 %}", 3, "did you mean `assign`?"),
+        ("{% if event.id %}a{% elseif event.name %}b{% endif %}", 21, "did you mean `elsif`?"),
+        ("{{ event.id | money }}", 14, "did you mean `format_number`?"),
         ("{{ (1..'x') }}", 3, "a range wants a number"),
         ("{{ 99999999999999999999 }}", 3, "64 bits"),
         ("{{ event.properties[0 }}", 19, "not closed"),
@@ -285,6 +303,13 @@ def test_unknown_tags_and_filters_are_all_reported() -> None:
         ("$.properties.total", ["event.properties.total"]),
         ("$.context.traits.plan", ["user.properties.plan"]),
         ("$.userId", ["event.user_id"]),
+        ("event.properties.total", ["event.properties.total"]),
+        ("$user.properties.a[0].b", ["user.properties.a[0].b"]),
+        ("user.before['a b']", ["user.before['a b']"]),
+        ("event.properties", []),
+        ("user.identified", []),
+        ("event.properties.total is 5", []),
+        ("event.created", []),
         ("{{ event.name }} {x} {user} $.x costs $.properties.total {% raw %}{{event.x}}{% endraw %}", []),
     ],
 )
@@ -293,6 +318,14 @@ def test_a_template_of_another_product_is_a_warning_that_names_ours(written: str
     assert template is not None
     found = [finding.hint for finding in problems.found]
     assert found == [f"write `{{{{ {path} }}}}` if the value is meant" for path in here]
+
+
+def test_three_braces_are_a_warning_that_says_what_they_send() -> None:
+    assert value_of("{{{ event.id }}}") == "{e1}"
+    assert mistakes({"body": {"v": "a {{{event.id}}} b", "w": "{ {{ event.id }} }"}}) == [
+        "looks-like-template: the third brace is sent, in front of the value and behind it "
+        "(write `{{event.id}}`)"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,6 @@ def test_a_text_that_looks_like_json_is_refused_as_a_json_body(body: str, hint: 
         "{{ event.properties }}",
         "{{ event.name }} bought {{ event.properties.x }}",
         "hello {you}",
-        "{{ event.properties | json }}",
         "[{{ event.time }}] {{ event.name }}",
         {"payload": '{"a": "{{ event.id }}"}'},
         ['{"a": 1}'],
@@ -160,6 +159,14 @@ def test_a_text_that_looks_like_json_is_refused_as_a_json_body(body: str, hint: 
 )
 def test_other_bodies_are_no_json_texts(body: Any) -> None:
     assert mistakes({"body": body}) == []
+
+
+@pytest.mark.parametrize("body", ["{{ event.properties | json }}", " {{- event | pick: 'id' | json -}}\n"])
+def test_a_body_that_is_json_in_a_string_is_a_warning(body: str) -> None:
+    (found,) = mistakes({"body": body})
+    assert found.startswith("json-text: the body is JSON inside of a JSON string (leave out `| json`")
+    assert mistakes({"body": body, "encoding": "text"}) == []
+    assert mistakes({"body": {"text": body}}) == []
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters=CONTROLS)), min_size=2))

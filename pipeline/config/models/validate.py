@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from pipeline.config.models.field_types import Reading, fields_of, is_section
-from pipeline.config.models.other_words import KINDS, REMEDIES, SYNONYMS
+from pipeline.config.models.other_words import KINDS, REMEDIES, SYNONYMS, VALUES
 from pipeline.config.yaml import scalars
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.placeholders import reread
@@ -131,7 +131,10 @@ def _wish(kind: str, context: Mapping[str, Any], found: Value) -> tuple[str, str
             return "wrong-value", "`true`", "leave the field out for the opposite"
         wish = ", ".join(f"`{option}`" for option in options[:-1])
         wish = f"{wish} or `{options[-1]}`" if wish else f"`{options[-1]}`"
-        close = did_you_mean(str(found), options)
+        if options == ["user"]:
+            return "wrong-value", wish, "a time goes into `every`, such as `every: 1d`"
+        other = [value for value in VALUES.get(str(found).lower(), ()) if value in options]
+        close = other[0] if other else did_you_mean(str(found), options)
         return "wrong-value", wish, f"did you mean `{close}`?" if close else None
     if kind == "bool_type":
         word = str(found).lower() if isinstance(found, str) else ""

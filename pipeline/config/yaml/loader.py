@@ -265,6 +265,8 @@ class _Builder:
         elif text in items:
             first = items[text][0].line + 1
             self.error(span, "duplicate-key", f"the key `{text}` is already given in line {first}")
+        if not style and (unseen := suspects.unseen(text)) is not None:
+            self.warn(span, *unseen)
         top.key = (text, span)
 
     def _empty(self, span: Span, top: _Frame | None) -> None:

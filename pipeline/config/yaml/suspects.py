@@ -29,10 +29,19 @@ def of_text(text: str) -> Iterator[Suspicion]:
     if text[0] in _OPENING and text[-1] in _CLOSING:
         hint = "put it between straight quotes instead, or around these to keep them"
         yield "looks-like-quotes", f"`{text[:_SHOWN]}` keeps its typographic quotes", hint
-    unseen = next((char for char in (text[0], text[-1]) if char in _UNSEEN), None)
-    if unseen is not None:
-        message = f"the value begins or ends with the invisible character U+{ord(unseen):04X}"
-        yield "invisible-character", message, "take it away, or quote the value to keep it"
+    if (invisible := unseen(text)) is not None:
+        yield invisible
+
+
+def unseen(text: str) -> Suspicion | None:
+    """Return the suspicion of a text without quotes, or of a key, with an invisible character at an end."""
+    found = next((char for char in (text[:1], text[-1:]) if char and char in _UNSEEN), None)
+    if found is None:
+        return None
+    message = (
+        f"`{text.strip(_UNSEEN)[:_SHOWN]}` begins or ends with the invisible character U+{ord(found):04X}"
+    )
+    return "invisible-character", message, "take it away, or put quotes around to keep it"
 
 
 def no_map(text: str) -> Suspicion | None:

@@ -24,7 +24,7 @@ from pipeline.console.forms.scalars import written
 from pipeline.console.forms.trees import Node, kept
 from pipeline.language.path_syntax import PathError, parse_path
 from pipeline.model.json import Value
-from pipeline.render.body import DIRECTIVES
+from pipeline.render.keys import DIRECTIVES
 
 MAX_DEPTH: Final = 40
 """Objects in objects that the form shows; what lies deeper is a locked row."""

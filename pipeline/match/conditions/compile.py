@@ -10,6 +10,7 @@ from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.path_syntax import EVENT_ROOTS, Path
 from pipeline.language.paths import Scope, compile_path
 from pipeline.language.work import once, spend
+from pipeline.match.conditions import meant
 from pipeline.match.conditions.compiling import (
     ELEMENT,
     Context,
@@ -75,10 +76,14 @@ def _tree(tree: Value, context: Context) -> Node | None:
     if type(tree) is not dict:
         path = "event.properties.plan" if "event" in context.roots else "plan"
         message = f"a condition is a map such as {{{path}: pro}}, not {describe(tree)}"
-        context.wrong((), message, code="wrong-condition")
+        hint = meant.of_text(tree, context.roots) if type(tree) is str else None
+        context.wrong((), message, hint, code="wrong-condition")
         return None
     if not tree:
         context.wrong((), "an empty condition", "leave it out", code="empty-condition")
+        return None
+    if context.parse is None and not context.in_element and (hint := meant.of_parts(tree, context.roots)):
+        context.wrong((), "a condition has its path as the key", hint, code="wrong-condition")
         return None
     return all_nodes([_entry(key, value, context) for key, value in tree.items()])
 

@@ -13,14 +13,15 @@ import orjson
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.path_syntax import EVENT_ROOTS, OPEN_FIELDS, Path, parse_path, var_at
 from pipeline.language.paths import compile_path
+from pipeline.match.conditions import meant
 from pipeline.match.conditions.clauses import compile_clause
-from pipeline.match.conditions.compiling import ELEMENT, GROUPS, Context, checked_path, path_key
+from pipeline.match.conditions.compiling import ELEMENT, Context, checked_path, describe, path_key
 from pipeline.match.conditions.fixed_fields import lint_fixed_field
 from pipeline.match.conditions.nodes import Node, all_nodes
 from pipeline.match.operators.conversions import CONVERSIONS
 from pipeline.match.operators.dates import zone
 from pipeline.match.operators.operands import Dynamic, Operand, Options, Zone, check_operand
-from pipeline.match.operators.synonyms import REMEDIES, SYNONYMS, as_word
+from pipeline.match.operators.synonyms import OTHER_CONVERSIONS, as_word
 from pipeline.match.operators.table import MODIFIERS, OPERATORS, Operator
 from pipeline.match.operators.values import OperandError
 from pipeline.model.json import Value
@@ -69,14 +70,14 @@ def _operator_map(path: Path, value: dict[str, Value], context: Context) -> Node
     options = _options(value, context)
     names = [name for name in value if name not in MODIFIERS]
     if not names:
-        hint = "for example {as: version, gte: ...}"
-        context.wrong((), "an operator is missing", hint, code="empty-condition")
+        context.wrong((), "an operator is missing", meant.an_operator(value), code="empty-condition")
         return None
     nodes: list[Node | None] = []
     for name in names:
         operator = OPERATORS.get(name) if type(name) is str else None
         if operator is None:
-            _unknown_operator(name, context)
+            hint = meant.instead_of(str(name), path)
+            context.wrong((name,), f"`{name}` is no operator", hint, code="unknown-operator")
             continue
         fitting = _fitting_options(operator, options, context) if options is not None else None
         if fitting is not None:
@@ -84,21 +85,6 @@ def _operator_map(path: Path, value: dict[str, Value], context: Context) -> Node
             nodes.append(_clause(path, operator, value[name], fitting, beside, context.at(name)))
     _lint_negation(path, value, context)
     return all_nodes(nodes)
-
-
-def _unknown_operator(name: Value, context: Context) -> None:
-    bare = str(name).lstrip("$")
-    key = as_word(bare)
-    meant = key if key in OPERATORS else SYNONYMS.get(key)
-    remedy = REMEDIES.get(key)
-    if meant is None and remedy is None:
-        meant = did_you_mean(bare, [*OPERATORS, *MODIFIERS])
-    hint = remedy if meant is None else f"did you mean `{meant}`?"
-    if hint is None:
-        hint = f"operators are {', '.join(OPERATORS)}"
-        if bare in GROUPS:
-            hint = f"`{bare}` stands above paths, not below one"
-    context.problems.error((name,), "unknown-operator", f"`{name}` is no operator", hint=hint, on_key=True)
 
 
 def _options(value: dict[str, Value], context: Context) -> Options | None:
@@ -109,7 +95,7 @@ def _options(value: dict[str, Value], context: Context) -> Options | None:
         word = value["as"]
         conversion = CONVERSIONS.get(word) if type(word) is str else None
         if conversion is None:
-            close = did_you_mean(str(word), CONVERSIONS)
+            close = OTHER_CONVERSIONS.get(as_word(str(word))) or did_you_mean(str(word), CONVERSIONS)
             hint = f"did you mean `{close}`?" if close else f"it is one of {', '.join(CONVERSIONS)}"
             context.problems.error(("as",), "unknown-conversion", f"`as: {word}` is not known", hint=hint)
     fold = value.get("ignore_case", False)
@@ -134,7 +120,9 @@ def _tz(name: Value, context: Context) -> Zone:
         path = checked_path(name, context, on_key=False)
         return None if path is None else compile_path(path, context.vars)
     hint = zone_meant(name) or "such as Europe/Berlin"
-    context.wrong((), f"{name!r} is neither an IANA time zone nor a path", hint)
+    if type(name) is dict and list(name) == ["path"]:
+        hint = f"write tz: {name['path']}"
+    context.wrong((), f"{describe(name)} is neither an IANA time zone nor a path", hint)
     return None
 
 

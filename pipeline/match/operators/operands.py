@@ -115,7 +115,10 @@ def _checked(operator: Operator, value: Operand, options: Options) -> tuple[Oper
         if isinstance(value, Dynamic):
             return value, None
         if type(value) is not list:
-            raise OperandError(f"`{operator.name}` takes a list", f"write {operator.name}: [{_shown(value)}]")
+            hint = f"write {operator.name}: [{_shown(value)}]"
+            if type(value) is dict:
+                hint = "write the values in brackets, or {file: ...} with nothing beside it"
+            raise OperandError(f"`{operator.name}` takes a list", hint)
         if not value:
             raise OperandError(
                 f"`{operator.name}` with an empty list {'never' if not operator.negates else 'always'} holds"
@@ -208,6 +211,6 @@ def _depends_on_zone(value: Value) -> bool:
 
 
 def _shown(value: Value) -> str:
-    return (
-        value if type(value) is str and value.isalnum() else repr(value) if type(value) is str else str(value)
-    )
+    if type(value) is str:
+        return value if value.isalnum() else repr(value)
+    return str(value).lower() if type(value) is bool else str(value)

@@ -23,6 +23,11 @@ _LOOKS: Final = (
         "use before or after, or add `as: date`",
     ),
     (re.compile(r"v?[0-9]+\.[0-9]+\.[0-9].*", re.ASCII), "a version", "add `as: version`"),
+    (
+        re.compile(r"now|[+-][0-9]+(\.[0-9]+)?(ms|[smhd])", re.ASCII),
+        "a time relative to the event",
+        "use before or after, or add `as: date`",
+    ),
 )
 _WITH_UNIT: Final = re.compile(r"(?P<number>[+-]?[0-9][0-9.,_]*)\s*[^\W\d_]\D*")
 """``5x``, ``500 EUR``, ``3 GB``."""

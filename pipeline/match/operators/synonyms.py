@@ -106,6 +106,8 @@ REMEDIES: Final = _by_word(
         "beside other words write {eq: {path: ...}}": "path",
         "beside other words write {in: {file: ...}}": "file",
         "an operator per element: repeat `contains`, or use any_element": "all",
+        "for any of several values write {in: [...]}": "or",
+        "several operators on one path are all meant, without a word between them": "and",
     }
 )
 """What to write in the place of operators that there are not."""
@@ -129,3 +131,18 @@ OTHER_GROUPS: Final = _by_word(
     }
 )
 """Other names of `all`, `any`, `not`, `label` and `any_element`."""
+
+OTHER_CONVERSIONS: Final = _by_word(
+    {
+        "number": "int integer float double decimal numeric num",
+        "text": "str string varchar",
+        "date": "datetime time timestamp iso8601 unix",
+        "version": "semver",
+        "domain": "email host hostname url",
+        "ip": "cidr ip_address",
+        "size": "length len count",
+        "weekday": "day day_of_week dow",
+        "hour": "time_of_day",
+    }
+)
+"""Other names of conversions."""

@@ -9,7 +9,7 @@ from pipeline.match.operators.conversions import CONVERSIONS
 from pipeline.match.operators.table import MODIFIERS, OPERATORS, Operator
 from pipeline.model.json import Value
 from pipeline.operate.schemas.records import record_definitions
-from pipeline.render.body import DIRECTIVES
+from pipeline.render.keys import DIRECTIVES
 
 GROUPS: Final = ("all", "any", "not", "any_element", "label")
 ROOTS: Final = {

@@ -19,6 +19,11 @@ _BRACES: Final = re.compile(
 _ROOTED: Final = re.compile(
     r"\$\.((?:properties|traits|context|event|type|userId|anonymousId|messageId|timestamp)(?:\.[\w-]+)*)\s*"
 )
+_BARE: Final = re.compile(
+    r"\$?((?:event|user)\.(?:properties|context|before)(?:\.[\w$-]+|\[[^\[\]]*\])+)", re.ASCII
+)
+"""A path alone, without its braces."""
+_TRIPLE: Final = re.compile(r"\{\{\{([^{}]*)\}\}\}")
 _DOT_DIGIT: Final = re.compile(r"\.[0-9]")
 """What few templates have."""
 _NUMBERED: Final = re.compile(
@@ -32,6 +37,15 @@ def warn_of_foreign(text: str, spot: Spot) -> None:
     """Warn of each template of another product in a text, with what it is called here."""
     if _DOT_DIGIT.search(text) is not None:
         _warn_of_indexes(text, spot)
+    for one in _TRIPLE.finditer(text) if "{{{" in text else ():
+        spot.problems.warn(
+            spot.path,
+            "looks-like-template",
+            "the third brace is sent, in front of the value and behind it",
+            hint=f"write `{one[0][1:-1]}`",
+            offset=one.start() + spot.shift,
+            length=len(one[0]),
+        )
     for written, offset, path in _found(text):
         spot.problems.warn(
             spot.path,
@@ -59,6 +73,8 @@ def _found(text: str) -> Iterator[tuple[str, int, str]]:
     if "{" in text:
         for one in _BRACES.finditer(text):
             yield one[0], one.start(), one[1]
+    if (bare := _BARE.fullmatch(text)) is not None:
+        yield text, 0, bare[1]
     if text.startswith("$.") and (rooted := _ROOTED.fullmatch(text)):
         path = rooted[1].removeprefix("context.") if rooted[1].startswith("context.traits") else rooted[1]
         yield text.rstrip(), 0, path if path.startswith("traits") else f"event.{path}"

@@ -33,6 +33,7 @@ from liquid.tag import Tag
 from liquid.token import TOKEN_COMMA, TOKEN_EOF, TOKEN_EXPRESSION, TOKEN_OR, TOKEN_OUTPUT
 
 from pipeline.model.words import did_you_mean
+from pipeline.render.templates import slips
 from pipeline.render.templates.names import TemplateError
 from pipeline.render.templates.tokens import tokenize
 
@@ -42,7 +43,6 @@ TAGS: Final = (
 )
 
 _UNCLOSED: Final = re.compile(r"expected tag (\w+), found")
-_COMPARING: Final = frozenset(("eq", "ne", "ltgt", "le", "ge", "lt", "gt", "and", "or", "contains"))
 
 
 class _Inner(TokenStream):
@@ -134,21 +134,24 @@ def _explain(error: LiquidError, text: str) -> TemplateError:
         offset, found, length = token.start_index, token.value, len(token.value) or None
     if token is not None and token.kind == "tag" and "unexpected tag" in message:
         if found.startswith("end") or found in ("else", "elsif", "when"):
-            return TemplateError(f"`{found}` stands outside of its block", offset, None, length)
-        close = did_you_mean(found, TAGS)
+            hint = "close what is open, by `endif`, `endfor`, ..." if found == "end" else None
+            return TemplateError(f"`{found}` stands outside of its block", offset, hint, length)
+        close = slips.OTHER_TAGS.get(found.lower()) or did_you_mean(found, TAGS)
         hint = f"did you mean `{close}`?" if close else "the tags are " + ", ".join(TAGS)
         return TemplateError(f"there is no tag `{found}`", offset, hint, length)
     if "found end of file" in message or "missing tag name" in message:
         return TemplateError("`{{` or `{%` is not closed", offset, "close it by `}}` or `%}`", 2)
     if unclosed := _UNCLOSED.match(message):
-        return TemplateError(f"`{unclosed.group(1)}` is missing", offset)
+        tag = unclosed.group(1)
+        return TemplateError(f"`{tag}` is missing", offset, f"add {{% {tag} %}}")
     shown = f"`{found}`" if found else "the end"
     if message.startswith("expected word"):
         return TemplateError(f"a filter's name is expected, not {shown}", offset, None, length)
     if message.startswith(("expected end of expression", "unexpected token")):
-        told = "a comparison stands in `'a' if x > 5 else 'b'` or in `{% if %}`"
-        compares = token is not None and token.kind in _COMPARING
-        return TemplateError(f"{shown} is not expected here", offset, told if compares else None, length)
+        hint = slips.unexpected(text, offset)
+        return TemplateError(f"{shown} is not expected here", offset, hint, length)
+    if message.startswith("expected a comma separated list"):
+        return TemplateError(f"a comma is missing before {shown}", offset, None, length)
     if message.startswith("expected a primitive expression"):
         return TemplateError(f"a value is expected, not {shown}", offset, None, length)
     return TemplateError(message.replace("'", "`"), offset, None, length)

@@ -65,6 +65,8 @@ def compile_text(
     around the values likewise.
     """
     if literal is None and _INERT.fullmatch(text) is not None:
+        if text.startswith(("event.", "user.")):
+            warn_of_foreign(text, spot)
         return constant_template(text)
     warn_of_foreign(text, spot)
     try:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from pipeline.render.templates import slips
 from pipeline.render.templates.names import TemplateError, scan_path, secret_inside
 
 WORD: Final = "word"
@@ -86,11 +87,4 @@ def _unexpected(text: str, at: int, base: int) -> TemplateError:
         return TemplateError(f"the quote {text[at]} is not closed", base + at, "add the closing quote")
     if text[at : at + 2] == "${":
         return secret_inside(base + at)
-    hint = None
-    if text[at] == "[":
-        hint = "a path starts with a root such as `event`"
-    if text[at] in "+*/%":
-        hint = "write `| plus: 1`, `| times: 2`, ...: there are no arithmetic signs"
-    if text[at] == "&":
-        hint = "write `and`"
-    return TemplateError(f"{text[at]!r} is not expected here", base + at, hint)
+    return TemplateError(f"{text[at]!r} is not expected here", base + at, slips.unexpected(text, at))

@@ -40,7 +40,7 @@ from pipeline.console.forms.rows import (
 from pipeline.console.forms.scalars import FIELDS
 from pipeline.console.forms.settle import opened, settle
 from pipeline.console.forms.writing import apply, data_of, text_of
-from pipeline.render.body import DIRECTIVES
+from pipeline.render.keys import DIRECTIVES
 from tests.console.forms.sending import sent
 from tests.kit.examples import examples
 from tests.kit.streams.samples import ROOT, public_data

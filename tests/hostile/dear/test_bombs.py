@@ -15,8 +15,8 @@ from pipeline.match import selectors
 from pipeline.match.captures import READERS
 from pipeline.match.operators.conversions import CONVERSIONS
 from pipeline.match.operators.table import OPERATORS
-from pipeline.render.body import DIRECTIVES
 from pipeline.render.filters.table import FILTERS
+from pipeline.render.keys import DIRECTIVES
 from pipeline.render.templates.liquid import TAGS
 from pipeline.runtime.process import GC_THRESHOLD
 from tests.hostile.bombs.run import GROUPS, Found, calibrate, explode

@@ -1,0 +1,73 @@
+"""What was probably meant by a mistake in a template: remedies by what stands around it."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from pipeline.language.path_syntax import key_step
+
+_OR_ELSE: Final = re.compile(r"(?:\|\||\?\?|or\b)\s*([^\s|}%]+)")
+_AFTER_FILTER: Final = re.compile(r"\|\s*(\w+)\s*$")
+_AFTER_PATH: Final = re.compile(r"[\w$-]+(?:\.[\w$-]+)+$")
+_WORDS: Final = re.compile(r"[\w-]+(?: [\w-]+)*")
+_LOOKED_AT: Final = 200
+"""Characters on both sides of a place that tell what was meant."""
+_NO_ARITHMETIC: Final = "write `| plus: 1`, `| times: 2`, ...: there are no arithmetic signs"
+_COMPARES: Final = "a comparison stands in `'a' if x > 5 else 'b'` or in `{% if %}`"
+_COMPARING: Final = ("==", "!=", "<", ">", "and", "or", "contains")
+_PLACES: Final = frozenset({"env", "environment", "secret", "secrets", "settings", "config", "process", "os"})
+_NOW: Final = frozenset({"now", "today", "date", "current_time", "current_date", "timestamp"})
+OTHER_TAGS: Final = {
+    "set": "assign", "let": "assign", "elseif": "elsif", "elif": "elsif", "foreach": "for", "each": "for",
+    "switch": "case", "print": "echo",
+}  # fmt: skip
+"""What other template languages call a tag."""
+
+
+def unexpected(text: str, at: int) -> str | None:
+    """Return the remedy for what stands at a place of an expression where it cannot stand."""
+    before, rest = text[max(0, at - _LOOKED_AT) : at], text[at : at + _LOOKED_AT]
+    called = _AFTER_FILTER.search(before)
+    instead = _OR_ELSE.match(rest)
+    if called is not None and rest[:1] not in ("|", "}", ""):
+        given = re.match(r"\(?\s*('[^']*'|\"[^\"]*\"|[^\s)|}]+)", rest)
+        return f"write `| {called[1]}: {given[1] if given else '..'}`: a colon stands before arguments"
+    if instead is not None and not before.rstrip().endswith(("|", "and", "or")) and "{%" not in before:
+        return f"write `| default: {instead[1]}`"
+    if rest.startswith("("):
+        return "there are no methods: filters such as `| upcase` change a value"
+    if rest.startswith("?"):
+        return "write `'a' if x > 5 else 'b'`"
+    if rest[:1] == "=" and rest[:2] != "==":
+        return "write `==`"
+    if rest.startswith("&"):
+        return "write `and`"
+    if rest.startswith("["):
+        return "a path starts with a root such as `event`"
+    if rest.startswith(("+", "*", "/", "%", "- ")):
+        return _NO_ARITHMETIC
+    if rest.startswith(_COMPARING):
+        return _COMPARES
+    return _spaced(before, rest)
+
+
+def unknown_root(text: str) -> str | None:
+    """Return the remedy for a path whose root is what other products have for settings and for the time."""
+    root, _, rest = text.partition(".")
+    if (root.lower() in _PLACES and rest) or (len(root) > 2 and root.isupper() and not rest):
+        name = rest.rpartition(".")[2] or root
+        return f"write `${{{name}}}` in the place of `{{{{ {text} }}}}`"
+    if root.lower() in _NOW and not rest:
+        return "the event's time is `event.time`; `'now' | date: '%F'` prints it"
+    return None
+
+
+def _spaced(before: str, rest: str) -> str | None:
+    """Return the remedy for a name with blanks in it."""
+    path = _AFTER_PATH.search(before.rstrip())
+    words = _WORDS.match(rest)
+    if path is None or words is None or not before.endswith(" "):
+        return None
+    start, _, first = path[0].rpartition(".")
+    return f"a name with blanks goes in brackets: {start}{key_step(f'{first} {words[0]}')}"
