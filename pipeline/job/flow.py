@@ -15,8 +15,10 @@ from pipeline.job.steps.chunks import Intake, Selected
 from pipeline.job.steps.copies import CopiesStep
 from pipeline.job.steps.epoch_end import EpochEnd
 from pipeline.job.steps.identity import IdentityStep, to_shards
+from pipeline.job.steps.identity import Token as IdentityToken
 from pipeline.job.steps.select import select
 from pipeline.job.steps.shard import Shard, ShardStep
+from pipeline.job.steps.shard import Token as ShardToken
 from pipeline.job.steps.source import SourcePartition, SourceStep
 from pipeline.job.steps.stretch import Stretches
 from pipeline.job.understanding import Understanding
@@ -44,7 +46,7 @@ def build_flow(job: Job) -> Dataflow:
             job.drain, job.bytes_read, failure, job.pulse, job.pace, job.rest,
         )  # fmt: skip
 
-    def identity_step(token: tuple[str, str, int] | None) -> IdentityStep:
+    def identity_step(token: IdentityToken | None) -> IdentityStep:
         return IdentityStep(
             token, settings, job.stores, job.committed, failure, job.pace, job.rest, epoch_end
         )
@@ -55,7 +57,7 @@ def build_flow(job: Job) -> Dataflow:
             departed,
         )  # fmt: skip
 
-    def shard_step(token: tuple[str, int, int] | None) -> ShardStep:
+    def shard_step(token: ShardToken | None) -> ShardStep:
         return ShardStep(
             token, settings, job.stores, make_shard, job.shards, job.drain, failure, job.pulse, job.pace,
             job.rest, epoch_end, execute_left,

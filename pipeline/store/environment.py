@@ -36,6 +36,11 @@ _NOT_WRITTEN = (
 """What is in the text of an error that room or permissions mend. LMDB's errors have no number."""
 
 RESTORE = "Restore the state directory from a backup, or start with an empty one."
+ONE_BACKUP = "Restore the whole state directory from one backup, or start with an empty one."
+OTHERS_EPOCH = (
+    "the epoch from which the recovery store goes on is not the one that the store has under this number; "
+    "they do not belong together (a part of another state directory, or of another copy of it?)."
+)
 
 
 def lock(path: Path, wait_secs: float) -> int:

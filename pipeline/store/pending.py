@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import lmdb
 
 from pipeline.store.rows import Table
-from pipeline.store.sealing import seal
+from pipeline.store.sealing import HEAD_BYTES, seal
 
 FLUSH_BYTES: Final = 8 << 20
 """Rows above this go to the open transaction before the epoch's end; a process has many stores."""
@@ -56,13 +56,20 @@ class Pending:
         if before is not None:
             self.bytes += len(sealed) - len(before)
         else:
+            # Perhaps one that was removed, and counts twice then.
             self.fresh.append((table, key))
             self.bytes += len(value) + ROW_BYTES
 
     def delete(self, table: Table, key: bytes) -> None:
         """Remove a row; there may be none."""
-        self.fresh.append((table, key))
-        self.rows[table][key] = None
+        rows = self.rows[table]
+        before = rows.get(key)
+        rows[key] = None
+        if before is not None:
+            self.bytes -= len(before) - HEAD_BYTES
+        else:
+            self.fresh.append((table, key))
+            self.bytes += ROW_BYTES
 
     def look_up(self, txn: _Txn, committed: _Txn) -> None:
         """Note for undo what the fresh rows were before this epoch; put that as soon as it is much."""

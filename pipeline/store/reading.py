@@ -38,6 +38,8 @@ SEQ_KEY = b"sealed-seq"
 """Row of `meta`: the store's sequence number."""
 OLD_SEQ_KEY = b"seq"
 """Row of `meta`: the same in plain digits. Versions of format 1 read it before they look at the format."""
+RUNS_KEY = b"runs"
+"""Row of `meta`: which openings of the store have committed its last epoch and the one before that."""
 
 
 class Meta(NamedTuple):
@@ -46,8 +48,10 @@ class Meta(NamedTuple):
     format: int
     """0: it is new."""
     seals: Seals
-    seq: int
+    seq: int = 0
     """How many epochs were committed."""
+    runs: tuple[str, str] = ("", "")
+    """Names of those who committed the last one and the one before; "": an older version did."""
 
 
 def read_meta(path: Path, txn: lmdb.Transaction[bytes], meta: lmdb._Database) -> Meta:
@@ -63,10 +67,15 @@ def read_meta(path: Path, txn: lmdb.Transaction[bytes], meta: lmdb._Database) ->
         for key in (SEQ_KEY, OLD_SEQ_KEY):
             seq = txn.get(key, db=meta)
             if seq is not None:
-                return Meta(found, seals, int(seals.open(Table.META, key, seq)))
+                number = int(seals.open(Table.META, key, seq))
+                runs = txn.get(RUNS_KEY, db=meta)
+                if runs is None:
+                    return Meta(found, seals, number)
+                last, _, before = seals.open(Table.META, RUNS_KEY, runs).decode("ascii").partition(" ")
+                return Meta(found, seals, number, (last, before))
     except ValueError as error:
         raise unreadable(path, error) from error
-    return Meta(found, seals, 0)
+    return Meta(found, seals)
 
 
 @dataclass(slots=True)
@@ -129,6 +138,8 @@ class Reader:
         self._tables: dict[Table, lmdb._Database] = {}
         self.seq = 0
         """How many epochs were committed."""
+        self.runs = ("", "")
+        """As in `Meta`."""
         with contextlib.suppress(lmdb.NotFoundError):
             self._anew(self._read_meta)
 
@@ -204,7 +215,7 @@ class Reader:
     def _read_meta(self) -> None:
         meta = self._env.open_db(b"meta", create=False)
         with self._env.begin() as txn:
-            _, self._seals, self.seq = read_meta(self._path, txn, meta)
+            _, self._seals, self.seq, self.runs = read_meta(self._path, txn, meta)
 
     def _look(
         self, table: Table, look: Callable[[lmdb.Transaction[bytes], lmdb._Database], T], nothing: T

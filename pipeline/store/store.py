@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,6 +31,8 @@ from pipeline.model.errors import StateError
 from pipeline.store.environment import (
     LOCK_WAIT_SECS,
     MAP_SIZE,
+    ONE_BACKUP,
+    OTHERS_EPOCH,
     is_cut,
     lock,
     open_environment,
@@ -37,7 +40,15 @@ from pipeline.store.environment import (
     writing,
 )
 from pipeline.store.pending import Pending
-from pipeline.store.reading import FORMAT, FORMAT_KEY, OLD_ROWS_KEY, OLD_SEQ_KEY, SEQ_KEY, read_meta
+from pipeline.store.reading import (
+    FORMAT,
+    FORMAT_KEY,
+    OLD_ROWS_KEY,
+    OLD_SEQ_KEY,
+    RUNS_KEY,
+    SEQ_KEY,
+    read_meta,
+)
 from pipeline.store.rows import Table
 from pipeline.store.sealing import HEAD_BYTES, Seals, seal
 
@@ -89,12 +100,15 @@ class Store:
             with self._env.begin(write=True) as txn:
                 self._tables = {table: self._env.open_db(table.name.lower().encode(), txn) for table in Table}
                 self._undo, self._meta = self._tables[Table.UNDO], self._tables[Table.META]
-                is_new, self._seals, self.seq = self._take_meta(txn)
+                is_new, self._seals, self.seq, self._runs = self._take_meta(txn)
                 if is_new:
                     # LMDB syncs what is in its file, not that there is one. Before the commit: where a kill
                     # comes between, nothing of it would be made up for.
                     sync(path)
             self._read = self._env.begin()
+        self._run = secrets.token_hex(8)
+        """What the epochs are known by that this opening of the store commits: copies of a store go on with
+        the same numbers."""
         self._pending = Pending(self._tables)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="hookline-commit") if own_thread else None
         self._beginning: Future[_Txn] | None = None
@@ -134,6 +148,8 @@ class Store:
         if not self.dirty:
             self._first_write()
         self._pending.delete(table, key)
+        if self._pending.are_much:
+            self.flush()
 
     def items(self, table: Table, prefix: bytes = b"", start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Yield the rows whose key begins with the prefix, from key ``start`` on, with this epoch's writes.
@@ -184,6 +200,7 @@ class Store:
                 txn = self._transaction()
                 self._pending.apply(txn, self._read)
                 self._put_seq(txn, self.seq + 1)
+                self._put_runs(txn, self._run, self._runs[0])
 
     def begin_commit(self, then: Callable[[], None] = lambda: None) -> int:
         """Begin to make the epoch durable, and return the sequence number that the store will have then.
@@ -219,15 +236,26 @@ class Store:
             if self._then_before is not None:
                 self._then_before.result()
             self.seq += 1
+            self._runs = self._run, self._runs[0]
             self._after_transaction()
             self._forget_readers()
         return self.seq
 
-    def resume(self, seq: int) -> bool:
+    def run_of(self, seq: int) -> str:
+        """Return the name of who committed an epoch: the store's last one, the one before, or the next one.
+
+        "": an older version, or nobody.
+        """
+        return (self._run, *self._runs)[self.seq + 1 - seq]
+
+    def resume(self, seq: int, run: str = "") -> bool:
         """Go to the state of ``seq``, the number that Bytewax holds; True where an epoch was undone.
 
-        Raises StateError where the store is neither there nor exactly one epoch ahead.
+        run: who committed that one; "": not known. Raises StateError where the store is neither there nor
+        exactly one epoch ahead, or where that epoch is another one's.
         """
+        if self.seq in (seq, seq + 1) and run and run != self.run_of(seq):
+            raise StateError(f"{self.path}: {OTHERS_EPOCH} {ONE_BACKUP}")
         if self.seq == seq:
             return False
         if self.seq == 0:
@@ -238,24 +266,26 @@ class Store:
         if self.seq != seq + 1:
             raise StateError(
                 f"{self.path}: the store is at epoch {self.seq}, but the recovery store says {seq}; "
-                "they do not belong together (a copied or restored state directory?). "
-                "Restore the whole state directory from one backup, or start with an empty one."
+                f"they do not belong together (a copied or restored state directory?). {ONE_BACKUP}"
             )
         with writing(self.path):
             self._undo_epoch(seq)
         self.seq = seq
+        self._runs = self._runs[1], ""
         self._after_transaction()
         return True
 
-    def commit_as(self, seq: int) -> None:
-        """Commit under a given number, with nothing to undo: for a store that was rebuilt."""
+    def commit_as(self, seq: int, run: str = "") -> None:
+        """Commit under a given number and name, with nothing to undo: for a store that was rebuilt."""
         self.flush()
         with writing(self.path):
             txn = self._transaction()
             txn.drop(self._undo, delete=False)
             self._put_seq(txn, seq)
+            self._put_runs(txn, run, "")
             self._in_thread(txn.commit)
         self.seq = seq
+        self._runs = run, ""
         self._after_transaction()
 
     def seal_all(self, renew: Renew) -> int:
@@ -318,6 +348,10 @@ class Store:
         txn.put(SEQ_KEY, seal(Table.META, SEQ_KEY, digits), db=self._meta)
         txn.put(OLD_SEQ_KEY, digits, db=self._meta)
 
+    def _put_runs(self, txn: _Txn, last: str, before: str) -> None:
+        value = f"{last} {before}".encode("ascii")
+        txn.put(RUNS_KEY, seal(Table.META, RUNS_KEY, value), db=self._meta)
+
     def _first_write(self) -> None:
         self.dirty = True
         if self._thread is not None and self._beginning is None:
@@ -358,6 +392,7 @@ class Store:
                     txn.put(mark[1:], old[1:], db=db)
             txn.drop(self._undo, delete=False)
             self._put_seq(txn, seq)
+            self._put_runs(txn, self._runs[1], "")
 
     def _forget_readers(self) -> None:
         """Now and then: what a killed reader saw would be kept for ever, and the file would grow."""
@@ -377,14 +412,14 @@ class Store:
         self._read.abort()
         self._read = self._env.begin()
 
-    def _take_meta(self, txn: _Txn) -> tuple[bool, Seals, int]:
+    def _take_meta(self, txn: _Txn) -> tuple[bool, Seals, int, tuple[str, str]]:
         """Make the store one of today's format.
 
-        Returns whether it was none, how its rows are read, and its sequence number.
+        Returns whether it was none, how its rows are read, its sequence number, and whose its epochs are.
         """
-        format, seals, seq = read_meta(self.path, txn, self._meta)
+        format, seals, seq, runs = read_meta(self.path, txn, self._meta)
         if format != FORMAT:
             txn.put(FORMAT_KEY, b"%d" % FORMAT, db=self._meta)
             if seals.old_rows:
                 txn.put(OLD_ROWS_KEY, b"1", db=self._meta)
-        return format != FORMAT, seals, seq
+        return format != FORMAT, seals, seq, runs

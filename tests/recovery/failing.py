@@ -89,7 +89,7 @@ def without_undo() -> None:
     """Believe the store, whatever epoch Bytewax resumes."""
     from pipeline.store.store import Store
 
-    def resume(self: Any, seq: int) -> bool:
+    def resume(self: Any, seq: int, run: str = "") -> bool:
         ahead = self.seq == seq + 1
         if ahead:
             with self._env.begin(write=True) as txn:

@@ -130,6 +130,35 @@ def test_a_store_two_epochs_ahead_is_refused_with_what_to_do(tmp_path: Path) -> 
     store.close()
 
 
+def test_an_epoch_of_another_copy_is_refused_under_the_same_number(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    runs = [store.run_of(0)]
+    for number in (b"1", b"2"):
+        store.put(Table.USERS, b"u", number)
+        assert store.begin_commit() == int(number)
+        runs.append(store.run_of(int(number)))  # as an identity key asks, before it is committed
+        store.end_commit()
+        assert store.run_of(store.seq) == runs[-1]
+    assert runs[0] == "" != runs[1] == runs[2]
+    store.close()
+    store = Store(tmp_path)
+    store.put(Table.USERS, b"u", b"3")
+    store.commit()
+    assert store.run_of(3) not in runs
+    assert store.run_of(2) == runs[2]
+    for seq, run in ((3, runs[2]), (2, "0123456789abcdef")):
+        with pytest.raises(StateError, match="do not belong together"):
+            store.resume(seq, run)
+    assert store.resume(2, runs[2]) is True
+    store.close()
+    store = Store(tmp_path)
+    assert store.resume(2, runs[2]) is False
+    with pytest.raises(StateError, match="do not belong together"):
+        store.resume(2, "0123456789abcdef")
+    assert store.resume(2) is False, "a token of an older version names nobody"
+    store.close()
+
+
 def test_what_was_not_committed_is_gone_after_a_restart(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.put(Table.USERS, b"u", b"1")
@@ -251,6 +280,29 @@ def test_a_row_that_changes_again_counts_once_with_its_present_size(tmp_path: Pa
     for size in (0, 10, 1000, 10):
         store.put(Table.USERS, b"k", bytes(size))
         assert store.to_commit == size + ROW_BYTES
+    store.delete(Table.USERS, b"k")
+    assert store.to_commit == ROW_BYTES
+    store.close()
+
+
+def test_rows_that_are_removed_are_held_no_longer_than_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Users are forgotten by the million, too."""
+    monkeypatch.setattr(pending, "FLUSH_BYTES", 10 * ROW_BYTES)
+    store = Store(tmp_path)
+    for number in range(100):
+        store.put(Table.USERS, b"%d" % number, b"x")
+    store.commit()
+    whole = rows(store)
+    for number in range(100):
+        store.delete(Table.USERS, b"%d" % number)
+        assert len(store._pending.rows[Table.USERS]) <= 10
+        assert store.to_commit == (number + 1) * ROW_BYTES, "the source waits where this is much"
+    store.commit()
+    assert rows(store) == {}
+    assert store.resume(1)
+    assert rows(store) == whole
     store.close()
 
 

@@ -98,6 +98,7 @@ class Dispatcher:
         if self.closed:
             for lane in ring:
                 lane.in_ring = False
+                self._arm(lane, now)
             ring.clear()
             return
         moment = self._clock.moment(now, wall)
@@ -139,9 +140,11 @@ class Dispatcher:
 
     def lane_due(self, lane: Lane, now: float) -> float:
         """Return when something can happen in the lane without another event; infinity: never."""
-        due = lane.waiting[0][0] if lane.waiting else inf
-        if lane.flying:
-            due = min(due, next(iter(lane.flying)).deadline)
+        due = next(iter(lane.flying)).deadline if lane.flying else inf
+        if self.closed:
+            return due
+        if lane.waiting:
+            due = min(due, lane.waiting[0][0])
         if lane.batcher is not None:
             due = min(due, lane.batcher.next_due())
         if lane.fresh or lane.retries:

@@ -27,8 +27,9 @@ _RECORDS = tuple(f"record/{name}" for name in RECORDS)
 
 _log = log.get("job")
 
-Token = tuple[str, str, int]
-"""What Bytewax keeps of an identity key: ("v1", source partition, the store's sequence number)."""
+Token = tuple[str, str, int, str]
+"""What Bytewax keeps of an identity key: ("v1", source partition, the store's sequence number, who committed
+that epoch). Older versions kept three of them."""
 
 
 class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
@@ -80,7 +81,7 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
         """Open the store at the epoch that Bytewax resumed."""
         self.partition = partition
         self.store = self.stores.open(identity_folder(self.settings.state, partition), own_thread=True)
-        self.store.resume(self.token[2] if self.token is not None else 0)
+        self.store.resume(*(self.token[2:] if self.token is not None else (0,)))
         known = self.settings.known
         self.identity = Identity(
             self.store if known is None else known.under(self.store), sizes=self.settings.sizes
@@ -117,9 +118,10 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
         """Commit the epoch, at the same time as the shards; see DESIGN 6, rule 3."""
         with self.failure:
             if not self.partition:
-                return self.token or ("v1", "", 0)
+                return self.token or ("v1", "", 0, "")
             self.pace.committing()
-            return ("v1", self.partition, self.epoch_end.ahead(self))
+            seq = self.epoch_end.ahead(self)
+            return ("v1", self.partition, seq, self.store.run_of(seq))
 
     def begin_commit(self) -> int:
         """Begin to commit the epoch, and return the sequence number that the store will have then."""

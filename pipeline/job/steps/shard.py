@@ -37,8 +37,10 @@ from pipeline.telemetry import log
 from pipeline.telemetry.happenings import JOIN_FORMS_FULL, JOIN_MISROUTED, JOIN_REFUSED
 from pipeline.telemetry.metrics import count, observe
 
-Token = tuple[str, int, int]
-"""What Bytewax keeps of a shard: ("v1", shard, the store's sequence number)."""
+Token = tuple[str, int, int, str]
+"""What Bytewax keeps of a shard: ("v1", shard, the store's sequence number, who committed that epoch).
+
+Older versions kept three of them."""
 
 PREPARE_RECORDS = 16
 """After so many something is done ahead of the epoch's end: by the chunk that costs as much as it saves."""
@@ -353,16 +355,17 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
         self.pulse.turned()
         with self.failure:
             if self.shard is None:
-                return self.token or ("v1", -1, 0)
+                return self.token or ("v1", -1, 0, "")
             self.rest.release()  # what was handed over does not wait for the disk
             self.pace.committing()
             self.epoch_end.snapshot(self.shard)
-            return ("v1", self.shard.number, self.shard.store.seq)
+            seq = self.shard.store.seq
+            return ("v1", self.shard.number, seq, self.shard.store.run_of(seq))
 
     def build(self, number: int) -> Shard:
         """Open the store at the epoch that Bytewax resumed; the shard's number comes with the hello."""
         store = self.stores.open(shard_folder(self.settings.state, number), own_thread=True)
-        if store.resume(self.token[2] if self.token is not None else 0):
+        if store.resume(*(self.token[2:] if self.token is not None else (0,))):
             count("state_undone_total")
         shard = self.shard = self.make(number, store)
         shard.left = self.at_open(shard)

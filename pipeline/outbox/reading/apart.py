@@ -37,6 +37,8 @@ class Checked:
     rows: int = 0
     seq: int = 0
     """How many epochs were committed; where the store can be read at all."""
+    run: str = ""
+    """Who committed the last one."""
     problems: list[str] = field(default_factory=list)
 
 
@@ -60,7 +62,7 @@ def _answers(stores: Sequence[Path]) -> Iterator[Checked]:
         try:
             for line in process.stdout:
                 said = orjson.loads(line)
-                yield Checked(Path(said["store"]), said["rows"], said["seq"], said["problems"])
+                yield Checked(**{**said, "store": Path(said["store"])})
                 answered += 1
         finally:
             process.kill()
@@ -82,7 +84,7 @@ def check_store(path: Path) -> Checked:
     found = Checked(path)
     try:
         with reading(path) as store:
-            found.seq = store.seq
+            found.seq, found.run = store.seq, store.runs[0]
             for table in Table:
                 wrong = 0
                 for key, value in store.every(table) if table is not Table.META else ():
@@ -115,9 +117,7 @@ def _wrong(table: Table, value: bytes | None) -> str:
 def main(words: Sequence[str]) -> None:
     """Answer for each store with a line, as soon as it is read."""
     for word in words:
-        found = check_store(Path(word))
-        facts = {"store": word, "rows": found.rows, "seq": found.seq, "problems": found.problems}
-        sys.stdout.buffer.write(orjson.dumps(facts) + b"\n")
+        sys.stdout.buffer.write(orjson.dumps(check_store(Path(word)), default=str) + b"\n")
         sys.stdout.buffer.flush()
 
 

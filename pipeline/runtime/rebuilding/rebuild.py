@@ -93,22 +93,23 @@ class _Rebuilding:
         self.stack = stack
         self.workshop = config.state / "rebuilding"
         shutil.rmtree(self.workshop, ignore_errors=True)
-        self.stores: list[tuple[Store, int, Path]] = []
+        self.stores: list[tuple[Store, list[Any], Path]] = []
+        """Each with the epoch under which it will be committed: its number, and who committed that."""
         self.scratches: list[Store] = []
         self.users: dict[int, Users] = {}
         self.done = Rebuilt()
         stack.callback(self.close)
-        for _, shard, seq in tokens.get("shard", {}).values():
-            if is_lost(shard_folder(config.state, shard), seq):
-                store = self.open(shard_folder(config.state, shard), seq)
+        for _, shard, *epoch in tokens.get("shard", {}).values():
+            if is_lost(shard_folder(config.state, shard), epoch[0]):
+                store = self.open(shard_folder(config.state, shard), epoch)
                 self.users[shard] = Users(store, sizes=config.file.sizes())
                 self.done.shards.append(shard)
 
     def run(self, progress: Callable[[int], None]) -> Rebuilt:
         lost = {
-            name: seq
-            for _, name, seq in self.tokens.get("identity", {}).values()
-            if is_lost(identity_folder(self.config.state, name), seq)
+            name: epoch
+            for _, name, *epoch in self.tokens.get("identity", {}).values()
+            if is_lost(identity_folder(self.config.state, name), epoch[0])
         }
         if not self.users and not lost:
             return self.done
@@ -129,15 +130,15 @@ class _Rebuilding:
                 self.commit()
         self.flush()
         while self.stores:
-            store, seq, folder = self.stores.pop()
-            store.commit_as(seq)
+            store, epoch, folder = self.stores.pop()
+            store.commit_as(*epoch)
             store.close()
             make_folder(folder)
             (store.path / "data.mdb").replace(folder / "data.mdb")
             sync(folder)
         return self.done
 
-    def identity(self, partition: str, lost: int | None) -> Identity:
+    def identity(self, partition: str, lost: list[Any] | None) -> Identity:
         if lost is None:
             # Links are needed to know whose an update is; the store that has them is not touched.
             scratch = self.stack.enter_context(TemporaryDirectory(prefix="hookline-rebuild-"))
@@ -181,10 +182,10 @@ class _Rebuilding:
             if idle and readers:
                 time.sleep(0.01)  # a broker has nothing for us yet
 
-    def open(self, folder: Path, seq: int) -> Store:
+    def open(self, folder: Path, epoch: list[Any]) -> Store:
         """Return a store that takes its place when it is complete: half of one must not look like one."""
         store = Store(self.workshop / str(len(self.stores)))
-        self.stores.append((store, seq, folder))
+        self.stores.append((store, epoch, folder))
         return store
 
     def flush(self) -> None:

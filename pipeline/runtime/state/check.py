@@ -23,6 +23,7 @@ from pipeline.runtime.state.recovery import read_tokens, sound
 from pipeline.sources.topics.began import FILE as BEGAN
 from pipeline.sources.topics.began import read_began
 from pipeline.sources.topics.trail import FILE, read_head
+from pipeline.store.environment import ONE_BACKUP, OTHERS_EPOCH
 from pipeline.store.folders import identity_folder, shard_folder, source_folder, store_folders
 
 Tokens: TypeAlias = dict[str, dict[str, Any]]
@@ -97,18 +98,22 @@ def _tokens(state: Path, found: Findings) -> Tokens | None:
 
 
 def _check_stores(state: Path, tokens: Tokens | None, found: Findings) -> None:
-    known = _sequences(state, tokens or {})
+    known = _epochs(state, tokens or {})
     paths = store_folders(state)
     found.stores = len(paths)
-    found.problems += [f"{path}: {GONE}" for path in sorted(known.keys() - set(paths)) if known[path]]
+    found.problems += [f"{path}: {GONE}" for path in sorted(known.keys() - set(paths)) if known[path][0]]
     checked = list(check_stores(paths))
     # A running job may have gone on meanwhile.
-    later = _sequences(state, _tokens(state, Findings()) or {})
+    later = _epochs(state, _tokens(state, Findings()) or {})
     for one in checked:
         found.rows += one.rows
         found.problems += one.problems
-        least, most = known.get(one.store, 0), later.get(one.store, 0) + 1
-        if tokens is not None and not one.problems and not least <= one.seq <= most:
+        (least, *run), (last, *_) = known.get(one.store, [0]), later.get(one.store, [0])
+        if tokens is None or one.problems:
+            continue
+        if one.seq == least and run and run != [one.run]:
+            found.problems.append(f"{one.store}: {OTHERS_EPOCH} {ONE_BACKUP}")
+        elif not least <= one.seq <= last + 1:
             what = GONE if one.seq == 0 else (
                 f"the store is at epoch {one.seq}, but the recovery store says {least}; they do not belong "
                 "together. Restore the whole state directory from one backup."
@@ -116,12 +121,10 @@ def _check_stores(state: Path, tokens: Tokens | None, found: Findings) -> None:
             found.problems.append(f"{one.store}: {what}")
 
 
-def _sequences(state: Path, tokens: Tokens) -> dict[Path, int]:
-    """Return the epoch of every store that the recovery store knows."""
-    shards = {shard_folder(state, shard): seq for _, shard, seq in tokens.get("shard", {}).values()}
-    names = {
-        identity_folder(state, name): seq for _, name, seq in tokens.get("identity", {}).values() if name
-    }
+def _epochs(state: Path, tokens: Tokens) -> dict[Path, list[Any]]:
+    """Return the epoch of every store that the recovery store knows: its number, and who committed it."""
+    shards = {shard_folder(state, of): epoch for _, of, *epoch in tokens.get("shard", {}).values()}
+    names = {identity_folder(state, of): epoch for _, of, *epoch in tokens.get("identity", {}).values() if of}
     return shards | names
 
 

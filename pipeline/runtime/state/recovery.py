@@ -18,6 +18,7 @@ from bytewax.recovery import init_db_dir
 
 from pipeline.model.disk import locked, make_folder, sync
 from pipeline.model.errors import Fatal, StateError, machine_fault
+from pipeline.store.environment import ONE_BACKUP
 from pipeline.store.folders import store_folders
 from pipeline.store.reading import reading as read_store
 
@@ -27,8 +28,6 @@ LEAST_ROOM = 64 << 10
 """Bytes that SQLite needs to look at a store. Without them it speaks of a disk I/O error."""
 
 TABLES = ("parts", "exs", "fronts", "commits", "snaps")
-
-RESTORE = "Restore the whole state directory from one backup, or start with an empty one."
 
 
 def prepare_recovery(folder: Path, process: int = 0) -> int:
@@ -78,7 +77,7 @@ def _refuse_anothers(state: Path) -> None:
 def sound(folder: Path, parts: list[Path]) -> None:
     """Raise StateError where the recovery store is not one that Bytewax can go on with."""
     if not parts:
-        raise StateError(f"{folder}: the recovery store is gone. {RESTORE}")
+        raise StateError(f"{folder}: the recovery store is gone. {ONE_BACKUP}")
     for part in parts:
         with reading(part) as db:
             there = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -114,7 +113,7 @@ def reading(part: Path) -> Iterator[sqlite3.Connection]:
 
 def unreadable(folder: Path, why: str) -> StateError:
     """Return what to say of a recovery store that cannot be read."""
-    return StateError(f"{folder}: the recovery store cannot be read ({why}). {RESTORE}")
+    return StateError(f"{folder}: the recovery store cannot be read ({why}). {ONE_BACKUP}")
 
 
 def committed(state: Path) -> Iterator[tuple[Path, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import inf
 from typing import Any
 
 import pytest
@@ -228,6 +229,23 @@ def test_at_the_end_of_draining_nothing_is_sent_and_answers_still_count() -> Non
     rig.core.nudge(rig.core.lane("w"))
     rig.run()
     assert rig.sent() == ["msg_1", "msg_2"]
+
+
+def test_at_the_end_of_draining_every_request_that_hangs_is_ended_in_its_time() -> None:
+    """Its result is in the journal then: the next start waits for the next attempt in place of sending it."""
+    rig = Rig(spec(timeout_secs=3.0))
+    rig.client.script["w"] = ["hang"]
+    for n in range(4):
+        rig.give(delivery(n))
+        rig.run(0.5)
+    rig.core.dispatcher.closed = True
+    rig.give(delivery(4))
+    rig.run(2.2)  # 4.2 s after the first one, 2.7 s after the last one was sent
+    assert [outcome for _, outcome, _ in rig.outcomes()] == [Outcome.RETRY] * 3
+    assert len(rig.sent()) == 4
+    rig.run(1)
+    assert len(rig.outcomes()) == 1
+    assert rig.core.next_due() == inf or rig.core.next_due() > rig.clock.at
 
 
 def test_what_is_too_old_dies_unsent_and_the_others_go() -> None:

@@ -170,6 +170,33 @@ def test_a_recovery_store_of_another_time(bench: Bench, receiver: Receiver):
     refused(bench, 3, "do not belong together", "backup")
 
 
+@pytest.mark.parametrize("of", ["recovery", "shards/001", "identity/recording"])
+def test_a_part_of_a_copy_that_went_on_for_as_long(bench: Bench, receiver: Receiver, of: str):
+    """Its epochs have the numbers of ours, and its rows are others."""
+    begun = shutil.copytree(bench.state, bench.folder / "begun")
+    bench.append(*rows(SECOND, SECOND + 1))
+    with Job(bench, follow=False) as job:
+        job.ended()
+    other = bench.state.rename(bench.folder / "other")
+    begun.rename(bench.state)
+    bench.append(*rows(SECOND + 1, SECOND + 2))
+    with Job(bench, follow=False) as job:
+        job.ended()
+    ours = (bench.state / of).rename(bench.folder / "ours")
+    shutil.copytree(other / of, bench.state / of)
+    refused(bench, 3, "do not belong together", "backup")
+    assert any(
+        "do not belong together" in one
+        for one in bench.hookline("state", "check", "--json", code=3)["problems"]
+    )
+    shutil.rmtree(bench.state / of)
+    ours.rename(bench.state / of)
+    assert bench.hookline("state", "check", "--json", code=None)["problems"] == []
+    bench.append(*rows(SECOND + 2, SECOND + 3))
+    with Job(bench, follow=False) as job:
+        assert job.ended()["webhooks"]["w"]["delivered"] == SECOND + 3
+
+
 def test_another_number_of_shards(bench: Bench, receiver: Receiver):
     refused(bench, 3, "2 shards", "config says 5", "shards: 2", flags=("--shards", 5))
     goes_on(bench, receiver)
