@@ -58,6 +58,37 @@ def test_what_waits_for_room_is_refused_at_the_end():
         assert first.read().status == 200
 
 
+def test_what_follows_the_last_answer_of_a_connection_is_neither_answered_nor_kept():
+    """One that leaves lets in another one of the same connection, whose turn it is not."""
+    limits = {"body": "1MiB", "member": "1MiB", "in_flight": "1MiB"}
+    filling = b'{"a":"' + b"x" * 1_044_000 + b'"}'
+    # The room that the filling leaves is for the third where both the others have left, not one of them.
+    first, second, third = (b'{"a":"' + b"x" * size + b'"}' for size in (1_600, 1_600, 3_000))
+    with (
+        Running({"limits": limits}, drain_secs=10.0) as running,
+        running.connect() as other,
+        running.connect() as client,
+    ):
+        sink, server = running.sink, running.service._server
+        sink.held = True
+        for number, (each, value) in enumerate([(other, filling), (client, first)]):
+            each.send(post(value))
+            wait_for(lambda number=number: len(sink.batches) > number)
+        client.send(post(second) + post(third))
+        wait_for(lambda: server.gate.waiting)
+        running.stop()
+        wait_for(lambda: server.closing)
+        running.do(lambda: sink._waiting.pop().set_result(0))
+        reply = client.read()
+        assert (reply.status, reply.headers["connection"]) == (200, "close")
+        assert client.is_closed()
+        assert client._buffer == b""
+        running.do(sink.release)
+        assert other.read().status == 200
+        assert sink.values == [filling, first]
+        assert (server.gate.inside, server.gate.held, server.gate.waiting) == (0, 0, 0)
+
+
 def test_an_idle_collector_ends_at_once():
     with Running(drain_secs=60.0) as running:
         running.stop()

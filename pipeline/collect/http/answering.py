@@ -266,10 +266,8 @@ class Answering(asyncio.Protocol):
         transport.write(data)
 
     def _write_last(self, data: bytes, *, read_all: bool = False) -> None:
-        for request in self._queue:
-            request.leave()
-        self._queue.clear()
         self._transport.write(data)
+        self._let_go()
         if read_all:
             self._transport.close()
             return
@@ -278,6 +276,12 @@ class Answering(asyncio.Protocol):
             self._transport.write_eof()
         self.deadline = self._host.now + _LINGER_SECS
         self._resume()
+
+    def _let_go(self) -> None:
+        """Answer none of those that wait: what they leave may let others in, also of this connection."""
+        queue, self._queue = self._queue, deque()
+        for request in queue:
+            request.leave()
 
     def _invite(self) -> None:
         """Let the client send its body, where it waits to be asked and all before it is answered."""

@@ -77,9 +77,7 @@ class Connection(Answering):
         self.deadline = inf
         self._last = True
         self._unread = b""
-        for request in self._queue:
-            request.leave()
-        self._queue.clear()
+        self._let_go()
         self._request = None
         self._host.closed(self)
 
