@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.deliver.stats import ADDED, LaneStats
-from pipeline.operate.running.status import together
+from pipeline.operate.running.processes import together
 from pipeline.operate.running.waiting import Waiting
 from pipeline.receiver.server import Receiver
 from tests.kit.programs.run import Bench, finished

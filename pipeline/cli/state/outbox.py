@@ -48,7 +48,8 @@ def list_(state: Path, limit: int, after: str | None, as_json: bool, **wanted: A
 
     What a running job holds in memory is on disk after the epoch's end, a second or so.
     """
-    from pipeline.operate.kept.outbox import Owing, last_answer, to_json
+    from pipeline.operate.kept.answers import last_answer
+    from pipeline.operate.kept.outbox import Owing, to_json
     from pipeline.operate.kept.owed_pages import page
 
     shown = page(state, Owing(**wanted), after, limit, secs=None)

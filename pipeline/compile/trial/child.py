@@ -6,6 +6,7 @@ with the process that started it, and at the bounds of that one (`model/process/
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.compile.snapshot import Report, Snapshot, compile_config
@@ -49,20 +50,20 @@ class Child:
 
 def _told(text: ConfigText, report: Report) -> Value:
     return {
-        "findings": as_data(report.findings, SHOWN),
+        "findings": bounded(report.findings),
         "lists": wanted_lists(text),
         "text": None if report.snapshot is None else text.to_data(),
     }
 
 
-def as_data(found: list[Finding], most: int) -> Value:
+def bounded(found: Iterable[Finding]) -> list[Finding]:
     """Return findings as a message holds them: the errors first, and of very many the first alone."""
     findings = sorted(found, key=lambda one: one.warning)
-    more = len(findings) - most
+    more = len(findings) - SHOWN
     if more > 0:
         message = f"and {more:,} more: `hookline check` shows all"
-        findings[most:] = [Finding("", 0, 0, "more", message, warning=findings[most].warning)]
-    return [{name: getattr(one, name) for name in Finding.__slots__} for one in findings]
+        findings[SHOWN:] = [Finding("", 0, 0, "more", message, warning=findings[SHOWN].warning)]
+    return findings
 
 
 def main() -> None:

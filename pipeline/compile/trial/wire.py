@@ -7,6 +7,7 @@ import os
 import select
 import struct
 import time
+from dataclasses import asdict
 
 import orjson
 
@@ -18,11 +19,11 @@ MOST = 512 << 20
 
 
 def send(descriptor: int, message: Value) -> None:
-    """Write a message. Raises OSError where nobody reads."""
+    """Write a message, of JSON values and dataclasses. Raises OSError where nobody reads."""
     try:
         payload = orjson.dumps(message)
     except orjson.JSONEncodeError:  # a folder's or file's name that is no UTF-8
-        payload = json.dumps(message).encode()
+        payload = json.dumps(message, default=asdict).encode()
     left = memoryview(_HEAD.pack(len(payload)) + payload)
     while left:
         left = left[os.write(descriptor, left) :]

@@ -16,9 +16,10 @@ from pipeline.console.veils import veiled
 from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
 from pipeline.operate.kept import outbox
+from pipeline.operate.kept.capped import CAP_SECS
 from pipeline.operate.kept.chosen import Chosen, Moved, grouped
 from pipeline.operate.kept.outbox import Owing
-from pipeline.operate.kept.owed_pages import CAP_SECS, OwedPage, OwesAll, summary
+from pipeline.operate.kept.owed_pages import OwedPage, OwesAll, summary
 from pipeline.operate.kept.owed_pages import page as owed_page
 from pipeline.operate.running.waiting import SAID
 from pipeline.outbox.reading.view import is_new

@@ -5,27 +5,23 @@ Work is capped: what could not be looked at in time is said, never left out in s
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
+from pipeline.operate.kept.answers import last_answer
+from pipeline.operate.kept.capped import CAP_SECS, PAGE, Cap, place_of_cursor
 from pipeline.operate.kept.chosen import Group, grouped
-from pipeline.operate.kept.dlq import Selection
-from pipeline.operate.kept.outbox import last_answer
+from pipeline.operate.kept.dlq import Selection, require_owner
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.reading.dead_letter_json import reason_of
 from pipeline.outbox.reading.newest import PLACE_BYTES, newest
-from pipeline.outbox.reading.view import dead_letters, require_webhook, stores
+from pipeline.outbox.reading.view import dead_letters, stores
 from pipeline.store.reading import reading
 from pipeline.store.rows import Table
 
-CAP_SECS: Final = 0.5
-"""How long a page may read the stores."""
-PAGE: Final = 50
 STATUSES: Final = 20
 
 
@@ -51,10 +47,9 @@ def page(
 
     secs: how long to look; None: as long as it takes. Raises UsageError for no cursor or webhook, StateError.
     """
-    if selection.webhook not in (None, "-"):
-        require_webhook(state, selection.webhook)
-    until = None if secs is None else time.monotonic() + secs
-    start = _after(selection.until) if before is None else _place(before)
+    require_owner(state, selection)
+    cap = Cap(secs)
+    start = _after(selection.until) if before is None else place_of_cursor(before, PLACE_BYTES)
     found: list[DeadLetter] = []
     last: bytes | None = None
     for dated in newest(state, selection.owner, start):
@@ -63,22 +58,12 @@ def page(
             break  # all that follow are older
         if len(found) == limit:
             return DeadPage(found, None if last is None else last.hex())
-        if until is not None and time.monotonic() > until and last is not None:
+        if last is not None and cap.is_up():
             return DeadPage(found, last.hex(), letter.dead_ms)
         last = dated.place
         if selection.holds(letter):
             found.append(letter)
     return DeadPage(found, None)
-
-
-def _place(cursor: str) -> bytes:
-    try:
-        place = bytes.fromhex(cursor)
-    except ValueError:
-        place = b""
-    if len(place) != PLACE_BYTES:
-        raise UsageError(f"`{cursor[:100]}` is no cursor: take it from the page before, or leave it out")
-    return place
 
 
 def _after(until: int | None) -> bytes | None:
@@ -120,9 +105,8 @@ def groups(state: Path, selection: Selection, secs: float | None = CAP_SECS) -> 
 
     secs: how long to count; None: all of them. Raises UsageError where there is no such webhook, StateError.
     """
-    if selection.webhook not in (None, "-"):
-        require_webhook(state, selection.webhook)
-    until = None if secs is None else time.monotonic() + secs
+    require_owner(state, selection)
+    cap = Cap(secs)
     counts: Counter[tuple[str, str]] = Counter()
     statuses: Counter[str] = Counter()
     looked_at, is_complete = 0, True
@@ -133,7 +117,7 @@ def groups(state: Path, selection: Selection, secs: float | None = CAP_SECS) -> 
             counts[letter.request.webhook_id or "-", reason_of(letter)] += 1
             if letter.progress.attempt:
                 statuses[last_answer(letter.progress)] += 1
-        if until is not None and not looked_at % 256 and time.monotonic() > until:
+        if cap.is_up(looked_at):
             is_complete = False
             break
     return DeadGroups(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -10,9 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from pipeline.job.tap.answers import ends_with, fault_of
 from pipeline.model.errors import Refused
+from pipeline.operate.kept.answers import has_ended
 from pipeline.operate.kept.bodies import Seen, holds_text
+from pipeline.operate.kept.capped import Cap
 from pipeline.operate.kept.chosen import Chosen
 from pipeline.operate.running.asking import Changed, ask_or_leave
 from pipeline.outbox.codec import DeadLetter
@@ -59,7 +59,7 @@ class Selection:
             and (self.since is None or letter.dead_ms >= self.since)
             and (self.until is None or letter.dead_ms < self.until)
             and (self.reason is None or reason_of(letter).startswith(self.reason))
-            and (not self.statuses or _ended(letter, self.statuses))
+            and (not self.statuses or has_ended(letter.progress, self.statuses))
             and (self.user is None or letter.request.user[2:] == self.user)
             and (
                 self.text is None
@@ -67,11 +67,6 @@ class Selection:
             )
             and (not self.ids or name_of(letter) in self.ids or letter.request.message_id in self.ids)
         )
-
-
-def _ended(letter: DeadLetter, statuses: tuple[str, ...]) -> bool:
-    progress = letter.progress
-    return bool(progress.attempt) and ends_with(statuses, progress.status, fault_of(progress.excerpt))
 
 
 def select(state: Path, selection: Selection) -> Iterator[DeadLetter]:
@@ -103,14 +98,13 @@ def choose(
     stores may be read; Refused is raised where that is not enough, and UsageError where there is no such
     webhook.
     """
-    until = None if secs is None else time.monotonic() + secs
-    chosen = Chosen(action)
+    cap, chosen = Cap(secs), Chosen(action)
     for number, (store, letter) in enumerate(located(state, selection)):
         if action == "replay" and letter.kind == "record":
             chosen.stay += 1
         else:
             chosen.add(store, letter.key, letter.request.webhook_id or "-", reason_of(letter))
-        if until is not None and not number % 256 and time.monotonic() > until:
+        if cap.is_up(number):
             raise Refused(
                 f"there are more dead letters than can be counted in {secs:g} s: narrow the selection by "
                 "webhook or time, or use `hookline dlq`, which takes its time"
@@ -135,12 +129,17 @@ def change(
     return replace(ask_or_leave(state, action, chosen.rows), stay=chosen.stay)
 
 
+def require_owner(state: Path, selection: Selection) -> None:
+    """Raise UsageError where there is no such webhook as is selected."""
+    if selection.webhook not in (None, "-"):
+        require_webhook(state, selection.webhook)
+
+
 def located(state: Path, selection: Selection) -> Iterator[tuple[Path, DeadLetter]]:
     """Yield the dead letters that are selected, each with the folder of its store.
 
     Raises UsageError where there is no such webhook.
     """
-    if selection.webhook not in (None, "-"):
-        require_webhook(state, selection.webhook)
+    require_owner(state, selection)
     found = dead_letters(state, selection.owner)
     return ((store, letter) for store, letter in found if selection.holds(letter))

@@ -6,22 +6,20 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from pipeline.admin.socket_client import ask
-from pipeline.job.tap.answers import ends_with, fault_of
 from pipeline.model.errors import Refused
 from pipeline.model.json import Value
 from pipeline.model.times import format_iso
+from pipeline.operate.kept.answers import has_ended, last_answer
 from pipeline.operate.kept.bodies import Seen, holds_text
+from pipeline.operate.kept.capped import Cap
 from pipeline.operate.kept.chosen import Chosen
 from pipeline.operate.running.asking import Changed, ask_or_leave
-from pipeline.outbox.handover import Progress
 from pipeline.outbox.reading.dead_letter_json import request_json
 from pipeline.outbox.reading.view import Owed, require_webhook
 from pipeline.outbox.reading.view import owed as owed_rows
-
-UNTRIED: Final = "not tried yet"
 
 
 @dataclass(slots=True, frozen=True)
@@ -50,21 +48,10 @@ class Owing:
             (self.due is None or (progress.due_ms <= now_ms) is (self.due == "now"))
             and (self.since is None or request.created_ms >= self.since)
             and (self.until is None or request.created_ms < self.until)
-            and (not self.statuses or _ended(progress, self.statuses))
+            and (not self.statuses or has_ended(progress, self.statuses))
             and (self.user is None or user_of(owed) == self.user)
             and (self.text is None or holds_text(request.body, self.text, self.seen, lambda: to_json(owed)))
         )
-
-
-def _ended(progress: Progress, statuses: tuple[str, ...]) -> bool:
-    return bool(progress.attempt) and ends_with(statuses, progress.status, fault_of(progress.excerpt))
-
-
-def last_answer(progress: Progress) -> str:
-    """Return how the last attempt ended in one word: ``503``, ``timeout``, or that there was none."""
-    if not progress.attempt:
-        return UNTRIED
-    return str(progress.status) if progress.status else fault_of(progress.excerpt) or "no answer"
 
 
 def to_json(owed: Owed) -> dict[str, Value]:
@@ -106,11 +93,10 @@ def retry_now(state: Path, webhook: str) -> None:
 
 def choose(state: Path, owing: Owing, secs: float | None = None) -> Chosen:
     """Return exactly what is selected now, to be given up. Raises as `dlq.choose` does."""
-    until = None if secs is None else time.monotonic() + secs
-    chosen = Chosen("drop")
+    cap, chosen = Cap(secs), Chosen("drop")
     for number, one in enumerate(selected(state, owing)):
         chosen.add(one.store, one.row, one.request.webhook_id, last_answer(one.progress))
-        if until is not None and not number % 256 and time.monotonic() > until:
+        if cap.is_up(number):
             raise Refused(
                 f"more is owed than can be counted in {secs:g} s: narrow the selection by webhook, or use "
                 "`hookline outbox`, which takes its time"

@@ -12,14 +12,12 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
-from pipeline.operate.kept.outbox import Owing, last_answer, selected
+from pipeline.operate.kept.answers import last_answer
+from pipeline.operate.kept.capped import CAP_SECS, PAGE, Cap, place_of_cursor
+from pipeline.operate.kept.outbox import Owing, selected
 from pipeline.outbox.reading.view import Owed, accounting, owed_each
 
-CAP_SECS: Final = 0.5
-"""How long a page may read the stores."""
-PAGE: Final = 50
 _PLACE_BYTES: Final = 24
 
 
@@ -49,8 +47,8 @@ def page(
 
     secs: how long to look; None: as long as it takes. Raises UsageError for no cursor or webhook, StateError.
     """
-    until = None if secs is None else time.monotonic() + secs
-    start = b"" if after is None else _place(after)
+    cap = Cap(secs)
+    start = b"" if after is None else place_of_cursor(after, _PLACE_BYTES)
     looked_at, is_complete = 0, True
     # The first of them are at hand at any time: a million rows are not kept to show fifty.
     first: list[Placed] = []
@@ -61,7 +59,7 @@ def page(
             first.append(Placed(place, one))
             if len(first) > 20 * limit:
                 first = heapq.nsmallest(limit + 1, first, key=_by_place)
-        if until is not None and not looked_at % 256 and time.monotonic() > until:
+        if cap.is_up(looked_at):
             is_complete = False
             break
     first = heapq.nsmallest(limit + 1, first, key=_by_place)
@@ -78,16 +76,6 @@ def place_of(one: Owed) -> bytes:
 
 def _by_place(placed: Placed) -> bytes:
     return placed.place
-
-
-def _place(cursor: str) -> bytes:
-    try:
-        place = bytes.fromhex(cursor)
-    except ValueError:
-        place = b""
-    if len(place) != _PLACE_BYTES:
-        raise UsageError(f"`{cursor[:100]}` is no cursor: take it from the page before, or leave it out")
-    return place
 
 
 @dataclass(slots=True)
@@ -147,11 +135,11 @@ def summary(state: Path, secs: float | None = CAP_SECS, most: int | None = None)
     # Webhook by webhook, each in its share of the time: one with a million rows hides no other.
     with owed_each(state) as owed:
         for at, one in enumerate(found.values(), 1):
-            until = None if secs is None else begun + secs * at / len(found)
+            cap = Cap(None if secs is None else begun + secs * at / len(found) - time.monotonic())
             for row in owed(one.webhook):
                 looked_at += 1
                 _take(one, row, now_ms)
-                if until is not None and not looked_at % 256 and time.monotonic() > until:
+                if cap.is_up(looked_at):
                     is_complete = False
                     break
     return OwesAll(list(found.values()), is_complete, others)

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.deliver.halts import Halts
 from pipeline.model.errors import StateError
 from pipeline.model.json import Value
-from pipeline.operate.running.status import together
+from pipeline.operate.running.processes import Processes
 from pipeline.outbox.counters import WEBHOOK
 from pipeline.outbox.reading.view import accounting, is_new
 
@@ -80,37 +80,24 @@ def standing(state: Path, said: Sequence[Mapping[str, Value]]) -> Standing:
                 return Standing(running=False, halted=halted)  # removed a moment ago
             raise
         return Standing(running=False, records=found["records"], webhooks=found["webhooks"], halted=halted)
-    records: Counter[str] = Counter()
-    webhooks: dict[str, dict[str, int]] = {}
-    lanes: dict[str, list[dict[str, Value]]] = {}
-    for process in said:
-        for name, number in process["records"].items():
-            records[name] += number
-        for webhook, counts in process["webhooks"].items():
-            known = webhooks.setdefault(webhook, dict.fromkeys(WEBHOOK, 0))
-            for name, number in counts.items():
-                known[name] = known.get(name, 0) + number
-        for webhook, lane in process["lanes"].items():
-            lanes.setdefault(webhook, []).append(lane)
-    sizes = [one["bytes"] for one in said if "bytes" in one]
-    free = [one["disk_free_bytes"] for one in said if "disk_free_bytes" in one]
-    of = sum(size[1] for size in sizes)
+    job = Processes(said)
+    latency_ms, config = job.latency_ms, job.config
     return Standing(
         running=True,
-        records=dict(records),
-        webhooks=webhooks,
-        lanes={webhook: together(found) for webhook, found in lanes.items()},
+        records=job.records,
+        webhooks=job.webhooks,
+        lanes=job.lanes,
         halted=halted,
-        p50_ms=max(float(one["latency_ms"]["p50"]) for one in said),
-        p99_ms=max(float(one["latency_ms"]["p99"]) for one in said),
-        elapsed_secs=max(float(one["elapsed_secs"]) for one in said),
-        version=said[0]["config"]["version"],
-        problems=next((one["config"]["problems"] for one in said if one["config"]["problems"]), ""),
-        waits=next((str(one["waits"]) for one in said if one.get("waits")), ""),
-        paused=next((str(one["paused"]) for one in said if one.get("paused")), ""),
-        still_secs=max(float(one.get("still_secs", 0.0)) for one in said),
-        lag=sum(one.get("lag", 0) for one in said),
-        left_bytes=max(0, of - sum(size[0] for size in sizes)) if of else None,
-        disk_free_bytes=min(free, default=None),
-        processes=len(said),
+        p50_ms=latency_ms["p50"],
+        p99_ms=latency_ms["p99"],
+        elapsed_secs=job.elapsed_secs,
+        version=config["version"],
+        problems=config["problems"],
+        waits=job.waits,
+        paused=job.paused,
+        still_secs=job.still_secs,
+        lag=job.lag,
+        left_bytes=job.left_bytes,
+        disk_free_bytes=job.disk_free_bytes,
+        processes=len(job),
     )

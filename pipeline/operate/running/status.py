@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.admin.socket_client import NotRunning, ask
 from pipeline.deliver.halts import Halt, Halts
-from pipeline.deliver.stats import ADDED, LaneStats
 from pipeline.model.json import Value
+from pipeline.operate.running.processes import Processes
 from pipeline.operate.running.waiting import Waiting, waiting
 from pipeline.outbox.reading.view import accounting
-
-
-@dataclass(slots=True, frozen=True)
-class Running:
-    """What the processes of a running job say of themselves, as one."""
-
-    latency_ms: dict[str, float]
-    elapsed_secs: float
-    lanes: dict[str, dict[str, Value]]
-    """By webhook: the fields of `LaneStats`."""
-    events_seen: list[str]
-    """The names of events read since the start, in the order in which they came first."""
-    config: dict[str, str]
-    """version; problems: what is wrong with an edit that is refused, "" where nothing is."""
-    still_secs: float = 0.0
-    """How long a worker has stood still; 0 where all of them turn."""
-    waits: str = ""
-    """Why records wait for something outside, "" where none do."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -40,7 +21,7 @@ class Status:
     records: dict[str, int]
     webhooks: dict[str, dict[str, int]]
     halted: dict[str, Halt]
-    running: Running | None
+    running: Processes | None
     waiting: dict[str, Waiting]
     """By webhook, where something is pending: why."""
 
@@ -78,36 +59,8 @@ def status(state: Path) -> Status:
     return Status(state, found["records"], webhooks, Halts(state).all(), running, why)
 
 
-def _running(state: Path) -> Running | None:
+def _running(state: Path) -> Processes | None:
     try:
-        said = ask(state, "status")
+        return Processes(ask(state, "status"))
     except NotRunning:
         return None
-    lanes: dict[str, list[dict[str, Value]]] = {}
-    for process in said:
-        for webhook, lane in process["lanes"].items():
-            lanes.setdefault(webhook, []).append(lane)
-    return Running(
-        {name: max(one["latency_ms"][name] for one in said) for name in ("p50", "p99")},
-        max(one["elapsed_secs"] for one in said),
-        {webhook: together(found) for webhook, found in lanes.items()},
-        list(dict.fromkeys(name for one in said for name in one["events_seen"])),
-        next((one["config"] for one in said if one["config"]["problems"]), said[0]["config"]),
-        max(one["still_secs"] for one in said),
-        next((one["waits"] for one in said if one.get("waits")), ""),  # an older job does not say
-    )
-
-
-_ADDED = frozenset(one.name for one in fields(LaneStats) if one.metadata == ADDED)
-
-
-def together(lanes: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
-    """Return one webhook's lanes in several processes as one: counts added up, the rest of the last that
-    has anything to say.
-    """
-    found: dict[str, Value] = {}
-    for name in lanes[0]:
-        values = [lane[name] for lane in lanes]
-        telling = [value for value in values if value and value != "well"]
-        found[name] = sum(values) if name in _ADDED else (telling or values)[-1]
-    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,10 +11,9 @@ from pathlib import Path
 from pipeline.admin.socket_client import NotRunning, ask
 from pipeline.model.json import Value
 from pipeline.model.times import parse_time
+from pipeline.operate.running.processes import Processes
 from pipeline.operate.running.remote import RemoteConsole
-from pipeline.operate.running.status import together
-
-COUNTS = ("matched", "delivered", "dead", "pending", "suppressed")
+from pipeline.outbox.counters import WEBHOOK
 
 
 @dataclass(slots=True, frozen=True)
@@ -114,14 +113,15 @@ class Top:
         elapsed = min(float(one["elapsed_secs"]) for one in said)
         # A process that has begun anew counts its attempts from nothing.
         secs = now - self._at if 0 <= self._elapsed < elapsed else None
-        lanes = _lanes(said)
-        counts = _counts(said)
+        job = Processes(said)
+        lanes, counts, apart = job.lanes, job.webhooks, job.lanes_apart
+        oldest = {name: [lane.get("oldest_at", "") for lane in apart[name]] for name in lanes}
         rows = [
-            self._row(name, counts.get(name, {}), lanes.get(name, {}), secs)
+            self._row(name, counts.get(name, {}), lanes.get(name, {}), oldest.get(name, ()), secs)
             for name in dict.fromkeys([*counts, *lanes])
             if not self._webhooks or any(fnmatchcase(name, one) for one in self._webhooks)
         ]
-        head = self._head(said, secs)
+        head = self._head(job, secs)
         self._at, self._elapsed = now, elapsed
         self._read = (head.read, head.invalid)
         self._before = {
@@ -132,7 +132,12 @@ class Top:
         return Table(head, rows)
 
     def _row(
-        self, name: str, counts: Mapping[str, int], lane: Mapping[str, Value], secs: float | None
+        self,
+        name: str,
+        counts: Mapping[str, int],
+        lane: Mapping[str, Value],
+        oldest_at: Iterable[str],
+        secs: float | None,
     ) -> Row:
         before = self._before.get(name)
 
@@ -142,8 +147,8 @@ class Top:
             gained = now - before.get(field, 0)
             return gained / secs if gained >= 0 else None
 
-        numbers = {field: counts.get(field, 0) for field in COUNTS}
-        oldest = [parse_time(one) / 1000 for one in lane.get("oldest", ()) if one]
+        numbers = {field: counts.get(field, 0) for field in WEBHOOK}
+        oldest = [parse_time(one) / 1000 for one in oldest_at if one]
         return Row(
             id=name,
             state=lane.get("state", "active"),
@@ -163,26 +168,24 @@ class Top:
             error=lane.get("error", ""),
         )
 
-    def _head(self, said: Sequence[Mapping[str, Value]], secs: float | None) -> Head:
-        read, invalid = (sum(one["records"][field] for one in said) for field in ("read", "invalid"))
-        sizes = [one["bytes"] for one in said if "bytes" in one]  # an older job does not say
-        of = sum(size[1] for size in sizes)
-        problems = next((one["config"]["problems"] for one in said if one["config"]["problems"]), "")
+    def _head(self, job: Processes, secs: float | None) -> Head:
+        records, config = job.records, job.config
+        read, invalid = records["read"], records["invalid"]
         return Head(
             state=str(self._place),
-            processes=len(said),
-            elapsed_secs=max(float(one["elapsed_secs"]) for one in said),
-            config=said[0]["config"]["version"],
-            problems=problems,
+            processes=len(job),
+            elapsed_secs=job.elapsed_secs,
+            config=config["version"],
+            problems=config["problems"],
             read=read,
             read_rate=(read - self._read[0]) / secs if secs else None,
             invalid=invalid,
             invalid_rate=(invalid - self._read[1]) / secs if secs else None,
-            left_bytes=max(0, of - sum(size[0] for size in sizes)) if of else None,
-            lag=sum(one.get("lag", 0) for one in said),
-            waits=next((str(one[why]) for why in ("waits", "paused") for one in said if one.get(why)), ""),
-            resident_bytes=sum(one.get("resident_bytes", 0) for one in said),
-            disk_free_bytes=min(one.get("disk_free_bytes", 0) for one in said),
+            left_bytes=job.left_bytes,
+            lag=job.lag,
+            waits=job.waits or job.paused,
+            resident_bytes=job.resident_bytes,
+            disk_free_bytes=job.disk_free_bytes or 0,
         )
 
 
@@ -196,25 +199,3 @@ def afar(console: RemoteConsole, webhooks: Sequence[str] = ()) -> Top:
         return said
 
     return Top(console.url, webhooks, asked=asked)
-
-
-def _lanes(said: Sequence[Mapping[str, Value]]) -> dict[str, dict[str, Value]]:
-    """Return the lanes of all processes, by webhook, as one each."""
-    found: dict[str, list[Mapping[str, Value]]] = {}
-    for process in said:
-        for name, lane in process["lanes"].items():
-            found.setdefault(name, []).append(lane)
-    return {
-        name: {**together(lanes), "oldest": [lane.get("oldest_at", "") for lane in lanes]}
-        for name, lanes in found.items()
-    }
-
-
-def _counts(said: Sequence[Mapping[str, Value]]) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
-    for process in said:
-        for name, counts in process["webhooks"].items():
-            known = found.setdefault(name, dict.fromkeys(COUNTS, 0))
-            for field in COUNTS:
-                known[field] += counts.get(field, 0)
-    return found

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from pipeline.compile.secret_uses import file_state, secret_uses
-from pipeline.compile.trial.child import as_data
+from pipeline.compile.trial.child import bounded
 from pipeline.compile.trial.desk import AskBack, keep_desk
 from pipeline.config.files import is_webhook
 from pipeline.config.job import FILE
@@ -22,10 +22,9 @@ from pipeline.operate.unsaved.complete.offers import complete
 from pipeline.operate.unsaved.explaining import explain
 from pipeline.operate.unsaved.labelling import labelled
 from pipeline.operate.unsaved.listing import listed, names_of
+from pipeline.operate.unsaved.results import Checked, Completion, Explanation, LabelSeen, Previewed, WouldFire
 from pipeline.operate.unsaved.trying import AskedUsers, Run, Samples, compared, preview, run
 
-SHOWN = 2_000
-"""Findings that are told."""
 _SECRET = re.compile(r"\$\{([A-Za-z_]\w{0,99})(?:\}|:-)")
 REMEMBERED = 100
 """Records that are tried."""
@@ -44,7 +43,7 @@ class Child:
         self._before: tuple[object, Run | None] | None = None
 
     def answer(self, request: dict[str, Value]) -> Value:
-        """Do what a request wants."""
+        """Do what a request wants: ``result`` is what it comes to, ``refused`` why its text is not tried."""
         config = Path(request["config"])
         if self._bench is None or self._bench.config != config:
             self._bench = Bench(config, self._ask)
@@ -52,81 +51,95 @@ class Child:
         if file is not None and request["text"] is not None:
             refused = unreadable(config, file, request["text"], settings=request["settings"])
             if refused:
-                return {"findings": as_data(refused, SHOWN)}
+                return {"refused": Checked(file, tuple(bounded(refused)))}
         bench.look(request["environment"])
         tried = bench.saved if file is None else bench.tried(file, request["text"])
+        return {"result": self._done(bench, tried, request)}
+
+    def _done(self, bench: Bench, tried: Tried, request: dict[str, Value]) -> Value:
         match request["do"]:
             case "check":
-                return self._checked(tried)
+                return _checked(tried)
             case "preview":
                 return self._previewed(tried, request)
             case "explain":
-                users = AskedUsers(self._ask) if request["state"] else None
-                basis = tried.report.basis
-                return {} if basis is None else explain(basis, request["record"], request["user"], users)
+                return self._explained(tried, request)
             case "would_fire":
                 return self._would_fire(bench, tried, request)
             case "labels":
-                samples = self._sampled(request["samples"], users=request["state"])
-                basis = tried.report.basis
-                return {"labels": [] if basis is None else labelled(basis, samples)}
+                return self._labelled(tried, request)
             case "complete":
                 return self._completed(bench, tried, request)
             case "secrets":
-                return {"secrets": _secrets(bench.config, tried)}
+                return _secrets(bench.config, tried)
             case "webhooks":
-                return {"webhooks": listed(tried.report)}
-        return {}
+                return listed(tried.report)
+        return None  # `prepare`: it has been read
 
-    def _checked(self, tried: Tried) -> dict[str, Value]:
-        report = tried.report
-        return {
-            "findings": as_data(in_order(report.findings), SHOWN),
-            "webhooks": report.webhooks,
-            "labels": report.labels,
-            "webhook": tried.webhook_id,
-            "enabled": tried.enabled,
-        }
+    def _users(self, request: dict[str, Value]) -> AskedUsers | None:
+        return AskedUsers(self._ask) if request["state"] else None
 
-    def _previewed(self, tried: Tried, request: dict[str, Value]) -> dict[str, Value]:
-        told, webhook = self._checked(tried), tried.webhook
+    def _explained(self, tried: Tried, request: dict[str, Value]) -> Explanation:
+        basis = tried.report.basis
+        if basis is None:
+            return Explanation()
+        return explain(basis, request["record"], request["user"], self._users(request))
+
+    def _labelled(self, tried: Tried, request: dict[str, Value]) -> list[LabelSeen]:
+        basis = tried.report.basis
+        return [] if basis is None else labelled(basis, self._sampled(request))
+
+    def _previewed(self, tried: Tried, request: dict[str, Value]) -> Previewed:
+        checked, webhook = _checked(tried), tried.webhook
         if webhook is None or tried.report.basis is None:
-            return told
-        users = AskedUsers(self._ask) if request["state"] else None
+            return Previewed(checked)
         record: str = request["record"]
         # The same at every key typed, so that what is shown does not change with the clock.
         now = self._times.setdefault(record, time.time_ns() // 1_000_000)
         while len(self._times) > REMEMBERED:
             del self._times[next(iter(self._times))]
-        return told | preview(tried.report.basis, webhook, record, request["user"], users, now)
+        users = self._users(request)
+        return preview(checked, tried.report.basis, webhook, record, request["user"], users, now)
 
-    def _would_fire(self, bench: Bench, tried: Tried, request: dict[str, Value]) -> dict[str, Value]:
-        told, webhook = self._checked(tried), tried.webhook
+    def _would_fire(self, bench: Bench, tried: Tried, request: dict[str, Value]) -> WouldFire:
+        checked, webhook = _checked(tried), tried.webhook
         if webhook is None or tried.report.basis is None:
-            return told
-        samples = self._sampled(request["samples"], users=request["state"])
+            return WouldFire(checked)
+        samples = self._sampled(request)
         now = run(tried.report.basis, webhook, samples)
         key = (request["samples"], tried.file, bench.saved.report.basis and bench.saved.report.basis.hash)
         if self._before is None or self._before[0] != key:
             old = bench.before(str(tried.file))
             basis = bench.saved.report.basis
             self._before = key, None if old is None or basis is None else run(basis, old, samples)
-        return told | compared(now, self._before[1], samples)
+        return compared(checked, now, self._before[1], samples)
 
-    def _sampled(self, key: str, *, users: bool) -> Samples:
+    def _sampled(self, request: dict[str, Value]) -> Samples:
+        key: str = request["samples"]
         if self._samples is None or self._samples[0] != key:
             told = self._ask({"samples": key}) or []
-            self._samples = key, Samples.of(told, AskedUsers(self._ask) if users else None)
+            self._samples = key, Samples.of(told, self._users(request))
         return self._samples[1]
 
-    def _completed(self, bench: Bench, tried: Tried, request: dict[str, Value]) -> dict[str, Value]:
+    def _completed(self, bench: Bench, tried: Tried, request: dict[str, Value]) -> list[Completion]:
         if self._catalog is None or self._catalog[0] != request["catalog"]:
             self._catalog = request["catalog"], self._ask({"catalog": request["catalog"]})
         names = _names(bench, tried, request["text"])
-        found = complete(
+        return complete(
             request["file"], request["text"], request["line"], request["column"], names, self._catalog[1]
         )
-        return {"completions": [one.to_json() for one in found]}
+
+
+def _checked(tried: Tried) -> Checked:
+    report = tried.report
+    return Checked(
+        tried.file or "",
+        tuple(bounded(in_order(report.findings))),
+        report.webhooks,
+        report.labels,
+        tried.webhook_id,
+        tried.enabled,
+    )
 
 
 def _names(bench: Bench, tried: Tried, text: str) -> dict[str, Value]:

@@ -12,32 +12,32 @@ from pipeline.job.story import Moment
 from pipeline.language.work import TooExpensive, begin
 from pipeline.match.index import TriggerIndex
 from pipeline.match.labels import UPDATE, Label
-from pipeline.model.json import Value
+from pipeline.operate.unsaved.results import LabelSeen
 from pipeline.operate.unsaved.trying import Samples, fresh
 
 NAMES = 20
 """Names of events that are told for each label, those that it matches most first."""
 
 
-def labelled(snapshot: Snapshot, samples: Samples) -> list[Value]:
-    """Return each label with the events of the samples that it matches, as fields of `LabelSeen`."""
+def labelled(snapshot: Snapshot, samples: Samples) -> list[LabelSeen]:
+    """Return each label with the events of the samples that it matches."""
     moments = [one for one in _moments(snapshot, samples) if one[0].kind != UPDATE]
-    found: list[Value] = []
+    found: list[LabelSeen] = []
     for file in snapshot.checked.labels:
         label = snapshot.labels.get(file.model.name)
         if label is None:
             continue
         names = Counter(event.name for event, user in moments if _matches(label, (event, user)))
         found.append(
-            {
-                "name": label.name,
-                "file": file.file,
-                "description": file.model.description or "",
-                "about_users": label.about_users_only,
-                "matches": names.total(),
-                "events": len(moments),
-                "names": dict(names.most_common(NAMES)),
-            }
+            LabelSeen(
+                label.name,
+                file.file,
+                file.model.description or "",
+                label.about_users_only,
+                names.total(),
+                len(moments),
+                dict(names.most_common(NAMES)),
+            )
         )
     return found
 

@@ -1,4 +1,4 @@
-"""What trying a text that nobody has saved yet comes to."""
+"""What trying a text that nobody has saved yet comes to: made in `child.py`, and so handed to who asks."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Checked:
     file: str
     findings: tuple[Finding, ...]
     """Of all files, as `hookline check` finds them; those of this file: `own`."""
-    webhooks: int
-    labels: int
+    webhooks: int = 0
+    labels: int = 0
     webhook: str | None = None
     """The id that the text gives; None where there is none, or it is no webhook."""
     enabled: bool | None = None
@@ -266,51 +266,3 @@ class Completion:
     def to_json(self) -> dict[str, Value]:
         """Return the fields."""
         return asdict(self)
-
-
-def checked_of(file: str, told: dict[str, Value]) -> Checked:
-    """Return the findings of an answer of the other process."""
-    return Checked(
-        file,
-        tuple(Finding(**one) for one in told["findings"]),
-        told.get("webhooks", 0),
-        told.get("labels", 0),
-        told.get("webhook"),
-        told.get("enabled"),
-    )
-
-
-def previewed_of(file: str, told: dict[str, Value]) -> Previewed:
-    """Return a preview of an answer of the other process."""
-    request = told.get("request")
-    return Previewed(
-        checked_of(file, told),
-        told.get("problem"),
-        told.get("event"),
-        told.get("user"),
-        told.get("stored_user", False),
-        told.get("fires", False),
-        told.get("verdict", ""),
-        tuple(Told(**one) for one in told.get("clauses", ())),
-        None if request is None else Shown(**request),
-        told.get("dead_letter"),
-        told.get("webhook_id"),
-        told.get("record"),
-        told.get("properties"),
-    )
-
-
-def would_fire_of(file: str, told: dict[str, Value]) -> WouldFire:
-    """Return the counts of an answer of the other process."""
-    if "now" not in told:
-        return WouldFire(checked_of(file, told))
-    before = told["before"]
-    return WouldFire(
-        checked_of(file, told),
-        told["samples"],
-        told["events"],
-        Fired(**told["now"]),
-        None if before is None else Fired(**before),
-        tuple(Differs(**one) for one in told["differing"]),
-        tuple(told["fired"]),
-    )

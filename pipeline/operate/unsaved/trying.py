@@ -26,11 +26,13 @@ from pipeline.job.story import Match
 from pipeline.join.known import Beneath
 from pipeline.language.secrets import PlaceholderError, SecretRef, parse_placeholders
 from pipeline.match.advice import advice
+from pipeline.match.verdicts import Clause
 from pipeline.model.errors import GivenError, RenderError
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Invalid, Origin, PropertyUpdate, Record
 from pipeline.operate.trials.explain import Explained, explain_under
 from pipeline.operate.trials.given import Given, Text, understand
+from pipeline.operate.unsaved.results import Checked, Differs, Fired, Previewed, Shown, Told, WouldFire
 from pipeline.recording.native_lines import native_line
 from pipeline.store.rows import Table
 
@@ -64,84 +66,95 @@ class AskedUsers:
 
 
 def preview(
-    snapshot: Snapshot, webhook: Webhook, record: str, user: str | None, known: Beneath | None, now: int
-) -> dict[str, Value]:
-    """Return why a webhook fires on a record or not, and its request, as fields of `Previewed`.
+    checked: Checked,
+    snapshot: Snapshot,
+    webhook: Webhook,
+    record: str,
+    user: str | None,
+    known: Beneath | None,
+    now: int,
+) -> Previewed:
+    """Return why a webhook fires on a record or not, and its request.
 
     now: unix ms of a record that says no time.
     """
-    alone = snapshot.alone(webhook)
-    stored = user is None and known is not None
     try:
-        given = understand(
-            Text("event", record.encode("utf-8", "surrogatepass")),
-            None if user is None else Text("user", user.encode("utf-8", "surrogatepass")),
-            snapshot.formats.all(),
-            now,
-        )
+        given = given_of(snapshot, record, user, known, now)
     except GivenError as error:
-        return {"problem": str(error)}
-    update = next((native_line(one) for one in given.records if isinstance(one, PropertyUpdate)), None)
-    if stored:
-        given = Given(given.name, given.records, None, joins_now=True)
-    found = list(explain_under(alone, given, webhook.id, known if stored else None))
+        return Previewed(checked, str(error))
+    stored = given.joins_now
+    found = list(explain_under(snapshot.alone(webhook), given, webhook.id, known if stored else None))
     if not found:
-        return {"problem": "there is no event in it, and no change of a property"}
+        return Previewed(checked, "there is no event in it, and no change of a property")
     # Of a batch, the event that fires.
     one = next((one for one in found if one.request is not None), found[0])
-    return {**_explained(one, webhook), **_as_sent(one, update), "stored_user": stored}
+    event, person = one.moment
+    request = _request(one, webhook)
+    added = _added(webhook)
+    shown = request.method != ""
+    update = next((native_line(one) for one in given.records if isinstance(one, PropertyUpdate)), None)
+    sent, properties = _as_sent(one, update)
+    return Previewed(
+        checked,
+        event=orjson.loads(native_line(event)),
+        user={
+            "id": person.id,
+            "anonymous_id": person.anonymous_id,
+            "identified": person.identified,
+            "properties": person.properties,
+            **({} if person.before is None else {"before": person.before}),
+        },
+        stored_user=stored,
+        fires=one.request is not None and shown,
+        verdict=one.verdict,
+        clauses=tuple(map(_told, one.clauses)),
+        request=Shown(request.method, request.url, request.headers, request.text, request.encoding, added)
+        if shown
+        else None,
+        dead_letter=request.dead_letter,
+        webhook_id=request.webhook_id,
+        record=orjson.loads(sent),
+        properties=properties,
+    )
 
 
-def _as_sent(one: Explained, update: bytes | None) -> dict[str, Value]:
-    """Return the record and the user with which the job sends the same request."""
+def given_of(
+    snapshot: Snapshot, record: str, user: str | None, known: Beneath | None, now: int | None = None
+) -> Given:
+    """Return the record with its user: given beside it, or as they are known where the job knows any.
+
+    Raises GivenError for what cannot be used.
+    """
+    given = understand(
+        Text("event", record.encode("utf-8", "surrogatepass")),
+        None if user is None else Text("user", user.encode("utf-8", "surrogatepass")),
+        snapshot.formats.all(),
+        now,
+    )
+    stored = user is None and known is not None
+    return Given(given.name, given.records, None, joins_now=True) if stored else given
+
+
+def _as_sent(one: Explained, update: bytes | None) -> tuple[bytes, dict[str, Value]]:
+    """Return the record, and the user's properties, with which the job sends the same request."""
     event, user = one.moment
     if user.before is None or update is None:
-        return {"record": orjson.loads(native_line(event)), "properties": user.properties}
+        return native_line(event), user.properties
     before = {name: value for name, value in user.properties.items() if name not in event.properties}
-    return {"record": orjson.loads(update), "properties": before | user.before}
+    return update, before | user.before
 
 
-def _explained(one: Explained, webhook: Webhook) -> dict[str, Value]:
-    event, user = one.moment
-    request = _request(one, webhook)
-    clauses = [
-        {
-            "depth": clause.depth,
-            "clause": clause.text,
-            "path": clause.path,
-            "holds": clause.holds,
-            "value": None if clause.seen is MISSING else clause.seen,
-            "missing": clause.seen is MISSING,
-            "advice": advice(clause),
-        }
-        for clause in one.clauses
-    ]
-    shown = request.method != ""
-    return {
-        "event": orjson.loads(native_line(event)),
-        "user": {
-            "id": user.id,
-            "anonymous_id": user.anonymous_id,
-            "identified": user.identified,
-            "properties": user.properties,
-            **({} if user.before is None else {"before": user.before}),
-        },
-        "fires": one.request is not None and shown,
-        "verdict": one.verdict,
-        "clauses": clauses,
-        "request": None
-        if not shown
-        else {
-            "method": request.method,
-            "url": request.url,
-            "headers": request.headers,
-            "body": request.text,
-            "encoding": request.encoding,
-            "added": _added(webhook),
-        },
-        "dead_letter": request.dead_letter,
-        "webhook_id": request.webhook_id,
-    }
+def _told(clause: Clause) -> Told:
+    seen = clause.seen is not MISSING
+    return Told(
+        clause.depth,
+        clause.text,
+        clause.path,
+        clause.holds,
+        clause.seen if seen else None,
+        not seen,
+        advice(clause),
+    )
 
 
 def _added(webhook: Webhook) -> dict[str, str]:
@@ -218,9 +231,9 @@ class Run:
     suppressed: int = 0
     dead: int = 0
 
-    def to_json(self) -> Value:
-        """Return the counts."""
-        return {"fires": len(self.fires), "suppressed": self.suppressed, "dead": self.dead}
+    def counts(self) -> Fired:
+        """Return how many there are of each."""
+        return Fired(len(self.fires), self.suppressed, self.dead)
 
 
 def run(snapshot: Snapshot, webhook: Webhook, samples: Samples) -> Run:
@@ -248,20 +261,21 @@ def fresh(record: Record) -> Record:
     return copy(record) if isinstance(record, (Event, PropertyUpdate)) else record
 
 
-def compared(now: Run, before: Run | None, samples: Samples) -> dict[str, Value]:
-    """Return counts over samples, now and before the edit, as fields of `WouldFire`."""
+def compared(checked: Checked, now: Run, before: Run | None, samples: Samples) -> WouldFire:
+    """Return counts over samples, now and before the edit."""
     newest = [name for name, _ in reversed(samples.records)]
     old = {} if before is None else before.fires
     differing = [
-        {"sample": name, "event": now.fires.get(name) or old[name], "fires": name in now.fires}
+        Differs(name, now.fires.get(name) or old[name], name in now.fires)
         for name in newest
         if before is not None and (name in now.fires) != (name in old)
     ]
-    return {
-        "samples": len(samples.records),
-        "events": sum(any(isinstance(one, Event) for one in records) for _, records in samples.records),
-        "now": now.to_json(),
-        "before": None if before is None else before.to_json(),
-        "differing": differing[:TOLD],
-        "fired": [name for name in newest if name in now.fires][:TOLD],
-    }
+    return WouldFire(
+        checked,
+        len(samples.records),
+        sum(any(isinstance(one, Event) for one in records) for _, records in samples.records),
+        now.counts(),
+        None if before is None else before.counts(),
+        tuple(differing[:TOLD]),
+        tuple([name for name in newest if name in now.fires][:TOLD]),
+    )

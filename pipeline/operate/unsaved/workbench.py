@@ -10,19 +10,19 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
+import msgspec
 import orjson
 
 from pipeline.compile.snapshot import Report
 from pipeline.compile.trial.helper import NoTrial, Standby
 from pipeline.join.known import Known
 from pipeline.model.errors import ConfigError, StateError
-from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.model.process.bounds import Bounds, Exceeded
 from pipeline.model.words import no_webhook
@@ -38,13 +38,11 @@ from pipeline.operate.unsaved.results import (
     LabelSeen,
     Previewed,
     Superseded,
-    Verdict,
     WouldFire,
-    checked_of,
-    previewed_of,
-    would_fire_of,
 )
 from pipeline.store.rows import Table
+
+Result = TypeVar("Result")
 
 CHILD: Final = "pipeline.operate.unsaved.child"
 OFFERED: Final = 4
@@ -102,11 +100,12 @@ class Workbench:
 
         file: ``webhooks/crm.yaml``; it need not exist. text: None: as if the file were gone.
         """
-        return checked_of(file, self._try({"do": "check", "file": file, "text": text}, by, may_edit))
+        request = {"do": "check", "file": file, "text": text}
+        return self._try(request, Checked, lambda checked: checked, by, may_edit)
 
     def check_saved(self) -> Checked:
         """Return what `hookline check` finds in the config as it is on disk."""
-        return checked_of("", self._try({"do": "check", "file": None}, ""))
+        return self._try({"do": "check", "file": None}, Checked, lambda checked: checked)
 
     def preview(
         self,
@@ -124,15 +123,15 @@ class Workbench:
         knows them now. A webhook that is disabled is tried as if it were not.
         """
         request = {"do": "preview", "file": file, "text": text, "record": record, "user": user}
-        return previewed_of(file, self._try(request, by, may_edit))
+        return self._try(request, Previewed, Previewed, by, may_edit)
 
     def explain(self, record: str, user: str | None = None) -> Explanation:
         """Return what every webhook of the config on disk makes of a record.
 
         record: JSON, in any shape that the config reads. user: as in `preview`.
         """
-        told = self._ask({"do": "explain", "file": None, "text": None, "record": record, "user": user})
-        return Explanation(told.get("problem"), tuple(Verdict(**one) for one in told.get("verdicts", ())))
+        told = self._ask({"do": "explain", "file": None, "record": record, "user": user})
+        return msgspec.convert(told["result"], Explanation)
 
     def would_fire(
         self, file: str, text: str, samples: Sequence[Sample], *, by: str = "", may_edit: bool = True
@@ -143,15 +142,15 @@ class Workbench:
         the samples themselves tell.
         """
         request = {"do": "would_fire", "file": file, "text": text, "samples": self._offered(samples)}
-        return would_fire_of(file, self._try(request, by, may_edit))
+        return self._try(request, WouldFire, WouldFire, by, may_edit)
 
     def labels(self, samples: Sequence[Sample]) -> list[LabelSeen]:
         """Return the labels of the config on disk, each with what it matches among samples.
 
         Users are as the job knows them now beneath what the samples themselves tell.
         """
-        told = self._try({"do": "labels", "file": None, "samples": self._offered(samples)}, "")
-        return [LabelSeen(**one) for one in told.get("labels", ())]
+        request = {"do": "labels", "file": None, "samples": self._offered(samples)}
+        return self._try(request, list[LabelSeen], lambda checked: [])
 
     def _offered(self, samples: Sequence[Sample]) -> str:
         """Return the name under which the other process can ask for samples."""
@@ -179,8 +178,7 @@ class Workbench:
         key = blake2b(orjson.dumps(catalog), digest_size=16).hexdigest()
         self._catalog = {key: catalog}
         request = {"do": "complete", "file": file, "text": text, "line": line, "column": column}
-        told = self._try({**request, "catalog": key}, by, may_edit)
-        return [Completion(**one) for one in told.get("completions", ())]
+        return self._try({**request, "catalog": key}, list[Completion], lambda checked: [], by, may_edit)
 
     def schema(self, file: str = "webhooks/x.yaml") -> Value:
         """Return the JSON Schema of a file of this kind, with the meaning of every field."""
@@ -191,13 +189,13 @@ class Workbench:
         never its value.
         """
         known = self._ask({"do": "secrets"})
-        return [*self._environment.secrets(known["secrets"]).values()]
+        return [*self._environment.secrets(known["result"]).values()]
 
     def webhooks(self) -> list[Value]:
         """Return the webhooks of the config on disk, also those with errors as far as they can be read: id,
         file, enabled, description, trigger, url, method as the files say, and the number of errors.
         """
-        listed: list[Value] = self._ask({"do": "webhooks"})["webhooks"]
+        listed: list[Value] = self._ask({"do": "webhooks"})["result"]
         return listed
 
     def file_of(self, webhook_id: str) -> str:
@@ -235,14 +233,27 @@ class Workbench:
             found = self.check(file, text)
         return Report(None, list(found.findings), self._root)
 
-    def _try(self, request: dict[str, Value], by: str, may_edit: bool = True) -> dict[str, Value]:
-        """Ask, and take what takes too much, or may not be looked up, for findings."""
-        if request["file"] is not None:
-            edits.require_editable(request["file"])
+    def _try(
+        self,
+        request: dict[str, Value],
+        kind: type[Result],
+        otherwise: Callable[[Checked], Result],
+        by: str = "",
+        may_edit: bool = True,
+    ) -> Result:
+        """Return what comes of a request. otherwise: makes it of findings alone, where the text takes too
+        much, or names what may not be looked up.
+        """
+        file: str | None = request["file"]
+        if file is not None:
+            edits.require_editable(file)
         try:
-            return self._ask({**request, "settings": may_edit and self._authors.secrets is None}, by)
+            told = self._ask({**request, "settings": may_edit and self._authors.secrets is None}, by)
         except Exceeded as error:
-            return {"findings": [_as_data(error.finding)]}
+            return otherwise(Checked(file or "", (error.finding,)))
+        if "refused" in told:
+            return otherwise(msgspec.convert(told["refused"], Checked))
+        return msgspec.convert(told["result"], kind)
 
     def _ask(self, request: dict[str, Value], by: str = "") -> dict[str, Value]:
         with self._turns.turn(f"{request['do']} {by}" if by else ""):
@@ -297,10 +308,6 @@ class Workbench:
         known, self._known = self._known, None
         if known is not None:
             known.close()
-
-
-def _as_data(finding: Finding) -> Value:
-    return {name: getattr(finding, name) for name in Finding.__slots__}
 
 
 class _Turns:
