@@ -57,6 +57,9 @@ def _slip(text: str) -> str | None:
         return f"an object is taken whole: {text[:-2]}"
     if text.startswith((".", "/")):
         return _without(text, "./", "") + " (names are joined by dots)"
+    if "|" in text:
+        several = [one.strip() for one in text.split("|") if one.strip()]
+        return f"of several paths the first that is set: [{', '.join(several)}]"
     if re.fullmatch(r"[\w$-]+( [\w$-]+)+", text):
         return f'a constant is written {{text: {text}}}, a field of this name ["{text}"]'
     return None

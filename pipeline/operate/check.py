@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,7 +57,20 @@ def all_found(pipeline: PipelineReport, report: Report, *, offline: bool = False
     if pipeline.config is not None and not offline:
         own += pipeline.placed(_wrong_settings(pipeline.config))
     # What a job goes on with, since it always did, is wrong all the same.
-    return own + [replace(one, warning=one.warning and one.code != NEVER_HOLDS) for one in report.findings]
+    found = (replace(one, warning=one.warning and one.code != NEVER_HOLDS) for one in report.findings)
+    return own + [placed for one in found for placed in _at_exclude(pipeline, one)]
+
+
+def _at_exclude(pipeline: PipelineReport, finding: Finding) -> Iterable[Finding]:
+    """Return what compiling the webhooks has found in pipeline.yaml at its place there."""
+    excluded = () if pipeline.config is None else pipeline.config.defaults.exclude
+    if finding.file != FILE or finding.line:
+        return [finding]
+    problems = Problems()
+    for index, name in enumerate(excluded):
+        if f"`{name}`" in finding.message:
+            problems.error(("exclude", index), finding.code, finding.message, hint=finding.hint)
+    return [*pipeline.placed(problems)] or [finding]
 
 
 def check_changes(config: Path, *, offline: bool = False) -> Iterator[Report | str]:

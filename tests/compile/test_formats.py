@@ -192,7 +192,12 @@ def test_paths_have_formats_and_their_files_are_merged_by_what_these_say(config:
         (
             "source: {jsonl: {paths: [x], format: {records: {event: {name: a..b, user_id: b}}}}}",
             "1:65",
-            "wrong-path",
+            "one dot is enough: a.b",
+        ),
+        (
+            "source: {jsonl: {paths: [x], format: {records: {event: {name: a.b || c, user_id: b}}}}}",
+            "1:66",
+            "of several paths the first that is set: [a.b, c]",
         ),
         (
             "source: {kafka: {brokers: b, topics: {t: {format: "

@@ -109,6 +109,21 @@ def test_names_that_other_tools_have_for_brokers_and_topics(
     assert found == [f"pipeline.yaml:1: {line}" for line in wanted]
 
 
+@pytest.mark.parametrize(
+    ("exclude", "places"),
+    [("[Buy, Byu, nope]", [(2, 16), (2, 21)]), ("Byu", [(2, 10)]), ("Buy", [])],
+)
+def test_an_excluded_label_that_does_not_exist_is_shown_at_its_place(
+    checked: Checked, exclude: str, places: list[tuple[int, int]]
+) -> None:
+    files = {**hook(), "labels/buy.yaml": "name: Buy\nevents: [B]\n"}
+    found = checked(files, f"{JOB.splitlines()[0]}\nexclude: {exclude}\n")
+    assert [(one.file, one.line, one.column) for one in found] == [
+        ("pipeline.yaml", *place) for place in places
+    ]
+    assert all("did you mean `Buy`?" == one.hint for one in found if "Byu" in one.message)
+
+
 CONDITIONS = [
     ("'>= 100'", "did you mean {gte: 100}?"),
     ("{gte: '>= 100'}", "did you mean {gte: 100}?"),
@@ -137,7 +152,10 @@ CONDITIONS = [
     ("'%@acme.com%'", 'did you mean {contains: "@acme.com"}?'),
     ("{regex: '/^a.c$/gi'}", 'did you mean {regex: "^a.c$", ignore_case: true}?'),
     ("{glob: '*.{jpg,png}'}", 'write glob: ["*.jpg", "*.png"]'),
+    ("/sign ?up/i", 'did you mean {regex: "sign ?up", ignore_case: true}?'),
+    ("{not_in: ['/a+/g']}", 'did you mean {regex: "a+"}?'),
     ("{regex: '/pricing/'}", None),
+    ("/pricing/", None),
     ("{regex: '^/users/i'}", None),
     ("{glob: '/search?q={x}*'}", None),
     ("{eq: 1_000}", None),

@@ -105,6 +105,8 @@ def _note(model: type, data: Value, detail: Any, problems: Problems, what: str) 
             wish = "a text or a list"
         if remedy is None and code == "wrong-type":
             remedy = _example(model, path)
+            if remedy is None and kind == "model_type" and isinstance(path[-1], int):
+                remedy = _example(model, path[:-1])
         problems.error(path, code, f"{name} must be {wish}, not {found}", hint=remedy)
 
 
@@ -184,14 +186,14 @@ def suggest_field(word: str, section: type, root: type) -> str:
     if places:
         listed = " or ".join(f"`{place}`" if place else "the top of the file" for place in places[:2])
         return f"it belongs under {listed}"
+    if section is root and word in REMEDIES:
+        return REMEDIES[word]
     if close is not None:
         return f"did you mean `{close}`?"
     for synonym in synonyms:
         owners = [f"{place}.{name}" if place else name for place, name in _places(root) if name == synonym]
         if owners:
             return f"did you mean `{owners[0]}`?"
-    if section is root and word in REMEDIES:
-        return REMEDIES[word]
     return "fields: " + ", ".join(names)
 
 

@@ -58,6 +58,8 @@ def looks_otherwise(operator: Operator, text: str, *, converted: bool) -> str | 
     if operator.name == "glob":
         return _braced(text)
     found = _template(text) or _path(text) or _sign(operator, text) or _stars(operator, text)
+    if found is None and operator.wants in ("any", "list"):
+        found = _slashed(text)
     if found is None and operator.wants in ("order", "range") and not converted:
         return _measure(text)
     return found
@@ -140,7 +142,9 @@ def _slashed(text: str) -> str | None:
     if found is None:
         return None
     case = ", ignore_case: true" if "i" in found["flags"] else ""
-    return f'"{text}" is sought with its slashes: did you mean {{regex: "{found["pattern"]}"{case}}}?'
+    return (
+        f'"{text}" stands for itself, with its slashes: did you mean {{regex: "{found["pattern"]}"{case}}}?'
+    )
 
 
 def _braced(text: str) -> str | None:

@@ -18,6 +18,8 @@ ROOTS: Final = {
     "ResponseCondition": ("response", "vars"),
 }
 """The kinds of conditions, and where their paths may start."""
+_TEMPLATE: Final = r"\{\{|\{%|(?:^|[^$])\$\{(?:[A-Za-z_][A-Za-z0-9_]*(?::-[^}]*)?|file:[^}]+)\}"
+"""What stands in values, not in keys."""
 
 
 def ref(name: str) -> Value:
@@ -237,7 +239,7 @@ def _body() -> Value:
                         "description": "An expression whose keys are copied here, or a list of them."
                     },
                 },
-                "propertyNames": {"not": {"pattern": r"\{\{|\{%"}},
+                "propertyNames": {"not": {"pattern": _TEMPLATE}},
                 "additionalProperties": inside,
                 "dependentSchemas": {
                     "$then": {"required": ["$if"], "propertyNames": {"enum": ["$if", "$then", "$else"]}},

@@ -66,7 +66,7 @@ class Sample(Section):
 
     percent: float = Field(gt=0, le=100, description="How many of a hundred fire.", examples=[10])
     by: Annotated[str, AfterValidator(lambda path: path or _USER)] = Field(
-        default=_USER, description="The path whose value is hashed."
+        default=_USER, description="The path whose value is hashed; without one nothing fires."
     )
 
 
@@ -78,7 +78,10 @@ class Repeat(Section):
         validation_alias="within",
         description="The matches must lie within this time of each other (event time).",
     )
-    by: str | None = Field(default=None, description="Count separately per value of this path.")
+    by: str | None = Field(
+        default=None,
+        description="Count separately per value of this path; an event without one repeats nothing.",
+    )
 
 
 def _names_alone(changes: object) -> object:
@@ -125,7 +128,10 @@ class Limit(Section):
     every_secs: Annotated[DurationOrEver, lasting("every")] = Field(
         validation_alias="every", description="In this time of the events; `ever`: once and for all."
     )
-    by: str | None = Field(default=None, description="Count separately per value of this path.")
+    by: str | None = Field(
+        default=None,
+        description="Count separately per value of this path; an event without one is not limited.",
+    )
 
 
 class Dedupe(Section):
@@ -135,7 +141,8 @@ class Dedupe(Section):
         default=["event.id"],
         json_schema_extra={"maxItems": MAX_PATHS},
         description="The path whose equal values are duplicates, per user; of several paths all values. "
-        "`event.id` of a CloudEvent counts together with its source.",
+        "Where one has none, or null, an event is no duplicate. `event.id` of a CloudEvent counts together "
+        "with its source.",
         examples=[["event.source", "event.id"]],
     )
     within_secs: Annotated[Duration, lasting("within")] = Field(
