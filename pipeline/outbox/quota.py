@@ -90,8 +90,8 @@ class Index:
     def surplus(self, now_ms: int | None, kept: Container[bytes]) -> Iterator[tuple[str, bytes, Cause]]:
         """Yield webhook, key and cause of each letter to be let go, out of the index already.
 
-        now_ms: None: none goes for its age. kept: keys of those that must stay for now. The caller removes each
-        letter.
+        now_ms: None: none goes for its age. kept: keys of those that must stay for now. The caller removes
+        each letter.
         """
         most, self._added = max(MOST, 2 * self._added), 0
         gone = 0
