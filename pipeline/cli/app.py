@@ -14,7 +14,7 @@ from pipeline import __version__
 from pipeline.cli.output import say
 from pipeline.cli.page.help_pages import Context, prepare, with_subcommands
 from pipeline.cli.page.usage import told
-from pipeline.model.errors import ClockSetBack, HooklineError, machine_fault
+from pipeline.model.errors import ClockSetBack, HooklineError, machine_fault, reason
 from pipeline.model.process.exits import MEANING, Exit
 from pipeline.model.words import did_you_mean
 
@@ -223,7 +223,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             return disk.exit_code
         if isinstance(error, OSError) and error.filename:
             # A file or folder that cannot be read or written: the person's to mend, not ours.
-            say(f"error: {error.filename}: {error.strerror}")
+            say(f"error: {error.filename}: {reason(error)}")
             return Exit.PROBLEMS
         say(f"error: {type(error).__name__}: {error}")
         say("This is a bug of Hookline; the same command with --debug shows where.")

@@ -22,7 +22,7 @@ import orjson
 from pipeline.config.documents import Documents, list_candidates
 from pipeline.config.yaml.loader import decode_text
 from pipeline.language.secrets import SecretRef, Secrets
-from pipeline.model.errors import ConfigError
+from pipeline.model.errors import ConfigError, reason
 from pipeline.model.json import Value, as_utf8, is_utf8
 from pipeline.model.plain_file import read_plain
 from pipeline.model.process.under_way import begins
@@ -243,9 +243,7 @@ class _Reader:
             self.faults[name] = "is a folder: a file is wanted here"
         except OSError as error:
             is_odd = _ESCAPED.search(name) is not None
-            why = (
-                "its name is no UTF-8: rename it" if is_odd else f"cannot be read: {error.strerror or error}"
-            )
+            why = "its name is no UTF-8: rename it" if is_odd else f"cannot be read: {reason(error)}"
             self.faults[name] = why
         except ValueError as error:
             self.faults[name] = str(error)

@@ -37,7 +37,7 @@ from pipeline.config.yaml.loader import EMPTY, decode_text, parse_yaml
 from pipeline.config.yaml.locating import place as locate_problem
 from pipeline.config.yaml.placeholders import Places, substitute
 from pipeline.language.secrets import Secrets
-from pipeline.model.errors import ConfigError
+from pipeline.model.errors import ConfigError, reason
 from pipeline.model.findings import Finding, in_order
 from pipeline.model.json import Value
 from pipeline.model.plain_file import read_plain
@@ -261,7 +261,7 @@ def _document(base: Path) -> Document:
     except FileNotFoundError:
         return Document(FILE, [""])
     except OSError as error:
-        message = f"cannot be read: {error.strerror or error}"
+        message = f"cannot be read: {reason(error)}"
         return Document(FILE, [""], None, [Finding(FILE, 0, 0, "unreadable", message)])
     except ValueError as error:
         return Document(FILE, [""], None, [Finding(FILE, 0, 0, "unreadable", str(error))])

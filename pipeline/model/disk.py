@@ -133,10 +133,30 @@ def remove_own_partials(folder: Path) -> None:
                     os.unlink(left.path)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file of a person's, as open as the umask says; errors name it. Not synced."""
-    with naming(path):
-        path.write_text(text, "utf-8")
+def write_text(path: Path, text: str, *, anew: bool = False) -> None:
+    """Write a file of a person's, as open as the umask says; errors name it. Not synced.
+
+    anew: raise FileExistsError where there is one.
+    """
+    with path.open("xb" if anew else "wb") as file, wholly(path), file:
+        file.write(text.encode())
+
+
+@contextlib.contextmanager
+def wholly(path: Path) -> Iterator[None]:
+    """Write a file that is open within the block, which closes it: where that fails none is left.
+
+    A part of it would be taken for all of it. Errors name it.
+    """
+    try:
+        with naming(path):
+            yield
+    except BaseException:
+        # What is no plain file, and what a link leads to, is told by where it really is.
+        with contextlib.suppress(OSError):
+            if path.is_file():
+                path.resolve().unlink()
+        raise
 
 
 def remove_durably(path: Path) -> None:

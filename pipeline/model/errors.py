@@ -159,6 +159,14 @@ class ClockSetBack(Fatal):
         )
 
 
+def reason(error: OSError) -> str:
+    """Return what the system says of a file; where this user may not, also what it takes."""
+    said = error.strerror or str(error)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        said += f" (user {os.geteuid()} needs access to it and to the folders above it: chown, chmod)"
+    return said
+
+
 def machine_fault(error: BaseException) -> Fatal | None:
     """Return what to say where the machine refuses: a disk without room, or one that does not read and write,
     or a limit of the process. None where something else is wrong.

@@ -56,8 +56,11 @@ class DeadLetters:
         self._store.delete(Table.DEAD, letter.key)
         self._index.remove(letter)
 
-    def let_go(self, now_ms: int) -> None:
-        """Drop what is too old or too much, and count it; never what is still to be copied."""
+    def let_go(self, now_ms: int | None) -> None:
+        """Drop what is too old or too much, and count it; never what is still to be copied.
+
+        now_ms: None while the clock may be wrong.
+        """
         dropped: Counter[tuple[str, Cause]] = Counter()
         for webhook_id, key, cause in self._index.surplus(now_ms, frozenset(self._to_copy)):
             self._store.delete(Table.DEAD, key)

@@ -19,7 +19,7 @@ from pipeline.outbox.finished import FinishedRequests
 from pipeline.outbox.handover import Delivery, Engine, Outcome, Port, Progress, Request, Result, Room
 from pipeline.outbox.journal import Journal, read_journal
 from pipeline.outbox.owed_rows import OwedRows
-from pipeline.outbox.quota import USUAL_QUOTA, Quota
+from pipeline.outbox.quota import USUAL_QUOTA, Quota, doubted_secs
 from pipeline.store.store import Store
 from pipeline.telemetry.metrics import count
 
@@ -68,6 +68,7 @@ class Outbox:
         self._room: dict[str, Room] = {}
         self._applied = Applied(store)
         folder = store.path / "journal"
+        self._ages_from = time.monotonic() + doubted_secs(folder, clock())
         journal = read_journal(folder, store.seq)
         count("journal_results_total", len(journal))
         self._journal = Journal(folder, store.seq)
@@ -214,8 +215,10 @@ class Outbox:
                 self._store_row(delivery)
             kept.clear()
         # By the clock that makes them younger: one that jumps ahead by years must not let all of them go.
-        steady_ms = self._began_ms + int(time.monotonic() * 1000)
-        self.dead_letters.let_go(min(self._clock(), steady_ms))
+        now = time.monotonic()
+        self.dead_letters.let_go(
+            min(self._clock(), self._began_ms + int(now * 1000)) if now >= self._ages_from else None
+        )
         if self._store.dirty or self._counters.dirty:
             self._applied.write(self._finished)
 

@@ -11,6 +11,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
+from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 from pipeline.outbox.codec import DeadLetter, unpack_dead, webhook_prefix
@@ -26,6 +27,9 @@ MOST = 5_000
 """Letters let go in one epoch, or twice as many as came in it: a quota that was lowered takes some epochs."""
 AGE_EVERY_MS = 60_000
 """How often the oldest of each webhook are looked at."""
+AWAY_SECS, DOUBT_SECS = 24 * 3600.0, 600.0
+"""After so long without a run, as the clock has it, it may be wrong: a machine that has just begun is given
+so much time to set it right."""
 
 Cause: TypeAlias = Literal["quota", "age"]
 
@@ -83,15 +87,16 @@ class Index:
         """Forget a dead letter that was removed."""
         self._forget(letter.request.webhook_id, place_of(letter))
 
-    def surplus(self, now_ms: int, kept: Container[bytes]) -> Iterator[tuple[str, bytes, Cause]]:
+    def surplus(self, now_ms: int | None, kept: Container[bytes]) -> Iterator[tuple[str, bytes, Cause]]:
         """Yield webhook, key and cause of each letter to be let go, out of the index already.
 
-        kept: keys of those that must stay for now. The caller removes each letter.
+        now_ms: None: none goes for its age. kept: keys of those that must stay for now. The caller removes
+        each letter.
         """
         most, self._added = max(MOST, 2 * self._added), 0
         gone = 0
         max_age_ms = self._quota.max_age_ms
-        if max_age_ms is not None and now_ms - self._looked_ms >= AGE_EVERY_MS:
+        if max_age_ms is not None and now_ms is not None and now_ms - self._looked_ms >= AGE_EVERY_MS:
             self._looked_ms = now_ms
             before = now_ms - max_age_ms
             for webhook_id in self._webhooks():
@@ -162,6 +167,15 @@ class Index:
                 break
             start = part[-1][0] + b"\0"
         self._added = 0
+
+
+def doubted_secs(folder: Path, now_ms: int) -> float:
+    """Return for how long nothing is let go for its age. folder: where each run writes."""
+    try:
+        away_secs = now_ms / 1000 - folder.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+    return DOUBT_SECS if away_secs > AWAY_SECS else 0.0
 
 
 def key_in(value: bytes) -> bytes:

@@ -18,7 +18,7 @@ from zlib import crc32
 import orjson
 
 from pipeline.model.disk import locked, make_folder, remove_partials, replace_durably
-from pipeline.model.errors import Fatal, StateError
+from pipeline.model.errors import Fatal, StateError, reason
 from pipeline.recording.segments import STATE, SUFFIX, Compression, Segment, unknown
 from pipeline.sources.chunk import CHUNK_LINES, Position, RawChunk
 from pipeline.sources.files.lines.recorded import Message, dump_line
@@ -240,7 +240,7 @@ def _lock(out: Path, stack: ExitStack) -> None:
     except BlockingIOError:
         raise StateError(f"another process records to {out}") from None
     except OSError as error:
-        raise Fatal(f"cannot record to {out}: {error.strerror}") from None
+        raise Fatal(f"cannot record to {out}: {reason(error)}") from None
 
 
 def _refuse_files(folder: Path) -> None:
@@ -281,7 +281,7 @@ def _save(out: Path, partitions: dict[str, dict[str, Any]]) -> None:
             out / STATE, orjson.dumps({"version": 1, "partitions": partitions, "crc": _crc(partitions)})
         )
     except OSError as error:
-        raise Fatal(f"cannot record to {out}: {error.strerror}") from None
+        raise Fatal(f"cannot record to {out}: {reason(error)}") from None
 
 
 def _tuples(value: Any) -> Any:

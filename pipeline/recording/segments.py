@@ -18,7 +18,7 @@ from typing import Literal
 import zstandard
 
 from pipeline.model.disk import append_all, is_in_place, make_folder, sync
-from pipeline.model.errors import Fatal, StateError
+from pipeline.model.errors import Fatal, StateError, reason
 
 Compression = Literal["zst", "gz", "none"]
 
@@ -64,7 +64,7 @@ class Segment:
             os.lseek(self._file, keep_bytes, os.SEEK_SET)
             sync(folder)
         except OSError as error:
-            raise Fatal(f"cannot record to {self.path}: {error.strerror}") from None
+            raise Fatal(f"cannot record to {self.path}: {reason(error)}") from None
         self.size = keep_bytes
         """Bytes of the file that are on disk."""
 
@@ -85,7 +85,7 @@ class Segment:
                 raise FileNotFoundError(errno.ENOENT, "it was moved or removed while it grew; put it back")
         except OSError as error:
             raise Fatal(
-                f"cannot record to {self.path}: {error.strerror}; the next start goes on from here"
+                f"cannot record to {self.path}: {reason(error)}; the next start goes on from here"
             ) from None
         self.size += len(frame)
         self._waiting.clear()

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from pipeline.deliver.http.resolve import AddrInfo
+from pipeline.deliver.http.attempt import AddrInfo
 from tests.deliver.http.test_proxies import proxy
 from tests.kit.delivery.sending import Sending, with_a_client
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from pipeline.outbox.counters import Counters
 from pipeline.outbox.dead_letters import DeadLetters
 from pipeline.outbox.handover import Request
 from pipeline.outbox.outbox import Outbox
-from pipeline.outbox.quota import AGE_EVERY_MS, MOST, Quota
+from pipeline.outbox.quota import AGE_EVERY_MS, AWAY_SECS, MOST, Quota
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
 from pipeline.telemetry.metrics import read
@@ -117,6 +118,28 @@ def test_ages_are_looked_at_now_and_then(shard: Shard) -> None:
     assert shard.kept("w") == [1]
     shard.end_epoch(NOW_MS + AGE_EVERY_MS)
     assert shard.kept("w") == []
+
+
+@pytest.mark.parametrize(
+    ("away_secs", "doubt_secs", "left"),
+    [(AWAY_SECS + 1, 600, [1]), (AWAY_SECS + 1, 0, []), (AWAY_SECS, 600, []), (-AWAY_SECS, 600, [])],
+)
+def test_a_start_under_a_clock_that_may_be_wrong_drops_nothing_for_its_age(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, away_secs: float, doubt_secs: float, left: list[int]
+) -> None:
+    """A machine may begin with the date of another decade, and set it right within minutes."""
+    monkeypatch.setattr("pipeline.outbox.quota.DOUBT_SECS", doubt_secs)
+    shard = Shard(tmp_path, Quota())
+    shard.add("w", 1, at=NOW_MS - 2 * DAY_MS)
+    shard.end_epoch()
+    journal = tmp_path / "journal"
+    journal.mkdir()
+    os.utime(journal, (0, NOW_MS / 1000 - away_secs))
+    quota = Quota(max_age_ms=DAY_MS)
+    outbox = Outbox(shard.store, shard.counters, ScriptedEngine(), 0, lambda: NOW_MS, quota=quota)
+    outbox.collect()
+    assert shard.kept("w") == left
+    shard.store.close()
 
 
 def test_what_was_replayed_or_purged_makes_room(shard: Shard) -> None:

@@ -146,7 +146,7 @@ def show(state: Path, id: str, as_json: bool) -> None:
 )
 def export(state: Path, output: Path | None, records: bool, **wanted: Any) -> None:
     """Write dead letters as JSON lines, one complete object each."""
-    from pipeline.model.disk import naming
+    from pipeline.model.disk import wholly
     from pipeline.model.process.private import write_private
     from pipeline.operate.kept.dead_records import records as recorded
     from pipeline.sources.files.lines.recorded import NAMES, is_recording
@@ -162,7 +162,7 @@ def export(state: Path, output: Path | None, records: bool, **wanted: Any) -> No
         sys.stdout.buffer.writelines(lines)
         return
     count = 0
-    with naming(output), open(write_private(output), "wb") as file:
+    with open(write_private(output), "wb") as file, wholly(output), file:
         for line in lines:
             file.write(line)
             count += 1

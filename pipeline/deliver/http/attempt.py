@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
 from pipeline.deliver.http.target import Target
 
+AddrInfo: TypeAlias = "tuple[int, int, int, str, tuple[Any, ...]]"
+"""As `socket.getaddrinfo` returns it."""
 Fault: TypeAlias = Literal[
     "timeout", "connect", "dns", "tls", "reset", "closed", "protocol", "head-limit", "guard-refused",
     "proxy", "auth", "request", "unreadable", "machine",
@@ -64,13 +67,31 @@ class OwnLimit(OSError):
     """What `own_limit` says, raised."""
 
 
-def own_limit(error: BaseException | None) -> str | None:
-    """Return what to say where a connection was not made for want of something on this machine; else None."""
+def own_limit(error: BaseException | None, addresses: Sequence[AddrInfo] = ()) -> str | None:
+    """Return what to say where a connection was not made for want of something on this machine; else None.
+
+    addresses: those that were dialled.
+    """
     if isinstance(error, OwnLimit):
         return str(error)
     number = error.errno if isinstance(error, OSError) else None
+    if number == errno.EADDRNOTAVAIL and addresses and not any(map(_has_way, addresses)):
+        return None  # it has none of that kind, as one without IPv6, and will have none soon
     words = _LIMITS.get(number) if number is not None else None
     return words % error if words is not None else None
+
+
+def _has_way(address: AddrInfo) -> bool:
+    """Return whether this machine has an address from which that one can be reached. Sends nothing.
+
+    UDP has ports of its own: that TCP has none left does not matter here.
+    """
+    try:
+        with socket.socket(address[0], socket.SOCK_DGRAM) as probe:
+            probe.connect(address[4])
+    except OSError:
+        return False
+    return True
 
 
 class Attempt(msgspec.Struct, eq=False, gc=False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from heapq import nsmallest
 from random import random
 
@@ -17,6 +17,7 @@ from pipeline.deliver.http.attempt import (
     NO_CONNECTION,
     NO_HANDSHAKE,
     NO_NAME,
+    AddrInfo,
     Attempt,
     Fault,
     own_limit,
@@ -134,6 +135,7 @@ class NativeClient:
         target, trust = attempt.target, self.trust
         origin = target.origin
         step: Fault = "dns"
+        addresses: Sequence[AddrInfo] = ()
         attempt.detail = NO_NAME
         try:
             addresses = await self._resolver.resolve(origin.host, origin.port)
@@ -153,7 +155,7 @@ class NativeClient:
                 sock.close()
                 raise
         except Exception as error:  # whatever it is: the attempt must end
-            self._fail(attempt, *_told(error, step))
+            self._fail(attempt, *_told(error, step, addresses))
             return
         self.opened += 1
         self._open.add(connection)
@@ -257,13 +259,13 @@ class NativeClient:
             self._sweeper = self._loop.call_later(self._idle_secs / 4, self._sweep)
 
 
-def _told(error: Exception, step: Fault) -> tuple[Fault, str]:
+def _told(error: Exception, step: Fault, addresses: Sequence[AddrInfo]) -> tuple[Fault, str]:
     """Return what an attempt ends in, and what is said of it, that failed in this step."""
     if isinstance(error, GuardRefusal):
         return "guard-refused", str(error)
     if isinstance(error, ssl.SSLError):
         return "tls", words_of(error)
-    if (lacking := own_limit(error)) is not None:
+    if (lacking := own_limit(error, addresses)) is not None:
         return "machine", lacking
     return step, words_of(error) if step == "tls" else str(error) or type(error).__name__
 

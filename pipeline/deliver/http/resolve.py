@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from pipeline.deliver.http.attempt import ALL_IN_USE, Attempt, OwnLimit
+from pipeline.deliver.http.attempt import ALL_IN_USE, AddrInfo, Attempt, OwnLimit
 from pipeline.deliver.http.guard import (
     GuardRefusal,
     Network,
@@ -24,7 +24,6 @@ from pipeline.deliver.http.guard import (
     literal_address,
 )
 
-AddrInfo: TypeAlias = "tuple[int, int, int, str, tuple[Any, ...]]"
 Lookup: TypeAlias = Callable[[str, int], Sequence[AddrInfo]]
 """Blocking: the addresses of a host and port, as `socket.getaddrinfo` returns them."""
 

@@ -27,6 +27,8 @@ UNREADABLE_ATTEMPTS = 4
 """So often a request is sent that the receiver answers with a 2xx that nobody can read: it has it by then."""
 BROKEN = frozenset({"protocol", "head-limit", "closed", "reset", "timeout"})
 """Faults of an answer that has begun."""
+ENDLESS = frozenset({"closed", "reset", "timeout"})
+"""Those of one that has no end."""
 
 FIRST_SHARE, SOON_SHARE = 1 / 640, 1 / 40
 """Of the shortest delay: what a delivery waits that failed by bad luck, doubled from the one to the other.

@@ -13,6 +13,7 @@ from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.lanes.limits.outages import failing, healed
 from pipeline.deliver.lanes.limits.throttle import PROBED_AGAIN
 from pipeline.deliver.lanes.policy import (
+    ENDLESS,
     Decision,
     Disable,
     Rejected,
@@ -185,6 +186,9 @@ class Settler:
 
     def _judge_bad(self, lane: Lane, attempt: Attempt, now: float) -> bool:
         """An answer that is no success; True where the receiver has failed."""
+        if attempt.fault in ENDLESS and 300 <= attempt.begun < 500:
+            # It has refused: what it would have said besides changes nothing.
+            attempt.status, attempt.fault = attempt.begun, None
         status, fault = attempt.status, attempt.fault
         if fault == "machine":
             self._hold(lane, attempt, now)

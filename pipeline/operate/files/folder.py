@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.model.disk import remove_own_partials, try_lock
-from pipeline.model.errors import ConfigError
+from pipeline.model.errors import ConfigError, reason
 from pipeline.model.findings import Finding
 from pipeline.model.process.private import NEVER_FOLLOWED
 
@@ -32,10 +32,10 @@ def told(file: str) -> Iterator[None]:
         raise
     except PermissionError as error:
         message = "it cannot be written, or not with its owner and group"
-        raise ConfigError([Finding(file, 0, 0, "not-writable", f"{message}: {error.strerror}")]) from None
+        raise ConfigError([Finding(file, 0, 0, "not-writable", f"{message}: {reason(error)}")]) from None
     except OSError as error:
         raise ConfigError(
-            [Finding(file, 0, 0, "not-writable", f"it cannot be written: {error.strerror}")]
+            [Finding(file, 0, 0, "not-writable", f"it cannot be written: {reason(error)}")]
         ) from None
     except ValueError as error:
         raise not_editable(file, str(error)) from None

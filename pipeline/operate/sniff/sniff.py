@@ -18,6 +18,7 @@ from pipeline.decode.collected import is_collected
 from pipeline.decode.decode import BY_NAME
 from pipeline.decode.shape import Shape
 from pipeline.language.formats import RECORDING
+from pipeline.model.disk import write_text
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Value
 from pipeline.model.records import Invalid, Record
@@ -216,8 +217,7 @@ def write(config: Path, proposal: Proposal) -> Path:
     path = config / SHAPES / f"{proposal.name}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(proposal.text)
+        write_text(path, proposal.text, anew=True)
     except FileExistsError:
         raise UsageError(f"{path} is there already: name another one, or take it away first") from None
     return path

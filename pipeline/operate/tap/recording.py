@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 
 from pipeline.model.disk import append_all
-from pipeline.model.errors import Fatal, UsageError
+from pipeline.model.errors import Fatal, UsageError, reason
 from pipeline.model.json import Value
 from pipeline.sources.files.lines.recorded import Message, dump_line
 
@@ -61,7 +61,7 @@ class TapRecording:
         try:
             append_all(self._file, b"".join(texts))
         except OSError as error:
-            raise Fatal(f"cannot write {self._path}: {error.strerror}") from None
+            raise Fatal(f"cannot write {self._path}: {reason(error)}") from None
         self.events += 1
 
     def close(self) -> None:

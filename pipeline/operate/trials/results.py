@@ -13,7 +13,7 @@ from pipeline.config.yaml.diagnostics import Problems
 from pipeline.config.yaml.document import Node
 from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.config.yaml.locating import place
-from pipeline.model.errors import ConfigError
+from pipeline.model.errors import ConfigError, reason
 from pipeline.model.json import Value, equal
 from pipeline.model.plain_file import read_plain
 from pipeline.model.records import MISSING
@@ -52,7 +52,7 @@ def read_file(path: Path, shown: str, model: type[M]) -> tuple[M, Node]:
     try:
         document = parse_yaml(decode_text(read_plain(path)), shown)
     except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror or error}") from None
+        raise ConfigError(f"cannot be read: {reason(error)}") from None
     except ValueError as error:
         raise ConfigError(str(error)) from None
     findings = list(document.findings)

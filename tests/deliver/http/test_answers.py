@@ -223,6 +223,24 @@ def test_a_failure_that_breaks_off_is_tried_on() -> None:
     assert ends(rig) == [(Outcome.DELIVERED, "")]
 
 
+@pytest.mark.parametrize("fault", ["closed", "reset", "timeout"])
+def test_a_refusal_that_has_no_end_is_a_refusal(fault: str) -> None:
+    rig = Rig(LaneSpec("w"))
+    rig.client.script["w"] = [(fault, {"begun": 429}), (fault, {"begun": 404})]
+    rig.give(delivery(1))
+    rig.run(300)
+    assert ends(rig) == [(Outcome.DEAD, "status-404")]
+    assert len(rig.client.sent) == 2
+
+
+def test_a_refusal_of_no_form_may_be_anothers() -> None:
+    rig = Rig(LaneSpec("w"))
+    rig.client.script["w"] = [("protocol", {"begun": 404})] * 4 + [200]
+    rig.give(delivery(1))
+    rig.run(300)
+    assert ends(rig) == [(Outcome.DELIVERED, "")]
+
+
 def test_attempts_before_do_not_count_as_unreadable() -> None:
     rig = Rig(judging())
     unreadable = (200, {"answer": b"{"})

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.config.models.webhooks.receiver import MtlsSettings, ReceiverSettings
-from pipeline.deliver.http.resolve import AddrInfo
+from pipeline.deliver.http.attempt import AddrInfo
 from pipeline.receiver.server import Receiver
 from tests.kit.delivery.sending import Sending
 from tests.kit.receivers.certificates import Certificates, server_tls

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from pipeline.deliver.http import tls
-from pipeline.deliver.http.attempt import ALL_IN_USE, OwnLimit, own_limit
+from pipeline.deliver.http.attempt import ALL_IN_USE, AddrInfo, OwnLimit, own_limit
 from pipeline.deliver.http.by_aiohttp.client import AiohttpClient
-from pipeline.deliver.http.resolve import AddrInfo, Lookup, Resolver
+from pipeline.deliver.http.resolve import Lookup, Resolver
 from pipeline.receiver.server import Receiver
 from tests.kit.delivery.sending import Sending, with_a_client
 
@@ -83,6 +83,15 @@ def test_each_limit_is_told_with_its_remedy(name: str, number: int, remedy: str)
 )
 def test_what_the_receiver_or_the_net_refuses_is_no_limit(error: Exception | None) -> None:
     assert own_limit(error) is None
+
+
+def test_without_an_address_of_that_kind_the_receiver_cannot_be_reached() -> None:
+    """As on a machine without IPv6; one that has a way has no port left."""
+    error = OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+    nowhere = (socket.AF_INET6, socket.SOCK_STREAM, 0, "", ("fe80::1", 80, 0, 0))  # of no interface
+    here = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 80))
+    assert own_limit(error, [nowhere]) is None
+    assert "no port left" in str(own_limit(error, [nowhere, here]))
 
 
 def test_without_a_thread_for_a_look_up_nothing_waits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
-from pipeline.model.disk import append_all, naming, write_text
-from pipeline.model.errors import Fatal, machine_fault
+from pipeline.model.disk import append_all, naming, wholly, write_text
+from pipeline.model.errors import Fatal, machine_fault, reason
 from pipeline.runtime.state.recovery import prepare_recovery
 
 
@@ -55,6 +57,33 @@ def test_the_full_disk_is_that_of_the_file_that_is_named() -> None:
     )
 
 
+def test_of_a_persons_file_that_cannot_be_written_no_part_is_left(tmp_path: Path) -> None:
+    path, link = tmp_path / "dead.jsonl", tmp_path / "link"
+    with pytest.raises(OSError, match="File too large") as caught, no_file_may_grow():
+        write_text(path, "{}")
+    assert caught.value.filename == str(path)
+    write_text(path, "{}")
+    with pytest.raises(FileExistsError):
+        write_text(path, "[]", anew=True)
+    assert path.read_text() == "{}", "whose name is taken loses nothing"
+    link.symlink_to(path)
+    with pytest.raises(OSError, match="too large"), link.open("wb") as file, wholly(link), file:
+        _half(file)
+    assert [one.name for one in tmp_path.iterdir()] == ["link"]
+
+
+def test_what_a_user_may_not_read_is_told_with_what_it_takes() -> None:
+    denied = PermissionError(errno.EACCES, "Permission denied", "/x")
+    assert reason(denied).startswith(f"Permission denied (user {os.geteuid()} needs access")
+    assert reason(IsADirectoryError(errno.EISDIR, "Is a directory", "/x")) == "Is a directory"
+    assert reason(OSError("odd")) == "odd"
+
+
+def _half(file: BinaryIO) -> None:
+    file.write(b"half")
+    raise OSError(errno.EFBIG, "too large")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is wanted")
 def test_a_file_that_takes_no_more_is_named_by_whoever_writes_it() -> None:
     full = Path("/dev/full")
@@ -63,3 +92,4 @@ def test_a_file_that_takes_no_more_is_named_by_whoever_writes_it() -> None:
     with pytest.raises(OSError, match="No space") as written:
         write_text(full, "x")
     assert [error.value.filename for error in (appended, written)] == ["/dev/full"] * 2
+    assert full.exists()

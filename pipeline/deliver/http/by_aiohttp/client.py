@@ -174,7 +174,7 @@ class AiohttpClient:
                 await self._resolver.judge_behind_proxy(dialled.host, dialled.port)
                 proxy = parse_proxy(attempt.proxy)
                 dialled = proxy.origin
-            await self._resolver.resolve(dialled.host, dialled.port)
+            addresses = await self._resolver.resolve(dialled.host, dialled.port)
         except GuardRefusal as error:
             return "guard-refused", str(error) if proxy is None else f"the proxy: {error}"
         except OSError as error:
@@ -216,7 +216,7 @@ class AiohttpClient:
         except Exception as error:  # whatever it is: the attempt must end
             if isinstance(error, HungUp):
                 await error.settled()
-            return told(error, attempt, proxy)
+            return told(error, attempt, proxy, addresses)
 
     def _ssl(self, origin: Origin) -> Any:
         return self.contexts.get(origin.tls) if origin.scheme == "https" else True

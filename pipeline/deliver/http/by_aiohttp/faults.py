@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 
 import aiohttp
 
-from pipeline.deliver.http.attempt import Attempt, Fault, own_limit
+from pipeline.deliver.http.attempt import AddrInfo, Attempt, Fault, own_limit
 from pipeline.deliver.http.by_aiohttp.wire import BadAnswer, HungUp, ProxyError
 from pipeline.deliver.http.guard import GuardRefusal
 from pipeline.deliver.http.reader import BROKEN_OFF
@@ -14,8 +15,13 @@ from pipeline.deliver.http.target import Proxy
 from pipeline.deliver.http.tls import words_of
 
 
-def told(error: Exception, attempt: Attempt, proxy: Proxy | None) -> tuple[Fault, str]:
-    """Return what an attempt ends in and what is said of it; the attempt gets what the answer told before."""
+def told(
+    error: Exception, attempt: Attempt, proxy: Proxy | None, addresses: Sequence[AddrInfo]
+) -> tuple[Fault, str]:
+    """Return what an attempt ends in and what is said of it; the attempt gets what the answer told before.
+
+    addresses: those that were dialled.
+    """
     origin = attempt.target.origin
     match error:
         case GuardRefusal():
@@ -32,7 +38,7 @@ def told(error: Exception, attempt: Attempt, proxy: Proxy | None) -> tuple[Fault
             return "tls", words_of(error.certificate_error)
         case aiohttp.ClientSSLError() | ssl.SSLError():
             return "tls", words_of(getattr(error, "os_error", error))
-        case aiohttp.ClientConnectorError() if (lacking := own_limit(error.os_error)) is not None:
+        case aiohttp.ClientConnectorError() if (lacking := own_limit(error.os_error, addresses)) is not None:
             return "machine", lacking
         case aiohttp.ClientProxyConnectionError():
             return "proxy", f"no connection to the proxy: {error.os_error or type(error.os_error).__name__}"

@@ -12,7 +12,7 @@ import time
 from bisect import bisect_right
 from collections.abc import MutableMapping
 
-from pipeline.model.errors import Fatal, StateError
+from pipeline.model.errors import Fatal, StateError, reason
 from pipeline.sources.files.collected.folder import Folder, reaches
 from pipeline.sources.files.collected.place import COLLECTED, SegmentPlace
 from pipeline.sources.files.collected.segment import PackedSegment, PlainSegment, Segment
@@ -94,7 +94,7 @@ class SegmentsCursor(LineCursor):
             except Damaged as error:
                 return self._pass_damage(error)
             except OSError as error:
-                raise Fatal(f"{self._path(self._segment.first)}: cannot be read: {error.strerror}") from error
+                raise Fatal(f"{self._path(self._segment.first)}: cannot be read: {reason(error)}") from error
             if found is not None:
                 return self._take(found)
             if self._stays:
@@ -208,7 +208,7 @@ class SegmentsCursor(LineCursor):
             except FileNotFoundError:
                 continue  # compressed at this moment
             except OSError as error:
-                raise Fatal(f"{path}: cannot be read: {error.strerror}") from error
+                raise Fatal(f"{path}: cannot be read: {reason(error)}") from error
             if not segment.reaches(byte):
                 # A crash has taken back what was never called kept, before or after the job has read it.
                 log.warning("a segment is shorter than what was read of it", file=path, read=byte)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from pipeline.model.errors import Fatal, StateError
+from pipeline.model.errors import Fatal, StateError, reason
 from pipeline.sources.files.finding.inputs import COLLECTORS
 
 _NAME = re.compile(r"([0-9]{20})\.rec\.jsonl(\.gz|\.zst)?")
@@ -73,7 +73,7 @@ class Folder:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise Fatal(f"{path}: cannot be read: {error.strerror}") from error
+            raise Fatal(f"{path}: cannot be read: {reason(error)}") from error
         except ValueError as error:
             raise StateError(f"{path}: is damaged ({error}). Put it back from a copy") from None
         return said if type(said) is dict else {}
@@ -115,7 +115,7 @@ class Folder:
         except FileNotFoundError:
             changed_ns, now, names = -1, 0.0, []
         except OSError as error:
-            raise Fatal(f"{self.path}: cannot be read: {error.strerror}") from error
+            raise Fatal(f"{self.path}: cannot be read: {reason(error)}") from error
         self._changed_ns, self._listed_at = changed_ns, now
         self._is_settled = abs(now - changed_ns / 1e9) > SETTLED_SECS
         self._listed = _segments(names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from pipeline.model.errors import Fatal, StateError
+from pipeline.model.errors import Fatal, StateError, reason
 from pipeline.sources.files.following.rotated import find, find_after, first_byte, is_renewed
 from pipeline.sources.files.lines.blocks import Blocks
 from pipeline.sources.files.reading.beginning import HEAD_BYTES, digest
@@ -172,7 +172,7 @@ def _opened(path: str, inode: int = 0) -> int | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise Fatal(f"{path}: cannot be read: {error.strerror}") from error
+        raise Fatal(f"{path}: cannot be read: {reason(error)}") from error
     status = os.fstat(fd)
     if stat.S_ISREG(status.st_mode) and inode in (0, status.st_ino):
         return fd

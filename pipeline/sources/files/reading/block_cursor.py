@@ -6,7 +6,7 @@ import os
 import sys
 from abc import abstractmethod
 
-from pipeline.model.errors import Fatal, StateError
+from pipeline.model.errors import Fatal, StateError, reason
 from pipeline.model.plain_file import is_endless
 from pipeline.sources.files.finding.inputs import STDIN, Input
 from pipeline.sources.files.lines.blocks import Blocks, Damaged
@@ -27,7 +27,7 @@ def open_input(path: str) -> int:
         if path != STDIN:
             os.set_blocking(fd, True)
     except OSError as error:
-        raise Fatal(f"{path}: cannot be read: {error.strerror}") from error
+        raise Fatal(f"{path}: cannot be read: {reason(error)}") from error
     if is_endless(fd):
         os.close(fd)
         raise Fatal(
@@ -71,7 +71,7 @@ class BlockCursor(LineCursor):
             except Damaged as error:
                 return self._stop_at_damage(error)
             except OSError as error:
-                raise Fatal(f"{self.source.path}: cannot be read: {error.strerror}") from error
+                raise Fatal(f"{self.source.path}: cannot be read: {reason(error)}") from error
             if block is None:
                 return False
             if not block and not self._splitter.has_rest:
