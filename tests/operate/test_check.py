@@ -121,7 +121,7 @@ def test_an_excluded_label_that_does_not_exist_is_shown_at_its_place(
     assert [(one.file, one.line, one.column) for one in found] == [
         ("pipeline.yaml", *place) for place in places
     ]
-    assert all("did you mean `Buy`?" == one.hint for one in found if "Byu" in one.message)
+    assert all(one.hint == "did you mean `Buy`?" for one in found if "Byu" in one.message)
 
 
 CONDITIONS = [
