@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import TopicPartition
 
+from pipeline.model.errors import StateError
 from pipeline.sources.topics.ends import LAG_EVERY_MS
 from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.telemetry import metrics
@@ -117,6 +118,44 @@ def test_brokers_that_fall_silent_are_told_and_let_nothing_pass_that_waits_for_t
     behind.consumer.resume([TopicPartition(users, 0)])
     assert seen.take(3) == [b"u0", b"u1", b"e1"]
     assert metrics.read("source_unreachable") == 0
+
+
+def test_a_log_whose_new_leader_lacks_what_was_read_is_no_log_to_go_on_with(
+    mortal: Broker, topics: Topics, tap: Tapper
+) -> None:
+    events = topics.create("events")
+    topics.send_many(events, [b"%d" % i for i in range(10)])
+    seen = tap(topics.open(events=(events,)))
+    seen.take(10)
+    version, read, (place,) = seen.reader.position
+    seen.reader.close()
+    mortal.kill()
+    mortal.start()  # with it a new epoch of the leader begins
+    Topics(mortal).send_many(events, [b"%d" % i for i in range(10, 20)])
+    going_on = tap(topics.open((version, read, (place,)), events=(events,)))
+    assert going_on.take(10) == [b"%d" % i for i in range(10, 20)]
+    # As if five records more had been read from the leader of before, which no other has.
+    beyond = (version, 15, ((events, 15, *place[2:]),))
+    for _ in range(2):
+        lost = tap(topics.open(beyond, events=(events,)))
+        with pytest.raises(StateError, match=r"lost records that were read before offset 15, and has others"):
+            until(lost.turn, "the error")
+    again = tap(topics.open(beyond, events=(events,), out_of_range="earliest"))
+    assert again.take(20)[:1] == [b"0"]
+    assert again.chunks[0].sources == f"{events}~2/0"
+
+
+def test_nothing_is_said_of_an_epoch_where_markers_of_transactions_stand_before_the_place(
+    topics: Topics, tap: Tapper
+) -> None:
+    events = topics.create("events")
+    with topics.transaction() as producer:
+        producer.produce(events, b"e", b"u1", 0)
+    reader = topics.open(events=(events,))
+    seen = tap(reader)
+    seen.take(1)
+    until(lambda: not seen.turn() and reader.position[2][0][1] == 2, "the end, behind the marker")
+    assert len(reader.position[2][0]) == 6
 
 
 def test_close_does_not_wait_for_brokers_that_are_gone(mortal: Broker, topics: Topics, tap: Tapper) -> None:

@@ -48,6 +48,8 @@ NO_TIME = -1
 WARN_EVERY_MS = 10_000
 CLOSE_SECS = 2.0
 
+TRUNCATED = "truncation"
+"""In librdkafka's words for a log whose leader has lost records that another one had."""
 _GONE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC)
 
 Taken: TypeAlias = list[Run[Message]]
@@ -57,9 +59,9 @@ class KafkaReader(BaseReader):
     """A reader of one source partition; the places of its position are those of `SidePlace`."""
 
     gather_secs = 0.00075  # producers and broker have made batches already
-    VERSION = "kafka-2"
-    OLDER = ("kafka-1",)
-    """Positions without lives and topic ids: they adopt those that are found."""
+    VERSION = "kafka-3"
+    OLDER = ("kafka-1", "kafka-2")
+    """Positions without epochs; the first without lives and topic ids: they adopt those that are found."""
 
     def __init__(
         self,
@@ -174,6 +176,9 @@ class KafkaReader(BaseReader):
         if not taken:
             return None
         self._handed_out += _number(taken)
+        for run in taken:
+            epoch = run.items[-1].leader_epoch()
+            run.side.left, run.side.epoch = run.offsets[-1] + 1, -1 if epoch is None else epoch
         return self._chunk(taken)
 
     def _watch_topics(self, now: int) -> None:
@@ -301,7 +306,7 @@ class KafkaReader(BaseReader):
     def _failed(self, stream: Stream, error: KafkaError, now: int) -> None:
         code, name = error.code(), stream.side.name
         if code == KafkaError._AUTO_OFFSET_RESET:
-            self._go_elsewhere(stream)
+            self._go_elsewhere(stream, is_truncated=TRUNCATED in error.str())
         elif code in _GONE:
             self._loss.met(Fatal(f"{name} is gone: {error.str()}"))
         elif code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
@@ -312,12 +317,12 @@ class KafkaReader(BaseReader):
             self._warned[code] = now + WARN_EVERY_MS
             log.warning("Kafka reports an error, reading goes on", partition=name, reason=error.str())
 
-    def _go_elsewhere(self, stream: Stream) -> None:
+    def _go_elsewhere(self, stream: Stream, *, is_truncated: bool = False) -> None:
         """The place of a stream is not to be had: go on as `out_of_range` says."""
         if stream.is_over:
             return
         try:
-            place = self._topics.relocated(stream.index, stream.fetched)
+            place = self._topics.relocated(stream.index, stream.fetched, is_truncated=is_truncated)
         except (StateError, Fatal) as lost:
             self._loss.met(lost, stream)
             return

@@ -50,6 +50,7 @@ TOPICS_EVERY_MS = 2_000
 """How soon a topic that is made anew is noticed where its offsets do not tell."""
 TOPICS_AGAIN_MS = 10
 """How often topics are looked at, at most, where records wait for that."""
+TOPICS_ANSWER_MS = 200
 GONE_MS = 10_000
 """How long a topic that is deleted may be away before the job ends: it may be made anew."""
 
@@ -185,7 +186,7 @@ class KafkaSource:
             streams[-1].commit_time = shape.committed
             if shape.committed is not None and len(present) > 1:
                 streams[-1].frame = shape.frame
-            streams[-1].go_to(side.position)
+            streams[-1].go_to(side.position, place.epoch)
         began.keep()
         reader = KafkaReader(
             name,
@@ -261,27 +262,32 @@ class KafkaSource:
         known = self.admin.group_offsets(topic, self.counts()[topic])
         return bool(known) and index not in known
 
-    def checked(self, index: int, place: SidePlace) -> SidePlace:
+    def checked(self, index: int, place: SidePlace, *, is_truncated: bool = False) -> SidePlace:
         """Return a place if the log still has it, else what `out_of_range` makes of it. Raises StateError."""
         topic, offset, known = place.topic, place.offset, self._topics[place.topic].id
         first, end = self.admin.find(topic, index, "earliest"), self.admin.find(topic, index, "log_end")
         is_another = self.is_another(topic, place.id)
-        if first <= offset <= end and not is_another:
+        if first <= offset <= end and not is_another and not is_truncated:
             return place._replace(id=known or place.id)
         policy = self.settings.out_of_range
         if is_another:
             what = f"{topic} is not the topic that was read: it was made anew, or these brokers are another "
             what += f"cluster (its id is {known}; {place.id} was read up to {topic}/{index}:{offset})"
-        elif offset < first:
+        elif offset < first:  # also where that was truncated
             what = f"{topic}/{index} begins at offset {first} now: {first - offset} offsets from {offset} on "
             what += "were removed (retention) before they were read"
+        elif offset <= end:
+            what = (
+                f"{topic}/{index} lost records that were read before offset {offset}, and has others there "
+            )
+            what += "now: a replica that lacked them became its leader (unclean.leader.election.enable)"
         else:
             what = f"{topic}/{index} ends at offset {end}, but was read up to {offset}: "
             what += "it was recreated or truncated"
         if policy == "error":
             raise StateError(f"{what}. {REMEDY}")
         chosen = first if policy == "earliest" else self.admin.find(topic, index, "latest")
-        begins_again = is_another or chosen < offset
+        begins_again = is_another or is_truncated or chosen < offset
         skipped = chosen - first if begins_again else chosen - offset
         PLACE_LOST.happened(log, skipped, partition=f"{topic}/{index}", what=what, goes_on_at=chosen)
         if not begins_again:
@@ -304,7 +310,7 @@ class KafkaSource:
         PLACE_LOST.happened(log, 0, partition=f"{place.topic}/{index}", what=what, goes_on_at=None)
         return SidePlace(place.topic, 0, BEFORE_ALL, None, place.life + 1, found.id, place.partition)
 
-    def relocated(self, index: int, place: SidePlace) -> SidePlace:
+    def relocated(self, index: int, place: SidePlace, *, is_truncated: bool = False) -> SidePlace:
         """Return where to go on after a place that a running reader could not have. Waits for the brokers.
 
         Raises StateError where it is not to be had, Fatal where the topic is gone.
@@ -313,7 +319,7 @@ class KafkaSource:
         if found is None:
             raise self._gone(place.topic)
         self._topics[place.topic] = Topic(len(found.partitions), topic_id(found))
-        return self.checked(index, place)
+        return self.checked(index, place, is_truncated=is_truncated)
 
     def _gone(self, topic: str) -> Fatal:
         where = self.settings.brokers
@@ -347,9 +353,12 @@ class KafkaSource:
             self._asked_at, self._describe_at = now_ms, now_ms + TOPICS_EVERY_MS
             self._described = self.admin.describe(list(self.counts()))
 
-    def are_known_since(self, when_ms: int, topic: str) -> bool:
-        """True where a topic was looked at since then; else it soon is. Never waits."""
-        if self._known_at.get(topic, -1) >= when_ms:
+    def are_known_since(self, when_ms: int, topic: str, now_ms: int) -> bool:
+        """True where a topic was looked at since then, or brokers do not answer; else it soon is.
+
+        Never waits. The one that is asked may be away while others bring records.
+        """
+        if self._known_at.get(topic, -1) >= when_ms or now_ms >= self._asked_at + TOPICS_ANSWER_MS:
             return True
         self._describe_at = min(self._describe_at, self._asked_at + TOPICS_AGAIN_MS)
         return False

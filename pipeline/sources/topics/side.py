@@ -73,6 +73,10 @@ class Side(Generic[T]):
     """True where it holds events alone: another side of events need not wait for it."""
     progress_ms: int = 0
     """When it last brought something."""
+    left: int = -1
+    """Offset after the last record that left."""
+    epoch: int = -1
+    """Epoch of the leader that wrote that one; -1 where none is known."""
 
     @property
     def next_offset(self) -> int:

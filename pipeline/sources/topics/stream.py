@@ -47,6 +47,8 @@ class SidePlace(NamedTuple):
     """The topic's id, "" where none is known."""
     partition: int = -1
     """Which partition of it, where a source partition reads all of them; -1: the one of its own number."""
+    epoch: int = -1
+    """Epoch of the leader that wrote the record before it; -1 where that is not known."""
 
     @property
     def key(self) -> str:
@@ -56,7 +58,9 @@ class SidePlace(NamedTuple):
     @property
     def stored(self) -> Place:
         """Return the place as a position holds it."""
-        return tuple(self) if self.partition >= 0 else tuple(self)[:-1]
+        if self.epoch >= 0:
+            return tuple(self)
+        return tuple(self)[:-1] if self.partition >= 0 else tuple(self)[:-2]
 
     def source(self, index: int) -> str:
         """Return the source of a partition's origins: what a topic made anew holds is never what it held."""
@@ -72,8 +76,11 @@ def places_of(places: Iterable[Place]) -> dict[str, SidePlace]:
 class Topics(Protocol):
     """What a reader asks of its source about the topics themselves."""
 
-    def relocated(self, index: int, place: SidePlace) -> SidePlace:
-        """Return where to go on after a place that is not to be had; waits. Raises StateError, Fatal."""
+    def relocated(self, index: int, place: SidePlace, *, is_truncated: bool) -> SidePlace:
+        """Return where to go on after a place that is not to be had; waits. Raises StateError, Fatal.
+
+        is_truncated: another leader's log has other records there.
+        """
 
     def is_another(self, topic: str, id: str) -> bool:
         """True where a topic does not have this id any more, as far as is known by now."""
@@ -81,8 +88,8 @@ class Topics(Protocol):
     def watch_topics(self, now_ms: int) -> None:
         """Look at the topics now and then. Never waits. Raises Fatal for one that is gone."""
 
-    def are_known_since(self, when_ms: int, topic: str) -> bool:
-        """True where a topic was looked at since then; else it soon is."""
+    def are_known_since(self, when_ms: int, topic: str, now_ms: int) -> bool:
+        """True where a topic was looked at since then, or brokers do not answer; else it soon is."""
 
 
 @dataclass(slots=True)
@@ -123,12 +130,19 @@ class Stream:
     has_create_times: bool = False
     """True where its messages carry their producers' times, which tell nothing about when they arrive."""
 
-    def go_to(self, offset: int) -> None:
-        """Fetch from this offset on."""
+    def go_to(self, offset: int, epoch: int = -1) -> None:
+        """Fetch from this offset on.
+
+        epoch: of the record before it; where another leader has written others, the client says so.
+        """
         self.heard = None
-        self.side.position = offset
+        self.side.position = self.side.left = offset
+        self.side.epoch = epoch
+        place = TopicPartition(self.topic, self.index, offset)
+        if epoch >= 0:
+            place = TopicPartition(self.topic, self.index, offset, leader_epoch=epoch)
         # Assign, not subscribe: Bytewax owns partition assignment and offsets.
-        self.consumer.assign([TopicPartition(self.topic, self.index, offset)])
+        self.consumer.assign([place])
 
     def fetch(self, limit: int) -> list[Message]:
         """Return what has arrived, at most ``limit``, up to a record that must wait for its schema."""
@@ -154,7 +168,7 @@ class Stream:
         if self.doubted_ms is None:
             is_doubtful = self.side.position < REFILLED and now_ms >= self.brought_ms + PAUSE_MS and self.id
             self.doubted_ms = now_ms if is_doubtful else None
-        if self.doubted_ms is not None and not topics.are_known_since(self.doubted_ms, self.topic):
+        if self.doubted_ms is not None and not topics.are_known_since(self.doubted_ms, self.topic, now_ms):
             self.held = messages + self.held
             return False
         self.doubted_ms, self.brought_ms = None, now_ms
@@ -204,14 +218,15 @@ class Stream:
     def place(self) -> SidePlace:
         """Where a restart goes on."""
         side, partition = self.side, self.index if self.is_one_of_many else -1
-        return SidePlace(
-            self.topic, side.next_offset, side.released_floor, side.stop, self.life, self.id, partition
-        )
+        offset, floor = side.next_offset, side.released_floor
+        # Between the two stand markers of transactions, of which nobody tells the epoch.
+        epoch = side.epoch if offset == side.left else -1
+        return SidePlace(self.topic, offset, floor, side.stop, self.life, self.id, partition, epoch)
 
     @property
     def fetched(self) -> SidePlace:
         """Where fetching goes on."""
-        return self.place._replace(offset=self.side.position)
+        return self.place._replace(offset=self.side.position, epoch=-1)
 
     def commit(self, offset: int) -> None:
         """Commit the group's offset, without waiting for the answer."""
