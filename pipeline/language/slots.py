@@ -38,6 +38,11 @@ def slot(ref: SecretRef) -> str:
     return OPEN + ref.source + CLOSE
 
 
+def without_slots(text: str) -> str:
+    """Return what stands around the slots."""
+    return _SLOT.sub("", text)
+
+
 def header_safe(value: str) -> bool:
     """Return whether a text may stand in a header: printable ASCII, blanks and tabs only."""
     return _HEADER_TEXT.fullmatch(value) is not None

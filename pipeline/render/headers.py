@@ -7,14 +7,16 @@ from typing import Any, Final
 
 from pipeline.language.headers import NAME, is_reserved
 from pipeline.language.paths import Getter, Scope
-from pipeline.language.slots import Headers, header_safe
+from pipeline.language.slots import Headers, header_safe, without_slots
 from pipeline.model.errors import RenderError
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, User
 from pipeline.render.templates.spot import Spot, guarded
-from pipeline.render.templates.template import compile_text, mentions_secrets
+from pipeline.render.templates.template import around, compile_text, mentions_secrets
 from pipeline.render.values.printing import Failure, to_text
 
+_ASCII: Final = "a header can hold printable ASCII only"
+_REMEDY: Final = "a line end, or a letter such as ü, cannot be sent in a header"
 _LIMIT: Final = 8_192
 """Characters of one value: what common servers take of a header line."""
 
@@ -59,7 +61,7 @@ def _fixed(value: str) -> Getter:
 
 def _checked(text: str) -> str:
     if not header_safe(text):
-        raise Failure("a header can hold printable ASCII only", text)
+        raise Failure(_ASCII, text)
     if len(text) > _LIMIT:
         raise Failure(f"a header can hold {_LIMIT:,} characters only", text)
     return text
@@ -74,6 +76,8 @@ def _value(value: str, spot: Spot) -> tuple[str | None, Getter]:
         template = compile_text(text, spot)
     if template.constant:
         return _constant(template.value, spot, template.slots)
+    if not header_safe(around(text)):
+        spot.refuse("header-value", _ASCII, hint=_REMEDY)
     get = template.get
     demanded = spot.missing == "dead_letter"
     place = spot.place(text)
@@ -91,7 +95,9 @@ def _value(value: str, spot: Spot) -> tuple[str | None, Getter]:
 
 def _constant(value: Value, spot: Spot, slots: bool) -> tuple[str, Getter]:
     text = to_text(value)
-    if not slots and not header_safe(text):
-        spot.error("header-value", "a header can hold printable ASCII only")
+    if slots and not header_safe(without_slots(text)):
+        spot.refuse("header-value", _ASCII, hint=_REMEDY)
+    elif not slots and not header_safe(text):
+        spot.error("header-value", _ASCII, hint=_REMEDY)
         text = ""
     return text, _fixed(text)

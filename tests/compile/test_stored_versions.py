@@ -52,6 +52,14 @@ NEWLY_REFUSED = {
         "file-too-large",
         HEAD.replace("{e", "{where: [{event.properties.n: {in: [" + "1," * 20_000 + "]}}], e") + URL,
     ),
+    "a line end beside a secret in a header": (
+        "header-value",
+        HEAD + URL + '  headers: {X: "a\\n${KEY:-k}"}\n',
+    ),
+    "a letter that no header holds beside a template": (
+        "header-value",
+        HEAD + URL + "  headers: {X: 'ü {{ event.id }}'}\n",
+    ),
     "a secret in a key": ("template-in-key", HEAD + URL + "  body: {'${KEY}': 1}\n"),
     "a template as a credential": (
         "no-template",

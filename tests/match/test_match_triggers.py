@@ -375,6 +375,33 @@ def test_a_mistake_in_a_trigger_is_found_at_its_place(webhook: Mapping[str, Valu
     assert [problem.path for problem in problems_of(webhook)] == [path]
 
 
+@pytest.mark.parametrize(
+    ("trigger", "hint"),
+    [
+        ({"events": ["A, B"]}, "for several names write [A, B]"),
+        ({"events": "A | B"}, "for several names write [A, B]"),
+        ({"events": "Hello, "}, None),
+        ({"events": "Order*"}, 'for a pattern write `"*"` here, and where: {event.name: {glob: "Order*"}}'),
+        (
+            {"events": "/^Order/"},
+            'for a pattern write `"*"` here, and where: {event.name: {regex: "^Order"}}',
+        ),
+        ({"events": "//"}, None),
+        ({"events": "/orders"}, None),
+        ({"events": ["*"]}, None),
+        ({"changes": "user.properties.plan"}, "did you mean `plan`?"),
+        ({"changes": ["age", "user.plan"]}, "did you mean `plan`?"),
+        ({"changes": "traits.plan"}, "did you mean `plan`?"),
+        ({"changes": "plan, age"}, "for several names write [plan, age]"),
+        ({"changes": "users.plan"}, None),
+        ({"changes": "address.user.city"}, None),
+    ],
+)
+def test_a_name_that_is_hardly_one_is_a_warning(trigger: Value, hint: str | None) -> None:
+    found = problems_of({"trigger": trigger})
+    assert [(one.warning, one.hint) for one in found] == [(True, hint)] * (hint is not None)
+
+
 WORDS = (
     "trigger events changes where sample repeat limit dedupe percent by count within every per name any "
     "capture kind selector text all not label event.name user.id eq in as"

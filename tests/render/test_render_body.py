@@ -167,6 +167,8 @@ def test_spread_merges_and_explicit_keys_win() -> None:
     assert body_of(
         {"$spread": "{{ event.properties | pick: 'empty', 'zero', 'none' }}"}, missing="omit_empty"
     ) == {"zero": 0}
+    left_out = {"$if": {"event.id": "e2"}, "a": 1}
+    assert body_of({"$spread": [left_out, {"b": 2}], "c": 3}) == {"b": 2, "c": 3}
     assert "`$spread` wants an object, not a text" in dead({"$spread": "{{ event.id }}"})
 
 

@@ -192,6 +192,37 @@ def test_header_values_are_checked() -> None:
     assert headers == {"X-Id": "5", "X-Text": "a  5", "content-type": "application/json"}
 
 
+def test_values_beside_a_secret_in_a_header_are_checked() -> None:
+    request = {"headers": {"X": "${TOK} {{ event.properties.v }}"}}
+    assert dict(rendered(request, an_event({"v": "5"})).headers)["X"] == "\x01TOK\x02 5"
+    for bad in ("a\nb", "a\x01SID\x02", "ü", "a" * 9000):
+        with pytest.raises(RenderError, match="a header can hold"):
+            rendered(request, an_event({"v": bad}))
+
+
+@pytest.mark.parametrize(
+    ("value", "refused"),
+    [
+        ("a\nb ${TOK}", True),
+        ("${TOK}\r\nEvil: 1", True),
+        ("ü ${TOK}", True),
+        ("ü ${TOK} {{ event.id }}", True),
+        ("a\n{{ event.id }}", True),
+        ("ü{% if event.id %}a{% endif %}", True),
+        (" {{- event.id -}}\n\u00fc", True),
+        ("${TOK}\n", False),
+        ("{% if event.id %}\n  a\n{% endif %}", False),
+        ("a\n{{- event.id -}}\nb", False),
+        ("a ${TOK} {{ event.name | default: 'ü' }}\tb\n", False),
+    ],
+)
+def test_what_is_written_in_a_header_is_checked_at_load(value: str, refused: bool) -> None:
+    found = mistakes({"headers": {"X": value}})
+    assert [one.partition(" (")[0] for one in found] == [
+        "header-value: a header can hold printable ASCII only"
+    ] * refused
+
+
 def test_a_header_without_a_value_is_left_out() -> None:
     request = {"headers": {"X-Id": "{{ event.properties.gone }}", "X-N": "5"}}
     assert rendered(request).headers == (("X-N", "5"), ("content-type", "application/json"))

@@ -80,6 +80,12 @@ def compile_text(
     return constant_template("")
 
 
+def around(text: str) -> str:
+    """Return what stands around expressions and tags, without the white space that tags may cut off."""
+    outside = _INSIDE.sub("", text)
+    return "".join(outside.split()) if "{%" in text or "{{-" in text or "-}}" in text else outside
+
+
 def mentions_secrets(text: str) -> bool:
     """Return whether secrets stand in a text, outside of its expressions and tags."""
     if "$" not in text:
