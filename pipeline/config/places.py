@@ -99,9 +99,10 @@ def _setting_paths(data: dict[str, Value]) -> Iterator[KeyPath]:
 def check_moved_state(new: str, was: str, problems: Problems) -> None:
     """Refuse to begin anew beside the state of before: relative paths began at the working directory."""
     old = os.path.normpath(was)
-    if os.path.isabs(was) or os.path.realpath(old) == os.path.realpath(new):
+    # Where the working directory is gone nothing is there, and nothing else may be asked of it.
+    if os.path.isabs(was) or not is_state(old) or is_state(new):
         return
-    if is_state(old) and not is_state(new):
+    if os.path.realpath(old) != os.path.realpath(new):
         problems.error(
             ("state",),
             "moved-state",
