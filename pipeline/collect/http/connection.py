@@ -268,7 +268,7 @@ class Connection(Answering):
             return
         if self._whole is not None and not self._again:
             self._learn(request)
-        self._again = False
+        self._again = self._continue = False
         self._request = None
         request.completes()
         if request.close:

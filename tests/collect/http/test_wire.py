@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from tests.collect.rig import EVENT, Running, post
+from tests.collect.rig import EVENT, Running, post, wait_for
 
 CHUNKED = "Transfer-Encoding: chunked"
 
@@ -129,6 +129,20 @@ def test_a_client_that_waits_to_be_asked_hears_first_that_its_body_is_too_large(
         assert reply.json["code"] == "too_large"
         assert reply.json["message"]
         assert client.is_closed()
+
+
+def test_who_sends_its_body_unasked_has_the_next_one_not_asked_for(running):
+    """It may be an HTTP/1.0 client's, behind the same proxy: that one knows no 100."""
+    head, _, body = post(b'{"n":3}', version="1.0").partition(b"\r\n\r\n")
+    running.sink.held = True
+    with running.connect() as client:
+        client.send(post(b'{"n":1}') + post(b'{"n":2}', "Expect: 100-continue") + head + b"\r\n\r\n")
+        wait_for(lambda: running.sink.batches)
+        running.do(running.sink.release)
+        assert [client.read().status for _ in range(2)] == [200, 200]
+        client.send(body)
+        assert client.read().status == 200
+    assert kept(running) == [b'{"n":1}', b'{"n":2}', b'{"n":3}']
 
 
 @pytest.mark.parametrize(("headers", "stays"), [((), False), (("Connection: keep-alive",), True)])
