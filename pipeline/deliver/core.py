@@ -171,7 +171,7 @@ class Core:
         disk = lane.disk.get(port)
         if disk is None:
             disk = lane.disk[port] = DiskRows(port)
-        lane.rows_committed(port)
+        lane.parked.committed(port)
         disk.add(rows)
         self.nudge(lane)
 
@@ -185,7 +185,7 @@ class Core:
         now = self.clock.now()
         kept: set[bytes] = set()
         for lane in self.lanes.values():
-            lane.forget_parked(rows)
+            lane.parked.forget(rows)
             if not lane.held:
                 continue
             sent = {id(each) for attempt in (*lane.flying, *self.eased) for each in attempt.items}
