@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pipeline.outbox.handover import Delivery, Port
 
 _COMMITS = 2
-"""Until a row is surely on disk: the worker takes results, commits, then says so, and one posted in between is
-not in that commit. From then on the shard itself sends later ones of the user to disk."""
+"""Until a row is surely on disk: the worker takes results, commits, then says so, and one that is posted in
+between is not in that commit. From then on the shard itself sends later ones of the user to disk."""
 
 
 class Parked:
