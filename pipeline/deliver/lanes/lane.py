@@ -14,16 +14,16 @@ from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.lanes.batch import Batcher, Item
 from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.counts import Tally
+from pipeline.deliver.lanes.disk.parked import Parked
 from pipeline.deliver.lanes.limits.concurrency import Concurrency
 from pipeline.deliver.lanes.limits.retry_after import MAX_RETRY_AFTER_SECS
 from pipeline.deliver.lanes.limits.throttle import Throttle, TokenBucket
-from pipeline.deliver.lanes.parked import Parked
 from pipeline.deliver.requests.oauth import Token
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Delivery, Port
 
 if TYPE_CHECKING:
-    from pipeline.deliver.lanes.disk_rows import DiskRows
+    from pipeline.deliver.lanes.disk.disk_rows import DiskRows
     from pipeline.deliver.requests.credentials import UsedSecrets
     from pipeline.deliver.requests.sender import Sender
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from pipeline.config.models.webhooks.delivery import DeliverySettings, RetrySettings
+from pipeline.deliver.lanes.disk.refill import SLICE
 from pipeline.deliver.lanes.lane import HELD_BYTES, MAX_ENTRIES
 from pipeline.deliver.lanes.limits.outages import hurry
-from pipeline.deliver.lanes.refill import SLICE
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Outcome
 from tests.kit.delivery.rig import START_MS, Disk, Rig, delivery

@@ -7,7 +7,7 @@ yet, are passed over.
 
 from __future__ import annotations
 
-from pipeline.deliver.lanes.disk_rows import DiskRows
+from pipeline.deliver.lanes.disk.disk_rows import DiskRows
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.outbox.handover import Delivery
 
