@@ -73,7 +73,7 @@ def read_text(path: Path) -> Text:
 
     # A pipe of the shell may be given, so it is no plain file; but /dev/zero has no end.
     try:
-        raw = sys.stdin.buffer.read(MOST + 1) if path == STDIN else read_given(path, MOST)
+        raw = sys.stdin.buffer.read(MOST + 1) if path == STDIN else read_given(path)
     except ValueError as error:
         raise GivenError([Finding(str(path), 0, 0, "record", f"it {error}")]) from None
     if len(raw) > MOST:

@@ -22,6 +22,17 @@ def setting(*names: str, env: str, help: str, **options: Any) -> Callable[[F], F
     return click.option(*names, help=f"{help}  [env var: {env}]", **options)
 
 
+def flags(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Return what adds these, of which the last is shown first."""
+
+    def add(function: F) -> F:
+        for option in options:
+            function = option(function)
+        return function
+
+    return add
+
+
 DEFAULT = Path("config")
 """The config directory of a project."""
 

@@ -34,9 +34,7 @@ _SHELL: Final = re.compile(r"(?:[A-Za-z]+ )?(?:\$([A-Z][A-Z0-9_]+)|%([A-Z][A-Z0-
 """`$TOKEN` and `%TOKEN%`, alone or behind a scheme such as Bearer."""
 
 
-def lint_webhook(
-    model: WebhookFile, text: ConfigText, problems: Problems, secrets: Secrets | None = None
-) -> None:
+def lint_webhook(model: WebhookFile, text: ConfigText, problems: Problems, secrets: Secrets | None) -> None:
     """Add what was found in one webhook file that its model and compilers accept.
 
     secrets: where given, what authentication, signature and proxy need must have a value, signing secrets

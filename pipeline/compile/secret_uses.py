@@ -28,9 +28,7 @@ class Use:
     """Whether every use has a default."""
 
 
-def secret_uses(
-    files: Iterable[tuple[str | None, Value]], settings: Iterable[SecretRef] = ()
-) -> dict[str, Use]:
+def secret_uses(files: Iterable[tuple[str | None, Value]], settings: Iterable[SecretRef]) -> dict[str, Use]:
     """Return what texts name, by its key, sorted.
 
     files: the id of a webhook (None: another file) and its data, with placeholders as written, but for those

@@ -28,7 +28,7 @@ from pipeline.language.secrets import Secrets
 from pipeline.match.index import TriggerIndex
 from pipeline.match.labels import Labels, compile_labels
 from pipeline.model.errors import ConfigError, UsageError
-from pipeline.model.findings import Finding, in_order, render
+from pipeline.model.findings import Finding, check_json, errors_in, in_order, render
 from pipeline.model.json import Value
 from pipeline.model.words import did_you_mean, no_webhook
 
@@ -85,22 +85,15 @@ class Report:
     @property
     def errors(self) -> int:
         """How many of the findings are errors."""
-        return sum(not finding.warning for finding in self.findings)
+        return errors_in(self.findings)
 
     def render(self) -> str:
         """Return every finding with its place and the closing line; "" where there is none."""
         return render(self.findings, root=self.root)
 
     def to_json(self) -> dict[str, Value]:
-        """Return whether all is well, the counts, and the findings in the order of the files."""
-        return {
-            "ok": not self.errors,
-            "errors": self.errors,
-            "warnings": len(self.findings) - self.errors,
-            "webhooks": self.webhooks,
-            "labels": self.labels,
-            "findings": [finding.to_json() for finding in in_order(self.findings)],
-        }
+        """Return what `hookline check --json` prints."""
+        return check_json(self.findings, self.webhooks, self.labels)
 
     def require(self) -> Snapshot:
         """Return the snapshot; raises ConfigError with every finding."""

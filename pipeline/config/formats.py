@@ -23,7 +23,7 @@ Named = list[tuple[KeyPath, str]]
 
 
 def formats_of(
-    data: dict[str, Value], kafka: dict[str, Value], paths: Value = None
+    data: dict[str, Value], kafka: dict[str, Value], paths: Value
 ) -> tuple[dict[str, Value], Named]:
     """Return which shape reads what, and which names that are said where.
 

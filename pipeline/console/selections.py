@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from aiohttp import web
 
 from pipeline.console.context import Asked
+from pipeline.console.filters import Filter
+from pipeline.console.render import page
 from pipeline.console.security.audit import Action
 from pipeline.model.errors import UsageError
 from pipeline.model.words import counted
-from pipeline.operate.kept.chosen import Chosen
+from pipeline.operate.kept.chosen import Chosen, Moved, grouped
 from pipeline.operate.kept.works import Work
 
 COUNT_SECS: Final = 8.0
@@ -53,6 +57,56 @@ async def act(asked: Asked, choose: Callable[[], Chosen], digest: str, typed: st
     work = console.works.begin(exact)
     await asked.run(work.wait, WAIT_SECS)
     return work
+
+
+async def count_page(
+    asked: Asked,
+    found: Filter[Any],
+    chosen: Chosen,
+    place: str,
+    shown: Callable[[str], str],
+    wrong: tuple[str, int] = ("", 200),
+) -> web.StreamResponse:
+    """Return the page on which a person confirms a change of what was counted.
+
+    place: the path of the list. shown: a reason, as who asks may see it. wrong: what was wrong with the last
+    attempt, and the status of that.
+    """
+    problem, status = wrong
+    return await page(
+        asked,
+        "selection.html",
+        status=status,
+        action=chosen.action,
+        noun=NOUNS[chosen.action],
+        path=f"{place}/selection",
+        back=found.link(place),
+        typed=found.typed,
+        chosen=chosen,
+        digest=asked.console.shown.show(chosen),
+        groups=[(one, shown(one.reason)) for one in grouped(chosen.counts)],
+        to_type=to_type(chosen),
+        problem=problem,
+    )
+
+
+async def confirmed(
+    asked: Asked,
+    form: Mapping[str, str],
+    choose: Callable[[], Chosen],
+    again: Callable[[tuple[str, int]], Awaitable[web.StreamResponse]],
+    back: str,
+) -> web.StreamResponse:
+    """Change what a form confirms, then lead ``back``; ``again`` shows the count with what is wrong."""
+    try:
+        work = await act(asked, choose, form.get("digest", ""), form.get("typed", ""))
+    except (Moved, UsageError) as error:
+        asked.unchanged()
+        return await again((str(error), 409 if isinstance(error, Moved) else 422))
+    if work.state == "running":
+        return asked.go(f"/work/{work.id}")
+    asked.say(*told(work))
+    return asked.go(back)
 
 
 def told(work: Work) -> tuple[str, str]:

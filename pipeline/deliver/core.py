@@ -15,12 +15,12 @@ from math import inf
 from pipeline.deliver.http.attempt import Attempt, Client
 from pipeline.deliver.http.tls import Contexts
 from pipeline.deliver.lanes.clock import Clock
-from pipeline.deliver.lanes.disk_rows import DiskRows
+from pipeline.deliver.lanes.disk.disk_rows import DiskRows
+from pipeline.deliver.lanes.disk.refill import refill
 from pipeline.deliver.lanes.lane import HELD_BYTES, Lane
 from pipeline.deliver.lanes.limits.pressure import is_fast, under_pressure
 from pipeline.deliver.lanes.limits.room import reads_rows
 from pipeline.deliver.lanes.limits.yielding import Yielding
-from pipeline.deliver.lanes.refill import refill
 from pipeline.deliver.lanes.settling import Settler
 from pipeline.deliver.lanes.turns import Dispatcher
 from pipeline.deliver.requests.credentials import UsedSecrets
@@ -171,7 +171,7 @@ class Core:
         disk = lane.disk.get(port)
         if disk is None:
             disk = lane.disk[port] = DiskRows(port)
-        lane.rows_committed(port)
+        lane.parked.committed(port)
         disk.add(rows)
         self.nudge(lane)
 
@@ -185,7 +185,7 @@ class Core:
         now = self.clock.now()
         kept: set[bytes] = set()
         for lane in self.lanes.values():
-            lane.forget_parked(rows)
+            lane.parked.forget(rows)
             if not lane.held:
                 continue
             sent = {id(each) for attempt in (*lane.flying, *self.eased) for each in attempt.items}

@@ -71,13 +71,13 @@ class EngineStats:
     p99_ms: float
 
 
-def engine_stats(lanes: Sequence[Lane], in_flight: int, trust: Trust | None = None) -> EngineStats:
+def engine_stats(lanes: Sequence[Lane], in_flight: int, trust: Trust | None) -> EngineStats:
     """Return the numbers of every lane; reads plain numbers only, so any thread may call it."""
     p50, p99 = quantiles((lane.tally.latencies for lane in lanes), (0.5, 0.99))
     return EngineStats({lane.webhook_id: lane_stats(lane, trust) for lane in lanes}, in_flight, p50, p99)
 
 
-def lane_stats(lane: Lane, trust: Trust | None = None) -> LaneStats:
+def lane_stats(lane: Lane, trust: Trust | None) -> LaneStats:
     """Return the numbers of one lane. trust: of the clients that send for it."""
     tally = lane.tally
     flying = len(lane.flying)

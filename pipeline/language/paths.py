@@ -68,7 +68,7 @@ def compile_time(path: Path) -> Callable[[Event], int | None] | None:
     return attrgetter(str(path.parts[0]))
 
 
-def compile_identity(paths: Sequence[Path], vars: Mapping[str, Value] = {}) -> Getter:
+def compile_identity(paths: Sequence[Path], vars: Mapping[str, Value]) -> Getter:
     """Return a function that reads what tells one value of the paths from another.
 
     One path: its value. Several: the list of their values, or MISSING where one of them is missing or null.

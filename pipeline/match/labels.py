@@ -220,7 +220,7 @@ def _warn_name(name: str, problems: Problems) -> None:
 def compile_labels(
     files: Iterable[tuple[LabelFile, Problems]],
     *,
-    lists: Mapping[str, Collection[str]] | None = None,
+    lists: Mapping[str, Collection[str]] | None,
 ) -> Labels:
     """Return the labels of these files (and where their problems go); every one is checked."""
     labels = Labels(files, lists)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.model.printable import printable
@@ -46,6 +46,24 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
     """
     unique = dict.fromkeys(findings)
     return sorted(unique, key=lambda f: (f.file, f.line, f.column, f.warning, f.code, f.message))
+
+
+def errors_in(findings: Iterable[Finding]) -> int:
+    """Return how many of the findings are errors."""
+    return sum(not finding.warning for finding in findings)
+
+
+def check_json(findings: Sequence[Finding], webhooks: int, labels: int) -> dict[str, object]:
+    """Return what `hookline check --json` prints: whether all is well, the counts, the findings in order."""
+    errors = errors_in(findings)
+    return {
+        "ok": not errors,
+        "errors": errors,
+        "warnings": len(findings) - errors,
+        "webhooks": webhooks,
+        "labels": labels,
+        "findings": [finding.to_json() for finding in in_order(findings)],
+    }
 
 
 def render_finding(finding: Finding, *, root: str = "") -> str:

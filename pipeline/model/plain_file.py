@@ -14,8 +14,8 @@ WRITER_SECS: Final = 5.0
 """So long a pipe that was named may be without a writer."""
 
 
-def read_plain(path: Path, limit: int = MOST) -> bytes:
-    """Return a file's content. Raises OSError, and ValueError for what is no file or has more bytes.
+def read_plain(path: Path) -> bytes:
+    """Return a file's content. Raises OSError, and ValueError for what is no file or larger than `MOST`.
 
     A pipe without a writer would be waited for for ever, and a device read without end.
     """
@@ -27,16 +27,16 @@ def read_plain(path: Path, limit: int = MOST) -> bytes:
         if not stat.S_ISREG(found.st_mode):
             raise ValueError("is no file but a pipe, a device or a socket: a plain file is wanted here")
         # What is asked for is set aside, and the limit is a thousand times what most files hold.
-        raw = file.read(min(found.st_size, limit) + 1)
+        raw = file.read(min(found.st_size, MOST) + 1)
         if len(raw) > found.st_size:
-            raw += file.read(limit + 1 - len(raw))  # it has grown meanwhile
-    if len(raw) > limit:
-        raise ValueError(f"is larger than {limit:,} bytes, the most that is read of such a file")
+            raw += file.read(MOST + 1 - len(raw))  # it has grown meanwhile
+    if len(raw) > MOST:
+        raise ValueError(f"is larger than {MOST:,} bytes, the most that is read of such a file")
     return raw
 
 
-def read_given(path: Path, limit: int = MOST) -> bytes:
-    """Return what a file or a pipe gives, up to its end or one byte more than the limit.
+def read_given(path: Path) -> bytes:
+    """Return what a file or a pipe gives, up to its end or one byte more than `MOST`.
 
     A pipe may be slow, as what a person types is. Raises OSError, and ValueError where nobody writes to it.
     """
@@ -46,7 +46,7 @@ def read_given(path: Path, limit: int = MOST) -> bytes:
         os.set_blocking(descriptor, True)
         parts = [first]
         size = len(first)
-        while size <= limit and (block := file.read(limit + 1 - size)):
+        while size <= MOST and (block := file.read(MOST + 1 - size)):
             parts.append(block)
             size += len(block)
     return b"".join(parts)

@@ -73,7 +73,7 @@ def _at_exclude(pipeline: PipelineReport, finding: Finding) -> Iterable[Finding]
     return [*pipeline.placed(problems)] or [finding]
 
 
-def check_changes(config: Path, *, offline: bool = False) -> Iterator[Report | str]:
+def check_changes(config: Path, *, offline: bool) -> Iterator[Report | str]:
     """Yield what a check finds now and after each change of the directory, without end.
 
     A text says why the directory cannot be read as a config.

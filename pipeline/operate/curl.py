@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable
 
 
-def curl_of(method: str, url: str, headers: Iterable[tuple[str, str]], body: str = "") -> str:
+def curl_of(method: str, url: str, headers: Iterable[tuple[str, str]], body: str) -> str:
     """Return the request as a command for curl; secrets stay ``${NAME}``, quoted, so that nothing is sent in
     their place unseen.
     """

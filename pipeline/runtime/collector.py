@@ -83,8 +83,8 @@ def run_collector(
     config_dir: Path,
     *,
     listening: Callable[[tuple[str, int]], None],
-    views: str | None = None,
-    stopping: Callable[[], bool] = requested,
+    views: str | None,
+    stopping: Callable[[], bool],
 ) -> Figures:
     """Take events over HTTP until a signal comes; return what was taken.
 

@@ -96,8 +96,8 @@ def open_job(
     config: PipelineConfig,
     config_dir: Path,
     *,
-    cluster: Cluster = Cluster(),
-    replay: Replay | None = None,
+    cluster: Cluster,
+    replay: Replay | None,
     parts: Parts = REAL,
 ) -> Iterator[tuple[Job, Dataflow]]:
     """Prepare everything and give the job and its dataflow; everything is closed at the end.
@@ -205,7 +205,7 @@ def run_job(
     *,
     cluster: Cluster = Cluster(),
     replay: Replay | None = None,
-    observe: Callable[[Job], Callable[[], None]] | None = None,
+    observe: Callable[[Job], Callable[[], None]] | None,
     parts: Parts = REAL,
 ) -> Summary:
     """Run a job to the end of its input or to a signal, and return what it did.
@@ -291,7 +291,7 @@ def _cause(failure: Failure, cluster: Cluster, error: BaseException) -> BaseExce
     return machine_fault(first) or Fatal(f"the job stopped on an unexpected error: {first!r}")
 
 
-def keep_on_one_core(process: int = 0) -> None:
+def keep_on_one_core(process: int) -> None:
     """Keep this process on one of the cores it may use; members of a job take them in turn.
 
     The worker's and the engine's thread share the interpreter's lock, so only one of them runs at a time. On

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOORS = {
     "bytewax": ["pipeline/job/flow.py", "pipeline/job/steps/*", "pipeline/runtime/*", "dataflows/*"],
     "confluent_kafka": [
-        "pipeline/collect/sinks/kafka.py",
+        "pipeline/collect/sinks/kafka*.py",
         "pipeline/kafka/*",
         "pipeline/sources/topics/*",
         "pipeline/outbox/copies/kafka_copies.py",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from pipeline.deliver.lanes.refill import SLICE
+from pipeline.deliver.lanes.disk.refill import SLICE
 from pipeline.outbox.reading.dead_letter_json import as_json_value
 from pipeline.outbox.reading.view import accounting, dead_letters
 from tests.kit.programs.forge import Child, forge

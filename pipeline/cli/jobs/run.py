@@ -128,7 +128,7 @@ def ask_before_again(job_config: PipelineConfig) -> None:
 
 
 def run_alone(
-    job_config: PipelineConfig, config: Path, metrics: str | None, member: str | None, *, pin: bool = False
+    job_config: PipelineConfig, config: Path, metrics: str | None, member: str | None, *, pin: bool
 ) -> Summary:
     """Run the job, or one member of it, in this process and return its summary."""
     from pipeline.runtime.accompany import accompany

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from pipeline.cli.options import Actions, When, on_state, status_option
+from pipeline.cli.options import Actions, When, flags, on_state, status_option
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, print_text, say, table
 from pipeline.cli.page.lines import short
-from pipeline.cli.state.exactly import exactly, show_chosen
+from pipeline.cli.state.exactly import as_counted, exactly, show_chosen
 from pipeline.model.errors import UsageError
 from pipeline.model.printable import one_line
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
-from pipeline.operate.kept.chosen import Chosen, Shown
 from pipeline.operate.kept.dead_pages import groups, page
 from pipeline.operate.kept.dlq import Selection, change, choose, find, select
 from pipeline.operate.running.asking import Changed
@@ -27,27 +25,17 @@ from pipeline.outbox.reading.dead_letter_json import as_json_value, name_of, rea
 if TYPE_CHECKING:
     from pipeline.outbox.codec import DeadLetter
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def selection(function: F) -> F:
-    """Add the flags that select dead letters."""
-    for option in (
-        click.option(
-            "--text", metavar="TEXT", help="With this text in the body, in small or capital letters."
-        ),
-        click.option("--user", metavar="ID", help="Of this user."),
-        click.option("--until", type=When(), help="Given up before this time."),
-        click.option("--since", type=When(), help="Given up at or after this time: a date, or 2h, 3d ago."),
-        status_option,
-        click.option("--reason", metavar="TEXT", help="Reason that begins with this text, e.g. status-4."),
-        click.option(
-            "--webhook", metavar="ID", help="Of this webhook; `-` for records that could not be read."
-        ),
-        on_state,
-    ):
-        function = option(function)
-    return function
+selection = flags(
+    click.option("--text", metavar="TEXT", help="With this text in the body, in small or capital letters."),
+    click.option("--user", metavar="ID", help="Of this user."),
+    click.option("--until", type=When(), help="Given up before this time."),
+    click.option("--since", type=When(), help="Given up at or after this time: a date, or 2h, 3d ago."),
+    status_option,
+    click.option("--reason", metavar="TEXT", help="Reason that begins with this text, e.g. status-4."),
+    click.option("--webhook", metavar="ID", help="Of this webhook; `-` for records that could not be read."),
+    on_state,
+)
+"""The flags that select dead letters."""
 
 
 @click.group(cls=Actions)
@@ -226,11 +214,7 @@ def act(
     if dry_run:
         return show_chosen(choose(state, action, selection), "dead letter", what, as_json=as_json)
 
-    def check(chosen: Chosen) -> None:
-        if digest is not None:
-            Shown().exactly(chosen, digest)
-
-    done = change(state, action, selection, check)
+    done = change(state, action, selection, as_counted(digest))
     if as_json:
         done = done or Changed(0)
         print_json({"count": done.number, "stay": done.stay, "at_next_start": done.at_next_start})

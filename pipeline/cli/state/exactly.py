@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pipeline.cli.options import flags
 from pipeline.cli.output import json_option, print_json, say, table
 from pipeline.cli.page.lines import short
 from pipeline.model.process.exits import Exit
@@ -20,16 +21,26 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def exactly(function: F) -> F:
     """Add the flags of what changes dead letters: all, shown first, exactly what was shown."""
-    for option in (
+    add = flags(
         json_option,
         click.option(
             "--digest", metavar="HEX", help="Only if these are exactly those that --dry-run counted."
         ),
         click.option("--dry-run", is_flag=True, help="Count them by webhook and reason; change nothing."),
         click.option("--all", "everything", is_flag=True, help="All of them, where nothing else selects."),
-    ):
-        function = option(function)
-    return function
+    )
+    return add(function)
+
+
+def as_counted(digest: str | None) -> Callable[[Chosen], None]:
+    """Return what raises Moved where these are not exactly those that were counted under this digest."""
+    from pipeline.operate.kept.chosen import Shown
+
+    def check(chosen: Chosen) -> None:
+        if digest is not None:
+            Shown().exactly(chosen, digest)
+
+    return check
 
 
 def show_chosen(chosen: Chosen, noun: str, what: str, *, as_json: bool) -> int:

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from pipeline.cli.options import Actions, When, on_state, status_option
+from pipeline.cli.options import Actions, When, flags, on_state, status_option
 from pipeline.cli.output import json_option, print_json, say, table
-from pipeline.cli.state.exactly import exactly, show_chosen
+from pipeline.cli.state.exactly import as_counted, exactly, show_chosen
 from pipeline.model.errors import UsageError
 from pipeline.model.process.exits import Exit
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def selection(function: F) -> F:
-    """Add the flags that select what is owed."""
-    for option in (
-        click.option("--text", metavar="TEXT", help="With this text in the body, however capitalised."),
-        click.option("--until", type=When(), help="Matched before this time."),
-        click.option("--since", type=When(), help="Matched at or after this time: a date, or 2h, 3d ago."),
-        click.option("--due", type=click.Choice(["now", "later"]), help="By when it is to be sent."),
-        status_option,
-        click.option("--user", metavar="ID", help="Of this user."),
-        click.option("--webhook", metavar="ID", help="Of this webhook."),
-        on_state,
-    ):
-        function = option(function)
-    return function
+selection = flags(
+    click.option("--text", metavar="TEXT", help="With this text in the body, however capitalised."),
+    click.option("--until", type=When(), help="Matched before this time."),
+    click.option("--since", type=When(), help="Matched at or after this time: a date, or 2h, 3d ago."),
+    click.option("--due", type=click.Choice(["now", "later"]), help="By when it is to be sent."),
+    status_option,
+    click.option("--user", metavar="ID", help="Of this user."),
+    click.option("--webhook", metavar="ID", help="Of this webhook."),
+    on_state,
+)
+"""The flags that select what is owed."""
 
 
 @click.group(cls=Actions)
@@ -101,7 +94,6 @@ def drop(
 
     A stopped job does it at its next start.
     """
-    from pipeline.operate.kept.chosen import Chosen, Shown
     from pipeline.operate.kept.outbox import Owing, choose
     from pipeline.operate.kept.outbox import drop as give_up
 
@@ -113,11 +105,7 @@ def drop(
     if dry_run:
         return show_chosen(choose(state, owing), "request", "to be given up", as_json=as_json)
 
-    def check(chosen: Chosen) -> None:
-        if digest is not None:
-            Shown().exactly(chosen, digest)
-
-    done = give_up(state, owing, check)
+    done = give_up(state, owing, as_counted(digest))
     if as_json:
         print_json({"count": done.number if done else 0, "at_next_start": bool(done and done.at_next_start)})
     elif done is None:

@@ -123,7 +123,7 @@ class Writer:
         written = self.key(key, flow=False, style=key_style)
         return f"{written}:{self.after_key(value, column, literal=literal, style=style)}"
 
-    def after_key(self, value: Value, column: int, *, literal: bool = True, style: str = "") -> str:
+    def after_key(self, value: Value, column: int, *, literal: bool, style: str = "") -> str:
         """Return what stands behind a colon."""
         on_one_line = self.prefers_flow(value) and self._like_beside(value, column)
         if isinstance(value, (dict, list)) and not on_one_line:

@@ -46,7 +46,7 @@ class Places:
     """Returns the text of a ``{setting: ..}``."""
 
 
-def substitute(document: Document, lookup: Lookup, places: Places = Places()) -> None:
+def substitute(document: Document, lookup: Lookup, places: Places) -> None:
     """Replace the placeholders of a document in place, once; what is missing is added to its findings.
 
     An unquoted value is read anew, so that ``concurrency: ${N}`` is a number. Inside of ``{...}`` it must be

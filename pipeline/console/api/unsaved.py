@@ -13,8 +13,6 @@ from pipeline.console.render import data
 from pipeline.console.veils import may_advise
 from pipeline.model.json import Value
 
-_FOLDERS: Final = {"webhook.json": "webhooks", "label.json": "labels", "shape.json": "shapes"}
-
 _PAYLOADS: Final = ("event", "user", "clauses", "request", "dead_letter", "problem")
 
 

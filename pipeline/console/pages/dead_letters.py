@@ -13,13 +13,13 @@ from pipeline.console.context import Asked
 from pipeline.console.filters import Filter, dead_filter
 from pipeline.console.render import data, page
 from pipeline.console.security.headers import harden
-from pipeline.console.selections import COUNT_SECS, act, to_type, told
+from pipeline.console.selections import COUNT_SECS, act, confirmed, count_page, to_type, told
 from pipeline.console.veils import veiled, veiled_reason
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Value
 from pipeline.model.printable import one_line
 from pipeline.operate.kept import dlq
-from pipeline.operate.kept.chosen import Chosen, Moved, grouped
+from pipeline.operate.kept.chosen import Chosen
 from pipeline.operate.kept.dead_pages import DeadGroups, DeadPage, groups
 from pipeline.operate.kept.dead_pages import page as dead_page
 from pipeline.operate.kept.dead_records import records
@@ -150,24 +150,11 @@ async def _count(
     asked: Asked,
     action: Literal["replay", "purge"],
     found: Filter[Selection],
-    problem: str = "",
-    status: int = 200,
+    wrong: tuple[str, int] = ("", 200),
 ) -> web.StreamResponse:
     chosen = await asked.run(_choose, asked, action, found.require())
-    return await page(
-        asked,
-        "selection.html",
-        status=status,
-        action=action,
-        noun="dead letter",
-        path="/dead-letters/selection",
-        back=found.link("/dead-letters"),
-        typed=found.typed,
-        chosen=chosen,
-        digest=asked.console.shown.show(chosen),
-        groups=[(one, veiled_reason(asked, one.reason)) for one in grouped(chosen.counts)],
-        to_type=to_type(chosen),
-        problem=problem,
+    return await count_page(
+        asked, found, chosen, "/dead-letters", lambda reason: veiled_reason(asked, reason), wrong
     )
 
 
@@ -181,23 +168,13 @@ async def change(asked: Asked) -> web.StreamResponse:
     action = _does(form.get("do", ""))
     found = dead_filter(asked, form)
     selection = found.require()
-    try:
-        work = await act(
-            asked,
-            lambda: _choose(asked, action, selection),
-            form.get("digest", ""),
-            form.get("typed", ""),
-        )
-    except Moved as error:
-        asked.unchanged()
-        return await _count(asked, action, found, str(error), 409)
-    except UsageError as error:
-        asked.unchanged()
-        return await _count(asked, action, found, str(error), 422)
-    if work.state == "running":
-        return asked.go(f"/work/{work.id}")
-    asked.say(*told(work))
-    return asked.go(found.link("/dead-letters", id=None))
+    return await confirmed(
+        asked,
+        form,
+        lambda: _choose(asked, action, selection),
+        lambda wrong: _count(asked, action, found, wrong),
+        found.link("/dead-letters", id=None),
+    )
 
 
 async def change_one(asked: Asked) -> web.StreamResponse:

@@ -11,13 +11,13 @@ from pipeline.console.filters import Filter, owed_filter
 from pipeline.console.glance import glance
 from pipeline.console.pages.dead_letters import webhook_ids
 from pipeline.console.render import data, page
-from pipeline.console.selections import COUNT_SECS, act, to_type, told
+from pipeline.console.selections import COUNT_SECS, confirmed, count_page
 from pipeline.console.veils import veiled
 from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
 from pipeline.operate.kept import outbox
 from pipeline.operate.kept.capped import CAP_SECS
-from pipeline.operate.kept.chosen import Chosen, Moved, grouped
+from pipeline.operate.kept.chosen import Chosen
 from pipeline.operate.kept.outbox import Owing
 from pipeline.operate.kept.owed_pages import OwedPage, OwesAll, summary
 from pipeline.operate.kept.owed_pages import page as owed_page
@@ -93,24 +93,10 @@ async def count(asked: Asked) -> web.StreamResponse:
 
 
 async def _count(
-    asked: Asked, found: Filter[Owing], problem: str = "", status: int = 200
+    asked: Asked, found: Filter[Owing], wrong: tuple[str, int] = ("", 200)
 ) -> web.StreamResponse:
     chosen = await asked.run(_choose, asked, found.require())
-    return await page(
-        asked,
-        "selection.html",
-        status=status,
-        action="drop",
-        noun="request",
-        path="/pending/selection",
-        back=found.link("/pending"),
-        typed=found.typed,
-        chosen=chosen,
-        digest=asked.console.shown.show(chosen),
-        groups=[(one, one.reason) for one in grouped(chosen.counts)],
-        to_type=to_type(chosen),
-        problem=problem,
-    )
+    return await count_page(asked, found, chosen, "/pending", str, wrong)
 
 
 def _choose(asked: Asked, owing: Owing) -> Chosen:
@@ -122,15 +108,10 @@ async def change(asked: Asked) -> web.StreamResponse:
     form = await asked.form()
     found = owed_filter(asked, form)
     owing = found.require()
-    try:
-        work = await act(asked, lambda: _choose(asked, owing), form.get("digest", ""), form.get("typed", ""))
-    except Moved as error:
-        asked.unchanged()
-        return await _count(asked, found, str(error), 409)
-    except UsageError as error:
-        asked.unchanged()
-        return await _count(asked, found, str(error), 422)
-    if work.state == "running":
-        return asked.go(f"/work/{work.id}")
-    asked.say(*told(work))
-    return asked.go(found.link("/pending"))
+    return await confirmed(
+        asked,
+        form,
+        lambda: _choose(asked, owing),
+        lambda wrong: _count(asked, found, wrong),
+        found.link("/pending"),
+    )

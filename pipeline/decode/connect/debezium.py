@@ -305,7 +305,6 @@ class _Marks(msgspec.Struct):
     source: _Source | None = None
     flat_op: Any = msgspec.field(name="__op", default=None)
     flat_source_ts_ms: Any = msgspec.field(name="__source_ts_ms", default=None)
-    flat_ts_ms: Any = msgspec.field(name="__ts_ms", default=None)
 
 
 class _Wrapped(_Marks):

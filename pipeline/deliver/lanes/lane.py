@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count, islice
@@ -15,6 +14,7 @@ from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.lanes.batch import Batcher, Item
 from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.counts import Tally
+from pipeline.deliver.lanes.disk.parked import Parked
 from pipeline.deliver.lanes.limits.concurrency import Concurrency
 from pipeline.deliver.lanes.limits.retry_after import MAX_RETRY_AFTER_SECS
 from pipeline.deliver.lanes.limits.throttle import Throttle, TokenBucket
@@ -23,7 +23,7 @@ from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Delivery, Port
 
 if TYPE_CHECKING:
-    from pipeline.deliver.lanes.disk_rows import DiskRows
+    from pipeline.deliver.lanes.disk.disk_rows import DiskRows
     from pipeline.deliver.requests.credentials import UsedSecrets
     from pipeline.deliver.requests.sender import Sender
 
@@ -77,9 +77,8 @@ class Lane:
         self.flying_retries = 0
         self.users: dict[str, deque[Delivery]] = {}
         """Ordered lanes: everything in memory by user, the one that may be sent first."""
-        self._parked: dict[bytes, tuple[Port, str, int]] = {}
-        """Ordered rows on their way to disk: whose commits to count, the user, and how many are to come."""
-        self._parked_users: dict[str, int] = {}
+        self.parked = Parked()
+        """Of ordered lanes."""
         self.ordered = False
         self.batcher: Batcher | None = None
         self.limit = Concurrency(1)
@@ -139,8 +138,7 @@ class Lane:
         if not self.ordered:
             behind = [each for queue in self.users.values() for each in islice(queue, 1, None)]
             self.users.clear()
-            self._parked.clear()
-            self._parked_users.clear()
+            self.parked = Parked()
             for each in behind:
                 self.enqueue(each, now)
         if before is not None and spec.definition != before.definition:
@@ -177,8 +175,8 @@ class Lane:
             return True
         user = request.user
         if from_disk:
-            self._forget_parked(row)
-        elif user in self._parked_users:
+            self.parked.forget((row,))
+        elif self.parked.holds_up(user):
             return False
         held[row] = delivery
         self.held_bytes += len(request.body) + HELD_BYTES
@@ -335,50 +333,14 @@ class Lane:
     def note_parked(self, delivery: Delivery) -> None:
         """Remember that an ordered delivery is on its way to disk: later ones of the user follow it."""
         if self.ordered:
-            user = delivery.request.user
-            self._parked[delivery.row] = (delivery.port, user, 2)
-            self._parked_users[user] = self._parked_users.get(user, 0) + 1
-
-    def is_parked(self, row: bytes) -> bool:
-        """Return whether the row is on its way to disk."""
-        return row in self._parked
-
-    def rows_committed(self, port: Port) -> None:
-        """A commit of the port's shard is done: what was parked before the one before it is on disk.
-
-        The worker takes results, commits, then says so; a result posted in between is not in that commit
-        but surely in the next. From then on the shard itself sends later ones of the user to disk.
-        """
-        for row, (of, user, commits) in list(self._parked.items()):
-            if of is not port:
-                continue
-            if commits > 1:
-                self._parked[row] = (of, user, commits - 1)
-                continue
-            self._forget_parked(row)
-
-    def forget_parked(self, rows: Sequence[bytes]) -> None:
-        """Rows are dropped by a command: nothing needs to follow them any more."""
-        if self._parked:
-            for row in rows:
-                self._forget_parked(row)
-
-    def _forget_parked(self, row: bytes) -> None:
-        if row not in self._parked:
-            return
-        _, user, _ = self._parked.pop(row)
-        left = self._parked_users.get(user, 0) - 1
-        if left > 0:
-            self._parked_users[user] = left
-        else:
-            self._parked_users.pop(user, None)
+            self.parked.add(delivery)
 
     def is_at_rest(self) -> bool:
         """Return whether nothing is in it, on its way to it or back, and nobody has halted it."""
         return not (
             self.held
             or self.flying
-            or self._parked
+            or self.parked
             or self.halt
             or self.is_hungry
             or any(disk.rows or disk.wanted or disk.running for disk in self.disk.values())

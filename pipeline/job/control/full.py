@@ -7,7 +7,6 @@ up. What it would owe from then on is a dead letter, until enough of what is pen
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -33,7 +32,7 @@ class Ended(Protocol):
 class FullWebhooks:
     """One per process; each shard says how its part stands at the end of every epoch."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._pausing: set[tuple[int, str]] = set()
         self._given_up: set[str] = set()

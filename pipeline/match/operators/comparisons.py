@@ -20,7 +20,7 @@ def make_test(operator: str, operand: Value, *, ignore_case: bool = False) -> Te
     return _MAKERS[operator](operand, ignore_case)
 
 
-def price_of(operator: str, operand: Value, *, ignore_case: bool = False) -> int:
+def price_of(operator: str, operand: Value, *, ignore_case: bool) -> int:
     """Return the work of an operator on 16 characters of a text; 0: it does not read texts to their end."""
     texts = operand if type(operand) is list else [operand]
     if operator == "contains":

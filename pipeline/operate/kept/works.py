@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import threading
-import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +34,6 @@ class Work:
     at_next_start: bool = False
     """True: the job is stopped, and changes them when it starts."""
     error: str = ""
-    begun_ms: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
     _stop: threading.Event = field(default_factory=threading.Event)
     _ended: threading.Event = field(default_factory=threading.Event)
 

@@ -71,7 +71,7 @@ def from_example(id: str, name: str) -> dict[str, str]:
     return found if tests is None else {**found, f"{_stem(id)}{TESTS}": tests}
 
 
-def write_webhook(config: Path, id: str, files: dict[str, str], *, replace: bool = False) -> list[Path]:
+def write_webhook(config: Path, id: str, files: dict[str, str], *, replace: bool) -> list[Path]:
     """Write the files of a webhook into a config directory, and the schemas that they name where there are
     none; return what was written, the webhook first.
 

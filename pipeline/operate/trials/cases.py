@@ -77,7 +77,7 @@ def run_file(
         yield CaseResult(shown, case.name, line, failures, time.perf_counter() - started)
 
 
-def run_case(snapshot: Snapshot, case: Case, *, format: str = "native") -> list[str]:
+def run_case(snapshot: Snapshot, case: Case, *, format: str) -> list[str]:
     """Return what was not as expected, each a text of one or more lines; empty where the case holds."""
     run = Rehearsal(snapshot)
     failures: list[str] = []

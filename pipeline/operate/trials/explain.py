@@ -67,7 +67,7 @@ def explain(
 
 
 def explain_under(
-    snapshot: Snapshot, given: Given, webhook_id: str | None = None, known: Beneath | None = None
+    snapshot: Snapshot, given: Given, webhook_id: str | None, known: Beneath | None
 ) -> Iterator[Explained]:
     """Yield the same under a version of a config that is at hand."""
     webhooks = snapshot.webhooks if webhook_id is None else (snapshot.named(webhook_id),)

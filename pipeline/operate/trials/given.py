@@ -14,7 +14,7 @@ import orjson
 from pipeline.compile.shapes import read_formats
 from pipeline.config.job import load_pipeline
 from pipeline.decode.decode import BY_NAME, decode
-from pipeline.decode.formats import ALL_AUTO, Formats
+from pipeline.decode.formats import Formats
 from pipeline.decode.framed.schemas import FOLDER, SCHEMAS
 from pipeline.decode.raw import strict
 from pipeline.decode.raw.strict import without_bom
@@ -221,7 +221,7 @@ EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 
 def read_stream(
     paths: Sequence[str],
-    formats: Formats = ALL_AUTO,
+    formats: Formats,
     sizes: Sizes = USUAL,
     written: Mapping[str, str] = EMPTY,
 ) -> Iterator[Record]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from pipeline.model.errors import Refused
-from pipeline.model.findings import Finding, in_order
+from pipeline.model.findings import Finding, check_json, errors_in
 from pipeline.model.json import Value
 
 
@@ -30,7 +30,7 @@ class Checked:
     @property
     def errors(self) -> int:
         """How many of the findings are errors."""
-        return sum(not finding.warning for finding in self.findings)
+        return errors_in(self.findings)
 
     @property
     def own(self) -> tuple[Finding, ...]:
@@ -39,14 +39,7 @@ class Checked:
 
     def to_json(self) -> dict[str, Value]:
         """Return what `hookline check --json` prints."""
-        return {
-            "ok": not self.errors,
-            "errors": self.errors,
-            "warnings": len(self.findings) - self.errors,
-            "webhooks": self.webhooks,
-            "labels": self.labels,
-            "findings": [finding.to_json() for finding in in_order(self.findings)],
-        }
+        return check_json(self.findings, self.webhooks, self.labels)
 
 
 @dataclass(slots=True, frozen=True)

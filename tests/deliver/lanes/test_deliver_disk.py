@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from pipeline.config.models.webhooks.delivery import DeliverySettings, RetrySettings
+from pipeline.deliver.lanes.disk.refill import SLICE
 from pipeline.deliver.lanes.lane import HELD_BYTES, MAX_ENTRIES
 from pipeline.deliver.lanes.limits.outages import hurry
-from pipeline.deliver.lanes.refill import SLICE
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Outcome
 from tests.kit.delivery.rig import START_MS, Disk, Rig, delivery
@@ -326,9 +326,9 @@ def test_what_is_remembered_of_parked_users_is_forgotten_after_two_commits() -> 
     entry.port = rig.disk.port
     lane.note_parked(entry)
     assert not lane.push(ordered(0, 1, 2), 0.0)
-    lane.rows_committed(rig.disk.port)
+    lane.parked.committed(rig.disk.port)
     assert not lane.push(ordered(0, 2, 3), 0.0)
-    lane.rows_committed(rig.disk.port)
+    lane.parked.committed(rig.disk.port)
     assert lane.push(ordered(0, 3, 4), 0.0)
 
 
@@ -339,7 +339,7 @@ def test_commits_of_other_shards_do_not_tell_that_a_parked_one_is_on_disk() -> N
     entry.port = rig.disk.port
     lane.note_parked(entry)
     for _ in range(3):
-        lane.rows_committed(Disk().port)
+        lane.parked.committed(Disk().port)
     assert not lane.push(ordered(0, 1, 2), 0.0), "its shard does not know of the older one yet"
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pipeline.config.models.webhooks.delivery import DeliverySettings, RetrySettings
-from pipeline.deliver.lanes.disk_rows import DiskRows
-from pipeline.deliver.lanes.refill import PASS_SHARE, SLICE, SOON_SECS, refill
+from pipeline.deliver.lanes.disk.disk_rows import DiskRows
+from pipeline.deliver.lanes.disk.refill import PASS_SHARE, SLICE, SOON_SECS, refill
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Delivery
 from tests.kit.delivery.rig import START_MS, Disk, Rig, delivery

@@ -73,7 +73,7 @@ class Shift:
         at_ms = read_time(value)
         return (None, NONE) if at_ms is None else self.of_ms(at_ms, is_right=is_right)
 
-    def of_ms(self, at_ms: int, *, is_right: bool = False) -> tuple[int | None, Extra]:
+    def of_ms(self, at_ms: int, *, is_right: bool) -> tuple[int | None, Extra]:
         """Return what `of` does, of a time in unix milliseconds."""
         by_ms = 0 if is_right else self.by_ms
         counts = at_ms + by_ms

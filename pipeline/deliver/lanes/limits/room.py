@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pipeline.deliver.lanes.disk.refill import SLICE
 from pipeline.deliver.lanes.lane import MAX_BYTES, Lane
-from pipeline.deliver.lanes.refill import SLICE
 from pipeline.outbox.handover import Room
 
 MAX_TOTAL, MAX_TOTAL_BYTES = 50_000, 96 << 20

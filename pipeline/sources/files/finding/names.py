@@ -45,7 +45,7 @@ def as_utf8_name(name: str) -> str:
     return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def each_once(inputs: Iterable[Input], known: Container[str] = ()) -> list[Input]:
+def each_once(inputs: Iterable[Input], known: Container[str]) -> list[Input]:
     """Return the inputs without further names of one file, which links give it.
 
     Of several names the one counts that is known already, else that of the file itself, else the first.

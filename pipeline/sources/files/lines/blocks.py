@@ -19,6 +19,9 @@ BLOCK_BYTES = 1 << 18
 _COMPRESSED_BYTES = 1 << 16
 
 
+FIRST_BYTES = 64 << 20
+
+
 class Damaged(Exception):
     """Compressed data cannot be read on; ``byte`` is where in the compressed file."""
 
@@ -28,15 +31,15 @@ class Damaged(Exception):
         self.reason = reason
 
 
-def first_line(path: str, most: int = 64 << 20) -> bytes:
+def first_line(path: str) -> bytes:
     """Return how a regular file begins, unpacked, up to its first line end; b"" of one that is damaged.
 
-    most: so many bytes, or a block more, are read.
+    `FIRST_BYTES`, or a block more, are read at most.
     """
     fd = os.open(path, os.O_RDONLY)
     try:
         blocks, start = Blocks(fd), bytearray()
-        while len(start) < most and (block := blocks.read()):
+        while len(start) < FIRST_BYTES and (block := blocks.read()):
             start += block
             if b"\n" in block:
                 break

@@ -22,7 +22,7 @@ class Lives:
     entries: what the state knows of all files; looked into as it is when it is asked.
     """
 
-    def __init__(self, name: str, entries: dict[str, Entry], is_of: Entry | None = None) -> None:
+    def __init__(self, name: str, entries: dict[str, Entry], is_of: Entry | None) -> None:
         self._entries = entries
         self._base, self._number = parted(name if is_of is None else is_of.name)
         if is_of is None:

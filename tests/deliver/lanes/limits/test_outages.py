@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.http.target import NOWHERE
-from pipeline.deliver.lanes.disk_rows import DiskRows
+from pipeline.deliver.lanes.disk.disk_rows import DiskRows
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.lanes.limits import outages
 from pipeline.deliver.lanes.limits.outages import failing, hurry

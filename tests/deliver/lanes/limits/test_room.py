@@ -9,6 +9,7 @@ import pytest
 from pipeline.config.models.webhooks.delivery import DeliverySettings, RetrySettings
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.http.target import NOWHERE
+from pipeline.deliver.lanes.disk.refill import SLICE
 from pipeline.deliver.lanes.lane import MAX_BYTES, MAX_ENTRIES, Lane, Quota
 from pipeline.deliver.lanes.limits import room as room_module
 from pipeline.deliver.lanes.limits.room import (
@@ -21,7 +22,6 @@ from pipeline.deliver.lanes.limits.room import (
     reads_rows,
     room,
 )
-from pipeline.deliver.lanes.refill import SLICE
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Room
 from tests.kit.delivery.rig import Rig, delivery

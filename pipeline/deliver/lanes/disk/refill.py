@@ -7,7 +7,7 @@ yet, are passed over.
 
 from __future__ import annotations
 
-from pipeline.deliver.lanes.disk_rows import DiskRows
+from pipeline.deliver.lanes.disk.disk_rows import DiskRows
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.outbox.handover import Delivery
 
@@ -37,7 +37,7 @@ def refill(lane: Lane, disk: DiskRows, now: float) -> list[Delivery]:
         if row in lane.held:
             continue
         if row in settling:
-            if row in stale or lane.is_parked(row):
+            if row in stale or row in lane.parked:
                 disk.blocked_user = delivery.request.user
             continue
         if lane.ordered and delivery.request.user == disk.blocked_user:
