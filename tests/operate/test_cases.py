@@ -218,3 +218,23 @@ def test_the_closing_line_counts(run) -> None:
         CASE + "    expect: none\n  - name: two\n    events: [{name: X, user_id: u}]\n    expect: none\n"
     )
     assert as_text(results).splitlines()[-1] == "1 passed, 1 failed in 1 file"
+
+
+def test_an_event_of_nobody_says_where_to_name_a_user(run) -> None:
+    (result,) = run(CASE.replace("    users: [{id: u1}]\n", "") + "    expect: none\n")
+    assert result.failures[0].endswith("nor `anonymous_id`: name a user under `users`, or in the event")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        ("tests: []", "did you mean `cases`?"),
+        ("cases: [{title: x}]", "did you mean `name`?"),
+        ("cases: [{given: []}]", "did you mean `events`?"),
+        ("cases: [{then: []}]", "did you mean `expect`?"),
+        ("cases: [{users: [{traits: {}}]}]", "did you mean `properties`?"),
+    ],
+)
+def test_words_of_other_products_are_told_ours(run, wrong: str, hint: str) -> None:
+    (result,) = run(wrong + "\n")
+    assert hint in "".join(result.failures)

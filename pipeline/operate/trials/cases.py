@@ -89,7 +89,9 @@ def run_case(snapshot: Snapshot, case: Case, *, format: str) -> list[str]:
     for number, given in enumerate(case.events):
         for record in case_records(given, number, only, format):
             if isinstance(record, Invalid):
-                failures.append(f"event {number + 1} is invalid: {record.reason}")
+                nobody = not case.users and "nor `anonymous_id`" in record.reason
+                remedy = ": name a user under `users`, or in the event" if nobody else ""
+                failures.append(f"event {number + 1} is invalid: {record.reason}{remedy}")
             else:
                 for event, seen, matches, _ in run.moments(record):
                     fired += [Preview.of(one) for one in matches if not one.suppressed]
