@@ -46,10 +46,12 @@ class ConfigDir(click.ParamType[Path]):
         """Return the directory."""
         path = Path(value)
         if not path.is_file():
-            here = [Path()] if path == DEFAULT and not path.is_dir() else []
-            meant = next((near for near in (path / DEFAULT, *here) if _is_config(near)), None)
-            if meant is not None and not _is_config(path):
-                self.fail(f"`{value}` is no config directory: is `{meant}` meant?", param, ctx)
+            # Asked first: of one that this user may not look into, that one is told.
+            if not _is_config(path):
+                here = [Path()] if path == DEFAULT and not path.is_dir() else []
+                meant = next((near for near in (path / DEFAULT, *here) if _is_config(near)), None)
+                if meant is not None:
+                    self.fail(f"`{value}` is no config directory: is `{meant}` meant?", param, ctx)
             return path
         if path.suffix not in (".yaml", ".yml"):
             self.fail(f"`{value}` is no config: name the directory that holds pipeline.yaml", param, ctx)

@@ -217,6 +217,8 @@ def test_export_writes_one_object_per_line(hookline, state, tmp_path):
     said = hookline("dlq", "export", "--state", state, "--webhook", "crm")
     rows = [json.loads(line) for line in said.out.splitlines()]
     assert [row["webhook"] for row in rows] == ["crm", "crm"]
+    dashed = hookline("dlq", "export", "--state", state, "--webhook", "crm", "-o", "-")
+    assert (dashed.out, dashed.err) == (said.out, "")
     path = tmp_path / "dead.jsonl"
     assert hookline("dlq", "export", "--state", state, "-o", path).out == ""
     assert len(path.read_text().splitlines()) == 4

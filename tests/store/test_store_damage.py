@@ -305,6 +305,13 @@ def test_a_sealed_row_with_a_damaged_version_byte_is_not_taken_for_one_of_format
                 seals.open(table, b"k", bytes((stored[0] ^ 1 << bit,)) + stored[1:])
 
 
+def test_a_row_without_a_value_is_of_format_1_only_where_there_were_such() -> None:
+    seals = Seals(Path("shards/000"), old_rows=True)
+    assert seals.open(Table.ALIASES, b"k", b"") == seals.open(Table.COPIES, b"k", b"") == b""
+    with pytest.raises(StateError, match="table `users` is damaged"):
+        seals.open(Table.USERS, b"k", b"")
+
+
 def test_a_new_store_never_holds_rows_of_format_1(written: Path) -> None:
     store = Store(written, map_size=1 << 26)
     store.close()

@@ -125,7 +125,9 @@ def show(state: Path, id: str, as_json: bool) -> None:
 
 @dlq.command()
 @selection
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; by default stdout.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="File to write; by default, and for `-`, stdout."
+)
 @click.option(
     "--records",
     is_flag=True,
@@ -139,6 +141,8 @@ def export(state: Path, output: Path | None, records: bool, **wanted: Any) -> No
     from pipeline.operate.kept.dead_records import records as recorded
     from pipeline.sources.files.lines.recorded import NAMES, is_recording
 
+    if output == Path("-"):
+        output = None
     if records and output is not None and (not is_recording(output.name) or output.suffix != ".jsonl"):
         raise UsageError(f"{output}: a recording is known by its name: call it NAME{NAMES[0]}")
     letters = select(state, Selection(**wanted))
