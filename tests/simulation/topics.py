@@ -105,6 +105,9 @@ class Message:
     def headers(self) -> None:
         return None
 
+    def leader_epoch(self) -> int | None:
+        return None
+
 
 class Consumer:
     """Fetches one topic partition, as far as luck has it."""
@@ -147,7 +150,6 @@ class Admin:
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
         self.reachability = Reachability("")
-        self.asked: list[Future[Any]] = []
 
     def topics(self) -> dict[str, Topic]:
         return {name: Topic(self.broker.partitions, f"id-{name}") for name in (USERS, EVENTS)}
@@ -164,7 +166,12 @@ class Admin:
         return {}
 
     def describe(self, topics: Iterable[str]) -> dict[str, Future[Any]]:
-        return {}
+        futures: dict[str, Future[Any]] = {name: Future() for name in topics}
+        for name, future in futures.items():
+            future.set_result(
+                SimpleNamespace(partitions=[None] * self.broker.partitions, topic_id=f"id-{name}")
+            )
+        return futures
 
     def ends(self, partitions: list[Any], *, committed: bool) -> list[Future[Any]]:
         futures = []
