@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.deliver.lanes.counts import quantiles
 from pipeline.deliver.lanes.limits.concurrency import TOLERATED
-from pipeline.deliver.lanes.limits.outages import earliest_due
+from pipeline.deliver.lanes.limits.outages import earliest_due, probe_at
 from pipeline.model.times import format_iso
 from pipeline.telemetry.metrics import count, gauge, set_histogram
 
@@ -54,7 +54,7 @@ class LaneStats:
     why: str = ""
     """What holds back the next delivery: a halt's word, down, token, rate, due; "" where nothing does."""
     due_at: str = ""
-    """When the next one is due, where that is the reason."""
+    """When the next one is due, or its receiver probed, where that is the reason."""
     single_until: str = ""
     """Until when each request has a connection of its own, where answers came that nobody had asked for."""
     oldest_at: str = ""
@@ -124,7 +124,7 @@ def _why(lane: Lane) -> tuple[str, str]:
     if state != "active":
         return state, ""
     if lane.throttle.down:
-        return "down", ""
+        return "down", _at(lane, probe_at(lane))
     if lane.token is not None and not lane.token.usable(now):
         return "token", ""
     if lane.flying:
@@ -132,7 +132,11 @@ def _why(lane: Lane) -> tuple[str, str]:
     if lane.ready():
         return ("rate" if lane.bucket is not None else ""), ""
     due = earliest_due(lane)
-    return ("due", format_iso(lane.clock.steady_ms(due))) if now < due < inf else ("", "")
+    return ("due", _at(lane, due)) if now < due < inf else ("", "")
+
+
+def _at(lane: Lane, due: float) -> str:
+    return "" if due == inf else format_iso(lane.clock.steady_ms(due))
 
 
 def _state(lane: Lane) -> str:

@@ -50,6 +50,15 @@ def test_one_value_changes_and_the_rest_stays(hookline, config):
     assert "says so already" in done("set", "big", "id", "big").err
 
 
+def test_what_check_would_warn_of_is_told_and_saved(hookline, config):
+    path = "trigger.where[0].event.properties.amount.gte"
+    said = hookline("webhook", "set", "big", path, "abc", "-c", config, "--offline")
+    assert said.code == 0
+    assert '"abc" is a text' in said.err
+    assert "{gte: abc}" in (config / "webhooks" / "sales.yaml").read_text()
+    assert '"abc" is a text' in hookline("check", "-c", config, "--offline").out
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -48,6 +48,10 @@ def test_every_number_of_a_lane_is_added_or_is_known_to_be_none_that_can():
             Waiting("due", "2026-11-28T18:20:01.500Z", "status 503"),
             "w: 1,200 pending, not due until 18:20:01; status 503",
         ),
+        (
+            Waiting("down", "2026-11-28T18:20:01.500Z", "status 503"),
+            "w: 1,200 pending, its receiver is down, probed at 18:20:01; status 503",
+        ),
         (Waiting("stopped", None, None), "w: 1,200 pending, to be sent by the next run"),
         (
             Waiting("stopped", None, "connect: [Errno 111] Connect call failed ('127.0.0.1', 8787)"),

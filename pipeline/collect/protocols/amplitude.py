@@ -117,10 +117,10 @@ def _piece(value: bytes, shift: Shift, named: Extra) -> Piece:
     except members.NOT_SEEN:
         return Piece(value, extra=named)
     at_ms, extra = shift.of(seen.event_time, seen.time, seen.client_event_time)
-    insert_id = members.id_of(seen.insert_id)
-    # Amplitude takes two of a device for one where this is equal.
-    same = None if insert_id is None else f"{seen.device_id}\0{insert_id}"
+    insert_id, also = members.id_of(seen.insert_id), members.id_of(seen.device_id)
+    user = members.id_of(seen.user_id) or also
+    # Amplitude takes two of a device for one where this is equal; of a user where there is none.
+    same = None if insert_id is None else f"{also or user}\0{insert_id}"
     if named and seen.event_type is None:
         extra = extra + named
-    also = members.id_of(seen.device_id)
-    return Piece(value, members.id_of(seen.user_id) or also, at_ms, same, extra, also)
+    return Piece(value, user, at_ms, same, extra, also)

@@ -39,7 +39,7 @@ class Waiting:
     why: str
     """paused, disabled, gone, off, unknown, down, token, rate, due, sending, stopped."""
     due_at: str | None
-    """When the next one is due, where that is what it waits for."""
+    """When the next one is due, or its receiver probed, where that is what it waits for."""
     last: str | None
     """What its receiver, or token endpoint, said last."""
 
@@ -49,7 +49,9 @@ class Waiting:
 
     def line(self, webhook: str, pending: int) -> str:
         """Return one line of at most 80 columns, as far as the webhook's name allows."""
-        until = f" until {self.due_at[11:19]}" if self.due_at else ""
+        until = (
+            f"{', probed at' if self.why == 'down' else ' until'} {self.due_at[11:19]}" if self.due_at else ""
+        )
         text = f"{webhook}: {pending:,} pending, {SAID.get(self.why, self.why)}{until}"
         left = 80 - len(text) - 2
         # A token endpoint's status is to stand in these columns.

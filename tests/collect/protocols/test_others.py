@@ -155,6 +155,15 @@ def test_the_captured_request_of_amplitudes_library_is_kept() -> None:
     }
 
 
+def test_an_insert_id_of_amplitude_is_one_of_a_device_else_of_a_user() -> None:
+    whose = [{"user_id": "u1"}, {"user_id": "u2"}, {"device_id": "d1"}, {"device_id": "d1", "user_id": "u3"}]
+    events = [{"event_type": "A", "insert_id": "1", **one} for one in whose]
+    request = asked("POST", "/2/httpapi", {"api_key": "AKEY", "events": events})
+    first, second, third, fourth = [piece.same for piece in cut(request).pieces]
+    assert len({first, second, third}) == 3
+    assert third == fourth
+
+
 def test_amplitudes_clock_is_put_right_by_when_it_uploaded() -> None:
     events = [{"event_type": "A", "user_id": "u1", "time": NOW - 3_600_000}]
     body = {"api_key": "AKEY", "events": events, "client_upload_time": "2026-11-28T10:44:51Z"}

@@ -142,6 +142,20 @@ def test_what_is_wrong_stands_beside_its_field_and_is_not_saved(ann: Visitor, ty
     assert not (ann.caller.config / "webhooks" / "wrong.yaml").exists()
 
 
+def test_what_check_would_warn_of_is_told_before_and_after_it_is_saved(ann: Visitor):
+    new, told = "/new-webhook", "&#34;abc&#34; is a text"
+    page = ann.send(
+        ann.get(new), new, "add-condition", events="Purchase", url="https://a.example/x", id="odd"
+    )
+    typed = {"where_0_path": "event.properties.amount", "where_0_op": "gte", "where_0_value": "abc"}
+    page = ann.send(page, new, "refresh", **typed)
+    assert told in page.text
+    saved = ann.send(page, new, "save")
+    assert saved.headers["location"] == "/webhooks/odd/saved"
+    assert told in ann.get("/webhooks/odd/saved").text
+    assert "gte: abc" in _text(ann, "odd")
+
+
 def test_markup_is_text_wherever_it_is_typed(ann: Visitor):
     new, evil = "/new-webhook", "\"'><script>alert(1)</script>{{ 7 }}{% x %}&amp;"
     page = ann.send(ann.send(ann.get(new), new, "add-header"), new, "add-key")

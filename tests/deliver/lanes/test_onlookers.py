@@ -8,6 +8,8 @@ from pipeline.deliver.lanes import onlookers
 from pipeline.deliver.lanes.onlookers import Attempts, Kept, Trip, Trips
 from pipeline.deliver.lanes.settling import NOTED
 from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.deliver.stats import lane_stats
+from pipeline.model.times import format_iso
 from pipeline.outbox.handover import Outcome, Result
 from tests.kit.delivery.rig import Rig, delivery
 from tests.kit.machine.clock import START_MS
@@ -69,9 +71,11 @@ def test_of_a_receiver_that_is_down_it_is_told_when_it_is_probed():
     rig.give(*[delivery(n) for n in range(12)])
     rig.run(0.001)
     told = {one.probe_ms for one in attempts.of()} - {0}
+    stats = lane_stats(rig.core.lane("w"), None)
     sent = len(rig.client.sent)
     rig.run(1.0)
     assert told == {rig.clock.steady_ms(rig.client.sent[sent].started)}
+    assert (stats.why, stats.due_at) == ("down", format_iso(told.pop()))
 
 
 def test_of_many_failures_by_bad_luck_at_once_some_are_kept():
