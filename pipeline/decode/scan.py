@@ -8,17 +8,18 @@ difference is accepted: a number beyond a double (1e999) or beyond 64 bits insid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
-from pipeline.decode.builtin import cloudevents
+from pipeline.decode.builtin.cloudevents import is_binary
 from pipeline.decode.decode import BY_NAME, decode
 from pipeline.decode.formats import Formats
-from pipeline.decode.glance.glance import NOT_SEEN, Wants, is_good, names_native, read_any, read_native
+from pipeline.decode.glance.glance import Wants, names_native
+from pipeline.decode.glance.lines import find_left, find_unusual
 from pipeline.decode.glance.plain import plain_event
-from pipeline.decode.raw import strict
 from pipeline.decode.raw.fields import Headers
+from pipeline.decode.raw.sizes import long_id
 from pipeline.decode.shape import Shape
 from pipeline.language.formats import RECORDING
 from pipeline.model.errors import InvalidRecord
@@ -63,8 +64,6 @@ NATIVE = frozenset({"auto", "native", RECORDING})
 
 _KEPT_AGAIN = 1_024
 """Bytes of a line that a second dead letter of it keeps: an envelope may give a thousand."""
-_TRIAL = 16
-"""After so many lines of a chunk it is decided whether the first look pays."""
 
 
 def scan(
@@ -139,12 +138,13 @@ def _scan_run(
     lines, sources, offsets, received = chunk.lines, chunk.sources, chunk.offsets, chunk.received
     headers, keys, faults = chunk.headers, chunk.keys, chunk.faults or {}
     new = tuple.__new__  # half the time of Origin(...)
-    unusual, large = _unusual(chunk, sizes.record_bytes)
-    unusual.update(odd)
+    may_be_native = shape.name in NATIVE
+    binary = [at for at, one in enumerate(headers or ()) if one and is_binary(one)]
+    unusual, large = find_unusual(lines, (*odd, *faults, *binary), sizes.record_bytes)
     if large:
         faults = {**faults, **large}
         lines = [line[:KEPT_BYTES] if line and at in large else line for at, line in enumerate(lines)]
-    left = _left(lines, unusual, shape, wants)
+    left = find_left(lines, unusual, wants, shape.glance, shape.look, may_be_native=may_be_native)
     if may_hold_long_integers(b"\n".join([lines[at] or b"" for at in left])):
         unusual.update(at for at in left if may_hold_long_integers(lines[at] or b""))
     skipped = len(lines) - len(left)
@@ -152,7 +152,7 @@ def _scan_run(
     found.events += skipped
     records = found.records
     invalid_before, first = found.invalid, len(records)
-    may_be_native, most_id = shape.name in NATIVE, sizes.id_chars
+    most_id = sizes.id_chars
     always_plain, plain = shape.plain is not None, shape.plain or plain_event
     # An id cannot be longer than its line, but where it is put together.
     short = 0 if shape.lengthens else most_id
@@ -228,60 +228,6 @@ def _keep_messages(chunk: RawLines, records: list[Record], first: int) -> None:
         record.message = None if around == NOTHING_AROUND else around
 
 
-def too_large(line: bytes, most: int) -> str | None:
-    """Return what is wrong with the size of a line; None where nothing is."""
-    if len(line) <= most:
-        return None
-    return f"the record has {len(line):,} bytes; `limits.record` allows {most:,}"
-
-
-def long_id(record: Record, most: int) -> str | None:
-    """Return what is wrong with the ids of a record: one is longer than any library makes them."""
-    if isinstance(record, Invalid):
-        return None
-    ids = {"user id": record.user_id, "anonymous id": record.anonymous_id}
-    if not isinstance(record, IdentityLink):
-        ids["id"] = record.id
-    for name, one in ids.items():
-        if one is not None and len(one) > most:
-            return f"the {name} has {len(one):,} characters; `limits.id` allows {most:,}"
-    return None
-
-
-def _left(lines: Sequence[bytes | None], unusual: set[int], shape: Shape, wants: Wants) -> Sequence[int]:
-    """Return the lines that are left to decode when surely good events that nobody wants are passed over."""
-    left: list[int] = []
-    glance, look = shape.glance, shape.look
-    may_be_native = shape.name in NATIVE
-    verdicts: dict[str, bool] = {}
-    for at, line in enumerate(lines):
-        if line is not None and at not in unusual:
-            try:
-                if may_be_native and names_native(line):
-                    seen = read_native(line)
-                    name = seen.name
-                    if seen.kind:
-                        wanted: bool | None = wants(name, seen.kind)
-                    else:
-                        wanted = verdicts.get(name)
-                        if wanted is None:
-                            wanted = verdicts[name] = wants(name, "track")
-                    if not wanted and is_good(seen):
-                        continue
-                elif glance is not None:
-                    if glance(read_any(line), wants):
-                        continue
-                elif look is not None and look(line, wants):
-                    continue
-            except NOT_SEEN:
-                pass  # decode says what is wrong with it
-        left.append(at)
-        if at >= _TRIAL and len(left) * 2 > at:
-            # Most of this stream is wanted: the look costs more than it saves.
-            return [*left, *range(at + 1, len(lines))]
-    return left
-
-
 def _count(found: Scanned, members: list[Record], wants: Wants, line: bytes, most_id: int | None) -> None:
     """Take the records of a line; most_id: characters of an id, None where none can have more."""
     if not members:
@@ -309,36 +255,3 @@ def _count(found: Scanned, members: list[Record], wants: Wants, line: bytes, mos
         else:
             found.invalid += 1
         found.records.append(record)
-
-
-def _unusual(chunk: RawLines, most: int) -> tuple[set[int], dict[int, str]]:
-    """Return the lines that only decode can judge: by their text, or by what stands beside them.
-
-    And of these the ones that are too large, with the reason.
-
-    The text is checked for the whole chunk first, which is cheap.
-    """
-    lines = chunk.lines
-    found = {at for at, line in enumerate(lines) if line is None} if None in lines else set()
-    if chunk.faults:
-        found.update(chunk.faults)
-    if chunk.headers is not None:
-        found.update(
-            at for at, headers in enumerate(chunk.headers) if headers and cloudevents.is_binary(headers)
-        )
-    present = [line for line in lines if line is not None]
-    text = b"\n".join(present)
-    large: dict[int, str] = {}
-    if len(text) > most:
-        for at, line in enumerate(lines):
-            if line is not None and (fault := too_large(line, most)) is not None:
-                large[at] = fault
-        found.update(large)
-    if strict.has_surrogates(text) or not strict.is_utf8(text):
-        doubtful: Callable[[bytes], bool] = strict.is_doubtful
-    elif max(map(len, present), default=0) > strict.SHALLOW_BYTES:
-        doubtful = strict.may_be_deep
-    else:
-        return found, large
-    found.update(at for at, line in enumerate(lines) if line is not None and doubtful(line))
-    return found, large

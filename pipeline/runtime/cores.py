@@ -101,6 +101,19 @@ def own_cores() -> set[int]:
         return set()
 
 
+def keep_on_one_core(process: int) -> None:
+    """Keep this process on one of the cores it may use; members of a job take them in turn.
+
+    Measured, a delivery takes a quarter more CPU and time on two. Does nothing, and says so, where the system
+    cannot do that.
+    """
+    try:
+        allowed = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {allowed[process % len(allowed)]})
+    except (AttributeError, OSError) as error:
+        _log.warning("the process cannot be kept on one core", reason=str(error))
+
+
 class Cores:
     """Call `look` several times a second, by a thread that does little, and `release` at the end.
 

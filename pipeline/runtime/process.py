@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -289,17 +288,3 @@ def _cause(failure: Failure, cluster: Cluster, error: BaseException) -> BaseExce
         # So Bytewax says that a connection to another process was lost.
         return Fatal(f"process {cluster.process} ends because another process of the job is gone")
     return machine_fault(first) or Fatal(f"the job stopped on an unexpected error: {first!r}")
-
-
-def keep_on_one_core(process: int) -> None:
-    """Keep this process on one of the cores it may use; members of a job take them in turn.
-
-    The worker's and the engine's thread share the interpreter's lock, so only one of them runs at a time. On
-    two cores the lock travels between caches at every hand-over: measured, a quarter more CPU and time per
-    delivery than on one. Does nothing, and says so, where the system cannot do that.
-    """
-    try:
-        allowed = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {allowed[process % len(allowed)]})
-    except (AttributeError, OSError) as error:
-        _log.warning("the process cannot be kept on one core", reason=str(error))

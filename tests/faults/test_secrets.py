@@ -16,7 +16,7 @@ from pipeline.receiver.server import Receiver
 from pipeline.receiver.verify import check_request
 from tests.kit.programs.jobs import Job, accounted, ready
 from tests.kit.programs.run import Bench, until
-from tests.kit.receivers.certificates import Certificates
+from tests.kit.receivers.certificates import Certificates, server_tls
 
 CORE = "c4n4ry"
 """In every secret value, in a form that no encoding changes."""
@@ -95,9 +95,7 @@ def configured(
 
 def unknown_authority(folder: Path) -> ssl.SSLContext:
     """Return a server's TLS with a certificate that nobody trusts."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*Certificates.make(folder).issue("server"))
-    return context
+    return server_tls(*Certificates.make(folder).issue("server"))
 
 
 def leaks(places: dict[str, str]) -> list[str]:

@@ -132,7 +132,8 @@ def run_alone(
 ) -> Summary:
     """Run the job, or one member of it, in this process and return its summary."""
     from pipeline.runtime.accompany import accompany
-    from pipeline.runtime.process import Cluster, keep_on_one_core, run_job
+    from pipeline.runtime.cores import keep_on_one_core
+    from pipeline.runtime.process import Cluster, run_job
 
     cluster = Cluster.of_member(member) if member else Cluster()
     if pin:

@@ -25,12 +25,10 @@ from pipeline.deliver.http.attempt import (
 from pipeline.deliver.http.connection import Connection
 from pipeline.deliver.http.guard import GuardRefusal
 from pipeline.deliver.http.resolve import Resolver
-from pipeline.deliver.http.target import Target
+from pipeline.deliver.http.target import WITH_BODY, Target
 from pipeline.deliver.http.tls import Contexts, words_of
 from pipeline.deliver.http.trust import DOUBTFUL, LISTEN_SECS, Ear, Trust
 from pipeline.language.hosts import for_tls
-
-_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 IDLE_SECS = 30.0
 """How long an unused connection is kept. Most servers keep theirs for longer."""
@@ -273,7 +271,7 @@ def _told(error: Exception, step: Fault, addresses: Sequence[AddrInfo]) -> tuple
 def _wire(attempt: Attempt) -> bytes:
     """Return the whole request, for one write."""
     target, body = attempt.target, attempt.body
-    if body or target.method in _WITH_BODY:
+    if body or target.method in WITH_BODY:
         length = b"content-length: %d\r\n\r\n" % len(body)
         return b"".join((target.prefix, attempt.extra, length, body))
     return b"".join((target.prefix, attempt.extra, b"\r\n"))

@@ -15,6 +15,9 @@ from pipeline.language.hosts import HostError, to_ascii
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]|[^\x00-\xff]")
 
+WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+"""Methods whose requests say a length also where there is no body."""
+
 USER_AGENT = f"hookline/{__version__}"
 
 

@@ -29,6 +29,7 @@ FRAMED: Final = "framed for a schema registry"
 TOMBSTONE: Final = "no value (tombstone)"
 BROKEN: Final = "no JSON"
 NO_OBJECT: Final = "no object"
+_NO_READER: Final = "Hookline has no reader for it yet"
 
 
 @dataclass(slots=True)
@@ -91,7 +92,7 @@ def recognise(one: Sampled, own: Mapping[str, Shape], registry: Registry | None 
         if read.is_read or vendor != "kafka-connect":
             return read
     elif looks is not None and vendor is None:
-        return Recognised(one, looks, "Hookline has no reader for it yet", value, is_read=False)
+        return Recognised(one, looks, _NO_READER, value, is_read=False)
     for label, shape in own.items():
         if first_reason(read_by(one, shape)) is None:
             return Recognised(one, label, value=value)
@@ -191,9 +192,5 @@ def settle(found: list[Recognised]) -> None:
     """Take what no record of its shape could be read by for home-made: an accident of names, no shape."""
     read = {one.shape for one in found if one.is_read}
     for one in found:
-        if not one.is_read and one.value is not None and one.shape not in read and not _is_unread(one):
+        if not one.is_read and one.value is not None and one.shape not in read and one.reason != _NO_READER:
             one.shape = OWN
-
-
-def _is_unread(one: Recognised) -> bool:
-    return one.reason == "Hookline has no reader for it yet"

@@ -17,8 +17,9 @@ from pipeline.decode.decode import BY_NAME, decode
 from pipeline.decode.formats import Formats
 from pipeline.decode.framed.schemas import FOLDER, SCHEMAS
 from pipeline.decode.raw import strict
+from pipeline.decode.raw.sizes import long_id, too_large
 from pipeline.decode.raw.strict import without_bom
-from pipeline.decode.scan import NATIVE, long_id, too_large
+from pipeline.decode.scan import NATIVE
 from pipeline.decode.shape import Shape
 from pipeline.model.errors import GivenError, InvalidRecord, UsageError
 from pipeline.model.findings import Finding

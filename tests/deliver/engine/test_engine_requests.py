@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections import Counter
 from pathlib import Path
@@ -28,7 +27,7 @@ from pipeline.telemetry import metrics
 from tests.deliver.engine.engines import SECRET, D, R, X, lane, now_ms, sends
 from tests.kit.delivery.rig import Disk, delivery, submit
 from tests.kit.programs.run import until
-from tests.kit.receivers.certificates import Certificates
+from tests.kit.receivers.certificates import Certificates, server_tls
 
 
 def test_every_request_has_its_headers(receiver: Receiver, start: Any) -> None:
@@ -146,8 +145,7 @@ def test_a_token_endpoint_is_trusted_by_the_authority_of_its_receiver_and_by_the
     issuers = {"of the receiver": Certificates.make(own), "of the system": Certificates.make(system)}
     monkeypatch.setenv("SSL_CERT_FILE", str(issuers["of the system"].ca))
     issuer = issuers.get(authority) or Certificates.make(tmp_path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*issuer.issue("tokens"))
+    context = server_tls(*issuer.issue("tokens"))
     token = {"status": 200, "body": '{"access_token": "t1"}'}
     with Receiver({"/token": token}, tls=context) as tokens:
         auth = OAuth2Auth(tokens.url("/token"), "id", "secret")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,7 +14,7 @@ from pipeline.config.models.webhooks.receiver import ReceiverSettings
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.receiver.server import Receiver
 from tests.kit.delivery.sending import Sending, with_a_client
-from tests.kit.receivers.certificates import Certificates
+from tests.kit.receivers.certificates import Certificates, server_tls
 
 PAIR = base64.b64encode(b"me:p@ss").decode()
 REFUSES = b"HTTP/1.1 %d No\r\ncontent-length: 0\r\n\r\n"
@@ -73,14 +72,8 @@ def sent(act: Callable[[Sending], Coroutine[Any, Any, None]]) -> None:
     with_a_client(act, "aiohttp")
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return Certificates.make(tmp_path_factory.mktemp("tls"))
-
-
 def test_a_password_is_told_to_the_proxy_alone(receiver: Receiver, certificates: Certificates) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificates.issue("behind"))
+    context = server_tls(*certificates.issue("behind"))
 
     async def act(sending: Sending) -> None:
         tls = sending.contexts.name(ReceiverSettings(ca=str(certificates.ca)), str)

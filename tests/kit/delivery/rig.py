@@ -134,10 +134,6 @@ class Disk:
         return new
 
 
-Scripted = int | Fault | tuple[int, dict[str, Any]]
-"""What a scripted client answers: a status, a fault, a status with fields of the attempt, or "hang"."""
-
-
 class ScriptedClient:
     """Answers by script, per webhook: ``{"w": [503, "timeout", 200]}``; the last answer is repeated.
 
@@ -148,6 +144,7 @@ class ScriptedClient:
     def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
         self.script: dict[str, list[Any]] = {}
+        """Statuses, faults, statuses with fields of the attempt, "hang" or "hold"."""
         self.by_message: dict[str, list[Any]] = {}
         self.latency: dict[str, float] = {}
         self.sent: list[Attempt] = []

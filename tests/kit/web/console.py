@@ -262,17 +262,3 @@ def fits(page: Page) -> bool:
 def yaml_of(page: Page, name: str = "yaml") -> str:
     """Return the text of the YAML pane, whether an editor has it or not."""
     return str(page.locator(f"textarea[name={name}]").input_value())
-
-
-def shots(page: Page, folder: Path, name: str, sizes: Sequence[str] = tuple(SIZES)) -> list[Path]:
-    """Take pictures of a page in each size, light and dark, and return their files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    taken = []
-    for size in sizes:
-        width, height = SIZES[size]
-        page.set_viewport_size({"width": width, "height": height})
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            taken.append(folder / f"{name}-{width}-{scheme}.png")
-            page.screenshot(path=taken[-1], full_page=True, animations="disabled")
-    return taken

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
 from pipeline.deliver.http.attempt import (
     ALL_IN_USE,
@@ -31,6 +32,7 @@ from pipeline.deliver.http.by_aiohttp.wire import SENDING, HungUp, Peer
 from pipeline.deliver.http.guard import GuardRefusal
 from pipeline.deliver.http.resolve import Resolver
 from pipeline.deliver.http.target import (
+    WITH_BODY,
     Origin,
     Proxy,
     TargetError,
@@ -118,7 +120,7 @@ class AiohttpClient:
         try:
             await self._resolver.resolve(origin.host, origin.port)
             async with self._for_tokens.post(
-                _Url.build(url_of(origin, path)),
+                URL(url_of(origin, path), encoded=True),
                 data=body,
                 headers={"accept-encoding": "identity"} | headers,
                 allow_redirects=False,
@@ -194,8 +196,8 @@ class AiohttpClient:
         try:
             async with session.request(
                 target.method,
-                _Url.build(target.url),
-                data=attempt.body if attempt.body or target.method in ("POST", "PUT", "PATCH") else None,
+                URL(target.url, encoded=True),  # aiohttp must not quote again what was rendered
+                data=attempt.body if attempt.body or target.method in WITH_BODY else None,
                 headers=headers,
                 allow_redirects=False,
                 proxy=proxy.url if proxy is not None else None,
@@ -224,16 +226,6 @@ class AiohttpClient:
 
 def _tls_name(origin: Origin) -> str | None:
     return for_tls(origin.host) if origin.scheme == "https" else None
-
-
-class _Url:
-    """URLs as they are: aiohttp must not quote again what was rendered."""
-
-    @staticmethod
-    def build(url: str) -> Any:
-        from yarl import URL
-
-        return URL(url, encoded=True)
 
 
 async def _start(response: aiohttp.ClientResponse, most: int) -> tuple[bytes, bool]:
