@@ -11,10 +11,11 @@ event       ``name`` and at least one of ``user_id`` and ``anonymous_id`` are re
             ``kind`` (default ``track``), ``time``, ``received_at``, ``source``, ``properties``, ``context``,
             ``elements`` (the element chain of an autocaptured event, innermost first).
 user        one of the two ids; ``set`` (or ``properties``) overwrites, ``set_once`` only fills what is
-            missing, ``unset`` is a list of names. ``"delete": true`` forgets the user, and so does
+            missing, ``unset`` is a list of names; of one name ``set`` wins over ``set_once``, and ``unset``
+            over both. ``"delete": true`` forgets the user, and so does
             ``{"type": "delete", "user_id": ...}``.
 identify    from here on the anonymous id is the user: both ids are required. With ``set``, ``set_once`` or
-            ``unset`` it is an update of the user as well.
+            ``unset`` it is an update of the user as well, which comes after the link.
 
 Ids may be numbers and become text. Times are ISO 8601 (without a zone: UTC) or unix times: seconds,
 milliseconds, microseconds or nanoseconds by their size, as numbers or as texts of nine digits and more.
