@@ -18,6 +18,8 @@ from tests.kit.streams.records import event, user
 
 A, B = ({f"event.properties.{name}": 1} for name in "ab")
 P, T = "event.properties.a", "event.time"
+A_FIELD = "a path starts with `event`, `user` or `vars`, such as `event.{}`"
+A_ROOT = A_FIELD.format("properties.{}")
 
 
 @pytest.mark.parametrize(
@@ -213,6 +215,26 @@ def test_a_wrong_pattern_of_a_var_is_found_at_load() -> None:
     (found,) = problems_of({P: {"regex": {"path": "vars.p"}}}, vars={"p": "(a"})
     assert "invalid regex" in found.message
     assert problems_of({P: {"regex": {"path": "vars.p"}}}, vars={"p": 5})
+
+
+@pytest.mark.parametrize(
+    ("tree", "hints"),
+    [
+        (f"{P} and more", [None]),
+        (f"{P} == " + "x" * 200, [None]),
+        ("amount == 5", [None]),
+        ("properties.amount == 5", [None]),
+        ({"path": 5, "value": 1}, [A_ROOT.format("path"), A_ROOT.format("value")]),
+        ({"name": "plan", "value": 1}, [A_FIELD.format("name"), A_ROOT.format("value")]),
+        ({"path": P}, [A_ROOT.format("path")]),
+        ({"path": P, "op": "is_nearly", "value": 1}, [A_ROOT.format(one) for one in ("path", "op", "value")]),
+        ({P: {"any_element": {"a": 1}}}, ["`any_element` stands above paths, not below one"]),
+        ({"event.name": {"city": "Rome"}}, [f"operators are {', '.join(OPERATORS)}"]),
+        ({"vars.a": {"city": "Rome"}}, [f"operators are {', '.join(OPERATORS)}; a field is `vars.a.city`"]),
+    ],
+)  # fmt: skip
+def test_nothing_is_guessed_where_nothing_is_near(tree: Value, hints: list[str | None]) -> None:
+    assert [one.hint for one in problems_of(tree, vars={"a": {}})] == hints
 
 
 def test_all_mistakes_are_found_at_once() -> None:

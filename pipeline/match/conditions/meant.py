@@ -72,7 +72,10 @@ def instead_of(word: str, path: Path) -> str:
         return f"did you mean `{meant}`?"
     if remedy is None and bare in GROUPS:
         return f"`{bare}` stands above paths, not below one"
-    return remedy or f"operators are {', '.join(OPERATORS)}; a field is {field}"
+    if remedy is not None:
+        return remedy
+    has_fields = path.root not in FIELDS or path.parts[0] in OPEN_FIELDS
+    return f"operators are {', '.join(OPERATORS)}" + (f"; a field is {field}" if has_fields else "")
 
 
 def _written(path: str, word: str, operand: str) -> str | None:
