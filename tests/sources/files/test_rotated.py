@@ -150,6 +150,29 @@ def test_several_rotations_that_nobody_has_seen_lose_nothing(tmp_path: Path, is_
     assert following.named() == [("app.jsonl~4", 13)]
 
 
+@pytest.mark.parametrize(("is_stopped", "is_gone"), [(False, False), (True, False), (False, True)])
+def test_of_several_rotations_nothing_waits_for_a_line_of_the_newest_file(
+    tmp_path: Path, is_stopped: bool, is_gone: bool
+) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(lines(1, 5))
+    following = Following(path)
+    assert following.read() == [1, 2, 3, 4, 5]
+    path.rename(tmp_path / "app.jsonl.1")
+    path.touch()
+    assert following.read() == []
+    append(path, lines(6, 8))
+    os.utime(path, ns=(0, os.stat(tmp_path / "app.jsonl.1").st_mtime_ns + 1))
+    path.rename(tmp_path / "app.jsonl.2")
+    if not is_gone:
+        path.touch()
+    if is_stopped:
+        following.again()
+    assert following.read() == [6, 7, 8]
+    append(path, lines(9, 9))
+    assert following.named() == [("app.jsonl~3", 9)]
+
+
 def test_who_writes_on_after_the_file_was_renamed_loses_nothing(tmp_path: Path) -> None:
     path = tmp_path / "app.jsonl"
     path.write_bytes(lines(1, 1))

@@ -6,7 +6,7 @@ import os
 import stat
 
 from pipeline.model.errors import Fatal, StateError, reason
-from pipeline.sources.files.following.rotated import find, find_after, first_byte, is_renewed
+from pipeline.sources.files.following.rotated import PACKED, changed, find, find_after, first_byte, is_renewed
 from pipeline.sources.files.lines.blocks import Blocks
 from pipeline.sources.files.reading.beginning import HEAD_BYTES, digest
 from pipeline.sources.files.reading.block_cursor import AT_ONCE
@@ -27,6 +27,8 @@ class FollowedCursor(FileCursor):
     """How a plain file began, of what was read."""
     _is_left = False
     """Another file has its name and lines already: what is still to come of this one is there."""
+    _searched_ns = 0
+    """When the folder had changed last as it was searched for the next file, and had none."""
 
     def is_still(self) -> bool:
         """True where all that the file has was read and handed out, and it has its name."""
@@ -55,6 +57,7 @@ class FollowedCursor(FileCursor):
     def _change_to(self, fd: int, path: str) -> None:
         """Read another open file, from its beginning, in place of the one that was read."""
         self._close_fd()
+        self._searched_ns = 0
         os.set_blocking(fd, True)
         self._fd, self._path, self._blocks = fd, path, Blocks(fd)
         self._name_file()
@@ -97,10 +100,27 @@ class FollowedCursor(FileCursor):
         try:
             now = os.stat(self.source.path)
         except OSError:
-            return False  # it is gone, for now at least
+            self._is_left = self._was_followed()  # it is gone, for now at least
+            return False
         # Who has begun to write there writes here no more: what came until then is read first.
-        self._is_left = now.st_ino != self._inode and now.st_size > 0 and stat.S_ISREG(now.st_mode)
+        self._is_left = (
+            now.st_ino != self._inode
+            and stat.S_ISREG(now.st_mode)
+            and (now.st_size > 0 or self._was_followed())
+        )
         return False
+
+    def _was_followed(self) -> bool:
+        """Return whether the next file was rotated away, too, though none at the path has lines yet.
+
+        One that is compressed waits for them: it may be an older one whose time is not put back yet.
+        """
+        changed_ns = changed(self.source.path)
+        if changed_ns == self._searched_ns:
+            return False
+        self._searched_ns = changed_ns
+        after = find_after(self.source.path, self._fd, self._entries.values())
+        return after is not None and not after.path.endswith(PACKED)
 
     def _replaced(self, fault: str) -> bool:
         """Read on in the copy of a file that was cut off (copytruncate). Raises StateError without one."""

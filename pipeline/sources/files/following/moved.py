@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from pipeline.sources.files.following.rotated import COUNTED
+from pipeline.sources.files.following.rotated import COUNTED, PACKED
 from pipeline.sources.files.reading.beginning import HEAD_BYTES, begins_as, head_of
 from pipeline.sources.files.reading.entry import Entry
 from pipeline.sources.files.reading.lives import parted
 
-_PACKED: Final = (".gz", ".zst")
 _ROTATED: Final = re.compile(rf"(.+?){COUNTED}(\.[A-Za-z]+)?")
 
 
@@ -41,7 +40,7 @@ class Moved:
             if begins_as(path, entry):
                 return entry
         name = Path(path).name
-        bare = next((name.removesuffix(end) for end in _PACKED if name.endswith(end)), None)
+        bare = next((name.removesuffix(end) for end in PACKED if name.endswith(end)), None)
         if bare is None:
             return None
         rotated = _ROTATED.fullmatch(bare)

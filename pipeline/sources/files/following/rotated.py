@@ -18,6 +18,7 @@ from pipeline.sources.files.reading.entry import Entry
 
 COUNTED: Final = r"[._-][0-9][0-9T:._-]*"
 """What rotation adds to a name."""
+PACKED: Final = (".gz", ".zst")
 _TAIL_BYTES: Final = 1 << 16
 
 
@@ -64,6 +65,14 @@ def find_after(path: str, fd: int, entries: Iterable[Entry]) -> Beside | None:
             if head is not None and (len(head) < HEAD_BYTES or digest(head) not in known):
                 return one
     return None
+
+
+def changed(path: str) -> int:
+    """Return when a name in the file's folder came, went or changed last, in nanoseconds; 0 without one."""
+    try:
+        return os.stat(os.path.dirname(os.path.abspath(path))).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def is_renewed(fd: int, new: int, offset: int) -> bool:
