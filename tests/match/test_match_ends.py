@@ -12,7 +12,7 @@ from pipeline.match.operators.dates import zone
 from pipeline.match.operators.values import OperandError
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING
-from tests.kit.streams.matching import holds_for
+from tests.kit.streams.matching import holds_for, problems_of
 from tests.kit.streams.records import event, user
 
 NIGHT = {"as": "hour", "between": ["22:00", "06:00"]}
@@ -115,3 +115,52 @@ def test_what_is_no_domain_alone_is_no_operand(wrong: Value) -> None:
 @pytest.mark.parametrize("name", ["x" * 101, "UTC\x00", "", "../UTC", "/etc/passwd", "Europe", "Mars/Base"])
 def test_a_name_that_leads_elsewhere_is_no_zone(name: str) -> None:
     assert zone(name) is None
+
+
+IN_ORDER = (
+    *("0.9", "1.0.0-1", "1.0.0-2", "1.0.0-11", "1.0.0-11.a", "1.0.0-alpha"),
+    *("1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1"),
+    *("1.0.0", "1.0.0.1", "1.0.0.10", "1.0.1", "1.2", "1.10", "2", "10"),
+)
+"""Section 11 of semver.org, and what stands beside it: four parts, bare numbers."""
+
+
+def test_versions_are_in_the_order_of_the_specification() -> None:
+    for at, version in enumerate(IN_ORDER):
+        for number, other in enumerate(IN_ORDER):
+            assert holds_for(version, {"as": "version", "lt": other}) is (at < number), (version, other)
+            assert holds_for(version, {"as": "version", "eq": other}) is (at == number), (version, other)
+
+
+@pytest.mark.parametrize(
+    "value", ["1.0.0-01", "1.0.0-", "1.0.0-a..b", "01.0", "1..0", "1.0.0 beta", "", "x", True]
+)
+def test_what_is_no_version_is_missing(value: Value) -> None:
+    assert not holds_for(value, {"as": "version", "exists": True})
+
+
+@pytest.mark.parametrize("value", ["v1.2.0", "1.2", "1.2.0+build.7", " 1.2.0.0 ", 1.2])
+def test_spellings_of_one_version_are_equal(value: Value) -> None:
+    assert holds_for(value, {"as": "version", "eq": "1.2.0"})
+
+
+@pytest.mark.parametrize(
+    ("operators", "hint"),
+    [
+        ({"as": "version", "gte": 17.4}, 'a text such as "4.10.1" (quoted)'),
+        ({"as": "version", "gte": True}, 'a text such as "4.10.1" (quoted)'),
+        ({"as": "size", "gte": "3"}, None),
+        ({"as": "size", "gte": 1.5}, None),
+    ],
+)
+def test_an_operand_that_a_conversion_does_not_compare_with_is_refused(
+    operators: Value, hint: str | None
+) -> None:
+    (found,) = problems_of({"event.properties.x": operators})
+    assert (found.warning, found.code, found.hint) == (False, "wrong-operand", hint)
+
+
+def test_text_that_is_a_number_becomes_one_up_to_a_length_that_is_none() -> None:
+    assert holds_for("0" * 399 + "5", {"as": "number", "eq": 5})
+    assert not holds_for("0" * 400 + "5", {"as": "number", "exists": True})
+    assert holds_for("18446744073709551615.0", {"as": "number", "eq": 18446744073709551615})

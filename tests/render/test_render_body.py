@@ -14,7 +14,7 @@ from pipeline.language.secrets import Secrets
 from pipeline.language.slots import fill, mask
 from pipeline.model.errors import RenderError
 from pipeline.render.wrap import compile_wrap, split_array
-from tests.render.rendering import a_user, an_event, compiled, mistakes, rendered
+from tests.render.rendering import a_user, an_event, compiled, mistakes, read_request, rendered
 
 PROPERTIES = {
     "text": "a",
@@ -243,6 +243,24 @@ def test_directives_without_their_sign_are_a_warning_where_they_are_hardly_keys(
         f"unknown-directive: `{name[1:]}` is sent as an ordinary key (did you mean `{name}`?)"
         for name in bare
     ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"$merge": 1},
+        {"a": {"x-${TOK}": 1}},
+        {"{{ event.id }}": 1},
+        {"$if": {"event.id": 1}, "then": 1},
+        {"$if": {"event.id": 1}},
+        {"$for": "{{ event.properties.a }}"},
+        {"$do": 1},
+    ],
+)
+def test_what_is_wrong_with_a_key_is_shown_at_the_key(body: Any) -> None:
+    _, problems = read_request({"body": body})
+    (found,) = problems.found
+    assert found.on_key
 
 
 def test_the_default_body_is_event_and_user() -> None:

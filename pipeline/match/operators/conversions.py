@@ -30,7 +30,8 @@ from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Missing
 
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
-_WHOLE_BELOW: Final = float(1 << 64)
+_LARGEST_WHOLE: Final = float(1 << 64)
+"""What the largest integers of 64 bits are as floats."""
 _VERSION: Final = re.compile(
     r"[vV]?((?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*)(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?", re.ASCII
 )
@@ -96,7 +97,7 @@ def to_number(value: Value, tz: tzinfo | None = None) -> Value | Missing:
     if abs(number) == float("inf"):
         return MISSING
     # A whole number has all its digits, however it is written: 9007199254740993.0 is no float.
-    exact = Decimal(text) if abs(number) < _WHOLE_BELOW else None
+    exact = Decimal(text) if abs(number) <= _LARGEST_WHOLE else None
     return int(exact) if exact is not None and exact == exact.to_integral_value() else number
 
 
