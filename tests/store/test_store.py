@@ -150,12 +150,28 @@ def test_an_epoch_of_another_copy_is_refused_under_the_same_number(tmp_path: Pat
         with pytest.raises(StateError, match="do not belong together"):
             store.resume(seq, run)
     assert store.resume(2, runs[2]) is True
+    store.put(Table.USERS, b"u", b"3 again")
+    store.commit()
+    assert store.resume(2, runs[2]) is True, "it knows whose the one before is, also after it was put back"
     store.close()
     store = Store(tmp_path)
     assert store.resume(2, runs[2]) is False
     with pytest.raises(StateError, match="do not belong together"):
         store.resume(2, "0123456789abcdef")
     assert store.resume(2) is False, "a token of an older version names nobody"
+    store.close()
+
+
+def test_a_store_that_was_rebuilt_is_whose_it_is_told_to_be(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.put(Table.USERS, b"u", b"1")
+    store.commit_as(7, "0123456789abcdef")
+    assert store.resume(7, "0123456789abcdef") is False
+    store.put(Table.USERS, b"u", b"2")
+    store.commit()
+    store.close()
+    store = Store(tmp_path)
+    assert store.resume(7, "0123456789abcdef") is True
     store.close()
 
 
