@@ -6,10 +6,10 @@ others answer with what is on disk already. Were one of them not asked, its stor
 Bytewax keeps, and after the next commit too far ahead to go back. Then the job ends instead, at the first
 call that shows it: nothing of the next epoch is committed.
 
-Where the job has one worker and one partition of its source, they need not wait until they are asked. Once the
-source has been asked for its snapshot it is not polled before the epoch is durable, so after the last chunk has
-arrived nothing but timers calls a shard. So they begin to commit then, and wait for the disk while Bytewax
-writes into its own store; a shard whose timer rings meanwhile does nothing.
+Where the job has one worker and one partition of its source, they need not wait until they are asked. Once
+the source has been asked for its snapshot it is not polled before the epoch is durable, so after the last
+chunk has arrived nothing but timers calls a shard. So they begin to commit then, and wait for the disk while
+Bytewax writes into its own store; a shard whose timer rings meanwhile does nothing.
 
 The keys of identity are asked before them, and before the last of the epoch's chunks has reached its shard.
 Their commit begins then and is awaited with those of the shards: until the last snapshot of a worker has
