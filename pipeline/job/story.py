@@ -203,9 +203,13 @@ class Story:
         """Write some of what has changed, before the epoch's end."""
         self.users.write_some()
 
+    def flush(self) -> None:
+        """Write all that has changed to the rows."""
+        self.users.flush()
+
     def end_epoch(self) -> None:
         """Write what has changed to the rows, and drop some of what expired."""
-        self.users.flush()
+        self.flush()
         self._caps.sweep()
 
 

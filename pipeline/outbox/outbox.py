@@ -189,11 +189,16 @@ class Outbox:
             handing, self._handing = self._handing, []
             self._engine.submit(handing)
 
-    def absorb(self) -> None:
+    def absorb(self, least: int = ABSORB) -> None:
         """Take results into the epoch as they come: the less is left for its end, where the source waits."""
-        results = self.port.take_some(ABSORB)
+        results = self.port.take_some(least)
         if results:
             self._settle_all(results)
+
+    def prepare(self) -> None:
+        """Take what has come so far into the epoch, and write how far the sources are."""
+        self.absorb(1)
+        self._applied.write(self._finished)
 
     def passed(self, offsets: Mapping[str, int]) -> None:
         """Say that this shard has seen everything of these sources up to and including these offsets."""

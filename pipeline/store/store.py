@@ -185,8 +185,9 @@ class Store:
 
     def flush(self) -> None:
         """Move buffered writes into the epoch's transaction."""
-        with writing(self.path):
-            self._pending.apply(self._transaction(), self._read)
+        if self.dirty:
+            with writing(self.path):
+                self._pending.apply(self._transaction(), self._read)
 
     def commit(self) -> int:
         """Make the epoch durable and return the store's sequence number; unchanged without writes."""

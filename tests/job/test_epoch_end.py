@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
+from types import SimpleNamespace
+from typing import Any, cast
 
 import bytewax.operators as op
 import pytest
@@ -14,9 +16,14 @@ from bytewax.operators import StatefulBatchLogic
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import TestingSink, cluster_main
 
+from pipeline.job.control.failure import Failure
+from pipeline.job.control.pulse import Pulse
+from pipeline.job.control.rest import Rest
 from pipeline.job.steps.epoch_end import EpochEnd
+from pipeline.job.steps.shard import ShardStep
 from pipeline.model.errors import Fatal
 from pipeline.model.process.threads import stay_known
+from tests.kit.delivery.engine import RecordingEngine
 
 KEYS = 8
 EPOCHS = 12
@@ -135,6 +142,82 @@ def test_the_shards_of_each_worker_commit_together_also_on_threads_that_bytewax_
         assert max(len(run) for run in runs[1::2]) > 1, "several begin before any of them ends"
 
 
+def test_bytewax_neither_polls_nor_calls_once_all_has_arrived_that_came_before_a_source_s_snapshot(tmp_path):
+    """What shards go by that begin to commit before they are asked for their snapshots; timers may run."""
+    epoch_end = EpochEnd()
+    on_its_way: list[int] = []
+    done: list[str] = []
+    committing: list[int] = []
+    begun = 0
+
+    def begin() -> None:
+        nonlocal begun
+        begun += 1
+        epoch_end.begin()
+        if done and done[-1].startswith("begin"):
+            committing.append(begun)
+
+    class Closing(Part):
+        def next_batch(self) -> list[list[int]]:
+            assert not committing
+            epoch_end.closed = False
+            batch = super().next_batch()
+            on_its_way.extend(batch[0])
+            return batch
+
+        def snapshot(self) -> int:
+            if self.epochs < EPOCHS - 1:
+                epoch_end.closed = True
+                if not on_its_way:
+                    begin()
+            return super().snapshot()
+
+    class Source(Numbers):
+        def list_parts(self) -> list[str]:
+            stay_known()
+            return super().list_parts()
+
+        def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> Closing:
+            return Closing()
+
+    class Committing(StatefulBatchLogic[int, int, int]):
+        shard: Shard | None = None
+
+        def on_batch(self, values: list[int]) -> tuple[list[int], bool]:
+            if self.shard is None:
+                self.shard = Shard(values[0], done)
+            epoch_end.calls(self.shard)
+            for value in values:
+                on_its_way.remove(value)
+            if epoch_end.closed and not on_its_way:
+                begin()
+            return [], self.RETAIN
+
+        def on_notify(self) -> tuple[list[int], bool]:
+            assert self.shard is not None
+            epoch_end.wakes(self.shard)
+            return [], self.RETAIN
+
+        def notify_at(self) -> datetime | None:
+            assert self.shard is not None
+            return datetime.now(UTC) + timedelta(milliseconds=self.shard.number % 3)
+
+        def snapshot(self) -> int:
+            assert self.shard is not None
+            epoch_end.snapshot(self.shard)
+            committing.clear()
+            return 0
+
+    flow = Dataflow("ends")
+    numbers = op.flat_map("flat", op.input("in", flow, Source()), lambda keys: [(str(k), k) for k in keys])
+    op.output("out", op.stateful_batch("commit", numbers, lambda _: Committing()), TestingSink([]))
+    init_db_dir(tmp_path, 1)
+    cluster_main(
+        flow, [], 0, epoch_interval=timedelta(milliseconds=5), recovery_config=RecoveryConfig(str(tmp_path))
+    )
+    assert begun >= EPOCHS - 1
+
+
 class Shard:
     """Notes what is done with it, with all others in one list."""
 
@@ -165,6 +248,57 @@ def test_the_first_shard_that_is_asked_commits_all_that_were_called() -> None:
     epoch_end.calls(three)
     epoch_end.snapshot(three)
     assert done[6:] == ["collect 3", "begin 3", "end 3"]
+
+
+def test_shards_begin_before_they_are_asked_and_one_that_has_woken_since_commits_with_them() -> None:
+    done: list[str] = []
+    one, two, three = (Shard(number, done) for number in (1, 2, 3))
+    epoch_end = EpochEnd()
+    for shard in (one, two):
+        epoch_end.calls(shard)
+    epoch_end.closed = True
+    epoch_end.begin()
+    assert done == ["collect 1", "collect 2", "begin 1", "begin 2"]
+    assert not epoch_end.closed
+    assert not epoch_end.wakes(three)
+    assert not epoch_end.wakes(two)
+    epoch_end.snapshot(one)
+    assert done[4:] == ["collect 3", "begin 3", "end 1", "end 2", "end 3"]
+    for shard in (three, two):
+        epoch_end.snapshot(shard)
+    assert len(done) == 9
+    assert epoch_end.wakes(two)
+    epoch_end.snapshot(two)
+    assert done[9:] == ["collect 2", "begin 2", "end 2"]
+
+
+def test_a_shard_that_is_called_while_it_commits_ends_the_job() -> None:
+    done: list[str] = []
+    one, two = (Shard(number, done) for number in (1, 2))
+    epoch_end = EpochEnd()
+    epoch_end.calls(one)
+    epoch_end.begin()
+    for shard in (one, two):
+        with pytest.raises(Fatal, match="without a snapshot of the shards 1"):
+            epoch_end.calls(shard)
+    assert done == ["collect 1", "begin 1"]
+
+
+def test_a_shard_that_wakes_while_others_commit_does_nothing_until_they_have() -> None:
+    done: list[str] = []
+    step = ShardStep.__new__(ShardStep)
+    step.pulse, step.epoch_end, step.rest = Pulse(1.0), EpochEnd(), Rest(lambda: True, RecordingEngine())
+    step.failure, step.eof = Failure(), False
+    step.settings = cast(Any, SimpleNamespace(epoch_secs=60.0))
+    other, step.shard = Shard(1, done), cast(Any, Shard(2, done))  # whatever it is told to do would fail
+    step.epoch_end.calls(other)
+    step.epoch_end.begin()
+    assert step.on_notify() == ((), step.RETAIN)
+    soon = step.notify_at()
+    assert soon is not None
+    assert soon < datetime.now(UTC) + timedelta(seconds=1)
+    step.epoch_end.snapshot(other)
+    assert done == ["collect 1", "begin 1", "collect 2", "begin 2", "end 1", "end 2"]
 
 
 class Key:
@@ -204,6 +338,16 @@ def test_a_key_of_identity_commits_while_the_shards_do_and_is_awaited_with_them(
             "end 2",
         ]
         epoch_end.snapshot(two)
+
+
+def test_a_key_of_identity_is_awaited_with_shards_that_have_begun_before_it() -> None:
+    done: list[str] = []
+    one, key, epoch_end = Shard(1, done), Key(done), EpochEnd()
+    epoch_end.calls(one)
+    epoch_end.begin()
+    epoch_end.ahead(key)
+    epoch_end.snapshot(one)
+    assert done == ["collect 1", "begin 1", "begin key", "end key", "end 1"]
 
 
 def test_a_key_of_identity_commits_by_itself_where_no_shard_may_be_asked_after_it() -> None:

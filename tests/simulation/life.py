@@ -24,6 +24,7 @@ from pipeline.job.control.failure import Failure
 from pipeline.job.control.pace import Pace
 from pipeline.job.control.pressure import Pressure
 from pipeline.job.control.pulse import Pulse
+from pipeline.job.control.rest import Rest
 from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Stores
 from pipeline.job.steps import history
@@ -116,6 +117,8 @@ class Life:
         job.pace = Pace(settings.epoch_secs, clock=self.monotonic)
         job.pressure = Pressure(engine, state, 0, pace=job.pace, clock=self.monotonic, free=lambda folder: 1)
         job.drain = Drain(engine, world.shards, job.partitions, clock=self.monotonic)
+        if world.luck.random() < 0.5:  # a worker that rests reads nothing while a chunk walks
+            job.rest = Rest(job.drain.is_alone, engine, clock=self.monotonic, sleep=lambda secs: None)
         engine.start()
         versions.learn(halts.all())
         halts.restore(engine.orders, {name: spec.definition for name, spec in versions.specs.items()})
@@ -225,7 +228,7 @@ def on_stage() -> Iterator[pytest.MonkeyPatch]:
         append(journal, results, now_ms)
         world = STAGE.world
         if world is not None:
-            world.journaled(results)
+            world.journaled(results, journal._generation)
 
     compiled = snapshot_module.compile_config
 

@@ -100,6 +100,7 @@ class Schedule:
 
     def begin(self) -> Life:
         self.epoch, self.committed, self.seqs = None, [], {}
+        self.world.begins()
         return Life(self.world, self.source.open_source(), chunk_lines=self.chunk_lines)
 
     def life(self) -> None:
@@ -194,7 +195,7 @@ class Schedule:
             for shard in life.shards():  # the first one that is asked commits all of them
                 if shard.store.seq != self.seqs.get(shard.number):
                     self.seqs[shard.number] = shard.store.seq
-                    self.committed += world.ends_of(shard.number)
+                    self.committed += world.ends_of(shard.number, shard.store.seq)
                     check_balance(shard)
 
     # --- what people ask

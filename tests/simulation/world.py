@@ -41,6 +41,8 @@ class Known:
     """When (in operations) it was sent first, and when its end was first written to a journal."""
     end: Outcome | None = None
     """How it ended, as a journal says that no power cut has taken."""
+    generation: int = 0
+    """Of the journal that says so, in this life."""
     attempts: int | None = 0
     """Attempts in journals; None: a power cut may have taken some."""
     is_safe: bool = False
@@ -155,7 +157,7 @@ class World:
 
     # --- what the process has promised so far
 
-    def journaled(self, results: Sequence[Result]) -> None:
+    def journaled(self, results: Sequence[Result], generation: int) -> None:
         """These results are in a journal: a kill does not take them."""
         self.time += 1
         for result in results:
@@ -164,13 +166,22 @@ class World:
                 continue  # never sent: too old, or put back on disk
             known.attempts = result.delivery.progress.attempt
             if result.outcome is not Outcome.RETRY:
-                known.end = result.outcome
+                known.end, known.generation = result.outcome, generation
                 if known.first_end < 0:
                     known.first_end = self.time
 
-    def ends_of(self, shard: int) -> list[Known]:
-        """Return what has ended in a shard and is in no durable epoch."""
-        return [one for one in self.keys.values() if one.shard == shard and one.end and not one.is_safe]
+    def ends_of(self, shard: int, seq: int) -> list[Known]:
+        """Return what has ended in a shard before its epoch of that number, and was in no durable epoch."""
+        return [
+            one
+            for one in self.keys.values()
+            if one.shard == shard and one.end and not one.is_safe and one.generation < seq
+        ]
+
+    def begins(self) -> None:
+        """A life begins: what is in journals goes into its first epoch."""
+        for one in self.keys.values():
+            one.generation = 0
 
     def power_is_lost(self) -> None:
         """Whatever stands in no durable epoch may be forgotten now."""

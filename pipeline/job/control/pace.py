@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from math import inf
 
 from pipeline.telemetry import log
 from pipeline.telemetry.happenings import COMMITS_FAST, COMMITS_SLOW
@@ -19,6 +20,8 @@ SLOW_SHARE = 0.5
 """The part of an epoch from which a commit is slow."""
 SLOW_SECS = 0.1
 """What no disk is blamed for, however short the epoch."""
+ENDING_SECS = 0.008
+"""So long before an epoch's end what is left for it is done at once: some looks at a source that flows."""
 SPELL = 3
 """So many slow commits in a row are told of; so many times ten fast ones end it."""
 START_CHUNKS = 3
@@ -33,6 +36,8 @@ class Pace:
 
     def __init__(self, epoch_secs: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._slow_after = max(SLOW_SECS, SLOW_SHARE * epoch_secs)
+        self._ending_after = epoch_secs - min(ENDING_SECS, epoch_secs * SLOW_SHARE)
+        self._ending_at = inf
         self._clock = clock
         self.commit_secs = 0.0
         """How long the last epoch's commit took, of all shards and of Bytewax' own store."""
@@ -49,6 +54,7 @@ class Pace:
         """A store of this epoch is about to be committed."""
         if self._begun is None:
             self._begun = self._clock()
+            self._ending_at = self._begun + self._ending_after
 
     def committed(self) -> None:
         """The epoch is durable and its commit over; a second call for the same epoch says nothing new."""
@@ -83,6 +89,10 @@ class Pace:
         self._read += chunks
         self._read_at = self._clock()
         self._wanted_more = self._wanted_more or all_allowed
+
+    def is_ending(self) -> bool:
+        """Return whether the present epoch ends soon: as a rule it begins where the one before it ends."""
+        return self._clock() >= self._ending_at
 
     def is_slow(self) -> bool:
         """Return whether the source waits at this moment for a commit that is slow."""

@@ -100,6 +100,11 @@ class Rest:
         """True while the worker may be woken late: whenever it is, its sources are to be looked at."""
         return self._doze is not None and self._doze.dozing
 
+    @property
+    def all_arrived(self) -> bool:
+        """True where the worker has all shards of the job, and nothing is on its way to them."""
+        return self._walking == 0 and self._may_rest()
+
     def walks(self, chunks: int) -> None:
         """So many more chunks are on their way to shards; fewer, where negative; 0: nothing has come."""
         if self._doze is not None:

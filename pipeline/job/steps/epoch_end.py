@@ -6,6 +6,11 @@ others answer with what is on disk already. Were one of them not asked, its stor
 Bytewax keeps, and after the next commit too far ahead to go back. Then the job ends instead, at the first
 call that shows it: nothing of the next epoch is committed.
 
+Where the job has one worker and one partition of its source, they need not wait until they are asked. Once
+the source has been asked for its snapshot it is not polled before the epoch is durable, so after the last
+chunk has arrived nothing but timers calls a shard. So they begin to commit then, and wait for the disk while
+Bytewax writes into its own store; a shard whose timer rings meanwhile does nothing.
+
 The keys of identity are asked before them, and before the last of the epoch's chunks has reached its shard.
 Their commit begins then and is awaited with those of the shards: until the last snapshot of a worker has
 returned, Bytewax takes nothing of its epoch for durable. Where no shard was called yet none may be asked, and
@@ -56,14 +61,30 @@ class EpochEnd(threading.local):
         """The shards that were called in this epoch."""
         self._committed: set[int] = set()
         """Those whose epoch is committed, and whose snapshot is not asked for yet."""
+        self.closed = False
+        """True where nothing is read in this epoch any more, and nobody else is read."""
+        self._begun: dict[int, Ending] = {}
+        """Those whose commit has begun."""
         self._ahead: list[Ahead] = []
         """Keys of identity whose commit has begun."""
 
     def calls(self, shard: Ending) -> None:
         """Bytewax calls a shard. Raises Fatal where it has left out a snapshot."""
-        if self._committed:
+        if self._committed or self._begun:
             self._left_out()
         self._called[shard.number] = shard
+
+    def wakes(self, shard: Ending) -> bool:
+        """A timer calls a shard; False where shards have begun to commit: then it must do nothing.
+
+        Bytewax asks it for a snapshot all the same. Raises Fatal as `calls` does.
+        """
+        if not self._begun:
+            self.calls(shard)
+            return True
+        if shard.number not in self._begun:
+            self._called[shard.number] = shard
+        return False
 
     def ahead(self, key: Ahead) -> int:
         """A key of identity is asked for its snapshot: return the sequence number of its epoch.
@@ -73,7 +94,7 @@ class EpochEnd(threading.local):
         if self._committed or key in self._ahead:
             self._left_out()
         seq = key.begin_commit()
-        if self._called:
+        if self._called or self._begun:
             self._ahead.append(key)
         else:
             key.end_commit()
@@ -86,14 +107,10 @@ class EpochEnd(threading.local):
             return
         if self._committed:
             self._left_out()
-        ending = {**self._called, shard.number: shard}
-        self._called.clear()
-        # None begins before all have collected: the thread of one would want the interpreter's lock whenever
-        # the rows of another let go of it.
-        for one in ending.values():
-            one.collect()
-        for one in ending.values():
-            one.begin_commit()
+        if shard.number not in self._begun:
+            self._called[shard.number] = shard
+        self.begin()
+        ending, self._begun = self._begun, {}
         ahead, self._ahead = self._ahead, []
         for key in ahead:
             key.end_commit()
@@ -101,8 +118,23 @@ class EpochEnd(threading.local):
             one.end_commit()
         self._committed = ending.keys() - {shard.number}
 
+    def begin(self) -> None:
+        """Begin to commit the shards that were called in this epoch: nothing is on its way to them any more.
+
+        They must not be called before Bytewax has asked them for their snapshots.
+        """
+        self.closed = False
+        called, self._called = self._called, {}
+        # None begins before all have collected: the thread of one would want the interpreter's lock whenever
+        # the rows of another let go of it.
+        for one in called.values():
+            one.collect()
+        for one in called.values():
+            one.begin_commit()
+        self._begun.update(called)
+
     def _left_out(self) -> NoReturn:
-        shards = ", ".join(map(str, sorted(self._committed or self._called)))
+        shards = ", ".join(map(str, sorted(self._committed or self._begun or self._called)))
         raise Fatal(
             f"Bytewax ended an epoch without a snapshot of the shards {shards}, which it had called in it. "
             "Start again with the version of Bytewax that Hookline requires."

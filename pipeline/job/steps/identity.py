@@ -74,6 +74,8 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
                 self.count(chunk)
                 if chunk.items:
                     routed.extend(self.route(chunk))
+            if self.pace.is_ending():
+                self.prepare_all()
             self.rest.walks(len(routed) - len(values))
             return routed, self.RETAIN
 
@@ -122,6 +124,11 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
             self.pace.committing()
             seq = self.epoch_end.ahead(self)
             return ("v1", self.partition, seq, self.store.run_of(seq))
+
+    def prepare_all(self) -> None:
+        """Do what can be done ahead of the epoch's end, as it is near."""
+        self.counters.flush()
+        self.store.flush()
 
     def begin_commit(self) -> int:
         """Begin to commit the epoch, and return the sequence number that the store will have then."""

@@ -44,6 +44,8 @@ Older versions kept three of them."""
 
 PREPARE_RECORDS = 16
 """After so many something is done ahead of the epoch's end: by the chunk that costs as much as it saves."""
+NEXT_EPOCH = timedelta(milliseconds=20)
+"""How soon a shard is woken again that was to wake while it commits."""
 ROOM_AGAIN = 0.9
 """The part of `max_pending` below which a webhook that was full has room again."""
 
@@ -80,6 +82,8 @@ class Shard:
         versions.learn(left_of(self.counters))
         self.unprepared = 0
         """Records since something was done ahead of the epoch's end."""
+        self.is_prepared = False
+        """True where all was that could be, as the end is near."""
         self.after_commit: list[Callable[[], None]] = []
         """Called once the present epoch is written."""
         self.left: list[Path] = []
@@ -218,14 +222,28 @@ class Shard:
         self.story.prepare()
         self.store.prepare()
 
+    def prepare_all(self) -> None:
+        """Do what can be done ahead of the epoch's end, as it is near: until then little comes."""
+        self.unprepared = 0
+        self.is_prepared = True
+        self.outbox.prepare()
+        self.story.flush()
+        self.count()
+        self.store.flush()
+
+    def count(self) -> None:
+        """Write the counters."""
+        self.departed.recall(self.counters)
+        self.counters.flush()
+
     # --- the end of an epoch (DESIGN 6, rule 3)
 
     def collect(self) -> None:
         """Collect what the engine finished, and write all that is left for the epoch's end."""
+        self.is_prepared = False
         self.story.end_epoch()
         self.outbox.collect()
-        self.departed.recall(self.counters)
-        self.counters.flush()
+        self.count()
         self.store.complete()
 
     def begin_commit(self) -> None:
@@ -316,7 +334,12 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
                 shard.work(chunk)
                 shard.outbox.hand_over()
             self.rest.walks(-len(values))
-            if shard.unprepared >= PREPARE_RECORDS:
+            if self.epoch_end.closed and self.rest.all_arrived:
+                self.rest.release()
+                self.epoch_end.begin()
+            elif not shard.is_prepared and self.pace.is_ending():
+                shard.prepare_all()
+            elif shard.unprepared >= PREPARE_RECORDS:
                 shard.prepare()
             for chunk in values:
                 if chunk.is_last:
@@ -327,12 +350,15 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
         """Wake up without input: results of the engine and commands of the admin socket go on."""
         self.pulse.turned()
         with self.failure:
+            shard = self.shard
+            if shard is not None and not self.epoch_end.wakes(shard):
+                self.wakes_at = datetime.now(UTC) + NEXT_EPOCH
+                return (), self.RETAIN
             self.wakes_at = datetime.now(UTC) + timedelta(seconds=self.settings.epoch_secs)
-            if self.shard is not None:
-                self.epoch_end.calls(self.shard)
-                for command in self.shards.commands(self.shard):
-                    command(self.shard)
-                self.shard.outbox.hand_over()
+            if shard is not None:
+                for command in self.shards.commands(shard):
+                    command(shard)
+                shard.outbox.hand_over()
             self.rest.walks(0)
             return self.copies()
 

@@ -18,6 +18,7 @@ from pipeline.job.control.pulse import Pulse
 from pipeline.job.control.rest import ANSWER_SECS, IDLE_AFTER_SECS, IDLE_SECS, Rest
 from pipeline.job.settings import JobSettings
 from pipeline.job.steps.chunks import Intake, Selected
+from pipeline.job.steps.epoch_end import EpochEnd
 from pipeline.job.steps.history import History
 from pipeline.job.steps.stretch import Stretches
 from pipeline.model.errors import StateError
@@ -89,6 +90,8 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
         pulse: Pulse,
         pace: Pace,
         rest: Rest,
+        epoch_end: EpochEnd,
+        partitions: list[str],
     ) -> None:
         self.name = name
         self.reader = reader
@@ -104,6 +107,8 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
         self.pulse = pulse
         self.pace = pace
         self.rest = rest
+        self.epoch_end = epoch_end
+        self.partitions = partitions
         folder = source_folder(settings.state, name)
         self.reader.keep_trail(folder)
         self.read_before = self.reader.progress[0]
@@ -145,6 +150,7 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
             self.history.durable(durable[1])
             self.bytes_read[self.name] = self.progress()
             self.pace.committed()
+            self.epoch_end.closed = False
         if not self.version:
             return [self.enter_version()]
         if self.drain.stopping:
@@ -252,7 +258,18 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
         return datetime.now(UTC) + timedelta(seconds=pause) if pause else None
 
     def snapshot(self) -> Token:
-        """Return the position after the last chunk."""
+        """Return the position after the last chunk.
+
+        Where this is the only partition the shards commit as soon as all of it has arrived: while Bytewax
+        keeps this position, and asks the steps before them, they wait for the disk already.
+        """
+        with self.failure:
+            if len(self.partitions) == 1 and not self.said_last and not self.drain.stopping:
+                self.pace.committing()
+                self.epoch_end.closed = True
+                if self.rest.all_arrived:
+                    self.rest.release()
+                    self.epoch_end.begin()
         self.snapped = self.reader.position
         return ("v2", self.snapped, _crc(self.snapped))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.job.control.pace import MAX_CHUNKS, SPELL, START_CHUNKS, Pace
+from pipeline.job.control.pace import ENDING_SECS, MAX_CHUNKS, SPELL, START_CHUNKS, Pace
 from pipeline.job.control.pressure import Pressure
 from tests.kit.delivery.engine import RecordingEngine
 from tests.kit.machine.clock import HandClock
@@ -100,3 +100,15 @@ def test_a_slow_commit_under_way_is_the_reason_why_the_source_waits():
     assert pressure.paused() is None
     assert epochs.pace.commit_secs == pytest.approx(0.6)
     assert epochs.pace.chunks() == START_CHUNKS
+
+
+def test_an_epoch_is_about_to_end_shortly_before_its_time_is_over() -> None:
+    epochs = Epochs()
+    assert not epochs.pace.is_ending()
+    epochs.one(0.3)
+    epochs.clock.now += 0.7 - ENDING_SECS - 0.001
+    assert not epochs.pace.is_ending()
+    epochs.clock.now += 0.002
+    assert epochs.pace.is_ending()
+    epochs.one(0.3)
+    assert not epochs.pace.is_ending()

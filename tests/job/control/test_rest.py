@@ -313,3 +313,15 @@ def test_a_source_of_a_resting_worker_is_polled_at_once_but_not_where_it_must_wa
     assert datetime.now(UTC) > AT_ONCE
     partition.looked = False  # the engine is busy, the disk full
     assert partition.next_awake() is None
+
+
+def test_all_has_arrived_only_where_nothing_walks_and_nobody_else_has_shards() -> None:
+    worker = Worker()
+    assert worker.rest.all_arrived
+    worker.rest.walks(2)
+    worker.rest.walks(-1)
+    assert not worker.rest.all_arrived
+    worker.rest.walks(-1)
+    assert worker.rest.all_arrived
+    worker.alone = False
+    assert not worker.rest.all_arrived

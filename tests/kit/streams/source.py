@@ -13,6 +13,7 @@ from pipeline.job.control.pulse import Pulse
 from pipeline.job.control.rest import Rest
 from pipeline.job.settings import JobSettings
 from pipeline.job.steps.chunks import Intake
+from pipeline.job.steps.epoch_end import EpochEnd
 from pipeline.job.steps.source import SourcePartition
 from pipeline.job.steps.stretch import Stretches
 from pipeline.sources.reader import Reader
@@ -33,5 +34,5 @@ def open_partition(name: str, reader: Reader, state: Path, versions: Any) -> Sou
     pressure, drain = Pressure(engine, state, 0), Drain(engine, 1, [name])
     return SourcePartition(
         name, reader, select, settings, versions, Stretches(), pressure, drain, {}, Failure(), Pulse(1.0),
-        Pace(1.0), Rest(lambda: False, engine),
+        Pace(1.0), Rest(lambda: False, engine), EpochEnd(), [name],
     )  # fmt: skip
