@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
-
-import re2
 
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.decode.mapped.frame import Frame, Source
 from pipeline.decode.mapped.paths import compile_record_path
 from pipeline.decode.mapped.prices import (
     PAIR,
-    costs_to_match,
-    program_of,
-    search_price,
     spend_joined,
-    spend_lowered,
-    spend_match,
     spend_parsed,
-    spend_search,
 )
+from pipeline.decode.mapped.texts import as_text, found_in, lowered
 from pipeline.decode.raw import strict
 from pipeline.decode.work import spend_work
 from pipeline.language.path_syntax import Path, PathError
@@ -42,7 +34,6 @@ _BESIDE: Final = {
 }
 TIMES: Final = ("unit", "format", "zone")
 _ALL: Final = frozenset({*MAINS, *(word for words in _BESIDE.values() for word in words), *TIMES})
-_MAX_PATTERN: Final = 1_000
 
 
 @dataclass(slots=True, frozen=True)
@@ -171,12 +162,12 @@ def _form(value: dict[str, Value], context: Context) -> Source:
     else:
         source = compile_source(value["path"], context.at("path"))
     if "find" in value:
-        source = _found(source, value["find"], context.at("find"))
+        source = found_in(source, value["find"], context.at("find").wrong)
     if "lower" in value:
         if type(value["lower"]) is not bool:
             context.wrong("`lower` is true or false", key="lower")
         elif value["lower"]:
-            source = _lowered(source)
+            source = lowered(source)
     return source
 
 
@@ -184,19 +175,6 @@ def _constant(value: Value, context: Context) -> Source:
     if type(value) not in (str, int, float, bool):
         context.wrong(f"`text` is a text, not {_shown(value)}")
     return lambda here, frame: value
-
-
-def as_text(value: Json | Missing) -> str | None:
-    """Return a text or a number as text, true and false by these words; None for all else."""
-    if type(value) is str:
-        return value
-    if type(value) is bool:
-        return "true" if value else "false"
-    if type(value) is int:
-        return str(value)
-    if type(value) is float:
-        return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
-    return None
 
 
 def _joined(value: dict[str, Value], context: Context) -> Source:
@@ -256,62 +234,6 @@ def _parsed(value: dict[str, Value], context: Context) -> Source:
         return found if inside is None else inside(found, frame)
 
     return parsed
-
-
-def _found(source: Source, pattern: Value, context: Context) -> Source:
-    search = _search(pattern, context)
-
-    def found(here: Json, frame: Frame) -> Json | Missing:
-        text = as_text(source(here, frame))
-        group = None if text is None else search(text)
-        return MISSING if group is None else group
-
-    return found
-
-
-def _search(pattern: Value, context: Context) -> Callable[[str], str | None]:
-    if type(pattern) is not str or len(pattern) > _MAX_PATTERN:
-        context.wrong(f"`find` is a pattern of at most {_MAX_PATTERN} characters")
-        return lambda text: None
-    try:
-        compiled = program_of(pattern)
-    except (re2.error, UnicodeEncodeError) as error:
-        reason = error.args[0] if error.args else "invalid"
-        told = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
-        context.wrong(f"invalid pattern: {told}", "patterns are RE2's: no look-around, no back-references")
-        return lambda text: None
-    if compiled.groups != 1:
-        hint = "put ( ) around what is wanted, and (?: ) around other groups"
-        context.wrong(f"a pattern of `find` has one group, this one has {compiled.groups}", hint)
-        return lambda text: None
-    size = compiled.programsize
-    price = search_price(size)
-
-    def search(text: str) -> str | None:
-        spend_search(price, len(text))
-        try:
-            match = compiled.search(text.encode())
-        except UnicodeEncodeError:
-            return None  # half a character is in no match
-        if match is None:
-            return None
-        if costs_to_match(size, len(text)):
-            spend_match(size, len(match[0]))
-        group = match[1]
-        return None if group is None else group.decode("utf-8", "replace")
-
-    return search
-
-
-def _lowered(source: Source) -> Source:
-    def lowered(here: Json, frame: Frame) -> Json | Missing:
-        found = source(here, frame)
-        if type(found) is not str:
-            return found
-        spend_lowered(found)
-        return found.lower()
-
-    return lowered
 
 
 def _pairs(value: dict[str, Value], context: Context) -> Source:

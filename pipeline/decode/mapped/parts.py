@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from pipeline.config.models.shape import EventPart, LinkPart, UserPart
-from pipeline.decode.mapped.forms import Context, as_text, compile_source, missing
+from pipeline.decode.mapped.forms import Context, compile_source, missing
 from pipeline.decode.mapped.frame import Frame
 from pipeline.decode.mapped.objects import Object, compile_object, empty
+from pipeline.decode.mapped.texts import as_text
 from pipeline.decode.mapped.times import Time, compile_time
 from pipeline.decode.raw import fields
 from pipeline.model.errors import InvalidRecord
