@@ -129,8 +129,8 @@ class NoState(StateError):
     def at(cls, state: object) -> NoState:
         """Return what to say of a folder where a job's state is wanted."""
         return cls(
-            f"`{state}` holds no state: no job has run on it yet (`hookline run` does), or --state names "
-            "another folder"
+            f"`{state}` holds no state: no job has run on it yet (`hookline run` does), one is just "
+            "beginning, or --state names another folder"
         )
 
 
