@@ -230,14 +230,14 @@ class KafkaSource:
             return self.checked(index, stored)
         start: Place = self.settings.users_start if updates else self.settings.start
         known, key = self._topics[topic].id, self._key(topic, index)
-        offset = None if start == "earliest" else began.offset(key, known)
+        offset = None if start == "earliest" else began.offset(key, known, start)
         is_new = offset is None
         if offset is None:
             if start != "earliest" and self._appeared_since(topic, index, began):
                 start = "earliest"
             offset = self.admin.find(topic, index, start)
             if start != "earliest":
-                began.note(key, Began(offset, self.counts()[topic], known))
+                began.note(key, Began(offset, self.counts()[topic], known, start))
         life, id = (self.settings.lives or {}).get(topic, (1, known))
         if id and known and id != known:
             life += 1
