@@ -34,8 +34,12 @@ OWN = frozenset(
 
 FETCH_WAIT_MS = 10
 """How long the broker holds an empty fetch. After a transaction its end is only told by an empty fetch."""
-ALONE_WAIT_MS = 100
+MOST_WAIT_MS = 100
 """The same for a topic that no other waits for: records are sent at once all the same."""
+FETCHES_PER_MS = 2
+"""Of all topic partitions together, while nothing comes: each fetch costs the job and the brokers."""
+SILENT_MS = 15_000
+"""How long a fetch may take, of a megabyte usually; librdkafka waits for a minute."""
 QUEUE_KBYTES = 16 * 1024
 """What librdkafka may fetch ahead, per topic partition."""
 
@@ -156,21 +160,23 @@ def make_consumer(
     reachability: Reachability,
     committed: Callable[..., None],
     *,
-    is_alone: bool = False,
+    wait_ms: int = FETCH_WAIT_MS,
 ) -> Consumer:
     """Return a consumer that is told what to read and commits only what it is told to.
 
-    is_alone: nothing of another topic waits for the end of this one.
+    wait_ms: how long the broker holds an empty fetch.
     """
     return _made(
         Consumer,
         {
-            "fetch.wait.max.ms": ALONE_WAIT_MS if is_alone else FETCH_WAIT_MS,
+            "fetch.wait.max.ms": wait_ms,
             "queued.max.messages.kbytes": QUEUE_KBYTES,
             # With a full queue the next fetch comes when there is room again, not a second later.
             "fetch.queue.backoff.ms": 10,
             # When a connection is lost the fetch is repeated at once, not after half a second.
             "fetch.error.backoff.ms": 50,
+            # A broker that freezes, or whose network ends, keeps its connections: another leads by then.
+            "socket.timeout.ms": SILENT_MS,
             **client_settings(settings, reachability),
             "group.id": settings.group,
             "enable.auto.commit": False,
@@ -183,6 +189,16 @@ def make_consumer(
         },
         settings,
     )
+
+
+def wait_ms(partitions: int, *, is_alone: bool) -> int:
+    """Return how long brokers are to hold an empty fetch.
+
+    partitions: how many are read in all. is_alone: nothing of another topic waits for the end of this one.
+    """
+    if is_alone:
+        return MOST_WAIT_MS
+    return min(MOST_WAIT_MS, max(FETCH_WAIT_MS, partitions // FETCHES_PER_MS))
 
 
 def _made(kind: Kind[Client], own: dict[str, Any], settings: KafkaSettings) -> Client:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from pipeline.kafka.client import OWN, KafkaSettings
+from pipeline.kafka.client import OWN, KafkaSettings, wait_ms
 from pipeline.kafka.passed import CONSUMER, PRODUCER, all_wrong, made
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import in_order
@@ -100,3 +100,8 @@ collect:
         (11, "`acks`", "remove it"),
         (18, "sasl.username", None),
     ]
+
+
+def test_the_more_partitions_are_read_the_longer_brokers_hold_an_empty_fetch() -> None:
+    assert [wait_ms(number, is_alone=False) for number in (2, 20, 128, 1_000)] == [10, 10, 64, 100]
+    assert wait_ms(1, is_alone=True) == 100

@@ -26,6 +26,8 @@ class Began(NamedTuple):
     """How many its topic had."""
     id: str
     """Of the topic."""
+    start: str | int
+    """What `start` said: where it says something else now, that holds."""
 
 
 def read_began(path: Path) -> dict[str, Began]:
@@ -57,10 +59,10 @@ class Beginnings:
         self._own = {} if path is None else read_began(path)
         self._is_kept = True
 
-    def offset(self, key: str, id: str) -> int | None:
-        """Return where the topic of this id began, None where it did not."""
+    def offset(self, key: str, id: str, start: str | int) -> int | None:
+        """Return where the topic of this id began by this `start`, None where it did not."""
         one = self._own.get(key)
-        return None if one is None or one.id != id else one.offset
+        return one.offset if one is not None and (one.id, one.start) == (id, start) else None
 
     def had(self, topic: str, id: str, index: int) -> bool | None:
         """Return whether a topic had this partition when the job began; None where nothing tells."""

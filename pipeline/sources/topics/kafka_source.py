@@ -20,7 +20,7 @@ from confluent_kafka.admin import AclOperation
 
 from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.kafka.admin import COMPACTED, KafkaAdmin, Place, Topic, topic_id
-from pipeline.kafka.client import KafkaSettings, make_consumer
+from pipeline.kafka.client import KafkaSettings, make_consumer, wait_ms
 from pipeline.model.errors import Fatal, StateError
 from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.reader import BaseReader
@@ -177,9 +177,8 @@ class KafkaSource:
             place = self._place(topic, index, updates, stored.get(self._key(topic, index)), began)
             side: Side[Message] = Side(place.source(index), place.offset, place.floor, place.stop)
             side.is_events = self.settings.side_of(topic) == "events"
-            consumer = make_consumer(
-                self.settings, self.admin.reachability, group_committed, is_alone=len(present) == 1
-            )
+            wait = wait_ms(sum(self.counts().values()), is_alone=len(present) == 1)
+            consumer = make_consumer(self.settings, self.admin.reachability, group_committed, wait_ms=wait)
             streams.append(Stream(topic, index, updates, side, consumer, place.life, place.id))
             streams[-1].is_one_of_many = self.settings.together
             shape = self._formats.of(f"{topic}/{index}")
@@ -231,14 +230,14 @@ class KafkaSource:
             return self.checked(index, stored)
         start: Place = self.settings.users_start if updates else self.settings.start
         known, key = self._topics[topic].id, self._key(topic, index)
-        offset = None if start == "earliest" else began.offset(key, known)
+        offset = None if start == "earliest" else began.offset(key, known, start)
         is_new = offset is None
         if offset is None:
             if start != "earliest" and self._appeared_since(topic, index, began):
                 start = "earliest"
             offset = self.admin.find(topic, index, start)
             if start != "earliest":
-                began.note(key, Began(offset, self.counts()[topic], known))
+                began.note(key, Began(offset, self.counts()[topic], known, start))
         life, id = (self.settings.lives or {}).get(topic, (1, known))
         if id and known and id != known:
             life += 1

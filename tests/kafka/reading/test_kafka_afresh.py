@@ -135,9 +135,15 @@ def test_latest_is_where_it_was_at_the_first_start_until_an_epoch_is_durable(
     topics.send(events, b"while it was away")
     again = tap(topics.open(**given))
     assert again.take(2) == [b"read", b"while it was away"]
-    topics.admin.delete_records([TopicPartition(events, 0, 3)])
-    until(lambda: topics.source(events=(events,)).admin.find(events, 0, "earliest") == 3, "the deletion")
-    with pytest.raises(StateError, match="begins at offset 3 now: 2 offsets from 1 on"):
+    again.reader.close()
+    elsewhere = topics.open(**(given | {"start": 4_102_444_800_000, "state": tmp_path}))
+    assert tap(elsewhere).reader.position[2][0][1] == 3, "another start than before holds"
+    topics.open(**given).close()
+    topics.send(events, b"more")
+    assert tap(topics.open(**given)).reader.position[2][0][1] == 3
+    topics.admin.delete_records([TopicPartition(events, 0, 4)])
+    until(lambda: topics.source(events=(events,)).admin.find(events, 0, "earliest") == 4, "the deletion")
+    with pytest.raises(StateError, match="begins at offset 4 now: 1 offsets from 3 on"):
         topics.open(**given)
     (file,) = tmp_path.glob("source/*/began")
     file.write_bytes(file.read_bytes() + b" ")
