@@ -164,3 +164,35 @@ def test_text_that_is_a_number_becomes_one_up_to_a_length_that_is_none() -> None
     assert holds_for("0" * 399 + "5", {"as": "number", "eq": 5})
     assert not holds_for("0" * 400 + "5", {"as": "number", "exists": True})
     assert holds_for("18446744073709551615.0", {"as": "number", "eq": 18446744073709551615})
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        (None, False),
+        (MISSING, False),
+        ("", False),
+        (" \t\u00a0", False),
+        ("\u200b", True),
+        ([], False),
+        ({}, False),
+        ([None], True),
+        ({"a": None}, True),
+        (0, True),
+        (False, True),
+    ],
+)
+def test_present_is_all_but_missing_null_blank_and_empty(value: Value, wanted: bool) -> None:
+    assert holds_for(value, {"present": True}) is wanted
+    assert holds_for(value, {"present": False}) is not wanted
+
+
+@pytest.mark.parametrize("count", [1, 8, 9, 40])
+def test_objects_and_lists_are_found_among_few_and_among_many(count: int) -> None:
+    among: list[Value] = [{"n": number, "l": [number, "A"]} for number in range(count)]
+    assert holds_for({"l": [count - 1.0, "A"], "n": count - 1}, {"in": among})
+    assert not holds_for({"n": count, "l": [count, "A"]}, {"in": among})
+    assert not holds_for({"n": True, "l": [1, "A"]}, {"in": among})
+    assert holds_for({"n": 0, "l": [0, "a"]}, {"in": among, "ignore_case": True})
+    assert not holds_for({"n": 0, "l": [0, "a"]}, {"in": among})
+    assert not holds_for({"N": 0, "l": [0, "a"]}, {"in": among, "ignore_case": True})

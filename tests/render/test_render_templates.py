@@ -320,6 +320,18 @@ def test_a_template_of_another_product_is_a_warning_that_names_ours(written: str
     assert found == [f"write `{{{{ {path} }}}}` if the value is meant" for path in here]
 
 
+def test_a_template_of_another_product_is_shown_at_its_place() -> None:
+    written = "a {person.name} {{{event.id}}} {{ event.properties.l.0 }}"
+    _, problems = compiled({"body": {"v": written, "w": "$.userId ", "x": "event.properties.a"}})
+    assert {(one.path[-1], one.offset, one.length) for one in problems.found} == {
+        ("v", 2, len("{person.name}")),
+        ("v", 16, len("{{{event.id}}}")),
+        ("v", 34, len("event.properties.l.0")),
+        ("w", 0, len("$.userId")),
+        ("x", 0, len("event.properties.a")),
+    }
+
+
 def test_three_braces_are_a_warning_that_says_what_they_send() -> None:
     assert value_of("{{{ event.id }}}") == "{e1}"
     assert mistakes({"body": {"v": "a {{{event.id}}} b", "w": "{ {{ event.id }} }"}}) == [
