@@ -50,6 +50,18 @@ class Folder(click.Path):
         return super().convert(value, param, ctx)
 
 
+class Part(click.ParamType[str]):
+    """A part of what is selected. An empty text is in everything, and who wants everything says ``--all``."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text."""
+        if not value:
+            self.fail("the text is empty, and is in everything: is a variable not set?", param, ctx)
+        return str(value)
+
+
 class ConfigDir(click.ParamType[Path]):
     """A config directory; its pipeline.yaml may be named instead."""
 
