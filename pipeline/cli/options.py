@@ -37,6 +37,31 @@ DEFAULT = Path("config")
 """The config directory of a project."""
 
 
+class Folder(click.Path):
+    """A folder of ours. An empty text, as a variable that is not set leaves it, would be the present one."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, readable=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        if not os.fspath(value):
+            self.fail("the path is empty: is a variable not set?", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Part(click.ParamType[str]):
+    """A part of what is selected. An empty text is in everything, and who wants everything says ``--all``."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text."""
+        if not value:
+            self.fail("the text is empty, and is in everything: is a variable not set?", param, ctx)
+        return str(value)
+
+
 class ConfigDir(click.ParamType[Path]):
     """A config directory; its pipeline.yaml may be named instead."""
 
@@ -44,7 +69,7 @@ class ConfigDir(click.ParamType[Path]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Return the directory."""
-        path = Path(value)
+        path: Path = Folder().convert(value, param, ctx)
         if not path.is_file():
             # Asked first: of one that this user may not look into, that one is told.
             if not _is_config(path):
@@ -80,7 +105,7 @@ def state_option(function: F) -> F:
     add = setting(
         "--state",
         env="HOOKLINE_STATE",
-        type=click.Path(path_type=Path, readable=False),
+        type=Folder(),
         metavar="DIR",
         help="State directory; by default that of the config.",
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli import given
-from pipeline.cli.options import Rate, When, config_option, setting
+from pipeline.cli.options import Folder, Rate, When, config_option, setting
 from pipeline.cli.output import json_option, print_json_lines, say
 from pipeline.model.printable import one_line
 from pipeline.model.process.exits import Exit
@@ -63,14 +63,14 @@ class Speed(click.ParamType[float]):
 )
 @click.option(
     "--state",
-    type=click.Path(path_type=Path),
+    type=Folder(),
     metavar="DIR",
     help="The replay's own state directory; by default one beside the job's, named after these words.",
 )
 @click.option(
     "--users-from",
     "users_of",
-    type=click.Path(path_type=Path),
+    type=Folder(),
     metavar="DIR",
     help="Join with what the job of this state directory knows of users now; dead records alone are joined "
     "so with the config's job.",

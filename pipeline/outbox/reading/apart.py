@@ -37,8 +37,8 @@ class Checked:
     rows: int = 0
     seq: int = 0
     """How many epochs were committed; where the store can be read at all."""
-    run: str = ""
-    """Who committed the last one."""
+    runs: Sequence[str] = ("", "")
+    """Who committed the last one, and the one before."""
     problems: list[str] = field(default_factory=list)
 
 
@@ -84,7 +84,7 @@ def check_store(path: Path) -> Checked:
     found = Checked(path)
     try:
         with reading(path) as store:
-            found.seq, found.run = store.seq, store.runs[0]
+            found.seq, found.runs = store.seq, store.runs
             for table in Table:
                 wrong = 0
                 for key, value in store.every(table) if table is not Table.META else ():

@@ -111,7 +111,7 @@ def _check_stores(state: Path, tokens: Tokens | None, found: Findings) -> None:
         (least, *run), (last, *_) = known.get(one.store, [0]), later.get(one.store, [0])
         if tokens is None or one.problems:
             continue
-        if one.seq == least and run and run != [one.run]:
+        if one.seq in (least, least + 1) and run and run[0] not in ("", one.runs[one.seq - least]):
             found.problems.append(f"{one.store}: {OTHERS_EPOCH} {ONE_BACKUP}")
         elif not least <= one.seq <= last + 1:
             what = GONE if one.seq == 0 else (
