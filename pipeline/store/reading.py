@@ -15,6 +15,7 @@ import lmdb
 
 from pipeline.model.errors import StateError
 from pipeline.store.environment import MAX_TABLES, is_cut, unreadable
+from pipeline.store.meta import read_meta
 from pipeline.store.rows import Table
 from pipeline.store.sealing import Seals
 
@@ -26,56 +27,6 @@ and the file grows."""
 PART_ROWS: Final = 2_000
 PART_BYTES: Final = 4 << 20
 """What is read at a time, at most: more is not held in memory for who looks at one row after the other."""
-
-FORMAT = 2
-"""Version of tables and rows. Those of format 1 had no version byte and no CRC; they are still read."""
-
-FORMAT_KEY = b"format"
-"""Row of `meta`; without a seal, so that an older version can say that it cannot read the store."""
-OLD_ROWS_KEY = b"old-rows"
-"""Row of `meta`: there may be rows of format 1. Without a seal: it is there or not."""
-SEQ_KEY = b"sealed-seq"
-"""Row of `meta`: the store's sequence number."""
-OLD_SEQ_KEY = b"seq"
-"""Row of `meta`: the same in plain digits. Versions of format 1 read it before they look at the format."""
-RUNS_KEY = b"runs"
-"""Row of `meta`: which openings of the store have committed its last epoch and the one before that."""
-
-
-class Meta(NamedTuple):
-    """What a store says of itself."""
-
-    format: int
-    """0: it is new."""
-    seals: Seals
-    seq: int = 0
-    """How many epochs were committed."""
-    runs: tuple[str, str] = ("", "")
-    """Names of those who committed the last one and the one before; "": an older version did."""
-
-
-def read_meta(path: Path, txn: lmdb.Transaction[bytes], meta: lmdb._Database) -> Meta:
-    """Return what a store says of itself. Raises StateError where a later version wrote it, or for damage."""
-    try:
-        found = int(txn.get(FORMAT_KEY, b"0", db=meta))
-        if found > FORMAT:
-            raise StateError(
-                f"{path}: written in format {found}, this version reads format {FORMAT}; "
-                "run the version that wrote it, or start with an empty state directory."
-            )
-        seals = Seals(path, old_rows=found == 1 or txn.get(OLD_ROWS_KEY, db=meta) is not None)
-        for key in (SEQ_KEY, OLD_SEQ_KEY):
-            seq = txn.get(key, db=meta)
-            if seq is not None:
-                number = int(seals.open(Table.META, key, seq))
-                runs = txn.get(RUNS_KEY, db=meta)
-                if runs is None:
-                    return Meta(found, seals, number)
-                last, _, before = seals.open(Table.META, RUNS_KEY, runs).decode("ascii").partition(" ")
-                return Meta(found, seals, number, (last, before))
-    except ValueError as error:
-        raise unreadable(path, error) from error
-    return Meta(found, seals)
 
 
 @dataclass(slots=True)

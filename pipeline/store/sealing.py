@@ -21,8 +21,9 @@ one of which a bit has flipped:
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 from zlib import crc32
 
 import lmdb
@@ -30,6 +31,9 @@ import lmdb
 from pipeline.model.errors import StateError
 from pipeline.store.environment import unreadable
 from pipeline.store.rows import Table
+
+Renew: TypeAlias = Callable[[Table, bytes], bytes]
+"""Gives a value of a table as it is written today."""
 
 VERSION = 0xC1
 
@@ -165,3 +169,13 @@ class Seals:
             "or remove this folder and let `hookline state rebuild` make its users and links anew from the "
             "source."
         )
+
+
+def renewed(seals: Seals, table: Table, key: bytes, value: bytes, renew: Renew) -> bytes:
+    """Return the row of a value as it stands on disk today; a row of `undo` holds that of another table."""
+    if table is not Table.UNDO:
+        value = renew(table, value)
+    elif value != b"\0":
+        of, row = Table(key[0]), key[1:]
+        value = b"\1" + renewed(seals, of, row, seals.open(of, row, value[1:]), renew)
+    return seal(table, key, value)

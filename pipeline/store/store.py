@@ -39,24 +39,15 @@ from pipeline.store.environment import (
     unreadable,
     writing,
 )
+from pipeline.store.meta import FORMAT, forget_old_rows, put_epoch, take_meta
 from pipeline.store.pending import Pending
-from pipeline.store.reading import (
-    FORMAT,
-    FORMAT_KEY,
-    OLD_ROWS_KEY,
-    OLD_SEQ_KEY,
-    RUNS_KEY,
-    SEQ_KEY,
-    read_meta,
-)
 from pipeline.store.rows import Table
-from pipeline.store.sealing import HEAD_BYTES, Seals, seal
+from pipeline.store.sealing import HEAD_BYTES, Renew, renewed
 
 if TYPE_CHECKING:
     _Txn: TypeAlias = "lmdb.Transaction[bytes]"
 
 T = TypeVar("T")
-Renew: TypeAlias = Callable[[Table, bytes], bytes]
 
 PREPARE_ROWS = 32
 """So many rows at a time are worth putting into the transaction before the epoch's end."""
@@ -100,8 +91,8 @@ class Store:
             with self._env.begin(write=True) as txn:
                 self._tables = {table: self._env.open_db(table.name.lower().encode(), txn) for table in Table}
                 self._undo, self._meta = self._tables[Table.UNDO], self._tables[Table.META]
-                is_new, self._seals, self.seq, self._runs = self._take_meta(txn)
-                if is_new:
+                format, self._seals, self.seq, self._runs = take_meta(path, txn, self._meta)
+                if format != FORMAT:
                     # LMDB syncs what is in its file, not that there is one. Before the commit: where a kill
                     # comes between, nothing of it would be made up for.
                     sync(path)
@@ -200,8 +191,7 @@ class Store:
             with writing(self.path):
                 txn = self._transaction()
                 self._pending.apply(txn, self._read)
-                self._put_seq(txn, self.seq + 1)
-                self._put_runs(txn, self._run, self._runs[0])
+                put_epoch(txn, self._meta, self.seq + 1, (self._run, self._runs[0]))
 
     def begin_commit(self, then: Callable[[], None] = lambda: None) -> int:
         """Begin to make the epoch durable, and return the sequence number that the store will have then.
@@ -282,8 +272,7 @@ class Store:
         with writing(self.path):
             txn = self._transaction()
             txn.drop(self._undo, delete=False)
-            self._put_seq(txn, seq)
-            self._put_runs(txn, run, "")
+            put_epoch(txn, self._meta, seq, (run, ""))
             self._in_thread(txn.commit)
         self.seq = seq
         self._runs = run, ""
@@ -303,25 +292,17 @@ class Store:
                 with writing(self.path), self._env.begin(write=True) as txn:
                     part = list(islice(self._seals.scan(table, txn.cursor(db=db), start, b""), REWRITE_ROWS))
                     for key, value in part:
-                        fresh = self._renewed(table, key, value, renew)
+                        fresh = renewed(self._seals, table, key, value, renew)
                         if fresh != txn.get(key, db=db):
                             txn.put(key, fresh, db=db)
                             changed += 1
                 start = part[-1][0] + b"\0" if len(part) == REWRITE_ROWS else None
         with writing(self.path), self._env.begin(write=True) as txn:
-            self._put_seq(txn, self.seq)
-            txn.delete(OLD_ROWS_KEY, db=self._meta)
+            put_epoch(txn, self._meta, self.seq, self._runs)
+            forget_old_rows(txn, self._meta)
         self._seals.old_rows = False
         self._renew()
         return changed
-
-    def _renewed(self, table: Table, key: bytes, value: bytes, renew: Renew) -> bytes:
-        if table is not Table.UNDO:
-            value = renew(table, value)
-        elif value != b"\0":
-            of, row = Table(key[0]), key[1:]
-            value = b"\1" + self._renewed(of, row, self._seals.open(of, row, value[1:]), renew)
-        return seal(table, key, value)
 
     def close(self) -> None:
         """Drop what is not committed and release the folder."""
@@ -343,15 +324,6 @@ class Store:
             yield from self._seals.scan(table, txn.cursor(db=self._tables[table]), start, prefix)
 
     # --- inside
-
-    def _put_seq(self, txn: _Txn, seq: int) -> None:
-        digits = b"%d" % seq
-        txn.put(SEQ_KEY, seal(Table.META, SEQ_KEY, digits), db=self._meta)
-        txn.put(OLD_SEQ_KEY, digits, db=self._meta)
-
-    def _put_runs(self, txn: _Txn, last: str, before: str) -> None:
-        value = f"{last} {before}".encode("ascii")
-        txn.put(RUNS_KEY, seal(Table.META, RUNS_KEY, value), db=self._meta)
 
     def _first_write(self) -> None:
         self.dirty = True
@@ -392,8 +364,7 @@ class Store:
                     # The row's own bytes, seal and all.
                     txn.put(mark[1:], old[1:], db=db)
             txn.drop(self._undo, delete=False)
-            self._put_seq(txn, seq)
-            self._put_runs(txn, self._runs[1], "")
+            put_epoch(txn, self._meta, seq, (self._runs[1], ""))
 
     def _forget_readers(self) -> None:
         """Now and then: what a killed reader saw would be kept for ever, and the file would grow."""
@@ -412,15 +383,3 @@ class Store:
     def _renew(self) -> None:
         self._read.abort()
         self._read = self._env.begin()
-
-    def _take_meta(self, txn: _Txn) -> tuple[bool, Seals, int, tuple[str, str]]:
-        """Make the store one of today's format.
-
-        Returns whether it was none, how its rows are read, its sequence number, and whose its epochs are.
-        """
-        format, seals, seq, runs = read_meta(self.path, txn, self._meta)
-        if format != FORMAT:
-            txn.put(FORMAT_KEY, b"%d" % FORMAT, db=self._meta)
-            if seals.old_rows:
-                txn.put(OLD_ROWS_KEY, b"1", db=self._meta)
-        return format != FORMAT, seals, seq, runs

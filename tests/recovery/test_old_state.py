@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("unsynced")
 ARCHIVE = Path(__file__).parent / "old_state" / "state.tar.gz"
 
 AGAIN: list[Kill] = [
-    (STORE + "_take_meta", "after", 2),
+    ("pipeline.store.store:take_meta", "after", 2),
     (STORE + "_undo_epoch", "after", 1),
     (COMMIT, "before", 2),
     (COMMIT, "after", 3),

@@ -11,7 +11,8 @@ import pytest
 from pipeline.model.errors import Fatal, StateError
 from pipeline.outbox.reading.care import check
 from pipeline.store.environment import writing
-from pipeline.store.reading import FORMAT_KEY, SEQ_KEY, reading
+from pipeline.store.meta import FORMAT_KEY, SEQ_KEY
+from pipeline.store.reading import reading
 from pipeline.store.rows import Table
 from pipeline.store.sealing import Seals, seal
 from pipeline.store.store import Store
