@@ -171,6 +171,8 @@ def machine_fault(error: BaseException) -> Fatal | None:
     """Return what to say where the machine refuses: a disk without room, or one that does not read and write,
     or a limit of the process. None where something else is wrong.
     """
+    if isinstance(error, Fatal):
+        return error  # it is said already
     number, text = error.errno if isinstance(error, OSError) else None, str(error)
     # SQLite under Bytewax has words for both, and no error number.
     if number in FULL or "disk is full" in text:

@@ -47,6 +47,12 @@ def test_what_a_failing_disk_says_is_known_as_such(error: Exception) -> None:
     assert machine_fault(OSError(errno.ENOENT, "No such file", "/s/x")) is None
 
 
+def test_what_was_said_of_a_limit_is_not_said_again_around_it() -> None:
+    said = machine_fault(OSError(errno.EMFILE, "Too many open files", "/s/x"))
+    assert said is not None
+    assert machine_fault(said) is said
+
+
 def test_the_full_disk_is_that_of_the_file_that_is_named() -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
     assert "the disk of the state directory is full (" in str(machine_fault(full))

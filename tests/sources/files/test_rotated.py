@@ -150,6 +150,24 @@ def test_several_rotations_that_nobody_has_seen_lose_nothing(tmp_path: Path, is_
     assert following.named() == [("app.jsonl~4", 13)]
 
 
+@pytest.mark.parametrize(
+    ("given", "name"), [("app.jsonl", "app.jsonl"), ("", "app.jsonl"), ("*.log", "app.log")]
+)
+def test_several_rotations_under_names_as_the_first_one_s_lose_and_repeat_nothing(
+    tmp_path: Path, given: str, name: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"".join(map(line, range(1, 6))))
+    following = Following(tmp_path / given)
+    assert following.read() == [1, 2, 3, 4, 5]
+    append(path, line(6))
+    for day, written in ((28, line(7)), (29, line(8))):
+        rotated = path.rename(tmp_path / f"{path.stem}-202611{day}{path.suffix}")
+        os.utime(rotated, ns=(0, day))
+        path.write_bytes(written)
+    assert sorted(following.read()) == [6, 7, 8]
+
+
 @pytest.mark.parametrize(("is_stopped", "is_gone"), [(False, False), (True, False), (False, True)])
 def test_of_several_rotations_nothing_waits_for_a_line_of_the_newest_file(
     tmp_path: Path, is_stopped: bool, is_gone: bool

@@ -37,6 +37,8 @@ class Input:
     """The path that names it in pipeline.yaml, where that is known: formats go by it."""
     is_collectors: bool = False
     """It is the folder of a collector, whose files are its segments."""
+    beside: tuple[str, ...] = ()
+    """Patterns of names beside it that are read in their own right: it was found in a folder, or by one."""
 
 
 def find_inputs(
@@ -61,7 +63,10 @@ def find_inputs(
             matches = sorted(glob.glob(text, recursive=True)) if glob.has_magic(text) else []
             if not matches and not may_be_gone:
                 raise ConfigError(f"{text}: there is no such file or directory")
-            found += [Input(Path(item).name, item, side) for item in matches if Path(item).is_file()]
+            beside = (Path(text).name,)
+            found += [
+                Input(Path(item).name, item, side, beside=beside) for item in matches if Path(item).is_file()
+            ]
     return found
 
 
@@ -90,7 +95,10 @@ def _in_folder(folder: Path, side: int | None, may_be_empty: bool) -> list[Input
             f"{folder}: there is no *.jsonl, *.jsonl.gz or *.jsonl.zst in this directory; name files "
             f"that end otherwise by a pattern ({folder / '*.json.gz'})"
         )
-    return found + [Input(item.relative_to(folder).as_posix(), str(item), side) for item in files]
+    beside = tuple(f"*{suffix}" for suffix in SUFFIXES)
+    return found + [
+        Input(item.relative_to(folder).as_posix(), str(item), side, beside=beside) for item in files
+    ]
 
 
 def part_of(path: str, written: Mapping[str, str]) -> str | None:

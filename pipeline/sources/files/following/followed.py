@@ -119,7 +119,7 @@ class FollowedCursor(FileCursor):
         if changed_ns == self._searched_ns:
             return False
         self._searched_ns = changed_ns
-        after = find_after(self.source.path, self._fd, self._entries.values())
+        after = find_after(self.source, self._fd, self._entries.values())
         return after is not None and not after.path.endswith(PACKED)
 
     def _replaced(self, fault: str) -> bool:
@@ -153,7 +153,7 @@ class FollowedCursor(FileCursor):
         path = self.source.path
         # Opened before others are looked for: what is rotated away meanwhile is among those then.
         fd = _opened(path)
-        between = find_after(path, self._fd, self._entries.values())
+        between = find_after(self.source, self._fd, self._entries.values())
         if between is not None:
             if fd is not None:
                 os.close(fd)

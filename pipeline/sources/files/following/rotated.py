@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from pipeline.sources.files.finding.inputs import SUFFIXES
+from pipeline.sources.files.finding.inputs import Input
 from pipeline.sources.files.reading.beginning import HEAD_BYTES, begins_as, digest, head_of
 from pipeline.sources.files.reading.entry import Entry
 
@@ -45,7 +46,7 @@ def find(path: str, entry: Entry) -> Beside | None:
     return found
 
 
-def find_after(path: str, fd: int, entries: Iterable[Entry]) -> Beside | None:
+def find_after(source: Input, fd: int, entries: Iterable[Entry]) -> Beside | None:
     """Return the file that had this path after the open one, and was rotated away since; None where none was.
 
     entries: what is known of all files. Asked anew each time: such files are renamed, and others come.
@@ -53,12 +54,11 @@ def find_after(path: str, fd: int, entries: Iterable[Entry]) -> Beside | None:
     status = os.fstat(fd)
     known = {one.digest for one in entries if one.head_bytes == HEAD_BYTES}
     # Of the one at the path a copy is made now: it is cut off next.
-    known.add(digest(head_of(path) or b""))
-    for one in _beside(path):
+    known.add(digest(head_of(source.path) or b""))
+    for one in _beside(source.path):
         if one.written_ns <= status.st_mtime_ns or one.inode == status.st_ino:
             continue
-        # What a folder is searched for is read in its own right.
-        if _was_at(path, one) and not one.path.endswith(SUFFIXES):
+        if _was_at(source.path, one) and not _is_found(source, one):
             head = head_of(one.path)
             # What was read may be compressed now; while it is being, it lies there as it was, too. Of
             # short files several may begin alike.
@@ -117,6 +117,11 @@ def _was_at(path: str, one: Beside) -> bool:
     end = re.escape(suffix)
     form = rf"{re.escape(stem)}(?:{end}{COUNTED}|{COUNTED}{end})(?:\.gz|\.zst)?"
     return re.fullmatch(form, Path(one.path).name) is not None
+
+
+def _is_found(source: Input, one: Beside) -> bool:
+    """Return whether what has found an input finds that file, too: it is read in its own right then."""
+    return any(fnmatchcase(os.path.basename(one.path), pattern) for pattern in source.beside)
 
 
 def _beside(path: str) -> list[Beside]:
