@@ -197,8 +197,8 @@ class Store:
         """Begin to make the epoch durable, and return the sequence number that the store will have then.
 
         Where the store has a thread of its own, that one waits for it. Until `end_commit` returns the store
-        is not to be used. then: is called by who commits, after that; nobody waits for it, and what it raises
-        is raised by the next `end_commit`.
+        is not to be used; to write raises RuntimeError. then: is called by who commits, after that; nobody
+        waits for it, and what it raises is raised by the next `end_commit`.
         """
         if not self.dirty:
             then()
@@ -206,7 +206,7 @@ class Store:
         begun = time.perf_counter()
         self.complete()
         with writing(self.path):
-            txn, self._txn = self._transaction(), None
+            txn, self._txn, self.dirty = self._transaction(), None, False
             if self._thread is not None:
                 self._committing = self._thread.submit(self._end, txn, begun)
                 self._then, self._then_before = self._thread.submit(then), self._then
@@ -326,6 +326,9 @@ class Store:
     # --- inside
 
     def _first_write(self) -> None:
+        if self._committing is not None:
+            # It would be of no epoch: neither committed with this one nor undone with the next.
+            raise RuntimeError(f"{self.path}: written while it commits")
         self.dirty = True
         if self._thread is not None and self._beginning is None:
             self._beginning = self._thread.submit(self._begin)

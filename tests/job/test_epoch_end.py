@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -23,6 +24,12 @@ from pipeline.job.steps.epoch_end import EpochEnd
 from pipeline.job.steps.shard import ShardStep
 from pipeline.model.errors import Fatal
 from pipeline.model.process.threads import stay_known
+from pipeline.outbox.codec import DeadLetter
+from pipeline.outbox.counters import Counters
+from pipeline.outbox.dead_letters import DeadLetters
+from pipeline.outbox.handover import Request
+from pipeline.store.rows import Table
+from pipeline.store.store import Store
 from tests.kit.delivery.engine import RecordingEngine
 
 KEYS = 8
@@ -299,6 +306,57 @@ def test_a_shard_that_wakes_while_others_commit_does_nothing_until_they_have() -
     assert soon < datetime.now(UTC) + timedelta(seconds=1)
     step.epoch_end.snapshot(other)
     assert done == ["collect 1", "begin 1", "collect 2", "begin 2", "end 1", "end 2"]
+
+
+class Dying:
+    """A shard with a store: each chunk of it is a dead letter, and each epoch's end another one."""
+
+    is_prepared, unprepared, number = True, 0, 1
+
+    def __init__(self, folder: Path) -> None:
+        self.store = Store(folder, own_thread=True)
+        self.counters = Counters(self.store)
+        self.dead_letters = DeadLetters(self.store, self.counters, copies=True)
+        self.outbox = self
+        self.letters = 0
+
+    def work(self, chunk: object) -> None:
+        self.letters += 1
+        request = Request(key=b"w\0%d" % self.letters, created_ms=0)
+        self.dead_letters.add(DeadLetter(kind="record", reason="why", dead_ms=0, request=request))
+
+    def hand_over(self) -> None:
+        pass
+
+    def collect(self) -> None:
+        self.work(None)
+        self.counters.flush()
+        self.store.complete()
+
+    def begin_commit(self) -> None:
+        self.store.begin_commit()
+
+    def end_commit(self) -> None:
+        self.store.end_commit()
+
+
+def test_what_dies_in_a_chunk_after_which_its_shard_commits_is_copied_once(tmp_path: Path) -> None:
+    dying = Dying(tmp_path)
+    step = ShardStep.__new__(ShardStep)
+    step.epoch_end, step.rest, step.failure = EpochEnd(), Rest(lambda: True, RecordingEngine()), Failure()
+    step.shard = cast(Any, dying)
+    copied: list[bytes] = []
+    for _ in range(2):
+        step.epoch_end.closed = True
+        step.rest.walks(1)
+        copies, _ = step.on_batch([cast(Any, SimpleNamespace(is_last=False))])
+        copied += [letter.key for letters in copies for letter in letters]
+        step.epoch_end.snapshot(cast(Any, dying))
+    assert dying.store.seq == 2, "both have begun with the chunk"
+    # The fourth died at the second epoch's end.
+    assert copied == [b"w\0001", b"w\0002", b"w\0003"]
+    assert [key for key, _ in dying.store.items(Table.COPIES)] == [b"w\0004"]
+    dying.store.close()
 
 
 class Key:

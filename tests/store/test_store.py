@@ -405,3 +405,16 @@ def test_a_reader_that_was_killed_is_forgotten_within_a_minute(tmp_path):
     now[0] = READER_CHECK_SECS
     assert commit() == before - 1
     store.close()
+
+
+def test_what_is_written_while_a_store_commits_is_refused_since_it_would_be_of_no_epoch(tmp_path):
+    store = Store(tmp_path, own_thread=True)
+    store.put(Table.USERS, b"k", b"1")
+    store.begin_commit()
+    for write in (lambda: store.put(Table.USERS, b"k", b"2"), lambda: store.delete(Table.USERS, b"k")):
+        with pytest.raises(RuntimeError, match="written while it commits"):
+            write()
+    store.end_commit()
+    store.put(Table.USERS, b"k", b"3")
+    assert store.commit() == 2
+    store.close()

@@ -334,6 +334,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
                 shard.work(chunk)
                 shard.outbox.hand_over()
             self.rest.walks(-len(values))
+            copies = self.copies()  # before shards begin to commit: that they are copied is written, too
             if self.epoch_end.closed and self.rest.all_arrived:
                 self.rest.release()
                 self.epoch_end.begin()
@@ -344,7 +345,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
             for chunk in values:
                 if chunk.is_last:
                     self.drain.ended(shard.number, chunk.partition)
-            return self.copies()
+            return copies
 
     def on_notify(self) -> tuple[Iterable[list[DeadLetter]], bool]:
         """Wake up without input: results of the engine and commands of the admin socket go on."""

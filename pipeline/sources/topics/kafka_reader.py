@@ -281,9 +281,7 @@ class KafkaReader(BaseReader):
 
     def _consume(self, stream: Stream, limit: int, now: int) -> tuple[list[Message], list[int]]:
         """Return what has arrived of one topic partition, at most ``limit``, with its times; never waits."""
-        messages = stream.fetch(limit)
-        if messages and not stream.vouched(messages, self._topics, now):
-            return [], []
+        messages = stream.fetch(limit, self._topics, now)
         stamps = [message.timestamp()[1] for message in messages]
         if NO_TIME not in stamps:
             # An error has no time: none of them is one.

@@ -51,6 +51,7 @@ TOPICS_EVERY_MS = 2_000
 TOPICS_AGAIN_MS = 10
 """How often topics are looked at, at most, where records wait for that."""
 TOPICS_ANSWER_MS = 200
+"""How long records wait for that, at most."""
 GONE_MS = 10_000
 """How long a topic that is deleted may be away before the job ends: it may be made anew."""
 
@@ -290,7 +291,8 @@ class KafkaSource:
         skipped = chosen - first if begins_again else chosen - offset
         PLACE_LOST.happened(log, skipped, partition=f"{topic}/{index}", what=what, goes_on_at=chosen)
         if not begins_again:
-            return place._replace(offset=chosen, id=known or place.id)
+            # Of what stands before it now nobody tells the epoch.
+            return place._replace(offset=chosen, id=known or place.id, epoch=-1)
         stop = self._stop(topic, index)
         return SidePlace(topic, chosen, BEFORE_ALL, stop, place.life + 1, known, place.partition)
 
@@ -357,7 +359,7 @@ class KafkaSource:
 
         Never waits. The one that is asked may be away while others bring records.
         """
-        if self._known_at.get(topic, -1) >= when_ms or now_ms >= self._asked_at + TOPICS_ANSWER_MS:
+        if self._known_at.get(topic, -1) >= when_ms or now_ms >= when_ms + TOPICS_ANSWER_MS:
             return True
         self._describe_at = min(self._describe_at, self._asked_at + TOPICS_AGAIN_MS)
         return False

@@ -121,10 +121,10 @@ class Stream:
     """Tells when a record's change was committed, where the topic is merged by that."""
     frame: Frame | None = None
     """What is around its records, where it is merged by what they say."""
+    doubted: list[Message] = field(default_factory=list)
+    """What it has brought since then."""
     held: list[Message] = field(default_factory=list)
-    """What was fetched and must wait: from the first record on whose schema is not here yet (it says no
-    time), or all of it while its topic is in doubt.
-    """
+    """What was fetched from the first record on whose schema is not here yet: it says no time."""
     heard: Message = None
     """What has ended a wait, and was not fetched yet."""
     has_create_times: bool = False
@@ -144,15 +144,17 @@ class Stream:
         # Assign, not subscribe: Bytewax owns partition assignment and offsets.
         self.consumer.assign([place])
 
-    def fetch(self, limit: int) -> list[Message]:
-        """Return what has arrived, at most ``limit``, up to a record that must wait for its schema."""
+    def fetch(self, limit: int, topics: Topics, now_ms: int) -> list[Message]:
+        """Return what has arrived, at most ``limit``, up to a record that must wait for its schema.
+
+        What is not known yet to be of the topic that has been read waits, too. Never waits itself.
+        """
         messages: list[Message] = self.held
         self.held = []
-        if not messages and self.heard is None:
-            messages = self.consumer.consume(limit, 0)
-        elif not messages:
-            messages = [self.heard, *(self.consumer.consume(limit - 1, 0) if limit > 1 else ())]
-            self.heard = None
+        if not messages:
+            messages = self.doubted or self._consume(limit)
+            if messages and not self._vouched(messages, topics, now_ms):
+                return []
         if self.frame is not None:
             for at, one in enumerate(messages):
                 if one.error() is None and self.frame.misses(one.value(), None, one.headers()):
@@ -160,8 +162,15 @@ class Stream:
                     return messages[:at]
         return messages
 
-    def vouched(self, messages: list[Message], topics: Topics, now_ms: int) -> bool:
-        """Return whether what was fetched is of the topic that has been read; False: it is held till we know.
+    def _consume(self, limit: int) -> list[Message]:
+        if self.heard is None:
+            return self.consumer.consume(limit, 0)
+        messages = [self.heard, *(self.consumer.consume(limit - 1, 0) if limit > 1 else ())]
+        self.heard = None
+        return messages
+
+    def _vouched(self, messages: list[Message], topics: Topics, now_ms: int) -> bool:
+        """Return whether what it has brought is of the topic that was read; False: that is not known yet.
 
         Only what comes after a pause, at an offset that is soon reached, can be of a topic made anew.
         """
@@ -169,9 +178,9 @@ class Stream:
             is_doubtful = self.side.position < REFILLED and now_ms >= self.brought_ms + PAUSE_MS and self.id
             self.doubted_ms = now_ms if is_doubtful else None
         if self.doubted_ms is not None and not topics.are_known_since(self.doubted_ms, self.topic, now_ms):
-            self.held = messages + self.held
+            self.doubted = messages
             return False
-        self.doubted_ms, self.brought_ms = None, now_ms
+        self.doubted, self.doubted_ms, self.brought_ms = [], None, now_ms
         return True
 
     def is_doubted_at(self, now_ms: int) -> bool:
@@ -179,9 +188,8 @@ class Stream:
         return self.doubted_ms is not None and now_ms < self.doubted_ms + KNOWN_MS
 
     def forget_doubtful(self) -> None:
-        """Its topic is another one: what has been held for that is not of it."""
-        if self.doubted_ms is not None:
-            self.held, self.doubted_ms = [], None
+        """Its topic is another one: what it has brought since that was in doubt is not of it."""
+        self.doubted, self.doubted_ms = [], None
 
     @property
     def goes_on(self) -> bool:
@@ -191,7 +199,7 @@ class Stream:
     @property
     def holds(self) -> bool:
         """True where something has been fetched that has not left."""
-        return bool(self.held or self.side.offsets)
+        return bool(self.held or self.doubted or self.side.offsets)
 
     def hear(self, secs: float) -> None:
         """Return as soon as something has arrived, at the latest after so long."""

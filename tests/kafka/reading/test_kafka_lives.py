@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import NewPartitions
 
 from pipeline.collect.sinks import KafkaSinkSettings
 from pipeline.collect.sinks.kafka import KafkaSink
+from pipeline.kafka.admin import Topic
+from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import ConfigError, Fatal, StateError
 from pipeline.sources.reader import Reader
 from pipeline.sources.topics.kafka_reader import KafkaReader
-from pipeline.sources.topics.kafka_source import TOPICS_EVERY_MS
+from pipeline.sources.topics.kafka_source import TOPICS_ANSWER_MS, TOPICS_EVERY_MS, KafkaSource
+from pipeline.sources.topics.side import Side
+from pipeline.sources.topics.stream import Stream
 from pipeline.telemetry import metrics
 from pipeline.telemetry.happenings import EVENTS_COMPACTED
 from tests.kafka.servers.topics import Tap, Topics, until
@@ -229,3 +237,112 @@ def test_a_topic_made_anew_with_fewer_partitions_is_refused_or_read_and_then_goe
     Topics(topics.broker).send(events, b"new", partition=1)
     assert again.take(1) == [b"new"]
     assert again.chunks[0].sources == f"{events}~2/1"
+
+
+class Fetched:
+    """A message, or a consumer that has nothing but that one."""
+
+    def __init__(self, value: bytes) -> None:
+        self.left = [self]
+        self._value = value
+
+    def consume(self, limit: int, secs: float) -> list[Fetched]:
+        left, self.left = self.left[:limit], []
+        return left
+
+    def error(self) -> None:
+        return None
+
+    def value(self) -> bytes:
+        return self._value
+
+    def headers(self) -> None:
+        return None
+
+
+class Schemas:
+    """What is around records: their schemas are not here yet."""
+
+    are_here = False
+
+    def misses(self, value: bytes, key: None, headers: None) -> bool:
+        return not self.are_here
+
+
+class Described:
+    """An admin client that tells at once which topic there is, and how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.is_away = False
+
+    def describe(self, topics: list[str]) -> dict[str, Future[Any]]:
+        self.asked += 1
+        future: Future[Any] = Future()
+        if not self.is_away:
+            future.set_result(SimpleNamespace(partitions=[None], topic_id="id"))
+        return dict.fromkeys(topics, future)
+
+
+def source_of_one_topic() -> tuple[KafkaSource, Described]:
+    source = KafkaSource(KafkaSettings("127.0.0.1:1", events=("events",)))
+    admin = Described()
+    source.admin = cast(Any, admin)
+    source._topics, source._counts = {"events": Topic(1, "id")}, {"events": 1}
+    source.watch_topics(10_000)
+    source.watch_topics(10_001)
+    return source, admin
+
+
+def test_what_comes_long_after_the_last_look_at_the_topics_waits_for_another_one() -> None:
+    source, admin = source_of_one_topic()
+    assert source.are_known_since(10_000, "events", 10_001)
+    assert not source.are_known_since(11_000, "events", 11_000)
+    source.watch_topics(11_001)
+    assert admin.asked == 2, "not only when it is time"
+    source.watch_topics(11_002)
+    assert source.are_known_since(11_000, "events", 11_002)
+
+
+def test_brokers_that_do_not_say_what_a_topic_is_hold_up_its_records_shortly() -> None:
+    source, admin = source_of_one_topic()
+    admin.is_away = True
+    for now in range(11_000, 11_000 + TOPICS_ANSWER_MS):
+        source.watch_topics(now)
+        assert not source.are_known_since(11_000, "events", now)
+    assert source.are_known_since(11_000, "events", 11_000 + TOPICS_ANSWER_MS)
+
+
+def test_what_waits_for_its_schema_is_of_the_topic_that_was_read_though_that_is_another_one_by_now() -> None:
+    source, _ = source_of_one_topic()
+    old, schemas = Fetched(b"old"), Schemas()
+    side: Side[Any] = Side("events/0", 3)
+    stream = Stream("events", 0, False, side, cast(Any, old), id="id", frame=cast(Any, schemas))
+    stream.brought_ms = 10_000
+    assert stream.fetch(10, source, 10_050) == []
+    assert stream.held == [old]
+    assert stream.fetch(10, source, 11_000) == []
+    stream.forget_doubtful()
+    schemas.are_here = True
+    assert stream.fetch(10, source, 12_000) == [old]
+    assert not stream.holds
+    new = Fetched(b"new")
+    stream.consumer = cast(Any, new)
+    assert stream.fetch(10, source, 12_000) == []
+    assert stream.holds, "until it is known whose it is"
+    stream.forget_doubtful()
+    assert not stream.holds
+
+
+def test_a_place_that_retention_has_moved_says_no_epoch(topics: Topics, tap: Tapper, read: Tap) -> None:
+    """That of what was read tells where its leader's records ended: before the place, and no truncation."""
+    _, line, ((topic, offset, *rest),) = read.reader.position
+    old = (topic, offset, *rest[:4], -1, 0)
+    topics.send_many(str(topic), [b"more"] * 3)
+    topics.admin.delete_records([TopicPartition(str(topic), 0, 5)])[TopicPartition(str(topic), 0)].result(20)
+    resumed = topics.open((KafkaReader.VERSION, line, (old,)), events=(str(topic),), out_of_range="latest")
+    seen = tap(resumed)
+    (stream,) = resumed._streams
+    assert (stream.place.offset, stream.place.epoch, stream.place.life) == (6, -1, 1)
+    topics.send(str(topic), b"later")
+    assert seen.take(1) == [b"later"]

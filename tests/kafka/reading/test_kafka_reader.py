@@ -480,7 +480,7 @@ def test_an_answer_is_expected_shortly_after_a_question_and_no_longer(topics: To
     topics.send(events, b"event")
     until(lambda: seen.turn() or seen.reader.expects_answer, "a question about the topic")
     assert seen.reader.expects_answer
-    until(lambda: seen.turn() or not any(stream.held for stream in seen.reader._streams), "its answer")
+    until(lambda: seen.turn() or not any(stream.doubted for stream in seen.reader._streams), "its answer")
     until(lambda: seen.turn() or seen.reader.expects_answer, "a question about its end")
     assert seen.reader.expects_answer
     topics.clock.ahead += ANSWER_MS
