@@ -286,6 +286,13 @@ def test_comparing_with_text_that_has_an_order_of_its_own_does_not_warn(text: st
     assert problems_of({"event.properties.a": {"gte": text}}) == []
 
 
+@pytest.mark.parametrize("text", ["abc", "5x", "500 EUR"])
+def test_comparing_with_text_that_is_said_to_be_meant_does_not_warn(text: str) -> None:
+    (found,) = problems_of({"event.properties.a": {"gte": text}})
+    assert "`as: text`" in found.message
+    assert problems_of({"event.properties.a": {"as": "text", "gte": text}}) == []
+
+
 @pytest.mark.parametrize(
     ("path", "operand", "hint"),
     [
