@@ -201,6 +201,8 @@ def _too_many(name: str, number: int, problems: Problems) -> bool:
 
 
 _SEVERAL: Final = re.compile(r"[,|]")
+_PATTERN: Final = re.compile(r"/(.*[][.*+?^$(){}\\].*)/", re.DOTALL)
+"""`/^Order/`, as other products write patterns; `/pricing/` is a page."""
 
 
 def _warn_name(name: str, problems: Problems) -> None:
@@ -209,8 +211,8 @@ def _warn_name(name: str, problems: Problems) -> None:
     if len(parts) > 1 and all(parts):
         hint = f"for several names write [{', '.join(parts)}]"
         problems.warn((), "looks-like-list", f"`{name}` is one name here, as it is written", hint=hint)
-    elif len(name) > 2 and name[0] == name[-1] == "/":
-        hint = f'for a pattern write `"*"` here, and where: {{event.name: {{regex: "{name[1:-1]}"}}}}'
+    elif (pattern := _PATTERN.fullmatch(name)) is not None:
+        hint = f'for a pattern write `"*"` here, and where: {{event.name: {{regex: "{pattern[1]}"}}}}'
         problems.warn((), "looks-like-pattern", f"`{name}` is a name here, and no pattern", hint=hint)
     elif "*" in name:
         hint = f'for a pattern write `"*"` here, and where: {{event.name: {{glob: "{name}"}}}}'

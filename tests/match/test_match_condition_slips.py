@@ -67,7 +67,7 @@ A_ROOT = A_FIELD.format("properties.{}")
             ("user", "properties"),
             "write `user.properties`: conditions stand below the whole path of a field",
         ),
-        ({P: {"city": "Rome"}}, (P, "city"), f"operators are {', '.join(OPERATORS)}; a field is `{P}.city`"),
+        ({P: {"city": "Rome"}}, (P, "city"), f"a field is `{P}.city`; operators are {', '.join(OPERATORS)}"),
         (
             {"amount": 5},
             ("amount",),
@@ -230,7 +230,7 @@ def test_a_wrong_pattern_of_a_var_is_found_at_load() -> None:
         ({"path": P, "op": "is_nearly", "value": 1}, [A_ROOT.format(one) for one in ("path", "op", "value")]),
         ({P: {"any_element": {"a": 1}}}, ["`any_element` stands above paths, not below one"]),
         ({"event.name": {"city": "Rome"}}, [f"operators are {', '.join(OPERATORS)}"]),
-        ({"vars.a": {"city": "Rome"}}, [f"operators are {', '.join(OPERATORS)}; a field is `vars.a.city`"]),
+        ({"vars.a": {"city": "Rome"}}, [f"a field is `vars.a.city`; operators are {', '.join(OPERATORS)}"]),
     ],
 )  # fmt: skip
 def test_nothing_is_guessed_where_nothing_is_near(tree: Value, hints: list[str | None]) -> None:
@@ -284,6 +284,13 @@ def test_comparing_with_text_that_looks_like_something_else_warns(text: str) -> 
 @pytest.mark.parametrize("text", ["B", "m", "09:00", "", "2026-W05", "SE-1042"])
 def test_comparing_with_text_that_has_an_order_of_its_own_does_not_warn(text: str) -> None:
     assert problems_of({"event.properties.a": {"gte": text}}) == []
+
+
+@pytest.mark.parametrize("text", ["abc", "5x", "500 EUR"])
+def test_comparing_with_text_that_is_said_to_be_meant_does_not_warn(text: str) -> None:
+    (found,) = problems_of({"event.properties.a": {"gte": text}})
+    assert "`as: text`" in found.message
+    assert problems_of({"event.properties.a": {"as": "text", "gte": text}}) == []
 
 
 @pytest.mark.parametrize(

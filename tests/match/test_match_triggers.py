@@ -388,6 +388,7 @@ def test_a_mistake_in_a_trigger_is_found_at_its_place(webhook: Mapping[str, Valu
         ),
         ({"events": "//"}, None),
         ({"events": "/orders"}, None),
+        ({"events": "/pricing/"}, None),
         ({"events": ["*"]}, None),
         ({"changes": "user.properties.plan"}, "did you mean `plan`?"),
         ({"changes": ["age", "user.plan"]}, "did you mean `plan`?"),

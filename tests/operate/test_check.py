@@ -159,7 +159,7 @@ CONDITIONS = [
     ("{regex: '^/users/i'}", None),
     ("{glob: '/search?q={x}*'}", None),
     ("{eq: 1_000}", None),
-    ("{gt: abc}", "no number is more or less than one"),
+    ("{gt: abc}", "never with numbers: add `as: text`"),
     ("{gt: now}", "a time relative to the event"),
     ("{gt: B}", None),
     ("'user.created.v2'", None),

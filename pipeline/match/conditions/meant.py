@@ -75,7 +75,7 @@ def instead_of(word: str, path: Path) -> str:
     if remedy is not None:
         return remedy
     has_fields = path.root not in FIELDS or path.parts[0] in OPEN_FIELDS
-    return f"operators are {', '.join(OPERATORS)}" + (f"; a field is {field}" if has_fields else "")
+    return (f"a field is {field}; " if has_fields else "") + f"operators are {', '.join(OPERATORS)}"
 
 
 def _written(path: str, word: str, operand: str) -> str | None:

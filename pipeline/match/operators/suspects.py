@@ -129,10 +129,12 @@ def _measure(text: str) -> str | None:
             return looks(kind, remedy)
     measured = _WITH_UNIT.fullmatch(text) if len(text) <= _SHORT else None
     if measured is not None:
-        return looks("a number with a unit", f"write {measured['number']} if values are numbers")
+        bare = measured["number"]
+        return looks("a number with a unit", f"write {bare} for numbers, or add `as: text` for texts")
     if _WORDS.fullmatch(text):
         return (
-            f'"{text}" is a text: texts compare by their characters, and no number is more or less than one'
+            f'"{text}" is a text, and texts compare by their characters, never with numbers: add `as: text` '
+            "if that is meant"
         )
     return None
 

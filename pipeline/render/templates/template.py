@@ -36,6 +36,10 @@ _INERT: Final = re.compile(rf"[^{{${OPEN}{CLOSE}]*")
 _PROPERTY: Final = re.compile(r"\{\{\s*(event|user)\.properties\.([\w$-]+)\s*\}\}\n*")
 _WORDS: Final = frozenset(("true", "false", "nil", "null", "empty", "blank"))
 _INSIDE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_UNSENT: Final = re.compile(
+    r"\{%-?\s*(?:comment|capture)\b.*?\{%-?\s*end(?:comment|capture)\s*-?%\}", re.DOTALL
+)
+"""What is not sent where it stands."""
 _OPENS: Final = re.compile(r"\{\{|\{%")
 
 
@@ -82,7 +86,7 @@ def compile_text(
 
 def around(text: str) -> str:
     """Return what stands around expressions and tags, without the white space that tags may cut off."""
-    outside = _INSIDE.sub("", text)
+    outside = _INSIDE.sub("", _UNSENT.sub("", text) if "{%" in text else text)
     return "".join(outside.split()) if "{%" in text or "{{-" in text or "-}}" in text else outside
 
 

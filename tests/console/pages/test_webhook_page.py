@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from pipeline.operate.running import looks
 from tests.kit.streams.samples import ROOT
 from tests.kit.web.pages import served
 from tests.kit.web.pages_sent import Visitor, fields_of, problems_of
@@ -32,6 +33,26 @@ def test_what_it_does_is_said_with_the_job_stopped(ann: Visitor):
     assert ann.get("/webhooks/welcome?format=json").json["trigger"] == "Signed Up, 1 condition"
     for path in ("", "/deliveries", "/tests", "/history", "/delete"):
         assert ann.get(f"/webhooks/nowhere{path}").status == 404
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({}, "again at 11:35:04"),
+        ({"probe_at": None}, "again at 11:35:04"),
+        ({"probe_at": "2026-11-28T11:35:06.223Z"}, "receiver down, probed at 11:35:06"),
+    ],
+)
+def test_an_attempt_says_when_the_next_one_is_also_in_the_words_of_an_older_job(
+    ann: Visitor, monkeypatch: pytest.MonkeyPatch, more: dict[str, str | None], told: str
+):
+    attempt = dict.fromkeys(("user", "reason", "ms", "response", "request", "event", "webhook_id"))
+    attempt |= {"at": "2026-11-28T11:35:02.164Z", "outcome": "retry", "status": 503, "attempt": 1}
+    attempt |= {"webhook": "welcome", "due_at": "2026-11-28T11:35:04.000Z", **more}
+    monkeypatch.setattr(looks, "attempts", lambda *_, **__: [attempt])
+    page = ann.get("/webhooks/welcome/deliveries")
+    assert page.status == 200, page.text
+    assert told in page.text
 
 
 def test_its_tests_are_run(ann: Visitor):

@@ -80,7 +80,7 @@ class Repeat(Section):
     )
     by: str | None = Field(
         default=None,
-        description="Count separately per value of this path; an event without one repeats nothing.",
+        description="Count separately per value of this path; an event without one is no repetition.",
     )
 
 
