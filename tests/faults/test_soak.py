@@ -19,7 +19,7 @@ def test_a_whole_installation_with_everything_that_happens_to_it_loses_nothing(t
     assert last.processes.keys() >= {"up", "collect", "job", "console", "trial", "tap", "tap by console"}
     assert all(last.processes[name].blocks > 0 for name in ("collect", "job", "console"))
     assert max(one.descriptors for one in last.processes.values()) < 150
-    assert last.counts["versions"] > 2
+    assert last.counts["versions"] > 1, "no edit was taken"
     assert last.counts["webhooks"] > 5, f"no edit of {GUEST_EDITS} brought a new one"
     assert last.counts["dead letters"] > 0
     assert last.disk["audit"] > 0

@@ -66,7 +66,9 @@ class Sample(Section):
 
     percent: float = Field(gt=0, le=100, description="How many of a hundred fire.", examples=[10])
     by: Annotated[str, AfterValidator(lambda path: path or _USER)] = Field(
-        default=_USER, description="The path whose value is hashed; without one nothing fires."
+        default=_USER,
+        description="The path whose value is hashed; without a value nothing fires. "
+        "`user.id` is the anonymous id of who has no other.",
     )
 
 
