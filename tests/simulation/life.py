@@ -105,8 +105,9 @@ class Life:
             engine.orders.configure(specs)
             halts.lift({name: spec.definition for name, spec in specs.items()})
 
+        # Copied where nobody takes them: what that does to the stores is what is wanted.
         settings = JobSettings(
-            state, world.shards, finite=True, disk_reserve_bytes=0, chunk_lines=chunk_lines,
+            state, world.shards, finite=True, disk_reserve_bytes=0, chunk_lines=chunk_lines, copies=True,
             clock=world.wall_ms,
         )  # fmt: skip
         versions = Versions(state / "versions", snapshot(world.version), take_over)

@@ -122,7 +122,7 @@ class Stream:
     frame: Frame | None = None
     """What is around its records, where it is merged by what they say."""
     doubted: list[Message] = field(default_factory=list)
-    """What it has brought since then."""
+    """What it has brought while its topic is in doubt."""
     held: list[Message] = field(default_factory=list)
     """What was fetched from the first record on whose schema is not here yet: it says no time."""
     heard: Message = None
