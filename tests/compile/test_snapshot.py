@@ -394,11 +394,12 @@ def test_a_template_in_vars_is_a_warning(compiled) -> None:
         ("delivery: {on_full: drop}", "did you mean `dead_letter`?"),
         ("delivery: {ordering: true}", "did you mean `per_user`?"),
         ("delivery: {batch: {as: json}}", "did you mean `array`?"),
-        ("limit: {count: 1, per: day}", "a time goes into `every`, such as `every: 1d`"),
+        ("limit: {count: 1, per: day}", "a time goes into `every`, such as `every: 1d`, a path into `by`"),
         ("dedupe: {key: event.id}", "did you mean `by`?"),
         ("trigger: {on: [A]}", "did you mean `events`?"),
         ("trigger: {events: [A], repeat: {times: 3, within: 1d}}", "did you mean `count`?"),
         ("throttle: 1", "did you mean `limit`?"),
+        ("delivery: {throttle: 1}", "did you mean `rate`?"),
     ],
 )
 def test_words_of_other_products_are_told_ours(compiled, wrong: str, hint: str) -> None:

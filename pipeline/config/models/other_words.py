@@ -88,7 +88,7 @@ SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
     "target": ("url",),
     "tests": ("cases",),
     "then": ("expect",),
-    "throttle": ("limit",),
+    "throttle": ("rate", "limit"),
     "times": ("count",),
     "timestamp": ("time",),
     "title": ("name", "description"),

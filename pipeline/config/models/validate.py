@@ -134,7 +134,7 @@ def _wish(kind: str, context: Mapping[str, Any], found: Value) -> tuple[str, str
         wish = ", ".join(f"`{option}`" for option in options[:-1])
         wish = f"{wish} or `{options[-1]}`" if wish else f"`{options[-1]}`"
         if options == ["user"]:
-            return "wrong-value", wish, "a time goes into `every`, such as `every: 1d`"
+            return "wrong-value", wish, "a time goes into `every`, such as `every: 1d`, a path into `by`"
         other = [value for value in VALUES.get(str(found).lower(), ()) if value in options]
         close = other[0] if other else did_you_mean(str(found), options)
         return "wrong-value", wish, f"did you mean `{close}`?" if close else None

@@ -9,7 +9,7 @@ from typing import Final
 from pipeline.language.path_syntax import PathError, parse_path, unknown_var
 from pipeline.language.paths import Getter, compile_path
 from pipeline.model.json import Value
-from pipeline.render.templates.slips import unknown_root
+from pipeline.render.templates.slips import unknown_root, unquoted
 
 MAX_TEMPLATE: Final = 1 << 16
 _OPEN: Final = re.compile(r"\{[{%]")
@@ -104,7 +104,7 @@ def compile_name(text: str, offset: int, roots: tuple[str, ...], vars: Mapping[s
     except PathError as error:
         word = _WORD.match(text, error.offset)
         length = len(word.group()) if word is not None else None
-        hint = (unknown_root(text) if not error.offset else None) or error.hint
+        hint = error.hint if error.offset else unknown_root(text) or unquoted(text, error.hint)
         raise TemplateError(error.message, offset + error.offset, hint, length) from None
     if path.has_any:
         at = offset + text.index("[*]")

@@ -13,7 +13,10 @@ _AFTER_PATH: Final = re.compile(r"[\w$-]+(?:\.[\w$-]+)+$")
 _WORDS: Final = re.compile(r"[\w-]+(?: [\w-]+)*")
 _LOOKED_AT: Final = 200
 """Characters on both sides of a place that tell what was meant."""
-_NO_ARITHMETIC: Final = "write `| plus: 1`, `| times: 2`, ...: there are no arithmetic signs"
+_SIGN: Final = re.compile(r"[+*/%]|-[\s\d]")
+_NO_ARITHMETIC: Final = (
+    "write `| plus: 1`, `| times: 2`, ..., for texts `| append: 'x'`: there are no arithmetic signs"
+)
 _COMPARES: Final = "a comparison stands in `'a' if x > 5 else 'b'` or in `{% if %}`"
 _COMPARING: Final = ("==", "!=", "<", ">", "and", "or", "contains")
 _PLACES: Final = frozenset({"env", "environment", "secret", "secrets", "settings", "config", "process", "os"})
@@ -45,7 +48,7 @@ def unexpected(text: str, at: int) -> str | None:
         return "write `and`"
     if rest.startswith("["):
         return "a path starts with a root such as `event`"
-    if rest.startswith(("+", "*", "/", "%", "- ")):
+    if _SIGN.match(rest) is not None:
         return _NO_ARITHMETIC
     if rest.startswith(_COMPARING):
         return _COMPARES
@@ -61,6 +64,12 @@ def unknown_root(text: str) -> str | None:
     if root.lower() in _NOW and not rest:
         return "the event's time is `event.time`; `'now' | date: '%F'` prints it"
     return None
+
+
+def unquoted(text: str, hint: str | None) -> str | None:
+    """Return the remedy for a path that is not known, with what to write where a text is meant."""
+    is_word = text.isidentifier() and hint is not None and hint.startswith("a path starts")
+    return f"{hint}; a text stands in quotes: '{text}'" if is_word else hint
 
 
 def _spaced(before: str, rest: str) -> str | None:
