@@ -20,7 +20,7 @@ log = logging.get(__name__)
 
 HEAR_SECS = 0.05
 """How long is listened where all that may come is heard."""
-PAUSE_MS = 100
+PAUSE_MS = 300
 """A topic that is deleted and made anew brings nothing for so long."""
 KNOWN_MS = 15
 """How soon brokers usually say what a topic is."""
