@@ -43,7 +43,7 @@ class Child:
         self._before: tuple[object, Run | None] | None = None
 
     def answer(self, request: dict[str, Value]) -> Value:
-        """Do what a request wants: ``result`` is what it comes to, ``refused`` why its text is not tried."""
+        """Do what a request wants: ``result`` is what it comes to, ``untried`` why its text is not."""
         config = Path(request["config"])
         if self._bench is None or self._bench.config != config:
             self._bench = Bench(config, self._ask)
@@ -51,7 +51,7 @@ class Child:
         if file is not None and request["text"] is not None:
             refused = unreadable(config, file, request["text"], settings=request["settings"])
             if refused:
-                return {"refused": Checked(file, tuple(bounded(refused)))}
+                return {"untried": Checked(file, tuple(bounded(refused)))}
         bench.look(request["environment"])
         tried = bench.saved if file is None else bench.tried(file, request["text"])
         return {"result": self._done(bench, tried, request)}

@@ -251,8 +251,8 @@ class Workbench:
             told = self._ask({**request, "settings": may_edit and self._authors.secrets is None}, by)
         except Exceeded as error:
             return otherwise(Checked(file or "", (error.finding,)))
-        if "refused" in told:
-            return otherwise(msgspec.convert(told["refused"], Checked))
+        if "untried" in told:
+            return otherwise(msgspec.convert(told["untried"], Checked))
         return msgspec.convert(told["result"], kind)
 
     def _ask(self, request: dict[str, Value], by: str = "") -> dict[str, Value]:
