@@ -33,12 +33,12 @@ def _path(route: Route) -> str:
 
 
 def _source(route: Route) -> str:
-    """Return the source of a handler's module, and of the functions that it has from others of the console."""
+    """Return the source of a handler's module, and of what it uses of the console's other ones."""
     module = inspect.getmodule(route.handler)
     assert module is not None
     used = [one for one in vars(module).values() if inspect.isfunction(one)]
     others = [one for one in used if one.__module__ != module.__name__ and "console" in one.__module__]
-    return "\n".join(map(inspect.getsource, [module, *others]))
+    return "\n".join([inspect.getsource(module), *(inspect.getsource(one) for one in others)])
 
 
 def _turned_away(status: int) -> bool:

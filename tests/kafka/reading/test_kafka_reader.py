@@ -481,7 +481,12 @@ def test_an_answer_is_expected_shortly_after_a_question_and_no_longer(topics: To
     until(lambda: seen.turn() or seen.reader.expects_answer, "a question about the topic")
     assert seen.reader.expects_answer
     until(lambda: seen.turn() or not any(stream.doubted for stream in seen.reader._streams), "its answer")
-    until(lambda: seen.turn() or seen.reader.expects_answer, "a question about its end")
+
+    def asks() -> bool:
+        topics.clock.ahead += 1  # an answer may be here before it is looked: then it asks again
+        return bool(seen.turn()) or seen.reader.expects_answer
+
+    until(asks, "a question about its end")
     assert seen.reader.expects_answer
     topics.clock.ahead += ANSWER_MS
     assert not seen.reader.expects_answer, "a broker that is gone is not waited for in haste"
