@@ -279,5 +279,6 @@ def check(one: Trial, undisturbed: Outcome) -> None:
     assert not changed
     assert outcome.requests == undisturbed.requests
     assert outcome.letters == undisturbed.letters
-    assert not set(one.duplicates()) - one.unsettled, "sent again although the result was written down"
+    again = set(one.duplicates()) - one.unsettled
+    assert not again, f"sent again although the result was written down: {again}"
     one.check_order()
