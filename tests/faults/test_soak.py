@@ -12,7 +12,7 @@ from tests.chaos.soak.verdict import Verdict, judged, trends, unbounded
 
 def test_a_whole_installation_with_everything_that_happens_to_it_loses_nothing(tmp_path: Path):
     rows: list[str] = []
-    samples = soak(tmp_path, windows=len(ILLS), window_secs=1, rate=50, edit_secs=0.5, show=rows.append)
+    samples = soak(tmp_path, windows=2 * len(ILLS), window_secs=1, rate=50, edit_secs=0.5, show=rows.append)
     print("\n".join(rows))
     assert {sample.sick for sample in samples} == {str(ill) for ill in ILLS}
     last = samples[-1]
