@@ -76,7 +76,14 @@ def options_of(config: Path, job: PipelineConfig) -> Options:
 
 
 def check_door(options: Options) -> None:
-    """Raise UsageError where other machines reach a console that knows nobody, or whose words others hear."""
+    """Raise UsageError where other machines reach a console that knows nobody, or whose words others hear;
+    warn where all who come look alike.
+    """
+    if options.behind_proxy and options.proxy is None:
+        _log.warning(
+            "behind a proxy that is not named everybody has its address: ten wrong tokens of a stranger keep "
+            "all others out for a minute. Say `console.proxy.from`, and let it set X-Forwarded-For"
+        )
     if is_loopback(options.host):
         return
     place = f"other machines reach {options.host}"

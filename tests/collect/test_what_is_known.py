@@ -148,6 +148,14 @@ def rudderstack(call: Call) -> Iterator[Posted]:
         yield path, member if traits is None else {**member, "context": {"traits": traits}}
 
 
+def jitsu(call: Call) -> Iterator[Posted]:
+    for _, member in segment(call):
+        kind = member["type"]
+        # What its pages remember of the user goes with each call: a copy, and perhaps an old one.
+        stale = {} if kind in ("identify", "group") else {"context": {"traits": {"plan": "old", "x": 0}}}
+        yield f"/api/s/{kind}", {**member, **stale}
+
+
 def posthog(call: Call) -> Iterator[Posted]:
     change = {"$set": call.set, "$set_once": call.once, "$unset": list(call.unset)}
     of = {"$device_id": call.device, "$is_identified": call.is_known}
@@ -227,6 +235,8 @@ def in_one(path: str, members: list[dict[str, Any]]) -> Any:
             return {"app_id": "k", "events" if path == "/api/track" else "users": members}
         case "/api/track" | "/api/add_user_properties" | "/api/v1/identify":
             return {"app_id": "k", **members[0]}
+        case one if one.startswith("/api/s/"):
+            return members[0]
         case "/track":
             return [{**one, "properties": {**one["properties"], "token": "mixpanel"}} for one in members]
         case "/engage":
@@ -240,6 +250,7 @@ def in_one(path: str, members: list[dict[str, Any]]) -> Any:
         (native, {"once", "unset", "forget"}),
         (segment, {"alias", "group", "forget"}),
         (rudderstack, {"alias", "group", "forget"}),
+        (jitsu, {"alias", "group", "forget"}),
         (posthog, {"once", "unset", "alias", "group"}),
         (mixpanel, {"once", "unset", "alias", "forget"}),
         (amplitude, {"once", "unset", "group"}),
@@ -291,7 +302,7 @@ def joined(posted: list[Posted], members: int) -> Iterator[dict[str, Any]]:
 def kept(posted: list[Posted], most: int) -> Iterator[tuple[bytes | None, Headers]]:
     for path, group in groupby(posted, key=lambda one: one[0]):
         one_path = [member for _, member in group]
-        step = 1 if path == "/api/v1/identify" else most
+        step = 1 if path == "/api/v1/identify" or path.startswith("/api/s/") else most
         for start in range(0, len(one_path), step):
             body = in_one(path, one_path[start : start + step])
             for member in members_of(asked("POST", path, body), TABLE):

@@ -13,7 +13,6 @@ from pipeline.console.render import data, page
 from pipeline.model.errors import HooklineError
 from pipeline.model.findings import Finding, in_order
 from pipeline.model.json import Value
-from pipeline.operate.files.literals import literal_secrets
 from pipeline.operate.files.tree import ConfigFile
 from pipeline.operate.unsaved.environment import SecretState
 
@@ -52,10 +51,7 @@ def _look(asked: Asked) -> Shown:
     except HooklineError as error:
         findings, secrets = [Finding("", 0, 0, "unreadable", str(error))], []
     told = {(one.file, one.line) for one in findings if one.code == "plain-secret"}
-    for file in files:
-        text = console.tree.text(file.file) if file.kind in ("webhook", "base") else None
-        if text is not None:
-            findings += [one for one in literal_secrets(file.file, text) if (one.file, one.line) not in told]
+    findings += [one for one in console.tree.secrets() if (one.file, one.line) not in told]
     found = sorted(in_order(findings), key=lambda one: one.warning)
     return Shown(tuple(found), files, () if loaded is None else loaded.settings, secrets)
 

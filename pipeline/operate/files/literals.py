@@ -33,9 +33,8 @@ _FIELDS: Final = frozenset(
 )
 
 
-def literal_secrets(file: str, text: str) -> list[Finding]:
+def literal_secrets(document: Document) -> list[Finding]:
     """Return a warning for each secret that is written out, at its place."""
-    document = parse_yaml(text, file)
     found = []
     for node, start, end, what in _literals(document):
         message = f"a secret stands in the file ({what})"

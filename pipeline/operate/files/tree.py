@@ -13,8 +13,10 @@ from typing import Literal, NamedTuple
 from pipeline.config.documents import list_candidates, list_names
 from pipeline.config.files import TESTS, config_files, is_config_file, is_webhook
 from pipeline.config.yaml.loader import decode_text, parse_yaml
+from pipeline.model.findings import Finding
 from pipeline.model.json import Value, as_utf8
 from pipeline.model.plain_file import read_plain
+from pipeline.operate.files.literals import literal_secrets
 
 Kind = Literal["webhook", "base", "label", "shape", "list", "test"]
 
@@ -53,6 +55,7 @@ class _Said(NamedTuple):
     lists: tuple[str, ...] = ()
     words: frozenset[str] = frozenset()
     """What may be names of labels."""
+    secrets: tuple[Finding, ...] = ()
 
 
 class Tree:
@@ -102,6 +105,10 @@ class Tree:
         found += [ConfigFile(name, "test", Path(name).name, (), self._at(name)) for name in self._tests()]
         return sorted(found, key=lambda one: (_ORDER.index(one.kind), one.file))
 
+    def secrets(self) -> list[Finding]:
+        """Return a warning for each secret that is written out in a webhook or a base, as of `files`."""
+        return [found for one in self._said.values() for found in one.secrets]
+
     def text(self, file: str) -> str | None:
         """Return the text of a webhook, base, label or shape file; None where there is none of this name."""
         if not is_config_file(file):
@@ -122,9 +129,9 @@ class Tree:
             return known
         stem = re.sub(r"\.ya?ml$", "", name.partition("/")[2])
         text = self.text(name)
-        root = None if text is None else parse_yaml(text, name).root
-        data = None if root is None else root.value
-        if not isinstance(data, dict):
+        document = None if text is None else parse_yaml(text, name)
+        data = None if document is None or document.root is None else document.root.value
+        if document is None or not isinstance(data, dict):
             return _Said(signature, stem)
         own = data.get("name" if name.startswith("labels/") else "id")
         extends = data.get("extends")
@@ -134,6 +141,7 @@ class Tree:
             extends if isinstance(extends, str) else "",
             tuple(list_names(data)),
             frozenset(_words(data)),
+            tuple(literal_secrets(document)) if name.startswith("webhooks/") else (),
         )
 
     def _at(self, name: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -315,6 +316,18 @@ def test_a_console_that_others_reach_wants_to_know_who_comes_and_over_tls(given:
     check_door(Options(Path(), Path(), "127.0.0.1", **given))
     check_door(Options(Path(), Path(), "0.0.0.0", tokens=Path("t"), behind_proxy=True))
     check_door(Options(Path(), Path(), "0.0.0.0", proxy=OTHER, behind_proxy=True))
+
+
+def test_it_is_said_where_a_stranger_behind_the_proxy_would_lock_everybody_out(
+    caplog: pytest.LogCaptureFixture,
+):
+    for host in ("127.0.0.1", "0.0.0.0"):
+        named = Options(Path(), Path(), host, tokens=Path("t"), behind_proxy=True, proxy=Proxy(("::1/128",)))
+        check_door(named)
+        assert not caplog.text
+        check_door(replace(named, proxy=None))
+        assert "console.proxy.from" in caplog.text
+        caplog.clear()
 
 
 def test_links_name_an_address_that_a_browser_reaches():
