@@ -19,7 +19,7 @@ from pipeline.job.control.peers import Peers
 from pipeline.job.control.pressure import Busy, Pressure
 from pipeline.job.control.pulse import Pulse
 from pipeline.job.control.rest import Gathering, Rest
-from pipeline.job.names import EventNames
+from pipeline.job.event_names import EventNames
 from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Shards, Stores
 from pipeline.job.steps.shard import Shard
