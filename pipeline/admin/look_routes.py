@@ -1,4 +1,4 @@
-"""What the owner of a job may see of it: taps, samples, names, the last attempts.
+"""What a job's owner may see of it: taps, samples, names seen, recent attempts.
 
 Payloads are shown: whoever may open the socket may read them.
 """

@@ -1,4 +1,4 @@
-"""A request's way: path, cut, key, sink, answer."""
+"""Handles one request: find the path, cut the body, check the key, hand it to the sink, answer."""
 
 from __future__ import annotations
 

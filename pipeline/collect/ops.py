@@ -1,4 +1,4 @@
-"""What whoever runs a collector asks it, on the address at which events come in.
+"""The operator's endpoints of a collector, on the address at which events come in.
 
 /healthz and /readyz tell strangers nothing of the inside. /metrics names keys, and behind a proxy on this
 machine every request looks like one of this machine: so it wants the token that is in HOOKLINE_METRICS_TOKEN,

@@ -1,4 +1,4 @@
-"""What the job would make of a request's members: answered to who asks, and nothing is kept."""
+"""What a job would make of a request's members: reported to the client, nothing is kept."""
 
 from __future__ import annotations
 

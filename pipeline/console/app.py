@@ -1,4 +1,4 @@
-"""The console as an application of aiohttp: every request passes the same gate, every error ends in words."""
+"""The console's aiohttp application: every request passes one gate, every error becomes a page or JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What went wrong, as who asked reads it: words on a page, data for programs, a line for scripts."""
+"""Errors as the client wants them: a page for people, JSON for programs, a line for scripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that pages load: the style sheet and its like, and the bundle of scripts where it was made.
+"""The static files of pages: the style sheet and its like, and the script bundle where it was built.
 
 Nothing else can be asked for: what is served is a table of names, read once. A name of the bundle has the
 hash of its bytes in it, one of `static/` has it behind: both are kept by browsers for as long as they like.

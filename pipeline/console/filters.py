@@ -1,4 +1,4 @@
-"""What a list is filtered by, as it stands in the URL: words that a person types, each wrong one told."""
+"""The filters of a list, as they stand in the URL: every invalid value is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What several pages begin with: how the job stands, and each webhook in a row."""
+"""What several pages start with: the state of the job, and one row per webhook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Templates become pages: everything that is put in is escaped, every name that is missing is an error."""
+"""Renders templates: every value is escaped, every missing name is an error."""
 
 from __future__ import annotations
 

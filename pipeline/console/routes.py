@@ -1,4 +1,4 @@
-"""The one table of what the console answers, and which right each wants; what is not here is refused."""
+"""The console's one route table, and the right each route requires; anything else is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Acting on what a person selected: counted exactly first, confirmed, then changed: just that."""
+"""Bulk changes: what is selected is counted first, confirmed, and then exactly that is changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changing files of the config for who asks: within what they may write, with a line in the audit."""
+"""Changes config files on behalf of a viewer: within what they may write, with a line in the audit log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of one process of a job, put together once and known to all who run or ask it."""
+"""The parts of one process of a job, assembled once and handed to whoever runs or queries it."""
 
 from __future__ import annotations
 

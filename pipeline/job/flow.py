@@ -1,4 +1,4 @@
-"""The dataflow: which steps there are, in which order, and what each of them is given.
+"""The dataflow: its steps, their order, and what each is given.
 
 The flow's and the steps' names are the schema of the recovery state: never rename one.
 """

@@ -1,4 +1,4 @@
-"""``hookline tap``: what goes through a running job, as it happens."""
+"""``hookline tap``: what a running job reads and sends, as it happens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The requests of one connection, answered in the order in which they came."""
+"""The requests of one connection, answered in the order in which they arrived."""
 
 from __future__ import annotations
 

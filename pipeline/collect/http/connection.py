@@ -1,4 +1,4 @@
-"""One connection: requests are read whole, one after another, and answered in the order in which they came.
+"""One connection: reads complete requests one after another and answers them in order.
 
 httptools (llhttp, strict) refuses what two servers could read in two ways: a bare line feed, two lengths, a
 length beside chunks, a zero byte. Here it is bounded: sizes, numbers, times.

@@ -1,4 +1,4 @@
-"""What a page of another origin may do: only pages that some key names are answered so that they can read it.
+"""CORS: only origins that some key names get answers that their pages can read.
 
 Never `*`: it does not cover `authorization`, which analytics-next sends, and not with credentials.
 """

@@ -1,4 +1,4 @@
-"""An answer as bytes, and the answers to what is no request of events."""
+"""An answer as bytes, and the answers to malformed requests."""
 
 from __future__ import annotations
 

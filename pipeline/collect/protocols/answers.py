@@ -1,4 +1,4 @@
-"""Bodies of answers, and the answers of protocols that have no words of their own for what is wrong."""
+"""Bodies of answers; the answers of protocols that define no errors of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a protocol is: the paths that it answers, how a request is cut into members, and its answers."""
+"""What a protocol is: its paths, how it cuts a request into members, and its answers."""
 
 from __future__ import annotations
 

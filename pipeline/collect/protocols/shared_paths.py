@@ -1,4 +1,4 @@
-"""Paths that several protocols have: /track, /engage, /batch, and Heap's /api/v1/identify.
+"""Paths that several protocols share: /track, /engage, /batch, and Heap's /api/v1/identify.
 
 PostHog is meant, unless the key's `protocols` name another one; where they name both, the body tells. Jitsu's
 SDK posts to /batch as well, with its own header.

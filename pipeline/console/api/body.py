@@ -1,4 +1,4 @@
-"""What a request of the API brings: a JSON object whose fields are known, of the wanted kinds."""
+"""The body of an API request: a JSON object with known fields of the expected types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the API's requests about webhooks have in common: the text, the record, who asks."""
+"""What the API's routes about webhooks share: reading the text, the record, the viewer's rights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept on disk, over the API: dead letters, what is owed, users; counted, and then changed."""
+"""Dead letters, pending requests and users over the API: listed, counted, then changed."""
 
 from __future__ import annotations
 

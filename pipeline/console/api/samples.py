@@ -1,4 +1,4 @@
-"""What a job read and sent of late: GET /api/v1/samples, catalog, attempts; and POST of a test send."""
+"""What a job read and sent recently: GET /api/v1/samples, catalog, attempts; POST of a test send."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``GET /api/v1/tap``: what goes through the running job, as lines of JSON or server-sent events."""
+"""``GET /api/v1/tap``: what the running job reads and sends, as JSON lines or server-sent events."""
 
 from __future__ import annotations
 

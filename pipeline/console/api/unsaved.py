@@ -1,4 +1,4 @@
-"""Texts that nobody has saved: POST /api/v1/check, preview, would-fire and complete; the schemas."""
+"""Unsaved texts over the API: POST /api/v1/check, preview, would-fire and complete; the schemas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Webhooks as files: /api/v1/webhooks, GET, PUT, PATCH, DELETE under a tag; and orders to one of them.
+"""Webhook files over the API: /api/v1/webhooks with GET, PUT, PATCH, DELETE by ETag; orders to one.
 
 Whoever writes says what is there: ``If-Match: "TAG"`` of what was read; ``If-None-Match: *``: nothing.
 """

@@ -1,4 +1,4 @@
-"""The page Audit: who did what, the last first."""
+"""The Audit page: who did what, newest first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page Config: what is wrong, which files there are, how the job is set, which secrets are named."""
+"""The Config page: problems, files, the job's settings, the names of secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dead letters: by filter, one by one, and what is done with all that a filter selects."""
+"""The Dead letters page: filtered lists, single letters, and replay or purge of all that a filter selects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""New Webhook and Edit: one page, whose YAML is the truth. A form first; scripts only save the reloads."""
+"""New Webhook and Edit: one page, whose YAML is the truth. A plain form first; scripts only save reloads."""
 
 from __future__ import annotations
 

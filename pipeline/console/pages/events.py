@@ -1,4 +1,4 @@
-"""What comes in: names of events with their properties, labels, and users as they are known now."""
+"""The Events page: event names with their properties, labels, and users as they are known now."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page Live: what goes through the job while one looks, and without scripts the last attempts."""
+"""The Live page: a tap of the running job; without scripts, the recent attempts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logging in with the link that the terminal shows or with a token of the token file, and out."""
+"""Log-in, with the link from the terminal or a token from the token file, and log-out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first page: how the job stands, and what needs a person."""
+"""The first page: the state of the job, and what needs attention."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is owed: per webhook, and each request that waits on disk; sent now, or given up."""
+"""The Pending page: per webhook, and each pending request on disk; send it now or drop it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One webhook, as it is saved, tried on an event: looked at, sent once by the job, kept as a test."""
+"""Trying a saved webhook on an event: previewed, sent once by the job, or saved as a test."""
 
 from __future__ import annotations
 

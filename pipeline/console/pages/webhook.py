@@ -1,4 +1,4 @@
-"""One webhook: what it does and how it goes, its attempts, its tests, its history; orders to it, its end."""
+"""The page of one webhook: its numbers, attempts, tests and history; pausing, disabling, deleting it."""
 
 from __future__ import annotations
 

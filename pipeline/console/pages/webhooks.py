@@ -1,4 +1,4 @@
-"""The list of webhooks, and what is said to many of them at once."""
+"""The Webhooks page, and orders to many webhooks at once."""
 
 from __future__ import annotations
 

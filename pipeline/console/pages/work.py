@@ -1,4 +1,4 @@
-"""A change of many rows that is under way: how far it is, and stopping it."""
+"""The page of a bulk change in progress: how far it is, and a button to stop it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading single fields of a record, with reasons that name the field."""
+"""Reads single fields of a record; errors name the field."""
 
 from __future__ import annotations
 

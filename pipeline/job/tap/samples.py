@@ -1,4 +1,4 @@
-"""Samples of what is read, and what is known from them: names of events, properties, with types and examples.
+"""Samples of what is read, and what they show: event names, and properties with types and examples.
 
 Of a chunk one record, at a place that moves. What is counted here is counted in samples.
 """

@@ -1,4 +1,4 @@
-"""Dead letters as a page shows them: the newest first, part by part, and how many there are for which reason.
+"""Dead letters by page, newest first, and how many there are per reason.
 
 Work is capped: what could not be looked at in time is said, never left out in silence.
 """

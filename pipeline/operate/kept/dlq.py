@@ -1,4 +1,4 @@
-"""Dead letters by webhook, reason, answer, time, user, text and id: found, sent again, deleted."""
+"""Dead letters by webhook, reason, answer, time, user, text and id: found, replayed, purged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is owed and waits on disk: selected, made due now, given up."""
+"""Pending requests on disk: selected, made due now, dropped."""
 
 from __future__ import annotations
 

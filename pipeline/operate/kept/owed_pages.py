@@ -1,4 +1,4 @@
-"""What is owed and waits on disk, as a page shows it: what is due first, and how each webhook stands.
+"""Pending requests on disk by page, the earliest due first, and a summary per webhook.
 
 Work is capped: what could not be looked at in time is said, never left out in silence.
 """

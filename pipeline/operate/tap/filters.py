@@ -1,4 +1,4 @@
-"""What a tap is asked for: the same words as flags, as a console's query, and for the admin command."""
+"""The filters of a tap, the same as flags, as a console's query and in the admin command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the client's clock says, and what counts.
+"""Corrects the times of a client whose clock is wrong.
 
 A client that says when it sent (`sentAt`, `sent_at`, `client_upload_time`) tells how far its clock is off:
 received minus sent. Up to the tolerance that is the way over the network, and nothing is done; beyond it

@@ -1,4 +1,4 @@
-"""Third parties' webhooks.
+"""Incoming webhooks of third parties, each at its own path.
 
     POST /hooks/NAME    a webhook of the party that the config names so; its signature is its key
 

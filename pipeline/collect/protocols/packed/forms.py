@@ -1,4 +1,4 @@
-"""What a body or a query says, however it is packed: told by its bytes, never by its content type."""
+"""Reads a body or query however it is encoded: decided by its bytes, never by its content type."""
 
 from __future__ import annotations
 

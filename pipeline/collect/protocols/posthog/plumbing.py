@@ -1,4 +1,4 @@
-"""What PostHog's browser SDK asks for at its start, and what it sends that is no event.
+"""What PostHog's browser SDK requests when it starts, and what it sends besides events.
 
 Nothing of it needs a key, and nothing of it is kept: it starts without an error, and finds no feature flag,
 no survey and no recording to make.

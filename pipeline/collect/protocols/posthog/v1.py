@@ -1,4 +1,4 @@
-"""PostHog's newest path, which answers for each event.
+"""PostHog's newest endpoint, which answers per event.
 
     POST /i/v1/analytics/events    Authorization: Bearer KEY, PostHog-Sdk-Info, -Attempt, -Request-Id and
                                    -Request-Timestamp; {created_at, batch: [events]}

@@ -1,4 +1,4 @@
-"""What a draft comes to: findings at their fields, the request that it would send, on how many samples."""
+"""Evaluates a draft: findings at their fields, the rendered request, how many samples it would fire on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of a file after it was saved: the job takes it, refuses it, or is not there."""
+"""What happens to a file after it is saved: the job accepts it, rejects it, or is not running."""
 
 from __future__ import annotations
 
