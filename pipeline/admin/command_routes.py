@@ -1,4 +1,4 @@
-"""What a running job can be asked to do: each command waits until what it changed is committed."""
+"""Commands to a running job: each answers once the change it makes is committed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the owner of a job may see of it: taps, samples, names, the last attempts.
+"""What a job's owner may see of it: taps, samples, names seen, recent attempts.
 
 Payloads are shown: whoever may open the socket may read them.
 """
@@ -21,8 +21,8 @@ from pipeline.job.tap.wanted import (
     checked_outcomes,
     checked_stages,
 )
+from pipeline.match.condition_text import parse_condition
 from pipeline.match.conditions.nodes import Condition
-from pipeline.match.written import condition_of
 from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
 from pipeline.model.times import format_iso
@@ -38,7 +38,7 @@ def look_routes(job: Job, process: int) -> list[Route]:
         if text is None:
             return None
         latest = versions.latest
-        return condition_of(text, latest.labels)
+        return parse_condition(text, latest.labels)
 
     def tap(
         stages: Sequence[str] = USUAL,

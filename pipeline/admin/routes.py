@@ -1,4 +1,4 @@
-"""The one table of what a running job answers, whichever door the question comes through.
+"""The one table of a job's routes, whether they are reached through the socket or over TCP.
 
 The socket, which only the job's owner can open, leads to every route: its name is the command. Over TCP,
 where anybody may ask, the public ones are pages: ``/`` and the name.

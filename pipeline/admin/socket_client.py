@@ -1,4 +1,4 @@
-"""Asking a running job: what its admin socket answers, of each of its processes."""
+"""Asks a running job: one question to the admin socket of each of its processes."""
 
 from __future__ import annotations
 

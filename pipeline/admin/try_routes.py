@@ -1,4 +1,4 @@
-"""What the owner of a job may try with it: a test send, and which secrets it has, by their names alone."""
+"""What a job's owner may try with it: a test send; and the names of its secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a job shows of itself: health, readiness, metrics for Prometheus, the accounting as JSON.
+"""What a job shows of itself: health, readiness, Prometheus metrics, the accounting as JSON.
 
 The accounting lives in the shards' stores (DESIGN 6, rule 8): it survives crashes and is counted once, so the
 metrics take it from there just before they are read.

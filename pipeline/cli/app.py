@@ -204,9 +204,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return Exit.OK
     except ClockSetBack as error:
         if arguments is None and "-" not in words:
-            from pipeline.runtime.anew import start_anew
+            from pipeline.runtime.reexec import reexec
 
-            start_anew(stopping=error.stopping)
+            reexec(stopping=error.stopping)
         say(error.shown())
         return error.exit_code
     except HooklineError as error:

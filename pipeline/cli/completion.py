@@ -1,4 +1,4 @@
-"""What a shell offers behind a verb: webhooks and dead letters by name, from the config and the state.
+"""Shell completion of arguments: webhooks and dead letters by name, from the config and the state.
 
 Whatever goes wrong, nothing is offered: a shell is no place for an error.
 """

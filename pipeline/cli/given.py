@@ -1,4 +1,4 @@
-"""The flags by which a person gives an event and a user to a verb."""
+"""The flags with which a person gives a verb an event and a user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``hookline help``: what a verb does, and what config files may hold."""
+"""``hookline help``: what a verb does, and what config files may contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A terminal taken over for a while: whole screen, single keys; given back however it ends."""
+"""Takes over a terminal for a while: full screen, single keys; restores it however the program ends."""
 
 from __future__ import annotations
 

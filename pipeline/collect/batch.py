@@ -1,4 +1,4 @@
-"""What a request of events becomes: members that are kept together, or refused together."""
+"""The events of one request: members that are all kept or all refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request's way: path, cut, key, sink, answer."""
+"""Handles one request: find the path, cut the body, check the key, hand it to the sink, answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Final
 
 import orjson
 
-from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Refused, Sink, Why
 from pipeline.collect.figures import Counts
 from pipeline.collect.http import reply
@@ -20,6 +19,7 @@ from pipeline.collect.ops import PATHS, Ops
 from pipeline.collect.protocols.cutting.members import which_are_good
 from pipeline.collect.protocols.protocol import REFUSALS, Cut, Malformed, Protocol, Route
 from pipeline.collect.protocols.table import Table
+from pipeline.collect.request import Answer, Request
 from pipeline.collect.verdicts import verdicts_of
 from pipeline.telemetry import log as logs
 
@@ -55,39 +55,39 @@ class Collector:
 
     # --- answering.Service
 
-    def answer(self, asked: Asked, connection: Answering) -> Answer | Later:
+    def answer(self, request: Request, connection: Answering) -> Answer | Later:
         """Answer a request that came whole."""
-        path = asked.path
+        path = request.path
         if path in PATHS:
-            found = self._ops.answer(asked)
+            found = self._ops.answer(request)
             if found is not None:
                 return found
-        origin = asked.origin
+        origin = request.origin
         if origin is None:
-            return self._routed(asked)
+            return self._routed(request)
         if not self._keys.allows(origin):
-            return Answer(204) if is_preflight(asked) else self._routed(asked)
-        if is_preflight(asked):
-            return self._cors.preflight(asked, origin)
-        answer = self._routed(asked)
+            return Answer(204) if is_preflight(request) else self._routed(request)
+        if is_preflight(request):
+            return self._cors.preflight(request, origin)
+        answer = self._routed(request)
         return self._readable(answer, origin)
 
-    def busy(self, asked: Asked, retry_secs: int) -> Answer:
+    def busy(self, request: Request, retry_secs: int) -> Answer:
         """Refuse, in the protocol's way, what there is no room for."""
         why = Why.STOPPING if self.stopping else Why.BUSY
-        route = self.table.find(asked.method, asked.path)
+        route = self.table.find(request.method, request.path)
         if route is None:
             self._refused(why)
             message = "more is coming in than can be kept at the moment"
             answer = reply.error(503, "busy", message, ("Retry-After", str(retry_secs)))
         else:
-            answer = self._refuse(route.protocol, asked, why, retry_secs)
-        return self._for_page(asked, answer)
+            answer = self._refuse(route.protocol, request, why, retry_secs)
+        return self._for_page(request, answer)
 
-    def failed(self, asked: Asked | None, answer: Answer, code: str) -> Answer:
+    def failed(self, request: Request | None, answer: Answer, code: str) -> Answer:
         """Count what is no request, or is beyond the limits."""
         self._counts.refused(code)
-        return answer if asked is None else self._for_page(asked, answer)
+        return answer if request is None else self._for_page(request, answer)
 
     def broke(self, error: Exception) -> Answer:
         """Log a fault of ours, without what the client sent."""
@@ -100,8 +100,8 @@ class Collector:
 
     # --- inside
 
-    def _for_page(self, asked: Asked, answer: Answer) -> Answer:
-        origin = asked.origin
+    def _for_page(self, request: Request, answer: Answer) -> Answer:
+        origin = request.origin
         return self._cors.allowed(answer, origin) if origin and self._keys.allows(origin) else answer
 
     def _readable(self, found: Answer | Later, origin: str) -> Answer | Later:
@@ -110,8 +110,8 @@ class Collector:
         finish = found.finish
         return Later(found.future, lambda done: self._readable(finish(done), origin))
 
-    def _routed(self, asked: Asked) -> Answer | Later:
-        method, path = asked.method, asked.path
+    def _routed(self, request: Request) -> Answer | Later:
+        method, path = request.method, request.path
         route = self.table.find(method, path)
         if route is None and method == "HEAD":
             route = self.table.find("GET", path)
@@ -121,16 +121,16 @@ class Collector:
                 return reply.error(404, "not_found", _NO_HOOK if _HOOKS in path else _NO_PATH)
             allowed = ", ".join(sorted(methods))
             return reply.error(405, "bad_method", f"this path takes {allowed}", ("allow", allowed))
-        if len(asked.body) < _LARGE:
-            return self._found(route, asked, _tried(route, asked))
+        if len(request.body) < _LARGE:
+            return self._found(route, request, _tried(route, request))
         # Cut here it would hold everybody for half a second.
-        work = asyncio.get_running_loop().run_in_executor(self._cutter, _cut_large, route, asked)
-        return Later(work, lambda done: self._found(route, asked, done.result()))
+        work = asyncio.get_running_loop().run_in_executor(self._cutter, _cut_large, route, request)
+        return Later(work, lambda done: self._found(route, request, done.result()))
 
-    def _found(self, route: Route, asked: Asked, cut: Cut | Malformed) -> Answer | Later:
+    def _found(self, route: Route, request: Request, cut: Cut | Malformed) -> Answer | Later:
         if isinstance(cut, Malformed):
             self._counts.refused("malformed")
-            return self._counted(route.protocol.name, _NO_KEY, route.protocol.malformed(asked, cut))
+            return self._counted(route.protocol.name, _NO_KEY, route.protocol.malformed(request, cut))
         if cut.answer is not None:
             return cut.answer
         protocol = cut.protocol
@@ -138,36 +138,38 @@ class Collector:
         if cut.hook is not None:
             key = cut.hook
         else:
-            key = self._keys.find(cut.credential, asked.origin, protocol.name)
+            key = self._keys.find(cut.credential, request.origin, protocol.name)
         if isinstance(key, Denied):
             self._counts.refused(key.about)
-            return self._counted(protocol.name, _NO_KEY, protocol.unauthorised(asked, key.status, key.reason))
+            return self._counted(
+                protocol.name, _NO_KEY, protocol.unauthorised(request, key.status, key.reason)
+            )
         if cut.verdicts:
-            body = {"verdicts": verdicts_of(cut, key, asked), "kept": 0}
+            body = {"verdicts": verdicts_of(cut, key, request), "kept": 0}
             return self._counted(protocol.name, key, Answer(200, orjson.dumps(body)))
-        return self._keep(cut, key, asked)
+        return self._keep(cut, key, request)
 
-    def _keep(self, cut: Cut, key: str, asked: Asked) -> Answer | Later:
+    def _keep(self, cut: Cut, key: str, request: Request) -> Answer | Later:
         begun = time.perf_counter()
         protocol = cut.protocol
         name = protocol.name
         if self.stopping:
-            return self._counted(name, key, self._refuse(protocol, asked, Why.STOPPING, 1))
+            return self._counted(name, key, self._refuse(protocol, request, Why.STOPPING, 1))
         if cut.shift_ms:
             self._counts.shifted(cut.shift_ms)
         try:
-            future = self._sink.hand(cut.batch(key, asked))
+            future = self._sink.hand(cut.batch(key, request))
         except Refused as refused:
-            return self._counted(name, key, self._refuse(protocol, asked, refused.why, refused.retry_secs))
+            return self._counted(name, key, self._refuse(protocol, request, refused.why, refused.retry_secs))
 
         def finish(done: asyncio.Future[int]) -> Answer:
             try:
                 repeats = done.result()
             except Refused as refused:
                 return self._counted(
-                    name, key, self._refuse(protocol, asked, refused.why, refused.retry_secs)
+                    name, key, self._refuse(protocol, request, refused.why, refused.retry_secs)
                 )
-            answer = protocol.accepted(asked, cut, repeats)
+            answer = protocol.accepted(request, cut, repeats)
             self._counts.kept(name, key, answer.status, len(cut.pieces), repeats, time.perf_counter() - begun)
             return answer
 
@@ -177,11 +179,11 @@ class Collector:
         self._counts.answered(protocol, key, answer.status)
         return answer
 
-    def _refuse(self, protocol: Protocol, asked: Asked, why: Why, retry_secs: int) -> Answer:
+    def _refuse(self, protocol: Protocol, request: Request, why: Why, retry_secs: int) -> Answer:
         self._refused(why)
         if why not in REFUSALS:  # what no other time would change
-            return protocol.malformed(asked, Malformed("a record is larger than its topic takes", 413))
-        return protocol.refused(asked, why, max(1, min(60, retry_secs)))
+            return protocol.malformed(request, Malformed("a record is larger than its topic takes", 413))
+        return protocol.refused(request, why, max(1, min(60, retry_secs)))
 
     def _refused(self, why: Why) -> None:
         self._counts.refused(why.value)
@@ -191,17 +193,17 @@ class Collector:
             _log.warning("requests are refused: clients keep them, and come again", reason=why.value)
 
 
-def _tried(route: Route, asked: Asked) -> Cut | Malformed:
+def _tried(route: Route, request: Request) -> Cut | Malformed:
     """Return what a request holds, or why nothing of it can be taken: raised, that would hold its body."""
     try:
-        return route.cut(asked)
+        return route.cut(request)
     except Malformed as error:
         return error.with_traceback(None)
 
 
-def _cut_large(route: Route, asked: Asked) -> Cut | Malformed:
+def _cut_large(route: Route, request: Request) -> Cut | Malformed:
     """Return what `_tried` does, with all that would take its time later."""
-    cut = _tried(route, asked)
+    cut = _tried(route, request)
     if isinstance(cut, Cut) and not cut.are_good:
         cut.are_good = which_are_good([piece.value for piece in cut.pieces])
     return cut

@@ -1,4 +1,4 @@
-"""What a collector counts. Plain sums here, once per request; in the metrics once a second and when asked."""
+"""What a collector counts: plain sums per request, copied to the metrics once a second and when asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write keys: whose a request is, what that key may be used for, and which pages may use it.
+"""Write keys: whose a request is, what its key may be used for, and from which pages.
 
 Of the keys that open something only digests are kept; what was asked lately is remembered as it came, to be
 answered at once. No key is in an answer, a line, a log or a metric: there it has the name that

@@ -1,4 +1,4 @@
-"""Where a text shows the key that came with its request, and what stands there instead."""
+"""Finds the write key in the texts of a request, and puts a mask in its place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What whoever runs a collector asks it, on the address at which events come in.
+"""The operator's endpoints of a collector, on the address at which events come in.
 
 /healthz and /readyz tell strangers nothing of the inside. /metrics names keys, and behind a proxy on this
 machine every request looks like one of this machine: so it wants the token that is in HOOKLINE_METRICS_TOKEN,
@@ -11,7 +11,7 @@ import hmac
 from collections.abc import Callable
 from typing import Final
 
-from pipeline.collect.asked import Answer, Asked
+from pipeline.collect.request import Answer, Request
 from pipeline.telemetry.metrics import render_prometheus
 from pipeline.telemetry.process import PROMETHEUS, measure_process
 
@@ -44,16 +44,16 @@ class Ops:
         self._wanted = f"Bearer {token}".encode() if token else None
         self._is_open = is_open
 
-    def answer(self, asked: Asked) -> Answer | None:
+    def answer(self, request: Request) -> Answer | None:
         """Return the answer, None where the path is none here."""
-        path = asked.path
+        path = request.path
         if path == "/metrics" and self._wanted is not None:
-            given = asked.headers.get("authorization", "").encode("utf-8", "surrogatepass")
+            given = request.headers.get("authorization", "").encode("utf-8", "surrogatepass")
             if not hmac.compare_digest(given, self._wanted):
                 return Answer(401, headers=(("www-authenticate", "Bearer"),))
         elif path == "/metrics" and not self._is_open:
             return None
-        if asked.method not in ("GET", "HEAD"):
+        if request.method not in ("GET", "HEAD"):
             return Answer(405, headers=(("allow", "GET, HEAD"),))
         if path == "/healthz":
             return _text(200, "ok\n")

@@ -1,4 +1,4 @@
-"""One collector, from its start to its end."""
+"""Runs one collector, from start to stop."""
 
 from __future__ import annotations
 

@@ -1,23 +1,23 @@
-"""What the job would make of a request's members: answered to who asks, and nothing is kept."""
+"""What a job would make of a request's members: reported to the client, nothing is kept."""
 
 from __future__ import annotations
 
-from pipeline.collect.asked import Asked
 from pipeline.collect.protocols.protocol import Cut
+from pipeline.collect.request import Request
 from pipeline.decode.decode import COLLECTED, decode
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 
 
-def verdicts_of(cut: Cut, key: str, asked: Asked) -> list[dict[str, object]]:
+def verdicts_of(cut: Cut, key: str, request: Request) -> list[dict[str, object]]:
     """Return one verdict a member: what it is read as, or why it would be a dead letter.
 
     Several, where a member holds several records: the place among the members is in each.
     """
     found: list[dict[str, object]] = []
-    for place, member in enumerate(cut.batch(key, asked).members):
+    for place, member in enumerate(cut.batch(key, request).members):
         origin = Origin("collect", place)
         records = decode(
-            member.value, format=COLLECTED, origin=origin, received_at=asked.received_ms,
+            member.value, format=COLLECTED, origin=origin, received_at=request.received_ms,
             headers=list(member.headers),
         )  # fmt: skip
         for record in records:

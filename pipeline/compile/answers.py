@@ -1,4 +1,4 @@
-"""What `fail_when` looks at in an answer: how much of it must be read, and what can never hold."""
+"""What `fail_when` reads of an answer: how much of the body it needs, and clauses that can never hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a config says although it probably should not: addresses that are refused, secrets in plain sight."""
+"""Warnings about a config that is valid but probably wrong: blocked addresses, secrets in plain text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which secrets and settings a config names, and which webhooks use them; never a value."""
+"""Which secrets and settings a config names, and which webhooks use them; never their values."""
 
 from __future__ import annotations
 

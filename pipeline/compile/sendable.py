@@ -1,4 +1,4 @@
-"""Secrets and names that no request could carry: found at load, so that they do not fail when it is sent.
+"""Checks at load that secrets and names can be sent at all, so that they do not fail at delivery.
 
 No message ever holds a value.
 """

@@ -1,4 +1,4 @@
-"""Own shapes and formats of a config: which shape reads the records of which topic or file."""
+"""The shapes and formats of a config: which shape reads the records of which topic or file."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from pipeline.compile.kept import unchanged
 from pipeline.compile.shapes import compile_formats
+from pipeline.compile.unchanged import unchanged
 from pipeline.compile.webhook import Webhook, compile_webhook
 from pipeline.config.documents import SETTING
 from pipeline.config.files import ConfigText

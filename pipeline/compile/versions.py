@@ -1,4 +1,4 @@
-"""Config versions that this process knows, by hash: each event runs under exactly one of them.
+"""The config versions that this process knows, by hash: each event runs under exactly one of them.
 
 A version's text is on disk before its first chunk, so that a crash can replay a stretch under the
 versions it ran under before; it also travels in-band to other processes (DESIGN 2, Config).

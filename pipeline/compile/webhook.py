@@ -1,4 +1,4 @@
-"""One webhook of a config, compiled: the one place where its model meets match, render and deliver."""
+"""One compiled webhook: the one place where its model meets match, render and deliver."""
 
 from __future__ import annotations
 

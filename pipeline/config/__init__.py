@@ -1,1 +1,1 @@
-"""Config files as they are read: texts, webhooks, the settings of the job."""
+"""Config files as they are read: texts, webhooks, the job's settings."""

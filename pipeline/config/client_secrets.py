@@ -1,4 +1,4 @@
-"""Secrets in pipeline.yaml: which stay placeholders until they are used, and what Kafka's clients get."""
+"""Secrets in pipeline.yaml: which stay placeholders until they are used, and what Kafka clients get."""
 
 from __future__ import annotations
 

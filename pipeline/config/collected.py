@@ -1,4 +1,4 @@
-"""What `collect:` says beyond its own fields: secrets that are there, keys that differ, shapes that exist."""
+"""Checks of `collect:` across fields: missing secrets, conflicting keys, unknown shapes."""
 
 from __future__ import annotations
 

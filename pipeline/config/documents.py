@@ -1,4 +1,4 @@
-"""The YAML files of a config, each parsed when it is first needed, and what they ask for from outside."""
+"""The YAML files of a config, each parsed on first use, and the variables and files they refer to."""
 
 from __future__ import annotations
 

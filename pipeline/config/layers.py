@@ -1,4 +1,4 @@
-"""The layers of the job's config: the file, HOOKLINE_* variables, flags; each value knows its origin."""
+"""The layers of the job's config: file, HOOKLINE_* variables, flags; each value knows its origin."""
 
 from __future__ import annotations
 

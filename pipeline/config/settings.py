@@ -1,4 +1,4 @@
-"""The settings of a job one by one, as they may be shown: each with its value and whence it comes."""
+"""The settings of a job one by one, safe to show: each with its value and its origin."""
 
 from __future__ import annotations
 

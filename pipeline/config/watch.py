@@ -1,4 +1,4 @@
-"""Notice changes of a config directory and read it anew; a broken edit keeps what runs.
+"""Watches a config directory and reloads it; after a broken edit the running version stays.
 
 Polling compares what `stat` says of every file: it sees editors that write through a temporary file,
 removed files, list files, and directories that are swapped by a symlink (Kubernetes mounts), where a

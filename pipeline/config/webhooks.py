@@ -1,4 +1,4 @@
-"""From config texts to checked webhooks and labels: parsed, settings in, bases merged, models applied."""
+"""From config texts to checked webhooks and labels: parse, substitute settings, merge bases, validate."""
 
 from __future__ import annotations
 

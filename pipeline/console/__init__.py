@@ -1,1 +1,1 @@
-"""Web pages over `operate`: what a person sees and does to webhooks in a browser."""
+"""Web pages over `operate`: shows and edits webhooks in a browser."""

@@ -1,4 +1,4 @@
-"""The console as an application of aiohttp: every request passes the same gate, every error ends in words."""
+"""The console's aiohttp application: every request passes one gate, every error becomes a page or JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Final
 
 from aiohttp import web
 
-from pipeline.console.context import FORM_BYTES, Asked, Console
+from pipeline.console.context import FORM_BYTES, Console, RequestContext
 from pipeline.console.failures import is_api, status_of, told
 from pipeline.console.routes import ROUTES, Route
 from pipeline.console.security.audit import Act, AuditFailed, Line, Result
@@ -36,7 +36,7 @@ TURNED_AWAY: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.
 CUT_OFF: Final = "cut off: it may have been done"
 LOGIN: Final = "log in first: the link that `hookline console` prints, or `authorization: Bearer TOKEN`"
 
-ASKED: Final = web.RequestKey("asked", Asked)
+CONTEXT: Final = web.RequestKey("context", RequestContext)
 
 WebHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -52,7 +52,7 @@ def make_app(console: Console) -> web.Application:
 
 
 async def _harden(request: web.Request, response: web.StreamResponse) -> None:
-    harden(response, request[ASKED].nonce)
+    harden(response, request[CONTEXT].nonce)
 
 
 class _Gate:
@@ -67,35 +67,37 @@ class _Gate:
         async def middleware(request: web.Request, handler: WebHandler) -> web.StreamResponse:
             begun = time.monotonic()
             console.silent.discard(id(request.protocol))
-            asked = Asked(request, console, NOBODY, None, secrets.token_urlsafe(16))
-            asked.address = address_of(request, options.proxy)
-            request[ASKED] = asked
-            response = await self._guarded(asked, handler)
+            context = RequestContext(request, console, NOBODY, None, secrets.token_urlsafe(16))
+            context.address = address_of(request, options.proxy)
+            request[CONTEXT] = context
+            response = await self._guarded(context, handler)
             _log.debug(
                 "answered",
                 method=request.method,
                 path=request.path[:200],
                 status=response.status,
-                who=asked.viewer.name,
-                address=asked.address,
+                who=context.viewer.name,
+                address=context.address,
                 ms=round((time.monotonic() - begun) * 1000),
             )
             return response
 
         self.middleware = middleware
 
-    async def _guarded(self, asked: Asked, handler: WebHandler) -> web.StreamResponse:
-        request = asked.request
+    async def _guarded(self, context: RequestContext, handler: WebHandler) -> web.StreamResponse:
+        request = context.request
         host = request.headers.get("host", "")
         own = request.transport.get_extra_info("sockname") if request.transport is not None else None
         if not is_known(host, self._console.options.names, own[0] if isinstance(own, tuple) else ""):
             text = f"this console is not known as {host[:200]!r}: name it, `--host NAME`\n"
-            return await self._turned_away(asked, HTTPStatus.MISDIRECTED_REQUEST, text)
+            return await self._turned_away(context, HTTPStatus.MISDIRECTED_REQUEST, text)
         if not is_ours(request.method, request.headers, host):
-            return await self._turned_away(asked, HTTPStatus.FORBIDDEN, "a page of another site sent this\n")
+            return await self._turned_away(
+                context, HTTPStatus.FORBIDDEN, "a page of another site sent this\n"
+            )
         try:
-            asked.viewer, asked.session = identify(request, self._console, self._console.rules)
-            if asked.viewer.by == "proxy" and not is_said(request.method, request.headers):
+            context.viewer, context.session = identify(request, self._console, self._console.rules)
+            if context.viewer.by == "proxy" and not is_said(request.method, request.headers):
                 raise web.HTTPForbidden(reason="a browser says where a form was sent from, and this does not")
             return await handler(request)
         except web.HTTPRedirection as found:
@@ -103,21 +105,21 @@ class _Gate:
         except Exception as error:
             status = status_of(error)
             if status in TURNED_AWAY:
-                await self._note_refusal(asked, status, getattr(error, "reason", ""))
-            return await told(asked, status, error)
+                await self._note_refusal(context, status, getattr(error, "reason", ""))
+            return await told(context, status, error)
 
-    async def _turned_away(self, asked: Asked, status: int, text: str) -> web.StreamResponse:
-        await self._note_refusal(asked, status, text.strip())
+    async def _turned_away(self, context: RequestContext, status: int, text: str) -> web.StreamResponse:
+        await self._note_refusal(context, status, text.strip())
         return web.Response(status=status, text=text)
 
-    async def _note_refusal(self, asked: Asked, status: int, why: str) -> None:
-        request = asked.request
+    async def _note_refusal(self, context: RequestContext, status: int, why: str) -> None:
+        request = context.request
         line = Line(
             Act("refused", request.path),
-            asked.viewer.name,
-            asked.viewer.role if asked.viewer.rights else "",
-            asked.viewer.by,
-            asked.address,
+            context.viewer.name,
+            context.viewer.role if context.viewer.rights else "",
+            context.viewer.by,
+            context.address,
             f"{request.method} {_route(request)}",
             status,
             "refused",
@@ -129,67 +131,67 @@ class _Gate:
         """Return what answers a route to those who have the right that it wants."""
 
         async def answer(request: web.Request) -> web.StreamResponse:
-            asked = request[ASKED]
-            if route.right is not None and not asked.may(route.right):
-                if asked.viewer is not NOBODY:
-                    raise web.HTTPForbidden(reason=self._why_not(asked, route))
-                if route.method == "GET" and not (is_api(asked) or asked.is_partial):
-                    return asked.go("/login")
+            context = request[CONTEXT]
+            if route.right is not None and not context.may(route.right):
+                if context.viewer is not NOBODY:
+                    raise web.HTTPForbidden(reason=self._why_not(context, route))
+                if route.method == "GET" and not (is_api(context) or context.is_partial):
+                    return context.go("/login")
                 raise web.HTTPUnauthorized(reason=LOGIN)
-            if asked.viewer is not NOBODY and (self._console.mask or not asked.may("edit")):
-                await asked.run(self._console.written.look)
+            if context.viewer is not NOBODY and (self._console.mask or not context.may("edit")):
+                await context.run(self._console.written.look)
             if route.right == "edit":
-                asked.request = request.clone(client_max_size=EDIT_BYTES)
+                context.request = request.clone(client_max_size=EDIT_BYTES)
             if route.stream:
-                return await self._streamed(route, asked)
+                return await self._streamed(route, context)
             async with asyncio.timeout(REQUEST_SECS):
                 if route.changes:
-                    return await self._audited(route, asked)
-                return await route.handler(asked)
+                    return await self._audited(route, context)
+                return await route.handler(context)
 
         return answer
 
-    def _why_not(self, asked: Asked, route: Route) -> str:
+    def _why_not(self, context: RequestContext, route: Route) -> str:
         if self._console.options.read_only and route.right in CHANGING:
             return "this console is read-only"
-        return f"your role ({asked.viewer.role}) may not do this"
+        return f"your role ({context.viewer.role}) may not do this"
 
-    async def _streamed(self, route: Route, asked: Asked) -> web.StreamResponse:
+    async def _streamed(self, route: Route, context: RequestContext) -> web.StreamResponse:
         if self._streams.total() >= STREAMS:
             raise web.HTTPServiceUnavailable(reason=f"{STREAMS} pages look on already: close one")
-        if self._streams[asked.person] >= STREAMS_EACH:
+        if self._streams[context.person] >= STREAMS_EACH:
             reason = f"{STREAMS_EACH} pages of yours look on already: close one"
             raise web.HTTPServiceUnavailable(reason=reason)
-        self._streams[asked.person] += 1
+        self._streams[context.person] += 1
         try:
-            return await route.handler(asked)
+            return await route.handler(context)
         finally:
-            self._streams[asked.person] -= 1
+            self._streams[context.person] -= 1
             self._streams += Counter()  # forgets who has none
 
-    async def _audited(self, route: Route, asked: Asked) -> web.StreamResponse:
+    async def _audited(self, route: Route, context: RequestContext) -> web.StreamResponse:
         """Answer, and write down what was done; nothing is done where that cannot be written."""
         await asyncio.to_thread(self._console.audit.ready)
         status, why = 0, CUT_OFF
         try:
-            response = await route.handler(asked)
+            response = await route.handler(context)
             status, why = response.status, ""
         except Exception as error:
-            if not (isinstance(error, TimeoutError) and asked.acts):  # what was begun goes on in its thread
+            if not (isinstance(error, TimeoutError) and context.acts):  # what was begun goes on in its thread
                 status, why = status_of(error), _codes(error)
             raise
         finally:
             # Also where who asked has hung up: what was done was done.
-            await asyncio.shield(asyncio.ensure_future(self._write(route, asked, status, why)))
+            await asyncio.shield(asyncio.ensure_future(self._write(route, context, status, why)))
         return response
 
-    async def _write(self, route: Route, asked: Asked, status: int, why: str) -> None:
-        if asked.looked and not asked.acts:
+    async def _write(self, route: Route, context: RequestContext, status: int, why: str) -> None:
+        if context.looked and not context.acts:
             return
-        viewer, audit = asked.viewer, self._console.audit
-        if status in TURNED_AWAY and not asked.acts:
+        viewer, audit = context.viewer, self._console.audit
+        if status in TURNED_AWAY and not context.acts:
             return  # it has its line
-        acts = asked.acts or [Act("other", ", ".join(asked.request.match_info.values()))]
+        acts = context.acts or [Act("other", ", ".join(context.request.match_info.values()))]
         result: Result = "unknown" if not status else "done" if status < HTTPStatus.BAD_REQUEST else "refused"
         lines = [
             Line(
@@ -197,7 +199,7 @@ class _Gate:
                 viewer.name,
                 viewer.role if viewer.rights else "",
                 viewer.by,
-                asked.address,
+                context.address,
                 f"{route.method} {route.path}",
                 status,
                 result,

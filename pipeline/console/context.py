@@ -1,4 +1,4 @@
-"""What every handler is given: the console, and who asks what of it."""
+"""What every handler is given: the console, the request, and who sent it."""
 
 from __future__ import annotations
 
@@ -154,8 +154,8 @@ class Console:
 
 
 @dataclass(slots=True)
-class Asked:
-    """One request, and who asks."""
+class RequestContext:
+    """One request: what it asks for, and who sent it."""
 
     request: web.Request
     console: Console
@@ -163,7 +163,7 @@ class Asked:
     session: Session | None
     nonce: str
     address: str = ""
-    """From where."""
+    """The client's address."""
     acts: list[Act] = field(default_factory=list)
     looked: bool = False
     typed: MultiDict[str] | None = None

@@ -1,4 +1,4 @@
-"""What went wrong, as who asked reads it: words on a page, data for programs, a line for scripts."""
+"""Errors as the client wants them: a page for people, JSON for programs, a line for scripts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
-from pipeline.console.context import Asked
+from pipeline.console.context import RequestContext
 from pipeline.console.render import page
 from pipeline.console.security.audit import AuditFailed
 from pipeline.model.errors import ConfigError, HooklineError, UsageError
@@ -55,13 +55,13 @@ def status_of(error: Exception) -> int:
             return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def is_api(asked: Asked) -> bool:
+def is_api(context: RequestContext) -> bool:
     """Return whether a program asks: it is answered with data."""
-    path = asked.request.path.removeprefix(asked.console.options.base_path)
-    return path.startswith("/api/") or asked.wants_json
+    path = context.request.path.removeprefix(context.console.options.base_path)
+    return path.startswith("/api/") or context.wants_json
 
 
-async def told(asked: Asked, status: int, error: Exception) -> web.StreamResponse:
+async def told(context: RequestContext, status: int, error: Exception) -> web.StreamResponse:
     """Return an error as the caller reads it: JSON for the API, a page for a person."""
     findings = error.findings if isinstance(error, ConfigError) else ()
     headers: dict[str, str] = {}
@@ -71,46 +71,46 @@ async def told(asked: Asked, status: int, error: Exception) -> web.StreamRespons
             headers = {k: v for k, v in error.headers.items() if k.lower() in ("retry-after", "allow")}
         case HooklineError():
             words = str(error)
-        case TimeoutError() if not (asked.console.workbench.is_read or asked.acts):
+        case TimeoutError() if not (context.console.workbench.is_read or context.acts):
             words = _READING
             headers = {"retry-after": str(_AGAIN_SECS)}
-            if asked.request.method == "GET":
+            if context.request.method == "GET":
                 headers["refresh"] = str(_AGAIN_SECS)
         case TimeoutError():
-            words = "this takes too long: " + ("look whether it was done" if asked.acts else "try again")
+            words = "this takes too long: " + ("look whether it was done" if context.acts else "try again")
         case _:
             _log.error(
-                "a page failed", path=asked.request.path, error="".join(traceback.format_exception(error))
+                "a page failed", path=context.request.path, error="".join(traceback.format_exception(error))
             )
             words = "this is a fault of Hookline; the console's log says more"
     if status == HTTPStatus.UNAUTHORIZED:
         headers["www-authenticate"] = "Bearer"
-    if is_api(asked):
+    if is_api(context):
         body = {"error": words, **({"findings": [one.to_json() for one in findings]} if findings else {})}
         return web.json_response(body, status=status, headers=headers)
-    if asked.is_partial:
+    if context.is_partial:
         return web.Response(status=status, headers=headers, text=f"{_IN_PART.get(status, words)}\n")
     shown = await page(
-        asked,
+        context,
         "error.html",
         status=status,
         title=HTTPStatus(status).phrase,
         words=words,
         findings=findings,
-        typed=await _typed(asked, status, error),
+        typed=await _typed(context, status, error),
     )
     shown.headers.update(headers)
     return shown
 
 
-async def _typed(asked: Asked, status: int, error: Exception) -> list[tuple[str, str]]:
+async def _typed(context: RequestContext, status: int, error: Exception) -> list[tuple[str, str]]:
     """Return the fields of a form that may be taken when it is sent again: nobody types a page twice."""
-    if asked.request.method != "POST" or status not in _AGAIN:
+    if context.request.method != "POST" or status not in _AGAIN:
         return []
-    if asked.typed is None and not isinstance(error, TimeoutError):  # it was not read yet
+    if context.typed is None and not isinstance(error, TimeoutError):  # it was not read yet
         try:
             async with asyncio.timeout(_TYPED_SECS):
-                await asked.form()
+                await context.form()
         except (HooklineError, web.HTTPException, TimeoutError, OSError):
             return []
-    return [] if asked.typed is None else [*asked.typed.items()]
+    return [] if context.typed is None else [*context.typed.items()]

@@ -1,4 +1,4 @@
-"""Files that pages load: the style sheet and its like, and the bundle of scripts where it was made.
+"""The static files of pages: the style sheet and its like, and the script bundle where it was built.
 
 Nothing else can be asked for: what is served is a table of names, read once. A name of the bundle has the
 hash of its bytes in it, one of `static/` has it behind: both are kept by browsers for as long as they like.
@@ -14,7 +14,7 @@ from typing import Final
 
 from aiohttp import web
 
-from pipeline.console.context import Asked
+from pipeline.console.context import RequestContext
 
 _HERE: Final = Path(__file__).parent
 KINDS: Final = {
@@ -63,13 +63,13 @@ def _bundled(assets: Path) -> Mapping[str, str]:
 FILES: Final = Files(_HERE / "static", _HERE / "assets")
 
 
-async def serve(asked: Asked) -> web.StreamResponse:
+async def serve(context: RequestContext) -> web.StreamResponse:
     """Return one of the files, packed where the browser takes it packed."""
-    path = asked.request.path.removeprefix(asked.console.options.base_path)
+    path = context.request.path.removeprefix(context.console.options.base_path)
     file = FILES.find(path)
     if file is None:
         raise web.HTTPNotFound
-    is_hashed = path.startswith("/assets/") or "v" in asked.query
+    is_hashed = path.startswith("/assets/") or "v" in context.query
     kept = FOR_EVER if is_hashed else "no-cache"
     answer = web.FileResponse(file, headers={"cache-control": kept})
     answer.content_type = KINDS[file.suffix]

@@ -1,4 +1,4 @@
-"""What a list is filtered by, as it stands in the URL: words that a person types, each wrong one told."""
+"""The filters of a list, as they stand in the URL: every invalid value is reported."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 from urllib.parse import urlencode
 
-from pipeline.console.context import Asked
+from pipeline.console.context import RequestContext
 from pipeline.job.tap.answers import checked_statuses
 from pipeline.model.errors import UsageError
 from pipeline.model.times import parse_when
@@ -47,12 +47,12 @@ class Filter(Generic[T]):
         return self.wanted
 
 
-def dead_filter(asked: Asked, given: Mapping[str, str]) -> Filter[Selection]:
+def dead_filter(context: RequestContext, given: Mapping[str, str]) -> Filter[Selection]:
     """Return which dead letters are asked for.
 
     By webhook, kind, reason, status, since, until, user, text and id.
     """
-    words = _Words(asked, given)
+    words = _Words(context, given)
     kind = words.one("kind", ("requests", "records"))
     selection = Selection(
         webhook=words.text("webhook"),
@@ -63,15 +63,15 @@ def dead_filter(asked: Asked, given: Mapping[str, str]) -> Filter[Selection]:
         until=words.read("until", parse_when),
         user=words.text("user"),
         text=words.text("text"),
-        seen=asked.masked if asked.console.mask else None,
+        seen=context.masked if context.console.mask else None,
         ids=tuple(one for one in (words.text("id") or "").split(",") if one),
     )
     return Filter(selection, words.typed, words.problems)
 
 
-def owed_filter(asked: Asked, given: Mapping[str, str]) -> Filter[Owing]:
+def owed_filter(context: RequestContext, given: Mapping[str, str]) -> Filter[Owing]:
     """Return what is asked for of what is owed: webhook, status, due, since, until, user, text."""
-    words = _Words(asked, given)
+    words = _Words(context, given)
     due = words.one("due", ("now", "later"))
     owing = Owing(
         webhook=words.text("webhook"),
@@ -81,14 +81,14 @@ def owed_filter(asked: Asked, given: Mapping[str, str]) -> Filter[Owing]:
         until=words.read("until", parse_when),
         user=words.text("user"),
         text=words.text("text"),
-        seen=asked.masked if asked.console.mask else None,
+        seen=context.masked if context.console.mask else None,
     )
     return Filter(owing, words.typed, words.problems)
 
 
 class _Words:
-    def __init__(self, asked: Asked, given: Mapping[str, str]) -> None:
-        self._asked = asked
+    def __init__(self, context: RequestContext, given: Mapping[str, str]) -> None:
+        self._asked = context
         self._given = given
         self.typed: dict[str, str] = {}
         self.problems: dict[str, str] = {}

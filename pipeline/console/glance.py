@@ -1,11 +1,11 @@
-"""What several pages begin with: how the job stands, and each webhook in a row."""
+"""What several pages start with: the state of the job, and one row per webhook."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import NamedTuple
 
-from pipeline.console.context import Asked, Console
+from pipeline.console.context import Console, RequestContext
 from pipeline.model.errors import ConfigError, HooklineError
 from pipeline.model.json import Value
 from pipeline.operate.overview.rows import Row, rows
@@ -39,14 +39,14 @@ class Glance(NamedTuple):
         return {name: counts["pending"] for name, counts in self.stands.webhooks.items()}
 
 
-async def glance(asked: Asked) -> Glance:
+async def glance(context: RequestContext) -> Glance:
     """Return how things stand, from the job if it runs, else from its stores. Raises StateError."""
-    console = asked.console
-    stands = await asked.run(standing, console.options.state, await console.job())
+    console = context.console
+    stands = await context.run(standing, console.options.state, await console.job())
     listed: list[Value] = []
     problem = None
     try:
-        listed = await asked.run(console.workbench.webhooks)
+        listed = await context.run(console.workbench.webhooks)
     except ConfigError as error:
         problem = error
     return Glance(stands, rows(listed, stands, console.sampler), listed, problem)

@@ -1,4 +1,4 @@
-"""Templates become pages: everything that is put in is escaped, every name that is missing is an error."""
+"""Renders templates: every value is escaped, every missing name is an error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import orjson
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipeline.console.context import Asked
+from pipeline.console.context import RequestContext
 from pipeline.console.files import FILES
 from pipeline.model.json import Value
 from pipeline.model.printable import printable
@@ -128,28 +128,30 @@ def _environment() -> Environment:
 _ENVIRONMENT: Final = _environment()
 
 
-async def page(asked: Asked, template: str, *, status: int = 200, **values: object) -> web.Response:
+async def page(
+    context: RequestContext, template: str, *, status: int = 200, **values: object
+) -> web.Response:
     """Return a page; values: what its template names, beside what every page has.
 
     Every template may use: asked, viewer, may(right), url(path), here (the path), said (what is told once),
     job (what the processes of the job say, [] where none runs), nonce, read_only.
     """
-    job = await asked.console.job() if asked.viewer.rights else []
-    path = asked.request.path.removeprefix(asked.console.options.base_path)
+    job = await context.console.job() if context.viewer.rights else []
+    path = context.request.path.removeprefix(context.console.options.base_path)
     said: list[tuple[str, str]] = []
-    if asked.session is not None and not asked.is_partial:
-        said, asked.session.said = asked.session.said, []
+    if context.session is not None and not context.is_partial:
+        said, context.session.said = context.session.said, []
     text = _ENVIRONMENT.get_template(template).render(
         {
-            "asked": asked,
-            "viewer": asked.viewer,
-            "may": asked.may,
-            "url": asked.url,
+            "context": context,
+            "viewer": context.viewer,
+            "may": context.may,
+            "url": context.url,
             "here": path,
             "said": said,
             "job": job,
-            "nonce": asked.nonce,
-            "read_only": asked.console.options.read_only,
+            "nonce": context.nonce,
+            "read_only": context.console.options.read_only,
             **values,
         }
     )
@@ -158,10 +160,10 @@ async def page(asked: Asked, template: str, *, status: int = 200, **values: obje
     return web.Response(body=body, status=status, content_type="text/html", charset="utf-8")
 
 
-def fragment(asked: Asked, template: str, **values: object) -> str:
+def fragment(context: RequestContext, template: str, **values: object) -> str:
     """Return a part of a page, for a stream or for htmx; values: what its template names beside may, url."""
     return _ENVIRONMENT.get_template(template).render(
-        {"asked": asked, "may": asked.may, "url": asked.url, **values}
+        {"context": context, "may": context.may, "url": context.url, **values}
     )
 
 

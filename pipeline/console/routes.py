@@ -1,4 +1,4 @@
-"""The one table of what the console answers, and which right each wants; what is not here is refused."""
+"""The console's one route table, and the right each route requires; anything else is refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.console.api import (
     unsaved,
 )
 from pipeline.console.api import webhooks as hooks
-from pipeline.console.context import Asked
+from pipeline.console.context import RequestContext
 from pipeline.console.pages import (
     audit,
     config,
@@ -34,7 +34,7 @@ from pipeline.console.pages import (
 from pipeline.console.security.origin import SAFE
 from pipeline.console.security.roles import CHANGING, Right
 
-Handler = Callable[[Asked], Awaitable[web.StreamResponse]]
+Handler = Callable[[RequestContext], Awaitable[web.StreamResponse]]
 
 
 class Route(NamedTuple):

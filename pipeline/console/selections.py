@@ -1,4 +1,4 @@
-"""Acting on what a person selected: counted exactly first, confirmed, then changed: just that."""
+"""Bulk changes: what is selected is counted first, confirmed, and then exactly that is changed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from pipeline.console.context import Asked
+from pipeline.console.context import RequestContext
 from pipeline.console.filters import Filter
 from pipeline.console.render import page
 from pipeline.console.security.audit import Action
@@ -39,28 +39,28 @@ def to_type(chosen: Chosen) -> str:
     return webhooks[0] if len(webhooks) == 1 and webhooks[0] != "-" else str(len(chosen.rows))
 
 
-async def act(asked: Asked, choose: Callable[[], Chosen], digest: str, typed: str | None) -> Work:
+async def act(context: RequestContext, choose: Callable[[], Chosen], digest: str, typed: str | None) -> Work:
     """Change what was shown under this digest; what has come since stays. Returns soon, with the work.
 
     typed: what a person typed to confirm; None: it was no person. Raises Moved where it is more than was
     shown, UsageError where another word was typed.
     """
-    console = asked.console
+    console = context.console
     if not digest:
         raise UsageError("a digest is wanted: count the selection first, and say what was counted")
-    chosen = await asked.run(choose)
+    chosen = await context.run(choose)
     wanted = to_type(chosen)
     if wanted and typed is not None and typed.strip().replace(",", "") != wanted:
         raise UsageError(f"type `{wanted}` to confirm: {len(chosen.rows):,} are selected")
     exact = console.shown.exactly(chosen, digest)
-    asked.audit(_AUDITED[exact.action], count=len(exact.rows), digest=digest)
+    context.audit(_AUDITED[exact.action], count=len(exact.rows), digest=digest)
     work = console.works.begin(exact)
-    await asked.run(work.wait, WAIT_SECS)
+    await context.run(work.wait, WAIT_SECS)
     return work
 
 
 async def count_page(
-    asked: Asked,
+    context: RequestContext,
     found: Filter[Any],
     chosen: Chosen,
     place: str,
@@ -74,7 +74,7 @@ async def count_page(
     """
     problem, status = wrong
     return await page(
-        asked,
+        context,
         "selection.html",
         status=status,
         action=chosen.action,
@@ -83,7 +83,7 @@ async def count_page(
         back=found.link(place),
         typed=found.typed,
         chosen=chosen,
-        digest=asked.console.shown.show(chosen),
+        digest=context.console.shown.show(chosen),
         groups=[(one, shown(one.reason)) for one in grouped(chosen.counts)],
         to_type=to_type(chosen),
         problem=problem,
@@ -91,7 +91,7 @@ async def count_page(
 
 
 async def confirmed(
-    asked: Asked,
+    context: RequestContext,
     form: Mapping[str, str],
     choose: Callable[[], Chosen],
     again: Callable[[tuple[str, int]], Awaitable[web.StreamResponse]],
@@ -99,14 +99,14 @@ async def confirmed(
 ) -> web.StreamResponse:
     """Change what a form confirms, then lead ``back``; ``again`` shows the count with what is wrong."""
     try:
-        work = await act(asked, choose, form.get("digest", ""), form.get("typed", ""))
+        work = await act(context, choose, form.get("digest", ""), form.get("typed", ""))
     except (Moved, UsageError) as error:
-        asked.unchanged()
+        context.unchanged()
         return await again((str(error), 409 if isinstance(error, Moved) else 422))
     if work.state == "running":
-        return asked.go(f"/work/{work.id}")
-    asked.say(*told(work))
-    return asked.go(back)
+        return context.go(f"/work/{work.id}")
+    context.say(*told(work))
+    return context.go(back)
 
 
 def told(work: Work) -> tuple[str, str]:

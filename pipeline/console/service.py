@@ -1,4 +1,4 @@
-"""The process of a console: it serves its pages until a signal comes."""
+"""The process of a console: serves pages until a signal arrives."""
 
 from __future__ import annotations
 

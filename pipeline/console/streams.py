@@ -1,4 +1,4 @@
-"""Taps as streams: each follows the job in a thread of its own, and keeps only so much for a slow client."""
+"""Taps as streams: each follows the job in its own thread, with a bounded buffer for slow clients."""
 
 from __future__ import annotations
 

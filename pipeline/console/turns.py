@@ -1,4 +1,4 @@
-"""What people have tried takes turns, one of each at a time: nobody's texts keep the others waiting."""
+"""Runs what people try one call per person at a time, so that nobody's text keeps the others waiting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changing files of the config for who asks: within what they may write, with a line in the audit."""
+"""Changes config files on behalf of a viewer: within what they may write, with a line in the audit log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from pipeline.console.context import Asked
+from pipeline.console.context import RequestContext
 from pipeline.console.security.audit import Action, keys_changed
 from pipeline.model.errors import ConfigError, StateError
 from pipeline.model.words import no_webhook
@@ -19,9 +19,9 @@ from pipeline.operate.files.edits import FileText, Saved, new_file, tag_of
 from pipeline.outbox.reading.view import accounting
 
 
-async def files(asked: Asked) -> dict[str, str]:
+async def files(context: RequestContext) -> dict[str, str]:
     """Return the file of each webhook by its name: its id, or the file where the id cannot be used."""
-    return {str(one["id"]): str(one["file"]) for one in await asked.run(asked.console.workbench.webhooks)}
+    return {str(one["id"]): str(one["file"]) for one in await context.run(context.console.workbench.webhooks)}
 
 
 def file_of(webhook_id: str, known: Mapping[str, str]) -> str | None:
@@ -29,9 +29,9 @@ def file_of(webhook_id: str, known: Mapping[str, str]) -> str | None:
     return webhook_id if webhook_id in known.values() else known.get(webhook_id)
 
 
-async def known_id(asked: Asked, webhook_id: str) -> str:
+async def known_id(context: RequestContext, webhook_id: str) -> str:
     """Return the id of a webhook that is there and can be given orders. Raises HTTPNotFound."""
-    known = await files(asked)
+    known = await files(context)
     if webhook_id not in known or known[webhook_id] == webhook_id:
         raise not_found(webhook_id, known)
     return webhook_id
@@ -42,16 +42,16 @@ def not_found(webhook_id: str, known: Collection[str]) -> web.HTTPNotFound:
     return web.HTTPNotFound(reason=no_webhook(webhook_id[:80], known).splitlines()[0])
 
 
-async def read(asked: Asked, webhook_id: str, *, guess: bool = False) -> FileText:
+async def read(context: RequestContext, webhook_id: str, *, guess: bool = False) -> FileText:
     """Return a webhook's file, by its name or that of the file. Raises HTTPNotFound, ConfigError.
 
     guess: as in `edits.read`.
     """
-    known = await files(asked)
+    known = await files(context)
     file = file_of(webhook_id, known)
     if file is None:
         raise not_found(webhook_id, known)
-    return await asked.run(partial(asked.console.workbench.read, file, guess=guess))
+    return await context.run(partial(context.console.workbench.read, file, guess=guess))
 
 
 def pending(state: Path, webhook_id: str) -> int:
@@ -62,58 +62,60 @@ def pending(state: Path, webhook_id: str) -> int:
         return 0
 
 
-async def save(asked: Asked, file: str, text: str, etag: str, *, dry_run: bool = False) -> Saved:
+async def save(context: RequestContext, file: str, text: str, etag: str, *, dry_run: bool = False) -> Saved:
     """Write a file that was read under this tag.
 
     Raises Changed where it is another one by now, and ConfigError with what would be wrong, or may not be
     written here; nothing is written then.
     """
-    bench = asked.console.workbench
-    before = await asked.run(partial(bench.read, file, guess=True))
+    bench = context.console.workbench
+    before = await context.run(partial(bench.read, file, guess=True))
     if dry_run:
-        asked.unchanged()
+        context.unchanged()
     else:
-        await _told(asked, "save", file, before.text, text, etag)
-    await _require(asked, file, text)
-    return await asked.run(bench.save, file, text, etag, dry_run=dry_run)
+        await _told(context, "save", file, before.text, text, etag)
+    await _require(context, file, text)
+    return await context.run(bench.save, file, text, etag, dry_run=dry_run)
 
 
-async def create(asked: Asked, webhook_id: str, text: str, *, dry_run: bool = False) -> Saved:
+async def create(context: RequestContext, webhook_id: str, text: str, *, dry_run: bool = False) -> Saved:
     """Write the file of a new webhook. Raises as `save` does; Changed where there is one of that name."""
     file = new_file(webhook_id)
     if dry_run:
-        asked.unchanged()
+        context.unchanged()
     else:
-        await _told(asked, "create", file, "", text, "")
-    await _require(asked, file, text)
-    return await asked.run(asked.console.workbench.create, webhook_id, text, dry_run=dry_run)
+        await _told(context, "create", file, "", text, "")
+    await _require(context, file, text)
+    return await context.run(context.console.workbench.create, webhook_id, text, dry_run=dry_run)
 
 
-async def remove(asked: Asked, file: str, etag: str, *, dry_run: bool = False) -> Saved:
+async def remove(context: RequestContext, file: str, etag: str, *, dry_run: bool = False) -> Saved:
     """Delete a file that was read under this tag. Raises as `save` does."""
     if dry_run:
-        asked.unchanged()
+        context.unchanged()
     else:
-        asked.audit("delete", file, before=etag)
-    return await asked.run(asked.console.workbench.remove, file, etag, dry_run=dry_run)
+        context.audit("delete", file, before=etag)
+    return await context.run(context.console.workbench.remove, file, etag, dry_run=dry_run)
 
 
-async def remove_tests(asked: Asked, file: str) -> list[str]:
+async def remove_tests(context: RequestContext, file: str) -> list[str]:
     """Delete the tests beside a webhook's file; return their names."""
-    config = asked.console.options.config
-    for name in await asked.run(tests_of, config, file):
-        asked.audit("delete", name)
-    return await asked.run(case_files.remove_tests, config, file)
+    config = context.console.options.config
+    for name in await context.run(tests_of, config, file):
+        context.audit("delete", name)
+    return await context.run(case_files.remove_tests, config, file)
 
 
-async def _told(asked: Asked, action: Action, file: str, before: str, after: str, etag: str) -> None:
-    keys = await asked.run(keys_changed, before, after)
-    asked.audit(action, file, before=etag, after=tag_of(after), keys=keys)
+async def _told(
+    context: RequestContext, action: Action, file: str, before: str, after: str, etag: str
+) -> None:
+    keys = await context.run(keys_changed, before, after)
+    context.audit(action, file, before=etag, after=tag_of(after), keys=keys)
 
 
-async def _require(asked: Asked, file: str, text: str) -> None:
+async def _require(context: RequestContext, file: str, text: str) -> None:
     """Raise ConfigError where who asks may not write this."""
-    options = asked.console.options
-    found = await asked.run(overstepped, options.config, {file: text}, options.authors)
+    options = context.console.options
+    found = await context.run(overstepped, options.config, {file: text}, options.authors)
     if found:
         raise ConfigError(found, root=str(options.config))

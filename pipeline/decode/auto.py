@@ -1,4 +1,4 @@
-"""`auto`: the shape that chooses for each record the one built-in shape that it can be."""
+"""`auto`: chooses, for each record, the one built-in shape that fits it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines that a collector wrote (`hookline collect`): their headers say how each of them is read.
+"""Lines written by a collector (`hookline collect`): their headers say how to read each.
 
 hk-protocol   how the member came: native, segment, posthog, heap, cloudevents, mixpanel, amplitude, hooks
 hk-format     for hooks: the shape that reads it, a built-in or an own one

@@ -1,4 +1,4 @@
-"""From raw bytes to records. Nothing here raises for bad input: what cannot be understood is Invalid.
+"""From raw bytes to records. Bad input never raises: what cannot be read becomes Invalid.
 
 This module opens envelopes and turns an InvalidRecord of one member into one Invalid; what a record says, its
 shape knows (shape.py, shapes.py).

@@ -1,4 +1,4 @@
-"""Kafka Connect's ``{schema, payload}`` around records of the shapes that `auto` tells apart.
+"""Kafka Connect's ``{schema, payload}`` envelope, around any record that `auto` recognises.
 
 What the schema calls a decimal or a time is a number or an ISO 8601 text then (framed/connect_values.py).
 """

@@ -1,4 +1,4 @@
-"""Which shape reads which line: by the topic it comes from, by the file, else the one of all others."""
+"""Which shape reads which line: by topic, by file, or the default."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records in the frame of a Schema Registry, which another shape then reads as the JSON that they are."""
+"""Records in a Schema Registry frame, decoded to JSON and then read by another shape."""
 
 from __future__ import annotations
 

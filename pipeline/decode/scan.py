@@ -1,4 +1,4 @@
-"""Two-stage parse: events that no webhook can want are recognised by a few fields and not parsed further.
+"""Two-stage parsing: events that no webhook wants are recognised by a few fields and not parsed further.
 
 ``scan`` gives what ``decode`` and a filter would give, in the same order and with the same counts. The first
 stage only ever answers "surely a good event that is not wanted"; every line it is not sure of goes to

@@ -1,4 +1,4 @@
-"""What a shape is: a row of the table in shapes.py, or an own one compiled from YAML (decode/mapped)."""
+"""What a shape is: a row of the table in shapes.py, or a custom one compiled from YAML (decode/mapped)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of built-in shapes: one row each. `auto` (auto.py) is the shape that chooses among them."""
+"""The table of built-in shapes, one row each. `auto` (auto.py) chooses among them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records that look like a shape and are another: told by name, since a silent misread is the worst fault.
+"""Records that resemble one shape but belong to another: named in an error, never silently misread.
 
 `auto` reads none of them, and says which `format` does, or that none does yet. Each looks enough like a
 shape that is read to be taken for it: Snowplow's has Heap's ``app_id``, Mixpanel's PostHog's ``event`` and

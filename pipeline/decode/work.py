@@ -1,4 +1,4 @@
-"""The work of reading one record: counted as that of conditions is (language/work.py), for nobody's event."""
+"""The work of reading one record, counted like that of conditions (language/work.py) but for no event."""
 
 from __future__ import annotations
 

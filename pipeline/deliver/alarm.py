@@ -1,4 +1,4 @@
-"""One timer of the engine's loop."""
+"""A timer on the engine's loop."""
 
 from __future__ import annotations
 

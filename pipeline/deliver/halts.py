@@ -1,4 +1,4 @@
-"""Webhooks that are not sent to: disabled by a 410 or by a person, or paused. One small file each."""
+"""Webhooks that are halted: disabled by a 410 or by a person, or paused. One small file each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said to the engine of a webhook: each order is carried out by its own thread, between two turns."""
+"""Orders to the engine about one webhook: carried out by its own thread, between two turns."""
 
 from __future__ import annotations
 

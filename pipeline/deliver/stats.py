@@ -1,4 +1,4 @@
-"""The engine's numbers: for `hookline status` and the run's summary, and for the metrics."""
+"""The engine's numbers, for `hookline status`, the run's summary and the metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of one process of a job, put together once and known to all who run or ask it."""
+"""The parts of one process of a job, assembled once and handed to whoever runs or queries it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipeline.job.control.peers import Peers
 from pipeline.job.control.pressure import Busy, Pressure
 from pipeline.job.control.pulse import Pulse
 from pipeline.job.control.rest import Gathering, Rest
-from pipeline.job.names import EventNames
+from pipeline.job.event_names import EventNames
 from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Shards, Stores
 from pipeline.job.steps.shard import Shard

@@ -1,4 +1,4 @@
-"""What a person may ask of dead letters and of what is owed: transitions of a shard, counted (DESIGN 6.8).
+"""Commands on dead letters and pending requests: transitions of a shard, counted (DESIGN 6.8).
 
 A running job is asked over its admin socket; for one that is stopped, the request is left in the shard's
 folder and done at the next start. Each request can be done twice without harm.

@@ -1,4 +1,4 @@
-"""The accounting of this process as of its last commits, for the metrics and the progress line."""
+"""The accounting of this process as of its last commits, for metrics and the progress line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The dataflow: which steps there are, in which order, and what each of them is given.
+"""The dataflow: its steps, their order, and what each is given.
 
 The flow's and the steps' names are the schema of the recovery state: never rename one.
 """
@@ -11,6 +11,7 @@ from bytewax.dataflow import Dataflow
 from pipeline.job.assembly import Job
 from pipeline.job.commands import execute_left
 from pipeline.job.control.departed import Departed
+from pipeline.job.format_check import FormatCheck
 from pipeline.job.steps.chunks import Intake, Selected
 from pipeline.job.steps.copies import CopiesStep
 from pipeline.job.steps.epoch_end import EpochEnd
@@ -21,7 +22,6 @@ from pipeline.job.steps.shard import Shard, ShardStep
 from pipeline.job.steps.shard import Token as ShardToken
 from pipeline.job.steps.source import SourcePartition, SourceStep
 from pipeline.job.steps.stretch import Stretches
-from pipeline.job.understanding import Understanding
 from pipeline.sources.chunk import Position
 from pipeline.store.store import Store
 
@@ -30,14 +30,14 @@ def build_flow(job: Job) -> Dataflow:
     """Wire the steps of a job."""
     settings, versions, failure = job.settings, job.versions, job.failure
     stretches = Stretches()
-    understanding = Understanding()
+    format_check = FormatCheck()
     epoch_end = EpochEnd()
     departed = Departed(versions, job.shards.all, job.halts, job.engine.orders)
 
     def select_from(chunk: Intake) -> list[tuple[str, Selected]]:
         return select(
             chunk, settings.formats, versions, stretches, job.partitions, job.event_names, settings.sizes,
-            understanding, job.lookout,
+            format_check, job.lookout,
         )  # fmt: skip
 
     def make_partition(name: str, position: Position | None) -> SourcePartition:

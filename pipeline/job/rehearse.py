@@ -1,4 +1,4 @@
-"""The whole story in memory: records in, the requests they would make out. Nothing is kept or sent.
+"""The whole story in memory: records in, the requests they would make out. Nothing is stored or sent.
 
 For `hookline test`, `explain`, `diff`, `send` and dry runs: the parts of the job's story, in the job's order.
 """

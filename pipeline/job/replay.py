@@ -1,4 +1,4 @@
-"""A replay: a recorded stream once more, through a state of its own, with the webhook-ids of the live run."""
+"""A replay: a recorded stream run again on a state of its own, with the webhook-ids of the live run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One real request of one webhook, through an engine of its own: the job's counts know nothing of it."""
+"""Sends one real request of one webhook through an engine of its own; the job's counters stay as they are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is decided about a job before it begins, and never changes."""
+"""What is fixed about a job before it starts."""
 
 from __future__ import annotations
 

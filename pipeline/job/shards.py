@@ -1,4 +1,4 @@
-"""What this process has open: its shards, what is asked of them, and its stores."""
+"""What this process has open: its shards, the commands for them, and its stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The forms that tables had: their columns, as rows of users came with them.
+"""The sets of columns that tables had over time, as rows of users arrived with them.
 
 Users remember a form's number, not its columns, so that a column which a table has lost is known from the row
 that is written next. The forms of a shard are one row; a table has as many as its columns have changed.

@@ -1,4 +1,4 @@
-"""What another job knows of its users now, beneath the rows of a run of its own: a replay of dead records.
+"""What another job knows of its users now, beneath a run's own rows: for a replay of dead records.
 
 Each row is looked up where that job has committed it, in a read of its own: nothing is copied, nothing is
 written there, and no old page is held while the other job runs. What the run itself learns lies on top.

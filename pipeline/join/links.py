@@ -1,4 +1,4 @@
-"""Who an anonymous id is: links, and the profiles of ids that are not linked yet (DESIGN 6, Identity)."""
+"""Whose an anonymous id is: links, and the profiles of ids not linked yet (DESIGN 6, Identity)."""
 
 from __future__ import annotations
 

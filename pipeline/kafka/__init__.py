@@ -1,1 +1,1 @@
-"""librdkafka for everybody: how clients are set up, what brokers say."""
+"""librdkafka for everybody: how clients are configured, what brokers say."""

@@ -1,4 +1,4 @@
-"""Questions to the brokers: which topics and partitions there are, and where they begin and end."""
+"""Queries to the brokers: which topics and partitions exist, where they begin and end."""
 
 from __future__ import annotations
 

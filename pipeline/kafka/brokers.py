@@ -1,4 +1,4 @@
-"""What librdkafka says about its connections: whether brokers answer, refuse us, or are away, and why.
+"""What librdkafka reports about its connections: whether brokers answer, reject us or are away, and why.
 
 Its clients are made with ``{"error_cb": reachability.failed, "logger": reachability.messages}``.
 """

@@ -1,4 +1,4 @@
-"""How librdkafka is set up for the Kafka source."""
+"""Configures librdkafka for the Kafka source."""
 
 from __future__ import annotations
 

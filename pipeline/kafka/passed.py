@@ -1,4 +1,4 @@
-"""Settings that are passed through to librdkafka: what is wrong with them, all of it at once."""
+"""Checks the settings passed through to librdkafka, and reports everything wrong with them at once."""
 
 from __future__ import annotations
 

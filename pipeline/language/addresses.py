@@ -1,4 +1,4 @@
-"""Where something listens, and where a page comes from, as people and browsers write it."""
+"""Listening addresses and origins of pages, as people and browsers write them."""
 
 from __future__ import annotations
 

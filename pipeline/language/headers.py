@@ -1,4 +1,4 @@
-"""Request headers: what a name may be, which ones the sender sets, what a body calls itself."""
+"""Request headers: valid names, those the sender sets itself, content types."""
 
 from __future__ import annotations
 

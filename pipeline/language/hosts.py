@@ -1,4 +1,4 @@
-"""Host names in one spelling, by UTS 46 without the transitional mappings (as browsers read them).
+"""Host names in one spelling: UTS 46 without transitional mappings, as browsers read them.
 
 ``straße.example`` is ``xn--strae-oqa.example``, which has another owner than ``strasse.example``. Names that
 mean nothing (empty or long labels, ``xn--`` that does not decode, joiners that join nothing) are refused.

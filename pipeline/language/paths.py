@@ -1,4 +1,4 @@
-"""Paths compiled to functions that read them, and the views that ``{{ event }}`` and ``{{ user }}`` are.
+"""Paths compiled to functions that read them, and the views behind ``{{ event }}`` and ``{{ user }}``.
 
 Reading never raises: a step that the data does not have gives `MISSING`. The grammar is in path_syntax.py.
 """

@@ -1,4 +1,4 @@
-"""Paths of own shapes (LANGUAGE 9): they start at the record itself, at what holds it, or at its message.
+"""Paths of custom shapes (LANGUAGE 9): they start at the record, at its parent, or at its message.
 
 actor.id   items[0].sku   ["odd name"].x     the record; in a member with `each` its element
 .                                            the record or element itself

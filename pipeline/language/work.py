@@ -1,4 +1,4 @@
-"""How much work one event may make for one webhook, and what is known once per event.
+"""How much work one event may cause for one webhook, and values computed once per event.
 
 Work is counted, never timed: elements touched, characters read, results made. The same event and config give
 the same count in every run (P5). Straight-line clauses are free; what can loop spends, once per loop. The

@@ -1,4 +1,4 @@
-"""What most probably keeps a clause from holding: another type, other letters, what nobody has told."""
+"""The likeliest reason why a clause does not hold: another type, other case, a value nobody has sent."""
 
 from __future__ import annotations
 

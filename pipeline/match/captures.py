@@ -1,4 +1,4 @@
-"""`capture:` of a label: criteria over autocaptured events, each a clause like those of conditions."""
+"""`capture:` of a label: criteria over autocaptured events, each compiled like a clause of a condition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds the webhooks that may want an event, without asking those that cannot.
+"""Finds the webhooks that may want an event without evaluating those that cannot.
 
 Two dictionary lookups, by kind and by name, lead to a plan made at load: the webhooks that an event of this
 kind and name can concern, in the order of the config. Most plans are empty or one webhook. Where many

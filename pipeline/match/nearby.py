@@ -1,4 +1,4 @@
-"""What stands where a path ends too early: an array, whose elements were meant, or nearly the same name."""
+"""What a path that finds nothing probably meant: an array's elements, or a similar name."""
 
 from __future__ import annotations
 

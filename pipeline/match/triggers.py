@@ -1,4 +1,4 @@
-"""Compiles a webhook's trigger (LANGUAGE 2): which events or changes fire it, under what conditions."""
+"""Compiles a webhook's trigger (LANGUAGE 2): which events or changes fire it, under which conditions."""
 
 from __future__ import annotations
 

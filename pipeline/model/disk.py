@@ -1,4 +1,4 @@
-"""What is said to be on disk is: files replaced in one step, folders, appends, locks (DESIGN 11, 4).
+"""Durable files: replacing in one step, folders, appends, locks (DESIGN 11, 4).
 
 A power cut leaves of a file what was synced, and of a folder the entries that were there when it was synced.
 A kill leaves everything that was written.

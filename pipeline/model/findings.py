@@ -1,4 +1,4 @@
-"""Located problems: sorting, and rendering them for a person (file, line, column, source line, remedy)."""
+"""Problems with their places: sorted, and rendered for a person (file, line, column, source, remedy)."""
 
 from __future__ import annotations
 

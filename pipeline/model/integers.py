@@ -1,4 +1,4 @@
-"""Integers of JSON texts that 64 bits cannot hold: orjson makes decimals of them that have lost digits."""
+"""Integers in JSON that 64 bits cannot hold: orjson would read them as floats and lose digits."""
 
 from __future__ import annotations
 

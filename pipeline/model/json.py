@@ -1,4 +1,4 @@
-"""JSON values: when two are equal, what stands for one as a key, what they are called."""
+"""JSON values: equality, hashable keys for them, the names of their types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file that is appended to at once and synced soon: whoever appends never waits for the disk."""
+"""A log file: appends return at once and are synced soon after, so that no caller waits for the disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets in texts that others made: found by what is in them, whatever form a receiver gave them."""
+"""Masks secrets in texts written by others, in whatever form a receiver echoes them."""
 
 from __future__ import annotations
 

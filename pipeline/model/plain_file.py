@@ -1,4 +1,4 @@
-"""Files that people name in a config: read whole, of bounded size, and never waited for."""
+"""Reads files that a config names: whole, of bounded size, without ever blocking on a pipe."""
 
 from __future__ import annotations
 

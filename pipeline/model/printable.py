@@ -1,4 +1,4 @@
-"""Texts of strangers as a terminal may show them: nothing moves the cursor, turns the direction or hides."""
+"""Makes texts of strangers safe for a terminal: nothing moves the cursor, reverses direction or hides."""
 
 from __future__ import annotations
 

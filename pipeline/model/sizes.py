@@ -1,4 +1,4 @@
-"""How large things may be at the door: what is larger is a dead letter, or refused and counted."""
+"""Size limits of what comes in: anything larger is dead-lettered, or refused and counted."""
 
 from __future__ import annotations
 

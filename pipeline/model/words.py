@@ -1,4 +1,4 @@
-"""Words for a person: what was meant by one that was mistyped, reasons without a machine's own."""
+"""Words for people: "did you mean", plurals, reasons without a machine's own terms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that is wrong with a config, each problem at its place."""
+"""Every problem of a config, each with its place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request as a command that a person can paste."""
+"""A request as a curl command to paste."""
 
 from __future__ import annotations
 

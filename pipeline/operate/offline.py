@@ -1,4 +1,4 @@
-"""A config as it is compiled for what sends nothing."""
+"""Compiles a config for verbs that send nothing."""
 
 from __future__ import annotations
 

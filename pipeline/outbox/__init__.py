@@ -1,1 +1,1 @@
-"""What webhooks owe: handed over, stored, journalled, dead, counted."""
+"""What webhooks owe: handed over, stored, journalled, dead-lettered, counted."""

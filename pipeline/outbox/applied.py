@@ -1,4 +1,4 @@
-"""What a shard has applied: how far it has seen each source, and the running number of ordered deliveries."""
+"""A shard's progress: how far it has read each source, and the sequence number of ordered deliveries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The journal: what became of attempts since the last commit (DESIGN 6, rule 6).
+"""The journal: outcomes of attempts since the last commit (DESIGN 6, rule 6).
 
 One file per generation, named after the store's sequence number when it was begun. An entry is length,
 CRC-32 and a packed result. Writes are not synced: they survive the death of the process, and after a

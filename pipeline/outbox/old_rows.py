@@ -1,4 +1,4 @@
-"""Rows as format 1 had them: each one flat array of 17 or 20 fields, where today's are nested and shorter."""
+"""Rows of format 1: one flat array of 17 or 20 fields, where today's are nested and shorter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows of one shard's outbox: requests that are owed and on disk, counted by webhook and by bytes."""
+"""The pending requests of one shard that are on disk, counted by webhook and by bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a template saw, from which it is rendered anew: the body of ``render`` and ``condition`` letters."""
+"""What a template saw, kept to render it again: the body of ``render`` and ``condition`` letters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One answer of the receiver, as a script asks for it."""
+"""One answer of the receiver, as a script defines it."""
 
 from __future__ import annotations
 

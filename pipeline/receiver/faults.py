@@ -1,4 +1,4 @@
-"""The ways in which an answer can be broken. Each is a function over the connection and the answer."""
+"""The ways an answer can be broken, each a function of the connection and the answer."""
 
 from __future__ import annotations
 

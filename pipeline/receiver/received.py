@@ -1,4 +1,4 @@
-"""What arrived: in memory, and in an append-only file that another process can read at any time."""
+"""Received requests: in memory, and in an append-only file that other processes can read at any time."""
 
 from __future__ import annotations
 

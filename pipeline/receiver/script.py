@@ -1,4 +1,4 @@
-"""What the receiver answers, path by path.
+"""What the receiver answers, by path.
 
 A script is JSON: a path (or ``*``) and the answers to its requests one after the other, the last one
 repeated. An answer is a status, the name of a fault (faults.py), or an object with the fields of `Answer`::

@@ -1,4 +1,4 @@
-"""How `hookline receiver` shows what arrives."""
+"""How `hookline receiver` prints what arrives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks signatures of requests, written from the standard and not from Hookline's own signing code.
+"""Verifies signatures of requests; written from the standard, independently of Hookline's signing code.
 
 Standard Webhooks: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """

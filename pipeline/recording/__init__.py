@@ -1,1 +1,1 @@
-"""Streams kept as files, and files put into topics."""
+"""Streams saved as files, and files loaded into topics."""

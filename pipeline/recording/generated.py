@@ -1,4 +1,4 @@
-"""A reader over a made-up shop that goes on for ever, at a steady rate, with present times."""
+"""A reader over an endless made-up shop, at a steady rate, with current times."""
 
 from __future__ import annotations
 

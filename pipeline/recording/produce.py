@@ -1,4 +1,4 @@
-"""``hookline produce``: a recording loaded into topics, so that reading them gives what the file gives.
+"""``hookline produce``: loads a recording into topics, so that reading them yields what the file yields.
 
 Messages are keyed by user (the anonymous id where there is none), updates go to the topic of users, and their
 times grow in the order of the lines: what the join merges by time is the order of the recording. Lines stay

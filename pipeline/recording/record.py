@@ -1,4 +1,4 @@
-"""``hookline record``: what comes in, kept as JSON lines with origin, key and headers.
+"""``hookline record``: saves incoming records as JSON lines with origin, key and headers.
 
 The lines of a source partition are in the order in which the job would have taken them. Each line is there at
 least once; in fact once, as long as the topics still hold what was read after the last sync.

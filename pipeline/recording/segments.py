@@ -1,4 +1,4 @@
-"""The files of a recording as they are written: one growing file per source partition, rotated, compressed.
+"""The files of a recording while it is written: one per source partition, rotated, compressed.
 
     DIR/kafka-0/00000000000000000000.rec.jsonl.zst      named after the number of records before it
     DIR/kafka-0/00000000000000104212.rec.jsonl.zst

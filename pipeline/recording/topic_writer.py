@@ -1,4 +1,4 @@
-"""Puts messages into topics: for `hookline produce`."""
+"""Writes messages to topics, for `hookline produce`."""
 
 from __future__ import annotations
 

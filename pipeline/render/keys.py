@@ -1,4 +1,4 @@
-"""Keys of a body's maps: which are directives, and which are hardly meant as they stand."""
+"""The keys of a body's maps: which are directives, and which are probably mistakes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``$for`` and ``$spread``: the directives that take a value from a template and build with it."""
+"""``$for`` and ``$spread``: directives that take a value from a template and build with it."""
 
 from __future__ import annotations
 

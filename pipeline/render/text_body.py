@@ -1,4 +1,4 @@
-"""Bodies that are one text, sent as it is: XML, CSV, a line of a protocol."""
+"""Plain text bodies, sent as they are: XML, CSV, a line of a protocol."""
 
 from __future__ import annotations
 

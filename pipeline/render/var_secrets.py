@@ -1,4 +1,4 @@
-"""Secrets of `vars`: where a request names one alone, it stands as if it had been written there."""
+"""Secrets in `vars`: a request that names one by itself behaves as if it were written there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Joining rendered bodies into one: an array, lines, or a tree around `{{ items }}`."""
+"""Joins rendered bodies into one: an array, lines, or a tree around `{{ items }}`."""
 
 from __future__ import annotations
 

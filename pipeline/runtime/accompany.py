@@ -1,4 +1,4 @@
-"""What goes along with a running job: the admin socket, the HTTP views, the progress line."""
+"""What accompanies a running job: the admin socket, the HTTP views, the progress line."""
 
 from __future__ import annotations
 

@@ -19,9 +19,9 @@ from pipeline.job.replay import Replay
 from pipeline.model.errors import ClockSetBack, Fatal, HooklineError, UsageError
 from pipeline.model.process.private import keep_private
 from pipeline.model.process.standard import open_standard
-from pipeline.runtime.anew import start_anew
 from pipeline.runtime.process import Cluster, open_job, stop_on_signals
-from pipeline.runtime.state.afresh import refuse_without_consent
+from pipeline.runtime.reexec import reexec
+from pipeline.runtime.state.resend import refuse_without_consent
 from pipeline.runtime.watchdog import Watchdog
 from pipeline.telemetry import log
 
@@ -86,7 +86,7 @@ def _end(job: Job, closing: ExitStack) -> None:
     closing.close()
     failure = job.failure.first
     if isinstance(failure, ClockSetBack) and job.peers is None:
-        start_anew(stopping=job.drain.stopping)
+        reexec(stopping=job.drain.stopping)
     if failure is not None:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""The process of a collector, from the config to its figures."""
+"""The process of a collector, from its config to its figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps the threads that share the interpreter's lock on one core, while they have all of a core to do.
+"""Keeps the threads that share the GIL on one core while they have a whole core's work to do.
 
 The worker's and the engine's thread run one at a time. On two cores the lock, and all that both touch,
 travels between caches at each hand-over; on one it stays where it is. Whoever pins a process for good takes

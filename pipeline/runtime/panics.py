@@ -1,4 +1,4 @@
-"""Keeps Bytewax's panic out of the output of an error that was planned.
+"""Suppresses Bytewax's panic message where the error was raised on purpose.
 
 Bytewax ends on an exception of a step by a Rust panic, which writes some lines about Bytewax's own sources to
 stderr (and, with RUST_BACKTRACE, a stack of fifty). Where the exception was ours its text says all there is

@@ -1,4 +1,4 @@
-"""What one process of a job is made of where something else may stand in its place."""
+"""The replaceable parts of one process of a job: engine, readers, clock, watcher."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One process of a job, from the config to the summary."""
+"""One process of a job, from its config to its summary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a running job says of itself: one changing line on a terminal, a log line now and then elsewhere."""
+"""A running job's progress: one changing line on a terminal, an occasional log line elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The readers of a job's source, as its config says."""
+"""Creates the readers of a job's source from its config."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hot reload in a running job: watch the config directory, try it elsewhere, compile what is new, install.
+"""Hot reload: watch the config directory, try a new version in a child process, compile, install it.
 
 This process reads no file that has not been tried: whatever it takes to find out that a file is bad, the job
 does not pay, and a good edit of one file compiles that file.

@@ -3,7 +3,7 @@ stands still, a stop unheard.
 
 Bytewax keeps every timer as a time of day (the next poll of a source, the end of an epoch, the wake-up of a
 shard). Set the clock back by an hour and they all stand still for an hour; nothing reaches into an armed
-one, so the flow ends there and the process starts anew from the last epoch (`runtime/anew.py`). A step back
+one, so the flow ends there and the process starts anew from the last epoch (`runtime/reexec.py`). A step back
 of less than `STEP_SECS` delays the job by as much, steps forward and slow corrections by nothing.
 """
 

@@ -1,1 +1,1 @@
-"""Readers: each brings one source partition, in order."""
+"""Readers: each yields one source partition, in order."""

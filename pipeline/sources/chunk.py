@@ -1,4 +1,4 @@
-"""A chunk: some 200 raw records of one source partition, the item that flows through Bytewax."""
+"""A chunk: about 200 raw records of one source partition, the item that flows through Bytewax."""
 
 from __future__ import annotations
 

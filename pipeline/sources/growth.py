@@ -1,4 +1,4 @@
-"""Hears that files grow, by inotify, so that nobody need look again and again. Linux alone has it."""
+"""Notices through inotify that files grow, so that nobody need poll them. Linux only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A reader in front of another one, which may hold back what that one has read."""
+"""A reader wrapped around another one, which may hold back what that one has read."""
 
 from __future__ import annotations
 

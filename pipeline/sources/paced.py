@@ -1,4 +1,4 @@
-"""Readers that let event time pass at a multiple of the clock: a replay as it once was, or in slow motion."""
+"""Readers that let event time pass at a multiple of real time: a replay at original or other speed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cheap look into a raw line: when it happened, and whether it is an update or an event.
+"""A cheap look at a raw line: its time, and whether it is an update or an event.
 
 Only the order in which several files are merged depends on it, so nothing here complains.
 """

@@ -1,4 +1,4 @@
-"""What every source is to the flow: it has partitions, and one reader is one of them."""
+"""The contract of every source: it has partitions, and a reader yields the records of one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was read from a store lately, within a bound."""
+"""A bounded cache of what was recently read from a store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the stores of a state directory are."""
+"""Where a state directory keeps its stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows in memory: for what is tried out and then forgotten."""
+"""Rows in memory, for trial runs."""
 
 from __future__ import annotations
 

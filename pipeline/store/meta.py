@@ -1,4 +1,4 @@
-"""What a store says of itself: the table `meta`, written with each epoch."""
+"""A store's own metadata: the table `meta`, written with each epoch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an epoch has written and is not in its transaction yet, and what was there before: the rows of undo.
+"""The present epoch's writes that are not in its transaction yet, and the values they replace: for undo.
 
 A row is sealed when it is written, and what it was before is looked up in between, many rows with one call:
 py-lmdb lets go of the interpreter's lock for every row, but what is around it costs three times as much as

@@ -1,4 +1,4 @@
-"""Reading the stores through once at the start, so that joins need not wait for the disk page by page.
+"""Reads the stores once at the start, so that joins do not wait for the disk page by page.
 
 A store is read in random order, 4 KiB at a time: cold, ten million users cost one wait for the disk per
 event. Read from end to end the same file takes seconds.

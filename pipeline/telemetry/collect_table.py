@@ -1,4 +1,4 @@
-"""The rows of `hookline collect` in the table of all metrics."""
+"""The metrics of `hookline collect`."""
 
 from __future__ import annotations
 

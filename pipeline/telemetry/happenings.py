@@ -1,4 +1,4 @@
-"""What happens and is both logged and measured: one declaration here, one call where it happens.
+"""Happenings that are both logged and counted: declared once here, one call where they occur.
 
     CONFIG_RELOADED.happened(log, version="3f2a", webhooks=12)
 

@@ -1,4 +1,4 @@
-"""Structured logging: one line per happening, its facts as fields.
+"""Structured logging: one line per happening, with fields.
 
     log = get(__name__)
     log.info("listening", port=9090)

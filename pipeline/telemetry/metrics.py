@@ -1,4 +1,4 @@
-"""Counting: cheap calls from any thread, one reading for Prometheus, `hookline status` and the tests.
+"""Counting: cheap calls from any thread, read by Prometheus, `hookline status` and the tests.
 
     count("records_total", 200, kind="event")        # once per batch, beside the log line if there is one
     gauge("webhook_pending", 12, webhook="crm")

@@ -1,4 +1,4 @@
-"""The names of all metrics: one that is not here does not type-check (their rows: telemetry/table.py)."""
+"""The names of all metrics: any other name fails type checking (their rows: telemetry/table.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process measures of itself."""
+"""What a process measures about itself."""
 
 from __future__ import annotations
 

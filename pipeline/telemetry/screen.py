@@ -1,4 +1,4 @@
-"""The last lines of a terminal: a status that steps aside when something is logged."""
+"""The last lines of a terminal: a status that makes way for log lines."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def test_an_audit_is_read_backwards_page_by_page_and_every_line_comes_once(tmp_p
 
 EVENT = {"name": "Purchase", "user_id": "u1"}
 FILE = {"file": "webhooks/based.yaml", "text": BASED}
-ASKED = {"check": FILE, "preview": {**FILE, "record": EVENT}, "complete": {**FILE, "line": 4, "column": 70}}
+CONTEXT = {"check": FILE, "preview": {**FILE, "record": EVENT}, "complete": {**FILE, "line": 4, "column": 70}}
 
 
 def crawled(caller: Caller) -> str:
@@ -149,7 +149,7 @@ def crawled(caller: Caller) -> str:
                 path += "?name=webhooks%2Fbased.yaml"
             reply = caller.ask("GET", path, token=role)
             said.append(reply.text + str(dict(reply.headers)))
-        for verb, body in ASKED.items():
+        for verb, body in CONTEXT.items():
             headers = {**OURS, "content-type": "application/json"}
             raw = json.dumps(body).encode()
             said.append(caller.ask("POST", f"/api/v1/{verb}", headers, raw, token=role).text)

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from pipeline.decode.decode import decode
-from pipeline.decode.nobody import stands_for_nobody
+from pipeline.decode.placeholder_ids import is_placeholder
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 
 
@@ -87,8 +87,8 @@ def test_events_keep_such_ids() -> None:
 
 
 def test_long_ids_are_somebody() -> None:
-    assert not stands_for_nobody("x" * 1000)
-    assert stands_for_nobody(" " * 1000)
+    assert not is_placeholder("x" * 1000)
+    assert is_placeholder(" " * 1000)
 
 
 @pytest.mark.parametrize("name", ["properties", "context"])

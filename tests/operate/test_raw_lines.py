@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from pipeline.cli.app import run
-from pipeline.job.understanding import LEAST, Understanding
+from pipeline.job.format_check import LEAST, FormatCheck
 from pipeline.model.records import Invalid, Origin
 from pipeline.operate.trials.given import formats_for
 from pipeline.sources.files.lines.recorded import Message, dump_line, parse_line
@@ -299,7 +299,7 @@ def test_a_line_with_several_wrong_parts_is_exported_once(bench: Bench) -> None:
 
 
 def test_the_log_says_once_that_most_records_are_not_understood(caplog: pytest.LogCaptureFixture) -> None:
-    found = Understanding()
+    found = FormatCheck()
     broken: list[Any] = [Invalid(b"{}", "it has no name", Origin("f", 0))]
     with caplog.at_level(logging.ERROR):
         found.saw(LEAST - 1, 20, broken)

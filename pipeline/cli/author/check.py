@@ -1,4 +1,4 @@
-"""``hookline check``: everything that is wrong with a config, each problem at its place."""
+"""``hookline check``: every problem of a config, each with its place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``hookline config``: what the job's settings are, and where each one comes from."""
+"""``hookline config``: the job's settings, and where each value comes from."""
 
 from __future__ import annotations
 

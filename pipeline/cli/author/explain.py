@@ -1,4 +1,4 @@
-"""``hookline explain``: which clause holds for one event, with the value it saw, and what would be sent."""
+"""``hookline explain``: which clauses hold for one event, the values they saw, and the rendered request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What check and diff print for the pages of a code host: annotations of lines, a comment in Markdown."""
+"""The output of check and diff for code hosts: line annotations, and a comment in Markdown."""
 
 from __future__ import annotations
 

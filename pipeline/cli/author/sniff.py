@@ -1,4 +1,4 @@
-"""``hookline sniff``: which shape the records of a stream have, and a shape file for home-made ones."""
+"""``hookline sniff``: which format the records of a stream have, and a shape file for unknown ones."""
 
 from __future__ import annotations
 

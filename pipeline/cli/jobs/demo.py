@@ -1,4 +1,4 @@
-"""``hookline demo``: a recorded shop becomes webhooks to a receiver on this machine."""
+"""``hookline demo``: a recorded shop fires webhooks at a receiver on this machine."""
 
 from __future__ import annotations
 

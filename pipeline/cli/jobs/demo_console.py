@@ -1,4 +1,4 @@
-"""``hookline demo --console``: the shop goes on and on, with a console over what it fires.
+"""``hookline demo --console``: the shop runs until it is stopped, with a console over its webhooks.
 
 Everything is in one folder and begins anew each time: what is edited there changes no shipped file.
 """

@@ -1,4 +1,4 @@
-"""``hookline record``: keep what comes in, for replays."""
+"""``hookline record``: keep incoming records, for replays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``hookline replay``: a recorded stream once more, with the webhook-ids of the live run."""
+"""``hookline replay``: run a recorded stream again, with the webhook-ids of the live run."""
 
 from __future__ import annotations
 

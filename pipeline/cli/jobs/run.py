@@ -27,7 +27,7 @@ from pipeline.cli.options import (
     yes_option,
 )
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, print_text, say
-from pipeline.cli.state.understood import not_understood
+from pipeline.cli.state.format_hint import format_hint
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
 
@@ -117,14 +117,14 @@ def run(
 
 def ask_before_again(job_config: PipelineConfig) -> None:
     """Let a person decide whether a new state directory may send everything again."""
-    from pipeline.runtime.state.afresh import read_before, refuse_without_consent
+    from pipeline.runtime.state.resend import refuse_without_consent, would_resend
 
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         refuse_without_consent(job_config)
         return
-    again = read_before(job_config)
-    if again is not None:
-        click.confirm(f"{again}. Go on?", abort=True, err=True)
+    resend = would_resend(job_config)
+    if resend is not None:
+        click.confirm(f"{resend}. Go on?", abort=True, err=True)
 
 
 def run_alone(
@@ -207,7 +207,7 @@ def account(state: Path) -> Accounting:
 def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
     """Print the summary: as JSON alone, or as a table for a person."""
     read, secs = summary["records"]["read"] - before, summary["elapsed_secs"]
-    if line := not_understood(state, summary["records"]):
+    if line := format_hint(state, summary["records"]):
         say(line)
     if as_json:
         print_json(summary)

@@ -67,7 +67,7 @@ def up(
     then the console; a second one ends them at once.
     """
     from pipeline.model.process.garbage import settled
-    from pipeline.runtime.ahead import refuse_ahead
+    from pipeline.runtime.preflight import preflight
     from pipeline.runtime.processes.board import Board
     from pipeline.runtime.processes.supervisor import JOB, Ended, Supervisor, figures_of
     from pipeline.runtime.progress import Progress, look_through
@@ -75,7 +75,7 @@ def up(
 
     job_config = running.load(config, {**flags, "collect.listen": listen}, collects=True)
     log.setup(job_config.file.log.level, job_config.file.log.format)
-    refuse_ahead(job_config, config)  # or the collector would take events for a job that never starts
+    preflight(job_config, config)  # or the collector would take events for a job that never starts
     if not yes:
         running.ask_before_again(job_config)
     state = job_config.state

@@ -1,1 +1,1 @@
-"""How what verbs say is laid out: lines and tables that fit a terminal, colours, help, wrong usage."""
+"""How the output of verbs is laid out: lines and tables that fit a terminal, colours, help, usage errors."""

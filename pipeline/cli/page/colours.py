@@ -1,4 +1,4 @@
-"""Colours of what verbs say: few, and only where `telemetry.screen.has_colours`."""
+"""The colours of the output: few, and only where `telemetry.screen.has_colours`."""
 
 from __future__ import annotations
 

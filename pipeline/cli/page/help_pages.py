@@ -1,4 +1,4 @@
-"""The pages of --help: as wide as the terminal, no word broken, and what a flag wants in words of its own."""
+"""The pages of --help: as wide as the terminal, no word broken, every option's value described."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts in the width of a terminal: broken between words only, so that whatever is copied is whole."""
+"""Text wrapped to the terminal's width: broken between words only, so that anything can be copied whole."""
 
 from __future__ import annotations
 

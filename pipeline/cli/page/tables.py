@@ -1,4 +1,4 @@
-"""Tables as wide as the terminal at most: no word is broken, no column left out.
+"""Tables no wider than the terminal: no word is broken, no column left out.
 
 Where the columns do not fit side by side, texts go on below themselves; then the first column has a line of
 its own; then each row is a list of its fields. In a pipe a row is one line, however long.

@@ -1,4 +1,4 @@
-"""Wrong usage in one spelling: what was called, what it has not or wants, what was meant."""
+"""Usage errors, all worded alike: what was called, what is missing or wrong, what was probably meant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changing exactly what was counted before: the flags of `dlq` and `outbox`, and what a dry run prints."""
+"""Changing exactly what was counted before: flags shared by `dlq` and `outbox`, and their dry runs."""
 
 from __future__ import annotations
 

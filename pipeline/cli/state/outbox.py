@@ -1,4 +1,4 @@
-"""``hookline outbox``: what is owed and waits on disk."""
+"""``hookline outbox``: pending requests on disk."""
 
 from __future__ import annotations
 

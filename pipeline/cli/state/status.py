@@ -26,7 +26,7 @@ def status(state: Path, as_json: bool) -> None:
     The numbers are cumulative over the life of the state directory and include the last finished epoch of
     a running job. matched = delivered + dead + pending + suppressed.
     """
-    from pipeline.cli.state.understood import not_understood
+    from pipeline.cli.state.format_hint import format_hint
     from pipeline.operate.running.status import status as status_of
 
     found = status_of(state)
@@ -36,7 +36,7 @@ def status(state: Path, as_json: bool) -> None:
     live = found.running
     print_text(f"{found.state}: {'a job is running' if live else 'no job is running'}")
     print_text(records_line(found.records))
-    if line := not_understood(found.state, found.records):
+    if line := format_hint(found.state, found.records):
         print_text(line)
     for line in order_lines(found.records):
         print_text(line)

@@ -1,4 +1,4 @@
-"""``hookline tap``: what goes through a running job, as it happens."""
+"""``hookline tap``: what a running job reads and sends, as it happens."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from pipeline.cli.page.lines import room
 from pipeline.language.units import parse_duration
 
 if TYPE_CHECKING:
-    from pipeline.operate.tap.afar import FollowedAfar
     from pipeline.operate.tap.filters import Filters
     from pipeline.operate.tap.follow import Followed
+    from pipeline.operate.tap.remote import RemoteTap
 
 USUAL = "matched,sent,dead"
 
@@ -151,16 +151,16 @@ def _followed(
     wanted: Filters,
     *,
     reconnect: bool,
-) -> Followed | FollowedAfar:
+) -> Followed | RemoteTap:
     """Return the tap of the job that is meant: here, or behind a console."""
     if url is None:
         from pipeline.operate.tap.follow import Followed
 
         return Followed(state_dir(config, state), wanted.arguments(), reconnect=reconnect)
     from pipeline.operate.running.remote import RemoteConsole
-    from pipeline.operate.tap.afar import FollowedAfar
+    from pipeline.operate.tap.remote import RemoteTap
 
-    return FollowedAfar(RemoteConsole(url, token_file), wanted, reconnect=reconnect)
+    return RemoteTap(RemoteConsole(url, token_file), wanted, reconnect=reconnect)
 
 
 def _check_as_test(webhooks: tuple[str, ...]) -> None:
@@ -221,7 +221,7 @@ class Shown:
 
 
 def _show(
-    followed: Followed | FollowedAfar, shown: Shown, *, quiet: bool, count: int | None, span: float | None
+    followed: Followed | RemoteTap, shown: Shown, *, quiet: bool, count: int | None, span: float | None
 ) -> None:
     from pipeline.operate.tap.follow import Notice
 

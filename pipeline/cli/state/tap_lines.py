@@ -10,7 +10,7 @@ from rich.cells import cell_len, set_cell_size
 
 from pipeline.model.printable import one_line, printable, printable_json
 from pipeline.operate.curl import curl_of
-from pipeline.operate.tap.again import again
+from pipeline.operate.tap.retry_words import retry_words
 
 Line = Mapping[str, Any]
 
@@ -52,7 +52,7 @@ def _attempt(line: Line) -> list[str]:
     said = str(status) if status else response.partition(":")[0] or "-"
     outcome = str(line["outcome"])
     if outcome == "retry":
-        outcome = again(line)
+        outcome = retry_words(line)
     elif outcome == "dead":
         outcome = f"dead ({line.get('reason', '')})"
     found = [f"{said} {outcome}", f"attempt {line['attempt']}"]

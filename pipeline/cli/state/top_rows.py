@@ -1,4 +1,4 @@
-"""The rows of `hookline top` as text: numbers in few signs, the columns that fit, all facts of one."""
+"""The rows of `hookline top` as text: short numbers, the columns that fit, every field of one webhook."""
 
 from __future__ import annotations
 

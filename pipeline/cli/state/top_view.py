@@ -1,4 +1,4 @@
-"""What `hookline top` shows and what its keys do: no terminal is needed to ask it."""
+"""What `hookline top` shows and what its keys do, independent of any terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``hookline webhook``: stop sending to webhooks, or send again, without touching files; edit their files."""
+"""``hookline webhook``: pause, disable or resume webhooks without touching files; edit their files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``hookline webhook set|unset|add``: change a value in a webhook's file; all else stays as it is written."""
+"""``hookline webhook set/unset/add``: change one value in a webhook's file and leave the rest as it is."""
 
 from __future__ import annotations
 

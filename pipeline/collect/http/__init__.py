@@ -1,4 +1,4 @@
-"""HTTP/1.1 as strangers speak it: connections, limits, how bodies are packed, and when nothing more fits.
+"""HTTP/1.1 for untrusted clients: connections, limits, compressed bodies, overload.
 
 server       listens, ends what takes too long, stops
 connection   reads requests whole, one after another, and answers them in order

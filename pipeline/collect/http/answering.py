@@ -1,4 +1,4 @@
-"""The requests of one connection, answered in the order in which they came."""
+"""The requests of one connection, answered in the order in which they arrived."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.http import reply
 from pipeline.collect.http.gate import Gate
 from pipeline.collect.http.heads import Heads
+from pipeline.collect.http.incoming import Incoming
 from pipeline.collect.http.limits import Limits
-from pipeline.collect.http.request import Request
 from pipeline.collect.http.unpack import UnpackError, tried
+from pipeline.collect.request import Answer, Request
 
 _THREAD_FROM: Final = 16 << 10
 """A packed body of this size is unpacked beside the loop: it may take milliseconds."""
@@ -41,15 +41,15 @@ Finish = Callable[[asyncio.Future[Any]], Answer | Later]
 class Service(Protocol):
     """Who answers."""
 
-    def answer(self, asked: Asked, connection: Answering) -> Answer | Later:
+    def answer(self, request: Request, connection: Answering) -> Answer | Later:
         """Return the answer, or what becomes it."""
         ...
 
-    def busy(self, asked: Asked, retry_secs: int) -> Answer:
+    def busy(self, request: Request, retry_secs: int) -> Answer:
         """Return what is answered to a request that there is no room for; its body is not read."""
         ...
 
-    def failed(self, asked: Asked | None, answer: Answer, code: str) -> Answer:
+    def failed(self, request: Request | None, answer: Answer, code: str) -> Answer:
         """Note that this answers what is no request, or one beyond the limits; return it for that page."""
         ...
 
@@ -106,11 +106,11 @@ class Answering(asyncio.Protocol):
     def __init__(self, host: Host, loop: asyncio.AbstractEventLoop) -> None:
         self._host = host
         self._loop = loop
-        self._request: Request | None = None
+        self._request: Incoming | None = None
         """The one that is being read."""
-        self._queue: deque[Request] = deque()
+        self._queue: deque[Incoming] = deque()
         """Read, or being read, and not answered."""
-        self._busy: Request | None = None
+        self._busy: Incoming | None = None
         """The one that is being answered."""
         self._last = False
         """What still comes is thrown away."""
@@ -156,9 +156,9 @@ class Answering(asyncio.Protocol):
         """Answer a body that is slow, and read no more of it."""
         raise NotImplementedError
 
-    def refuse(self, request: Request, retry_secs: int) -> None:
+    def refuse(self, request: Incoming, retry_secs: int) -> None:
         """Let a request wait no longer at the gate."""
-        answer = self._host.service.busy(request.asked(b"", b""), retry_secs)
+        answer = self._host.service.busy(request.whole(b"", b""), retry_secs)
         if not request.complete:
             self._give_up(request, answer)
             return
@@ -200,7 +200,7 @@ class Answering(asyncio.Protocol):
             self._serve(request)
         self._settle()
 
-    def _serve(self, request: Request) -> None:
+    def _serve(self, request: Incoming) -> None:
         self.deadline = inf
         if request.answer is not None:
             self._answered(request, request.answer)
@@ -214,26 +214,26 @@ class Answering(asyncio.Protocol):
             run = self._loop.run_in_executor(self._host.unpacker, tried, request.encoding, raw, self._limit)
             self._take(request, Later(run, lambda done: self._unpacked(request, raw, done.result())))
 
-    def _ask(self, request: Request, body: bytes, raw: bytes) -> Answer | Later:
+    def _ask(self, request: Incoming, body: bytes, raw: bytes) -> Answer | Later:
         try:
-            return self._host.service.answer(request.asked(body, raw), self)
+            return self._host.service.answer(request.whole(body, raw), self)
         except Exception as error:  # one request's fault must not end the connection of others behind a proxy
             return self._host.service.broke(error)
 
-    def _unpacked(self, request: Request, raw: bytes, body: bytes | UnpackError) -> Answer | Later:
+    def _unpacked(self, request: Incoming, raw: bytes, body: bytes | UnpackError) -> Answer | Later:
         if isinstance(body, UnpackError):
             answer = reply.error(body.status, body.code, body.message)
-            return self._host.service.failed(request.asked(b"", b""), answer, body.code)
+            return self._host.service.failed(request.whole(b"", b""), answer, body.code)
         request.holds(len(body) + len(raw))
         return self._ask(request, body, raw)
 
-    def _take(self, request: Request, found: Answer | Later) -> None:
+    def _take(self, request: Incoming, found: Answer | Later) -> None:
         if isinstance(found, Answer):
             self._answered(request, found)
         else:
             found.future.add_done_callback(partial(self._arrived, request, found.finish))
 
-    def _arrived(self, request: Request, finish: Finish, done: asyncio.Future[Any]) -> None:
+    def _arrived(self, request: Incoming, finish: Finish, done: asyncio.Future[Any]) -> None:
         try:
             found = finish(done)
         except Exception as error:
@@ -249,7 +249,7 @@ class Answering(asyncio.Protocol):
     def _limit(self) -> int:
         return self._host.limits.body
 
-    def _answered(self, request: Request, answer: Answer) -> None:
+    def _answered(self, request: Incoming, answer: Answer) -> None:
         request.leave()
         self._busy = None
         self.served = True
@@ -314,7 +314,7 @@ class Answering(asyncio.Protocol):
                 secs = limits.body_secs if request.method else limits.head_secs
             self.deadline = self._host.now + secs
 
-    def _give_up(self, request: Request, answer: Answer) -> None:
+    def _give_up(self, request: Incoming, answer: Answer) -> None:
         """Answer a request that is not read to its end, after those before it; nothing more is read."""
         request.answer = answer
         request.close = True

@@ -1,4 +1,4 @@
-"""One connection: requests are read whole, one after another, and answered in the order in which they came.
+"""One connection: reads complete requests one after another and answers them in order.
 
 httptools (llhttp, strict) refuses what two servers could read in two ways: a bare line feed, two lengths, a
 length beside chunks, a zero byte. Here it is bounded: sizes, numbers, times.
@@ -12,10 +12,10 @@ from typing import Final, cast
 
 import httptools
 
-from pipeline.collect.asked import Answer
 from pipeline.collect.http import reply
 from pipeline.collect.http.answering import WRITE_SECS, Answering, Host
-from pipeline.collect.http.request import Request
+from pipeline.collect.http.incoming import Incoming
+from pipeline.collect.request import Answer
 
 _names: dict[bytes, str] = {}
 """Names of headers as they were sent, and in small letters."""
@@ -117,7 +117,7 @@ class Connection(Answering):
         head = self._host.heads.of(data[:end])
         if head is None or head.length != len(data) - end:
             return False
-        request = Request(self._host.gate, self, self._limit)
+        request = Incoming(self._host.gate, self, self._limit)
         request.says(head)
         if head.length:
             request.add(data[end:])
@@ -128,7 +128,7 @@ class Connection(Answering):
             self._pause()
         return True
 
-    def _learn(self, request: Request) -> None:
+    def _learn(self, request: Incoming) -> None:
         """Know its head, where it and its body are all that has come."""
         data, head = self._whole, request.head()
         if data is None or head is None:
@@ -186,7 +186,7 @@ class Connection(Answering):
         """A request begins."""
         if self._again or self._last:
             return
-        self._request = Request(self._host.gate, self, self._limit)
+        self._request = Incoming(self._host.gate, self, self._limit)
         self._headers = self._size = 0
         self.deadline = self._host.now + self._host.limits.head_secs
 
@@ -296,7 +296,7 @@ class Connection(Answering):
         if self._request is not None:
             self._fail(self._request, reply.error(408, "timeout", "the body did not come in time"), "timeout")
 
-    def _too_large(self, request: Request) -> None:
+    def _too_large(self, request: Incoming) -> None:
         limit = self._host.limits.body
         self._fail(
             request, reply.error(413, "too_large", f"the body is larger than {limit} bytes"), "too_large"
@@ -305,19 +305,19 @@ class Connection(Answering):
     def _head_too_large(self) -> None:
         self._broken(reply.error(431, "head_too_large", "the request's head is too large"), "head_too_large")
 
-    def _fail(self, request: Request, answer: Answer, code: str = "malformed") -> None:
-        self._give_up(request, self._host.service.failed(request.asked(b"", b""), answer, code))
+    def _fail(self, request: Incoming, answer: Answer, code: str = "malformed") -> None:
+        self._give_up(request, self._host.service.failed(request.whole(b"", b""), answer, code))
 
     def _broken(self, answer: Answer, code: str) -> None:
         """Answer what is no request, after those before it."""
         request = self._request
         if request is None or not request.method:
-            request = Request(self._host.gate, self, self._limit)
+            request = Incoming(self._host.gate, self, self._limit)
             self._queue.append(request)
         self._request = None
         self._give_up(request, self._host.service.failed(None, answer, code))
 
-    def _drop(self, request: Request) -> None:
+    def _drop(self, request: Incoming) -> None:
         request.leave()
         self._request = None
         if request in self._queue:
@@ -327,7 +327,7 @@ class Connection(Answering):
         self._last = True
         self._write_last(reply.wire(answer, close=True))
 
-    def _expected(self, request: Request) -> None:
+    def _expected(self, request: Incoming) -> None:
         if request.headers["expect"].lower() != "100-continue":
             self._fail(
                 request, reply.error(417, "bad_expectation", "only 100-continue is known"), "malformed"

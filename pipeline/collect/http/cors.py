@@ -1,4 +1,4 @@
-"""What a page of another origin may do: only pages that some key names are answered so that they can read it.
+"""CORS: only origins that some key names get answers that their pages can read.
 
 Never `*`: it does not cover `authorization`, which analytics-next sends, and not with credentials.
 """
@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from pipeline.collect.asked import Answer, Asked
+from pipeline.collect.request import Answer, Request
 
 _MOST_NAMES: Final = 2_048
 """Of the headers that a page asks for, in characters."""
@@ -41,9 +41,9 @@ class Cors:
         """Return the answer so that this page may read it."""
         return replace(answer, headers=answer.headers + self.of(origin))
 
-    def preflight(self, asked: Asked, origin: str) -> Answer:
+    def preflight(self, request: Request, origin: str) -> Answer:
         """Return the leave to send what a page asks for."""
-        names = asked.headers.get("access-control-request-headers", "")
+        names = request.headers.get("access-control-request-headers", "")
         headers = [*self.of(origin), ("access-control-allow-methods", "GET, POST, OPTIONS")]
         if names and len(names) <= _MOST_NAMES and all(map(_is_plain, names)):
             headers.append(("access-control-allow-headers", names))
@@ -51,9 +51,9 @@ class Cors:
         return Answer(204, headers=tuple(headers))
 
 
-def is_preflight(asked: Asked) -> bool:
+def is_preflight(request: Request) -> bool:
     """Return whether a browser asks before it sends."""
-    return asked.method == "OPTIONS" and "access-control-request-method" in asked.headers
+    return request.method == "OPTIONS" and "access-control-request-method" in request.headers
 
 
 def _is_plain(sign: str) -> bool:

@@ -1,4 +1,4 @@
-"""How many bytes of requests are under way in all. What comes beyond waits its turn, in the order of coming.
+"""Limits the total bytes of requests in progress. What exceeds the limit queues, first come first served.
 
 A request that is being read or kept is inside. One that waits is not read on: what it would send stays in
 the client's socket. So memory stays what it is, however many send.

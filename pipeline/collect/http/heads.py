@@ -1,4 +1,4 @@
-"""Heads that came before: a client says the same with each request, and it is read once.
+"""Cache of request heads: a client repeats the same head, so it is parsed once.
 
 What is known here was read by the strict parser at the beginning of a message; the same bytes there say the
 same again. Only of requests that came whole, with a length, and after which others may follow.

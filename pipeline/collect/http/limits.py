@@ -1,4 +1,4 @@
-"""How much of a stranger's request is read, and for how long it is waited for."""
+"""How much of a request is read, and how long the collector waits for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An answer as bytes, and the answers to what is no request of events."""
+"""An answer as bytes, and the answers to malformed requests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 import orjson
 
-from pipeline.collect.asked import Answer
+from pipeline.collect.request import Answer
 
 _LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus}
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"

@@ -1,4 +1,4 @@
-"""Listens, ends what takes too long, and stops: not ready at once, answering for a moment, then gone."""
+"""Listens, ends what takes too long, and stops in three steps: not ready, still answering, closed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bodies are unpacked to no more than a body may hold, whatever they would become.
+"""Decompresses bodies, but never to more than a body may hold.
 
 What unpacks is asked for little at a time: a bomb of 20 KB that holds 20 GB costs its limit, not its size.
 """

@@ -1,4 +1,4 @@
-"""What each protocol's requests hold, and how it is answered.
+"""One module per protocol: what its requests contain, and how they are answered.
 
 table       (method, path) -> the protocol and what the path says
 protocol    what a protocol is: Route, Cut, Malformed

@@ -14,7 +14,6 @@ from typing import Any
 
 import msgspec
 
-from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Why
 from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.cutting import members
@@ -22,6 +21,7 @@ from pipeline.collect.protocols.cutting.clock import Shift, read_time
 from pipeline.collect.protocols.cutting.keyless import Keyless, Names
 from pipeline.collect.protocols.packed import forms
 from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol
+from pipeline.collect.request import Answer, Request
 
 _KEYS = Names("api_key")
 _IDENTIFY = "identify"
@@ -45,13 +45,13 @@ class Amplitude(Protocol):
 
     name = "amplitude"
 
-    def cut(self, asked: Asked, says: str) -> Cut:
+    def cut(self, request: Request, says: str) -> Cut:
         """Return the events of a request. Raises Malformed."""
         field = "identification" if says == _IDENTIFY else "event"
-        text, beside = forms.read(asked, self.settings.limits, field)
-        return self.cut_text(asked, text, beside, says)
+        text, beside = forms.read(request, self.settings.limits, field)
+        return self.cut_text(request, text, beside, says)
 
-    def cut_text(self, asked: Asked, text: bytes, beside: Mapping[str, str], says: str) -> Cut:
+    def cut_text(self, request: Request, text: bytes, beside: Mapping[str, str], says: str) -> Cut:
         """Return the events of an unpacked body. Raises Malformed."""
         limits = self.settings.limits
         envelope: members.Fields = {}
@@ -71,33 +71,33 @@ class Amplitude(Protocol):
                 raise Malformed("the body has no `events`")
         credential = members.id_of(members.value(envelope, "api_key"), beside.get("api_key"))
         sent_ms = read_time(members.value(envelope, "client_upload_time"))
-        shift = Shift(self.settings.clock, asked, sent_ms)
+        shift = Shift(self.settings.clock, request, sent_ms)
         named: Extra = (("hk-type", says.encode()),) if says else ()
         values = Keyless(_KEYS, credential).clean_all(found, held)
         pieces = [_piece(value, shift, named) for value in values]
         body = {
             "code": 200,
             "events_ingested": len(pieces),
-            "payload_size_bytes": len(asked.raw or asked.body),
-            "server_upload_time": asked.received_ms,
+            "payload_size_bytes": len(request.raw or request.body),
+            "server_upload_time": request.received_ms,
         }
         kept = answers.as_json(200, body)
         return Cut(self, credential, pieces, kept=kept, shift_ms=shift.by_ms)
 
-    def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
+    def accepted(self, request: Request, cut: Cut, repeats: int) -> Answer:
         """Return 200 and how many events are kept."""
         return cut.kept or answers.as_json(200, {"code": 200})
 
-    def malformed(self, asked: Asked, error: Malformed) -> Answer:
+    def malformed(self, request: Request, error: Malformed) -> Answer:
         """Return the reason, and the status once more as `code`."""
         body = {"code": error.status, "error": error.reason, "message": error.reason}
         return answers.as_json(error.status, body)
 
-    def unauthorised(self, asked: Asked, status: int, reason: str) -> Answer:
+    def unauthorised(self, request: Request, status: int, reason: str) -> Answer:
         """Return 400, as Amplitude does: so its libraries give up at once."""
-        return self.malformed(asked, Malformed(f"Invalid API key: {reason}"))
+        return self.malformed(request, Malformed(f"Invalid API key: {reason}"))
 
-    def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
+    def refused(self, request: Request, why: Why, retry_secs: int) -> Answer:
         """Return 429: the libraries keep their events then."""
         return answers.refusal(429, {"code": 429, "error": answers.why(why)}, retry_secs)
 

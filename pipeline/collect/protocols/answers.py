@@ -1,12 +1,12 @@
-"""Bodies of answers, and the answers of protocols that have no words of their own for what is wrong."""
+"""Bodies of answers; the answers of protocols that define no errors of their own."""
 
 from __future__ import annotations
 
 import orjson
 
-from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Why
 from pipeline.collect.protocols.protocol import REFUSALS, Malformed, Protocol
+from pipeline.collect.request import Answer, Request
 
 
 def as_json(status: int, body: object, *headers: tuple[str, str]) -> Answer:
@@ -27,10 +27,10 @@ def why(found: Why) -> str:
 class Plain(Protocol):
     """Says what is wrong with a request as Hookline does."""
 
-    def malformed(self, asked: Asked, error: Malformed) -> Answer:
+    def malformed(self, request: Request, error: Malformed) -> Answer:
         """Return the reason, which clients show."""
         return as_json(error.status, {"code": "refused", "message": error.reason})
 
-    def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
+    def refused(self, request: Request, why: Why, retry_secs: int) -> Answer:
         """Return 503 and when to come again."""
         return refusal(503, {"code": "try_again", "message": REFUSALS[why]}, retry_secs)

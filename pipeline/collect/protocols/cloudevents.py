@@ -17,7 +17,6 @@ from urllib.parse import unquote
 
 import msgspec
 
-from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Why
 from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.cutting import members
@@ -25,6 +24,7 @@ from pipeline.collect.protocols.cutting.clock import Shift
 from pipeline.collect.protocols.cutting.keyless import Keyless, Names
 from pipeline.collect.protocols.native import credential_of
 from pipeline.collect.protocols.protocol import Cut, Malformed, Piece, Protocol
+from pipeline.collect.request import Answer, Request
 
 _NONE = Names()
 _PREFIX = "ce-"
@@ -59,17 +59,17 @@ class CloudEvents(answers.Plain):
 
     name = "cloudevents"
 
-    def cut(self, asked: Asked, says: str) -> Cut:
+    def cut(self, request: Request, says: str) -> Cut:
         """Return the events of a request. Raises Malformed."""
-        credential = credential_of(asked) or asked.query.get("access_token")
+        credential = credential_of(request) or request.query.get("access_token")
         keyless = Keyless(_NONE, credential)
-        shift = Shift(self.settings.clock, asked, None)
+        shift = Shift(self.settings.clock, request, None)
         limits = self.settings.limits
-        if "ce-specversion" in asked.headers:
-            return Cut(self, credential, [_binary(asked, keyless, shift, self)])
-        if _FORMAT.match(asked.headers.get("content-type", "")):
+        if "ce-specversion" in request.headers:
+            return Cut(self, credential, [_binary(request, keyless, shift, self)])
+        if _FORMAT.match(request.headers.get("content-type", "")):
             raise Malformed("of the formats of CloudEvents only JSON is read", 415)
-        text = members.text_of(asked.body)
+        text = members.text_of(request.body)
         if text[:1] == b"[":
             found = members.items(text, limits)
         else:
@@ -77,9 +77,9 @@ class CloudEvents(answers.Plain):
             found = members.within([text], limits)
         return Cut(self, credential, [_piece(value, shift) for value in keyless.clean_all(found, text)])
 
-    def handshake(self, asked: Asked, says: str) -> Cut:
+    def handshake(self, request: Request, says: str) -> Cut:
         """Allow a sender to send: without its key nothing is kept. Raises Malformed."""
-        origin = asked.headers.get("webhook-request-origin")
+        origin = request.headers.get("webhook-request-origin")
         if not origin:
             raise Malformed("the header WebHook-Request-Origin is missing")
         headers = (
@@ -89,28 +89,28 @@ class CloudEvents(answers.Plain):
         )
         return Cut(self, None, answer=Answer(200, headers=headers))
 
-    def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
+    def accepted(self, request: Request, cut: Cut, repeats: int) -> Answer:
         """Return how many events are kept."""
         return answers.as_json(200, {"accepted": len(cut.pieces), "repeats": repeats})
 
-    def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
+    def refused(self, request: Request, why: Why, retry_secs: int) -> Answer:
         """Return 429 and when to come again, as the webhook specification has it."""
         return answers.refusal(429, {"code": "try_again", "message": answers.why(why)}, retry_secs)
 
 
-def _binary(asked: Asked, keyless: Keyless, shift: Shift, protocol: Protocol) -> Piece:
+def _binary(request: Request, keyless: Keyless, shift: Shift, protocol: Protocol) -> Piece:
     attributes = {}
-    for header, text in asked.headers.items():
+    for header, text in request.headers.items():
         if header.startswith(_PREFIX) and _ATTRIBUTE.fullmatch(header, len(_PREFIX)):
             attributes[header[len(_PREFIX) :]] = _decoded(text)
     kept = [(f"ce_{name}", text.encode("utf-8", "replace")) for name, text in attributes.items()]
-    content_type = asked.headers.get("content-type")
+    content_type = request.headers.get("content-type")
     if content_type is not None:
         kept.append(("content-type", content_type.encode("utf-8", "replace")))
     value: bytes | None = None
     data = _NOBODY
-    if asked.body:
-        (value,) = members.within([asked.body], protocol.settings.limits)
+    if request.body:
+        (value,) = members.within([request.body], protocol.settings.limits)
         value = keyless.clean(value)
         data = _ids_of(value)
     at_ms, extra = shift.of(attributes.get("time"))

@@ -13,12 +13,12 @@ from typing import Any
 
 import msgspec
 
-from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.cutting import members
 from pipeline.collect.protocols.cutting.clock import Shift
 from pipeline.collect.protocols.cutting.keyless import Keyless, Names
 from pipeline.collect.protocols.protocol import Cut, Extra, Piece
+from pipeline.collect.request import Answer, Request
 
 _KEYS = Names("app_id")
 _BULKS = {"track": "events", "add_user_properties": "users"}
@@ -40,9 +40,9 @@ class Heap(answers.Plain):
 
     name = "heap"
 
-    def cut(self, asked: Asked, says: str) -> Cut:
+    def cut(self, request: Request, says: str) -> Cut:
         """Return the calls of a body. Raises Malformed."""
-        text = members.text_of(asked.body)
+        text = members.text_of(request.body)
         limits = self.settings.limits
         envelope = members.fields(text)
         held = bytes(envelope.get(_BULKS.get(says, ""), b""))
@@ -52,13 +52,13 @@ class Heap(answers.Plain):
             held = text
             found = members.within([text], limits)
         credential = members.id_of(members.value(envelope, "app_id"))
-        shift = Shift(self.settings.clock, asked, None)
+        shift = Shift(self.settings.clock, request, None)
         named: Extra = (("hk-type", says.encode()),)
         values = Keyless(_KEYS, credential).clean_all(found, held)
         pieces = [_piece(value, shift) for value in values]
         return Cut(self, credential, pieces, named, are_good=type(values) is members.Good)
 
-    def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
+    def accepted(self, request: Request, cut: Cut, repeats: int) -> Answer:
         """Return 200."""
         return _DONE
 

@@ -17,7 +17,6 @@ from typing import Any
 import msgspec
 import orjson
 
-from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Why
 from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.cutting import members
@@ -25,6 +24,7 @@ from pipeline.collect.protocols.cutting.clock import Shift
 from pipeline.collect.protocols.cutting.keyless import Keyless, Names
 from pipeline.collect.protocols.packed import forms
 from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol
+from pipeline.collect.request import Answer, Request
 
 _KEYS = Names("token", "$token", "api_key")
 _IMPORT = "import"
@@ -62,18 +62,18 @@ class Mixpanel(Protocol):
 
     name = "mixpanel"
 
-    def cut(self, asked: Asked, says: str) -> Cut:
+    def cut(self, request: Request, says: str) -> Cut:
         """Return the calls of a request. Raises Malformed."""
         if says == _IMPORT:
-            beside: Mapping[str, str] = asked.query
-            text = asked.body.strip()
+            beside: Mapping[str, str] = request.query
+            text = request.body.strip()
             found = members.lines(text, self.settings.limits)
         else:
-            text, beside = forms.read(asked, self.settings.limits)
+            text, beside = forms.read(request, self.settings.limits)
             found = members.lines(text, self.settings.limits)
         seen = [_seen(value) for value in found]
-        credential = _basic(asked) or next((token for one in seen if (token := _token(one))), None)
-        shift = Shift(self.settings.clock, asked, None)
+        credential = _basic(request) or next((token for one in seen if (token := _token(one))), None)
+        shift = Shift(self.settings.clock, request, None)
         values = Keyless(_KEYS, credential).clean_all(found, text)
         pieces = [_piece(value, one, shift) for value, one in zip(values, seen, strict=True)]
         named: Extra = (("hk-type", b"track" if says == _IMPORT else says.encode()),)
@@ -83,16 +83,16 @@ class Mixpanel(Protocol):
             kept = _VERBOSE if beside.get("verbose") == "1" else _ONE
         return Cut(self, credential, pieces, named, kept=kept)
 
-    def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
+    def accepted(self, request: Request, cut: Cut, repeats: int) -> Answer:
         """Return the byte 1, or an object where it was asked for."""
         return cut.kept or _ONE
 
-    def malformed(self, asked: Asked, error: Malformed) -> Answer:
+    def malformed(self, request: Request, error: Malformed) -> Answer:
         """Return the reason: every status but 200 is an error to its libraries."""
         body = {"status": 0, "code": error.status, "error": error.reason, "message": error.reason}
         return answers.as_json(error.status, body)
 
-    def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
+    def refused(self, request: Request, why: Why, retry_secs: int) -> Answer:
         """Return 503 and when to come again."""
         return answers.refusal(503, {"status": 0, "code": 503, "error": answers.why(why)}, retry_secs)
 
@@ -142,8 +142,8 @@ def _piece(value: bytes, seen: _Look | None, shift: Shift) -> Piece:
     return Piece(value, user, at_ms, same, extra, id_of(inside.device_id, seen.device_id))
 
 
-def _basic(asked: Asked) -> str | None:
-    authorization = asked.headers.get("authorization", "")
+def _basic(request: Request) -> str | None:
+    authorization = request.headers.get("authorization", "")
     if authorization[:6].lower() != "basic ":
         return None
     try:

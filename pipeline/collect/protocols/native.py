@@ -12,12 +12,12 @@ from typing import Any
 
 import msgspec
 
-from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.cutting import members
 from pipeline.collect.protocols.cutting.clock import NONE, Shift
 from pipeline.collect.protocols.cutting.keyless import Keyless, Names
 from pipeline.collect.protocols.protocol import Cut, Piece
+from pipeline.collect.request import Answer, Request
 
 
 class _Look(msgspec.Struct, gc=False):
@@ -37,27 +37,27 @@ class Native(answers.Plain):
 
     name = "native"
 
-    def cut(self, asked: Asked, says: str) -> Cut:
+    def cut(self, request: Request, says: str) -> Cut:
         """Return the records of the body. Raises Malformed."""
-        credential = credential_of(asked)
-        verdicts = asked.headers.get("x-hookline-verify") == "1"
-        one = self._usual(asked, credential)
+        credential = credential_of(request)
+        verdicts = request.headers.get("x-hookline-verify") == "1"
+        one = self._usual(request, credential)
         if one is not None:
             return Cut(self, credential, (one,), verdicts=verdicts, are_good=True)
         keyless = Keyless(_NONE, credential)
-        shift = Shift(self.settings.clock, asked, None)
-        found = members.lines(asked.body, self.settings.limits)
-        values = keyless.clean_all(found, asked.body)
+        shift = Shift(self.settings.clock, request, None)
+        found = members.lines(request.body, self.settings.limits)
+        values = keyless.clean_all(found, request.body)
         pieces = [_piece(value, shift) for value in values]
         return Cut(self, credential, pieces, verdicts=verdicts, are_good=type(values) is members.Good)
 
-    def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
+    def accepted(self, request: Request, cut: Cut, repeats: int) -> Answer:
         """Return how many records are kept; ``repeats`` of them were already."""
         return _accepted(len(cut.pieces), repeats)
 
-    def _usual(self, asked: Asked, credential: str | None) -> Piece | None:
+    def _usual(self, request: Request, credential: str | None) -> Piece | None:
         """Return the record of a body that is one, short, on one line, and shows neither key nor escape."""
-        text = asked.body
+        text = request.body
         if text[:1] != b"{" or text[-1:] != b"}" or b"\\" in text:
             return None
         if credential and credential.encode("utf-8", "surrogatepass") in text:
@@ -70,7 +70,7 @@ class Native(answers.Plain):
         except members.NOT_SEEN:
             return None
         return _piece_of(
-            text, seen, Shift(self.settings.clock, asked, None) if seen.time is not None else None
+            text, seen, Shift(self.settings.clock, request, None) if seen.time is not None else None
         )
 
 
@@ -100,9 +100,9 @@ def _piece_of(value: bytes, seen: _Look, shift: Shift | None) -> Piece:
     return Piece(value, user, at_ms, same, extra, also)
 
 
-def credential_of(asked: Asked) -> str | None:
+def credential_of(request: Request) -> str | None:
     """Return the key of a request that says it outside of its body."""
-    authorization = asked.headers.get("authorization")
+    authorization = request.headers.get("authorization")
     if authorization is not None and authorization[:7].lower() == "bearer ":
         return authorization[7:].strip()
-    return asked.headers.get("x-write-key") or asked.query.get("key")
+    return request.headers.get("x-write-key") or request.query.get("key")

@@ -1,4 +1,4 @@
-"""What a protocol is: the paths that it answers, how a request is cut into members, and its answers."""
+"""What a protocol is: its paths, how it cuts a request into members, and its answers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from hashlib import blake2b
 
 import msgspec
 
-from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Batch, Member, Why, cut_short
 from pipeline.collect.masking import masked
+from pipeline.collect.request import Answer, Request
 
 Extra = tuple[tuple[str, bytes], ...]
 """Headers of one member beside those of its request."""
@@ -90,7 +90,7 @@ class Cut(msgspec.Struct):
     are_good: bool | list[bool] = False
     """The values of all pieces stand in a line as they are, see `members.Good`; or which of them."""
 
-    def batch(self, key: str, asked: Asked) -> Batch:
+    def batch(self, key: str, request: Request) -> Batch:
         """Return the members as they are kept, under the name of the key (or of the hook).
 
         Of one that is too large how it begins is kept, with its size: the job makes a dead letter of it.
@@ -122,7 +122,7 @@ class Cut(msgspec.Struct):
                     extra = _without(extra, secret)
             of_all = headers + extra if extra else headers
             members.append(Member(value, user, piece.at_ms, same, of_all, piece.also))
-        return Batch(members, asked.received_ms, asked.origin is not None, are_good)
+        return Batch(members, request.received_ms, request.origin is not None, are_good)
 
 
 @lru_cache(maxsize=256)
@@ -154,19 +154,19 @@ class Protocol:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
-    def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
+    def accepted(self, request: Request, cut: Cut, repeats: int) -> Answer:
         """Return what is answered when every member is kept."""
         raise NotImplementedError
 
-    def malformed(self, asked: Asked, error: Malformed) -> Answer:
+    def malformed(self, request: Request, error: Malformed) -> Answer:
         """Return what is answered to a request of which nothing can be taken."""
         raise NotImplementedError
 
-    def unauthorised(self, asked: Asked, status: int, reason: str) -> Answer:
+    def unauthorised(self, request: Request, status: int, reason: str) -> Answer:
         """Return what is answered where the key is missing or unknown (401), or not for this (403)."""
-        return self.malformed(asked, Malformed(reason, status))
+        return self.malformed(request, Malformed(reason, status))
 
-    def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
+    def refused(self, request: Request, why: Why, retry_secs: int) -> Answer:
         """Return what is answered to a request that may come again."""
         raise NotImplementedError
 
@@ -176,13 +176,13 @@ class Route:
     """One path of a protocol."""
 
     protocol: Protocol
-    cutter: Callable[[Asked, str], Cut]
+    cutter: Callable[[Request, str], Cut]
     says: str = ""
     """What the path says: the type of the call, the name of the hook, a key."""
 
-    def cut(self, asked: Asked) -> Cut:
+    def cut(self, request: Request) -> Cut:
         """Return what the request holds. Raises Malformed."""
-        return self.cutter(asked, self.says)
+        return self.cutter(request, self.says)
 
 
 REFUSALS = {

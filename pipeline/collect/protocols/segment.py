@@ -20,13 +20,13 @@ from typing import Any
 
 import msgspec
 
-from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Why
 from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.cutting import members
 from pipeline.collect.protocols.cutting.clock import NONE, Shift, read_time
 from pipeline.collect.protocols.cutting.keyless import Keyless, Names
 from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol
+from pipeline.collect.request import Answer, Request
 
 TYPES = {
     "t": "track",
@@ -88,13 +88,13 @@ class Segment(Protocol):
 
     name = "segment"
 
-    def cut(self, asked: Asked, says: str) -> Cut:
+    def cut(self, request: Request, says: str) -> Cut:
         """Return the calls of a batch, or the one call of a body. Raises Malformed."""
-        text = members.text_of(asked.body)
+        text = members.text_of(request.body)
         envelope, held, found = members.batch(text, self.settings.limits)
-        credential = _credential(asked, envelope)
+        credential = _credential(request, envelope)
         keyless = Keyless(_KEYS, credential)
-        shift = Shift(self.settings.clock, asked, read_time(members.value(envelope, "sentAt")))
+        shift = Shift(self.settings.clock, request, read_time(members.value(envelope, "sentAt")))
         named: Extra = (("hk-type", says.encode()),) if says else ()
         values = keyless.clean_all(found, held)
         pieces = None if named else _usual_pieces(values, shift)
@@ -106,15 +106,15 @@ class Segment(Protocol):
             self, credential, pieces, shared, shift_ms=shift.by_ms, are_good=type(values) is members.Good
         )
 
-    def measurements(self, asked: Asked, says: str) -> Cut:
+    def measurements(self, request: Request, says: str) -> Cut:
         """Return the answer to what the SDK says of itself."""
         return Cut(self, None, answer=_DONE)
 
-    def settings_of(self, asked: Asked, key: str) -> Cut:
+    def settings_of(self, request: Request, key: str) -> Cut:
         """Return what the browser's SDK needs to start: where it posts to, and that every event may come."""
-        host = asked.headers.get("host", "localhost")
-        before = asked.path.partition("/v1/projects/")[0]
-        given = asked.headers.get("x-forwarded-proto")
+        host = request.headers.get("host", "localhost")
+        before = request.path.partition("/v1/projects/")[0]
+        given = request.headers.get("x-forwarded-proto")
         is_local = host.startswith(_LOCAL)
         own = {
             "apiKey": key,
@@ -128,7 +128,7 @@ class Segment(Protocol):
         }
         return Cut(self, None, answer=answers.as_json(200, body))
 
-    def unserved(self, asked: Asked, says: str) -> Cut:
+    def unserved(self, request: Request, says: str) -> Cut:
         """Refuse what RudderStack's browser SDK asks for. Raises Malformed."""
         raise Malformed(
             "RudderStack's browser SDK is not served: it loads its parts from RudderStack. Use Segment's "
@@ -136,16 +136,16 @@ class Segment(Protocol):
             404,
         )
 
-    def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
+    def accepted(self, request: Request, cut: Cut, repeats: int) -> Answer:
         """Return 200: some of the SDKs repeat whatever else they get."""
         return _DONE
 
-    def malformed(self, asked: Asked, error: Malformed) -> Answer:
+    def malformed(self, request: Request, error: Malformed) -> Answer:
         """Return the reason with `code` and `message`."""
         code = _CODES.get(error.status, "refused")
         return answers.as_json(error.status, {"success": False, "code": code, "message": error.reason})
 
-    def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
+    def refused(self, request: Request, why: Why, retry_secs: int) -> Answer:
         """Return 429 and when to come again: all SDKs of the family keep their data then."""
         return answers.refusal(
             429, {"success": False, "code": "try_again", "message": answers.why(why)}, retry_secs
@@ -155,7 +155,7 @@ class Segment(Protocol):
 class Jitsu(Segment):
     """Segment's calls on Jitsu's paths."""
 
-    def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
+    def accepted(self, request: Request, cut: Cut, repeats: int) -> Answer:
         """Return 200 and `ok`, which its SDK reads."""
         return _OK
 
@@ -203,8 +203,8 @@ def _piece(value: bytes, shift: Shift, named: Extra) -> Piece:
     return Piece(value, user, at_ms, same, extra, also)
 
 
-def _credential(asked: Asked, envelope: members.Fields) -> str | None:
-    authorization = asked.headers.get("authorization", "")
+def _credential(request: Request, envelope: members.Fields) -> str | None:
+    authorization = request.headers.get("authorization", "")
     if authorization[:6].lower() == "basic ":
         try:
             user = b64decode(authorization[6:].strip(), validate=True).decode()
@@ -214,10 +214,10 @@ def _credential(asked: Asked, envelope: members.Fields) -> str | None:
         user = user[:-1] if user.endswith(":") else user.partition(":")[0]
         if user:
             return user
-    header = asked.headers.get("x-write-key")
+    header = request.headers.get("x-write-key")
     if header:
         return header
     given = members.value(envelope, "writeKey")
     if type(given) is str and given.strip():
         return given.strip()
-    return asked.query.get("writeKey")
+    return request.query.get("writeKey")

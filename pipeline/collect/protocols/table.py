@@ -1,4 +1,4 @@
-"""One table of all paths: which protocol answers, and what the path says.
+"""The one table of paths: which protocol answers which.
 
 Slashes at the end do not count, and neither does what a proxy put before the path: of `/ingest/e/` the
 longest end that is a path of the table is taken.

@@ -1,4 +1,4 @@
-"""What was kept lately, so that what is sent twice is kept once."""
+"""Remembers what was kept recently, so that a repeated record is kept once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When it is worth coming again: what waits, over what is kept per second."""
+"""How long a refused client should wait: the backlog divided by the rate at which it is kept."""
 
 from __future__ import annotations
 

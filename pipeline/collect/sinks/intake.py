@@ -1,4 +1,4 @@
-"""What every sink does with a batch before and after it keeps it: repeats, order, answers, accounts."""
+"""What every sink does before and after it keeps a batch: duplicates, order, answers, accounting."""
 
 from __future__ import annotations
 

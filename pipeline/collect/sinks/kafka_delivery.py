@@ -1,4 +1,4 @@
-"""A batch that is with the Kafka client: what became of each member, and whether one is worth another try.
+"""A batch in the hands of the Kafka client: the fate of each member, and whether to retry it.
 
 Brokers take or refuse messages by the set, so one that they never take has others refused with it. What they
 refuse for good comes once more, each message alone; of several members one that is too large even then is

@@ -1,4 +1,4 @@
-"""What a topic was given lately: read at the start, so that a repeat is known over a restart."""
+"""What a topic received recently: read at the start, so that repeats are recognised across restarts."""
 
 from __future__ import annotations
 

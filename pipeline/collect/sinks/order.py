@@ -1,4 +1,4 @@
-"""Requests of pages wait a moment and are put in order: a page's identify and track race one another.
+"""Holds requests of pages briefly and sorts them: a page's identify and track race each other.
 
 What is promised: requests from pages that name a common user, by whichever of its ids, each within ``secs``
 of the one before it, are written in the order of their clients' times, though none waits longer than four

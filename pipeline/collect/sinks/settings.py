@@ -1,4 +1,4 @@
-"""How events are kept, and where."""
+"""Settings of the sinks: how events are kept, and where."""
 
 from __future__ import annotations
 

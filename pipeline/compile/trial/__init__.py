@@ -1,1 +1,1 @@
-"""A config is tried in a process of its own before it reaches a running one."""
+"""Tries a config in a separate process before it reaches a running job."""

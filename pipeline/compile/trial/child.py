@@ -1,4 +1,4 @@
-"""The process that reads and compiles configs for another one (``python -m pipeline.compile.trial.child``).
+"""The child process that reads and compiles configs (``python -m pipeline.compile.trial.child``).
 
 It has no variable of the environment but those that a config names, which it asks for one by one. It ends
 with the process that started it, and at the bounds of that one (`model/process/bounds.py`).

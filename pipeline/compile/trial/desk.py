@@ -1,4 +1,4 @@
-"""The processes that work for another one, from their own side: requests in, answers out, within bounds."""
+"""The child's side of a trial: requests in, answers out, within bounds of time and memory."""
 
 from __future__ import annotations
 

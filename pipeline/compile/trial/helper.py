@@ -1,4 +1,4 @@
-"""The processes that do for another one what may take minutes or gigabytes, from the side of who asks.
+"""The parent's side of a trial: runs work that may take minutes or gigabytes in child processes.
 
 Such a process is started with hardly any environment, answers one request at a time within bounds, may ask
 back for what it has not got, and ends with the one that started it.

@@ -1,4 +1,4 @@
-"""Tries a config in another process: what it costs to find out whether it is good, a running job never pays.
+"""Tries a config in another process, so that a bad one costs the running job nothing.
 
 Whoever edits files, or writes webhooks elsewhere, may hand in what takes minutes or gigabytes to read. The
 process is started when it is first wanted, kept for the next config, and replaced when it is gone.

@@ -1,4 +1,4 @@
-"""Messages between a process and the one that tries configs for it: a length, then JSON."""
+"""The messages between a process and its trial child: a length, then JSON."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Edits of YAML files that leave every byte alone that they do not mean."""
+"""Edits of YAML files that keep every byte they need not change."""

@@ -1,4 +1,4 @@
-"""What differs between two collections, as edits of their places."""
+"""The differences between two collections, as edits at paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the parts of a YAML file stand, as offsets of its text: what edits cut and paste at.
+"""Where the parts of a YAML file stand, as offsets in its text: where edits cut and paste.
 
 The parser's marks are exact for scalars and flow collections; a block collection ends where its last value
 does, since its mark lies behind the comments that follow.

@@ -1,4 +1,4 @@
-"""The edits: each returns the new text, in which exactly what was meant is other than before.
+"""The edits: each returns a new text that differs from the old one in exactly what was meant.
 
 A new text is parsed and compared with the data that was meant, with the order of keys; where no way of
 cutting and pasting leads there the edit is refused. Comments, quotes, order, line ends stay as they are.

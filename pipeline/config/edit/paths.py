@@ -1,4 +1,4 @@
-"""Places in a file as people name them: ``trigger.where[0]["event.properties.amount"].gte``."""
+"""Places in a file as people write them: ``trigger.where[0]["event.properties.amount"].gte``."""
 
 from __future__ import annotations
 

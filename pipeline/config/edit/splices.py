@@ -1,4 +1,4 @@
-"""Ways to cut and paste a text for one edit. Each is tried in turn; the first that means the right data wins.
+"""Ways to cut and paste text for one edit; the first that yields the intended data is taken.
 
 A way is a tuple of splices: what stands between two offsets of the text, and what comes in its place.
 """

@@ -1,4 +1,4 @@
-"""Which values a YAML file can hold, and when two are the same."""
+"""Which values a YAML file can hold, and when two are equal."""
 
 from __future__ import annotations
 

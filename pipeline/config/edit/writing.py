@@ -1,4 +1,4 @@
-"""New values as YAML, in the style of the file that they come into."""
+"""Writes new values as YAML, in the style of the file they go into."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What each kind of config file may hold, and its JSON Schema."""
+"""What each kind of config file may contain, and its JSON Schema."""

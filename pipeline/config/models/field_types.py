@@ -1,4 +1,4 @@
-"""What the models are made of: sections, and field types such as durations, rates, sizes, names, ids.
+"""Building blocks of the models: sections, and field types such as durations, rates, sizes, ids.
 
 A field's attribute carries its unit (``timeout_secs``), its name in the file is the alias (``timeout``). Each
 type carries its JSON Schema and the name under which the reference lists it.

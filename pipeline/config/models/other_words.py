@@ -1,4 +1,4 @@
-"""Words that people try for our fields, and what is meant by them: for hints."""
+"""Names that people try for our fields, and the field they mean: for hints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is left of a webhook with faults, so that the compilers find the others in the same run."""
+"""Keeps the valid parts of a faulty webhook, so that compilers find further faults in the same run."""
 
 from __future__ import annotations
 

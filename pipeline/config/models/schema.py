@@ -1,4 +1,4 @@
-"""The JSON Schema of a model, as pydantic makes it; operate/schemas makes editors' schemas of it."""
+"""The JSON Schema of a model, as pydantic generates it; operate/schemas turns it into an editor's schema."""
 
 from __future__ import annotations
 

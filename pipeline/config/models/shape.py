@@ -1,4 +1,4 @@
-"""What a shape file may hold: how records of one's own are read (LANGUAGE 9)."""
+"""The model of a shape file: how custom records are read (LANGUAGE 9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check plain data against a model and turn pydantic's findings into problems a person can act on."""
+"""Validates plain data against a model; turns pydantic's errors into problems a person can act on."""
 
 from __future__ import annotations
 

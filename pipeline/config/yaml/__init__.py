@@ -1,1 +1,1 @@
-"""YAML with places: every value knows its line, every problem names it."""
+"""YAML with positions: every value knows its line, every problem names it."""

@@ -1,4 +1,4 @@
-"""`extends: _base`: a webhook laid over a base file; maps merge, lists and single values are replaced."""
+"""`extends: _base`: a webhook merged over a base file; maps merge, lists and scalars are replaced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One line of YAML that libyaml could not parse, cut at its value."""
+"""A line of YAML that libyaml could not parse, split at its value."""
 
 from __future__ import annotations
 

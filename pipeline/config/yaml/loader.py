@@ -1,4 +1,4 @@
-"""Read one YAML file into positioned plain data; never raises for what the file holds.
+"""Reads one YAML file into data with positions; never raises, whatever the file contains.
 
 libyaml's event parser does the reading (some 1 us per event); what it must not decide (scalars, anchors,
 tags, duplicate keys, empty values) is decided here, on its events.

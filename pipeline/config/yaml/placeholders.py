@@ -1,4 +1,4 @@
-"""Put the values of plain settings (``${NAME}`` outside secrets) into parsed data."""
+"""Substitutes plain settings (``${NAME}`` outside secrets) in parsed data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which plain YAML scalars mean something else than text: JSON's own notation, nothing more.
+"""Which plain YAML scalars are not text: JSON's own notation, nothing more.
 
 YAML 1.2 core without its traps: ``NO``, ``12:30``, ``010``, ``1_000``, ``+4915``, ``1e3``, ``2026-01-01``
 and ``.nan`` stay text (LANGUAGE 8).

@@ -1,4 +1,4 @@
-"""Texts of YAML that are read as they stand, and hardly meant so: each with code, message and remedy."""
+"""YAML texts that are valid but probably not meant: each with code, message and remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What libyaml could not parse: its message, the likely slip, and how to write it instead."""
+"""YAML syntax errors: libyaml's message, the likely mistake, and how to write it instead."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The same as the pages, in JSON, under /api/v1."""
+"""The same functions as the pages, as JSON under /api/v1."""

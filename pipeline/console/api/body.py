@@ -1,4 +1,4 @@
-"""What a request of the API brings: a JSON object whose fields are known, of the wanted kinds."""
+"""The body of an API request: a JSON object with known fields of the expected types."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 import orjson
 
-from pipeline.console.context import Asked
+from pipeline.console.context import RequestContext
 from pipeline.model.errors import UsageError
 from pipeline.model.json import Value, kind_of
 from pipeline.model.words import did_you_mean
@@ -25,16 +25,16 @@ JSON: Final = (dict, list, str)
 """A value, or the text of one as a person typed it."""
 
 
-async def body(asked: Asked, *required: str, **kinds: tuple[type, ...]) -> dict[str, Value]:
+async def body(context: RequestContext, *required: str, **kinds: tuple[type, ...]) -> dict[str, Value]:
     """Return the fields of a JSON body; those that are not given are None.
 
     required: names of fields that must be there. kinds: what each field may be; null stands for not given.
     Raises UsageError that names the field.
     """
-    if asked.request.content_type != "application/json":
+    if context.request.content_type != "application/json":
         raise UsageError("JSON is wanted: `Content-Type: application/json`")
     try:
-        given = orjson.loads(await asked.request.read())
+        given = orjson.loads(await context.request.read())
     except orjson.JSONDecodeError as error:
         raise UsageError(f"the body is no JSON: {error}") from None
     if not isinstance(given, dict):

@@ -1,4 +1,4 @@
-"""What the API's requests about webhooks have in common: the text, the record, who asks."""
+"""What the API's routes about webhooks share: reading the text, the record, the viewer's rights."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Final
 import orjson
 from aiohttp import web
 
-from pipeline.console.context import Asked
-from pipeline.console.veils import catalog_shown
+from pipeline.console.context import RequestContext
+from pipeline.console.redaction import catalog_shown
 from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
 
@@ -16,38 +16,38 @@ MOST: Final = 1_000
 """Rows of one answer."""
 
 
-def number(asked: Asked, name: str, default: int) -> int:
+def number(context: RequestContext, name: str, default: int) -> int:
     """Return a count from the query, 1 to 1,000. Raises UsageError."""
-    text = asked.query.get(name, str(default))
+    text = context.query.get(name, str(default))
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST):
         raise UsageError(f"`{name}={text[:40]}`: 1 to {MOST:,} is wanted")
     return int(text)
 
 
-def require_may_try(asked: Asked, text: str | None) -> None:
+def require_may_try(context: RequestContext, text: str | None) -> None:
     """Raise HTTPForbidden where a text of one's own would tell of events what is hidden from who asks.
 
     On how many samples a condition holds, and what a template makes of a property, says what is in them. Who
     edits webhooks can have all of it sent anywhere.
     """
-    if text is None or asked.may("edit"):
+    if text is None or context.may("edit"):
         return
-    if not asked.may("payloads"):
+    if not context.may("payloads"):
         raise web.HTTPForbidden(reason="your role may try what is on disk alone, not a text of its own")
-    if asked.console.mask:
+    if context.console.mask:
         raise web.HTTPForbidden(
             reason="this console hides properties (`console.mask`): your role may try what is on disk alone"
         )
 
 
-async def text_of(asked: Asked, file: str, text: str | None) -> str:
+async def text_of(context: RequestContext, file: str, text: str | None) -> str:
     """Return a text that was given, else that of the file. Raises Changed where there is none."""
     if text is not None:
         return text
-    return (await asked.run(asked.console.workbench.read, file)).text
+    return (await context.run(context.console.workbench.read, file)).text
 
 
-async def record_of(asked: Asked, file: str, given: dict[str, Value]) -> tuple[str, str | None]:
+async def record_of(context: RequestContext, file: str, given: dict[str, Value]) -> tuple[str, str | None]:
     """Return the record that is meant and its user's properties as JSON texts; None: as the job knows them.
 
     Raises UsageError where none is given, or the sample is gone.
@@ -56,7 +56,7 @@ async def record_of(asked: Asked, file: str, given: dict[str, Value]) -> tuple[s
     if given["sample"] is not None:
         if record is not None:
             raise UsageError("name either `record` or `sample`")
-        sample = await asked.run(asked.console.sample, given["sample"], file)
+        sample = await context.run(context.console.sample, given["sample"], file)
         if not sample.records:
             raise UsageError(f"the sample {sample.id} holds no record: {sample.fault or 'it is too large'}")
         record, user = sample.records[0], sample.properties if user is None else user
@@ -70,18 +70,18 @@ def _json(value: Value) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def by(asked: Asked, file: str) -> str:
+def by(context: RequestContext, file: str) -> str:
     """Return who asks, about what: of their texts only the last one counts."""
-    whose = asked.viewer.name if asked.session is None else str(id(asked.session))
+    whose = context.viewer.name if context.session is None else str(id(context.session))
     return f"{whose} {file}"
 
 
-async def catalog_for(asked: Asked) -> dict[str, Value]:
+async def catalog_for(context: RequestContext) -> dict[str, Value]:
     """Return the names and properties that were seen, as who asks may see them."""
-    return catalog_shown(asked, await asked.run(asked.console.looks.catalog))
+    return catalog_shown(context, await context.run(context.console.looks.catalog))
 
 
-def veiled(asked: Asked, told: dict[str, Value], *names: str) -> dict[str, Value]:
+def redacted(context: RequestContext, told: dict[str, Value], *names: str) -> dict[str, Value]:
     """Return what is told with these fields as they may be shown: without what `console.mask` names."""
-    hidden: dict[str, Value] = asked.masked({name: told[name] for name in names})
+    hidden: dict[str, Value] = context.masked({name: told[name] for name in names})
     return told | hidden

@@ -1,4 +1,4 @@
-"""What is kept on disk, over the API: dead letters, what is owed, users; counted, and then changed."""
+"""Dead letters, pending requests and users over the API: listed, counted, then changed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import orjson
 from aiohttp import web
 
 from pipeline.admin.socket_client import NotRunning, ask
-from pipeline.console.context import Asked
+from pipeline.console.context import RequestContext
 from pipeline.console.filters import dead_filter, owed_filter
 from pipeline.console.glance import glance
 from pipeline.console.pages import dead_letters, pending
 from pipeline.console.pages.webhooks import ORDERS, obey
+from pipeline.console.redaction import redacted_reason
 from pipeline.console.render import data
 from pipeline.console.selections import COUNT_SECS, act
-from pipeline.console.veils import veiled_reason
 from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
 from pipeline.operate.kept import dlq, outbox
@@ -30,10 +30,10 @@ from pipeline.operate.running.halts import foresee
 from pipeline.operate.running.status import status as job_status
 
 
-async def status(asked: Asked) -> web.StreamResponse:
+async def status(context: RequestContext) -> web.StreamResponse:
     """Return the accounting and how the job stands, as `hookline status --json` prints it."""
-    found = (await asked.run(job_status, asked.console.options.state)).to_json()
-    if not asked.may("payloads"):  # what a receiver answers may quote what it got
+    found = (await context.run(job_status, context.console.options.state)).to_json()
+    if not context.may("payloads"):  # what a receiver answers may quote what it got
         for lane in found.get("lanes", {}).values():
             lane["error"] = ""
         for why in found["waiting"].values():
@@ -41,106 +41,108 @@ async def status(asked: Asked) -> web.StreamResponse:
     return data(found)
 
 
-async def processes(asked: Asked) -> web.StreamResponse:
+async def processes(context: RequestContext) -> web.StreamResponse:
     """Return what each process of the running job says of itself; none where none runs."""
     try:
         # Asked now, not a second ago: who asks reckons rates from it.
-        said = await asked.run(ask, asked.console.options.state, "status")
+        said = await context.run(ask, context.console.options.state, "status")
     except NotRunning:
         said = []
-    if not asked.may("payloads"):
+    if not context.may("payloads"):
         for lane in (lane for one in said for lane in one["lanes"].values()):
             lane["error"] = ""
     return data({"processes": said})
 
 
-async def list_dead(asked: Asked) -> web.StreamResponse:
+async def list_dead(context: RequestContext) -> web.StreamResponse:
     """Return dead letters, the newest first, and on the first page their counts."""
-    state, selection = asked.console.options.state, dead_filter(asked, asked.query).require()
-    before = asked.query.get("before") or None
-    part = await asked.run(dead_page, state, selection, before)
-    counted = None if before else await asked.run(groups, state, selection)
-    return data(dead_letters.listed(asked, part, counted))
+    state, selection = context.console.options.state, dead_filter(context, context.query).require()
+    before = context.query.get("before") or None
+    part = await context.run(dead_page, state, selection, before)
+    counted = None if before else await context.run(groups, state, selection)
+    return data(dead_letters.listed(context, part, counted))
 
 
-async def replay(asked: Asked) -> web.StreamResponse:
+async def replay(context: RequestContext) -> web.StreamResponse:
     """Count what is selected, or send it again: exactly what was counted."""
-    return await _change_dead(asked, "replay")
+    return await _change_dead(context, "replay")
 
 
-async def purge(asked: Asked) -> web.StreamResponse:
+async def purge(context: RequestContext) -> web.StreamResponse:
     """Count what is selected, or delete it for good: exactly what was counted."""
-    return await _change_dead(asked, "purge")
+    return await _change_dead(context, "purge")
 
 
-async def _change_dead(asked: Asked, action: Literal["replay", "purge"]) -> web.StreamResponse:
-    given = await _body(asked)
-    selection = dead_filter(asked, _filter(given)).require()
-    state = asked.console.options.state
-    return await _change(asked, given, lambda: dlq.choose(state, action, selection, COUNT_SECS))
+async def _change_dead(context: RequestContext, action: Literal["replay", "purge"]) -> web.StreamResponse:
+    given = await _body(context)
+    selection = dead_filter(context, _filter(given)).require()
+    state = context.console.options.state
+    return await _change(context, given, lambda: dlq.choose(state, action, selection, COUNT_SECS))
 
 
-async def list_owed(asked: Asked) -> web.StreamResponse:
+async def list_owed(context: RequestContext) -> web.StreamResponse:
     """Return what waits on disk, what is due first in front, and what each webhook owes."""
-    state, owing = asked.console.options.state, owed_filter(asked, asked.query).require()
-    part = await asked.run(owed_page, state, owing, asked.query.get("after") or None)
-    owes = await asked.run(summary, state)
-    return data(pending.listed(asked, part, owes))
+    state, owing = context.console.options.state, owed_filter(context, context.query).require()
+    part = await context.run(owed_page, state, owing, context.query.get("after") or None)
+    owes = await context.run(summary, state)
+    return data(pending.listed(context, part, owes))
 
 
-async def drop(asked: Asked) -> web.StreamResponse:
+async def drop(context: RequestContext) -> web.StreamResponse:
     """Count what is selected, or give it up: exactly what was counted."""
-    given = await _body(asked)
-    owing = owed_filter(asked, _filter(given)).require()
-    state = asked.console.options.state
-    return await _change(asked, given, lambda: outbox.choose(state, owing, COUNT_SECS))
+    given = await _body(context)
+    owing = owed_filter(context, _filter(given)).require()
+    state = context.console.options.state
+    return await _change(context, given, lambda: outbox.choose(state, owing, COUNT_SECS))
 
 
-async def send_now(asked: Asked) -> web.StreamResponse:
+async def send_now(context: RequestContext) -> web.StreamResponse:
     """Make what waits for a webhook due now."""
-    webhook = (await _body(asked)).get("webhook")
+    webhook = (await _body(context)).get("webhook")
     if not isinstance(webhook, str):
         raise UsageError("`webhook` is wanted: an id")
-    asked.audit("send now", webhook)
-    await asked.run(outbox.retry_now, asked.console.options.state, webhook)
+    context.audit("send now", webhook)
+    await context.run(outbox.retry_now, context.console.options.state, webhook)
     return data({"webhook": webhook})
 
 
-async def orders(asked: Asked) -> web.StreamResponse:
+async def orders(context: RequestContext) -> web.StreamResponse:
     """Pause, resume, disable or enable webhooks by ids and patterns, or say what it would come to."""
-    given = await _body(asked)
+    given = await _body(context)
     order = next((one for one in ORDERS if one == given.get("order")), None)
     names = given.get("webhooks", [])
     if order is None:
         raise UsageError(f"`order` is one of {', '.join(ORDERS)}")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UsageError("`webhooks` is a list of ids and patterns; [] means all")
-    seen = await glance(asked)
+    seen = await glance(context)
     found = foresee(names, order, seen.owed, seen.ages)
     if given.get("dry_run"):
-        asked.unchanged()
+        context.unchanged()
         return data({"order": order, "webhooks": [one.to_json() for one in found]})
-    done = await obey(asked, seen, [one.id for one in found], order)
+    done = await obey(context, seen, [one.id for one in found], order)
     return data({"order": order, "now": done.now, "webhooks": [one.to_json() for one in done.webhooks]})
 
 
-async def user(asked: Asked) -> web.StreamResponse:
+async def user(context: RequestContext) -> web.StreamResponse:
     """Return what is known of a user."""
-    known = await asked.run(look_up, asked.console.options.state, asked.name("id"))
-    return data(asked.masked(known.to_json()))
+    known = await context.run(look_up, context.console.options.state, context.name("id"))
+    return data(context.masked(known.to_json()))
 
 
-async def _change(asked: Asked, given: dict[str, Value], choose: Callable[[], Chosen]) -> web.StreamResponse:
+async def _change(
+    context: RequestContext, given: dict[str, Value], choose: Callable[[], Chosen]
+) -> web.StreamResponse:
     if given.get("dry_run"):
-        asked.unchanged()
-        chosen = await asked.run(choose)
-        asked.console.shown.show(chosen)
+        context.unchanged()
+        chosen = await context.run(choose)
+        context.console.shown.show(chosen)
         facts = chosen.to_json()
         for group in facts["by_reason"]:
-            group["reason"] = veiled_reason(asked, group["reason"])
+            group["reason"] = redacted_reason(context, group["reason"])
         return data(facts)
     digest = given.get("digest")
-    work = await act(asked, choose, digest if isinstance(digest, str) else "", None)
+    work = await act(context, choose, digest if isinstance(digest, str) else "", None)
     return data(work.to_json(), status=202 if work.state == "running" else 200)
 
 
@@ -152,9 +154,9 @@ def _filter(given: dict[str, Value]) -> dict[str, str]:
     return found
 
 
-async def _body(asked: Asked) -> dict[str, Value]:
+async def _body(context: RequestContext) -> dict[str, Value]:
     try:
-        given = orjson.loads(await asked.request.read())
+        given = orjson.loads(await context.request.read())
     except ValueError:
         raise UsageError("the body is no JSON") from None
     if not isinstance(given, dict):

@@ -1,4 +1,4 @@
-"""What a job read and sent of late: GET /api/v1/samples, catalog, attempts; and POST of a test send."""
+"""What a job read and sent recently: GET /api/v1/samples, catalog, attempts; POST of a test send."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Final
 from aiohttp import web
 
 from pipeline.console.api.body import JSON, TEXT, body
-from pipeline.console.api.given import MOST, catalog_for, number, record_of, text_of, veiled
-from pipeline.console.context import Asked
+from pipeline.console.api.given import MOST, catalog_for, number, record_of, redacted, text_of
+from pipeline.console.context import RequestContext
+from pipeline.console.redaction import redacted_attempt
 from pipeline.console.render import data
-from pipeline.console.veils import attempt_veiled
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Value
 from pipeline.operate.files.authors import overstepped
@@ -27,82 +27,84 @@ EACH_SECS: Final = 1.0
 """Between two test sends of a person."""
 
 
-async def samples(asked: Asked) -> web.Response:
+async def samples(context: RequestContext) -> web.Response:
     """``?event=NAME&file=webhooks/x.yaml&limit=N``: the newest records first; with a file, the events of its
     own tests before them.
     """
-    limit = number(asked, "limit", 100)
-    found = await asked.run(asked.console.samples, asked.query.get("file"), asked.query.get("event"))
-    shown = [veiled(asked, one.to_json(), "user", "records", "line", "properties") for one in found[:limit]]
+    limit = number(context, "limit", 100)
+    found = await context.run(context.console.samples, context.query.get("file"), context.query.get("event"))
+    shown = [
+        redacted(context, one.to_json(), "user", "records", "line", "properties") for one in found[:limit]
+    ]
     return data({"samples": shown})
 
 
-async def catalog(asked: Asked) -> web.Response:
+async def catalog(context: RequestContext) -> web.Response:
     """Names of events and properties that were seen, with counts of samples, types and examples."""
-    return data(await catalog_for(asked))
+    return data(await catalog_for(context))
 
 
-async def attempts(asked: Asked) -> web.Response:
+async def attempts(context: RequestContext) -> web.Response:
     """``?webhook=ID&limit=N``: the last attempts, the newest first: failures, and a sample of successes."""
-    limit = number(asked, "limit", 100)
-    found = await asked.run(
-        looks.attempts, asked.console.options.state, asked.query.get("webhook"), limit=limit
+    limit = number(context, "limit", 100)
+    found = await context.run(
+        looks.attempts, context.console.options.state, context.query.get("webhook"), limit=limit
     )
-    if not asked.may("payloads"):
-        found = [attempt_veiled(asked, one) for one in found]
+    if not context.may("payloads"):
+        found = [redacted_attempt(context, one) for one in found]
     else:
-        found = [asked.masked(one) for one in found]
+        found = [context.masked(one) for one in found]
     return data({"attempts": found})
 
 
-async def send_test(asked: Asked) -> web.Response:
+async def send_test(context: RequestContext) -> web.Response:
     """``{record | sample, user, file, text}``: have the job send the webhook's request for a record, once.
 
     text: what nobody has saved yet, in place of what lies on disk; for who may edit.
     """
-    given = await body(asked, record=JSON, sample=TEXT, user=JSON, file=TEXT, text=TEXT)
-    sent = await send(asked, asked.name("id"), given)
+    given = await body(context, record=JSON, sample=TEXT, user=JSON, file=TEXT, text=TEXT)
+    sent = await send(context, context.name("id"), given)
     return data(sent)
 
 
-async def send(asked: Asked, webhook: str, given: dict[str, Value]) -> dict[str, Value]:
+async def send(context: RequestContext, webhook: str, given: dict[str, Value]) -> dict[str, Value]:
     """Have the job send a test, for the API and for pages; return what was sent, and the answer.
 
     given: record or sample, user, file, text (each may be None). Raises UsageError, ConfigError, NotRunning
     where the job is stopped.
     """
-    console, bench = asked.console, asked.console.workbench
-    asked.audit("send test", webhook)
-    file = given["file"] or await asked.run(bench.file_of, webhook)
+    console, bench = context.console, context.console.workbench
+    context.audit("send test", webhook)
+    file = given["file"] or await context.run(bench.file_of, webhook)
     text = given["text"]
-    if text is not None and not asked.may("edit"):
+    if text is not None and not context.may("edit"):
         try:
-            saved: str | None = await text_of(asked, file, None)
+            saved: str | None = await text_of(context, file, None)
         except Changed:  # there is no such file
             saved = None
         if saved != text:
             raise web.HTTPForbidden(reason="a text that is not saved is sent only for who may edit")
-    record, user = await record_of(asked, file, given)
-    written = await text_of(asked, file, text)
-    shown = await asked.run(bench.preview, file, written, record, user)
+    record, user = await record_of(context, file, given)
+    written = await text_of(context, file, text)
+    shown = await context.run(bench.preview, file, written, record, user)
     _require(shown, webhook)
     files = {} if text is None else {file: text}
-    await may_send(asked, {file: written})
-    throttle(asked)
+    await may_send(context, {file: written})
+    throttle(context)
     async with asyncio.timeout(SEND_SECS):
         told = await asyncio.to_thread(
             looks.send_test, console.options.state, webhook, shown.record, shown.properties, files
         )
     # With what it was made of: a value that may not be shown is known by its name there.
     made_of = {"record": shown.record, "properties": shown.properties}
-    hidden: dict[str, Value] = asked.masked({**told, "previewed": shown.to_json()["request"], **made_of})
+    hidden: dict[str, Value] = context.masked({**told, "previewed": shown.to_json()["request"], **made_of})
     return {name: value for name, value in hidden.items() if name not in made_of}
 
 
-async def may_send(asked: Asked, files: Mapping[str, str]) -> None:
+async def may_send(context: RequestContext, files: Mapping[str, str]) -> None:
     """Raise ConfigError where what would be sent oversteps what its author may do."""
-    options = asked.console.options
-    found = await asked.run(overstepped, options.config, files, options.authors, sending=True)
+    options = context.console.options
+    found = await context.run(overstepped, options.config, files, options.authors, sending=True)
     if found:
         raise ConfigError(found, root=str(options.config))
 
@@ -120,11 +122,11 @@ def _require(shown: Previewed, webhook: str) -> None:
         raise ConfigError(f"{webhook}: it cannot be rendered: {reason}")
 
 
-def throttle(asked: Asked) -> None:
+def throttle(context: RequestContext) -> None:
     """Take a turn of who asks. Raises HTTPTooManyRequests where the last one was a moment ago."""
-    sent, now = asked.console.sent, time.monotonic()
-    if now - sent.get(asked.viewer.name, float("-inf")) < EACH_SECS:
+    sent, now = context.console.sent, time.monotonic()
+    if now - sent.get(context.viewer.name, float("-inf")) < EACH_SECS:
         raise web.HTTPTooManyRequests(reason="one test a second: try again")
-    sent[asked.viewer.name] = now
+    sent[context.viewer.name] = now
     while len(sent) > MOST:
         del sent[next(iter(sent))]

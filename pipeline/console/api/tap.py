@@ -1,4 +1,4 @@
-"""``GET /api/v1/tap``: what goes through the running job, as lines of JSON or server-sent events."""
+"""``GET /api/v1/tap``: what the running job reads and sends, as JSON lines or server-sent events."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import orjson
 from aiohttp import web
 
 from pipeline.config.yaml.loader import parse_yaml
-from pipeline.console.context import Asked
+from pipeline.console.context import RequestContext
+from pipeline.console.redaction import may_advise
 from pipeline.console.render import HIDDEN
 from pipeline.console.security.headers import harden
 from pipeline.console.streams import Batch, TapFeed
-from pipeline.console.veils import may_advise
 from pipeline.language.path_syntax import parse_path
 from pipeline.language.units import parse_duration
 from pipeline.model.errors import HooklineError, UsageError
 from pipeline.model.json import Value
 from pipeline.model.process.stop import requested
-from pipeline.operate.tap.filters import Filters, veiled
+from pipeline.operate.tap.filters import Filters, redacted
 from pipeline.operate.tap.follow import Line
 
 HEARTBEAT_SECS: Final = 15.0
@@ -34,14 +34,17 @@ LINES: Final = "application/x-ndjson"
 _LIMITS: Final = ("count", "for", "format")
 
 
-async def tap(asked: Asked) -> web.StreamResponse:
+async def tap(context: RequestContext) -> web.StreamResponse:
     """Stream lines until the client goes, `count` lines were sent, or `for` has passed."""
-    filters = filters_of(asked, _LIMITS)
-    most, ends = _limits(asked.query)
-    as_events = EVENTS in asked.request.headers.get("accept", "")
+    filters = filters_of(context, _LIMITS)
+    most, ends = _limits(context.query)
+    as_events = EVENTS in context.request.headers.get("accept", "")
     write = _event if as_events else _ndjson
     sent = 0
-    async with streaming(asked, filters, EVENTS if as_events else LINES, patient=False) as (answer, batches):
+    async with streaming(context, filters, EVENTS if as_events else LINES, patient=False) as (
+        answer,
+        batches,
+    ):
         async for batch in batches:
             chunks = [write(None, {"tap": {"notice": text}}) for text in batch.notices]
             for line in batch.lines[: most - sent if most else None]:
@@ -77,13 +80,13 @@ def _event(line: Line | None, told: Mapping[str, Value]) -> bytes:
     return b"%sdata: %s\n\n" % (name, orjson.dumps(line or told["tap"], default=str))
 
 
-def filters_of(asked: Asked, more: tuple[str, ...] = ()) -> Filters:
+def filters_of(context: RequestContext, more: tuple[str, ...] = ()) -> Filters:
     """Return the filters of the query, as far as who asks may see what they ask for. Raises UsageError."""
-    query = {name: asked.query.getall(name) for name in asked.query}
+    query = {name: context.query.getall(name) for name in context.query}
     filters = Filters.of_query(query, more)
-    if not asked.may("payloads"):
+    if not context.may("payloads"):
         return filters.without_payload()
-    hidden = None if filters.where is None else asked.console.mask.asked_by(_condition(filters.where))
+    hidden = None if filters.where is None else context.console.mask.asked_by(_condition(filters.where))
     if hidden is not None:
         raise UsageError(f"`where`: `{hidden}` asks about what this console hides (`console.mask`)")
     return filters
@@ -95,50 +98,50 @@ def _condition(text: str) -> Value:
     return None if root is None else root.value
 
 
-def shown(asked: Asked) -> Callable[[Line], Line]:
+def shown(context: RequestContext) -> Callable[[Line], Line]:
     """Return what makes of a line what this person may see of it."""
-    if not asked.may("payloads"):
-        return lambda line: veiled(line, HIDDEN)
+    if not context.may("payloads"):
+        return lambda line: redacted(line, HIDDEN)
 
     def masked(line: Line) -> Line:
         # A clause says its value beside the path, not under the property's name.
-        clauses = [_masked_clause(asked, one) for one in line.get("why", ())]
-        found: Line = asked.masked(line | {"why": clauses} if clauses else line)
+        clauses = [_masked_clause(context, one) for one in line.get("why", ())]
+        found: Line = context.masked(line | {"why": clauses} if clauses else line)
         return found
 
     return masked
 
 
-def _masked_clause(asked: Asked, clause: dict[str, Value]) -> dict[str, Value]:
+def _masked_clause(context: RequestContext, clause: dict[str, Value]) -> dict[str, Value]:
     if "value" not in clause or not clause.get("path"):
         return clause
     try:
         name = str(parse_path(str(clause["path"]), ("event", "user")).parts[-1])
     except ValueError:
         return clause  # it asks for no property
-    shown = asked.masked({name: clause["value"]})[name]
+    shown = context.masked({name: clause["value"]})[name]
     hidden = set() if may_advise(clause["value"], shown) else {"advice"}
     return {key: value for key, value in clause.items() if key not in hidden} | {"value": shown}
 
 
 @asynccontextmanager
 async def streaming(
-    asked: Asked, filters: Filters, content_type: str, *, patient: bool
+    context: RequestContext, filters: Filters, content_type: str, *, patient: bool
 ) -> AsyncIterator[tuple[web.StreamResponse, AsyncIterator[Batch]]]:
     """Give an answer that has begun, and the batches for it, until the client or the console ends it.
 
     patient: also where no job runs. Raises before the answer begins: HooklineError with what the job refuses.
     """
-    feed = TapFeed(asked.console.options.state, filters, patient=patient)
+    feed = TapFeed(context.console.options.state, filters, patient=patient)
     try:
         await feed.begun()
         answer = web.StreamResponse(headers={"x-accel-buffering": "no"})
         answer.content_type = content_type
         answer.charset = "utf-8"
-        harden(answer, asked.nonce)
-        await answer.prepare(asked.request)
+        harden(answer, context.nonce)
+        await answer.prepare(context.request)
         try:
-            yield answer, _batches(asked, feed, answer)
+            yield answer, _batches(context, feed, answer)
             await answer.write_eof()
         except (ConnectionError, HooklineError):
             pass  # the client has gone, or the job's tap has failed: the end says so
@@ -146,16 +149,18 @@ async def streaming(
         feed.close()
 
 
-async def _batches(asked: Asked, feed: TapFeed, answer: web.StreamResponse) -> AsyncIterator[Batch]:
-    seen = shown(asked)
+async def _batches(
+    context: RequestContext, feed: TapFeed, answer: web.StreamResponse
+) -> AsyncIterator[Batch]:
+    seen = shown(context)
     told = looked = time.monotonic()
     async for batch in feed:
-        transport = asked.request.transport
+        transport = context.request.transport
         if requested() or transport is None or transport.is_closing():
             return
         if time.monotonic() >= looked + LOOK_SECS:
             looked = time.monotonic()
-            if not asked.is_welcome:
+            if not context.is_welcome:
                 yield Batch(notices=[ENDED])
                 return
         if batch.lines or batch.notices or batch.counts is not None:

@@ -1,4 +1,4 @@
-"""Webhooks as files: /api/v1/webhooks, GET, PUT, PATCH, DELETE under a tag; and orders to one of them.
+"""Webhook files over the API: /api/v1/webhooks with GET, PUT, PATCH, DELETE by ETag; orders to one.
 
 Whoever writes says what is there: ``If-Match: "TAG"`` of what was read; ``If-None-Match: *``: nothing.
 """
@@ -15,7 +15,7 @@ from aiohttp import web
 from pipeline.config.edit import operations
 from pipeline.config.edit.paths import parse_path
 from pipeline.console import writes
-from pipeline.console.context import Asked
+from pipeline.console.context import RequestContext
 from pipeline.console.forms.writing import data_of
 from pipeline.console.render import data
 from pipeline.deliver.halts import Order
@@ -31,21 +31,21 @@ _TAG: Final = re.compile(r'(?:W/)?"([^"]*)"|([^\s,"]+)')
 _FIELDS: Final = frozenset({"op", "path", "value", "at", "to", "key"})
 
 
-async def listed(asked: Asked) -> web.Response:
+async def listed(context: RequestContext) -> web.Response:
     """Return every webhook of the config on disk, also those with errors."""
-    return data({"webhooks": asked.unwritten(await asked.run(asked.console.workbench.webhooks))})
+    return data({"webhooks": context.unwritten(await context.run(context.console.workbench.webhooks))})
 
 
-async def one(asked: Asked) -> web.Response:
+async def one(context: RequestContext) -> web.Response:
     """Return a webhook's file with its tag: JSON, or its text alone for ``Accept: application/yaml``."""
-    found = await writes.read(asked, asked.name("id"))
-    text = await asked.run(asked.yaml_text, found.text)
-    if "yaml" in asked.request.headers.get("accept", ""):
+    found = await writes.read(context, context.name("id"))
+    text = await context.run(context.yaml_text, found.text)
+    if "yaml" in context.request.headers.get("accept", ""):
         answer = web.Response(text=text, content_type=YAML)
     else:
         answer = data(
             {
-                "id": asked.name("id"),
+                "id": context.name("id"),
                 "file": found.file,
                 "etag": found.etag,
                 "text": text,
@@ -55,62 +55,62 @@ async def one(asked: Asked) -> web.Response:
     return _tagged(answer, found.etag)
 
 
-async def put(asked: Asked) -> web.Response:
+async def put(context: RequestContext) -> web.Response:
     """Write the whole text: the body, or ``text`` of a JSON body. ``?dry_run=1``: nothing is written."""
-    text = await _text(asked)
-    if asked.request.headers.get("if-none-match", "").strip() == "*":
-        await asked.run(_require_id, asked, text)
-        saved = await writes.create(asked, asked.name("id"), text, dry_run=_is_dry(asked))
-        return _saved(saved, HTTPStatus.OK if _is_dry(asked) else HTTPStatus.CREATED)
-    found = await writes.read(asked, asked.name("id"))
-    return await _save(asked, found, text)
+    text = await _text(context)
+    if context.request.headers.get("if-none-match", "").strip() == "*":
+        await context.run(_require_id, context, text)
+        saved = await writes.create(context, context.name("id"), text, dry_run=_is_dry(context))
+        return _saved(saved, HTTPStatus.OK if _is_dry(context) else HTTPStatus.CREATED)
+    found = await writes.read(context, context.name("id"))
+    return await _save(context, found, text)
 
 
-async def patch(asked: Asked) -> web.Response:
+async def patch(context: RequestContext) -> web.Response:
     """Change places of the text: ``[{op, path, value}]``, all of them or none; every other byte stays.
 
     op: set, insert (of a map at a place ``at``), append, delete, rename (``key``), move (``to``).
     """
-    given = await _json(asked)
+    given = await _json(context)
     if not isinstance(given, list) or not given or len(given) > MOST_PATCHES:
         raise UsageError(f"a list of 1 to {MOST_PATCHES:,} patches is wanted: [{{op, path, value}}]")
-    found = await writes.read(asked, asked.name("id"))
-    text = await asked.run(_patched, found, given)
-    return await _save(asked, found, text)
+    found = await writes.read(context, context.name("id"))
+    text = await context.run(_patched, found, given)
+    return await _save(context, found, text)
 
 
-async def delete(asked: Asked) -> web.Response:
+async def delete(context: RequestContext) -> web.Response:
     """Delete the file; ``pending`` of the answer is what is still owed, and delivered as it was rendered.
 
     ``?tests=1``: its tests too; ``tests`` of the answer are those that stay, or went along.
     """
-    found = await writes.read(asked, asked.name("id"))
-    _require_match(asked, found)
-    saved = await writes.remove(asked, found.file, found.etag, dry_run=_is_dry(asked))
-    options = asked.console.options
-    owed = await asked.run(writes.pending, options.state, asked.name("id"))
-    tests = await asked.run(tests_of, options.config, found.file)
-    if saved.written and asked.query.get("tests") == "1":
-        await writes.remove_tests(asked, found.file)
+    found = await writes.read(context, context.name("id"))
+    _require_match(context, found)
+    saved = await writes.remove(context, found.file, found.etag, dry_run=_is_dry(context))
+    options = context.console.options
+    owed = await context.run(writes.pending, options.state, context.name("id"))
+    tests = await context.run(tests_of, options.config, found.file)
+    if saved.written and context.query.get("tests") == "1":
+        await writes.remove_tests(context, found.file)
     return data({**saved.to_json(), "pending": owed, "tests": tests})
 
 
-async def order(asked: Asked) -> web.Response:
+async def order(context: RequestContext) -> web.Response:
     """Pause, resume, disable or enable the webhook now, in the job; its file stays as it is."""
-    word = asked.name("order")
+    word = context.name("order")
     known: dict[str, Order] = {str(one): one for one in get_args(Order)}
     if word not in known:
         raise web.HTTPNotFound(reason=f"there is no order `{word[:40]}`: {', '.join(known)}")
-    webhook = await writes.known_id(asked, asked.name("id"))
-    asked.audit(known[word], webhook)
-    options = asked.console.options
-    done = await asked.run(give_order, options.state, options.config, [webhook], known[word])
+    webhook = await writes.known_id(context, context.name("id"))
+    context.audit(known[word], webhook)
+    options = context.console.options
+    done = await context.run(give_order, options.state, options.config, [webhook], known[word])
     return data({"now": done.now, "webhooks": [one.to_json() for one in done.webhooks]})
 
 
-async def _save(asked: Asked, found: FileText, text: str) -> web.Response:
-    _require_match(asked, found)
-    return _saved(await writes.save(asked, found.file, text, found.etag, dry_run=_is_dry(asked)))
+async def _save(context: RequestContext, found: FileText, text: str) -> web.Response:
+    _require_match(context, found)
+    return _saved(await writes.save(context, found.file, text, found.etag, dry_run=_is_dry(context)))
 
 
 def _saved(saved: Saved, status: int = HTTPStatus.OK) -> web.Response:
@@ -122,9 +122,9 @@ def _tagged(answer: web.Response, etag: str) -> web.Response:
     return answer
 
 
-def _require_match(asked: Asked, found: FileText) -> None:
+def _require_match(context: RequestContext, found: FileText) -> None:
     """Raise where the request does not say which text it was made from, or names another one."""
-    given = asked.request.headers.get("if-match", "").strip()
+    given = context.request.headers.get("if-match", "").strip()
     if given in ("", "*"):
         words = 'say what was read: If-Match: "TAG", as GET gives it; If-None-Match: * for a new webhook'
         raise web.HTTPPreconditionRequired(reason=words)
@@ -134,33 +134,33 @@ def _require_match(asked: Asked, found: FileText) -> None:
         )
 
 
-def _require_id(asked: Asked, text: str) -> None:
+def _require_id(context: RequestContext, text: str) -> None:
     said = data_of(text)
     found = said.get("id") if isinstance(said, dict) else None
-    if found != asked.name("id"):
-        raise ConfigError(f"the text says that its id is `{found}`, the address `{asked.name('id')}`")
+    if found != context.name("id"):
+        raise ConfigError(f"the text says that its id is `{found}`, the address `{context.name('id')}`")
 
 
-def _is_dry(asked: Asked) -> bool:
-    return asked.query.get("dry_run", "") not in ("", "0", "false")
+def _is_dry(context: RequestContext) -> bool:
+    return context.query.get("dry_run", "") not in ("", "0", "false")
 
 
-async def _text(asked: Asked) -> str:
-    if asked.request.content_type == "application/json":
-        given = await _json(asked)
+async def _text(context: RequestContext) -> str:
+    if context.request.content_type == "application/json":
+        given = await _json(context)
         text = given.get("text") if isinstance(given, dict) else None
         if not isinstance(text, str):
             raise UsageError("the field `text` is missing: {text: the YAML}")
         return text
     try:
-        return (await asked.request.read()).decode()
+        return (await context.request.read()).decode()
     except UnicodeDecodeError:
         raise UsageError("the text is not UTF-8") from None
 
 
-async def _json(asked: Asked) -> Value:
+async def _json(context: RequestContext) -> Value:
     try:
-        return orjson.loads(await asked.request.read())
+        return orjson.loads(await context.request.read())
     except orjson.JSONDecodeError as error:
         raise UsageError(f"the body is no JSON: {error}") from None
 

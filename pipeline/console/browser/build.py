@@ -1,4 +1,4 @@
-"""Bundle the scripts of the console's pages into ``../assets/``.
+"""Bundles the scripts of the console's pages into ``../assets/``.
 
 npm fetches what package-lock.json pins (it checks every hash, and runs no script of a package), esbuild
 bundles that and our ``src/``. Each file's name has the hash of its bytes: browsers may keep it for ever. The

@@ -1,4 +1,4 @@
-"""The body as rows of key, kind and value, and rows as a body."""
+"""The body as rows of key, kind and value; and rows turned back into a body."""
 
 from __future__ import annotations
 

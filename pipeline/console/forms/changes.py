@@ -1,4 +1,4 @@
-"""What a person has changed in a form, as patches of the text that it was made from."""
+"""The changes a person made in a form, as patches of the text it was made from."""
 
 from __future__ import annotations
 

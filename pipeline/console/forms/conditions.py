@@ -1,4 +1,4 @@
-"""Conditions as rows of path, operator and value. What is more than that is a locked row."""
+"""Conditions as rows of path, operator and value. Anything more complex becomes a locked row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values as a person types them into one field: ``500``, ``true``, ``null``, a text; a list with commas.
+"""Values as a person types them into a field: ``500``, ``true``, ``null``, text; lists with commas.
 
 A text that would be read as something else stands in double quotes, as in JSON: ``"500"``.
 """

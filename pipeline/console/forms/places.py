@@ -1,4 +1,4 @@
-"""Which field of a form a place of its text is."""
+"""Maps a place in the text to the form field that shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a browser sends of a form becomes one: flat names such as ``header-0-name``, strict and bounded."""
+"""Reads a posted form: flat names such as ``header-0-name``, strict and bounded."""
 
 from __future__ import annotations
 

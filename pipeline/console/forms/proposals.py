@@ -1,4 +1,4 @@
-"""What a page offers before a person has said anything: an id, and an event that a webhook is made for."""
+"""What a new webhook starts with: a proposed id, and the event it is made for."""
 
 from __future__ import annotations
 

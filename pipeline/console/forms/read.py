@@ -1,4 +1,4 @@
-"""A webhook's YAML becomes a form."""
+"""Turns a webhook's YAML into a form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a webhook's form holds: fields of one text, and rows of headers, body and conditions."""
+"""The fields of a webhook's form: single texts, and rows of headers, body and conditions."""
 
 from __future__ import annotations
 

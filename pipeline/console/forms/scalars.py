@@ -1,4 +1,4 @@
-"""The fields of a form that hold one text each, and where it stands in the file."""
+"""The single-text fields of a form, and the place of each in the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A form and a YAML pane that a browser sends together become one text again, and the form of it."""
+"""Merges a form and a YAML pane that were posted together into one text, and makes its form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values as trees whose nodes remember which node of the text before they are: what patches are made from."""
+"""Values as trees whose nodes remember the node of the original text they came from; for patches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Patches are put into a text; a new webhook gets a text of its own."""
+"""Applies patches to a text; a new webhook gets a text of its own."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""One module per page: it asks `operate`, and hands what it is told to a template."""
+"""One module per page: it asks `operate` and renders the result with a template."""

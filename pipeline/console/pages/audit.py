@@ -1,4 +1,4 @@
-"""The page Audit: who did what, the last first."""
+"""The Audit page: who did what, newest first."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from pipeline.console.context import Asked
+from pipeline.console.context import RequestContext
 from pipeline.console.render import data, page
 from pipeline.console.security.audit import ACTIONS
 from pipeline.console.security.audit_reader import AuditPage, Wanted, read_page
@@ -25,19 +25,19 @@ class Fields(dict[str, Value]):
         return None
 
 
-async def show(asked: Asked) -> web.StreamResponse:
+async def show(context: RequestContext) -> web.StreamResponse:
     """Return the page, or its lines as data. Raises UsageError."""
-    query = {name: asked.query.get(name, "").strip() for name in _FIELDS}
+    query = {name: context.query.get(name, "").strip() for name in _FIELDS}
     wanted = Wanted(**query)
-    said = asked.query.get("before", "")
+    said = context.query.get("before", "")
     if said and not (said.isascii() and said.isdecimal() and len(said) < 19):
         raise UsageError("`before` is the `next` of the page before")
     before = int(said) if said else None
-    found = await asked.run(read_page, asked.console.audit.path, wanted, before, MOST)
-    if asked.wants_json or asked.request.path.endswith("/api/v1/audit"):
+    found = await context.run(read_page, context.console.audit.path, wanted, before, MOST)
+    if context.wants_json or context.request.path.endswith("/api/v1/audit"):
         return data({"lines": found.lines, "next": found.next})
     return await page(
-        asked,
+        context,
         "audit.html",
         found=AuditPage([Fields(line) for line in found.lines], found.next),
         query=query,

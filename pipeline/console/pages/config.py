@@ -1,4 +1,4 @@
-"""The page Config: what is wrong, which files there are, how the job is set, which secrets are named."""
+"""The Config page: problems, files, the job's settings, the names of secrets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from aiohttp import web
 
 from pipeline.config.job import load_pipeline
 from pipeline.config.settings import Setting
-from pipeline.console.context import Asked
+from pipeline.console.context import RequestContext
 from pipeline.console.render import data, page
 from pipeline.model.errors import HooklineError
 from pipeline.model.findings import Finding, in_order
@@ -36,8 +36,8 @@ class Shown:
         }
 
 
-def _look(asked: Asked) -> Shown:
-    console = asked.console
+def _look(context: RequestContext) -> Shown:
+    console = context.console
     pipeline = load_pipeline(console.options.config)
     loaded = pipeline.config
     files = (
@@ -56,27 +56,27 @@ def _look(asked: Asked) -> Shown:
     return Shown(tuple(found), files, () if loaded is None else loaded.settings, secrets)
 
 
-async def show(asked: Asked) -> web.StreamResponse:
+async def show(context: RequestContext) -> web.StreamResponse:
     """Return the page, or what it says as data."""
-    shown = await asked.run(_look, asked)
-    if asked.wants_json or asked.request.path.endswith("/api/v1/config"):
+    shown = await context.run(_look, context)
+    if context.wants_json or context.request.path.endswith("/api/v1/config"):
         return data(shown.to_json())
     by_file = {one.file: one for one in shown.files}
-    return await page(asked, "config.html", shown=shown, by_file=by_file, errors=_errors(shown))
+    return await page(context, "config.html", shown=shown, by_file=by_file, errors=_errors(shown))
 
 
 def _errors(shown: Shown) -> int:
     return sum(not one.warning for one in shown.findings)
 
 
-async def file(asked: Asked) -> web.StreamResponse:
+async def file(context: RequestContext) -> web.StreamResponse:
     """Return one file with its line numbers; what looks like a secret is hidden from all but editors."""
-    name = asked.query.get("name", "")
-    text = await asked.run(asked.console.tree.text, name)
+    name = context.query.get("name", "")
+    text = await context.run(context.console.tree.text, name)
     if text is None:
         raise web.HTTPNotFound(reason="the config has no file of this name")
-    shown = await asked.run(asked.yaml_text, text)
-    if asked.wants_json:
+    shown = await context.run(context.yaml_text, text)
+    if context.wants_json:
         return data({"file": name, "text": shown})
-    found = next((one for one in await asked.run(asked.console.tree.files) if one.file == name), None)
-    return await page(asked, "config_file.html", name=name, lines=shown.splitlines(), found=found)
+    found = next((one for one in await context.run(context.console.tree.files) if one.file == name), None)
+    return await page(context, "config_file.html", name=name, lines=shown.splitlines(), found=found)

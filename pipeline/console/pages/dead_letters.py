@@ -1,4 +1,4 @@
-"""Dead letters: by filter, one by one, and what is done with all that a filter selects."""
+"""The Dead letters page: filtered lists, single letters, and replay or purge of all that a filter selects."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Final, Literal
 import orjson
 from aiohttp import web
 
-from pipeline.console.context import Asked
+from pipeline.console.context import RequestContext
 from pipeline.console.filters import Filter, dead_filter
+from pipeline.console.redaction import redacted_reason, redacted_row
 from pipeline.console.render import data, page
 from pipeline.console.security.headers import harden
 from pipeline.console.selections import COUNT_SECS, act, confirmed, count_page, to_type, told
-from pipeline.console.veils import veiled, veiled_reason
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Value
 from pipeline.model.printable import one_line
@@ -37,49 +37,49 @@ LINES: Final = 200
 """Of an export that are written at a time."""
 
 
-async def show(asked: Asked) -> web.StreamResponse:
+async def show(context: RequestContext) -> web.StreamResponse:
     """Return groups by webhook and reason, then rows, the newest first."""
-    state = asked.console.options.state
-    found = dead_filter(asked, asked.query)
+    state = context.console.options.state
+    found = dead_filter(context, context.query)
     part, counted = DeadPage([], None), NOTHING
-    if not found.problems and not await asked.run(is_new, state):
-        cursor = asked.query.get("before") or None
+    if not found.problems and not await context.run(is_new, state):
+        cursor = context.query.get("before") or None
         try:
-            part = await asked.run(dead_page, state, found.wanted, cursor)
-            counted = NOTHING if cursor else await asked.run(groups, state, found.wanted)
+            part = await context.run(dead_page, state, found.wanted, cursor)
+            counted = NOTHING if cursor else await context.run(groups, state, found.wanted)
         except UsageError as error:
             found.problems["before" if "cursor" in str(error) else "webhook"] = str(error)
-    if asked.wants_json:
+    if context.wants_json:
         found.require()
-        return data(listed(asked, part, None if asked.query.get("before") else counted))
+        return data(listed(context, part, None if context.query.get("before") else counted))
     return await page(
-        asked,
+        context,
         "dead_letters.html",
         status=422 if found.problems else 200,
         filter=found,
         part=part,
-        rows=[_row(asked, letter) for letter in part.letters],
+        rows=[_row(context, letter) for letter in part.letters],
         counted=counted,
-        groups=[(group, veiled_reason(asked, group.reason)) for group in counted.groups],
-        is_first=not asked.query.get("before"),
-        is_new=await asked.run(is_new, state),
-        webhooks=await webhook_ids(asked),
-        works=asked.console.works.running(),
+        groups=[(group, redacted_reason(context, group.reason)) for group in counted.groups],
+        is_first=not context.query.get("before"),
+        is_new=await context.run(is_new, state),
+        webhooks=await webhook_ids(context),
+        works=context.console.works.running(),
     )
 
 
-async def webhook_ids(asked: Asked) -> list[str]:
+async def webhook_ids(context: RequestContext) -> list[str]:
     """Return the ids of webhooks, for a field that completes them."""
     try:
-        return [str(one["id"]) for one in await asked.run(asked.console.workbench.webhooks) if one["id"]]
+        return [str(one["id"]) for one in await context.run(context.console.workbench.webhooks) if one["id"]]
     except ConfigError:
         return []
 
 
-def listed(asked: Asked, part: DeadPage, counted: DeadGroups | None) -> dict[str, Value]:
+def listed(context: RequestContext, part: DeadPage, counted: DeadGroups | None) -> dict[str, Value]:
     """Return a page of dead letters as data."""
     found: dict[str, Value] = {
-        "dead_letters": [veiled(asked, as_json_value(letter)) for letter in part.letters],
+        "dead_letters": [redacted_row(context, as_json_value(letter)) for letter in part.letters],
         "older": part.older,
     }
     if part.looked_to is not None:
@@ -87,11 +87,11 @@ def listed(asked: Asked, part: DeadPage, counted: DeadGroups | None) -> dict[str
     if counted is not None:
         found |= counted.to_json()
         for group in found["groups"]:
-            group["reason"] = veiled_reason(asked, group["reason"])
+            group["reason"] = redacted_reason(context, group["reason"])
     return found
 
 
-def _row(asked: Asked, letter: DeadLetter) -> dict[str, Value]:
+def _row(context: RequestContext, letter: DeadLetter) -> dict[str, Value]:
     place = place_of(letter)[-PLACE_BYTES:].hex()
     return {
         "name": name_of(letter),
@@ -99,94 +99,94 @@ def _row(asked: Asked, letter: DeadLetter) -> dict[str, Value]:
         "webhook": letter.request.webhook_id or "-",
         "kind": letter.kind,
         "at": letter.dead_ms,
-        "reason": one_line(veiled_reason(asked, reason_of(letter))),
+        "reason": one_line(redacted_reason(context, reason_of(letter))),
         "status": letter.progress.status,
         "attempts": letter.progress.attempt,
-        "user": letter.request.user[2:] if asked.may("payloads") else "",
+        "user": letter.request.user[2:] if context.may("payloads") else "",
         "origin": str(letter.origin).encode("utf-8", "backslashreplace").decode(),
     }
 
 
-async def show_one(asked: Asked) -> web.StreamResponse:
+async def show_one(context: RequestContext) -> web.StreamResponse:
     """Return everything of one dead letter, and what would become of it today."""
-    letter = await _find(asked)
-    facts = veiled(asked, as_json_value(letter))
-    now = await _today(asked, letter)
-    if asked.wants_data:
+    letter = await _find(context)
+    facts = redacted_row(context, as_json_value(letter))
+    now = await _today(context, letter)
+    if context.wants_data:
         return data({**facts, "today": None if now is None else now.to_json()})
     return await page(
-        asked,
+        context,
         "dead_letter.html",
         letter=facts,
         kind=letter.kind,
         today=now,
         name=name_of(letter),
-        at=asked.query.get("at", ""),
+        at=context.query.get("at", ""),
     )
 
 
-async def _find(asked: Asked) -> DeadLetter:
-    return await asked.run(
-        dlq.find, asked.console.options.state, asked.name("name"), None, asked.query.get("at", "")
+async def _find(context: RequestContext) -> DeadLetter:
+    return await context.run(
+        dlq.find, context.console.options.state, context.name("name"), None, context.query.get("at", "")
     )
 
 
-async def _today(asked: Asked, letter: DeadLetter) -> Today | None:
+async def _today(context: RequestContext, letter: DeadLetter) -> Today | None:
     """Return what would become of it, for who may see what it is made of."""
-    if not asked.may("payloads") or asked.console.options.mask:
+    if not context.may("payloads") or context.console.options.mask:
         return None
     try:
-        return await asked.run(today, asked.console.workbench, asked.console.options.state, letter)
+        return await context.run(today, context.console.workbench, context.console.options.state, letter)
     except ConfigError as error:
         return Today(f"The config cannot be read: {error}"[:500], good=False)
 
 
-async def count(asked: Asked) -> web.StreamResponse:
+async def count(context: RequestContext) -> web.StreamResponse:
     """Return what would be changed: exactly how many, of which webhook, for which reason. Changes nothing."""
-    return await _count(asked, _does(asked.query.get("do", "")), dead_filter(asked, asked.query))
+    return await _count(context, _does(context.query.get("do", "")), dead_filter(context, context.query))
 
 
 async def _count(
-    asked: Asked,
+    context: RequestContext,
     action: Literal["replay", "purge"],
     found: Filter[Selection],
     wrong: tuple[str, int] = ("", 200),
 ) -> web.StreamResponse:
-    chosen = await asked.run(_choose, asked, action, found.require())
+    chosen = await context.run(_choose, context, action, found.require())
     return await count_page(
-        asked, found, chosen, "/dead-letters", lambda reason: veiled_reason(asked, reason), wrong
+        context, found, chosen, "/dead-letters", lambda reason: redacted_reason(context, reason), wrong
     )
 
 
-def _choose(asked: Asked, action: Literal["replay", "purge"], selection: Selection) -> Chosen:
-    return dlq.choose(asked.console.options.state, action, selection, COUNT_SECS)
+def _choose(context: RequestContext, action: Literal["replay", "purge"], selection: Selection) -> Chosen:
+    return dlq.choose(context.console.options.state, action, selection, COUNT_SECS)
 
 
-async def change(asked: Asked) -> web.StreamResponse:
+async def change(context: RequestContext) -> web.StreamResponse:
     """Send again or delete what was counted: just that."""
-    form = await asked.form()
+    form = await context.form()
     action = _does(form.get("do", ""))
-    found = dead_filter(asked, form)
+    found = dead_filter(context, form)
     selection = found.require()
     return await confirmed(
-        asked,
+        context,
         form,
-        lambda: _choose(asked, action, selection),
-        lambda wrong: _count(asked, action, found, wrong),
+        lambda: _choose(context, action, selection),
+        lambda wrong: _count(context, action, found, wrong),
         found.link("/dead-letters", id=None),
     )
 
 
-async def change_one(asked: Asked) -> web.StreamResponse:
+async def change_one(context: RequestContext) -> web.StreamResponse:
     """Send one again, or delete it: what is shown on its page is all of it."""
-    form = await asked.form()
+    form = await context.form()
     action = _does(form.get("do", ""))
-    letter = await _find(asked)
+    letter = await _find(context)
     selection = Selection(webhook=letter.request.webhook_id or "-", ids=(name_of(letter),))
-    chosen = await asked.run(_choose, asked, action, selection)
-    work = await act(asked, lambda: chosen, chosen.digest(), to_type(chosen))
-    asked.say(*told(work))
-    return asked.go("/dead-letters")
+    chosen = await context.run(_choose, context, action, selection)
+    work = await act(context, lambda: chosen, chosen.digest(), to_type(chosen))
+    context.say(*told(work))
+    return context.go("/dead-letters")
 
 
 def _does(word: str) -> Literal["replay", "purge"]:
@@ -197,32 +197,32 @@ def _does(word: str) -> Literal["replay", "purge"]:
     raise UsageError(f"`{word[:40]}` is nothing to be done with dead letters: there are {', '.join(DOES)}")
 
 
-async def export(asked: Asked) -> web.StreamResponse:
+async def export(context: RequestContext) -> web.StreamResponse:
     """Return all that is selected as a file: JSON lines, or unreadable records as a recording."""
-    state = asked.console.options.state
-    selection = dead_filter(asked, asked.query).require()
-    as_recording = asked.query.get("as") == "recording"
+    state = context.console.options.state
+    selection = dead_filter(context, context.query).require()
+    as_recording = context.query.get("as") == "recording"
     letters = dlq.select(state, selection)
-    lines = records(letters, state) if as_recording else (_line(asked, letter) for letter in letters)
+    lines = records(letters, state) if as_recording else (_line(context, letter) for letter in letters)
     name = "dead.rec.jsonl" if as_recording else "dead-letters.jsonl"
-    first = await asked.run(_some, lines)
+    first = await context.run(_some, lines)
     answer = web.StreamResponse(
         headers={
             "content-type": "application/octet-stream",
             "content-disposition": f'attachment; filename="{name}"',
         }
     )
-    harden(answer, asked.nonce)
-    await answer.prepare(asked.request)
-    while first and asked.is_welcome:
+    harden(answer, context.nonce)
+    await answer.prepare(context.request)
+    while first and context.is_welcome:
         await answer.write(first)
         first = await asyncio.to_thread(_some, lines)
     await answer.write_eof()
     return answer
 
 
-def _line(asked: Asked, letter: DeadLetter) -> bytes:
-    return orjson.dumps(veiled(asked, as_json_value(letter)), option=orjson.OPT_APPEND_NEWLINE)
+def _line(context: RequestContext, letter: DeadLetter) -> bytes:
+    return orjson.dumps(redacted_row(context, as_json_value(letter)), option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _some(lines: Iterator[bytes]) -> bytes:

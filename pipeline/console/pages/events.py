@@ -1,4 +1,4 @@
-"""What comes in: names of events with their properties, labels, and users as they are known now."""
+"""The Events page: event names with their properties, labels, and users as they are known now."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import orjson
 from aiohttp import web
 
 from pipeline.config.job import load_pipeline
-from pipeline.console.context import Asked, Console
+from pipeline.console.context import Console, RequestContext
+from pipeline.console.redaction import catalog_shown
 from pipeline.console.render import data, page
-from pipeline.console.veils import catalog_shown
 from pipeline.model.errors import ConfigError, HooklineError, StateError
 from pipeline.model.json import Value
 from pipeline.operate.files.tree import ConfigFile
@@ -27,19 +27,19 @@ LATELY = 12
 """Users who are offered where nobody is named."""
 
 
-async def show(asked: Asked) -> web.StreamResponse:
+async def show(context: RequestContext) -> web.StreamResponse:
     """Return the names of events that were seen, the most frequent first."""
-    seen, running = await _catalog(asked)
-    labels = await _labels(asked)
-    text = asked.query.get("text", "").strip()
+    seen, running = await _catalog(context)
+    labels = await _labels(context)
+    text = context.query.get("text", "").strip()
     events = {
         name: one for name, one in seen["events"].items() if not text or text.casefold() in name.casefold()
     }
-    if asked.wants_json:
+    if context.wants_json:
         told = [{**one.to_json(), "used_by": [*used]} for one, used, _ in labels]
         return data({**seen, "events": events, "labels": told, "running": running})
     return await page(
-        asked,
+        context,
         "events.html",
         running=running,
         events=dict(list(events.items())[:NAMES]),
@@ -52,14 +52,14 @@ async def show(asked: Asked) -> web.StreamResponse:
     )
 
 
-async def _labels(asked: Asked) -> list[tuple[LabelSeen, tuple[str, ...], str]]:
+async def _labels(context: RequestContext) -> list[tuple[LabelSeen, tuple[str, ...], str]]:
     """Return each label with what it matches, the files that use it, and its own text; [] where the config
     cannot be read: the page Config says why.
     """
-    console = asked.console
+    console = context.console
     try:
-        found = await asked.run(console.workbench.labels, await asked.run(console.looks.samples))
-        files = {one.file: one for one in await asked.run(_files, console)}
+        found = await context.run(console.workbench.labels, await context.run(console.looks.samples))
+        files = {one.file: one for one in await context.run(_files, console)}
     except HooklineError:
         return []
     return [
@@ -82,42 +82,42 @@ def _labelled(labels: Iterable[LabelSeen]) -> dict[str, list[str]]:
     return found
 
 
-async def _catalog(asked: Asked) -> tuple[dict[str, Value], bool]:
+async def _catalog(context: RequestContext) -> tuple[dict[str, Value], bool]:
     """Return the catalogue, as who asks may see it, and whether a job runs."""
     try:
-        seen = await asked.run(catalog, asked.console.options.state)
+        seen = await context.run(catalog, context.console.options.state)
     except HooklineError:
         return {"events": {}, "user_properties": {}}, False
-    return catalog_shown(asked, seen), True
+    return catalog_shown(context, seen), True
 
 
-async def users(asked: Asked) -> web.StreamResponse:
+async def users(context: RequestContext) -> web.StreamResponse:
     """Return what is known of a user, and what an event of theirs would trigger."""
-    id, event = asked.query.get("id", "").strip(), asked.query.get("event", "").strip()
+    id, event = context.query.get("id", "").strip(), context.query.get("event", "").strip()
     known: KnownUser | None = None
-    state = asked.console.options.state
-    if id and not await asked.run(is_new, state):
+    state = context.console.options.state
+    if id and not await context.run(is_new, state):
         try:
-            known = await asked.run(look_up, state, id)
+            known = await context.run(look_up, state, id)
         except StateError:
-            if not await asked.run(is_new, state):
+            if not await context.run(is_new, state):
                 raise
-    recent, names, others = await _samples(asked, id)
-    tried = await _tried(asked, known, event, recent) if known is not None else None
-    facts = None if known is None else asked.masked(known.to_json())
-    if asked.wants_json:
+    recent, names, others = await _samples(context, id)
+    tried = await _tried(context, known, event, recent) if known is not None else None
+    facts = None if known is None else context.masked(known.to_json())
+    if context.wants_json:
         return data({"user": facts, "triggers": None if tried is None else explained(tried)})
     return await page(
-        asked,
+        context,
         "user.html",
         id=id,
         event=event,
         user=facts,
-        recent=[_shown(asked, one) for one in recent],
+        recent=[_shown(context, one) for one in recent],
         names=names,
         others=others,
         tried=tried,
-        record=None if tried is None else asked.masked(orjson.loads(tried[0])),
+        record=None if tried is None else context.masked(orjson.loads(tried[0])),
     )
 
 
@@ -129,10 +129,10 @@ def explained(tried: tuple[str, Explanation]) -> dict[str, Value]:
     }
 
 
-async def _samples(asked: Asked, id: str) -> tuple[list[Sample], list[str], list[str]]:
+async def _samples(context: RequestContext, id: str) -> tuple[list[Sample], list[str], list[str]]:
     """Return the last samples of a user, the names of the events sampled, and whose they are."""
     try:
-        found = await asked.run(samples, asked.console.options.state)
+        found = await context.run(samples, context.console.options.state)
     except HooklineError:
         return [], [], []
     names = dict.fromkeys(name for one in found for name in one.events)
@@ -141,7 +141,7 @@ async def _samples(asked: Asked, id: str) -> tuple[list[Sample], list[str], list
 
 
 async def _tried(
-    asked: Asked, user: KnownUser, event: str, recent: list[Sample]
+    context: RequestContext, user: KnownUser, event: str, recent: list[Sample]
 ) -> tuple[str, Explanation] | None:
     """Return an event of the user, and what every webhook makes of it with what is known of them now.
 
@@ -157,7 +157,7 @@ async def _tried(
         record = next((one for sample in recent for one in sample.records if "name" in one), None)
     else:
         try:
-            found = await asked.run(samples, asked.console.options.state, event=event, limit=1)
+            found = await context.run(samples, context.console.options.state, event=event, limit=1)
         except HooklineError:
             found = []
         record = next((one for sample in found for one in sample.records if one.get("name") == event), None)
@@ -168,11 +168,11 @@ async def _tried(
     theirs = {key: value for key, value in record.items() if key not in ("user_id", "anonymous_id")} | who
     text = orjson.dumps(theirs).decode()
     try:
-        return text, await asked.run(asked.console.workbench.explain, text)
+        return text, await context.run(context.console.workbench.explain, text)
     except ConfigError as error:
         return text, Explanation(str(error))
 
 
-def _shown(asked: Asked, sample: Sample) -> dict[str, Value]:
-    facts: dict[str, Value] = asked.masked(sample.to_json())
+def _shown(context: RequestContext, sample: Sample) -> dict[str, Value]:
+    facts: dict[str, Value] = context.masked(sample.to_json())
     return facts

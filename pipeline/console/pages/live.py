@@ -1,4 +1,4 @@
-"""The page Live: what goes through the job while one looks, and without scripts the last attempts."""
+"""The Live page: a tap of the running job; without scripts, the recent attempts."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from aiohttp import web
 
 from pipeline.admin.socket_client import NotRunning
 from pipeline.console.api.tap import EVENTS, filters_of, shown, streaming
-from pipeline.console.context import Asked
+from pipeline.console.context import RequestContext
 from pipeline.console.render import data, fragment, page
 from pipeline.model.errors import HooklineError
 from pipeline.model.json import Value
 from pipeline.operate.running import looks
-from pipeline.operate.tap.again import again
 from pipeline.operate.tap.filters import STAGES, Filters
 from pipeline.operate.tap.follow import Line
+from pipeline.operate.tap.retry_words import retry_words
 
 MOST_ROWS: Final = 200
 """Rows on the page; live.js keeps to it."""
@@ -68,28 +68,28 @@ def _told(line: Mapping[str, object]) -> tuple[str, str]:
         case "retry" if line.get("status") == GONE:
             return "bad", f"{status} gone: kept until it is enabled again{which}{took}"
         case "retry":
-            return "warn", f"{status}, {again(line)}{which}{took}"
+            return "warn", f"{status}, {retry_words(line)}{which}{took}"
         case _:
             return "bad", f"{status}, dead letter{f' ({reason})' if reason else ''}{which}{took}"
 
 
-async def show(asked: Asked) -> web.StreamResponse:
+async def show(context: RequestContext) -> web.StreamResponse:
     """Return the page, with the last attempts that fit the filters; rows come by `rows` where scripts run."""
-    filters = filters_of(asked, ("format",))
+    filters = filters_of(context, ("format",))
     try:
-        last = _fitting(await asked.run(looks.attempts, asked.console.options.state), filters)
+        last = _fitting(await context.run(looks.attempts, context.console.options.state), filters)
         runs = True
     except NotRunning:
         last, runs = [], False
-    seen = shown(asked)
+    seen = shown(context)
     rows = [Row.of(seen(line)) for line in last[:LAST_ROWS]]
-    if asked.wants_json:
+    if context.wants_json:
         return data({"running": runs, "rows": [row.line for row in rows]})
     return await page(
-        asked, "live.html",
+        context, "live.html",
         filters=filters, stages=STAGES, rate_choices=_rates(filters.rate), rows=rows, runs=runs,
         most=MOST_ROWS,
-        stream=asked.url("/live/rows") + (f"?{asked.request.query_string}" if asked.query else ""),
+        stream=context.url("/live/rows") + (f"?{context.request.query_string}" if context.query else ""),
     )  # fmt: skip
 
 
@@ -126,27 +126,27 @@ def _any(patterns: tuple[str, ...], name: str) -> bool:
     return not patterns or any(fnmatchcase(name, one) for one in patterns)
 
 
-async def rows(asked: Asked) -> web.StreamResponse:
+async def rows(context: RequestContext) -> web.StreamResponse:
     """Stream rows as parts of the page, newest first, and what is told above them."""
-    filters = filters_of(asked)
+    filters = filters_of(context)
     not_shown = 0
     try:
-        async with streaming(asked, filters, EVENTS, patient=True) as (answer, batches):
+        async with streaming(context, filters, EVENTS, patient=True) as (answer, batches):
             async for batch in batches:
-                parts = [fragment(asked, "live_told.html", notice=text) for text in batch.notices[-1:]]
+                parts = [fragment(context, "live_told.html", notice=text) for text in batch.notices[-1:]]
                 if batch.counts is not None:
                     lately, not_shown = batch.counts["not_shown"] - not_shown, batch.counts["not_shown"]
                     told = {"notice": None, "counts": batch.counts, "lately": lately}
-                    parts = [fragment(asked, "live_told.html", **told)]
+                    parts = [fragment(context, "live_told.html", **told)]
                 if batch.lines:
                     new = [Row.of(line) for line in reversed(batch.lines[-MOST_ROWS:])]
-                    parts.append(fragment(asked, "live_rows.html", rows=new))
+                    parts.append(fragment(context, "live_rows.html", rows=new))
                 if parts:
                     await answer.write(_message("\n".join(parts)))
         return answer
     except HooklineError as error:
         # The page stays: what is wrong with its filters stands above them.
-        text = fragment(asked, "live_told.html", notice=str(error), wrong=True)
+        text = fragment(context, "live_told.html", notice=str(error), wrong=True)
         return web.Response(text=text, content_type="text/html")
 
 

@@ -1,4 +1,4 @@
-"""Logging in with the link that the terminal shows or with a token of the token file, and out."""
+"""Log-in, with the link from the terminal or a token from the token file, and log-out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from pipeline.console.context import Asked
+from pipeline.console.context import RequestContext
 from pipeline.console.render import page
 from pipeline.console.security.audit import Act
 from pipeline.console.security.identity import refuse_failing
@@ -18,45 +18,47 @@ PROBLEM = (
 )
 
 
-async def show(asked: Asked) -> web.StreamResponse:
+async def show(context: RequestContext) -> web.StreamResponse:
     """Return the page that takes the token; a script takes it out of the link (``/login#token=..``)."""
-    if asked.viewer.rights:
-        return asked.go("/")
-    _show_anew(asked)
-    return await page(asked, "login.html", problem="")
+    if context.viewer.rights:
+        return context.go("/")
+    _show_anew(context)
+    return await page(context, "login.html", problem="")
 
 
-def _show_anew(asked: Asked) -> None:
+def _show_anew(context: RequestContext) -> None:
     """Show who has the terminal another link where the last one has ended: whoever is here wants one."""
-    if asked.console.sessions.renewed():
-        asked.console.announce(asked.console.sessions.once)
+    if context.console.sessions.renewed():
+        context.console.announce(context.console.sessions.once)
 
 
-async def enter(asked: Asked) -> web.StreamResponse:
+async def enter(context: RequestContext) -> web.StreamResponse:
     """Open a session for a token that is good; another one that the browser had ends."""
-    console = asked.console
-    refuse_failing(console.throttle, asked.address)
-    said = (await asked.form()).get("token", "").strip()
-    refuse_failing(console.throttle, asked.address)  # of a thousand forms that were begun at once, ten count
+    console = context.console
+    refuse_failing(console.throttle, context.address)
+    said = (await context.form()).get("token", "").strip()
+    refuse_failing(
+        console.throttle, context.address
+    )  # of a thousand forms that were begun at once, ten count
     said = said.rpartition("#token=")[2]  # the whole link is as good
     if console.sessions.redeem(said):
         cookie = console.sessions.open("local", "editor")
-        asked.acts.append(Act("log in", who="local", role="editor"))
+        context.acts.append(Act("log in", who="local", role="editor"))
         console.announce(console.sessions.once)
     elif (token := console.tokens.find(said)) is not None:
         cookie = console.sessions.open(token.name, token.role, "token", token)
-        asked.acts.append(Act("log in", who=token.name, role=token.role))
+        context.acts.append(Act("log in", who=token.name, role=token.role))
     else:
-        console.throttle.failed(asked.address)
-        _show_anew(asked)
-        asked.acts.append(Act("log in"))
-        return await page(asked, "login.html", status=HTTPStatus.FORBIDDEN, problem=PROBLEM)
-    console.sessions.close(asked.request.cookies.get(console.sessions.cookie))
-    answer = asked.go("/")
+        console.throttle.failed(context.address)
+        _show_anew(context)
+        context.acts.append(Act("log in"))
+        return await page(context, "login.html", status=HTTPStatus.FORBIDDEN, problem=PROBLEM)
+    console.sessions.close(context.request.cookies.get(console.sessions.cookie))
+    answer = context.go("/")
     answer.set_cookie(
         console.sessions.cookie,
         cookie,
-        path=asked.url("/"),
+        path=context.url("/"),
         httponly=True,
         samesite="Strict",
         secure=console.options.behind_proxy,
@@ -65,10 +67,10 @@ async def enter(asked: Asked) -> web.StreamResponse:
     return answer
 
 
-async def leave(asked: Asked) -> web.StreamResponse:
+async def leave(context: RequestContext) -> web.StreamResponse:
     """End the session."""
-    asked.acts.append(Act("log out"))
-    asked.console.sessions.close(asked.request.cookies.get(asked.console.sessions.cookie))
-    answer = asked.go("/login")
-    answer.del_cookie(asked.console.sessions.cookie, path=asked.url("/"))
+    context.acts.append(Act("log out"))
+    context.console.sessions.close(context.request.cookies.get(context.console.sessions.cookie))
+    answer = context.go("/login")
+    answer.del_cookie(context.console.sessions.cookie, path=context.url("/"))
     return answer

@@ -1,4 +1,4 @@
-"""The first page: how the job stands, and what needs a person."""
+"""The first page: the state of the job, and what needs attention."""
 
 from __future__ import annotations
 
@@ -6,28 +6,30 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from pipeline.console.context import Asked
+from pipeline.console.context import RequestContext
 from pipeline.console.glance import glance
+from pipeline.console.redaction import redacted_reason
 from pipeline.console.render import data, page
-from pipeline.console.veils import veiled_reason
 from pipeline.model.errors import ConfigError
 from pipeline.operate.overview.needs import Need, Unset, needs
 from pipeline.operate.overview.sampler import READ, spark
 
 
-async def show(asked: Asked) -> web.StreamResponse:
+async def show(context: RequestContext) -> web.StreamResponse:
     """Return the overview."""
-    console = asked.console
-    seen = await glance(asked)
-    found = await asked.run(needs, console.options.state, seen.stands, seen.rows, await _unset(asked))
-    found = [replace(one, detail=veiled_reason(asked, one.detail)) if one.detail else one for one in found]
+    console = context.console
+    seen = await glance(context)
+    found = await context.run(needs, console.options.state, seen.stands, seen.rows, await _unset(context))
+    found = [
+        replace(one, detail=redacted_reason(context, one.detail)) if one.detail else one for one in found
+    ]
     if seen.problem is not None:
         found.insert(0, Need("bad", "The config cannot be read", "See what is wrong", "/config"))
     if not seen.stands.running:
         words = "No job is running: nothing is read or sent. Start one with `hookline run --follow`"
         found.append(Need("info", words, "See what is pending", "/pending"))
     totals = seen.stands.totals
-    if asked.wants_json:
+    if context.wants_json:
         return data(
             {
                 "running": seen.stands.running,
@@ -41,7 +43,7 @@ async def show(asked: Asked) -> web.StreamResponse:
     sampler = console.sampler
     busy = sorted(seen.rows, key=lambda row: (row.matched_rate or 0.0, row.matched), reverse=True)[:5]
     return await page(
-        asked,
+        context,
         "overview.html",
         stands=seen.stands,
         totals=totals,
@@ -55,10 +57,10 @@ async def show(asked: Asked) -> web.StreamResponse:
     )
 
 
-async def _unset(asked: Asked) -> list[Unset]:
+async def _unset(context: RequestContext) -> list[Unset]:
     """Return the secrets and settings that have no value, and are wanted."""
     try:
-        known = await asked.run(asked.console.workbench.secrets)
+        known = await context.run(context.console.workbench.secrets)
     except ConfigError:
         return []
     return [Unset(one.name, one.webhooks) for one in known if not one.is_set and not one.has_default]

@@ -1,4 +1,4 @@
-"""One webhook, as it is saved, tried on an event: looked at, sent once by the job, kept as a test."""
+"""Trying a saved webhook on an event: previewed, sent once by the job, or saved as a test."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from aiohttp import web
 
 from pipeline.console import writes
 from pipeline.console.api import samples
-from pipeline.console.context import Asked, Console
+from pipeline.console.context import Console, RequestContext
 from pipeline.console.forms.proposals import host_of
 from pipeline.console.forms.settle import opened
-from pipeline.console.pages.editing.look import Looked, veiled
+from pipeline.console.pages.editing.look import Looked, redacted
 from pipeline.console.pages.editing.offers import Offers
 from pipeline.console.pages.editing.samples import OWN, Chosen, choose
 from pipeline.console.pages.editing.shown import brief, curl_shown, shown_body
@@ -37,51 +37,51 @@ class Tried:
     """Method and URL are as the file has them."""
 
 
-async def show(asked: Asked) -> web.StreamResponse:
+async def show(context: RequestContext) -> web.StreamResponse:
     """Return the page: which event, and the request that it leads to. Nothing is sent."""
-    return await _show(asked, await _tried(asked, asked.query.get("sample", "")))
+    return await _show(context, await _tried(context, context.query.get("sample", "")))
 
 
-async def act(asked: Asked) -> web.StreamResponse:
+async def act(context: RequestContext) -> web.StreamResponse:
     """Send the request, or keep event and request as a case of its tests."""
-    form = await asked.form()
+    form = await context.form()
     do = form.get("do", "")
-    tried = await _tried(asked, form.get("sample", ""))
+    tried = await _tried(context, form.get("sample", ""))
     if tried.chosen.key != form.get("sample", ""):
-        asked.unchanged()
-        return await _show(asked, tried, {"problem": "this sample is gone by now: here is another one"})
+        context.unchanged()
+        return await _show(context, tried, {"problem": "this sample is gone by now: here is another one"})
     if do == "keep":
-        return await _keep(asked, tried)
+        return await _keep(context, tried)
     if do != "send":
         raise UsageError(f"`{do[:40]}` is nothing to be done with a sample: there are send, keep")
     given: dict[str, Value] = dict.fromkeys(("sample", "file", "text"))
     given["record"] = json.loads(tried.chosen.record)
     given["user"] = json.loads(tried.chosen.user) if tried.chosen.user.strip() else None
     try:
-        told = await samples.send(asked, asked.name("id"), given)
+        told = await samples.send(context, context.name("id"), given)
     except web.HTTPException as error:
         told = {"problem": error.reason}
     except HooklineError as error:
         told = {"problem": str(error)}
-    return await _show(asked, tried, told)
+    return await _show(context, tried, told)
 
 
-async def _keep(asked: Asked, tried: Tried) -> web.StreamResponse:
-    if not asked.may("edit"):
-        raise web.HTTPForbidden(reason=f"your role ({asked.viewer.role}) may not write files")
-    webhook, file, shown = asked.name("id"), tried.file.file, tried.previewed
-    asked.audit("add case", file)
+async def _keep(context: RequestContext, tried: Tried) -> web.StreamResponse:
+    if not context.may("edit"):
+        raise web.HTTPForbidden(reason=f"your role ({context.viewer.role}) may not write files")
+    webhook, file, shown = context.name("id"), tried.file.file, tried.previewed
+    context.audit("add case", file)
     case = case_of(webhook, shown, with_url="${" not in tried.url)
-    if asked.masked(case) != case:
+    if context.masked(case) != case:
         raise UsageError("this sample holds what this console hides (`console.mask`): write the case by hand")
-    name = await asked.run(add_case, asked.console.options.config, file, case)
-    asked.say(f"{name} has one more case: {case['name']}.")
-    return asked.go(f"{webhook_path(webhook)}/tests")
+    name = await context.run(add_case, context.console.options.config, file, case)
+    context.say(f"{name} has one more case: {case['name']}.")
+    return context.go(f"{webhook_path(webhook)}/tests")
 
 
-async def _tried(asked: Asked, sample: str) -> Tried:
-    file = await writes.read(asked, asked.name("id"))
-    return await asked.run(_look, asked.console, file, sample, payloads=asked.may("payloads"))
+async def _tried(context: RequestContext, sample: str) -> Tried:
+    file = await writes.read(context, context.name("id"))
+    return await context.run(_look, context.console, file, sample, payloads=context.may("payloads"))
 
 
 def _look(console: Console, file: FileText, sample: str, *, payloads: bool) -> Tried:
@@ -100,12 +100,14 @@ def _look(console: Console, file: FileText, sample: str, *, payloads: bool) -> T
     return Tried(file, chosen, previewed, form.fields["method"], form.fields["url"])
 
 
-async def _show(asked: Asked, tried: Tried, told: dict[str, Value] | None = None) -> web.StreamResponse:
-    looked = veiled(Looked(tried.chosen, Offers(), tried.previewed), asked.masked)
+async def _show(
+    context: RequestContext, tried: Tried, told: dict[str, Value] | None = None
+) -> web.StreamResponse:
+    looked = redacted(Looked(tried.chosen, Offers(), tried.previewed), context.masked)
     return await page(
-        asked,
+        context,
         "webhook_trial.html",
-        id=asked.name("id"),
+        id=context.name("id"),
         file=tried.file.file,
         chosen=looked.chosen,
         choices=[one for one in looked.chosen.choices if one[0] != OWN],
@@ -113,7 +115,7 @@ async def _show(asked: Asked, tried: Tried, told: dict[str, Value] | None = None
         method=tried.method,
         host=host_of(tried.url if tried.previewed.request is None else tried.previewed.request.url),
         tested=told,
-        running=bool(await asked.console.job()),
+        running=bool(await context.console.job()),
         curl=curl_shown,
         shown_body=shown_body,
         brief=brief,

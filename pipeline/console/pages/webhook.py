@@ -1,4 +1,4 @@
-"""One webhook: what it does and how it goes, its attempts, its tests, its history; orders to it, its end."""
+"""The page of one webhook: its numbers, attempts, tests and history; pausing, disabling, deleting it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from aiohttp import web
 from pipeline.admin.socket_client import NotRunning
 from pipeline.config.files import TESTS
 from pipeline.console import writes
-from pipeline.console.context import Asked
+from pipeline.console.context import RequestContext
 from pipeline.console.glance import Glance, glance
 from pipeline.console.pages.audit import Fields
 from pipeline.console.pages.webhooks import back_to, obey, order_of, told
+from pipeline.console.redaction import redacted_attempt
 from pipeline.console.render import data, page, webhook_path
 from pipeline.console.security.audit_reader import Wanted, read_page
-from pipeline.console.veils import attempt_veiled
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Value
 from pipeline.operate.cases.case_files import tests_beside, tests_of
@@ -38,22 +38,22 @@ LINES: Final = 50
 GOOD: Final = "delivered"
 
 
-async def show(asked: Asked) -> web.StreamResponse:
+async def show(context: RequestContext) -> web.StreamResponse:
     """Return the summary: trigger and request in words, numbers, the last failures, the file."""
-    seen, row = await _row(asked)
+    seen, row = await _row(context)
     text, wrong = "", []
     if row.errors:
-        found = (await asked.run(asked.console.workbench.check_saved)).findings
+        found = (await context.run(context.console.workbench.check_saved)).findings
         wrong = [one for one in found if one.file == row.file and not one.warning]
     if row.file:
-        text = (await _file(asked, row)).text
-        text = await asked.run(asked.yaml_text, text)
-    tried = await _attempts(asked, row.id)
+        text = (await _file(context, row)).text
+        text = await context.run(context.yaml_text, text)
+    tried = await _attempts(context, row.id)
     failures = [one for one in tried or [] if one["outcome"] != GOOD][:FAILURES]
-    if asked.wants_json:
+    if context.wants_json:
         return data({**row.to_json(), "text": text, "failures": failures, "running": seen.stands.running})
     return await page(
-        asked,
+        context,
         "webhook.html",
         row=row,
         tab="",
@@ -61,23 +61,23 @@ async def show(asked: Asked) -> web.StreamResponse:
         wrong=wrong,
         failures=failures,
         has_memory=tried is not None,
-        known_secs=asked.console.sampler.known_secs,
-        sparks=[(name, spark(asked.console.sampler.lately(row.id, name))) for name in ("matched", "dead")],
+        known_secs=context.console.sampler.known_secs,
+        sparks=[(name, spark(context.console.sampler.lately(row.id, name))) for name in ("matched", "dead")],
         running=seen.stands.running,
     )
 
 
-async def deliveries(asked: Asked) -> web.StreamResponse:
+async def deliveries(context: RequestContext) -> web.StreamResponse:
     """Return the attempts that the job has in memory: failures, and a sample of successes."""
-    seen, row = await _row(asked)
-    tried = await _attempts(asked, row.id)
+    seen, row = await _row(context)
+    tried = await _attempts(context, row.id)
     codes = Counter(_code(one) for one in tried or [])
-    wanted = asked.query.get("status", "")
+    wanted = context.query.get("status", "")
     shown = [one for one in tried or [] if not wanted or _code(one) == wanted]
-    if asked.wants_json:
+    if context.wants_json:
         return data({"attempts": shown, "running": tried is not None})
     return await page(
-        asked,
+        context,
         "webhook_deliveries.html",
         row=row,
         tab="/deliveries",
@@ -89,18 +89,18 @@ async def deliveries(asked: Asked) -> web.StreamResponse:
     )
 
 
-async def tests(asked: Asked) -> web.StreamResponse:
+async def tests(context: RequestContext) -> web.StreamResponse:
     """Run the tests beside the webhook's file, and return what became of each."""
-    _, row = await _row(asked)
-    config = asked.console.options.config
-    found = await asked.run(tests_beside, config, row.file) if row.file else []
+    _, row = await _row(context)
+    config = context.console.options.config
+    found = await context.run(tests_beside, config, row.file) if row.file else []
     file = ", ".join(found) if found else f"{row.file.rpartition('.')[0]}{TESTS[0]}" if row.file else ""
-    results = [one for each in found for one in await asked.run(_run, config, each)]
-    results = [replace(one, failures=asked.unwritten(one.failures)) for one in results]
-    if asked.wants_json:
+    results = [one for each in found for one in await context.run(_run, config, each)]
+    results = [replace(one, failures=context.unwritten(one.failures)) for one in results]
+    if context.wants_json:
         return data({"file": file, "cases": [one.to_json() for one in results]})
     return await page(
-        asked,
+        context,
         "webhook_tests.html",
         row=row,
         tab="/tests",
@@ -114,21 +114,21 @@ def _run(config: Path, file: str) -> list[CaseResult]:
     return [*run_file(config / file, config)]
 
 
-async def history(asked: Asked) -> web.StreamResponse:
+async def history(context: RequestContext) -> web.StreamResponse:
     """Return the commits that changed the file, where the folder is a repository."""
-    _, row = await _row(asked)
-    config = asked.console.options.config
-    found = await asked.run(git.versions, config, row.file) if row.file else None
-    committed = await asked.run(git.is_committed, config, row.file) if row.file else None
-    if not asked.may("edit"):  # a literal that is hidden in the file may stand in what it was
+    _, row = await _row(context)
+    config = context.console.options.config
+    found = await context.run(git.versions, config, row.file) if row.file else None
+    committed = await context.run(git.is_committed, config, row.file) if row.file else None
+    if not context.may("edit"):  # a literal that is hidden in the file may stand in what it was
         found = None if found is None else [_veiled(one) for one in found]
-    if asked.wants_json:
+    if context.wants_json:
         return data({"versions": None if found is None else [one.to_json() for one in found]})
     wanted = Wanted(target=row.id)
-    part = await asked.run(read_page, asked.console.audit.path, wanted, None, LINES)
+    part = await context.run(read_page, context.console.audit.path, wanted, None, LINES)
     own = (row.id, row.file)
     return await page(
-        asked,
+        context,
         "webhook_history.html",
         row=row,
         tab="/history",
@@ -142,83 +142,85 @@ def _veiled(one: git.Version) -> git.Version:
     return git.Version(one.id, one.at, one.author, one.subject, "")
 
 
-async def give(asked: Asked) -> web.StreamResponse:
+async def give(context: RequestContext) -> web.StreamResponse:
     """Pause, resume, disable or enable it. `back` of the form: the words of the list that it came from."""
-    seen, row = await _row(asked)
-    form = await asked.form()
+    seen, row = await _row(context)
+    form = await context.form()
     order = order_of(form.get("do", ""))
-    asked.say(*told(order, await obey(asked, seen, [row.id], order)))
-    return asked.go(webhook_path(row.id) if "back" not in form else back_to(form))
+    context.say(*told(order, await obey(context, seen, [row.id], order)))
+    return context.go(webhook_path(row.id) if "back" not in form else back_to(form))
 
 
-async def ask_end(asked: Asked) -> web.StreamResponse:
+async def ask_end(context: RequestContext) -> web.StreamResponse:
     """Ask for the webhook's id before its file is deleted; say what becomes of what it owes."""
-    _, row = await _row(asked)
-    return await _ask_end(asked, row)
+    _, row = await _row(context)
+    return await _ask_end(context, row)
 
 
-async def end(asked: Asked) -> web.StreamResponse:
+async def end(context: RequestContext) -> web.StreamResponse:
     """Delete the webhook's file."""
-    _, row = await _row(asked)
-    form = await asked.form()
+    _, row = await _row(context)
+    form = await context.form()
     if form.get("id", "").strip() != row.id:
-        asked.unchanged()
-        return await _ask_end(asked, row, f"this is not its id: type {row.id}")
+        context.unchanged()
+        return await _ask_end(context, row, f"this is not its id: type {row.id}")
     try:
-        saved = await writes.remove(asked, row.file, form.get("etag", ""))
+        saved = await writes.remove(context, row.file, form.get("etag", ""))
     except Changed:
-        return await _ask_end(asked, row, "somebody has changed the file since this page was opened", 412)
+        return await _ask_end(context, row, "somebody has changed the file since this page was opened", 412)
     except ConfigError as error:
-        return await _ask_end(asked, row, str(error))
+        return await _ask_end(context, row, str(error))
     gone = saved.file
     if form.get("tests"):
-        gone = " and ".join([gone, *await writes.remove_tests(asked, row.file)])
+        gone = " and ".join([gone, *await writes.remove_tests(context, row.file)])
     owed = f" Its {row.pending:,} pending requests are still sent." if row.pending else ""
-    asked.say(f"{gone} {'are' if gone != saved.file else 'is'} deleted.{owed}")
-    return asked.go("/webhooks")
+    context.say(f"{gone} {'are' if gone != saved.file else 'is'} deleted.{owed}")
+    return context.go("/webhooks")
 
 
-async def _file(asked: Asked, row: Row) -> FileText:
-    return await asked.run(partial(asked.console.workbench.read, row.file, guess=True))
+async def _file(context: RequestContext, row: Row) -> FileText:
+    return await context.run(partial(context.console.workbench.read, row.file, guess=True))
 
 
-async def _ask_end(asked: Asked, row: Row, problem: str = "", status: int = 422) -> web.StreamResponse:
+async def _ask_end(
+    context: RequestContext, row: Row, problem: str = "", status: int = 422
+) -> web.StreamResponse:
     if not row.file:
         raise web.HTTPNotFound(reason=f"there is no file of {row.id}")
-    found = await _file(asked, row)
+    found = await _file(context, row)
     return await page(
-        asked,
+        context,
         "webhook_delete.html",
         status=status if problem else 200,
         row=row,
         tab="/delete",
         etag=found.etag,
-        tests=await asked.run(tests_of, asked.console.options.config, row.file),
+        tests=await context.run(tests_of, context.console.options.config, row.file),
         problem=problem,
     )
 
 
-async def _row(asked: Asked) -> tuple[Glance, Row]:
+async def _row(context: RequestContext) -> tuple[Glance, Row]:
     """Return how things stand, and the webhook. Raises HTTPNotFound."""
-    seen = await glance(asked)
-    name = asked.name("id")
+    seen = await glance(context)
+    name = context.name("id")
     row = next((one for one in seen.rows if name in (one.id, one.file)), None)
     if row is None:
         raise writes.not_found(name, [one.id for one in seen.rows])
     return seen, row
 
 
-async def _attempts(asked: Asked, webhook: str) -> list[dict[str, Value]] | None:
+async def _attempts(context: RequestContext, webhook: str) -> list[dict[str, Value]] | None:
     """Return the last attempts as who asks may see them; None where no job runs."""
     try:
-        found = await asked.run(looks.attempts, asked.console.options.state, webhook, limit=ATTEMPTS)
+        found = await context.run(looks.attempts, context.console.options.state, webhook, limit=ATTEMPTS)
     except NotRunning:
         return None
     except UsageError:
         return []  # it is in no config any more, and nothing of it is left but its counts
-    if asked.may("payloads"):
-        return [asked.masked(one) for one in found]
-    return [attempt_veiled(asked, one) for one in found]
+    if context.may("payloads"):
+        return [context.masked(one) for one in found]
+    return [redacted_attempt(context, one) for one in found]
 
 
 def _code(one: dict[str, Value]) -> str:

@@ -1,4 +1,4 @@
-"""The list of webhooks, and what is said to many of them at once."""
+"""The Webhooks page, and orders to many webhooks at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 from multidict import MultiDict
 
-from pipeline.console.context import Asked
+from pipeline.console.context import RequestContext
 from pipeline.console.glance import Glance, glance
 from pipeline.console.render import data, page
 from pipeline.deliver.halts import Order
@@ -26,22 +26,22 @@ ORDERS: Final[tuple[Order, ...]] = get_args(Order)
 DONE: Final = {"pause": "paused", "resume": "resumed", "disable": "disabled", "enable": "enabled"}
 
 
-async def show(asked: Asked) -> web.StreamResponse:
+async def show(context: RequestContext) -> web.StreamResponse:
     """Return the list, filtered and sorted by the words of the URL."""
-    seen = await glance(asked)
-    words = _words(asked)
+    seen = await glance(context)
+    words = _words(context)
     listing = Listing(words.get("text", ""), words.get("state", ""), words.get("sort", "id"), "desc" in words)
     found = listing.of(seen.rows)
-    start = _start(asked)
+    start = _start(context)
     shown = found[start : start + PAGE]
-    if not asked.may("payloads"):
+    if not context.may("payloads"):
         shown = [replace(row, error="") for row in shown]  # what a receiver answers may quote what it got
     following = start + PAGE if start + PAGE < len(found) else None
-    if asked.wants_json:
+    if context.wants_json:
         return data({"webhooks": [row.to_json() for row in shown], "count": len(found), "next": following})
     counts = {state: sum(row.state == state for row in seen.rows) for state in STATES}
     return await page(
-        asked,
+        context,
         "webhooks.html",
         rows=shown,
         found=len(found),
@@ -54,29 +54,29 @@ async def show(asked: Asked) -> web.StreamResponse:
         sort=listing.sort,
         desc=listing.desc,
         link=lambda **changes: _link(words, changes),
-        sparks={row.id: spark(asked.console.sampler.lately(row.id, "matched")) for row in shown},
-        known_secs=asked.console.sampler.known_secs,
+        sparks={row.id: spark(context.console.sampler.lately(row.id, "matched")) for row in shown},
+        known_secs=context.console.sampler.known_secs,
         problem=seen.problem,
         stands=seen.stands,
     )
 
 
-async def orders(asked: Asked) -> web.StreamResponse:
+async def orders(context: RequestContext) -> web.StreamResponse:
     """Ask what an order to many would come to, or give it: by ids, or to all that the list is filtered to."""
-    form = await asked.form()
+    form = await context.form()
     order = order_of(form.get("do", ""))
-    seen = await glance(asked)
+    seen = await glance(context)
     names = _names(form, seen)
     back = back_to(form)
     if not names:
-        asked.unchanged()
-        asked.say("Nothing was done: choose webhooks first.", "bad")
-        return asked.go(back)
+        context.unchanged()
+        context.say("Nothing was done: choose webhooks first.", "bad")
+        return context.go(back)
     if len(names) > 1 and form.get("sure") != "yes":
-        asked.unchanged()
+        context.unchanged()
         found = foresee(names, order, seen.owed, seen.ages)
         return await page(
-            asked,
+            context,
             "webhooks_order.html",
             order=order,
             found=found,
@@ -84,17 +84,17 @@ async def orders(asked: Asked) -> web.StreamResponse:
             back=back,
             running=seen.stands.running,
         )
-    given = await obey(asked, seen, names, order)
-    asked.say(*told(order, given))
-    return asked.go(back)
+    given = await obey(context, seen, names, order)
+    context.say(*told(order, given))
+    return context.go(back)
 
 
-async def obey(asked: Asked, seen: Glance, names: list[str], order: Order) -> Orders:
+async def obey(context: RequestContext, seen: Glance, names: list[str], order: Order) -> Orders:
     """Give an order to webhooks, each with its line in the audit."""
     for name in names:
-        asked.audit(order, name)
-    options = asked.console.options
-    return await asked.run(give_order, options.state, options.config, names, order, seen.ages)
+        context.audit(order, name)
+    options = context.console.options
+    return await context.run(give_order, options.state, options.config, names, order, seen.ages)
 
 
 def told(order: Order, orders: Orders) -> tuple[str, str]:
@@ -139,8 +139,8 @@ def _names(form: MultiDict[str], seen: Glance) -> list[str]:
     return names
 
 
-def _words(asked: Asked) -> dict[str, str]:
-    given = {name: asked.query.get(name, "").strip() for name in WORDS}
+def _words(context: RequestContext) -> dict[str, str]:
+    given = {name: context.query.get(name, "").strip() for name in WORDS}
     return {name: value for name, value in given.items() if value}
 
 
@@ -149,8 +149,8 @@ def _link(words: dict[str, str], changes: dict[str, str | None]) -> str:
     return f"/webhooks?{urlencode(kept)}" if kept else "/webhooks"
 
 
-def _start(asked: Asked) -> int:
-    given = asked.query.get("from", "0")
+def _start(context: RequestContext) -> int:
+    given = context.query.get("from", "0")
     if not (given.isascii() and given.isdecimal()) or len(given) > 7:
         raise UsageError(f"from: `{given[:40]}` is no number")
     return int(given)

@@ -1,1 +1,1 @@
-"""Who may ask what of the console, and from where."""
+"""Who may ask the console for what, and from where."""

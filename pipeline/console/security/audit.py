@@ -1,4 +1,4 @@
-"""What was done through the console, and by whom: a line each, on disk before the answer leaves.
+"""The audit log: what was done through the console and by whom, on disk before the answer is sent.
 
 Lines name what was done to what, and which keys of a file changed; they hold no bodies and no values.
 """

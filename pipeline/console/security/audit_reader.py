@@ -1,4 +1,4 @@
-"""The audit read backwards: its last lines first, by filters, a page at a time."""
+"""Reads the audit log backwards: newest lines first, filtered, a page at a time."""
 
 from __future__ import annotations
 

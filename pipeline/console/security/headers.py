@@ -1,4 +1,4 @@
-"""What every answer says to the browser: what its page may load and do."""
+"""The security headers of every answer: what its page may load and do."""
 
 from __future__ import annotations
 

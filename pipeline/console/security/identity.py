@@ -1,4 +1,4 @@
-"""Who asks: by a session's cookie, a bearer token, or the word of a proxy."""
+"""Who sends a request: a session cookie, a bearer token, or a trusted proxy's header."""
 
 from __future__ import annotations
 

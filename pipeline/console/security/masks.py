@@ -1,4 +1,4 @@
-"""Properties that nobody sees: hidden by name, and by value where a template put them elsewhere."""
+"""Hides properties by name, and by value where a template copied them elsewhere."""
 
 from __future__ import annotations
 

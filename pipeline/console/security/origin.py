@@ -1,4 +1,4 @@
-"""Which requests of a browser come from our own pages, and under which names we are asked for."""
+"""Which browser requests come from our own pages, and which Host names we answer to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who logged in at a proxy before us, as its headers say; from anybody else such a header is a lie."""
+"""The user that a trusted proxy names in its headers; such headers from anyone else are ignored."""
 
 from __future__ import annotations
 

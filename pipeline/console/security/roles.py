@@ -1,4 +1,4 @@
-"""What may be done, and which roles may do it."""
+"""The rights there are, and which roles have them."""
 
 from __future__ import annotations
 

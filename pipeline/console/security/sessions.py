@@ -1,4 +1,4 @@
-"""Log-ins: a link that is good once and not for long, and what a browser is given for it."""
+"""Sessions: a log-in link that works once and briefly, and the cookie a browser gets for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often somebody may fail to log in."""
+"""Limits failed log-ins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens: a file with a line for each, ``ROLE NAME SHA256``; the tokens themselves are in no file of ours."""
+"""The token file: one line per token, ``ROLE NAME SHA256``; the tokens themselves are never stored."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from msgspec import UNSET
 from pipeline.decode.builtin import posthog_rows
 from pipeline.decode.builtin.elements import read_elements
 from pipeline.decode.glance.glance import Stub, Wants, are_simple, is_time
-from pipeline.decode.nobody import looks_random
+from pipeline.decode.placeholder_ids import is_generated
 from pipeline.decode.raw import fields
 from pipeline.decode.raw.fields import Fields, Place
 from pipeline.decode.strangers import ALWAYS
@@ -195,7 +195,7 @@ def _alias(distinct_id: str, alias: str, properties: Fields) -> tuple[str, str]:
         return alias, distinct_id
     # The Python library's alias(previous_id, distinct_id) sends the previous id as `distinct_id`.
     by_python = fields.text(properties, "$lib") == "posthog-python"
-    if by_python and (looks_random(distinct_id) or not looks_random(alias)):
+    if by_python and (is_generated(distinct_id) or not is_generated(alias)):
         return alias, distinct_id
     return distinct_id, alias
 

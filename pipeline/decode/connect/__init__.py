@@ -1,1 +1,1 @@
-"""What Debezium writes: the changes of tables, and the keys of their rows."""
+"""What Debezium writes: table changes, and the keys of their rows."""

@@ -1,4 +1,4 @@
-"""Changes of a table as Debezium writes them, from PostgreSQL, MySQL and the other relational databases.
+"""Table changes written by Debezium, from PostgreSQL, MySQL and other relational databases.
 
     {"before": null, "after": {"id": 7, "plan": "pro"}, "source": {"table": "users", "ts_ms": ..}, "op": "u"}
 

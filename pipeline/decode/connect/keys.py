@@ -1,4 +1,4 @@
-"""Keys of messages as Kafka Connect writes them: a struct of columns, or a bare value."""
+"""Message keys as Kafka Connect writes them: a struct of columns, or a bare value."""
 
 from __future__ import annotations
 

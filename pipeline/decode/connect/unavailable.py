@@ -1,4 +1,4 @@
-"""Values that Debezium could not read: PostgreSQL keeps long ones elsewhere (TOAST) and logs changed ones.
+"""Values missing from a Debezium record: PostgreSQL stores long values elsewhere and logs only changed ones.
 
 What stands in their place looks different by type (as PostgreSQL 15 and Debezium 3.6 write it: tests/cdc).
 Where it comes as null, as for long numerics and for arrays of floats, booleans and times, nothing can tell;

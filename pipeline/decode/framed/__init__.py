@@ -1,1 +1,1 @@
-"""Records that name their schema: the frame around them, Avro, Kafka Connect's values, the schemas known."""
+"""Records that name their schema: the frame, Avro, Kafka Connect's values, the known schemas."""

@@ -1,1 +1,1 @@
-"""The first look at a line: events that nobody can want are not parsed further."""
+"""A first look at each line, so that events nobody wants are not parsed further."""

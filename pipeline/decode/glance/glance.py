@@ -1,4 +1,4 @@
-"""The first look at a line: is it surely a good event that no webhook wants?
+"""The first look at a line: is it certainly a valid event that no webhook wants?
 
 A look reads the few fields that tell this and skips over the rest, which is checked as JSON all the same. It
 answers False wherever it is not sure; what the line is then, decode says.

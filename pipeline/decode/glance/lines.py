@@ -1,4 +1,4 @@
-"""The first look at the lines of a chunk: which have to be decoded, and which only `decode` can judge."""
+"""The first look at a chunk's lines: which to decode, which to drop, which only `decode` can judge."""
 
 from __future__ import annotations
 

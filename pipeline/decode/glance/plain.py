@@ -1,4 +1,4 @@
-"""Native events as nearly all are: read in one step, types and all; whatever is unusual is left to decode."""
+"""Reads ordinary native events in one step, types included; leaves unusual ones to decode."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Own shapes: what a YAML file says of a record becomes plain functions."""
+"""Custom shapes: a YAML description of a record compiled to plain functions."""

@@ -1,4 +1,4 @@
-"""What shapes need of conditions. The compiler of triggers makes them (compile/shapes.py)."""
+"""What shapes need of conditions. The trigger compiler makes them (compile/shapes.py)."""
 
 from __future__ import annotations
 

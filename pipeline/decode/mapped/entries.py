@@ -1,4 +1,4 @@
-"""The entries of a shape: when one fits, and its records: updates, links, events, in that order."""
+"""A shape's entries: when one applies, and the updates, links and events it yields, in that order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may stand where a path stands: a list, a constant, joined and found texts, JSON in a text, pairs."""
+"""What may stand in place of a path: lists, constants, joined or matched texts, embedded JSON, pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a reader stands in a record: the element, what holds it, and the message around it all."""
+"""A reader's position in a record: the current element, its parents, and the message around it."""
 
 from __future__ import annotations
 

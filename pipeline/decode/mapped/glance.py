@@ -1,4 +1,4 @@
-"""The first look of an own shape: is a line surely a good event that no webhook wants?
+"""The first look of a custom shape: is a line certainly a valid event that no webhook wants?
 
 It reads the top-level fields that decide this and passes over the rest, which is checked as JSON, too.
 """

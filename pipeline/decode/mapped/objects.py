@@ -1,4 +1,4 @@
-"""Objects of own shapes: properties, context, what a user's record sets."""
+"""The objects of custom shapes: properties, context, the properties a user record sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of an entry: an event, a user, a link, each read from a record or from each of its elements."""
+"""The parts of an entry: event, user, link, each read from the record or from each of its elements."""
 
 from __future__ import annotations
 

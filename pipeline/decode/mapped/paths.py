@@ -1,4 +1,4 @@
-"""Paths of own shapes, compiled to functions that read them."""
+"""The paths of custom shapes, compiled to functions that read them."""
 
 from __future__ import annotations
 

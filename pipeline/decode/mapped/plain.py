@@ -1,4 +1,4 @@
-"""Records that give one event, as nearly all do: read in one step; whatever is unusual is left to decode."""
+"""Reads ordinary records, which yield one event, in one step; leaves unusual ones to decode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What forms may cost: counted where they run, and known beforehand of a whole line (glance.py)."""
+"""The cost of forms: counted while they run, and estimated beforehand for a whole line (glance.py)."""
 
 from __future__ import annotations
 

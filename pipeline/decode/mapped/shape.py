@@ -1,4 +1,4 @@
-"""An own shape: the model of its YAML becomes a `Shape` like the built-in ones."""
+"""A custom shape: turns the model of its YAML into a `Shape` like the built-in ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is made of texts: numbers as text, parts that a pattern finds, small letters."""
+"""Text forms: numbers read from text, parts found by a pattern, lower case."""
 
 from __future__ import annotations
 

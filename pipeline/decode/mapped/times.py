@@ -1,4 +1,4 @@
-"""Times of own shapes: as everywhere, in a unit, in a format, in a zone."""
+"""The times of custom shapes: as everywhere, or in a given unit, format or zone."""
 
 from __future__ import annotations
 

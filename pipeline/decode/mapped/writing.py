@@ -1,4 +1,4 @@
-"""Writes the function of one event: the usual road only, the entry's own readers for all else.
+"""Generates the code that reads one event: the common case inline, the entry's own readers for the rest.
 
 It takes texts where texts are usual, whole numbers for unix times, objects for objects, and gives what the
 readers give in half of their time.

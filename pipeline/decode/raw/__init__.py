@@ -1,1 +1,1 @@
-"""A record as it was sent: strict JSON, its fields and members cut out, single fields read."""
+"""A record as it was sent: strict JSON, cutting out fields and members, reading single fields."""

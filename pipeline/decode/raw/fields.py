@@ -1,4 +1,4 @@
-"""Reading single fields of a record, with reasons that name the field."""
+"""Reads single fields of a record; errors name the field."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from pipeline.decode.nobody import stands_for_nobody
+from pipeline.decode.placeholder_ids import is_placeholder
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, kind_of
 from pipeline.model.records import IdentityLink, Invalid, Origin, Record
@@ -72,7 +72,7 @@ def link(
     An update that the same call holds is not lost with it.
     """
     for one, other in ((anonymous_id, user_id), (user_id, anonymous_id)):
-        if stands_for_nobody(one):
+        if is_placeholder(one):
             reason = (
                 f"the link between {one[:60]!r} and {other[:60]!r} is refused: {one[:60]!r} stands for "
                 "nobody, and would make one user of many"

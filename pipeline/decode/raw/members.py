@@ -1,4 +1,4 @@
-"""The members of an envelope that is no JSON as a whole, cut out as they were sent.
+"""Cuts the members out of an envelope that is not valid JSON as a whole.
 
 One NaN, one integer beyond 64 bits or one lone surrogate costs its member, not the hundred beside it: SDKs
 do send them (Segment's and RudderStack's Python libraries write NaN). What a member is, and what is wrong

@@ -1,4 +1,4 @@
-"""What is too large to be taken, in words."""
+"""Words for values that are too large."""
 
 from __future__ import annotations
 

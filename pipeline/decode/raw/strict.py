@@ -1,4 +1,4 @@
-"""Strict JSON: what is refused here can never reach a body.
+"""Strict JSON: whatever is refused here can never reach a body.
 
 orjson already refuses NaN, Infinity, numbers beyond a double, lone surrogates, invalid UTF-8 and control
 characters. Two rules are ours: an integer beyond 64 bits is refused (orjson would round it to a float),

@@ -1,4 +1,4 @@
-"""Fields of an object and members of a list as they were sent, of a text that is no good JSON somewhere.
+"""Cuts the fields of an object or the members of a list out of text that is not valid JSON throughout.
 
 More is forgiven than in a line of an envelope: bytes that are no UTF-8, characters that JSON wants escaped, a
 thousand brackets and words that are no JSON, wherever it is clear which value they are part of. Who sends

@@ -1,1 +1,1 @@
-"""The wire: clients, connections, names, addresses that may be dialled."""
+"""The wire: clients, connections, name resolution, and which addresses may be dialled."""

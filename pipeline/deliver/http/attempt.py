@@ -1,4 +1,4 @@
-"""One attempt: what a client is asked to send and what came of it."""
+"""One attempt: what a client is asked to send, and its outcome."""
 
 from __future__ import annotations
 

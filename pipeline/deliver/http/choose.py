@@ -1,4 +1,4 @@
-"""Which client sends what, and how many connections there may be."""
+"""Which client sends a request, and how many connections there may be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One answer, in whatever form receivers write it: its head, and where its body ends.
+"""Reads one HTTP answer, however receivers write it: its head, and where its body ends.
 
 Both clients read answers through this, so that they are equally lenient. Bare line feeds, folded lines,
 blanks before a colon, padded chunk sizes and one length said twice are taken. What leaves a doubt about where

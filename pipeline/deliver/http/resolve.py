@@ -1,4 +1,4 @@
-"""Names to judged addresses: each answer passes the guard before it is dialled.
+"""Resolves names: every address passes the guard before it is dialled.
 
 `getaddrinfo` blocks and cannot be cancelled, so every lookup has a thread of its own: a name server that
 hangs for one webhook must not use up a pool that the others wait for. Lookups of one name are shared, and

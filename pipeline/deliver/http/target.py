@@ -1,4 +1,4 @@
-"""Where a request goes and the part of its head that does not change between deliveries."""
+"""A request's destination, and the part of its head that is the same for every delivery."""
 
 from __future__ import annotations
 

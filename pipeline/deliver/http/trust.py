@@ -1,4 +1,4 @@
-"""Which origins answer in step: one answer to each request, and none before it.
+"""Which origins answer in step: exactly one answer per request, and none before it.
 
 HTTP/1.1 tells by order alone whose answer is whose. An origin that once said more or less than it was asked
 gets a connection for each request, which no answer to another request can come over.

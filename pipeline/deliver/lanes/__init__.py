@@ -1,1 +1,1 @@
-"""Whose turn it is: what waits for one webhook, what may be sent next, what follows from an answer."""
+"""Scheduling: what waits for each webhook, what may be sent next, and what follows from an answer."""

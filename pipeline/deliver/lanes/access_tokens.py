@@ -1,4 +1,4 @@
-"""Asking for the OAuth2 tokens of lanes, as tasks beside the deliveries; what follows where none is given."""
+"""Fetches the OAuth2 tokens of lanes, in tasks beside the deliveries; handles refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches: which deliveries go into one request, and which of them a response says have failed.
+"""Batches: which deliveries share a request, and which of them a response reports as failed.
 
 A batch's ``webhook-id`` depends on its members alone (sender.batch_id). While the process lives a failed
 batch is repeated with the same members, so with the same id and body; after a restart members may be grouped

@@ -1,4 +1,4 @@
-"""The engine's clocks: waits are measured on a monotonic one, stored times on a wall clock.
+"""The engine's clocks: delays are measured on a monotonic clock, stored times on a wall clock.
 
 `steady_ms` is a wall clock that never steps while the process lives: the wall time of the start plus the
 monotonic time since. Due times are written and read in it, so an administrator or NTP that moves the

@@ -1,4 +1,4 @@
-"""What a lane counts, in plain numbers that other threads may read."""
+"""The counters of a lane, as plain numbers that other threads may read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who looks on while requests end: the last attempts of each webhook, kept for people, and a tap.
+"""Observers of finished requests: the recent attempts of each webhook, kept for people, and a tap.
 
 All in memory, and of requests only what has no secrets: they hold slots. With no tap a failure is noted where
 it is judged, and of what is delivered one in a while.

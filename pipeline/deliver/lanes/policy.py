@@ -1,4 +1,4 @@
-"""What follows from the end of an attempt: pure decisions, no sockets, no clocks, no globals.
+"""What follows from the end of an attempt: pure decisions; no sockets, no clocks, no globals.
 
 | answer | decision |
 |---|---|

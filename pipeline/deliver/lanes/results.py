@@ -1,4 +1,4 @@
-"""What has become of deliveries: written into them and their lane's numbers, and posted to their shards."""
+"""Results of deliveries: written into them, added to their lane's counters, posted to their shards."""
 
 from __future__ import annotations
 

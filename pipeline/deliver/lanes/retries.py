@@ -1,4 +1,4 @@
-"""Where what is to be sent again waits for its due time."""
+"""Where retries wait until they are due."""
 
 from __future__ import annotations
 

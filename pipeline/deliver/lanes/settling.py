@@ -1,4 +1,4 @@
-"""The end of an attempt: what its answer says, what the policy makes of it, and what follows for the lane."""
+"""Settles an attempt: reads the answer, asks the policy, and updates the lane."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who sends next: lanes in turn, each as far as its limits and its part of the connections allow.
+"""Who sends next: lanes take turns, each within its limits and its share of the connections.
 
 Lanes with something to do wait in a ring; the others are looked at when their due time comes, which is one
 entry per lane in one heap.

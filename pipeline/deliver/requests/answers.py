@@ -1,4 +1,4 @@
-"""Answers whose content matters: unpacked, decoded, parsed. What cannot be read is no success.
+"""Answers whose body matters: decompressed, decoded, parsed. An unreadable one is not a success.
 
 Receivers are told that no coding is wanted; gzip and deflate are unpacked where they come all the same.
 """

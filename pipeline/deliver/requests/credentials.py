@@ -1,4 +1,4 @@
-"""A receiver's credentials with their secrets put in, and the masking of those secrets in answers."""
+"""A receiver's credentials with secrets filled in, and the masking of those secrets in answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of an answer for people: escaped, cut by bytes, free of secrets."""
+"""The excerpt of an answer that is kept for people: escaped, truncated, free of secrets."""
 
 from __future__ import annotations
 

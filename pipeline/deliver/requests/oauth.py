@@ -1,4 +1,4 @@
-"""OAuth2 tokens: client credentials, or a refresh token where one is given (RFC 6749, 4.4 and 6).
+"""OAuth2 tokens: client credentials, or a refresh token where one is configured (RFC 6749, 4.4 and 6).
 
 A lane without a token waits. Where none is given, that was an attempt of each delivery that waited for it.
 """

@@ -1,4 +1,4 @@
-"""From deliveries to the bytes of a request: secrets put in, headers added, signed."""
+"""Builds a request's bytes from its deliveries: secrets filled in, headers added, signed."""
 
 from __future__ import annotations
 

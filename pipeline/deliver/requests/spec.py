@@ -1,4 +1,4 @@
-"""What the engine must know of one webhook."""
+"""What the engine must know about one webhook."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""When a job reads, waits, drains and stops; what each step asks before it goes on."""
+"""When a job reads, waits, drains and stops; what each step asks before it continues."""

@@ -1,4 +1,4 @@
-"""Webhooks that are in no config any more: what a process keeps of them goes, once nothing of them is left.
+"""Webhooks that no config names any more: a process forgets them once nothing of them is left.
 
 From then on they are as after a restart: their counts stand in the stores, nothing else. Whatever comes of
 one all the same, from another process that still runs under an older version, makes it known again.

@@ -1,4 +1,4 @@
-"""When the worker of one of several processes dozes: where nothing has come for a while.
+"""When one of several processes may sleep longer: after nothing has come for a while.
 
 Bytewax wakes a worker every millisecond, whether or not there is anything to do. One that has all shards
 sleeps in the source's poll meanwhile (`Rest`); here that would hold up the chunks of the other processes. So

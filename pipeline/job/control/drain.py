@@ -1,4 +1,4 @@
-"""The end of a process's work: when a source may end, and until when what is owed may still be sent."""
+"""The end of a process's work: when a source may end, and how long pending requests may still be sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Webhooks at `max_pending` that pause the source, for as long as that helps them.
+"""Webhooks at `max_pending` that pause the source, for as long as pausing helps them.
 
 A source that waits for one webhook waits for all (P4). So it waits only while the receiver takes something:
 where every attempt fails for `max_pause`, or for a minute nothing was answered at all, the webhook is given

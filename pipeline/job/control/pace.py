@@ -1,4 +1,4 @@
-"""How much a source takes at once where commits are slow.
+"""Limits how much a source takes at once while commits are slow.
 
 While an epoch is committed the worker does nothing else, and where that takes longer than `epoch`, Bytewax
 ends the next epoch after a single `next_batch`: one chunk per commit, and the job collapses under a load that

@@ -1,4 +1,4 @@
-"""What the processes of one job tell each other: whether to pause, and whether all is sent.
+"""What the processes of one job tell each other: whether to pause, and whether everything is sent.
 
 A small file in the state directory that all of them have in memory. Processes on other hosts, with state
 directories of their own, are not seen: nobody waits for them.

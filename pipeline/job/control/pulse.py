@@ -1,4 +1,4 @@
-"""The pulse of a process's worker: when it last turned, and what it is doing if it has not since."""
+"""The heartbeat of a process's worker: when it last ran, and where it is stuck if it has not since."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When the worker of a process rests: where records come singly, it lets some gather and then works once.
+"""When a worker sleeps: if records arrive one by one, it lets some gather and handles them together.
 
 What a record costs at a low rate is not work but wake-ups: Bytewax wakes the worker every millisecond whether
 or not there is anything to do, each hand-over wakes the engine's thread, and with each the interpreter's lock

@@ -11,13 +11,13 @@ from pipeline.compile.versions import Versions
 from pipeline.decode.decode import member_of
 from pipeline.decode.formats import Formats
 from pipeline.decode.scan import Scanned, scan
-from pipeline.job.names import EventNames
+from pipeline.job.event_names import EventNames
+from pipeline.job.format_check import FormatCheck
 from pipeline.job.steps.chunks import Intake, Selected
 from pipeline.job.steps.keys import identity_key
 from pipeline.job.steps.stretch import Stretches
 from pipeline.job.story import choose
 from pipeline.job.tap.lookout import Lookout
-from pipeline.job.understanding import Understanding
 from pipeline.model.records import Event, IdentityLink, Origin
 from pipeline.model.sizes import USUAL, Sizes
 from pipeline.outbox.counters import IGNORED, TIMELESS
@@ -33,7 +33,7 @@ def select(
     partitions: Sequence[str],
     event_names: EventNames,
     sizes: Sizes = USUAL,
-    understanding: Understanding | None = None,
+    format_check: FormatCheck | None = None,
     lookout: Lookout | None = None,
 ) -> list[tuple[str, Selected]]:
     """Return what is left of a chunk, under the key of its partition.
@@ -69,8 +69,8 @@ def select(
     if items:
         count("events_selected_total", len(items))
     selected.counts = (scanned.read, scanned.events, scanned.updates, scanned.links, scanned.invalid)
-    if understanding is not None:
-        understanding.saw(scanned.read, scanned.invalid, scanned.records)
+    if format_check is not None:
+        format_check.saw(scanned.read, scanned.invalid, scanned.records)
     if lookout is not None:
         lookout.chunk(raw, format, scanned.records, items, snapshot)
     selected.noted = _noted(intake.raw, scanned)

@@ -1,1 +1,1 @@
-"""What people may see of a job while it runs: taps, and samples of what it reads. In memory only."""
+"""What people may see of a running job: taps, and samples of what it reads. In memory only."""

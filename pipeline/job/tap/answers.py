@@ -1,4 +1,4 @@
-"""How attempts end, in the words by which a person selects them: ``503``, ``5xx``, ``timeout``."""
+"""How attempts end, in the words used to select them: ``503``, ``5xx``, ``timeout``."""
 
 from __future__ import annotations
 

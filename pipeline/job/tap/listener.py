@@ -1,4 +1,4 @@
-"""One tap: what it has room for is kept until its thread takes it, the rest is counted."""
+"""One tap: a bounded buffer that its thread empties; what does not fit is counted."""
 
 from __future__ import annotations
 

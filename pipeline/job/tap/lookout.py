@@ -1,4 +1,4 @@
-"""All that people may see of one process of a job, in one place: its taps, samples and last attempts."""
+"""Everything people may see of one process of a job: its taps, samples and recent attempts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples of what is read, and what is known from them: names of events, properties, with types and examples.
+"""Samples of what is read, and what they show: event names, and properties with types and examples.
 
 Of a chunk one record, at a place that moves. What is counted here is counted in samples.
 """
@@ -17,7 +17,7 @@ import orjson
 from pipeline.decode.decode import decode
 from pipeline.decode.formats import Formats
 from pipeline.decode.shape import Shape
-from pipeline.job.names import LONG_NAME, OTHERS
+from pipeline.job.event_names import LONG_NAME, OTHERS
 from pipeline.model.json import Value, kind_of
 from pipeline.model.records import Event, Invalid, Origin, PropertyUpdate
 from pipeline.model.times import format_iso

@@ -1,4 +1,4 @@
-"""What a step hands to a tap: references to what it has at hand, made into lines by another thread."""
+"""What a step hands to a tap: references to its own data, turned into lines by another thread."""
 
 from __future__ import annotations
 

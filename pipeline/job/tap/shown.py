@@ -1,4 +1,4 @@
-"""What a tap has seen, as lines: decoded, explained and masked by the thread that serves the tap."""
+"""The lines of a tap: decoded, explained and masked by the thread that serves it."""
 
 from __future__ import annotations
 

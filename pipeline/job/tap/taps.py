@@ -1,4 +1,4 @@
-"""The taps of one process. With none, each step asks for one attribute: per chunk, batch and turn."""
+"""The taps of one process. Without any, each step tests one attribute: per chunk, batch and turn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why something did not fire: the first clause that does not hold, with what it saw."""
+"""Why something did not fire: the first clause that does not hold, with the value it saw."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One clause: a path, its conversion, an operator and an operand, compiled to one function.
+"""One clause: path, conversion, operator and operand, compiled to one function.
 
 A clause is made once for every operator of a map such as ``{as: version, gte: "4.9", lt: "5"}``.
 """

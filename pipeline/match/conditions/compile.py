@@ -1,4 +1,4 @@
-"""Compiles a condition tree (LANGUAGE 3) into functions; every mistake becomes a problem with its place."""
+"""Compiles a condition tree (LANGUAGE 3) to functions; every mistake becomes a problem with its place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the parts of a condition tree share while it is compiled: where we are, and what is known there."""
+"""What the compiler of a condition tree hands down: the current place, and what is known there."""
 
 from __future__ import annotations
 

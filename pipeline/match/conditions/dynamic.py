@@ -1,4 +1,4 @@
-"""Clauses whose operand is another path: it is read, converted and folded once per event, into one test."""
+"""Clauses whose operand is another path: read, converted and folded into one test once per event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fields whose type is known without an event: what is compared with another type never holds."""
+"""Fields whose type is known without an event: a comparison with another type never holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The leaves of a condition tree: what is said about one path, compiled to nodes.
+"""The leaves of a condition tree: statements about one path, compiled to nodes.
 
 Every mistake becomes a problem with its place and its remedy.
 """

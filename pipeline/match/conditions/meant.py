@@ -1,4 +1,4 @@
-"""What was probably meant by a part of a tree that is no condition: for hints."""
+"""Guesses what was meant by a part of a tree that is not a condition; for hints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A compiled condition: predicates, and enough about each clause to explain and to index it."""
+"""A compiled condition: predicates, and enough about each clause to explain and index it."""
 
 from __future__ import annotations
 

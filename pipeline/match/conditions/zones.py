@@ -1,4 +1,4 @@
-"""The time zone that a clause reads times in."""
+"""The time zone in which a clause reads times."""
 
 from __future__ import annotations
 

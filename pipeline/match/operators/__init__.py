@@ -1,1 +1,1 @@
-"""What an operator does with a value, and what `as:` makes of it first."""
+"""What an operator does with a value, and how `as:` converts the value first."""

@@ -1,4 +1,4 @@
-"""What each operator does with one value: functions of the value, made once per operand at load."""
+"""What each operator does with one value: functions of the value, built once per operand at load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `as:` does: turns a value into another before it is compared.
+"""What `as:` does: converts a value before it is compared.
 
 Each conversion has two sides. `value` takes what an event or a user has and returns MISSING where it cannot
 be converted; `operand` takes what a config says and raises OperandError, so that a mistake is found at load.

@@ -1,4 +1,4 @@
-"""What stands after an operator: checked, converted and folded at load."""
+"""The operand of an operator: checked, converted and folded at load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Globs and regular expressions, both in linear time whatever the pattern and the value."""
+"""Globs and regular expressions, both in linear time for every pattern and value."""
 
 from __future__ import annotations
 

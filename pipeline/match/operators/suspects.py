@@ -1,4 +1,4 @@
-"""Texts in conditions that look like something else: they are compared as they stand, and warned of."""
+"""Texts in conditions that look like something else: compared literally, with a warning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words that other tools have for our operators and groups, and what is meant by them: for hints."""
+"""Other tools' names for our operators and groups, and ours for them; for hints."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What one process is: how it starts, what it may take, how it is told to stop, how it ends."""
+"""One process: how it starts, what it may use, how it is told to stop, how it ends."""

@@ -1,4 +1,4 @@
-"""What reading and compiling a config may take: processor time per file and in all, and memory.
+"""Limits on reading and compiling a config: CPU time per file and in total, and memory.
 
 A person's config takes a few milliseconds per file; what takes seconds was made to, or belongs elsewhere.
 """

@@ -1,4 +1,4 @@
-"""The exit codes of every verb, in one table that the help and the runbook print."""
+"""The exit codes of every verb: one table, printed by the help and the runbook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often the collector of garbage looks through a process: hardly while it starts, often from then on."""
+"""Tunes the garbage collector: hardly any collections during a start, frequent ones afterwards."""
 
 from __future__ import annotations
 

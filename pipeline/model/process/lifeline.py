@@ -1,4 +1,4 @@
-"""A process ends when the one that started it does, however that ended: a pipe whose other end is gone.
+"""Ends a process when its parent ends, however that happens: a pipe whose other end closes.
 
 The starter holds the writing end and never writes; the system closes it with the process, also on SIGKILL.
 A death signal of the parent (`PR_SET_PDEATHSIG`) would be Linux's alone, belong to a thread, and come to

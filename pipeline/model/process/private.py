@@ -1,4 +1,4 @@
-"""What a process of ours keeps to its user: files that it makes, folders, memory."""
+"""Keeps a process's files, folders and memory private to its user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Standard input, output and error: there also where a starter has closed them, and faults that name them."""
+"""Standard input, output and error: opened where the parent closed them, and errors that name them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clean stop: the first SIGTERM or SIGINT is kept until it can be heard, the second one ends the process.
+"""Clean stop: the first SIGTERM or SIGINT is kept until it can be handled, the second ends the process.
 
 It may come while a verb is still starting, or waits for something: whoever waits asks `requested`.
 """

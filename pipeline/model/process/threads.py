@@ -1,4 +1,4 @@
-"""What Python has no words for about the thread that calls: how late it may wake, whether Python knows it."""
+"""System calls about the current thread that Python lacks: timer slack, and whether Python knows it."""
 
 from __future__ import annotations
 

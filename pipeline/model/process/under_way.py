@@ -1,4 +1,4 @@
-"""Which file of a config is being worked on: told to whoever bounds the work, or lets others in between."""
+"""Which file of a config is being processed: for error messages about limits, and to let others run."""
 
 from __future__ import annotations
 

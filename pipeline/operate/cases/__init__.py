@@ -1,1 +1,1 @@
-"""Tests of webhooks as a person keeps them: found beside a file, written from what was seen or tried."""
+"""The tests of webhooks as files: found beside a webhook, written from what was seen or tried."""

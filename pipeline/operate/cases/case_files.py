@@ -1,4 +1,4 @@
-"""The tests beside a webhook's file: found, deleted with it, and given one more case."""
+"""The tests beside a webhook's file: found, deleted with it, extended by one case."""
 
 from __future__ import annotations
 

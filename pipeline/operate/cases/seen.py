@@ -1,4 +1,4 @@
-"""What a tap shows as a test: the user as known, the event, and the request that was made, or none."""
+"""A tap line turned into a test: the user as known, the event, and the request made, or none."""
 
 from __future__ import annotations
 

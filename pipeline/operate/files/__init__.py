@@ -1,1 +1,1 @@
-"""The files of a config as a person changes them: read, saved, and who may write what in them."""
+"""The files of a config as people change them: reading, saving, and who may write what."""

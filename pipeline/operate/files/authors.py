@@ -1,4 +1,4 @@
-"""What those may write who edit webhooks in the console: less than who writes files by hand.
+"""What console users may write in webhooks: less than those who edit the files by hand.
 
 They use secrets only as the job's owner lists them, with the hosts that each may go to; they name no files.
 What the owner has written may stay where it is, as long as it goes where it went.

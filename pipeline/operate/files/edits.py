@@ -1,4 +1,4 @@
-"""Changing the files of a config: only as they were read, and only if all stays right.
+"""Changes config files: only if nobody else changed them meanwhile, and only if the result is valid.
 
 A file is named by its path in the config directory, ``webhooks/crm.yaml``; its tag is a hash of its content.
 What is saved was read under that tag, keeps its mode and owner, and breaks nothing in the whole config.

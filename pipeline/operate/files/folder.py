@@ -1,4 +1,4 @@
-"""A folder of the config while files in it are saved: one at a time, with words for what is refused."""
+"""A config folder while files in it are saved: one at a time, with errors in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What git knows of a file of the config: its versions, and whether it was committed."""
+"""A config file's history in git: its versions, and whether it is committed."""
 
 from __future__ import annotations
 

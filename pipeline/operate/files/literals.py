@@ -1,4 +1,4 @@
-"""Secrets that are written out in a webhook's file, where a placeholder should stand."""
+"""Secrets written out in a webhook's file where a placeholder should stand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of a config, and which of them use one another."""
+"""The files of a config, and which of them use which."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is kept on disk, as a person asks for it: pages, exact selections, records that nobody could read."""
+"""What is stored on disk, for people: pages, exact selections, records that could not be read."""

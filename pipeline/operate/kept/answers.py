@@ -1,4 +1,4 @@
-"""How the last attempt of what is kept ended."""
+"""How the last attempt of a stored request ended."""
 
 from __future__ import annotations
 

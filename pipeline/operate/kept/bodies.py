@@ -1,4 +1,4 @@
-"""A text sought in a body: where not all of it may be seen, in what may be."""
+"""Searches a body for a text: all of it, or only the part that the viewer may see."""
 
 from __future__ import annotations
 

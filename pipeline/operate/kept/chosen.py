@@ -1,4 +1,4 @@
-"""Rows that a person has chosen: counted exactly, named by a digest, and then changed: those, no others."""
+"""Rows that a person has selected: counted, identified by a digest, then changed; those and no others."""
 
 from __future__ import annotations
 

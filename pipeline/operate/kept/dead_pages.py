@@ -1,4 +1,4 @@
-"""Dead letters as a page shows them: the newest first, part by part, and how many there are for which reason.
+"""Dead letters by page, newest first, and how many there are per reason.
 
 Work is capped: what could not be looked at in time is said, never left out in silence.
 """
@@ -12,9 +12,9 @@ from typing import Final
 
 from pipeline.model.json import Value
 from pipeline.operate.kept.answers import last_answer
-from pipeline.operate.kept.capped import CAP_SECS, PAGE, Cap, place_of_cursor
 from pipeline.operate.kept.chosen import Group, grouped
 from pipeline.operate.kept.dlq import Selection, require_owner
+from pipeline.operate.kept.paging import PAGE, PAGE_SECS, Deadline, place_of_cursor
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.reading.dead_letter_json import reason_of
 from pipeline.outbox.reading.newest import PLACE_BYTES, newest
@@ -41,14 +41,14 @@ def page(
     selection: Selection,
     before: str | None = None,
     limit: int = PAGE,
-    secs: float | None = CAP_SECS,
+    secs: float | None = PAGE_SECS,
 ) -> DeadPage:
     """Return the next dead letters that are selected. before: the cursor; None: from the newest on.
 
     secs: how long to look; None: as long as it takes. Raises UsageError for no cursor or webhook, StateError.
     """
     require_owner(state, selection)
-    cap = Cap(secs)
+    deadline = Deadline(secs)
     start = _after(selection.until) if before is None else place_of_cursor(before, PLACE_BYTES)
     found: list[DeadLetter] = []
     last: bytes | None = None
@@ -58,7 +58,7 @@ def page(
             break  # all that follow are older
         if len(found) == limit:
             return DeadPage(found, None if last is None else last.hex())
-        if last is not None and cap.is_up():
+        if last is not None and deadline.is_up():
             return DeadPage(found, last.hex(), letter.dead_ms)
         last = dated.place
         if selection.holds(letter):
@@ -100,13 +100,13 @@ class DeadGroups:
         }
 
 
-def groups(state: Path, selection: Selection, secs: float | None = CAP_SECS) -> DeadGroups:
+def groups(state: Path, selection: Selection, secs: float | None = PAGE_SECS) -> DeadGroups:
     """Return how many of the selected there are, by webhook and reason.
 
     secs: how long to count; None: all of them. Raises UsageError where there is no such webhook, StateError.
     """
     require_owner(state, selection)
-    cap = Cap(secs)
+    deadline = Deadline(secs)
     counts: Counter[tuple[str, str]] = Counter()
     statuses: Counter[str] = Counter()
     looked_at, is_complete = 0, True
@@ -117,7 +117,7 @@ def groups(state: Path, selection: Selection, secs: float | None = CAP_SECS) -> 
             counts[letter.request.webhook_id or "-", reason_of(letter)] += 1
             if letter.progress.attempt:
                 statuses[last_answer(letter.progress)] += 1
-        if cap.is_up(looked_at):
+        if deadline.is_up(looked_at):
             is_complete = False
             break
     return DeadGroups(

@@ -1,4 +1,4 @@
-"""Records that nobody could read, as a recording: written out, and known again."""
+"""Records that could not be read, written out as a recording and recognised when they are read again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dead letters by webhook, reason, answer, time, user, text and id: found, sent again, deleted."""
+"""Dead letters by webhook, reason, answer, time, user, text and id: found, replayed, purged."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Literal
 from pipeline.model.errors import Refused
 from pipeline.operate.kept.answers import has_ended
 from pipeline.operate.kept.bodies import Seen, holds_text
-from pipeline.operate.kept.capped import Cap
 from pipeline.operate.kept.chosen import Chosen
+from pipeline.operate.kept.paging import Deadline
 from pipeline.operate.running.asking import Changed, ask_or_leave
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.reading.dead_letter_json import as_json_value, name_of, reason_of
@@ -98,13 +98,13 @@ def choose(
     stores may be read; Refused is raised where that is not enough, and UsageError where there is no such
     webhook.
     """
-    cap, chosen = Cap(secs), Chosen(action)
+    deadline, chosen = Deadline(secs), Chosen(action)
     for number, (store, letter) in enumerate(located(state, selection)):
         if action == "replay" and letter.kind == "record":
             chosen.stay += 1
         else:
             chosen.add(store, letter.key, letter.request.webhook_id or "-", reason_of(letter))
-        if cap.is_up(number):
+        if deadline.is_up(number):
             raise Refused(
                 f"there are more dead letters than can be counted in {secs:g} s: narrow the selection by "
                 "webhook or time, or use `hookline dlq`, which takes its time"

@@ -1,4 +1,4 @@
-"""What is owed and waits on disk: selected, made due now, given up."""
+"""Pending requests on disk: selected, made due now, dropped."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pipeline.model.json import Value
 from pipeline.model.times import format_iso
 from pipeline.operate.kept.answers import has_ended, last_answer
 from pipeline.operate.kept.bodies import Seen, holds_text
-from pipeline.operate.kept.capped import Cap
 from pipeline.operate.kept.chosen import Chosen
+from pipeline.operate.kept.paging import Deadline
 from pipeline.operate.running.asking import Changed, ask_or_leave
 from pipeline.outbox.reading.dead_letter_json import request_json
 from pipeline.outbox.reading.view import Owed, require_webhook
@@ -93,10 +93,10 @@ def retry_now(state: Path, webhook: str) -> None:
 
 def choose(state: Path, owing: Owing, secs: float | None = None) -> Chosen:
     """Return exactly what is selected now, to be given up. Raises as `dlq.choose` does."""
-    cap, chosen = Cap(secs), Chosen("drop")
+    deadline, chosen = Deadline(secs), Chosen("drop")
     for number, one in enumerate(selected(state, owing)):
         chosen.add(one.store, one.row, one.request.webhook_id, last_answer(one.progress))
-        if cap.is_up(number):
+        if deadline.is_up(number):
             raise Refused(
                 f"more is owed than can be counted in {secs:g} s: narrow the selection by webhook, or use "
                 "`hookline outbox`, which takes its time"

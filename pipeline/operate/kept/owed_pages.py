@@ -1,4 +1,4 @@
-"""What is owed and waits on disk, as a page shows it: what is due first, and how each webhook stands.
+"""Pending requests on disk by page, the earliest due first, and a summary per webhook.
 
 Work is capped: what could not be looked at in time is said, never left out in silence.
 """
@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 
 from pipeline.model.json import Value
 from pipeline.operate.kept.answers import last_answer
-from pipeline.operate.kept.capped import CAP_SECS, PAGE, Cap, place_of_cursor
 from pipeline.operate.kept.outbox import Owing, selected
+from pipeline.operate.kept.paging import PAGE, PAGE_SECS, Deadline, place_of_cursor
 from pipeline.outbox.reading.view import Owed, accounting, owed_each
 
 _PLACE_BYTES: Final = 24
@@ -41,13 +41,13 @@ class OwedPage:
 
 
 def page(
-    state: Path, owing: Owing, after: str | None = None, limit: int = PAGE, secs: float | None = CAP_SECS
+    state: Path, owing: Owing, after: str | None = None, limit: int = PAGE, secs: float | None = PAGE_SECS
 ) -> OwedPage:
     """Return the next of what is selected. after: the cursor; None: from what is due first on.
 
     secs: how long to look; None: as long as it takes. Raises UsageError for no cursor or webhook, StateError.
     """
-    cap = Cap(secs)
+    deadline = Deadline(secs)
     start = b"" if after is None else place_of_cursor(after, _PLACE_BYTES)
     looked_at, is_complete = 0, True
     # The first of them are at hand at any time: a million rows are not kept to show fifty.
@@ -59,7 +59,7 @@ def page(
             first.append(Placed(place, one))
             if len(first) > 20 * limit:
                 first = heapq.nsmallest(limit + 1, first, key=_by_place)
-        if cap.is_up(looked_at):
+        if deadline.is_up(looked_at):
             is_complete = False
             break
     first = heapq.nsmallest(limit + 1, first, key=_by_place)
@@ -116,7 +116,7 @@ class OwesAll:
     """Webhooks that owe less than these, which were not looked at."""
 
 
-def summary(state: Path, secs: float | None = CAP_SECS, most: int | None = None) -> OwesAll:
+def summary(state: Path, secs: float | None = PAGE_SECS, most: int | None = None) -> OwesAll:
     """Return how much each webhook owes, what is due, since when, and what its receiver said last.
 
     most: webhooks; where more owe something, those that owe most.
@@ -135,11 +135,11 @@ def summary(state: Path, secs: float | None = CAP_SECS, most: int | None = None)
     # Webhook by webhook, each in its share of the time: one with a million rows hides no other.
     with owed_each(state) as owed:
         for at, one in enumerate(found.values(), 1):
-            cap = Cap(None if secs is None else begun + secs * at / len(found) - time.monotonic())
+            deadline = Deadline(None if secs is None else begun + secs * at / len(found) - time.monotonic())
             for row in owed(one.webhook):
                 looked_at += 1
                 _take(one, row, now_ms)
-                if cap.is_up(looked_at):
+                if deadline.is_up(looked_at):
                     is_complete = False
                     break
     return OwesAll(list(found.values()), is_complete, others)

@@ -1,4 +1,4 @@
-"""Users as the job knows them now: their properties, and the ids that are theirs."""
+"""Users as the job knows them now: their properties and their ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes of many rows that go on behind a page: a thousand an epoch, counted, and stopped when asked."""
+"""Bulk changes that run behind a page: a thousand rows per epoch, counted, stopped on request."""
 
 from __future__ import annotations
 

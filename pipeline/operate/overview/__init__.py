@@ -1,1 +1,1 @@
-"""A job at a glance: how it stands, each webhook in a row, what needs a person, and the last hour."""
+"""A job at a glance: its state, each webhook in a row, what needs attention, the last hour."""

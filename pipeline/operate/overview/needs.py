@@ -1,4 +1,4 @@
-"""What needs a person, each with what to do about it."""
+"""What needs a person's attention, each with a remedy."""
 
 from __future__ import annotations
 

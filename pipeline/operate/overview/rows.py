@@ -1,4 +1,4 @@
-"""Every webhook in a row: what its file says, and what has become of it."""
+"""One row per webhook: what its file says, and its counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The last hour of a job in steps of five seconds: what became of each webhook's matches, in memory only."""
+"""The last hour of a job in five-second steps: the outcome of each webhook's matches. In memory only."""
 
 from __future__ import annotations
 

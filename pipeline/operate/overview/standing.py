@@ -1,4 +1,4 @@
-"""How a job stands now: by what its processes say while it runs, by its stores while it is stopped."""
+"""The current state of a job: from its processes while it runs, from its stores while it is stopped."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A job as it stands: what it says of itself, and what it is asked to change."""
+"""A running job: what it reports, and what it can be asked to change."""

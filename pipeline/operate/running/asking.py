@@ -1,4 +1,4 @@
-"""Asking a running job for a change, or leaving the request for the next start of a stopped one."""
+"""Asks a running job for a change, or leaves the request for the next start of a stopped one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which webhooks are sent to, and changing that: in the running job, or beside a stopped one."""
+"""Which webhooks are halted, and halting or resuming them: in the running job, or beside a stopped one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the processes of a running job say of themselves, as one job."""
+"""What the processes of a running job report, merged into one job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asking a job on another machine: through its console, with a token."""
+"""Asks a job on another machine, through its console, with a token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a job stands: the accounting of a state directory, and what a running job says of itself."""
+"""The status of a job: the accounting of its state directory, and what it reports while it runs."""
 
 from __future__ import annotations
 

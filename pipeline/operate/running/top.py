@@ -1,4 +1,4 @@
-"""The webhooks of a running job at one moment: counts, and rates since the look before."""
+"""The webhooks of a running job at one moment: counts, and rates since the previous look."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why something is still pending: of a running job by what its lanes say, of a stopped one by its rows."""
+"""Why something is still pending: from a running job's lanes, or from a stopped job's rows."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""JSON Schemas for editors: what `check` refuses by form, the editor refuses."""
+"""JSON Schemas for editors: what `check` refuses for its form, the editor refuses too."""

@@ -1,4 +1,4 @@
-"""The schemas of what stands in own shapes where a path stands (LANGUAGE 9)."""
+"""The schemas of forms: what custom shapes allow in place of a path (LANGUAGE 9)."""
 
 from __future__ import annotations
 

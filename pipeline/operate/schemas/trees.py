@@ -1,4 +1,4 @@
-"""The schemas of conditions and bodies, made of the tables that the compilers read."""
+"""The schemas of conditions and bodies, built from the tables that the compilers read."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Which shape the records of a stream have, and a shape file for those that have none."""
+"""Recognises the format of a stream, and proposes a shape file for an unknown one."""

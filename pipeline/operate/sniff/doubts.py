@@ -1,4 +1,4 @@
-"""What a shape that reads a record may miss of it: objects of which nothing arrives, times."""
+"""What a shape may miss in a record it can read: objects that are dropped, times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file is that holds no JSON lines: its name and the way to lines."""
+"""Recognises files that are not JSON lines: their format, and how to convert them."""
 
 from __future__ import annotations
 

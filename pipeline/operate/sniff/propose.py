@@ -1,4 +1,4 @@
-"""A shape file for records that have no shape, compiled and tried on all of them before anybody sees it."""
+"""Proposes a shape file for records without a shape; compiled and tried on all of them before it is shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which shape a record has, by the table of shapes itself: what `auto` chooses, else what a format reads."""
+"""Which shape a record has, by the table of shapes itself: what `auto` chooses, or what a format reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The schemas of framed records, asked of their registry: in memory alone, nothing is written."""
+"""Fetches the schemas of framed records from their registry, in memory only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first records of files, of standard input, of recordings; the latest ones of topics."""
+"""The first records of files, standard input and recordings; the latest ones of topics."""
 
 from __future__ import annotations
 

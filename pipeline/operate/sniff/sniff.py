@@ -1,4 +1,4 @@
-"""What a stream is: its shapes with how many records of each, and a shape file for what has none."""
+"""Analyses a stream: how many records of each shape, and a shape file for those without one."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A first project, a first webhook: what a person starts from."""
+"""Starting points: a first project, a first webhook."""

@@ -1,4 +1,4 @@
-"""A whole project to start from: it runs as it is, and its comments say what to change."""
+"""A complete starter project: runs as it is, and its comments say what to change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes with Hookline beside its code, in the wheel and in a checkout: examples, reference, demo."""
+"""Files shipped beside the code, in wheel and checkout: examples, reference, demo."""
 
 from __future__ import annotations
 

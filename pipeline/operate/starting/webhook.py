@@ -1,4 +1,4 @@
-"""The file of a new webhook: a commented one, or one of the examples under another name."""
+"""The file of a new webhook: a commented template, or an example under a new name."""
 
 from __future__ import annotations
 

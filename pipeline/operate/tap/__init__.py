@@ -1,1 +1,1 @@
-"""Looking at a running job from outside: its taps followed over restarts, kept as recordings and tests."""
+"""A running job seen from outside: its taps followed across restarts, saved as recordings and tests."""

@@ -1,4 +1,4 @@
-"""What a tap is asked for: the same words as flags, as a console's query, and for the admin command."""
+"""The filters of a tap, the same as flags, as a console's query and in the admin command."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def usual_stages(*, why: bool, answers: bool) -> tuple[str, ...]:
     return ("sent", "dead") if answers else USUAL
 
 
-def veiled(line: Mapping[str, Value], hidden: str) -> dict[str, Value]:
+def redacted(line: Mapping[str, Value], hidden: str) -> dict[str, Value]:
     """Return a line for somebody who may see no payload: ids, answers and seen values are `hidden`."""
     found = {name: value for name, value in line.items() if name not in _PAYLOAD}
     for name in ("user", "response"):

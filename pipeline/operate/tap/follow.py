@@ -1,4 +1,4 @@
-"""The taps of all processes of a job as one: followed over reloads and restarts."""
+"""The taps of all processes of a job as one, followed across reloads and restarts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a tap shows as a recording: each event once, after an update that says what was known of its user."""
+"""A tap saved as a recording: each event once, after an update with what was known of its user."""
 
 from __future__ import annotations
 

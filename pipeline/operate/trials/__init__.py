@@ -1,1 +1,1 @@
-"""A config tried without a job: on one event, a recorded stream, another config, its receiver."""
+"""Tries a config without a job: on one event, a recorded stream, another config, its receiver."""

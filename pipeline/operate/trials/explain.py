@@ -1,4 +1,4 @@
-"""Which clause of each webhook holds for one event, with the value it saw, and what would be sent."""
+"""Which clause of each webhook holds for one event, with the value it saw, and the rendered request."""
 
 from __future__ import annotations
 

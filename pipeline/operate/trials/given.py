@@ -1,4 +1,4 @@
-"""What is given to try a config with: an event, a user, a recorded stream."""
+"""Input to try a config with: an event, a user, a recorded stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Raw lines of what a config reads: the n-th of a file, that of a dead letter, the first of a sample."""
+"""Raw lines of a config's input: the n-th of a file, that of a dead letter, the first of a sample."""
 
 from __future__ import annotations
 

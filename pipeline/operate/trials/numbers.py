@@ -1,4 +1,4 @@
-"""Which line of its file a record is, as editors count: its origin has the byte at which the line starts."""
+"""Converts the byte offset in a record's origin to a line number, as editors count."""
 
 from __future__ import annotations
 

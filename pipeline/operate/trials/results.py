@@ -1,4 +1,4 @@
-"""What became of a test, what a test file says, and in what two values differ."""
+"""The result of a test, what a test file says, and how two values differ."""
 
 from __future__ import annotations
 

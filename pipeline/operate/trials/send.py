@@ -1,4 +1,4 @@
-"""One real request of one webhook, as a person gives its event."""
+"""Sends one real request of one webhook for a given event."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Texts of a config that nobody has saved yet: checked, tried, completed, in a process of their own."""
+"""Unsaved config texts: checked, tried and completed in a separate process."""

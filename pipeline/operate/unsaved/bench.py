@@ -1,4 +1,4 @@
-"""The whole config, kept compiled; with an unsaved text in a file's place it is compiled anew in that file.
+"""The whole config, kept compiled; an unsaved text replaces its file and only that is recompiled.
 
 In the process of `child.py` alone: nothing here is bounded but by it.
 """

@@ -1,4 +1,4 @@
-"""The events of a webhook's own tests, as samples: also where no job runs there is something to try it on."""
+"""The events of a webhook's own tests, as samples: something to try it on when no job is running."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The process in which unsaved texts are tried (``python -m pipeline.operate.unsaved.child``)."""
+"""The child process in which unsaved texts are tried (``python -m pipeline.operate.unsaved.child``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which variables a config may use: those of the job while one runs, else those of this process.
+"""Which variables a config may use: the running job's, else those of this process.
 
 Of secrets the job says only whether it has them. What it has and this process has not is known by name
 alone: nothing is checked in its value, and it is missing nowhere.

@@ -1,4 +1,4 @@
-"""What every webhook of a config makes of one record."""
+"""What every webhook of a config does with one record."""
 
 from __future__ import annotations
 

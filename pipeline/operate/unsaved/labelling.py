@@ -1,4 +1,4 @@
-"""What the labels of a config match among the records that the job read a moment ago."""
+"""What the labels of a config match among the job's recent records."""
 
 from __future__ import annotations
 

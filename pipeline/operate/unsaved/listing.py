@@ -1,4 +1,4 @@
-"""The webhooks of a config by name, also those with errors as far as they can be read."""
+"""The webhooks of a config by name, including faulty ones as far as they can be read."""
 
 from __future__ import annotations
 

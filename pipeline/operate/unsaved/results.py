@@ -1,4 +1,4 @@
-"""What trying a text that nobody has saved yet comes to: made in `child.py`, and so handed to who asks."""
+"""The results of trying an unsaved text: made in `child.py`, passed to the caller."""
 
 from __future__ import annotations
 

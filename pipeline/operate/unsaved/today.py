@@ -1,4 +1,4 @@
-"""What would become today of what died: whether the present config wants it, and what it would send."""
+"""What would happen to a dead letter today: whether the present config wants it, and what it would send."""
 
 from __future__ import annotations
 

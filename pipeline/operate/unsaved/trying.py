@@ -1,4 +1,4 @@
-"""One webhook, as it is written now, tried on records: the job's own story, in memory."""
+"""Tries one webhook, as it is written now, on records: the job's own story, in memory."""
 
 from __future__ import annotations
 

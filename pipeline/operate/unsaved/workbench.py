@@ -1,4 +1,4 @@
-"""The workbench: what an unsaved text means, asked by many threads, found out in a process with bounds.
+"""The workbench: evaluates unsaved texts for many threads, in a child process with bounds.
 
 That process holds the whole config compiled, so that a key typed costs one file; what somebody types may be
 made to take gigabytes or minutes, and then ends that process alone. Nothing is written but by `save`,

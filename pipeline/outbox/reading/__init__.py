@@ -1,1 +1,1 @@
-"""What is kept, from outside: read beside a job or after it, shown, and looked after."""
+"""The stores seen from outside the job: read, shown, and maintained."""

@@ -1,4 +1,4 @@
-"""Stores read from end to end in another process: a page on which LMDB aborts ends that one, not this."""
+"""Reads whole stores in another process: a damaged page makes LMDB abort that process, not this one."""
 
 from __future__ import annotations
 

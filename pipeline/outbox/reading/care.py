@@ -1,4 +1,4 @@
-"""Looking after the stores of a stopped job: every row checked, written anew, unused space given back."""
+"""Maintains the stores of a stopped job: checks every row, rewrites them, returns unused space."""
 
 from __future__ import annotations
 

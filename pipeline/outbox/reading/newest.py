@@ -1,4 +1,4 @@
-"""Dead letters, the newest first: by the index that is beside them, so that a page costs a page."""
+"""Dead letters, newest first, through their index, so that a page costs no more than a page."""
 
 from __future__ import annotations
 

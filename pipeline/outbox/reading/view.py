@@ -1,4 +1,4 @@
-"""The committed state of a job, read from outside: beside a running job, or after one.
+"""The committed state of a job, read from outside: while it runs or after it.
 
 Nothing here writes and nothing takes the state's lock; counters are read in one consistent snapshot of each
 store, long tables part by part.

@@ -1,4 +1,4 @@
-"""Filters on objects, times, hashes and JSON, and what replaces or demands a value."""
+"""Filters on objects, times, hashes and JSON; `default` and its like."""
 
 # ruff: noqa: D103 - what a filter gives stands in the table at the end, which the reference is made of
 

@@ -1,4 +1,4 @@
-"""What the table of filters is made of."""
+"""The parts of a row in the table of filters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Filters on arrays. As in Liquid, inner arrays are spread, and any other value is an array of one."""
+"""Filters on arrays. As in Liquid, nested arrays are flattened, and any other value is an array of one."""
 
 # ruff: noqa: D103 - what a filter gives stands in the table at the end, which the reference is made of
 

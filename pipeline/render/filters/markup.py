@@ -1,4 +1,4 @@
-"""Text out of HTML."""
+"""Extracts text from HTML."""
 
 from __future__ import annotations
 

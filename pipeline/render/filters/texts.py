@@ -1,4 +1,4 @@
-"""Filters on texts. Other values are turned into text first, as they print in a template."""
+"""Filters on text. Other values are converted to text first, as a template prints them."""
 
 # ruff: noqa: D103 - what a filter gives stands in the table at the end, which the reference is made of
 

@@ -1,4 +1,4 @@
-"""Applying filters: the functions that call them per event, and what of their work is counted."""
+"""Applies filters: the functions that call them per event, and how their work is counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one template may do for one event.
+"""How much work one template may do for one event.
 
 Everything is counted, nothing is timed: turns of loops, the output, what filters work on inside loops. A
 template that goes too far is dead-lettered at the same point in every replay.

@@ -1,4 +1,4 @@
-"""Calls of filters, checked at load; what makes them per event is in applying.py."""
+"""Calls of filters, checked at load; applying.py makes them per event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parsed Liquid expressions become plain functions ``(event, user, scope) -> value``.
+"""Compiles parsed Liquid expressions to plain functions ``(event, user, scope) -> value``.
 
 Missing stays MISSING from the path through the filters to the end, so that a body can tell it from null.
 """

@@ -1,4 +1,4 @@
-"""Templates as other products write them: they would be sent as they stand there, so they are warned of.
+"""Detects other products' template syntax, which would be sent literally, and warns.
 
 `{person.properties.name}` is PostHog's, `$.properties.total` what Segment's and RudderStack's mappings have.
 """

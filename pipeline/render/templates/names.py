@@ -1,4 +1,4 @@
-"""Names in templates: which roots there are, and reading the path behind one."""
+"""Names in templates: the roots there are, and how the path behind one is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a template writes: statements one after the other, literal text, and values that are shown as text."""
+"""Output of a template: statements in order, literal text, and values printed as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts whose expressions are a path or a constant with filters behind it: read without python-liquid.
+"""Expressions that are a path or constant with filters, parsed without python-liquid.
 
 Nearly all templates are such, and python-liquid takes a fifth of the time of a `check` to load. What is
 more than that, or wrong, is left to it: it says where.

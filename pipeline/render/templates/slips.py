@@ -1,4 +1,4 @@
-"""What was probably meant by a mistake in a template: remedies by what stands around it."""
+"""Guesses what was meant by a mistake in a template, for hints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where in a webhook's file something is compiled, and what may be used there."""
+"""The place in a webhook's file that is being compiled, and what may be used there."""
 
 from __future__ import annotations
 

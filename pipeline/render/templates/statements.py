@@ -1,4 +1,4 @@
-"""Liquid's tags inside one value: a list of nodes becomes one function that writes a text."""
+"""Liquid's tags inside one value: compiles a list of nodes to one function that writes a text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A text with ``{{ expressions }}`` and ``${SECRETS}`` becomes a value, a lookup, or a function.
+"""Compiles a text with ``{{ expressions }}`` and ``${SECRETS}`` to a constant, a lookup, or a function.
 
 Text made of plain paths is cut into segments here and never sees Liquid. A value that is one expression
 keeps its type; with text around it, or with tags, it is a string.

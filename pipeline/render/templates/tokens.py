@@ -1,4 +1,4 @@
-"""The words of one Liquid expression: a whole path is one word."""
+"""Splits one Liquid expression into tokens; a whole path is one token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values in templates: how they print, how they count as numbers, how large they may get."""
+"""Values in templates: how they print, how they count as numbers, how large they may grow."""
 
 from __future__ import annotations
 

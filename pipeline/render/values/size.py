@@ -1,4 +1,4 @@
-"""How large a body becomes, known before it is made: one list of an event may stand in it a hundred times."""
+"""Computes the size of a body before it is built: one list of an event may appear in it a hundred times."""
 
 from __future__ import annotations
 

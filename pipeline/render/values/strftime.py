@@ -1,4 +1,4 @@
-"""Printing times by a strftime format: English names, no locale, no clock, no machine's time zone."""
+"""Formats times by strftime: English names; independent of locale, clock and local time zone."""
 
 from __future__ import annotations
 

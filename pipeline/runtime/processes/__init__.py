@@ -1,1 +1,1 @@
-"""Processes that this one starts and looks after: the members of a job, a collector beside it."""
+"""Processes that this one starts and supervises: the members of a job, a collector beside it."""

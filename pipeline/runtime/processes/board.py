@@ -1,4 +1,4 @@
-"""What `hookline up` shows of its members: a status line each, and their words with the name before them."""
+"""What `hookline up` prints of its members: a status line each, and their output with a name prefix."""
 
 from __future__ import annotations
 

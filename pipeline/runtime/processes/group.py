@@ -1,4 +1,4 @@
-"""One start of processes that live and die together.
+"""One launch of processes that start and stop together.
 
 Each runs a verb of the command line with the hidden flag ``--member``. Members have sessions of their own: a
 Ctrl-C or a signal to the group reaches this process alone, which passes it on: the first stops them cleanly,

@@ -1,4 +1,4 @@
-"""Who takes part in the connections between a job's processes, as the system's table of sockets has it.
+"""Which processes of a job are connected, read from the system's socket table.
 
 Bytewax listens and connects itself, and takes whoever comes first for the process that it waits for. So the
 one that starts them looks while they find one another: a socket of another user at one of their ports is a

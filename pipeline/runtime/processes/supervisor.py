@@ -1,4 +1,4 @@
-"""What this process looks after: one team, the processes of a job, or several side by side (`hookline up`).
+"""Supervises one team, the processes of a job, or several side by side (`hookline up`).
 
 One thread starts, stops and starts anew, and hears signals; each start has another one that waits for its
 end. The first signal stops the teams one after the other, in the order in which data walks; a second ends all

@@ -1,1 +1,1 @@
-"""Stores that are lost, made anew: users and links again from the source, up to where the job was."""
+"""Rebuilds lost stores: reads users and links from the source again, up to where the job was."""

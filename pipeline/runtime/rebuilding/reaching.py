@@ -1,4 +1,4 @@
-"""How far a reader has come towards a position of the recovery store, which another one has written."""
+"""Whether a reader has reached a position of the recovery store that another reader wrote."""
 
 from __future__ import annotations
 

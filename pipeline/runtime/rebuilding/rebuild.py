@@ -1,4 +1,4 @@
-"""Rebuild stores whose files are gone: users and links again from the source, up to where the job was."""
+"""Rebuilds stores whose files are gone: users and links from the source, up to where the job was."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The state directory: who owns it, what it resumes with, how lost stores are made anew."""
+"""The state directory: its owner, what a job resumes from, what a start refuses."""

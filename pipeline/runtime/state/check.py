@@ -1,4 +1,4 @@
-"""Everything in a state directory looked at: what a start would refuse, and what it would meet only later."""
+"""Checks everything in a state directory, including faults that a start would not notice."""
 
 from __future__ import annotations
 

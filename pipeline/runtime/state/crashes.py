@@ -1,4 +1,4 @@
-"""The mark of a process that a signal has ended, as liblmdb's abort on a damaged page does.
+"""Marks a process killed by a signal, such as liblmdb's abort on a damaged page.
 
 Nothing in the process can catch that. What it leaves is a file with Python's stacks, and the next start reads
 all stores in another process before it opens one.

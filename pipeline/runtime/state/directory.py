@@ -1,4 +1,4 @@
-"""The state directory: who owns it, which version wrote it, for how many shards."""
+"""The state directory: its owner, the version that wrote it, its number of shards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which topics a job has seen made anew: who reads beside it names their records as it does."""
+"""Which topics a job has seen recreated, so that whoever reads beside it gives records the same origins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a start waits for the job that still has the state directory (DESIGN 6)."""
+"""How long a start waits for the job that still owns the state directory (DESIGN 6)."""
 
 from __future__ import annotations
 

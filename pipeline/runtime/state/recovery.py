@@ -1,4 +1,4 @@
-"""Bytewax's own recovery store: made once, cleaned of ghosts before each start (DESIGN 8.3), read."""
+"""Bytewax's recovery store: created once, cleaned of dead executions at each start (DESIGN 8.3), read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The inputs of a recording, found and opened, again and again where they are followed: files may come."""
+"""Finds and opens the inputs of a recording; repeatedly where it is followed, as files may be added."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the recovery state knows of a recording: where each file and collector's folder was left."""
+"""The position of a recording in the recovery state: where each file and collector's folder was left."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Schemas of a registry: asked for, kept on disk, waited for by the reader whose records name them."""
+"""Registry schemas: fetched, stored on disk, awaited by readers whose records name them."""

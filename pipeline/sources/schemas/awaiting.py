@@ -1,4 +1,4 @@
-"""A source whose readers hold records back until the schemas that they name are on disk.
+"""A source whose readers hold records back until the schemas they name are on disk.
 
 So decoding, which runs on the worker, never waits for a registry, and what has been handed out once can be
 read again after a crash without one. Only the source partition whose record names a missing schema waits.

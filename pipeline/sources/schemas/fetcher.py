@@ -1,4 +1,4 @@
-"""Fetches missing schemas in a thread of its own, until each is on disk."""
+"""Fetches missing schemas in a thread of its own until each is on disk."""
 
 from __future__ import annotations
 

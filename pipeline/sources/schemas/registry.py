@@ -1,4 +1,4 @@
-"""Asks a Schema Registry for one schema, by the API that Confluent's, Apicurio's, Karapace and Redpanda have.
+"""Fetches one schema by the API shared by Confluent's registry, Apicurio, Karapace and Redpanda.
 
     GET /schemas/ids/7    GET /schemas/guids/89791762-...    GET /subjects/NAME/versions/2 (references)
 

@@ -8,10 +8,10 @@ import urllib.parse
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Member
 from pipeline.collect.protocols.protocol import Cut, Malformed, Settings
 from pipeline.collect.protocols.table import Table
+from pipeline.collect.request import Answer, Request
 from tests.kit.streams.samples import shared_data
 
 PAGE = "https://shop.example"
@@ -27,7 +27,7 @@ def asked(
     headers: Mapping[str, str | None] | None = None,
     *,
     at: int = NOW,
-) -> Asked:
+) -> Request:
     """Return a page's request; a server's where ``origin`` is None.
 
     A body that is neither bytes nor text is written as JSON, gzip is unpacked.
@@ -39,7 +39,7 @@ def asked(
         unpacked = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
     except (OSError, EOFError):
         unpacked = raw  # the server would not have let it through
-    return Asked(
+    return Request(
         method,
         urllib.parse.unquote(address.path),
         query,
@@ -50,18 +50,18 @@ def asked(
     )
 
 
-def cut(request: Asked, table: Table = TABLE) -> Cut:
+def cut(request: Request, table: Table = TABLE) -> Cut:
     route = table.find(request.method, request.path)
     assert route is not None, request.path
     return route.cut(request)
 
 
-def members_of(request: Asked, table: Table = TABLE) -> list[Member]:
+def members_of(request: Request, table: Table = TABLE) -> list[Member]:
     """Return what is kept of a request under the key `web`."""
     return list(cut(request, table).batch("web", request).members)
 
 
-def answer_of(request: Asked, table: Table = TABLE) -> Answer:
+def answer_of(request: Request, table: Table = TABLE) -> Answer:
     """Return what a request is answered whose key is known and whose members are kept."""
     route = table.find(request.method, request.path)
     assert route is not None, request.path
@@ -80,7 +80,7 @@ def headers_of(member: Member) -> dict[str, str]:
     return {name: value.decode() for name, value in member.headers}
 
 
-def captured() -> Iterator[Asked]:
+def captured() -> Iterator[Request]:
     """Yield every request that a real SDK sent."""
     for line in (shared_data() / "events/sdk-captures/requests.jsonl").read_text().splitlines():
         sent = json.loads(line)

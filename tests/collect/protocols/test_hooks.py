@@ -12,10 +12,10 @@ from urllib.parse import urlencode
 import pytest
 from standardwebhooks import Webhook
 
-from pipeline.collect.asked import Asked
 from pipeline.collect.protocols.hooks.hooks import Hook
 from pipeline.collect.protocols.protocol import Malformed, Settings
 from pipeline.collect.protocols.table import Table
+from pipeline.collect.request import Request
 from pipeline.model.errors import ConfigError
 from tests.collect.protocols.asking import NOW, answer_of, asked, cut, headers_of
 
@@ -56,7 +56,7 @@ def signed(way: str, secret: str, body: bytes = BODY, at: int = SECS) -> dict[st
     return {"webhook-id": "msg_1", "webhook-timestamp": str(at), "webhook-signature": f"v1,AAAA {mac}"}
 
 
-def sent(way: str, headers: dict[str, str], body: bytes = BODY) -> Asked:
+def sent(way: str, headers: dict[str, str], body: bytes = BODY) -> Request:
     return asked("POST", f"/hooks/{way}", body, headers)
 
 
@@ -111,7 +111,7 @@ def test_what_is_not_signed_so_is_refused(way: str, secret: str) -> None:
 
 def test_the_signature_is_of_the_bytes_as_they_came() -> None:
     packed = b"\x1f\x8bpacked"
-    request = Asked("POST", "/hooks/github", {}, signed("github", "new", packed), BODY, NOW, packed)
+    request = Request("POST", "/hooks/github", {}, signed("github", "new", packed), BODY, NOW, packed)
     assert cut(request, TABLE).pieces[0].value == BODY
 
 

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from pipeline.console import app
-from pipeline.console.context import Asked
+from pipeline.console.context import RequestContext
 from pipeline.console.render import data
 from pipeline.console.routes import ROUTES, Route
 from pipeline.console.security.audit import Act, Audit, AuditFailed, Line, keys_changed
@@ -21,34 +21,34 @@ from tests.kit.web.pages import OURS, Caller, served
 DONE: list[str] = []
 
 
-async def _save(asked: Asked) -> web.StreamResponse:
-    asked.audit("save", "webhooks/crm.yaml", before="b1", after="a1", keys=("request.url",))
+async def _save(context: RequestContext) -> web.StreamResponse:
+    context.audit("save", "webhooks/crm.yaml", before="b1", after="a1", keys=("request.url",))
     DONE.append("save")
-    return asked.go("/")
+    return context.go("/")
 
 
-async def _refuse(asked: Asked) -> web.StreamResponse:
-    asked.audit("save", "webhooks/crm.yaml")
+async def _refuse(context: RequestContext) -> web.StreamResponse:
+    context.audit("save", "webhooks/crm.yaml")
     raise ConfigError([Finding("webhooks/crm.yaml", 1, 1, "unknown-field", "`hunter2` is not a field")])
 
 
-async def _bulk(asked: Asked) -> web.StreamResponse:
+async def _bulk(context: RequestContext) -> web.StreamResponse:
     for name in ("a", "b"):
-        asked.audit("pause", name)
+        context.audit("pause", name)
     return data({})
 
 
-async def _look(asked: Asked) -> web.StreamResponse:
-    asked.unchanged()
+async def _look(context: RequestContext) -> web.StreamResponse:
+    context.unchanged()
     return data({})
 
 
-async def _say_nothing(asked: Asked) -> web.StreamResponse:
+async def _say_nothing(context: RequestContext) -> web.StreamResponse:
     return data({})
 
 
-async def _break(asked: Asked) -> web.StreamResponse:
-    asked.audit("replay", count=3, digest="d1")
+async def _break(context: RequestContext) -> web.StreamResponse:
+    context.audit("replay", count=3, digest="d1")
     raise RuntimeError("/etc/passwd hunter2")
 
 

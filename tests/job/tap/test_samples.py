@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.decode.formats import ALL_AUTO
-from pipeline.job.names import LONG_NAME, OTHERS, EventNames
+from pipeline.job.event_names import LONG_NAME, OTHERS, EventNames
 from pipeline.job.tap import samples
 from pipeline.job.tap.samples import Samples
 from pipeline.sources.chunk import NOWHERE, Headers, RawChunk

@@ -22,9 +22,9 @@ from pipeline.job.tap.wanted import (
     checked_outcomes,
     checked_stages,
 )
+from pipeline.match.condition_text import parse_condition
 from pipeline.match.conditions.nodes import Condition
 from pipeline.match.labels import Labels
-from pipeline.match.written import condition_of
 from pipeline.model.errors import Refused, UsageError
 from pipeline.outbox.handover import Delivery, Outcome, Progress, Result
 from tests.kit.machine.clock import ManualClock
@@ -93,7 +93,7 @@ def test_why_nobody_waits_for_an_event(tmp_path: Path):
 
 
 def where(text: str) -> Condition:
-    return condition_of(text, Labels())
+    return parse_condition(text, Labels())
 
 
 FILTERS: list[tuple[Wanted, set[tuple[str, str | None]]]] = [
@@ -147,7 +147,7 @@ def test_payloads_are_shown_short_whole_or_not_at_all_and_what_is_too_large_is_l
 
 
 def test_a_tap_changes_nothing_of_what_is_sent(tmp_path: Path):
-    of_all = condition_of("event.name: {regex: '.*'}", Labels())
+    of_all = parse_condition("event.name: {regex: '.*'}", Labels())
     wanted = Wanted(frozenset(STAGES), where=of_all, why=True, rate=1)
     plain, _ = run_flow(job_of(tmp_path / "a", *WEBHOOKS))
 
@@ -280,7 +280,7 @@ def test_answers_are_filtered_by_status_class_fault_and_outcome(
 )
 def test_a_condition_with_a_slip_says_where(text: str, said: str):
     with pytest.raises(UsageError, match=said):
-        condition_of(text, Labels())
+        parse_condition(text, Labels())
 
 
 def test_with_too_many_matches_the_requests_of_those_that_are_shown_are_followed():

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from pipeline.cli.state.tap import tap
 from pipeline.model.errors import UsageError
 from pipeline.operate.tap import filters as module
-from pipeline.operate.tap.filters import NAMES, Filters, usual_stages, veiled
+from pipeline.operate.tap.filters import NAMES, Filters, redacted, usual_stages
 from tests.kit.programs.run import Bench
 
 FILTERS = [
@@ -85,7 +85,7 @@ def test_a_line_for_them_says_what_happened_and_to_nobody():
         "record": {"name": "E"}, "known": {"plan": "free"}, "before": {}, "request": {}, "raw": "u1",
         "why": [clause],
     }  # fmt: skip
-    assert veiled(line, "•••") == {
+    assert redacted(line, "•••") == {
         "stage": "sent", "at": "t", "webhook": "w", "user": "•••", "response": "•••", "status": 503,
         "why": [clause | {"value": "•••"}],
     }  # fmt: skip

@@ -1,1 +1,1 @@
-"""A request cut into members: as raw bytes, without the key that came with them, their times mended."""
+"""Cuts a request into members: raw bytes without the write key, with corrected times."""

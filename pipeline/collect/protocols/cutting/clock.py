@@ -1,4 +1,4 @@
-"""What the client's clock says, and what counts.
+"""Corrects the times of a client whose clock is wrong.
 
 A client that says when it sent (`sentAt`, `sent_at`, `client_upload_time`) tells how far its clock is off:
 received minus sent. Up to the tolerance that is the way over the network, and nothing is done; beyond it
@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from pipeline.collect.asked import Asked
 from pipeline.collect.protocols.protocol import Clock, Extra
+from pipeline.collect.request import Request
 from pipeline.model.times import MAX_MS, MIN_MS, format_iso, parse_time
 
 NONE: Extra = ()
@@ -32,12 +32,21 @@ def read_time(value: object) -> int | None:
 class Shift:
     """How far the times of one request are moved."""
 
-    __slots__ = ("_asked", "_before", "_clock", "_header", "_is_said", "_latest_ms", "_received_ms", "by_ms")
+    __slots__ = (
+        "_before",
+        "_clock",
+        "_header",
+        "_is_said",
+        "_latest_ms",
+        "_received_ms",
+        "_request",
+        "by_ms",
+    )
 
-    def __init__(self, clock: Clock, asked: Asked, sent_ms: int | None) -> None:
-        received_ms = asked.received_ms
+    def __init__(self, clock: Clock, request: Request, sent_ms: int | None) -> None:
+        received_ms = request.received_ms
         self._clock = clock
-        self._asked = asked
+        self._request = request
         self._is_said = sent_ms is not None
         by_ms = 0 if sent_ms is None or not clock.correct else received_ms - sent_ms
         self.by_ms = by_ms if abs(by_ms) > clock.tolerance_ms else 0
@@ -45,7 +54,7 @@ class Shift:
         self._received_ms = received_ms
         self._latest_ms = received_ms + clock.max_future_ms
         # Only a page's members are put in order by time; others are asked whether they lie in the future.
-        self._before = "" if self.by_ms or asked.origin is not None else _second(self._latest_ms // 1000)
+        self._before = "" if self.by_ms or request.origin is not None else _second(self._latest_ms // 1000)
 
     def are_past(self, times: list[str]) -> bool:
         """Return whether `of` surely says nothing of any of these, all at once: so are most."""
@@ -66,7 +75,7 @@ class Shift:
         else:
             return None, NONE
         if sent is not None and not self._is_said and not is_right:
-            moved = Shift(self._clock, self._asked, read_time(sent))
+            moved = Shift(self._clock, self._request, read_time(sent))
             return moved.of(value)
         if type(value) is str and value < self._before and _is_plain(value):
             return None, NONE

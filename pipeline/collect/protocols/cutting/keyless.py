@@ -1,4 +1,4 @@
-"""Members without the key that came with them: no line, and no webhook made of it, shows one.
+"""Removes the write key from members, so that no line and no webhook shows it.
 
 The value of a key field (`writeKey`, `api_key`, ...) of the member itself goes whatever it is. Deeper down a
 field of that name goes where its value is the request's key. A text that is the key, or holds it, goes from

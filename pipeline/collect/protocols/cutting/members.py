@@ -1,4 +1,4 @@
-"""The members of a request's body, as raw bytes: never parsed and written again.
+"""Cuts a body into its members as raw bytes: they are never parsed and written again.
 
 A body that is good JSON is cut by msgspec. Where one member holds NaN, a number beyond its bounds, a lone
 surrogate or a thousand brackets, the same tolerant reader cuts that the job has for envelopes: the member is

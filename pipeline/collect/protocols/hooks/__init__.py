@@ -1,4 +1,4 @@
-"""Webhooks of third parties: verified by their signature, kept as they came.
+"""Webhooks of third parties: verified by signature, kept as received.
 
 hooks     ``POST /hooks/NAME``
 verify    the signatures of Stripe, GitHub, Shopify and Standard Webhooks

@@ -1,4 +1,4 @@
-"""Third parties' webhooks.
+"""Incoming webhooks of third parties, each at its own path.
 
     POST /hooks/NAME    a webhook of the party that the config names so; its signature is its key
 
@@ -16,11 +16,11 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.cutting import members
 from pipeline.collect.protocols.hooks.verify import WAYS, Unverified, first_of
 from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Settings
+from pipeline.collect.request import Answer, Request
 
 _FORM = b"payload="
 _DONE = Answer(200)
@@ -56,15 +56,15 @@ class Webhooks(answers.Plain):
         self._secrets = [self._way.prepare(secret) for secret in hook.secrets]
         self._format = (("hk-format", hook.format.encode()),)
 
-    def cut(self, asked: Asked, says: str) -> Cut:
+    def cut(self, request: Request, says: str) -> Cut:
         """Return the record, when its signature holds. Raises Malformed."""
         way = self._way
-        raw = asked.raw or asked.body
+        raw = request.raw or request.body
         try:
-            way.check(asked.headers, raw, self._secrets, asked.received_ms / 1000)
+            way.check(request.headers, raw, self._secrets, request.received_ms / 1000)
         except Unverified as error:
             raise Malformed(str(error), 401) from None
-        text = asked.body.strip()
+        text = request.body.strip()
         if text.startswith(_FORM):
             text = _of_form(text)
         if not text:
@@ -73,16 +73,16 @@ class Webhooks(answers.Plain):
         kept: Extra = tuple(
             (name, value.encode("utf-8", "surrogatepass"))
             for name in way.kept
-            if (value := asked.headers.get(name)) is not None
+            if (value := request.headers.get(name)) is not None
         )
-        piece = Piece(text, same=first_of(asked.headers, way.delivery) or _id_in(text), extra=kept)
+        piece = Piece(text, same=first_of(request.headers, way.delivery) or _id_in(text), extra=kept)
         return Cut(self, None, [piece], self._format, hook=self._hook)
 
-    def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
+    def accepted(self, request: Request, cut: Cut, repeats: int) -> Answer:
         """Return 200 without a body."""
         return _DONE
 
-    def malformed(self, asked: Asked, error: Malformed) -> Answer:
+    def malformed(self, request: Request, error: Malformed) -> Answer:
         """Return the reason: parties show it to their users."""
         code = "unverified" if error.status == 401 else "refused"
         return answers.as_json(error.status, {"code": code, "message": error.reason})

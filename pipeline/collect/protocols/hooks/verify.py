@@ -1,4 +1,4 @@
-"""Is a webhook signed by whom it says? Over the bytes as they came, in constant time, by any of the secrets.
+"""Verifies signatures of incoming webhooks: over the raw body, in constant time, with any of the secrets.
 
 Each way says which header holds the signatures, what is signed, and which headers are worth keeping: the name
 of the event, the delivery and the account. Signatures are never kept.

@@ -1,1 +1,1 @@
-"""Bodies of browsers' older SDKs: JSON inside a form, inside base64, inside gzip or LZ-String."""
+"""Bodies of older browser SDKs: JSON inside a form, inside base64, inside gzip or LZ-String."""

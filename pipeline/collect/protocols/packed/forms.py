@@ -1,4 +1,4 @@
-"""What a body or a query says, however it is packed: told by its bytes, never by its content type."""
+"""Reads a body or query however it is encoded: decided by its bytes, never by its content type."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import zlib
 from base64 import b64decode
 from urllib.parse import parse_qsl
 
-from pipeline.collect.asked import Asked
 from pipeline.collect.protocols.packed import lz
 from pipeline.collect.protocols.protocol import Limits, Malformed
+from pipeline.collect.request import Request
 
 _GZIP = b"\x1f\x8b"
 _MOST_LAYERS = 4
@@ -20,13 +20,13 @@ _MOST_FORM_BYTES = 2 << 20
 _MOST_FIELDS = 32
 
 
-def read(asked: Asked, limits: Limits, field: str = "data") -> tuple[bytes, dict[str, str]]:
+def read(request: Request, limits: Limits, field: str = "data") -> tuple[bytes, dict[str, str]]:
     """Return the JSON of a request, and the fields beside it (of the query and of the form).
 
     Raises Malformed where there is none, or more of it than the limits allow.
     """
-    beside = dict(asked.query)
-    packed = asked.body.strip()
+    beside = dict(request.query)
+    packed = request.body.strip()
     wanted = field.encode() + b"="
     if packed.startswith(wanted) or (b"&" + wanted in packed and packed[0] not in b"{["):
         if len(packed) > _MOST_FORM_BYTES:

@@ -1,4 +1,4 @@
-"""LZ-String, as ``compressToBase64`` writes it: what posthog-js called `lz64`.
+"""Decodes LZ-String's ``compressToBase64``, which posthog-js called `lz64`.
 
 Source: pieroxy/lz-string, whose bit stream is six bits a letter, each number with its lowest bit first.
 """

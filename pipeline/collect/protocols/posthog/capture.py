@@ -18,7 +18,6 @@ from typing import Any
 
 import msgspec
 
-from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Why
 from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.cutting import members
@@ -26,6 +25,7 @@ from pipeline.collect.protocols.cutting.clock import Shift, read_time
 from pipeline.collect.protocols.cutting.keyless import Keyless, Names
 from pipeline.collect.protocols.packed import forms
 from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol
+from pipeline.collect.request import Answer, Request
 from pipeline.model.times import MAX_MS, MIN_MS
 
 _TOKENS = ("api_key", "token", "$token")
@@ -95,41 +95,41 @@ class PostHog(Protocol):
 
     name = "posthog"
 
-    def cut(self, asked: Asked, says: str) -> Cut:
+    def cut(self, request: Request, says: str) -> Cut:
         """Return the events of a batch, an array, or one. Raises Malformed."""
-        text, beside = forms.read(asked, self.settings.limits)
-        return self.cut_text(asked, text, beside, says)
+        text, beside = forms.read(request, self.settings.limits)
+        return self.cut_text(request, text, beside, says)
 
-    def cut_text(self, asked: Asked, text: bytes, beside: Mapping[str, str], says: str) -> Cut:
+    def cut_text(self, request: Request, text: bytes, beside: Mapping[str, str], says: str) -> Cut:
         """Return the events of an unpacked body. Raises Malformed."""
         envelope, held, found = members.batch(text, self.settings.limits)
         seen = [look(value) for value in found]
-        credential = _credential(envelope, seen, found, asked, beside)
+        credential = _credential(envelope, seen, found, request, beside)
         sent_ms = read_time(members.value(envelope, "sent_at"))
         if sent_ms is None:
             sent_ms = _milliseconds(beside.get("sent_at")) or _milliseconds(beside.get("_"))
         is_import = members.value(envelope, "historical_migration") is True
-        shift = Shift(self.settings.clock, asked, None if is_import else sent_ms)
+        shift = Shift(self.settings.clock, request, None if is_import else sent_ms)
         values = Keyless(KEYS, credential).clean_all(found, held)
         named: Extra = (("hk-type", says.encode()),) if says else ()
         pieces = [
-            _piece(value, one, shift, asked.received_ms, named)
+            _piece(value, one, shift, request.received_ms, named)
             for value, one in zip(values, seen, strict=True)
         ]
         are_good = type(values) is members.Good
         return Cut(self, credential, pieces, shift_ms=shift.by_ms, are_good=are_good)
 
-    def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
+    def accepted(self, request: Request, cut: Cut, repeats: int) -> Answer:
         """Return 200 and a body that posthog-js can read; 204 to a beacon."""
-        return _NOTHING_TO_SAY if asked.query.get("beacon") == "1" else DONE
+        return _NOTHING_TO_SAY if request.query.get("beacon") == "1" else DONE
 
-    def malformed(self, asked: Asked, error: Malformed) -> Answer:
+    def malformed(self, request: Request, error: Malformed) -> Answer:
         """Return the reason as PostHog writes it."""
         code = _CODES.get(error.status, "invalid_payload")
         body = {"status": 0, "type": "validation_error", "code": code, "detail": error.reason, "attr": None}
         return answers.as_json(error.status, body)
 
-    def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
+    def refused(self, request: Request, why: Why, retry_secs: int) -> Answer:
         """Return 503 and when to come again, within what the SDKs believe."""
         body: dict[str, object] = {
             "status": 0,
@@ -178,7 +178,7 @@ def _credential(
     envelope: members.Fields,
     seen: list[Look | None],
     values: list[bytes],
-    asked: Asked,
+    request: Request,
     beside: Mapping[str, str],
 ) -> str | None:
     found = {token for name in _TOKENS if (token := _token(members.value(envelope, name))) is not None}
@@ -196,7 +196,7 @@ def _credential(
         raise Malformed("the events name several different tokens: one request has one", 401)
     if found:
         return found.pop()
-    authorization = asked.headers.get("authorization", "")
+    authorization = request.headers.get("authorization", "")
     return authorization[7:].strip() if authorization[:7].lower() == "bearer " else None
 
 

@@ -1,4 +1,4 @@
-"""What PostHog's browser SDK asks for at its start, and what it sends that is no event.
+"""What PostHog's browser SDK requests when it starts, and what it sends besides events.
 
 Nothing of it needs a key, and nothing of it is kept: it starts without an error, and finds no feature flag,
 no survey and no recording to make.
@@ -10,10 +10,10 @@ import re
 
 import orjson
 
-from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.posthog.capture import DONE, PostHog
 from pipeline.collect.protocols.protocol import Cut, Malformed
+from pipeline.collect.request import Answer, Request
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """Anything else has no place in a script."""
@@ -59,34 +59,34 @@ SURVEYS = answers.as_json(200, {"surveys": []})
 class Plumbing(PostHog):
     """Answers that are always the same."""
 
-    def config(self, asked: Asked, key: str) -> Cut:
+    def config(self, request: Request, key: str) -> Cut:
         """Answer what the SDK may do."""
         return self._always(CONFIG)
 
-    def script(self, asked: Asked, key: str) -> Cut:
+    def script(self, request: Request, key: str) -> Cut:
         """Answer the same as the script that the page's snippet loads. Raises Malformed."""
         if not _KEY.fullmatch(key):
-            return self.unserved(asked, key)
+            return self.unserved(request, key)
         text = _SCRIPT % (orjson.dumps(key).decode(), CONFIG.body.decode())
         return self._always(Answer(200, text.encode(), "application/javascript"))
 
-    def flags(self, asked: Asked, says: str) -> Cut:
+    def flags(self, request: Request, says: str) -> Cut:
         """Answer that there is no feature flag."""
         return self._always(FLAGS)
 
-    def surveys(self, asked: Asked, says: str) -> Cut:
+    def surveys(self, request: Request, says: str) -> Cut:
         """Answer that there is no survey."""
         return self._always(SURVEYS)
 
-    def thrown_away(self, asked: Asked, says: str) -> Cut:
+    def thrown_away(self, request: Request, says: str) -> Cut:
         """Answer to replays, which are not kept."""
         return self._always(DONE)
 
-    def telemetry(self, asked: Asked, says: str) -> Cut:
+    def telemetry(self, request: Request, says: str) -> Cut:
         """Answer to logs, metrics and traces, which are not kept."""
         return self._always(NOTHING)
 
-    def unserved(self, asked: Asked, says: str) -> Cut:
+    def unserved(self, request: Request, says: str) -> Cut:
         """Refuse scripts: the page has its own. Raises Malformed."""
         raise Malformed("no script is served here: bundle posthog-js with the page", 404)
 

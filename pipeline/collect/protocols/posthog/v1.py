@@ -1,4 +1,4 @@
-"""PostHog's newest path, which answers for each event.
+"""PostHog's newest endpoint, which answers per event.
 
     POST /i/v1/analytics/events    Authorization: Bearer KEY, PostHog-Sdk-Info, -Attempt, -Request-Id and
                                    -Request-Timestamp; {created_at, batch: [events]}
@@ -15,7 +15,6 @@ from typing import Any
 
 import msgspec
 
-from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.batch import Why
 from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.cutting import members
@@ -23,6 +22,7 @@ from pipeline.collect.protocols.cutting.clock import Shift, read_time
 from pipeline.collect.protocols.cutting.keyless import Keyless
 from pipeline.collect.protocols.posthog.capture import DONE, KEYS, Look, time_of
 from pipeline.collect.protocols.protocol import Cut, Limits, Malformed, Piece, Protocol
+from pipeline.collect.request import Answer, Request
 
 _HEADERS = (
     "posthog-sdk-info",
@@ -56,16 +56,16 @@ class PostHogV1(Protocol):
 
     name = "posthog"
 
-    def cut(self, asked: Asked, says: str) -> Cut:
+    def cut(self, request: Request, says: str) -> Cut:
         """Return the events of the batch that are kept, and what is answered for each. Raises Malformed."""
-        credential = _credential(asked)
-        missing = [name for name in _HEADERS if not asked.headers.get(name)]
+        credential = _credential(request)
+        missing = [name for name in _HEADERS if not request.headers.get(name)]
         if missing:
             raise Malformed(f"the header {missing[0]} is missing")
-        sent_ms = read_time(asked.headers["posthog-request-timestamp"])
+        sent_ms = read_time(request.headers["posthog-request-timestamp"])
         if sent_ms is None:
             raise Malformed("the header posthog-request-timestamp is no time")
-        text = members.text_of(asked.body)
+        text = members.text_of(request.body)
         envelope = members.fields(text) if text[:1] == b"{" else {}
         batch = envelope.get("batch")
         if batch is None:
@@ -73,11 +73,11 @@ class PostHogV1(Protocol):
         limits = self.settings.limits
         found = members.items(batch, Limits(members=limits.members, member_bytes=limits.body_bytes))
         is_import = members.value(envelope, "historical_migration") is True
-        shift = Shift(self.settings.clock, asked, None if is_import else sent_ms)
+        shift = Shift(self.settings.clock, request, None if is_import else sent_ms)
         pieces: list[Piece] = []
         results: dict[str, object] = {}
         for value in Keyless(KEYS, credential).clean_all(found, bytes(batch)):
-            piece, fault = _piece(value, shift, asked.received_ms)
+            piece, fault = _piece(value, shift, request.received_ms)
             if len(value) > limits.member_bytes:
                 fault = f"the event has {len(value):,} bytes, {limits.member_bytes:,} are allowed"
             pieces.append(piece)
@@ -86,16 +86,16 @@ class PostHogV1(Protocol):
         kept = answers.as_json(200, {"results": results})
         return Cut(self, credential, pieces, kept=kept, shift_ms=shift.by_ms)
 
-    def accepted(self, asked: Asked, cut: Cut, repeats: int) -> Answer:
+    def accepted(self, request: Request, cut: Cut, repeats: int) -> Answer:
         """Return what became of each event."""
         return cut.kept or DONE
 
-    def malformed(self, asked: Asked, error: Malformed) -> Answer:
+    def malformed(self, request: Request, error: Malformed) -> Answer:
         """Return the reason as v1 writes it."""
         code = _CODES.get(error.status, "invalid_request")
         return answers.as_json(error.status, _error(code, error.reason))
 
-    def refused(self, asked: Asked, why: Why, retry_secs: int) -> Answer:
+    def refused(self, request: Request, why: Why, retry_secs: int) -> Answer:
         """Return 503 and when to come again."""
         return answers.refusal(503, _error("try_again", answers.why(why)), min(retry_secs, _MOST_RETRY_SECS))
 
@@ -126,8 +126,8 @@ def _uuid_of_bad(value: bytes) -> str | None:
         return None
 
 
-def _credential(asked: Asked) -> str:
-    authorization = asked.headers.get("authorization", "")
+def _credential(request: Request) -> str:
+    authorization = request.headers.get("authorization", "")
     if authorization[:7].lower() != "bearer " or not authorization[7:].strip():
         raise Malformed("the header Authorization: Bearer KEY is missing", 401)
     return authorization[7:].strip()

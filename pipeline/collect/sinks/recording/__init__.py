@@ -1,1 +1,1 @@
-"""Members kept in a folder of recorded lines, each synced before its request is answered."""
+"""Keeps members in a folder of recorded lines, synced before their request is answered."""

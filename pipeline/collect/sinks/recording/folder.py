@@ -1,4 +1,4 @@
-"""The folder of a collector: whose it is, what stands in it, and where its lines go on.
+"""A collector's folder: its owner, its segments, and where the next line goes.
 
     DIR/.collect.json                           its id, and what the closed segments hold (`Known`)
     DIR/.lock                                   held by the collector

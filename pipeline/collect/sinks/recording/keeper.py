@@ -1,4 +1,4 @@
-"""The thread beside the writer: closed segments are compressed, and go when all have read them."""
+"""The thread beside the writer: compresses closed segments and deletes those that every reader has read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a crash has left in a collector's folder is put right before anything is written."""
+"""Repairs what a crash left in a collector's folder, before anything is written."""
 
 from __future__ import annotations
 

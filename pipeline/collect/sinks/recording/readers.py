@@ -1,4 +1,4 @@
-"""How far the jobs have read: the files that they leave in the folder."""
+"""How far each job has read: the position files that jobs leave in the folder."""
 
 from __future__ import annotations
 

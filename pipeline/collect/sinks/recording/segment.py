@@ -1,4 +1,4 @@
-"""The segment that grows: appended to, synced, cut back where that failed."""
+"""The segment being written: append, sync, and truncate after a failed write."""
 
 from __future__ import annotations
 

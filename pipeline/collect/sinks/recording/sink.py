@@ -1,4 +1,4 @@
-"""The sink that keeps batches in a folder: all that waits is one group, one write, one sync."""
+"""Keeps batches in a folder: everything that waits becomes one group, one write, one sync."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The thread that writes: one group of lines after another, each on disk before it is called kept."""
+"""The writer thread: one group of lines after another, each on disk before it counts as kept."""
 
 from __future__ import annotations
 

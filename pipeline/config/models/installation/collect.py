@@ -1,4 +1,4 @@
-"""What `collect:` of pipeline.yaml may hold: where events come in over HTTP, from whom, where they are kept.
+"""The model of `collect:` in pipeline.yaml: where events come in over HTTP, from whom, and where they go.
 
 Keys and secrets may hold ``${NAME}`` and ``${file:path}``: only the collector puts them in.
 """

@@ -1,4 +1,4 @@
-"""What `console:` of pipeline.yaml may hold: where the web pages are, who comes in, and what they may see."""
+"""The model of `console:` in pipeline.yaml: where it listens, who may log in, and what they may see."""
 
 from __future__ import annotations
 

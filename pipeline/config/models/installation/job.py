@@ -1,4 +1,4 @@
-"""What config/pipeline.yaml may hold: how the whole job runs (DESIGN 10)."""
+"""The model of config/pipeline.yaml: how the whole job runs (DESIGN 10)."""
 
 from __future__ import annotations
 

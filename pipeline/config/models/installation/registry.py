@@ -1,4 +1,4 @@
-"""Formats of records that name their schema in a Schema Registry."""
+"""The model of formats whose records name a schema in a Schema Registry."""
 
 from __future__ import annotations
 

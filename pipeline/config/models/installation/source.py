@@ -1,4 +1,4 @@
-"""Where records come from: recordings and topics, and which shape reads what (job.py)."""
+"""The model of `source:`: recordings and topics, and which shape reads them."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the files of webhooks, their labels and their tests may hold."""
+"""The models of webhooks, labels and tests."""

@@ -1,4 +1,4 @@
-"""What a config test (`*.test.yaml`) may hold: users and events given, requests expected."""
+"""The model of a config test (`*.test.yaml`): given users and events, expected requests."""
 
 from __future__ import annotations
 

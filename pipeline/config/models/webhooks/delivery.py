@@ -1,4 +1,4 @@
-"""How a webhook's requests are sent: `delivery`, as the file says it and as the engine reads it."""
+"""The model of `delivery`, both as a file says it and as the engine reads it."""
 
 from __future__ import annotations
 

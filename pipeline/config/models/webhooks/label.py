@@ -1,4 +1,4 @@
-"""What a label file may hold: named definitions over raw events or users (LANGUAGE 7)."""
+"""The model of a label file: named definitions over raw events or users (LANGUAGE 7)."""
 
 from __future__ import annotations
 

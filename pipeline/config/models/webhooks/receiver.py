@@ -1,4 +1,4 @@
-"""Who we are to a receiver and how we trust it: `auth`, `ca` and `signature` of a request.
+"""The models of `auth`, `ca` and `signature`: how sender and receiver identify themselves to each other.
 
 Texts may hold ``${NAME}``: they are resolved when a request is sent.
 """

@@ -1,4 +1,4 @@
-"""What a webhook file may hold.
+"""The model of a webhook file.
 
 Schema, reference and the "did you mean" of `check` are generated from these models: a field's description
 is its documentation. Conditions and bodies stay plain data for the compilers of their rooms.

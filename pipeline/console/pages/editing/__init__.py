@@ -1,1 +1,1 @@
-"""New Webhook and Edit: what is sent, what it comes to, what is shown of it."""
+"""The parts of New Webhook and Edit: reading the draft, evaluating it, showing it."""

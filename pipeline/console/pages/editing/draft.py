@@ -1,4 +1,4 @@
-"""What a browser sends of the page that edits a webhook, beside the fields of its form."""
+"""What a browser posts from the edit page, beside the form's own fields."""
 
 from __future__ import annotations
 

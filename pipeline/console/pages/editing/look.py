@@ -1,4 +1,4 @@
-"""What a draft comes to: findings at their fields, the request that it would send, on how many samples."""
+"""Evaluates a draft: findings at their fields, the rendered request, how many samples it would fire on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.console.forms.trees import ABSENT
 from pipeline.console.pages.editing.draft import Draft
 from pipeline.console.pages.editing.offers import Offers, offers
 from pipeline.console.pages.editing.samples import OWN, Chosen, choose
-from pipeline.console.veils import may_advise
+from pipeline.console.redaction import may_advise
 from pipeline.language.headers import is_reserved
 from pipeline.language.path_syntax import PathError, parse_path
 from pipeline.model.findings import Finding
@@ -108,7 +108,7 @@ def look(
     )
 
 
-def veiled(looked: Looked, masked: Callable[[Value], Value]) -> Looked:
+def redacted(looked: Looked, masked: Callable[[Value], Value]) -> Looked:
     """Return it as it may be shown. masked: hides what `console.mask` names, in all of it together."""
     chosen, seen = looked.chosen, looked.previewed
     shown = masked(

@@ -1,4 +1,4 @@
-"""What fields offer while somebody types: names of events and labels, properties, secrets."""
+"""Suggestions for fields: names of events and labels, properties, secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of a file after it was saved: the job takes it, refuses it, or is not there."""
+"""What happens to a file after it is saved: the job accepts it, rejects it, or is not running."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from pipeline.admin.socket_client import ask
-from pipeline.console.context import Asked
+from pipeline.console.context import RequestContext
 from pipeline.model.errors import HooklineError
 from pipeline.model.json import Value
 from pipeline.operate.files.edits import Saved
@@ -36,26 +36,26 @@ class Outcome:
     """UTC, ``11:35:02``."""
 
 
-def begin(asked: Asked, saved: Saved, job: list[Value]) -> None:
+def begin(context: RequestContext, saved: Saved, job: list[Value]) -> None:
     """Keep what was saved for the page that follows."""
-    if asked.session is not None:
-        asked.session.saved = Save(saved, _versions(job), time.time())
+    if context.session is not None:
+        context.session.saved = Save(saved, _versions(job), time.time())
 
 
-def last(asked: Asked) -> Save | None:
+def last(context: RequestContext) -> Save | None:
     """Return what this person has saved last."""
-    found = None if asked.session is None else asked.session.saved
+    found = None if context.session is None else context.session.saved
     return found if isinstance(found, Save) else None
 
 
-async def outcome(asked: Asked, save: Save) -> Outcome:
+async def outcome(context: RequestContext, save: Save) -> Outcome:
     """Return what the job makes of it; waits for it a moment."""
     if not save.saved.written:
         return Outcome("same")
     ends = time.monotonic() + WAIT_SECS
     while True:
         try:
-            job = await asyncio.to_thread(ask, asked.console.options.state, "status")
+            job = await asyncio.to_thread(ask, context.console.options.state, "status")
         except HooklineError:
             return Outcome("stopped")
         if all(one["config"]["version"] not in save.versions for one in job):

@@ -1,4 +1,4 @@
-"""How values stand on the page that edits a webhook."""
+"""How values are displayed on the edit page."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ import msgspec
 
 from pipeline.decode.builtin.exports import operators
 from pipeline.decode.builtin.exports.operators import Meaning
-from pipeline.decode.nobody import looks_random
+from pipeline.decode.placeholder_ids import is_generated
 from pipeline.decode.raw import fields
 from pipeline.decode.raw.fields import Fields, Place
 from pipeline.decode.shape import Seen
@@ -129,7 +129,7 @@ def _link(record: Fields, name: str, properties: Fields, place: Place, time: int
 
 
 def _is_device(name: str) -> bool:
-    return name.startswith(_DEVICE) or looks_random(name)
+    return name.startswith(_DEVICE) or is_generated(name)
 
 
 def _people(record: Fields, place: Place) -> list[Record]:

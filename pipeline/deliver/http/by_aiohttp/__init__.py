@@ -1,1 +1,1 @@
-"""The second client, for proxies, OAuth2 tokens and `delivery.client: aiohttp`. It is slow to import."""
+"""The second client, for proxies, OAuth2 tokens and `delivery.client: aiohttp`. Slow to import."""

@@ -1,4 +1,4 @@
-"""What the errors of aiohttp, and those of ours that it passes on, mean for an attempt."""
+"""What exceptions of aiohttp, and of ours that it passes on, mean for an attempt."""
 
 from __future__ import annotations
 

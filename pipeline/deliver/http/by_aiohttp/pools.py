@@ -1,4 +1,4 @@
-"""The connections of the aiohttp client: a pool of its own for each webhook and origin."""
+"""The aiohttp client's connection pools: one per webhook and origin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the aiohttp client sees of answers: their strict form, on connections in step and not too old."""
+"""Checks what the aiohttp client reads: strict answers, on connections in step and not too old."""
 
 from __future__ import annotations
 

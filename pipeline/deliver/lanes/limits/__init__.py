@@ -1,1 +1,1 @@
-"""What a receiver can take: how much at once, how fast, how soon again."""
+"""What a receiver can take: how many at once, how fast, how soon again."""

@@ -1,4 +1,4 @@
-"""How many requests of a lane may be in flight. Plain arithmetic on the times that it is given.
+"""How many requests of a lane may be in flight. Pure arithmetic on the times it is given.
 
 While answers are good, latency decides: growth and shrinking follow Vector's adaptive request concurrency
 and Netflix' gradient limits. While more than a tenth of them fail, trials decide (after PCC Vivace, NSDI

@@ -1,4 +1,4 @@
-"""What a lane learns from failures, and what follows from the end of an outage."""
+"""What a lane learns from failures, and what happens when an outage ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When the source should pause: only where waiting costs the other webhooks next to nothing.
+"""When the source should pause: only where that costs the other webhooks next to nothing.
 
 A lane that takes at least `FAST` requests per second empties its queue within some hundred milliseconds, so
 pausing for it is cheaper than writing its requests to disk. One that is slow, fails or hangs never pauses

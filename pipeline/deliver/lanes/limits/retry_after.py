@@ -1,4 +1,4 @@
-"""What a ``Retry-After`` header asks for: seconds, or a date in any of the forms of RFC 9110 (5.6.7).
+"""Parses ``Retry-After``: seconds, or a date in any form of RFC 9110 (5.6.7).
 
 Every date is UTC unless it says otherwise, whatever the machine's zone. Sloppy spellings are read where they
 can mean one thing only: another case, more blanks, no weekday, ``+0000``, ISO 8601.

@@ -1,4 +1,4 @@
-"""How much of what is owed may be in memory: of one webhook, and of all together."""
+"""How much of what is pending may be in memory: per webhook, and in total."""
 
 from __future__ import annotations
 

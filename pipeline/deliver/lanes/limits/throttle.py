@@ -1,4 +1,4 @@
-"""What holds a lane back: the throttle by good and bad answers, and the rate limit.
+"""What slows a lane down: the throttle driven by good and bad answers, and the rate limit.
 
 Plain arithmetic on the times that they are given.
 """

@@ -1,4 +1,4 @@
-"""Who fails yields while the engine has its hands full: tries in vain must not keep the others waiting.
+"""Failing lanes yield while the engine is busy: vain attempts must not delay the others.
 
 A receiver that fails nine of ten at once costs ten requests for one delivery, which is fine while there is
 time for them. Where there is none they would take it from the worker that reads the next events, and from

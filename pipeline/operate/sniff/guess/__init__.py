@@ -1,1 +1,1 @@
-"""What the fields of home-made records are, and the entries of a shape file that says so."""
+"""Guesses what the fields of unknown records are, and writes the entries of a shape file."""

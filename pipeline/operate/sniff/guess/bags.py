@@ -1,4 +1,4 @@
-"""Which objects and lists of a table hold what is told of an event or of a user."""
+"""Which objects and lists of a table hold properties of an event or of a user."""
 
 from __future__ import annotations
 

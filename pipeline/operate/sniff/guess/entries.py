@@ -1,4 +1,4 @@
-"""From groups of records to the entries of a shape file, as data with remarks."""
+"""Turns groups of records into the entries of a shape file, as data with comments."""
 
 from __future__ import annotations
 

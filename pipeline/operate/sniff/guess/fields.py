@@ -1,4 +1,4 @@
-"""Records as tables: which paths there are, and what stands there."""
+"""Records as tables: which paths there are, and the values found there."""
 
 from __future__ import annotations
 

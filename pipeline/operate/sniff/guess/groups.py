@@ -1,4 +1,4 @@
-"""Which records of a stream are of another kind than the rest: told by one field, as `when` says it."""
+"""Splits a stream into kinds of records by the value of one field, as `when` expresses it."""
 
 from __future__ import annotations
 

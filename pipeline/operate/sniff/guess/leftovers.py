@@ -1,4 +1,4 @@
-"""Where the fields of a record go that are neither name, id nor time: no proposal loses one."""
+"""Places the fields that are neither name, id nor time: no proposal loses one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which fields of a table are ids, times and names: by what they are called and what stands there."""
+"""Which fields of a table are ids, times and names: judged by their names and values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In which unit or form a field says times, where it does."""
+"""Detects the unit or format in which a field holds times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people call ids, times, names and bags of properties: how much a field's name says, 0 to 100."""
+"""Common names of ids, times, names and property objects: how much a field's name says, 0 to 100."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A shape file as a person would write it."""
+"""Writes a shape file the way a person would."""
 
 from __future__ import annotations
 

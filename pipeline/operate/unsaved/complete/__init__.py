@@ -1,1 +1,1 @@
-"""What may stand where the cursor is."""
+"""Completion: what may stand at the cursor."""

@@ -1,4 +1,4 @@
-"""The JSON Schemas of a config's files, walked along a path: which fields may stand there, what they mean."""
+"""Walks the JSON Schemas of config files along a path: which fields are allowed there, what they mean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may stand at a place of a text: fields, names, paths, filters, secrets, each with its meaning."""
+"""Completions at a place in a text: fields, names, paths, filters, secrets, each with its meaning."""
 
 from __future__ import annotations
 

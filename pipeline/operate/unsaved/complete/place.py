@@ -1,4 +1,4 @@
-"""Where the cursor stands in a text that may be broken: by its indentation and its brackets alone."""
+"""Finds the path at the cursor in a text that may be broken, by indentation and brackets alone."""
 
 from __future__ import annotations
 

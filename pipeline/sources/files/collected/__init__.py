@@ -1,1 +1,1 @@
-"""The folder of a collector, followed as one stream while its segments grow, are compressed and go."""
+"""A collector's folder followed as one stream while segments grow, are compressed and deleted."""

@@ -1,4 +1,4 @@
-"""A collector's folder, read as one stream of lines however many segments it has.
+"""Reads a collector's folder as one stream of lines, whatever the number of segments.
 
 Followed, a line is there as soon as it is written. That a segment has ended is known by the next one, so it
 is read once more when that was seen. A segment goes from the plain file to the compressed one under the

@@ -1,4 +1,4 @@
-"""A collector's folder, as its readers see it: whose it is, which segments are there, what was left out."""
+"""A collector's folder as its readers see it: its owner, its segments, what was left out."""
 
 from __future__ import annotations
 

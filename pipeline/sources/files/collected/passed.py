@@ -1,4 +1,4 @@
-"""What a job tells a collector: up to which line its state has read, so that what is older may go."""
+"""Tells a collector how far a job's durable state has read, so that older segments can be deleted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a reader stands in a collector's folder: part of the position in the recovery state."""
+"""A reader's position in a collector's folder, part of the position in the recovery state."""
 
 from __future__ import annotations
 

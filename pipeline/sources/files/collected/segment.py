@@ -1,4 +1,4 @@
-"""One segment, read forward in whole lines: a plain file that may still grow, or a compressed one, complete.
+"""One segment, read forward by whole lines: a plain file that may grow, or a complete compressed one.
 
 Places are uncompressed bytes in both, so that a place in the one is a place in the other.
 """

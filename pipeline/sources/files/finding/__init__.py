@@ -1,1 +1,1 @@
-"""Which files a recording has, and what they are called."""
+"""Which files a recording has, and their names."""

@@ -1,4 +1,4 @@
-"""The files that the paths of a recording name.
+"""Finds the files that a recording's paths name.
 
 A file found in a directory is called by its path inside it, a file given itself by its name alone, so that
 neither the working directory nor where the recording lies changes an origin.

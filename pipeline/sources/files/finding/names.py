@@ -1,4 +1,4 @@
-"""Each file once, under a name of its own: what origins and positions call it by."""
+"""Gives each file a unique name, used in origins and positions."""
 
 from __future__ import annotations
 

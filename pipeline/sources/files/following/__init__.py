@@ -1,1 +1,1 @@
-"""Files that grow and are rotated: the same file under another name, another file under the same name."""
+"""Files that grow and rotate: one file under a new name, another file under the old one."""

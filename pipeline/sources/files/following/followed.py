@@ -1,4 +1,4 @@
-"""A file that is followed as it grows, and as its name goes to other files: it may be rotated."""
+"""A followed file: read as it grows, and across rotations, when its name passes to another file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that were read under another name: they were renamed since, or are compressed now."""
+"""Recognises files that were read under another name: renamed or compressed since."""
 
 from __future__ import annotations
 

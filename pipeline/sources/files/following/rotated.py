@@ -1,4 +1,4 @@
-"""Where a file lies that was rotated: beside its old name, perhaps compressed, perhaps as a copy.
+"""Finds a rotated file: beside its old name, perhaps compressed, perhaps a copy.
 
 One that was renamed is told by its inode and its beginning, a copy of it by its name (``app.jsonl.1``,
 ``app.jsonl-20261129.gz``, ``app-20261129.jsonl``) and its beginning.

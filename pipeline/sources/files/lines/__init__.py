@@ -1,1 +1,1 @@
-"""Bytes of files and pipes, unpacked and cut into lines, and what a recorded line holds."""
+"""Bytes of files and pipes, decompressed and split into lines; the contents of recorded lines."""

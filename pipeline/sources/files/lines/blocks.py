@@ -1,4 +1,4 @@
-"""Blocks of bytes from a file or pipe, decompressed; whether it is compressed is told by its first bytes.
+"""Blocks of bytes from a file or pipe, decompressed; the first bytes tell whether they are compressed.
 
 A block is what one read gives, at most about 256 KiB after decompression, so that a small file that would
 unpack to terabytes costs time and never memory.

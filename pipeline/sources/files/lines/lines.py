@@ -1,4 +1,4 @@
-"""Cutting blocks into lines: no work per line beyond a list, except where a block holds something unusual."""
+"""Splits blocks into lines, with no work per line unless a block holds something unusual."""
 
 from __future__ import annotations
 

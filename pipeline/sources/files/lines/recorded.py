@@ -1,4 +1,4 @@
-"""The lines of a recording made by ``hookline record``: a message with where it came from.
+"""The lines of a recording made by ``hookline record``: a message and where it came from.
 
     {"hookline":1,"source":"events/0","offset":42,"time":1795445400123,"key":"u1",
      "headers":[["ce_id","x"]],"value":{...}}

@@ -1,4 +1,4 @@
-"""Gzip and Zstandard, unpacked a step at a time; which of them it is, its first bytes tell."""
+"""Incremental gzip and Zstandard decompression; the first bytes tell which it is."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The lines of several files as one stream, by their times, each message once."""
+"""Merges the lines of several files into one stream by time, each message once."""

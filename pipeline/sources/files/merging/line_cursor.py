@@ -1,4 +1,4 @@
-"""Lines that were read and are to be handed out, in the order in which they are merged with others'."""
+"""Lines read ahead from one input, until the merge takes them."""
 
 from __future__ import annotations
 

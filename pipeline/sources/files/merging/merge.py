@@ -1,4 +1,4 @@
-"""Lines of one input or many, handed out in order.
+"""Yields the lines of one or many inputs in order.
 
 One is read as it is, without looking at its times. Several are merged by the running maximum of their record
 times; ties: update before event, then file name, then offset.

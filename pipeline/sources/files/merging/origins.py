@@ -1,4 +1,4 @@
-"""Which lines of a recording were handed out already: some are there twice.
+"""Which lines of a recording were already yielded: some are in it twice.
 
 `hookline record` keeps each message at least once, and recordings that overlap are read together. A message
 is known by its source and offset. What is remembered stands in the position, so that the same lines are left

@@ -1,4 +1,4 @@
-"""The time of a file as it goes on: the running maximum of its records' times, but for stamps far ahead.
+"""The time of a file so far: the running maximum of its records' times, ignoring stamps far ahead.
 
 One stamp far ahead would hold up all that follows it, so the next `VOTES` records decide, never a clock:
 where most of them lie more than `AHEAD_MS` before it, it is no time. Where fewer follow yet (the file's end

@@ -1,1 +1,1 @@
-"""One file or pipe, read forward: its lines, and where to go on from."""
+"""One file or pipe, read forward: its lines, and where to resume."""

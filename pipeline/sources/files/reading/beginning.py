@@ -1,4 +1,4 @@
-"""How a file begins: by that it is known again, whatever it is called, compressed or not."""
+"""A file's first bytes, by which it is recognised whatever its name, compressed or not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lines of what is read in blocks, a file or a pipe, handed out one after the other."""
+"""The lines of a file or pipe that is read in blocks, yielded one by one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the lines of one file are: records, or recorded messages. Its name says it, or its format, once."""
+"""Whether a file's lines are records or recorded messages: decided once, by its name or format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One regular file, plain or compressed: told again by its beginning, and read on from where it was left."""
+"""One regular file, plain or compressed: recognised by its first bytes, resumed where it was left."""
 
 from __future__ import annotations
 

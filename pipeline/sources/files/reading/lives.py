@@ -1,4 +1,4 @@
-"""What the files are called that have one name, one after the other: what is followed may be rotated.
+"""Names for the successive files behind one file name: a followed file may be rotated.
 
 The first is called as its path says, those after it ``NAME~2``, ``NAME~3``: their bytes are others, and so
 are the origins of their lines.

@@ -1,4 +1,4 @@
-"""Standard input or another pipe: named after its first line, known again by all that went through."""
+"""Standard input or another pipe: named after its first line, recognised by all that was read from it."""
 
 from __future__ import annotations
 

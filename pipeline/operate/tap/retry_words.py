@@ -1,4 +1,4 @@
-"""When a request that failed is sent again, in words."""
+"""When a failed request is sent again, in words."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Final
 from pipeline.model.times import parse_time
 
 _SECS: Final = 90.0
-"""What is further off is told by the clock."""
+"""Anything later is given as a time of day."""
 
 
-def again(line: Mapping[str, object]) -> str:
-    """Return what is said of a line of a tap, or of an attempt, whose outcome is `retry`.
+def retry_words(line: Mapping[str, object]) -> str:
+    """Return when the next try is, for a tap line or an attempt whose outcome is `retry`.
 
-    While its receiver is down a delivery's own time says nothing: the next probe decides.
+    While its receiver is down, a delivery's own due time means nothing: the next probe decides.
     """
     if line.get("probe_at"):
         return f"receiver down, probed {_when(line, 'probe_at')}"

@@ -1,4 +1,4 @@
-"""What a job's start would refuse, found before anything beside it is started."""
+"""Finds what would make a job refuse to start, before anything is started beside it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pipeline.language.secrets import Secrets
 from pipeline.model.process.bounds import bounded
 
 
-def refuse_ahead(config: PipelineConfig, config_dir: Path) -> None:
-    """Raise ConfigError where the webhooks and what belongs to them are none that a job starts with."""
+def preflight(config: PipelineConfig, config_dir: Path) -> None:
+    """Raise ConfigError where a job would not start with these webhooks, labels and shapes."""
     with bounded(root=str(config_dir)):
         compile_config(
             read_config(config_dir, defaults=config.defaults), secrets=Secrets(base=config_dir)

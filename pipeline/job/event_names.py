@@ -1,4 +1,4 @@
-"""The names of the events that this process has seen: who waits for an event that never fires looks here."""
+"""The names of the events this process has seen, for people whose event never fires."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ LONG_NAME = 200
 
 
 class EventNames:
-    """Names in the order in which they came first. Written by the worker, read by anybody."""
+    """Names in order of first appearance. Written by the worker's thread, read by any."""
 
     def __init__(self) -> None:
         self._seen: dict[str, None] = {}
 
     def saw(self, names: Iterable[str]) -> None:
-        """Note the names of some events; long ones, and new ones beyond `MOST`, are one, `OTHERS`."""
+        """Add the names of some events; long ones, and new ones beyond `MOST`, are counted as `OTHERS`."""
         seen = self._seen
         for name in names:
             if name not in seen:

@@ -1,4 +1,4 @@
-"""Whether what a job reads is understood: a stream of another shape must not go by in silence."""
+"""Warns when most of what a job reads cannot be parsed: a wrong format must not go unnoticed."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pipeline.telemetry import log
 from pipeline.telemetry.happenings import NOT_UNDERSTOOD
 
 LEAST = 50
-"""Records after which it is told that most of them are not understood; fewer are told of at the end."""
+"""Records that must be read before it warns; what is wrong with fewer is reported at the end of the run."""
 
 _log = log.get("source")
 
 
-class Understanding:
-    """One per process; says once, when it is so, that most records cannot be read."""
+class FormatCheck:
+    """One per process. Warns once, as soon as most of the records so far are invalid."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""What is told where hardly a record could be understood."""
+"""The hint printed when most records could not be parsed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
-def not_understood(state: Path, records: Mapping[str, int]) -> str:
-    """Return what to say where no record, or hardly one in two, could be understood; "" where most were."""
+def format_hint(state: Path, records: Mapping[str, int]) -> str:
+    """Return the hint where at least half of the records were invalid; "" otherwise."""
     if not records["invalid"] or 2 * records["invalid"] <= records["read"]:
         return ""
     none = not any(records[kind] for kind in ("events", "updates", "links"))
@@ -18,7 +18,7 @@ def not_understood(state: Path, records: Mapping[str, int]) -> str:
 
 
 def _first_reason(state: Path) -> str:
-    """Return why one of the records that could not be read could not, and where the others are."""
+    """Return why one of the invalid records is invalid, and how to list the others."""
     from pipeline.operate.kept.dlq import Selection, select
     from pipeline.outbox.reading.dead_letter_json import reason_of
 

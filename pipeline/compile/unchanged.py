@@ -1,4 +1,4 @@
-"""What an edit leaves as it was: files whose text, and all that they refer to, are the same as before."""
+"""Which webhooks an edit does not touch: neither their file nor anything it refers to has changed."""
 
 from __future__ import annotations
 

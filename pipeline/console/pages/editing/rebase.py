@@ -1,4 +1,4 @@
-"""Somebody else has saved the file meanwhile: what was changed here is put into what stands there now."""
+"""Someone else has saved the file meanwhile: apply the changes made here to the file as it is now."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.console.pages.editing.draft import Draft
 from pipeline.operate.unsaved.workbench import Workbench
 
 
-def meet(bench: Workbench, draft: Draft) -> Draft:
+def rebase(bench: Workbench, draft: Draft) -> Draft:
     """Return the draft on the file as it is now, with the changes that still mean something there.
 
     Raises Changed where the file is gone, and ConfigError where one of the texts cannot be read.

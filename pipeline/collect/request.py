@@ -1,4 +1,4 @@
-"""A request that was read whole, and what is answered."""
+"""A complete HTTP request, and the answer to it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import msgspec
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """One request."""
+class Request(msgspec.Struct, frozen=True):
+    """One request, complete."""
 
     method: str
     path: str
@@ -17,19 +17,19 @@ class Asked(msgspec.Struct, frozen=True):
     headers: Mapping[str, str]
     """By lower-case name; of a repeated header the values are joined by a comma."""
     body: bytes
-    """Unpacked, where the request says how it is packed or it begins like gzip."""
+    """Decompressed, where the request names an encoding or the body begins like gzip."""
     received_ms: int
     raw: bytes = b""
-    """The body as it came: what webhooks sign."""
+    """The body as received: what webhooks sign."""
 
     @property
     def origin(self) -> str | None:
-        """The page's origin, where a page sent it."""
+        """The page's origin, where a browser sent it."""
         return self.headers.get("origin")
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What goes back."""
+    """What is sent back."""
 
     status: int
     body: bytes = b""

@@ -1,4 +1,4 @@
-"""The tap of a job on another machine, through its console: as `follow`, with an address for a folder."""
+"""The tap of a job on another machine, through its console: like `follow`, with a URL instead of a folder."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from pipeline.operate.tap.follow import WAIT_SECS, Line, Notice, left_out
 
 PATH: Final = "/api/v1/tap"
 AGAIN_SECS: Final = 1.0
-"""How long it waits before it asks a console again that went away."""
+"""Pause before it asks a console again that has gone away."""
 MOST_WAITING: Final = 1_000
 
 
-class FollowedAfar:
-    """The tap of a job behind a console. Iterating gives lines, notices, and None where nothing came.
+class RemoteTap:
+    """The tap of a job behind a console. Iterating yields lines, notices, and None when nothing came.
 
-    reconnect: whether to wait for the console, and the job, where they end. Raises HooklineError with what
-    the console refuses, NotReached where none is there at the beginning.
+    reconnect: whether to wait when the console or the job ends. Raises HooklineError where the console
+    refuses, NotReached where there is no console at the beginning.
     """
 
     def __init__(self, console: RemoteConsole, filters: Filters, *, reconnect: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""A condition that a person writes on a command line, in the language of the config."""
+"""A condition given on the command line, in the language of the config."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.model.errors import UsageError
 from pipeline.model.findings import render_finding
 
 
-def condition_of(text: str, labels: Labels) -> Condition:
+def parse_condition(text: str, labels: Labels) -> Condition:
     """Return the compiled condition. Raises UsageError with every problem and its place in the text."""
     document = parse_yaml(text, "flag --where")
     found = list(document.findings)

@@ -1,4 +1,4 @@
-"""A new state directory in front of topics that were read before: a lost volume, or a wrong path."""
+"""Warns before a new state directory re-reads, and so re-sends, topics that its group has already read."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ ASK_SECS = 5.0
 
 
 @dataclass(slots=True, frozen=True)
-class Again:
-    """What a start would send once more."""
+class Resend:
+    """What a start would read, and so send, a second time."""
 
     group: str
     records: int
@@ -34,11 +34,11 @@ class Again:
         )
 
 
-def read_before(config: PipelineConfig) -> Again | None:
-    """Return what a job would read again although its group has read it; None where nothing tells of that.
+def would_resend(config: PipelineConfig) -> Resend | None:
+    """Return what the job's group has already read and the job would read again; None where there is nothing.
 
-    Asks the brokers only where the state directory is new and topics begin at their first record. Raises what
-    they refuse.
+    Asks the brokers only where the state directory is new and `start` is `earliest`. Raises HooklineError
+    where they refuse.
     """
     source = config.source
     if not isinstance(source, KafkaModel) or source.start != "earliest":
@@ -65,20 +65,20 @@ def read_before(config: PipelineConfig) -> Again | None:
             # A job needs no coordinator, so it is not held up by one that is away.
             log.warning("whether the group has read before could not be asked", group=source.group)
             return None
-        again = sum(
+        read = sum(
             max(0, offset - admin.find(name, index, "earliest")) for index, offset in committed.items()
         )
-        if again:
+        if read:
             topics.append(name)
-            records += again
-    return Again(source.group, records, tuple(topics), str(config.state)) if topics else None
+            records += read
+    return Resend(source.group, records, tuple(topics), str(config.state)) if topics else None
 
 
 def refuse_without_consent(config: PipelineConfig) -> None:
-    """Raise UsageError where a start would send again what was sent: with how to consent, where to begin."""
-    again = read_before(config)
-    if again is not None:
+    """Raise UsageError where a start would send everything again, unless `--yes` was given."""
+    resend = would_resend(config)
+    if resend is not None:
         raise UsageError(
-            f"{again}. Is `state` the right path? `--yes` (or HOOKLINE_YES=1) sends everything again, "
+            f"{resend}. Is `state` the right path? `--yes` (or HOOKLINE_YES=1) sends everything again, "
             "`start: latest` (or a time) under `source.kafka` begins there"
         )

@@ -1,28 +1,28 @@
-"""What those see of a dead letter or a request who may not see payloads."""
+"""What viewers without the right to payloads see of a dead letter or a pending request."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from pipeline.console.context import Asked
+from pipeline.console.context import RequestContext
 from pipeline.console.security.masks import HIDDEN
 from pipeline.model.json import Value
 from pipeline.operate.overview.needs import is_stable
 from pipeline.operate.running.looks import with_examples
 
 
-def veiled_reason(asked: Asked, reason: str) -> str:
+def redacted_reason(context: RequestContext, reason: str) -> str:
     """Return a reason: what a template or a record said may quote values."""
-    if asked.may("payloads") or is_stable(reason):
+    if context.may("payloads") or is_stable(reason):
         return reason
     return f"invalid: {HIDDEN}" if reason.startswith("invalid: ") else HIDDEN
 
 
-def veiled(asked: Asked, facts: dict[str, Value]) -> dict[str, Value]:
+def redacted_row(context: RequestContext, facts: dict[str, Value]) -> dict[str, Value]:
     """Return the facts of a dead letter, or of a request that waits, as who asks may see them."""
-    if asked.may("payloads"):
-        shown: dict[str, Value] = asked.masked(facts)
+    if context.may("payloads"):
+        shown: dict[str, Value] = context.masked(facts)
         return shown
     request = facts["request"]
     hidden = {
@@ -37,7 +37,7 @@ def veiled(asked: Asked, facts: dict[str, Value]) -> dict[str, Value]:
         },
     }
     if "reason" in facts and facts.get("kind") != "delivery":
-        hidden["reason"] = veiled_reason(asked, str(facts["reason"]))
+        hidden["reason"] = redacted_reason(context, str(facts["reason"]))
     if facts.get("message") is not None:
         hidden["message"] = HIDDEN
     return hidden
@@ -48,23 +48,23 @@ def may_advise(value: Value, shown: Value) -> bool:
     return bool(shown == value)
 
 
-def catalog_shown(asked: Asked, seen: Mapping[str, Value]) -> dict[str, Value]:
+def catalog_shown(context: RequestContext, seen: Mapping[str, Value]) -> dict[str, Value]:
     """Return the names that were seen, with their examples, which are payloads, as who asks may see them."""
 
     def shown(name: str, example: Value) -> Value:
-        return asked.masked({name: example})[name] if asked.may("payloads") else None
+        return context.masked({name: example})[name] if context.may("payloads") else None
 
     return with_examples(seen, shown)
 
 
-def attempt_veiled(asked: Asked, one: dict[str, Value]) -> dict[str, Value]:
+def redacted_attempt(context: RequestContext, one: dict[str, Value]) -> dict[str, Value]:
     """Return an attempt as those see it who may see no payloads."""
     reason = one["reason"]
     return {
         **one,
         "user": HIDDEN if one["user"] else None,
         "response": HIDDEN if one["response"] else None,
-        "reason": None if reason is None else veiled_reason(asked, str(reason)),
+        "reason": None if reason is None else redacted_reason(context, str(reason)),
         "request": HIDDEN,
     }
 

@@ -13,7 +13,7 @@ from confluent_kafka.admin import NewPartitions
 
 from pipeline.config.job import load_pipeline
 from pipeline.model.errors import StateError
-from pipeline.runtime.state.afresh import Again, read_before
+from pipeline.runtime.state.resend import Resend, would_resend
 from pipeline.sources.reader import Reader
 from tests.kafka.servers.topics import Tap, Topics, until
 from tests.kit.programs.forge import Program, forge
@@ -77,15 +77,15 @@ def test_with_consent_it_starts(
 def test_only_a_new_state_that_would_repeat_something_is_asked_about(
     topics: Topics, events: str, tmp_path: Path
 ) -> None:
-    def told(**changes: Any) -> Again | None:
+    def told(**changes: Any) -> Resend | None:
         given = {f"source.kafka.{name}": value for name, value in changes.items()}
-        return read_before(load_pipeline(tmp_path / "config", flags=given).require())
+        return would_resend(load_pipeline(tmp_path / "config", flags=given).require())
 
     assert told() is None, "the group has read nothing"
     commit(topics, events, 0)
     assert told() is None, "it stands at the beginning"
     commit(topics, events, 3)
-    assert told() == Again(f"group-{topics.suffix}", 3, (events,), str(tmp_path / "state"))
+    assert told() == Resend(f"group-{topics.suffix}", 3, (events,), str(tmp_path / "state"))
     assert told(start="latest") is None
     assert told(start="2026-01-01") is None
     topics.admin.delete_records([TopicPartition(events, 0, 3)])
@@ -133,9 +133,9 @@ def test_latest_is_where_it_was_at_the_first_start_until_an_epoch_is_durable(
     assert seen.take(1) == [b"read"]
     seen.reader.close()
     topics.send(events, b"while it was away")
-    again = tap(topics.open(**given))
-    assert again.take(2) == [b"read", b"while it was away"]
-    again.reader.close()
+    resend = tap(topics.open(**given))
+    assert resend.take(2) == [b"read", b"while it was away"]
+    resend.reader.close()
     elsewhere = topics.open(**(given | {"start": 4_102_444_800_000, "state": tmp_path}))
     assert tap(elsewhere).reader.position[2][0][1] == 3, "another start than before holds"
     topics.open(**given).close()

@@ -1,4 +1,4 @@
-"""One request that is being read: its head, what has come of its body, and where it stands at the gate."""
+"""A request that is still being read: its head, the body so far, and its share of the memory gate."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Final, Protocol
 from urllib.parse import parse_qsl, unquote
 
-from pipeline.collect.asked import Answer, Asked
 from pipeline.collect.http.gate import Gate
 from pipeline.collect.http.heads import Head
 from pipeline.collect.http.unpack import is_packed, most
+from pipeline.collect.request import Answer, Request
 
 _MOST_FIELDS: Final = 100
 _MOST_PARTS: Final = 64
@@ -32,12 +32,12 @@ class Owner(Protocol):
         """It has come through the gate."""
         ...
 
-    def refuse(self, request: Request, retry_secs: int) -> None:
+    def refuse(self, request: Incoming, retry_secs: int) -> None:
         """It waits no longer."""
         ...
 
 
-class Request:
+class Incoming:
     """A guest of the gate: what it brings is counted from its first byte until its answer is written."""
 
     # What most requests do not change stands here: to make one has to be cheap.
@@ -176,12 +176,12 @@ class Request:
         parts, self._parts = self._parts, []
         return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
 
-    def asked(self, body: bytes, raw: bytes) -> Asked:
-        """Return what the protocols see of it."""
+    def whole(self, body: bytes, raw: bytes) -> Request:
+        """Return the complete request, as the protocols see it."""
         path = self.path
         if path is None:
             path = self._read_target()
-        return Asked(self.method, path, self.query, self.headers, body, int(time.time() * 1000), raw)
+        return Request(self.method, path, self.query, self.headers, body, int(time.time() * 1000), raw)
 
     def says(self, head: Head) -> None:
         """Take what a head says that came before."""
