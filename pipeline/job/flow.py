@@ -31,7 +31,7 @@ def build_flow(job: Job) -> Dataflow:
     settings, versions, failure = job.settings, job.versions, job.failure
     stretches = Stretches()
     format_check = FormatCheck()
-    epoch_end = EpochEnd()
+    epoch_end = EpochEnd(job.rest, job.partitions)
     departed = Departed(versions, job.shards.all, job.halts, job.engine.orders)
 
     def select_from(chunk: Intake) -> list[tuple[str, Selected]]:
@@ -44,7 +44,6 @@ def build_flow(job: Job) -> Dataflow:
         return SourcePartition(
             name, job.source.open(name, position), select_from, settings, versions, stretches, job.pressure,
             job.drain, job.bytes_read, failure, job.pulse, job.pace, job.rest, epoch_end,
-            job.partitions,
         )  # fmt: skip
 
     def identity_step(token: IdentityToken | None) -> IdentityStep:

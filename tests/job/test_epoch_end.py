@@ -134,7 +134,7 @@ def test_the_shards_of_each_worker_commit_together_also_on_threads_that_bytewax_
             epoch_end.snapshot(self.shard)
             return 0
 
-    epoch_end = EpochEnd()
+    epoch_end = alone()
     flow = Dataflow("ends")
     numbers = op.flat_map("flat", op.input("in", flow, Known()), lambda keys: [(str(k), k) for k in keys])
     op.output("out", op.stateful_batch("commit", numbers, lambda _: Committing()), TestingSink([]))
@@ -149,43 +149,62 @@ def test_the_shards_of_each_worker_commit_together_also_on_threads_that_bytewax_
         assert max(len(run) for run in runs[1::2]) > 1, "several begin before any of them ends"
 
 
-def test_bytewax_neither_polls_nor_calls_once_all_has_arrived_that_came_before_a_source_s_snapshot(tmp_path):
-    """What shards go by that begin to commit before they are asked for their snapshots; timers may run."""
-    epoch_end = EpochEnd()
-    on_its_way: list[int] = []
-    done: list[str] = []
-    committing: list[int] = []
-    begun = 0
+class Walking:
+    """Chunks on their way to the only worker's shards; `release` notes that what follows is a commit."""
 
-    def begin() -> None:
-        nonlocal begun
-        begun += 1
-        epoch_end.begin()
-        if done and done[-1].startswith("begin"):
-            committing.append(begun)
+    def __init__(self) -> None:
+        self.items: list[int] = []
+        self.begun = 0
+        self.committing = False
+
+    @property
+    def all_arrived(self) -> bool:
+        return not self.items
+
+    def release(self) -> None:
+        self.begun += 1
+        self.committing = True
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+def test_bytewax_neither_polls_nor_calls_once_all_has_arrived_that_came_before_the_sources_snapshots(
+    tmp_path: Path, partitions: int
+) -> None:
+    """What shards go by that begin to commit before they are asked for their snapshots; timers may run."""
+    walking = Walking()
+    names = [f"p{number}" for number in range(partitions)]
+    epoch_end = EpochEnd(walking, names)
+    done: list[str] = []
 
     class Closing(Part):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+            self.polls = -int(name[1:])  # each gives others something to do
+            self.is_new = False
+
         def next_batch(self) -> list[list[int]]:
-            assert not committing
-            epoch_end.closed = False
+            assert not walking.committing
+            if self.is_new:
+                self.is_new = False
+                epoch_end.opens()
             batch = super().next_batch()
-            on_its_way.extend(batch[0])
+            walking.items.extend(batch[0])
             return batch
 
         def snapshot(self) -> int:
-            if self.epochs < EPOCHS - 1:
-                epoch_end.closed = True
-                if not on_its_way:
-                    begin()
+            if self.epochs < EPOCHS - 1 and epoch_end.closes(self.name):
+                epoch_end.arrived()
+            self.is_new = True
             return super().snapshot()
 
     class Source(Numbers):
         def list_parts(self) -> list[str]:
             stay_known()
-            return super().list_parts()
+            return names
 
         def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> Closing:
-            return Closing()
+            return Closing(for_part)
 
     class Committing(StatefulBatchLogic[int, int, int]):
         shard: Shard | None = None
@@ -193,11 +212,10 @@ def test_bytewax_neither_polls_nor_calls_once_all_has_arrived_that_came_before_a
         def on_batch(self, values: list[int]) -> tuple[list[int], bool]:
             if self.shard is None:
                 self.shard = Shard(values[0], done)
-            epoch_end.calls(self.shard)
+            epoch_end.calls(self.shard)  # fails where they have begun
             for value in values:
-                on_its_way.remove(value)
-            if epoch_end.closed and not on_its_way:
-                begin()
+                walking.items.remove(value)
+            epoch_end.arrived()
             return [], self.RETAIN
 
         def on_notify(self) -> tuple[list[int], bool]:
@@ -212,7 +230,7 @@ def test_bytewax_neither_polls_nor_calls_once_all_has_arrived_that_came_before_a
         def snapshot(self) -> int:
             assert self.shard is not None
             epoch_end.snapshot(self.shard)
-            committing.clear()
+            walking.committing = False
             return 0
 
     flow = Dataflow("ends")
@@ -222,7 +240,7 @@ def test_bytewax_neither_polls_nor_calls_once_all_has_arrived_that_came_before_a
     cluster_main(
         flow, [], 0, epoch_interval=timedelta(milliseconds=5), recovery_config=RecoveryConfig(str(tmp_path))
     )
-    assert begun >= EPOCHS - 1
+    assert walking.begun >= EPOCHS - 1
 
 
 class Shard:
@@ -242,10 +260,15 @@ class Shard:
         self.done.append(f"end {self.number}")
 
 
+def alone() -> EpochEnd:
+    """Return that of a worker that has all shards and the only partition."""
+    return EpochEnd(Rest(lambda: True, RecordingEngine()), ["p"])
+
+
 def test_the_first_shard_that_is_asked_commits_all_that_were_called() -> None:
     done: list[str] = []
     one, two, three = (Shard(number, done) for number in (1, 2, 3))
-    epoch_end = EpochEnd()
+    epoch_end = alone()
     for shard in (one, two, one):
         epoch_end.calls(shard)
     epoch_end.snapshot(two)
@@ -260,13 +283,14 @@ def test_the_first_shard_that_is_asked_commits_all_that_were_called() -> None:
 def test_shards_begin_before_they_are_asked_and_one_that_has_woken_since_commits_with_them() -> None:
     done: list[str] = []
     one, two, three = (Shard(number, done) for number in (1, 2, 3))
-    epoch_end = EpochEnd()
+    epoch_end = alone()
     for shard in (one, two):
         epoch_end.calls(shard)
-    epoch_end.closed = True
-    epoch_end.begin()
+    assert not epoch_end.arrived()
+    assert epoch_end.closes("p")
+    assert epoch_end.arrived()
     assert done == ["collect 1", "collect 2", "begin 1", "begin 2"]
-    assert not epoch_end.closed
+    assert not epoch_end.arrived()
     assert not epoch_end.wakes(three)
     assert not epoch_end.wakes(two)
     epoch_end.snapshot(one)
@@ -279,10 +303,39 @@ def test_shards_begin_before_they_are_asked_and_one_that_has_woken_since_commits
     assert done[9:] == ["collect 2", "begin 2", "end 2"]
 
 
+def test_shards_begin_once_the_last_partition_has_ended_the_epoch_and_all_has_arrived() -> None:
+    done: list[str] = []
+    rest = Rest(lambda: True, RecordingEngine())
+    epoch_end = EpochEnd(rest, ["p", "q"])
+    shard = Shard(1, done)
+    for _ in range(2):
+        epoch_end.calls(shard)
+        assert not epoch_end.closes("p")
+        assert not epoch_end.arrived(), "the other one may be polled yet"
+        rest.walks(1)
+        assert epoch_end.closes("q")
+        assert not epoch_end.arrived(), "something is on its way"
+        rest.walks(-1)
+        assert epoch_end.arrived()
+        epoch_end.snapshot(shard)
+    epoch_end.closes("p")
+    epoch_end.closes("q")
+    epoch_end.opens()
+    assert not epoch_end.arrived(), "the next epoch is read"
+    assert not epoch_end.closes("q"), "it is one ahead of the other one"
+
+
+def test_shards_of_a_worker_that_reads_not_all_partitions_wait_until_they_are_asked() -> None:
+    epoch_end = EpochEnd(Rest(lambda: True, RecordingEngine()), ["p", "q"])
+    for _ in range(2):
+        assert not epoch_end.closes("p")
+        assert not epoch_end.arrived()
+
+
 def test_a_shard_that_is_called_while_it_commits_ends_the_job() -> None:
     done: list[str] = []
     one, two = (Shard(number, done) for number in (1, 2))
-    epoch_end = EpochEnd()
+    epoch_end = alone()
     epoch_end.calls(one)
     epoch_end.begin()
     for shard in (one, two):
@@ -294,7 +347,7 @@ def test_a_shard_that_is_called_while_it_commits_ends_the_job() -> None:
 def test_a_shard_that_wakes_while_others_commit_does_nothing_until_they_have() -> None:
     done: list[str] = []
     step = ShardStep.__new__(ShardStep)
-    step.pulse, step.epoch_end, step.rest = Pulse(1.0), EpochEnd(), Rest(lambda: True, RecordingEngine())
+    step.pulse, step.epoch_end, step.rest = Pulse(1.0), alone(), Rest(lambda: True, RecordingEngine())
     step.failure, step.eof = Failure(), False
     step.settings = cast(Any, SimpleNamespace(epoch_secs=60.0))
     other, step.shard = Shard(1, done), cast(Any, Shard(2, done))  # whatever it is told to do would fail
@@ -343,12 +396,13 @@ class Dying:
 def test_what_dies_in_a_chunk_after_which_its_shard_commits_is_copied_once(tmp_path: Path) -> None:
     dying = Dying(tmp_path)
     step = ShardStep.__new__(ShardStep)
-    step.epoch_end, step.rest, step.failure = EpochEnd(), Rest(lambda: True, RecordingEngine()), Failure()
+    step.rest, step.failure = Rest(lambda: True, RecordingEngine()), Failure()
+    step.epoch_end = EpochEnd(step.rest, ["p"])
     step.shard = cast(Any, dying)
     copied: list[bytes] = []
     for _ in range(2):
-        step.epoch_end.closed = True
         step.rest.walks(1)
+        step.epoch_end.closes("p")
         copies, _ = step.on_batch([cast(Any, SimpleNamespace(is_last=False))])
         copied += [letter.key for letters in copies for letter in letters]
         step.epoch_end.snapshot(cast(Any, dying))
@@ -377,7 +431,7 @@ def test_a_key_of_identity_commits_while_the_shards_do_and_is_awaited_with_them(
     done: list[str] = []
     one, two = (Shard(number, done) for number in (1, 2))
     key = Key(done)
-    epoch_end = EpochEnd()
+    epoch_end = alone()
     for _ in range(2):
         done.clear()
         epoch_end.calls(one)
@@ -400,7 +454,7 @@ def test_a_key_of_identity_commits_while_the_shards_do_and_is_awaited_with_them(
 
 def test_a_key_of_identity_is_awaited_with_shards_that_have_begun_before_it() -> None:
     done: list[str] = []
-    one, key, epoch_end = Shard(1, done), Key(done), EpochEnd()
+    one, key, epoch_end = Shard(1, done), Key(done), alone()
     epoch_end.calls(one)
     epoch_end.begin()
     epoch_end.ahead(key)
@@ -410,13 +464,13 @@ def test_a_key_of_identity_is_awaited_with_shards_that_have_begun_before_it() ->
 
 def test_a_key_of_identity_commits_by_itself_where_no_shard_may_be_asked_after_it() -> None:
     done: list[str] = []
-    assert EpochEnd().ahead(Key(done)) == 7
+    assert alone().ahead(Key(done)) == 7
     assert done == ["begin key", "end key"]
 
 
 def test_a_key_of_identity_finds_that_all_shards_were_left_out() -> None:
     done: list[str] = []
-    key, epoch_end = Key(done), EpochEnd()
+    key, epoch_end = Key(done), alone()
     epoch_end.calls(Shard(1, done))
     epoch_end.ahead(key)
     with pytest.raises(Fatal, match="without a snapshot of the shards 1"):
@@ -427,7 +481,7 @@ def test_a_key_of_identity_finds_that_all_shards_were_left_out() -> None:
 def test_a_snapshot_that_is_left_out_ends_the_job_before_anything_more_is_committed() -> None:
     done: list[str] = []
     one, two, three = (Shard(number, done) for number in (1, 2, 3))
-    epoch_end = EpochEnd()
+    epoch_end = alone()
     for shard in (one, two):
         epoch_end.calls(shard)
     epoch_end.snapshot(one)

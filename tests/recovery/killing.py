@@ -18,7 +18,7 @@ from pipeline.deliver.lanes.disk.refill import SLICE
 from pipeline.outbox.reading.dead_letter_json import as_json_value
 from pipeline.outbox.reading.view import accounting, dead_letters
 from tests.kit.programs.forge import Child, forge
-from tests.kit.programs.jobs import ALTER
+from tests.kit.programs.jobs import ALTER, PARTITIONS
 from tests.kit.programs.run import until
 from tests.kit.receivers.receiver import Arrivals
 from tests.recovery.failing import KILLED
@@ -67,12 +67,15 @@ def answer(path: str, attempt: int, body: bytes) -> int:
     return 400 if path == "/refused" else 200
 
 
-def make_stream(path: Path, events: int, seed: int = 7) -> None:
-    """Write a stream of users, events, links, invalid lines; the same for the same numbers."""
+def make_stream(path: Path, events: int, seed: int = 7, *, of: str = "") -> None:
+    """Write a stream of users, events, links, invalid lines; the same for the same numbers.
+
+    of: what its users' names begin with.
+    """
     dice = random.Random(seed)
     with path.open("w") as file:
         for n in range(events):
-            user = f"u{dice.randrange(40)}"
+            user = f"{of}u{dice.randrange(40)}"
             kind = dice.random()
             line: dict[str, Any]
             if kind < 0.15:
@@ -82,9 +85,9 @@ def make_stream(path: Path, events: int, seed: int = 7) -> None:
                     "set": {"plan": dice.choice(["free", "pro", "team"])},
                 }
             elif kind < 0.2:
-                line = {"type": "user", "anonymous_id": f"a{dice.randrange(30)}", "set_once": {"seen": n}}
+                line = {"type": "user", "anonymous_id": f"{of}a{dice.randrange(30)}", "set_once": {"seen": n}}
             elif kind < 0.22:
-                line = {"type": "identify", "anonymous_id": f"a{dice.randrange(30)}", "user_id": user}
+                line = {"type": "identify", "anonymous_id": f"{of}a{dice.randrange(30)}", "user_id": user}
             elif kind < 0.23:
                 line = {"type": "nonsense", "n": n}
             else:
@@ -130,6 +133,8 @@ class Trial:
     kills: int = 0
     elsewhere: dict[str, str] = field(default_factory=dict)
     """Where to send instead what is addressed to a place."""
+    partitions: dict[str, str] = field(default_factory=dict)
+    """Source partitions and their files, in place of the stream."""
     process: Child = field(init=False)
 
     def prepare(self, stream: Path, webhooks: Sequence[str] = tuple(WEBHOOKS)) -> None:
@@ -175,6 +180,8 @@ class Trial:
             "tests.recovery.failing:send_elsewhere": self.elsewhere,
             "tests.recovery.failing:fail": {"kills": kills, "off": off},
         }
+        if self.partitions:
+            before[PARTITIONS] = self.partitions
         out = self.folder / "stdout"
         self.process = forge().start(self.words(), os.environ, out, err, before=before)
         return self.process

@@ -21,8 +21,10 @@ from tests.recovery.killing import (
     Outcome,
     Trial,
     check,
+    make_stream,
     name,
     new_trial,
+    trial,
 )
 
 TRIES = 6
@@ -72,6 +74,17 @@ WHILE_RECOVERING: list[Kill] = [
 ]
 
 
+APART: list[Kill] = [
+    *(("pipeline.job.steps.source:SourcePartition.snapshot", "after", nth) for nth in (5, 6)),
+    ("pipeline.job.steps.epoch_end:EpochEnd.begin", "after", 4),
+    (COMMIT, "before", 7),
+    (COMMIT, "after", 9),
+    ("pipeline.job.steps.shard:ShardStep.snapshot", "after", 5),
+    ("durable", "", 2),
+]
+"""Points of the end of an epoch of two source partitions."""
+
+
 @pytest.fixture
 def check_kills(receiver: Arrivals, stream: Path, undisturbed: Outcome) -> Callable[..., None]:
     """Die at each of the points in turn, then run to the end."""
@@ -100,6 +113,26 @@ def test_a_kill_during_the_recovery_from_a_kill_changes_nothing(
     check_kills: Callable[..., None], kill: Kill
 ) -> None:
     check_kills(SOME_SHARDS_AHEAD, kill)
+
+
+def test_a_kill_changes_nothing_where_several_partitions_are_read(
+    receiver: Arrivals, stream: Path, tmp_path: Path
+) -> None:
+    """Shards commit once all of them have ended the epoch, and Bytewax has kept none of it yet."""
+    other = tmp_path / "other.jsonl"
+    make_stream(other, 500, of="other ")
+    files = {"kafka-0": str(stream), "kafka-1": str(other)}
+    outcomes: list[Outcome] = []
+    reached = 0
+    for kills in ([], *[[kill] for kill in APART]):
+        with trial(receiver, partitions=files) as one:
+            one.prepare(stream)
+            reached += sum(one.run(kill) == KILLED for kill in kills)
+            assert one.run() == 0, one.said()
+            check(one, outcomes[0] if outcomes else one.outcome())
+            outcomes.append(one.outcome())
+    assert outcomes[0].counters["records/read"] == len(stream.read_bytes().splitlines()) + 500
+    assert reached
 
 
 def test_kill_after_kill_after_kill_changes_nothing(check_kills: Callable[..., None]) -> None:

@@ -146,8 +146,18 @@ class Bytewax:
     def end_epoch(self) -> Iterator[str]:
         """End the epoch in small steps; the last one makes it durable. Yields what was done between them."""
         taken: Tokens = {}
-        for name, partition in self.partitions.items():
-            taken[SOURCE, name] = partition.snapshot()
+        names = list(self.partitions)
+        self.luck.shuffle(names)
+        while names:
+            name = names.pop()
+            taken[SOURCE, name] = self.partitions[name].snapshot()
+            # Each partition has a time of its own when its epoch ends.
+            for other in names:
+                if other not in self.ended and self.luck.random() < 0.3:
+                    self.poll(other)
+                    yield f"a poll of {other}"
+                    if self.busy():
+                        self.work(self.luck.choice(self.busy()), self.luck.randint(1, 4))
         at_end = not self.reading() and not self.eof
         yield "the source's snapshot"
         for index, step in enumerate(self.steps):

@@ -16,6 +16,7 @@ from pipeline.deliver.core import Core
 from pipeline.deliver.halts import Halts
 from pipeline.deliver.lanes.results import Results
 from pipeline.job.steps import history
+from pipeline.job.steps.epoch_end import EpochEnd
 from pipeline.job.steps.history import History
 from pipeline.model import disk
 from pipeline.outbox import journal, outbox
@@ -191,6 +192,16 @@ def drop_does_not_see_what_was_handed_over(patch: Patch) -> None:
     patch.setattr(Core, "drop", lambda core, port, rows, handed: drop(core, port, rows, deque()))
 
 
+def an_epoch_is_closed_by_the_first_partition_that_ends_it(patch: Patch) -> None:
+    """Shards commit while others are still read."""
+
+    def hasty(epoch_end: EpochEnd, partition: str) -> bool:
+        epoch_end._closed = True
+        return True
+
+    patch.setattr(EpochEnd, "closes", hasty)
+
+
 def store_is_in_its_folder_too_late(patch: Patch) -> None:
     """A kill between a new store's first commit and the sync of its folder is not made up for."""
     patch.setattr(store_module, "sync", nothing)
@@ -243,6 +254,7 @@ MUTANTS: dict[str, Mutant] = {
         request_waits_for_no_row,
         order_forgets_the_disk,
         drop_does_not_see_what_was_handed_over,
+        an_epoch_is_closed_by_the_first_partition_that_ends_it,
         store_is_in_its_folder_too_late,
         trail_is_not_kept,
         stamps_ahead_of_the_clock_are_not_in_the_trail,

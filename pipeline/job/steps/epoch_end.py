@@ -6,10 +6,10 @@ others answer with what is on disk already. Were one of them not asked, its stor
 Bytewax keeps, and after the next commit too far ahead to go back. Then the job ends instead, at the first
 call that shows it: nothing of the next epoch is committed.
 
-Where the job has one worker and one partition of its source, they need not wait until they are asked. Once
-the source has been asked for its snapshot it is not polled before the epoch is durable, so after the last
-chunk has arrived nothing but timers calls a shard. So they begin to commit then, and wait for the disk while
-Bytewax writes into its own store; a shard whose timer rings meanwhile does nothing.
+Where one worker has all shards of the job and all partitions of its source, they need not wait until they are
+asked. A partition that was asked for its snapshot is not polled before the epoch is durable, so once all were
+and the last chunk has arrived nothing but timers calls a shard. So they begin to commit then, and wait for
+the disk while Bytewax writes into its own store; a shard whose timer rings meanwhile does nothing.
 
 The keys of identity are asked before them, and before the last of the epoch's chunks has reached its shard.
 Their commit begins then and is awaited with those of the shards: until the last snapshot of a worker has
@@ -20,6 +20,8 @@ a commit of identity's is awaited at once.
 from __future__ import annotations
 
 import threading
+from collections import Counter
+from collections.abc import Sequence
 from typing import NoReturn, Protocol
 
 from pipeline.model.errors import Fatal
@@ -50,23 +52,66 @@ class Ending(Protocol):
         """Return when it is durable in the shard's store."""
 
 
+class Arriving(Protocol):
+    """What knows of the chunks between the source and the shards."""
+
+    @property
+    def all_arrived(self) -> bool:
+        """True where the worker has all shards of the job, and nothing is on its way to them."""
+
+    def release(self) -> None:
+        """Send what was handed over: it does not wait for the disk."""
+
+
 class EpochEnd(threading.local):
     """One per worker: each thread that uses it has its own.
 
     A thread that Bytewax has begun must `stay_known`. Where it does not, each shard commits by itself.
+
+    partitions: those of the whole job, once the source has listed them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rest: Arriving, partitions: Sequence[str]) -> None:
+        self._rest = rest
+        self._partitions = partitions
+        self._ends: Counter[str] = Counter()
+        """How many epochs each partition of this worker has ended."""
+        self._closed = False
+        """True where all partitions have ended the present one, and it is not durable yet."""
         self._called: dict[int, Ending] = {}
         """The shards that were called in this epoch."""
         self._committed: set[int] = set()
         """Those whose epoch is committed, and whose snapshot is not asked for yet."""
-        self.closed = False
-        """True where nothing is read in this epoch any more, and nobody else is read."""
         self._begun: dict[int, Ending] = {}
         """Those whose commit has begun."""
         self._ahead: list[Ahead] = []
         """Keys of identity whose commit has begun."""
+
+    def closes(self, partition: str) -> bool:
+        """A source partition is asked for its snapshot; return whether nothing more is read in this epoch.
+
+        Not to be told of one that is read no more: what the job's last epoch calls is not known before.
+        """
+        self._ends[partition] += 1
+        # Each ends every epoch once: where all have ended as many, it was the same one.
+        same = len(set(self._ends.values())) == 1
+        self._closed = same and len(self._ends) == len(self._partitions)
+        return self._closed
+
+    def opens(self) -> None:
+        """A partition is polled for the first time since its snapshot: that epoch is durable."""
+        self._closed = False
+
+    def arrived(self) -> bool:
+        """Begin to commit where all has arrived that will be read in this epoch, and return whether it is so.
+
+        What was handed over is sent before.
+        """
+        if not self._closed or not self._rest.all_arrived:
+            return False
+        self._rest.release()
+        self.begin()
+        return True
 
     def calls(self, shard: Ending) -> None:
         """Bytewax calls a shard. Raises Fatal where it has left out a snapshot."""
@@ -123,7 +168,7 @@ class EpochEnd(threading.local):
 
         They must not be called before Bytewax has asked them for their snapshots.
         """
-        self.closed = False
+        self._closed = False
         called, self._called = self._called, {}
         # None begins before all have collected: the thread of one would want the interpreter's lock whenever
         # the rows of another let go of it.

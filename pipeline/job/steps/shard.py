@@ -335,13 +335,11 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
                 shard.outbox.hand_over()
             self.rest.walks(-len(values))
             copies = self.copies()  # before shards begin to commit: that they are copied is written, too
-            if self.epoch_end.closed and self.rest.all_arrived:
-                self.rest.release()
-                self.epoch_end.begin()
-            elif not shard.is_prepared and self.pace.is_ending():
-                shard.prepare_all()
-            elif shard.unprepared >= PREPARE_RECORDS:
-                shard.prepare()
+            if not self.epoch_end.arrived():
+                if not shard.is_prepared and self.pace.is_ending():
+                    shard.prepare_all()
+                elif shard.unprepared >= PREPARE_RECORDS:
+                    shard.prepare()
             for chunk in values:
                 if chunk.is_last:
                     self.drain.ended(shard.number, chunk.partition)

@@ -91,7 +91,6 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
         pace: Pace,
         rest: Rest,
         epoch_end: EpochEnd,
-        partitions: list[str],
     ) -> None:
         self.name = name
         self.reader = reader
@@ -108,7 +107,6 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
         self.pace = pace
         self.rest = rest
         self.epoch_end = epoch_end
-        self.partitions = partitions
         folder = source_folder(settings.state, name)
         self.reader.keep_trail(folder)
         self.read_before = self.reader.progress[0]
@@ -150,7 +148,7 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
             self.history.durable(durable[1])
             self.bytes_read[self.name] = self.progress()
             self.pace.committed()
-            self.epoch_end.closed = False
+            self.epoch_end.opens()
         if not self.version:
             return [self.enter_version()]
         if self.drain.stopping:
@@ -260,16 +258,14 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
     def snapshot(self) -> Token:
         """Return the position after the last chunk.
 
-        Where this is the only partition the shards commit as soon as all of it has arrived: while Bytewax
-        keeps this position, and asks the steps before them, they wait for the disk already.
+        Where nothing more is read in this epoch the shards commit as soon as all of it has arrived: while
+        Bytewax keeps this position, and asks the steps before them, they wait for the disk already.
         """
         with self.failure:
-            if len(self.partitions) == 1 and not self.said_last and not self.drain.stopping:
+            is_read_on = not self.said_last and not self.drain.stopping
+            if is_read_on and self.epoch_end.closes(self.name):
                 self.pace.committing()
-                self.epoch_end.closed = True
-                if self.rest.all_arrived:
-                    self.rest.release()
-                    self.epoch_end.begin()
+                self.epoch_end.arrived()
         self.snapped = self.reader.position
         return ("v2", self.snapped, _crc(self.snapped))
 
