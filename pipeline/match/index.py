@@ -137,7 +137,7 @@ class TriggerIndex:
         return by_name.get(name, default) != ()
 
     def named(self, name: str, kind: str) -> Found:
-        """Return the webhooks whose `events` may mean an event of this name and kind, whatever its contents."""
+        """Return the webhooks whose `events` may mean an event of this name and kind, whatever it holds."""
         key = (name, kind if kind in self._by_kind else None)
         found = self._named.get(key)
         if found is None:
@@ -164,7 +164,7 @@ class TriggerIndex:
         return plans, _compile(self._candidates(kind, None))
 
     def _unbuilt(self, plans: dict[str, Plan], kind: str | None, name: str) -> Plan:
-        """Return a plan that builds the real one when the name first occurs: the start must not pay for all."""
+        """Return a plan that builds the real one on first use: the start must not pay for all names."""
 
         def build(event: Event) -> Found:
             plan = plans[name] = _compile(self._candidates(kind, name))

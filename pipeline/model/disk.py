@@ -181,7 +181,7 @@ def make_folder(path: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Sync a file's content, or the creations, renames and deletions in a folder; on disk when this returns."""
+    """Sync a file's content, or the entries of a folder; on disk when this returns."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         _synced(descriptor, path)

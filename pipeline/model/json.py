@@ -57,7 +57,7 @@ def same(left: object, right: object) -> bool:
 
 
 def canonical(value: object) -> bytes:
-    """Return equal bytes for equal values and different bytes for different ones, in every run and version."""
+    """Return equal bytes for equal values, different bytes for different ones; stable across versions."""
     if type(value) is str:
         return b'"' + value.encode("utf-8", "surrogatepass")
     value = _without_point(value)

@@ -116,7 +116,7 @@ class Masks:
 
 
 class _Forms:
-    """What to search for, indexed by first characters: hundreds of secrets must not slow down every failure."""
+    """Texts to search for, indexed by first characters: many secrets must not slow down every failure."""
 
     def __init__(self, forms: dict[str, str]) -> None:
         self._all = sorted(forms.items(), key=lambda form: -len(form[0]))

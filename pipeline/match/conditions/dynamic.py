@@ -143,7 +143,7 @@ def _ordered(name: str, pick: Callable[[list[Value]], Value]) -> Callable[[list[
 
 
 def _starts_with(values: list[Value]) -> Test:
-    """Among sorted texts of which none is another's prefix, only the last one not after the value can match."""
+    """Among sorted texts, none a prefix of another, only the last one up to the value can match."""
     kept: list[str] = []
     for text in sorted(values):
         if not kept or not text.startswith(kept[-1]):

@@ -197,7 +197,7 @@ def _one(operator: Operator, value: Operand, options: Options) -> Operand:
 
 
 def _moment_of_var(value: Dynamic, options: Options) -> Dynamic | None:
-    """Return the moment that a relative date in a var means; None where it is none, or no date is expected."""
+    """Return the moment that a relative date in a var means; None for anything else."""
     if options.conversion is None or options.conversion.name != "date":
         return None
     with suppress(OperandError):  # whatever else a var has is what the path holds

@@ -38,7 +38,7 @@ class Word(NamedTuple):
 
 
 def tokenize(text: str, base: int) -> Iterator[Word]:
-    """Yield the tokens of one expression, which starts at ``base``; raises TemplateError for an invalid one."""
+    """Yield the tokens of one expression, from ``base`` on; raises TemplateError for an invalid one."""
     at = 0
 
     def token(kind: str, value: str) -> Word:
