@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 FILE = "pipeline.yaml"
 _PATHS = ("source", "jsonl", "paths")
-INLINE = "the own shape in pipeline.yaml"
+INLINE = "the custom shape in pipeline.yaml"
 """How a shape without a name is called in reasons."""
 
 
@@ -77,7 +77,7 @@ def read_formats(directory: FilePath, defaults: JobDefaults) -> Formats:
 
 
 def compile_own(name: str, text: str) -> Shape:
-    """Return the own shape of a text that is no file of a config yet. Raises ConfigError."""
+    """Return the custom shape of a text that is no file of a config yet. Raises ConfigError."""
     file = f"{SHAPES}/{name}.yaml"
     checked = check_files(ConfigText({file: text}))
     own = _own_shapes(checked)
@@ -107,7 +107,7 @@ def _own_shapes(checked: CheckedConfig) -> dict[str, Shape]:
 def _own_shape(
     name: str, model: InlineShape, data: Value, problems: Problems, conditions: CompileConditions
 ) -> Shape:
-    from pipeline.decode.mapped.shape import compile_shape  # a dozen files, not for who has no own shape
+    from pipeline.decode.mapped.shape import compile_shape  # a dozen files, not for who has no custom shape
 
     return compile_shape(name, model, data, problems, conditions)
 
@@ -144,7 +144,7 @@ class _Formats:
         self._checked = checked
         self._own = own
         self.collected = collected({**BY_NAME, **own}) if own else COLLECTED
-        """Of what a collector wrote: hooks name own shapes, too."""
+        """Of what a collector wrote: hooks name custom shapes, too."""
         self._inline: dict[bytes, Shape] = {}
         self._problems = Problems(stored=checked.stored)
 

@@ -99,7 +99,7 @@ class _Code:
             "Event": Event, "MISSING": MISSING, "MIN_MS": MIN_MS, "MAX_MS": MAX_MS, "parse_time": parse_time,
             "frame": FRAME,
         }  # fmt: skip
-        exec(compile(f"def read({takes}):\n    {body}\n", "<an own shape>", "exec"), names)
+        exec(compile(f"def read({takes}):\n    {body}\n", "<a custom shape>", "exec"), names)
         return names["read"]
 
     def path(self, parts: Sequence[str], target: str, default: str = "None") -> None:
