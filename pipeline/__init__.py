@@ -17,7 +17,7 @@ match       conditions, labels, triggers
 render      templates, bodies, requests
 join        users, links, limits
 config      files and the job's own settings; yaml (places and slips), edit (patches of them), models
-decode      raw records become events, updates, links: a table of shapes, and own ones
+decode      raw records become events, updates, links: a table of shapes, and custom ones
 store       bytes on disk: LMDB, one transaction per epoch, undo
 language    paths, secrets, slots, units: the words that match, render and config share
 telemetry   the table of metrics, what happens (a metric and a log line), the log

@@ -20,12 +20,12 @@ ANSWER_SECS = 30.0
 """How long a command may wait for its epoch."""
 
 LET_GO_SECS = 10.0
-"""How long what is given up may still be in the engine's hands, since it is just being sent; after that it is
-answered all the same, and given up when the attempt has ended."""
+"""How long dropped requests may still be in the engine's hands because they are just being sent; after that
+the command is answered, and they are dropped when the attempt ends."""
 
 
 def command_routes(job: Job) -> list[Route]:
-    """Return the commands of one process of a job; only its owner may give them."""
+    """Return the commands of one process of a job; only its owner may use them."""
     commands = Commands(job)
     orders = job.engine.orders
     return [
@@ -42,7 +42,7 @@ def command_routes(job: Job) -> list[Route]:
 
 
 def _keys(given: Sequence[str]) -> list[bytes]:
-    """Return the keys of rows that a request names in hex. Raises UsageError for what is no key."""
+    """Return the row keys that a request gives in hex. Raises UsageError for an invalid one."""
     try:
         keys = [bytes.fromhex(key) for key in given]
     except (TypeError, ValueError):
@@ -59,7 +59,9 @@ class Commands:
         self._job = job
 
     def on_shards(self, action: Action, keys: Sequence[str]) -> int:
-        """Do something with rows of this process's shards; keys are hex. Returns how many it concerned."""
+        """Apply a function to rows of this process's shards; keys are hex. Returns how many rows
+        it changed.
+        """
         wanted = _keys(keys)
         done = threading.Semaphore(0)
         numbers: list[int] = []
@@ -71,12 +73,12 @@ class Commands:
                 numbers.append(execute(shard, action, wanted))
             except (Fatal, StateError, OSError):
                 raise  # the shard itself cannot go on
-            except Exception as error:  # it is answered; the job must not end by what it was asked
+            except Exception as error:  # it is answered; a command must not end the job
                 failures.append(error)
             shard.after_commit.append(partial(committed, shard))
 
         def committed(shard: Shard) -> None:
-            # What is given up is let go by the engine first: a later commit has it.
+            # The engine releases dropped requests first: a later commit includes them.
             if shard.outbox.lets_go(wanted) and time.monotonic() < until:
                 shard.after_commit.append(partial(committed, shard))
             else:
@@ -91,23 +93,23 @@ class Commands:
         return sum(numbers)
 
     def retry_now(self, webhook: str) -> int:
-        """Make everything that waits for the webhook due now."""
+        """Make everything pending for the webhook due now."""
         self._known(webhook)
         self._wait_for_shards()
         self._job.engine.orders.retry_now(webhook)
         return 1
 
     def halt(self, webhook: str, order: Order, tell: Callable[[str], None]) -> int:
-        """Stop sending to a webhook, or send again; remembered over restarts, then told to the engine."""
+        """Halt or resume a webhook; stored first, then told to the engine."""
         self._known(webhook)
         self._job.halts.obey(webhook, order)
         tell(webhook)
         return 1
 
     def order_all(self, order: Order, webhooks: Sequence[str]) -> dict[str, str]:
-        """Say the same of several webhooks; return why not, by those against which another halt stands.
+        """Do the same for several webhooks; return why not, for those under another halt.
 
-        Raises UsageError, before anything is changed, where there is no such order or webhook.
+        Raises UsageError, before anything is changed, for an unknown order or webhook.
         """
         tells = {"enable": self._job.engine.orders.enable, "disable": self._job.engine.orders.disable}
         tells |= {"pause": self._job.engine.orders.pause, "resume": self._job.engine.orders.resume}
@@ -124,7 +126,7 @@ class Commands:
         return refused
 
     def _wait_for_shards(self) -> None:
-        """Return once the shards of this process are open: a job that has just begun knows of no rows."""
+        """Wait until this process's shards are open: a job that has just started knows no rows."""
         wanted = self._job.settings.shards if self._job.peers is None else 1
         deadline = time.monotonic() + ANSWER_SECS
         while len(self._job.shards) < wanted:

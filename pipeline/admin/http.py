@@ -13,7 +13,7 @@ from aiohttp import web
 from pipeline.admin.routes import Route, Routes, answer
 
 PROBES = ("healthz", "readyz")
-"""Pages that a supervisor without a token may ask for: they say well or not, and why."""
+"""Pages that a supervisor may request without a token: they say well or not, and why."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -21,9 +21,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def make_app(routes: Routes, names: Collection[str] = (), token: str | None = None) -> web.Application:
     """Return the application; a page whose handler raises is a 503 with the reason, a bug is a 500.
 
-    names: hosts by which the pages may be asked for, beside addresses, localhost and this machine's own
-    name: a page of the web whose name was turned to this address may not read them. token: what all but
-    the probes ask for (``authorization: Bearer ..``); None: nothing.
+    names: accepted Host names, besides addresses, localhost and this machine's own name: a web page whose
+    name was rebound to this address must not read them. token: required by everything except the probes
+    (``authorization: Bearer ..``); None: none.
     """
 
     @web.middleware
@@ -69,7 +69,7 @@ def _page(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def page(_request: web.Request) -> web.Response:
         found = await asyncio.to_thread(answer, route, {})
         if found.error is not None:
-            # A stranger needs no inner words.
+            # Strangers get no internal details.
             reason = "this failed; the job's log says more" if found.bug else found.error
             return web.Response(status=500 if found.bug else 503, text=f"{reason}\n")
         if isinstance(found.result, bytes):

@@ -31,7 +31,7 @@ from pipeline.outbox.reading.dead_letter_json import request_json
 
 
 def look_routes(job: Job, process: int) -> list[Route]:
-    """Return what may be seen of one process of a job."""
+    """Return the routes that show one process of a job."""
     lookout, versions = job.lookout, job.versions
 
     def where_of(text: str | None) -> Condition | None:
@@ -69,7 +69,7 @@ def look_routes(job: Job, process: int) -> list[Route]:
 
     def attempts(webhook: str | None = None, limit: int = 1000) -> Value:
         if webhook is not None and webhook not in versions.specs:
-            # It may be forgotten here, and known to another process, which owes something of it.
+            # It may be forgotten here but known to another process, which owes something of it.
             return {"problem": no_webhook(webhook, versions.specs)}
         return [_attempt(one) for one in lookout.attempts.of(webhook)[:limit]]
 

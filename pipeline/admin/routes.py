@@ -21,13 +21,13 @@ _log = log.get(__name__)
 
 
 class Stream(Protocol):
-    """What answers with many lines: polled until who asked is gone. Called by one thread at a time."""
+    """An answer of many lines, polled until the client is gone. Used by one thread at a time."""
 
     def hello(self) -> Value:
         """Return the first answer."""
 
     def take(self) -> list[bytes]:
-        """Return the lines since the last call, each with its line end; never waits."""
+        """Return the lines since the last call, each with its line end; never blocks."""
 
     def close(self) -> None:
         """End it."""
@@ -38,16 +38,16 @@ class Route:
     """One thing that can be asked.
 
     handler: a thread-safe function of keyword arguments that returns JSON data or a text; what it raises is
-    the answer. public: it takes no argument, changes nothing and does not wait; others may wait for an epoch.
+    the answer. public: takes no arguments, changes nothing and does not wait; others may wait for an epoch.
     """
 
     name: str
     handler: Callable[..., Value]
     public: bool = False
     content_type: str = TEXT
-    """Of a text, as a page."""
+    """The content type of a text, when served as a page."""
     streams: bool = False
-    """True: the handler begins a `Stream`. Over the socket only."""
+    """True: the handler starts a `Stream`. Over the socket only."""
 
 
 Routes: TypeAlias = Sequence[Route]
@@ -55,19 +55,19 @@ Routes: TypeAlias = Sequence[Route]
 
 @dataclass(slots=True, frozen=True)
 class Answer:
-    """What a handler returned, as JSON, or what it raised: a sentence and its exit code."""
+    """A handler's result as JSON, or its error: a sentence and an exit code."""
 
     result: bytes | str
     error: str | None = None
     code: int = 0
     bug: bool = False
-    """True where nobody raised that on purpose; it is in the log."""
+    """True where the error was not raised on purpose; it is in the log."""
     stream: Stream | None = None
     """What follows after the result."""
 
 
 def answer(route: Route, arguments: Mapping[str, Value]) -> Answer:
-    """Call a handler; never raises: an error is an answer and harms nothing else."""
+    """Call a handler; never raises: an error becomes an answer."""
     try:
         result = route.handler(**arguments)
         if route.streams:
@@ -76,6 +76,6 @@ def answer(route: Route, arguments: Mapping[str, Value]) -> Answer:
         return Answer(result if isinstance(result, str) else orjson.dumps(result))
     except HooklineError as error:
         return Answer(b"", str(error), error.exit_code)
-    except BaseException as error:  # also what a library means to end the process with
+    except BaseException as error:  # also SystemExit from a library
         _log.error("admin command failed", command=route.name, exc_info=error)
         return Answer(b"", f"{type(error).__name__}: {error}", HooklineError.exit_code, bug=True)

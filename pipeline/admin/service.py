@@ -23,12 +23,11 @@ STOP_SECS = 2.0
 
 
 class AdminService:
-    """What a running job answers to the outside, or a collector.
+    """The doors of a running job or collector.
 
-    state: its directory, where the socket is made; None: there is none. process: its number in the job (0 for
-    the only one).
-    address: where the pages are served (``PORT`` or ``HOST:PORT``, plus the process number), then, after
-    commas, names by which they are asked for; None: nowhere. token: what the pages want to be shown.
+    state: the directory of the socket; None: no socket. process: its number in the job (0 for the only one).
+    address: where the pages are served (``PORT`` or ``HOST:PORT``, plus the process number), then accepted
+    Host names after commas; None: nowhere. token: required by the pages.
     """
 
     def __init__(
@@ -55,10 +54,10 @@ class AdminService:
         self._server: asyncio.Server | None = None
         self._runner: web.AppRunner | None = None
         self.port: int | None = None
-        """The port the pages are really served on, after `start`."""
+        """The port on which the pages are actually served, after `start`."""
 
     def start(self) -> None:
-        """Listen; raises StateError or UsageError where that cannot be done."""
+        """Listen; raises StateError or UsageError where that fails."""
         self._thread.start()
         try:
             asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
@@ -67,7 +66,7 @@ class AdminService:
             raise
 
     def stop(self) -> None:
-        """Stop listening; safe to call twice, and from a signal's clean-up."""
+        """Stop listening; safe to call twice, and during a signal's clean-up."""
         if not self._thread.is_alive():
             return
         with contextlib.suppress(TimeoutError):
@@ -82,7 +81,7 @@ class AdminService:
             self._server = await serve(self._socket, self._routes)
         if self._address is None:
             return
-        # Here, since aiohttp takes a tenth of a second to import.
+        # Imported here, since aiohttp takes a tenth of a second.
         from aiohttp import web
 
         from pipeline.admin.http import make_app

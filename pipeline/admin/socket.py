@@ -25,21 +25,21 @@ from pipeline.telemetry import log
 
 MAX_LINE = 16 << 20
 TALK_SECS = 60.0
-"""How long a client may take for a line of its own, and to read ours."""
+"""How long a client may take to send a line, and to read ours."""
 SLOW_SECS = 600.0
-"""How long a stream waits for a client that does not read: somebody looks at a page of it."""
+"""How long a stream waits for a client that does not read: somebody may be paging through it."""
 POLL_SECS = 0.1
 _log = log.get(__name__)
 
 
 async def serve(path: Path, routes: Routes) -> asyncio.Server:
-    """Listen on the socket; raises StateError where it cannot be made."""
+    """Listen on the socket; raises StateError where it cannot be created."""
     table = {route.name: route for route in routes}
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with fitting(path) as name:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(name)  # left by a process that was killed; the state's lock says it is gone
+                os.unlink(name)  # left by a killed process; the state's lock shows that it is gone
             listener.bind(name)
             # Nobody can connect before listen(), so the socket is never open to others.
             os.chmod(name, stat.S_IRUSR | stat.S_IWUSR)
@@ -75,14 +75,14 @@ async def _talk(
     except (OSError, ValueError) as error:  # gone, too slow (TimeoutError), or a line over the limit
         _log.warning("admin client went away", error=str(error))
     except asyncio.CancelledError:
-        pass  # the job ends; handed on, asyncio would log it as an error of ours
+        pass  # the job is ending; if passed on, asyncio would log it as our error
     finally:
         writer.close()
 
 
 async def _stream(stream: Stream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Write a stream's lines until the client goes. One that reads slowly is waited for: its lines are left
-    out and counted meanwhile, nobody else waits.
+    """Write a stream's lines until the client disconnects. A slow reader is waited for: lines are dropped and
+    counted meanwhile, and nobody else waits.
     """
     while not reader.at_eof():
         lines = await asyncio.to_thread(stream.take)

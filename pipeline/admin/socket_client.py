@@ -30,8 +30,8 @@ def socket_path(state: Path, process: int) -> Path:
 def ask(state: Path, command: str, /, **arguments: Value) -> list[Value]:
     """Send one command to every process of the running job and return their results.
 
-    Raises NotRunning where none listens, ClosedState where this user may not look, and HooklineError with
-    what a process said is wrong.
+    Raises NotRunning where none listens, ClosedState where this user may not connect, and HooklineError with
+    a process's error.
     """
     request = orjson.dumps({"command": command, "args": arguments}, option=orjson.OPT_APPEND_NEWLINE)
     require_sight(state)
@@ -54,7 +54,7 @@ def ask(state: Path, command: str, /, **arguments: Value) -> list[Value]:
 
 
 def _exchange(path: Path, request: bytes) -> Value:
-    """Return the answer of one process; None where nobody listens any more."""
+    """Return the answer of one process; None where it no longer listens."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(ASK_SECS)
         try:
@@ -72,7 +72,7 @@ def _exchange(path: Path, request: bytes) -> Value:
 
 @contextlib.contextmanager
 def fitting(path: Path) -> Iterator[str]:
-    """Give the path in a form that fits into a socket address, however deep the folder is."""
+    """Yield the path in a form that fits into a socket address, however deep the folder."""
     if len(os.fsencode(path)) <= _LONGEST_PATH:
         yield str(path)
         return

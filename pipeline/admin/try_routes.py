@@ -24,7 +24,7 @@ from pipeline.model.records import Invalid, Origin, PropertyUpdate
 
 
 def try_routes(job: Job, process: int) -> list[Route]:
-    """Return what may be tried with one process of a job."""
+    """Return the routes that try something with one process of a job."""
     versions = job.versions
     known: tuple[str, dict[str, Use]] = ("", {})
 
@@ -50,8 +50,8 @@ def try_routes(job: Job, process: int) -> list[Route]:
 
 
 def _secrets(snapshot: Snapshot, uses: Mapping[str, Use], names: Sequence[str]) -> dict[str, Value]:
-    """Return what this process has of what its config names, and of other names; and values of plain
-    settings, which are in URLs for everybody to see, unless they are a secret elsewhere.
+    """Return which secrets of its config, and of other names, this process has; and the values of plain
+    settings, which are visible in URLs anyway, unless they are secrets elsewhere.
     """
     base = Path(snapshot.text.root)
     found: dict[str, Value] = {}
@@ -69,9 +69,9 @@ def _secrets(snapshot: Snapshot, uses: Mapping[str, Use], names: Sequence[str]) 
 
 
 def _with(latest: Snapshot, files: Mapping[str, str]) -> Snapshot:
-    """Return a version of webhooks that nobody has saved yet, alone, with what they may refer to.
+    """Return a version with only these unsaved webhooks, and what they refer to.
 
-    Whoever asks has tried them in a process with bounds. Raises ConfigError with every finding.
+    The caller has tried them in a process with bounds. Raises ConfigError with every finding.
     """
     base = Path(latest.text.root)
     names = [name for name in config_files(base) if not is_webhook(name)]
@@ -82,7 +82,7 @@ def _with(latest: Snapshot, files: Mapping[str, str]) -> Snapshot:
 def _sent(snapshot: Snapshot, webhook: str, record: Value, user: Value) -> dict[str, Value]:
     """Send a webhook's request for one record, in Hookline's own shape, and what is known of its user.
 
-    With the job's secrets, to where the webhook's file says, whether its trigger holds or not.
+    With the job's secrets, to the webhook's real URL, whether its trigger holds or not.
     """
     now = wall_clock()
     origin = Origin("test", now)

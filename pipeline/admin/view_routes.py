@@ -1,7 +1,7 @@
 """What a job shows of itself: health, readiness, Prometheus metrics, the accounting as JSON.
 
-The accounting lives in the shards' stores (DESIGN 6, rule 8): it survives crashes and is counted once, so the
-metrics take it from there just before they are read.
+The accounting lives in the shards' stores (DESIGN 6, rule 8): it survives crashes and counts everything once,
+so the metrics copy it just before they are read.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def view_routes(job: Job, process: int) -> list[Route]:
         return metrics.render_prometheus()
 
     def status() -> Value:
-        # From memory: a store can be open only once in a process. `hookline status` reads the stores of all.
+        # From memory: a process can open a store only once. `hookline status` reads all stores.
         records, webhooks = job.committed.totals(job.versions.configured)
         stats = job.engine.stats()
         return {
@@ -89,7 +89,7 @@ def view_routes(job: Job, process: int) -> list[Route]:
 
 
 def measure_job(job: Job) -> None:
-    """Set the metrics that are read off the job."""
+    """Set the metrics that are derived from the job's state."""
     records, webhooks = job.committed.totals(job.versions.configured)
     for field, kind in KINDS.items():
         metrics.gauge("records_total", records[field], kind=kind)

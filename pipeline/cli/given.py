@@ -21,7 +21,7 @@ FILE = click.Path(path_type=Path, allow_dash=True, exists=True, dir_okay=False)
 format_option = click.option(
     "--format",
     metavar="NAME",
-    help="Shape of the records: a built-in or an own one; by default what the config says of its source.",
+    help="Shape of the records: a built-in or a custom one; by default what the config says of its source.",
 )
 event_option = click.option(
     "--event",

@@ -10,12 +10,13 @@ from pipeline.language.path_syntax import ANY, Path, PathError, parse_path
 from pipeline.model.json import Value
 
 NEVER_HOLDS = "never-holds"
-"""A condition that no answer can fulfil: an error of `check`; a job, which always ran with it, is warned."""
+"""A condition that no answer can fulfil: an error in `check`, a warning in a job, which always
+ran with it."""
 _ROOTS = ("response", "vars")
 
 
 def reads_of(tree: Value) -> Reads:
-    """Return what the condition reads of an answer beside its status."""
+    """Return what the condition reads of an answer besides its status."""
     fields = body = False
     headers: list[str] = []
     for _, path, _ in _paths(tree):
@@ -30,7 +31,7 @@ def reads_of(tree: Value) -> Reads:
 
 
 def check_answer_paths(tree: Value, problems: Problems) -> None:
-    """Report what people write who mean a field of the answer's body, and what has no name."""
+    """Report paths that probably mean a field of the answer's body, and unknown names."""
     for place, path, said in _paths(tree):
         first, *rest = path.parts or ("",)
         if first == "headers" and not (rest and isinstance(rest[0], str)):
@@ -54,7 +55,7 @@ def check_answer_paths(tree: Value, problems: Problems) -> None:
 
 
 def _paths(tree: Value, place: KeyPath = ()) -> Iterator[tuple[KeyPath, Path, Value]]:
-    """Yield the paths into the answer with their places and what is said about them."""
+    """Yield the paths into the answer with their places and operators."""
     if isinstance(tree, list):
         for index, part in enumerate(tree):
             yield from _paths(part, (*place, index))
@@ -74,7 +75,7 @@ def _parsed(text: Value) -> Path | None:
     try:
         path = parse_path(text, _ROOTS) if isinstance(text, str) else None
     except PathError:
-        return None  # the condition's compiler says why
+        return None  # the condition's compiler reports why
     return path if path is not None and path.root == "response" and path.parts[:1] != (ANY,) else None
 
 

@@ -27,18 +27,18 @@ from pipeline.language.secrets import (
 from pipeline.model.json import Value
 
 _SECRETS = frozenset({"password", "token", "value", "client_secret", "refresh_token", "secret"})
-"""Fields of `auth` and `signature` that hold a secret, beside the list `secrets`."""
+"""Fields of `auth` and `signature` that hold a secret, besides the list `secrets`."""
 _ANYBODY: Final = "the secret is empty: anybody could sign in your name"
 _MAKE_ONE: Final = "make one with `hookline secret new`"
 _SHELL: Final = re.compile(r"(?:[A-Za-z]+ )?(?:\$([A-Z][A-Z0-9_]+)|%([A-Z][A-Z0-9_]+)%)")
-"""`$TOKEN` and `%TOKEN%`, alone or behind a scheme such as Bearer."""
+"""`$TOKEN` and `%TOKEN%`, alone or after a scheme such as Bearer."""
 
 
 def lint_webhook(model: WebhookFile, text: ConfigText, problems: Problems, secrets: Secrets | None) -> None:
-    """Add what was found in one webhook file that its model and compilers accept.
+    """Add findings about a webhook file that its model and compilers accept.
 
-    secrets: where given, what authentication, signature and proxy need must have a value, signing secrets
-    must be readable, and certificate files must be there.
+    secrets: where given, secrets of authentication, signature and proxy must have a value, signing secrets
+    must be readable, and certificate files must exist.
     """
     strict = secrets is not None
     _check_address(("request", "url"), model.request.url, text, problems, strict=strict)
@@ -70,7 +70,7 @@ def lint_webhook(model: WebhookFile, text: ConfigText, problems: Problems, secre
 
 
 def _warn_of_templates(path: KeyPath, value: Value, problems: Problems) -> None:
-    """Warn of templates in vars: they are used as they stand there."""
+    """Warn of templates in vars: they are used literally."""
     if isinstance(value, dict):
         for name, one in value.items():
             _warn_of_templates((*path, name), one, problems)
@@ -83,7 +83,7 @@ def _warn_of_templates(path: KeyPath, value: Value, problems: Problems) -> None:
 
 
 def _check_dollar(path: KeyPath, text: str, problems: Problems) -> None:
-    """Warn of a variable as a shell writes it: it would be sent as it stands there."""
+    """Warn of a shell variable: it would be sent literally."""
     found = _SHELL.fullmatch(text)
     if found is not None:
         name = found[1] or found[2]
@@ -171,7 +171,7 @@ def _check_files(model: WebhookFile, problems: Problems, secrets: Secrets) -> No
 def _fault_of(
     ca: str | None, cert: str | None, key: str | None, times: tuple[int, ...]
 ) -> tuple[str, str] | None:
-    """Return which file cannot be used, by its field, and why. times: a file that changes is another one."""
+    """Return which file cannot be used, by its field, and why. times: modification times, for the cache."""
     # Imported late: few webhooks name such files.
     from pipeline.deliver.http.tls import CertificateError, build_context
 
@@ -179,22 +179,22 @@ def _fault_of(
         build_context(ca, cert, key)
     except CertificateError as error:
         return error.field, str(error)
-    except OSError as error:  # it may not be read
+    except OSError as error:  # it may be unreadable
         return "ca" if ca is not None else "cert", str(error)
     return None
 
 
 @lru_cache(maxsize=4)
 def _networks(allow: tuple[str, ...]) -> tuple[Network, ...]:
-    """Return the networks that the config allows; they are the same for all of its webhooks."""
+    """Return the networks that the config allows; the same for all of its webhooks."""
     return parse_allow(allow)
 
 
 def _check_address(path: KeyPath, url: str, text: ConfigText, problems: Problems, *, strict: bool) -> None:
-    """Add what speaks against dialling the host. strict: also that it is no host name."""
+    """Report why the host should not be dialled. strict: also where it is not a host name."""
     origin = _origin(url, among(text.settings))
     if origin is None:
-        return  # the request's compiler says why
+        return  # the request's compiler reports why
     try:
         parts = urlsplit(origin)
         host = parts.hostname or ""
@@ -224,7 +224,7 @@ def _origin(url: str, lookup: Lookup) -> str | None:
 
 
 def _receiver_texts(model: WebhookFile) -> Iterator[tuple[KeyPath, str]]:
-    """Yield the texts that the engine expands when it sends: all but URL, headers and body."""
+    """Yield the texts that the engine expands when it sends, except URL, headers and body."""
     request = model.request
     if request.auth is not None:
         auth = request.auth.model_dump(exclude_none=True)

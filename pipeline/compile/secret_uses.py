@@ -19,20 +19,20 @@ class Use:
     """How a config uses one ``${NAME}`` or ``${file:path}``."""
 
     webhooks: dict[str, None] = field(default_factory=dict)
-    """Their ids, in order."""
+    """Webhook ids, in order."""
     secret: bool = False
-    """Whether it stands anywhere as a secret."""
+    """Whether it occurs anywhere as a secret."""
     setting: bool = False
-    """Whether it stands anywhere as a plain setting."""
+    """Whether it occurs anywhere as a plain setting."""
     has_default: bool = True
     """Whether every use has a default."""
 
 
 def secret_uses(files: Iterable[tuple[str | None, Value]], settings: Iterable[SecretRef]) -> dict[str, Use]:
-    """Return what texts name, by its key, sorted.
+    """Return the placeholders that texts name, by key, sorted.
 
-    files: the id of a webhook (None: another file) and its data, with placeholders as written, but for those
-    plain settings whose values are put in by then: `settings` are these.
+    files: the id of a webhook (None: another file) and its data, with placeholders as written, except plain
+    settings that are already resolved, which are in `settings`.
     """
     found: dict[str, Use] = {}
     for ref in settings:
@@ -54,7 +54,7 @@ def secret_uses(files: Iterable[tuple[str | None, Value]], settings: Iterable[Se
 
 
 def file_state(key: str, base: Path) -> tuple[bool, float | None]:
-    """Return whether a ``file:path`` can be read, and how many seconds ago it was changed."""
+    """Return whether a ``file:path`` is readable, and how many seconds ago it changed."""
     path = base / key.removeprefix("file:")
     try:
         readable = bool(read_plain(path))

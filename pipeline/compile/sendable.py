@@ -1,6 +1,6 @@
 """Checks at load that secrets and names can be sent at all, so that they do not fail at delivery.
 
-No message ever holds a value.
+No message ever contains a value.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pipeline.model.errors import ConfigError
 from pipeline.model.json import Value
 
 _HEADER = re.compile(r"[^\t\x20-\x7e]")
-"""What no header of the aiohttp client can carry, which writes UTF-8."""
+"""What no header of the aiohttp client can carry; it writes UTF-8."""
 _LATIN = re.compile(r"[^\t\x20-\x7e\xa0-\xff]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NO_TEXT = re.compile(r"[\ud800-\udfff]")
@@ -28,7 +28,7 @@ _PROXY_TEXT = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff]")
 def check_sendable(
     model: WebhookFile, problems: Problems, secrets: Secrets, allow: tuple[Network, ...]
 ) -> None:
-    """Add what of a webhook's secrets, header names and proxy could not be sent."""
+    """Report secrets, header names and proxy of a webhook that could not be sent."""
     _check_header_names(model, problems)
     for path, text, bad in _texts(model):
         found = _found(text, bad, secrets)
@@ -64,7 +64,7 @@ def refuse_literal(path: KeyPath, host: str, allow: tuple[Network, ...], problem
 
 
 def expanded(text: str, secrets: Secrets) -> str | None:
-    """Return a text with its secrets; None where that is reported elsewhere."""
+    """Return a text with its secrets; None where a missing one is reported elsewhere."""
     try:
         return secrets.expand(text)
     except (ConfigError, PlaceholderError):
@@ -72,7 +72,7 @@ def expanded(text: str, secrets: Secrets) -> str | None:
 
 
 def _texts(model: WebhookFile) -> Iterator[tuple[KeyPath, str, re.Pattern[str]]]:
-    """Yield what is sent, and what must not be in it; of `headers` the request's compiler speaks."""
+    """Yield each text that is sent, and what it must not contain; the request's compiler checks `headers`."""
     request = model.request
     only_ascii = model.delivery.client == "aiohttp"
     if request.auth is not None:
@@ -101,7 +101,7 @@ def _strings(tree: Value, path: KeyPath) -> Iterator[tuple[KeyPath, str, re.Patt
 
 
 def _found(text: str, bad: re.Pattern[str], secrets: Secrets) -> tuple[SecretRef | None, str] | None:
-    """Return the secret (None: the text itself) and the character that makes trouble."""
+    """Return the secret (None: the text itself) and the offending character."""
     try:
         parts = parse_placeholders(text.rstrip("\r\n"))
     except PlaceholderError:
@@ -126,7 +126,7 @@ def _named(character: str) -> str:
 
 
 def _check_header_names(model: WebhookFile, problems: Problems) -> None:
-    """Refuse in `auth` and `signature` what `headers` refuses, and one name at two places."""
+    """Refuse in `auth` and `signature` what `headers` refuses, and a name used twice."""
     request = model.request
     auth, signature = request.auth, request.signature
     taken = {name.lower(): f"headers.{name}" for name in request.headers}
@@ -140,7 +140,7 @@ def _check_header_names(model: WebhookFile, problems: Problems) -> None:
         named.append((("request", "signature", "hmac", "header"), signature.hmac.header))
     for place, name in named:
         lowered, dotted = name.lower(), ".".join(map(str, place[1:]))
-        # An HMAC may stand where our own signature would.
+        # An HMAC may take the place of our own signature.
         is_ours = lowered == "webhook-signature" and place[1] == "signature"
         if not NAME.fullmatch(name):
             problems.error(place, "header-name", f"`{name}` is no header name")

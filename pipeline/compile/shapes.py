@@ -40,12 +40,12 @@ if TYPE_CHECKING:
 
 FILE = "pipeline.yaml"
 _PATHS = ("source", "jsonl", "paths")
-INLINE = "the own shape in pipeline.yaml"
-"""How a shape without a name is called in reasons."""
+INLINE = "the custom shape in pipeline.yaml"
+"""The name in reasons of a shape without a name."""
 
 
 def compile_formats(text: ConfigText, checked: CheckedConfig) -> Formats:
-    """Return which shape reads what; what is wrong is added to the findings, or to the files' problems."""
+    """Return which shape reads what; mistakes are added to the findings, or to the files' problems."""
     own = _own_shapes(checked)
     spec = text.defaults.formats
     compiling = _Formats(text, checked, own)
@@ -65,7 +65,7 @@ def compile_formats(text: ConfigText, checked: CheckedConfig) -> Formats:
 
 
 def read_formats(directory: FilePath, defaults: JobDefaults) -> Formats:
-    """Return which shape reads what in a config directory, whatever its webhooks say. Raises ConfigError."""
+    """Return which shape reads what in a config directory, ignoring its webhooks. Raises ConfigError."""
     names = [name for name in config_files(directory) if name.startswith(f"{SHAPES}/")]
     text = read_files(directory, names, defaults=defaults)
     checked = check_files(text)
@@ -77,7 +77,7 @@ def read_formats(directory: FilePath, defaults: JobDefaults) -> Formats:
 
 
 def compile_own(name: str, text: str) -> Shape:
-    """Return the own shape of a text that is no file of a config yet. Raises ConfigError."""
+    """Return the custom shape in a text that is not a config file yet. Raises ConfigError."""
     file = f"{SHAPES}/{name}.yaml"
     checked = check_files(ConfigText({file: text}))
     own = _own_shapes(checked)
@@ -107,7 +107,7 @@ def _own_shapes(checked: CheckedConfig) -> dict[str, Shape]:
 def _own_shape(
     name: str, model: InlineShape, data: Value, problems: Problems, conditions: CompileConditions
 ) -> Shape:
-    from pipeline.decode.mapped.shape import compile_shape  # a dozen files, not for who has no own shape
+    from pipeline.decode.mapped.shape import compile_shape  # a dozen files, not for who has no custom shape
 
     return compile_shape(name, model, data, problems, conditions)
 
@@ -131,7 +131,7 @@ def compile_when(
 
 
 def _table(data: Value) -> Table:
-    """Return how a table is read, as pipeline.yaml says it."""
+    """Return how a Debezium table is read, from pipeline.yaml."""
     model = TableSettings.model_validate(data)
     return Table(tuple(model.key), frozenset(model.exclude), model.rename, model.gives)
 
@@ -144,7 +144,7 @@ class _Formats:
         self._checked = checked
         self._own = own
         self.collected = collected({**BY_NAME, **own}) if own else COLLECTED
-        """Of what a collector wrote: hooks name own shapes, too."""
+        """For a collector's lines: hooks may name custom shapes, too."""
         self._inline: dict[bytes, Shape] = {}
         self._problems = Problems(stored=checked.stored)
 
@@ -164,7 +164,7 @@ class _Formats:
             return self.collected
         shape = BY_NAME.get(format) or self._own.get(format)
         if shape is None:
-            # What is wrong with a broken shape file is said there.
+            # A broken shape file is reported there.
             if not any(found.file.startswith("shapes/") for found in self._checked.findings):
                 known = [*BY_NAME, *self._own]
                 close = did_you_mean(format, known)
@@ -181,7 +181,7 @@ class _Formats:
         )
 
     def _framed(self, kind: str, data: Value, path: KeyPath) -> Shape:
-        # Not for who has no framed records.
+        # Only for configs with framed records.
         from pipeline.decode.framed.avro import INSTALL, is_installed
         from pipeline.decode.framed.framing import Frame
         from pipeline.decode.framed.schemas import Registry
@@ -198,7 +198,7 @@ class _Formats:
         return framed(Frame("avro", Registry(data["registry"].rstrip("/"), **words)), then)
 
     def report(self) -> None:
-        """Add what was found to the findings, at its places in pipeline.yaml."""
+        """Add the problems to the findings, at their places in pipeline.yaml."""
         if self._problems.found:
             document = self._document()
             self._checked.findings += [
@@ -216,7 +216,7 @@ class _Formats:
 
 
 def _indexed(problem: Problem, document: Document) -> Problem:
-    """Return a problem of a path's format with the index of the path in its place."""
+    """Return a problem of a path's format with the path replaced by its index."""
     if problem.path[:3] != _PATHS or len(problem.path) < 4:
         return problem
     data: Value = None if document.root is None else document.root.value

@@ -1,6 +1,6 @@
 """Config texts become an immutable snapshot: plain functions and tables, nothing decided per event.
 
-Everything that is wrong is collected; a snapshot exists only where nothing is.
+All mistakes are collected; a snapshot exists only where there are none.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from pipeline.model.words import did_you_mean, no_webhook
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Snapshot:
-    """One version of the config. ``webhooks`` is in the order of the files' names."""
+    """One version of the config. ``webhooks`` is in the order of the file names."""
 
     hash: str
     text: ConfigText
@@ -45,17 +45,17 @@ class Snapshot:
     """Over the enabled webhooks; index i is ``webhooks[i]``."""
     checked: CheckedConfig = field(repr=False)
     labels: Labels = field(repr=False)
-    """What it was compiled from, for the next version."""
+    """The labels it was compiled from, for the next version."""
     formats: Formats = ALL_AUTO
     """Which shape reads what."""
 
     @property
     def says_formats(self) -> bool:
-        """False for a version of an older Hookline: its lines are read as the job says now."""
+        """False for a version of an older Hookline: its lines are read by the job's present formats."""
         return self.text.language >= 3
 
     def alone(self, webhook: Webhook) -> Snapshot:
-        """Return a version of this one webhook, under the same labels and shapes."""
+        """Return a version with only this webhook, under the same labels and shapes."""
         return replace(
             self,
             webhooks=(webhook,),
@@ -72,7 +72,7 @@ class Snapshot:
 
 @dataclass(slots=True)
 class Report:
-    """What compiling found; ``snapshot`` is None where there is an error."""
+    """The result of compiling; ``snapshot`` is None where there is an error."""
 
     snapshot: Snapshot | None
     findings: list[Finding]
@@ -80,7 +80,7 @@ class Report:
     webhooks: int = 0
     labels: int = 0
     basis: Snapshot | None = field(default=None, repr=False)
-    """For the next version to take over from, also where there are errors; it must not run."""
+    """What the next version may reuse, even where there are errors; it must not run."""
 
     @property
     def errors(self) -> int:
@@ -112,14 +112,12 @@ def compile_config(
 ) -> Report:
     """Compile a config; equal texts give equal snapshots on every host.
 
-    secrets: where they are looked up, so that a missing one is an error; None: they are not looked up
-    (a version of long ago that only has to render again, or what sends nothing).
-    offline: settings without a value are no faults either; where one is missing there is no snapshot,
-    although there may be no error.
-    stored: the text comes out of a state directory, or from another process of the job: it was accepted once
-    and keeps the meaning it had, so what is refused only since then is no error, and nothing is linted.
-    before: a version whose webhooks are taken over as they are where they mean the same. It was compiled with
-    the same secrets, or nobody asks here whether they have changed.
+    secrets: where they are looked up, so that a missing one is an error; None: they are not looked up (for an
+    old version that only renders again, or verbs that send nothing). offline: settings without a value are no
+    errors either; where one is missing there is no snapshot, even without an error. stored: the text comes
+    from a state directory or another process of the job: it was accepted once and keeps its meaning, so newer
+    refusals do not apply and nothing is linted. before: a version whose unchanged webhooks are reused. It was
+    compiled with the same secrets, or the caller does not care whether they have changed.
     """
     same = frozenset[str]()
     if before is not None and before.checked.stored == stored:
@@ -140,13 +138,13 @@ def compile_config(
         for file in checked.webhooks
     ]
     for file in checked.partial:
-        compile_webhook(file, text, labels, exclude, secrets)  # for its problems alone
+        compile_webhook(file, text, labels, exclude, secrets)  # only for its problems
     formats = compile_formats(text, checked)
     return _report(text, checked, labels, webhooks, formats, offline)
 
 
 def as_enabled(webhook: Webhook, snapshot: Snapshot) -> Webhook:
-    """Return a webhook of a version as it would be if it were enabled: its trigger holds again."""
+    """Return a version's webhook as if it were enabled: with its trigger."""
     if webhook.enabled:
         return webhook
     (found,) = (file for file in snapshot.checked.webhooks if file.file == webhook.file)
@@ -158,7 +156,7 @@ def as_enabled(webhook: Webhook, snapshot: Snapshot) -> Webhook:
 
 
 def _known_labels(names: Iterable[str], labels: Labels, checked: CheckedConfig) -> Iterator[str]:
-    """Yield the excluded labels that exist; the others are one fault, not one of every webhook."""
+    """Yield the excluded labels that exist; missing ones are one error, not one per webhook."""
     for name in names:
         if name in labels.names():
             yield name
@@ -170,7 +168,7 @@ def _known_labels(names: Iterable[str], labels: Labels, checked: CheckedConfig) 
 
 
 def _vars_without_value(text: ConfigText) -> frozenset[str]:
-    """Return what is said where a var is named whose setting has no value: it has no fault of its own."""
+    """Return the message where a var without a value is named: an error of its setting, not of the var."""
     paths = (path for name in text.documents for path in text.documents[name].unset)
     return frozenset(
         no_var(str(path[1])) for path in paths if path[0] == "vars" and path[2:] in ((), (SETTING,))
@@ -218,5 +216,5 @@ def _report(
 
 
 def _follows(finding: Finding, broken_labels: Collection[str]) -> bool:
-    """Return whether a finding only follows from a label file that has its own errors."""
+    """Return whether a finding is only a consequence of a label file's own errors."""
     return finding.code == "unknown-label" and any(f"`{name}`" in finding.message for name in broken_labels)

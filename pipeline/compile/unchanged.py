@@ -8,10 +8,10 @@ from pipeline.config.files import ConfigText, is_webhook
 
 
 def unchanged(text: ConfigText, before: ConfigText) -> frozenset[str]:
-    """Return the names of the webhook files that mean in `text` what they meant in `before`.
+    """Return the names of the webhook files that mean the same in `text` as in `before`.
 
-    Labels, bases, lists, settings and the job's defaults may be named by any of them: where one of these
-    differs, none is the same. No webhook refers to another.
+    Any of them may refer to labels, bases, lists, settings and the job's defaults: where one of these
+    differs, none is unchanged. Webhooks do not refer to one another.
     """
     if _surroundings(text) != _surroundings(before):
         return frozenset()

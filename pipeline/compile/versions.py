@@ -1,11 +1,10 @@
 """The config versions that this process knows, by hash: each event runs under exactly one of them.
 
-A version's text is on disk before its first chunk, so that a crash can replay a stretch under the
-versions it ran under before; it also travels in-band to other processes (DESIGN 2, Config).
-
-What was compiled is kept for the few versions in use, each of which takes megabytes where there are hundreds
-of webhooks; an older one is compiled anew from its text. A text that this run wrote goes once nothing names
-it: no source partition's history, no webhook that is in no newer version, not the last `RECENT` edits.
+A version's text is on disk before its first chunk, so that after a crash a stretch can be replayed under the
+versions it ran under before; it also travels in-band to other processes (DESIGN 2, Config). Compiled versions
+are kept only for the few in use, as each takes megabytes with hundreds of webhooks; an older one is
+recompiled from its text. A text written by this run is deleted once nothing names it: no source partition's
+history, no webhook missing from newer versions, and not the last `RECENT` edits.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ KEEP = 200
 RECENT = 20
 """Texts of this run that are kept although nothing names them."""
 COMPILED = 4
-"""Versions kept in memory."""
+"""Compiled versions kept in memory."""
 
 _log = log.get("config")
 
@@ -40,8 +39,8 @@ _log = log.get("config")
 class Versions:
     """The compiled versions of this process.
 
-    on_specs: called with the lane settings of every webhook known so far, whenever they change.
-    fires: says whether a webhook takes part in this job.
+    on_specs: called with the lane settings of every known webhook, whenever they change. fires: returns
+    whether a webhook takes part in this job.
     """
 
     def __init__(
@@ -55,22 +54,22 @@ class Versions:
         self._lock = threading.Lock()
         self._compiled: dict[str, Snapshot] = {}
         self.specs: dict[str, LaneSpec] = {}
-        """The newest lane settings of every webhook that any known version has."""
+        """The newest lane settings of every webhook in any known version."""
         self._on_specs = on_specs
         self._fires = fires
         self.configured: tuple[str, ...] = ()
         """The ids of the latest version's webhooks that take part."""
         self._sought: set[str] = set()
-        """Webhooks that were looked for in the stored versions."""
+        """Webhooks that were searched in the stored versions."""
         self._newest: dict[str, str] = {}
-        """The newest version that each webhook is in, known or forgotten: other processes of the job, whose
-        stores are not looked into here, may still owe something of one."""
+        """The newest version of each webhook, known or forgotten: other processes of the job, whose stores
+        are not read here, may still owe something of it."""
         self._entered: dict[str, str] = {}
-        """The version that the next line of each source partition of this process runs under."""
+        """The version under which each source partition of this process reads its next line."""
         self.gone: frozenset[str] = frozenset()
-        """Webhooks whose settings are known though the latest version has them no more."""
+        """Webhooks whose settings are known although the latest version lacks them."""
         self._written: dict[str, None] = {}
-        """Versions whose texts this run wrote and has not deleted, the oldest first."""
+        """Versions whose texts this run wrote and has not deleted, oldest first."""
         make_folder(folder)
         for path in self._paths()[KEEP:]:
             path.unlink(missing_ok=True)
@@ -82,7 +81,7 @@ class Versions:
         with self._lock:
             self._save(snapshot.text)
             self.configured = tuple(one.id for one in snapshot.webhooks if self._fires(one.id))
-            # For who asks a stopped job how its webhooks stand: those without a match are in no store.
+            # For questions about a stopped job's webhooks: those without a match are in no store.
             replace_durably(self._folder / CONFIGURED, orjson.dumps(self.configured))
             self.latest = snapshot
             self._keep(snapshot)
@@ -97,10 +96,9 @@ class Versions:
 
     @property
     def in_use(self) -> str:
-        """The hash of the version that whatever comes now runs under, in this process.
+        """The hash of the version under which records are now read in this process.
 
-        The latest one only once every source partition has come to it, which is at its next epoch: until
-        then what is read runs under the one before.
+        The latest one only once every source partition has switched to it, at its next epoch.
         """
         latest = self.latest.hash
         return next((one for one in list(self._entered.values()) if one != latest), latest)
@@ -118,7 +116,7 @@ class Versions:
             if found is not None:
                 self._keep(found)
                 if not found.by_id.keys() <= self.specs.keys():
-                    self._add(found, found.by_id.keys())  # it is forgotten here, and matches elsewhere
+                    self._add(found, found.by_id.keys())  # it is forgotten here, but matches elsewhere
                 return found
             if text is None:
                 try:
@@ -139,9 +137,9 @@ class Versions:
             return snapshot
 
     def named(self, version: str) -> None:
-        """A source partition's history on disk names this version from now on: see that its text is there.
+        """A source partition's history on disk now names this version: make sure that its text exists.
 
-        Another process of the job, which did not know of that, may have deleted it in this moment.
+        Another process of the job, unaware of that, may just have deleted it.
         """
         with self._lock:
             lock = self._lock_texts()
@@ -153,10 +151,9 @@ class Versions:
                 os.close(lock)
 
     def learn(self, webhook_ids: Collection[str]) -> None:
-        """Find the lane settings of webhooks that are in no config any more, as their last version had them.
+        """Find the lane settings of webhooks that no config names any more, in their last version.
 
-        What they owe is still sent. Versions that name them are compiled, the newest first, until all are
-        found.
+        What they owe is still sent. Stored versions are compiled, newest first, until all are found.
         """
         with self._lock:
             missing = set(webhook_ids) - self.specs.keys() - self._sought
@@ -174,9 +171,9 @@ class Versions:
                     return
 
     def forget(self, webhook_ids: Collection[str], tell: Callable[[Collection[str]], None]) -> None:
-        """Know these no more, of which nothing is owed or dead here; `learn` finds them again, as at a start.
+        """Forget webhooks of which nothing is owed or dead here; `learn` finds them again, as at a start.
 
-        Their last text stays on disk. tell: called with those that go, before one can be made known again.
+        Their last text stays on disk. tell: called with those forgotten, before one can be learnt again.
         """
         with self._lock:
             leaving = self.gone.intersection(webhook_ids)
@@ -190,7 +187,7 @@ class Versions:
         self.gone = frozenset(specs.keys() - self.latest.by_id.keys())
 
     def _add(self, snapshot: Snapshot, webhook_ids: Collection[str]) -> set[str]:
-        """Add the settings of those of these webhooks that are not known yet; return which."""
+        """Add the settings of those webhooks that are not known yet; return which."""
         found = {
             webhook.id: webhook.spec
             for webhook in snapshot.webhooks
@@ -203,7 +200,7 @@ class Versions:
         return set(found)
 
     def _keep(self, snapshot: Snapshot) -> None:
-        """Keep a compiled version in memory as the one used last; those used longest ago go."""
+        """Cache a compiled version as most recently used; drop the least recently used."""
         self._compiled.pop(snapshot.hash, None)
         self._compiled[snapshot.hash] = snapshot
         for version in list(self._compiled)[:-COMPILED]:
@@ -218,7 +215,7 @@ class Versions:
         lock = self._lock_texts()
         try:
             named = {self.latest.hash, *self._compiled, *self._in_histories()}
-            # What a webhook that is gone still owes is sent by its last version.
+            # What a removed webhook still owes is sent by its last version.
             kept = {self.latest.hash, *list(self._written)[-KEEP:]}
             self._newest = {
                 name: version
@@ -249,7 +246,7 @@ class Versions:
             try:
                 found.append((path.stat().st_mtime_ns, path))
             except FileNotFoundError:
-                pass  # another process of the job tidies up as well
+                pass  # another process of the job cleans up, too
         return [path for _, path in sorted(found, reverse=True)]
 
     def _stored(self) -> Iterator[ConfigText]:
@@ -269,7 +266,7 @@ class Versions:
 
 
 def read_text(path: Path) -> bytes:
-    """Return a stored version's text. Raises StateError where it is not the one that its name is the hash of.
+    """Return a stored version's text. Raises StateError where its hash does not match its name.
 
     OSError where there is none.
     """

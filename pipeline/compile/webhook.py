@@ -46,21 +46,21 @@ class Webhook:
     file: str
     """Its file, relative to the config directory."""
     data: Mapping[str, Value] = field(repr=False)
-    """What the file says, bases and defaults merged, for `explain`."""
+    """The file's data, with bases and defaults merged, for `explain`."""
     idempotency: Getter | None = None
-    """What the ``webhook-id`` is made of; None: of the event's id."""
+    """What the ``webhook-id`` is computed from; None: the event's id."""
     asks_user: bool = field(init=False)
-    """False where every candidate fires: nothing is left to `judge` once the event's side holds."""
+    """False where every candidate fires: `judge` has nothing to do once the event's side holds."""
 
     def __post_init__(self) -> None:
-        """Note what the trigger still asks for."""
+        """Note what the trigger still has to evaluate."""
         asks = self.trigger.user_side is not None or self.trigger.limits is not None
         object.__setattr__(self, "asks_user", asks)
 
     def judge(self, caps: Caps, user_key: str, event: Event, user: User) -> Verdict:
         """Return what becomes of a candidate: the user's side of its conditions, then its limits.
 
-        Raises TooExpensive where the conditions take more work than they may; nothing is counted then.
+        Raises TooExpensive where the conditions exceed the budget; nothing is counted then.
         """
         trigger = self.trigger
         if trigger.user_side is not None and not self._user_side(trigger.user_side, event, user):
@@ -72,14 +72,14 @@ class Webhook:
         try:
             return holds(event, user, None)
         except TooExpensive:
-            begin(event, user)  # others have spent of it
+            begin(event, user)  # other webhooks have used part of it
             return holds(event, user, None)
 
 
 def compile_webhook(
     file: CheckedWebhook, text: ConfigText, labels: Labels, exclude: tuple[str, ...], secrets: Secrets | None
 ) -> Webhook:
-    """Return a webhook; what is wrong with it is among the file's problems.
+    """Return a webhook; mistakes are among the file's problems.
 
     exclude: labels whose events no webhook gets. secrets: as for `compile_config`.
     """
@@ -146,7 +146,7 @@ def compile_webhook(
 
 
 def _judged(fails: Predicate) -> Predicate:
-    """Return `fail_when` within a budget of its own; raises TooExpensive."""
+    """Return `fail_when` with a budget of its own; raises TooExpensive."""
 
     def judged(event: Event, user: User, scope: Scope) -> bool:
         begin(event, user)
@@ -164,7 +164,7 @@ def _condition(
 
 
 def _line_of(file: CheckedWebhook, path: KeyPath) -> int | None:
-    """Return the line of a key path for the reasons of dead letters; None for what stands in a base."""
+    """Return the line of a key path for the reasons of dead letters; None inside a base."""
     found = locate(file.root, path)
     if found.node.document is not file.root.document:
         return None

@@ -31,7 +31,7 @@ LANGUAGE = 3
 _SUFFIXES = (".yaml", ".yml")
 TESTS = (".test.yaml", ".test.yml")
 SHAPES = "shapes"
-"""The folder of own shapes."""
+"""The folder of custom shapes."""
 FOLDERS = ("labels", SHAPES, "webhooks")
 
 

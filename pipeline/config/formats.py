@@ -1,4 +1,4 @@
-"""Which shape reads what: formats by topic and by path, as plain data, and the names of own shapes."""
+"""Which shape reads what: formats by topic and by path, as plain data, and the names of custom shapes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def formats_of(
     """Return which shape reads what, and which names that are said where.
 
     ``{"default": format, "topics": {NAME: format}, "files": {PATH: format}, "others": PATH}``, each only
-    where something is said; a format is a name, ``{"table": settings}``, or an own shape as the file has it.
+    where something is said; a format is a name, ``{"table": settings}``, or a custom shape's data.
     kafka, paths: the topics and the paths of pipeline.yaml, also where a flag names recordings instead: their
     lines keep the formats of the topics and files that they come from, and where all paths have one format,
     other files are read like this one of them.
@@ -155,7 +155,7 @@ def _listed(value: Value) -> list[Value]:
 
 
 def own_names(base: Path, unsaved: Mapping[str, str | None] = NOTHING) -> dict[str, str]:
-    """Return the own shapes of a config directory by name, each with its file; broken ones, too.
+    """Return the custom shapes of a config directory by name, each with its file; broken ones, too.
 
     unsaved: texts that count in place of what lies on disk; None: as if the file were not there.
     """
@@ -178,7 +178,7 @@ def own_names(base: Path, unsaved: Mapping[str, str | None] = NOTHING) -> dict[s
 
 
 def shape_name(file: str, data: Value) -> str:
-    """Return how an own shape is called: by its `name`, else by its file."""
+    """Return how a custom shape is called: by its `name`, else by its file."""
     name = data.get("name") if isinstance(data, dict) else None
     return name if isinstance(name, str) else PurePosixPath(file).stem
 
@@ -192,7 +192,9 @@ def check_names(named: Named, own: Iterable[str], problems: Problems) -> None:
         if name not in known:
             close = did_you_mean(name, known)
             hint = (
-                f"did you mean `{close}`?" if close else f"own shapes are files in {SHAPES}/; built in are "
+                f"did you mean `{close}`?"
+                if close
+                else f"custom shapes are files in {SHAPES}/; built in are "
             )
             hint += "" if close else ", ".join(FORMATS)
             problems.error(path, "unknown-format", f"there is no shape `{name}`", hint=hint)

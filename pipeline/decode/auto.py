@@ -28,7 +28,7 @@ _OWNERS: Final = {
     for name in _ENVELOPES
     if len(owners := [shape.read for shape in _CHOSEN if name in shape.envelopes]) == 1
 }
-"""The shape of a member without ``type``, where an envelope is of one shape alone."""
+"""The shape of a member without ``type``, by the one shape that has its envelope."""
 _NAMES: Final = {shape.read: shape.name for shape in _CHOSEN}
 
 
@@ -38,18 +38,20 @@ _STRAYS: Final[dict[Read, Callable[[Fields], list[str]]]] = {
     SHAPES["heap"].read: heap.strays,
     SHAPES["posthog"].read: posthog.strays,
 }
-"""What speaks against each shape, where an object says by its fields alone that it is of it."""
+"""Per shape, fields that speak against it, for objects recognised by their fields alone."""
 
 
 def read(record: Fields, place: Place) -> list[Record]:
-    """Return the records of an object of the one shape that its fields tell. Raises InvalidRecord."""
+    """Return the records of an object, read by the one shape that its fields indicate. Raises
+    InvalidRecord.
+    """
     return _reader(record, _OWNERS.get(place.envelope))(record, place)
 
 
 def _unless_home_made(record: Fields, read: Read) -> Read:
-    """Return the reader, unless the object has fields that its shape has not, and that say what it is.
+    """Return the reader, unless the object has meaningful fields that its shape lacks.
 
-    A row of users is called like a page view, an order has an identity. Raises InvalidRecord.
+    A row of a users table has a name like a page view, an order has an identity. Raises InvalidRecord.
     """
     strays = _STRAYS[read](record) if read in _STRAYS else []
     strays = [one for one in strays if record[one] not in (None, "", [], {})]
@@ -64,9 +66,10 @@ def _unless_home_made(record: Fields, read: Read) -> Read:
 
 
 def _reader(record: Fields, owner: Read | None) -> Read:
-    """Return the reader of the one shape that the fields tell.
+    """Return the reader of the one shape that the fields indicate.
 
-    owner: the shape whose envelope holds a member, which needs no marks there. Raises InvalidRecord.
+    owner: the shape whose envelope holds the member, which then needs no distinctive fields. Raises
+    InvalidRecord.
     """
     if cloudevents.is_sure(record):
         return cloudevents.read
@@ -96,20 +99,20 @@ def _reader(record: Fields, owner: Read | None) -> Read:
 
 
 def chosen(record: Fields) -> str:
-    """Return the name of the one shape that `auto` reads a record by. Raises InvalidRecord."""
+    """Return the name of the shape by which `auto` reads a record. Raises InvalidRecord."""
     return _NAMES[_reader(record, None)]
 
 
 def looks_like(record: Fields) -> str | None:
-    """Return what a record looks like that `auto` refuses by name; None for every other one."""
+    """Return what a record that `auto` refuses by name looks like; None for any other."""
     found = stranger(record)
     return "a message of Jitsu" if found is None and jitsu.is_row(record) else found
 
 
 def refuse_another(record: Fields, shape: Shape) -> None:
-    """Raise InvalidRecord where the object is surely of another shape than of the one that `format` names.
+    """Raise InvalidRecord where the object certainly has another shape than the one `format` names.
 
-    What may be of both is of the named one: that is what naming it is for.
+    Ambiguous objects have the named shape: that is what naming it is for.
     """
     known = looks_like(record)
     if known is not None and "specversion" not in record:
@@ -121,14 +124,14 @@ def refuse_another(record: Fields, shape: Shape) -> None:
     else:
         fitting = [one.name for one in _CHOSEN if one.fits is not None and one.fits(record)]
         other = _sure(record) or (fitting[0] if shape.fits is not None and len(fitting) == 1 else None)
-    # Calls of both are the same ones where their names are in snake case.
+    # In snake case, calls of both are the same.
     if other is None or other == shape.name or {other, shape.name} == {"segment", "native"}:
         return
     raise InvalidRecord(f"looks like a record of the shape `{other}`: set `format: {other}` or `auto`")
 
 
 def _sure(record: Fields) -> str | None:
-    """Return the one shape that the object is of without a doubt; None where there is one."""
+    """Return the one shape that the object certainly has; None where there is none."""
     if cloudevents.is_sure(record):
         return "cloudevents"
     kind = record.get("type")
@@ -142,7 +145,7 @@ def _sure(record: Fields) -> str | None:
 
 
 def _glance(stub: Stub, wants: Wants) -> bool:
-    """Tell the shape in the order of the table; leave it to decode where that is not obvious."""
+    """Tell the shape in the order of the table; leave unclear cases to decode."""
     if stub.type == "event" or stub.unusual_version is not UNSET or stub.unusual_batch is not UNSET:
         return False
     if stub.unusual_identity is not UNSET or stub.unusual_app_id is not UNSET:
@@ -162,10 +165,10 @@ def _glance(stub: Stub, wants: Wants) -> bool:
 
 
 NAMES: Final = tuple(sorted((name for name, _, _ in _FITS), key=FORMATS.index))
-"""The shapes that `auto` tells apart, in the order in which dead letters have always named them."""
+"""The shapes that `auto` distinguishes, in the order in which dead letters have always named them."""
 
 AUTO: Final = Shape("auto", read, envelopes=_ENVELOPES, glance=_glance)
-"""A row like the others."""
+"""A row of the table like the others."""
 
 RECORDED: Final = replace(AUTO, name=RECORDING)
-"""Of the values of recorded messages, where no topic says otherwise."""
+"""For values of recorded messages whose topic has no `format`."""

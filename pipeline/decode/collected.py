@@ -1,16 +1,16 @@
 """Lines written by a collector (`hookline collect`): their headers say how to read each.
 
-hk-protocol   how the member came: native, segment, posthog, heap, cloudevents, mixpanel, amplitude, hooks
-hk-format     for hooks: the shape that reads it, a built-in or an own one
-hk-type       what the path of the request says of a member whose own bytes do not
-hk-context    the context that all members of its request share, as JSON
-hk-shift      milliseconds to be added to the client's time, whose clock goes wrong
-hk-key        the name of the key that it was posted with
-hk-cut        how many bytes the member had, which was too large: only how it begins is there
+The protocol replaces guessing: no member is tested for another shape. The time received is the line's, never
+one that a client wrote into a member. Headers have this meaning only in a collector's recording, recognised
+by the source of its lines, and where ``format: collected`` says so.
 
-The protocol replaces guessing: no member is asked whether it may be of another shape. When it was received
-the line's time says, and nothing that a client writes into a member. The headers mean this only in a
-collector's recording, which is told by the source of its lines, and where ``format: collected`` says so.
+hk-protocol   how the member came: native, segment, posthog, heap, cloudevents, mixpanel, amplitude, hooks
+hk-format     for hooks: the shape that reads it, built-in or custom
+hk-type       what the request's path says of a member whose own bytes do not
+hk-context    the context shared by all members of the request, as JSON
+hk-shift      milliseconds to add to the times of a client with a wrong clock
+hk-key        the name of the key that it was posted with
+hk-cut        the size in bytes of a member that was too large; only its beginning is kept
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ NAME: Final = "collected"
 CUT: Final = "hk-cut"
 _SOURCE: Final = re.compile(r"collect-[0-9a-f]{8}/[0-9]+")
 _OF_THE_SERVER: Final = ("receivedAt", "received_at", "now")
-"""Fields in which a server says when it received a call."""
+"""Fields in which a server records when it received a call."""
 _HOOKS: Final = "hooks"
 
 Amend = Callable[[Fields, str], Fields]
-"""Gives a call as its protocol reads it, with what its path says; raises InvalidRecord for unknown words."""
+"""Returns a call as its protocol reads it, with what its path implies; raises InvalidRecord."""
 
 
 @lru_cache
 def is_collected(source: str) -> bool:
-    """Return whether a collector's recording has lines of this source: ``collect-XXXXXXXX/0``."""
+    """Return whether this source is a collector's recording: ``collect-XXXXXXXX/0``."""
     return _SOURCE.fullmatch(source) is not None
 
 
 def collected(named: Mapping[str, Shape]) -> Shape:
-    """Return the shape of collected lines. named: those that hooks may name, built-in and own ones."""
+    """Return the shape of collected lines. named: the shapes that hooks may name, built-in and custom."""
 
     def told(headers: Headers | None) -> Told:
         protocol = format = shift = None
@@ -71,7 +71,7 @@ def collected(named: Mapping[str, Shape]) -> Shape:
         if shape is None:
             shape = _of_hook(format, named) if protocol == _HOOKS.encode() else _unknown(protocol)
         if shape is _SEGMENT or shape is _POSTHOG:
-            # Whether an event is wanted, its time does not say; of a call its own type counts.
+            # Whether an event is wanted does not depend on its time; a call's own type counts.
             is_plain = not has_context and not (has_type and shape is _POSTHOG)
         else:
             is_plain = not has_context and not has_type and shift is None
@@ -87,7 +87,7 @@ def collected(named: Mapping[str, Shape]) -> Shape:
 
 
 def corrected(records: list[Record], told: Told, received_at: int | None) -> list[Record]:
-    """Return the records with the clock's shift in their times, received when the line says."""
+    """Return the records with the clock's shift applied, and the line's time as the time received."""
     shift = told.shift_ms
     for record in records:
         if isinstance(record, Invalid):
@@ -155,7 +155,7 @@ def _shown(value: bytes) -> str:
 
 
 def _reads(shape: Shape, amend: Amend | None = None) -> Shape:
-    """Return a built-in shape as a protocol's: nothing is guessed, and what the headers say counts."""
+    """Return a built-in shape as a protocol's: nothing is guessed, and the headers apply."""
 
     def read(record: Fields, place: Place) -> list[Record]:
         for name in _OF_THE_SERVER:
@@ -176,7 +176,7 @@ def _no_tombstone(place: Place) -> list[Record]:
 
 
 def _shared(text: bytes, own: Fields | None) -> Fields | None:
-    """Return the context of a request, and what an envelope inside says besides."""
+    """Return the request's context, and what an envelope inside adds."""
     try:
         found: Json = strict.loads(text)
     except InvalidRecord as error:
@@ -192,11 +192,11 @@ def _no_such(protocol: str, word: str, known: Iterable[str]) -> InvalidRecord:
 
 
 _SAYS: Final = {"name": "event", "set": "user", "set_once": "user", "unset": "user", "delete": "user"}
-"""What a native record without ``type`` is, by the first of these fields that it has."""
+"""The kind of a native record without ``type``, by the first of these fields present."""
 
 
 def _native(record: Fields, place: Place) -> list[Record]:
-    """Return the records of a native record, which need not say its ``type`` where a field of it does."""
+    """Return the records of a native record, which may omit ``type`` where a field implies it."""
     if record.get("type") is None:
         told = next((kind for name, kind in _SAYS.items() if name in record), None)
         if told is not None:
@@ -258,4 +258,4 @@ _SHAPES: Final = {
 _SEGMENT, _POSTHOG = _SHAPES["segment"], _SHAPES["posthog"]
 _BY_PROTOCOL: Final[dict[bytes | None, Shape]] = {name.encode(): one for name, one in _SHAPES.items()}
 PROTOCOLS: Final = (*_SHAPES, _HOOKS)
-"""What ``hk-protocol`` may say."""
+"""The values of ``hk-protocol``."""

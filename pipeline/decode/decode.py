@@ -1,7 +1,7 @@
 """From raw bytes to records. Bad input never raises: what cannot be read becomes Invalid.
 
-This module opens envelopes and turns an InvalidRecord of one member into one Invalid; what a record says, its
-shape knows (shape.py, shapes.py).
+This module opens envelopes, and turns the InvalidRecord of one member into one Invalid; the meaning of a
+record is its shape's business (shape.py, shapes.py).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from pipeline.model.sizes import KEPT_BYTES, USUAL
 from pipeline.model.words import without_addresses
 
 OUR_FAULT = "Hookline failed to read this record"
-"""How the reason of an Invalid begins whose cause is a fault in this package."""
+"""Prefix of the reason of an Invalid caused by a fault in this package."""
 
 _ROWS: dict[str, Shape] = {AUTO.name: AUTO, RECORDED.name: RECORDED, CONNECT.name: CONNECT, **SHAPES}
 COLLECTED = collected(_ROWS)
-"""Of what a collector wrote, where there are no own shapes."""
+"""For lines of a collector, where there are no custom shapes."""
 
 BY_NAME: dict[str, Shape] = {**_ROWS, COLLECTED.name: COLLECTED}
-"""Every shape that `format` may name, but for own ones."""
+"""Every shape that `format` may name, except custom ones."""
 
 
 def decode(
@@ -45,11 +45,11 @@ def decode(
     is_clean: bool = False,
     most_members: int = USUAL.members,
 ) -> list[Record]:
-    """Return the records of one line or message, in order; what is broken comes as Invalid with its reason.
+    """Return the records of one line or message, in order; broken ones are Invalid with their reason.
 
-    ``raw`` None is a tombstone: a PropertyUpdate that deletes the user named by ``key``.
-    ``received_at`` is the broker's time in unix milliseconds. ``is_clean`` is for scan (scan.py): it
-    has checked the whole chunk for long integers and deep nesting. Never raises for any input.
+    ``raw`` None is a tombstone: a PropertyUpdate that deletes the user named by ``key``. ``received_at`` is
+    the broker's time in unix milliseconds. ``is_clean`` is for scan (scan.py): it has checked the whole chunk
+    for long integers and deep nesting. Never raises for any input.
     """
     shape = format if isinstance(format, Shape) else BY_NAME[format]
     if shape.by_headers is not None:
@@ -62,7 +62,7 @@ def decode(
             is_clean=is_clean, most_members=most_members,
         )  # fmt: skip
         return corrected(records, told, received_at)
-    # By place: names take twice the time.
+    # Positional: keywords take twice the time.
     place = Place(origin, received_at, None, None, raw, "", headers, key, most_members)
     try:
         if headers and reads_binary(shape) and cloudevents.is_binary(headers):
@@ -97,15 +97,15 @@ def decode(
     except InvalidRecord as error:
         return [Invalid(raw or b"", _reason(raw, error, shape), origin)]
     except Exception as error:
-        # A fault of ours must not stop a stream for ever at the record that shows it.
+        # A fault of ours must not stop a stream for ever at the record that triggers it.
         reason = without_addresses(f"{OUR_FAULT}: {type(error).__name__}: {error}")
         return [Invalid(raw or b"", reason, origin)]
 
 
 def member_of(raw: bytes, item: int, shape: Shape) -> bytes:
-    """Return the bytes of a record that `decode` gave from a line: the member of an envelope, or the line.
+    """Return the bytes of a record that `decode` returned for a line: an envelope's member, or the line.
 
-    Where a shape opens envelopes itself: the line for its first record, how the line starts for the others.
+    Where a shape opens envelopes itself: the line for its first record, the line's beginning for the others.
     """
     if shape.takes_any or shape.parse is not None:
         return raw if item == 0 else raw[:KEPT_BYTES]
@@ -122,12 +122,12 @@ def member_of(raw: bytes, item: int, shape: Shape) -> bytes:
 
 
 def reads_binary(shape: Shape) -> bool:
-    """Return whether CloudEvents in binary mode are read: they say all they must in their headers."""
+    """Return whether CloudEvents in binary mode are read, which their headers fully describe."""
     return shape.read is AUTO.read or shape.name == "cloudevents" or shape.by_headers is not None
 
 
 def _reason(raw: bytes | None, error: InvalidRecord, shape: Shape) -> str:
-    """Return why a line cannot be read: what it looks like, where it is a known thing and no JSON at all."""
+    """Return why a line cannot be read: what it looks like, if it is a known thing other than JSON."""
     looks_like = stranger_bytes(raw) if raw and shape.parse is None else None
     return str(error) if looks_like is None else unread(looks_like, shape.name)
 
@@ -141,7 +141,7 @@ def _tombstone(place: Place) -> PropertyUpdate:
     if not key:
         raise InvalidRecord("a tombstone without a key says nobody's name")
     if key.startswith(b"\0") or _is_struct(key):
-        # Debezium's keys are structs ({"id":7}), a registry's are framed: no user is called so.
+        # Debezium's keys are structs ({"id":7}), a registry's are framed: neither is a user id.
         shown = key[:40].decode("utf-8", "replace")
         raise InvalidRecord(
             f"the key of the tombstone is {shown!r}, as Debezium and Kafka Connect write keys: it names no "

@@ -1,6 +1,6 @@
 """Kafka Connect's ``{schema, payload}`` envelope, around any record that `auto` recognises.
 
-What the schema calls a decimal or a time is a number or an ISO 8601 text then (framed/connect_values.py).
+Values that the schema calls decimals or times become numbers or ISO 8601 texts (framed/connect_values.py).
 """
 
 from __future__ import annotations
@@ -45,4 +45,4 @@ CONNECT: Final = Shape(
     takes_any=True,
     tombstone=_tombstone,
 )
-"""A row like the others."""
+"""A row of the table like the others."""

@@ -15,7 +15,7 @@ from pipeline.decode.shape import Shape
 from pipeline.model.records import topic_of
 
 _LATER = re.compile(r"~[0-9]{1,9}$")
-"""After the name of a followed file that was rotated (sources/files/reading/lives.py)."""
+"""Suffix of a followed file's later generations after rotation (sources/files/reading/lives.py)."""
 Sources = str | list[str]
 Parts = str | list[str | None] | None
 
@@ -27,21 +27,21 @@ class Formats:
     default: Shape = AUTO
     topics: Mapping[str, Shape] = field(default_factory=dict)
     files: Mapping[str, Shape] = field(default_factory=dict)
-    """By the path as pipeline.yaml has it."""
+    """By the path as written in pipeline.yaml."""
     named: Mapping[str, Shape] = field(default_factory=dict)
-    """Own shapes by their names."""
+    """Custom shapes by name."""
     others: Shape | None = None
-    """Of files that pipeline.yaml does not name, where all those that it names are of one shape."""
+    """For files that pipeline.yaml does not name, where all named ones have one shape."""
     collected: Shape = COLLECTED
-    """Of the lines of a collector's recording."""
+    """For lines of a collector's recording."""
     _known: dict[tuple[str, str | None], Shape] = field(default_factory=dict)
 
     def of(self, source: str, part: str | None = None) -> Shape:
-        """Return the shape of a line by its origin's source and, of a file, by the path that names it.
+        """Return the shape of a line by its origin's source and, for a file, by the path that names it.
 
-        A recorded message is of the topic that it was read from, whatever file it lies in; one of a collector
-        says itself how it is read. A line without a
-        part is of the file that is called like its source: of a recording, of a dead letter, of a flag.
+        A recorded message belongs to the topic it was read from, whatever file holds it; a collector's line
+        itself says how it is read. A source without a part is a file of that name: in a recording, a dead
+        letter, a flag.
         """
         found = self._known.get((source, part))
         if found is None:
@@ -51,14 +51,14 @@ class Formats:
         return found
 
     def names(self, source: str) -> bool:
-        """Return whether pipeline.yaml says a format of a topic or file, rather than of all others.
+        """Return whether pipeline.yaml gives this topic or file a format of its own.
 
         A collector's lines say it themselves.
         """
         return (self._topic(source) or self._collector(source) or self._file(source, None)) is not None
 
     def all(self) -> list[Shape]:
-        """Return every shape that reads something, that of most things first."""
+        """Return every shape in use, the default first."""
         return list(dict.fromkeys([self.default, *self.topics.values(), *self.files.values()]))
 
     @property
@@ -76,7 +76,7 @@ class Formats:
             for path, shape in self.files.items()
             if any(fnmatchcase(one, PurePath(path).name) for one in called)
         }
-        return found.pop() if len(found) == 1 else self.others  # of two with one name neither is known
+        return found.pop() if len(found) == 1 else self.others  # of two with the same name neither is known
 
     def _collector(self, source: str) -> Shape | None:
         return self.collected if is_collected(source) else None
@@ -85,9 +85,9 @@ class Formats:
         return self.topics.get(topic_of(source) or "") if self.topics else None
 
     def runs(self, sources: Sources, parts: Parts, lines: int) -> Iterator[tuple[int, int, Shape]]:
-        """Yield the stretches of a chunk that one shape reads: the first line, the one after the last."""
+        """Yield the stretches of a chunk read by one shape: (first line, line after the last, shape)."""
         if isinstance(sources, list) and sources and sources.count(sources[0]) == lines:
-            sources = sources[0]  # nearly always, where files or topics are not merged
+            sources = sources[0]  # the usual case: files or topics are not merged
         names = {sources} if isinstance(sources, str) else set(sources)
         if not self.topics and not self.files and not any(map(is_collected, names)):
             yield 0, lines, self.default

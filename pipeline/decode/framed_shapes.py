@@ -16,14 +16,14 @@ _NATIVE = frozenset({"auto", "native"})
 
 
 def framed(frame: Frame, then: Shape) -> Shape:
-    """Return the shape of records in a frame that another shape reads."""
+    """Return the shape of framed records, which another shape reads once they are unframed."""
 
     def parse(raw: bytes, place: Place) -> Json:
         place.key = frame.key(place.key, place.headers)
         return frame.value(raw, place.headers)
 
     def peek(line: bytes, place: Place) -> Seen:
-        # A framed record is a message: what orders it is the broker's time, unless its shape says more.
+        # A framed record is a message: it is ordered by the broker's time, unless its shape says more.
         text = b"" if then.peek is None else frame.text(line, place.headers)
         return then.peek(text, place) if text and then.peek else (place.received_at, then.side == "users")
 
@@ -34,7 +34,7 @@ def framed(frame: Frame, then: Shape) -> Shape:
 
 
 def _look(then: Shape) -> Callable[[bytes, Wants], bool]:
-    """Return the first look of a shape, behind the id of a schema: that JSON is not parsed."""
+    """Return another shape's first look, behind the schema id: such JSON is not decoded first."""
 
     def look(line: bytes, wants: Wants) -> bool:
         text = bare(line)

@@ -1,9 +1,9 @@
 """Two-stage parsing: events that no webhook wants are recognised by a few fields and not parsed further.
 
-``scan`` gives what ``decode`` and a filter would give, in the same order and with the same counts. The first
-stage only ever answers "surely a good event that is not wanted"; every line it is not sure of goes to
-``decode``. What it does not look into, it still checks as `decode` does: UTF-8, surrogates, nesting. One
-difference is accepted: a number beyond a double (1e999) or beyond 64 bits inside what nobody reads.
+``scan`` returns what ``decode`` and a filter would return, in the same order and with the same counts. The
+first stage only ever answers "certainly a valid event that is not wanted"; every line it is not certain of
+goes to ``decode``. It still checks what it skips as `decode` does: UTF-8, surrogates, nesting. One difference
+is accepted: a number beyond a double (1e999) or beyond 64 bits in a field that nobody reads.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pipeline.model.sizes import KEPT_BYTES, USUAL, Sizes
 
 
 class RawLines(Protocol):
-    """What ``scan`` needs of a chunk (sources/chunk.py)."""
+    """The part of a chunk that ``scan`` needs (sources/chunk.py)."""
 
     sources: str | list[str]
     offsets: list[int]
@@ -41,29 +41,29 @@ class RawLines(Protocol):
     parts: str | list[str | None] | None
 
     def run(self, begin: int, end: int) -> Self:
-        """Return these lines of it."""
+        """Return a slice of its lines."""
 
 
 @dataclass(slots=True)
 class Scanned:
-    """The records of a chunk but for unwanted events, and how many there were of each, those included."""
+    """The records of a chunk except unwanted events, and the counts of all, those included."""
 
     records: list[Record] = field(default_factory=list)
     read: int = 0
-    """Members of envelopes count each; a line that cannot be understood counts as one."""
+    """Members of envelopes count one each; so does an unreadable line."""
     events: int = 0
     updates: int = 0
     links: int = 0
     invalid: int = 0
     ignored: int = 0
-    """Of those read: what its shape says to leave out."""
+    """Records that their shape says to leave out."""
 
 
 NATIVE = frozenset({"auto", "native", RECORDING})
-"""Shapes whose lines may be native ones: of these there is a look that costs half."""
+"""Shapes whose lines may be native: for these there is a look at half the cost."""
 
 _KEPT_AGAIN = 1_024
-"""Bytes of a line that a second dead letter of it keeps: an envelope may give a thousand."""
+"""Bytes of a line kept by its second and later dead letters: an envelope may yield a thousand."""
 
 
 def scan(
@@ -71,8 +71,8 @@ def scan(
 ) -> Scanned:
     """Return the records of a chunk without the events that ``wants`` refuses, and the counts with them.
 
-    About 1 us per refused event of the native shape. Lines of several formats are read in runs of one format,
-    in their order. Never raises for any input.
+    About 1 us per refused native event. Lines of several formats are read in runs of one format, in order.
+    Never raises for any input.
     """
     found = Scanned()
     if not isinstance(format, Formats):
@@ -102,13 +102,13 @@ def _scan(chunk: RawLines, shape: Shape, wants: Wants, sizes: Sizes, found: Scan
 
 
 def _all_told(shape: Shape, headers: Sequence[Headers | None]) -> list[tuple[Shape, bool]]:
-    """Return the shape of each line by its headers, and whether only `decode` can read it as they say."""
+    """Return the shape of each line by its headers, and whether only `decode` can read it."""
     assert shape.by_headers is not None
     found: list[tuple[Shape, bool]] = []
     before: Headers | None = ()
     last = shape, True
     for given in headers:
-        # Of one request all lines have the same, but for the first one, which tells repeats.
+        # All lines of one request share them, except the first, which reports duplicates.
         said = given[1:] if given and given[0][0] == "hk-same" else given
         if said != before:
             before = said
@@ -116,7 +116,7 @@ def _all_told(shape: Shape, headers: Sequence[Headers | None]) -> list[tuple[Sha
                 told = shape.by_headers(given)
                 last = told.shape, not told.is_plain
             except InvalidRecord:
-                last = shape, True  # `decode` says what is wrong with them
+                last = shape, True  # `decode` reports what is wrong with them
         found.append(last)
     return found
 
@@ -132,8 +132,7 @@ def _scan_run(
 ) -> None:
     """Add the records of lines that one shape reads, and their counts.
 
-    whole: the shape that decodes them, which may say more of them than the first look sees; odd: the lines of
-    which it does.
+    whole: the shape that decodes them, which may see more than the first look; odd: the lines where it does.
     """
     lines, sources, offsets, received = chunk.lines, chunk.sources, chunk.offsets, chunk.received
     headers, keys, faults = chunk.headers, chunk.keys, chunk.faults or {}
@@ -154,7 +153,7 @@ def _scan_run(
     invalid_before, first = found.invalid, len(records)
     most_id = sizes.id_chars
     always_plain, plain = shape.plain is not None, shape.plain or plain_event
-    # An id cannot be longer than its line, but where it is put together.
+    # An id cannot be longer than its line, unless it is joined from parts.
     short = 0 if shape.lengthens else most_id
     verdicts: dict[tuple[str, str], bool] = {}
     plain_ones = 0
@@ -196,7 +195,7 @@ def _scan_run(
             is_clean=is_usual,
             most_members=sizes.members,
         )
-        # An unwanted event is not asked: the first look has no ids.
+        # No check for unwanted events: the first look has no ids.
         may_be_long = line is None or len(line) > short
         _count(found, members, wants, line or b"", most_id if may_be_long else None)
     found.read += plain_ones
@@ -209,7 +208,7 @@ NOTHING_AROUND = Envelope()
 
 
 def _keep_messages(chunk: RawLines, records: list[Record], first: int) -> None:
-    """Give the records that cannot be read, from the first of a chunk on, what stands around them."""
+    """Attach to the invalid records from ``first`` on the message around them."""
     sources, received, headers, keys = chunk.sources, chunk.received, chunk.headers, chunk.keys
     places: dict[tuple[str, int], int] = {}
     for at, offset in enumerate(chunk.offsets):
@@ -229,14 +228,14 @@ def _keep_messages(chunk: RawLines, records: list[Record], first: int) -> None:
 
 
 def _count(found: Scanned, members: list[Record], wants: Wants, line: bytes, most_id: int | None) -> None:
-    """Take the records of a line; most_id: characters of an id, None where none can have more."""
+    """Add a line's records to the counts; most_id: characters of an id, None where none can be longer."""
     if not members:
         found.read += 1
         found.ignored += 1
         return
     item, kept = -1, KEPT_BYTES
     for record in members:
-        # A member may give an update and an event: it is read once.
+        # A member may yield an update and an event: it counts once.
         if record.origin.item != item:
             item = record.origin.item
             found.read += 1

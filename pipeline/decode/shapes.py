@@ -96,4 +96,4 @@ _ROWS = (
 )
 
 SHAPES: dict[str, Shape] = {shape.name: shape for shape in _ROWS}
-"""By name, in the order in which `auto` asks whether a record fits; one that fits two is refused."""
+"""By name, in the order in which `auto` tests them; a record that fits two is refused."""

@@ -1,8 +1,8 @@
 """Records that resemble one shape but belong to another: named in an error, never silently misread.
 
-`auto` reads none of them, and says which `format` does, or that none does yet. Each looks enough like a
-shape that is read to be taken for it: Snowplow's has Heap's ``app_id``, Mixpanel's PostHog's ``event`` and
-``distinct_id``. Their facts: the vendors' export formats, Debezium's envelope, PostHog's ClickHouse topics.
+`auto` reads none of them, and says which `format` does, or that none does yet. Each could be mistaken for a
+shape that is read: Snowplow has Heap's ``app_id``, Mixpanel has PostHog's ``event`` and ``distinct_id``.
+Sources: the vendors' export formats, Debezium's envelope, PostHog's ClickHouse topics.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SNOWPLOW: Final = frozenset({"collector_tstamp", "etl_tstamp", "derived_tstamp",
 _DEBEZIUM: Final = frozenset({"__op", "__deleted"})
 _JITSU: Final = frozenset({"httpPayload", "eventn_ctx", "eventn_ctx_event_id"})
 ALWAYS: Final = SNOWPLOW | _DEBEZIUM | _JITSU
-"""Fields that tell whatever stands beside them."""
+"""Fields that decide whatever stands beside them."""
 
 _TELLING: Final = ALWAYS | {
     "properties", "data", "schema", "op", "params", "event_type", "event_name", "$distinct_id",
@@ -40,12 +40,13 @@ NO_MIXPANEL: Final = frozenset(
         "identity", "app_id", "user_id", "userId", "anonymousId", "type",
     }
 )  # fmt: skip
-"""Fields beside ``event`` and ``properties`` that calls of PostHog, Heap and Segment have, Mixpanel's not."""
+"""Fields beside ``event`` and ``properties`` that calls of PostHog, Heap and Segment have but Mixpanel's do
+not."""
 
 _OTHER_IDS: Final = frozenset({"distinct_id", "$distinct_id", "$lib"})
 """Properties of PostHog's calls."""
 _IDENTITY: Final = {"$identify": "$identified_id", "$merge": "$distinct_ids"}
-"""Mixpanel's calls with nobody's ``distinct_id``."""
+"""Mixpanel's calls without anybody's ``distinct_id``."""
 
 READ_AS: Final = {
     "an enriched event of Snowplow": "snowplow",
@@ -63,14 +64,14 @@ READ_AS: Final = {
     "a message framed for a schema registry": "{avro: {registry: URL, then: SHAPE}}` or "
     "`format: {json_schema: {then: SHAPE}}",
 }
-"""The `format` that reads what looks so; nothing for what no module reads."""
+"""The `format` that reads such records; absent where none does."""
 
 _TSV_TABS: Final = 100
-"""Snowplow's enriched lines have some 130 fields; nobody's JSON is spread like that."""
+"""Snowplow's enriched lines have some 130 fields; no JSON has so many tabs."""
 
 
 def stranger(record: Fields) -> str | None:
-    """Return what a record looks like that no module reads; None for every other record."""
+    """Return what a record that no module reads looks like; None for any other record."""
     if _TELLING.isdisjoint(record):
         return None
     if not ALWAYS.isdisjoint(record):
@@ -104,12 +105,12 @@ def stranger(record: Fields) -> str | None:
 
 
 def _among_events(record: Fields, properties: Json) -> str | None:
-    """Return what a record with the field ``event`` looks like: Heap and PostHog have it, and others."""
+    """Return what a record with the field ``event`` looks like, which Heap, PostHog and others have."""
     if type(properties) is not dict or "distinct_id" in record:
         return None
     if "distinct_id" in properties and _is_mixpanel(record, properties):
         return "an event of Mixpanel"
-    # What its newer libraries send has no `distinct_id`.
+    # Its newer libraries send no `distinct_id`.
     is_alone = NO_MIXPANEL.isdisjoint(record) and _OTHER_IDS.isdisjoint(properties)
     if is_alone and ("$user_id" in properties or "$device_id" in properties):
         return "an event of Mixpanel"
@@ -139,7 +140,7 @@ def _with_schema(schema: Json, record: Fields) -> str | None:
 
 
 def stranger_bytes(raw: bytes) -> str | None:
-    """Return what bytes look like that are no JSON; None where they look like nothing in particular."""
+    """Return what bytes that are not JSON look like; None where they resemble nothing known."""
     if raw.startswith(b"\0") and len(raw) > 5:
         return "a message framed for a schema registry"
     if raw.count(b"\t") >= _TSV_TABS and not raw.startswith((b"{", b"[")):
@@ -148,7 +149,7 @@ def stranger_bytes(raw: bytes) -> str | None:
 
 
 def unread(looks_like: str, format: str = "auto") -> str:
-    """Return the reason of a record that is known and is not of this format."""
+    """Return the reason for a record that is recognised but does not have this format."""
     reads = READ_AS.get(looks_like)
     rest = "Hookline has no reader for it yet, and" if reads is None else f"set `format: {reads}`, since"
     return f"looks like {looks_like}; {rest} `{format}` takes it for nothing else"

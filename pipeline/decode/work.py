@@ -9,21 +9,21 @@ from pipeline.model.records import Event, Origin, User
 
 _NOBODY: Final = User(None, None, False)
 _NOTHING: Final = Event(None, "", "", None, None, None, None, None, {}, {}, Origin("", 0))
-"""Work is counted for an event and a user. Of a record there are none yet."""
+"""Work is counted per event and user, which a raw record does not have yet."""
 
 TOO_EXPENSIVE: Final = "too-expensive: reading this record takes more steps than it may"
 
 
 def begin_work() -> None:
-    """Give the next record the whole budget of work."""
+    """Give the next record the whole budget."""
     begin_next(_NOTHING, _NOBODY)
 
 
 def spend_work(size: int) -> None:
-    """Count work of this record. Raises TooExpensive."""
+    """Count work for this record. Raises TooExpensive."""
     spend(_NOTHING, _NOBODY, size)
 
 
 def nothing() -> tuple[Event, User]:
-    """Return what conditions are asked with, since they want an event and a user."""
+    """Return the placeholders passed to conditions, which take an event and a user."""
     return _NOTHING, _NOBODY

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pipeline.store.rows import Rows, Table, bounded
 
 SWEEP_ROWS = 256
-"""Rows looked at per epoch for what has expired."""
+"""Rows checked for expiry per epoch."""
 
 LATE_MS = 7 * 24 * 3600 * 1000
-"""An expired row is kept this much longer: events up to a week late are still judged by it, so that the
+"""Expired rows are kept this much longer: events up to a week late are still judged by them, so that the
 result does not depend on when rows are swept."""
 
 _EXPIRY = struct.Struct(">q")
@@ -27,7 +27,7 @@ class Caps:
         self._cursor = b""
 
     def get(self, key: bytes) -> bytes | None:
-        """Return what was put under the key, whether or not it has expired."""
+        """Return the value of the key, expired or not."""
         row = self._rows.get(Table.CAPS, bounded(key))
         return None if row is None else row[_EXPIRY.size :]
 
@@ -39,13 +39,13 @@ class Caps:
     def seen(self, time_ms: int) -> None:
         """Note an event's time: expiry is measured against the latest one.
 
-        A time in the future is not believed: one broken clock must not expire everybody's rows.
+        Times in the future are ignored: one wrong clock must not expire everybody's rows.
         """
         if time_ms > self._latest:
             self._latest = min(time_ms, max(self._latest, self._clock()))
 
     def sweep(self) -> None:
-        """Drop some rows that expired long ago."""
+        """Delete some rows that expired long ago."""
         if not self._latest:
             return
         gone = []

@@ -1,7 +1,7 @@
 """The sets of columns that tables had over time, as rows of users arrived with them.
 
-Users remember a form's number, not its columns, so that a column which a table has lost is known from the row
-that is written next. The forms of a shard are one row; a table has as many as its columns have changed.
+Users store a form's number, not its columns; so when the next row of a user is written, the columns that the
+table has lost since are known. The forms of a shard are one row; a table has one per change of its columns.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import orjson
 from pipeline.store.rows import Rows, Table
 
 ROW = b"columns"
-"""Its key among the users, whose own keys begin otherwise."""
+"""The row's key among the users', which begin differently."""
 MOST_BYTES = 1 << 20
-"""Names of all forms of a shard together. Tables have a few forms; messages whose fields differ from one to
-the next would have one each, and all of them are written where one is new."""
+"""Limit on the column names of all forms of a shard. Tables have a few forms; messages whose fields differ
+every time would add one each, and all forms are rewritten when one is added."""
 
 
 class Forms:
-    """The forms of one shard, numbered as they came."""
+    """The forms of one shard, numbered in order of arrival."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
@@ -26,12 +26,12 @@ class Forms:
         self._numbers: dict[tuple[str, ...], int] = {}
         self._is_new = False
         self._size = 0
-        """Of what is known: what is there for the bound, the same after a start."""
+        """The size of all known forms, for the limit; the same after a restart."""
 
     def number(self, columns: tuple[str, ...]) -> int | None:
-        """Return the number of a form, a table and its columns; it is a new one where it was never seen.
+        """Return the number of a form, a table and its columns; new forms get a new one.
 
-        None for one that would be too much: what has so many forms has no columns that it could lose.
+        None where that would exceed the limit: with so many forms no column is ever really lost.
         """
         found = self._numbers.get(columns)
         if found is None:
@@ -45,7 +45,7 @@ class Forms:
         return found
 
     def less(self, before: int, number: int) -> tuple[str, ...]:
-        """Return the columns of one form that another form of the table has not."""
+        """Return the columns of one form that another form of the table lacks."""
         known = self._load()
         now = {*known[number][1:]}
         return tuple(name for name in known[before][1:] if name not in now)

@@ -1,7 +1,7 @@
 """What another job knows of its users now, beneath a run's own rows: for a replay of dead records.
 
-Each row is looked up where that job has committed it, in a read of its own: nothing is copied, nothing is
-written there, and no old page is held while the other job runs. What the run itself learns lies on top.
+Each row is read, as that job has committed it, in a transaction of its own: nothing is copied or written
+there, and no old page is held while the other job runs. The run's own rows take precedence.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from pipeline.store.reading import Reader, reading
 from pipeline.store.rows import Rows, Table
 
 FORGOTTEN: Final = {Table.USERS: b"[null,{}]", Table.PROFILES: b"{}"}
-"""What stands in place of a row that the run has deleted: without it the other job's would be seen again."""
+"""Marks a row that the run has deleted: otherwise the other job's would reappear."""
 
 
 class Beneath(Protocol):
-    """What is known of users before a run."""
+    """What was known of users before a run."""
 
     def get(self, table: Table, key: bytes) -> bytes | None:
         """Return the row; None where nothing is known."""
@@ -35,7 +35,7 @@ class Beneath(Protocol):
 
 
 def above(rows: Rows, known: Beneath) -> Rows:
-    """Return rows that are looked up in what is known where they are not among these."""
+    """Return rows that fall back to ``known`` where they are missing here."""
     return _Above(rows, known)
 
 
@@ -57,15 +57,15 @@ class Known:
         self._stack.close()
 
     def under(self, rows: Rows) -> Rows:
-        """Return rows that are looked up here where they are not among these."""
+        """Return rows that fall back to these where they are missing there."""
         return above(rows, self)
 
     def get(self, table: Table, key: bytes) -> bytes | None:
-        """Return what the job knows; None where it knows nothing, and of what is nothing about users."""
+        """Return the job's row; None where there is none, and for rows that are not about users."""
         if table is Table.USERS and key != FORMS:
-            # All are asked: the number of shards may be another one here.
+            # All of its shards are searched: their number may differ here.
             value = next(_found(self._shards, table, key), None)
-            # Without the partition of its last update, and without forms: those are numbered per shard.
+            # Without the partition of the last update and the forms: those are numbered per shard.
             return None if value is None else orjson.dumps([None, orjson.loads(value)[1]])
         if table is Table.ALIASES:
             return next(_found(self._links, table, key), None)
@@ -77,7 +77,7 @@ class Known:
         return None
 
     def merged(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield the rows of joined ids; one may come from several source partitions."""
+        """Yield the rows of merged ids; several source partitions may each yield one for an id."""
         for store in self._links:
             yield from store.rows(Table.MERGED)
 
@@ -91,32 +91,32 @@ def _found(stores: list[Reader], table: Table, key: bytes) -> Iterator[bytes]:
 
 
 class _Above:
-    """Keeps the contract of `Rows`: reads fall through to what is known, writes stay above."""
+    """Implements `Rows`: reads fall through to what is known, writes stay here."""
 
     def __init__(self, rows: Rows, known: Beneath) -> None:
         self._rows = rows
         self._known = known
 
     def get(self, table: Table, key: bytes) -> bytes | None:
-        """Return the row of the run, else the other job's."""
+        """Return the run's row, else the other job's."""
         value = self._rows.get(table, key)
         if value is None:
             return self._known.get(table, key)
         return None if value == FORGOTTEN.get(table) else value
 
     def put(self, table: Table, key: bytes, value: bytes) -> None:
-        """Write the row of the run."""
+        """Write the run's row."""
         self._rows.put(table, key, value)
 
     def delete(self, table: Table, key: bytes) -> None:
-        """Remove the row, also for who would look beneath."""
+        """Remove the row, and hide the other job's."""
         if table in FORGOTTEN:
             self._rows.put(table, key, FORGOTTEN[table])
         else:
             self._rows.delete(table, key)
 
     def items(self, table: Table, prefix: bytes = b"", start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """Yield the rows of the run; of joined ids, those of the other job before them."""
+        """Yield the run's rows; for merged ids, the other job's before them."""
         if table is Table.MERGED:
             yield from self._known.merged()
         yield from self._rows.items(table, prefix, start)

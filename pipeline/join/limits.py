@@ -1,8 +1,8 @@
 """`repeat`, `limit` and `dedupe`: counted per user and `by` value, in log order, on event time.
 
-Each keeps a few event times per user. An event that comes late is judged by the times around its own, on
-both sides: two deliveries under `every: 24h` are never less than 24 hours of event time apart, in whatever
-order they came, and one event from a clock that is years ahead does not silence the user for years.
+Each keeps a few event times per user. A late event is judged by the times on both sides of its own: two
+deliveries under `every: 24h` are never less than 24 hours of event time apart, in whatever order events
+arrive, and one event from a clock that is years ahead does not silence the user for years.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from pipeline.model.json import Value, canonical
 from pipeline.model.records import MISSING, Event, Missing, User
 
 EVER: Final = 0
-"""The time of a cap that never ends."""
+"""The period of a cap that never ends."""
 _MAX_USER_BYTES: Final = 128
 _WHOLE_ID: Final = b"\1"
-"""Ends a row that is counted by event id. Rows of older versions lack it: they were kept by the id alone,
-whatever its scope, and go on holding for every event of that id until they expire."""
+"""Ends rows that are counted by event id and scope. Rows of older versions lack it: they were kept by id
+alone, and apply to every event of that id until they expire."""
 
 
 @dataclass(slots=True, frozen=True)
 class Cap:
-    """So many matches in a time."""
+    """At most so many matches in a period."""
 
     count: int
     within_ms: int
     by: Getter | None = None
-    """What is counted separately; None: all matches of the user together."""
+    """The value that is counted separately; None: all matches of the user together."""
     by_id: bool = False
-    """True: by what makes an event that event (its id, within its scope where it has one)."""
+    """True: by the event's identity (its id, with its scope where it has one)."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -46,19 +46,19 @@ class Limits:
 
     webhook_id: str
     repeat: Cap | None = None
-    """Fire on the count-th match within the time, then start anew."""
+    """Fire on the count-th match within the period, then start again."""
     limit: Cap | None = None
-    """Fire at most so often; within `EVER`: once and for all."""
+    """Fire at most this often; within `EVER`: once and for all."""
     dedupe: Cap | None = None
-    """Suppress a value that went through less than this time ago."""
+    """Suppress a value that was let through less than this long ago."""
 
 
 class Verdict(Enum):
-    """What the limits say of a match."""
+    """What the limits decide about a match."""
 
     FIRE = "fire"
     SUPPRESS = "suppress"
-    """Matched, and not sent: a duplicate, or over the limit."""
+    """Matched but not sent: a duplicate, or over the limit."""
     NOT_YET = "not yet"
     """`repeat` is not complete: no match so far."""
 
@@ -66,8 +66,8 @@ class Verdict(Enum):
 def check(limits: Limits, caps: Caps, user_key: str, event: Event, user: User) -> Verdict:
     """Return what becomes of a match, and count it.
 
-    Duplicates go first, so that one is not counted by the others; then `repeat`, then `limit`. A value of
-    `by` that is missing makes the event stand alone: no duplicate, not limited, and no repetition.
+    Duplicates are removed first, so that the others do not count them; then `repeat`, then `limit`. An event
+    whose `by` value is missing stands alone: never a duplicate, limited, or a repetition.
     """
     if limits.dedupe is not None and _is_duplicate(limits, limits.dedupe, caps, user_key, event, user):
         return Verdict.SUPPRESS
@@ -92,7 +92,7 @@ def _is_duplicate(limits: Limits, dedupe: Cap, caps: Caps, user_key: str, event:
 
 
 def _completes(limits: Limits, repeat: Cap, caps: Caps, user_key: str, event: Event, user: User) -> bool:
-    """Return True where this is the count-th match of some stretch of ``within_ms``; then start anew."""
+    """Return True where this is the count-th match within ``within_ms``; then start again."""
     value = _by(repeat.by, event, user)
     if value is MISSING:
         return repeat.count == 1
@@ -100,7 +100,7 @@ def _completes(limits: Limits, repeat: Cap, caps: Caps, user_key: str, event: Ev
     times = _times(stored)
     at = _at(event, times)
     times.append(at)
-    # Twice the count is kept, by arrival: late events and one wrong clock must not push out the rest.
+    # Twice the count is kept, by arrival: late events and one wrong clock must not displace the rest.
     del times[: -2 * repeat.count]
     if len(times) >= repeat.count and _ends_a_stretch(times, at, repeat):
         if stored:
@@ -139,7 +139,7 @@ def _is_over(limits: Limits, limit: Cap, caps: Caps, user_key: str, event: Event
     times.append(at)
     if len(times) > limit.count and _is_crowded(times, at, limit):
         return True
-    # Twice the count is kept, by arrival: late events and one wrong clock must not push out the rest.
+    # Twice the count is kept, by arrival: late events and one wrong clock must not displace the rest.
     del times[: -2 * limit.count]
     expires_ms = max(times) + limit.within_ms
     _put(limit, caps, key, _packed(times), expires_ms)
@@ -159,7 +159,7 @@ def _is_crowded(times: array[int], at: int, limit: Cap) -> bool:
 def _stored(
     kind: bytes, limits: Limits, cap: Cap, caps: Caps, user_key: str, event: Event, value: Value
 ) -> tuple[bytes, bytes | None]:
-    """Return the key of a row, and what is kept there; see `_WHOLE_ID` for rows of older versions."""
+    """Return the key and value of a row; see `_WHOLE_ID` for rows of older versions."""
     key = _key(kind, limits, user_key, value)
     stored = caps.get(key)
     if stored is None and cap.by_id and event.id_scope is not None:
@@ -174,12 +174,12 @@ def _put(cap: Cap, caps: Caps, key: bytes, value: bytes, expires_ms: int | None)
 
 
 def _by(by: Getter | None, event: Event, user: User) -> Value | Missing:
-    """Return what is counted separately; None for `by: null`, which counts everything together."""
+    """Return the value counted separately; None for `by: null`, which counts everything together."""
     return None if by is None else by(event, user, None)
 
 
 def _at(event: Event, times: array[int]) -> int:
-    """Return the event's time; one that has none comes right after the last."""
+    """Return the event's time; an event without one counts as right after the last."""
     if event.time is not None:
         return event.time
     return times[-1] if times else 0
@@ -210,6 +210,6 @@ def _packed(times: array[int]) -> bytes:
 
 
 def _turn(times: array[int]) -> None:
-    """Turn the bytes of times: rows have the highest first."""
+    """Swap the bytes of times: rows store the most significant first."""
     if sys.byteorder == "little":
         times.byteswap()

@@ -13,14 +13,14 @@ from pipeline.store.cache import Generations
 from pipeline.store.rows import Rows, Table, bounded
 
 CACHE_IDS = 65_536
-"""Anonymous ids (linked or not) a key keeps in memory, in each of two generations."""
+"""Anonymous ids, linked or not, that are cached per key in each of two generations."""
 CACHE_BYTES = 16 << 20
-"""What they may take there, in each generation: ids can be long."""
+"""Memory they may take in each generation: ids can be long."""
 
 
 PROFILE_ITEM = 1 << 31
-"""Set in ``origin.item`` of the update that a link brings: the record that holds the link may hold an update
-as well, and both may fire one webhook."""
+"""Set in ``origin.item`` of the update that a link yields: the record with the link may hold an update as
+well, and both may fire one webhook."""
 
 
 def user_key(user_id: str | None, anonymous_id: str | None) -> str:
@@ -35,8 +35,9 @@ class Identity:
         self._rows = rows
         self._sizes = sizes
         self._cache: Generations[str, str | None] = Generations(cache_ids, CACHE_BYTES, _held)
-        # Alias calls may join ids that were used as user ids. They are few, and no more than `max_merged`, so
-        # all are in memory, and events of ordinary user ids cost one look into a dict.
+        # Alias calls may merge ids that were used as user ids. They are few, and no more than `max_merged`,
+        # so
+        # all are in memory, and events of ordinary user ids cost one look-up in a dict.
         self._merged: dict[str, str] = {}
         self._merged_size = 0
         for _, value in rows.items(Table.MERGED):
@@ -47,7 +48,7 @@ class Identity:
         """Alias calls beyond `max_merged`."""
 
     def resolve(self, record: Record) -> Iterator[tuple[str, Record]]:
-        """Yield the record as its user's, with the user's key; a link yields the profile it brings."""
+        """Yield the record under its user id, with the user's key; a link yields the profile it brings."""
         if isinstance(record, Event):
             yield self.own(record), record
         elif isinstance(record, PropertyUpdate):
@@ -63,7 +64,7 @@ class Identity:
     def link(self, link: IdentityLink) -> Iterator[tuple[str, Record]]:
         """Apply a link: the first one of an anonymous id counts, and brings its profile to the user.
 
-        An alias call beyond `max_merged` yields itself as a dead record too.
+        An alias call beyond `max_merged` also yields itself as an invalid record.
         """
         anonymous_id, user_id = link.anonymous_id, self._current(link.user_id)
         if anonymous_id == user_id:
@@ -71,7 +72,7 @@ class Identity:
         if link.alias and anonymous_id not in self._merged:
             size = self._merged_size + _counted(anonymous_id, user_id)
             if size > self._sizes.merged:
-                # What is merged is in the rows: a replay of the stream refuses the same.
+                # Merged ids are stored as rows, so that a replay of the stream refuses the same calls.
                 self.refused += 1
                 yield str(link.origin), _refused(link, self._sizes.merged)
             else:
@@ -95,7 +96,7 @@ class Identity:
         yield user_key(None, anonymous_id), gone
 
     def own(self, record: Event | PropertyUpdate) -> str:
-        """Give an event or update to its user, in place, and return the user's key."""
+        """Assign an event or update to its user, in place, and return the user's key."""
         if record.user_id is None:
             if record.anonymous_id is not None:
                 record.user_id = self._alias(record.anonymous_id)
@@ -104,9 +105,9 @@ class Identity:
         return user_key(record.user_id, record.anonymous_id)
 
     def _current(self, user_id: str) -> str:
-        """Follow alias calls; a circle of them ends where it began.
+        """Follow alias calls; a cycle ends where it began.
 
-        The ids on the way then point at the end, so that a chain is walked once, however long it has grown.
+        The ids on the way then point directly at the end, so that a chain is walked once.
         """
         following = self._merged.get(user_id)
         if following is None:
@@ -144,7 +145,8 @@ class Identity:
             profile.pop(name, None)
         if profile:
             dumped = orjson.dumps(profile)
-            # Of one that gets too large, nothing changes; its own row (join/users.py) counts it.
+            # A profile that would get too large stays unchanged; its own row (join/users.py) counts the
+            # refusal.
             if len(profile) <= self._sizes.user_properties and len(dumped) <= self._sizes.user_bytes:
                 self._rows.put(Table.PROFILES, row, dumped)
         elif before is not None:
@@ -152,7 +154,7 @@ class Identity:
 
 
 def _counted(merged: str, user_id: str) -> int:
-    """Return as how many a pair counts: what is counted is there for the memory that it takes."""
+    """Return the weight of a pair in the limit, which exists to bound memory."""
     return 1 + (len(merged) + len(user_id)) // 512
 
 
@@ -166,7 +168,7 @@ def _refused(link: IdentityLink, most: int) -> Invalid:
 
 
 def _held(anonymous_id: str, user_id: str | None) -> int:
-    """Return the bytes of memory that one link takes in the cache: two texts and their place in it."""
+    """Return the memory that one cached link takes, in bytes: two texts and their entry."""
     return 300 + len(anonymous_id) + (len(user_id) if user_id is not None else 0)
 
 

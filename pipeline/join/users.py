@@ -15,30 +15,28 @@ from pipeline.store.cache import Generations
 from pipeline.store.rows import Rows, Table, bounded
 
 Known: TypeAlias = "list[Any]"
-"""[Partition of the last update, properties, `held_bytes`, forms]; nobody is [None, {}, n, {}].
+"""[Partition of the last update, properties, `held_bytes`, forms]; an unknown user is [None, {}, n, {}].
 
-forms: by table, which form of its columns the user's row had (`Forms`). On disk it is the third and last, and
-only where there are some.
-"""
+forms: by table, which form of its columns the user's row had (`Forms`). On disk it comes third and last, and
+only where there are any."""
 
 CACHE_USERS = 16_384
-"""Decoded users a shard keeps in memory, in each of two generations."""
+"""Decoded users cached per shard in each of two generations."""
 CACHE_BYTES = 8 << 20
-"""What they may take there, in each generation: some 8,000 users of a dozen properties."""
+"""Memory they may take in each generation: some 8,000 users with a dozen properties."""
 CHANGED_BYTES = 8 << 20
-"""Updates above this are written before the epoch's end: until then what has changed cannot be forgotten."""
+"""Beyond this, updates are written before the epoch's end: until written, changed users stay in memory."""
 
 SOME = 8
 EARLY_USERS = 256
-"""So many at a time are written before the epoch's end, and so many in an epoch: one that changes again is
-written again."""
+"""How many are written early at a time, and in an epoch: one that changes again is written again."""
 
 
 class Users:
     """The users of one shard, read through a bounded cache of decoded ones.
 
-    LMDB releases the interpreter lock at each call, which costs a thread switch while the engine runs:
-    hence the cache, also of users that are not there.
+    LMDB releases the GIL at each call, which costs a thread switch while the engine runs: hence the cache,
+    which also remembers unknown users.
     """
 
     def __init__(
@@ -54,9 +52,9 @@ class Users:
         self._changed: dict[str, Known] = {}
         self._sizes = sizes
         self._most: dict[str, int] = {}
-        """Bytes that the users changed in this epoch have at most; exact only where it matters."""
+        """Upper bound on the bytes of the users changed in this epoch; exact only where it matters."""
         self._grown = 0
-        """Bytes of the updates since the last flush, likewise."""
+        """Upper bound on the bytes of the updates since the last flush."""
         self._early = 0
         """How many were written before the epoch's end."""
         self.without_form = 0
@@ -72,11 +70,11 @@ class Users:
         return properties
 
     def apply(self, key: str, update: PropertyUpdate, partition: str) -> dict[str, Any]:
-        """Apply an update and return the old values of the properties it really changed.
+        """Apply an update and return the old values of the properties that really changed.
 
-        A property that was not there has the old value MISSING. ``set`` wins over ``set_once`` for one
-        name in one update; ``unset`` comes last. An update that would make the user larger than `limits`
-        allows is refused as a whole: nothing changes.
+        A new property has the old value MISSING. Within one update ``set`` wins over ``set_once``; ``unset``
+        comes last. An update that would make the user larger than `limits` allows is refused as a whole:
+        nothing changes.
         """
         user = self._cache.young.get(key) or self._cache.again(key, self._load)
         writer, properties = user[0], user[1]
@@ -115,7 +113,7 @@ class Users:
         return {name: before for name, before in old.items() if not _undone(before, properties, name)}
 
     def _gone(self, key: str, user: Known, columns: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the columns that a table had when the user's row was written last, and has no more."""
+        """Return the columns that the table had at the user's last row, and no longer has."""
         forms: dict[str, int] = user[3]
         number, table = self._forms.number(columns), columns[0]
         before = forms.get(table)
@@ -132,9 +130,9 @@ class Users:
         return () if before is None else self._forms.less(before, number)
 
     def _fits(self, key: str, held: int, properties: dict[str, Json], update: PropertyUpdate) -> bool:
-        """Return whether the user stays within its limits; the answer is the same however epochs are cut.
+        """Return whether the user stays within its limits; the answer does not depend on where epochs end.
 
-        held: `held_bytes` when it was read or written last, which are more than those of its JSON.
+        held: `held_bytes` when it was last read or written, an upper bound of its JSON size.
         """
         given = len(update.set) + len(update.set_once)
         if not given:
@@ -161,9 +159,9 @@ class Users:
         return True
 
     def write_some(self) -> None:
-        """Write some of the changed users, so that the epoch's end has less to do.
+        """Write some of the changed users early, so that the epoch's end has less to do.
 
-        Each of them may change again: therefore no more than so many in an epoch.
+        Each may change again and be written again, so there is a limit per epoch.
         """
         if len(self._changed) < SOME or self._early >= EARLY_USERS:
             return
@@ -186,7 +184,7 @@ class Users:
         if not user[1]:
             self._rows.delete(Table.USERS, row)
             return
-        # Kept until the commit; as it is, a result of orjson keeps 4 KiB and more.
+        # Kept until the commit: copied, since a result of orjson holds 4 KiB or more beyond its length.
         whole = [user[0], user[1], user[3]] if user[3] else user[:2]
         value = b"".join((orjson.dumps(whole), b""))
         self._rows.put(Table.USERS, row, value)
@@ -209,18 +207,19 @@ class Users:
 
 _NOBODY_BYTES = 400
 _SIGNS = b",{["
-"""What begins another object in memory."""
+"""Characters of JSON that start another object in memory."""
 
 
 def held_bytes(row: bytes) -> int:
-    """Return about how many bytes of memory a user takes, once read: by the signs that make objects of it.
+    """Return roughly how much memory a user takes once decoded, by counting the characters that start
+    objects.
 
-    Measured: 65,000 numbers in 1 MB of JSON take 7.7 MB. One character beyond Latin-1 makes a text of it
-    that takes four bytes for each.
+    Measured: 65,000 numbers in 1 MB of JSON take 7.7 MB. A single character beyond Latin-1 makes a text take
+    four bytes per character.
     """
     size = len(row)
     text = size if row.isascii() else 4 * size
-    # Left out all at once, in half the time of counting each.
+    # Removed all at once, in half the time of counting each.
     return 400 + text + 130 * (size - len(row.translate(None, _SIGNS)))
 
 
@@ -230,14 +229,14 @@ def _held(key: str, user: Known) -> int:
 
 
 NESTED_BYTES = 64
-"""What an empty list takes in memory, more than its signs; a map takes three times as much."""
+"""Memory of an empty list beyond its characters; a map takes three times as much."""
 _MAP_BYTES = 2 + 3 * NESTED_BYTES
 
 
 def most_bytes(value: Json) -> int:
-    """Return a number of bytes that the value's JSON never has more of, in less time than writing it.
+    """Return an upper bound on the size of a value's JSON, in less time than writing it.
 
-    Nor does it take much more in memory.
+    It bounds the value's memory just as roughly.
     """
     total = 0
     todo = [value]
@@ -264,7 +263,7 @@ def most_bytes(value: Json) -> int:
 
 
 def _undone(before: Any, properties: dict[str, Json], name: str) -> bool:
-    """True where the new value equals the old one: changed back, or written otherwise (5, then 5.0)."""
+    """True where the new value equals the old one: changed back, or written differently (5, then 5.0)."""
     after = properties.get(name, MISSING)
     if before is MISSING or after is MISSING:
         return before is after

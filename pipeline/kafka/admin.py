@@ -35,9 +35,8 @@ from pipeline.telemetry import log as logging
 log = logging.get(__name__)
 
 Place: TypeAlias = Literal["earliest", "latest", "log_end"] | int
-"""A place in a topic partition: its first record, the end of what is committed, the end of the log, or the
-first record at a broker time in unix ms (the committed end if there is none).
-"""
+"""A place in a topic partition: its first record, the committed end, the end of the log, or the first record
+at a broker time in unix ms (the committed end if there is none)."""
 
 EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # a factory without annotations
 LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # a factory without annotations
@@ -55,36 +54,36 @@ _UNANSWERED = (
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.NOT_COORDINATOR,
 )
-"""Errors that pass when the brokers are up again."""
+"""Errors that pass once the brokers are up again."""
 RENEW_EVERY_SECS = 1.0
 END_SECS = 5.0
 GROUP_SECS = 2.0
-"""How long to wait for the group's coordinator: nothing but lag tools needs it."""
+"""How long to wait for the group's coordinator: only lag tools need it."""
 GROUP_ASK_SECS = 0.5
 GROUP_PAUSE_SECS = 0.02
-"""Before it is asked again after a failure."""
+"""Pause before it is asked again after a failure."""
 
 
 class Topic(NamedTuple):
-    """What the broker says of a topic."""
+    """What the broker says about a topic."""
 
     partitions: int
     id: str
-    """Of this topic alone: one made anew under the same name has another. "" where the broker has none."""
+    """Unique to this topic: one recreated under the same name has another. "" where brokers have no ids."""
 
 
 COMPACTED = "cleanup.policy=compact"
-"""Among the limits of a topic's history, see `KafkaAdmin.history_limits`."""
+"""One of the limits of a topic's history, see `KafkaAdmin.history_limits`."""
 NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
-"""What a broker without topic ids says."""
+"""The id that a broker without topic ids returns."""
 
 
 class Unanswered(Exception):
-    """What we can do without was not answered in time."""
+    """Something optional was not answered in time."""
 
 
 class KafkaAdmin:
-    """One per process. What waits does so for ``connect_secs`` at most, and only when the job starts.
+    """One per process. Calls that wait do so for at most ``connect_secs``, and only when the job starts.
 
     Raises ConfigError where a topic or the brokers refuse us, Fatal where no broker answers in time.
     """
@@ -95,7 +94,7 @@ class KafkaAdmin:
         self._client = make_admin(settings, self.reachability)
         self._renewed = time.monotonic()
         self._retired: list[tuple[float, AdminClient]] = []
-        """Clients that may still owe answers, and when they may go: their futures end with them."""
+        """Clients that may still owe answers, and when to drop them: their futures end with them."""
 
     def topics(self) -> dict[str, Topic]:
         """Return what the configured topics are."""
@@ -110,7 +109,7 @@ class KafkaAdmin:
     def history_limits(self, topic: str) -> str:
         """Return what removes records of a topic: compaction, retention; "" where nothing does.
 
-        Waits `GROUP_SECS` at most, and says "" where it cannot be asked: it is a warning's concern.
+        Waits at most `GROUP_SECS`, and returns "" where it cannot be asked: it only serves a warning.
         """
         resource = ConfigResource(ResourceType.TOPIC, topic)
         try:
@@ -130,7 +129,7 @@ class KafkaAdmin:
         return ", ".join([COMPACTED] * ("compact" in policy) + limits)
 
     def look_at(self, topic: str, wanted: Any) -> Any:
-        """Return the description of a topic, None where there is none.
+        """Return the description of a topic, None where it does not exist.
 
         Raises ConfigError where we may not do the wanted operation (an ``AclOperation``) there.
         """
@@ -164,7 +163,7 @@ class KafkaAdmin:
         return ConfigError(f"topic `{topic}` does not exist at {self.settings.brokers}; {hint}")
 
     def create(self, topics: Sequence[str], partitions: int, config: Mapping[str, str]) -> None:
-        """Create topics; one that another made meanwhile is fine."""
+        """Create topics; one that already exists is fine."""
         for topic in topics:
             self._create(NewTopic(topic, partitions, config=dict(config)))
 
@@ -191,21 +190,21 @@ class KafkaAdmin:
             )
         except KafkaException as error:
             raise Fatal(f"cannot find an offset of {topic}/{index}: {error.args[0].str()}") from None
-        if found < 0:  # no record is as young as the time that was asked for
+        if found < 0:  # no record is at or after the given time
             return self.find(topic, index, "latest")
         return found
 
     def check_group(self, topic: str) -> None:
-        """Raise ConfigError where the group is not ours to use; a coordinator that is away says nothing."""
+        """Raise ConfigError where we may not use the group; an absent coordinator is no objection."""
         try:
             self.group_offsets(topic, 1, GROUP_SECS)
         except Unanswered:
             log.debug("the coordinator of the group does not answer", group=self.settings.group)
 
     def group_offsets(self, topic: str, partitions: int, secs: float | None = None) -> dict[int, int]:
-        """Return the committed offsets of the job's group by partition; {} where they cannot be had.
+        """Return the committed offsets of the job's group by partition; {} where they are unavailable.
 
-        secs: wait so long only, and raise Unanswered. Raises ConfigError where the group is not ours to use.
+        secs: wait only this long, and raise Unanswered. Raises ConfigError where we may not use the group.
         """
         wanted = [TopicPartition(topic, index) for index in range(partitions)]
         group = self.settings.group
@@ -219,10 +218,10 @@ class KafkaAdmin:
         return {one.partition: one.offset for one in found if one.offset >= 0}
 
     def _ask_group(self, wanted: list[TopicPartition]) -> Future[Any]:
-        """Ask for committed offsets without waiting.
+        """Request committed offsets without waiting.
 
-        By a consumer: the admin client of librdkafka 2.16 crashes the process when it asks a broker that is
-        not the group's coordinator yet or any more (librdkafka issue 5040).
+        Through a consumer: the admin client of librdkafka 2.16 crashes the process when it asks a broker that
+        is not, or no longer, the group's coordinator (librdkafka issue 5040).
         """
         answer: Future[Any] = Future()
 
@@ -233,7 +232,7 @@ class KafkaAdmin:
                 answer.set_result(consumer.committed(wanted, timeout=GROUP_ASK_SECS))
             except Exception as failed:
                 if consumer is not None and isinstance(failed, KafkaException):
-                    # Why there is no coordinator for us is an event of the consumer.
+                    # Why we have no coordinator arrives as an event of the consumer.
                     event = consumer.poll(0)
                     error = event.error() if event is not None else None
                     failed = failed if error is None else KafkaException(error)
@@ -247,14 +246,14 @@ class KafkaAdmin:
         return answer
 
     def ends(self, partitions: Sequence[TopicPartition], *, committed: bool) -> list[Future[Any]]:
-        """Ask for the ends of partitions without waiting; the futures answer in about a millisecond.
+        """Request the ends of partitions without waiting; the futures answer in about a millisecond.
 
-        What they answer is for `offset_of`.
+        Pass their results to `offset_of`.
         """
         return self._offsets(partitions, LATEST, committed=committed)
 
     def describe(self, topics: Sequence[str], *, operations: bool = False) -> dict[str, Future[Any]]:
-        """Ask what topics look like, and with ``operations`` what we may do there, without waiting."""
+        """Request topic descriptions and, with ``operations``, our permissions, without waiting."""
         return self._client.describe_topics(
             TopicCollection(list(topics)),
             include_authorized_operations=operations,
@@ -262,13 +261,13 @@ class KafkaAdmin:
         )
 
     def serve(self) -> None:
-        """Let the client say what it has to say; without waiting. Call it now and then."""
+        """Let the client run its callbacks, without waiting. Call it now and then."""
         self._client.poll(0)
 
     def renew(self) -> None:
-        """Begin with a new client after a question failed, without waiting.
+        """Continue with a new client after a request failed, without waiting.
 
-        After a broker's restart librdkafka 2.16 asks with the old leader epoch until its metadata expire.
+        After a broker's restart librdkafka 2.16 uses the old leader epoch until its metadata expire.
         """
         now = time.monotonic()
         if now >= self._renewed + RENEW_EVERY_SECS:
@@ -292,9 +291,9 @@ class KafkaAdmin:
         secs: float | None = None,
         read: Callable[[Any], Any] = lambda answer: answer,
     ) -> Any:
-        """Return the answer, asking again while brokers are on their way up. Raises KafkaException too.
+        """Return the answer, retrying while brokers are starting up. Also raises KafkaException.
 
-        secs: wait so long only, and raise Unanswered. read: takes the answer, or raises what it says.
+        secs: wait only this long, and raise Unanswered. read: takes the answer, or raises what it reports.
         """
         deadline = time.monotonic() + (self.settings.connect_secs if secs is None else secs)
         future = ask()
@@ -326,9 +325,9 @@ class KafkaAdmin:
 
 
 def offset_of(answer: Any) -> int:
-    """Return the offset that a partition was asked for; -1 where no record is as young as a time.
+    """Return the requested offset of a partition; -1 where no record is at or after the time.
 
-    Raises KafkaException for none: librdkafka 2.16 answers so where the broker did not in time.
+    Raises KafkaException for a missing one: librdkafka 2.16 returns that where the broker was too late.
     """
     offset = int(answer.offset)
     if offset < OFFSET_END:
@@ -337,8 +336,8 @@ def offset_of(answer: Any) -> int:
 
 
 def may(description: Any, wanted: Any) -> bool:
-    """Return whether a topic's description says that we may do something (an ``AclOperation``) there."""
-    # Brokers that do not tell (or tell nothing) are taken at their word when it comes to that.
+    """Return whether a topic's description permits something (an ``AclOperation``)."""
+    # Brokers that do not report permissions are believed until they refuse.
     allowed = set(description.authorized_operations or ())
     return not allowed or bool(allowed & {wanted, AclOperation.ALL, AclOperation.ANY})
 

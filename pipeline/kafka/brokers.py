@@ -17,15 +17,15 @@ REMEDIES = {
     "_AUTHENTICATION": "check `security.protocol` and `sasl.*` in `settings`",
     "_SSL": "check `security.protocol` and `ssl.*` in `settings`",
 }
-"""What to look at where a broker, or the check of its certificate, refuses us. Waiting does not help."""
+"""What to check where a broker, or its certificate's verification, refuses us. Waiting does not help."""
 _ADVERTISED = re.compile(r"(?:\w+://)?([^\s/]+:\d+)/\d+: ")
-"""How librdkafka names a broker by the address that the brokers have told, not by one that it was given."""
+"""How librdkafka names a broker at an advertised address, as opposed to a bootstrap address."""
 _ALERT = "SSL alert number"
-"""How OpenSSL names a broker's no to our certificate; librdkafka takes that for a lost connection."""
+"""OpenSSL's text for a broker's rejection of our certificate; librdkafka reports a lost connection."""
 
 
 class BrokerError(Protocol):
-    """What is used of a confluent_kafka.KafkaError."""
+    """The used part of confluent_kafka.KafkaError."""
 
     def name(self) -> str:
         """Return the name of its code."""
@@ -35,14 +35,14 @@ class BrokerError(Protocol):
 
 
 class Known(NamedTuple):
-    """How often the brokers had answered, and gone, at some moment."""
+    """How often the brokers had answered, and disappeared, at some moment."""
 
     answers: int
     outages: int
 
 
 class Messages:
-    """librdkafka's own log lines, which it would otherwise write to stderr: for developers only."""
+    """librdkafka's own log lines, which would otherwise go to stderr: for developers only."""
 
     def __init__(self, reachability: Reachability) -> None:
         self._reachability = reachability
@@ -55,7 +55,7 @@ class Messages:
 
 
 class Reachability:
-    """Notes how brokers answer: one log line when they go, one when they are back.
+    """Tracks whether brokers answer: one log line when they disappear, one when they are back.
 
     Brokers that refuse us before any has answered are not logged: whoever asks raises the refusal.
     """
@@ -65,9 +65,9 @@ class Reachability:
         self.down = False
         self.messages = Messages(self)
         self.refusal = ""
-        """Why the brokers refuse us, with what to look at; "" while they do not."""
+        """Why the brokers refuse us, with what to check; "" while they do not."""
         self.answers = self.outages = 0
-        """How often they have answered, and gone."""
+        """How often they have answered, and disappeared."""
         self._refuse = False
         self._answered = False
         self._reason = ""
@@ -85,10 +85,10 @@ class Reachability:
             self._gone()
 
     def unanswered(self, asked: Known, secs: float) -> None:
-        """A question was not answered for so long. Connections over which nothing comes any more stay open:
-        librdkafka takes them for lost after a minute.
+        """A request was not answered for a long time. Dead connections stay open: librdkafka needs a minute
+        to give them up.
 
-        asked: `known` when it was asked; where others were answered since, the brokers are there.
+        asked: `known` at the request; if others were answered since, the brokers are there.
         """
         if asked.answers == self.answers:
             self._reason = f"no answer within {secs:g} s"
@@ -97,7 +97,7 @@ class Reachability:
     def _gone(self) -> None:
         if self.refusal and not self._answered:
             return
-        # Those that were away may be back and refuse us: that is another thing to look at.
+        # Those that were away may be back and refuse us: that needs another remedy.
         if self.down and (self._refuse or not self.refusal):
             return
         self.outages += not self.down
@@ -111,13 +111,13 @@ class Reachability:
 
     @property
     def known(self) -> Known:
-        """What is known when a question is asked whose answer is looked at late."""
+        """A snapshot to take with a request whose answer is examined later."""
         return Known(self.answers, self.outages)
 
     def answered(self, asked: Known | None = None) -> None:
         """A broker answered.
 
-        asked: `known` when it was asked: what it said before it went says nothing of now.
+        asked: `known` at the request: an answer from before they disappeared tells nothing about now.
         """
         if asked is not None and asked.outages != self.outages:
             return
@@ -142,5 +142,5 @@ class Reachability:
             )
         if self._reason or self._answered or not self._disconnected:
             return reason
-        # So a broker treats whoever speaks another protocol than its listener.
+        # A broker does this to clients that speak another protocol than its listener.
         return f"{self._disconnected}; the listener may want another `security.protocol` in `settings`"

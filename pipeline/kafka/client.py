@@ -33,51 +33,51 @@ OWN = frozenset(
 """Settings on which the promises rest: they cannot be passed through. Some have two names."""
 
 FETCH_WAIT_MS = 10
-"""How long the broker holds an empty fetch. After a transaction its end is only told by an empty fetch."""
+"""How long the broker holds an empty fetch. Only an empty fetch reveals the end after a transaction."""
 MOST_WAIT_MS = 100
-"""The same for a topic that no other waits for: records are sent at once all the same."""
+"""The same for a topic that no other waits for: records are still sent at once."""
 FETCHES_PER_MS = 2
-"""Of all topic partitions together, while nothing comes: each fetch costs the job and the brokers."""
+"""For all topic partitions together while nothing comes: each fetch costs the job and the brokers."""
 SILENT_MS = 15_000
-"""How long a fetch may take, of a megabyte usually; librdkafka waits for a minute."""
+"""How long a fetch, usually of a megabyte, may take; librdkafka's default is a minute."""
 QUEUE_KBYTES = 16 * 1024
-"""What librdkafka may fetch ahead, per topic partition."""
+"""What librdkafka may prefetch per topic partition."""
 
 
 @dataclass(slots=True, frozen=True)
 class KafkaSettings:
-    """Which topics are read, from where on, and how the brokers are reached."""
+    """Which topics are read, from where, and how the brokers are reached."""
 
     brokers: str
     events: tuple[str, ...] = ()
     """Topics with events, or with events and user updates."""
     users: tuple[str, ...] = ()
-    """Topics with user updates alone; null values delete the user of the key."""
+    """Topics with user updates only; null values delete the user of the key."""
     both: tuple[str, ...] = ()
     """Topics with events and user updates."""
     events_alone: frozenset[str] = frozenset()
-    """Topics of which is said that they hold no updates, also where no other does."""
+    """Topics declared to hold no updates, even where no other topic does."""
     group: str = "hookline"
     start: Literal["earliest", "latest"] | int = "earliest"
     """Where event topics begin without a stored offset; a number is a broker time in unix ms."""
     users_start: Literal["earliest", "latest"] | int = "earliest"
-    """The same for topics of user updates: from the beginning, or events would miss what was set before."""
+    """The same for topics of user updates: the beginning, or events would miss earlier properties."""
     stop: Literal["never", "end"] | int = "never"
-    """Where reading ends: never, at the ends found when it starts, or at a broker time in unix ms."""
+    """Where reading ends: never, at the ends found at the start, or at a broker time in unix ms."""
     out_of_range: Literal["error", "earliest", "latest"] = "error"
     max_wait_secs: float | None = None
     settle_secs: float | None = None
-    """How old a record must be before the other topics' ends are asked for; None: as their times need it."""
+    """How old a record must be before the other topics' ends are requested; None: by their timestamps."""
     together: bool = False
     """One source partition reads all partitions of all topics."""
     lives: Mapping[str, tuple[int, str]] | None = None
-    """For who reads beside a job: how often the job has seen each topic made anew, and the topic's id."""
+    """For readers beside a job: how often the job has seen each topic recreated, and the topic's id."""
     state: Path | None = None
     """The state directory of the job that reads; None for others."""
     settings: Mapping[str, Any] | None = None
     """Passed to librdkafka."""
     where: str = "source.kafka.settings"
-    """Where those stand."""
+    """Where those stand, for messages."""
     connect_secs: float = 10.0
     """How long the brokers may take to answer when the job starts."""
 
@@ -91,10 +91,10 @@ class KafkaSettings:
         aside: Literal["record", "replay"] | None = None,
         sides: Mapping[str, Side] | None = None,
     ) -> KafkaSettings:
-        """Return what ``source.kafka`` of pipeline.yaml says.
+        """Return the settings in ``source.kafka`` of pipeline.yaml.
 
-        aside: for a recorder or a replay, which must not move the live job's group. A replay reads the whole
-        of the topics, up to their present end. sides: what each topic of `topics` holds.
+        aside: for a recorder or a replay, which must not move the live job's group. A replay reads all of the
+        topics, up to their present end. sides: what each topic of `topics` holds.
         """
         of = {name: side for name, side in (sides or {}).items() if name in model.topics}
         listed: dict[Side, list[str]] = {"events": model.events, "users": model.users, "both": []}
@@ -121,11 +121,11 @@ class KafkaSettings:
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """All topics, those first that win where times are equal."""
+        """All topics; the earlier ones win where times are equal."""
         return tuple(dict.fromkeys((*self.users, *self.both, *self.events)))
 
     def side_of(self, topic: str) -> Side:
-        """Return what a topic holds; where none is said to hold updates, those of events may."""
+        """Return what a topic holds; where no topic is declared to hold updates, those of events may."""
         if topic in self.users:
             return "users"
         if topic in self.both or not (self.users or self.both or topic in self.events_alone):
@@ -134,7 +134,7 @@ class KafkaSettings:
 
 
 def client_settings(settings: KafkaSettings, reachability: Reachability) -> dict[str, Any]:
-    """Return what every client of the job is made with."""
+    """Return the settings of every client of the job."""
     return {
         "bootstrap.servers": settings.brokers,
         "client.id": "hookline",
@@ -146,8 +146,8 @@ def client_settings(settings: KafkaSettings, reachability: Reachability) -> dict
 
 
 def make_admin(settings: KafkaSettings, reachability: Reachability) -> AdminClient:
-    """Return a client for questions. Raises ConfigError for settings that are not open, or that librdkafka
-    refuses.
+    """Return an admin client. Raises ConfigError for settings that are not open, or that
+    librdkafka rejects.
     """
     base = client_settings(settings, reachability)
     consumers_only = ("fetch.", "queued.", "session.", "max.poll", "check.crcs")
@@ -162,7 +162,7 @@ def make_consumer(
     *,
     wait_ms: int = FETCH_WAIT_MS,
 ) -> Consumer:
-    """Return a consumer that is told what to read and commits only what it is told to.
+    """Return a consumer that reads and commits only what it is told to.
 
     wait_ms: how long the broker holds an empty fetch.
     """
@@ -173,16 +173,16 @@ def make_consumer(
             "queued.max.messages.kbytes": QUEUE_KBYTES,
             # With a full queue the next fetch comes when there is room again, not a second later.
             "fetch.queue.backoff.ms": 10,
-            # When a connection is lost the fetch is repeated at once, not after half a second.
+            # After a lost connection the fetch is repeated at once, not after half a second.
             "fetch.error.backoff.ms": 50,
-            # A broker that freezes, or whose network ends, keeps its connections: another leads by then.
+            # A broker that freezes, or loses its network, keeps its connections: another one leads by then.
             "socket.timeout.ms": SILENT_MS,
             **client_settings(settings, reachability),
             "group.id": settings.group,
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "enable.partition.eof": True,
-            # An offset that is gone is our decision, never a silent jump.
+            # What to do about an offset out of range is our decision, never a silent jump.
             "auto.offset.reset": "error",
             "isolation.level": "read_committed",
             "on_commit": committed,
@@ -192,9 +192,9 @@ def make_consumer(
 
 
 def wait_ms(partitions: int, *, is_alone: bool) -> int:
-    """Return how long brokers are to hold an empty fetch.
+    """Return how long brokers should hold an empty fetch.
 
-    partitions: how many are read in all. is_alone: nothing of another topic waits for the end of this one.
+    partitions: how many are read in all. is_alone: no other topic waits for the end of this one.
     """
     if is_alone:
         return MOST_WAIT_MS

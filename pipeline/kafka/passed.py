@@ -19,12 +19,12 @@ Kind: TypeAlias = Callable[[dict[str, Any]], C]
 """What makes a client of its settings: AdminClient, Consumer, Producer."""
 CONSUMER: Final[Kind[Any]] = Consumer
 PRODUCER: Final[Kind[Any]] = Producer
-"""For who only asks what is wrong."""
+"""For callers that only want to know what is wrong."""
 
 CALLBACKS: Final = frozenset(
     {"error_cb", "stats_cb", "throttle_cb", "oauth_cb", "on_delivery", "on_commit", "logger"}
 )
-"""Names that the client takes functions under: a file holds none."""
+"""Names under which the client takes functions: a file cannot hold one."""
 _FILES: Final = tuple(f"ssl.{what}.location" for what in ("ca", "certificate", "key", "keystore", "crl"))
 _USUAL: Final = (
     "client.id", "client.rack", "compression.type", "connections.max.idle.ms",
@@ -38,17 +38,17 @@ _USUAL: Final = (
     "ssl.endpoint.identification.algorithm", "ssl.key.location", "ssl.key.password", "ssl.key.pem",
     "ssl.keystore.location", "ssl.keystore.password",
 )  # fmt: skip
-"""Those that people set: librdkafka does not list what it knows."""
+"""Settings that people use: librdkafka does not list those it knows."""
 _UNKNOWN: Final = "No such configuration property"
 _TOGETHER: Final = "Failed to create "
-"""So begins what is wrong with settings that are good by themselves."""
+"""Prefix of the message about settings that are valid one by one."""
 
 
 class Wrong(NamedTuple):
     """One fault."""
 
     name: str
-    """Of the setting; "" for what is wrong with all of them together."""
+    """The setting; "" for a fault of the combination."""
     told: str
     hint: str = ""
 
@@ -61,8 +61,8 @@ def made(
 ) -> C:
     """Return a client.
 
-    given: those of its settings that are a user's; closed: names that are not open to them; where: the
-    place of those in pipeline.yaml. Raises ConfigError with all that is wrong with them.
+    given: the settings that come from a user; closed: names that users may not set; where: their place in
+    pipeline.yaml. Raises ConfigError with everything that is wrong with them.
     """
     wrong = list(_seen(given, closed))
     if not wrong:
@@ -77,7 +77,7 @@ def made(
 def all_wrong(kind: Kind[Any], given: Mapping[str, Any], closed: Set[str]) -> list[Wrong]:
     """Return what is wrong with a user's settings. Contacts nobody.
 
-    Where each is good by itself, it is what is wrong with all of them together.
+    If each is valid by itself, it is what is wrong with the combination.
     """
     found = list(_seen(given, closed))
     known = {one.name for one in found}
@@ -91,7 +91,7 @@ def all_wrong(kind: Kind[Any], given: Mapping[str, Any], closed: Set[str]) -> li
 
 
 def _seen(given: Mapping[str, Any], closed: Set[str]) -> Iterator[Wrong]:
-    """Yield what librdkafka would not say, or not so."""
+    """Yield faults that librdkafka would not report, or not in these words."""
     for name, value in given.items():
         if name in closed or name in CALLBACKS:
             yield Wrong(name, f"`{name}` is set by Hookline and cannot be changed", "remove it")
@@ -104,7 +104,7 @@ def _seen(given: Mapping[str, Any], closed: Set[str]) -> Iterator[Wrong]:
 
 
 def _refused(kind: Kind[Any], given: Mapping[str, Any]) -> str:
-    """Return why no client is made with these settings, "" where one is."""
+    """Return why no client can be made with these settings, "" where one can."""
     own = {"bootstrap.servers": "", "group.id": "check", "logger": Reachability("").messages}
     try:
         client = kind({**own, **given})
@@ -129,5 +129,5 @@ def _told(name: str, refused: str) -> Wrong:
         close = did_you_mean(name, _USUAL, likeness=0.75)
         hint = f"did you mean `{close}`?" if close else ""
         return Wrong(name, f"`{name}` is no setting of librdkafka", hint)
-    # It calls some by other names of theirs.
+    # It reports some under other names.
     return Wrong(name, refused if f'"{name}"' in refused else f"`{name}`: {refused}")

@@ -30,7 +30,7 @@ def is_loopback(host: str) -> bool:
 
 
 def check_origin(text: str) -> None:
-    """Return where a text is an origin as browsers send it. Raises ValueError, with the right one."""
+    """Check that a text is an origin as browsers send it. Raises ValueError with the correct one."""
     if "*" in text:
         raise ValueError(f"`{text}`: name each origin, or write `*` for every page")
     try:

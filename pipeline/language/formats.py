@@ -22,7 +22,8 @@ Format: TypeAlias = Literal[
 ]
 
 FORMATS: tuple[str, ...] = get_args(Format)
-"""``auto`` first: it recognises each record of the next five. Own shapes (config/shapes) have other names."""
+"""``auto`` first: it recognises each record of the next five. Custom shapes (config/shapes) have other names.
+"""
 
 RECORDING = "recording"
-"""What `format` says of files that hold recorded messages, whatever their names."""
+"""The `format` of files that hold recorded messages, whatever their names."""

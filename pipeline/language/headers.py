@@ -14,10 +14,10 @@ RESERVED: Final = frozenset(
         *("upgrade", "expect", "proxy-authorization", "proxy-connection", "http2-settings"),
     }
 )
-"""Names in lower case that say where a message goes, where it ends, or are of one connection alone."""
+"""Lower-case names that address or frame a message, or concern one connection alone."""
 
 OURS: Final = frozenset({"content-type", "user-agent", "accept-encoding"})
-"""Names in lower case that the sender sets unless `headers` does; `auth` and `signature` cannot."""
+"""Lower-case names that the sender sets unless `headers` does; `auth` and `signature` cannot."""
 
 CONTENT_TYPES: Final = {
     "json": "application/json",
@@ -25,10 +25,10 @@ CONTENT_TYPES: Final = {
     "text": "text/plain; charset=utf-8",
     "ndjson": "application/x-ndjson",
 }
-"""What a body of this encoding, or of a batch as ndjson, is unless the webhook says otherwise."""
+"""The content type of a body with this encoding, or of an ndjson batch, unless the webhook sets one."""
 
 
 def is_reserved(name: str) -> bool:
-    """Return whether the sender alone sets this header: one of `RESERVED`, or any webhook-."""
+    """Return whether only the sender may set this header: one of `RESERVED`, or any webhook-."""
     lowered = name.lower()
     return lowered in RESERVED or lowered.startswith("webhook-")

@@ -1,8 +1,8 @@
 """Host names in one spelling: UTS 46 without transitional mappings, as browsers read them.
 
-``straße.example`` is ``xn--strae-oqa.example``, which has another owner than ``strasse.example``. Names that
-mean nothing (empty or long labels, ``xn--`` that does not decode, joiners that join nothing) are refused.
-Underscores are taken: real receivers have them.
+``straße.example`` is ``xn--strae-oqa.example``, which has another owner than ``strasse.example``. Invalid
+names (empty or long labels, undecodable ``xn--``, stray joiners) are refused. Underscores are accepted: real
+receivers have them.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class HostError(ValueError):
 
 @lru_cache(maxsize=1024)
 def to_ascii(host: str) -> str:
-    """Return a host name as it is looked up and sent: ASCII, lower case, a dot at its end kept.
+    """Return a host name as it is looked up and sent: ASCII, lower case, a final dot kept.
 
-    Numbers and IPv6 addresses stay what they are (without brackets). Raises HostError.
+    Numbers and IPv6 addresses (without brackets) are returned unchanged. Raises HostError.
     """
     if ":" in host:
         return _ipv6(host)
@@ -45,9 +45,9 @@ def to_unicode(host: str) -> str:
 
 
 def check_brackets(netloc: str) -> None:
-    """Raise HostError where brackets in host and port of a URL hold no IPv6 address, or text follows them.
+    """Raise HostError where brackets in a URL's host hold no IPv6 address, or text follows them.
 
-    `urllib` passes over both: ``[::1]x`` would be dialled as ``::1``, ``[v1.x]`` as a name.
+    `urllib` accepts both: ``[::1]x`` would be dialled as ``::1``, ``[v1.x]`` as a name.
     """
     if "[" not in netloc and "]" not in netloc:
         return
@@ -62,7 +62,7 @@ def check_brackets(netloc: str) -> None:
 
 
 def for_tls(host: str) -> str:
-    """Return the name that a certificate must prove: a dot at the end is only for the look-up."""
+    """Return the name that a certificate must prove: a final dot matters to the look-up only."""
     return host.removesuffix(".")
 
 
@@ -77,7 +77,7 @@ def _ipv6(host: str) -> str:
 
 
 def _labels(host: str) -> list[str]:
-    """Return the labels of a name after the mappings, checked but for what they decode to."""
+    """Return the mapped labels of a name; what they decode to is not checked yet."""
     try:
         mapped = host.lower() if host.isascii() else idna.uts46_remap(host, std3_rules=False)
     except (idna.IDNAError, UnicodeError, IndexError):
@@ -91,7 +91,7 @@ def _labels(host: str) -> list[str]:
 
 def _ascii_label(label: str) -> str:
     if not label:
-        return ""  # after a dot at the end
+        return ""  # after a final dot
     decoded = _decoded(label)
     if not decoded.isascii() and len(decoded) <= 63:
         label = "xn--" + decoded.encode("punycode").decode("ascii")

@@ -1,9 +1,9 @@
 """The path grammar that conditions, templates and `by:` share (LANGUAGE 1).
 
-A path starts at a root and goes on with names (letters, digits, ``_``, ``$``, ``-``) after dots, and with
-brackets for everything else: ``["Sales Rep"]``, ``['a.b']``, ``[0]``, ``[-1]``, ``[*]`` (any element), and
-``[user.properties.plan]`` (the key is another path's value). Nothing is magic: ``size``, ``first``,
-``last``, ``null``, ``empty`` and ``blank`` are ordinary keys.
+A path is a root, then names (letters, digits, ``_``, ``$``, ``-``) after dots, and brackets for everything
+else: ``["Sales Rep"]``, ``['a.b']``, ``[0]``, ``[-1]``, ``[*]`` (any element), and ``[user.properties.plan]``
+(the key is another path's value). There are no magic names: ``size``, ``first``, ``last``, ``null``,
+``empty`` and ``blank`` are ordinary keys.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "user": ("id", "anonymous_id", "identified", "properties", "before"),
 }
 OPEN_FIELDS: Final = frozenset({"properties", "context", "before"})
-"""Fixed fields that hold objects; the others are scalars and have no fields of their own."""
+"""Fixed fields that hold objects; the others are scalars without fields."""
 
 _OTHER_NAMES: Final = {
     "userId": "user_id",
@@ -49,7 +49,7 @@ _INDEX: Final = re.compile(r"-?\d{1,9}")
 
 
 class PathError(ValueError):
-    """A text that is no path; ``offset`` is the character it goes wrong at, ``hint`` the remedy."""
+    """A text that is not a path; ``offset`` is the character where it goes wrong, ``hint`` the remedy."""
 
     def __init__(self, message: str, offset: int, hint: str | None = None) -> None:
         super().__init__(message)
@@ -93,14 +93,14 @@ class Path:
 
     @property
     def of_event(self) -> bool:
-        """True where event, user and vars decide the value: it is the same wherever it is read."""
+        """True where event, user and vars determine the value: it is the same wherever it is read."""
         return self.root in EVENT_ROOTS and all(
             part.of_event for part in self.parts if isinstance(part, Path)
         )
 
     @property
     def reads_event_id(self) -> bool:
-        """True for ``event.id``, however it is written."""
+        """True for ``event.id``, in any spelling."""
         return self.root == "event" and self.parts == ("id",)
 
     @property
@@ -137,7 +137,7 @@ def _whole(text: str, roots: tuple[str, ...]) -> Path:
 
 
 _SHORT: Final = 100
-"""Characters of paths that are kept: those of a thousand webhooks are mostly the same."""
+"""Only paths up to this length are cached: a thousand webhooks mostly use the same ones."""
 _known: Final = lru_cache(maxsize=2048)(_whole)
 
 
@@ -214,9 +214,9 @@ def _quoted(text: str, start: int) -> tuple[str, int]:
 
 
 def like_index(text: str) -> tuple[str, str, str] | None:
-    """Return code, message and hint of the warning on ``items.0.sku``, an element in other products' paths.
+    """Return code, message and hint of the warning about ``items.0.sku``, other products' array index.
 
-    None where no short number stands after a dot.
+    None where no short number follows a dot.
     """
     meant = _DOTTED.sub(lambda found: f"[{found[1]}]" if found[1] else found[0], text)
     if meant == text:
@@ -225,7 +225,7 @@ def like_index(text: str) -> tuple[str, str, str] | None:
 
 
 def key_step(name: str) -> str:
-    """Return what leads to a key of this name: ``.plan``, or ``["Sales Rep"]``."""
+    """Return the step to a key of this name: ``.plan``, or ``["Sales Rep"]``."""
     if _NAME.fullmatch(name):
         return f".{name}"
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')
@@ -236,7 +236,7 @@ _DOTTED: Final = re.compile(
     r"""\[(?:"[^"]*"|'[^']*'|[^\]"']*)\]"""
     r"""|(?<!\.properties)(?<!\.context)(?<!\.before)\.([0-9]{1,3})(?=[.\[]|$)"""
 )
-"""A bracket with what is in it, or a short number after a dot: years and ids of objects are longer."""
+"""A bracket and its content, or a short number after a dot: years and object ids are longer."""
 
 
 def _skip_spaces(text: str, at: int) -> int:
@@ -294,7 +294,7 @@ def _check_field(root: str, part: Part, text: str, offset: int) -> None:
 
 
 def no_var(name: str) -> str:
-    """Return the sentence that a webhook has no var of this name."""
+    """Return the message that a webhook has no var of this name."""
     return f"there is no var `{name}`"
 
 
@@ -317,7 +317,7 @@ def var_at(path: Path, vars: Mapping[str, Value]) -> Value:
     value: Value = dict(vars)
     for part in path.parts:
         if isinstance(part, Path):
-            break  # whichever it is, it is in there
+            break  # any element of it
         if isinstance(value, dict):
             value = value.get(str(part))
         elif isinstance(value, list) and isinstance(part, int) and -len(value) <= part < len(value):

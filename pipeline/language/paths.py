@@ -1,6 +1,6 @@
 """Paths compiled to functions that read them, and the views behind ``{{ event }}`` and ``{{ user }}``.
 
-Reading never raises: a step that the data does not have gives `MISSING`. The grammar is in path_syntax.py.
+Reading never raises: a step that leads nowhere gives `MISSING`. The grammar is in path_syntax.py.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _iso(ms: int | None) -> str | Missing:
 def compile_time(path: Path) -> Callable[[Event], int | None] | None:
     """Return a reader of the milliseconds behind ``event.time`` and ``event.received_at``, else None.
 
-    For those who would only parse the text again.
+    For callers that would otherwise parse the printed time again.
     """
     if path.root != "event" or path.parts not in (("time",), ("received_at",)):
         return None
@@ -69,10 +69,10 @@ def compile_time(path: Path) -> Callable[[Event], int | None] | None:
 
 
 def compile_identity(paths: Sequence[Path], vars: Mapping[str, Value]) -> Getter:
-    """Return a function that reads what tells one value of the paths from another.
+    """Return a function that reads the value by which events are told apart.
 
-    One path: its value. Several: the list of their values, or MISSING where one of them is missing or null.
-    ``event.id`` stands for what makes the event that event: with the scope of its id, where it has one.
+    One path: its value. Several: the list of their values, or MISSING where one is missing or null.
+    ``event.id`` stands for the event's identity: the id with its scope, where it has one.
     """
     getters = [_event_identity if path.reads_event_id else compile_path(path, vars) for path in paths]
     if len(getters) == 1:
@@ -97,7 +97,7 @@ def _event_identity(event: Event, user: User, scope: Scope) -> Value | Missing:
 
 
 def step(value: Value | Missing, key: Value | Missing) -> Value | Missing:
-    """Return what a name or an index leads to, or MISSING; never raises."""
+    """Return the value at a name or an index, or MISSING; never raises."""
     if type(value) is dict:
         return value.get(key, MISSING) if type(key) is str else MISSING
     if type(value) is list and type(key) is int:
@@ -191,7 +191,7 @@ def _shortcut(path: Path, parts: list[str]) -> Getter | None:
 
 
 def _of_scope(root: str, name: str) -> Getter:
-    """Return the fastest reader for one name below another root."""
+    """Return the fastest reader of one name below another root."""
 
     def of_scope(event: Event, user: User, scope: Scope) -> Value | Missing:
         value = MISSING if scope is None else scope.get(root)
@@ -249,7 +249,7 @@ def _many(base: Getter, parts: tuple[Part, ...], vars: Mapping[str, Value]) -> G
 
 
 _PER_STEP: Final = 4
-"""Work of one name on one of many values, measured against that of touching it."""
+"""Work of reading one name on one of many values, relative to touching it."""
 
 
 def _steps(parts: tuple[Part, ...], vars: Mapping[str, Value]) -> tuple[tuple[Value, Getter | None], ...]:
@@ -257,7 +257,7 @@ def _steps(parts: tuple[Part, ...], vars: Mapping[str, Value]) -> tuple[tuple[Va
 
 
 def _as_key(value: Value | Missing, key: Value | Missing) -> Value | Missing:
-    """Let whole numbers name the keys of a map as their text does: ``vars.owners[event.properties.team]``."""
+    """Let integers address the keys of a map as their text does: ``vars.owners[event.properties.team]``."""
     return str(key) if type(key) is int and type(value) is dict else key
 
 

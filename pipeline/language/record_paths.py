@@ -27,9 +27,9 @@ _FIRST: Final = re.compile(r"(message|each)(?=[.\[]|$)")
 
 
 def parse_record_path(text: str, levels: int) -> Path:
-    """Return the path that a text says where ``levels`` lists have been entered by `each`; raises PathError.
+    """Return the path that a text says inside ``levels`` nested `each` lists; raises PathError.
 
-    Its text is as written.
+    Its text is kept as written.
     """
     if text == "$" or text.startswith(("$.", "$[")):
         raise PathError("paths start at the record itself, without `$`", 0, _without(text, "$.", '["$"]'))
@@ -48,7 +48,7 @@ def parse_record_path(text: str, levels: int) -> Path:
 
 
 def _slip(text: str) -> str | None:
-    """Return what to write instead of what looks like a template, a constant or another language's path."""
+    """Return the hint for what looks like a template, a constant or another language's path."""
     if "{{" in text:
         return "a path stands by itself, without {{ }}"
     if text == "*":
@@ -70,7 +70,7 @@ def _without(text: str, marks: str, instead: str) -> str:
 
 
 def _rooted(text: str, levels: int) -> tuple[str, str, int]:
-    """Return the root, the rest as it follows a root, and by how much what is parsed is shifted."""
+    """Return the root, the rest of the text, and by how much offsets in it are shifted."""
     if text == ".":
         return RECORD, "", 0
     ups = len(text) - len(text.lstrip("^"))

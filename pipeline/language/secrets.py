@@ -1,7 +1,7 @@
 """Placeholders in config texts: ``${NAME}``, ``${NAME:-default}``, ``${file:path}``.
 
 In the scheme, host and port of a URL they are plain settings, resolved at load; anywhere else in a request
-they are secrets, put in when it is sent (slots.py). ``$${`` is a literal ``${``; ``${{ x }}`` is a dollar
+they are secrets, filled in when it is sent (slots.py). ``$${`` is a literal ``${``; ``${{ x }}`` is a dollar
 sign before a template.
 """
 
@@ -25,11 +25,11 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 Signature: TypeAlias = tuple[int, int, int]
-"""Inode, size and time of change of a file."""
+"""Inode, size and modification time of a file."""
 
 
 class PlaceholderError(ValueError):
-    """A ``${...}`` that cannot be read. ``offset`` is its place in the text, ``hint`` the remedy."""
+    """An invalid ``${...}``. ``offset`` is its place in the text, ``hint`` the remedy."""
 
     def __init__(self, message: str, offset: int, hint: str) -> None:
         super().__init__(message)
@@ -45,7 +45,7 @@ class SecretRef:
     key: str
     """``NAME`` or ``file:path``: what it is called in messages."""
     default: str | None = None
-    """What stands in where the variable is not set; None: then it is missing."""
+    """The value where the variable is not set; None: then it is missing."""
 
     @property
     def file(self) -> str | None:
@@ -54,7 +54,7 @@ class SecretRef:
 
     @property
     def source(self) -> str:
-        """The text between the braces; `SecretRef.parse` reads it back."""
+        """The text between the braces; the inverse of `SecretRef.parse`."""
         return self.key if self.default is None else f"{self.key}:-{self.default}"
 
     def __str__(self) -> str:
@@ -62,7 +62,7 @@ class SecretRef:
 
     @classmethod
     def parse(cls, source: str) -> SecretRef:
-        """Return the reference between the braces. Raises ValueError where it is none."""
+        """Return the reference between the braces. Raises ValueError where it is invalid."""
         if source.startswith("file:") and len(source) > 5 and not _CONTROL.search(source):
             return cls(source)
         name = _NAME.match(source)
@@ -77,13 +77,13 @@ class SecretRef:
 
 
 class SecretText(str):
-    """A text of `vars` with placeholders that are secrets: only whole values of a request may hold it."""
+    """A text of `vars` with secret placeholders: it may only stand as a whole value of a request."""
 
     __slots__ = ()
 
 
 def holds_secret(value: object) -> bool:
-    """Return whether a value is, or has inside, a text with secrets."""
+    """Return whether a value is, or contains, a text with secrets."""
     if isinstance(value, dict):
         return any(map(holds_secret, value.values()))
     if isinstance(value, list):
@@ -94,7 +94,7 @@ def holds_secret(value: object) -> bool:
 def parse_placeholders(text: str) -> list[str | SecretRef]:
     """Split a text into literal pieces (never two in a row, never empty) and references.
 
-    Raises PlaceholderError at the first ``${`` that is not closed or names nothing.
+    Raises PlaceholderError at the first ``${`` that is unclosed or names nothing.
     """
     parts: list[str | SecretRef] = []
     literal = ""
@@ -125,7 +125,7 @@ def parse_placeholders(text: str) -> list[str | SecretRef]:
 
 
 def origin_end(url: str) -> int:
-    """Return where a URL's path begins in its text: scheme, host and port stand before it."""
+    """Return where a URL's path begins, after scheme, host and port."""
     blank = _PLACEHOLDER.sub(lambda found: "x" * len(found.group()), url)
     scheme = blank.find("://")
     found = _PATH_START.search(blank, scheme + 3 if scheme >= 0 else 0)
@@ -143,28 +143,28 @@ def origin_refs(url: str) -> list[SecretRef]:
 class Secrets:
     """Looks secrets up in the environment or in files; every value is kept until `reread` finds another.
 
-    base: the folder that relative ``file:`` paths start from. No message ever holds a value.
+    base: the folder of relative ``file:`` paths. No message ever contains a value.
     """
 
     def __init__(self, environ: Mapping[str, str] | None = None, base: Path | None = None) -> None:
         self._environ = os.environ if environ is None else environ
         self._base = base or Path()
         self.masks = Masks()
-        """What was put into requests, and must not be shown."""
+        """The values that were put into requests, to be hidden in everything shown."""
         self._values: dict[SecretRef, str | None] = {}
         self._files: dict[SecretRef, Signature] = {}
-        """What the files that were read looked like."""
+        """The files that were read, with their signatures."""
         self._changing: dict[SecretRef, Signature] = {}
 
     def place(self, path: str) -> str:
-        """Return where a path of a webhook's file leads: beside that file, or in the config directory."""
+        """Return where a path in a webhook's file leads: beside that file, or in the config directory."""
         if os.path.isabs(path):
             return path
         places = [self._base / "webhooks" / path, self._base / path]
         return str(next(filter(os.path.exists, places), places[0]))
 
     def resolve(self, ref: SecretRef) -> str:
-        """Return the value without line ends at its end. Raises ConfigError where there is none."""
+        """Return the value without trailing line ends. Raises ConfigError where there is none."""
         value = self.find(ref)
         if value is None:
             place = "file cannot be read" if ref.file else "variable is not set"
@@ -172,11 +172,11 @@ class Secrets:
         return value
 
     def known(self, ref: SecretRef) -> bool:
-        """Return whether `resolve` would give a value."""
+        """Return whether `resolve` would return a value."""
         return self.find(ref) is not None
 
     def agree(self, other: Secrets) -> bool:
-        """Return whether all that was looked up here has the same value there."""
+        """Return whether every value looked up here is the same there."""
         return all(other.find(ref) == value for ref, value in self._values.items())
 
     def expand(self, text: str) -> str:
@@ -189,10 +189,10 @@ class Secrets:
         )
 
     def reread(self) -> bool:
-        """Look at the files that were read, and return whether one has another value now.
+        """Return whether one of the files that were read holds another value now.
 
-        A file counts once it looks the same at two calls in a row, so that none is read half-written. One
-        that is gone, empty or unreadable keeps its value: it may be in the middle of being replaced.
+        A change counts once the file looks the same at two calls in a row, so that none is read half-written.
+        A file that is gone, empty or unreadable keeps its value: it may be about to be replaced.
         """
         changed = False
         for ref, known in list(self._files.items()):
@@ -218,7 +218,7 @@ class Secrets:
         """Return the value, None where there is none."""
         if ref not in self._values:
             if ref.file is not None:
-                # Taken before reading: a change in between shows as another signature later.
+                # Taken before reading: a change in between shows as another signature next time.
                 signature = self._signature(ref)
             self._values[ref] = self._read(ref)
             if ref.file is not None:
@@ -226,7 +226,7 @@ class Secrets:
         return self._values[ref]
 
     def _read(self, ref: SecretRef) -> str | None:
-        # `echo token | base64`, editors and `cat` leave line ends that nobody means.
+        # `echo token | base64`, editors and `cat` add line ends that nobody means.
         if ref.file is None:
             return self._environ.get(ref.key, "").rstrip("\r\n") or ref.default
         try:

@@ -1,9 +1,9 @@
 """Secrets in a rendered request: slots that stay empty until it is sent.
 
-A slot is the control character 01, the placeholder's text, and the control character 02. Neither character
-can come out of what carries user data (JSON escapes them, percent-encoding encodes them, header values and
-text bodies with them are refused), so data can never fake a slot. Outbox, dead letters and dry runs hold
-slots or their masked form, never values.
+A slot is the control character 01, the placeholder's text, and the control character 02. User data can never
+produce either character (JSON escapes them, percent-encoding encodes them, header values and text bodies that
+contain them are refused), so data cannot forge a slot. Outbox, dead letters and dry runs hold slots or their
+masked form, never values.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SLOT = re.compile(OPEN + "([^\x02]*)" + CLOSE)
 _SLOT_BYTES = re.compile(_SLOT.pattern.encode())
 
 PATH_SAFE = "/:@!$&'()*+,;=~-._"
-"""What may stand unencoded in a URL's path (RFC 3986, pchar and the slash)."""
+"""Characters allowed unencoded in a URL's path (RFC 3986, pchar and the slash)."""
 
 _HEADER_TEXT = re.compile(r"[\t\x20-\x7e]*")
 
@@ -39,7 +39,7 @@ def slot(ref: SecretRef) -> str:
 
 
 def without_slots(text: str) -> str:
-    """Return what stands around the slots."""
+    """Return the text around the slots."""
     return _SLOT.sub("", text)
 
 
@@ -53,8 +53,8 @@ def fill(
 ) -> tuple[str, Headers, bytes]:
     """Return URL, headers and body with every slot replaced by its value, escaped for its place.
 
-    In a path the slash of a secret stays a slash (Slack's tokens hold some); in a query everything is
-    encoded. Raises ConfigError for a secret that is missing, RenderError for one that a header cannot hold.
+    In a path a secret's slashes stay slashes (Slack's tokens contain some); in a query everything is encoded.
+    Raises ConfigError for a missing secret, RenderError for one that a header cannot hold.
     """
     if OPEN in url:
         path, mark, query = url.partition("?")
@@ -72,7 +72,7 @@ def fill(
 def mask(text: T) -> T:
     """Return a text with ``${NAME}`` for every slot; in the query of a URL percent-encoded."""
     if isinstance(text, bytes):
-        # What looks like a slot in a record that nobody could read need not be text.
+        # What looks like a slot in an unreadable record need not be text.
         return _SLOT_BYTES.sub(
             lambda found: _json(_shown(found.group(1).decode("utf-8", "backslashreplace"))), text
         )

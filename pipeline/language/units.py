@@ -20,9 +20,9 @@ _WORDS = {
     "mo": (30 * 86400.0, "mo mos mth month months"),
     "y": (365 * 86400.0, "y yr yrs year years"),
 }
-"""How people write units, and seconds: a month and a year are what is meant where one length is wanted."""
+"""Spellings of units, and their seconds: a month and a year where a fixed length is meant."""
 _LONGEST = 40
-"""Characters of a text that may be a duration in another notation."""
+"""Longer texts are not taken for a duration in another notation."""
 _UNITS = {word: unit for unit, (_, words) in _WORDS.items() for word in words.split()}
 _WORDED_RATE = re.compile(
     r"(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?:(?:/|per)\s*(?P<unit>[smhd]|sec|second|min|minute|hour|hr|day))?",
@@ -56,10 +56,10 @@ def _no_duration(value: object) -> str:
 
 
 def _meant(text: str) -> str | None:
-    """Return what to write for a duration as other notations have it: `1 day`, `2w`, `1h30m`, `P1DT12H`."""
+    """Return the right spelling of a duration in another notation: `1 day`, `2w`, `1h30m`, `P1DT12H`."""
     iso = _ISO.fullmatch(text) if len(text) <= _LONGEST else None
     if iso is not None:
-        # Of the same letter before the T months are meant, and minutes behind it.
+        # Before the T of ISO 8601 the letter M means months, after it minutes.
         found = _parts(re.sub("M", "mo", iso["days"], flags=re.IGNORECASE)) + _parts(iso["time"] or "")
     else:
         found = _parts(text) if len(text) <= _LONGEST else []
@@ -75,7 +75,7 @@ def _meant(text: str) -> str | None:
 
 
 def _parts(text: str) -> list[tuple[str, str]]:
-    """Return a text's numbers with their units ("": a word that is none); [] where there is more in it."""
+    """Return a text's numbers with their units ("": not a unit); [] where it holds anything else."""
     found = _PART.findall(text)
     if "".join(number + word for number, word in found) != re.sub(r"[\s,]", "", text):
         return []
@@ -83,7 +83,7 @@ def _parts(text: str) -> list[tuple[str, str]]:
 
 
 def parse_rate(value: object) -> float:
-    """Return how many per second. Raises ValueError with a message for a person."""
+    """Return the number per second. Raises ValueError with a message for a person."""
     match = _RATE.fullmatch(value) if isinstance(value, str) else None
     rate = float(match[1]) / _SECONDS[match[2]] if match is not None else 0.0
     if not rate:

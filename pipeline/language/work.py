@@ -1,13 +1,14 @@
 """How much work one event may cause for one webhook, and values computed once per event.
 
 Work is counted, never timed: elements touched, characters read, results made. The same event and config give
-the same count in every run (P5). Straight-line clauses are free; what can loop spends, once per loop. The
-count belongs to an event and what is known of its user, and begins anew with the next pair: nothing has to
-be reset while all goes well.
+the same count in every run (P5). Straight-line clauses are free; whatever can loop spends, once per loop. The
+count belongs to one event and user, and starts again with the next pair, so that nothing has to be reset on
+the usual path.
 
-Webhooks that are asked together share a small part of the budget. That decides nothing: whoever catches
-`TooExpensive` asks again after `begin`, with the whole budget, and only then believes it. All that is spent
-for one event and user comes out of `RECORD`: where many webhooks are dear, those behind are not asked.
+Webhooks that are evaluated together share a small part of the budget. Exceeding that decides nothing: whoever
+catches `TooExpensive` evaluates again after `begin`, with the whole budget, and only then believes it.
+Everything spent for one event and user is taken from `RECORD`: where many webhooks are expensive, the last
+ones are not evaluated.
 """
 
 from __future__ import annotations
@@ -22,31 +23,31 @@ from pipeline.model.json import Value
 from pipeline.model.records import Event, User
 
 BUDGET: Final = 1_000_000
-"""Units of work that conditions, and again the request, may take for one webhook: some 50 ms of one core."""
+"""Units of work for one webhook's conditions, and again for its request: some 50 ms of one core."""
 RECORD: Final = 4 * BUDGET
-"""Units for all webhooks together: in what they ask of the event alone, and again in all the rest."""
+"""Units for all webhooks together: for conditions on the event alone, and again for everything else."""
 SHARED: Final = BUDGET // 8
-"""What webhooks that are asked together may take before each is asked alone: so much is wasted by a bomb."""
+"""Units for webhooks evaluated together, before each is evaluated alone: a bomb wastes this much."""
 REPLAY_FACTOR: Final = 10
-"""So many times the budget is given where a person asks for a dead letter again."""
+"""How many times the budget is given where a person replays a dead letter."""
 CHARS: Final = 16
-"""Characters that cost what one element costs."""
+"""Characters that cost as much as one element."""
 FEW_STATES: Final = 40
-"""Instructions of a regex's program whose states surely fit into memory: a character is one step then."""
+"""Up to this size, a regex program's states surely fit into memory: one character is one step."""
 PER_INSTRUCTION: Final = 2
-"""Units of `CHARS` characters for each instruction of a larger program. The worst that was measured takes
-a fifth more (8 ns a character and instruction), nearly all others a thousandth of it."""
+"""Units per `CHARS` characters and instruction of a larger program. The worst one measured costs a fifth more
+(8 ns per character and instruction), nearly all others a thousandth."""
 FREE_CHARS: Final = 4_096
-"""Texts up to this long are read for nothing: counting would cost more."""
+"""Texts up to this length are free: counting would cost more."""
 
 _MEASURED_FROM: Final = 1_000
-"""Elements from which it pays to remember how much there is in a value."""
+"""Number of elements from which it pays to remember a value's size."""
 
 Known = TypeVar("Known")
 
 
 class TooExpensive(RenderError):
-    """One event makes more work than it may, for one webhook or for all of them."""
+    """One event causes more work than allowed, for one webhook or for all of them."""
 
     def __init__(self, place: str = "", *, for_all: bool = False) -> None:
         most, whom = (RECORD, "all webhooks together") if for_all else (BUDGET, "one webhook")
@@ -57,15 +58,15 @@ class TooExpensive(RenderError):
 
 
 class _Work(threading.local):
-    """What is left for the event that this thread works on."""
+    """The budget left for the event that this thread works on."""
 
     event: Event | None = None
     user: User | None = None
     left: int = SHARED
     given: int = SHARED
-    """What `left` began as."""
+    """The initial value of `left`."""
     used: int = 0
-    """What this event has taken before that."""
+    """What this event has used before that."""
     factor: int = 1
 
     def __init__(self) -> None:
@@ -77,12 +78,12 @@ _work: Final = _Work()
 
 
 def begin(event: Event | None, user: User | None) -> None:
-    """Give this event the whole budget of one webhook, or what is left of that of all."""
+    """Give this event the whole budget of one webhook, or what is left of the total."""
     _begin(event, user, BUDGET)
 
 
 def begin_next(event: Event, user: User) -> None:
-    """Give the whole budget to what comes next under the same event and user: nothing taken before counts."""
+    """Give the whole budget to the next webhook of the same event and user."""
     _work.event = None
     _begin(event, user, BUDGET)
 
@@ -99,7 +100,7 @@ def _begin(event: Event | None, user: User | None, budget: int) -> None:
 
 
 def spend(event: Event, user: User, size: int) -> None:
-    """Count work for an event. Raises TooExpensive where nothing is left."""
+    """Count work for an event. Raises TooExpensive where the budget is exceeded."""
     work = _work
     if work.event is not event or work.user is not user:
         _begin(event, user, SHARED)
@@ -109,7 +110,7 @@ def spend(event: Event, user: User, size: int) -> None:
 
 
 def spend_at(place: str, event: Event, user: User, size: int) -> None:
-    """Count work whose place in the config is known. Raises TooExpensive, with the place."""
+    """Like `spend`, for work whose place in the config is known: TooExpensive names it."""
     try:
         spend(event, user, size)
     except TooExpensive as error:
@@ -117,7 +118,7 @@ def spend_at(place: str, event: Event, user: User, size: int) -> None:
 
 
 def once(event: Event, user: User, key: object, find: Callable[[Event, User], Known]) -> Known:
-    """Return what `find` gives for this event and user, found once; it must depend on nothing else."""
+    """Return ``find()`` for this event and user, computed once; it must depend on nothing else."""
     work = _work
     if work.event is not event or work.user is not user:
         _begin(event, user, SHARED)
@@ -129,10 +130,10 @@ def once(event: Event, user: User, key: object, find: Callable[[Event, User], Kn
 
 
 def extent(value: Value, price: int = 1) -> int:
-    """Return how much work it is to read a value to its end, at so many units for each element.
+    """Return the work of reading a value to its end, at this price per element.
 
-    A text in it is three units and one for each `CHARS` characters, a list five, an object ten. What is
-    beyond the budget is not counted on.
+    A text costs three units and one for each `CHARS` characters, a list five, an object ten. Counting stops
+    at the budget.
     """
     if type(value) is str:
         return price * (1 + len(value) // CHARS)
@@ -142,10 +143,10 @@ def extent(value: Value, price: int = 1) -> int:
 
 
 def measured(value: list[Value] | dict[str, Value], price: int, measure: Callable[[Value, int], int]) -> int:
-    """Return what `measure` gives for a value at a price; not asked again for one that it was just asked for.
+    """Return ``measure(value, price)``, cached for the value and price of the last calls.
 
-    Templates read the same list of an event again and again, and to look through a long one takes longer
-    than what they do with it.
+    Templates read the same list of an event again and again, and measuring a long one takes longer than what
+    they do with it.
     """
     if len(value) < _MEASURED_FROM:
         return measure(value, price)
@@ -154,7 +155,7 @@ def measured(value: list[Value] | dict[str, Value], price: int, measure: Callabl
         if one is value and its_price == price and its_measure is measure and len(one) == len(value):
             return size
     size = measure(value, price)
-    # No more than two: values that a template makes, and lets go, must not be held by this.
+    # No more than two: temporary values of templates must not be kept alive by this cache.
     kept[:] = [(value, price, measure, size), *kept[:1]]
     return size
 
@@ -171,7 +172,7 @@ def _extent(value: Value, price: int) -> int:
             break
         inside: Collection[Value] = one if kind is list else one.values()
         if _READ.isdisjoint(map(type, inside)):
-            continue  # as most long lists are: a fifth of the time
+            continue  # the usual long list: a fifth of the time
         for inner in [one for one in inside if type(one) in _READ]:
             if type(inner) is str:
                 total += 2 + len(inner) // CHARS
@@ -185,7 +186,7 @@ _READ: Final = frozenset((str, list, dict))
 
 
 def width(value: list[Value]) -> int:
-    """Return how many elements a list has, those of the lists in it included."""
+    """Return the number of elements of a list, those of nested lists included."""
     total = len(value)
     inner = [one for one in value if type(one) is list] if list in map(type, value) else []
     while inner and total <= BUDGET * _work.factor:
@@ -196,7 +197,7 @@ def width(value: list[Value]) -> int:
 
 @contextmanager
 def widened() -> Iterator[None]:
-    """Give ten times the budget inside: a person asked, and waits."""
+    """Ten times the budget inside the block: a person asked, and waits."""
     _work.factor = REPLAY_FACTOR
     _work.event = None
     try:
@@ -208,9 +209,9 @@ def widened() -> Iterator[None]:
 
 @contextmanager
 def apart() -> Iterator[None]:
-    """Let what happens inside count for nobody: the event that is being worked on goes on as it stood.
+    """Do not count the work inside the block: the event in progress continues with its own budget.
 
-    For who looks on: what it asks must not change what a webhook may still take.
+    For observers: what they evaluate must not change what a webhook may still use.
     """
     work = _work
     before = (work.event, work.user, work.left, work.given, work.used, work.known, work.measured)

@@ -26,7 +26,7 @@ def advice(clause: Clause) -> str | None:
             return UNKNOWN
         return None
     if '"as":' in clause.text or '"ignore_case":' in clause.text:
-        return None  # somebody has thought of it
+        return None  # covered by the config's author
     wanted = list(_constants(clause.operand))
     if isinstance(seen, str):
         return _of_text(seen, wanted, is_name=clause.path == "event.name")

@@ -34,7 +34,7 @@ def compile_capture(capture: Capture, problems: Problems) -> tuple[frozenset[str
 
 
 def _selector(selector: str, problems: Problems) -> Node | None:
-    # Here, not at the top: most configs have no selector, and `check` starts faster without the library.
+    # Imported here: most configs have no selector, and `check` starts faster without the library.
     from pipeline.match.selectors import SelectorError, compile_selector
 
     try:
@@ -43,7 +43,7 @@ def _selector(selector: str, problems: Problems) -> Node | None:
         problems.error((), "wrong-selector", f"invalid selector: {error}")
         return None
 
-    # Each simple selector in it may be asked of each element, and read its classes and attributes.
+    # Each simple selector in it may be tested on each element, and read its classes and attributes.
     cost = 1 + len(selector) // 2
 
     def test(event: Event, user: User, scope: Scope) -> bool:
@@ -70,7 +70,7 @@ def _extent(event: Event, user: User) -> int:
 
 
 def _on_field(name: str, value: Value, problems: Problems) -> Node | None:
-    # Any element's text or href may be meant, so that `contains` looks into each of them.
+    # The text or href of any element may match, so `contains` searches each of them.
     parts: tuple[Part, ...] = (name, ANY) if name in ("text", "href") else (name,)
     node = compile_on_path(Path("capture", parts, f"capture.{name}"), value, problems)
     if node is None:
@@ -103,7 +103,7 @@ def _outline(event: Event) -> Value | Missing:
 
 
 def _texts(event: Event) -> Value | Missing:
-    """Return the texts of the chain's elements (any may be meant), without outer whitespace."""
+    """Return the texts of the chain's elements, stripped; any of them may match."""
     found = [
         element["text"].strip()
         for element in event.elements or ()
@@ -156,4 +156,4 @@ def _path(event: Event) -> Value | Missing:
 
 
 READERS: Final = {"text": _texts, "href": _hrefs, "path": _path, "url": _url}
-"""What each criterion looks at: the elements where there are any, else what the SDKs put in properties."""
+"""What each criterion reads: the elements where there are any, else what the SDKs put in properties."""

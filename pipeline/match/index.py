@@ -1,9 +1,9 @@
 """Finds the webhooks that may want an event without evaluating those that cannot.
 
-Two dictionary lookups, by kind and by name, lead to a plan made at load: the webhooks that an event of this
-kind and name can concern, in the order of the config. Most plans are empty or one webhook. Where many
-webhooks wait for one name, those that need a certain value of one property are found by that value, and a
-clause that several of them share is evaluated once per event.
+Two dictionary look-ups, by kind and by name, lead to a plan made at load: the webhooks that an event of this
+kind and name can concern, in config order. Most plans are empty or one webhook. Where many webhooks listen
+for one name, those that need a certain value of one property are found by that value, and a clause shared by
+several is evaluated once per event.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from pipeline.model.records import Event, User
 
 Found: TypeAlias = tuple[int, ...]
 Plan: TypeAlias = "Found | Callable[[Event], Found]"
-"""Constant where no condition of the event's side is left to ask."""
+"""Constant where nothing on the event's side remains to be evaluated."""
 
 _NOBODY: Final = User(None, None, identified=False)
-"""Stands where predicates want a user: the event's side never reads it."""
+"""Passed to predicates that take a user: the event's side never reads it."""
 _SPLIT_FROM: Final = 8
-"""So many webhooks on one name are worth finding by value (measured: below, asking them costs less)."""
+"""From this many webhooks on one name it pays to find them by value (measured)."""
 _NAMED: Final = 10_000
-"""Names of which `named` remembers what it found; anybody may make up more."""
+"""Names whose result `named` caches; anybody may make up more."""
 
 
 @dataclass(slots=True, eq=False)
 class _Candidate:
-    """One webhook that an event of this name and kind may concern, and what to ask."""
+    """One webhook that an event of this name and kind may concern, and what to evaluate."""
 
     index: int
     clauses: tuple[Node, ...]
     ways: Predicate | None
-    """Which alternative of `events` holds, where that takes more than name and kind."""
+    """Tells which alternative of `events` holds, where name and kind do not decide it."""
 
 
 class CostlyExclude(InvalidRecord):
-    """An excluded label takes more work than one webhook may: nobody knows whether the event is meant."""
+    """An excluded label costs more than one webhook may spend: whether it holds is unknown."""
 
     def __init__(self, label: str, found: Found) -> None:
         super().__init__(
@@ -54,11 +54,11 @@ class CostlyExclude(InvalidRecord):
         )
         self.label = label
         self.found = found
-        """What `select` returns of the webhooks that do not ask it (`include_excluded`)."""
+        """What `select` returns for the webhooks that ignore it (`include_excluded`)."""
 
 
 class TriggerIndex:
-    """The triggers of a config; an index is the place of a webhook in the sequence given."""
+    """The triggers of a config; an index is a webhook's position in the given sequence."""
 
     def __init__(self, triggers: Sequence[Trigger]) -> None:
         self._triggers = tuple(triggers)
@@ -89,9 +89,9 @@ class TriggerIndex:
     def select(self, event: Event) -> Found:
         """Return the webhooks, in config order, whose name, kind and event side hold for the event.
 
-        One whose conditions take more work than they may is returned as ``~index``: nobody knows whether it
-        wants the event. Raises CostlyExclude where that is so of an excluded label, which would be the same
-        for each that asks it.
+        One whose conditions cost more than allowed is returned as ``~index``: whether it wants the event is
+        unknown. Raises CostlyExclude where that is so of an excluded label, which every webhook evaluates
+        alike.
         """
         by_name, default = self._by_kind.get(event.kind, self._other)
         plan = by_name.get(event.name, default)
@@ -103,7 +103,7 @@ class TriggerIndex:
             return self._one_by_one(event)
 
     def _one_by_one(self, event: Event) -> Found:
-        """Ask each webhook with a budget of its own: together they take more than one may."""
+        """Evaluate each webhook with a budget of its own: together they exceed that of one."""
         kind = event.kind if event.kind in self._by_kind else None
         found: list[int] = []
         asked: set[str] = set()
@@ -148,7 +148,7 @@ class TriggerIndex:
         return found
 
     def on_change(self, changed: Collection[str]) -> Found:
-        """Return the webhooks that wait for a change of one of these properties."""
+        """Return the webhooks that listen for a change of one of these properties."""
         if not changed:
             return ()
         return tuple(
@@ -164,7 +164,7 @@ class TriggerIndex:
         return plans, _compile(self._candidates(kind, None))
 
     def _unbuilt(self, plans: dict[str, Plan], kind: str | None, name: str) -> Plan:
-        """Return a plan that makes the real one when the name first comes: start must not pay for all."""
+        """Return a plan that builds the real one on first use: the start must not pay for all names."""
 
         def build(event: Event) -> Found:
             plan = plans[name] = _compile(self._candidates(kind, name))
@@ -182,13 +182,13 @@ class TriggerIndex:
 
 
 def _costly(event: Event, excludes: Mapping[str, Predicate]) -> str | None:
-    """Return the excluded label that takes more than the budget of a webhook by itself; None: no one does."""
+    """Return the excluded label that exceeds the budget of a webhook by itself; None: none does."""
     for name, holds in excludes.items():
         begin(event, _NOBODY)
         try:
             holds(event, _NOBODY, None)
         except TooExpensive as error:
-            # What others have left too little for may be cheap.
+            # It may be cheap, and the others have used up the budget.
             if not error.for_all:
                 return name
     return None
@@ -228,7 +228,7 @@ def _compile(candidates: Sequence[_Candidate], split_by: frozenset[str] = frozen
 
 
 def _several(candidates: Sequence[_Candidate]) -> Plan:
-    """Ask each candidate, but every clause that several share only once per event."""
+    """Evaluate each candidate, but every shared clause only once per event."""
     uses = Counter(key for candidate in candidates for key in {node.key for node in candidate.clauses})
     slots = {key: slot for slot, key in enumerate(key for key, count in uses.items() if count > 1)}
     rows = []
@@ -259,7 +259,7 @@ def _several(candidates: Sequence[_Candidate]) -> Plan:
 
 
 def _most_needed(candidates: Sequence[_Candidate], split_by: frozenset[str]) -> str | None:
-    """Return the path of which most candidates need a certain value, where these are many enough."""
+    """Return the path for which most candidates need a certain value, if these are many enough."""
     needs = Counter(
         path
         for candidate in candidates
@@ -273,7 +273,7 @@ def _most_needed(candidates: Sequence[_Candidate], split_by: frozenset[str]) -> 
 
 
 def _by_value(candidates: Sequence[_Candidate], path: str, split_by: frozenset[str]) -> Plan:
-    """Ask only those candidates that the event's value can satisfy, and those that do not need the path."""
+    """Evaluate only the candidates that fit the event's value, and those that do not need the path."""
     by_value: dict[Value, list[_Candidate]] = {}
     rest: list[_Candidate] = []
     read: Getter | None = None
@@ -291,7 +291,7 @@ def _by_value(candidates: Sequence[_Candidate], path: str, split_by: frozenset[s
     plans: dict[Value, Plan] = {}
 
     def plan_of(values: Collection[Value]) -> Plan:
-        # Without the rest: it may be as many for each of as many values.
+        # Without the rest, which would be repeated for each of many values.
         wanted = {id(one): one for value in values for one in by_value.get(value, ())}
         return _compile(sorted(wanted.values(), key=lambda one: one.index), split)
 
@@ -305,7 +305,7 @@ def _by_value(candidates: Sequence[_Candidate], path: str, split_by: frozenset[s
                 if not plan:
                     plan = plans[value] = plan_of((value,))
         elif kind is list:
-            # Not kept: as many lists may come as there are events.
+            # Not cached: there may be as many lists as events.
             spend(event, _NOBODY, len(value))
             plan = plan_of({one for one in value if type(one) in (str, int, float)})
         found = plan if isinstance(plan, tuple) else plan(event)

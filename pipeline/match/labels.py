@@ -1,7 +1,7 @@
 """Labels: named definitions over raw events or users (LANGUAGE 7).
 
-A label is a union of alternatives. Each says which event names and kinds can carry it at all, so that the
-trigger index asks it only of those, and which clauses must then hold.
+A label is a union of alternatives. Each says which event names and kinds it can apply to at all, so that the
+trigger index evaluates it only for those, and which clauses must then hold.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ UPDATE: Final = "update"
 
 @dataclass(slots=True, eq=False)
 class Alternative:
-    """One way for an event to match: by name, by kind, and by condition; all that are given must hold."""
+    """One way for an event to match: name, kind and condition, as far as given, must all hold."""
 
     names: frozenset[str] | None
     """None: any name."""
@@ -34,14 +34,14 @@ class Alternative:
     """None: any kind."""
     condition: Condition
     about_events: bool = True
-    """False: a condition alone, which also holds for property changes."""
+    """False: a condition without names, which also holds for property changes."""
 
     def matches(self, event: Event, user: User, scope: Scope = None) -> bool:
         """Return True where the event matches, the user's side included."""
         return self._carries(event) and self.condition.whole(event, user, scope)
 
     def may_match(self, event: Event, user: User, scope: Scope = None) -> bool:
-        """Return True where the event's side holds: the event matches, or the user must decide."""
+        """Return True where the event's side holds: the event matches, or it depends on the user."""
         event_side = self.condition.event_side
         return self._carries(event) and (event_side is None or event_side(event, user, scope))
 
@@ -63,7 +63,7 @@ class Label:
 
     @property
     def about_users_only(self) -> bool:
-        """True for a label that says something of users and nothing of events."""
+        """True for a label about users, not events."""
         return all(
             not one.about_events and one.condition.event_side is None and one.condition.user_side is not None
             for one in self.alternatives
@@ -71,7 +71,7 @@ class Label:
 
 
 class Labels:
-    """All labels of a config. Compiled on first use, in whatever order they refer to one another."""
+    """All labels of a config. Compiled on first use, in any order of reference."""
 
     def __init__(
         self,
@@ -159,7 +159,7 @@ class Labels:
         kinds: frozenset[str] | None = None,
         nodes: Iterable[Node] = (),
     ) -> list[Alternative]:
-        """Return what a list of names and labels means; kinds and nodes must hold besides."""
+        """Return the alternatives of a list of names and labels; kinds and nodes must hold as well."""
         also = tuple(nodes)
         found: list[Alternative] = []
         plain: list[str] = []
@@ -185,13 +185,13 @@ class Labels:
 
 
 MAX_CHAIN: Final = 50
-"""Labels that are named by one another, one inside of the other."""
+"""Maximum length of a chain of labels that refer to one another."""
 MAX_ALTERNATIVES: Final = 1_000
-"""Ways in which one label, or `events`, can match: unions of unions multiply, level by level."""
+"""Maximum number of ways a label, or `events`, can match: unions of unions multiply."""
 
 
 def _too_many(name: str, number: int, problems: Problems) -> bool:
-    """Refuse, where files are read, what has too many ways to match."""
+    """Refuse a label with too many ways to match, where files are read."""
     if number <= MAX_ALTERNATIVES or problems.stored:
         return False
     message = f"with the label `{name}` there are more than {MAX_ALTERNATIVES:,} ways to match"
@@ -206,7 +206,7 @@ _PATTERN: Final = re.compile(r"/(.*[][.*+?^$(){}\\].*)/", re.DOTALL)
 
 
 def _warn_name(name: str, problems: Problems) -> None:
-    """Say of a name that looks like a list or a pattern what to write instead."""
+    """Warn of a name that looks like a list or a pattern, with what to write instead."""
     parts = [part.strip() for part in _SEVERAL.split(name)]
     if len(parts) > 1 and all(parts):
         hint = f"for several names write [{', '.join(parts)}]"
@@ -224,7 +224,7 @@ def compile_labels(
     *,
     lists: Mapping[str, Collection[str]] | None,
 ) -> Labels:
-    """Return the labels of these files (and where their problems go); every one is checked."""
+    """Return the labels of these files (with their problem collectors); every one is checked."""
     labels = Labels(files, lists)
     for name in labels.names():
         labels.get(name)
@@ -251,7 +251,7 @@ def _union(name: str, alternatives: list[Alternative]) -> Node:
 
 
 def explained(one: Alternative) -> Node:
-    """Return an alternative as a group whose name and kind are clauses of their own, for explain."""
+    """Return an alternative as a group with name and kind as clauses of their own, for explain."""
     children = list(one.condition.nodes)
     if one.kinds is not None:
         children.insert(0, _one_of("kind", one.kinds))

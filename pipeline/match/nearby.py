@@ -10,11 +10,11 @@ from pipeline.model.records import Event, User
 from pipeline.model.words import did_you_mean
 
 _MOST: Final = 200
-"""Names that are looked through."""
+"""Maximum number of names that are searched."""
 
 
 def nearby(text: str, event: Event, user: User) -> str | None:
-    """Return what is near where a path of the event or the user leads to nothing; None: nothing is."""
+    """Return what is near a path of event or user that leads to nothing; None: nothing is."""
     try:
         path = parse_path(text, ("event", "user"))
     except PathError:

@@ -1,8 +1,8 @@
 """CSS selectors over the element chain of an autocaptured event.
 
-cssselect2 parses; the matching is our own, because a chain is no document: it holds one element and its
-ancestors, with the place of each among its siblings but not the siblings. What cannot be known from it
-(`+`, `~`, `:last-child`, `:has()`, states such as `:hover`) is refused at load, never guessed.
+cssselect2 parses; matching is our own, because a chain is not a document: it holds one element and its
+ancestors, with each one's index among its siblings but not the siblings. What cannot be known from it (`+`,
+`~`, `:last-child`, `:has()`, states such as `:hover`) is refused at load, never guessed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NTH: Final = {"nth-child": "nth_child", "nth-of-type": "nth_of_type"}
 
 
 class _Asked:
-    """One chain, and where the selectors inside of others match it: found once per chain."""
+    """One chain, with the matches of nested selectors cached."""
 
     __slots__ = ("chain", "found")
 
@@ -36,7 +36,7 @@ class _Asked:
 
 
 class SelectorError(ValueError):
-    """A selector that is invalid, or that asks for what an element chain does not hold."""
+    """A selector that is invalid, or needs what an element chain does not contain."""
 
 
 def compile_selector(text: str) -> Callable[[Chain], bool]:
@@ -67,7 +67,7 @@ def _selector(selector: Any) -> Positions:
 
 
 def _tree(tree: Any) -> Positions:
-    """Return the positions at which a selector matches: linear in the chain, whatever the combinators."""
+    """Return the positions where a selector matches: linear in the chain, whatever the combinators."""
     if isinstance(tree, parser.CompoundSelector):
         compound = _compound(tree)
         return lambda asked: frozenset(at for at in range(len(asked.chain)) if compound(asked, at))
@@ -90,7 +90,7 @@ def _compound(compound: Any) -> Simple:
 
 
 def _inner(selector: Any) -> Positions:
-    """Return the positions of a selector inside another one, which asks for them at each of its own."""
+    """Return the positions of a nested selector."""
     positions = _selector(selector)
 
     def once(asked: _Asked) -> frozenset[int]:
@@ -178,7 +178,7 @@ _ATTRIBUTE_OPERATORS: Final[dict[str, Callable[[str, str], bool]]] = {
 
 
 def _attribute(element: dict[str, Value], name: str) -> str | None:
-    """Return an attribute's text; id and class also where the capture holds them apart."""
+    """Return an attribute's text; also id and class, which captures keep apart."""
     attributes = element.get("attributes")
     found = attributes.get(name) if type(attributes) is dict else None
     if found is None and name == "id":

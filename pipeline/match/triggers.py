@@ -55,9 +55,9 @@ class Trigger:
     changes: frozenset[str] | Literal["*"] | None
     """The properties whose change fires; None for an `events` trigger."""
     event_side: Predicate | None
-    """What `where`, `exclude` and `sample` ask of the event alone; None: nothing (`changes`: always)."""
+    """What `where`, `exclude` and `sample` read of the event alone; None: nothing (`changes`: always)."""
     user_side: Predicate | None
-    """What is left to ask once the user is known; None: nothing. For `changes` triggers everything."""
+    """What remains once the user is known; None: nothing. For `changes` triggers it is everything."""
     sample: Predicate | None
     limits: Limits | None
     nodes: tuple[Node, ...]
@@ -66,7 +66,7 @@ class Trigger:
     """By the label's name, what must hold of the excluded labels that read the event alone."""
 
     def costly(self, event: Event, user: User) -> TooExpensive:
-        """Return why asking for this event takes more work than it may, with the clause as its place."""
+        """Return why evaluating this event exceeds the budget, with the clause's place."""
         ways: list[tuple[str, Predicate]] = (
             [("events", any_of([one.matches for one in self.events]))] if (self.events) else []
         )
@@ -77,11 +77,11 @@ class Trigger:
                     break
             except TooExpensive as error:
                 return TooExpensive(text, for_all=error.for_all)
-        # Alone it is not too much: those asked before it have left too little.
+        # Alone it is within the budget: those evaluated before it used too much.
         return TooExpensive("conditions", for_all=True)
 
     def holds(self, event: Event, user: User, changed: Collection[str] = ()) -> bool:
-        """Return True where the trigger fires, limits apart: what the index and both sides say together."""
+        """Return True where the trigger fires, limits aside: what the index and both sides say together."""
         if self.changes is not None:
             if event.kind != "update" or not touches(self.changes, changed or event.properties):
                 return False
@@ -93,7 +93,7 @@ class Trigger:
 
 
 def touches(changes: frozenset[str] | Literal["*"], changed: Collection[str]) -> bool:
-    """Return whether one of the changed properties is among those of a `changes` trigger."""
+    """Return whether a changed property is one that a `changes` trigger names."""
     return bool(changed) if changes == "*" else any(name in changes for name in changed)
 
 
@@ -107,8 +107,8 @@ def compile_trigger(
 ) -> Trigger:
     """Return the trigger of a webhook: its `trigger`, `limit`, `dedupe`, `include_excluded`.
 
-    exclude: labels of `pipeline.yaml` that apply to every webhook; there must be such labels.
-    What is wrong is added to the problems; a trigger with errors must not be run.
+    exclude: labels of `pipeline.yaml` that apply to every webhook; they must exist. Mistakes are added to the
+    problems; a trigger with errors must not be run.
     """
     context = _Context(problems, labels or Labels(), lists or {}, webhook.vars)
     trigger, within = webhook.trigger, context.at("trigger")
@@ -146,7 +146,7 @@ def compile_trigger(
 
 
 def _user_side(events: list[Alternative], condition: Condition) -> Predicate | None:
-    """Return the user's side; with labels that read the user it asks again which alternative holds."""
+    """Return the user's side; with labels that read the user it checks again which alternative holds."""
     if not any(one.condition.reads_user for one in events):
         return condition.user_side
     rest = [] if condition.user_side is None else [condition.user_side]
@@ -223,7 +223,7 @@ def _sample(sample: Sample | None, webhook_id: str, context: _Context) -> Node |
 
 
 def _user_or_anonymous(event: Event, user: User, scope: Scope) -> Value:
-    """Return what identifies the user: the id, or the anonymous id of one who has none yet."""
+    """Return the user id, or the anonymous id where there is none yet."""
     if user.id is not None:
         return user.id
     return MISSING if user.anonymous_id is None else user.anonymous_id
@@ -252,9 +252,9 @@ def _limits(webhook: WebhookFile, context: _Context) -> Limits | None:
 
 
 def compile_idempotency(webhook: WebhookFile, *, problems: Problems) -> Getter | None:
-    """Return what the ``webhook-id`` is made of; None: of the event's id, as by default.
+    """Return what the ``webhook-id`` is computed from; None: the event's id, the default.
 
-    Only paths of the event are taken: what is known of the user may differ when an event comes again.
+    Only paths of the event are accepted: user properties may differ when an event is sent again.
     """
     if webhook.idempotency is None:
         return None
@@ -285,7 +285,7 @@ def _place(texts: Sized, index: int) -> tuple[str | int, ...]:
 
 
 def _one_path(text: str, context: _Context, place: tuple[str | int, ...] = ("by",)) -> Path | None:
-    """Return the path that a field `by` says; None, with a problem, where it is none."""
+    """Return the path in the field `by`; None, with a problem, where it is invalid."""
     try:
         path = parse_path(text)
         if path.has_any:

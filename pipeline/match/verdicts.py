@@ -20,18 +20,18 @@ class Clause:
     """The verdict of one clause or group."""
 
     depth: int
-    """Nesting: clauses of a group stand one deeper, right after it."""
+    """Nesting depth: a group's clauses follow it, one deeper."""
     text: str
     """The clause as a person would write it; `all`, `any`, `not` for groups."""
     path: str | None
-    """What was read; None for groups."""
+    """The path that was read; None for groups."""
     seen: Value | Missing
-    """The value there, MISSING where there was none (and for groups)."""
+    """The value found, MISSING where there was none (and for groups)."""
     operand: Value
-    """What it was compared with, as written."""
+    """The operand, as written."""
     holds: bool
     near: str | None = None
-    """Where nothing stands at the path: what is near it, in a sentence."""
+    """Where the path leads to nothing: what is near it, in a sentence."""
 
 
 def explain(
@@ -48,13 +48,13 @@ def explain(
             seen = MISSING if node.read is None else node.read(event, user, scope)
             holds = node.test(event, user, scope)
         except TooExpensive:
-            # Nobody knows; it does not fire.
+            # Unknown; the webhook does not fire.
             seen, holds = MISSING, False
             found.append(Clause(depth, f"{node.text} (too-expensive)", node.path, seen, node.operand, holds))
             continue
         near = nearby(node.path, event, user) if seen is MISSING and node.path and not holds else None
         found.append(Clause(depth, node.text, node.path, seen, node.operand, holds, near))
-        # Conditions on one element have no value before the element is chosen.
+        # Conditions on an element have no value before the element is chosen.
         if node.kind != "any_element":
             found += explain(node.children, event, user, scope, depth + 1)
     return found

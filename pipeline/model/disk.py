@@ -1,7 +1,7 @@
 """Durable files: replacing in one step, folders, appends, locks (DESIGN 11, 4).
 
-A power cut leaves of a file what was synced, and of a folder the entries that were there when it was synced.
-A kill leaves everything that was written.
+After a power cut a file holds what was synced, and a folder the entries it had when it was synced. After a
+kill everything that was written is there.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from typing import BinaryIO
 from pipeline.model.process.private import NEVER_FOLLOWED
 
 POLL_SECS = 0.02
-"""How often a lock that somebody holds is asked for."""
+"""Pause between two attempts to take a lock that somebody else holds."""
 
 PARTIAL_SECS = 60.0
-"""No file takes so long to be replaced."""
+"""A ``.partial`` file older than this is a leftover: no replacement takes that long."""
 _PARTIAL = re.compile(r".+\.ya?ml\.\d+\.partial")
 
 
@@ -45,7 +45,7 @@ def replace_durably(path: Path, data: bytes, *, like: os.stat_result | None = No
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Have errors of the system within the block name this file, where they name none: writes do not."""
+    """Make OS errors raised in the block name this file where they name none, as those of writes do not."""
     try:
         yield
     except OSError as error:
@@ -56,7 +56,7 @@ def naming(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Give the file that takes a file's place at the end of the block, as in `replace_durably`."""
+    """Yield a file that replaces another one at the end of the block, as in `replace_durably`."""
     partial = path.with_name(f"{path.name}.{threading.get_native_id()}.partial")
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | NEVER_FOLLOWED
@@ -72,9 +72,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def create_durably(path: Path, data: bytes) -> None:
-    """Make a file with this content, for whom the umask says; it is on disk, whole, when this returns.
+    """Create a file with this content, open as the umask says; it is on disk, complete, when this returns.
 
-    Raises FileExistsError where there is one of this name, also if it has come at this very moment.
+    Raises FileExistsError where there is one of this name, even one created at this very moment.
     """
     partial = path.with_name(f"{path.name}.{threading.get_native_id()}.partial")
     try:
@@ -97,10 +97,10 @@ def _make_like(descriptor: int, like: os.stat_result) -> None:
 
 
 def remove_partials(folder: Path) -> None:
-    """Delete what kills have left of files that were being replaced, at any depth.
+    """Delete leftovers of interrupted replacements, at any depth.
 
-    Young ones stay: a command beside a stopped job may be writing at this moment. What another process of
-    the job renames or removes meanwhile is passed by.
+    Recent ones stay: a command beside a stopped job may be writing right now. Files that another process
+    renames or removes meanwhile are skipped.
     """
     for left in below(folder):
         if left.suffix == ".partial":
@@ -110,18 +110,18 @@ def remove_partials(folder: Path) -> None:
 
 
 def below(folder: Path) -> Iterator[Path]:
-    """Yield what a folder holds, at any depth; links to folders are not followed.
+    """Yield the contents of a folder, at any depth; symbolic links to folders are not followed.
 
-    `Path.rglob` raises FileNotFoundError where somebody renames or removes a folder meanwhile.
+    Unlike `Path.rglob` it does not raise where somebody renames or removes a folder meanwhile.
     """
     for inside, folders, files in os.walk(folder):
         yield from (Path(inside, name) for name in (*folders, *files))
 
 
 def remove_own_partials(folder: Path) -> None:
-    """Delete what kills have left of files in a folder where people keep files of theirs.
+    """Delete leftovers of interrupted replacements in a folder that also holds people's own files.
 
-    Only of YAML files, and what is named as it is here, plain, old, and our own.
+    Only of YAML files, only names made here, and only plain files that are old and ours.
     """
     with os.scandir(folder) as entries:
         for left in entries:
@@ -134,9 +134,9 @@ def remove_own_partials(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str, *, anew: bool = False) -> None:
-    """Write a file of a person's, as open as the umask says; errors name it. Not synced.
+    """Write a user's file, open as the umask says; errors name it. Not synced.
 
-    anew: raise FileExistsError where there is one.
+    anew: raise FileExistsError where it exists.
     """
     with path.open("xb" if anew else "wb") as file, wholly(path), file:
         file.write(text.encode())
@@ -144,15 +144,15 @@ def write_text(path: Path, text: str, *, anew: bool = False) -> None:
 
 @contextlib.contextmanager
 def wholly(path: Path) -> Iterator[None]:
-    """Write a file that is open within the block, which closes it: where that fails none is left.
+    """Write an open file within the block, then close it; if that fails, remove it.
 
-    A part of it would be taken for all of it. Errors name it.
+    A truncated file would be mistaken for a complete one. Errors name it.
     """
     try:
         with naming(path):
             yield
     except BaseException:
-        # What is no plain file, and what a link leads to, is told by where it really is.
+        # special files and the targets of links are named by their real path
         with contextlib.suppress(OSError):
             if path.is_file():
                 path.resolve().unlink()
@@ -169,9 +169,9 @@ def remove_durably(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and what is missing above it, for its owner alone; they are on disk when this returns."""
+    """Make a folder and its missing parents, private to their owner; on disk when this returns."""
     if path.is_dir():
-        # A kill may have come before the sync. Whoever may not read the parent has not made it.
+        # A kill may have come before the sync. Somebody who may not read the parent did not create it.
         with contextlib.suppress(PermissionError):
             sync(path.parent)
         return
@@ -181,7 +181,7 @@ def make_folder(path: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Return when a file's content is on disk, or what was made, renamed and deleted in a folder."""
+    """Sync a file's content, or the entries of a folder; on disk when this returns."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         _synced(descriptor, path)
@@ -197,13 +197,13 @@ def _synced(descriptor: int, path: Path) -> None:
 
 
 def sync_data(descriptor: int, /) -> None:
-    """Return when the content of an open file is on disk, and its length."""
-    # Looked up here: tests put a disk in its place whose power is cut.
+    """Sync an open file's content and length; on disk when this returns."""
+    # Looked up at each call: tests substitute a disk that loses power.
     (os.fdatasync if hasattr(os, "fdatasync") else os.fsync)(descriptor)
 
 
 def append_all(descriptor: int, data: bytes) -> None:
-    """Write all of the data where the file stands: one write may take less than it was given. Not synced."""
+    """Write all of the data at the file's position, in as many writes as it takes. Not synced."""
     left = memoryview(data)
     try:
         while left:
@@ -215,9 +215,9 @@ def append_all(descriptor: int, data: bytes) -> None:
 
 
 def is_in_place(descriptor: int, path: Path) -> bool:
-    """Return whether an open file is still the one that its name leads to.
+    """Return whether an open file is still the one that its path leads to.
 
-    Moved or removed it takes what is written as before, and nobody finds it.
+    Writes to a moved or deleted file succeed, but nobody finds them.
     """
     try:
         found = os.stat(path)
@@ -230,7 +230,7 @@ def is_in_place(descriptor: int, path: Path) -> bool:
 def locked(path: Path, wait_secs: float = 0.0) -> int:
     """Return a descriptor that holds a file's lock until it is closed or the process ends.
 
-    Raises BlockingIOError where another one holds the lock for longer than ``wait_secs``.
+    Raises BlockingIOError where somebody else holds the lock for longer than ``wait_secs``.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NEVER_FOLLOWED, 0o600)
     deadline = time.monotonic() + wait_secs
@@ -246,7 +246,7 @@ def locked(path: Path, wait_secs: float = 0.0) -> int:
 
 
 def try_lock(descriptor: int, how: int = fcntl.LOCK_EX) -> bool:
-    """Lock an open file, or turn its lock into one of another kind; False where another one is in the way."""
+    """Lock an open file, or change the kind of its lock; False where another lock is in the way."""
     try:
         fcntl.flock(descriptor, how | fcntl.LOCK_NB)
     except OSError as error:

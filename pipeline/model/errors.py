@@ -30,9 +30,9 @@ from typing import Final
 from pipeline.model.findings import Finding, render, render_finding
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""Error numbers of a disk or quota without room."""
+"""Error numbers of a full disk or an exhausted quota."""
 FAILING = frozenset({errno.EIO, errno.ENXIO, errno.ENODEV, errno.EROFS})
-"""Error numbers of a disk that fails, is gone, or was made read-only for its failures."""
+"""Error numbers of a disk that fails, is gone, or was remounted read-only after errors."""
 
 _FILES: Final = ("open so many files", "`ulimit -n`")
 LIMITS: Final = (
@@ -41,9 +41,9 @@ LIMITS: Final = (
     (os.strerror(errno.EFBIG), "write a file that large", "`ulimit -f`"),
     ("can't start new thread", "have so many threads", "`ulimit -u`, `ulimit -v` or the container's limits"),
 )
-"""What is said where a limit of the process is met, what it keeps the process from, and what is to be raised.
-Errors of LMDB, SQLite and Rust have no numbers.
-"""
+"""The message fragments of a process limit, what it prevents, and what to raise.
+
+Errors of LMDB, SQLite and Rust have no numbers."""
 
 
 class HooklineError(Exception):
@@ -78,7 +78,7 @@ class ConfigError(HooklineError):
 
 
 class GivenError(ConfigError):
-    """What a verb was given, an event or a user, cannot be used; shown without a closing line."""
+    """The event or user given to a verb cannot be used; shown without a closing line."""
 
     def __str__(self) -> str:
         return "\n".join(render_finding(finding) for finding in self.findings)
@@ -105,7 +105,7 @@ class Refused(HooklineError):
 
 
 class Stopped(HooklineError):
-    """A stop was asked for while something was waited for; nothing had begun, so nothing is lost."""
+    """A stop was requested while waiting; nothing had begun, so nothing is lost."""
 
     exit_code = 0
 
@@ -121,13 +121,13 @@ class StateError(HooklineError):
 
 
 class NoState(StateError):
-    """A folder is no state directory: the wrong one was named, or it is too early; nothing is damaged."""
+    """A folder holds no state: the wrong one was named, or no job has run yet; nothing is damaged."""
 
     exit_code = 1
 
     @classmethod
     def at(cls, state: object) -> NoState:
-        """Return what to say of a folder where a job's state is wanted."""
+        """Return the message for a folder where a job's state was expected."""
         return cls(
             f"`{state}` holds no state: no job has run on it yet (`hookline run` does), one is just "
             "beginning, or --state names another folder"
@@ -145,9 +145,9 @@ class Fatal(HooklineError):
 
 
 class ClockSetBack(Fatal):
-    """The machine's clock was set back while the job ran; `hookline run` and `replay` start anew at once.
+    """The machine's clock was set back while the job ran; `hookline run` and `replay` restart at once.
 
-    stopping: whether a stop was asked for as well.
+    stopping: whether a stop was requested as well.
     """
 
     stopping = False
@@ -160,7 +160,7 @@ class ClockSetBack(Fatal):
 
 
 def reason(error: OSError) -> str:
-    """Return what the system says of a file; where this user may not, also what it takes."""
+    """Return the system's reason for an error about a file; for missing permissions also the remedy."""
     said = error.strerror or str(error)
     if error.errno in (errno.EACCES, errno.EPERM):
         said += f" (user {os.geteuid()} needs access to it and to the folders above it: chown, chmod)"
@@ -168,13 +168,13 @@ def reason(error: OSError) -> str:
 
 
 def machine_fault(error: BaseException) -> Fatal | None:
-    """Return what to say where the machine refuses: a disk without room, or one that does not read and write,
-    or a limit of the process. None where something else is wrong.
+    """Return the message for a fault of the machine: a disk that is full or fails, or a process limit. None
+    for any other error.
     """
     if isinstance(error, Fatal):
-        return error  # it is said already
+        return error  # already reported
     number, text = error.errno if isinstance(error, OSError) else None, str(error)
-    # SQLite under Bytewax has words for both, and no error number.
+    # SQLite, inside Bytewax, reports both as text without an error number.
     if number in FULL or "disk is full" in text:
         place = "the state directory"
         if isinstance(error, OSError) and error.filename:

@@ -40,9 +40,9 @@ class Finding:
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
-    """Return the findings by file, line and column, each once.
+    """Return the findings by file, line and column, without duplicates.
 
-    The same fault can be found twice when several webhooks extend one base: it is one fault.
+    Several webhooks that extend one base report its faults several times.
     """
     unique = dict.fromkeys(findings)
     return sorted(unique, key=lambda f: (f.file, f.line, f.column, f.warning, f.code, f.message))
@@ -102,7 +102,7 @@ def render(findings: Iterable[Finding], *, root: str = "") -> str:
 
 
 def _told(text: str) -> str:
-    """Return a text as it may stand in a line or two: what is in a config is shown, never obeyed."""
+    """Return a text made safe for a terminal: what a config contains is shown, never obeyed."""
     return printable(text, kept="\n")
 
 
@@ -129,7 +129,7 @@ def _window(source: str, start: int, length: int) -> tuple[str, int, int]:
 
 
 def _cells(char: str) -> int:
-    """Return how many columns of a terminal a character takes."""
+    """Return how many terminal columns a character takes."""
     if unicodedata.combining(char):
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1

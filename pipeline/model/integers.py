@@ -13,8 +13,8 @@ _MINUS_NINETEEN_DIGITS = b"-" + b"0" * 19
 def may_hold_long_integers(raw: bytes) -> bool:
     """Return True where ``raw`` may hold an integer beyond 64 bits; False is certain.
 
-    Up to 19 digits fit unsigned. Of so many nine stand at every second place: half of the bytes tell nearly
-    always, in a quarter less time.
+    Up to 19 digits fit unsigned. A longer run has at least nine at every second place, so looking at half of
+    the bytes rules out nearly every text, in a quarter less time.
     """
     if _NINE_DIGITS not in raw[::2].translate(_DIGITS_TO_ZERO):
         return False
@@ -43,7 +43,7 @@ class _LongInteger(Exception):
 
 
 def _short(text: str) -> int:
-    # Beyond 20 characters it is surely too long, and int() of thousands of digits is slow.
+    # Beyond 20 characters it is certainly too long, and int() of thousands of digits is slow.
     if len(text) <= 20:
         value = int(text)
         if -(2**63) <= value < 2**64:

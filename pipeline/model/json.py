@@ -9,12 +9,11 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 Json: TypeAlias = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
-"""A JSON value as it comes in."""
+"""A JSON value from outside."""
 
 Value: TypeAlias = Any
-"""A JSON value whose type was asked at load, or is asked by whoever takes it: values inside of expressions,
-trees of config files. With the type above, each step of a hot path would have to prove what holds already.
-"""
+"""A JSON value whose type is checked at load or by its consumer: values inside expressions, trees of config
+files. With `Json`, each step of a hot path would have to prove again what is already known."""
 
 
 _HALF: Final = re.compile("[\ud800-\udfff]")
@@ -43,7 +42,9 @@ def equal(left: object, right: object) -> bool:
 
 
 def same(left: object, right: object) -> bool:
-    """Return whether both are equal and written alike: 5 is not 5.0, which a user's row has to keep apart."""
+    """Return whether both are equal and written alike: 5 is not 5.0, a difference that a user's row must
+    keep.
+    """
     if type(left) is not type(right):
         return False
     if isinstance(left, dict):
@@ -56,7 +57,7 @@ def same(left: object, right: object) -> bool:
 
 
 def canonical(value: object) -> bytes:
-    """Return the same bytes for equal values and for no others, in every run and every version."""
+    """Return equal bytes for equal values, different bytes for different ones; stable across versions."""
     if type(value) is str:
         return b'"' + value.encode("utf-8", "surrogatepass")
     value = _without_point(value)
@@ -67,7 +68,7 @@ def canonical(value: object) -> bytes:
 
 
 def _without_point(value: object) -> object:
-    """Return the value with 5 for each 5.0, and the names of objects in order."""
+    """Return the value with 5 for each 5.0, and objects sorted by name."""
     if type(value) is float and value.is_integer():
         return int(value)
     if type(value) is list:
@@ -78,15 +79,15 @@ def _without_point(value: object) -> object:
 
 
 def is_utf8(text: str) -> bool:
-    """Return whether a text can be written as UTF-8, and so as JSON.
+    """Return whether a text can be encoded as UTF-8, and so as JSON.
 
-    Names of files and values of variables may hold bytes that cannot: Python reads each as half of a pair.
+    File names and environment variables may hold other bytes, which Python reads as lone surrogates.
     """
     return text.isascii() or not _HALF.search(text)
 
 
 def as_utf8(value: Value) -> Value:
-    """Return the JSON value with what is no UTF-8 escaped, as a terminal shows it: ``\\udcff``."""
+    """Return the JSON value with lone surrogates escaped, as a terminal shows them: ``\udcff``."""
     if isinstance(value, str):
         return value if is_utf8(value) else value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):

@@ -11,14 +11,14 @@ from pipeline.model.disk import append_all, replace_durably, sync, sync_data
 from pipeline.model.process.private import NEVER_FOLLOWED
 
 REST_SECS = 0.01
-"""Between two syncs; they would take the disk from the commits otherwise."""
+"""Pause between two syncs: without it they would compete with the commits for the disk."""
 
 
 class LogFile:
-    """A log that begins with given bytes, on disk when this returns, and grows by one thread.
+    """A log written by one thread. Its initial bytes are on disk when the constructor returns.
 
-    A kill loses nothing that was appended. A power cut loses the end of it: what was appended since the last
-    sync began, which is a hundredth of a second and two syncs ago at most.
+    A kill loses nothing that was appended. A power cut loses what was appended since the last sync began: a
+    hundredth of a second and two syncs at most.
     """
 
     def __init__(self, path: Path, data: bytes) -> None:
@@ -28,7 +28,7 @@ class LogFile:
         self.bytes = len(data)
         """How long the file is, or will be when it is renewed."""
         self._lock = threading.Lock()
-        """Which file is appended to, and what has come since the new one was asked for."""
+        """Guards which file is appended to, and what has come since the new one was requested."""
         self._fresh: bytes | None = None
         self._since: list[bytes] = []
         self._work = threading.Event()
@@ -45,9 +45,9 @@ class LogFile:
         self._wake()
 
     def renew(self, data: bytes) -> None:
-        """Give the file other content soon, in one step; what is appended from now on comes after it.
+        """Soon replace the file by other content, in one step; later appends come after it.
 
-        Does nothing while an earlier one is under way.
+        Does nothing while an earlier replacement is in progress.
         """
         with self._lock:
             if self._fresh is not None:
@@ -57,9 +57,9 @@ class LogFile:
         self._wake()
 
     def close(self, data: bytes | None = None) -> None:
-        """Let go of the file; all of it is on disk then, as far as the disk allows. Again is fine.
+        """Sync and close the file, as far as the disk allows. May be called twice.
 
-        data: what it holds from now on.
+        data: its final content.
         """
         if self._file < 0:
             return
@@ -86,7 +86,7 @@ class LogFile:
             self._closing.wait(REST_SECS)
 
     def _sync(self) -> None:
-        # What the disk cannot do here the next commit meets as well, and it is the one that must be told.
+        # The next commit meets the same fault of the disk, and is the one that must report it.
         with contextlib.suppress(OSError):
             with self._lock:
                 fresh = self._fresh

@@ -13,20 +13,20 @@ from urllib.parse import quote, quote_plus
 SHORTEST: Final = 4
 """Shorter secrets are not searched for: masking them would black out half of every text."""
 RUN: Final = re.compile(r"[A-Za-z0-9_-]{8,}")
-"""What no form of escaping changes; as long as that, it is the secret's alone."""
+"""A run of characters that no escaping changes; one this long identifies the secret."""
 _PLAIN: Final = re.compile(r"[a-z0-9]+")
-"""Of a secret in small letters: what stands as it is in every escaped form."""
+"""Characters, in lower case, that look the same in every escaped form."""
 _SHORT: Final = 512
 MOST: Final = 4096
-"""Values that are remembered: tokens come and go."""
+"""Values that are remembered: tokens are replaced over time."""
 _ESCAPABLE: Final = 256
-"""Characters of a secret that is also looked for with each of them escaped; longer ones have runs."""
+"""Secrets up to this long are also searched with each character escaped; longer ones have runs."""
 _SHOWN: Final = 8 << 10
-"""Characters of a text in which letters are looked for that were escaped, too; excerpts show far fewer."""
+"""Texts up to this long are also searched for escaped letters; excerpts are far shorter."""
 _GO: Final = str.maketrans({"&": "\\u0026", "<": "\\u003c", ">": "\\u003e"})
 _URL_SAFE: Final = str.maketrans("+/", "-_")
 _CODE: Final = r"(?:3[0-9]|[46][1-9a-f]|[57][0-9a])"
-"""Of a letter or digit, in hex."""
+"""The hexadecimal code of a letter or digit."""
 _LETTER: Final = re.compile(
     rf"(?<!\\)\\++(?:(?:u\{{?0{{0,6}}|x)({_CODE})\}}?|(06[0-7]|07[01]|1[0-7][0-7]))"
     rf"|%(?:25){{0,4}}({_CODE})|=({_CODE})"
@@ -37,7 +37,7 @@ _LETTER: Final = re.compile(
 _BETWEEN: Final = str.maketrans("", "", ":,- \t")
 _DRAWN: Final = bytes.maketrans(b"123456789abcdefABCDEFX:, \t", b"0" * 21 + b"x----")
 _BYTES: Final = (b"00-00-00", b"0000-0000", b"00-00000000", b"0x00", b"00--00")
-"""How bytes in hex look, with signs between them."""
+"""How bytes in hex look, with separators."""
 _HEX: Final = re.compile(
     r"(?<![0-9a-f])(?:0x)?(?:[0-9a-f]{2}){1,8}+(?:(?:[:,-]|,?[ \t]{1,4})(?:0x)?(?:[0-9a-f]{2}){1,8}+)+",
     re.IGNORECASE,
@@ -46,7 +46,7 @@ _BASE64_LINES: Final = re.compile(r"(?<=[A-Za-z0-9+/]{60})(?:\\r)?(?:\\n|\r?\n)(
 
 
 class Masks:
-    """The secrets of a process, or of some webhooks of it, and what is shown in their place."""
+    """The secrets of a process, or of some of its webhooks, and what is shown in their place."""
 
     def __init__(self) -> None:
         self._values: dict[str, str] = {}
@@ -55,10 +55,10 @@ class Masks:
         self._escaped: list[tuple[str, re.Pattern[str], str]] = []
         self._stale = False
         self._known: dict[str, str] = {}
-        """Short texts masked lately: a receiver that fails says the same each time."""
+        """Short texts masked recently: a failing receiver repeats its answer."""
 
     def add(self, value: str, shown: str) -> None:
-        """Show this in the place of a value from now on."""
+        """Show ``shown`` in place of a value from now on."""
         if len(value) < SHORTEST or self._values.get(value) == shown:
             return
         self._values[value] = shown
@@ -116,7 +116,7 @@ class Masks:
 
 
 class _Forms:
-    """What to look for, by its first characters: hundreds of secrets must not slow down every failure."""
+    """Texts to search for, indexed by first characters: many secrets must not slow down every failure."""
 
     def __init__(self, forms: dict[str, str]) -> None:
         self._all = sorted(forms.items(), key=lambda form: -len(form[0]))
@@ -157,12 +157,12 @@ def exact_forms(value: str) -> set[str]:
 
 
 def _within_base64(value: str) -> set[str]:
-    """Return what of a secret's base64 is the same whatever stands before and after it."""
+    """Return the part of a secret's base64 that does not depend on what surrounds it."""
     raw = value.encode(errors="surrogatepass")
     forms = set()
     for before in range(3):
         whole = base64.b64encode(bytes(before) + raw).decode()
-        # A character holds six bits: those that hold bits of a neighbour are left out.
+        # A character holds six bits; those shared with a neighbour are left out.
         stable = whole[(before * 8 + 5) // 6 : (before + len(raw)) * 8 // 6]
         if len(stable) >= 8:
             forms |= {stable, stable.translate(_URL_SAFE)}
@@ -170,7 +170,7 @@ def _within_base64(value: str) -> set[str]:
 
 
 def any_case(value: str) -> set[str]:
-    """Return what is looked for in capitals and small letters alike: runs, also backwards, and hex."""
+    """Return what is searched ignoring case: runs, also reversed, and hex."""
     runs = {run.lower() for run in RUN.findall(value)}
     return {*runs, *(run[::-1] for run in runs), value.encode(errors="surrogatepass").hex()}
 
@@ -183,11 +183,11 @@ def escaped(value: str) -> re.Pattern[str] | None:
 
 
 def undone(text: str) -> str:
-    """Return a text without escapes of letters, signs between bytes in hex, and line ends in base64."""
+    """Return a text with escaped letters, separators in hex, and line breaks in base64 undone."""
     if any(sign in text for sign in "\\%&="):
         text = _LETTER.sub(_letter, text)
     drawn = text.encode("ascii", "replace").translate(_DRAWN)
-    if any(bytes_ in drawn for bytes_ in _BYTES):  # nearly no text has them, and the pattern is slow
+    if any(bytes_ in drawn for bytes_ in _BYTES):  # hardly any text has them, and the pattern is slow
         text = _HEX.sub(lambda found: found[0].lower().replace("0x", "").translate(_BETWEEN), text)
     return _BASE64_LINES.sub("", text)
 

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Final
 
 MOST: Final = 16 << 20
-"""Bytes of a config file."""
+"""Maximum size of a config file, in bytes."""
 WRITER_SECS: Final = 5.0
-"""So long a pipe that was named may be without a writer."""
+"""How long to wait for a named pipe's writer."""
 
 
 def read_plain(path: Path) -> bytes:
-    """Return a file's content. Raises OSError, and ValueError for what is no file or larger than `MOST`.
+    """Return a file's content. Raises OSError, and ValueError for special files and files beyond `MOST`.
 
-    A pipe without a writer would be waited for for ever, and a device read without end.
+    A pipe without a writer would block for ever, and a device never ends.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
@@ -26,7 +26,7 @@ def read_plain(path: Path) -> bytes:
             raise IsADirectoryError
         if not stat.S_ISREG(found.st_mode):
             raise ValueError("is no file but a pipe, a device or a socket: a plain file is wanted here")
-        # What is asked for is set aside, and the limit is a thousand times what most files hold.
+        # read() allocates what it is asked for, and the limit is a thousand times a usual file.
         raw = file.read(min(found.st_size, MOST) + 1)
         if len(raw) > found.st_size:
             raw += file.read(MOST + 1 - len(raw))  # it has grown meanwhile
@@ -36,9 +36,9 @@ def read_plain(path: Path) -> bytes:
 
 
 def read_given(path: Path) -> bytes:
-    """Return what a file or a pipe gives, up to its end or one byte more than `MOST`.
+    """Return the content of a file or pipe, up to its end or one byte more than `MOST`.
 
-    A pipe may be slow, as what a person types is. Raises OSError, and ValueError where nobody writes to it.
+    A pipe may be slow: somebody may be typing. Raises OSError, and ValueError where nobody writes to it.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     with open(descriptor, "rb", buffering=0) as file:
@@ -53,16 +53,16 @@ def read_given(path: Path) -> bytes:
 
 
 def await_writer(descriptor: int) -> bytes:
-    """Return what stands first in a pipe that does not block, b"" where its writer has written nothing yet.
+    """Return the first bytes of a non-blocking pipe, b"" where its writer has written nothing yet.
 
-    Raises ValueError where nobody has come to write.
+    Raises ValueError where no writer appears.
     """
     deadline = time.monotonic() + WRITER_SECS
     while time.monotonic() < deadline:
         try:
             first = os.read(descriptor, 1 << 16)
         except BlockingIOError:
-            return b""  # there is a writer, who has nothing to say yet
+            return b""  # there is a writer, which has written nothing yet
         if first:
             return first
         time.sleep(0.02)
@@ -70,7 +70,7 @@ def await_writer(descriptor: int) -> bytes:
 
 
 def is_endless(descriptor: int) -> bool:
-    """Return whether what is open is a device such as /dev/zero; terminals and /dev/null have an end."""
+    """Return whether an open file is a device such as /dev/zero; terminals and /dev/null do end."""
     found = os.fstat(descriptor)
     if not stat.S_ISCHR(found.st_mode):
         return stat.S_ISBLK(found.st_mode)

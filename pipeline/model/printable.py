@@ -8,16 +8,16 @@ from typing import Final
 _JSON_UNSAFE: Final = re.compile(
     "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
-"""What a JSON writer leaves as it is: C1, marks of direction, what has no width."""
+"""What JSON writers do not escape: C1 controls, direction marks, zero-width characters."""
 
 
 def one_line(text: str) -> str:
-    """Return a text with escapes for everything that is no visible sign or blank, line ends too."""
+    """Return a text with everything escaped that is neither visible nor a blank; line ends too."""
     return printable(text, kept="")
 
 
 def printable(text: str, *, kept: str = "\n\t") -> str:
-    """Return a text with escapes for everything that is no visible sign or blank, nor one of those kept."""
+    """Return a text with everything escaped that is neither visible, nor a blank, nor in ``kept``."""
     plain = text
     for sign in kept:
         plain = plain.replace(sign, "")
@@ -27,7 +27,7 @@ def printable(text: str, *, kept: str = "\n\t") -> str:
 
 
 def printable_json(text: str) -> str:
-    """Return the same JSON with escapes for what a terminal would act on."""
+    """Return the same JSON with everything escaped that a terminal would act on."""
     return _JSON_UNSAFE.sub(lambda found: _units(found.group()), text)
 
 

@@ -59,7 +59,7 @@ class Event(msgspec.Struct, gc=False):
     """The element chain of an autocaptured event, innermost first:
     ``{tag, id, classes: [..], attributes: {..}, text, nth_child, nth_of_type}``."""
     id_scope: str | None = None
-    """Within which ``id`` is one event's: a CloudEvent's source; None: the id says it alone."""
+    """Where ``id`` is unique: a CloudEvent's source; None: everywhere."""
 
 
 class PropertyUpdate(msgspec.Struct, gc=False):
@@ -78,8 +78,8 @@ class PropertyUpdate(msgspec.Struct, gc=False):
     delete: bool = False
     """True: forget the user (a tombstone or a delete record)."""
     columns: tuple[str, ...] = ()
-    """The table whose row this is, then all of its columns; () for what is no row. What the user has of a
-    column that the table had when the row was written last, and has no more, is unset."""
+    """The table of this row, then all of its columns; () where the update is no table row. Properties from
+    columns that the table had at the user's last row, and no longer has, are unset."""
 
 
 class IdentityLink(msgspec.Struct, gc=False):
@@ -100,11 +100,11 @@ class Invalid(msgspec.Struct, gc=False):
     reason: str
     origin: Origin
     message: Envelope | None = None
-    """What stood around it: so that it can be read again."""
+    """The message around it, so that it can be read again."""
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True):
-    """What a message has beside its value. It lies in rows of dead letters: a new field is put last."""
+    """The parts of a message beside its value. Stored in dead letters: add new fields at the end."""
 
     time: int | None = None
     """The broker's, unix ms."""
@@ -131,12 +131,12 @@ class User(msgspec.Struct, gc=False):
     def of(
         record: Event | PropertyUpdate, properties: dict[str, Json], before: dict[str, Json] | None = None
     ) -> User:
-        """Return the user that a record belongs to, with what is known of it."""
+        """Return the user of a record, with the given properties."""
         return User(record.user_id, record.anonymous_id, record.user_id is not None, properties, before)
 
 
 class Missing:
-    """The type of MISSING: a path that leads nowhere (JSON's null is None, and is not missing)."""
+    """The type of MISSING: the value of a path that leads nowhere (JSON's null is None, not MISSING)."""
 
     __slots__ = ()
 

@@ -9,21 +9,21 @@ from dataclasses import dataclass
 class Sizes:
     """The `limits` of pipeline.yaml, and `join.max_merged`.
 
-    The defaults are far above what any library of a product sends.
+    The defaults are far above what any product's library sends.
     """
 
     record_bytes: int = 1 << 20
     members: int = 10_000
     """Records in one envelope."""
     id_chars: int = 1_024
-    """Characters of an event's id, a user's, an anonymous one."""
+    """Characters of an event's id, a user id, an anonymous id."""
     user_properties: int = 2_000
     user_bytes: int = 256 << 10
     """A user's properties, as JSON."""
     merged: int = 100_000
-    """Ids that alias calls joined to another one, of one source partition: `join.max_merged`."""
+    """Ids that alias calls have merged into others, per source partition: `join.max_merged`."""
 
 
 USUAL = Sizes()
 KEPT_BYTES = 64 << 10
-"""So much is kept of a record that is too large."""
+"""Bytes kept of a record that is too large."""

@@ -16,17 +16,18 @@ WANTED = "ISO 8601, unix seconds, milliseconds, microseconds or nanoseconds are"
 MIN_MS = -62_135_596_800_000
 """0001-01-01T00:00:00.000Z, the earliest time that can be printed."""
 MAX_MS = 253_402_300_799_999
-"""9999-12-31T23:59:59.999Z, the latest."""
+"""9999-12-31T23:59:59.999Z, the latest time that can be printed."""
 
 SECONDS_BELOW = 100_000_000_000
 """Unix numbers up to this are seconds (until the year 5138), larger ones milliseconds (from 1973 on)."""
 
 _US_PER_MS, _NS_PER_MS = 1_000, 1_000_000
 _COMPACT = range(10**13, 10**14)
-"""Numbers that may be a date and a time written together, 20261123145000: as milliseconds from 2286 on."""
+"""Numbers that may be a date and time written together, 20261123145000; as milliseconds they would be after
+2286."""
 
 _UNIX = re.compile(r"[+-]?\d{9,21}(?:\.\d{1,40})?", re.ASCII)
-"""Shorter texts of digits are years, days, or anything: no unix time since 1973 is."""
+"""Texts of fewer digits are years, days, or anything: unix times since 1973 are longer."""
 _ISO = re.compile(
     r"(?:(\d{4})-(\d{1,2})-(\d{1,2})|(\d{4})(\d\d)(\d\d)|(\d{4})(?:-W(\d\d)(?:-([1-7]))?|W(\d\d)([1-7])?))"
     r"(?:[^\d+\-Zz](\d{1,2})(?::(\d\d)(?::(\d\d)(?:[.,](\d+))?)?|(\d\d)(?:(\d\d)(?:[.,](\d+))?)?)?)?"
@@ -65,14 +66,14 @@ def parse_time(value: object, zone: tzinfo | None = None) -> int:
     1 to 9999.
     """
     if type(value) is str:
-        # Beyond this form fromisoformat takes any character between date and time: a digit, the zone's sign.
+        # Beyond this form fromisoformat accepts any character between date and time, even a digit or a sign.
         if value[4:5] == "-" and value[10:11] in _USUAL_ENDS:
             try:
                 at = datetime.fromisoformat(value)
             except ValueError:
                 return _parse_text(value, zone)
             if at.tzinfo is UTC:
-                # As nearly all are: what a datetime holds in UTC is inside the years that are allowed.
+                # The usual case: a UTC datetime lies inside the years that are allowed.
                 since = at - EPOCH
                 return since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000
             if at.tzinfo is not None or zone is None:
@@ -88,9 +89,9 @@ _UNIT_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 def parse_when(text: str) -> int:
-    """Return milliseconds of a time that a person writes: as `parse_time` reads it, or 90s, 15m, 2h, 3d ago.
+    """Return milliseconds for a time on the command line: as `parse_time` reads it, or 90s, 15m, 2h, 3d ago.
 
-    Raises ValueError with what is wanted.
+    Raises ValueError with what is expected.
     """
     ago = _AGO.fullmatch(text)
     if ago:
@@ -104,16 +105,16 @@ def parse_when(text: str) -> int:
 
 
 def is_plainly_iso(text: str) -> bool:
-    """Return whether a text is surely a time that `parse_time` reads; in half of its time."""
+    """Return whether a text is certainly a time that `parse_time` reads; takes half as long."""
     try:
-        # Years well inside, whatever the zone.
+        # Years well inside the limits, whatever the zone.
         return text[10:11] in _USUAL_ENDS and 1 < datetime.fromisoformat(text).year < 9999
     except ValueError:
         return False
 
 
 def offset_at(ms: int, zone: tzinfo, *, local: bool = False) -> int:
-    """Return by how many milliseconds the zone is ahead of UTC then. ``local``: ``ms`` is its own time."""
+    """Return the zone's UTC offset at a time, in milliseconds. ``local``: ``ms`` is local time."""
     try:
         at = EPOCH + timedelta(milliseconds=ms)
         at = at.replace(tzinfo=zone) if local else at.astimezone(zone)
@@ -138,7 +139,7 @@ def _in_range(ms: int, shown: object) -> int:
 
 def _parse_number(number: float, shown: object) -> int:
     if -SECONDS_BELOW < number < SECONDS_BELOW:
-        # A float of seconds such as 1694769302.319 is a little less than it says: round, do not cut.
+        # A float of seconds such as 1694769302.319 is slightly less than it says: round, do not truncate.
         return _in_range(round(number * 1000), shown)
     size = abs(number)
     largest = MAX_MS if number > 0 else -MIN_MS
@@ -183,7 +184,8 @@ def _parse_text(text: str, zone: tzinfo | None) -> int:
     elif not named and zone is not None:
         ms -= offset_at(ms, zone, local=True)
     if (found[14] or found[17]) == "60":
-        # Counted as the second before it so far. Unix time has none: it is the first moment of the next day.
+        # Parsed as the second before. Unix time has no leap seconds: this is the first moment of the next
+        # day.
         if ms // 1000 % 86_400 != 86_399:
             raise ValueError(f"{_shown(text)} is no time: a leap second is 23:59:60 in UTC")
         ms += 1000
@@ -191,7 +193,7 @@ def _parse_text(text: str, zone: tzinfo | None) -> int:
 
 
 def _local_ms(found: re.Match[str]) -> int:
-    """Return what date and time say, as if they were UTC; a leap second as the one before it."""
+    """Return date and time as if they were UTC; a leap second as the second before it."""
     year, month, day = (found[1] or found[4], found[2] or found[5], found[3] or found[6])
     if year is not None:
         date = datetime(int(year), int(month), int(day))

@@ -7,13 +7,13 @@ import re
 from collections.abc import Collection, Iterable
 
 LIKENESS = 0.6
-"""How like the known word must be, from 0 to 1: one letter of two may be another one."""
+"""How similar the known word must be, from 0 to 1: one letter of two may differ."""
 
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 LISTED = 20
-"""Known words that are listed where none was meant."""
+"""Known words that are listed where none is similar."""
 
 
 def counted(number: int, noun: str) -> str:
@@ -22,12 +22,12 @@ def counted(number: int, noun: str) -> str:
 
 
 def without_addresses(reason: str) -> str:
-    """Return a reason without addresses of objects: they say nothing, and differ from run to run."""
+    """Return a reason without memory addresses: they mean nothing and differ from run to run."""
     return _ADDRESS.sub("", reason) if " at 0x" in reason else reason
 
 
 def did_you_mean(word: str, known: Iterable[str], likeness: float = LIKENESS) -> str | None:
-    """Return the known word that was probably meant, in whatever case it was written, or None."""
+    """Return the known word that was probably meant, ignoring case, or None."""
     by_fold = {name.lower(): name for name in known}
     close = difflib.get_close_matches(word.lower(), by_fold, n=1, cutoff=likeness)
     return by_fold[close[0]] if close else None
@@ -37,14 +37,14 @@ _OFFSET = re.compile(r"(?:UTC|GMT)?([+-])0?([0-9]|1[0-4])(?::?00)?", re.ASCII | 
 
 
 def zone_meant(name: object) -> str | None:
-    """Return the remedy for what is no IANA name of a time zone; None where nothing comes near it."""
+    """Return the hint for an unknown time zone; None where no IANA name is similar."""
     if not isinstance(name, str) or len(name) > LONGEST_ZONE:
         return None
     offset = _OFFSET.fullmatch(name.replace(" ", ""))
     if offset is not None:
         fixed = f"Etc/GMT{'-' if offset[1] == '+' else '+'}{offset[2]}"
         return f"a fixed offset is `{fixed}`, its sign turned round; `Europe/Berlin` knows summer time"
-    from zoneinfo import available_timezones  # here: it is asked for mistakes alone
+    from zoneinfo import available_timezones  # imported here: only needed for mistakes
 
     known = available_timezones()
     city = [one for one in known if one.rpartition("/")[2].lower() == name.strip().lower().replace(" ", "_")]
@@ -53,16 +53,16 @@ def zone_meant(name: object) -> str | None:
 
 
 LONGEST_ZONE = 40
-"""Characters of a text that may be meant as a time zone."""
+"""Longer texts are not taken for a time zone."""
 
 
 def likeness(word: str, other: str) -> float:
-    """Return how like two words are, from 0 to 1."""
+    """Return how similar two words are, from 0 to 1."""
     return difflib.SequenceMatcher(None, word, other).ratio()
 
 
 def no_webhook(webhook_id: str, known: Collection[str]) -> str:
-    """Return the sentence that there is no such webhook, with the one that was meant or those there are."""
+    """Return the message that there is no such webhook, with a similar one or those there are."""
     meant = did_you_mean(webhook_id, known)
     if meant is not None:
         return f"there is no webhook `{webhook_id}`; did you mean `{meant}`?"

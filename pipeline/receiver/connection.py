@@ -19,10 +19,10 @@ CONTROL = "/_receiver/script"
 
 
 class Desk:
-    """What all connections share: the script, the recorder, and who looks on.
+    """What all connections share: the script, the recorder, and the observers.
 
-    inspect: called with each request and its answer's status. control: whether ``PUT /_receiver/script``
-    may change the script.
+    inspect: called with each request and its answer's status. control: whether ``PUT /_receiver/script`` may
+    change the script.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class Connection(asyncio.Protocol):
         self.served = 0
         self._buffer = b""
         self._busy = False
-        """True while an answer is outstanding: what comes meanwhile is kept."""
+        """True while an answer is outstanding: later requests are kept."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport; a fault may already speak."""
+        """Keep the transport; a fault may strike already."""
         self.transport = cast(asyncio.Transport, transport)
         self.desk.connections.add(self)
         early = self.desk.script.on_connect()
@@ -74,7 +74,7 @@ class Connection(asyncio.Protocol):
                 return
 
     def answered(self) -> None:
-        """The answer is out; go on with the next request."""
+        """The answer is out; continue with the next request."""
         self._busy = False
         if self._buffer:
             self.data_received(b"")

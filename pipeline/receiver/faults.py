@@ -20,7 +20,7 @@ class Wire(Protocol):
     served: int
 
     def answered(self) -> None:
-        """The answer is out; go on with the next request."""
+        """The answer is out; continue with the next request."""
 
 
 Fault = Callable[[Wire, Answer], None]
@@ -28,7 +28,7 @@ DRIP_SECS = 0.05
 
 
 def _write(*pieces: bytes, close: bool = False) -> Fault:
-    """Answer with these bytes, and go on or close."""
+    """Answer with these bytes, then continue or close."""
     wire = b"".join(pieces)
 
     def fault(connection: Wire, answer: Answer) -> None:

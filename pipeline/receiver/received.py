@@ -27,7 +27,7 @@ class Request:
     """Lower-case names; of a repeated header the last."""
     body: bytes
     connection: int = 0
-    """Which of the connections it came on, counted from 0."""
+    """The number of its connection, counted from 0."""
 
     @property
     def message_id(self) -> str:
@@ -38,7 +38,7 @@ class Request:
 class Recorder:
     """Keeps requests. keep: in memory. path: a JSONL file to append to, one write per request.
 
-    bodies: whether the file has the whole body (``body``) beside its hash.
+    bodies: whether the file holds the whole body (``body``) beside its hash.
     """
 
     def __init__(self, *, keep: bool = True, path: Path | None = None, bodies: bool = False) -> None:

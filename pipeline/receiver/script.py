@@ -19,7 +19,7 @@ from pipeline.receiver.received import Request
 
 
 def answer_of(value: Any) -> Answer:
-    """Return the answer that a script's value stands for; raises ValueError."""
+    """Return the answer that a value of the script stands for; raises ValueError."""
     if isinstance(value, Answer):
         return value
     if isinstance(value, bool):
@@ -47,11 +47,11 @@ def answer_of(value: Any) -> Answer:
 
 @dataclass(slots=True)
 class Steps:
-    """The answers of one path and how far they have been used."""
+    """The answers of one path, and how many have been used."""
 
     answers: list[Answer]
     per_id: bool = False
-    """True: every webhook-id goes through the answers by itself."""
+    """True: every webhook-id goes through the answers separately."""
     used: dict[str, int] = field(default_factory=dict)
 
     def next(self, message_id: str) -> Answer:
@@ -79,7 +79,7 @@ class Script:
         return self._paths.get(request.path, self._default).next(request.message_id)
 
     def on_connect(self) -> str | None:
-        """Return the fault that meets a new connection: the path ``<connect>``, if the script has it."""
+        """Return the fault for a new connection: the path ``<connect>``, if the script has it."""
         steps = self._paths.get("<connect>")
         return steps.next("").fault if steps is not None else None
 

@@ -66,11 +66,11 @@ class Receiver:
         return f"{'https' if self._tls else 'http'}://{self._host}:{self.port}{path}"
 
     def answer(self, script: dict[str, Any] | Script) -> None:
-        """Answer by another script from now on."""
+        """Use another script from now on."""
         self._desk.script = _script(script)
 
     def hang_up(self) -> None:
-        """Close every open connection, as a server that restarts does."""
+        """Close every open connection, like a server that restarts."""
         loop = self._loop
         if loop is not None:
             done = threading.Event()

@@ -17,9 +17,9 @@ _SHOWN_BODY = 2000
 def printer(
     out: TextIO, secrets: Sequence[str] = (), *, headers: bool = False
 ) -> Callable[[Request, int], None]:
-    """Return what prints one request: its line, the verdict on its signature, its body.
+    """Return a function that prints one request: its line, the verdict on its signature, its body.
 
-    secrets: where there are any, every request's Standard Webhooks signature is checked.
+    secrets: if given, every request's Standard Webhooks signature is checked.
     """
 
     def show(request: Request, status: int) -> None:
@@ -48,6 +48,6 @@ def _pretty(body: bytes) -> str:
     try:
         text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
     except ValueError:
-        pass  # a form, NDJSON, or no JSON at all: shown as it came
+        pass  # a form, NDJSON, or not JSON at all: shown as received
     shown = text if len(text) <= _SHOWN_BODY else text[:_SHOWN_BODY] + f" ... ({len(text)} characters)"
     return printable(shown)

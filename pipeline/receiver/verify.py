@@ -16,7 +16,7 @@ TOLERANCE_SECS = 300.0
 def check_request(
     headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now_secs: float
 ) -> str | None:
-    """Return what is wrong with a request's Standard Webhooks signature; None where it is good.
+    """Return what is wrong with a request's Standard Webhooks signature; None where it is valid.
 
     headers: lower-case names. secrets: ``whsec_`` (v1), ``whpk_`` (public key, v1a); any may match.
     """
@@ -32,7 +32,7 @@ def check_request(
 
 
 def is_signed(secrets: Sequence[str], message_id: str, timestamp: str, body: bytes, given: str) -> bool:
-    """Return whether one of the signatures in the header is right for one of the secrets."""
+    """Return whether one of the signatures in the header is valid for one of the secrets."""
     signed = f"{message_id}.{timestamp}.".encode() + body
     for each in given.split():
         version, _, text = each.partition(",")

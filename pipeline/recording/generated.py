@@ -14,7 +14,7 @@ from pipeline.sources.reader import BaseReader
 
 
 class Generated(BaseReader):
-    """Hands out ``per_sec`` records a second. Another run is another shop day."""
+    """Yields ``per_sec`` records a second. Every run is another shop day."""
 
     name = "generated"
     done = False
@@ -27,11 +27,11 @@ class Generated(BaseReader):
 
     @property
     def position(self) -> Position:
-        """Where it stands: a number of records that means nothing to another run."""
+        """The number of records so far, which means nothing to another run."""
         return ("generated-1", self._made, ())
 
     def read(self, limit: int) -> RawChunk | None:
-        """Return what is due by now."""
+        """Return the records that are due by now."""
         due = int((time.monotonic() - self._begun) * self._per_sec) - self._made
         lines = [next(self._records) for _ in range(min(due, limit))]
         if not lines:
@@ -41,7 +41,7 @@ class Generated(BaseReader):
 
 
 def _present() -> Iterator[bytes]:
-    # Another run is another shop day: its events have ids of their own.
+    # Every run is another shop day: its events have ids of their own.
     run = time.time_ns() // 1_000_000
     for record in Shop(seed=run).records():
         if "id" in record:

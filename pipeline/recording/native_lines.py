@@ -10,7 +10,9 @@ from pipeline.model.records import Event, IdentityLink, PropertyUpdate
 
 
 def native_line(record: Event | PropertyUpdate | IdentityLink) -> bytes:
-    """Return the JSON object that decodes to the same record, but for its origin (and an alias' reach)."""
+    """Return the JSON object that decodes to the same record, except for its origin (and an
+    alias's reach).
+    """
     fields: dict[str, Any]
     match record:
         case Event():

@@ -1,9 +1,9 @@
 """``hookline produce``: loads a recording into topics, so that reading them yields what the file yields.
 
 Messages are keyed by user (the anonymous id where there is none), updates go to the topic of users, and their
-times grow in the order of the lines: what the join merges by time is the order of the recording. Lines stay
-as they are. Only an envelope of several users that `auto` reads becomes a native message for each: `auto`
-reads that as well, while a topic of a named shape can hold no native messages among its own.
+times increase in the order of the lines, so that the join's merge by time restores the recording's order.
+Lines are unchanged. Only an envelope of several users that `auto` reads becomes one native message each:
+`auto` reads those as well, while a topic of a named shape cannot contain native messages.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pipeline.sources.reader import Reader
 Times = Literal["now", "keep"]
 
 TOPIC_CONFIG = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
-"""Of topics that are created: a recording may be older than a broker's usual week, and updates are deltas."""
+"""For created topics: a recording may be older than a broker's usual week, and updates are deltas."""
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class Produced:
     messages: dict[str, int] = field(default_factory=dict)
     """Per topic."""
     invalid: int = 0
-    """Lines that are no records; they go to the topic of events as they are."""
+    """Unreadable lines; they go unchanged to the topic of events."""
     created: list[str] = field(default_factory=list)
     """Topics that did not exist before."""
 
@@ -58,9 +58,9 @@ def produce(
     """Write everything the reader has into topics, created with ``partitions`` where they are missing.
 
     users: None puts everything into one topic. format: which shape reads the lines, so that their user, kind
-    and time are known; None: `auto`. times: ``keep`` writes the times of the records, made to grow
-    (where topics keep records for a limited time, brokers remove old ones at once); ``now`` the present.
-    settings are passed to librdkafka. Returns when all is acknowledged. Raises ConfigError and Fatal.
+    and time are known; None: `auto`. times: ``keep`` writes the records' times, made increasing (where topics
+    have a retention time, brokers delete old ones at once); ``now`` the present. settings are passed to
+    librdkafka. Returns when everything is acknowledged. Raises ConfigError and Fatal.
     """
     produced = Produced()
     writer = TopicWriter(brokers, settings)
@@ -96,9 +96,9 @@ def produce(
 
 
 class Order:
-    """Gives times that keep the order of the lines where two topics are merged by time.
+    """Assigns times that keep the order of the lines when two topics are merged by time.
 
-    They never go back, and an update never has the time of an event before it: at equal times it would win.
+    They never decrease, and an update never has the time of an event before it: at equal times it would win.
     """
 
     def __init__(self) -> None:
@@ -128,9 +128,9 @@ class Part:
 
 
 def _parts(message: Message, format: Shape | None, *, is_fault: bool) -> list[Part]:
-    """Return a line as messages of one user each: a ``batch[]`` of several users is taken apart.
+    """Return a line as messages of one user each: a ``batch[]`` of several users is split.
 
-    Lines of a named shape stay whole: one of several users has the key of the first.
+    Lines of a named shape stay whole: one with several users gets the first one's key.
     """
     value, key, headers = message.value, message.key, message.headers
     records: list[Record] = []
@@ -146,7 +146,7 @@ def _parts(message: Message, format: Shape | None, *, is_fault: bool) -> list[Pa
         )
     good = [record for record in records if not isinstance(record, Invalid)]
     if not good:
-        # What its shape leaves out (`ignore`) is a record all the same.
+        # What its shape ignores (`ignore`) is still a record.
         return [Part(value, key, headers, message.time, False, is_fault or bool(records) or format is None)]
     if format is not None:
         is_update = not any(isinstance(record, Event) for record in good)

@@ -1,6 +1,6 @@
 """``hookline record``: saves incoming records as JSON lines with origin, key and headers.
 
-The lines of a source partition are in the order in which the job would have taken them. Each line is there at
+The lines of a source partition are in the order in which the job would have taken them. Each is there at
 least once; in fact once, as long as the topics still hold what was read after the last sync.
 """
 
@@ -27,7 +27,7 @@ from pipeline.sources.reader import Reader, Source
 
 IDLE_SECS = 0.005
 UNSYNCED_BYTES = 32 << 20
-"""What waits in memory for a sync, at most."""
+"""The most that waits in memory for a sync."""
 
 
 FIELDS: dict[str, type | tuple[type, ...]] = {
@@ -37,12 +37,12 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "latest": (int, type(None)),
     "compression": str,
 }
-"""What is saved of a partition."""
+"""The saved state of a partition."""
 
 
 @dataclass(slots=True)
 class Recorded:
-    """What was written so far, by this run."""
+    """What this run has written so far."""
 
     records: int = 0
     bytes: int = 0
@@ -66,9 +66,9 @@ def record(
 ) -> Recorded:
     """Write every partition of the source below ``out`` until all are done or ``stopping()`` says so.
 
-    Goes on where an earlier call on the same directory left off. rotate_bytes counts bytes on disk.
-    ``progress`` is called at every sync. Raises StateError where another process records there or its files
-    are not what was written; Fatal where the disk or the source fail.
+    Continues where an earlier call on the same directory stopped. rotate_bytes counts bytes on disk.
+    ``progress`` is called at every sync. Raises StateError where another process records there or the files
+    are not as they were written; Fatal where the disk or the source fails.
     """
     recorded = Recorded()
     with ExitStack() as stack:
@@ -95,7 +95,7 @@ def record(
                 recorder.reader.durable(recorder.written)
             progress(recorded)
 
-        # Before the first line is kept: where `latest` is known to be, a power cut makes no gap.
+        # Before the first line is kept: once the place of `latest` is known, a power cut makes no gap.
         _save(out, stored | {recorder.reader.name: recorder.sync() for recorder in recorders})
         for recorder in recorders:
             recorder.reader.durable(recorder.written)
@@ -114,7 +114,7 @@ def record(
 
 
 class PartitionRecorder:
-    """One source partition: its reader, and the file that grows."""
+    """One source partition: its reader, and its current file."""
 
     def __init__(
         self,
@@ -135,11 +135,11 @@ class PartitionRecorder:
         self._recorded = recorded
         self._clock = clock
         self.written: Position = reader.position
-        """Where the reader stood after the last line that was written."""
+        """The reader's position after the last line that was written."""
         self._latest: int | None = None
-        """Running maximum of the broker times in the file, but for stamps ahead of the clock."""
+        """Running maximum of the broker times in the file, except those ahead of the clock."""
         self._since_ahead = VOTES
-        """Records since the last of those, and so many where there was none."""
+        """Records since the last of those; large where there was none."""
         if saved is None:
             self._begin()
         else:
@@ -157,7 +157,7 @@ class PartitionRecorder:
         self._recorded.files.append(str(self.segment.path))
 
     def advance(self, save: Callable[[], None]) -> bool:
-        """Write one chunk, if there is one; True if there was. ``save`` makes everything durable."""
+        """Write one chunk if there is one; return whether there was. ``save`` makes everything durable."""
         chunk = self.reader.read(CHUNK_LINES)
         if chunk is None:
             return False
@@ -177,7 +177,7 @@ class PartitionRecorder:
         return True
 
     def _pass(self, time_ms: int) -> None:
-        """Let the file's time go on; a stamp far ahead must not be among the last that a reader sees."""
+        """Advance the file's time; a timestamp far ahead must not be among the last that a reader sees."""
         known = [time.time_ns() // 1_000_000] + ([] if self._latest is None else [self._latest])
         if time_ms > max(known) + AHEAD_MS:
             self._since_ahead = 0
@@ -186,10 +186,10 @@ class PartitionRecorder:
         self._since_ahead += 1
 
     def _may_rotate(self, chunk: RawChunk) -> bool:
-        """Return whether the file is large or old enough, and the chunk may begin a new one.
+        """Return whether the file is large or old enough, and the chunk may start a new one.
 
-        Files are merged by the running maximum of their times when they are read: a new one has to begin
-        later than everything before it, or its lines would overtake them.
+        Readers merge files by the running maximum of their times: a new one must begin later than everything
+        before it, or its lines would overtake them.
         """
         due = self.segment.size >= self._rotate_bytes or self._clock() >= self._began + self._rotate_secs
         time_ms = chunk.received[0] if chunk.received else None
@@ -198,7 +198,7 @@ class PartitionRecorder:
         return self._latest is not None and time_ms > self._latest and self._since_ahead >= VOTES
 
     def sync(self) -> dict[str, Any]:
-        """Put what was written on disk; return where to go on, as JSON data."""
+        """Sync what was written; return the position to resume from, as JSON data."""
         self.segment.sync()
         return {
             "position": self.written,
@@ -244,7 +244,7 @@ def _lock(out: Path, stack: ExitStack) -> None:
 
 
 def _refuse_files(folder: Path) -> None:
-    """Raise StateError where there are lines of a partition that nothing is known of."""
+    """Raise StateError where a partition has lines but no saved state."""
     for path in sorted(folder.glob("*.jsonl*")):
         if path.name.endswith(tuple(SUFFIX.values())) and path.stat().st_size:
             raise unknown(path)
@@ -285,5 +285,5 @@ def _save(out: Path, partitions: dict[str, dict[str, Any]]) -> None:
 
 
 def _tuples(value: Any) -> Any:
-    """Return JSON data with tuples for lists: the form that a position has."""
+    """Return JSON data with lists turned into tuples, the form of a position."""
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

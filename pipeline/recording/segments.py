@@ -23,10 +23,10 @@ from pipeline.model.errors import Fatal, StateError, reason
 Compression = Literal["zst", "gz", "none"]
 
 STATE = ".record.json"
-"""Where each partition stands; it is on disk before the first line of a partition is."""
+"""The state of each partition; on disk before the partition's first line."""
 
 SUFFIX: dict[str, str] = {"zst": ".jsonl.zst", "gz": ".jsonl.gz", "none": ".jsonl"}
-"""After ``.rec``, which older versions left out: what they began goes on under its name."""
+"""After ``.rec``, which older versions omitted: files that they began keep their names."""
 
 
 class Segment:
@@ -35,10 +35,9 @@ class Segment:
     def __init__(
         self, folder: Path, first: int, compression: Compression, *, keep_bytes: int | None = None
     ) -> None:
-        """Go on after the first ``keep_bytes`` of the file: what follows is read again and is cut off.
-
-        None: begin the file. Raises StateError where it is shorter, or holds anything where it is begun;
-        Fatal where it cannot be written.
+        """Continue after the first ``keep_bytes`` of the file: what follows is read again and is cut off.
+        None: start the file. Raises StateError where it is shorter, or is to be started but not empty; Fatal
+        where it cannot be written.
         """
         self.path = folder / f"{first:020}.rec{SUFFIX[compression]}"
         old = folder / f"{first:020}{SUFFIX[compression]}"
@@ -69,7 +68,7 @@ class Segment:
         """Bytes of the file that are on disk."""
 
     def write(self, line: bytes) -> None:
-        """Take a line with its line end; it is on disk when `sync` has returned."""
+        """Take a line with its line end; it is on disk once `sync` has returned."""
         self._waiting.append(line)
         self.waiting_bytes += len(line)
 
@@ -92,14 +91,14 @@ class Segment:
         self.waiting_bytes = 0
 
     def close(self) -> None:
-        """Close the file, unless it was closed before; what was not synced is forgotten."""
+        """Close the file if it is open; what was not synced is dropped."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
 
 
 def unknown(path: Path) -> StateError:
-    """Return what to say of a file that is there although nothing says what it holds."""
+    """Return the message about a file of which no state is known."""
     return StateError(
         f"{path} was recorded before, but {STATE} does not say where it ends and what comes next: "
         f"record into another directory, or put {STATE} back"

@@ -77,7 +77,7 @@ class _User:
 
 
 class Shop:
-    """One shop with its users; every method call goes on with the same random numbers."""
+    """One shop with its users; all methods draw from the same random numbers."""
 
     def __init__(self, *, seed: int = SEED, users: int = USERS) -> None:
         self._random = Random(seed)
@@ -87,7 +87,7 @@ class Shop:
         self._order = count()
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """Yield native records in order of their times, without end."""
+        """Yield native records in time order, without end."""
         now = _START_MS
         while True:
             now += int(self._random.expovariate(1 / 9_000)) + 50
@@ -98,8 +98,8 @@ class Shop:
     def lines(self, records: int, firing: float | None = None) -> Iterator[bytes]:
         """Yield that many JSON lines without line ends.
 
-        ``firing`` makes a bench stream instead: one update for each user, then events of which this share
-        are called Purchase, evenly spread.
+        ``firing`` makes a bench stream instead: one update for each user, then events of which this share are
+        named Purchase, evenly spread.
         """
         source = self.records() if firing is None else self._bench(firing)
         return map(orjson.dumps, islice(source, records))

@@ -23,9 +23,9 @@ WAIT_SECS = 30.0
 
 
 class TopicWriter:
-    """A producer whose messages of one key keep their order and go to the same partition of every topic.
+    """A producer whose messages with one key keep their order and go to the same partition of every topic.
 
-    Raises ConfigError for settings that cannot be used, Fatal where the brokers do not answer or refuse.
+    Raises ConfigError for unusable settings, Fatal where the brokers do not answer or refuse.
     """
 
     def __init__(
@@ -42,24 +42,24 @@ class TopicWriter:
             "linger.ms": 20,
             # The partitioner of Kafka's own clients: what they write later lands beside what we write.
             "partitioner": "murmur2_random",
-            # Those that are not there are created with the settings that they need, or not at all.
+            # Missing topics are created with the settings they need, or not at all.
             "allow.auto.create.topics": False,
         }
         whole = {**own, **client_settings(given, self._admin.reachability)}
         self._producer = made(Producer, whole, settings or {}, OWN, where)
 
     def ensure(self, topics: Iterable[str], partitions: int, config: Mapping[str, str]) -> list[str]:
-        """Create the topics that are not there; return their names.
+        """Create missing topics; return their names.
 
-        Raises ConfigError where the brokers refuse us or a topic is not ours to write, Fatal where they do
-        not answer.
+        Raises ConfigError where the brokers refuse us or we may not write a topic, Fatal where they do not
+        answer.
         """
         missing = [topic for topic in topics if self._admin.look_at(topic, AclOperation.WRITE) is None]
         self._admin.create(missing, partitions, config)
         return missing
 
     def warn_of_limits(self, topic: str) -> None:
-        """Say where a topic of user updates does not keep its history."""
+        """Warn where a topic of user updates does not keep its history."""
         limits = self._admin.history_limits(topic)
         if limits:
             HISTORY_LIMITED.happened(log, topic=topic, limits=limits)
@@ -91,9 +91,9 @@ class TopicWriter:
         self._check()
 
     def _heard(self, call: Callable[[float], int], secs: float) -> int:
-        """Return what a call returned that lets callbacks run; raises Fatal where the client gave up.
+        """Return the result of a call that runs callbacks; raises Fatal where the client gave up.
 
-        That comes as an exception, wrapped in another one where a callback ran while it was on its way.
+        That arrives as an exception, wrapped in another one where a callback ran at the same time.
         """
         try:
             return call(secs)
@@ -111,7 +111,7 @@ class TopicWriter:
             raise Fatal(f"a message was not taken by {self._brokers}: {self._failed.str()}")
 
     def flush(self) -> None:
-        """Return when everything is acknowledged. Raises Fatal where it is not in time."""
+        """Return when everything is acknowledged. Raises Fatal on a timeout."""
         left = self._heard(self._producer.flush, WAIT_SECS)
         self._check()
         if left:

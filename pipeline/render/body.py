@@ -1,6 +1,6 @@
 """The body tree: YAML with templates and directives becomes one function that builds a JSON value.
 
-A body is built as a tree and dumped once; keys are never templated, and nothing is spliced as text.
+A body is built as a tree and serialised once; keys are never templates, and nothing is pasted as text.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ _ITEM: Final = re.compile(r"(item|index)([.\[]|$)")
 
 
 class FormText(str):
-    """A text that is already encoded for a form (it holds slots)."""
+    """A text already encoded for a form (it holds slots)."""
 
     __slots__ = ()
 
 
 @dataclass(slots=True, frozen=True)
 class Part:
-    """A compiled node. ``get`` gives its value, MISSING (the rule for missing values decides), or OMIT."""
+    """A compiled node. ``get`` returns its value, MISSING (the rule for missing values decides), or OMIT."""
 
     get: Getter
     constant: bool = False
     value: Value = None
     lookup: tuple[str, str] | None = None
-    """As in Template, where no rule stands between the property and the body."""
+    """As in Template, where no rule lies between the property and the body."""
 
 
 def compile_body(tree: Value, spot: Spot) -> Part:
@@ -67,7 +67,7 @@ def _constant(value: Value) -> Part:
 
 
 def _json_escape(text: str) -> str:
-    """Return the text as it stands between the quotes of a JSON string."""
+    """Return the text as it stands inside a JSON string."""
     return orjson.dumps(text).decode()[1:-1]
 
 
@@ -82,7 +82,7 @@ def _text(text: str, spot: Spot) -> Part:
 
 
 def _secret_text(text: str, spot: Spot) -> Part:
-    """A text with secrets is escaped here: its slots stay as they are, and data cannot look like one."""
+    """A text with secrets is escaped here: its slots stay as they are, and data cannot imitate one."""
     escape = quote_plus if spot.form else _json_escape
     template = compile_text(text, spot, encode=escape, literal=escape)
     wrap: Any = FormText if spot.form else _quoted
@@ -97,7 +97,7 @@ def _quoted(text: str) -> orjson.Fragment:
 
 
 def _ruled(template: Template, spot: Spot, text: str) -> Getter:
-    """Return the lookup with the rules that need more than MISSING itself."""
+    """Return the lookup with the rules that concern more than MISSING."""
     get = template.get
     if spot.missing == "omit_empty":
 
@@ -120,7 +120,7 @@ def _ruled(template: Template, spot: Spot, text: str) -> Getter:
 
 
 def is_empty(value: Value | Missing) -> bool:
-    """Return whether `omit_empty` leaves a value out: missing, null, "", [] and {}."""
+    """Return whether `omit_empty` drops a value: missing, null, "", [] and {}."""
     return value is None or value is MISSING or (type(value) in (str, list, dict) and not value)
 
 
@@ -147,7 +147,7 @@ def _array(parts: list[Part], spot: Spot) -> Part:
 
 
 def _frozen(part: Part, spot: Spot) -> Part:
-    """Return a constant array or object as bytes that are only copied when the body is dumped."""
+    """Return a constant array or object as bytes that are copied when the body is serialised."""
     if not part.constant or spot.form or not isinstance(part.value, dict | list):
         return part
     try:
@@ -200,7 +200,7 @@ def _fields(fields: Mapping[str, Part], spot: Spot) -> Part:
     def fixed(event: Event, user: User, scope: Scope) -> dict[str, Value]:
         built = base.copy()
         if keep_missing:
-            # Written out: a call for each side costs as much as what it does for a few fields.
+            # Written out: for few fields a call per side costs as much as the work itself.
             if of_event:
                 read = event.properties.get
                 for key, name in of_event:
@@ -236,7 +236,7 @@ def _lookups(parts: Mapping[str, Part], root: str) -> list[tuple[str, str]]:
 
 
 def _read(properties: Mapping[str, Value], lookups: list[tuple[str, str]], built: dict[str, Value]) -> None:
-    """Copy properties into the body, but for those that are missing."""
+    """Copy properties into the body, except missing ones."""
     get = properties.get
     for key, name in lookups:
         value = get(name, MISSING)
@@ -247,7 +247,7 @@ def _read(properties: Mapping[str, Value], lookups: list[tuple[str, str]], built
 
 
 def _rest(tree: Mapping[str, Value], spot: Spot, inner: str, *used: str) -> tuple[Value, Spot]:
-    """Return what a directive governs: the value of `inner`, or the map without the directives."""
+    """Return what a directive applies to: the value of `inner`, or the map without its directives."""
     rest = {key: value for key, value in tree.items() if key != inner and key not in used}
     if inner not in tree:
         return rest, spot
@@ -296,7 +296,7 @@ def _if(tree: Mapping[str, Value], spot: Spot) -> Part:
 
 
 def _refuse_item(tree: Value, spot: Spot) -> None:
-    """Report conditions on the item of a loop where there is no loop: they could never hold."""
+    """Report conditions on a loop's item outside any loop: they could never hold."""
     if isinstance(tree, list):
         for index, one in enumerate(tree):
             _refuse_item(one, spot.at(index))

@@ -11,10 +11,10 @@ from pipeline.render.values.printing import HALF_A_PAIR, Failure, to_text
 
 
 def encode_form(value: Value) -> bytes:
-    """Return ``application/x-www-form-urlencoded`` bytes of an object.
+    """Return an object as ``application/x-www-form-urlencoded`` bytes.
 
-    Null is an empty value; empty arrays and objects give nothing. Raises Failure where the value is no
-    object or holds text that is no valid Unicode.
+    Null is an empty value; empty arrays and objects yield nothing. Raises Failure where the value is not an
+    object or contains invalid Unicode.
     """
     if not isinstance(value, dict):
         raise Failure(f"a form wants an object, not {kind_of(value)}", value)
@@ -40,7 +40,7 @@ def _pairs(value: dict[str, Value]) -> Iterator[tuple[str, Value]]:
             todo.extend((f"{name}[{key}]", inner) for key, inner in reversed(one.items()))
         elif isinstance(one, list):
             if any(isinstance(element, dict | list) for element in one):
-                # Repeated keys would not say which parts belong to one element.
+                # Repeated keys would not show which parts belong to one element.
                 todo.extend((f"{name}[{at}]", element) for at, element in reversed(list(enumerate(one))))
             else:
                 repeated = name if name.endswith("[]") else f"{name}[]"

@@ -18,14 +18,14 @@ from pipeline.render.values.printing import Failure, to_text
 _ASCII: Final = "a header can hold printable ASCII only"
 _REMEDY: Final = "a line end, or a letter such as ü, cannot be sent in a header"
 _LIMIT: Final = 8_192
-"""Characters of one value: what common servers take of a header line."""
+"""Maximum length of one value: what common servers accept of a header line."""
 
 
 def compile_headers(headers: Mapping[str, str], spot: Spot, extra: Headers) -> tuple[Headers | None, Getter]:
-    """Return the headers where all are constant (else None), and the function that gives them.
+    """Return the headers if all are constant (else None), and the function that returns them.
 
-    extra: headers that are added unless the webhook sets them itself. A header whose whole value is missing
-    or null is left out.
+    extra: headers added unless the webhook sets them itself. A header whose value is entirely missing or null
+    is omitted.
     """
     seen: dict[str, str] = {}
     parts: list[tuple[str, str | None, Getter]] = []
@@ -68,7 +68,7 @@ def _checked(text: str) -> str:
 
 
 def _value(value: str, spot: Spot) -> tuple[str | None, Getter]:
-    """Return the value where it is constant, and the function that gives it (None: leave it out)."""
+    """Return the value if it is constant, and the function that returns it (None: omit the header)."""
     text = value.strip()
     if mentions_secrets(text):
         template = compile_text(text, spot, encode=_checked)

@@ -27,7 +27,7 @@ def literal_key(key: str) -> str:
 
 
 def check_key(key: object, spot: Spot) -> None:
-    """Report a key that no body can have, and warn of one that is nearly a directive."""
+    """Report a key that no body can have, and warn of one that resembles a directive."""
     if not isinstance(key, str):
         spot.at(str(key)).error("body-key", f"the key {key} is no text", hint="quote it", on_key=True)
         return
@@ -47,7 +47,7 @@ def check_key(key: object, spot: Spot) -> None:
 
 
 def warn_bare(keys: Collection[str], bare: tuple[str, ...], spot: Spot) -> None:
-    """Warn of directives without their sign (`then`, `do`) where there is nothing but them."""
+    """Warn of directives without their sign (`then`, `do`) in a map that holds nothing else."""
     if keys and all(key in bare for key in keys):
         for key in keys:
             _warn(key, f"did you mean `${key}`?", spot)

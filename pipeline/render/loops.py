@@ -17,10 +17,10 @@ from pipeline.render.values.printing import show
 
 MAX_LOOP: Final = 1_000
 MAX_TURNS: Final = 10_000
-"""Turns of all loops that stand inside one another, together."""
+"""Iterations of nested loops, multiplied."""
 _PER_TURN: Final = 8
 _PER_STEP: Final = 4
-"""Work of one turn and of what it makes, measured against that of touching an element."""
+"""Work of one iteration and its result, relative to touching an element."""
 _TURNS: Final = "\x00turns"
 
 
@@ -32,17 +32,17 @@ class _Omit:
 
 
 OMIT: Final = _Omit()
-"""What a node gives that is left out, whatever the rule for missing values says."""
+"""The value of a node that is omitted, whatever the rule for missing values says."""
 
 
 class Splice(list[Value]):
-    """What a loop made: inside an array its elements stand in the loop's place."""
+    """The result of a loop: inside an array its elements take the loop's place."""
 
     __slots__ = ()
 
 
 def _source(tree: Value, spot: Spot, what: str) -> Getter:
-    """Return the function that gives the value a directive works on."""
+    """Return the function that returns the value a directive works on."""
     if isinstance(tree, str):
         template = compile_text(tree, spot)
         if template.typed or (template.constant and not isinstance(template.value, str)):
@@ -53,7 +53,7 @@ def _source(tree: Value, spot: Spot, what: str) -> Getter:
 
 
 def _steps(tree: Value) -> int:
-    """Return how many values one turn makes: keys, elements, expressions, and each of their filters."""
+    """Return how many values one iteration makes: keys, elements, expressions, and each filter."""
     if isinstance(tree, str):
         return 1 + 2 * tree.count("{{") + 2 * tree.count("{%") + 3 * tree.count("|")
     if isinstance(tree, dict):
@@ -93,7 +93,7 @@ def compile_loop(tree: Value, element: Getter, spot: Spot, at: Spot, body: Value
         if turns[0] > MAX_TURNS:
             raise RenderError(f"loops inside one another turn more than {MAX_TURNS:,} times ({place})")
         spend_at(place, event, user, per_turn * len(items))
-        # What a few turns make is not worth weighing.
+        # A few iterations are not worth weighing.
         weighed = turns[0] > FREE_TURNS
         built = Splice()
         for index, item in enumerate(items):

@@ -1,6 +1,6 @@
 """A webhook's `request:` compiled once, rendered per event.
 
-What comes out holds secrets only as slots (language/slots.py); the delivery engine fills them when it sends.
+The result holds secrets only as slots (language/slots.py); the delivery engine fills them when it sends.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from pipeline.render.values.size import printed_size, repeats
 from pipeline.render.var_secrets import inline_request
 
 _PER_PARAMETER: Final = 12
-"""Work of writing one value into a form, measured against that of touching it."""
+"""Work of writing one value into a form, relative to touching it."""
 BODILESS: Final = ("GET", "DELETE")
 DEFAULT_BODY: Final[Mapping[str, Value]] = {"event": "{{ event }}", "user": "{{ user }}"}
 _OUTPUT: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
@@ -60,7 +60,7 @@ class RequestTemplate:
     method: str
     encoding: Encoding
     url: str | None
-    """None: ``url_now`` gives it, event by event; headers alike."""
+    """None: ``url_now`` returns it per event; headers likewise."""
     url_now: Getter
     headers: Headers | None
     headers_now: Getter
@@ -69,8 +69,8 @@ class RequestTemplate:
     def render(self, event: Event, user: User) -> Rendered:
         """Return the request for one event.
 
-        Raises RenderError, with the reason, the value and the template's file and line, where there can be
-        none; never anything else.
+        Raises RenderError, with reason, value, file and line of the template, where it cannot be rendered;
+        never anything else.
         """
         url, headers = self.url, self.headers
         try:
@@ -78,7 +78,7 @@ class RequestTemplate:
                 return Rendered(self.method, url, headers, self.body(event, user))
             return self._render(event, user)
         except TooExpensive:
-            begin(event, user)  # others have spent of the budget
+            begin(event, user)  # other webhooks have used up the budget
         return self._render(event, user)
 
     def _render(self, event: Event, user: User) -> Rendered:
@@ -104,11 +104,11 @@ def compile_request(
 ) -> RequestTemplate:
     """Return the compiled `request:`; every mistake is reported to ``problems``.
 
-    problems: paths start at the keys of ``request``, so pass ``problems.at("request")``.
-    condition: compiles the condition of an `$if`; ``item`` and ``index`` are roots there too.
-    settings: values of the placeholders that are plain settings, by `SecretRef.key`.
-    secrets: where given, a secret without a value is an error. line_of: the line of a key path (counted from
-    1), for the reasons of dead letters. batch_as: how the webhook batches, for the content type.
+    problems: paths start at the keys of ``request``, so pass ``problems.at("request")``. condition: compiles
+    the condition of an `$if`; ``item`` and ``index`` are roots there too. settings: values of the
+    placeholders that are plain settings, by `SecretRef.key`. secrets: where given, a secret without a value
+    is an error. line_of: the line of a key path (from 1), for the reasons of dead letters. batch_as: how the
+    webhook batches, for the content type.
     """
     request = inline_request(request, vars)
     method, encoding, tree = request.method, request.encoding, request.body
@@ -143,7 +143,7 @@ def compile_request(
 
 
 def _refuse_json_text(text: str, spot: Spot) -> None:
-    """Report JSON written as one text: it would arrive as a JSON string, in quotes and with escapes."""
+    """Report JSON written as a text: it would arrive as a quoted, escaped JSON string."""
     if _AS_JSON.fullmatch(text.strip()) is not None:
         message = "the body is JSON inside of a JSON string"
         hint = "leave out `| json`: a value that is one expression is sent as what it is"
@@ -162,7 +162,7 @@ def _refuse_json_text(text: str, spot: Spot) -> None:
 
 
 def _check_header_secrets(headers: Headers | None, spot: Spot) -> None:
-    """Report secrets that no header could carry, while a person is looking."""
+    """Report secrets that no header could carry while their author is looking."""
     if spot.secrets is None:
         return
     for name, text in headers or ():
@@ -242,7 +242,7 @@ def _form_body(part: Part, place: str) -> Bytes:
 
 
 def find_culprit(value: Value) -> tuple[Value, str]:
-    """Return the first scalar that JSON cannot hold, and where it is: ``.user.name[0]``."""
+    """Return the first scalar that JSON cannot represent, and its place: ``.user.name[0]``."""
     todo: list[tuple[Value, str]] = [(value, "")]
     while todo and len(todo) < 1_000_000:
         one, path = todo.pop()

@@ -17,11 +17,11 @@ MAX_BODY: Final = 16 << 20
 """Bytes of one body."""
 
 Bytes = Callable[[Event, User], bytes]
-"""The body for one event; raises RenderError where there is none."""
+"""The body for one event; raises RenderError where it cannot be made."""
 
 
 def compile_text_body(tree: Value, spot: Spot) -> Bytes:
-    """Return the body of `encoding: text`: UTF-8, nothing escaped but by the template's own filters.
+    """Return the body of `encoding: text`: UTF-8, escaped only by the template's own filters.
 
     Missing and null print as "", unless `missing` makes them a dead letter.
     """
@@ -54,7 +54,7 @@ def compile_text_body(tree: Value, spot: Spot) -> Bytes:
 
 
 def _plain(text: str) -> str:
-    """Return the text; raises Failure where it holds what a secret's slot is made of."""
+    """Return the text; raises Failure where it contains a slot's control characters."""
     if OPEN in text or CLOSE in text:
         raise Failure("a text body cannot hold the control characters 01 and 02", text)
     return text

@@ -25,14 +25,14 @@ _DOTS: Final = re.compile(r"(^|/)\.{1,2}(/|$)")
 _CLIMBS: Final = re.compile(
     r"(^|/|\\|%2F|%5C)(?:\.|%2E){1,2}(?:(?:;|%3B)[^/]*)?(/|\\|%2F|%5C|$)", re.IGNORECASE
 )
-"""A segment `.` or `..` in the eyes of a receiver that decodes before it splits, or cuts at `;`."""
+"""A segment `.` or `..` to a receiver that decodes before it splits, or cuts at `;`."""
 _LEAVES: Final = re.compile(r"^/|[\\\x00-\x1f\x7f-\x9f]")
 _QUERY_SAFE: Final = PATH_SAFE + "?%"
 _PATH_LITERAL: Final = PATH_SAFE + "%"
 
 
 MAX_URL: Final = 64 << 10
-"""Characters that an event may make of a URL: receivers and proxies take 8 to 16 KiB."""
+"""Maximum length of a URL made from an event: receivers and proxies accept 8 to 16 KiB."""
 
 
 def compile_url(text: str, query: Mapping[str, Value], spot: Spot, query_spot: Spot) -> Template:
@@ -59,7 +59,7 @@ def compile_url(text: str, query: Mapping[str, Value], spot: Spot, query_spot: S
 
 
 def _origin(text: str, spot: Spot) -> str:
-    """Return scheme, host and port with their settings put in, checked."""
+    """Return scheme, host and port with their settings resolved, checked."""
     if "{{" in text or "{%" in text:
         at = text.find("{{") if "{{" in text else text.find("{%")
         spot.error("url-origin", "scheme, host and port cannot be templates", offset=at)
@@ -87,10 +87,10 @@ def _checked_origin(origin: str, spot: Spot) -> str:
         split = urlsplit(origin)
         host, port = split.hostname, split.port
         if host and not host.isascii():
-            # Names that are none are reported where files are checked (compile/lint).
+            # Invalid names are reported where files are checked (compile/lint).
             with suppress(HostError):
                 origin = f"{split.scheme}://{to_ascii(host)}" + (f":{port}" if port is not None else "")
-    except ValueError as error:  # UnicodeError is one
+    except ValueError as error:  # UnicodeError is a ValueError
         spot.error("url-origin", f"this is no URL: {error}")
         return "http://invalid"
     if split.scheme not in ("http", "https"):
@@ -128,8 +128,8 @@ def _path_value(text: str) -> str:
     if type(text) is UrlPath:
         return text
     if _LEAVES.search(text):
-        # Receivers and proxies that decode `%2F` before they route would see another path. Inside a value
-        # it is data: ids such as `a/b` are in use, and what they could climb out with is judged as a whole.
+        # Receivers and proxies that decode `%2F` before routing would see another path. Inside a value
+        # it is data: ids such as `a/b` exist, and whether they escape the path is judged as a whole.
         raise Failure(
             "a value in the URL's path begins with `/` or holds `\\` or a control character; "
             "`| url_path` lets a leading `/` through where several segments are meant",
@@ -139,7 +139,7 @@ def _path_value(text: str) -> str:
 
 
 def _check_length(text: str) -> None:
-    """Raise Failure where a value alone makes a URL too long: before it is looked through."""
+    """Raise Failure where a single value makes a URL too long, before it is examined."""
     if len(text) > MAX_URL:
         raise Failure(f"the URL has more than {MAX_URL:,} characters: a value in it has {len(text):,}")
 
@@ -157,11 +157,11 @@ def _quoted(text: str) -> str:
 
 
 Parameter = tuple[str, Template]
-"""``name=`` (or "" for a whole written parameter) and the value, which is dropped where it is empty."""
+"""``name=`` (or "" for a parameter written out in full) and the value; dropped where it is empty."""
 
 
 def _written(text: str, spot: Spot) -> list[Parameter]:
-    """Return the parameters that stand in the URL itself."""
+    """Return the parameters written in the URL itself."""
     parameters: list[Parameter] = []
     start = 0
     blank = _INSIDE.sub(lambda found: "x" * len(found.group()), text)

@@ -14,7 +14,7 @@ _NAMED = re.compile(r"\{\{-?[ \t\n]*(vars[.\[][^{}|]*?)[ \t\n]*-?\}\}")
 
 
 def inline_request(request: Request, vars: Mapping[str, Value]) -> Request:
-    """Return the request with the secrets of `vars` in their places."""
+    """Return the request with the secrets of `vars` put in their places."""
     if not holds_secret(dict(vars)):
         return request
     url, end = request.url, origin_end(request.url)
@@ -29,9 +29,9 @@ def inline_request(request: Request, vars: Mapping[str, Value]) -> Request:
 
 
 def inline(tree: Value, vars: Mapping[str, Value]) -> Value:
-    """Return a tree in which no text names a secret alone: the secret's own text stands there.
+    """Return the tree with each text that names only a secret var replaced by the secret's own text.
 
-    What uses one in another way (filters, conditions) is left, and found where it is compiled.
+    Other uses (filters, conditions) are left, and found where they are compiled.
     """
     if isinstance(tree, dict):
         return {key: inner if key == "$if" else inline(inner, vars) for key, inner in tree.items()}

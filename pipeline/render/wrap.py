@@ -23,7 +23,7 @@ Join = Callable[[list[bytes]], bytes]
 
 _NOTHING: Final = Event(None, "", "", None, None, None, None, None, {}, {}, Origin("", 0))
 _NOBODY: Final = User(None, None, identified=False)
-"""Stand where templates want an event and a user: a batch has several."""
+"""Passed to templates that want an event and a user: a batch has several."""
 _ITEMS: Final = re.compile(r"\{\{[ \t\n]*items[ \t\n]*\}\}\n*")
 _MENTION: Final = re.compile(r"\{[{%][^}]*\bitems\b")
 _JSON: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
@@ -38,11 +38,11 @@ def compile_wrap(
     secrets: Secrets | None = None,
     line_of: LineOf | None = None,
 ) -> Join:
-    """Return the function that makes one body of the JSON bodies of a batch, in their order.
+    """Return the function that joins the JSON bodies of a batch, in order, into one body.
 
-    array: ``[a,b]``. ndjson: a line each, and a body that is an array gives a line per element. wrap: the
-    tree with the array in the place of `{{ items }}`. Slots in bodies and in the tree stay slots.
-    problems: paths start at the batch's own keys, so pass ``problems.at("delivery", "batch")``.
+    array: ``[a,b]``. ndjson: one line each; a body that is an array gives one line per element. wrap: the
+    tree with the array in place of `{{ items }}`. Slots in bodies and in the tree stay slots. problems: paths
+    start at the batch's own keys, so pass ``problems.at("delivery", "batch")``.
     """
     spot = Spot(problems, file, vars, ("wrap",), roots=("vars",), secrets=secrets, line_of=line_of)
     if batch.wrap is not None:
@@ -70,7 +70,7 @@ def join_lines(bodies: list[bytes]) -> bytes:
 
 
 def split_array(body: bytes) -> list[bytes]:
-    """Return the elements of a compact JSON array as they are written (slots make it no JSON to parse)."""
+    """Return the elements of a compact JSON array as raw texts (with slots it is not JSON to parse)."""
     elements: list[bytes] = []
     depth, start = 0, 1
     for token in _JSON.finditer(body):
@@ -104,13 +104,13 @@ def _wrapped(tree: Value, spot: Spot) -> Join:
         try:
             wrap([b"{}"])
         except RenderError as error:
-            # It looks at nothing that one batch has and another one has not.
+            # It reads nothing that differs between batches.
             spot.refuse("batch", f"it would fail for every batch: {error}")
     return wrap
 
 
 def _check_items(tree: Value, spot: Spot) -> int:
-    """Report every use of items but the value `{{ items }}` itself; return how many of those there are."""
+    """Report every use of items except the value `{{ items }}` itself; return the number of those."""
     if isinstance(tree, dict):
         for directive in ("$for", "$spread"):
             if _MENTION.search(str(tree.get(directive))):

@@ -19,10 +19,10 @@ TOKEN = "HOOKLINE_METRICS_TOKEN"
 def accompany(
     job: Job, process: int, address: str | None = None, *, progress: bool = True
 ) -> Callable[[], None]:
-    """Begin to accompany a job; returns what ends that.
+    """Start what accompanies a job; returns a function that stops it.
 
-    address: where the HTTP views listen (``PORT`` or ``HOST:PORT``, then names by which they are asked for,
-    after commas); None: nowhere. Where HOOKLINE_METRICS_TOKEN is set, they want it.
+    address: where the HTTP views listen (``PORT`` or ``HOST:PORT``, then accepted Host names, after commas);
+    None: nowhere. If HOOKLINE_METRICS_TOKEN is set, they require it.
     """
     routes = [
         *command_routes(job),

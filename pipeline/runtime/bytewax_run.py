@@ -32,17 +32,16 @@ INTERVAL = "BYTEWAX_SNAPSHOT_INTERVAL"
 BACKUP = "BYTEWAX_RECOVERY_BACKUP_INTERVAL"
 
 NO = ("", "0", "false", "no")
-"""Values of HOOKLINE_YES that consent to nothing."""
+"""Values of HOOKLINE_YES that mean no."""
 
 
 def prepare(replay: Replay | None = None, observe: Observe | None = None) -> Dataflow:
     """Return the dataflow of this process, ready for the runner; it is closed when the process exits.
 
-    observe: called with the job and the process's number; what it returns is called at the end. What is wrong
-    with the config or the state ends the process, with a message and the exit code of `hookline run`.
-
-    Without a recovery store nothing could be resumed, and Bytewax reads where it is only before this is
-    called: where it was not told, the process starts itself anew with the job's own.
+    observe: called with the job and the process's number; what it returns is called at the end. Errors of the
+    config or the state end the process, with a message and the exit code of `hookline run`. Without a
+    recovery store nothing could be resumed, and Bytewax reads its location before this is called: if none was
+    given, the process re-executes itself with the job's own.
     """
     try:
         return _prepare(replay, observe)
@@ -82,7 +81,9 @@ def _prepare(replay: Replay | None, observe: Observe | None) -> Dataflow:
 
 
 def _end(job: Job, closing: ExitStack) -> None:
-    """Close everything; where a step failed, exit as `hookline run` would: the runner knows only 1."""
+    """Close everything; where a step failed, exit as `hookline run` would: the runner only knows
+    exit code 1.
+    """
     closing.close()
     failure = job.failure.first
     if isinstance(failure, ClockSetBack) and job.peers is None:

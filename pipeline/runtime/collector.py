@@ -29,11 +29,11 @@ from pipeline.telemetry.process import PROMETHEUS, measure_process
 
 _log = log.get("collect")
 PULSE_SECS = 5.0
-"""No turn of the event loop takes so long."""
+"""Longer than any turn of the event loop should take."""
 
 
 def section_of(config: PipelineConfig, config_dir: Path) -> CollectSection:
-    """Return what `collect:` says. Raises ConfigError where there is none."""
+    """Return the `collect:` section. Raises ConfigError where there is none."""
     if config.file.collect is None:
         if not config_dir.is_dir():
             raise ConfigError(f"`{config_dir}`: {NO_DIRECTORY}")
@@ -45,13 +45,13 @@ def section_of(config: PipelineConfig, config_dir: Path) -> CollectSection:
 
 
 def place_of(section: CollectSection) -> str:
-    """Return where events are kept, for a person."""
+    """Return where events are kept, in words."""
     kafka = section.to.kafka
     return f"topic {kafka.topic} of {kafka.brokers}" if kafka is not None else str(section.to.recording)
 
 
 def make_sink(section: CollectSection) -> Sink:
-    """Return where events are kept, ready. Raises ConfigError, StateError or Fatal."""
+    """Return the sink for events, ready. Raises ConfigError, StateError or Fatal."""
     kafka = section.to.kafka
     if kafka is not None:
         return open_sink(
@@ -63,7 +63,7 @@ def make_sink(section: CollectSection) -> Sink:
                 order_secs=section.order_secs,
             )
         )
-    assert section.to.recording is not None  # one of them is there
+    assert section.to.recording is not None  # the model guarantees one of them
     return open_sink(
         RecordingSettings(
             folder=Path(section.to.recording),
@@ -86,11 +86,11 @@ def run_collector(
     views: str | None,
     stopping: Callable[[], bool],
 ) -> Figures:
-    """Take events over HTTP until a signal comes; return what was taken.
+    """Take events over HTTP until a signal arrives; return the figures.
 
-    listening: called once with the address. views: where /healthz and /metrics are served beside it, as for a
-    job. stopping: whether that signal came. Raises StateError or Fatal of the sink,
-    UsageError where it cannot listen there.
+    listening: called once with the address. views: where /healthz and /metrics are also served, as for a job.
+    stopping: whether the signal has arrived. Raises StateError or Fatal of the sink, UsageError where it
+    cannot listen.
     """
     section = section_of(config, config_dir)
     secrets = Secrets(os.environ, config_dir)
@@ -103,7 +103,7 @@ def run_collector(
             stack.callback(admin.stop)
             admin.start()
         sink = make_sink(section)
-        # What stays is not looked at again by who collects garbage.
+        # The garbage collector need not visit long-lived objects again.
         gc.freeze()
         return serve(section, secrets, sink, stopping=stopping, listening=listening)
 
@@ -120,24 +120,24 @@ def _routes() -> list[Route]:
 
 
 class Pulse:
-    """Whether the event loop of a collector still turns: it asks many times a second whether to stop."""
+    """Whether a collector's event loop is still alive: it polls for a stop many times a second."""
 
     def __init__(self) -> None:
         self._beat_at = time.monotonic()
 
     def stopping(self) -> bool:
-        """Return whether it is to stop; called by the loop."""
+        """Return whether to stop; called by the loop."""
         self._beat_at = time.monotonic()
         return requested()
 
     @property
     def is_felt(self) -> bool:
-        """Return whether it turns; one that stops is given its time."""
+        """Return whether the loop is alive; one that is stopping gets its time."""
         return requested() or time.monotonic() - self._beat_at < PULSE_SECS
 
 
 def look() -> Callable[[], Facts]:
-    """Return what tells how far the collector of this process is."""
+    """Return a function that reports the progress of this process's collector."""
     before: tuple[float, int] = (time.monotonic(), 0)
     rate = 0
 

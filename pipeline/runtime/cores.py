@@ -1,11 +1,10 @@
 """Keeps the threads that share the GIL on one core while they have a whole core's work to do.
 
-The worker's and the engine's thread run one at a time. On two cores the lock, and all that both touch,
-travels between caches at each hand-over; on one it stays where it is. Whoever pins a process for good takes
-the choice from the system, though: two jobs would share a core while another stands idle. So they are kept
-together only as long as they get nearly all of that core: where others want it too, or where there is less to
-do, the system has the choice again at once. A thread or a process that one of them begins meanwhile inherits
-its core, and is let go with it.
+The worker's and the engine's thread run one at a time. On two cores the GIL, and all data that both touch,
+moves between caches at each hand-over; on one core it stays. But pinning for good would take the choice from
+the scheduler: two jobs could share a core while another is idle. So they are kept together only as long as
+they get nearly all of that core: as soon as others want it too, or there is less to do, the scheduler decides
+again. A thread or process that one of them starts meanwhile inherits its core, and is released with it.
 """
 
 from __future__ import annotations
@@ -20,17 +19,18 @@ from pathlib import Path
 from pipeline.telemetry import log
 
 SPAN_SECS = 0.5
-"""What is looked at is how much CPU was taken in so long a time."""
+"""CPU use is measured over spans of this length."""
 JOIN_SHARE, LEAVE_SHARE = 0.9, 0.75
-"""Of a core: what the process must take, and what both threads must get of theirs to be kept on it."""
+"""Of a core: what the process must use to be kept together, and what both threads must get to stay."""
 MOST_SHARE = 1.5
-"""Of a core: two that take more do much without the lock (unpacking, TLS), and would lose by sharing one."""
+"""Of a core: two threads that use more do much without the GIL (compression, TLS), and would lose
+by sharing."""
 LEAST_SHARE = 0.15
-"""Of a core: what a thread takes that is worth keeping beside the other."""
+"""Of a core: a thread that uses less is not worth keeping beside the other."""
 REST_SECS = 10.0
-"""How long after others wanted the core: half of it more or less, by chance, so that two jobs part."""
+"""Pause after others wanted the core: randomly half of it more or less, so that two jobs drift apart."""
 FOREIGN = ("rdk:", "libuv")
-"""How threads are called that never hold the interpreter's lock: those of libraries."""
+"""Name prefixes of library threads that never hold the GIL."""
 
 _TASKS = Path("/proc/self/task")
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -38,11 +38,13 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _log = log.get("job")
 
 Used = dict[int, tuple[float, int]]
-"""Thread to its CPU seconds so far, and the core it ran on last."""
+"""Thread to its CPU seconds so far, and the core it last ran on."""
 
 
 def threads_used() -> Used:
-    """Return what the threads of this process have used, but for those of libraries; nothing off Linux."""
+    """Return the CPU use of this process's threads, except those of libraries; nothing on other systems than
+    Linux.
+    """
     found: Used = {}
     for task in _tasks():
         try:
@@ -59,11 +61,11 @@ def _tasks() -> list[str]:
     try:
         return os.listdir(_TASKS)
     except OSError:
-        return []  # no Linux
+        return []  # not Linux
 
 
 def threads_on(cores: set[int]) -> list[int]:
-    """Return the threads of this process, and of those that it has begun, that may run on these alone."""
+    """Return the threads of this process, and of its children, that may run on exactly these cores."""
     found = []
     for thread in _family():
         try:
@@ -81,11 +83,11 @@ def _family() -> Iterator[int]:
             for child in (_TASKS / task / "children").read_text().split():
                 yield from map(int, os.listdir(f"/proc/{child}/task"))
         except OSError:
-            continue  # ended, or a kernel that does not say it
+            continue  # ended, or the kernel does not provide it
 
 
 def set_cores(threads: Iterable[int], cores: set[int]) -> None:
-    """Let threads run on these cores; one that has ended is passed over."""
+    """Pin threads to these cores; ended ones are skipped."""
     for thread in threads:
         try:
             os.sched_setaffinity(thread, cores)
@@ -94,7 +96,7 @@ def set_cores(threads: Iterable[int], cores: set[int]) -> None:
 
 
 def own_cores() -> set[int]:
-    """Return the cores that the calling thread may use; none where the system cannot tell."""
+    """Return the cores that the calling thread may use; none where the system does not tell."""
     try:
         return os.sched_getaffinity(0)
     except AttributeError:
@@ -102,10 +104,10 @@ def own_cores() -> set[int]:
 
 
 def keep_on_one_core(process: int) -> None:
-    """Keep this process on one of the cores it may use; members of a job take them in turn.
+    """Keep this process on one of its cores; members of a job take them in turn.
 
-    Measured, a delivery takes a quarter more CPU and time on two. Does nothing, and says so, where the system
-    cannot do that.
+    Measured: on two cores a delivery takes a quarter more CPU and time. Where the system does not support it,
+    does nothing and says so.
     """
     try:
         allowed = sorted(os.sched_getaffinity(0))
@@ -115,11 +117,11 @@ def keep_on_one_core(process: int) -> None:
 
 
 class Cores:
-    """Call `look` several times a second, by a thread that does little, and `release` at the end.
+    """Call `look` several times a second, from a thread that does little, and `release` at the end.
 
-    allowed: returns what the process may use; with a single core there is nothing to do. By default what the
-    thread that looks may use, which is kept nowhere: it changes with the group that the process is in.
-    clock: monotonic seconds. spent: the CPU seconds of the process. on: the threads that have these cores.
+    allowed: returns the cores that the process may use; with a single one there is nothing to do. By default
+    those of the calling thread, asked each time: they change with the process's group. clock: monotonic
+    seconds. spent: the process's CPU seconds. on: the threads pinned to these cores.
     """
 
     def __init__(
@@ -142,10 +144,10 @@ class Cores:
         self._free: set[int] = set()
         self._core: set[int] = set()
         self.kept: tuple[int, ...] = ()
-        """The threads that are kept together."""
+        """The threads that are being kept together."""
 
     def look(self) -> None:
-        """Keep the busy threads together, or let go of them."""
+        """Keep the busy threads together, or release them."""
         now = self._clock()
         secs = now - self._at
         if secs < SPAN_SECS:
@@ -157,7 +159,7 @@ class Cores:
         if self.kept:
             self._free = self._allowed()
             self._before = self._used()
-            # Theirs alone: what others of the process get on other cores says nothing of this one.
+            # Only these threads': what others of the process get on other cores tells nothing about this one.
             took = self._took(before, secs)
             if sum(took.get(thread, 0.0) for thread in self.kept) < LEAVE_SHARE:
                 self.release()
@@ -170,15 +172,15 @@ class Cores:
             self._join(self._took(before, secs))
 
     def release(self) -> None:
-        """Let the threads run wherever they may, and those that they have begun."""
+        """Let the threads, and what they have started, run anywhere."""
         kept, self.kept = self.kept, ()
         if kept:
             self._before = {}
-            # Not those that were kept: one may have ended, and its number be another process' thread by now.
+            # Not by the thread ids kept: one may have ended and its id been reused by another process.
             self._set(self._on(self._core), self._free)
 
     def _took(self, before: Used, secs: float) -> dict[int, float]:
-        """Return what each thread took of a core since then."""
+        """Return the share of a core that each thread has used since then."""
         return {
             thread: (cpu - before[thread][0]) / secs
             for thread, (cpu, _) in self._before.items()
@@ -199,7 +201,7 @@ class Cores:
         try:
             self._keep(threads, cores)
         except OSError as error:
-            # Not allowed here; what is not kept is no worse off than before.
+            # Not allowed here; without pinning nothing is worse than before.
             self._not_before = inf
             _log.info("busy threads are not kept on one core", reason=str(error))
             return False

@@ -1,8 +1,8 @@
 """Suppresses Bytewax's panic message where the error was raised on purpose.
 
-Bytewax ends on an exception of a step by a Rust panic, which writes some lines about Bytewax's own sources to
-stderr (and, with RUST_BACKTRACE, a stack of fifty). Where the exception was ours its text says all there is
-to say. A real panic has a text of its own and is shown.
+When a step raises, Bytewax ends with a Rust panic, which prints some lines about Bytewax's own sources (and,
+with RUST_BACKTRACE, a stack of fifty frames). If the exception was ours, its text says everything. A real
+panic has a text of its own and is shown.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ _PASSED_ON = re.compile(
     rb"(?m)(?:^\n)?^thread '[^'\n]*'(?: \(\d+\))? panicked at [^\n]*:\nBox<dyn Any>\n"
     rb"(?:stack backtrace:\n(?: +(?:\d+: |at )[^\n]*\n)*)?(?:note: [^\n]*\n)*"
 )
-"""A panic that carries an exception on: it has no text of its own."""
+"""A panic that only passes an exception on has no text of its own."""
 
 
 def without_passed_on(said: bytes) -> bytes:
-    """Return what was written to stderr without the panics that only carry an exception on."""
+    """Return stderr output without panics that only pass an exception on."""
     return _PASSED_ON.sub(b"", said)
 
 
 @contextmanager
 def held_back() -> Iterator[Callable[[], None]]:
-    """Give a function that holds back what is written to stderr from then on, until the end of the block.
+    """Yield a function that starts holding back stderr, until the end of the block.
 
-    It is then written as it came, without panics that say nothing. To be called when a planned error was
-    logged: what comes after it is little, and seen a moment later.
+    The output is then written unchanged, except panics that say nothing. Call it once a planned error has
+    been logged: what follows is little, and appears a moment later.
     """
     held: list[tuple[int, int]] = []
 

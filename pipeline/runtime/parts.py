@@ -25,7 +25,7 @@ from pipeline.sources.reader import Source
 def make_engine(
     config: PipelineConfig, config_dir: Path, share: float, on_gone: Callable[[str, str], None]
 ) -> DeliveryService:
-    """Return the delivery engine, not started. share: the part of the job's rates that is this process's."""
+    """Return the delivery engine, not started. share: this process's part of the job's rates."""
     partitions = sum(1 for _ in config.state.glob("identity/*"))
     stores = ceil(share * (config.file.shards + max(1, partitions)))
     return DeliveryEngine(
@@ -38,7 +38,7 @@ def make_engine(
 
 
 def make_source(config: PipelineConfig, replay: Replay | None, formats: Formats) -> Source:
-    """Return what the job reads; contacts nobody yet. Raises ConfigError."""
+    """Return the job's source; contacts nobody yet. Raises ConfigError."""
     if replay is None:
         return make_readers(config, formats=formats)
     readers = make_readers(config, aside="replay", lives=replay.lives, formats=formats)
@@ -47,14 +47,14 @@ def make_source(config: PipelineConfig, replay: Replay | None, formats: Formats)
 
 @dataclass(slots=True, frozen=True)
 class Parts:
-    """The real ones; a test replaces what it wants to see or to decide."""
+    """The real parts; a test replaces those it wants to observe or control."""
 
     engine: Callable[[PipelineConfig, Path, float, Callable[[str, str], None]], DeliveryService] = make_engine
     source: Callable[[PipelineConfig, Replay | None, Formats], Source] = make_source
     clock: Callable[[], int] = wall_clock
     """Unix milliseconds."""
     chunk_lines: int = CHUNK_LINES
-    """How many lines are usually read as one chunk."""
+    """Lines usually read as one chunk."""
     watches: bool = True
     """False: edits of the config take effect at the next start."""
 

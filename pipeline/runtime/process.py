@@ -54,17 +54,17 @@ from pipeline.store.warm import start_warming
 from pipeline.telemetry import log
 
 GC_THRESHOLD = 50_000
-"""Objects between two young collections. The records of a chunk live for a moment and hold no cycles; the
-default of 700 walks them for nothing."""
+"""Objects between two young collections. A chunk's records are short-lived and free of cycles; with the
+default of 700 the collector would walk them in vain."""
 END_LATE_SECS = 0.02
-"""How late the end of a job of several processes, and a signal, may be noticed."""
+"""How late the end of a multi-process job, or a signal, may be noticed."""
 
 _log = log.get("job")
 
 
 @dataclass(slots=True, frozen=True)
 class Cluster:
-    """Where this process stands in a job of several; the defaults are a job of one."""
+    """This process's place in a job of several; the defaults are a job of one."""
 
     process: int = 0
     addresses: tuple[str, ...] = ()
@@ -76,13 +76,13 @@ class Cluster:
 
     @classmethod
     def of_member(cls, text: str) -> Cluster:
-        """Return the place that ``--member`` names: ``1@127.0.0.1:20000;127.0.0.1:20001``."""
+        """Return the place given by ``--member``: ``1@127.0.0.1:20000;127.0.0.1:20001``."""
         number, _, addresses = text.partition("@")
         return cls(int(number), tuple(addresses.split(";")))
 
 
 class Summary(Accounting):
-    """What a run did: the accounting over the life of the state directory, and this run's figures."""
+    """The result of a run: the accounting of the state directory's whole life, and this run's figures."""
 
     events_seen: list[str]
     """The names of the events read in this run."""
@@ -99,7 +99,7 @@ def open_job(
     replay: Replay | None,
     parts: Parts = REAL,
 ) -> Iterator[tuple[Job, Dataflow]]:
-    """Prepare everything and give the job and its dataflow; everything is closed at the end.
+    """Prepare everything and yield the job and its dataflow; everything is closed at the end.
 
     Raises ConfigError, StateError or Fatal; nothing has been read or sent by then.
     """
@@ -154,7 +154,7 @@ def open_job(
         if fetcher is not None:
             job.waits = fetcher.waits
             stack.callback(fetcher.close)
-        # In reverse order at the end: the engine first, it reads the stores.
+        # Closed in reverse order: the engine first, since it reads the stores.
         stack.callback(job.stores.close)
         stack.callback(engine.stop)
         engine.start()
@@ -180,7 +180,7 @@ def open_job(
 
 @contextmanager
 def _owned_state(config: PipelineConfig, cluster: Cluster) -> Iterator[tuple[StateDirectory, Peers | None]]:
-    """Own the state directory, without what an unfinished epoch left; give it and the other processes."""
+    """Own the state directory, undo an unfinished epoch; yield the directory and the other processes."""
     name = ";".join(cluster.addresses) if cluster.processes > 1 else ""
     directory = StateDirectory(
         config.state, shards=config.file.shards, job=name, waits=Patience(config.state)
@@ -207,11 +207,11 @@ def run_job(
     observe: Callable[[Job], Callable[[], None]] | None,
     parts: Parts = REAL,
 ) -> Summary:
-    """Run a job to the end of its input or to a signal, and return what it did.
+    """Run a job to the end of its input or to a signal, and return the summary.
 
-    observe: called with the job when it begins; what it returns is called when it has ended (progress,
-    admin socket). Raises what stopped the job: StateError, or Fatal with the first cause (ClockSetBack where
-    a start anew is all it takes).
+    observe: called with the job when it begins; what it returns is called when it has ended (progress, admin
+    socket). Raises what stopped the job: StateError, or Fatal with the first cause (ClockSetBack where a
+    restart is all it takes).
     """
     begun = time.monotonic()
     opened = open_job(config, config_dir, cluster=cluster, replay=replay, parts=parts)
@@ -244,14 +244,14 @@ def run_job(
 
 
 def _run_flow(job: Job, flow: Dataflow, config: PipelineConfig, cluster: Cluster) -> None:
-    """Return when the flow has ended; raises what Bytewax makes of what a step raised."""
+    """Run the flow to its end; raises whatever Bytewax makes of a step's exception."""
     from bytewax._bytewax import cluster_main, run_main
 
     recovery = RecoveryConfig(str(config.state / "recovery"))
     interval = timedelta(seconds=config.file.epoch_secs)
     if cluster.processes > 1:
         addresses = list(cluster.addresses)
-        # This thread looks every millisecond whether the worker's has ended.
+        # This thread checks every millisecond whether the worker's has ended.
         allow_late(END_LATE_SECS)
         try:
             cluster_main(flow, addresses, cluster.process, epoch_interval=interval, recovery_config=recovery)
@@ -264,9 +264,9 @@ def _run_flow(job: Job, flow: Dataflow, config: PipelineConfig, cluster: Cluster
 
 @contextmanager
 def stop_on_signals(drain: Drain) -> Iterator[None]:
-    """Let the first SIGTERM or SIGINT end the job's input, also one that came before.
+    """Let the first SIGTERM or SIGINT, even an earlier one, end the job's input.
 
-    A second one ends the process: the next start goes on from the last epoch.
+    A second one ends the process: the next start resumes from the last epoch.
     """
 
     def stop(number: int) -> None:
@@ -279,12 +279,12 @@ def stop_on_signals(drain: Drain) -> Iterator[None]:
 
 
 def _cause(failure: Failure, cluster: Cluster, error: BaseException) -> BaseException:
-    """Return the error to show: the first one a step raised, not Bytewax' wrapping of it."""
+    """Return the error to show: the first one that a step raised, not Bytewax's wrapper."""
     noted = failure.first
     first = noted or failure.beneath(error) or error
     if isinstance(first, (HooklineError, KeyboardInterrupt, SystemExit)):
         return first
     if cluster.processes > 1 and noted is None and "thread panic" in str(first):
-        # So Bytewax says that a connection to another process was lost.
+        # Bytewax's words for a lost connection to another process.
         return Fatal(f"process {cluster.process} ends because another process of the job is gone")
     return machine_fault(first) or Fatal(f"the job stopped on an unexpected error: {first!r}")

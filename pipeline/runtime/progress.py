@@ -19,7 +19,7 @@ TERMINAL_SECS = 0.25
 LOG_SECS = 10.0
 
 Look: TypeAlias = Callable[[], tuple[dict[str, int], dict[str, dict[str, int]], tuple[int, int]]]
-"""Returns the records, the webhooks' counts, and how many bytes of how many are read (0: unknown)."""
+"""Returns the record counts, the webhooks' counts, and how many bytes of how many are read (0: unknown)."""
 
 _log = log.get("job")
 
@@ -28,7 +28,7 @@ Facts: TypeAlias = dict[str, int]
 
 
 class Line:
-    """Tells what a process does, from now to `stop`."""
+    """Reports the progress of a process, until `stop`."""
 
     def __init__(self, facts: Callable[[], Facts], tell: Callable[[Facts], None], every_secs: float) -> None:
         self._facts, self._tell, self._every_secs = facts, tell, every_secs
@@ -37,7 +37,7 @@ class Line:
         self._thread.start()
 
     def stop(self) -> None:
-        """Say no more."""
+        """Stop reporting."""
         self._stopped.set()
         self._thread.join(1.0)
 
@@ -47,10 +47,10 @@ class Line:
 
 
 class Shown(Line):
-    """Tells it a person: a changing line on a terminal, a log line now and then elsewhere.
+    """Reports to a person: a changing line on a terminal, an occasional log line elsewhere.
 
-    render: makes a line of what there is; show: takes it, and "" at the end. idle: it is logged also where
-    nothing has changed.
+    render: makes a line of the facts; show: takes it, and "" at the end. idle: log it even if nothing has
+    changed.
     """
 
     def __init__(
@@ -77,14 +77,14 @@ class Shown(Line):
             super().__init__(facts, lambda found: show(render(found)), TERMINAL_SECS)
 
     def stop(self) -> None:
-        """Say no more, and clear the terminal's line."""
+        """Stop reporting, and clear the terminal's line."""
         super().stop()
         if self._show is not None:
             self._show("")
 
 
 class Progress(Shown):
-    """Tells how far a job is."""
+    """Reports the progress of a job."""
 
     def __init__(self, look: Look, show: Callable[[str], None] = screen.show) -> None:
         self._look = look
@@ -95,14 +95,14 @@ class Progress(Shown):
         super().__init__(self.facts, render, _log, show)
 
     def facts(self) -> Facts:
-        """Return records read, their rate, the share of the input in percent, and what became of matches.
+        """Return records read, their rate, the percentage of the input, and the matches by outcome.
 
-        ``left_secs``: when the input will be read, if it goes on like this.
+        ``left_secs``: time left until the input is read, at the present rate.
         """
         records, webhooks, (done, of) = self._look()
         now, read = time.monotonic(), records["read"]
         if self._before is None and read:
-            # What earlier runs had read, or the first records of this one.
+            # Read by earlier runs, or this run's first records.
             self._before = (now, read)
         then, before = self._before or (now, read)
         if read != before and now - then >= 1.0:
@@ -131,7 +131,7 @@ def look_at(job: Job) -> Look:
 
 
 def look_through(account: Callable[[], Accounting]) -> Look:
-    """Return a look at a job of several processes: what they have committed."""
+    """Return a look at a multi-process job: what its processes have committed."""
 
     def look() -> tuple[dict[str, int], dict[str, dict[str, int]], tuple[int, int]]:
         found = account()

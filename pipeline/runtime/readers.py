@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 _log = get("source")
 
 RECORDING = "recording"
-"""Name of a recording's one partition; it does not depend on its files."""
+"""Name of a recording's only partition; it does not depend on its files."""
 
 
 class Recordings:
-    """One partition, however many files there are."""
+    """A source with one partition, however many files there are."""
 
     def __init__(
         self,
@@ -42,9 +42,8 @@ class Recordings:
         collected: str | None = None,
         reader: Callable[[], str] | None = None,
     ) -> None:
-        """collected: the path among them that is a collector's folder, though it need not be there yet.
-
-        reader: how the job is called in such folders; None where it does not say there what it has read.
+        """collected: the path that is a collector's folder, though it may not exist yet. reader: the job's
+        name in such folders; None where it does not report there what it has read.
         """
         self._collected = () if collected is None else (collected,)
         self._reader = reader
@@ -85,9 +84,9 @@ class Recordings:
 
 
 class Remembered:
-    """A source with the partitions that its job has known, also where they are gone: a resume wants them all.
+    """A source that also lists the partitions its job has known before: a resume needs them all.
 
-    Whether there is anything to read for such a one its source decides.
+    Its source decides whether there is anything to read for one that is gone.
     """
 
     def __init__(self, source: Source, known: Iterable[str]) -> None:
@@ -95,7 +94,7 @@ class Remembered:
         self._known = tuple(known)
 
     def list_partitions(self) -> list[str]:
-        """Return what the source lists, and what was known besides."""
+        """Return the source's partitions, and those known before."""
         found = self._source.list_partitions()
         return found + sorted(set(self._known) - set(found))
 
@@ -113,9 +112,9 @@ def make_readers(
 ) -> Source:
     """Return what makes the readers; contacts nobody yet. Raises ConfigError.
 
-    aside: what reads beside the live job. Topics are then read under a group of its own, and by a replay
-    from their beginning to their present end, and files are not followed. lives: what the live job knows of
-    topics that were made anew (`known_lives`). formats: which shape reads what at first.
+    aside: what reads beside the live job. Topics are then read under a group of its own, by a replay from
+    their beginning to their present end; files are not followed. lives: which topics the live job has seen
+    recreated (`known_lives`). formats: which shape reads what at first.
     """
     source = config.source
     if source is None:
@@ -133,7 +132,7 @@ def make_readers(
             collected=config.collected if source.follow and config.collected in source.inputs() else None,
             reader=lambda: reader_name(config.state),
         )
-    # librdkafka takes a tenth of a second to load: only for those who read topics.
+    # librdkafka takes a tenth of a second to load: only for jobs that read topics.
     from pipeline.kafka.client import KafkaSettings
     from pipeline.sources.topics.kafka_source import KafkaSource
 
@@ -152,7 +151,7 @@ def make_readers(
 
 
 def sides_of(source: KafkaModel, formats: Formats) -> dict[str, Side]:
-    """Return what each topic of `topics` holds: what it says, else where it is listed, else by its shape."""
+    """Return what each topic of `topics` holds: by its own setting, by the list it is in, or by its shape."""
     return {
         name: topic.side
         or (
@@ -169,10 +168,10 @@ def sides_of(source: KafkaModel, formats: Formats) -> dict[str, Side]:
 def with_schemas(
     source: Source, config: PipelineConfig, base: Path, formats: Formats, folder: Path
 ) -> tuple[Source, Fetcher | None]:
-    """Return a source that waits for the schemas of its records, and what fetches them, to be closed.
+    """Return a source that waits for its records' schemas, and what fetches them, to be closed.
 
     base: the config directory. folder: where the schemas are kept. Without registries: the source itself.
-    Versions of before may have had some, so what is kept is read in any case.
+    Stored schemas are read in any case: earlier config versions may have had registries.
     """
     SCHEMAS.look_in(folder, config.state / FOLDER)
     if isinstance(config.source, JsonlSource):
@@ -180,7 +179,7 @@ def with_schemas(
         SCHEMAS.look_beside(*map(Path, (*named.inputs(), *(named.events or ()), *(named.users or ()))))
     if not formats.have_registries:
         return source, None
-    # aiohttp takes a tenth of a second to load: only for those who ask a registry.
+    # aiohttp takes a tenth of a second to load: only for jobs with a registry.
     from pipeline.sources.schemas.awaiting import AwaitingSource
     from pipeline.sources.schemas.fetcher import Fetcher
 

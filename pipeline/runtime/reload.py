@@ -1,7 +1,7 @@
 """Hot reload: watch the config directory, try a new version in a child process, compile, install it.
 
-This process reads no file that has not been tried: whatever it takes to find out that a file is bad, the job
-does not pay, and a good edit of one file compiles that file.
+This process reads no file that has not been tried: finding out that a file is bad costs the job nothing, and
+a good edit of one file recompiles only that file.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ from pipeline.telemetry.metrics import gauge
 POLL_SECS = 0.25
 MOST_SECS = 2.0
 SHARE = 1000
-"""A look at a thousand files takes milliseconds: the next one comes after so many times as long, and
+"""Checking a thousand files takes milliseconds: the next check comes after this many times as long,
 `MOST_SECS` at most."""
 PREPARE_SECS = 2.0
-"""A job that goes on and on gets its process for trials so long after its start, which is busy enough."""
+"""An endless job starts its trial process this long after its own start, which is busy enough."""
 HOLD_SECS = 0.003
-"""Compiling makes room for the job's other threads after so long."""
+"""Compiling yields to the job's other threads after this long."""
 
 _log = log.get("config")
 
 
 def pause_after(look_secs: float, *, is_pending: bool) -> float:
-    """Return how long to wait after a look that took so much CPU. is_pending: an edit is coming to rest."""
+    """Return how long to wait after a check that used this much CPU. is_pending: an edit is settling."""
     return POLL_SECS if is_pending else min(MOST_SECS, max(POLL_SECS, SHARE * look_secs))
 
 
 class ConfigWatcher:
-    """A thread that keeps the latest version up to date; a broken edit keeps the one that runs."""
+    """A thread that keeps the latest version up to date; after a broken edit the running one stays."""
 
     def __init__(
         self,
@@ -57,10 +57,9 @@ class ConfigWatcher:
         trial: Trial | None = None,
         is_endless: bool = False,
     ) -> None:
-        """renew_secrets: lets changed files of secrets take effect; returns whether there were any.
-
-        seen: what the files looked like before the running version was read. is_endless: the input has no
-        end, so an edit is to be expected.
+        """renew_secrets: puts changed secret files into effect; returns whether there were any. seen: the
+        state of the files before the running version was read. is_endless: the input has no end, so edits are
+        to be expected.
         """
         self._directory = directory
         self._config = config
@@ -69,7 +68,7 @@ class ConfigWatcher:
         self._stop = threading.Event()
         self._trial = trial or Trial()
         self._is_alone = False
-        """No process can be had to try configs in."""
+        """No trial process can be started."""
         running = versions.latest.text
         self._watcher = Watcher(
             directory,
@@ -85,11 +84,11 @@ class ConfigWatcher:
         """What is wrong with the files as they are now; "" where they are what runs."""
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start watching."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End watching."""
+        """Stop watching."""
         self._stop.set()
         self._trial.stop()
         if self._thread.is_alive():
@@ -120,7 +119,7 @@ class ConfigWatcher:
                 self._poll()
             except Stopped:
                 return
-            except Exception as error:  # the watcher must outlive whatever a file system does
+            except Exception as error:  # the watcher must outlive anything a file system does
                 _log.error("config watcher failed", reason=repr(error), exc_info=error)
             pause = pause_after(time.thread_time() - begun, is_pending=self._watcher.is_pending)
 
@@ -148,25 +147,25 @@ class ConfigWatcher:
             CONFIG_RELOADED.happened(_log, version=snapshot.hash[:12], webhooks=len(snapshot.webhooks))
 
     def _prepare(self) -> None:
-        """Start the process for trials while an edit comes to rest, or when the job has begun."""
+        """Start the trial process while an edit settles, or once the job has begun."""
         is_time = self._prepare_at is not None and time.monotonic() > self._prepare_at
         if is_time or self._watcher.is_pending:
             self._prepare_at = None
             try:
                 self._trial.prepare()
             except NoTrial:
-                pass  # who needs it says so
+                pass  # whoever needs it reports it
 
     def _compiled(self, text: ConfigText) -> Snapshot:
         with telling(_Breath().told):
             if self._is_alone:
                 return compile_config(text, secrets=Secrets(base=self._directory)).require()
-            # Secrets were looked for where it was tried.
+            # Secrets were already checked in the trial.
             return compile_config(text, secrets=None, before=self._versions.latest).require()
 
 
 class _Breath:
-    """Lets other threads have the interpreter between two files."""
+    """Lets other threads have the GIL between two files."""
 
     def __init__(self) -> None:
         self._since = time.monotonic()

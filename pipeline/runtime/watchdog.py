@@ -31,18 +31,18 @@ LOOK_SECS = 0.25
 STEP_SECS = 1.0
 """A smaller step back only delays the job by as much."""
 LOOKS = 4
-"""How many looks back a clock that is set back in several small steps is compared with."""
+"""How many earlier looks a clock is compared with, as it may be set back in several small steps."""
 GRACE_SECS = 5.0
-"""What a worker that stands still may take longer than the drain time after a stop was asked for."""
+"""How much longer than the drain time a stalled worker may take after a stop was requested."""
 ALARM = signal.SIGUSR2
-"""Interrupts the main thread."""
+"""The signal that interrupts the main thread."""
 _MAIN = threading.main_thread().ident or 0
 
 _log = log.get("job")
 
 
 class Steps:
-    """Sees steps of the clock against a monotonic one."""
+    """Detects steps of the clock against a monotonic one."""
 
     def __init__(
         self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic
@@ -59,12 +59,11 @@ class Steps:
 
 
 class Watchdog:
-    """The thread. Give it the main thread with `watching` while the flow runs.
+    """The thread. `watching` gives it the main thread while the flow runs.
 
-    failure: it also tells whether the state directory is where it was.
-
-    also: called at each look. look_secs: between two. back_secs: as `Steps` tells it. clock: seconds, steady.
-    end: ends the process at once, with this code.
+    failure: also tells whether the state directory is still in place. also: called at each look. look_secs:
+    between two. back_secs: as in `Steps`. clock: monotonic seconds. end: ends the process at once, with this
+    code.
     """
 
     def __init__(
@@ -91,7 +90,7 @@ class Watchdog:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Watch until the end of the block, ended by ClockSetBack or StateError where need be."""
+        """Watch until the end of the block, which ClockSetBack or StateError may end early."""
         is_main = threading.current_thread() is threading.main_thread()
         before = signal.signal(ALARM, self._raise) if is_main else None
         self._armed = is_main
@@ -116,7 +115,7 @@ class Watchdog:
             self.look()
 
     def look(self) -> None:
-        """See how clock and worker stand, and do what follows."""
+        """Check clock and worker, and act on it."""
         back = self._back_secs()
         if self._armed and self._error is None:
             if back:
@@ -125,7 +124,7 @@ class Watchdog:
             if error is not None:
                 self._error = error
                 self._failure.note(error)
-                # A real one: it also ends what the main thread waits for.
+                # A real signal: it also interrupts what the main thread waits for.
                 signal.pthread_kill(_MAIN, ALARM)
         still, is_still = self._pulse.still_secs(), self._pulse.is_still()
         if is_still and not self._is_still:
@@ -137,7 +136,7 @@ class Watchdog:
         self._also()
 
     def _insist(self, still: float) -> None:
-        """End the process where a stop was asked for and the worker does not hear it."""
+        """End the process where a stop was requested and the worker does not react."""
         if not self._drain.stopping:
             return
         now = self._clock()

@@ -1,8 +1,8 @@
 """Happenings that are both logged and counted: declared once here, one call where they occur.
 
-    CONFIG_RELOADED.happened(log, version="3f2a", webhooks=12)
+``CONFIG_RELOADED.happened(log, version="3f2a", webhooks=12)``
 
-What to do about it stands in the metric's row of the table.
+The remedy stands in the metric's row of the table.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ _silent_until: dict[str, float] = {}
 
 @dataclass(slots=True, frozen=True)
 class Happening:
-    """A line of the log and a metric that move together."""
+    """A log line and a metric that move together."""
 
     level: Callable[..., None]
     text: str
     metric: MetricName
     labels: Mapping[str, str] = field(default_factory=dict)
-    """Of the metric, where they are always these; the others are facts of the same name."""
+    """Constant labels of the metric; without them, facts of the same name are the labels."""
     value: float = 1
-    """What the metric is set to, or grows by."""
+    """The value the metric is set to or increased by."""
     once: bool = False
     """Logged only the first time in a process; the metric moves every time."""
     every_secs: float = 0.0
-    """Logged at most so often in a process; the metric moves every time."""
+    """Logged at most this often in a process; the metric moves every time."""
 
     def happened(self, log: Log, value: float | None = None, /, **facts: Any) -> None:
-        """Log it with its facts, and move the metric, by ``value`` where that is not always the same."""
+        """Log it with its facts, and move the metric, by ``value`` where that varies."""
         row = METRICS[self.metric]
         labels = {name: self.labels.get(name) or facts[name] for name in row.labels}
         move = gauge if row.kind == "gauge" else count

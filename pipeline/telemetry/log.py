@@ -167,7 +167,7 @@ class ScreenHandler(logging.Handler):
         try:
             screen.write(self.format(record))
         except (OSError, ValueError):
-            pass  # stderr is closed or full: there is nowhere left to say so
+            pass  # stderr is closed or full: there is nowhere left to report it
 
 
 def setup(level: str = "info", format: str = "auto", *, stream: TextIO | None = None) -> None:
@@ -187,6 +187,6 @@ def setup(level: str = "info", format: str = "auto", *, stream: TextIO | None = 
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
-    # Who has put the old way of showing warnings back meanwhile (`catch_warnings`) did not tell `logging`.
+    # `catch_warnings` may have restored the old showwarning without telling `logging`.
     logging.captureWarnings(False)
     logging.captureWarnings(True)

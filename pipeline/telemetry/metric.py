@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
 
-# From half a millisecond to a minute: what a POST, a commit or an event's whole way can take.
+# From half a millisecond to a minute: the range of a POST, a commit, or an event's end-to-end time.
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -20,7 +20,7 @@ class Metric:
     unit: str
     meaning: str
     remedy: str = ""
-    """What to do when it looks bad; "" where there is nothing to do."""
+    """What to do when it looks bad; "" where nothing can be done."""
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
 

@@ -47,7 +47,7 @@ def count(name: MetricName, n: float = 1, /, **labels: str) -> None:
 
 
 def gauge(name: MetricName, value: float, /, **labels: str) -> None:
-    """Set a gauge (or a counter that someone else counts, such as CPU time) to its present value."""
+    """Set a gauge (or a counter counted elsewhere, such as CPU time) to its present value."""
     key = _key(name, labels)
     with _lock:
         _values[name][key] = value
@@ -64,7 +64,7 @@ def observe(name: MetricName, value: float, /, **labels: str) -> None:
 
 
 def observe_buckets(name: MetricName, counts: Sequence[int], total: float, /, **labels: str) -> None:
-    """Add measurements that someone else has put into the histogram's buckets; total: their sum."""
+    """Add measurements already counted in the histogram's buckets; total: their sum."""
     key = _key(name, labels)
     with _lock:
         buckets = _buckets[name].setdefault(key, [0.0] * len(counts))
@@ -74,7 +74,7 @@ def observe_buckets(name: MetricName, counts: Sequence[int], total: float, /, **
 
 
 def set_histogram(name: MetricName, counts: Mapping[float, int], /, **labels: str) -> None:
-    """Replace a histogram by what someone else has counted: value to number of measurements."""
+    """Replace a histogram by counts made elsewhere: value to number of measurements."""
     bounds = METRICS[name].buckets
     key = _key(name, labels)
     buckets = [0.0] * (len(bounds) + 1)
@@ -86,7 +86,7 @@ def set_histogram(name: MetricName, counts: Mapping[float, int], /, **labels: st
 
 
 def forget(label: str, texts: Collection[str]) -> None:
-    """Forget every series of which the label says one of these: what it counted is no more."""
+    """Forget every series whose label has one of these values: what it counted no longer exists."""
     with _lock:
         for name, metric in METRICS.items():
             if label not in metric.labels:
@@ -98,7 +98,7 @@ def forget(label: str, texts: Collection[str]) -> None:
 
 
 def read(name: MetricName, /, **labels: str) -> float:
-    """Return the value of one series; 0 where nothing was counted yet. Of a histogram: the sum."""
+    """Return the value of one series, for a histogram its sum; 0 where nothing was counted yet."""
     return _values[name].get(_key(name, labels), 0)
 
 

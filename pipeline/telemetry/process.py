@@ -27,7 +27,7 @@ def measure_process() -> None:
 
 
 def resident_bytes() -> int:
-    """Return the memory that this process has; where there is no /proc the most that it had."""
+    """Return this process's resident memory; without /proc, its maximum so far."""
     try:
         with open("/proc/self/statm", "rb") as statm:
             return int(statm.read().split()[1]) * _PAGE

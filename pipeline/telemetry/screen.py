@@ -14,30 +14,30 @@ _status: list[str] = []
 
 
 def has_colours(stream: TextIO) -> bool:
-    """Return whether colours may go there: NO_COLOR says no, FORCE_COLOR yes, else a terminal does."""
+    """Return whether to use colours: not with NO_COLOR, yes with FORCE_COLOR, else on a terminal."""
     if os.environ.get("NO_COLOR"):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or is_live(stream)
 
 
 def is_live(stream: TextIO) -> bool:
-    """Return whether what stands there can be written over: on a terminal, but no dumb one."""
+    """Return whether output there can be overwritten: on a terminal, but not a dumb one."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def named_columns() -> int:
-    """Return what COLUMNS says; 0 where it says nothing."""
+    """Return the value of COLUMNS; 0 where it has none."""
     named = os.environ.get("COLUMNS", "")
     return int(named) if named.isdigit() else 0
 
 
 def width(stream: TextIO) -> int:
-    """Return the columns of the terminal that a stream is; COLUMNS goes first, as everywhere."""
+    """Return the width of a stream's terminal; COLUMNS takes precedence, as everywhere."""
     if named := named_columns():
         return named
     try:
         return os.get_terminal_size(stream.fileno()).columns or 80
-    except (OSError, ValueError):  # no terminal, or no file at all
+    except (OSError, ValueError):  # not a terminal, or not a file at all
         return 80
 
 
@@ -47,14 +47,14 @@ def show(text: str) -> None:
     with _lock:
         cleared, lines = _cleared(), [line[: columns - 1] for line in text.split("\n") if line]
         if lines == _status:
-            return  # a terminal that is recorded, or far away, need not hear of it
+            return  # a recorded or remote terminal need not receive it again
         _status[:] = lines
         sys.stderr.write(cleared + "\n".join(_status))
         sys.stderr.flush()
 
 
 def write(line: str) -> None:
-    """Write a whole line to stderr, above the status if there is one, of this process or of its parent."""
+    """Write a whole line to stderr, above the status of this process or its parent, if there is one."""
     with _lock:
         if _status:
             sys.stderr.write(f"{_cleared()}{line}\n" + "\n".join(_status))
@@ -64,5 +64,5 @@ def write(line: str) -> None:
 
 
 def _cleared() -> str:
-    """Return what clears the status, and leaves the cursor where it began."""
+    """Return what clears the status and leaves the cursor at its start."""
     return _CLEAR + _UP * (len(_status) - 1)

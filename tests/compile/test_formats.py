@@ -24,7 +24,7 @@ PEOPLE = "records: {user: {user_id: id, set: '*', time: at}}\n"
 
 
 class Config:
-    """A config directory with a webhook, own shapes and a pipeline.yaml."""
+    """A config directory with a webhook, custom shapes and a pipeline.yaml."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -178,7 +178,7 @@ def test_paths_have_formats_and_their_files_are_merged_by_what_these_say(config:
         (
             "source: {kafka: {brokers: b, topics: {t: {format: nix}}}}",
             "1:51",
-            "own shapes are files in shapes/",
+            "custom shapes are files in shapes/",
         ),
         ("source: {kafka: {brokers: b, topics: {t: {sides: both}}}}", "1:43", "did you mean `side`?"),
         (

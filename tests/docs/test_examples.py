@@ -18,7 +18,7 @@ from pipeline.config.models.installation.job import PipelineFile
 from tests.kit.tour import PAGES, ROOT, Block, blocks
 
 SHOP = "name: shop\nrecords: [{event: {name: type, user_id: uid}}]\n"
-"""What the pages call an own shape of theirs."""
+"""What the pages call a custom shape of theirs."""
 WEBHOOK = {"id": "shown", "trigger": {"events": ["Purchase"]}, "request": {"url": "https://example.com/"}}
 
 _INLINE = re.compile(r"`(hookline\s[^`]+)`")

@@ -1,4 +1,4 @@
-"""`NAME.test.yaml` beside an own shape: lines in, records out."""
+"""`NAME.test.yaml` beside a custom shape: lines in, records out."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ MARKDOWN = "markdown"
 @click.option(
     "--format",
     metavar="NAME",
-    help="Shape of the records: a built-in or an own one; by default what the new config says of its source. "
+    help="Shape of the records: a built-in or a custom one; by default that of the new config's source. "
     "Or `markdown`: print a comment for a pull request.",
 )
 @click.option("--samples", type=click.IntRange(0), default=3, help="How many of each kind to show.")

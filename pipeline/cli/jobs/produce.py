@@ -61,7 +61,7 @@ REPORT_SECS = 0.5
 @click.option(
     "--format",
     metavar="NAME",
-    help="Shape of the records: a built-in or, with -c, an own one; by default `auto`.",
+    help="Shape of the records: a built-in or, with -c, a custom one; by default `auto`.",
 )
 @json_option
 def produce(
@@ -144,7 +144,7 @@ def not_read(number: int, topic: str, format: str | None) -> str:
 
 
 def shape_of(name: str, config: Path) -> Shape:
-    """Return a built-in shape, or an own one of a config. Raises UsageError, ConfigError."""
+    """Return a built-in shape, or a custom one of a config. Raises UsageError, ConfigError."""
     from pipeline.decode.decode import BY_NAME
     from pipeline.operate.trials.given import formats_for
 

@@ -1,7 +1,7 @@
 """The child process that reads and compiles configs (``python -m pipeline.compile.trial.child``).
 
-It has no variable of the environment but those that a config names, which it asks for one by one. It ends
-with the process that started it, and at the bounds of that one (`model/process/bounds.py`).
+It has no environment variables except those that a config names, which it requests one by one. It ends with
+its parent, and at the parent's bounds (`model/process/bounds.py`).
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 
 SHOWN = 200
-"""Findings that are told."""
+"""Maximum number of findings reported."""
 
 
 class Child:
-    """Answers requests; keeps the last good version, so that the next edit compiles what it changes."""
+    """Answers requests; keeps the last good version, so that the next edit recompiles only what
+    it changes.
+    """
 
     def __init__(self, ask: AskBack) -> None:
         self._environ = AskedFor(ask)
@@ -57,7 +59,7 @@ def _told(text: ConfigText, report: Report) -> Value:
 
 
 def bounded(found: Iterable[Finding]) -> list[Finding]:
-    """Return findings as a message holds them: the errors first, and of very many the first alone."""
+    """Return findings as sent in a message: errors first; of very many only the first ones."""
     findings = sorted(found, key=lambda one: one.warning)
     more = len(findings) - SHOWN
     if more > 0:
@@ -67,7 +69,7 @@ def bounded(found: Iterable[Finding]) -> list[Finding]:
 
 
 def main() -> None:
-    """Answer until the other process is gone."""
+    """Answer until the parent is gone."""
     keep_desk(lambda ask: Child(ask).answer)
 
 

@@ -17,19 +17,19 @@ from pipeline.model.process.private import keep_private
 from pipeline.model.process.under_way import telling
 
 NICE = 5
-"""The job comes first."""
+"""The job takes precedence."""
 PLACE_BYTES = 512
 VARIABLES = 10_000
-"""Variables that are asked for: each takes the other process a moment."""
+"""Maximum number of variables requested: each costs the parent a moment."""
 
 Work: TypeAlias = Callable[[dict[str, Value]], Value]
 """Answers one request."""
 AskBack: TypeAlias = Callable[[Value], Value]
-"""Asks the other process, in the middle of a request, for what it alone has."""
+"""Asks the parent, in the middle of a request, for what only it has."""
 
 
 class AskedFor(Mapping[str, str]):
-    """The environment of the other process: a variable is asked for when it is looked up."""
+    """The parent's environment: each variable is requested when it is looked up."""
 
     def __init__(self, ask: AskBack) -> None:
         self._ask = ask
@@ -52,18 +52,18 @@ class AskedFor(Mapping[str, str]):
         return sum(1 for _ in self)
 
     def forget(self) -> None:
-        """Ask for everything anew from now on."""
+        """Request everything again from now on."""
         self._known.clear()
 
 
 def keep_desk(make: Callable[[AskBack], Work]) -> None:
-    """Answer until the other process is gone. make: is given what asks back, and returns what answers."""
+    """Answer until the parent is gone. make: takes an AskBack and returns the Work."""
     hold()
     keep_private()
     signal.signal(signal.SIGXCPU, signal.SIG_DFL)
     os.nice(NICE)
     outbox = os.dup(1)
-    os.dup2(2, 1)  # what anybody prints is no message
+    os.dup2(2, 1)  # printed output must not mix with messages
     place = int(sys.argv[1])
 
     def ask(question: Value) -> Value:
@@ -89,7 +89,7 @@ def keep_desk(make: Callable[[AskBack], Work]) -> None:
         answer = _bounded(work, request, base, told)
         send(outbox, answer)
         if "exceeded" in answer:
-            return  # another one begins with memory in order
+            return  # the next process begins with fresh memory
 
 
 def _bounded(

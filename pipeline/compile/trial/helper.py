@@ -1,7 +1,7 @@
 """The parent's side of a trial: runs work that may take minutes or gigabytes in child processes.
 
-Such a process is started with hardly any environment, answers one request at a time within bounds, may ask
-back for what it has not got, and ends with the one that started it.
+A child is started with a minimal environment, answers one request at a time within bounds, may ask back for
+what it lacks, and ends with its parent.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pipeline.model.process.lifeline import Lifeline
 from pipeline.model.process.private import CORES
 
 START_SECS = 30.0
-"""How long it may take to begin, on a busy machine."""
+"""How long it may take to start, on a busy machine."""
 LOOK_SECS = 1.0
 _KEPT = (
     "PATH",
@@ -39,18 +39,18 @@ _KEPT = (
     "PYDANTIC_DISABLE_PLUGINS",
     *(CORES, "COVERAGE_PROCESS_CONFIG"),
 )
-"""Variables that a Python process needs to begin; the rest of the environment may hold secrets."""
+"""Variables that a Python process needs to start; the rest of the environment may hold secrets."""
 
 Replies: TypeAlias = Callable[[Value], Value]
-"""Answers what the process asks back."""
+"""Answers the child's questions."""
 
 
 class NoTrial(Exception):
-    """No process can be had to try configs in; says why."""
+    """No trial process can be started; says why."""
 
 
 class Gone(Exception):
-    """The process ended by itself, or somebody else ended it."""
+    """The child ended by itself, or was killed."""
 
     def __init__(self, why: str, file: str) -> None:
         super().__init__(why)
@@ -60,21 +60,21 @@ class Gone(Exception):
 
 
 class Helper:
-    """One such process. It begins while its maker does something else."""
+    """One child. It starts up while its owner does something else."""
 
     def __init__(self, module: str, replies: Replies) -> None:
-        """module: what it runs; its `main` keeps a desk (`desk.py`). Raises NoTrial."""
+        """module: what it runs; its `main` calls `keep_desk` (`desk.py`). Raises NoTrial."""
         self._replies = replies
         self._ready = False
         own = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        # What is imported here is imported there, whatever a folder named `pipeline` here may hold.
+        # It imports what we import, even if the working directory has a folder named `pipeline`.
         own["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
         with ExitStack() as stack:
             try:
                 self._lifeline = Lifeline()
                 stack.callback(self._lifeline.close)
                 self._place = os.memfd_create("place")
-                """Where it says which file it is at, so that this is known also when it is killed."""
+                """Where the child writes which file it is at, so that this is known even if it is killed."""
                 stack.callback(os.close, self._place)
                 self._lifeline.tie(own)
                 self._process = subprocess.Popen(
@@ -83,7 +83,7 @@ class Helper:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
                     bufsize=0,
-                    start_new_session=True,  # a Ctrl-C is the job's to hear
+                    start_new_session=True,  # a Ctrl-C concerns the job only
                     env=own,
                     pass_fds=(*self._lifeline.descriptors, self._place),
                 )
@@ -99,7 +99,7 @@ class Helper:
         return self._process.poll() is not None
 
     def ask(self, request: dict[str, Value], bounds: Bounds) -> dict[str, Value]:
-        """Return the answer. Raises Exceeded, Gone, and NoTrial where it did not even begin."""
+        """Return the answer. Raises Exceeded, Gone, and NoTrial where it did not even start."""
         if not self._ready:
             self._begin()
         os.pwrite(self._place, b"\0" * PLACE_BYTES, 0)
@@ -143,7 +143,7 @@ class Helper:
         if code == -signal.SIGXCPU:
             return too_slow(file, bounds)
         if code == -signal.SIGABRT:
-            return too_large(file, bounds)  # so libraries end that are refused memory
+            return too_large(file, bounds)  # how libraries end when memory is refused
         told = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         return Gone(told, file)
 
@@ -151,11 +151,11 @@ class Helper:
         return os.pread(self._place, PLACE_BYTES, 0).partition(b"\0")[0]
 
     def kill(self) -> None:
-        """End it; whoever waits for its answer learns that it is gone."""
+        """Kill it; whoever waits for its answer gets Gone."""
         self._process.kill()
 
     def close(self) -> None:
-        """End it and let go of what belongs to it."""
+        """End it and release its resources."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -165,9 +165,9 @@ class Helper:
 
 
 class Standby:
-    """A helper that is started when it is first wanted, kept, and replaced when it is gone.
+    """A child that is started on first use, kept, and replaced when it is gone.
 
-    For one thread at a time, but for `stop`.
+    For one thread at a time, except `stop`.
     """
 
     def __init__(self, module: str, replies: Replies) -> None:
@@ -177,7 +177,7 @@ class Standby:
         self.helper: Helper | None = None
 
     def prepare(self) -> None:
-        """Start the process if there is none; it begins while its caller does something else.
+        """Start the child if there is none; it starts up while the caller does something else.
 
         Raises NoTrial.
         """
@@ -187,7 +187,7 @@ class Standby:
             self.helper = Helper(self._module, self._replies)
 
     def ask(self, request: dict[str, Value], bounds: Bounds, root: str) -> dict[str, Value]:
-        """Return the answer; a process that ends on the way is replaced once.
+        """Return the answer; a child that ends on the way is replaced once.
 
         root: the config directory, for the findings of errors. Raises ConfigError (Exceeded), NoTrial, and
         Stopped after `stop`.
@@ -196,7 +196,7 @@ class Standby:
             if self._stopped:
                 break
             self.prepare()
-            assert self.helper is not None  # that is what `prepare` is for
+            assert self.helper is not None  # `prepare` starts the next one
             try:
                 answer = self.helper.ask(request, bounds)
             except Exceeded as error:
@@ -206,7 +206,7 @@ class Standby:
             except NoTrial:
                 self.close()
                 if self._stopped:
-                    break  # that is why it did not begin
+                    break  # that is why it did not start
                 raise
             except Gone as gone:
                 self.close()
@@ -219,14 +219,14 @@ class Standby:
         raise Stopped("it was told to stop")
 
     def stop(self) -> None:
-        """End the process for whoever waits for its answer in another thread; nothing is tried any more."""
+        """End the child for whoever waits for it in another thread; nothing is tried any more."""
         self._stopped = True
         helper = self.helper
         if helper is not None:
             helper.kill()
 
     def close(self) -> None:
-        """End the process."""
+        """End the child."""
         helper, self.helper = self.helper, None
         if helper is not None:
             helper.close()

@@ -1,7 +1,7 @@
 """Tries a config in another process, so that a bad one costs the running job nothing.
 
-Whoever edits files, or writes webhooks elsewhere, may hand in what takes minutes or gigabytes to read. The
-process is started when it is first wanted, kept for the next config, and replaced when it is gone.
+An edited or submitted config may take minutes or gigabytes to read. The process is started on first use, kept
+for the next config, and replaced when it is gone.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ CHILD = "pipeline.compile.trial.child"
 
 @dataclass(slots=True, frozen=True)
 class Tried:
-    """What became of a config."""
+    """The result of trying a config."""
 
     text: ConfigText | None
     """What was read; None where it has errors."""
     findings: tuple[Finding, ...]
-    """Errors first; of very many the first alone."""
+    """Errors first; of very many only the first ones."""
     lists: tuple[str, ...]
-    """Where the list files that it names may lie."""
+    """Folders where its list files may be."""
     root: str = ""
 
     def require(self) -> ConfigText:
@@ -49,7 +49,7 @@ class Trial:
         self._standby = Standby(CHILD, lambda asked: environ.get(asked["variable"]))
 
     def prepare(self) -> None:
-        """Start the process if there is none; it begins while its caller does something else.
+        """Start the process if there is none; it starts up while the caller does something else.
 
         Raises NoTrial.
         """
@@ -61,11 +61,11 @@ class Trial:
         return self._try(request, str(directory))
 
     def check(self, text: ConfigText) -> Tried:
-        """Compile a config that is at hand, of unsaved files. Raises Exceeded and NoTrial."""
+        """Compile a config from memory, with unsaved files. Raises Exceeded and NoTrial."""
         return self._try({"text": text.to_data(), "root": text.root}, text.root)
 
     def stop(self) -> None:
-        """End the process for whoever waits for its answer in another thread; nothing is tried any more."""
+        """End the process for whoever waits for it in another thread; nothing is tried any more."""
         self._standby.stop()
 
     def close(self) -> None:

@@ -15,14 +15,14 @@ from pipeline.model.json import Value
 
 _HEAD = struct.Struct(">Q")
 MOST = 512 << 20
-"""Bytes of one message: of a whole config."""
+"""Maximum size of one message, a whole config."""
 
 
 def send(descriptor: int, message: Value) -> None:
-    """Write a message, of JSON values and dataclasses. Raises OSError where nobody reads."""
+    """Write a message of JSON values and dataclasses. Raises OSError where nobody reads."""
     try:
         payload = orjson.dumps(message)
-    except orjson.JSONEncodeError:  # a folder's or file's name that is no UTF-8
+    except orjson.JSONEncodeError:  # file names may contain invalid UTF-8
         payload = json.dumps(message, default=asdict).encode()
     left = memoryview(_HEAD.pack(len(payload)) + payload)
     while left:
@@ -30,7 +30,7 @@ def send(descriptor: int, message: Value) -> None:
 
 
 def receive(descriptor: int) -> Value:
-    """Wait for a message and return it. Raises EOFError where nobody writes any more."""
+    """Wait for a message and return it. Raises EOFError where the writer is gone."""
     (size,) = _HEAD.unpack(_read(descriptor, _HEAD.size))
     if size > MOST:
         raise EOFError
@@ -42,9 +42,9 @@ def receive(descriptor: int) -> Value:
 
 
 def comes(descriptor: int, secs: float) -> bool:
-    """Wait so long for a message to come; return whether one does, or its writer is gone."""
+    """Wait this long for a message; return whether one arrives, or its writer is gone."""
     deadline = time.monotonic() + secs
-    poll = select.poll()  # `select` knows descriptors below 1024 alone
+    poll = select.poll()  # `select` only supports descriptors below 1024
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
 

@@ -139,7 +139,7 @@ REMEDIES: Final = {
     "labels": "labels are files in labels/",
     "metrics": "give it to the job: `hookline run --metrics 127.0.0.1:9090`",
     "processes": "give it to the job: `hookline run --processes 2`",
-    "shapes": "own shapes are files in shapes/, one each",
+    "shapes": "custom shapes are files in shapes/, one each",
     "webhook": "webhooks are files in webhooks/, one each",
     "webhooks": "webhooks are files in webhooks/, one each",
 }

@@ -1,12 +1,11 @@
 """CloudEvents 1.0: structured JSON, and binary mode in Kafka headers (``ce_*``). 0.3 is read the same way.
 
-``type`` is the event's name, ``id``, ``time`` and ``source`` are those of the event, which is one event by
-both (the specification: producers must ensure that source + id is unique for each), and ``data`` its
-properties (data that is no object becomes the property ``data``; bytes ``data_base64``). The user id is
-``user_id`` or ``userId`` in the data, else the extension ``userid``, else ``subject``; an anonymous id is
-``anonymous_id`` or ``anonymousId`` in the data, else the extension ``anonymousid``. An event that names
-nobody belongs to its ``source``, as to an anonymous id: what happened to a machine is an event, too.
-Other attributes are the event's context.
+``type`` is the event's name; ``id``, ``time`` and ``source`` are the event's own. source + id together
+identify it (the specification requires producers to keep them unique). ``data`` holds the properties (data
+that is not an object becomes the property ``data``; bytes ``data_base64``). The user id is ``user_id`` or
+``userId`` in the data, else the extension ``userid``, else ``subject``; the anonymous id is ``anonymous_id``
+or ``anonymousId`` in the data, else the extension ``anonymousid``. An event without either belongs to its
+``source``, as to an anonymous id: a machine can have events, too. Other attributes are the event's context.
 """
 
 from __future__ import annotations
@@ -47,8 +46,8 @@ _OTHERS = frozenset({"user_id", "anonymous_id", "userId", "anonymousId", "distin
 
 
 def is_sure(record: Fields) -> bool:
-    """Return whether the object is an event in structured mode, whatever its ``type``: the ids of the other
-    shapes are no names for attributes.
+    """Return whether the object is an event in structured mode, whatever its ``type``: the other shapes' ids
+    are not valid attribute names.
     """
     return "specversion" in record and _OTHERS.isdisjoint(record)
 
@@ -61,7 +60,7 @@ def is_binary(headers: Sequence[tuple[str, bytes | None]]) -> bool:
 def read_binary(
     value: bytes | None, headers: Sequence[tuple[str, bytes | None]], place: Place
 ) -> list[Record]:
-    """Return the event of one message in binary mode. Raises InvalidRecord."""
+    """Return the event of a message in binary mode. Raises InvalidRecord."""
     attributes: Fields = {}
     for name, text in headers:
         if text is None:
@@ -132,7 +131,7 @@ def _unpack(packed: Json, content_type: Json) -> Json:
 
 
 def _payload(value: bytes, content_type: Json) -> Json:
-    """Return the data: JSON where the content type says so (or says nothing), else text, else base64."""
+    """Return the data: JSON where the content type says so (or is missing), else text, else base64."""
     media = content_type.partition(";")[0].strip().lower() if type(content_type) is str else ""
     if media in ("", "application/json", "text/json") or media.endswith("+json"):
         return strict.loads(value)

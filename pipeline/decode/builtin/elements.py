@@ -1,6 +1,6 @@
 """Element chains of autocaptured events, in one form: innermost element first.
 
-Read are PostHog's ``$elements`` list and ``$elements_chain`` text
+It reads PostHog's ``$elements`` list and ``$elements_chain`` text
 (``a.btn:href="/x"nth-child="1"text="Go";div#main...``), and Heap's ``hierarchy`` text, which starts at the
 root (``@html;|@body;|@div;#main;|@a;.btn;[href=/x];``).
 """
@@ -19,11 +19,11 @@ MAX_ELEMENTS = 256
 """Deeper chains are cut at the root's end; PostHog's and Heap's own libraries send far fewer."""
 
 MAX_CHAIN = 1 << 16
-"""Characters of a chain; what is longer is cut at the root's end, too. A text of a click has 400 at most."""
+"""Characters of a chain; longer ones are cut at the root's end, too. A click's text has 400 at most."""
 
 # Classes may hold colons (`hover:bg-red`): only a colon before `name="` starts the attributes.
 _CHAIN_HEAD = re.compile(r"((?:[^:;\"]|:(?![\w-]*=\"))*)(:?)")
-# PostHog escapes quotes only, so a backslash before anything else is itself.
+# PostHog escapes quotes only, so a backslash before anything else is literal.
 _CHAIN_ATTRIBUTE = re.compile(r"([^=\";]+)=\"((?:\\\"|[^\"])*)\"")
 
 
@@ -40,7 +40,7 @@ def read_elements(chain: Json) -> list[Element]:
 
 
 def _within(chain: list[Json]) -> list[Json]:
-    """Return the elements that stand within `MAX_CHAIN` characters."""
+    """Return the elements within the first `MAX_CHAIN` characters."""
     left = MAX_CHAIN
     for number, item in enumerate(chain):
         left -= _length(item)
@@ -50,7 +50,7 @@ def _within(chain: list[Json]) -> list[Json]:
 
 
 def _length(value: Json) -> int:
-    """Return how many characters stand in an element, as far as it is read: two levels deep."""
+    """Return the number of characters in an element, as far as it is read: two levels deep."""
     if type(value) is str:
         return len(value)
     if type(value) is list:
@@ -145,15 +145,15 @@ def _chain_element(tag: str, classes: list[str], values: dict[str, str]) -> Elem
         attributes.setdefault("id", attributes.pop("attr_id"))
     whole = attributes.get("class")
     if whole is not None:
-        # The list before it has lost what dots mean: `w-1.5` reads as two classes there.
+        # PostHog's list no longer shows what a dot meant: `w-1.5` comes as two classes.
         classes = whole.split()
     return _shape(tag, [name for name in classes if name], attributes, text, nth_child, nth_of_type)
 
 
 def _names(head: str) -> list[str]:
-    """Return tag and classes: cut at dots, but for those inside of brackets and of numbers (``py-2.5``).
+    """Return tag and classes: split at dots, except inside brackets and numbers (``py-2.5``).
 
-    PostHog sorts the classes, so one that began with a digit would not follow one that ends with a digit.
+    PostHog sorts the classes, so one that begins with a digit would not follow one that ends with a digit.
     """
     names = head.split(".")
     if len(names) < 2 or not _DOTTED.search(head):
@@ -173,7 +173,7 @@ def _names(head: str) -> list[str]:
 
 
 def _balance(name: str) -> tuple[int, int]:
-    """Return how many brackets and parentheses a piece opens and does not close."""
+    """Return how many more brackets and parentheses a piece opens than it closes."""
     return name.count("[") - name.count("]"), name.count("(") - name.count(")")
 
 

@@ -46,12 +46,12 @@ _OTHERS = frozenset({"type", "action", "specversion", "userId", "anonymousId", "
 
 
 def is_sure(record: Fields) -> bool:
-    """Return whether the object is a call with its app, and has no field of another shape."""
+    """Return whether the object is a call with an app id and has no field of another shape."""
     return "app_id" in record and _OTHERS.isdisjoint(record)
 
 
 def fits(record: Fields) -> bool:
-    """Return whether the object is a call by its fields."""
+    """Return whether the object's fields are those of a call."""
     return ("identity" in record or "app_id" in record) and "specversion" not in record
 
 
@@ -61,18 +61,19 @@ _FIELDS = frozenset(
         "event_id", "session_id", "source", "library",
     }
 )  # fmt: skip
-"""Of a call. What has others, an identity and no event may be anybody's row: it would change users."""
+"""Fields of a call. With others, an identity and no event, it may be any table's row, and would wrongly
+change users."""
 
 
 def strays(record: Fields) -> list[str]:
-    """Return the fields that no call has, where they speak against it."""
+    """Return the fields that no call has, if they make the object doubtful."""
     if type(record.get("properties")) is dict and "event" in record:
         return []
     return [name for name in record if name not in _FIELDS]
 
 
 def is_doubtful(record: Fields) -> bool:
-    """Return whether the object has no field that is Heap's alone, or one of another shape."""
+    """Return whether the object has no field of Heap's alone, or one of another shape."""
     return ("identity" not in record and "app_id" not in record) or not _OTHERS.isdisjoint(record)
 
 

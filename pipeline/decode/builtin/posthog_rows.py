@@ -1,10 +1,10 @@
-"""What PostHog itself writes, as the capture call that it comes from.
+"""PostHog's own output, converted to the capture call that it came from.
 
-A message of the capture topic has the call as text in ``data``; ``uuid``, ``distinct_id``, ``now`` and
-``sent_at`` stand beside it. A message of ``clickhouse_events_json`` and a row of a batch export have the
-properties as text or as an object, and in ``person_properties`` what PostHog knew of the person with this
-event: an update that comes before it. Source: PostHog's rust/capture (CapturedEvent), its ClickHouse
-schema, posthog.com/docs/cdp/batch-exports.
+A message of the capture topic has the call as text in ``data``, with ``uuid``, ``distinct_id``, ``now`` and
+``sent_at`` beside it. A message of ``clickhouse_events_json`` and a row of a batch export have the properties
+as text or as an object, and in ``person_properties`` what PostHog knew of the person at this event: an update
+before it. Source: PostHog's rust/capture (CapturedEvent), its ClickHouse schema,
+posthog.com/docs/cdp/batch-exports.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ def as_call(record: Fields) -> Fields:
     """Return the capture call of a message or a row. Raises InvalidRecord."""
     if record.get("properties") is None and is_packed(record):
         call = _object(record, "data")
-        # The server has named the event and the moment; the call itself may say less, or else.
+        # The server has set the event's name and time; the call itself may lack them or differ.
         return {**call, **{name: record[name] for name in _BESIDE if record.get(name) is not None}}
     properties = _object(record, "properties")
     known = _object(record, "person_properties")
     if known:
-        # What the event itself sets is part of them already, unless it was kept out of the person.
+        # What the event itself sets is among them already, unless it was not to touch the person.
         properties = {**properties, "$set": {**known, **fields.mapping(properties, "$set")}}
     return {**record, "properties": properties}
 
 
 def _object(record: Fields, name: str) -> Fields:
-    """Return an object that may be written as text; missing and empty are an empty one."""
+    """Return an object that may be serialised as text; missing and empty ones are an empty object."""
     value = record.get(name)
     if type(value) is not str:
         return fields.mapping(record, name)

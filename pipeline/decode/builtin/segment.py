@@ -33,7 +33,7 @@ _NAMED_BY = {
     "traits": "identify",
     "name": "page",
 }
-"""Fields that tell a call without ``type`` and ``action``; the first one that is there counts."""
+"""Fields that identify a call without ``type`` and ``action``; the first one present decides."""
 _FIELDS = frozenset(
     {
         "type", "action", "event", "name", "category", "properties", "traits", "context", "integrations",
@@ -43,7 +43,7 @@ _FIELDS = frozenset(
         "library", "request_ip", "rudderId",
     }
 )  # fmt: skip
-"""Of a call: what is none of these may be anything."""
+"""Fields of a call; with others it may be anything."""
 _BAGS = ("properties", "traits", "context")
 _TIMES = frozenset({"timestamp", "originalTimestamp", "sentAt", "receivedAt", "received_at"})
 _USER = ("userId", "user_id")
@@ -82,7 +82,7 @@ def read(record: Fields, place: Place) -> list[Record]:
 
 
 def is_sure(record: Fields) -> bool:
-    """Return whether an object with the ``type`` of a call is one: it has its ids, and no other shape's."""
+    """Return whether an object with a call's ``type`` is one: it has Segment's ids, and no other shape's."""
     return ("userId" in record or "anonymousId" in record) and not (
         "distinct_id" in record or "identity" in record or "specversion" in record
     )
@@ -102,10 +102,9 @@ def fits(record: Fields) -> bool:
 
 
 def strays(record: Fields) -> list[str]:
-    """Return the fields that no call has, where they speak against a call that does not say what it is.
+    """Return the fields that no call has, if they make an object without ``type`` doubtful.
 
-    Of one without an object of properties, or without a time, they may be these; one that deletes says
-    little.
+    Without an object of properties, or without a time, these fields may be the properties; a delete has few.
     """
     call = record.get("type", record.get("action"))
     if type(call) is str and call in CALLS and call != "delete":
@@ -120,13 +119,13 @@ def strays(record: Fields) -> list[str]:
 
 
 def is_doubtful(record: Fields) -> bool:
-    """Return whether the object is no call of a known ``type`` with the ids of this shape alone."""
+    """Return whether the object is not a call of a known ``type`` with the ids of this shape alone."""
     kind = record.get("type")
     return type(kind) is not str or kind not in CALLS or not is_sure(record)
 
 
 def glance(stub: Stub, wants: Wants) -> bool:
-    """Return whether `read` would surely give an event, and one that is not wanted."""
+    """Return whether `read` would certainly yield an event, and an unwanted one."""
     call = stub.type
     if call == "track":
         name = stub.event
@@ -151,7 +150,7 @@ def glance(stub: Stub, wants: Wants) -> bool:
 
 
 def call_of(record: Fields) -> object:
-    """Return the name of the call: from ``type``, from ``action``, or from the fields that are there."""
+    """Return the name of the call: from ``type``, from ``action``, or from its fields."""
     call = record.get("type")
     if call is None:
         call = record.get("action")

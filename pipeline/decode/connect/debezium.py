@@ -34,11 +34,11 @@ from pipeline.model.records import Event, PropertyUpdate, Record, topic_of
 Gives: TypeAlias = Literal["user", "event", "both"]
 
 VERBS: Final = {"c": "created", "u": "updated", "d": "deleted"}
-"""What the event of an operation is called; a row that a snapshot reads is no event."""
+"""The event name of each operation; a row read by a snapshot is not an event."""
 
 _SIDES: Final[dict[Gives, Side]] = {"user": "users", "event": "events", "both": "both"}
 _EMPTY: Final = ("AA==", "{}", "1970-01-01", "00:00")
-"""How the text of a decimal 0, an empty object, and of times at 0 begins."""
+"""Text prefixes of decimal 0, of an empty object, and of times at 0."""
 _TRANSACTION: Final = {"status", "id", "event_count", "data_collections", "ts_ms"}
 
 
@@ -47,13 +47,13 @@ class Table:
     """How the rows of one table are read."""
 
     key: tuple[str, ...] = ()
-    """Columns with the user's id, joined by ``:``. Empty: the one column of the message's key."""
+    """Columns of the user's id, joined by ``:``. Empty: the only column of the message's key."""
     exclude: frozenset[str] = frozenset()
-    """Columns that are no property."""
+    """Columns that are not properties."""
     rename: Mapping[str, str] = field(default_factory=dict)
     """Names of properties by column."""
     gives: Gives = "user"
-    """Updates of users; events such as ``users.updated``; or both."""
+    """Updates of users, or events such as ``users.updated``, or both."""
 
     @property
     def shape(self) -> Shape:
@@ -62,7 +62,7 @@ class Table:
             "debezium",
             lambda record, place: read(record, place, self),
             "changes of a table: plain, in `{schema, payload}`, flattened; snapshots, deletions, tombstones",
-            # With a schema JsonConverter writes the text `null` for a tombstone that was flattened.
+            # With a schema, JsonConverter writes `null` as text for a flattened tombstone.
             parse=parse,
             takes_any=True,
             tombstone=lambda place: _tombstone(place, self),
@@ -72,7 +72,7 @@ class Table:
         )
 
     def names(self, columns: Iterable[str]) -> tuple[str, ...]:
-        """Return the names of the properties that the columns are."""
+        """Return the property names of the columns."""
         if not self.exclude and not self.rename:
             return tuple(columns)
         return tuple(self.rename.get(name, name) for name in columns if name not in self.exclude)
@@ -91,24 +91,24 @@ class Change:
     """One change of one row."""
 
     op: str
-    """c, u, d or r; "" where a flattened row does not say it."""
+    """c, u, d or r; "" where a flattened row does not say."""
     row: Fields
-    """The row as it is now, of a deleted one as it was; without columns that were not read."""
+    """The row after the change, for a delete before it; without columns that were not read."""
     columns: Iterable[str]
     """All columns of the row, also those that were not read."""
     before: Fields | None
-    """The row as it was, where Debezium knows it."""
+    """The row before the change, where Debezium knows it."""
     key: Fields | None
-    """The columns of the message's key; one without a name is called "". """
+    """The columns of the message's key; a bare value is called ""."""
     at: int | None
     """When it was committed (ms)."""
     table: str
     source: Fields
-    """Where in the database's log it stands."""
+    """Its position in the database's log."""
 
 
 def read(record: Json, place: Place, table: Table) -> list[Record]:
-    """Return the records of one message, none where it is no change of a row. Raises InvalidRecord."""
+    """Return the records of one message; none where it is not a change of a row. Raises InvalidRecord."""
     value, schema = unwrap(record)
     if value is None:
         return _tombstone(place, table)
@@ -119,14 +119,14 @@ def read(record: Json, place: Place, table: Table) -> list[Record]:
 
 
 def _change(value: Fields, schema: Schema | None, place: Place) -> Change | None:
-    """Return the change that a message says, None for one that says none. Raises InvalidRecord."""
+    """Return the change in a message, None where there is none. Raises InvalidRecord."""
     op, source = value.get("op"), value.get("source")
     if type(op) is str and ("after" in value or type(source) is dict):
         if op == "m":
             return None
         return _from_envelope(value, op, source if type(source) is dict else {}, schema, place)
     if value.keys() == {"ts_ms"} or value.keys() == _TRANSACTION or ("ddl" in value and type(source) is dict):
-        return None  # a heartbeat, a transaction's bounds, a change of a schema
+        return None  # a heartbeat, a transaction boundary, a schema change
     if "before" in value and "after" in value and type(source) is dict:
         raise InvalidRecord("the change has no `op`")
     return _from_flattened(value, schema, place)
@@ -186,9 +186,9 @@ def _from_flattened(value: Fields, schema: Schema | None, place: Place) -> Chang
 
 
 def _known_of_deleted(row: Fields, key: Fields | None) -> Fields:
-    """Return what is known of a deleted row: its key alone, where that is all that the database has logged.
+    """Return what is known of a deleted row: only its key, if the database logged no more.
 
-    Debezium writes null for the other columns then; for those that may not be null 0, "" and the like.
+    Debezium then writes null for the other columns, or 0, "" and the like where null is not allowed.
     """
     if key is None or not all(_is_empty(value) for name, value in row.items() if name not in key):
         return row
@@ -227,7 +227,7 @@ def _topic(place: Place) -> str:
 
 
 def _table_of(place: Place) -> str:
-    """Return the table by the topic's name: ``prefix.schema.table``."""
+    """Return the table from the topic's name: ``prefix.schema.table``."""
     return _topic(place).rpartition(".")[2] or "row"
 
 
@@ -252,7 +252,7 @@ def _records(change: Change, place: Place, table: Table) -> list[Record]:
             )  # fmt: skip
     if table.gives != "user" and change.op != "r":
         event = _event(change, user_id, place, table)
-        # A webhook on the deletion still sees who it was.
+        # A webhook on the deletion can still read the user.
         records.insert(0 if change.op == "d" else len(records), event)
     return records
 
@@ -276,7 +276,7 @@ def _event(change: Change, user_id: str, place: Place, table: Table) -> Event:
 
 
 def _event_id(change: Change, user_id: str) -> str | None:
-    """Return what a change is known by where Connect writes it twice, after a crash: its place in the log."""
+    """Return what identifies a change that Connect writes twice after a crash: its log position."""
     source = change.source
     if source.get("lsn") is not None:
         where = str(source["lsn"])
@@ -284,12 +284,12 @@ def _event_id(change: Change, user_id: str) -> str | None:
         where = "/".join(str(source.get(name, "")) for name in ("file", "pos", "row"))
     else:
         return None
-    # One statement may write many rows at one place, and a changed key is two changes at one.
+    # One statement may write many rows at one position, and a changed key is two changes at one.
     return f"{change.table}:{where}:{change.op}:{user_id}"
 
 
 def _tombstone(place: Place, table: Table) -> list[Record]:
-    """Return the deletion that a message without a value says; as an event its ``d`` has said it before."""
+    """Return the deletion for a message without a value; its event was the ``d`` before it."""
     if table.gives == "event":
         return []
     return [keys.forgotten(place, table.key)]
@@ -315,9 +315,9 @@ _PEEK = msgspec.json.Decoder(_Wrapped)
 
 
 def committed(line: bytes) -> int | None:
-    """Return when a change was committed (ms), None where that is not said.
+    """Return when a change was committed (ms), None where unknown.
 
-    0 for a snapshot's row: what is in the table when Debezium begins was there before.
+    0 for a snapshot's row: it was in the table before Debezium started.
     """
     try:
         seen = _PEEK.decode(line)
@@ -337,4 +337,4 @@ def peek(line: bytes, place: Place) -> Seen:
 
 
 DEBEZIUM: Final = Table().shape
-"""The row of the table of shapes: rows whose key is one column become users."""
+"""The row of the shape table: rows with a single-column key become users."""

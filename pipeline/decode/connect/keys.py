@@ -10,13 +10,13 @@ from pipeline.model.records import PropertyUpdate
 
 
 def columns_of(place: Place) -> Fields | None:
-    """Return the columns of the message's key, a bare value as "" alone; None without a key.
+    """Return the columns of the message's key, with a bare value as column ""; None without a key.
 
     Raises InvalidRecord.
     """
     raw = place.key
     if not raw or raw.startswith(b"\0"):
-        return None  # framed for a schema registry, it is no text
+        return None  # framed for a schema registry: not text
     if raw.startswith(b"Struct{"):
         raise InvalidRecord(
             f"the message's key is {raw[:60].decode('utf-8', 'replace')!r}: set `key.converter` to "
@@ -36,9 +36,9 @@ def columns_of(place: Place) -> Fields | None:
 
 
 def user_id(names: tuple[str, ...], row: Fields, key: Fields | None) -> str:
-    """Return the id of the user whose row it is, of several columns joined by ``:``. Raises InvalidRecord.
+    """Return the user id of the row, several columns joined by ``:``. Raises InvalidRecord.
 
-    names: the columns of the id; none: the one column of the message's key.
+    names: the columns of the id; none: the only column of the message's key.
     """
     if not names:
         if key is None:
@@ -65,14 +65,14 @@ def user_id(names: tuple[str, ...], row: Fields, key: Fields | None) -> str:
 
 
 def deletion(user_id: str, at: int | None, place: Place) -> PropertyUpdate:
-    """Return what forgets a user; at: when that was committed (ms), if it is known."""
+    """Return the update that forgets a user; at: when that was committed (ms), if known."""
     received = place.received_at
     when = received if at is None else at
     return PropertyUpdate(None, user_id, None, when, received, None, {}, {}, (), place.origin, delete=True)
 
 
 def forgotten(place: Place, names: tuple[str, ...]) -> PropertyUpdate:
-    """Return the deletion that a message without a value says. Raises InvalidRecord."""
+    """Return the deletion for a message without a value. Raises InvalidRecord."""
     key = columns_of(place)
     if key is None:
         what = "whose key is framed for a schema registry" if place.key else "without a key"

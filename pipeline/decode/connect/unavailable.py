@@ -1,8 +1,8 @@
 """Values missing from a Debezium record: PostgreSQL stores long values elsewhere and logs only changed ones.
 
-What stands in their place looks different by type (as PostgreSQL 15 and Debezium 3.6 write it: tests/cdc).
-Where it comes as null, as for long numerics and for arrays of floats, booleans and times, nothing can tell;
-nor with a column's own value that reads so. REPLICA IDENTITY FULL leaves none unavailable.
+The placeholder depends on the type (as written by PostgreSQL 15 and Debezium 3.6: tests/cdc). It cannot be
+recognised where it is null, as for long numerics and arrays of floats, booleans and times, nor where a
+column's real value equals it. REPLICA IDENTITY FULL makes every value available.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _UUIDS: Final = [str(UUID(bytes=hashlib.md5(_BYTES, usedforsecurity=False).diges
 
 
 def is_unavailable(value: Json) -> bool:
-    """Return whether a value stands for one that was not read."""
+    """Return whether a value is a placeholder for one that was not read."""
     kind = type(value)
     if kind is str:
         return value in _TEXTS

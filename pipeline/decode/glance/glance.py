@@ -1,7 +1,7 @@
 """The first look at a line: is it certainly a valid event that no webhook wants?
 
-A look reads the few fields that tell this and skips over the rest, which is checked as JSON all the same. It
-answers False wherever it is not sure; what the line is then, decode says.
+A look reads the few fields that decide this and skips the rest, which is still checked as JSON. Wherever it
+is not certain it answers False and leaves the line to decode.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ Wants: TypeAlias = Callable[[str, str], bool]
 """(event name, kind) -> False where no webhook can want such an event."""
 
 NOT_SEEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What a look raises for a line that it cannot read."""
+"""Raised by a look for a line that it cannot read."""
 
 _FIRST_YEAR, _LAST_YEAR = 2, 9998
-"""Well inside the years that can be printed, whatever the zone."""
+"""Well inside the printable years, whatever the zone."""
 _LAST_MS = 10**13
-"""Numbers up to this are seconds or milliseconds without a doubt."""
+"""Numbers up to this are certainly seconds or milliseconds."""
 
 
 class _Unread(msgspec.Struct, gc=False):
-    """An object that is checked and not read."""
+    """An object that is checked but not read."""
 
 
 class _Properties(msgspec.Struct, gc=False):
-    """Properties, with what PostHog keeps in them."""
+    """Properties, with the fields that PostHog keeps in them."""
 
     distinct_id: Any = UNSET
     set_: Any = msgspec.field(name="$set", default=UNSET)
@@ -47,7 +47,7 @@ class _Properties(msgspec.Struct, gc=False):
 
 
 class Stub(msgspec.Struct, gc=False):
-    """What the shapes but the native one are told by, and what makes their events good ones."""
+    """The fields by which shapes other than native are recognised, and their events validated."""
 
     type: Any = None
     name: Any = None
@@ -80,10 +80,10 @@ class Stub(msgspec.Struct, gc=False):
 
 
 class _Native(NativeEvent, gc=False):
-    """Less than half the time of `Stub`."""
+    """Takes less than half the time of `Stub`."""
 
     time: datetime | int | float | None = None
-    """Text as RFC 3339 has it, all of which decode reads too; other texts do not fit."""
+    """Text as in RFC 3339, all of which decode reads too; other texts do not fit."""
     properties: _Unread | None = None
     context: _Unread | None = None
 
@@ -91,20 +91,20 @@ class _Native(NativeEvent, gc=False):
 _STARTS = (b'{"type":"event"', b'{"type": "event"')
 
 read_native = msgspec.json.Decoder(_Native).decode
-"""Read a native event; raises NOT_SEEN for another record and for unusual types."""
+"""Read a native event; raises NOT_SEEN for other records and unusual types."""
 
 read_any = msgspec.json.Decoder(Stub).decode
-"""Read what the other shapes are told by; raises NOT_SEEN."""
+"""Read the fields by which the other shapes are recognised; raises NOT_SEEN."""
 
 
 def names_native(line: bytes) -> bool:
-    """Return whether the line looks like a native event; where it only looks so, reading it tells."""
-    # Nearly every one begins so, which is told in half the time of a search.
+    """Return whether the line looks like a native event; reading it decides."""
+    # Nearly all begin like this, which is checked in half the time of a search.
     return line.startswith(_STARTS) or b'"type":"event"' in line or b'"type": "event"' in line
 
 
 def is_good(event: _Native) -> bool:
-    """Return whether decode would surely make an event of it."""
+    """Return whether decode would certainly make an event of it."""
     if not event.name or not (event.user_id or event.anonymous_id):
         return False
     time = event.time
@@ -114,7 +114,7 @@ def is_good(event: _Native) -> bool:
 
 
 def are_ids(user_id: Any, anonymous_id: Any) -> bool:
-    """Return True where both are texts or missing, and one is there."""
+    """Return True where both are texts or missing, and at least one is present."""
     user_id = None if user_id is UNSET else user_id
     anonymous_id = None if anonymous_id is UNSET else anonymous_id
     if type(user_id) is str and user_id:
@@ -128,5 +128,5 @@ def are_simple(first: Any, second: Any) -> bool:
 
 
 def is_time(value: Any) -> bool:
-    """Return True for ISO 8601 text well inside the years that can be printed, and where there is none."""
+    """Return True for ISO 8601 text well inside the printable years, and for no time."""
     return is_plainly_iso(value) if type(value) is str else value is None

@@ -9,16 +9,16 @@ from pipeline.decode.raw import strict
 from pipeline.decode.raw.sizes import too_large
 
 _TRIAL = 16
-"""After so many lines of a chunk it is decided whether the first look pays."""
+"""After this many lines of a chunk it is decided whether the first look pays."""
 
 
 def find_unusual(
     lines: Sequence[bytes | None], known: Iterable[int], most: int
 ) -> tuple[set[int], dict[int, str]]:
-    """Return the lines that only decode can judge: by their text, or by what stands beside them (``known``).
+    """Return the lines that only decode can judge, by their text or their surroundings (``known``).
 
-    And of these the ones of more than ``most`` bytes, with the reason. The text is checked for the whole
-    chunk first, which is cheap.
+    And of these, the lines of more than ``most`` bytes, with the reason. The whole chunk's text is checked
+    first, which is cheap.
     """
     found = {at for at, line in enumerate(lines) if line is None} if None in lines else set()
     found.update(known)
@@ -49,7 +49,7 @@ def find_left(
     *,
     may_be_native: bool,
 ) -> Sequence[int]:
-    """Return the lines that are left to decode when surely good events that nobody wants are passed over.
+    """Return the lines left to decode, skipping valid events that nobody wants.
 
     glance, look: those of the lines' shape.
     """
@@ -75,7 +75,7 @@ def find_left(
                 elif look is not None and look(line, wants):
                     continue
             except NOT_SEEN:
-                pass  # decode says what is wrong with it
+                pass  # decode reports what is wrong with it
         left.append(at)
         if at >= _TRIAL and len(left) * 2 > at:
             # Most of this stream is wanted: the look costs more than it saves.

@@ -11,7 +11,7 @@ from pipeline.model.times import parse_time
 
 
 class NativeEvent(msgspec.Struct, gc=False):
-    """A native event with texts where texts are usual; what is unusual does not fit and raises."""
+    """A native event with texts where texts are usual; unusual ones do not fit and raise."""
 
     type: Literal["event"]
     name: str
@@ -34,9 +34,9 @@ _read = msgspec.json.Decoder(_Whole).decode
 
 
 def plain_event(line: bytes, origin: Origin, received_at: int | None) -> Event | None:
-    """Return the event that `decode` would give, or None where it must say what the line is.
+    """Return the event that `decode` would return, or None where only decode can tell.
 
-    For lines that are known to be UTF-8 without lone surrogates, long integers and deep nesting.
+    For lines known to be UTF-8 without lone surrogates, long integers and deep nesting.
     """
     try:
         found = _read(line)

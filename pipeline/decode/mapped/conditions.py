@@ -15,7 +15,7 @@ from pipeline.model.json import Json, Value
 from pipeline.model.records import Event, User
 
 Predicate: TypeAlias = Callable[[Event, User, Mapping[str, Value] | None], bool]
-"""A condition as triggers have it; its scope has the values of the roots of paths (`scope_of`)."""
+"""A condition as triggers have it; its scope holds the values of the paths' roots (`scope_of`)."""
 Holds: TypeAlias = Callable[[Json, Frame], bool]
 
 
@@ -25,7 +25,7 @@ class Judge:
 
     predicate: Predicate
     clauses: tuple[tuple[str, Predicate], ...]
-    """What must hold, one by one, each as a person would write it."""
+    """The clauses that must hold, in order, each as a person would write it."""
     paths: tuple[Path, ...]
     """All paths that it reads."""
 
@@ -36,11 +36,11 @@ class Judge:
 
 
 CompileConditions: TypeAlias = Callable[[Value, Problems, int], Judge]
-"""Gives the judge of a tree of conditions where ``each`` has entered so many lists."""
+"""Returns the judge of a condition tree at this depth of `each`."""
 
 
 def holds(judge: Judge) -> Holds:
-    """Return the condition as it is asked of a record or element."""
+    """Return the condition as a function of the record or element."""
     predicate = judge.predicate
     event, user = nothing()
     if judge.of_record:
@@ -49,7 +49,7 @@ def holds(judge: Judge) -> Holds:
 
 
 def failing(judge: Judge, frame: Frame) -> tuple[int, str]:
-    """Return how many clauses hold before the first that does not, and that one's text."""
+    """Return how many clauses hold before the first that fails, and that clause's text."""
     scope = scope_of(frame)
     for number, (text, predicate) in enumerate(judge.clauses):
         if not predicate(*nothing(), scope):

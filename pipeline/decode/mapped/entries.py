@@ -18,9 +18,9 @@ from pipeline.model.errors import InvalidRecord
 from pipeline.model.records import IdentityLink, Invalid, Origin, PropertyUpdate, Record
 
 _ELEMENT: Final = 20
-"""Work of an element that `each` enters (measured)."""
+"""Work of entering one element by `each` (measured)."""
 _LACKING: Final = 50
-"""Likewise of one that lacks what its part requires."""
+"""Likewise for an element that lacks what its part requires."""
 
 
 @dataclass(slots=True)
@@ -30,13 +30,13 @@ class Member:
     read: ReadPart
     when: Holds | None = None
     each: tuple[Source, ...] = ()
-    """What leads to each list or object that is entered."""
+    """The path to each list or object that is entered."""
     told: str = ""
     """`each` as written."""
     reads: EventReads | None = None
-    """Of an event; what its objects are, its model says."""
+    """For an event: its readers; the model says what its objects are."""
     of_message: Id | None = None
-    """Of a user: the id, where the message around the record may hold it."""
+    """For a user: the id, where the message around the record may hold it."""
     model: EventPart | None = None
     properties: Object | None = None
     context: Object | None = None
@@ -47,7 +47,7 @@ class Entry:
     """One kind of record."""
 
     name: str
-    """Where it stands: ``records[0]``."""
+    """Its place in the file: ``records[0]``."""
     judge: Judge | None
     when: Holds | None
     users: list[Member] = field(default_factory=list)
@@ -55,11 +55,11 @@ class Entry:
     events: list[Member] = field(default_factory=list)
     is_ignored: bool = False
     paths: list[Path] = field(default_factory=list)
-    """All that its parts read of the record itself."""
+    """Everything that its parts read of the record itself."""
 
     @property
     def only_event(self) -> Member | None:
-        """The one event that is all there is, of the record itself; None for other entries."""
+        """The entry's single event, where it is read from the record itself; None for other entries."""
         if self.users or self.links or len(self.events) != 1:
             return None
         member = self.events[0]
@@ -67,7 +67,7 @@ class Entry:
 
 
 class Numbers:
-    """How many records of each kind a line has given: the place of each in its line."""
+    """How many records of each kind a line has yielded so far: a record's item in its origin."""
 
     __slots__ = ("events", "invalid", "links", "most", "source", "updates")
 
@@ -77,7 +77,7 @@ class Numbers:
         self.events = self.updates = self.links = self.invalid = 0
 
     def origin(self, number: int) -> Origin:
-        """Return the origin of the record of this number. Raises InvalidRecord where there are too many."""
+        """Return the origin of the record with this number. Raises InvalidRecord where there are too many."""
         if number >= self.most:
             raise InvalidRecord(f"the line gives more than the {self.most:,} records of `limits.members`")
         return self.source if number == 0 else Origin(self.source.source, self.source.offset, number)
@@ -136,7 +136,7 @@ def read_entry(entry: Entry, frame: Frame, numbers: Numbers, raw: bytes) -> list
 
 
 def _frames(member: Member, frame: Frame, lacking: list[LeftOut]) -> Iterable[Frame]:
-    """Return the record itself, or with `each` its elements."""
+    """Return the record itself or, with `each`, its elements."""
     if not member.each:
         return (frame,)
     found = [frame]
@@ -160,7 +160,7 @@ def _inside(value: object, outer: Frame) -> Iterator[Frame]:
 
 
 def is_update(records: Iterable[Record]) -> bool:
-    """Return whether records are about users alone, so that they go before an event of the same time."""
+    """Return whether records are only about users, so that they precede an event of the same time."""
     kinds = {type(record) for record in records}
     return bool(kinds) and kinds <= {PropertyUpdate, IdentityLink}
 

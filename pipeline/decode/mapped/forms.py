@@ -24,7 +24,7 @@ from pipeline.model.records import MISSING, Missing
 from pipeline.model.words import did_you_mean
 
 MAINS: Final = ("text", "join", "json", "pairs", "path")
-"""What a form is told by."""
+"""The keys that identify a form."""
 _BESIDE: Final = {
     "text": (),
     "join": ("with", "find", "lower"),
@@ -38,14 +38,14 @@ _ALL: Final = frozenset({*MAINS, *(word for words in _BESIDE.values() for word i
 
 @dataclass(slots=True, frozen=True)
 class Context:
-    """Where a source stands: how many lists `each` has entered, and what it reads is noted."""
+    """Where a source stands: the depth of `each`; collects what it reads."""
 
     problems: Problems
     levels: int = 0
     reads: list[Path] = field(default_factory=list)
-    """Paths of the entry, or of the member with `each`."""
+    """Paths of the entry or, with `each`, of the member."""
     is_conditional: bool = False
-    """True where a `when` has decided already."""
+    """True where a `when` has already decided."""
 
     def at(self, *parts: str | int) -> Context:
         """Return the context of a part of the tree."""
@@ -58,19 +58,19 @@ class Context:
 
 
 def missing(here: Json, frame: Frame) -> Missing:
-    """Read nothing: what a faulty source is compiled to."""
+    """Read nothing: the result of compiling a faulty source."""
     return MISSING
 
 
 def is_form(value: Value) -> bool:
-    """Return whether a map is a form: its keys are words of forms, and one says which."""
+    """Return whether a map is a form: all its keys are words of forms, and one of them identifies it."""
     return type(value) is dict and value.keys() <= _ALL and any(word in value for word in MAINS)
 
 
 def slipped_form(value: dict[str, Value]) -> tuple[str, str] | None:
-    """Return the word that keeps a map of name to value from being a form, and which one was likely meant.
+    """Return the word that keeps a map from being a form, and the one probably meant.
 
-    None for a map that nobody would take for a form: `path` and `text` are names of fields everywhere.
+    None for a map that nobody would mean as a form: `path` and `text` are common field names.
     """
     main = next((word for word in ("pairs", "join", "json") if word in value), None)
     odd = [key for key in value if key not in _ALL]
@@ -81,7 +81,7 @@ def slipped_form(value: dict[str, Value]) -> tuple[str, str] | None:
 
 
 def compile_source(value: Value, context: Context) -> Source:
-    """Return the reader of a path or of what stands in its place; what is wrong becomes a problem."""
+    """Return the reader of a path or of a form; mistakes become problems."""
     if type(value) is str:
         return compile_record_path(path) if (path := checked(value, context)) is not None else missing
     if type(value) is list:
@@ -109,7 +109,7 @@ def _nearest_form(value: dict[str, Value]) -> str:
 
 
 def checked(text: str, context: Context) -> Path | None:
-    """Return the path that a text says; None, with a problem, where it is none."""
+    """Return the path that a text says; None, with a problem, where it is invalid."""
     try:
         path = parse_record_path(text, context.levels)
     except PathError as error:
@@ -230,7 +230,7 @@ def _parsed(value: dict[str, Value], context: Context) -> Source:
             except (InvalidRecord, UnicodeEncodeError):
                 return MISSING
         elif type(found) is not dict and type(found) is not list:
-            return MISSING  # some producers write the object itself now and then
+            return MISSING  # some producers occasionally send the object itself
         return found if inside is None else inside(found, frame)
 
     return parsed
@@ -238,7 +238,7 @@ def _parsed(value: dict[str, Value], context: Context) -> Source:
 
 def _pairs(value: dict[str, Value], context: Context) -> Source:
     listed = compile_source(value["pairs"], context.at("pairs"))
-    inner = replace(context, reads=[])  # paths of an element of the pairs
+    inner = replace(context, reads=[])  # paths relative to an element of the pairs
     key = compile_source(value.get("key", "key"), inner.at("key"))
     read = compile_source(value.get("value", "value"), inner.at("value"))
 
@@ -258,7 +258,7 @@ def _pairs(value: dict[str, Value], context: Context) -> Source:
 
 
 def field_names(paths: list[Path]) -> frozenset[str]:
-    """Return the top-level fields of the record that these paths begin with."""
+    """Return the top-level fields of the record with which these paths begin."""
     return frozenset(name for path in paths if (name := first_name(path)) is not None)
 
 

@@ -25,17 +25,17 @@ class Frame:
         self.place = place
         self.up = up
         self.key = key
-        """The name of the element in the object that holds it; of a list its index."""
+        """The element's name in the object that holds it; in a list, its index."""
         self.index = index
         self.message: dict[str, Json] | None = None
 
 
 Source: TypeAlias = Callable[[Json, Frame], "Json | Missing"]
-"""Gives a value of ``frame.here`` (the first argument, which is read most), or MISSING. Never raises."""
+"""Returns a value of ``frame.here`` (the first argument, which is read most), or MISSING. Never raises."""
 
 
 def message_of(frame: Frame) -> dict[str, Json]:
-    """Return what `message` is: key (an object where it is one), headers, topic, time; found once."""
+    """Return `message`: key (decoded where it is an object), headers, topic, time; computed once."""
     found = frame.message
     if found is None:
         up = frame.up
@@ -54,7 +54,7 @@ def _message(place: Place) -> dict[str, Json]:
             try:
                 headers[name] = value.decode()
             except UnicodeDecodeError:
-                pass  # no text: as if it were not there
+                pass  # not text: treated as missing
     message["headers"] = headers
     if place.is_message:
         message["topic"] = topic_of(place.origin.source) or ""
@@ -64,7 +64,7 @@ def _message(place: Place) -> dict[str, Json]:
 
 
 def key_text(place: Place) -> str | Missing:
-    """Return the message's key as a text; MISSING where there is none, or no text."""
+    """Return the message's key as a text; MISSING where there is none, or it is not text."""
     if not place.key:
         return MISSING
     try:
@@ -83,7 +83,7 @@ def _object(key: str | Missing) -> Json:
 
 
 def scope_of(frame: Frame) -> dict[str, Json]:
-    """Return the values of all roots of paths, for a condition that reads more than the record."""
+    """Return the values of all path roots, for a condition that reads more than the record."""
     scope: dict[str, Json] = {"record": frame.here, "message": message_of(frame)}
     up = frame.up
     if up is not None:

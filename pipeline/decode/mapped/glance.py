@@ -1,6 +1,6 @@
 """The first look of a custom shape: is a line certainly a valid event that no webhook wants?
 
-It reads the top-level fields that decide this and passes over the rest, which is checked as JSON, too.
+It reads the top-level fields that decide this and skips the rest, which is still checked as JSON.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from pipeline.model.json import Value
 
 
 class _Object(msgspec.Struct, gc=False):
-    """An object that is checked and not read."""
+    """An object that is checked but not read."""
 
 
 def compile_look(entries: Sequence[Entry]) -> Callable[[bytes, Wants], bool] | None:
-    """Return the look; None where no event can be told by a few fields of its record."""
+    """Return the look; None where no event can be recognised by a few fields of its record."""
     needed: dict[str, Any] = {}
     good: dict[str, Unwanted] = {}
     for entry in entries:
         if entry.judge is not None:
             names = _names(entry.judge.paths) if entry.judge.of_record else None
             if names is None:
-                break  # what comes after it is told by more than the record's fields
+                break  # later entries depend on more than the record's fields
             needed |= dict.fromkeys(names, Any)
         fields = _told_by(entry)
         member = entry.only_event
@@ -44,7 +44,7 @@ def compile_look(entries: Sequence[Entry]) -> Callable[[bytes, Wants], bool] | N
             good[entry.name] = write_unwanted(member.model, member.reads)
             needed |= {name: kind for name, kind in fields.items() if needed.get(name) is not Any}
         if entry.judge is None:
-            break  # nothing gets past it but what lacks its paths
+            break  # nothing gets past it except records that lack its paths
     return _look([entry for entry in entries if entry.name in good or entry.judge is not None], good, needed)
 
 
@@ -64,7 +64,7 @@ def _look(
 
     def look(line: bytes, wants: Wants) -> bool:
         if len(line) > longest:
-            return False  # what is not read here may be too expensive
+            return False  # what is not read here may exceed the budget
         here = read(line)
         scope = {RECORD: here}
         try:
@@ -74,14 +74,14 @@ def _look(
         except TooExpensive:
             begin_work()
         except Exception:
-            return False  # decode says what is wrong with it, a fault of ours included
+            return False  # decode reports what is wrong with it, a fault of ours included
         return False
 
     return look
 
 
 def _told_by(entry: Entry) -> dict[str, Any] | None:
-    """Return the top-level fields that say whether an entry's only event is a good one.
+    """Return the top-level fields that decide whether an entry's only event is valid.
 
     None where more must be read.
     """
@@ -110,7 +110,7 @@ def _told_by(entry: Entry) -> dict[str, Any] | None:
 
 
 def _names(paths: Iterable[Path]) -> list[str] | None:
-    """Return the top-level fields that paths begin with; None where one begins with none, or loops."""
+    """Return the top-level fields with which paths begin; None where one begins with none, or loops."""
     names = []
     for path in paths:
         name = first_name(path)
@@ -121,7 +121,7 @@ def _names(paths: Iterable[Path]) -> list[str] | None:
 
 
 def _field(value: Value) -> str | None:
-    """Return the name where a path is that of one top-level field."""
+    """Return the field's name where a path is a single top-level field."""
     if not isinstance(value, str):
         return None
     try:
@@ -132,7 +132,7 @@ def _field(value: Value) -> str | None:
 
 
 def _may_cost(value: Value) -> bool:
-    """Return whether a map of properties holds something that may take more work than it may, or fail."""
+    """Return whether a map of properties contains something that may exceed the budget, or fail."""
     if isinstance(value, dict):
         return "pairs" in value or any(map(_may_cost, value.values()))
     if isinstance(value, list):
@@ -152,7 +152,7 @@ def _texts(value: Value) -> Iterable[str]:
 
 
 def _scalar_texts(model: EventPart) -> set[str]:
-    """Return what may be a path of all but the objects."""
+    """Return every text that may be a path, except those of the objects."""
     scalars = (
         model.name, model.kind, model.user_id, model.anonymous_id, model.id, model.time, model.received_at,
         model.source,

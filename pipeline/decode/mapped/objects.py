@@ -15,25 +15,25 @@ from pipeline.model.json import Json, Value, kind_of
 from pipeline.model.records import MISSING, Missing
 
 Object = Callable[[Json, Frame], "dict[str, Json]"]
-"""Gives an object, an empty one for a missing one; raises InvalidRecord for what is none."""
+"""Returns an object, an empty one for a missing one; raises InvalidRecord for anything else."""
 
 REST: Final = "*"
-"""The top-level fields that no path of the entry begins with."""
+"""The top-level fields with which no path of the entry begins."""
 
 
 MOST_LEVELS: Final = 2
-"""How far up `each` lets a path lead."""
+"""The maximum depth of `each` that a path can climb."""
 
 
 def empty(here: Json, frame: Frame) -> dict[str, Json]:
-    """Return an object of its own: what receives it may change it."""
+    """Return a new object: the receiver may change it."""
     return {}
 
 
 def compile_object(value: Value, context: Context) -> Object:
-    """Return the reader of an object: of a path, of `*`, of a map of names; wrong ones become problems.
+    """Return the reader of an object: a path, `*`, or a map of names; mistakes become problems.
 
-    Of `*` it is only right once every path of the entry has been compiled.
+    For `*` it is only correct once every path of the entry has been compiled.
     """
     if value == REST:
         return _rest(context)
@@ -57,15 +57,16 @@ def compile_object(value: Value, context: Context) -> Object:
 
 
 def _explain_missing(value: Value) -> Callable[[Json, Frame], None] | None:
-    """Return what raises InvalidRecord where a form found nothing, since what it reads is no JSON, no pairs.
+    """Return a reader that raises InvalidRecord where a form found nothing in what it reads: not JSON, not
+    pairs.
 
-    Nothing there at all is an empty object.
+    If what it reads is missing, the object is empty.
     """
     main = next((word for word in ("json", "pairs") if type(value) is dict and word in value), None)
     if main is None or type(value) is not dict:
         return None
     inner = value[main]
-    # Its problems were reported where it was compiled first.
+    # Its problems were reported when it was first compiled.
     read = compile_source(inner, Context(Problems(), levels=MOST_LEVELS))
     name = f"`{inner}`" if type(inner) is str else f"what `{main}` reads"
 
@@ -103,7 +104,7 @@ def _rest(context: Context) -> Object:
 
 
 def compile_map(value: dict[str, Value], context: Context) -> Object:
-    """Return the reader of a map of name to value, maps inside of it too; what is missing is left out."""
+    """Return the reader of a map of name to value, nested maps included; missing values are omitted."""
     items: list[tuple[str, Source]] = []
     slip = slipped_form(value)
     if slip is not None:

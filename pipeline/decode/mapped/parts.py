@@ -19,12 +19,12 @@ from pipeline.model.records import MISSING, Event, IdentityLink, Invalid, Missin
 
 Made: TypeAlias = "Event | PropertyUpdate | IdentityLink | Invalid"
 ReadPart: TypeAlias = "Callable[[Json, Frame, Origin, int | None], Made]"
-"""Gives the record of a part, given the broker's time too; raises LeftOut where a required path is missing,
+"""Returns the record of a part, given the broker's time; raises LeftOut where a required path is missing,
 else InvalidRecord."""
 
 
 class LeftOut(InvalidRecord):
-    """A required path leads nowhere: another part, or another entry, may fit."""
+    """A required path is missing: another part, or another entry, may fit."""
 
 
 class Id(Protocol):
@@ -61,7 +61,7 @@ def told(value: Value) -> str:
 
 
 def compile_id(value: Value, context: Context, name: str) -> Id:
-    """Return the reader of an id, or of a name: texts and numbers, the empty text is none."""
+    """Return the reader of an id or name: texts and numbers; the empty text counts as unset."""
     if value is None:
         return lambda here, frame: None
     source = compile_source(value, context.at(name))
@@ -90,7 +90,7 @@ def _object(value: Value, context: Context, name: str) -> Object:
 
 @dataclass(slots=True, frozen=True)
 class EventReads:
-    """The readers of an event's fields, for those who read an event without its properties (glance.py)."""
+    """The readers of an event's fields, also used without its properties (glance.py)."""
 
     name: Id
     kind: Id
@@ -103,7 +103,7 @@ class EventReads:
 
 
 def event_reads(model: EventPart, context: Context) -> EventReads:
-    """Return the readers of all but the objects."""
+    """Return the readers of everything except the objects."""
     return EventReads(
         compile_id(model.name, context, "name"),
         compile_id(model.kind, context, "kind"),
@@ -122,7 +122,7 @@ def event_objects(model: EventPart, context: Context) -> tuple[Object, Object]:
 
 
 def compile_event(model: EventPart, reads: EventReads, properties: Object, around: Object) -> ReadPart:
-    """Return the reader of an event: around is that of its context."""
+    """Return the reader of an event; around reads its context."""
     name_of, user_of, time_of = reads.name, reads.user_id, reads.time
     anonymous_of = None if model.anonymous_id is None else reads.anonymous_id
     id_of = None if model.id is None else reads.id
@@ -162,7 +162,7 @@ def compile_event(model: EventPart, reads: EventReads, properties: Object, aroun
 
 
 def compile_user(model: UserPart, context: Context, usual_time: Time) -> ReadPart:
-    """Return the reader of an update of a user. usual_time: the entry's, where the part names none."""
+    """Return the reader of an update of a user. usual_time: the entry's, where the part has none."""
     user_of, anonymous_of = (
         compile_id(model.user_id, context, "user_id"),
         compile_id(model.anonymous_id, context, "anonymous_id"),
@@ -223,7 +223,7 @@ def _deleted(value: Value, context: Context) -> Callable[[Json, Frame], bool]:
 
 
 def compile_link(model: LinkPart, context: Context, usual_time: Time) -> ReadPart:
-    """Return the reader of a link. usual_time: the entry's, where the part names none."""
+    """Return the reader of a link. usual_time: the entry's, where the part has none."""
     user_of = compile_id(model.user_id, context, "user_id")
     anonymous_of = compile_id(model.anonymous_id, context, "anonymous_id")
     time_of = _time(model.time, context, "time") or usual_time

@@ -16,7 +16,7 @@ from pipeline.model.records import MISSING, Missing
 
 
 def compile_record_path(path: Path) -> Source:
-    """Return the reader of a path; one with ``[*]`` gives the list of all values found."""
+    """Return the reader of a path; one with ``[*]`` returns the list of all values found."""
     if path.root == RECORD:
         return _below(path.parts)
     if path.root == MESSAGE:
@@ -36,7 +36,7 @@ def compile_record_path(path: Path) -> Source:
             return MISSING
         found = read(up.here, frame)
         if type(found) is dict or type(found) is list or (type(found) is str and len(found) > CHARS):
-            spend_work(extent(found))  # every element has it, and is written with it
+            spend_work(extent(found))  # every element shares it, and it is written with each
         return found
 
     return above
@@ -108,7 +108,7 @@ def _many(parts: Sequence[Part]) -> Source:
 
 
 def elements(value: Value) -> list[Json]:
-    """Return what ``[*]`` finds in a value: a list's elements, an object's values."""
+    """Return the values that ``[*]`` stands for: a list's elements, an object's values."""
     if type(value) is list:
         return value
     return list(value.values()) if type(value) is dict else []

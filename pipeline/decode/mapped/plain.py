@@ -20,7 +20,7 @@ _read = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def compile_plain(entries: Sequence[Entry]) -> Plain | None:
-    """Return the reader; None where no entry gives one event by the record's fields alone."""
+    """Return the reader; None where no entry yields one event from the record's fields alone."""
     ways: list[tuple[Predicate | None, Read | None]] = []
     for entry in entries:
         if entry.judge is not None and not entry.judge.of_record:
@@ -48,7 +48,7 @@ def compile_plain(entries: Sequence[Entry]) -> Plain | None:
                 if holds is None or holds(event, user, scope):
                     return None if read is None else read(record, origin, received_at)
         except Exception:
-            return None  # decode says what is wrong with it, a fault of ours included
+            return None  # decode reports what is wrong with it, a fault of ours included
         return None
 
     return plain

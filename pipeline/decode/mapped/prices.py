@@ -11,27 +11,27 @@ from pipeline.language.work import BUDGET, CHARS, FEW_STATES, PER_INSTRUCTION
 from pipeline.model.json import Value
 
 STEP: Final = 3
-"""Work of one value that a path with `[*]` goes on from. All prices are measured: a unit is some 50 ns."""
+"""Work of each value from which a path with `[*]` continues. All prices are measured: a unit is
+some 50 ns."""
 PAIR: Final = 8
-"""Likewise of one of `pairs`."""
+"""Likewise for each of `pairs`."""
 _FREE: Final = 256
-"""Texts up to this long are joined, parsed, lowered for nothing; `each` may do that 10,000 times."""
+"""Texts up to this length are joined, parsed, lowered for free; `each` may do that 10,000 times."""
 _PARSED: Final = 4
-"""Work of 16 characters of JSON."""
+"""Work per 16 characters of JSON."""
 _LOWERED: Final = 8
-"""Likewise of 16 characters beyond ASCII that are lowered."""
+"""Likewise for lowering text beyond ASCII."""
 _PER_MATCHED: Final = 3
-"""Work of 16 characters for each instruction of a pattern, of what it has matched: that is read again for
-the group."""
+"""Work per 16 matched characters and instruction of a pattern: they are read again for the group."""
 _COUNTED: Final = 16
-"""A search that costs less is not counted: counting would cost more."""
+"""Cheaper searches are not counted: counting would cost more."""
 
 _PER_QUESTION: Final = 64
-"""Work of asking for the length of a match, by the price of an instruction."""
+"""Work of asking for the length of a match, relative to the price of an instruction."""
 
 
 def spend_joined(size: int) -> None:
-    """Count a text that was put together."""
+    """Count the work of joining a text."""
     if size > _FREE:
         spend_work(size // CHARS)
 
@@ -49,14 +49,14 @@ def spend_lowered(text: str) -> None:
 
 
 def program_of(pattern: str) -> Any:
-    """Return the pattern as RE2 searches for it. Raises re2.error, UnicodeEncodeError."""
+    """Return the pattern as compiled by RE2. Raises re2.error, UnicodeEncodeError."""
     options = re2.Options()
     options.log_errors = False
     return re2.compile(pattern, options)
 
 
 def search_price(program_size: int) -> int:
-    """Return the work of a search on 16 characters."""
+    """Return the work of a search per 16 characters."""
     return program_size if program_size <= FEW_STATES else PER_INSTRUCTION * program_size
 
 
@@ -68,23 +68,23 @@ def spend_search(price: int, size: int) -> None:
 
 
 def costs_to_match(program_size: int, size: int) -> bool:
-    """Return whether a match in a text of this size may cost more than to ask how long it is."""
+    """Return whether a match in a text of this size may cost more than asking for its length."""
     return program_size * (size // CHARS) > _PER_QUESTION
 
 
 def spend_match(program_size: int, size: int) -> None:
-    """Count the group of a match of this size."""
+    """Count the work of a group of a match of this size."""
     spend_search(_PER_MATCHED * program_size, size)
 
 
 def longest_cheap(values: list[Value]) -> int:
-    """Return up to which length of a line these sources, as written, surely stay within the budget."""
+    """Return the length of line up to which these sources certainly stay within the budget."""
     price = sum(_most(value)[1] for value in values)
     return int(CHARS * BUDGET / price) if price else 1 << 62
 
 
 def _most(value: Value) -> tuple[float, float]:
-    """Return how many times its line's length a source may have, and its work by 16 characters of it."""
+    """Return a source's maximum size relative to its line, and its work per 16 characters of the line."""
     if isinstance(value, list):
         several = [_most(one) for one in value]
         return max((length for length, _ in several), default=0), sum(price for _, price in several)
@@ -112,5 +112,5 @@ def _size(pattern: str) -> int:
     try:
         size: int = program_of(pattern).programsize
     except (re2.error, UnicodeEncodeError):
-        return 0  # a finding, where it is compiled
+        return 0  # already reported where it is compiled
     return size

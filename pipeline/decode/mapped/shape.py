@@ -48,9 +48,9 @@ Make: TypeAlias = Callable[[P, Context, Member], ReadPart]
 def compile_shape(
     name: str, model: InlineShape, data: Value, problems: Problems, conditions: CompileConditions
 ) -> Shape:
-    """Return the shape that a model says; what is wrong with its paths and forms becomes a problem.
+    """Return the shape that a model describes; mistakes in paths and forms become problems.
 
-    name: for reasons. data: what the model was made of. A shape with errors must not be read with.
+    name: for reasons. data: the model's source. A shape with errors must not be used.
     """
     listed = data["records"]
     entries = [
@@ -77,7 +77,7 @@ _LONG_TEXT = 64
 
 
 def _puts_together(value: Value) -> bool:
-    """Return whether an id may be made that is longer than its line."""
+    """Return whether an id may become longer than its line."""
     if isinstance(value, dict):
         return "join" in value or any(map(_puts_together, value.values()))
     if isinstance(value, list):
@@ -86,9 +86,9 @@ def _puts_together(value: Value) -> bool:
 
 
 def _tombstone(entries: Sequence[Entry]) -> Callable[[Place], list[Record]] | None:
-    """Return what reads a message without a value: it forgets the user that its key or headers name.
+    """Return the reader of a message without a value: it forgets the user that key or headers name.
 
-    None where users are named by their records alone: the key is the id then.
+    None where only records name users: the key is the id then.
     """
     members = [one for entry in entries for one in entry.users if one.of_message is not None]
     if not members:
@@ -111,7 +111,7 @@ def _many(value: Value) -> list[Value]:
 
 
 def _places(field: str, value: Value) -> list[tuple[str | int, ...]]:
-    """Return where the members of a field stand that may hold one map or a list of them."""
+    """Return the paths of a field's members: it may hold one map or a list of them."""
     return [(field, index) for index in range(len(value))] if isinstance(value, list) else [(field,)]
 
 
@@ -163,11 +163,11 @@ def _user(part: UserPart, context: Context, member: Member, usual: Time) -> Read
 
 
 def _usual_time(model: ShapeEntry, context: Context) -> Time:
-    """Return the time of the entry's first part that says one: users and links without one have it, too."""
+    """Return the time of the entry's first part that has one; its users and links without one share it."""
     parts: list[Part] = [*model.event, *model.link, *model.user]
     for part in parts:
         if part.time is not None and part.each is None:
-            # Its problems are reported where it stands.
+            # Its problems are reported at its own place.
             return compile_time(part.time, replace(context, problems=Problems()))
     return no_time
 
@@ -193,7 +193,7 @@ def _unread(here: Json, frame: Frame, origin: object, at: int | None) -> Invalid
 
 
 def _steps(path: Path, context: Context) -> tuple[Source, ...]:
-    """Return what leads to each list that `each` enters, from the element before."""
+    """Return the path to each list that `each` enters, relative to the previous element."""
     if path.root != RECORD:
         context.at("each").wrong("`each` goes through lists of the record", "for example lines[*]")
     steps: list[Source] = []
@@ -281,7 +281,7 @@ def _dumps(member: Json, place: Place) -> bytes:
 
 
 def _nearest(entries: Sequence[Entry], frame: Frame) -> str:
-    """Return which entry is the nearest where no `when` holds, and what it lacks."""
+    """Return the closest entry where no `when` holds, and what the record lacks for it."""
     judged = [(failing(entry.judge, frame), entry.name) for entry in entries if entry.judge is not None]
     (_, text), name = max(judged, key=lambda one: one[0][0])
     return f"{name} comes nearest, but `when: {text}` does not hold"

@@ -20,13 +20,13 @@ from pipeline.model.json import Json, Value
 from pipeline.model.records import MISSING, Missing
 
 Wrong: TypeAlias = Callable[[str, str | None], object]
-"""Reports an error, and its remedy."""
+"""Reports an error and its remedy."""
 
 _MAX_PATTERN: Final = 1_000
 
 
 def as_text(value: Json | Missing) -> str | None:
-    """Return a text or a number as text, true and false by these words; None for all else."""
+    """Return a text or a number as text, booleans as words; None for anything else."""
     if type(value) is str:
         return value
     if type(value) is bool:
@@ -39,7 +39,7 @@ def as_text(value: Json | Missing) -> str | None:
 
 
 def found_in(source: Source, pattern: Value, wrong: Wrong) -> Source:
-    """Return the reader of what a pattern's group finds in a source's text."""
+    """Return the reader of a pattern's group, searched in a source's text."""
     search = _search(pattern, wrong)
 
     def found(here: Json, frame: Frame) -> Json | Missing:
@@ -73,7 +73,7 @@ def _search(pattern: Value, wrong: Wrong) -> Callable[[str], str | None]:
         try:
             match = compiled.search(text.encode())
         except UnicodeEncodeError:
-            return None  # half a character is in no match
+            return None  # half a character never matches
         if match is None:
             return None
         if costs_to_match(size, len(text)):
@@ -85,7 +85,7 @@ def _search(pattern: Value, wrong: Wrong) -> Callable[[str], str | None]:
 
 
 def lowered(source: Source) -> Source:
-    """Return the reader of a source's text in small letters; what is no text stays."""
+    """Return the reader of a source's text in lower case; other values are unchanged."""
 
     def small(here: Json, frame: Frame) -> Json | Missing:
         found = source(here, frame)

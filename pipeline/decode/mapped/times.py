@@ -18,7 +18,7 @@ from pipeline.model.times import EPOCH, MAX_MS, MIN_MS, offset_at, parse_time
 from pipeline.model.words import did_you_mean, zone_meant
 
 Time = Callable[[Json, Frame], "int | None"]
-"""Gives unix milliseconds, None where there is no time; raises InvalidRecord for what is no time."""
+"""Returns unix milliseconds, None where there is no time; raises InvalidRecord for an invalid one."""
 Parse = Callable[[Json], int]
 
 _PER_MS: Final = {"s": (1000, 1), "ms": (1, 1), "us": (1, 1000), "ns": (1, 1_000_000)}
@@ -31,7 +31,7 @@ _YEARS: Final = ("%Y", "%y", "%G", "%c", "%x", "%D")
 
 
 def compile_time(value: Value, context: Context) -> Time:
-    """Return the reader of a time; what is wrong becomes a problem."""
+    """Return the reader of a time; mistakes become problems."""
     name = "the time"
     if type(value) is str:
         name = f"`{value}`"
@@ -97,7 +97,7 @@ def _zone(name: Value, context: Context) -> tzinfo | None:
 
 
 def millis_per(unit: Value) -> tuple[int, int]:
-    """Return what a number of a unit is multiplied with and divided by to give milliseconds."""
+    """Return (factor, divisor) that convert a number in this unit to milliseconds."""
     return _PER_MS.get(unit, (1, 1)) if type(unit) is str else (1, 1)
 
 
@@ -115,7 +115,7 @@ def _in_unit(unit: Value, context: Context) -> Parse:
         if type(found) is int:
             ms = found * times // per
         elif type(found) is float:
-            # A float of seconds is a little less than it says: round, do not cut.
+            # A float of seconds is slightly less than it says: round, do not truncate.
             scaled = found * times if times > 1 else found // per
             if not MIN_MS <= scaled <= MAX_MS:  # infinity, too
                 raise ValueError(f"{found!r:.60} {unit} is outside the years 1 to 9999")
@@ -141,7 +141,7 @@ def _in_format(form: Value, zone: tzinfo, context: Context) -> Parse:
     else:
         try:
             datetime.strptime(datetime(2026, 11, 28, 12, 30, 15, tzinfo=UTC).strftime(form), form)
-        except (ValueError, re.error) as error:  # a directive that is there twice
+        except (ValueError, re.error) as error:  # a repeated directive
             wrong = str(error)
         else:
             if not any(word in form for word in _YEARS):

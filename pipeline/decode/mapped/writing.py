@@ -1,7 +1,7 @@
 """Generates the code that reads one event: the common case inline, the entry's own readers for the rest.
 
-It takes texts where texts are usual, whole numbers for unix times, objects for objects, and gives what the
-readers give in half of their time.
+It expects texts where texts are usual, integers for unix times, objects for objects, and returns the same as
+the readers in half the time.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from pipeline.model.records import MISSING, Event, Origin
 from pipeline.model.times import MAX_MS, MIN_MS, parse_time
 
 FRAME: Final = Frame(None, Place(Origin("", 0)))
-"""Of readers that read nothing but the record."""
+"""Passed to readers that read only the record."""
 Read = Callable[["dict[str, Json]", Origin, "int | None"], "Event | None"]
-"""Gives the event, None where the usual road ends. Raises what readers raise, and ValueError."""
+"""Returns the event, None in uncommon cases. Raises what readers raise, and ValueError."""
 Unwanted = Callable[["dict[str, Json]", Wants], bool]
-"""Returns whether `Read` would surely give an event, and one that is not wanted. Raises as `Read` does."""
+"""Returns whether `Read` would certainly return an event, and an unwanted one. Raises as `Read` does."""
 
 
 def write_read(member: Member) -> Read | None:
-    """Return the function that reads an entry's one event."""
+    """Return the generated function that reads an entry's one event."""
     model, reads = member.model, member.reads
     if model is None or reads is None:
         return None
@@ -56,7 +56,7 @@ def write_read(member: Member) -> Read | None:
 
 
 def write_unwanted(model: EventPart, reads: EventReads) -> Unwanted:
-    """Return the function that looks at an entry's one event, without its objects."""
+    """Return the generated function that judges an entry's one event without reading its objects."""
     code = _Code()
     _write_who(code, model, reads, "if wants(name, kind): return False")
     for value, read in ((model.received_at, reads.received_at), (model.time, reads.time)):
@@ -80,30 +80,30 @@ def _write_who(code: _Code, model: EventPart, reads: EventReads, *then: str) -> 
 
 
 class _Code:
-    """Lines of a function, and the values that they name."""
+    """The lines of a function, and the values that they refer to."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.values: dict[str, object] = {}
 
     def value(self, value: object) -> str:
-        """Return the name of a value. Nothing of a config is ever written into the text itself."""
+        """Return a variable name for a value. Nothing from a config is ever pasted into the code."""
         name = f"c{len(self.values)}"
         self.values[name] = value
         return name
 
     def function(self, takes: str) -> object:
-        """Return the function of these lines."""
+        """Compile the lines and return the function."""
         body = "\n    ".join(self.lines)
         names = self.values | {
             "Event": Event, "MISSING": MISSING, "MIN_MS": MIN_MS, "MAX_MS": MAX_MS, "parse_time": parse_time,
             "frame": FRAME,
         }  # fmt: skip
-        exec(compile(f"def read({takes}):\n    {body}\n", "<an own shape>", "exec"), names)
+        exec(compile(f"def read({takes}):\n    {body}\n", "<a custom shape>", "exec"), names)
         return names["read"]
 
     def path(self, parts: Sequence[str], target: str, default: str = "None") -> None:
-        """Read a path of names into a variable."""
+        """Emit code that reads a path of names into a variable."""
         *outer, last = parts
         here = "here"
         for part in outer:
@@ -119,11 +119,11 @@ class _Code:
             self.lines.append(f"{target} = {get} if type({here}) is dict else {default}")
 
     def slow(self, target: str, read: object) -> str:
-        """Return the assignment that asks a reader."""
+        """Return an assignment that calls a reader."""
         return f"{target} = {self.value(read)}(here, frame)"
 
     def text(self, target: str, value: Value, read: object) -> None:
-        """Read an id or a name."""
+        """Emit code that reads an id or a name."""
         if value is None:
             self.lines.append(f"{target} = None")
         elif isinstance(value, dict) and value.keys() == {"text"} and isinstance(value["text"], str):
@@ -142,7 +142,7 @@ class _Code:
             self.lines.append(self.slow(target, read))
 
     def time(self, target: str, value: Value, read: object) -> None:
-        """Read a time."""
+        """Emit code that reads a time."""
         if value is None:
             self.lines.append(f"{target} = None")
             return
@@ -166,7 +166,7 @@ class _Code:
         self.lines.append(self.slow(target, read))
 
     def object(self, target: str, value: Value, read: object) -> None:
-        """Read properties or context."""
+        """Emit code that reads properties or context."""
         if value is None:
             self.lines.append(f"{target} = {{}}")
         elif (parts := simple(value)) is not None and value != REST:
@@ -189,7 +189,7 @@ def _is_map(value: Value) -> bool:
 
 
 def simple(value: Value) -> tuple[str, ...] | None:
-    """Return the names of a path that has nothing but names; None for all else."""
+    """Return the names of a path that consists of names only; None for any other."""
     if not isinstance(value, str):
         return None
     try:

@@ -21,7 +21,7 @@ Headers = Sequence[tuple[str, bytes | None]]
 
 @dataclass(slots=True)
 class Place:
-    """Where a record was found and what its surroundings say about it."""
+    """Where a record was found, and what its surroundings say about it."""
 
     origin: Origin
     received_at: int | None = None
@@ -29,15 +29,15 @@ class Place:
     context: Fields | None = None
     """Context shared by all records of an envelope."""
     sent_at: Json = None
-    """When the envelope was sent, undecoded."""
+    """When the envelope was sent, not yet parsed."""
     raw: bytes | None = None
-    """The line that holds this record alone."""
+    """The line, where it holds only this record."""
     envelope: str = ""
-    """The field whose members this record is one of."""
+    """The name of the envelope field that contains this record."""
     headers: Headers | None = None
     key: bytes | None = None
     most_members: int = USUAL.members
-    """How many records one line may give."""
+    """How many records one line may yield."""
 
     @property
     def is_message(self) -> bool:
@@ -67,9 +67,9 @@ def text_id(fields: Fields, *names: str) -> str | None:
 def link(
     fields: Fields, place: Place, anonymous_id: str, user_id: str, at: int | None, *, alias: bool = False
 ) -> list[Record]:
-    """Return the link between two ids; an Invalid where one of them stands for nobody, or for everybody.
+    """Return the link between two ids; an Invalid where one of them is a placeholder.
 
-    An update that the same call holds is not lost with it.
+    An update in the same call is not lost with it.
     """
     for one, other in ((anonymous_id, user_id), (user_id, anonymous_id)):
         if is_placeholder(one):
@@ -89,7 +89,9 @@ def _dumps(fields: Fields) -> bytes:
 
 
 def text(fields: Fields, *names: str) -> str | None:
-    """Return the first of the named fields that is set and not empty. Raises InvalidRecord for no text."""
+    """Return the first of the named fields that is set and not empty. Raises InvalidRecord for
+    other types.
+    """
     for name in names:
         value = fields.get(name)
         if type(value) is str:
@@ -106,7 +108,7 @@ def mapping(fields: Fields, name: str) -> Fields:
     if type(value) is dict:
         return value
     if value is None or value == []:
-        return {}  # PHP writes an empty map as []
+        return {}  # PHP serialises an empty map as []
     raise InvalidRecord(f"`{name}` is {kind_of(value)}, an object is wanted")
 
 
@@ -123,7 +125,7 @@ def time(fields: Fields, *names: str) -> int | None:
 
 
 def names(fields: Fields, name: str) -> tuple[str, ...]:
-    """Return a list of texts as a tuple, a single text as one of them. Raises InvalidRecord."""
+    """Return a list of texts as a tuple; a single text counts as a list. Raises InvalidRecord."""
     value = fields.get(name)
     if value is None:
         return ()

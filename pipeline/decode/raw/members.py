@@ -1,8 +1,8 @@
 """Cuts the members out of an envelope that is not valid JSON as a whole.
 
-One NaN, one integer beyond 64 bits or one lone surrogate costs its member, not the hundred beside it: SDKs
-do send them (Segment's and RudderStack's Python libraries write NaN). What a member is, and what is wrong
-with it, strict.py says of each on its own.
+One NaN, one integer beyond 64 bits or one lone surrogate costs its member, not the hundred beside it: SDKs do
+send them (Segment's and RudderStack's Python libraries write NaN). Each member is then judged on its own by
+strict.py.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 
 
 def _nothing(text: str) -> None:
-    # Only the ends of values count here; the digits of a number may be millions.
+    # Only where values end matters here; a number may have millions of digits.
     return None
 
 
@@ -26,9 +26,9 @@ _read = json.JSONDecoder(parse_int=_nothing, parse_float=_nothing, parse_constan
 
 
 def cut(raw: bytes, names: Sequence[str]) -> tuple[str, list[bytes], bytes] | None:
-    """Return (name of the field, its members, the envelope without them); None where that cannot be cut.
+    """Return (name of the field, its members, the envelope without them); None where it cannot be cut.
 
-    A line that is a list is an envelope called "the list" around which there is nothing: ``{}``.
+    A line that is a list is an envelope called "the list" with nothing around it: ``{}``.
     """
     try:
         text = strict.without_bom(raw).decode()
@@ -73,7 +73,7 @@ def _of_object(text: str, at: int, names: Sequence[str]) -> tuple[str, list[byte
 
 
 def _members(text: str, at: int) -> tuple[list[bytes], int]:
-    """Return the texts of the members of the list that begins here, and where it ends."""
+    """Return the texts of the members of the list that begins here, and its end."""
     members: list[bytes] = []
     at = _after_space(text, at + 1)
     if text[at] == "]":

@@ -6,14 +6,14 @@ from pipeline.model.records import IdentityLink, Invalid, Record
 
 
 def too_large(line: bytes, most: int) -> str | None:
-    """Return what is wrong with the size of a line; None where nothing is."""
+    """Return the reason why a line is too large; None where it is not."""
     if len(line) <= most:
         return None
     return f"the record has {len(line):,} bytes; `limits.record` allows {most:,}"
 
 
 def long_id(record: Record, most: int) -> str | None:
-    """Return what is wrong with the ids of a record: one is longer than any library makes them."""
+    """Return the reason why a record's ids are too long; None where they are not."""
     if isinstance(record, Invalid):
         return None
     ids = {"user id": record.user_id, "anonymous id": record.anonymous_id}

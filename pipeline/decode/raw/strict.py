@@ -20,32 +20,32 @@ MAX_DEPTH = 200
 """Levels of nesting a record may have; a body around it adds its own and must stay below 254."""
 
 BOM = b"\xef\xbb\xbf"
-"""A byte order mark, which is no part of a record."""
+"""A byte order mark, which is not part of a record."""
 
 SHALLOW_BYTES = 2 * MAX_DEPTH
-"""Up to this length a text cannot be nested too deep: every level takes two brackets."""
+"""A text up to this length cannot be nested too deeply: every level takes two brackets."""
 
 _NO_JSON = re.compile(rb"[:,\[]\s*([-+]?(?:NaN|Infinity|nan|inf))\s*[,}\]]")
-"""What Python and others write for a number that is none; only asked of a text that is no JSON."""
+"""What Python and others write for non-finite numbers; only searched in invalid JSON."""
 _BOMS = re.compile(b"(?:" + BOM + b")+")
 _NO_MARKS = bytes(set(range(256)) - set(b'"[]{}'))
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _RUNS = re.compile(rb"\[+|\]+")
 _OPEN = b"["[0]
 _LEAF_LEVELS = 8
-"""So many levels are taken off from below, all of a level at once; of what is higher there is little left."""
+"""Innermost levels that are removed at once; little remains above them."""
 
 
 def loads(raw: bytes, *, is_clean: bool = False) -> Json:
     """Return the decoded value. Raises InvalidRecord with the reason.
 
-    ``is_clean``: the two rules of ours are known to hold, do not check them again.
+    ``is_clean``: our two rules are known to hold, do not check them again.
     """
     try:
         value: Json = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         if raw.startswith(BOM) and (bare := without_bom(raw)):
-            # Windows writes one at the beginning of a text; files put together have it anywhere.
+            # Windows writes one at the beginning of a file; concatenated files have them anywhere.
             return loads(bare, is_clean=is_clean)
         raise InvalidRecord(_reason(raw, error)) from None
     if is_clean:
@@ -70,7 +70,7 @@ def may_be_deep(raw: bytes) -> bool:
 
 
 def has_surrogates(text: bytes) -> bool:
-    """Return True where an escape of a surrogate stands in the text; most texts hold no escape at all."""
+    """Return True where the text contains an escaped surrogate; most texts contain no escape at all."""
     return b"\\" in text and (b"\\ud" in text or b"\\uD" in text)
 
 
@@ -86,7 +86,7 @@ def is_utf8(text: bytes) -> bool:
 
 
 def is_doubtful(line: bytes) -> bool:
-    """Return True where a first look, which skips what it does not read, may pass over a broken rule."""
+    """Return True where a first look, which skips what it does not read, may miss a broken rule."""
     return has_surrogates(line) or may_be_deep(line) or not is_utf8(line)
 
 
@@ -104,7 +104,7 @@ def _reason(raw: bytes, error: orjson.JSONDecodeError) -> str:
 
 
 def depth(value: Any) -> int:
-    """Return how many levels of lists and dicts there are, without recursion."""
+    """Return the number of levels of lists and dicts, without recursion."""
     depth = 0
     level = [value]
     while True:
@@ -116,9 +116,9 @@ def depth(value: Any) -> int:
 
 
 def _depth_of(raw: bytes) -> int:
-    """Return how many levels of lists and objects a JSON text has.
+    """Return the number of levels of lists and objects in a JSON text.
 
-    By its brackets, outside of texts: a fraction of the time that it takes to walk through what was decoded.
+    Counts brackets outside strings: a fraction of the time of walking the decoded value.
     """
     if b"\\" in raw:
         raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")

@@ -1,8 +1,8 @@
 """Cuts the fields of an object or the members of a list out of text that is not valid JSON throughout.
 
-More is forgiven than in a line of an envelope: bytes that are no UTF-8, characters that JSON wants escaped, a
-thousand brackets and words that are no JSON, wherever it is clear which value they are part of. Who sends
-such a text may mean harm: time and memory are bounded, whatever is in it.
+More lenient than for envelopes: it accepts invalid UTF-8, unescaped control characters, a thousand brackets
+and words that are not JSON, wherever it is clear which value they belong to. The sender may be hostile: time
+and memory are bounded whatever the text contains.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import re
 from pipeline.decode.raw import strict
 
 MANY = 100_000
-"""Members beyond this are not walked over."""
+"""Members beyond this are not examined."""
 _FIELDS = 10_000
 _MARKS_IN_ALL = 200_000
-"""So many brackets and texts are looked at one by one: a tenth of a second."""
+"""Brackets and strings examined one by one: a tenth of a second."""
 _LEVELS = 8
-"""So many levels of brackets are skipped at once; deeper values are looked at mark by mark."""
+"""Levels of brackets that are skipped at once; deeper values are examined bracket by bracket."""
 
 _TEXT = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _MARKS = re.compile(_TEXT + rb'|[\[\]{}"]', re.DOTALL)
@@ -33,12 +33,12 @@ def _nested(levels: int) -> bytes:
     return inside + (rb"|[{\[]" + _nested(levels - 1) + rb"*+[}\]])" if levels else rb")")
 
 
-# Each part is possessive: nothing is tried twice, whatever the text holds.
+# Each part is possessive, so there is no backtracking, whatever the text contains.
 _VALUE = re.compile(rb"[{\[]" + _nested(_LEVELS - 1) + rb"*+[}\]]", re.DOTALL)
 
 
 def fields(raw: bytes) -> dict[str, bytes] | None:
-    """Return the fields of an object; None where the text is none, or is too much to walk over."""
+    """Return the fields of an object; None where the text is not one, or too much to examine."""
     text = strict.without_bom(raw)
     walk = _Walk(text)
     found: dict[str, bytes] = {}
@@ -66,7 +66,7 @@ def fields(raw: bytes) -> dict[str, bytes] | None:
 
 
 def items(raw: bytes, most: int) -> list[bytes] | None:
-    """Return the members of a list, and none after ``most`` + 1; None where the text is no list."""
+    """Return at most ``most`` + 1 members of a list; None where the text is not a list."""
     text = strict.without_bom(raw)
     walk = _Walk(text)
     found: list[bytes] = []
@@ -81,7 +81,7 @@ def items(raw: bytes, most: int) -> list[bytes] | None:
 
 
 class _Walk:
-    """Finds where values end."""
+    """Finds the ends of values."""
 
     __slots__ = ("_marks", "_text")
 
@@ -90,13 +90,15 @@ class _Walk:
         self._marks = 0
 
     def blank(self, at: int) -> int:
-        """Return where the space that begins here ends."""
+        """Return the end of the whitespace that begins here."""
         found = _BLANK.match(self._text, at)
         assert found is not None
         return found.end()
 
     def end_of_list(self, at: int, found: list[bytes] | None, most: int) -> int:
-        """Return where the list ends that begins here, or its member after ``most``; they go to ``found``."""
+        """Return the end of the list that begins here, or of its member after ``most``; appends them to
+        ``found``.
+        """
         text = self._text
         at = self.blank(at + 1)
         if text[at] == _CLOSE_LIST:
@@ -116,13 +118,13 @@ class _Walk:
         return at
 
     def end_of_any(self, at: int) -> int:
-        """Return what `end` returns; of a list also where only its members one by one are not too deep."""
+        """Return the same as `end`; also for a list that is too deep for it but whose members are not."""
         if self._text[at] == _OPEN_LIST and _VALUE.match(self._text, at) is None:
             return self.end_of_list(at, None, MANY)
         return self.end(at)
 
     def end(self, at: int) -> int:
-        """Return where the value ends that begins here. Raises ValueError, IndexError."""
+        """Return the end of the value that begins here. Raises ValueError, IndexError."""
         found = _SIMPLE.match(self._text, at) or _VALUE.match(self._text, at)
         if found is not None:
             return found.end()
@@ -142,7 +144,7 @@ class _Walk:
                 if depth == 0:
                     return mark.end()
             elif kind == b'"':
-                break  # a text that never ends
+                break  # an unterminated string
             if self._marks > _MARKS_IN_ALL:
                 break
         raise ValueError(at)

@@ -1,6 +1,6 @@
 """One clause: path, conversion, operator and operand, compiled to one function.
 
-A clause is made once for every operator of a map such as ``{as: version, gte: "4.9", lt: "5"}``.
+A map such as ``{as: version, gte: "4.9", lt: "5"}`` becomes one clause per operator.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def compile_clause(
 ) -> Predicate:
     """Return the predicate of one operator; raises OperandError for an invalid pattern."""
     positive = OPERATORS[operator.negates] if operator.negates else operator
-    # A pattern looks at the text as it is: folding makes two letters of ß, and a pattern cannot be folded.
+    # A pattern matches the text as it is: folding turns ß into two letters, and a pattern cannot be folded.
     reading = replace(options, ignore_case=False) if positive.name == "regex" else options
     read = _of_time(path, options) or _converted(compile_path(path, vars), path.has_any, reading)
     holds = _positive(read, path.has_any, positive, operand, options)
@@ -84,13 +84,13 @@ _PER_CONVERSION: Final = 40
 _PER_FOLD: Final = 3
 """Work of folding one element."""
 _PER_TEST: Final = 4
-"""Work of asking an operator about one element, measured against that of touching it."""
+"""Work of applying an operator to one element, relative to touching it."""
 _FEW: Final = 16
-"""So many elements are asked for nothing: counting would cost more."""
+"""Up to this many elements are free: counting would cost more."""
 
 
 def _counted(read: Getter, price: int) -> Getter:
-    """Return the getter with its long texts counted, and all that stands in lists and objects."""
+    """Return the getter with the work of long texts, lists and objects counted."""
     free = FREE_CHARS // price
 
     def counted(event: Event, user: User, scope: Scope) -> Value | Missing:
@@ -161,7 +161,7 @@ def _flag(read: Getter, many: bool, is_present: bool, wanted: bool) -> Predicate
 
 
 def _converted(get: Getter, many: bool, options: Options) -> Getter:
-    """Return a getter whose values are converted and folded; arrays keep the elements that convert."""
+    """Return a getter of converted and folded values; arrays keep the elements that convert."""
     conversion, tz = options.conversion, options.tz
     if options.ignore_case:
         get = _counted(get, _PER_FOLD)
@@ -194,7 +194,7 @@ def _converted(get: Getter, many: bool, options: Options) -> Getter:
 
 
 def _of_time(path: Path, options: Options) -> Getter | None:
-    """Return the converted event time without the way over its text; None for other paths."""
+    """Return the converted event time without a detour through its text; None for other paths."""
     time, conversion, tz = compile_time(path), options.conversion, options.tz
     if time is None or conversion is None or conversion.name not in _AT:
         return None
@@ -217,7 +217,7 @@ _AT: Final[dict[str, Callable[[int, tzinfo | None], int]]] = {
 
 
 def _relative(read: Getter, operator: Operator, operand: Dynamic) -> Predicate:
-    """Compare moments with one that is relative to the event."""
+    """Compare moments with one relative to the event."""
     moment_of, compare = operand.read, _COMPARE[operator.name]
 
     def relative(event: Event, user: User, scope: Scope) -> bool:

@@ -27,9 +27,9 @@ from pipeline.model.words import did_you_mean
 
 _MAX_DEPTH: Final = 150
 _MAX_LEVELS: Final = 200
-"""Levels with those of labels: to ask one takes one call or two, of the thousand that the interpreter has."""
+"""Maximum depth, labels included: each level takes one or two of the interpreter's thousand frames."""
 _PER_ELEMENT: Final = 20
-"""Work of asking one element, measured against that of touching one."""
+"""Work of testing one element, relative to touching it."""
 
 
 def compile_condition(
@@ -43,13 +43,13 @@ def compile_condition(
     in_label: bool = False,
     parse: Callable[[str], Path] | None = None,
 ) -> Condition:
-    """Return the compiled condition; what is wrong is added to the problems.
+    """Return the compiled condition; mistakes are added to the problems.
 
-    lists: the lines of each list file, by the name that ``{file: ...}`` uses.
-    roots: the roots that paths may start with (`event`, `user`, `vars`; in bodies also `item`, ...).
-    in_label: labels that are named here may be named many times over, through other labels.
-    parse: gives the path of a text where paths are those of own shapes; raises PathError.
-    A tree with errors gives a condition that never holds for the faulty clauses: it must not be run.
+    lists: the lines of each list file, by the name in ``{file: ...}``. roots: the roots of paths (`event`,
+    `user`, `vars`; in bodies also `item`, ...). in_label: labels named here may be reached many times through
+    other labels. parse: returns the path of a text, for custom shapes; raises PathError.
+
+    In a condition with errors the faulty clauses never hold: it must not be run.
     """
     context = Context(problems, labels, lists or {}, vars or {}, roots, in_label=in_label, parse=parse)
     node = None
@@ -133,7 +133,7 @@ def _not(value: Value, context: Context) -> Node | None:
 
 
 def once_per_event(test: Predicate) -> Predicate:
-    """Return a label's test that is asked once per event, however often it is named."""
+    """Return a label's test, evaluated once per event however often the label is named."""
     key = object()
 
     def ask(event: Event, user: User) -> bool:

@@ -20,7 +20,7 @@ ELEMENT: Final = "element"
 
 
 class LabelSource(Protocol):
-    """What conditions need of the labels: the node of each, and their names for hints."""
+    """What conditions need of the labels: each one's node, and their names for hints."""
 
     def node(self, name: str) -> Node | None:
         """Return the label's condition, or None where there is no such label."""
@@ -31,7 +31,7 @@ class LabelSource(Protocol):
 
 @dataclass(slots=True, frozen=True)
 class Context:
-    """What a condition is compiled in; `at` goes one step down the tree."""
+    """The context in which a condition is compiled; `at` goes one step down the tree."""
 
     problems: Problems
     labels: LabelSource | None
@@ -42,7 +42,7 @@ class Context:
     in_label: bool = False
     depth: int = 0
     parse: Callable[[str], Path] | None = None
-    """Gives the path of a text where paths are those of own shapes; raises PathError. None: by `roots`."""
+    """Returns the path of a text, for custom shapes; raises PathError. None: paths start at `roots`."""
 
     def at(self, *parts: str | int) -> Context:
         """Return the context of a part of the tree."""
@@ -62,12 +62,12 @@ class Context:
     def wrong(
         self, place: KeyPath, message: str, hint: str | None = None, *, code: str = "wrong-operand"
     ) -> None:
-        """Report an error; one at a key of this map is about the key, not about its value."""
+        """Report an error; at a key of this map it is about the key, not its value."""
         self.problems.error(place, code, message, hint=hint, on_key=bool(place))
 
 
 def checked_path(key: Value, context: Context, *, on_key: bool = True) -> Path | None:
-    """Return the path that a key (or an operand) says; None, with a problem, where it is none."""
+    """Return the path that a key (or operand) says; None, with a problem, where it is invalid."""
     place = (key,) if on_key else ()
     if type(key) is not str:
         context.problems.error(place, "wrong-path", f"{describe(key)} is no path", on_key=on_key)
@@ -108,7 +108,7 @@ def _warn_index(key: str, context: Context, place: KeyPath, *, on_key: bool) -> 
 
 def _warn_absolute(key: str, context: Context) -> None:
     if context.parse is not None:
-        return  # every path there starts at something of its own
+        return  # every path there starts at a root of its own
     if key.startswith("item."):
         field, hint = "item", f"did you mean `{key[5:]}`?"
     else:
@@ -134,7 +134,7 @@ def _group_hint(key: str) -> str | None:
 
 
 def path_key(path: Path) -> str:
-    """Return the same text for paths that lead to the same place."""
+    """Return the same text for all paths that lead to the same place."""
     return f"{path.root}{path.parts!r}"
 
 

@@ -24,7 +24,7 @@ from pipeline.model.records import MISSING, Event, Missing, User
 def compile_dynamic(
     read: Getter, many: bool, operator: Operator, parts: list[Operand], options: Options
 ) -> Predicate:
-    """Return the predicate that compares with what other paths hold."""
+    """Return the predicate that compares with the values of other paths."""
     operands = _operands(operator, parts, options)
     fixed_zone = options.tz is None or isinstance(options.tz, tzinfo)
     of_event = fixed_zone and all(not isinstance(part, Dynamic) or part.of_event for part in parts)
@@ -47,7 +47,7 @@ def compile_dynamic(
             if type(one) in (list, dict):
                 spend(event, user, extent(one, _PER_TEST))
             if searched:
-                # Each operand is looked for in the whole text.
+                # Each operand is searched for in the whole text.
                 spend(event, user, size * _length(one) // CHARS)
             if test(one) or (not whole and type(one) is list and any(map(test, one))):
                 return True
@@ -64,7 +64,7 @@ def compile_dynamic(
 
 _PER_TEST: Final = 4
 _PER_OPERAND: Final = 10
-"""Work of taking one value into the test, measured against that of touching it."""
+"""Work of adding one value to the test, relative to touching it."""
 
 
 def _length(value: Value) -> int:
@@ -74,11 +74,11 @@ def _length(value: Value) -> int:
 def _operands(
     operator: Operator, parts: list[Operand], options: Options
 ) -> Callable[[Event, User, Scope], tuple[Test, int] | None]:
-    """Return the function that makes one test of all that the operand stands for; None: it never holds."""
+    """Return the function that makes one test from all values of the operand; None: it never holds."""
     fitting, combine = _fitting(operator), _COMBINED.get(operator.name)
 
     def resolve(part: Operand, event: Event, user: User, scope: Scope) -> list[Value]:
-        """Return the values that one part of the operand stands for; none where it is missing."""
+        """Return the values of one part of the operand; none where it is missing."""
         if not isinstance(part, Dynamic):
             return [part]
         value = part.read(event, user, scope)
@@ -87,7 +87,7 @@ def _operands(
         values = value if part.many and type(value) is list else [value]
         if operator.wants in ("list", "text", "element"):
             values = [one for value in values for one in (value if type(value) is list else (value,))]
-        # Lists and objects among them are known by their canonical text, and texts are put in order.
+        # Lists and objects among them are compared by canonical text, and texts are sorted.
         spend(event, user, extent(values, _PER_OPERAND))
         if options.conversion is not None and not part.converted:
             at = zone_of(options.tz, event, user, scope)
@@ -124,7 +124,7 @@ def _fitting(operator: Operator) -> Callable[[Value], bool]:
 
 
 def _kinds(values: Sequence[Value]) -> list[list[Value]]:
-    """Return the values that compare with one another, kind by kind."""
+    """Return the comparable values, grouped by kind."""
     kinds: dict[type, list[Value]] = {}
     for value in values:
         kinds.setdefault(float if type(value) is int else type(value), []).append(value)
@@ -138,12 +138,12 @@ def _any(tests: Sequence[Test]) -> Test:
 
 
 def _ordered(name: str, pick: Callable[[list[Value]], Value]) -> Callable[[list[Value]], Test]:
-    """Greater than any of several is greater than the smallest of its kind."""
+    """Greater than any of several means greater than the smallest of its kind."""
     return lambda values: _any([make_test(name, pick(kind)) for kind in _kinds(values)])
 
 
 def _starts_with(values: list[Value]) -> Test:
-    """Among texts in order of which none begins with another, only the last one before the value can fit."""
+    """Among sorted texts, none a prefix of another, only the last one up to the value can match."""
     kept: list[str] = []
     for text in sorted(values):
         if not kept or not text.startswith(kept[-1]):
@@ -176,9 +176,9 @@ _COMBINED: Final[dict[str, Callable[[list[Value]], Test]]] = {
 
 
 def _between(lows: list[Value], highs: list[Value], circular: bool) -> Test:
-    """Return whether any range from one of the lows to one of the highs holds the value.
+    """Return whether any range from one of the lows to one of the highs contains the value.
 
-    With circular conversions a low above its high means the range over the end: 22:00 to 06:00.
+    With circular conversions a low above its high wraps around: 22:00 to 06:00.
     """
     tests: list[Test] = []
     above = {type(kind[0]) if not is_number(kind[0]) else float: kind for kind in _kinds(highs)}
@@ -198,7 +198,7 @@ def _between(lows: list[Value], highs: list[Value], circular: bool) -> Test:
 
 
 def _operand_value(value: Value, conversion: Conversion, at: tzinfo | None) -> Value | Missing:
-    """Convert what a path operand holds, as the value itself is converted."""
+    """Convert the value of a path operand the way the compared value is converted."""
     if conversion.name == "size" and is_number(value):
         return value
     as_written = conversion.name in ("hour", "weekday") and to_date(value, at) is MISSING
@@ -206,7 +206,7 @@ def _operand_value(value: Value, conversion: Conversion, at: tzinfo | None) -> V
         converted = conversion.value(value, at)
         if converted is not MISSING or conversion.name != "domain":
             return converted
-        # A part of one, as what stands in a config may be: `.acme.com`, `acme`.
+        # A domain without its first label, as in a config: `.acme.com`, `acme`.
     try:
         return conversion.operand(value, at)
     except OperandError:

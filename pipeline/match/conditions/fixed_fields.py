@@ -15,7 +15,7 @@ _TIMES: Final = frozenset({"time", "received_at"})
 
 
 def lint_fixed_field(path: Path, operator: Operator, raw: Value, options: Options, context: Context) -> None:
-    """Warn where what stands beside a fixed field can never be its value, such as ``event.id: 5``."""
+    """Warn where a fixed field is compared with something it can never be, such as ``event.id: 5``."""
     if path.root not in FIELDS or len(path.parts) > 1 or options.conversion is not None:
         return
     if operator.wants in ("flag", "date"):

@@ -29,7 +29,7 @@ from pipeline.model.words import did_you_mean, zone_meant
 
 
 def compile_on_path(path: Path, value: Value, problems: Problems) -> Node | None:
-    """Return the node of what is said about one path: a value, a list, or a map of operators."""
+    """Return the node for one path: a value, a list, or a map of operators."""
     return operators_on(path, value, Context(problems, None, {}, {}, EVENT_ROOTS))
 
 
@@ -42,7 +42,7 @@ def is_operators(value: Value) -> bool:
 
 
 def on_path(key: str, value: Value, context: Context) -> Node | None:
-    """Return the node of one entry of a condition map: a path and what is said about it."""
+    """Return the node of one entry of a condition map: a path and what it must be."""
     path = checked_path(key, context)
     if path is None:
         return None
@@ -50,7 +50,7 @@ def on_path(key: str, value: Value, context: Context) -> Node | None:
 
 
 def operators_on(path: Path, value: Value, context: Context) -> Node | None:
-    """Return the node of everything that is said about one path."""
+    """Return the node of all operators on one path."""
     if type(value) is dict:
         if not value:
             context.wrong((), "an empty map of operators", "write {exists: true}", code="empty-condition")
@@ -127,7 +127,7 @@ def _tz(name: Value, context: Context) -> Zone:
 
 
 def _fitting_options(operator: Operator, options: Options, context: Context) -> Options | None:
-    """Return what of the modifiers applies to this operator; None (with a problem) where they do not fit."""
+    """Return the modifiers that apply to this operator; None (with a problem) where one does not."""
     conversion = options.conversion
     if operator.wants == "flag":
         return replace(options, ignore_case=False)
@@ -153,7 +153,7 @@ def _fitting_options(operator: Operator, options: Options, context: Context) -> 
 
 
 def _lint_negation(path: Path, value: dict[str, Value], context: Context) -> None:
-    """`ne` also holds for what is missing: those who do not mean that get to know it."""
+    """Warn that `ne` also holds for missing values, which some authors do not intend."""
     may_be_missing = bool(path.parts) and path.parts[0] in OPEN_FIELDS
     if "ne" in value and may_be_missing and not value.keys() & {"exists", "present"}:
         message = f"`ne` also holds where {path.text} is missing"
@@ -203,13 +203,13 @@ def _refuse_relative(operand: Operand, context: Context) -> None:
 
 
 def _operand(raw: Value, operator: Operator, context: Context, reads: list[Path]) -> Operand:
-    """Return the operand with ``{path: ...}`` and ``{file: ...}`` replaced; problems where it is wrong."""
+    """Return the operand with ``{path: ...}`` and ``{file: ...}`` resolved; adds problems."""
     if type(raw) is not list:
         return _operand_part(raw, operator, context, reads)
     operands: list[Operand] = []
     for index, part in enumerate(raw):
         one = _operand_part(part, operator, context.at(index), reads)
-        # The entries of a list file stand beside the others, not as a list among them.
+        # The entries of a list file join the others; they are not a list among them.
         operands += one if type(one) is list and type(part) is dict else [one]
     return operands
 
@@ -225,7 +225,7 @@ def _operand_part(raw: Value, operator: Operator, context: Context, reads: list[
         reads.append(path)
         fixed = _of_var(path, context)
         if operator.name in ("glob", "regex") and type(fixed) in (str, list):
-            return fixed  # a pattern that can be checked at load, as those that stand here
+            return fixed  # a pattern that can be checked at load, like a literal one
         return Dynamic(compile_path(path, context.vars), path.has_any, of_event=path.of_event, fixed=fixed)
     if "file" in raw and len(raw) == 1:
         return _list_file(raw["file"], operator, context.at("file"))
@@ -237,7 +237,7 @@ def _operand_part(raw: Value, operator: Operator, context: Context, reads: list[
 
 
 def _of_var(path: Path, context: Context) -> Value:
-    """Return the value of a path to a var; None for other paths, and where the event decides."""
+    """Return the value of a path to a var; None for other paths, and where it depends on the event."""
     if path.root != "vars" or not all(type(part) in (str, int) for part in path.parts):
         return None
     return var_at(path, context.vars)
@@ -273,22 +273,22 @@ def _clause_key(
         option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS,
         default=str,
     )
-    # repr, not JSON: 5 and 5.0 may share a closure or not, but 2**70 must not fail here.
+    # repr, not JSON: sharing a closure between 5 and 5.0 does not matter, but 2**70 must not fail here.
     return f"{dumped.decode()}{raw!r}{_lists_key(raw, context)}"
 
 
 def _lists_key(raw: Value, context: Context) -> str:
-    """Return what tells list files of one name apart: each may lie beside the file that names it."""
+    """Return what distinguishes list files of one name: each may lie beside the file that names it."""
     parts = [part for part in (raw if type(raw) is list else [raw]) if type(part) is dict and "file" in part]
     return "".join(f",{hash(tuple(context.lists.get(part['file'], ())))}" for part in parts)
 
 
 def _needed_values(path: Path, operator: Operator, operand: Operand, options: Options) -> tuple[Value, ...]:
-    """Return the texts and numbers of which the path's value (or an element of it) must be one."""
+    """Return texts and numbers one of which the path's value (or an element of it) must be."""
     if options.conversion is not None or options.ignore_case or path.has_any or path.root != "event":
         return ()
     if path.reads_vars:
-        return ()  # its text leads elsewhere in each webhook
+        return ()  # its text has another meaning in each webhook
     values = [operand] if operator.name == "eq" else operand if operator.name == "in" else []
     if type(values) is not list or not all(type(value) in (str, int) for value in values):
         return ()
@@ -296,7 +296,7 @@ def _needed_values(path: Path, operator: Operator, operand: Operand, options: Op
 
 
 def _shown(value: Value) -> str:
-    """Return a value as one line of JSON-like text, cut where it is long."""
+    """Return a value as one line of JSON-like text, truncated."""
     try:
         text = orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS, default=str).decode()
     except TypeError:

@@ -25,7 +25,7 @@ _OPERANDS: Final = ("value", "values")
 
 
 def of_text(text: str, roots: Collection[str]) -> str | None:
-    """Return the condition that a text says in another notation; None where it says none."""
+    """Return the condition that a text in another notation probably means; None where there is none."""
     found = _COMPARED.fullmatch(text.strip()) if len(text) < 200 else None
     if found is None or not _is_path(found["path"], roots):
         return None
@@ -36,7 +36,7 @@ def of_text(text: str, roots: Collection[str]) -> str | None:
 
 
 def of_parts(tree: dict[str, Value], roots: Collection[str]) -> str | None:
-    """Return the condition that a map of a path, an operator and an operand says; None where it says none."""
+    """Return the condition that a map of path, operator and operand probably means; None if none."""
     if not tree.keys() <= {*_PLACES, *_WORDS, *_OPERANDS}:
         return None
     path = next((tree[one] for one in _PLACES if one in tree), None)
@@ -48,7 +48,7 @@ def of_parts(tree: dict[str, Value], roots: Collection[str]) -> str | None:
 
 
 def an_operator(said: dict[str, Value]) -> str:
-    """Return an example of what a map of modifiers lacks."""
+    """Return an example of the operator that a map of modifiers lacks."""
     beside = ", ".join(f"{name}: {'true' if one is True else one}" for name, one in said.items())
     kind = CONVERSIONS.get(str(said.get("as")))
     first = "gte" if kind is not None and "gte" in kind.operators else "eq"
@@ -56,14 +56,14 @@ def an_operator(said: dict[str, Value]) -> str:
 
 
 def instead_of(word: str, path: Path) -> str:
-    """Return the remedy for a word below a path that is no operator."""
+    """Return the remedy for a word below a path that is not an operator."""
     bare = word.lstrip("$")
     field = f"`{path.text}{key_step(bare)}`"
     key = as_word(bare)
     meant = key if key in OPERATORS else SYNONYMS.get(key)
     remedy = REMEDIES.get(key)
     if path.root in FIELDS and (not path.parts or (len(path.parts) == 1 and path.parts[0] in OPEN_FIELDS)):
-        # A whole object: what stands below it is hardly meant but as one of its fields.
+        # A whole object: probably one of its fields is meant.
         meant = did_you_mean(bare, OPERATORS, 0.8)
         remedy = f"write {field}: conditions stand below the whole path of a field"
     elif meant is None and remedy is None:

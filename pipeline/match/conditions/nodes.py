@@ -19,7 +19,7 @@ class Node:
 
     test: Predicate
     key: str
-    """Equal keys mean equal results for every event: the index evaluates such clauses once."""
+    """Nodes with equal keys have equal results for every event: the index evaluates such clauses once."""
     reads_user: bool
     text: str
     """The clause as a person would write it."""
@@ -29,9 +29,9 @@ class Node:
     read: Getter | None = None
     operand: Value = None
     values: tuple[Value, ...] = ()
-    """Texts and numbers of which one must be there for the clause to hold; () where that is not so."""
+    """Texts and numbers one of which must occur for the clause to hold; () where there is no such set."""
     depth: int = field(init=False)
-    """Levels of clauses inside of others, those of labels included."""
+    """Nesting depth of clauses, labels included."""
 
     def __post_init__(self) -> None:
         self.depth = 1 + max([child.depth for child in self.children], default=0)
@@ -39,19 +39,19 @@ class Node:
 
 @dataclass(slots=True, eq=False)
 class Condition:
-    """A condition tree, split by what must be known to decide it: event_side and user_side make the whole."""
+    """A condition tree, split by what it reads: event_side and user_side together are the whole."""
 
     whole: Predicate
     event_side: Predicate | None
-    """Reads only the event; None: nothing to check."""
+    """Reads the event alone; None: nothing to check."""
     user_side: Predicate | None
-    """What is left when the event side holds; None: nothing."""
+    """What remains to check when the event side holds; None: nothing."""
     nodes: tuple[Node, ...] = ()
     """The clauses that must all hold."""
 
     @property
     def reads_user(self) -> bool:
-        """True where the user must be known."""
+        """True where it depends on the user."""
         return self.user_side is not None
 
 
@@ -61,7 +61,7 @@ def holds_always(event: Event, user: User, scope: Scope) -> bool:
 
 
 def all_of(tests: Sequence[Predicate]) -> Predicate:
-    """Return the conjunction; of nothing, it always holds."""
+    """Return the conjunction; an empty one always holds."""
     if not tests:
         return holds_always
     if len(tests) == 1:
@@ -109,7 +109,7 @@ def none_of(test: Predicate) -> Predicate:
 
 
 def flatten(nodes: Iterable[Node]) -> tuple[Node, ...]:
-    """Return the clauses below nested `all` groups: a conjunction of conjunctions is one."""
+    """Return the clauses of nested `all` groups: a conjunction of conjunctions is one."""
     found: list[Node] = []
     for node in nodes:
         if node.kind == "all":
@@ -120,7 +120,7 @@ def flatten(nodes: Iterable[Node]) -> tuple[Node, ...]:
 
 
 def conjunction(nodes: Iterable[Node]) -> Condition:
-    """Return the condition that all nodes hold, split into what reads the event alone and the rest."""
+    """Return the condition that all nodes hold, split into the event's side and the rest."""
     flat = flatten(nodes)
     event_side = [node.test for node in flat if not node.reads_user]
     user_side = [node.test for node in flat if node.reads_user]
@@ -133,7 +133,7 @@ def conjunction(nodes: Iterable[Node]) -> Condition:
 
 
 def group(kind: Literal["all", "any", "not"], nodes: Sequence[Node]) -> Node:
-    """Return the node of a group; `not` has one node."""
+    """Return the node of a group; `not` has exactly one child."""
     tests = [node.test for node in nodes]
     return Node(
         test=all_of(tests) if kind == "all" else any_of(tests) if kind == "any" else none_of(tests[0]),
@@ -146,7 +146,7 @@ def group(kind: Literal["all", "any", "not"], nodes: Sequence[Node]) -> Node:
 
 
 def all_nodes(nodes: Iterable[Node | None]) -> Node | None:
-    """Return the node that all of these hold, faulty ones (None) left out."""
+    """Return the conjunction of these nodes; faulty ones (None) are skipped."""
     found = [node for node in nodes if node is not None]
     if len(found) <= 1:
         return found[0] if found else None

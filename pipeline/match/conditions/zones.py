@@ -11,7 +11,7 @@ from pipeline.model.records import Event, User
 
 
 def zone_of(tz: Zone, event: Event, user: User, scope: Scope) -> tzinfo | None:
-    """Return the zone; UTC (None) where a path leads nowhere or to no zone, as documented for `tz`."""
+    """Return the zone; UTC (None) where a path leads nowhere or names no zone, as documented for `tz`."""
     if tz is None or isinstance(tz, tzinfo):
         return tz
     name = tz(event, user, scope)

@@ -16,7 +16,7 @@ from pipeline.model.records import MISSING, Missing
 
 _HOST: Final = re.compile(r"(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W_](?:[\w-]*[^\W_])?\.?")
 _LONGEST: Final = 255
-"""Characters of a host name; a longer text is none."""
+"""Maximum length of a host name, in characters."""
 _LABELS: Final = re.compile(r"[\w.\u3002\uff0e\uff61-]+")
 
 
@@ -40,7 +40,7 @@ def to_domain(value: Value, tz: tzinfo | None = None) -> Value | Missing:
 
 
 def _name(text: str) -> str:
-    """Return a host name in the spelling that all its spellings share, where it is one."""
+    """Return a host name in its canonical spelling, if it is one."""
     name = text.rstrip(".").lower()
     if (name.isascii() and "xn--" not in name) or len(name) > _LONGEST:
         return name
@@ -60,7 +60,7 @@ def domain_operand(value: Value, tz: tzinfo | None) -> Value:
 
 
 _MAPPED: Final = 0xFFFF
-"""What IPv4-mapped IPv6 addresses begin with (RFC 4291 2.5.5.2): ``::ffff:0:0/96``."""
+"""The prefix of IPv4-mapped IPv6 addresses (RFC 4291 2.5.5.2): ``::ffff:0:0/96``."""
 
 
 class Network:
@@ -96,7 +96,7 @@ class Networks:
 
 
 def to_ip(value: Value, tz: tzinfo | None = None) -> Value | Missing:
-    """Return (version, number) of an IP address; an IPv4-mapped one is the IPv4 address in it."""
+    """Return (version, number) of an IP address; an IPv4-mapped one counts as IPv4."""
     if type(value) is not str:
         return MISSING
     text = value.strip()
@@ -124,7 +124,7 @@ def ip_operand(value: Value, tz: tzinfo | None) -> Value:
         else:
             address, bits = int(network.network_address), network.prefixlen
             if network.version == 6 and bits >= 96 and address >> 32 == _MAPPED:
-                # Values inside it are read as the IPv4 addresses that they are.
+                # Addresses in this block are read as the IPv4 addresses that they are.
                 return Network(4, address & 0xFFFFFFFF, bits - 96)
             return Network(network.version, address, bits)
     raise OperandError(

@@ -21,7 +21,7 @@ def make_test(operator: str, operand: Value, *, ignore_case: bool = False) -> Te
 
 
 def price_of(operator: str, operand: Value, *, ignore_case: bool) -> int:
-    """Return the work of an operator on 16 characters of a text; 0: it does not read texts to their end."""
+    """Return the work of an operator per 16 characters of text; 0: it does not read texts to their end."""
     texts = operand if type(operand) is list else [operand]
     if operator == "contains":
         return sum(type(text) is str for text in texts)
@@ -37,7 +37,7 @@ def _eq(operand: Value, ignore_case: bool) -> Test:
         networks = Networks([operand])
         return lambda value: value in networks
     if type(operand) in (str, tuple):
-        # A text equals nothing but a text: Python's == is already typed here.
+        # A text only ever equals a text: Python's == is already typed here.
         return lambda value: bool(value == operand)
     if operand is None or type(operand) is bool:
         return lambda value: value is operand
@@ -83,7 +83,7 @@ def _lte(operand: Value, ignore_case: bool) -> Test:
 def _between(operand: Value, ignore_case: bool) -> Test:
     low, high = operand
     if comparable(low, high) and low > high:
-        # Only circular conversions (hour, weekday) get here: the range runs over the end.
+        # Only circular conversions (hour, weekday) get here: the range wraps around.
         return lambda value: comparable(value, low) and (value >= low or value <= high)
     if is_number(low) and is_number(high):
         return lambda value: (type(value) is int or type(value) is float) and low <= value <= high

@@ -1,7 +1,8 @@
 """What `as:` does: converts a value before it is compared.
 
-Each conversion has two sides. `value` takes what an event or a user has and returns MISSING where it cannot
-be converted; `operand` takes what a config says and raises OperandError, so that a mistake is found at load.
+Each conversion has two sides. `value` takes a value of an event or user and returns MISSING where it cannot
+be converted; `operand` takes a value of the config and raises OperandError, so that mistakes are found at
+load.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from pipeline.model.records import MISSING, Missing
 
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _LARGEST_WHOLE: Final = float(1 << 64)
-"""What the largest integers of 64 bits are as floats."""
+"""The largest 64-bit integers, as floats."""
 _VERSION: Final = re.compile(
     r"[vV]?((?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*)(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?", re.ASCII
 )
@@ -42,23 +43,23 @@ Convert: TypeAlias = Callable[[Value, tzinfo | None], Value | Missing]
 
 @dataclass(slots=True, frozen=True)
 class Conversion:
-    """One word after `as:`. The converted values of one conversion all compare with one another."""
+    """One word after `as:`. All results of one conversion can be compared with one another."""
 
     name: str
     meaning: str
     value: Convert
     operand: Callable[[Value, tzinfo | None], Value]
     operators: frozenset[str]
-    """Operators that make sense after it, beside exists and present."""
+    """Operators that make sense after it, besides exists and present."""
     operands: str
     examples: tuple[tuple[Value, str, Value, bool], ...]
     """(value, operator, operand, holds), run by the tests and printed in the reference."""
     whole: bool = False
     """True: an array is converted as one value, not element by element."""
     zoned: bool = False
-    """True: `tz:` has a meaning."""
+    """True: `tz:` applies."""
     circular: bool = False
-    """True: `between` may run over the end (22:00 to 06:00, fri to mon)."""
+    """True: `between` may wrap around (22:00 to 06:00, fri to mon)."""
 
 
 _EQUALITY = frozenset({"eq", "ne", "in", "not_in"})
@@ -67,7 +68,7 @@ _TEXT = frozenset({"contains", "not_contains", "starts_with", "ends_with", "glob
 
 
 def _operand(convert: Convert, wish: str) -> Callable[[Value, tzinfo | None], Value]:
-    """Return the operand's side of a conversion that treats what a config says as it does values."""
+    """Return the operand's side of a conversion that treats operands like values."""
 
     def operand(value: Value, tz: tzinfo | None) -> Value:
         converted = convert(value, tz)
@@ -82,7 +83,7 @@ def _operand(convert: Convert, wish: str) -> Callable[[Value, tzinfo | None], Va
 
 
 def to_number(value: Value, tz: tzinfo | None = None) -> Value | Missing:
-    """Return numbers as they are and text that is a number exactly; others are missing."""
+    """Return a number as it is, and a text that is a number exactly; anything else is missing."""
     if type(value) is int or type(value) is float:
         return value
     if type(value) is not str:
@@ -96,7 +97,7 @@ def to_number(value: Value, tz: tzinfo | None = None) -> Value | Missing:
         number = float(text)
     if abs(number) == float("inf"):
         return MISSING
-    # A whole number has all its digits, however it is written: 9007199254740993.0 is no float.
+    # An integer keeps all its digits, however it is written: 9007199254740993.0 does not become a float.
     exact = Decimal(text) if abs(number) <= _LARGEST_WHOLE else None
     return int(exact) if exact is not None and exact == exact.to_integral_value() else number
 
@@ -121,13 +122,13 @@ def to_text(value: Value, tz: tzinfo | None = None) -> Value | Missing:
 
 
 def to_version(value: Value, tz: tzinfo | None = None) -> Value | Missing:
-    """Return a key in semver order; ``v1.2``, ``1.2.3.4`` and numbers are taken, build data ignored."""
+    """Return a key in semver order; ``v1.2``, ``1.2.3.4`` and numbers are accepted, build data ignored."""
     if type(value) is int or type(value) is float:
         value = to_text(value)
     return _parse_version(value) if type(value) is str and len(value) <= 256 else MISSING
 
 
-# The versions in a stream are few, and parsing one costs more than the rest of its condition.
+# A stream has few versions, and parsing one costs more than the rest of its condition.
 @lru_cache(maxsize=4096)
 def _parse_version(text: str) -> Value | Missing:
     found = _VERSION.fullmatch(text.strip())
@@ -157,7 +158,7 @@ def _version_operand(value: Value, tz: tzinfo | None) -> Value:
 
 
 def to_size(value: Value, tz: tzinfo | None = None) -> Value | Missing:
-    """Return how many characters a text, elements an array, or keys an object has."""
+    """Return the number of characters, elements or keys."""
     return len(value) if type(value) in (str, list, dict) else MISSING
 
 

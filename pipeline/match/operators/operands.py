@@ -20,29 +20,29 @@ from pipeline.model.records import MISSING, Event, Missing, User
 from pipeline.model.times import format_iso, parse_time
 
 Zone: TypeAlias = "Getter | tzinfo | None"
-"""A fixed time zone, a path to one, or None: UTC."""
+"""A fixed time zone, a path to one, or None for UTC."""
 
 _SECONDS_FROM: Final = 1_000_000_000
-"""Smaller numbers are unix seconds before September 2001, but years and days as people write them."""
+"""Smaller numbers are unix seconds before September 2001, but people write years and days like this."""
 _ELSEWHERE: Final = timezone(timedelta(hours=1))
 _RELATIVE: Final = re.compile(r"([+-])\s*([0-9].*)")
 
 
 @dataclass(slots=True, frozen=True)
 class Dynamic:
-    """An operand that is known only for an event: another path, or a relative date."""
+    """An operand that depends on the event: another path, or a relative date."""
 
     read: Getter
     """The operand before its conversion, or MISSING; a relative date is already a moment."""
     many: bool = False
-    """True: the path has ``[*]``, any of its values may be meant."""
+    """True: the path has ``[*]``, and any of its values may match."""
     converted: bool = False
     of_event: bool = True
-    """False: it may depend on more than event and user, such as the `item` of a loop."""
+    """False: it may depend on more than event and user, such as a loop's `item`."""
     shift_ms: int | None = None
-    """Of a relative date: how far from the event it lies."""
+    """For a relative date: its distance from the event."""
     fixed: Value = None
-    """What a var has that it is read from."""
+    """The value of the var that it reads."""
 
 
 Operand: TypeAlias = "Value | Dynamic"
@@ -50,7 +50,7 @@ Operand: TypeAlias = "Value | Dynamic"
 
 @dataclass(slots=True, frozen=True)
 class Options:
-    """What stands beside the operators in one map."""
+    """The modifiers beside the operators of one map."""
 
     conversion: Conversion | None = None
     ignore_case: bool = False
@@ -75,7 +75,7 @@ def relative_date(value: Value) -> Dynamic | None:
             shift = -shift
 
     def read(event: Event, user: User, scope: Scope) -> Value | Missing:
-        # An answer that `fail_when` looks at has no event.
+        # An answer that `fail_when` reads has no event.
         return MISSING if event is None or event.time is None else event.time + shift
 
     return Dynamic(read, converted=True, shift_ms=shift)
@@ -91,7 +91,7 @@ def check_operand(operator: Operator, value: Operand, options: Options) -> tuple
 
 
 def _unlikely_moment(operator: Operator, value: Operand, checked: Operand, options: Options) -> str | None:
-    """Return a warning for a year or a day that is read as unix seconds, and for ends in the wrong order."""
+    """Return a warning for years and days read as unix seconds, and for a reversed range."""
     if options.conversion is None or options.conversion.name != "date":
         return None
     for one in value if type(value) is list else [value]:
@@ -197,7 +197,7 @@ def _one(operator: Operator, value: Operand, options: Options) -> Operand:
 
 
 def _moment_of_var(value: Dynamic, options: Options) -> Dynamic | None:
-    """Return the moment that a var with a relative date means; None: it is none, or no date is wanted."""
+    """Return the moment that a relative date in a var means; None for anything else."""
     if options.conversion is None or options.conversion.name != "date":
         return None
     with suppress(OperandError):  # whatever else a var has is what the path holds
@@ -206,7 +206,7 @@ def _moment_of_var(value: Dynamic, options: Options) -> Dynamic | None:
 
 
 def _depends_on_zone(value: Value) -> bool:
-    """Return whether a date says no zone, so that only an event whose path names one tells the moment."""
+    """Return whether a date has no zone, so that the moment depends on the event's zone."""
     return to_date(value, UTC) != to_date(value, _ELSEWHERE)
 
 

@@ -24,23 +24,23 @@ def _options() -> Any:
 
     options = re2.Options()
     options.log_errors = False
-    # Only whether it matches is asked: groups would cost time.
+    # Only whether it matches is needed: groups would cost time.
     options.never_capture = True
     return options
 
 
 _PER_STEP: Final = 8
-"""Work of 16 characters where all states of a program fit into memory."""
+"""Work per 16 characters where all states of a program fit into memory."""
 
 
 def regex_price(pattern: str, *, ignore_case: bool = False) -> int:
-    """Return the work of a pattern on 16 characters of a text; raises PatternError."""
+    """Return the work of a pattern per 16 characters of text; raises PatternError."""
     size = _program(pattern, ignore_case).programsize
     return _PER_STEP if size <= FEW_STATES else PER_INSTRUCTION * size
 
 
 def glob_price(pattern: str) -> int:
-    """Return the work of a glob on 16 characters of a text."""
+    """Return the work of a glob per 16 characters of text."""
     regex = _glob_regex(pattern)
     return 1 if regex is None else regex_price(regex)
 
@@ -52,10 +52,10 @@ def compile_regex(pattern: str, *, ignore_case: bool = False) -> Callable[[str],
 
     def matches(text: str) -> bool:
         try:
-            # Bytes, because for text the library counts its characters as well.
+            # Bytes: for str the library also counts characters.
             return search(text.encode()) is not None
         except UnicodeEncodeError:
-            return False  # a lone surrogate is no text that a pattern could describe
+            return False  # a lone surrogate cannot be described by a pattern
 
     return matches
 
@@ -64,7 +64,7 @@ def compile_regex(pattern: str, *, ignore_case: bool = False) -> Callable[[str],
 def _program(pattern: str, ignore_case: bool) -> Any:
     if len(pattern) > _MAX_PATTERN:
         raise PatternError(f"the pattern is longer than {_MAX_PATTERN} characters")
-    import re2  # here: most configs do without
+    import re2  # imported here: most configs do not need it
 
     try:
         return re2.compile(("(?i)" if ignore_case else "") + pattern, _options())
@@ -77,7 +77,9 @@ def _program(pattern: str, ignore_case: bool) -> Any:
 
 
 def compile_glob(pattern: str) -> Callable[[str], bool]:
-    r"""Return a test of the whole text: ``*`` is all but ``/``, ``**`` is anything, ``\*`` a star itself."""
+    r"""Return a test of the whole text: ``*`` is anything but ``/``, ``**`` is anything, ``\*`` a literal
+    star.
+    """
     tokens = _TOKEN.findall(pattern)
     literals = [token.replace("\\*", "*").replace("\\\\", "\\") for token in tokens]
     stars = [token for token in tokens if token.startswith("*")]
@@ -93,7 +95,7 @@ def compile_glob(pattern: str) -> Callable[[str], bool]:
 
 
 def _glob_regex(pattern: str) -> str | None:
-    """Return the pattern of a glob with several stars; None for others, which do without."""
+    """Return the regex of a glob with several stars; None for others, which need none."""
     tokens = _TOKEN.findall(pattern)
     if sum(token.startswith("*") for token in tokens) < 2:
         return None

@@ -32,7 +32,7 @@ _LOOKS: Final = (
 _WITH_UNIT: Final = re.compile(r"(?P<number>[+-]?[0-9][0-9.,_]*)\s*[^\W\d_]\D*")
 """``5x``, ``500 EUR``, ``3 GB``."""
 _WORDS: Final = re.compile(r"[^\W\d_]{2,}\D*")
-"""``abc``, ``five hundred``; single letters are grades, or parts of an alphabet."""
+"""``abc``, ``five hundred``; single letters may be grades."""
 _OPERATOR: Final = re.compile(
     r"\s*(?P<sign>>=|<=|!=|==|<>|[<>=]|(?:gte?|lte?|eq|ne)\s)\s*(?P<rest>\S.*)", re.ASCII | re.DOTALL
 )
@@ -44,13 +44,13 @@ _TEMPLATE: Final = re.compile(r"\{\{(?P<inside>[^{}]*)\}\}")
 _SLASHED: Final = re.compile(r"/(?P<pattern>[^/]+)/(?P<flags>i|g|gi|ig|im|mi|gim)")
 _BRACES: Final = re.compile(r"\{[^{},]*,[^{}]*\}")
 _LONGEST: Final = 1_000
-"""Characters of a text that may be a slip; a longer one is meant."""
+"""Longer texts are taken to be meant."""
 _SHORT: Final = 40
 """Characters of an amount."""
 
 
 def looks_otherwise(operator: Operator, text: str, *, converted: bool) -> str | None:
-    """Return a warning for a constant that is compared as a text although it looks like something else."""
+    """Return a warning for a constant compared as text although it looks like something else."""
     if len(text) > _LONGEST:
         return None
     if operator.name == "regex":
@@ -87,14 +87,14 @@ def _is_path(text: str) -> bool:
 
 
 def _sign(operator: Operator, text: str) -> str | None:
-    """Return a warning for a text that is compared as a whole although it begins with an operator."""
+    """Return a warning for a text that begins with an operator but is compared as a whole."""
     if operator.wants not in ("any", "list", "order", "range", "date"):
         return None
     found = _OPERATOR.fullmatch(text)
     if found is None:
         return None
     sign, rest = found["sign"].strip(), found["rest"].strip()
-    # `<b>` and `=)` are texts that people have; `> 5` is none.
+    # `<b>` and `=)` are real texts; `> 5` is not.
     if (sign in ("<", ">", "=") or sign.isalpha()) and not _COUNTABLE.match(rest):
         return None
     meant = _SIGNS.get(sign, sign)
@@ -114,7 +114,7 @@ def _stars(operator: Operator, text: str) -> str | None:
 
 
 def _measure(text: str) -> str | None:
-    """Return a warning for a number, a date, a version or a word that would be compared by its characters."""
+    """Return a warning for a number, date, version or word that would be compared by its characters."""
     looks = f'"{text}" looks like {{}} but is a text, and texts compare by their characters: {{}}'.format
     if _NUMBER.fullmatch(text):
         return looks("a number", "write it without quotes, or add `as: number`")

@@ -110,7 +110,7 @@ REMEDIES: Final = _by_word(
         "several operators on one path are all meant, without a word between them": "and",
     }
 )
-"""What to write in the place of operators that there are not."""
+"""What to write in place of operators that do not exist."""
 
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _GAPS: Final = re.compile(r"[\s_-]+")

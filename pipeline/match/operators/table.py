@@ -9,8 +9,8 @@ from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Missing
 
 Wants = Literal["any", "order", "range", "list", "text", "element", "flag", "date"]
-"""What an operand is: any value; number or text; two of these; a list; text or a list of texts; text or a
-value; true or false; a date."""
+"""The kind of operand: any value; number or text; two of these; a list; text or list of texts; text or a
+value; boolean; a date."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -37,12 +37,12 @@ class Operator:
 
     @property
     def cased(self) -> bool:
-        """True: `ignore_case` has a meaning."""
+        """True: `ignore_case` applies."""
         return self.wants in ("any", "list", "text", "element")
 
     @property
     def whole(self) -> bool:
-        """True: an array is looked at as one value; else the operator holds if it does for any element."""
+        """True: an array is one value; otherwise the operator holds if it holds for any element."""
         return self.wants in ("element", "flag")
 
 

@@ -18,13 +18,13 @@ class OperandError(ValueError):
 
 
 def is_number(value: Value) -> bool:
-    """True for JSON numbers; bool is none, though Python calls it an int."""
+    """True for JSON numbers; not for bool, though it is a subclass of int."""
     kind = type(value)
     return kind is int or kind is float
 
 
 def comparable(left: Value, right: Value) -> bool:
-    """True where `<` has a meaning: two numbers, two texts, or two converted values of one kind."""
+    """True where `<` is defined: two numbers, two texts, or two converted values of one kind."""
     if is_number(left):
         return is_number(right)
     return type(left) is type(right) and type(left) in (str, tuple)
@@ -40,13 +40,13 @@ def present(value: Value) -> bool:
 
 
 _MAX_FOLDED: Final = 100
-"""Levels of nesting that are folded: more than a config can have, less than the stack of the job."""
+"""Maximum nesting that is folded: deeper than a config can be, shallower than the stack."""
 
 
 def fold(value: Value, levels: int = _MAX_FOLDED) -> Value:
-    """Return texts without the difference of upper and lower case, also those inside lists and objects.
+    """Return texts case-folded, also those inside lists and objects.
 
-    By Unicode's full case folding: ß is ss. Keys stay as they are.
+    Unicode's full case folding: ß becomes ss. Keys stay as they are.
     """
     if type(value) is str:
         return value.casefold()
@@ -69,7 +69,7 @@ class Members:
         self._plain = frozenset(value for value in values if type(value) in (str, int, float, tuple))
         self._special = tuple(value for value in values if value is None or type(value) is bool)
         self._other = tuple(value for value in values if type(value) in (list, dict))
-        # Few are compared one by one; many are found by what equal values have in common.
+        # Few are compared one by one; many are looked up by a hash that equal values share.
         self._names = frozenset(map(canonical, self._other)) if len(self._other) > _FEW else None
 
     def __contains__(self, value: Value) -> bool:

@@ -1,6 +1,6 @@
 """Limits on reading and compiling a config: CPU time per file and in total, and memory.
 
-A person's config takes a few milliseconds per file; what takes seconds was made to, or belongs elsewhere.
+An honest config takes a few milliseconds per file; one that takes seconds is an attack or a mistake.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ SMALLER: Final = (
 
 @dataclass(slots=True, frozen=True)
 class Bounds:
-    """Seconds of processor time, and bytes of address space beyond what the process has."""
+    """Seconds of CPU time, and bytes of address space beyond what the process already has."""
 
     file_secs: float = 10.0
-    """A list file of 16 MiB takes three on a middling machine, and webhooks of a thousand values a tenth."""
+    """A list file of 16 MiB takes three seconds on a middling machine, a webhook of a thousand values 0.1."""
     config_secs: float = 60.0
     more_secs: float = 0.05
-    """This much more for each turn of a file."""
+    """Added for each further pass over a file."""
     memory_bytes: int = 1 << 30
     still_secs: float = 180.0
-    """How long another process may be at one file, by the clock."""
+    """How long another process may spend on one file, in wall-clock time."""
 
 
 USUAL: Final = Bounds()
 
 
 class Exceeded(ConfigError):
-    """Reading a config takes more than it may; the finding names the file that was being read."""
+    """Reading a config exceeds a limit; the finding names the file that was being read."""
 
     def __init__(self, what: str, file: str, *, root: str = "") -> None:
         message = f"working on it takes {what}: given up"
@@ -54,7 +54,7 @@ class Exceeded(ConfigError):
 
 
 def too_slow(file: str, bounds: Bounds) -> Exceeded:
-    """Return the error of a file, or a config, that takes too long."""
+    """Return the error for a file, or a config, that takes too long."""
     return Exceeded(
         f"more than {bounds.file_secs:g} s of processor time, or all files together more than "
         f"{bounds.config_secs:g} s",
@@ -63,7 +63,7 @@ def too_slow(file: str, bounds: Bounds) -> Exceeded:
 
 
 def too_large(file: str, bounds: Bounds) -> Exceeded:
-    """Return the error of a config that takes too much memory."""
+    """Return the error for a config that takes too much memory."""
     return Exceeded(f"more than {bounds.memory_bytes >> 20:,} MiB of memory", file)
 
 
@@ -77,7 +77,7 @@ def address_space() -> int | None:
 
 
 class Allowance:
-    """Holds this process to its bounds; where one is exceeded the system sends SIGXCPU, or refuses memory."""
+    """Holds this process to its bounds; beyond them the system sends SIGXCPU, or refuses memory."""
 
     def __init__(self, bounds: Bounds, base: int | None = None) -> None:
         """base: the address space that the process has without a config; None: what it has now."""
@@ -87,14 +87,14 @@ class Allowance:
         self._before = resource.getrlimit(resource.RLIMIT_CPU), resource.getrlimit(resource.RLIMIT_AS)
         self._secs = 0
         self.file = ""
-        """Whose turn it is."""
+        """The file being processed."""
         base = address_space() if base is None else base
         if base is not None:
             _lower(resource.RLIMIT_AS, base + bounds.memory_bytes, self._before[1][1])
         self.begins("")
 
     def begins(self, file: str) -> None:
-        """Give the next file its time."""
+        """Start the clock of the next file."""
         self.file = file
         self._turns += 1
         bounds, used = self._bounds, time.process_time()
@@ -105,7 +105,7 @@ class Allowance:
             _lower(resource.RLIMIT_CPU, max(secs, 1), self._before[0][1])
 
     def end(self) -> None:
-        """Give back what the process had."""
+        """Restore the limits that the process had."""
         resource.setrlimit(resource.RLIMIT_CPU, self._before[0])
         resource.setrlimit(resource.RLIMIT_AS, self._before[1])
 
@@ -115,14 +115,14 @@ def _lower(kind: int, soft: int, hard: int) -> None:
 
 
 class _Over(BaseException):
-    """The time is over; nothing on the way may take it for an error of its own."""
+    """The time is up. Not an Exception, so that no handler on the way takes it for an error of its own."""
 
 
 @contextlib.contextmanager
 def bounded(bounds: Bounds = USUAL, *, root: str = "") -> Iterator[None]:
-    """Read and compile inside within bounds. Raises Exceeded, with the file, where that is too little.
+    """Read and compile within bounds inside the block. Raises Exceeded, with the file.
 
-    In another thread than the main one nothing is bounded: no signal would reach it.
+    Nothing is bounded outside the main thread: no signal would reach it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -14,7 +14,7 @@ class Exit(IntEnum):
     STATE = 3
     FATAL = 4
     INTERRUPTED = 130
-    """What a shell expects of a command that Ctrl-C ended: 128 and the signal's number."""
+    """What a shell expects of a command that Ctrl-C ended: 128 plus the signal's number."""
 
 
 MEANING: dict[Exit, str] = {
@@ -28,4 +28,4 @@ MEANING: dict[Exit, str] = {
 }
 
 MEMBER_EXIT = 75
-"""How a member of a job of several processes asks its supervisor for a start anew; nobody else sees it."""
+"""How a member of a multi-process job asks its supervisor for a restart; nobody else sees it."""

@@ -5,21 +5,22 @@ from __future__ import annotations
 import gc
 
 STARTING = 150_000
-"""Objects between two young collections. What is imported stays, some 100,000 objects: the default of 700
-walks it for nothing, for a tenth of the time that a start takes. A job sets its own (runtime/process.py)."""
+"""Objects between two young collections. Imports create some 100,000 objects that stay; at the default of 700
+the collector would walk them in vain, for a tenth of a start's time. A job sets its own (runtime/process.py).
+"""
 SETTLED = 5_000
 
 
 def starting() -> None:
-    """Let what is imported and made be: nearly all of it stays."""
+    """Collect rarely while modules are imported and objects are set up: nearly all of them stay."""
     gc.set_threshold(STARTING, 20, 50)
 
 
 def settled() -> None:
-    """Begin a long life: what is there stays and is walked through no more, what comes is looked at often.
+    """Switch to long life: freeze what exists, and collect often from now on.
 
-    Else each edit of a config would leave its garbage in memory for hours. Does nothing in a process that
-    did not begin with `starting`: it is somebody else's.
+    Otherwise each edit of a config would leave garbage in memory for hours. Does nothing in a process that
+    did not begin with `starting`: its collector is not ours to tune.
     """
     if gc.get_threshold()[0] == STARTING:
         gc.collect()
@@ -28,9 +29,9 @@ def settled() -> None:
 
 
 def ending() -> None:
-    """Leave what is there to the system, which takes it back at once.
+    """Exit without a last collection: the system frees the memory at once.
 
-    Else the interpreter walks through it once more and takes it apart, piece by piece: of a check of 2,000
-    webhooks that is a seventh of all its time.
+    Otherwise the interpreter walks and dismantles everything; for a check of 2,000 webhooks that is a seventh
+    of the time.
     """
     gc.freeze()

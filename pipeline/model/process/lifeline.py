@@ -1,8 +1,8 @@
 """Ends a process when its parent ends, however that happens: a pipe whose other end closes.
 
-The starter holds the writing end and never writes; the system closes it with the process, also on SIGKILL.
-A death signal of the parent (`PR_SET_PDEATHSIG`) would be Linux's alone, belong to a thread, and come to
-nothing in a process that does not hear signals at that moment.
+The parent holds the writing end and never writes; the system closes it when the parent ends, also on SIGKILL.
+`PR_SET_PDEATHSIG` would work on Linux only, is tied to a thread, and is lost on a process that blocks the
+signal at that moment.
 """
 
 from __future__ import annotations
@@ -13,40 +13,39 @@ import threading
 from collections.abc import MutableMapping
 
 VARIABLE = "_HOOKLINE_LIFELINE"
-"""Names the reading end in the environment of the process that was started."""
+"""Environment variable that tells the child the number of the reading end."""
 END_SECS = 10.0
-"""How long a clean stop may take before the process ends as by a kill: the drain time and some more."""
+"""How long a clean stop may take before the process kills itself: the drain time and some more."""
 
 _let_go = threading.Event()
 
 
 class Lifeline:
-    """The starter's side."""
+    """The parent's side."""
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
 
     @property
     def descriptors(self) -> tuple[int, ...]:
-        """What the started process must inherit."""
+        """The descriptors that the child must inherit."""
         return (self._read,)
 
     def tie(self, environment: MutableMapping[str, str]) -> None:
-        """Tie a process that is started with this environment to this one."""
+        """Tie a process started with this environment to this one."""
         environment[VARIABLE] = str(self._read)
 
     def close(self) -> None:
-        """Let go: who still lives ends."""
+        """Close the pipe: processes that are still tied end."""
         os.close(self._read)
         os.close(self._write)
 
 
 def hold() -> None:
-    """End this process when its starter is gone: cleanly as on SIGTERM, or after `END_SECS` at once.
+    """End this process when its parent is gone: cleanly as on SIGTERM, or at once after `END_SECS`.
 
-    Until then `is_let_go` tells: while Bytewax connects to processes that are gone, no signal is heard.
-
-    Does nothing in a process that nobody tied.
+    `is_let_go` tells before that: while Bytewax connects to processes that are gone, it handles no signal.
+    Does nothing in a process that is not tied.
     """
     descriptor = os.environ.pop(VARIABLE, None)
     if descriptor is not None:
@@ -55,7 +54,7 @@ def hold() -> None:
 
 
 def is_let_go() -> bool:
-    """Return whether the starter of this process is gone, so that it is about to end."""
+    """Return whether the parent of this process is gone, so that it is about to end."""
     return _let_go.is_set()
 
 

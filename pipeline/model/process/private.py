@@ -17,33 +17,33 @@ NEVER_FOLLOWED = os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 CORES = "HOOKLINE_CORE_DUMPS"
-"""Where it is 1, a crash may write the memory of the process to disk, as the system has it."""
+"""Environment variable; where it is 1, core dumps stay as the system has them."""
 
 
 def keep_private() -> None:
-    """From now on nobody else may read what this process and its children make; a crash leaves no memory."""
+    """From now on files of this process and its children are private, and no crash dumps core."""
     os.umask(UMASK)
     leave_no_memory()
 
 
 def leave_no_memory() -> None:
-    """From now on no crash of this process and its children writes memory to disk: secrets may be in it.
+    """From now on no crash of this process and its children dumps core: it could contain secrets.
 
-    They stay readable to debuggers and profilers of the same user, who can read the secrets anyway.
+    Debuggers and profilers of the same user still work; that user can read the secrets anyway.
     """
     if os.environ.get(CORES) == "1":
         return
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # The limit does not hold where cores are piped to a program (`core_pattern`); that there is nothing does.
+    # RLIMIT_CORE does not apply where cores are piped to a program (`core_pattern`); not being dumpable does.
     with contextlib.suppress(OSError):
         Path("/proc/self/coredump_filter").write_text("0")
 
 
 def write_private(path: Path) -> int:
-    """Return a descriptor of a file that is made, or emptied, for its owner's eyes alone.
+    """Return a descriptor of a file, created or emptied, that only its owner can read.
 
-    A symbolic link is followed, and a device stays as it is: the path is a person's choice.
+    A symbolic link is followed, and a device is left as it is: the path is the user's choice.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
@@ -57,7 +57,7 @@ def write_private(path: Path) -> int:
 
 
 def require_sight(folder: Path) -> None:
-    """Raise ClosedState where this user may not look into a folder: there patterns find nothing, silently."""
+    """Raise ClosedState where this user may not list a folder: there globs silently find nothing."""
     try:
         os.listdir(folder)
     except PermissionError:
@@ -69,11 +69,11 @@ def require_sight(folder: Path) -> None:
             f"directory{owner}"
         ) from None
     except OSError:
-        pass  # it is not there, or no folder: whoever asks says so
+        pass  # missing, or not a folder: the caller reports it
 
 
 def wrong_hands(path: Path, found: os.stat_result) -> str | None:
-    """Return why what lies in a folder of ours may be somebody else's doing, else None. found: by lstat."""
+    """Return why a file in a folder of ours may be somebody else's doing, else None. found: its lstat."""
     if stat.S_ISLNK(found.st_mode):
         return f"is a symbolic link to {os.readlink(path)}: put the real thing there"
     if found.st_uid != os.geteuid():
@@ -90,6 +90,6 @@ def wrong_hands(path: Path, found: os.stat_result) -> str | None:
 
 
 def tighten(path: Path, found: os.stat_result) -> None:
-    """Take from others what an older version, or another umask, has left them of a file or folder of ours."""
+    """Remove others' permissions that an older version or another umask left on a file or folder of ours."""
     if found.st_mode & 0o077 and not stat.S_ISLNK(found.st_mode):
         os.chmod(path, found.st_mode & 0o700, follow_symlinks=False)

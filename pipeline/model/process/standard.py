@@ -10,16 +10,16 @@ from typing import Any
 
 
 def open_standard() -> None:
-    """Have something in the place of each that is closed.
+    """Open /dev/null in place of each standard stream that is closed.
 
-    Else what is opened next takes its number, and a library that writes to its standard error writes there:
-    into a store, say.
+    Otherwise the next file opened would get its number, and a library that writes to standard error would
+    write into that file, a store for example.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            # The lowest number that is free is taken: this one.
+            # open() takes the lowest free number: this one.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
@@ -27,9 +27,9 @@ def open_standard() -> None:
 
 
 def own_output() -> None:
-    """Have whatever cannot be printed raise Fatal, whoever prints it: an OSError of it names no file.
+    """Make a failed print raise Fatal whoever prints: its OSError names no file.
 
-    Raises nothing of its own. A reader who is gone stays a BrokenPipeError.
+    Raises nothing itself. A reader that is gone still gives BrokenPipeError.
     """
     given = sys.stdout
     if isinstance(given, io.TextIOWrapper) and given is sys.__stdout__:
@@ -41,10 +41,10 @@ def own_output() -> None:
 
 
 class _Output(io.FileIO):
-    """Takes bytes as the standard output does."""
+    """A raw writer to standard output."""
 
     def write(self, data: Any, /) -> int:
-        """Write what there is room for; one that others have made non-blocking is waited for."""
+        """Write as much as fits; wait where others have made the output non-blocking."""
         try:
             while (written := super().write(data)) is None:
                 select.select([], [self], [])

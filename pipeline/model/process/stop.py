@@ -1,6 +1,6 @@
 """Clean stop: the first SIGTERM or SIGINT is kept until it can be handled, the second ends the process.
 
-It may come while a verb is still starting, or waits for something: whoever waits asks `requested`.
+A signal may arrive while a verb is still starting or waits for something; code that waits checks `requested`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 HEAR_SECS = 0.5
-"""The longest sleep of who waits for a signal: the system may give it to a thread that does not sleep there,
-and nobody would hear of it before that sleep ends."""
+"""The longest sleep of a thread that must notice signals: the system may deliver one to another thread, and
+then the sleep is not interrupted."""
 
 _requested: list[int] = []
 
@@ -29,7 +29,7 @@ def listen() -> None:
 
 @contextmanager
 def handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Let a function handle SIGTERM and SIGINT; the old handlers are back afterwards."""
+    """Let a function handle SIGTERM and SIGINT inside the block; then restore the old handlers."""
     before = {number: signal.signal(number, handler) for number in SIGNALS}
     _unblock()
     try:
@@ -41,10 +41,10 @@ def handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[Non
 
 @contextmanager
 def stoppable(on_stop: Callable[[int], None] = lambda number: None) -> Iterator[None]:
-    """Do something that ends when `requested` says so; the old handlers are back afterwards.
+    """Run a block that ends when `requested` says so; then restore the old handlers.
 
-    on_stop: called in the signal's handler, with its number. A second signal ends the process at once, as a
-    kill would. Another thread than the main one hears no signals.
+    on_stop: called in the signal handler, with the signal's number. A second signal ends the process at once,
+    like a kill. Outside the main thread there are no signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -62,21 +62,21 @@ def stoppable(on_stop: Callable[[int], None] = lambda number: None) -> Iterator[
 
 
 def block(*, stopping: bool) -> None:
-    """Keep back SIGTERM and SIGINT for the program that this one becomes: they reach it when it listens.
+    """Block SIGTERM and SIGINT for the program that replaces this one: they reach it once it listens.
 
-    stopping: a stop was asked for already; it must hear that, too.
+    stopping: a stop was already requested; the new program must see it too.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     if stopping or _requested:
-        # To this thread: others do not block it, and theirs would be lost.
+        # To this thread: another one does not block it, and there it would be lost.
         signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
 
 
 @contextmanager
 def kept_back() -> Iterator[None]:
-    """Start a program that listens: what a terminal sends both of us reaches it no sooner than it does.
+    """Start a program that listens to signals, with signals blocked until it does.
 
-    Else a Ctrl-C among the imports of an interpreter ends it with a traceback.
+    Otherwise a Ctrl-C during its imports would end it with a traceback.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
@@ -90,12 +90,12 @@ def _unblock() -> None:
 
 
 def requested() -> bool:
-    """Return whether a stop was asked for."""
+    """Return whether a stop was requested."""
     return bool(_requested)
 
 
 def forget() -> None:
-    """What was asked to stop has ended."""
+    """Forget the request: what was to stop has ended."""
     _requested.clear()
 
 

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 Listener: TypeAlias = Callable[[str], None]
-"""Called with the name of a file whose turn begins."""
+"""Called with the name of each file that is about to be processed."""
 
 
 class _Told(threading.local):
-    """Who listens in this thread."""
+    """The listeners of this thread."""
 
     listener: Listener | None = None
 
@@ -21,14 +21,14 @@ _told = _Told()
 
 
 def begins(file: str) -> None:
-    """Say that the work on a file begins: its parsing, its checking, its compiling."""
+    """Announce that parsing, checking or compiling of a file begins."""
     if _told.listener is not None:
         _told.listener(file)
 
 
 @contextmanager
 def telling(listener: Listener) -> Iterator[None]:
-    """Let a function hear, in this thread, which file's turn it is."""
+    """Inside the block, tell a function in this thread which file is being processed."""
     before, _told.listener = _told.listener, listener
     try:
         yield

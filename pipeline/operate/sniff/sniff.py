@@ -159,7 +159,7 @@ def sniff(
     own_for_all: bool = False,
     registry: str | None = None,
 ) -> Sniffed:
-    """Return what a sample is. config: a directory whose own shapes are tried after the built-in ones.
+    """Return what a sample is. config: a directory whose custom shapes are tried after the built-in ones.
 
     own_for_all: whatever other shape reads a record, it is taken for home-made. registry: the URL of the
     Schema Registry that framed records are read by; None: what pipeline.yaml says of their topics.
@@ -287,7 +287,7 @@ def _formats(recognised: list[Recognised], own: Mapping[str, str], notes: list[s
             others = ", ".join(f"{count:,} of `{name}`" for name, count in of.items() if name != most)
             notes.append(
                 f"{part} holds records of several shapes, and has one `format`: under `{most}` those of the "
-                f"others ({others}) are dead letters, until entries of an own shape read them or they have a "
+                f"others ({others}) are dead letters, until a custom shape reads them or they get a "
                 "file or a topic of their own"
             )
     return formats

@@ -96,7 +96,7 @@ def formats_for(config: Path, format: str | None = None) -> Formats:
 
 
 def named_shape(formats: Formats, name: str) -> Shape:
-    """Return a built-in or own shape by its name. Raises UsageError."""
+    """Return a built-in or custom shape by its name. Raises UsageError."""
     known = {**BY_NAME, **formats.named}
     if name not in known:
         close = did_you_mean(name, known)

@@ -1,4 +1,4 @@
-"""Tests of own shapes: `NAME.test.yaml` beside `NAME.yaml`, lines in and records out."""
+"""Tests of custom shapes: `NAME.test.yaml` beside `NAME.yaml`, lines in and records out."""
 
 from __future__ import annotations
 

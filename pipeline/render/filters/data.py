@@ -67,7 +67,7 @@ def parse_json(value: Value) -> Value:
         raise Failure(f"parse_json: {error}", value) from None
     long = long_integer(value.encode())
     if long is not None:
-        # It comes as a decimal that has lost digits: it is refused, as in records.
+        # orjson returned a float that has lost digits: refused, as in records.
         raise Failure("parse_json: an integer has more than 64 bits", long)
     return parsed
 

@@ -13,7 +13,7 @@ from pipeline.model.json import Value
 
 @dataclass(slots=True, frozen=True)
 class Example:
-    """One use of a filter: the value that goes in, the call, what comes out."""
+    """One use of a filter: the input value, the call, the result."""
 
     value: Value
     call: str
@@ -22,17 +22,17 @@ class Example:
 
     @property
     def shown(self) -> str:
-        """The example as it stands in the reference."""
+        """The example as printed in the reference."""
         return f"{json.dumps(self.value, ensure_ascii=False)} | {self.call}"
 
     @property
     def shown_result(self) -> str:
-        """The result as it stands in the reference."""
+        """The result as printed in the reference."""
         return json.dumps(self.result, ensure_ascii=False)
 
 
 class Filter:
-    """One filter, called as its function is (but for a trailing underscore).
+    """One filter, named after its function (without a trailing underscore).
 
     Missing and null do not reach the function unless ``takes_missing``.
     """
@@ -51,13 +51,11 @@ class Filter:
         options: frozenset[str] = frozenset(),
     ) -> None:
         """function: takes the value, then the positional arguments; missing arguments arrive as None.
+        takes_event_time: the function gets ``event_ms``, which is `now`. grows: the result may contain the
+        same value many times: it is weighed, not only counted. options: names of arguments passed by name.
 
-        takes_event_time: the function gets ``event_ms``: what `now` means. grows: the result may hold the
-        same value many times over: it is weighed, not only counted. options: names of arguments that are
-        given by name.
-
-        per_text: units of work for each 16 characters of a long text; per_element: for each element of a list
-        or object, to its end, or `shallow` of the list alone. `make bombs` measures both.
+        per_text: units of work per 16 characters of a long text; per_element: per element of a list or
+        object, nested ones included, or with `shallow` of the list alone. `make bombs` measures both.
         """
         self.name = function.__name__.rstrip("_")
         self.function = function
@@ -72,5 +70,5 @@ class Filter:
         self.shallow = shallow
         code = function.__code__
         self.most = 99 if code.co_flags & inspect.CO_VARARGS else code.co_argcount - 1
-        """How many positional arguments it takes; ``most`` is 99 for any number."""
+        """The maximum number of positional arguments; 99 for any number."""
         self.least = code.co_argcount - 1 - len(function.__defaults__ or ())

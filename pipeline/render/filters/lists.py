@@ -44,7 +44,7 @@ def elements(value: Value) -> list[Value]:
 
 
 def _field(element: Value, key: Value, whose: str) -> Value:
-    """Return an element's field, None where it has none; raises Failure where it is no object."""
+    """Return an element's field, None where it is missing; raises Failure where it is not an object."""
     if type(element) is dict:
         return element.get(to_text(key))
     if element is None:
@@ -145,7 +145,7 @@ def uniq(value: Value, key: Value = None) -> list[Value]:
         by = element if key is None else _field(element, key, "uniq")
         name = canonical(by)
         if len(name) > _DIGEST or type(by) is not str:
-            # A digest, also of what is short: each result of orjson keeps a page of memory.
+            # A digest, also of short values: each result of orjson holds a page of memory.
             name = blake2b(name, digest_size=_DIGEST).digest()
         if name not in seen:
             seen.add(name)

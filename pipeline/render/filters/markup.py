@@ -9,7 +9,7 @@ from pipeline.render.values.printing import MAX_RESULT, Failure, to_text
 
 
 class _Stripper(HTMLParser):
-    """Collects the text outside of tags, scripts and styles."""
+    """Collects the text outside tags, scripts and styles."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=False)
@@ -39,7 +39,7 @@ def strip_html(value: Value) -> str:
     if "<" not in text or ">" not in text:
         return text
     if len(text) > MAX_RESULT // 8:
-        # The parser's time is quadratic on broken markup such as a long row of "<!".
+        # The parser is quadratic on broken markup such as a long row of "<!".
         raise Failure("strip_html wants a text of at most 128 KiB", text)
     stripper = _Stripper()
     stripper.feed(text)

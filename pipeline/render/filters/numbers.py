@@ -13,7 +13,7 @@ from pipeline.render.filters.filter import Example, Filter
 from pipeline.render.values.printing import Failure, bounded, exact, finite, to_count, to_number, to_text
 
 DECIMAL: Final = Context(prec=40)
-"""How decimals are calculated: far more digits than a float has, whatever the process's own context says."""
+"""The decimal context: far more digits than a float has, independent of the process's own context."""
 _WIDE: Final = Context(prec=700)
 """Enough for every digit of the largest float, with its fraction."""
 
@@ -80,14 +80,14 @@ def modulo(value: Value, other: Value) -> int | float:
     except InvalidOperation:
         raise Failure("modulo: the numbers are too far apart", value) from None
     if rest and (rest < 0) is not (divisor < 0):
-        # The sign is the divisor's, as it is for whole numbers.
+        # The sign is the divisor's, as for integers.
         rest = _WIDE.add(rest, divisor)
     return float(rest) if rest else 0.0
 
 
 def _rounded(number: int | float, digits: int) -> Decimal:
     rounded = exact(number).quantize(Decimal((0, (1,), -digits)), ROUND_HALF_UP, _WIDE)
-    # What is rounded to nothing has no sign: -0.00 is no amount.
+    # Zero after rounding has no sign: -0.00 is not an amount.
     return rounded if rounded else rounded.copy_abs()
 
 
@@ -96,7 +96,7 @@ def round_(value: Value, digits: Value = 0) -> int | float:
     if not -20 <= places <= 20:
         raise Failure("round wants between -20 and 20 digits", digits)
     if places > 0 and isinstance(number, int) and float(number) != number:
-        return number  # no decimal has all its digits
+        return number  # no Decimal holds all its digits
     rounded = _rounded(number, places)
     return finite(float(rounded)) if places > 0 else bounded(int(rounded))
 
@@ -124,7 +124,7 @@ def to_integer(value: Value) -> int:
     if value is True or value is False:
         raise Failure("to_integer wants a number, not a boolean", value)
     number = to_number(value, "to_integer")
-    # A text has more digits than the decimal that it says.
+    # A text may have more digits than the Decimal it denotes.
     return bounded(int(Decimal(value.strip()) if type(value) is str else number))
 
 

@@ -97,7 +97,7 @@ def csv_escape(value: Value) -> str:
 
 
 def _replace(text: str, old: str, new: str, count: int = -1) -> str:
-    """Replace, but look first how large the result would be: a template must not fill the memory."""
+    """Replace, but compute the size of the result first: a template must not fill the memory."""
     found = text.count(old)
     if count >= 0:
         found = min(found, count)

@@ -13,23 +13,23 @@ from pipeline.render.filters.filter import Filter
 from pipeline.render.values.printing import MAX_RESULT, weigh
 
 RUN: Final = "\x00run"
-"""Where statements.py keeps the state of a running template in its scope; no path can name it."""
+"""The key under which a running template's state is kept in its scope; no path can name it."""
 _SHORT: Final = MAX_RESULT // 4
-"""Characters that are within the limit however they are encoded."""
+"""Characters that are within the limit in any encoding."""
 _PER_LETTER: Final = 100
-"""Work of one letter in the format of a time, measured against that of touching an element."""
+"""Work of one letter of a time format, relative to touching an element."""
 _PER_ARGUMENT: Final = 4
 """Work of taking one element of an argument."""
 _SIZED: Final = (str, list, dict)
 _MANY: Final = (list, dict)
 _FEW: Final = 32
-"""Outside of loops, what is deep inside of so few elements is not worth weighing: it is read once."""
+"""Outside loops, nested values in so few elements are not worth weighing: they are read once."""
 
 Check = Callable[[Any], Any]
 
 
 class Constant:
-    """A function that always gives the same value, so that the compiler can see it."""
+    """A function that always returns the same value, in a form the compiler recognises."""
 
     __slots__ = ("value",)
 
@@ -42,14 +42,14 @@ class Constant:
 
 
 def known(getter: Getter) -> TypeGuard[Constant]:
-    """Return whether a function is known at load to give always the same value."""
+    """Return whether a function is known at load to always return the same value."""
     return isinstance(getter, Constant)
 
 
 def _pay(value: Value, filter_: Filter, event: Event, user: User, scope: Scope) -> None:
     """Count the work of a filter on a long text, a list or an object.
 
-    Who calls it has sorted out what is free of charge, as nearly all is: a call would take longer.
+    Callers skip values that are free, as nearly all are: the call would take longer.
     """
     if type(value) is str or scope is not None or len(value) > _FEW:
         spend(event, user, _price(value, filter_))
@@ -71,7 +71,7 @@ def applied(
 ) -> Getter:
     """Return the function that calls a filter per event.
 
-    check: takes each result, and raises Failure where it is too large; None: it cannot be.
+    check: takes each result, and raises Failure where it is too large; None: it cannot be too large.
     """
     given = [get.value for get in positional if known(get)]
     if not filter_.takes_missing and not filter_.takes_event_time and len(given) == len(positional):
@@ -163,7 +163,7 @@ def _with_missing(
 
 
 def metered(inner: Getter) -> Getter:
-    """Return the function with the size of what it gives counted against the template's budget."""
+    """Return the function with the size of its result counted against the template's budget."""
 
     def counted(event: Event, user: User, scope: Scope) -> Value | Missing:
         result: Value = inner(event, user, scope)

@@ -1,7 +1,7 @@
 """How much work one template may do for one event.
 
-Everything is counted, nothing is timed: turns of loops, the output, what filters work on inside loops. A
-template that goes too far is dead-lettered at the same point in every replay.
+Work is counted, never timed: iterations, output, and what filters process inside loops. A template that
+exceeds its budget is dead-lettered at the same point in every replay.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Final
 from pipeline.render.values.printing import MAX_RESULT, Failure
 
 FREE_TURNS: Final = 16
-"""So many turns of loops are run without looking at what they make."""
+"""Iterations that run before their results are measured."""
 PER_COMPARED: Final = 8
-"""Work of comparing or copying one element, measured against that of touching it."""
+"""Work of comparing or copying one element, relative to touching it."""
 MAX_ITERATIONS: Final = 10_000
 MAX_STEPS: Final = 1_000_000
-"""Tags and expressions that a template's loops may run in all."""
+"""Tags and expressions that all loops of a template may execute."""
 MAX_WORK: Final = 4 * MAX_RESULT
-"""Characters and elements that the filters inside a template's loops may read and make in all."""
+"""Characters and elements that the filters inside a template's loops may read and produce."""
 
 
 class Run:
@@ -34,14 +34,14 @@ class Run:
         self.work = MAX_WORK
 
     def write(self, text: str) -> None:
-        """Add to the output. Raises Failure where it gets larger than a template may write."""
+        """Append to the output. Raises Failure beyond the size a template may write."""
         self.room -= len(text)
         if self.room < 0:
             raise Failure("the template's output is larger than 1 MiB")
         self.parts.append(text)
 
     def turn(self, steps: int) -> None:
-        """Count one turn of a loop with so many steps. Raises Failure at one too many."""
+        """Count one iteration with this many steps. Raises Failure beyond the budget."""
         self.iterations += 1
         self.steps += steps
         if self.iterations > MAX_ITERATIONS:
@@ -50,7 +50,7 @@ class Run:
             raise Failure(f"the template's loops run more than {MAX_STEPS:,} steps")
 
     def spend(self, size: int) -> None:
-        """Count what a filter read or made. Raises Failure where it is too much in all."""
+        """Count what a filter read or produced. Raises Failure beyond the budget."""
         self.work -= size
         if self.work < 0:
             raise Failure("the filters in the template's loops work on more than 4 MiB")

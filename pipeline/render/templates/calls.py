@@ -21,12 +21,12 @@ from pipeline.render.values.printing import Failure, check_size, check_weight
 from pipeline.render.values.strftime import as_written, in_directives
 
 _SMALL: Final = ("int", "float", "int | float", "bool", "int | None")
-"""Result types that need no check of their size."""
+"""Result types whose size needs no check."""
 MAX_CHAIN: Final = 50
-"""Filters of one expression, and operators of one condition: far below what the stack holds."""
+"""Filters of one expression, and operators of one condition: far fewer than the stack allows."""
 NO_EVENT: Any = None
 NO_USER: Any = None
-"""Stand in where nothing depends on event and user."""
+"""Passed where nothing depends on event and user."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -36,11 +36,11 @@ class Names:
     roots: tuple[str, ...]
     vars: Mapping[str, Value]
     metered: bool = False
-    """True inside a template with loops: what filters make is counted against the template's budget."""
+    """True inside a template with loops: what filters produce is counted against the template's budget."""
     warn: Callable[[str, int, str], None] = lambda message, offset, hint: None
-    """Takes what works but is probably not meant: message, offset, hint."""
+    """Takes what works but is probably a mistake: message, offset, hint."""
     refuse: Callable[[TemplateError], None] = lambda error: None
-    """Takes what fails for every event, though older versions took it."""
+    """Takes what fails for every event but was accepted by older versions."""
 
 
 _OTHER_NAMES: Final = {
@@ -77,11 +77,11 @@ _OTHER_NAMES: Final = {
     "uppercase": "upcase",
     "urlencode": "url_encode",
 }
-"""What other template languages call a filter."""
+"""Other template languages' names of our filters."""
 
 
 def find_filter(name: str, at: int) -> Filter:
-    """Return the filter of a name; raises TemplateError where there is none."""
+    """Return the filter of a name; raises TemplateError for an unknown one."""
     filter_ = FILTERS.get(name)
     if filter_ is None:
         close = _OTHER_NAMES.get(name.lower()) or did_you_mean(name, FILTERS)
@@ -91,7 +91,7 @@ def find_filter(name: str, at: int) -> Filter:
 
 
 def literal(value: Value, at: int) -> Value:
-    """Return what is written in an expression; raises TemplateError for what no event could hold."""
+    """Return a literal of an expression; raises TemplateError for values that no event could have."""
     if isinstance(value, str):
         secret = value.find("${")
         if secret >= 0 and value[secret : secret + 3] != "${{":
@@ -104,7 +104,7 @@ def literal(value: Value, at: int) -> Value:
 
 
 class Argument(NamedTuple):
-    """What a filter is given in one place."""
+    """One argument of a filter."""
 
     option: str | None
     """Its name, as in `default: 5, allow_false: true`."""
@@ -113,7 +113,7 @@ class Argument(NamedTuple):
 
 
 def apply(left: Getter, name: str, at: int, given: Iterable[Argument], names: Names) -> Getter:
-    """Return the function that calls a filter by its name; raises TemplateError where the call is wrong."""
+    """Return the function that calls a filter by name; raises TemplateError where the call is wrong."""
     filter_ = find_filter(name, at)
     positional: list[Getter] = []
     options: dict[str, Getter] = {}
@@ -132,7 +132,7 @@ def apply(left: Getter, name: str, at: int, given: Iterable[Argument], names: Na
 
 @cache
 def _gives_little(function: Callable[..., Any]) -> bool:
-    """Return whether what a filter gives is small whatever it is given."""
+    """Return whether a filter's result is small whatever its input."""
     return inspect.signature(function).return_annotation in _SMALL
 
 
@@ -152,7 +152,7 @@ def compile_call(
     whole = applied(filter_, left, positional, options, check)
     if known(left) and not filter_.takes_event_time and all(map(known, [*positional, *options.values()])):
         try:
-            # Nothing in it depends on the event: evaluate it now, and show at load what would always fail.
+            # Nothing in it depends on the event: evaluate it now, and report at load what would always fail.
             return Constant(whole(NO_EVENT, NO_USER, None))
         except TooExpensive:
             return whole  # not at load, then
@@ -163,14 +163,14 @@ def compile_call(
 
 
 def _check_arguments(filter_: Filter, positional: list[Getter], at: int, names: Names) -> None:
-    """Refuse fixed arguments with which no example of the filter gets through: no event would, either."""
+    """Refuse constant arguments with which every example of the filter fails: every event would."""
     given = [get.value for get in positional if known(get)]
     if filter_.takes_missing or not given or len(given) < len(positional):
         return
     fixed = [None if value is MISSING else value for value in given]
     named = {"event_ms": 0} if filter_.takes_event_time else {}
     reason = ""
-    # The elements of the examples need not have what a key names: nothing at all has no elements.
+    # The examples' elements need not have the field a key names: an empty list has no elements.
     for value in (*(example.value for example in filter_.examples), []):
         try:
             filter_.function(value, *fixed, **named)

@@ -56,7 +56,7 @@ MAX_RANGE: Final = 10_000
 
 
 def compile_expression(expression: Expression, names: Names) -> Getter:
-    """Return the function that evaluates an expression; it raises Failure where it fails for an event."""
+    """Return the function that evaluates an expression; raises Failure where that fails for an event."""
     match expression:
         case FilteredExpression():
             return _filtered(compile_expression(expression.left, names), expression.filters, names)
@@ -139,7 +139,7 @@ Test = Callable[[Event, User, Scope], bool]
 
 
 def compile_condition(expression: Expression, names: Names) -> Test:
-    """Return the function that tells whether a condition of Liquid holds."""
+    """Return the function that evaluates a Liquid condition."""
     match expression:
         case BooleanExpression():
             _check_operators(expression)

@@ -1,6 +1,6 @@
 """Detects other products' template syntax, which would be sent literally, and warns.
 
-`{person.properties.name}` is PostHog's, `$.properties.total` what Segment's and RudderStack's mappings have.
+`{person.properties.name}` is PostHog's; `$.properties.total` is Segment's and RudderStack's.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _ROOTED: Final = re.compile(
 _BARE: Final = re.compile(
     r"\$?((?:event|user)\.(?:properties|context|before)(?:\.[\w$-]+|\[[^\[\]]*\])+)", re.ASCII
 )
-"""A path alone, without its braces."""
+"""A path without its braces."""
 _TRIPLE: Final = re.compile(r"\{\{\{([^{}]*)\}\}\}")
 _DOT_DIGIT: Final = re.compile(r"\.[0-9]")
-"""What few templates have."""
+"""Occurs in few templates."""
 _NUMBERED: Final = re.compile(
     r"(?<![\w.\"'$-])(?:event|user|vars|item)(?:\.[\w$-]+|\[[^\[\]]*\])*\.[0-9]{1,3}(?![\w$-])(?:\.[\w$-]+|\[[^\[\]]*\])*"
 )
@@ -34,7 +34,7 @@ _MEANT: Final = re.compile(r"did you mean `(.+)`\?")
 
 
 def warn_of_foreign(text: str, spot: Spot) -> None:
-    """Warn of each template of another product in a text, with what it is called here."""
+    """Warn of each foreign template in a text, with our equivalent."""
     if _DOT_DIGIT.search(text) is not None:
         _warn_of_indexes(text, spot)
     for one in _TRIPLE.finditer(text) if "{{{" in text else ():
@@ -58,7 +58,7 @@ def warn_of_foreign(text: str, spot: Spot) -> None:
 
 
 def _warn_of_indexes(text: str, spot: Spot) -> None:
-    """Warn of `{{ event.properties.items.0.sku }}`, an element in other products' paths."""
+    """Warn of `{{ event.properties.items.0.sku }}`, other products' array index."""
     for one in _NUMBERED.finditer(text):
         found, start = like_index(one[0]), one.start()
         inside = max(text.rfind("{{", 0, start), text.rfind("{%", 0, start))
@@ -69,7 +69,7 @@ def _warn_of_indexes(text: str, spot: Spot) -> None:
 
 
 def _found(text: str) -> Iterator[tuple[str, int, str]]:
-    """Yield each one: as it is written, where, and its path."""
+    """Yield each one: its text, its offset, and its path."""
     if "{" in text:
         for one in _BRACES.finditer(text):
             yield one[0], one.start(), one[1]
@@ -81,7 +81,7 @@ def _found(text: str) -> Iterator[tuple[str, int, str]]:
 
 
 def _here(path: str) -> str:
-    """Return what another product's path is called here: the remedies of paths know that."""
+    """Return our equivalent of another product's path, as the remedies of paths know it."""
     for _ in range(3):
         try:
             parse_path(path, EVENT_ROOTS)

@@ -1,7 +1,7 @@
 """Parsing Liquid: python-liquid's parser with our paths and a short list of tags.
 
-Only its parser is used. What it returns is compiled to plain functions (expressions.py, statements.py), so
-that none of its run time (undefined values, attribute look-ups, loaders, the clock) is ever reached.
+Only its parser is used. The result is compiled to plain functions (expressions.py, statements.py), so that
+none of its runtime (undefined values, attribute look-ups, loaders, the clock) is ever reached.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _UNCLOSED: Final = re.compile(r"expected tag (\w+), found")
 
 
 class _Inner(TokenStream):
-    """The tokens of one expression; its end knows its place."""
+    """The tokens of one expression, whose end has a position."""
 
     def __init__(self, parent: Token) -> None:
         words = tokenize(parent.value, parent.start_index)
@@ -113,7 +113,7 @@ def _environment() -> Environment:
 
 
 def parse(text: str) -> list[Node]:
-    """Return the nodes of a template; raises TemplateError where it has a mistake."""
+    """Return the nodes of a template; raises TemplateError for a mistake."""
     environment = _environment()
     try:
         return get_parser(environment).parse(_Stream(environment.tokenizer()(text)))

@@ -21,7 +21,7 @@ _STEPS: Final = re.compile(r"(?:\.[\w$-]+)+")
 
 
 class TemplateError(Exception):
-    """A template that cannot be used: what is wrong, where in its text, and the remedy."""
+    """An invalid template: what is wrong, where in its text, and the remedy."""
 
     def __init__(self, message: str, offset: int, hint: str | None = None, length: int | None = None) -> None:
         super().__init__(message)
@@ -32,7 +32,7 @@ class TemplateError(Exception):
 
 
 def secret_inside(at: int) -> TemplateError:
-    """Return what to say of a secret inside of an expression."""
+    """Return the message about a secret inside an expression."""
     return TemplateError(
         "a secret cannot be used inside an expression: it is put in when the request is sent",
         at,
@@ -43,7 +43,7 @@ def secret_inside(at: int) -> TemplateError:
 def check_closed(text: str) -> None:
     """Raise TemplateError where `{{` or `{%` is not closed.
 
-    Found here in one pass: the lexer of python-liquid looks to the end of the text at each of them.
+    Checked here in one pass: python-liquid's lexer scans to the end of the text at each of them.
     """
     at = 0
     while opened := _OPEN.search(text, at):
@@ -64,7 +64,7 @@ def check_closed(text: str) -> None:
 
 
 def scan_path(text: str, start: int) -> int:
-    """Return where the path that begins at ``start`` ends: names, dots, brackets and what is in them."""
+    """Return where the path that starts at ``start`` ends: names, dots, brackets and their contents."""
     named = _DOTTED.match(text, start)
     if named is None:
         return start
@@ -95,7 +95,7 @@ def _bracket_end(text: str, start: int) -> int:
 
 
 def compile_name(text: str, offset: int, roots: tuple[str, ...], vars: Mapping[str, Value]) -> Getter:
-    """Return the reader of a path; raises TemplateError where it is none or leads nowhere."""
+    """Return the reader of a path; raises TemplateError where it is invalid or leads nowhere."""
     try:
         path = parse_path(text, roots)
         wrong = unknown_var(path, vars)

@@ -14,17 +14,17 @@ from pipeline.render.templates.budget import Run
 from pipeline.render.values.printing import to_text
 
 GO: Final = 0
-"""What a statement returns after which the next one follows."""
+"""Returned by a statement after which the next one runs."""
 
 Statement: TypeAlias = Callable[[Run, Event, User, dict[str, Value]], int]
 Encode: TypeAlias = Callable[[str], str]
 """Escapes a value for its place."""
 Literal: TypeAlias = Callable[[str, int], str]
-"""Turns literal text (with its offset) into what is written: placeholders become slots, and so on."""
+"""Turns literal text (with its offset) into output: placeholders become slots, and so on."""
 
 
 def running(statement: Statement) -> Getter:
-    """Return the function that runs a statement, with budgets of its own, and gives what it has written."""
+    """Return the function that runs a statement, with budgets of its own, and returns its output."""
 
     def text(event: Event, user: User, scope: Scope) -> str:
         run = Run()
@@ -37,7 +37,7 @@ def running(statement: Statement) -> Getter:
 
 
 def in_order(statements: Sequence[Statement]) -> Statement:
-    """Return the statement that runs these one after the other, until one says otherwise."""
+    """Return the statement that runs these one after another, until one stops."""
     if len(statements) == 1:
         return statements[0]
 
@@ -51,7 +51,7 @@ def in_order(statements: Sequence[Statement]) -> Statement:
 
 
 def content(text: str) -> Statement:
-    """Return the statement that writes a text as it is."""
+    """Return the statement that writes a literal text."""
 
     def write(run: Run, event: Event, user: User, scope: dict[str, Value]) -> int:
         run.write(text)
@@ -61,7 +61,7 @@ def content(text: str) -> Statement:
 
 
 def output(value: Getter, encode: Encode | None) -> Statement:
-    """Return the statement that writes a value as text. A list or object is work each time."""
+    """Return the statement that writes a value as text. A list or object costs work each time."""
 
     def write(run: Run, event: Event, user: User, scope: dict[str, Value]) -> int:
         found = value(event, user, scope)

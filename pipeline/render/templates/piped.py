@@ -1,7 +1,7 @@
 """Expressions that are a path or constant with filters, parsed without python-liquid.
 
-Nearly all templates are such, and python-liquid takes a fifth of the time of a `check` to load. What is
-more than that, or wrong, is left to it: it says where.
+Nearly all templates are of this kind, and loading python-liquid takes a fifth of a `check`'s time. Anything
+more complex, or wrong, is left to it: it reports the place.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from pipeline.render.templates.tokens import WORD, Word, tokenize
 
 _EXPRESSION: Final = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _MORE: Final = re.compile(r"\{%|\{\{-|-\}\}")
-"""Tags, and what takes white space away around an expression."""
+"""Tags, and whitespace control around an expression."""
 _LONGEST_INTEGER: Final = 21
-"""Characters; a longer one has more than 64 bits."""
+"""Maximum digits; a longer integer exceeds 64 bits."""
 
 
 class _Call(NamedTuple):
-    """A filter and what it is given: options' names (None without), and words."""
+    """A filter and its arguments: options' names (None without), and tokens."""
 
     name: Word
     given: list[tuple[Word | None, Word]]
@@ -46,7 +46,7 @@ class Piped(NamedTuple):
     calls: list[_Call]
 
     def compile(self, names: Names) -> Getter:
-        """Return the function that evaluates it; raises TemplateError where something in it is unknown."""
+        """Return the function that evaluates it; raises TemplateError for unknown names."""
         get = _primary(self.left, names)
         for name, given in self.calls:
             arguments = [
@@ -62,7 +62,7 @@ class Piped(NamedTuple):
 
 
 def read(text: str) -> list[tuple[int, str | Piped]] | None:
-    """Return literal texts and expressions, each with its place; None where there is more in the text."""
+    """Return literal texts and expressions, each with its place; None where the text holds anything else."""
     if _MORE.search(text) is not None:
         return None
     parts: list[tuple[int, str | Piped]] = []
@@ -86,7 +86,7 @@ def read(text: str) -> list[tuple[int, str | Piped]] | None:
 def compile_piped(
     parts: list[tuple[int, str | Piped]], names: Names, encode: Encode | None, literal_text: Literal
 ) -> Getter:
-    """Return the function that writes texts and expressions one after the other."""
+    """Return the function that writes texts and expressions in order."""
     return running(
         in_order(
             [
@@ -121,7 +121,7 @@ def _parse(words: list[Word]) -> Piped | None:
 
 
 def _arguments(ahead: Iterator[Word], call: _Call) -> Word | None:
-    """Add what a filter is given, and return the word behind it; nothing is added where it is not plain."""
+    """Add a filter's arguments and return the next token; adds nothing where they are not simple."""
     while True:
         option, word = None, next(ahead, None)
         after = next(ahead, None)

@@ -12,7 +12,7 @@ _AFTER_FILTER: Final = re.compile(r"\|\s*(\w+)\s*$")
 _AFTER_PATH: Final = re.compile(r"[\w$-]+(?:\.[\w$-]+)+$")
 _WORDS: Final = re.compile(r"[\w-]+(?: [\w-]+)*")
 _LOOKED_AT: Final = 200
-"""Characters on both sides of a place that tell what was meant."""
+"""Characters on both sides of a place that are examined."""
 _SIGN: Final = re.compile(r"[+*/%]|-[\s\d]")
 _NO_ARITHMETIC: Final = (
     "write `| plus: 1`, `| times: 2`, ..., for texts `| append: 'x'`: there are no arithmetic signs"
@@ -25,11 +25,11 @@ OTHER_TAGS: Final = {
     "set": "assign", "let": "assign", "elseif": "elsif", "elif": "elsif", "foreach": "for", "each": "for",
     "switch": "case", "print": "echo",
 }  # fmt: skip
-"""What other template languages call a tag."""
+"""Other template languages' names of our tags."""
 
 
 def unexpected(text: str, at: int) -> str | None:
-    """Return the remedy for what stands at a place of an expression where it cannot stand."""
+    """Return the remedy for a token at a place of an expression where it cannot stand."""
     before, rest = text[max(0, at - _LOOKED_AT) : at], text[at : at + _LOOKED_AT]
     called = _AFTER_FILTER.search(before)
     instead = _OR_ELSE.match(rest)
@@ -56,7 +56,7 @@ def unexpected(text: str, at: int) -> str | None:
 
 
 def unknown_root(text: str) -> str | None:
-    """Return the remedy for a path whose root is what other products have for settings and for the time."""
+    """Return the remedy for a path with a root that other products use for settings or the time."""
     root, _, rest = text.partition(".")
     if (root.lower() in _PLACES and rest) or (len(root) > 2 and root.isupper() and not rest):
         name = rest.rpartition(".")[2] or root
@@ -67,13 +67,13 @@ def unknown_root(text: str) -> str | None:
 
 
 def unquoted(text: str, hint: str | None) -> str | None:
-    """Return the remedy for a path that is not known, with what to write where a text is meant."""
+    """Return the remedy for an unknown path, with the spelling in case a text was meant."""
     is_word = text.isidentifier() and hint is not None and hint.startswith("a path starts")
     return f"{hint}; a text stands in quotes: '{text}'" if is_word else hint
 
 
 def _spaced(before: str, rest: str) -> str | None:
-    """Return the remedy for a name with blanks in it."""
+    """Return the remedy for a name with spaces in it."""
     path = _AFTER_PATH.search(before.rstrip())
     words = _WORDS.match(rest)
     if path is None or words is None or not before.endswith(" "):

@@ -25,7 +25,7 @@ LineOf = Callable[[KeyPath], int | None]
 
 @dataclass(slots=True, frozen=True)
 class Spot:
-    """A place in the file: problems are reported here, and failures at run time name it."""
+    """A place in the file: problems are reported here, and runtime failures name it."""
 
     problems: Problems
     file: str
@@ -39,22 +39,22 @@ class Spot:
     condition: ConditionCompiler | None = None
     secrets: Secrets | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Placeholders that are plain settings here: they are put in at load."""
+    """Placeholders that are plain settings here: resolved at load."""
     line_of: LineOf | None = None
     shift: int = 0
-    """Where the text that is compiled begins inside the value: a URL is compiled part by part."""
+    """Offset of the compiled text inside the value: a URL is compiled in parts."""
     used: set[SecretRef] = field(default_factory=set)
     """Collects the secrets that the request uses; shared by all spots of one request."""
 
     def at(self, *parts: str | int, roots: tuple[str, ...] = ()) -> Spot:
-        """Return the spot of a nested key, where more roots may be known."""
+        """Return the spot of a nested key, where more roots may exist."""
         known = self.roots
         if roots:
             known += tuple(root for root in roots if root not in known)
         return self._moved((*self.path, *parts), known, self.shift)
 
     def shifted(self, by: int) -> Spot:
-        """Return the spot of a part that begins so many characters further on."""
+        """Return the spot of a part that starts this many characters later."""
         return self._moved(self.path, self.roots, self.shift + by)
 
     def _moved(self, path: KeyPath, roots: tuple[str, ...], shift: int) -> Spot:
@@ -98,12 +98,12 @@ class Spot:
         offset: int | None = None,
         length: int | None = None,
     ) -> None:
-        """Report what is an error only where files are read (see `Problems.refuse`)."""
+        """Report an error that counts only where files are read (see `Problems.refuse`)."""
         at = None if offset is None else offset + self.shift
         self.problems.refuse(self.path, code, message, hint=hint, offset=at, length=length)
 
     def mistake(self, code: str, error: TemplateError | PlaceholderError) -> None:
-        """Report a text that cannot be read."""
+        """Report a text that cannot be parsed."""
         length = error.length if isinstance(error, TemplateError) else None
         self.error(code, error.message, hint=error.hint, offset=error.offset, length=length)
 
@@ -138,7 +138,7 @@ def fail(failure: Exception, place: str) -> NoReturn:
 
 
 def guarded(getter: Getter, place: str) -> Getter:
-    """Return the function with every failure turned into a RenderError that names its place."""
+    """Return the function with every failure turned into a RenderError that names this place."""
 
     def guard(event: Event, user: User, scope: Scope) -> Value | Missing:
         try:

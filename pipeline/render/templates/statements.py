@@ -43,23 +43,23 @@ from pipeline.render.values.ordering import equal
 from pipeline.render.values.printing import to_count
 
 _PER_STEP = 4
-"""Work of one tag or expression in a loop, measured against that of touching an element."""
+"""Work of one tag or expression in a loop, relative to touching an element."""
 _BREAK, _CONTINUE = 1, 2
 
 
 @dataclass(slots=True, frozen=True)
 class Writing:
-    """How a template's text is made."""
+    """How a template's text is produced."""
 
     names: Names
     encode: Encode | None
-    """Escapes every value for its place; None leaves it as it is."""
+    """Escapes every value for its place; None leaves values as they are."""
     literal: Literal
     uses_forloop: bool = False
 
 
 def compile_statements(nodes: Sequence[Node], writing: Writing, source: str) -> Getter:
-    """Return the function that gives the text of a template with tags."""
+    """Return the function that returns the text of a template with tags."""
     assigned = tuple(_assigned(nodes))
     for name, at in assigned:
         if name in EVENT_ROOTS or name in writing.names.roots:
@@ -107,7 +107,7 @@ def _assigned(nodes: Sequence[Node]) -> Iterable[tuple[str, int]]:
 
 
 def _block(nodes: Sequence[Node], writing: Writing, *, silent: bool) -> Statement:
-    """Return the statements in order; a silent block (white space between tags) writes no literal text."""
+    """Return the statements in order; a silent block (whitespace between tags) writes no literal text."""
     statements = [made for node in nodes if (made := _statement(node, writing, silent)) is not None]
     return in_order(statements)
 
@@ -238,7 +238,7 @@ def _for(node: ForNode, writing: Writing) -> Statement:
     def run_loop(run: Run, event: Event, user: User, scope: dict[str, Value]) -> int:
         found: Value = elements(event, user, scope)
         if type(found) in (list, dict):
-            # All of it, also where `limit` and `offset` leave nothing.
+            # The whole list, even where `limit` and `offset` leave nothing of it.
             spend(event, user, PER_COMPARED * len(found))
         whole = _elements(found)
         if offset is not None:

@@ -1,6 +1,6 @@
 """Compiles a text with ``{{ expressions }}`` and ``${SECRETS}`` to a constant, a lookup, or a function.
 
-Text made of plain paths is cut into segments here and never sees Liquid. A value that is one expression
+Text with plain paths is cut into segments here and never reaches Liquid. A value that is a single expression
 keeps its type; with text around it, or with tags, it is a string.
 """
 
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
     from pipeline.render.templates.output import Encode, Literal
 
 _FEW: Final = 100
-"""Elements that are printed for nothing."""
+"""Elements that are printed for free."""
 _PLAIN: Final = re.compile(r"\{\{[ \t\n]*([^\W\d](?:[^{}|]*[^{}| \t\n])?)[ \t\n]*\}\}")
-"""In time that grows with the text alone, whatever white space is in it."""
+"""Linear in the text's length, whatever whitespace it holds."""
 _ALONE: Final = re.compile(_PLAIN.pattern + r"\n*")
 _INERT: Final = re.compile(rf"[^{{${OPEN}{CLOSE}]*")
-"""Text in which nothing has a meaning."""
+"""Text without any special character."""
 _PROPERTY: Final = re.compile(r"\{\{\s*(event|user)\.properties\.([\w$-]+)\s*\}\}\n*")
 _WORDS: Final = frozenset(("true", "false", "nil", "null", "empty", "blank"))
 _INSIDE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _UNSENT: Final = re.compile(
     r"\{%-?\s*(?:comment|capture)\b.*?\{%-?\s*end(?:comment|capture)\s*-?%\}", re.DOTALL
 )
-"""What is not sent where it stands."""
+"""Text that is removed before sending."""
 _OPENS: Final = re.compile(r"\{\{|\{%")
 
 
@@ -49,14 +49,14 @@ class Template:
 
     get: Getter
     constant: bool = False
-    """True where nothing depends on the event; ``value`` is then what comes out."""
+    """True where nothing depends on the event; ``value`` is then the result."""
     value: Value = None
     typed: bool = False
     """True where it is one expression: the result keeps its type and may be MISSING."""
     lookup: tuple[str, str] | None = None
-    """Root and name where it is a path such as `event.properties.amount`: it can be read without a call."""
+    """Root and name of a path such as `event.properties.amount`, which can be read without a call."""
     slots: bool = False
-    """True where secrets stand in it: the text is encoded and holds slots."""
+    """True where it contains secrets: the text is encoded and holds slots."""
 
 
 def compile_text(
@@ -64,9 +64,9 @@ def compile_text(
 ) -> Template:
     """Return the compiled text; mistakes are reported at the spot and give a constant "".
 
-    encode: escapes values for their place; the result is then always text, never typed. Text that
-    `mentions_secrets` must be given one, so that no value can look like a slot. literal: escapes the text
-    around the values likewise.
+    encode: escapes values for their place; the result is then always text, never typed. Required where the
+    text `mentions_secrets`, so that no value can imitate a slot. literal: escapes the text around the values
+    likewise.
     """
     if literal is None and _INERT.fullmatch(text) is not None:
         if text.startswith(("event.", "user.")):
@@ -85,13 +85,13 @@ def compile_text(
 
 
 def around(text: str) -> str:
-    """Return what stands around expressions and tags, without the white space that tags may cut off."""
+    """Return the text around expressions and tags, without the whitespace that tags may remove."""
     outside = _INSIDE.sub("", _UNSENT.sub("", text) if "{%" in text else text)
     return "".join(outside.split()) if "{%" in text or "{{-" in text or "-}}" in text else outside
 
 
 def mentions_secrets(text: str) -> bool:
-    """Return whether secrets stand in a text, outside of its expressions and tags."""
+    """Return whether a text contains secrets outside its expressions and tags."""
     if "$" not in text:
         return False
     try:
@@ -179,14 +179,14 @@ def _lookup(text: str) -> tuple[str, str] | None:
 
 
 def _printed(value: Value | Missing, event: Event, user: User) -> str:
-    """Return a value as text. A long list or object is work each time that it is printed."""
+    """Return a value as text. A long list or object costs work each time it is printed."""
     if (type(value) is list or type(value) is dict) and len(value) > _FEW:
         spend(event, user, extent(value))
     return to_text(value)
 
 
 def _joined(segments: list[str | Getter], place: str, encode: Encode | None) -> Getter:
-    """Return the function that writes the segments one after the other."""
+    """Return the function that writes the segments in order."""
     lookups = [segment for segment in segments if not isinstance(segment, str)]
     if len(lookups) == 1 and encode is None:
         at = segments.index(lookups[0])
@@ -225,7 +225,7 @@ def _joined(segments: list[str | Getter], place: str, encode: Encode | None) -> 
 def _compile_piped(
     text: str, spot: Spot, encode: Encode | None, literal: Literal, secrets: Callable[[], bool]
 ) -> Template:
-    # Imported here: configs of plain paths do without.
+    # Imported here: configs with plain paths do not need it.
     from pipeline.render.templates.calls import NO_EVENT, NO_USER, Names
     from pipeline.render.templates.piped import Piped, compile_piped, read
 
@@ -238,7 +238,7 @@ def _compile_piped(
         )
 
     names = Names(spot.roots, spot.vars, warn=warn, refuse=refuse)
-    begin(NO_EVENT, NO_USER)  # for what is constant in it, and evaluated here
+    begin(NO_EVENT, NO_USER)  # for its constant parts, which are evaluated here
     parts = read(text)
     if parts is None:
         return _compile_liquid(text, spot, encode, literal, secrets, names)
@@ -250,13 +250,13 @@ def _compile_piped(
 
 
 def _bare(text: str) -> str:
-    """Return a text without the line ends behind its last expression."""
+    """Return a text without the line ends after its last expression."""
     bare = text.rstrip("\n")
     return bare if bare.endswith("}}") else text
 
 
 def _typed(get: Getter, spot: Spot, text: str) -> Template:
-    """Return the template of one expression, whose value keeps its type."""
+    """Return the template of a single expression, whose value keeps its type."""
     from pipeline.render.templates.applying import known
 
     if known(get) and get.value is not MISSING:
@@ -272,7 +272,7 @@ def _compile_liquid(
     secrets: Callable[[], bool],
     names: Names,
 ) -> Template:
-    # Imported here: python-liquid takes 0.1 s to load, and configs of plain paths with filters do without it.
+    # Imported here: python-liquid takes 0.1 s to load, and configs of paths with filters do not need it.
     from liquid.builtin.output import OutputNode
 
     from pipeline.render.templates.expressions import compile_expression

@@ -34,11 +34,11 @@ class Word(NamedTuple):
     """A keyword, an operator's name, `word` (a path or a name), `string`, `integer`, `float`, ..."""
     text: str
     at: int
-    """Where it begins in the template."""
+    """Its offset in the template."""
 
 
 def tokenize(text: str, base: int) -> Iterator[Word]:
-    """Yield the tokens of one expression, which begins at ``base``; raises TemplateError at what is none."""
+    """Yield the tokens of one expression, from ``base`` on; raises TemplateError for an invalid one."""
     at = 0
 
     def token(kind: str, value: str) -> Word:

@@ -10,18 +10,18 @@ from pipeline.model.records import MISSING, Missing
 from pipeline.render.values.printing import Failure, to_text
 
 EMPTY: Final[Any] = object()
-"""What `empty` is in a comparison."""
+"""The value of `empty` in a comparison."""
 BLANK: Final[Any] = object()
-"""What `blank` is in a comparison."""
+"""The value of `blank` in a comparison."""
 
 
 def truthy(value: Value | Missing) -> bool:
-    """Return whether Liquid takes a value for true: everything but missing, null and false."""
+    """Return whether a value is truthy in Liquid: everything but missing, null and false."""
     return not (value is None or value is MISSING or value is False)
 
 
 def equal(left: Value, right: Value) -> bool:
-    """Compare as Liquid does: `empty` and `blank` equal what is empty or blank."""
+    """Compare as Liquid does: `empty` and `blank` equal anything empty or blank."""
     if left is EMPTY or left is BLANK:
         left, right = right, left
     if right is EMPTY:
@@ -34,7 +34,7 @@ def equal(left: Value, right: Value) -> bool:
 
 
 def less(left: Value, right: Value, *, or_equal: bool) -> bool:
-    """Return the order of two numbers or two texts; null is in no order, other types are a Failure."""
+    """Return whether a number or text comes before another; null never does, other types are a Failure."""
     if left is None or right is None:
         return False
     for types in ((str,), (int, float)):
@@ -44,7 +44,7 @@ def less(left: Value, right: Value, *, or_equal: bool) -> bool:
 
 
 def contains(left: Value, right: Value) -> bool:
-    """Return whether a text holds a text, an array an element, an object a key."""
+    """Return whether a text contains a text, an array an element, an object a key."""
     if not truthy(left) or not truthy(right):
         return False
     if type(left) is str:

@@ -26,13 +26,13 @@ _NUMBER: Final = re.compile(r"[+-]?(\d{1,400}(\.\d{0,400})?|\.\d{1,400})([eE][+-
 
 
 class UrlPath(str):
-    """A part of a URL's path that `url_path` has encoded and judged: it may hold `/`."""
+    """A part of a URL's path already encoded and checked by `url_path`: it may contain `/`."""
 
     __slots__ = ()
 
 
 class Failure(Exception):
-    """Something cannot be rendered for this event: the reason, and the value it is about."""
+    """Something cannot be rendered for this event: the reason, and the value concerned."""
 
     def __init__(self, reason: str, value: object = MISSING) -> None:
         super().__init__(reason)
@@ -50,7 +50,7 @@ def show(value: object) -> str:
 
 
 def to_text(value: Value | Missing) -> str:
-    """Return how a value prints inside a text: compact JSON, but texts bare and missing and null as ""."""
+    """Return a value as printed inside a text: compact JSON, but strings bare, and missing and null as ""."""
     if type(value) is str:
         return value
     if value is None or value is MISSING:
@@ -67,7 +67,7 @@ def to_text(value: Value | Missing) -> str:
 
 
 def to_json(value: Value) -> str:
-    """Return compact JSON. Raises Failure for what JSON cannot hold."""
+    """Return compact JSON. Raises Failure for values that JSON cannot represent."""
     try:
         return orjson.dumps(value).decode()
     except TypeError as error:
@@ -83,7 +83,7 @@ def utf8(text: str) -> bytes:
 
 
 def reason_of(error: TypeError) -> str:
-    """Return in plain words why orjson refused a value."""
+    """Return in plain words why orjson rejected a value."""
     text = str(error)
     if "surrogate" in text:
         return HALF_A_PAIR
@@ -107,7 +107,7 @@ def bounded(number: int) -> int:
 
 
 def to_number(value: Value | Missing, whose: str) -> int | float:
-    """Return a number for a number or a text that is one; raises Failure for anything else."""
+    """Return the number that a number or text denotes; raises Failure for anything else."""
     if type(value) is int or type(value) is float:
         return value
     if type(value) is str:
@@ -124,7 +124,7 @@ def _big(text: str) -> int:
 
 
 def to_count(value: Value | Missing, whose: str) -> int:
-    """Return a whole number for an argument such as a length; raises Failure for anything else."""
+    """Return an integer for an argument such as a length; raises Failure for anything else."""
     number = to_number(value, whose)
     if isinstance(number, float) and not number.is_integer():
         raise Failure(f"{whose} wants a whole number", value)
@@ -132,12 +132,12 @@ def to_count(value: Value | Missing, whose: str) -> int:
 
 
 def exact(number: int | float) -> Decimal:
-    """Return the decimal that the number prints as, so that 0.1 + 0.2 is 0.3."""
+    """Return the Decimal with the number's printed digits, so that 0.1 + 0.2 is 0.3."""
     return Decimal(repr(number))
 
 
 def check_size(result: Any) -> Any:
-    """Return a filter's result; raises Failure where it is larger than a filter may make."""
+    """Return a filter's result; raises Failure where it is larger than allowed."""
     if type(result) is str:
         size = len(result)
         if size > MAX_RESULT // 4:
@@ -150,7 +150,7 @@ def check_size(result: Any) -> Any:
 
 
 def weigh(value: Value) -> int:
-    """Return roughly how many characters a value prints as, counting up to twice the allowed size."""
+    """Return roughly the printed length of a value; stops counting at twice the allowed size."""
     if type(value) is str:
         return len(value) + 2
     if type(value) is not list and type(value) is not dict:
@@ -180,12 +180,12 @@ def _weigh(value: Value, price: int) -> int:
 
 
 def check_weight(result: Value) -> Value:
-    """Return a result made by joining others; raises Failure where it prints larger than 1 MiB."""
+    """Return a joined result; raises Failure where its printed length exceeds 1 MiB."""
     if weigh(result) > MAX_RESULT:
         raise Failure("a filter's result is larger than 1 MiB")
     return result
 
 
 def refuse(whose: str, wish: str, value: object) -> NoReturn:
-    """Raise the Failure that names who wanted what, and what came."""
+    """Raise the Failure that says who expected what, and what it got."""
     raise Failure(f"{whose} wants {wish}, not {kind_of(value)}", value)

@@ -12,15 +12,15 @@ import orjson
 from pipeline.model.json import Value
 
 SEVERAL: Final = 8
-"""So often one property may stand in a body before its size is looked at: half of what a body may have."""
+"""Occurrences of one property in a body before its size is checked: half of what a body may have."""
 _LARGE: Final = 64
-"""Elements from which a list or an object of scalars is printed to know its size, once."""
+"""From this many elements, a list or object of scalars is printed once to learn its size."""
 _HOLDING: Final = frozenset((list, dict))
 _PROPERTY: Final = re.compile(r"(?:event|user)(?:\.\w+){0,2}")
 
 
 def repeats(tree: Value) -> bool:
-    """Return whether a body names one property, or what holds it, more often than `SEVERAL` times."""
+    """Return whether a body names one property, or its container, more than `SEVERAL` times."""
     found: Counter[str] = Counter()
     todo: list[Value] = [tree]
     while todo:
@@ -35,10 +35,10 @@ def repeats(tree: Value) -> bool:
 
 
 def printed_size(value: Value) -> int:
-    """Return how many bytes a value prints as at least.
+    """Return a lower bound on the printed size of a value, in bytes.
 
-    Each list and object is looked at once, however often it stands there. Raises TypeError for what cannot be
-    printed as JSON.
+    Each list and object is measured once, however often it occurs. Raises TypeError for values that JSON
+    cannot represent.
     """
     sizes: dict[int, int] = {}
 

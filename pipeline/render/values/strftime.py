@@ -22,7 +22,7 @@ _DIRECTIVE: Final = re.compile(r"%([-_0^#]*)(\d{0,2})(:{0,2}[A-Za-z%+])")
 
 @lru_cache(maxsize=1024)
 def zone(name: str) -> tzinfo:
-    """Return the zone of an IANA name. Raises Failure where there is none of that name."""
+    """Return the zone of an IANA name. Raises Failure for an unknown name."""
     if name in ("", "UTC", "Z"):
         return UTC
     try:
@@ -32,7 +32,7 @@ def zone(name: str) -> tzinfo:
 
 
 MAX_PATTERN: Final = 1_000
-"""Characters of a pattern, which may come from an event: each directive prints many."""
+"""Maximum length of a pattern, which may come from an event: each directive may print much."""
 
 
 def format_time(ms: int, pattern: str, tz: tzinfo = UTC) -> str:
@@ -59,7 +59,7 @@ def format_time(ms: int, pattern: str, tz: tzinfo = UTC) -> str:
 
 
 def as_written(pattern: str) -> str | None:
-    """Return what of a pattern says nothing about a time: a directive that is none, or all of it."""
+    """Return the part of a pattern that is not a valid directive, or all of it if none is."""
     directives = list(_DIRECTIVE.finditer(pattern))
     if not directives:
         return pattern or None
@@ -68,7 +68,7 @@ def as_written(pattern: str) -> str | None:
 
 
 def in_directives(pattern: str) -> str | None:
-    """Return in our directives what other products write as ``DD/MM/YYYY HH:mm``; None: it is none."""
+    """Return ``DD/MM/YYYY HH:mm``, other products' notation, in our directives; None if it is not one."""
     written, found = _OTHERS.subn(lambda part: _MEANT[part[0]], pattern)
     return written if found > 1 and "%" not in pattern else None
 

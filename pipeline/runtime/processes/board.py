@@ -16,7 +16,7 @@ _log = log.get("group")
 
 
 class Board:
-    """The members' lines, in the order in which they are named."""
+    """The members' status lines, in the order of their names in `order`."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._texts = dict.fromkeys(names, "")
@@ -26,7 +26,7 @@ class Board:
         self._logged: dict[str, tuple[float, dict[str, int]]] = {}
 
     def line(self, name: str) -> Callable[[str], None]:
-        """Return what shows the status of a member; "" takes it away."""
+        """Return a function that shows a member's status; "" removes it."""
 
         def show(text: str) -> None:
             with self._lock:
@@ -38,7 +38,7 @@ class Board:
         return show
 
     def log(self, name: str, facts: dict[str, int]) -> None:
-        """Log where a member is, now and then, where that has changed and nobody looks at a terminal."""
+        """Log a member's status occasionally, if it has changed and no terminal shows it."""
         at, before = self._logged.get(name, (0.0, {}))
         now = time.monotonic()
         if not self._terminal and facts != before and any(facts.values()) and now - at >= LOG_SECS:
@@ -46,7 +46,9 @@ class Board:
             _log.info("progress", member=name, **facts)
 
     def talk(self, name: str) -> Hear:
-        """Return what shows the lines that a member writes: with its name, as a field where they are JSON."""
+        """Return a function that prints a member's lines, with its name in front, or as a field if they are
+        JSON.
+        """
 
         def hear(line: bytes) -> None:
             text = line.decode("utf-8", "backslashreplace").rpartition("\r\x1b[2K")[2]

@@ -1,8 +1,8 @@
 """One launch of processes that start and stop together.
 
 Each runs a verb of the command line with the hidden flag ``--member``. Members have sessions of their own: a
-Ctrl-C or a signal to the group reaches this process alone, which passes it on: the first stops them cleanly,
-a second ends them at once. Bytewax cannot go on without a member: when one is gone, all are ended, and none
+Ctrl-C or a signal to the group reaches only this process, which passes it on: the first stops them cleanly, a
+second ends them at once. Bytewax cannot continue without a member: when one is gone, all are ended, and none
 outlives this process.
 """
 
@@ -28,54 +28,54 @@ from pipeline.runtime.processes.mesh import look
 from pipeline.telemetry import log
 
 CAUSE_SECS = 0.3
-"""How long to wait for the end of a process that is the cause of another's."""
+"""How long to wait for the exit of a process that may have caused another's."""
 END_SECS = 0.3
-"""How long the others may then take to end before they are killed. They can finish no epoch any more, so a
-clean stop is none: most do not even hear it."""
+"""How long the others may then take to exit before they are killed. They can finish no epoch any more, so a
+clean stop is impossible: most do not even notice the signal."""
 PORTS = range(20_000, 32_000)
 MESH_SECS, MESH_MOST_SECS = 0.02, 0.1
-"""How long to wait between two looks who is at the members' ports, until they have found one another."""
+"""Pause between two looks at who is connected to the members' ports, until they have found one another."""
 MESH_WAITS = 4
-"""So many times what the last look took of a core, where that is more: with a thousand sockets on the machine
-it takes 10 ms, and the members need the core to start."""
+"""At least this many times the CPU time of the last look: with a thousand sockets on the machine a look takes
+10 ms, and the starting members need the core."""
 _log = log.get("group")
 
 Hear: TypeAlias = Callable[[bytes], None]
-"""Takes a line, without its end."""
+"""Takes a line, without its line end."""
 
 
 def unheard(_line: bytes) -> None:
-    """Nobody wants to know."""
+    """Ignore the line."""
 
 
 @dataclass(slots=True)
 class Group:
-    """The members of one start. ``words`` are the command line of a verb, without the program."""
+    """The members of one launch. ``words`` are a verb's command line, without the program."""
 
     words: Sequence[str]
     processes: int = 1
     members: list[subprocess.Popen[bytes]] = field(default_factory=list)
     outputs: dict[int, bytes] = field(default_factory=dict)
-    """The last line of each that has ended."""
+    """The last line of each member that has exited."""
     stopping: bool = False
     killed: bool = False
-    """They were ended at once, or asked twice: how they end says nothing."""
+    """They were ended at once, or signalled twice: their exit codes mean nothing."""
     lifeline: Lifeline = field(default_factory=Lifeline)
     """Ends the members with this process."""
     ports: Sequence[int] = ()
-    """Where the members listen for one another; empty once they have found one another."""
+    """The ports on which the members listen for one another; empty once they are connected."""
     talks: Hear | None = None
     """Takes each line of stderr. None: the members write to this process's own."""
     tells: Hear = unheard
     """Takes each line of stdout."""
     joined: bool = True
-    """They are members of one job, and find one another."""
+    """They are members of one job, and connect to one another."""
     name: str = "job"
-    """What the log calls it."""
+    """Its name in the log."""
     look_secs: float = MESH_SECS
-    """How long to wait before the next look at the ports."""
+    """Pause before the next look at the ports."""
     heard_at: float | None = None
-    """When a member last told something, on the clock that never goes back; None: not yet."""
+    """When a member last wrote something, on the monotonic clock; None: not yet."""
 
     def start(self, environment: Mapping[str, str] = os.environ) -> None:
         """Start every member."""
@@ -86,7 +86,7 @@ class Group:
         addresses = ";".join(f"127.0.0.1:{port}" for port in self.ports)
         for number in range(self.processes):
             command = [sys.executable, "-m", "pipeline.cli", *self.words, "--member", f"{number}@{addresses}"]
-            # The one that owns a source partition reads it, for `--source -`.
+            # The member that owns a source partition reads it, for `--source -`.
             reads = self.joined and sys.stdin is not None and not sys.stdin.isatty()
             self.members.append(
                 subprocess.Popen(
@@ -101,7 +101,7 @@ class Group:
             )
 
     def stop(self) -> None:
-        """Ask every member to stop cleanly, or at once where it was asked before."""
+        """Ask every member to stop cleanly, or at once if that was asked before."""
         self.killed = self.killed or self.stopping
         self.stopping = True
         self._signal(signal.SIGTERM)
@@ -112,9 +112,9 @@ class Group:
         self._signal(signal.SIGKILL)
 
     def wait(self) -> int:
-        """Return when all members are gone: 0, or the exit code of the first that failed.
+        """Wait until all members are gone: return 0, or the exit code of the first that failed.
 
-        Stopped before every member knew how to stop: nothing has begun, and that is no failure.
+        Being stopped before every member could handle a stop is not a failure: nothing had begun.
         """
         ended: list[tuple[int, int]] = []
         told = threading.Condition()
@@ -140,7 +140,8 @@ class Group:
                     told.wait_for(lambda: len(ended) == self.processes)
                     return 0
                 if failed is None and any(code for _, code in ended):
-                    # Its peers panic at once: a moment later it is known who was first, a kill before all.
+                    # Its peers panic at once: a moment later it is known who was first; a kill ranks before
+                    # everything.
                     told.wait_for(lambda: len(ended) == self.processes, CAUSE_SECS)
                     number, failed = min((one for one in ended if one[1]), key=_rank)
                     if failed != MEMBER_EXIT and not self.killed:
@@ -157,7 +158,7 @@ class Group:
         return 0 if failed is None else failed if failed > 0 else int(Exit.FATAL)
 
     def _hear(self, number: int) -> int:
-        """Take what a member writes until it has ended; return its exit code."""
+        """Take a member's output until it has exited; return its exit code."""
         member = self.members[number]
         talk = None
         if self.talks is not None and member.stderr is not None:
@@ -177,7 +178,7 @@ class Group:
         self.tells(line)
 
     def _has_strangers(self) -> bool:
-        """Return whether somebody else has come between the members while they look for one another."""
+        """Return whether somebody else has connected while the members look for one another."""
         begun = time.thread_time()
         seen = look(self.ports) if self.ports else None
         took = time.thread_time() - begun
@@ -202,10 +203,10 @@ class Group:
 
 
 def _each_line(pipe: IO[bytes], hear: Hear) -> bytes:
-    """Hand on each line until there are no more; return the last one.
+    """Pass on each line until there are no more; return the last one.
 
-    Who hears may fail: a closed terminal, a line that is none of ours. The member is read on all the same: it
-    would wait, or die of it, and its end be noticed by nobody.
+    The receiver may fail: a closed terminal, an unexpected line. The member is read all the same: otherwise
+    it would block, or die of it, and its exit would go unnoticed.
     """
     last = b""
     with pipe:
@@ -217,15 +218,15 @@ def _each_line(pipe: IO[bytes], hear: Hear) -> bytes:
 
 
 def _rank(one: tuple[int, int]) -> int:
-    """Return what sorts the ends of members, the cause before its consequences: a kill, a clock set back."""
+    """Return a sort key for exits, causes before consequences: a kill, a clock set back."""
     return 0 if one[1] < 0 else 1 if one[1] == MEMBER_EXIT else 2
 
 
 def free_ports(number: int) -> list[int]:
-    """Return ports of this machine that nobody listens on.
+    """Return ports of this machine on which nobody listens.
 
-    They lie below the range from which systems take ports for outgoing connections: a port of that range
-    could be taken by anybody in the moment before the member listens on it.
+    They lie below the range used for outgoing connections: from that range, anybody could take a port in the
+    moment before the member listens on it.
     """
     found: list[int] = []
     with contextlib.ExitStack() as stack:

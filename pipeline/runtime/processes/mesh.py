@@ -1,8 +1,8 @@
 """Which processes of a job are connected, read from the system's socket table.
 
-Bytewax listens and connects itself, and takes whoever comes first for the process that it waits for. So the
-one that starts them looks while they find one another: a socket of another user at one of their ports is a
-stranger, whatever it has said by then. Root may read the processes anyway.
+Bytewax listens and connects by itself, and takes whoever connects first for the process it expects. So their
+parent watches while they find one another: another user's socket at one of their ports is a stranger,
+whatever it has sent by then. Root could read the processes anyway.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class Mesh:
     """Users other than ours and root at either end."""
     connections: int
     is_open: bool
-    """Whether somebody still listens."""
+    """Whether a port is still being listened on."""
 
 
 def look(ports: Collection[int], tables: Collection[Path] = TABLES) -> Mesh | None:
-    """Return who is at these ports now; None where the system does not say."""
+    """Return who is connected to these ports; None where the system does not tell."""
     strangers: set[int] = set()
     connections, is_open, ours = 0, False, {0, os.geteuid()}
     try:
@@ -41,7 +41,7 @@ def look(ports: Collection[int], tables: Collection[Path] = TABLES) -> Mesh | No
             is_local, is_remote = _is_at(local, ports), _is_at(remote, ports)
             if state == _LISTENING and is_local:
                 is_open = True
-            # One that nobody has accepted yet has no owner.
+            # A connection that nobody has accepted yet has no owner.
             elif state == _ESTABLISHED and inode != "0" and (is_local or is_remote):
                 connections += is_local
                 if uid not in ours:

@@ -1,7 +1,7 @@
 """Supervises one team, the processes of a job, or several side by side (`hookline up`).
 
-One thread starts, stops and starts anew, and hears signals; each start has another one that waits for its
-end. The first signal stops the teams one after the other, in the order in which data walks; a second ends all
+One thread starts, stops and restarts teams, and handles signals; each launch has another one that waits for
+its exit. The first signal stops the teams one after another, in the order of the data flow; a second ends all
 at once.
 """
 
@@ -29,17 +29,17 @@ FIRST_WAIT_SECS = 0.5
 LONGEST_WAIT_SECS = 60.0
 JOB = "job"
 STOP_SECS = 20.0
-"""How long the next team waits for the one before it to stop."""
+"""How long a team waits for the one before it to stop."""
 KILL_SECS = 1.0
-"""How long those may take to end that were asked twice."""
+"""How long a team that was signalled twice may take to exit."""
 FINAL = (Exit.PROBLEMS, Exit.USAGE, Exit.STATE)
-"""What starting again does not cure."""
+"""Exit codes that a restart does not cure."""
 _log = log.get("group")
 
 
 @dataclass(slots=True, frozen=True)
 class Team:
-    """Processes that live and die together, and are started anew together."""
+    """Processes that live and die together, and are restarted together."""
 
     name: str
     words: Sequence[str]
@@ -51,7 +51,7 @@ class Team:
     talks: Hear | None = None
     tells: Hear = unheard
     silent_secs: float | None = None
-    """One that has told something, and then nothing for so long, hangs: it is ended, and started anew."""
+    """A team that has written something, and then nothing for this long, hangs: it is ended and restarted."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -64,7 +64,7 @@ class Ended:
 
 
 class Figures(TypedDict):
-    """What the members of a job saw of a run, each of its own part."""
+    """What the members of a job report of a run, each of its own part."""
 
     latency_ms: dict[str, float]
     events_seen: list[str]
@@ -77,7 +77,7 @@ class _GroupEnded(NamedTuple):
 
 @dataclass(slots=True)
 class _Standing:
-    """Where a team stands."""
+    """The present state of a team."""
 
     team: Team
     environment: dict[str, str]
@@ -85,7 +85,7 @@ class _Standing:
     """Its processes, while there are some."""
     begun: float = 0.0
     due: float = 0.0
-    """When it is started, where there are none."""
+    """When to start it, while it has no processes."""
     wait_secs: float = field(default_factory=lambda: FIRST_WAIT_SECS)
     until: float | None = None
     """It was asked to stop: how long the next team waits for it."""
@@ -93,7 +93,7 @@ class _Standing:
 
 
 class Supervisor:
-    """Runs teams until they have ended, one of them cannot go on, or a signal stops them."""
+    """Runs teams until they have ended, one of them cannot continue, or a signal stops them."""
 
     def __init__(self, teams: Sequence[Team]) -> None:
         self.ended: dict[str, Ended] = {}
@@ -103,14 +103,15 @@ class Supervisor:
         self._ended_by = 0
         """The signal that ended all at once; 0: none has."""
         self._kill_at = float("inf")
-        """When those are ended that a second signal did not end: they hear none, or hang."""
-        # A handler may put into it at any moment, also while the same thread takes.
+        """When to kill those that a second signal did not end: they ignore it, or hang."""
+        # A signal handler may put into it at any moment, even while the same thread takes.
         self._happened: queue.SimpleQueue[_GroupEnded | int] = queue.SimpleQueue()
 
     def run(self) -> int:
-        """Return when all teams are gone: the code of the one that ended the others, else the worst.
+        """Run until all teams are gone; return the exit code of the one that ended the others, else the
+        worst.
 
-        Of a second signal: what a shell calls it, 128 and its number.
+        After a second signal: 128 plus its number, as shells do.
         """
 
         def heard(number: int, _frame: FrameType | None) -> None:
@@ -121,7 +122,7 @@ class Supervisor:
         cause = 0
         with handled_by(heard):
             if requested():
-                self._hear_signal(signal.SIGTERM)  # kept by the handler that was there before
+                self._hear_signal(signal.SIGTERM)  # the previous handler has noted it
             try:
                 while len(self.ended) < len(self._standing):
                     try:
@@ -141,7 +142,7 @@ class Supervisor:
         return cause or max(ended.code for ended in self.ended.values())
 
     def _act(self) -> float:
-        """Start, or ask to stop, whose turn it is; return after how many seconds it is the next one's."""
+        """Start or stop the teams that are due; return the seconds until the next one is."""
         now, next_turn = time.monotonic(), self._kill_at
         if now >= self._kill_at:
             self._kill_at = next_turn = float("inf")
@@ -171,7 +172,7 @@ class Supervisor:
         return min(max(0.0, next_turn - now), HEAR_SECS)
 
     def _end_hung(self, now: float) -> float:
-        """End those that say nothing any more; return when to look again."""
+        """End teams that have fallen silent; return when to look again."""
         next_look = float("inf")
         for name, one in self._standing.items():
             silent_secs, group = one.team.silent_secs, one.group
@@ -205,7 +206,7 @@ class Supervisor:
         threading.Thread(target=wait, name=name, daemon=True).start()
 
     def _note_end(self, name: str, code: int) -> Ended | None:
-        """Take note that a team's processes are gone; return how, where that is for good."""
+        """Note that a team's processes are gone; return how, if for good."""
         one = self._standing.get(name)
         if one is None or one.group is None:
             return None
@@ -244,7 +245,7 @@ class Supervisor:
             self._kill_at = time.monotonic() + KILL_SECS
 
     def _end_at_once(self, *, kill: bool) -> None:
-        """Ask again those that were asked to stop, which ends them; end the others."""
+        """Signal those again that were asked to stop, which ends them; kill the others."""
         for one in self._standing.values():
             if one.group is None:
                 continue
@@ -255,10 +256,10 @@ class Supervisor:
 
 
 def run_group(words: Sequence[str], processes: int, *, restart: bool) -> tuple[int, Figures]:
-    """Run a job of several processes; return its exit code and what its members saw.
+    """Run a multi-process job; return its exit code and its members' figures.
 
-    restart: start all anew when one fails, after 0.5 s, 1 s, ... 60 s; problems of config, usage or state are
-    not cured by that and end the group at once. Where the clock was set back all start anew in any case.
+    restart: restart all when one fails, after 0.5 s, 1 s, ... 60 s; problems of config, usage or state are
+    not cured by that and end the group at once. After a clock was set back all restart in any case.
     """
     supervisor = Supervisor([Team(JOB, words, processes, restart)])
     code = supervisor.run()
@@ -266,8 +267,8 @@ def run_group(words: Sequence[str], processes: int, *, restart: bool) -> tuple[i
 
 
 def figures_of(ended: Ended | None) -> Figures:
-    """Return what the members of a job saw, as one: the worst latencies, all names of events."""
-    # The last line is the summary; Bytewax may say before it that it waits for the others to listen.
+    """Return the members' figures as one job's: the worst latencies, all names of events."""
+    # The last line is the summary; before it Bytewax may report that it waits for the others to listen.
     outputs = {} if ended is None else ended.outputs
     found = [orjson.loads(line) for _, line in sorted(outputs.items()) if line.startswith(b"{")]
     return {

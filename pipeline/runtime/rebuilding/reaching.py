@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def reached(position: Any, target: Any) -> bool:
-    """Return whether a reader has come to the position.
+    """Return whether a reader has reached the position.
 
-    Topics by their offsets, and a collector's folder by the numbers of its lines, since some of what the job
-    has read may be gone; other files by how many lines were read.
+    For topics by offset, for a collector's folder by line number, since some of what the job has read may be
+    gone; for other files by the number of lines read.
     """
     if position[0].startswith("kafka"):
         have = _places(position)
-        # What is no topic of the config any more cannot be read, and holds up nothing.
+        # A topic that the config no longer names cannot be read, and holds up nothing.
         return all(have[key].offset >= place.offset for key, place in _places(target).items() if key in have)
     if has_only_folders(target):
         read = _collected(position)
@@ -28,17 +28,16 @@ def reached(position: Any, target: Any) -> bool:
 
 
 def limit_to(position: Any, target: Any) -> int:
-    """Return how many lines may be read next; of files by their lines, without passing the target."""
+    """Return how many lines may be read next; for files, without passing the target."""
     if position[0].startswith("kafka") or has_only_folders(target):
         return CHUNK_LINES
     return min(CHUNK_LINES, int(target[1]) - int(position[1]))
 
 
 def ends_of(name: str, target: Any) -> dict[str, int]:
-    """Return up to which offset each topic partition, or collector's folder, was read, by the sources of its
-    records' origins.
+    """Return up to which offset each topic partition, or collector's folder, was read, by origin source.
 
-    Beyond that the job itself will read them: an event there sees what precedes it, and a change is one.
+    The job itself will read what is beyond: an event there sees what precedes it, including changes.
     """
     if not target[0].startswith("kafka"):
         return _collected(target) if has_only_folders(target) else {}
@@ -54,7 +53,7 @@ def _collected(position: Any) -> dict[str, int]:
 
 
 def _places(position: Any) -> dict[str, SidePlace]:
-    # The client of Kafka takes a tenth of a second to load: only for jobs that read topics.
+    # The Kafka client takes a tenth of a second to load: only for jobs that read topics.
     from pipeline.sources.topics.stream import places_of
 
     return places_of(position[2])

@@ -53,10 +53,10 @@ def rebuild(
 ) -> Rebuilt:
     """Rebuild every missing store of a stopped job's state directory.
 
-    formats: which shape reads what. progress: is told now and then how many records are read. Users are what
-    the source says of them up to the position of the last durable epoch. What a lost store owed, its dead
-    letters, limits and counts are gone: they are nowhere else. Raises StateError where nothing can be
-    rebuilt, and what the source raises where it cannot be read from its beginning.
+    formats: which shape reads what. progress: called now and then with the number of records read. Users are
+    rebuilt from the source up to the position of the last durable epoch. What a lost store owed, its dead
+    letters, limits and counts cannot be rebuilt. Raises StateError where nothing can be rebuilt, and what the
+    source raises where it cannot be read from its beginning.
     """
     if describe(config.state) is None:
         raise NoState.at(config.state)
@@ -94,7 +94,7 @@ class _Rebuilding:
         self.workshop = config.state / "rebuilding"
         shutil.rmtree(self.workshop, ignore_errors=True)
         self.stores: list[tuple[Store, list[Any], Path]] = []
-        """Each with the epoch under which it will be committed: its number, and who committed that."""
+        """Each with the epoch under which it will be committed: its number, and who committed it."""
         self.scratches: list[Store] = []
         self.users: dict[int, Users] = {}
         self.done = Rebuilt()
@@ -117,7 +117,7 @@ class _Rebuilding:
         identities = {name: self.identity(name, lost.get(name)) for name in positions}
         since = 0
         for partition, record in self.records(positions):
-            # As in the running job: a link also goes to the other partitions, where the id may turn up.
+            # As in the running job: a link also goes to the other partitions, where the id may occur.
             for name in identities if isinstance(record, IdentityLink) else (partition,):
                 for key, own, _ in resolve([(record, ())], identities[name]):
                     users = self.users.get(shard_of(key, self.config.file.shards))
@@ -140,7 +140,7 @@ class _Rebuilding:
 
     def identity(self, partition: str, lost: list[Any] | None) -> Identity:
         if lost is None:
-            # Links are needed to know whose an update is; the store that has them is not touched.
+            # Links are needed to assign updates to users; the store that has them is not touched.
             scratch = self.stack.enter_context(TemporaryDirectory(prefix="hookline-rebuild-"))
             store = Store(Path(scratch))
             self.stack.callback(store.close)
@@ -183,7 +183,9 @@ class _Rebuilding:
                 time.sleep(0.01)  # a broker has nothing for us yet
 
     def open(self, folder: Path, epoch: list[Any]) -> Store:
-        """Return a store that takes its place when it is complete: half of one must not look like one."""
+        """Return a store that takes its place once it is complete: an incomplete one must not
+        look like one.
+        """
         store = Store(self.workshop / str(len(self.stores)))
         self.stores.append((store, epoch, folder))
         return store
@@ -204,7 +206,7 @@ class _Rebuilding:
 
 
 def is_lost(folder: Path, seq: int) -> bool:
-    """Return whether a store is not there, or is the empty one that a start in vain has made in its place."""
+    """Return whether a store is missing, or is the empty one that a failed start created in its place."""
     if not (folder / "data.mdb").exists():
         return True
     store = Store(folder)

@@ -37,7 +37,7 @@ GONE = (
 
 @dataclass(slots=True)
 class Findings:
-    """What was looked at, and what is wrong: one sentence each, with its place and what to do."""
+    """What was checked, and what is wrong: one sentence each, with its place and the remedy."""
 
     stores: int = 0
     rows: int = 0
@@ -45,26 +45,26 @@ class Findings:
 
     @contextmanager
     def noted(self) -> Iterator[None]:
-        """Take what this block raises as a problem."""
+        """Record an error raised in this block as a problem."""
         try:
             yield
         except HooklineError as error:
             self.problems.append(str(error))
 
     def each(self, read: Callable[[Path], object], paths: list[Path]) -> None:
-        """Read files, each of which may be damaged, or gone by now."""
+        """Read files, each of which may be damaged or gone by now."""
         for path in paths:
             with self.noted():
                 try:
                     read(path)
                 except FileNotFoundError:
-                    pass  # a job runs, and no longer needs it
+                    pass  # a running job no longer needs it
 
 
 def check_directory(state: Path) -> Findings:
-    """Look at all of a state directory, also beside a running job; the stores are read in another process.
+    """Check all of a state directory, even beside a running job; stores are read in another process.
 
-    Raises StateError where there is none, ClosedState where this user may not look.
+    Raises StateError where there is none, ClosedState where this user may not read it.
     """
     require_sight(state)
     if not any((state / name).exists() for name in (META, "recovery", "shards", "versions")):
@@ -88,7 +88,7 @@ def check_directory(state: Path) -> Findings:
 
 
 def _tokens(state: Path, found: Findings) -> Tokens | None:
-    """Return what Bytewax would resume with, None where it cannot be read."""
+    """Return what Bytewax would resume from, None where it cannot be read."""
     with found.noted():
         folder = state / "recovery"
         parts = sorted(folder.glob("part-*.sqlite3"))
@@ -103,7 +103,7 @@ def _check_stores(state: Path, tokens: Tokens | None, found: Findings) -> None:
     found.stores = len(paths)
     found.problems += [f"{path}: {GONE}" for path in sorted(known.keys() - set(paths)) if known[path][0]]
     checked = list(check_stores(paths))
-    # A running job may have gone on meanwhile.
+    # A running job may have moved on meanwhile.
     later = _epochs(state, _tokens(state, Findings()) or {})
     for one in checked:
         found.rows += one.rows
@@ -122,7 +122,7 @@ def _check_stores(state: Path, tokens: Tokens | None, found: Findings) -> None:
 
 
 def _epochs(state: Path, tokens: Tokens) -> dict[Path, list[Any]]:
-    """Return the epoch of every store that the recovery store knows: its number, and who committed it."""
+    """Return the epoch of every store in the recovery store: its number, and who committed it."""
     shards = {shard_folder(state, of): epoch for _, of, *epoch in tokens.get("shard", {}).values()}
     names = {identity_folder(state, of): epoch for _, of, *epoch in tokens.get("identity", {}).values() if of}
     return shards | names
@@ -135,7 +135,7 @@ def _check_source(state: Path, folder: Path, line: int, found: Findings) -> None
     with found.noted():
         path = folder / SWITCHES
         switches = parse_switches(path, read_switches(path, checks, needed=line > 0))
-        # Those that hold before the line are needed by nobody, and may be deleted.
+        # Positions before the line are not needed by anybody and may be deleted.
         past = sum(number <= line for number, _ in switches) - 1
         for _, version in switches[max(0, past) :]:
             if not (state / "versions" / f"{version}.config").exists():

@@ -1,7 +1,7 @@
 """Marks a process killed by a signal, such as liblmdb's abort on a damaged page.
 
-Nothing in the process can catch that. What it leaves is a file with Python's stacks, and the next start reads
-all stores in another process before it opens one.
+The process itself cannot catch that. It leaves a file with Python's stacks, and the next start reads all
+stores in another process before it opens one.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from pipeline.telemetry import log
 
 MARKS = "crash-*.txt"
 LOCK_SECS = 24 * 3600.0
-"""One process of a job looks; the others wait for it, however large the stores are."""
+"""One process of a job checks; the others wait for it, however large the stores are."""
 
 _log = log.get("job")
 
 
 @contextmanager
 def crashes_noted(state: Path, process: int) -> Iterator[None]:
-    """Look into what an earlier crash has left, then leave a mark where a signal ends this process.
+    """Check what an earlier crash has left, then leave a mark if a signal kills this process.
 
-    Raises StateError for a store that is damaged. Where somebody else has Python's fault handler (a debugger,
-    ``PYTHONFAULTHANDLER``), he keeps it, and no mark is left.
+    Raises StateError for a damaged store. If somebody else uses Python's fault handler (a debugger,
+    ``PYTHONFAULTHANDLER``), it is left alone, and no mark is made.
     """
     lock = locked(state / "crash.lock", LOCK_SECS)
     try:
@@ -55,7 +55,7 @@ def crashes_noted(state: Path, process: int) -> Iterator[None]:
 
 
 def _look_into(marks: list[Path], state: Path) -> None:
-    """Read the stores where a signal has ended a process; the marks go where all of them are whole."""
+    """Read the stores if a signal has killed a process; delete the marks if all of them are sound."""
     if not any(_size(mark) for mark in marks):
         return
     _log.warning("a signal ended the last run: reading all stores before they are opened", mark=str(marks[0]))

@@ -37,11 +37,11 @@ ENTRIES = frozenset(
         *("peers", "crash", "control", "rebuilding", "reader"),
     )
 )
-"""How the names of what lies in a state directory begin, up to the first dot or dash."""
+"""The entries of a state directory, by name up to the first dot or dash."""
 FOLDERS = frozenset(("shards", "identity", "source", "versions", "recovery"))
-"""Those of them that a job cannot do without, once they are there."""
+"""Those of them that a job needs once they exist."""
 READER = "reader"
-"""The file that says how the job is called in the folders of collectors."""
+"""The file with the job's name in the folders of collectors."""
 SHARDS = "shards/[0-9][0-9][0-9]"
 
 
@@ -51,11 +51,10 @@ _READER_NAME = re.compile(r"[0-9a-f]{16}")
 class StateDirectory:
     """A state directory owned by this process until it exits.
 
-    job: what names the job, where it has several processes: those of one name share the directory, and each
-    shard's own lock keeps them apart. "": this process is the job. waits: asked again and again while
-    another job owns it, whether to wait on; it may raise.
-
-    Raises StateError where another job owns it, another version wrote it, or it cannot be written.
+    job: identifies a multi-process job: its processes share the directory, and each shard's own lock keeps
+    them apart. "": this process is the job. waits: called repeatedly while another job owns it: whether to
+    keep waiting; it may raise. Raises StateError where another job owns it, another version wrote it, or it
+    is not writable.
     """
 
     def __init__(
@@ -64,7 +63,7 @@ class StateDirectory:
         self.path = path
         self._waits = waits
         self._folders: set[str] = set()
-        """The folders that were there at the last look."""
+        """The folders that existed at the last check."""
         try:
             make_folder(path)
             _take_root(path)
@@ -94,10 +93,10 @@ class StateDirectory:
     def _check_hands(self) -> None:
         """Refuse what may be somebody else's doing, and close to others what was left open to them.
 
-        From the top down: what is in a folder that only we may write cannot be exchanged afterwards.
+        From the top down: nobody can exchange the contents of a folder that only we may write.
         """
         if not (self.path / META).exists():
-            # Perhaps a folder of other things that a state directory is to be made in.
+            # Perhaps an unrelated folder in which a state directory is to be created.
             _check_each(path for name in ENTRIES if (path := self.path / name).is_symlink())
             return
         for name in sorted(os.listdir(self.path)):
@@ -108,12 +107,12 @@ class StateDirectory:
             _check_each(below(top))
 
     def _check_access(self) -> None:
-        """Refuse now what one run as another user has left: each part would find it in its own words."""
+        """Refuse now what a run as another user has left: each part would report it in its own words."""
         for folder, folders, files in os.walk(self.path):
             for name in (*folders, *files):
                 path = os.path.join(folder, name)
                 wanted = os.R_OK | os.W_OK | (os.X_OK if name in folders else 0)
-                # What another process of the job removes meanwhile is closed to nobody.
+                # Files that another process of the job removes meanwhile need no closing.
                 if not os.access(path, wanted) and os.path.lexists(path):
                     raise StateError(
                         f"{path}: this user may not read and write it. Run as the user that owns the state "
@@ -121,17 +120,17 @@ class StateDirectory:
                     )
 
     def taken_away(self, error: BaseException | None) -> StateError | None:
-        """Return what to say where the directory, a folder in it, or what an error misses is elsewhere.
+        """Return the message if the directory, or something in it that an error misses, was moved.
 
-        None where all is in its place. Whoever moves a directory takes its open files with it: the job would
-        write one half there, and the other into what stands here now.
+        None where everything is in place. Moving a directory moves its open files with it: the job would
+        write one half there, and the other half to what stands here now.
         """
         try:
             is_ours = is_in_place(self._lock, self.path / "lock")
             names = set(os.listdir(self.path)) & FOLDERS
         except FileNotFoundError:
             is_ours, names = False, set()
-        except OSError:  # closed to us by now: what is open goes on
+        except OSError:  # closed to us by now: open files still work
             return None
         if not is_ours:
             return StateError(
@@ -166,9 +165,9 @@ class StateDirectory:
             time.sleep(POLL_SECS)
 
     def _shared(self, job: str) -> bool:
-        """Share the directory with the processes of one job; False where another job has it for now.
+        """Share the directory with the processes of one job; False where another job owns it.
 
-        The first process writes the job's name before it lets others in.
+        The first process writes the job's name before it admits others.
         """
         name = job.encode()
         if try_lock(self._lock):
@@ -178,7 +177,7 @@ class StateDirectory:
             return False
         if os.pread(self._lock, len(name) + 1, 0) == name:
             return True
-        # Kept, it would keep the job out that comes next.
+        # If kept open, it would keep out the next job.
         fcntl.flock(self._lock, fcntl.LOCK_UN)
         return False
 
@@ -203,14 +202,14 @@ class StateDirectory:
 
 
 def reader_name(state: Path) -> str:
-    """Return how the job of a state directory is called in the folders of collectors; made once."""
+    """Return the job's name in the folders of collectors; created once."""
     path = state / READER
     try:
         name = path.read_text("ascii", "replace").strip()
     except FileNotFoundError:
         name = ""
     if not _READER_NAME.fullmatch(name):
-        # A damaged one, too: the collector forgets a reader that does not come again.
+        # A damaged one too: the collector forgets a reader that does not return.
         name = secrets.token_hex(8)
         replace_durably(path, name.encode() + b"\n")
     return name
@@ -222,7 +221,7 @@ def _take_root(path: Path) -> None:
     if stat.S_ISLNK(given.st_mode) and given.st_uid not in (0, os.geteuid()):
         raise _not_ours(path, f"is a symbolic link of user {given.st_uid}")
     found = path.stat()
-    # One that cannot be written at all is told of where it is tried.
+    # One that is not writable at all is reported where that is tested.
     if os.access(path, os.W_OK | os.X_OK):
         if wrong := wrong_hands(path.resolve(), found):
             raise _not_ours(path, wrong)
@@ -232,7 +231,7 @@ def _take_root(path: Path) -> None:
 
 def _check_each(paths: Iterable[Path]) -> None:
     for path in paths:
-        # What another process of the job removes meanwhile is nobody's.
+        # A file that another process of the job removes meanwhile is fine.
         with contextlib.suppress(FileNotFoundError):
             found = path.lstat()
             if wrong := wrong_hands(path, found):
@@ -245,9 +244,9 @@ def _not_ours(path: Path, wrong: str) -> StateError:
 
 
 def describe(state: Path) -> tuple[int, int] | None:
-    """Return a state directory's format and number of shards, None where nothing has begun in it.
+    """Return a state directory's format and number of shards, None where it is still empty.
 
-    Raises StateError where its description is damaged, or gone although there are stores.
+    Raises StateError where its description is damaged, or missing although there are stores.
     """
     require_sight(state)
     meta = state / META

@@ -10,14 +10,14 @@ from pipeline.runtime.state.recovery import read_tokens
 
 
 def known_lives(state: Path) -> dict[str, tuple[int, str]]:
-    """Return per topic its life and its id as of the job's last durable epoch; {} where there is no job's."""
+    """Return per topic its life and id as of the job's last durable epoch; {} without a job's state."""
     from pipeline.job.steps.source import position_of
     from pipeline.sources.topics.stream import places_of
 
     try:
         tokens = read_tokens(state / "recovery").get("source", {})
     except (sqlite3.Error, StateError):
-        # A start says what is wrong with it.
+        # A start reports what is wrong with it.
         return {}
     lives: dict[str, tuple[int, str]] = {}
     for token in tokens.values():

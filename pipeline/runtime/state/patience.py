@@ -13,18 +13,18 @@ from pipeline.model.process.stop import requested
 from pipeline.telemetry import log
 
 WAIT_SECS = 30.0
-"""A job that ends, however slowly, is gone by then."""
+"""Even a slow stop of a job takes no longer."""
 ASK_SECS = 1.0
-"""How often the other job is asked whether it is about to end; one that was just orphaned has this long to
+"""How often the other job is asked whether it is stopping; one that was just orphaned has this long to
 notice."""
 
 _log = log.get("job")
 
 
 class Patience:
-    """Says whether to wait on, asked again and again: not for a job that is well and means to stay.
+    """Decides whether to keep waiting, asked repeatedly: not for a healthy job that is not stopping.
 
-    clock: seconds, steady. status: what each process of the other job says of itself; raises what
+    clock: monotonic seconds. status: what each process of the other job reports; raises what
     `admin.socket_client.ask` does.
     """
 
@@ -40,7 +40,7 @@ class Patience:
         self._said = False
 
     def __call__(self) -> bool:
-        """Return whether to wait on. Raises Stopped where a stop was asked for meanwhile."""
+        """Return whether to keep waiting. Raises Stopped where a stop was requested meanwhile."""
         if requested():
             raise Stopped("stopped while waiting for the state directory; nothing had begun")
         now = self._clock()

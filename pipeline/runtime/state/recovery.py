@@ -25,18 +25,18 @@ from pipeline.store.reading import reading as read_store
 PARTITIONS = 1
 
 LEAST_ROOM = 64 << 10
-"""Bytes that SQLite needs to look at a store. Without them it speaks of a disk I/O error."""
+"""Bytes that SQLite needs to open a store. Without them it reports a disk I/O error."""
 
 TABLES = ("parts", "exs", "fronts", "commits", "snaps")
 
 
 def prepare_recovery(folder: Path, process: int = 0) -> int:
-    """Make the recovery store or clean an existing one; return how many ghost rows were deleted.
+    """Create the recovery store or clean an existing one; return how many ghost rows were deleted.
 
-    The processes of one job do so one after another. Raises StateError where it cannot be read, or is gone
-    although stores have committed; also where it is the first process's, and has never seen a run although
-    stores have committed: over several hosts all that Bytewax keeps is on the first one, so this is another
-    one's, and the job would begin anew beside it.
+    The processes of one job do so one after another. Raises StateError where it cannot be read, or is missing
+    although stores have committed; also in the first process where it has never seen a run although stores
+    have committed: in a cluster Bytewax keeps everything on the first host, so this is another job's, and the
+    job would start again from the beginning.
     """
     make_folder(folder.parent)
     lock = locked(folder.with_suffix(".lock"), math.inf)
@@ -54,7 +54,7 @@ def _prepare(folder: Path, process: int) -> int:
             _refuse_anothers(folder.parent)
         return delete_ghosts(parts)
     except StateError:
-        # Older versions left half of one where they were killed at their first start.
+        # Older versions left an incomplete one when killed during their first start.
         if any(seq > 0 for _, seq in committed(folder.parent)):
             raise
     _make(folder)
@@ -62,7 +62,7 @@ def _prepare(folder: Path, process: int) -> int:
 
 
 def _refuse_anothers(state: Path) -> None:
-    """Raise where stores have committed: no run of the job's first process has left them."""
+    """Raise where stores have committed: no run of the job's first process has written them."""
     for path, seq in committed(state):
         if seq > 0:
             raise StateError(
@@ -75,7 +75,7 @@ def _refuse_anothers(state: Path) -> None:
 
 
 def sound(folder: Path, parts: list[Path]) -> None:
-    """Raise StateError where the recovery store is not one that Bytewax can go on with."""
+    """Raise StateError where Bytewax could not continue from the recovery store."""
     if not parts:
         raise StateError(f"{folder}: the recovery store is gone. {ONE_BACKUP}")
     for part in parts:
@@ -93,8 +93,8 @@ def sound(folder: Path, parts: list[Path]) -> None:
 
 @contextmanager
 def reading(part: Path) -> Iterator[sqlite3.Connection]:
-    """Give one file of a recovery store; raises StateError for what SQLite finds wrong in it, Fatal where it
-    is the disk.
+    """Yield one file of a recovery store; raises StateError for what SQLite finds wrong in it, Fatal for
+    faults of the disk.
     """
     try:
         with closing(sqlite3.connect(part)) as db:
@@ -112,26 +112,26 @@ def reading(part: Path) -> Iterator[sqlite3.Connection]:
 
 
 def unreadable(folder: Path, why: str) -> StateError:
-    """Return what to say of a recovery store that cannot be read."""
+    """Return the message about an unreadable recovery store."""
     return StateError(f"{folder}: the recovery store cannot be read ({why}). {ONE_BACKUP}")
 
 
 def committed(state: Path) -> Iterator[tuple[Path, int]]:
-    """Yield every store of a state directory with how many epochs it has committed."""
+    """Yield every store of a state directory with the number of epochs it has committed."""
     for folder in store_folders(state):
         with read_store(folder) as store:
             yield folder, store.seq
 
 
 def _make(folder: Path) -> None:
-    """Make an empty recovery store; it takes its place when it is complete: half of one is no store."""
+    """Create an empty recovery store; it takes its place once it is complete."""
     fresh = folder.with_suffix(".new")
     shutil.rmtree(fresh, ignore_errors=True)
     make_folder(fresh)
     try:
         init_db_dir(fresh, PARTITIONS)
     except BaseException as error:
-        # A panic of Rust is no Exception.
+        # A Rust panic is not an Exception.
         if type(error).__name__ != "PanicException":
             raise
         raise machine_fault(error) or Fatal(f"{fresh}: the recovery store cannot be made ({error})") from None
@@ -145,10 +145,10 @@ def _make(folder: Path) -> None:
 
 
 def delete_ghosts(parts: list[Path]) -> int:
-    """Delete snapshots of epochs that never became durable; a resume would load them otherwise.
+    """Delete snapshots of epochs that never became durable; otherwise a resume would load them.
 
-    The resume epoch is the least, over the workers of the newest execution, of how far each is known to
-    have come: rows of that epoch and later are of a run that did not finish them.
+    The resume epoch is the minimum, over the workers of the newest execution, of how far each is known to
+    have come: rows of that epoch and later belong to a run that did not finish them.
     """
     resume = resume_epoch(parts)
     if resume is None:
@@ -181,14 +181,14 @@ def resume_epoch(parts: list[Path]) -> int | None:
 
 
 class _Plain(pickle.Unpickler):
-    """Tokens are tuples, texts and numbers: nothing of a state directory may name code to run."""
+    """Tokens are tuples, texts and numbers: nothing in a state directory may name code to run."""
 
     def find_class(self, module_name: str, global_name: str, /) -> NoReturn:
         raise StateError(f"the recovery store holds {module_name}.{global_name}, which is no token of ours")
 
 
 def read_tokens(recovery: Path) -> dict[str, dict[str, Any]]:
-    """Return the tokens of the epoch that a start would resume, by step and key; {} where nothing ran."""
+    """Return the tokens of the epoch that a start would resume from, by step and key; {} if none."""
     parts = sorted(recovery.glob("part-*.sqlite3"))
     resume = resume_epoch(parts)
     if resume is None:

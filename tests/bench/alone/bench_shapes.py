@@ -1,4 +1,4 @@
-"""What reading records of an own shape costs: ``python -m tests.bench.alone.bench_shapes [lines]``.
+"""What reading records of a custom shape costs: ``python -m tests.bench.alone.bench_shapes [lines]``.
 
 The same events as Hookline's own records, as Segment's calls and as two home-made shapes, all with the same
 ids, times and properties. Prints the least of many rounds, interleaved, and the ratio to the native ones.

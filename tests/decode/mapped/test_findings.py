@@ -1,4 +1,4 @@
-"""What is wrong with an own shape is told with its place and a remedy."""
+"""What is wrong with a custom shape is told with its place and a remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The quick roads of own shapes give what the slow one gives: scan is decode and a filter."""
+"""The quick roads of custom shapes give what the slow one gives: scan is decode and a filter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every form of own shapes, and what Connect's schemas make of values."""
+"""Every form of custom shapes, and what Connect's schemas make of values."""
 
 # ruff: noqa: E501 - tables read best with a row a line
 

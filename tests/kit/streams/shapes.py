@@ -1,4 +1,4 @@
-"""Own shapes of YAML, for tests: compiled as the config's are, and read one line at a time."""
+"""Custom shapes of YAML, for tests: compiled as the config's are, and read one line at a time."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ class CollectHook(Section):
     )
     format: str = Field(
         min_length=1,
-        description="The shape that reads them: an own one in shapes/, or a built-in one.",
+        description="The shape that reads them: a custom one in shapes/, or a built-in one.",
         examples=["stripe-events"],
     )
 

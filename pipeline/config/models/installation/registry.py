@@ -46,7 +46,7 @@ Then = Annotated[
     Annotated[str, Tag("name"), Field(examples=list(FORMATS))] | Annotated[InlineShape, Tag("inline")],
     Discriminator(kind_of_shape),
 ]
-"""The name of a shape (a built-in one, or an own one in shapes/), or an own shape itself."""
+"""The name of a shape (a built-in one, or a custom one in shapes/), or a custom shape itself."""
 
 
 class Asking(Section):

@@ -118,7 +118,7 @@ ShapeFormat = Annotated[
     | Annotated[JsonSchemaFormat, Tag("json_schema")],
     Discriminator(_kind_of_format),
 ]
-"""The name of a shape (a built-in one, or an own one in shapes/), an own shape itself, or the frame of a
+"""The name of a shape (a built-in one, or a custom one in shapes/), a custom shape itself, or the frame of a
 registry around records that such a shape reads."""
 Side = Literal["events", "users", "both"]
 
@@ -208,7 +208,7 @@ class JsonlSource(Section):
     follow: bool = Field(default=False, description="Go on reading as the files grow.")
     format: ShapeFormat = Field(
         default="auto",
-        description="Shape of the records: the name of a built-in or an own one, an own one itself, or "
+        description="Shape of the records: the name of a built-in or a custom one, a custom one itself, or "
         "{avro: ..} or {json_schema: ..} around such a one; "
         "`auto` recognises each record. `recording`: the files hold recorded messages, whatever their names "
         "(else `*.rec.jsonl`, `*.rec.jsonl.gz` and `*.rec.jsonl.zst` do).",
@@ -256,7 +256,7 @@ class KafkaSource(Section):
     )
     format: ShapeFormat = Field(
         default="auto",
-        description="Shape of the records: the name of a built-in or an own one, an own one itself, or "
+        description="Shape of the records: the name of a built-in or a custom one, a custom one itself, or "
         "{avro: ..} or {json_schema: ..} around such a one; "
         "`auto` recognises each record.",
         examples=["auto", "shop"],

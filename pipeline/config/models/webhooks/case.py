@@ -86,7 +86,7 @@ class ShapeCase(Section):
 
 
 class ShapeCaseFile(Section):
-    """Tests of an own shape: `shop.test.yaml` beside `shop.yaml`."""
+    """Tests of a custom shape: `shop.test.yaml` beside `shop.yaml`."""
 
     lines: list[Any] = Field(default_factory=list, description="As in a case; for a file with one test.")
     expect: list[dict[str, Any]] | None = Field(default=None, description="As in a case.")

@@ -2,13 +2,13 @@
 
 ``event_type`` is the name, ``user_id`` the user, ``device_id`` the anonymous id, ``insert_id`` (exports:
 ``$insert_id``, else ``uuid``) the event's id, ``event_properties`` its properties; every other field is
-context. The time is ``event_time`` (an export's, UTC), else ``time`` (HTTP, milliseconds), else
-``client_event_time``. ``user_properties`` are an update that comes before the event: plain ones are set, as
-are ``$set`` and ``$setOnce``; ``$unset`` removes, before these. What needs the value before it (``$add``,
-``$append``, ``$prepend``, ``$preInsert``, ``$postInsert``, ``$remove``) and ``$clearAll`` are a dead letter
-beside what else the record says. ``$identify`` is the update and no event, with both ids also a link; other
-events with both ids are no link. ``$groupidentify`` is an event of kind ``group`` with the properties
-``groups`` and ``traits``.
+context. The time is ``event_time`` (exports, UTC), else ``time`` (HTTP, milliseconds), else
+``client_event_time``. ``user_properties`` are an update before the event: plain ones are set, as are ``$set``
+and ``$setOnce``; ``$unset`` removes, before these. Operators that need the previous value (``$add``,
+``$append``, ``$prepend``, ``$preInsert``, ``$postInsert``, ``$remove``) and ``$clearAll`` become a dead
+letter; the rest of the record is still read. ``$identify`` is the update and no event, and with both ids also
+a link; other events with both ids are not links. ``$groupidentify`` is an event of kind ``group`` with the
+properties ``groups`` and ``traits``.
 
 Source: amplitude.com/docs, HTTP V2 API, Identify API and Export API; the operators as its SDKs name and order
 them (@amplitude/analytics-core, `OrderedIdentifyOperations`).
@@ -61,7 +61,7 @@ def read(record: Fields, place: Place) -> list[Record]:
     if name is None:
         if "user_properties" not in record:
             raise InvalidRecord("the event of Amplitude has no `event_type`")
-        name = IDENTIFY  # the Identify API has it in its path
+        name = IDENTIFY  # the Identify API's path implies it
     user_id, device_id = ids = fields.text_id(record, "user_id"), fields.text_id(record, "device_id")
     if user_id is None and device_id is None:
         raise InvalidRecord("the event of Amplitude has neither `user_id` nor `device_id`")
@@ -131,7 +131,7 @@ _peek = msgspec.json.Decoder(_Line).decode
 
 
 def peek(line: bytes, _place: Place) -> Seen:
-    """Return when it happened, and whether it is an update; of a body the first member."""
+    """Return its time, and whether it is an update; for an envelope, of the first member."""
     try:
         seen = _peek(line)
         first = next(iter((*seen.events, *seen.identification)), seen)

@@ -28,7 +28,7 @@ _KINDS: Final = {"page_view": "page", "screen_view": "screen"}
 MARKS: Final = frozenset({"event_timestamp", "event_params", "event_date", "user_pseudo_id"})
 _VALUES: Final = ("string_value", "int_value", "double_value", "float_value")
 _WHOLE: Final = frozenset({"int_value", "quantity", "total_item_quantity", "unique_items"})
-"""INT64 columns, which BigQuery's JSON has as texts."""
+"""INT64 columns, which BigQuery's JSON exports as texts."""
 _READ: Final = frozenset(
     {
         "event_name",
@@ -74,7 +74,7 @@ def read(record: Fields, place: Place) -> list[Record]:
 
 
 def _pairs(record: Fields, name: str) -> Fields:
-    """Return the repeated key and value of a column as an object."""
+    """Return a column's repeated key-value pairs as an object."""
     given = record.get(name)
     if given is None:
         return {}
@@ -92,7 +92,7 @@ def _pairs(record: Fields, name: str) -> Fields:
 
 
 def _whole(value: Json) -> Json:
-    """Return items and ecommerce with numbers where BigQuery has texts, and parameters as objects."""
+    """Return items and ecommerce with BigQuery's numeric texts as numbers, and parameters as objects."""
     if type(value) is list:
         return [_whole(one) for one in value]
     if type(value) is not dict:
@@ -118,7 +118,7 @@ _peek = msgspec.json.Decoder(_When).decode
 
 
 def peek(line: bytes, _place: Place) -> Seen:
-    """Return when it happened; a row is an event."""
+    """Return its time; a row is an event."""
     try:
         when = _peek(line).event_timestamp
         return None if when is None else parse_time(when), False

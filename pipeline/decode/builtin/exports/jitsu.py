@@ -1,11 +1,11 @@
 """Jitsu: messages of its ingest topics, and rows of its bulker.
 
-A message holds the call of an SDK in ``httpPayload``, which is read as Segment's (segment.py); its
-``messageId``, ``messageCreated`` and ``type`` count where the call says nothing. A row of the bulker (its
-layouts ``segment-single-table`` and ``segment``) is such a call with names in snake case, whose properties
-stand beside the others: what is no field of a call is a property; the traits are those of
-``context.traits``, a group's those of ``context.group``. A row of the layout ``jitsu-legacy`` has
-``event_type`` as its name, and in ``user`` the ids and properties of the user, an update before the event.
+A message holds an SDK's call in ``httpPayload``, which is read like Segment's (segment.py); its
+``messageId``, ``messageCreated`` and ``type`` are used where the call lacks them. A row of the bulker (its
+layouts ``segment-single-table`` and ``segment``) is such a call in snake case, with the properties beside its
+fields: whatever is not a field of a call is a property; the traits are those of ``context.traits``, a group's
+those of ``context.group``. A row of the layout ``jitsu-legacy`` has ``event_type`` as its name, and in
+``user`` the user's ids and properties, an update before the event.
 
 Source: github.com/jitsucom, IngestMessage and the layouts of the bulker's destination.
 """
@@ -31,14 +31,14 @@ _CALL: Final = frozenset(
         "group_id", "previous_id", "traits", "_metadata", "writekey",
     }
 )  # fmt: skip
-"""Fields of a call in snake case."""
+"""Fields of a call, in snake case."""
 _LEGACY: Final = frozenset(
     {"user", "event_type", "eventn_ctx_event_id", "eventn_ctx", "_timestamp", "utc_time", "src"}
 )
 
 
 def is_row(record: Fields) -> bool:
-    """Return whether an object is a call in snake case with its properties beside it, as no SDK sends it."""
+    """Return whether an object is a call in snake case with its properties beside it; no SDK sends that."""
     return (
         record.get("type") in ("track", "page", "screen")
         and "message_id" in record
@@ -140,7 +140,7 @@ _peek = msgspec.json.Decoder(_Message).decode
 
 
 def peek(line: bytes, _place: Place) -> Seen:
-    """Return when it happened, and whether it is an update; (None, False) where that cannot be told."""
+    """Return its time, and whether it is an update; (None, False) where that is unknown."""
     try:
         message = _peek(line)
         call = message if message.httpPayload is None else message.httpPayload

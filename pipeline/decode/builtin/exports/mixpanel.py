@@ -1,15 +1,15 @@
 """Mixpanel: lines of its export, bodies of /track and /import, and people (/engage and their export).
 
-An event is ``event`` and ``properties``, all of which are kept. The time is ``time`` among them, seconds or
-milliseconds; the id ``$insert_id``. ``$user_id`` is the user and ``$device_id`` the anonymous id. Without
-them ``distinct_id`` is the user, unless it equals ``$device_id`` or begins with ``$device:``: then it is an
-anonymous id. ``$identify`` (``$anon_id`` or ``$anon_distinct_id``, else ``$device_id``), ``$create_alias``
-and ``$merge`` are links. Of the two ids of an alias or a merge the one that a device made is the anonymous
-one; where both look alike, ``alias`` becomes ``distinct_id``, as Mixpanel has it, and the second of a merge
-the first. People: ``$set``, ``$set_once``, ``$unset`` and ``$delete`` of a ``$distinct_id`` are an update,
-and so are the ``$properties`` of an exported profile. What needs the value before it (``$add``,
-``$append``, ``$union``, ``$remove``) is a dead letter beside what else the call says. A group's properties
-belong to no user.
+An event is ``event`` and ``properties``, all of which are kept. Among them are the time ``time``, in seconds
+or milliseconds, and the id ``$insert_id``. ``$user_id`` is the user and ``$device_id`` the anonymous id.
+Without them ``distinct_id`` is the user, unless it equals ``$device_id`` or begins with ``$device:``: then it
+is an anonymous id. ``$identify`` (``$anon_id`` or ``$anon_distinct_id``, else ``$device_id``),
+``$create_alias`` and ``$merge`` are links. Of the two ids of an alias or merge, the one that a device
+generated is the anonymous one; where both look alike, ``alias`` becomes ``distinct_id``, as in Mixpanel, and
+the second id of a merge becomes the first. People: ``$set``, ``$set_once``, ``$unset`` and ``$delete`` of a
+``$distinct_id`` are an update, and so are the ``$properties`` of an exported profile. Operators that need the
+previous value (``$add``, ``$append``, ``$union``, ``$remove``) become a dead letter; the rest of the call is
+still read. A group's properties belong to no user.
 
 Source: docs.mixpanel.com, Import Events, User Profiles, Identifying Users (both ID merges).
 """
@@ -59,7 +59,7 @@ def read(record: Fields, place: Place) -> list[Record]:
 
 
 def is_doubtful(record: Fields) -> bool:
-    """Return whether the object is more than an event and its properties."""
+    """Return whether the object has more than an event and its properties."""
     return len(record) != 2 or "event" not in record or "properties" not in record
 
 
@@ -164,7 +164,7 @@ _peek = msgspec.json.Decoder(_Peek).decode
 
 
 def peek(line: bytes, _place: Place) -> Seen:
-    """Return when it happened, and whether it is an update; (None, False) where that cannot be told."""
+    """Return its time, and whether it is an update; (None, False) where that is unknown."""
     try:
         seen = _peek(line)
         when = seen.at if seen.properties is None else seen.properties.time

@@ -1,6 +1,6 @@
-"""What a call says of a user's properties by operators: ``$set``, ``$unset``, ``$add``, ...
+"""Operators in a call that change a user's properties: ``$set``, ``$unset``, ``$add``, ...
 
-Amplitude's and Mixpanel's calls have the same operators under other names.
+Amplitude and Mixpanel have the same operators under different names.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ Meaning: TypeAlias = Literal["set", "set_once", "unset", "delete", "unsaid"]
 
 @dataclass(slots=True)
 class Changes:
-    """What is to be done to a user's properties."""
+    """The changes to a user's properties."""
 
     set: Fields = field(default_factory=dict)
     set_once: Fields = field(default_factory=dict)
     unset: tuple[str, ...] = ()
     delete: bool = False
     unsaid: list[str] = field(default_factory=list)
-    """Operators that no set, set once or unset says, with the properties they are for."""
+    """Operators that set, set once and unset cannot express, with the properties they apply to."""
 
     def __bool__(self) -> bool:
         return bool(self.set or self.set_once or self.unset or self.delete)
 
     def unset_first(self) -> None:
-        """Have what is unset be so before the rest is set: in an update it is what comes last."""
+        """Apply the unsets before the sets: in an update they would come last."""
         for name in self.unset:
             if name in self.set_once:
                 self.set.setdefault(name, self.set_once[name])
@@ -42,7 +42,7 @@ class Changes:
 
 
 def read_changes(operations: Fields, meanings: Mapping[str, Meaning]) -> Changes:
-    """Return what the operators say; fields that are none are not looked at. Raises InvalidRecord."""
+    """Return the changes that the operators make; other fields are ignored. Raises InvalidRecord."""
     found = Changes()
     for name, value in operations.items():
         match meanings.get(name):
@@ -61,7 +61,7 @@ def read_changes(operations: Fields, meanings: Mapping[str, Meaning]) -> Changes
 
 
 def unsaid(changes: Changes, fields_: Fields, place: Place) -> list[Record]:
-    """Return the dead letter of operators that cannot be followed; empty where there is none."""
+    """Return the dead letter for operators that cannot be applied; empty where there are none."""
     if not changes.unsaid:
         return []
     reason = (
@@ -79,7 +79,7 @@ def update(
     times: tuple[int | None, int | None],
     source: str | None = None,
 ) -> PropertyUpdate:
-    """Return the update of a user by (user id, anonymous id), at (time, received at)."""
+    """Return the update of a user, given (user id, anonymous id) and (time, received at)."""
     return PropertyUpdate(
         call_id,
         *ids,
@@ -94,7 +94,7 @@ def update(
 
 
 def dumps(value: Fields) -> bytes:
-    """Return a record as text, whatever it holds."""
+    """Return a record as text, whatever it contains."""
     try:
         return orjson.dumps(value)
     except orjson.JSONEncodeError:

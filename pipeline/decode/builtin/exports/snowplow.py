@@ -2,14 +2,14 @@
 
 ``event_name`` is the name (else ``event``), ``event_id`` the id, ``user_id`` the user. The anonymous id is
 ``domain_userid``, else the ``userId`` of a phone's ``client_session``, else ``network_userid``. The time is
-``derived_tstamp`` (Snowplow's own, corrected by the clock of the collector), else ``true_tstamp``,
-``collector_tstamp``. The properties are those of the self-describing event (``unstruct_event_*``); of
-Snowplow's own kinds of events the columns of that kind (``se_*``, ``tr_*``, ``ti_*``, ``pp_*``, for page
-views and pings ``page_*``). ``contexts_*`` and every other column with a value are context. ``page_view``
-has the kind ``page``, ``screen_view`` ``screen``.
+``derived_tstamp`` (corrected by Snowplow with the collector's clock), else ``true_tstamp``,
+``collector_tstamp``. The properties are those of the self-describing event (``unstruct_event_*``); for
+Snowplow's own kinds of events, the columns of that kind (``se_*``, ``tr_*``, ``ti_*``, ``pp_*``, for page
+views and pings ``page_*``). ``contexts_*`` and every other non-empty column are context. ``page_view`` has
+the kind ``page``, ``screen_view`` ``screen``.
 
-A line of the topic has some 130 columns (snowplow_tsv.py) and becomes what the analytics SDKs make of it.
-Source: docs.snowplow.io, Enriched TSV format, Canonical event model; the field types of the analytics SDKs.
+A line of the topic has some 130 columns (snowplow_tsv.py) and is converted as the analytics SDKs do. Source:
+docs.snowplow.io, Enriched TSV format, Canonical event model; the field types of the analytics SDKs.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _COLUMNS: Final = {
     "transaction": ("tr_",),
     "transaction_item": ("ti_",),
 }
-"""How the columns of an event begin that is of this kind."""
+"""Prefixes of the columns that belong to each kind of event."""
 _UNSTRUCT: Final = "unstruct_event_"
 _SESSION: Final = "contexts_com_snowplowanalytics_snowplow_client_session_1"
 _TIMES: Final = ("derived_tstamp", "true_tstamp", "collector_tstamp", "dvce_created_tstamp")
@@ -44,7 +44,7 @@ _READ: Final = frozenset({"event_id", "event_name", "user_id", "derived_tstamp",
 
 
 def parse(raw: bytes, place: Place) -> Json:
-    """Return the object that a line is: JSON, or tab-separated text as the SDKs turn it into JSON."""
+    """Return the object in a line: JSON, or tab-separated text converted as the SDKs do."""
     if raw[:1] in (b"{", b"[") or b"\t" not in raw:
         return strict.loads(raw)
     return snowplow_tsv.read_line(raw)
@@ -101,7 +101,7 @@ def _split(record: Fields, event: str) -> tuple[Fields, Fields]:
         if name.startswith(_UNSTRUCT):
             properties.update(value if type(value) is dict else {name: value})
         elif name == "unstruct_event" and type(value) is dict:
-            # As it is in the topic, where nothing has named it by its schema.
+            # Named as in the topic where no schema names it.
             inner = fields.mapping(fields.mapping(value, "data"), "data")
             properties.update(inner or value)
         elif begins and name.startswith(begins):
@@ -112,7 +112,7 @@ def _split(record: Fields, event: str) -> tuple[Fields, Fields]:
 
 
 def peek(line: bytes, _place: Place) -> Seen:
-    """Return when it happened; an enriched event is no update of a user."""
+    """Return its time; an enriched event is never an update of a user."""
     try:
         found = snowplow_tsv.time_of(line) if line[:1] != b"{" else _time_of(orjson.loads(line))
         return None if found is None else parse_time(found), False

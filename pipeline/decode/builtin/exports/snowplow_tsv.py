@@ -1,10 +1,9 @@
 """A line of Snowplow's enriched topic: tab-separated columns in a fixed order, without a header.
 
-The columns are those of docs.snowplow.io, Enriched TSV format: 131 since R73 (2016), fewer before. Later
-ones may be added at the end, and are left out. Numbers and booleans are read as the analytics SDKs read
-them; the columns with JSON (``contexts``, ``derived_contexts``, ``unstruct_event``) become one field per
-schema, named by it: ``iglu:com.acme/PurchaseMade/jsonschema/1-0-2`` is
-``unstruct_event_com_acme_purchase_made_1``.
+The columns are those of docs.snowplow.io, Enriched TSV format: 131 since R73 (2016), fewer before. Columns
+added later at the end are ignored. Numbers and booleans are read as by the analytics SDKs; the JSON columns
+(``contexts``, ``derived_contexts``, ``unstruct_event``) become one field per schema, named after it:
+``iglu:com.acme/PurchaseMade/jsonschema/1-0-2`` is ``unstruct_event_com_acme_purchase_made_1``.
 """
 
 from __future__ import annotations
@@ -82,14 +81,14 @@ def read_line(raw: bytes) -> Fields:
 
 
 def time_of(line: bytes) -> str | None:
-    """Return the time of a line as it stands there, the first that is set; None without one."""
+    """Return the time of a line as text: the first that is set; None without one."""
     cells = line.split(b"\t", len(NAMES))
     at = next((cells[index] for index in _TIMES if index < len(cells) and cells[index]), None)
     return None if at is None else at.decode("utf-8", "replace")
 
 
 def _described(name: str, cell: str, *, many: bool) -> list[tuple[str, Json]]:
-    """Return what a column of self-describing JSON holds, each under the name of its schema."""
+    """Return the contents of a self-describing JSON column, by the names of their schemas."""
     outer = strict.loads(cell.encode("utf-8", "surrogatepass"))
     inner = outer.get("data") if type(outer) is dict else None
     members = inner if type(inner) is list else [inner]
@@ -110,7 +109,7 @@ def _described(name: str, cell: str, *, many: bool) -> list[tuple[str, Json]]:
 
 def _number(cell: str) -> float:
     value = float(cell)
-    if value - value != 0:  # NaN and infinity have no place in JSON
+    if value - value != 0:  # JSON has no NaN and no infinity
         raise ValueError
     return value
 
