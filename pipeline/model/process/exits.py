@@ -29,3 +29,5 @@ MEANING: dict[Exit, str] = {
 
 MEMBER_EXIT = 75
 """How a member of a job of several processes asks its supervisor for a start anew; nobody else sees it."""
+MEMBER_STOPPED = 76
+"""How a member says that it was stopped before it joined the others, who may wait for it."""
