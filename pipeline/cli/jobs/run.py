@@ -88,8 +88,8 @@ def run(
     A recording is read to its end; a job that follows files or reads topics runs until SIGTERM or Ctrl-C.
     What is not delivered by then is kept in the state directory, and the next run goes on with it.
     """
-    from pipeline.model.errors import ClockSetBack
-    from pipeline.model.process.exits import MEMBER_EXIT
+    from pipeline.model.errors import ClockSetBack, Stopped
+    from pipeline.model.process.exits import MEMBER_EXIT, MEMBER_STOPPED
     from pipeline.telemetry import log
 
     job_config = load(config, flags, quiet=member is not None)
@@ -107,6 +107,10 @@ def run(
                 raise
             # A part cannot start anew alone: its supervisor does it for all.
             return MEMBER_EXIT
+        except Stopped:
+            if member is None:
+                raise
+            return MEMBER_STOPPED
     if member is not None:
         print_json_lines([summary])
         return Exit.OK

@@ -29,3 +29,5 @@ MEANING: dict[Exit, str] = {
 
 MEMBER_EXIT = 75
 """How a member of a multi-process job asks its supervisor for a restart; nobody else sees it."""
+MEMBER_STOPPED = 76
+"""How a member says that it was stopped before it joined the others, which may be waiting for it."""

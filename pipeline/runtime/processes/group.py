@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import IO, TypeAlias
 
 from pipeline.model.errors import Fatal
-from pipeline.model.process.exits import MEMBER_EXIT, Exit
+from pipeline.model.process.exits import MEMBER_EXIT, MEMBER_STOPPED, Exit
 from pipeline.model.process.lifeline import Lifeline
 from pipeline.runtime.processes.mesh import look
 from pipeline.telemetry import log
@@ -32,6 +32,8 @@ CAUSE_SECS = 0.3
 END_SECS = 0.3
 """How long the others may then take to exit before they are killed. They can finish no epoch any more, so a
 clean stop is impossible: most do not even notice the signal."""
+BEFORE_IT_JOINED = (-signal.SIGTERM, MEMBER_STOPPED)
+"""How a member ends that is stopped before it knew how to stop, or while it waited for something."""
 PORTS = range(20_000, 32_000)
 MESH_SECS, MESH_MOST_SECS = 0.02, 0.1
 """Pause between two looks at who is connected to the members' ports, until they have found one another."""
@@ -114,7 +116,7 @@ class Group:
     def wait(self) -> int:
         """Wait until all members are gone: return 0, or the exit code of the first that failed.
 
-        Being stopped before every member could handle a stop is not a failure: nothing had begun.
+        Being stopped before every member had joined the others is not a failure: nothing had begun.
         """
         ended: list[tuple[int, int]] = []
         told = threading.Condition()
@@ -135,7 +137,7 @@ class Group:
                     self._signal(signal.SIGKILL)
                     told.wait_for(lambda: len(ended) == self.processes)
                     return int(Exit.FATAL)
-                if failed is None and self.stopping and any(code == -signal.SIGTERM for _, code in ended):
+                if failed is None and self.stopping and any(code in BEFORE_IT_JOINED for _, code in ended):
                     self._signal(signal.SIGKILL)  # the others wait for it to join them
                     told.wait_for(lambda: len(ended) == self.processes)
                     return 0

@@ -18,6 +18,7 @@ import pytest
 from pipeline.job.control.peers import Peers
 from pipeline.job.steps.keys import shard_of
 from pipeline.model.errors import StateError
+from pipeline.model.process.exits import MEMBER_STOPPED
 from pipeline.model.process.stop import forget, handled_by, listen
 from pipeline.receiver.server import Receiver
 from pipeline.runtime.processes import group
@@ -143,6 +144,34 @@ def test_a_stop_between_the_starts_of_two_members_reaches_both(monkeypatch: pyte
     finally:
         over.set()
         forget()
+
+
+def test_a_stop_while_the_members_wait_for_the_state_directory_ends_well(folder: Path, receiver: Receiver):
+    bench = bench_of(folder, receiver)
+    bench.append({"id": "e0"})
+    held = StateDirectory(bench.state, shards=4)
+    try:
+        with bench.started("--follow", "--processes", 2) as job:
+            until(lambda: len(children(job.pid)) >= 2)
+            assert job.stderr is not None
+            assert "waiting for the job" in job.stderr.readline()
+            job.send_signal(signal.SIGTERM)
+            ended(job, secs=20)
+    finally:
+        held.close()
+
+
+def test_those_that_wait_for_a_member_that_was_stopped_before_it_joined_are_ended():
+    waits = ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"]
+    members = [
+        subprocess.Popen(command, stdout=subprocess.PIPE)
+        for command in (waits, ["sh", "-c", f"exit {MEMBER_STOPPED}"])
+    ]
+    try:
+        assert Group([], 2, members, stopping=True).wait() == 0
+        assert members[0].returncode == -signal.SIGKILL
+    finally:
+        members[0].kill()
 
 
 def test_only_processes_of_one_name_share_a_state_directory(tmp_path: Path):
