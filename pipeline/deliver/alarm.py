@@ -8,7 +8,7 @@ from math import inf
 
 
 class Alarm:
-    """Rings once, at the earliest of the times that it was given since it last rang."""
+    """Rings once, at the earliest of the times given since it last rang."""
 
     __slots__ = ("_at", "_loop", "_ring", "_timer")
 
@@ -19,7 +19,7 @@ class Alarm:
         self._at = inf
 
     def by(self, due: float, now: float) -> None:
-        """Ring by this time of the engine's clock; infinity: it may ring when it was to ring anyway."""
+        """Ring by this time of the engine's clock; infinity: no sooner than already set."""
         if due >= self._at:
             return
         if self._timer is not None:
@@ -28,7 +28,7 @@ class Alarm:
         self._timer = self._loop.call_later(max(0.0, due - now), self._rings)
 
     def anew(self, due: float, now: float) -> None:
-        """Ring by this time, and not sooner, whatever it was given before."""
+        """Ring at this time, whatever was set before."""
         self._at = inf
         self.by(due, now)
 

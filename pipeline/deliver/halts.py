@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Halt: TypeAlias = Literal["disabled", "paused", "gone"]
 Order: TypeAlias = Literal["enable", "disable", "pause", "resume"]
-"""What a person says about a webhook: `enable` ends every halt, `resume` a pause only."""
+"""A person's order about a webhook: `enable` ends every halt, `resume` only a pause."""
 LEADS_TO: dict[Order, Halt | None] = {
     "enable": None,
     "resume": None,
@@ -28,7 +28,7 @@ LEADS_TO: dict[Order, Halt | None] = {
 
 
 def read_halt(path: Path) -> tuple[Halt, str]:
-    """Return what a file says of its webhook. Raises StateError where it is damaged."""
+    """Return the halt that a file records. Raises StateError where it is damaged."""
     try:
         found = orjson.loads(path.read_bytes())
         halt, definition = found["halt"], found["definition"]
@@ -49,12 +49,12 @@ class Halts:
     def __init__(self, state: Path) -> None:
         self._folder = state / "halted"
         self._lock = threading.RLock()
-        """A 410 may come, on the engine's thread, between a look at a webhook's file and its change."""
+        """A 410 may arrive, on the engine's thread, between reading a webhook's file and changing it."""
 
     def obey(self, webhook_id: str, order: Order) -> None:
-        """Remember what a person says. Raises Refused where another halt than a pause stands against it.
+        """Store a person's order. Raises Refused where a halt other than a pause is in force.
 
-        A pause would take the place of that halt, and its end would send to a receiver that is gone.
+        A pause would replace that halt, and its end would send to a receiver that is gone.
         """
         with self._lock:
             halt, _ = self.get(webhook_id)
@@ -68,7 +68,7 @@ class Halts:
                 self.set(webhook_id, LEADS_TO[order])
 
     def set(self, webhook_id: str, halt: Halt | None, definition: str = "") -> None:
-        """Remember a webhook's state; None: it is sent to again. On disk when this returns."""
+        """Store a webhook's state; None: active. On disk when this returns."""
         path = self._folder / f"{webhook_id}.json"
         with self._lock:
             if halt is None:
@@ -78,21 +78,21 @@ class Halts:
             replace_durably(path, orjson.dumps({"halt": halt, "definition": definition}))
 
     def gone(self, webhook_id: str, definition: str) -> None:
-        """Remember that a 410 ended a webhook, as long as its definition is this one."""
+        """Store that a 410 ended a webhook, for as long as its definition stays the same."""
         self.set(webhook_id, "gone", definition)
 
     def get(self, webhook_id: str) -> tuple[Halt | None, str]:
-        """Return a webhook's state (None: active) and the definition it was noted with."""
+        """Return a webhook's state (None: active) and the definition it was stored with."""
         try:
             return read_halt(self._folder / f"{webhook_id}.json")
         except FileNotFoundError:
             return None, ""
 
     def all(self) -> dict[str, Halt]:
-        """Return the halted webhooks. Raises StateError for a file that is damaged."""
+        """Return the halted webhooks. Raises StateError for a damaged file."""
         found: dict[str, Halt] = {}
         for path in self.files():
-            with suppress(FileNotFoundError):  # ended at this moment
+            with suppress(FileNotFoundError):  # the halt has just ended
                 found[path.stem] = read_halt(path)[0]
         return found
 
@@ -101,7 +101,7 @@ class Halts:
         return sorted(self._folder.glob("*.json")) if self._folder.is_dir() else []
 
     def lift(self, definitions: Mapping[str, str]) -> None:
-        """End a 410's ban where the webhook's definition is another one now."""
+        """End a 410's halt where the webhook's definition has changed."""
         with self._lock:
             for webhook_id in self.all():
                 halt, definition = self.get(webhook_id)

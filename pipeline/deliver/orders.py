@@ -11,7 +11,7 @@ from pipeline.deliver.requests.spec import LaneSpec
 
 
 class Orders:
-    """What may be said of webhooks; callable from any thread, never waiting.
+    """Orders about webhooks; callable from any thread, never waiting.
 
     tell: has an order carried out in the next turn. Raises Fatal where the engine has failed.
     """
@@ -20,40 +20,40 @@ class Orders:
         self._tell = tell
 
     def configure(self, specs: Mapping[str, LaneSpec]) -> None:
-        """Take over new versions of webhooks; one that is not named keeps its last for what is pending."""
+        """Apply new versions of webhooks; those not named keep their last one for what is pending."""
         taken = dict(specs)
         self._tell(lambda core: core.configure(taken))
 
     def forget(self, webhook_ids: Collection[str]) -> None:
-        """Let go of webhooks that are in no config any more, once nothing is left in their lanes."""
+        """Drop webhooks that no config names any more, once nothing is left in their lanes."""
         self._tell(lambda core: core.forget(webhook_ids))
 
     def enable(self, webhook_id: str) -> None:
-        """Send again to a webhook that a 410 or a command disabled."""
+        """Resume a webhook that a 410 or a command disabled."""
         self._tell(lambda core: _halt(core, webhook_id, ""))
 
     def disable(self, webhook_id: str, *, gone: bool = False) -> None:
-        """Send nothing more to a webhook. gone: because of a 410, so a changed definition lifts it."""
+        """Stop sending to a webhook. gone: because of a 410, so a changed definition lifts it."""
         self._tell(lambda core: _halt(core, webhook_id, "gone" if gone else "disabled"))
 
     def pause(self, webhook_id: str) -> None:
-        """Send nothing to a webhook for a while."""
+        """Stop sending to a webhook for a while."""
         self._tell(lambda core: _halt(core, webhook_id, "paused"))
 
     def resume(self, webhook_id: str) -> None:
-        """Send again to a paused webhook."""
+        """Resume a paused webhook."""
         self._tell(lambda core: _halt(core, webhook_id, "", only="paused"))
 
     def retry_now(self, webhook_id: str) -> None:
-        """Make everything that waits for the webhook due now."""
+        """Make everything pending for the webhook due now."""
         self._tell(lambda core: core.retry_now(webhook_id))
 
     def keep_attempts(self, attempts: Attempts) -> None:
-        """Keep the last attempts of each webhook there from now on."""
+        """Keep the recent attempts of each webhook there from now on."""
         self._tell(lambda core: core.results.onlookers.keep(attempts))
 
     def let_look(self, tap: Tap | None) -> None:
-        """Show every result to this one from now on; None: to nobody."""
+        """Show every result to this observer from now on; None: to nobody."""
         self._tell(lambda core: setattr(core.results.onlookers, "tap", tap))
 
 

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 PUBLISH_SECS = 1.0
 LANES_PER_TURN = 20
 ADDED = {"over_processes": "added"}
-"""Marks what adds up over the processes of a job; of the rest one process speaks for all."""
+"""Marks fields that are summed over the processes of a job; the others come from one process."""
 
 
 @dataclass(slots=True, frozen=True)
 class LaneStats:
-    """One webhook, now."""
+    """One webhook at this moment."""
 
     webhook_id: str
     state: str
@@ -35,7 +35,7 @@ class LaneStats:
     receiver: str
     """well, failing (more than a tenth of its answers), down (in an outage: it is only probed)."""
     share: float
-    """Of good answers, lately."""
+    """Share of good answers recently."""
     queued: int = field(metadata=ADDED)
     in_flight: int = field(metadata=ADDED)
     waiting: int = field(metadata=ADDED)
@@ -47,23 +47,23 @@ class LaneStats:
     retried: int = field(metadata=ADDED)
     dead: int = field(metadata=ADDED)
     p50_ms: float
-    """Match to the answer of the last attempt."""
+    """From match to the answer of the last attempt."""
     p99_ms: float
     status: int
     error: str
     why: str = ""
     """What holds back the next delivery: a halt's word, down, token, rate, due; "" where nothing does."""
     due_at: str = ""
-    """When the next one is due, or its receiver probed, where that is the reason."""
+    """When the next delivery is due, or its receiver probed, if that is the reason."""
     single_until: str = ""
-    """Until when each request has a connection of its own, where answers came that nobody had asked for."""
+    """Until when each request has a connection of its own, after unsolicited answers."""
     oldest_at: str = ""
     """When the oldest delivery in memory was matched; "" where there is none."""
 
 
 @dataclass(slots=True, frozen=True)
 class EngineStats:
-    """All webhooks of a process, now."""
+    """All webhooks of a process at this moment."""
 
     lanes: dict[str, LaneStats]
     in_flight: int
@@ -113,12 +113,12 @@ def _oldest_at(lane: Lane) -> str:
     try:
         first = next(iter(lane.held.values()), None)
     except RuntimeError:
-        return ""  # the engine's thread changes it at this moment: the next look tells
+        return ""  # the engine's thread is changing it: the next look tells
     return "" if first is None else format_iso(first.request.created_ms)
 
 
 def _why(lane: Lane) -> tuple[str, str]:
-    """Return what holds back the lane's next delivery, and until when where that is a due time."""
+    """Return what holds back the lane's next delivery, and until when if that is a due time."""
     now = lane.clock.now()
     state = _state(lane)
     if state != "active":
@@ -152,7 +152,7 @@ def _receiver(lane: Lane) -> str:
 
 
 class Publisher:
-    """Brings the metrics up to date, of a few lanes per turn: no delivery must wait for all of them."""
+    """Updates the metrics, of a few lanes per turn: no delivery must wait for all of them."""
 
     def __init__(self, native: NativeClient) -> None:
         self._native = native
@@ -165,7 +165,9 @@ class Publisher:
         self._at = min(self._at, now + PUBLISH_SECS)
 
     def run(self, lanes: Mapping[str, Lane], flying: int, now: float, *, all_now: bool) -> float:
-        """Do a part; return when to go on: once a second while something is sent, and once more after."""
+        """Update some lanes; return when to continue: once a second while something is sent, and once more
+        after.
+        """
         if self._at == inf and flying:
             self._at = now + PUBLISH_SECS
         if all_now or (now >= self._at and not self._left):
@@ -185,7 +187,7 @@ class Publisher:
 
 
 def publish(lane: Lane) -> None:
-    """Bring the metrics of a lane up to date; called about once a second, so that no request pays for it."""
+    """Update the metrics of a lane; called about once a second, so that no request pays for it."""
     tally, webhook_id = lane.tally, lane.webhook_id
     flying = len(lane.flying)
     gauge("webhook_disabled", int(bool(lane.halt)), webhook=webhook_id)

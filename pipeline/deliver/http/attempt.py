@@ -12,33 +12,33 @@ import msgspec
 from pipeline.deliver.http.target import Target
 
 AddrInfo: TypeAlias = "tuple[int, int, int, str, tuple[Any, ...]]"
-"""As `socket.getaddrinfo` returns it."""
+"""As returned by `socket.getaddrinfo`."""
 Fault: TypeAlias = Literal[
     "timeout", "connect", "dns", "tls", "reset", "closed", "protocol", "head-limit", "guard-refused",
     "proxy", "auth", "request", "unreadable", "machine",
 ]  # fmt: skip
-"""Why there is no status. ``guard-refused`` and ``request`` (what was rendered cannot be sent) are final;
+"""Why there is no status. ``guard-refused`` and ``request`` (the rendered request cannot be sent) are final;
 ``unreadable``: the whole answer was needed and cannot be read. ``machine``: nothing was sent, as this machine
-is at a limit of its own; the receiver has no part in it."""
+is at a limit of its own, which is not the receiver's fault."""
 
 LIFE_SECS = 60.0
-"""The longest life of a connection, so that changes of a name's address are followed; up to a quarter less by
-chance. A request that is on its way is never cut."""
+"""Maximum age of a connection, so that changes of a name's address take effect; randomly up to a quarter
+less. A request in flight is never cut."""
 MAX_HEAD = 64 * 1024
-"""Bytes of one response before its body, 1xx answers included."""
+"""Bytes of a response before its body, 1xx responses included."""
 MAX_HEADERS = 256
 MAX_BODY = 16 * 1024
 """Bytes of a response body that are read; a longer one is cut and its connection closed."""
 MAX_WHOLE = 1 << 20
-"""The same where the whole answer is needed, on the wire and unpacked."""
+"""The same where the whole answer is needed, on the wire and decompressed."""
 TOKEN_TIMEOUT_SECS = 10.0
-"""How long the issuer of access tokens may take. Here, not beside its use: aiohttp takes 0.1 s to load."""
+"""How long a token endpoint may take. Defined here, because importing its user's module costs 0.1 s."""
 
 
 NO_NAME: Final = "its name has not been looked up yet (DNS)"
 NO_CONNECTION: Final = "there is no connection yet"
 NO_HANDSHAKE: Final = "the TLS handshake has not ended"
-"""What a client waits for that has not sent the request yet."""
+"""What a client waits for before it has sent the request."""
 
 _FILES: Final = "this process may not open more files (%s): raise `ulimit -n`"
 _MEMORY: Final = "this machine has no memory left for a connection (%s)"
@@ -64,11 +64,11 @@ ALL_IN_USE: Final = (
 
 
 class OwnLimit(OSError):
-    """What `own_limit` says, raised."""
+    """The message of `own_limit`, raised."""
 
 
 def own_limit(error: BaseException | None, addresses: Sequence[AddrInfo] = ()) -> str | None:
-    """Return what to say where a connection was not made for want of something on this machine; else None.
+    """Return the message where a connection failed for lack of something on this machine; else None.
 
     addresses: those that were dialled.
     """
@@ -76,7 +76,7 @@ def own_limit(error: BaseException | None, addresses: Sequence[AddrInfo] = ()) -
         return str(error)
     number = error.errno if isinstance(error, OSError) else None
     if number == errno.EADDRNOTAVAIL and addresses and not any(map(_has_way, addresses)):
-        return None  # it has none of that kind, as one without IPv6, and will have none soon
+        return None  # it has no such addresses, like a machine without IPv6, and will not get any soon
     words = _LIMITS.get(number) if number is not None else None
     return words % error if words is not None else None
 
@@ -84,7 +84,7 @@ def own_limit(error: BaseException | None, addresses: Sequence[AddrInfo] = ()) -
 def _has_way(address: AddrInfo) -> bool:
     """Return whether this machine has an address from which that one can be reached. Sends nothing.
 
-    UDP has ports of its own: that TCP has none left does not matter here.
+    UDP has its own ports: it does not matter here if TCP has none left.
     """
     try:
         with socket.socket(address[0], socket.SOCK_DGRAM) as probe:
@@ -95,53 +95,53 @@ def _has_way(address: AddrInfo) -> bool:
 
 
 class Attempt(msgspec.Struct, eq=False, gc=False):
-    """A request on its way. The client fills in the part under "answer" and then reports it finished."""
+    """A request in flight. The client fills in the part under "answer" and then reports it finished."""
 
     target: Target
     extra: bytes
     """This request's own header lines, each with its line end."""
     body: bytes
     owner: Any = None
-    """The lane; clients do not look at it."""
+    """The lane; opaque to clients."""
     items: tuple[Any, ...] = ()
     """The entries it carries."""
     started: float = 0.0
     deadline: float = 0.0
     ended_at: float = 0.0
-    """When the answer was complete, where it is settled later."""
+    """When the answer was complete, if it is settled later."""
     is_retry: bool = False
     is_probe: bool = False
     generation: int = 0
-    """Which OAuth2 token it carries."""
+    """The generation of its OAuth2 token."""
     headers_matter: bool = False
-    """True: the headers of a success are read (of a batch some may be asked for later)."""
+    """True: a success's headers are read (a batch may need some later)."""
     whole: bool = False
-    """True: what a success says in its body matters. Only where headers matter too."""
+    """True: a success's body matters. Only where headers matter too."""
     proxy: str | None = None
     """Only for the aiohttp client."""
     # --- for the client
     cancel: Callable[[], object] | None = None
-    """Ends what the client is doing for it; None before and after."""
+    """Cancels the client's work on it; None before and after."""
     stale: bool = False
-    """Only for the aiohttp client: a kept-alive connection took it, and ended without a byte of an answer."""
+    """For the aiohttp client: a kept-alive connection took it, and closed without a byte of an answer."""
     renewed: bool = False
-    """True once a kept-alive connection turned out closed and a new one was taken."""
+    """True once a kept-alive connection turned out to be closed and a new one was used."""
     ended: bool = False
     # --- answer
     status: int = 0
     fault: Fault | None = None
     detail: str = ""
-    """What is said of the fault; before an answer, what the client waits for."""
+    """Details of the fault; before an answer, what the client is waiting for."""
     begun: int = 0
-    """The status that an answer began with and then broke off or went wrong; 0 where there was none."""
+    """The status of an answer that then broke off or went wrong; 0 where there was none."""
     retry_after: str | None = None
     date: str | None = None
-    """The time of the answer by the receiver's clock, at least where it asks for patience."""
+    """The answer's `Date`, at least where it asks to wait."""
     answer: bytes = b""
     cut: bool = False
     """True: the body is longer than `answer`."""
     headers: dict[str, str] | None = None
-    """By lower-case name, where they matter."""
+    """By lower-case name, if they matter."""
 
     @property
     def most(self) -> int:
@@ -149,7 +149,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
         return MAX_WHOLE if self.whole else MAX_BODY
 
     def abort(self, fault: Fault | None, detail: str) -> bool:
-        """Cancel what the client is doing for it; True where its end is to be reported, with this fault."""
+        """Cancel the client's work on it; True where its end is to be reported, with this fault."""
         if self.ended:
             return False
         self.ended = True
@@ -167,7 +167,7 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
 
 
 class Posted(NamedTuple):
-    """The whole answer to a request outside of any lane."""
+    """The whole answer to a request outside any lane."""
 
     status: int
     headers: dict[str, str]
@@ -178,13 +178,15 @@ class Posted(NamedTuple):
 
 
 class Client(Protocol):
-    """Sends attempts. Every `send` ends in one call of the ``finished`` callback it was made with."""
+    """Sends attempts. Every `send` leads to one call of the ``finished`` callback given to the
+    constructor.
+    """
 
     def send(self, attempt: Attempt) -> None:
-        """Begin the attempt; never blocks, never raises."""
+        """Start the attempt; never blocks, never raises."""
 
     def abort(self, attempt: Attempt, fault: Fault | None, detail: str = "") -> None:
-        """End it now with this fault; None: forget it without a report."""
+        """End it now with this fault; None: drop it without a report."""
 
     async def close(self) -> None:
-        """Close every connection; attempts that still run are forgotten."""
+        """Close every connection; running attempts are dropped."""

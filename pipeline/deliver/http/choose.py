@@ -16,13 +16,13 @@ MAX_FLYING = 2048
 LEAST_FLYING = 16
 MOST_DESCRIPTORS = 65_536
 STORE_DESCRIPTORS = 5
-"""Of one store: its file (twice), LMDB's lock, ours, a journal."""
+"""Per store: its file (twice), LMDB's lock, ours, a journal."""
 OWN_DESCRIPTORS = 45
-"""Of everything else: standard files, recovery, source, sockets, pipes."""
+"""For everything else: standard streams, recovery, source, sockets, pipes."""
 
 
 def connection_limit(stores: int = 0) -> int:
-    """Return how many requests may be in flight: a third of the descriptors that this process has to spare.
+    """Return how many requests may be in flight: a third of the descriptors that this process can spare.
 
     stores: how many stores it may have open. Raises the soft limit to the hard one first, as the Go and Java
     runtimes do; Fatal where not even the stores could be opened.
@@ -42,17 +42,17 @@ def connection_limit(stores: int = 0) -> int:
 
 
 def most_open(max_flying: int) -> int:
-    """Return how many connections a client may have open in any case, where each of many lanes has one.
+    """Return how many connections a client may have open in any case, if each of many lanes has one.
 
-    max_flying: what `connection_limit` gave; more only where that is far below what may be open.
+    max_flying: the result of `connection_limit`; more only where that is far below what may be open.
     """
     return max(max_flying, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8)
 
 
 class Clients(dict[str, Client]):
-    """The clients by name; the aiohttp one is made when a webhook first needs it (its import is slow).
+    """The clients by name; the aiohttp one is created when a webhook first needs it (its import is slow).
 
-    max_flying: requests in flight in all.
+    max_flying: requests in flight in total.
     """
 
     def __init__(

@@ -1,9 +1,8 @@
 """One HTTP/1.1 connection of the native client: an asyncio protocol.
 
-It owns what a library would: what may be reused, limits on the body, the end of file, and data that nobody
-asked for. One request at a time, no pipelining. An answer that comes whole and alone is taken at a glance,
-with httptools, unless its headers say more than it needs; every other one is read as both clients do
-(reader.py).
+It handles what a library would: reuse, limits on the body, end of file, and unsolicited data. One request at
+a time, no pipelining. An answer that arrives complete and alone takes a fast path with httptools, unless its
+headers need more; every other one is read as in both clients (reader.py).
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ from pipeline.deliver.http.trust import DEEP, DOUBTFUL, Ear, Sign, is_farewell
 
 
 class Glance:
-    """A parser without a look at single headers, which are two thirds of what an answer costs to parse.
+    """A parser that skips individual headers, which are two thirds of the cost of parsing an answer.
 
-    It takes a success, or a failure that asks for no patience, that comes whole and alone; what else comes is
-    for the reader of all answers, which is more lenient and never stricter.
+    It accepts a success, or a failure without Retry-After, that arrives complete and alone; anything else is
+    left to the general reader, which is more lenient and never stricter.
     """
 
     __slots__ = ("_begun", "_chunks", "_ended", "_keep", "_parser", "body")
@@ -43,10 +42,10 @@ class Glance:
     def takes(self, data: bytes) -> int:
         """Return the status of a kept-alive answer that is all of the data, its body in `body`; else 0.
 
-        After a 0 it must not be asked again.
+        After a 0 it must not be used again.
         """
         if b"\0" in data or not data.startswith(b"HTTP/1."):
-            return 0  # the parser takes other protocols, and this character where none belongs
+            return 0  # the parser accepts other protocols, and this character where none belongs
         self._begun = self._ended = 0
         self._keep = self._chunks = False
         self.body = b""
@@ -61,24 +60,24 @@ class Glance:
         status = int(self._parser.get_status_code())
         if 200 <= status < 300:
             return status
-        # How a failure asks for patience: the header's value is for the reader.
+        # A failure asks to wait: the reader reads the header's value.
         return status if status >= 400 and b"retry-after" not in data.lower() else 0
 
     def on_message_begin(self) -> None:
-        """Count messages: a second one was not asked for."""
+        """Count messages: a second one is unsolicited."""
         self._begun += 1
 
     def on_chunk_header(self) -> None:
-        """Note that there are chunks: the parser takes codings beside them."""
+        """Note that it is chunked: the parser accepts other codings besides."""
         self._chunks = True
 
     def on_body(self, data: bytes) -> None:
-        """Keep the body as far as it may be long; many small chunks must not be copied again and again."""
+        """Keep the body up to its limit; many small chunks must not be copied again and again."""
         if len(self.body) <= MAX_BODY:
             self.body += data
 
     def on_message_complete(self) -> None:
-        """Note the end, and whether the receiver keeps the connection."""
+        """Note the end, and whether the receiver keeps the connection open."""
         self._ended += 1
         self._keep = self._parser.should_keep_alive()
 
@@ -96,22 +95,22 @@ class Connection(asyncio.Protocol):
         on_done: Callable[[Connection, Attempt | None, bool], None],
         doubt: Callable[[Sign], None] = lambda sign: None,
     ) -> None:
-        """on_done(connection, attempt, stale): the attempt ended (its answer is filled in), or (None) an
-        idle connection closed. stale: a kept-alive connection was closed before any byte of an answer.
-        doubt: called with each sign that the other side is out of step.
+        """on_done(connection, attempt, stale): the attempt ended (its answer is filled in), or (None) an idle
+        connection closed. stale: a kept-alive connection was closed before any byte of an answer. doubt:
+        called with each sign that the other side is out of step.
         """
         self._on_done = on_done
         self._doubt = doubt
         self._glance: Glance | None = Glance()
-        """None once an answer needed more than that: the receiver's next ones will, too."""
+        """None once an answer needed more: the receiver's next ones will, too."""
         self.transport: asyncio.Transport | None = None
         self.attempt: Attempt | None = None
         self.ear: Ear | None = None
-        """Given by the client that opened it."""
+        """Set by the client that opened it."""
         self.closed = False
         self.used = 0
         self.born = 0.0
-        """When the client took it; with some jitter, so that not all of an origin end at once."""
+        """When the client got it; jittered, so that not all connections of an origin end at once."""
         self.idle_since = 0.0
         self._reset()
 
@@ -152,7 +151,7 @@ class Connection(asyncio.Protocol):
         """Read on; end the attempt when its answer is complete or over a limit."""
         attempt = self.attempt
         if attempt is None:
-            # Nobody asked: what comes next could be taken for the answer to a later request.
+            # Nobody asked: it could be taken for the answer to a later request.
             if not is_farewell(data):
                 self._doubt("unasked")
             self._lose()
@@ -201,7 +200,7 @@ class Connection(asyncio.Protocol):
         """Let the transport close; `connection_lost` decides what that means."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the attempt: by end of file where that is the body's end, else as a fault."""
+        """End the attempt: as complete where end of file ends the body, else as a fault."""
         self.closed = True
         attempt, reader = self.attempt, self._reader
         begun = reader.begun if reader is not None else 0
@@ -222,7 +221,7 @@ class Connection(asyncio.Protocol):
     # --- inside
 
     def _end(self, keep: bool) -> None:
-        """Report the answer, unless it may well be another's."""
+        """Report the answer, unless it may be another request's."""
         attempt = self.attempt
         if attempt is None:
             return
@@ -231,7 +230,7 @@ class Connection(asyncio.Protocol):
         sign = self._sign(reader)
         if sign is not None:
             self._doubt(sign)
-            # A connection that has served nobody else can bring nobody else's answer.
+            # A connection that has served nobody else cannot bring anybody else's answer.
             if self.used > 1:
                 self._fail("protocol", DOUBTFUL[sign])
                 return
@@ -243,7 +242,7 @@ class Connection(asyncio.Protocol):
         if attempt.headers_matter:
             attempt.headers = reader.headers()
         attempt.answer = bytes(self._body[: attempt.most])
-        # Bytes still unsent: the receiver answered early, the rest of the request would be read as a next.
+        # Unsent bytes: the receiver answered early, and would read the rest of the request as the next one.
         if not keep or self.closed or self._is_unsent(attempt):
             self._lose()
         else:
@@ -251,14 +250,14 @@ class Connection(asyncio.Protocol):
         self._on_done(self, attempt, False)
 
     def _sign(self, reader: AnswerReader) -> Sign | None:
-        """Return what a complete answer tells of being out of step."""
+        """Return the sign of being out of step that a complete answer gives."""
         if reader.surplus and not is_farewell(reader.surplus):
             return "surplus"
-        # An error may come early (RFC 9112, 9.3): the receiver need not read on to know it.
+        # An error may come early (RFC 9112, 9.3), before the whole request is read.
         return "early" if self._early and self.used > 1 and reader.status < 400 else None
 
     def _is_unsent(self, attempt: Attempt) -> bool:
-        """Return whether a part of the request is still on our side."""
+        """Return whether a part of the request is still unsent."""
         if self.transport.get_write_buffer_size():  # type: ignore[union-attr]  # data came
             return True
         return len(attempt.body) > DEEP and self.ear is not None and self.ear.is_unsent()

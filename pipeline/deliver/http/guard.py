@@ -1,10 +1,10 @@
 """The network guard: which addresses may be dialled (DESIGN 7, P8).
 
-The decision is about the address that the socket connects to, never about a name: a name is resolved
-once, every answer is judged, and the dial goes to a judged address. The table is our own, from the
-IANA special-purpose registries (IPv4 and IPv6), because `ipaddress.is_private` and its kin changed their
-meaning between Python versions. Addresses that carry another one inside (mapped, compatible, NAT64, 6to4,
-Teredo) are refused as such: no webhook receiver lives there, and what they lead to depends on the network.
+It decides about the address that the socket connects to, never about a name: a name is resolved once, every
+result is judged, and only a judged address is dialled. The table is our own, from the IANA special-purpose
+registries (IPv4 and IPv6), because `ipaddress.is_private` and its kin changed their meaning between Python
+versions. Addresses that embed another one (mapped, compatible, NAT64, 6to4, Teredo) are refused as such: no
+webhook receiver has one, and where they lead depends on the network.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _REFUSED_V4 = {
     "240.0.0.0/4": "reserved and broadcast",
     "168.63.129.16/32": "cloud platform service",
 }
-# Of IPv6 only 2000::/3 is global unicast; everything outside is refused at once, these are inside it.
+# In IPv6 only 2000::/3 is global unicast; everything outside is refused at once. These are inside it.
 _GLOBAL_V6 = IPv6Network("2000::/3")
 _REFUSED_V6 = {
     "2001::/23": "protocol assignments, Teredo, ORCHID",
@@ -73,14 +73,14 @@ class GuardRefusal(Exception):
 
 
 def parse_allow(cidrs: Iterable[str]) -> tuple[Network, ...]:
-    """Return the networks of `network.allow`; raises ValueError for what is none."""
+    """Return the networks of `network.allow`; raises ValueError for an invalid one."""
     return tuple(ip_network(cidr, strict=False) for cidr in cidrs)
 
 
 def refusal(address: str, allow: Iterable[Network] = ()) -> str | None:
-    """Return why the address must not be dialled; None where it may.
+    """Return why the address must not be dialled; None where it may be.
 
-    ``allow`` opens the address as it is written: ``127.0.0.0/8`` opens 127.0.0.1, not ::ffff:127.0.0.1.
+    ``allow`` opens the address as written: ``127.0.0.0/8`` opens 127.0.0.1, not ::ffff:127.0.0.1.
     """
     try:
         parsed = ip_address(address.partition("%")[0])
@@ -98,7 +98,7 @@ def refusal(address: str, allow: Iterable[Network] = ()) -> str | None:
 
 
 def check_address(host: str, address: str, allow: Iterable[Network] = ()) -> None:
-    """Raise GuardRefusal where the address (what the host resolved to) must not be dialled."""
+    """Raise GuardRefusal where the address that the host resolved to must not be dialled."""
     why = refusal(address, allow)
     if why is not None:
         named = f"{host} is {address}, which is" if host != address else f"{address} is"
@@ -106,10 +106,10 @@ def check_address(host: str, address: str, allow: Iterable[Network] = ()) -> Non
 
 
 def literal_address(host: str) -> str | None:
-    """Return the address that a host spelled as numbers stands for; None for a name.
+    """Return the address that a numeric host means; None for a name.
 
-    Knows what C libraries and browsers accept: ``127.1``, ``2130706433``, ``0x7f.0.0.1``, ``0177.0.0.1``,
-    a trailing dot, IPv6 with or without brackets and zone.
+    Accepts what C libraries and browsers accept: ``127.1``, ``2130706433``, ``0x7f.0.0.1``, ``0177.0.0.1``, a
+    final dot, IPv6 with or without brackets and zone.
     """
     text = host.strip().removeprefix("[").removesuffix("]")
     if ":" in text:
@@ -134,11 +134,11 @@ def literal_address(host: str) -> str | None:
 
 
 def check_url_literal(host: str, allow: Iterable[Network] = ()) -> str | None:
-    """Return why a host written into a URL must be refused before any dial; None where nothing speaks
-    against it (a name is judged when it is resolved).
+    """Return why a literal address in a URL must be refused before any dial; None where it may pass (names
+    are judged when resolved).
 
     Spellings other than dotted decimal are refused even for public addresses: nobody writes them in good
-    faith, and resolvers disagree on what they mean.
+    faith, and resolvers disagree on their meaning.
     """
     name = host.strip().removesuffix(".").lower()
     if name == "localhost" or name.endswith(".localhost"):

@@ -31,17 +31,17 @@ from pipeline.deliver.http.trust import DOUBTFUL, LISTEN_SECS, Ear, Trust
 from pipeline.language.hosts import for_tls
 
 IDLE_SECS = 30.0
-"""How long an unused connection is kept. Most servers keep theirs for longer."""
+"""How long an unused connection is kept. Most servers keep theirs longer."""
 ROOM = 32
-"""One of so many idle connections goes where there are too many: to look for them takes its time."""
+"""One in this many idle connections is closed where there are too many: searching takes time."""
 
 
 class NativeClient:
     """See `attempt.Client`. Used by one event loop.
 
-    max_connections: open connections in all; the longest idle ones make room for a new one. most_open: where
-    so many are open and none is idle, an attempt ends.
-    clock: monotonic seconds, by which connections are idle and grow old. trust: shared with other clients.
+    max_connections: open connections in total; those idle longest make room for a new one. most_open: with
+    this many open and none idle, an attempt fails. clock: monotonic seconds, for idle time and age. trust:
+    shared with other clients.
     """
 
     def __init__(
@@ -70,21 +70,21 @@ class NativeClient:
         self.trust = trust or Trust(self._now)
         self._sweeper: asyncio.TimerHandle | None = None
         self.opened = 0
-        """Connections made so far."""
+        """Connections opened so far."""
 
     @property
     def open_connections(self) -> int:
-        """Return how many connections are open."""
+        """Return the number of open connections."""
         return len(self._open)
 
     def send(self, attempt: Attempt) -> None:
-        """Write the request to an idle connection or begin a new one."""
+        """Write the request to an idle connection or open a new one."""
         idle = self._idle.get(attempt.target.pool)
         if idle:
             if self.trust.doubted and not self.trust.trusts(attempt.target):
                 while idle:
                     self._discard(idle.pop())
-            # What has come already cannot be the answer. When it is read, the connection closes.
+            # Data that has already arrived cannot be the answer. Reading it closes the connection.
             for _ in range(len(idle)):
                 connection = idle.pop()
                 if connection.closed:
@@ -121,7 +121,7 @@ class NativeClient:
         if len(self._open) + len(self._tasks) >= self._max:
             self._make_room()
             if len(self._open) + len(self._tasks) >= self._most:
-                # Stores and journals need what is left. Later, as `send` has not returned yet.
+                # Stores and journals need the rest. Reported later, as `send` has not returned yet.
                 self._loop.call_soon(self._fail, attempt, "machine", ALL_IN_USE)
                 return
         task = self._loop.create_task(self._dial(attempt))
@@ -165,12 +165,12 @@ class NativeClient:
         self._begin(attempt, connection)
 
     def _begin(self, attempt: Attempt, connection: Connection) -> None:
-        """Send the request over a new connection, unless the other side has spoken already."""
+        """Send the request over a new connection, unless the other side has spoken first."""
         if attempt.ended:
             self._discard(connection)
         elif connection.closed or connection.ear is None:
             self._fail(attempt, "protocol", "the receiver spoke or hung up before it was asked")
-        # Over TLS bytes may stand there that say nothing: tickets.
+        # Over TLS unread bytes may mean nothing: session tickets.
         elif attempt.target.origin.scheme == "http" and connection.ear.hears_words():
             self.trust.doubt(attempt.target, "unasked")
             self._discard(connection)
@@ -196,7 +196,7 @@ class NativeClient:
             return
         if stale and not attempt.renewed:
             # The receiver closed the kept-alive connection while the request was on its way. Others in
-            # the pool are as old, so the one retry takes a new connection.
+            # the pool are as old, so the one retry uses a new connection.
             attempt.renewed = True
             self._connect(attempt)
             return
@@ -212,7 +212,7 @@ class NativeClient:
         self._finished(attempt)
 
     def _keep(self, connection: Connection, target: Target) -> None:
-        """Put an open connection by for the next request, unless it is too old for one, or distrusted."""
+        """Keep an open connection for the next request, unless it is too old for one, or distrusted."""
         now = self._now()
         if now - connection.born > LIFE_SECS or (self.trust.doubted and not self.trust.trusts(target)):
             self._discard(connection)
@@ -226,7 +226,7 @@ class NativeClient:
             self._sweeper = self._loop.call_later(self._idle_secs / 4, self._sweep)
 
     def _make_room(self) -> None:
-        """Close a part of the idle connections, those that were idle for the longest time."""
+        """Close some of the idle connections, those idle longest."""
         idle = [
             (each.idle_since, n, pool) for pool, all_ in self._idle.items() for n, each in enumerate(all_)
         ]
@@ -238,7 +238,7 @@ class NativeClient:
         connection.close()
 
     def _sweep(self) -> None:
-        """Close what was idle for too long or is too old."""
+        """Close connections that are idle for too long or too old."""
         self._sweeper = None
         now = self._now()
         for pool, idle in list(self._idle.items()):
@@ -258,7 +258,7 @@ class NativeClient:
 
 
 def _told(error: Exception, step: Fault, addresses: Sequence[AddrInfo]) -> tuple[Fault, str]:
-    """Return what an attempt ends in, and what is said of it, that failed in this step."""
+    """Return the fault and detail of an attempt that failed in this step."""
     if isinstance(error, GuardRefusal):
         return "guard-refused", str(error)
     if isinstance(error, ssl.SSLError):
@@ -269,7 +269,7 @@ def _told(error: Exception, step: Fault, addresses: Sequence[AddrInfo]) -> tuple
 
 
 def _wire(attempt: Attempt) -> bytes:
-    """Return the whole request, for one write."""
+    """Return the whole request, for a single write."""
     target, body = attempt.target, attempt.body
     if body or target.method in WITH_BODY:
         length = b"content-length: %d\r\n\r\n" % len(body)

@@ -1,9 +1,9 @@
 """Reads one HTTP answer, however receivers write it: its head, and where its body ends.
 
 Both clients read answers through this, so that they are equally lenient. Bare line feeds, folded lines,
-blanks before a colon, padded chunk sizes and one length said twice are taken. What leaves a doubt about where
-the answer ends is refused (two lengths, a length beside chunks, codings nobody asked for), and so are other
-protocols, a switch of protocols, and control characters. 1xx answers are passed over.
+blanks before a colon, padded chunk sizes and a repeated equal length are accepted. Whatever makes the
+answer's end ambiguous is refused (two lengths, a length beside chunks, unrequested codings), and so are other
+protocols, a switch of protocols, and control characters. 1xx responses are skipped.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _LENGTH = re.compile(rb"[0-9]{1,18}")
 _SIZE = re.compile(rb"([0-9a-fA-F]{1,16})[ \t]*(?:;[^\r\x00]*)?")
 _NO_LENGTH = -1
 _LONGEST_LINE = 8192
-"""Bytes of a line between chunks."""
+"""Maximum length of a line between chunks."""
 OVERHEAD = 8
-"""So many times longer than its body an answer may be on the wire: one-byte chunks, trailers."""
+"""How many times longer than its body an answer may be on the wire: one-byte chunks, trailers."""
 BROKEN_OFF = "the connection was closed before the answer was complete"
 _BODYLESS = frozenset({204, 304})
 
 
 class AnswerError(Exception):
-    """The answer cannot be taken. ``fault`` is what the attempt ends in, ``status`` what the answer said
-    before it went wrong (0: nothing).
+    """The answer cannot be accepted. ``fault`` is the attempt's fault, ``status`` what the answer said before
+    it went wrong (0: nothing).
     """
 
     def __init__(self, fault: Fault, message: str, status: int = 0) -> None:
@@ -57,19 +57,19 @@ class AnswerReader:
         self._lower = b""
         self._in_data = self._in_trailers = False
         self.status = 0
-        """Of the final head; 0 until it is complete."""
+        """The final head's status; 0 until it is complete."""
         self.head = b""
-        """The final head in its strict form: CRLF, one line per header, an empty line."""
+        """The final head in strict form: CRLF, one line per header, an empty line."""
         self.framed = False
-        """True where the head says how long the body is; else the end of file ends it."""
+        """True where the head gives the body's length; else end of file ends it."""
         self.is_chunked = False
         self.done = False
         """True once the answer is complete."""
         self.surplus = b""
-        """What came with the answer and is no part of it."""
+        """Data that arrived with the answer but is not part of it."""
 
     def feed(self, data: bytes, *, bodyless: bool = False) -> bytes:
-        """Return what the data holds of the body. bodyless: the answer to a HEAD. Raises AnswerError."""
+        """Return the part of the data that is body. bodyless: the answer to a HEAD. Raises AnswerError."""
         if not self.status:
             rest = self._read_head(data)
             if rest is None:
@@ -91,12 +91,12 @@ class AnswerReader:
 
     @property
     def begun(self) -> int:
-        """The status that the answer has told so far; 0: none."""
+        """The status that the answer has said so far; 0: none."""
         return self.status or _status_of(self._buffer)
 
     @property
     def keep(self) -> bool:
-        """True where the connection may be used again after a complete answer."""
+        """True where the connection may be reused after a complete answer."""
         if self.surplus:
             return False
         is_old = self._lower.startswith(b"http/1.0")
@@ -107,7 +107,7 @@ class AnswerReader:
         return b"keep-alive" in options if is_old else b"close" not in options
 
     def header(self, name: bytes) -> str | None:
-        """Return the first value of a header. name: in small letters."""
+        """Return the first value of a header. name: in lower case."""
         at = self._lower.find(b"\n%b:" % name)
         if at < 0:
             return None
@@ -115,7 +115,7 @@ class AnswerReader:
         return value.strip(b" \t").decode("latin-1")
 
     def headers(self) -> dict[str, str]:
-        """Return the headers by lower-case name; values of one name are joined with commas."""
+        """Return the headers by lower-case name; repeated ones are joined with commas."""
         made: dict[str, str] = {}
         for line in self.head.split(b"\r\n")[1:-2]:
             name, _, value = line.partition(b":")
@@ -126,7 +126,7 @@ class AnswerReader:
     # --- inside
 
     def _read_head(self, data: bytes) -> bytes | None:
-        """Return what follows the final head; None while that is not complete."""
+        """Return the data after the final head; None while that is not complete."""
         buffer = self._buffer + data if self._buffer else data
         while True:
             if buffer[:1] in (b"\r", b"\n"):
@@ -215,13 +215,13 @@ class AnswerReader:
 
 
 def is_plainly_chunked(wire: bytes) -> bool:
-    """Return whether an answer names chunks once, as its only coding."""
+    """Return whether an answer names `chunked` once, as its only coding."""
     lower = wire.lower()
     return lower.count(b"\ntransfer-encoding:") == 1 and b"\r\ntransfer-encoding: chunked\r\n" in lower
 
 
 def _length_in(lower: bytes) -> int:
-    """Return the length that a head in small letters names."""
+    """Return the length in a lower-case head."""
     at = lower.find(b"\ncontent-length:")
     if at < 0:
         return _NO_LENGTH
@@ -234,14 +234,14 @@ def _shown(raw: bytes) -> str:
 
 
 def _status_of(raw: bytes) -> int:
-    """Return the status of a status line that is complete; else 0."""
+    """Return the status of a complete status line; else 0."""
     line, end, _ = raw.partition(b"\n")
     found = _STATUS.fullmatch(line.removesuffix(b"\r")) if end else None
     return int(found[1]) if found is not None else 0
 
 
 def _strict(raw: bytes, status: int) -> bytes:
-    """Return a head in its strict form."""
+    """Return a head in strict form."""
     if _is_plain(raw) and _STRICT.fullmatch(raw):
         if raw.count(b"\n") > MAX_HEADERS + 2:
             raise _too_many(status)
@@ -287,7 +287,7 @@ def _strict(raw: bytes, status: int) -> bytes:
 
 
 def _is_plain(raw: bytes) -> bool:
-    """Return whether at most one header says where the body ends, and that in the plainest form."""
+    """Return whether at most one header says where the body ends, in the simplest form."""
     lower = raw.lower()
     lengths, codings = lower.count(b"\ncontent-length"), lower.count(b"\ntransfer-encoding")
     if lengths + codings > 1:

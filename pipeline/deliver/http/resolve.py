@@ -1,8 +1,8 @@
 """Resolves names: every address passes the guard before it is dialled.
 
-`getaddrinfo` blocks and cannot be cancelled, so every lookup has a thread of its own: a name server that
-hangs for one webhook must not use up a pool that the others wait for. Lookups of one name are shared, and
-good answers are kept for a short time.
+`getaddrinfo` blocks and cannot be cancelled, so every look-up has a thread of its own: a name server that
+hangs for one webhook must not exhaust a pool that the others need. Concurrent look-ups of one name are
+shared, and good results are kept for a short time.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ from pipeline.deliver.http.guard import (
 )
 
 Lookup: TypeAlias = Callable[[str, int], Sequence[AddrInfo]]
-"""Blocking: the addresses of a host and port, as `socket.getaddrinfo` returns them."""
+"""Blocking: the addresses of a host and port, as returned by `socket.getaddrinfo`."""
 
 _AT_AN_ADDRESS = frozenset({"connect", "timeout", "tls", "closed", "reset", "protocol"})
-"""Faults that another address of the name may not have."""
+"""Faults that another address of the same name may not have."""
 KEEP_SECS = 30.0
 BEHIND_PROXY_SECS = 2.0
-"""How long a name is asked for that the proxy will resolve: many who need a proxy have no other names."""
+"""How long to look up a name that the proxy will resolve: behind a proxy local DNS often knows no other
+names."""
 
 
 def system_lookup(host: str, port: int) -> Sequence[AddrInfo]:
@@ -41,7 +42,7 @@ def system_lookup(host: str, port: int) -> Sequence[AddrInfo]:
 
 
 class Resolver:
-    """Resolves and judges. Used by one event loop. most: names that are looked up at a time."""
+    """Resolves and judges. Used by one event loop. most: concurrent look-ups."""
 
     def __init__(
         self, allow: Sequence[Network] = (), lookup: Lookup = system_lookup, most: int = 2048
@@ -51,13 +52,13 @@ class Resolver:
         self._lookup = lookup
         self._kept: dict[tuple[str, int], tuple[float, list[AddrInfo]]] = {}
         self._unknown: dict[str, float] = {}
-        """Names behind proxies that are not asked for until then."""
+        """Names behind proxies that are not looked up again until this time."""
         self._asking: dict[tuple[str, int], asyncio.Future[list[AddrInfo]]] = {}
 
     async def resolve(self, host: str, port: int) -> list[AddrInfo]:
         """Return the addresses that may be dialled, in the resolver's order.
 
-        Raises GuardRefusal where no answer may be dialled, OSError where the name has none, OwnLimit where
+        Raises GuardRefusal where no address may be dialled, OSError where the name has none, OwnLimit where
         too many are being looked up.
         """
         self.check_literal(host)
@@ -72,7 +73,7 @@ class Resolver:
         asking = self._asking.get(key)
         if asking is None:
             if len(self._asking) >= self._most:
-                raise OwnLimit(ALL_IN_USE)  # each takes a thread, and descriptors
+                raise OwnLimit(ALL_IN_USE)  # each needs a thread and descriptors
             asking = self._asking[key] = self._ask(loop, host, port)
             asking.add_done_callback(lambda _: self._asking.pop(key, None))
         answers = self._judge(host, await asyncio.shield(asking))
@@ -82,10 +83,11 @@ class Resolver:
         return answers
 
     async def judge_behind_proxy(self, host: str, port: int) -> None:
-        """Raise GuardRefusal where the host is known here and no answer may be dialled, by a proxy either.
+        """Raise GuardRefusal where the host is known here and none of its addresses may be dialled, even by a
+        proxy.
 
-        A name that is not known here, or not in time, is left to the proxy: for a while it is not asked
-        for again. The proxy's own view may be another one: it must guard, too.
+        A name that is unknown here, or takes too long, is left to the proxy, and not looked up again for a
+        while. The proxy may resolve it differently: it must guard, too.
         """
         self.check_literal(host)
         loop = asyncio.get_running_loop()
@@ -99,16 +101,16 @@ class Resolver:
             self._unknown[host] = loop.time() + KEEP_SECS
 
     def check_literal(self, host: str) -> None:
-        """Raise GuardRefusal where the host, as it is written, must not be reached, not by a proxy either."""
+        """Raise GuardRefusal where a literal address must not be reached, even through a proxy."""
         why = check_url_literal(host, self._allow)
         if why is not None:
             raise GuardRefusal(f"{host} is {why}; `network.allow` opens it where that is meant")
 
     def learn(self, attempt: Attempt) -> None:
-        """Draw from an attempt's fault what it tells of the addresses of its receiver's name.
+        """Learn from an attempt's fault about the addresses of its receiver's name.
 
-        Where none took a connection they are asked for anew. Where one did, and gave no answer, the next one
-        comes first from now on: that machine may be ill, or the path to it let no large packets through.
+        Where none accepted a connection they are looked up again. Where one did but gave no answer, the next
+        one is tried first from now on: that machine may be ill, or its path may drop large packets.
         """
         if attempt.begun or attempt.fault not in _AT_AN_ADDRESS:
             return
@@ -120,7 +122,7 @@ class Resolver:
             self._kept[host, port] = (until, addresses[1:] + addresses[:1])
 
     def forget(self, host: str, port: int) -> None:
-        """Ask again next time."""
+        """Look it up again next time."""
         self._kept.pop((host, port), None)
 
     def _judge(self, host: str, answers: Sequence[AddrInfo]) -> list[AddrInfo]:
@@ -139,7 +141,7 @@ class Resolver:
 
     def _ask(self, loop: asyncio.AbstractEventLoop, host: str, port: int) -> asyncio.Future[list[AddrInfo]]:
         future: asyncio.Future[list[AddrInfo]] = loop.create_future()
-        # Whoever asked may have given up: an answer that nobody awaits is no error.
+        # The caller may have given up: a result that nobody awaits is not an error.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
 
         def settle(answers: list[AddrInfo], error: Exception | None) -> None:
@@ -157,24 +159,24 @@ class Resolver:
                 answers = list(self._lookup(host, port))
             except OSError as error:
                 failure = _lacking() or error
-            except Exception as error:  # whatever it is: they wait for this name until they are told
+            except Exception as error:  # whatever it is: the waiters must be told
                 failure = OSError(f"{type(error).__name__}: {error}")
             try:
                 loop.call_soon_threadsafe(settle, answers, failure)
             except RuntimeError:
-                pass  # the engine stopped meanwhile
+                pass  # the engine has stopped meanwhile
 
         try:
             threading.Thread(target=run, name=f"resolve {host}"[:15], daemon=True).start()
-        except RuntimeError as error:  # there is no more room for threads
+        except RuntimeError as error:  # no more threads can be started
             future.set_exception(OSError(errno.EAGAIN, str(error)))
         return future
 
 
 def _lacking() -> OSError | None:
-    """Return why this process can open no file; None where it can.
+    """Return why this process cannot open a file; None where it can.
 
-    To the C library a name is unknown as well where it could not open what it looks names up in.
+    The C library reports an unknown name also where it could not open its own configuration.
     """
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))

@@ -16,7 +16,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]|[^\x00-\xff]")
 
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-"""Methods whose requests say a length also where there is no body."""
+"""Methods whose requests give a length even without a body."""
 
 USER_AGENT = f"hookline/{__version__}"
 
@@ -26,19 +26,19 @@ class TargetError(ValueError):
 
 
 class Origin(NamedTuple):
-    """Where connections lead to."""
+    """The endpoint of connections."""
 
     scheme: str
     host: str
     """ASCII, lower case; IPv6 without brackets."""
     port: int
     tls: str = ""
-    """Name of the trust settings (CA, client certificate) that the connection was made with."""
+    """Name of the TLS context (CA, client certificate) of the connection."""
 
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Target:
-    """One rendered request head without what differs per delivery."""
+    """A rendered request head without the parts that differ per delivery."""
 
     origin: Origin
     method: str
@@ -49,8 +49,8 @@ class Target:
     """Request line and headers for the native client; further header lines follow."""
     webhook: str = ""
     pool: str = ""
-    """What connections are shared by: webhook and origin. No answer of one webhook's conversation can be
-    taken for another's."""
+    """The key by which connections are shared: webhook and origin. So no answer to one webhook can be taken
+    for another's."""
 
     @property
     def url(self) -> str:
@@ -77,7 +77,7 @@ def url_of(origin: Origin, path: str) -> str:
 def parse_origin(url: str, tls: str = "") -> tuple[Origin, str]:
     """Return the origin of a URL and its path with query; raises TargetError."""
     if _CONTROL.search(url):
-        # urlsplit would drop some of them without a word.
+        # urlsplit would silently drop some of them.
         raise TargetError("a URL holds no control characters")
     try:
         parts = urlsplit(url)
@@ -105,7 +105,7 @@ def parse_origin(url: str, tls: str = "") -> tuple[Origin, str]:
 
 
 class Proxy(NamedTuple):
-    """A proxy as `delivery.proxy` says it."""
+    """A proxy, as in `delivery.proxy`."""
 
     origin: Origin
     url: str
@@ -114,7 +114,7 @@ class Proxy(NamedTuple):
     """Value of ``proxy-authorization``."""
 
     def refusal(self, status: int, asked: str = "") -> str:
-        """Return what an answer of the proxy itself means. asked: host and port of the tunnel."""
+        """Return the meaning of an answer of the proxy itself. asked: host and port of the tunnel."""
         told = f"the proxy {authority(self.origin)} answered {status}"
         told += f" to CONNECT {asked}" if asked else ""
         if status != 407:
@@ -125,14 +125,14 @@ class Proxy(NamedTuple):
 
 
 def parse_proxy(text: str) -> Proxy:
-    """Return a proxy from its URL, user and password (percent-encoded) in it; raises TargetError.
+    """Return a proxy from its URL, with user and password (percent-encoded) in it; raises TargetError.
 
-    The text of the error never shows them.
+    The error's text never shows them.
     """
     scheme, mark, rest = text.strip().partition("://")
     if not mark or scheme.lower() not in ("http", "https"):
         raise TargetError("a proxy is written http://host:port or https://host:port")
-    # A password may hold what ends a host elsewhere.
+    # A password may contain characters that would end a host elsewhere.
     given, at, host = rest.rpartition("@")
     origin, path = parse_origin(f"{scheme.lower()}://{host}")
     if path != "/":
@@ -151,7 +151,7 @@ def parse_proxy(text: str) -> Proxy:
 
 
 def check_header(name: str, value: str) -> None:
-    """Raise TargetError for a header that would break or shadow the message's framing."""
+    """Raise TargetError for a header that would break or override the message's framing."""
     if not NAME.fullmatch(name):
         raise TargetError("a header name holds characters that no header name has")
     if name.lower() in RESERVED:
@@ -170,8 +170,7 @@ def build_target(
 ) -> Target:
     """Return the target of a rendered request; raises TargetError.
 
-    ``content_type`` is used where the headers name none; None: the request has no body. webhook: whose
-    request it is.
+    ``content_type`` is used where the headers have none; None: the request has no body. webhook: its webhook.
     """
     origin, path = parse_origin(url, tls)
     if not NAME.fullmatch(method):
@@ -187,7 +186,7 @@ def build_target(
     if "user-agent" not in names:
         lines.append(("user-agent", USER_AGENT))
     if "accept-encoding" not in names:
-        # Without it any coding would be fine (RFC 9110, 12.5.3).
+        # Without it any coding would be acceptable (RFC 9110, 12.5.3).
         lines.append(("accept-encoding", "identity"))
     head = f"{method} {path} HTTP/1.1\r\nhost: {authority(origin)}\r\n"
     head += "".join(f"{name}: {value}\r\n" for name, value in lines)

@@ -18,16 +18,16 @@ _NO_CERTIFICATE: Final = "holds no certificate that can be read: it must be PEM 
 
 @lru_cache(maxsize=1)
 def _default() -> ssl.SSLContext:
-    """Return the shared context: loading the system's authorities costs tens of milliseconds."""
+    """Return the shared context: loading the system's CAs costs tens of milliseconds."""
     return _system()
 
 
 def _system() -> ssl.SSLContext:
-    """Return a context that trusts the system's authorities; raises OSError where they cannot be read."""
+    """Return a context that trusts the system's CAs; raises OSError where they cannot be read."""
     context = _configured(ssl.create_default_context())
     path = ssl.get_default_verify_paths().cafile
     if path is not None and not context.cert_store_stats()["x509_ca"]:
-        # OpenSSL is silent about a file that it cannot open, as where no descriptor is left: the context
+        # OpenSSL silently ignores a file that it cannot open, as when no descriptor is left: the context
         # would trust nobody for as long as the job runs.
         context.load_verify_locations(cafile=path)
     return context
@@ -40,7 +40,7 @@ def _configured(context: ssl.SSLContext) -> ssl.SSLContext:
 
 
 class CertificateError(OSError):
-    """A file of certificates cannot be used: ``str()`` says which and why, ``field`` whose setting it is."""
+    """A certificate file cannot be used: ``str()`` says which and why, ``field`` names its setting."""
 
     def __init__(self, field: Literal["ca", "cert", "key"], message: str) -> None:
         super().__init__(message)
@@ -50,7 +50,7 @@ class CertificateError(OSError):
 def build_context(ca: str | None, cert: str | None, key: str | None) -> ssl.SSLContext:
     """Return a context that verifies the peer and its host name; raises OSError (CertificateError is one).
 
-    ca: a PEM file that replaces the system's authorities. cert, key: PEM files of a client certificate.
+    ca: a PEM file that replaces the system's CAs. cert, key: PEM files of a client certificate.
     """
     if ca is None and cert is None:
         return _default()
@@ -66,7 +66,7 @@ def build_context(ca: str | None, cert: str | None, key: str | None) -> ssl.SSLC
 
 @contextmanager
 def _reading(ca: str) -> Iterator[None]:
-    """Say of a file of authorities that is none what it is."""
+    """Explain what a file that holds no CA certificate really is."""
     try:
         yield
     except ssl.SSLError:
@@ -79,7 +79,7 @@ def _trusting(ca: str) -> ssl.SSLContext:
 
 
 def _fault_of(error: ssl.SSLError, cert: str, key: str) -> CertificateError:
-    """Return which of the two files is at fault: OpenSSL does not say it."""
+    """Return which of the two files is at fault, which OpenSSL does not say."""
     if error.reason == "KEY_VALUES_MISMATCH":
         return CertificateError("key", f"{key} is not the key of the certificate in {cert}")
     try:
@@ -92,23 +92,23 @@ def _fault_of(error: ssl.SSLError, cert: str, key: str) -> CertificateError:
 
 
 KEPT = 2
-"""Contexts of the same files: requests that are on their way may still want the one before."""
+"""Contexts kept per set of files: requests in flight may still need the previous one."""
 
 
 class Contexts:
     """The contexts in use, by name; a name is part of a connection's origin."""
 
     def __init__(self, place: Callable[[str], str] = str) -> None:
-        """place: where a path of a webhook's file leads."""
+        """place: resolves a path in a webhook's file."""
         self._place = place
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._names: dict[tuple[str, ...], list[str]] = {}
-        """Of the contexts of some files, the latest last."""
+        """Context names per set of files, the latest last."""
         self._files: dict[str, int] = {}
-        """The files in use, with their times."""
+        """The files in use, with their modification times."""
 
     def name(self, receiver: ReceiverSettings, resolve: Callable[[str], str]) -> str:
-        """Return the name of a receiver's context, making it on first use; raises OSError.
+        """Return the name of a receiver's context, creating it on first use; raises OSError.
 
         ``resolve`` puts secrets into a setting's text.
         """
@@ -116,17 +116,17 @@ class Contexts:
         cert = self._place(resolve(receiver.mtls.cert)) if receiver.mtls else None
         key = self._place(resolve(receiver.mtls.key)) if receiver.mtls else None
         files = [path for path in (ca, cert, key) if path is not None]
-        # With their times, so that a certificate renewed in place is another one.
+        # With modification times, so that a certificate renewed in place is a new one.
         name = "|".join(f"{path}@{self._time(path)}" for path in files)
         if name and name not in self._contexts:
             self._keep((*files,), name, build_context(ca, cert, key))
         return name
 
     def name_for_tokens(self, receiver: ReceiverSettings, resolve: Callable[[str], str]) -> str:
-        """Return the name of the context for the token endpoint of a receiver; raises OSError.
+        """Return the name of the context for a receiver's token endpoint; raises OSError.
 
-        The receiver's own authority is trusted there as well as the system's: the endpoint may be a
-        neighbour of the receiver, or a service that everybody knows.
+        It trusts the receiver's own CA as well as the system's: the endpoint may be a neighbour of the
+        receiver, or a public service.
         """
         if not receiver.ca:
             return ""
@@ -140,7 +140,7 @@ class Contexts:
         return name
 
     def _keep(self, files: tuple[str, ...], name: str, context: ssl.SSLContext) -> None:
-        """Keep a context in place of the one before the last: a megabyte for each renewal would add up."""
+        """Keep a context in place of the last but one: a megabyte per renewal would add up."""
         self._contexts[name] = context
         names = self._names.setdefault(files, [])
         names.append(name)
@@ -150,19 +150,19 @@ class Contexts:
     def _time(self, path: str) -> int:
         found = os.stat(path)
         if not stat.S_ISREG(found.st_mode):
-            # OpenSSL would wait for a pipe, and read a device without end.
+            # OpenSSL would block on a pipe, and read a device without end.
             raise OSError(errno.EINVAL, "is no plain file", path)
         self._files[path] = found.st_mtime_ns
         return found.st_mtime_ns
 
     def changed(self) -> bool:
-        """Return whether a file in use was written since it was last looked at; callable from any thread."""
+        """Return whether a file in use has changed since the last call; callable from any thread."""
         changed = False
         for path, known in list(self._files.items()):
             try:
                 changed |= self._time(path) != known
             except OSError:
-                pass  # it may be in the middle of being replaced
+                pass  # it may be about to be replaced
         return changed
 
     def get(self, name: str) -> ssl.SSLContext:
@@ -183,13 +183,13 @@ _WORDS: Final = {
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the receiver wants a client certificate (`auth.mtls`)",
     "TLSV1_ALERT_UNKNOWN_CA": "the receiver does not trust the client certificate (`auth.mtls`)",
 }
-"""What OpenSSL's reasons mean to who looks after a webhook."""
+"""OpenSSL's reasons in the words of a webhook's author."""
 _UNKNOWN_ISSUERS: Final = frozenset((18, 19, 20, 21))
-"""X509_V_ERR_*: self-signed, or issued by one that is not known."""
+"""X509_V_ERR_*: self-signed, or issued by an unknown CA."""
 
 
 def _has_authorities() -> bool:
-    """Return whether the system has a list of issuers, in a file or a folder."""
+    """Return whether the system has a CA list, as a file or a folder."""
     paths = ssl.get_default_verify_paths()
     return paths.cafile is not None or (paths.capath is not None and bool(os.listdir(paths.capath)))
 

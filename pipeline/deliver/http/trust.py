@@ -1,7 +1,7 @@
 """Which origins answer in step: exactly one answer per request, and none before it.
 
-HTTP/1.1 tells by order alone whose answer is whose. An origin that once said more or less than it was asked
-gets a connection for each request, which no answer to another request can come over.
+In HTTP/1.1 only the order says which answer belongs to which request. An origin that once sent more or less
+than was asked gets a new connection for each request, so that no answer can be taken for another's.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from pipeline.telemetry.metrics import count
 log = get(__name__)
 
 Sign: TypeAlias = Literal["unasked", "surplus", "early", "garbled"]
-"""Of an origin out of step. ``unasked``: bytes on a connection on which no request was under way.
-``surplus``: more came with an answer than the answer. ``early``: a success before the whole request was
-sent, on a connection used before. ``garbled``: there, something that is no answer."""
+"""Evidence that an origin is out of step. ``unasked``: bytes on a connection without a request in flight.
+``surplus``: more data than the answer. ``early``: a success before the whole request was sent, on a
+connection used before. ``garbled``: likewise, something that is not an answer."""
 
 DISTRUST_SECS = 3600.0
 MOST = 4096
-"""Origins that are remembered; the one whose last sign is the longest ago is forgotten."""
+"""Origins that are remembered; the one with the oldest sign is forgotten first."""
 
 LISTEN_SECS = 0.005
-"""How long a new connection to such an origin is listened to before anything is asked."""
+"""How long to listen on a new connection to such an origin before a request is sent."""
 DEEP = 64 * 1024
-"""Of a body longer than this a part may wait in the kernel when the answer comes."""
+"""Of a longer body, a part may still be in the kernel when the answer arrives."""
 _NOTHING = bytes(4)
 
 DOUBTFUL: dict[Sign, str] = {
@@ -41,7 +41,7 @@ DOUBTFUL: dict[Sign, str] = {
     "early": "an answer came before the request was sent, on a connection that had served others before",
     "garbled": "no answer came, on a connection that had served others before",
 }
-"""What an attempt is told whose answer may be another's."""
+"""The detail of an attempt whose answer may be another request's."""
 
 
 class Trust:
@@ -50,12 +50,13 @@ class Trust:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self.doubted: dict[Origin, float] = {}
-        """Until when; the oldest sign first. Empty in nearly every job: look here before `trusts`."""
+        """Origin to the end of its distrust, oldest sign first. Empty in nearly every job: check it before
+        calling `trusts`."""
         self._webhooks: dict[str, Origin] = {}
-        """Who sends to one of them."""
+        """The webhooks that send to each of them."""
 
     def doubt(self, target: Target, sign: Sign) -> None:
-        """Take note of a sign; the first says so."""
+        """Record a sign; the first one is logged."""
         origin, webhook = target.origin, target.webhook
         count("answers_out_of_step_total", webhook=webhook, sign=sign)
         now = self._clock()
@@ -91,7 +92,7 @@ class Trust:
         return until if until > self._clock() else 0.0
 
     def distrusted(self) -> int:
-        """Return how many origins are distrusted."""
+        """Return the number of distrusted origins."""
         now = self._clock()
         for origin in [each for each, until in self.doubted.items() if until <= now]:
             self._forget(origin)
@@ -107,30 +108,30 @@ class Trust:
 
 
 _poll = ctypes.PyDLL(None).poll
-"""Keeps the interpreter's lock. `select.poll` lets go of it for a look of half a microsecond, and a worker
-that waits for it then keeps it for milliseconds, before each request."""
+"""Keeps the GIL. `select.poll` releases it for half a microsecond, and a worker waiting for it would then
+keep it for milliseconds, before each request."""
 _ONE = ctypes.c_ulong(1)
 
 
 class _Asked(ctypes.Structure):
-    """What poll(2) is asked of one descriptor."""
+    """The argument of poll(2) for one descriptor."""
 
     _fields_ = (("fd", ctypes.c_int), ("events", ctypes.c_short), ("revents", ctypes.c_short))
 
 
 class Ear:
-    """Tells what a socket holds that nobody has read or sent yet. descriptor: of an open socket."""
+    """Tells what a socket holds that is unread or unsent. descriptor: of an open socket."""
 
     __slots__ = ("_descriptor", "hears")
 
     def __init__(self, descriptor: int) -> None:
         asked = _Asked(descriptor, select.POLLIN, 0)
         self.hears: Callable[[], int] = partial(_poll, ctypes.byref(asked), _ONE, 0)
-        """Returns 0 where nothing has come that is not read: no bytes, and no end. Costs a system call."""
+        """Returns 0 where nothing unread has arrived: no bytes, and no end of file. Costs a system call."""
         self._descriptor = descriptor
 
     def hears_words(self) -> bool:
-        """Return whether bytes have come that are not read."""
+        """Return whether unread bytes have arrived."""
         return self._ask(termios.FIONREAD)
 
     def is_unsent(self) -> bool:
@@ -145,10 +146,10 @@ class Ear:
 
 
 def is_farewell(data: bytes) -> bool:
-    """Return whether bytes that nobody asked for say no more than that the connection ends.
+    """Return whether unsolicited bytes only say that the connection is closing.
 
-    Some send empty lines after a body; some, before they close an idle connection, that it took too long
-    (HAProxy, load balancers of clouds; Go's client knows it too).
+    Some send empty lines after a body; some, before they close an idle connection, a timeout error (HAProxy,
+    load balancers of clouds; Go's client knows it too).
     """
     said = data.lstrip(b"\r\n")
     return not said or (said.startswith((b"HTTP/1.1 408 ", b"HTTP/1.0 408 ")))

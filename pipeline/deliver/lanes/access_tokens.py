@@ -24,7 +24,7 @@ log = get(__name__)
 
 
 class Tokens:
-    """Used by one event loop. answered: called with the lane when its token is there, or has failed."""
+    """Used by one event loop. answered: called with the lane once its token has arrived or failed."""
 
     def __init__(
         self,
@@ -40,13 +40,13 @@ class Tokens:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def fetch(self, lane: Lane) -> None:
-        """Begin to ask for the lane's token."""
+        """Start a request for the lane's token."""
         task = asyncio.ensure_future(self._ask(lane))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def close(self) -> None:
-        """Ask no more."""
+        """Make no more requests."""
         for task in self._tasks:
             task.cancel()
 
@@ -67,7 +67,7 @@ class Tokens:
             text = f"oauth2: {secrets.mask(str(error))}"
             lane.tally.error = text
             log.warning("no oauth2 token", webhook=lane.webhook_id, error=text)
-            # A secret that is missing is the owner's matter, a limit this machine's: the deliveries wait.
+            # A missing secret is the owner's fault, a limit this machine's: the deliveries wait.
             if lane.token is token and not isinstance(error, HooklineError | OwnLimit):
                 not_given(self._settler, lane, text, status, now)
         else:
@@ -77,14 +77,14 @@ class Tokens:
                 hurry(lane, now, self._settler.random)
         result = "ok" if token.value is not None else "error"
         count("oauth_tokens_total", webhook=lane.webhook_id, result=result)
-        # A token that a reload has replaced meanwhile is never looked at again.
+        # A token that a reload has replaced meanwhile is ignored.
         self._answered(lane)
 
 
 def not_given(settler: Settler, lane: Lane, text: str, status: int, now: float) -> None:
-    """Count an attempt of each delivery that could have been sent, had the token been given.
+    """Count an attempt for each delivery that was waiting for the token.
 
-    status: of the token endpoint's answer, where that was a refusal.
+    status: of the token endpoint's answer, if that was a refusal.
     """
     spec, token = lane.spec, lane.token
     if spec is None or token is None:

@@ -1,14 +1,14 @@
 """Batches: which deliveries share a request, and which of them a response reports as failed.
 
-A batch's ``webhook-id`` depends on its members alone (sender.batch_id). While the process lives a failed
-batch is repeated with the same members, so with the same id and body; after a restart members may be grouped
-otherwise, and the batch then has another id. Receivers that must not take a member twice look at an id in
+A batch's ``webhook-id`` depends on its members alone (sender.batch_id). While the process lives, a failed
+batch is repeated with the same members, hence the same id and body; after a restart members may be grouped
+differently, and the batch then has another id. Receivers that must not process a member twice use an id in
 the member's own body.
 
-A receiver that took only a part answers 2xx with a JSON object that names what failed by its place in the
-batch: ``{"failed": [0, 3]}`` or ``{"failed": [{"index": 3, "error": "why", "retry": false}]}``. Those are
-retried (with ``"retry": false`` dead-lettered), the others are delivered. Where `failed` names no places of
-the batch the answer is no success: nobody knows which members were taken.
+A receiver that accepted only a part answers 2xx with a JSON object that names the failed members by index:
+``{"failed": [0, 3]}`` or ``{"failed": [{"index": 3, "error": "why", "retry": false}]}``. Those are retried
+(with ``"retry": false`` dead-lettered), the others are delivered. Where `failed` names no valid indexes the
+answer is not a success: nobody knows which members were accepted.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ Item: TypeAlias = "tuple[Delivery, ...]"
 
 @dataclass(slots=True)
 class _Collecting:
-    """Members of a batch that is not full."""
+    """Members of a batch that is not full yet."""
 
     deliveries: list[Delivery]
     size: int
-    """Of the body: members, brackets and commas of an array; without what `wrap` puts around it."""
+    """Of the body: members, brackets and commas of an array; without what `wrap` adds."""
     due: float
 
 
@@ -55,7 +55,7 @@ class Batcher:
         collecting.deliveries.append(delivery)
         collecting.size += size
         if len(collecting.deliveries) >= self.settings.max_events:
-            # Then none has overflowed: where a batch was open, one delivery alone is none that is full.
+            # Then none has overflowed: a single delivery is never a full batch.
             del self._open[key]
             return tuple(collecting.deliveries)
         return done
@@ -65,7 +65,7 @@ class Batcher:
         return self._take(lambda each: each.due <= now)
 
     def flush(self) -> list[Item]:
-        """Return all that is collected."""
+        """Return everything collected so far."""
         return self._take(lambda each: True)
 
     def next_due(self) -> float:
@@ -81,6 +81,6 @@ class Batcher:
 
 
 def halves(item: Item) -> tuple[Item, Item]:
-    """Return a batch in two, for a receiver that found it too large."""
+    """Split a batch in two, for a receiver that found it too large."""
     middle = len(item) // 2
     return item[:middle], item[middle:]

@@ -1,8 +1,8 @@
 """The engine's clocks: delays are measured on a monotonic clock, stored times on a wall clock.
 
 `steady_ms` is a wall clock that never steps while the process lives: the wall time of the start plus the
-monotonic time since. Due times are written and read in it, so an administrator or NTP that moves the
-machine's clock by an hour neither delays nor hurries a retry.
+monotonic time since. Due times are stored in it, so moving the machine's clock by an hour neither delays nor
+hurries a retry.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass
 
 KEPT = "_HOOKLINE_STEADY_OFFSET"
-"""Environment variable of a process that starts anew because the clock was set back."""
+"""Environment variable of a process that re-executes itself because the clock was set back."""
 
 _started = time.time() - time.monotonic()
 
 
 def keep_steady(environment: MutableMapping[str, str]) -> None:
-    """Let a process that is started with this environment go on with this one's steady clock.
+    """Let a process started with this environment continue this one's steady clock.
 
-    The due times on disk are written in it: by the clock that was set back they would be late by the step.
+    The due times on disk are stored in it: by the clock that was set back they would be late by the step.
     """
     environment[KEPT] = repr(max(_started, float(environment.get(KEPT, _started))))
 
 
 STEP_MS = 1000
-"""By so much the two wall clocks may drift apart before that is a step."""
+"""A larger difference between the two wall clocks counts as a step."""
 AHEAD_MS = 60_000
-"""What is further ahead of both clocks than this was written under another one."""
+"""A time further ahead of both clocks than this was written under another clock."""
 
 
 @dataclass(slots=True)
@@ -44,11 +44,11 @@ class Moment:
     steady: int
 
     def age_ms(self, since_ms: int) -> int:
-        """Return the age of what is of that time by the wall clock then, which may have been stepped since.
+        """Return the age of something stamped by the wall clock, which may have been stepped since.
 
-        By the clock that makes it younger, so that no step ages it; by the other one where it would be from
-        the future: made after a step forward, or before one back, it grows old all the same. From the future
-        of both (written long ago, under a clock that ran ahead) it is as old as the last step.
+        By the clock that makes it younger, so that no step ages it; by the other one where it would be in the
+        future: stamped after a step forward, or before one back, it still ages. If it is in the future of
+        both (stamped long ago, under a clock that ran ahead) it is as old as the last step.
         """
         age = self.first - since_ms
         if age >= 0:
@@ -70,11 +70,11 @@ class Clock:
         return time.monotonic()
 
     def wall(self) -> float:
-        """Return unix seconds as the machine's clock says now; it may step."""
+        """Return unix seconds by the machine's clock; it may step."""
         return time.time()
 
     def cpu(self) -> float:
-        """Return the seconds of CPU that this process has taken."""
+        """Return the CPU seconds of this process."""
         return time.process_time()
 
     def steady_ms(self, now: float) -> int:
@@ -82,7 +82,7 @@ class Clock:
         return int((now + self._offset) * 1000)
 
     def moment(self, now: float, wall: float) -> Moment:
-        """Return a monotonic time, with the machine's clock then, for ages."""
+        """Return a monotonic time together with the machine's clock, for computing ages."""
         steady_ms, wall_ms = self.steady_ms(now), int(wall * 1000)
         apart_ms = wall_ms - steady_ms
         if abs(apart_ms - self._apart_ms) > STEP_MS:
@@ -93,7 +93,7 @@ class Clock:
         return Moment(wall_ms, steady_ms, since_ms)
 
     def age_secs(self, since_ms: int, now: float) -> float:
-        """Return the age now of what is of that time by the wall clock then; see `Moment`."""
+        """Return the present age of something stamped by the wall clock; see `Moment`."""
         return self.moment(now, self.wall()).age_ms(since_ms) / 1000
 
     def monotonic_of(self, steady_ms: int) -> float:

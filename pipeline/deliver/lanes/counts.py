@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 EXACT = 64
-"""Steps below this are counted as they are."""
+"""Smaller steps are counted exactly."""
 
 
 class Tally:
@@ -31,17 +31,17 @@ class Tally:
         self.outcomes: dict[int | str, int] = {}
         """Requests by status or fault."""
         self.published: dict[int | str, int] = {}
-        """What of the outcomes is in the metrics already."""
+        """The outcomes that are already in the metrics."""
         self.shown = False
         """True where the gauges are not at rest."""
         self.latencies: dict[int, int] = {}
         """Match to delivery: quantised milliseconds -> deliveries."""
         self.trips: dict[int, int] = {}
-        """Time of a request: quantised tenths of a millisecond -> requests."""
+        """Duration of a request: quantised tenths of a millisecond -> requests."""
         self.status = 0
-        """Of the last answer that was no success."""
+        """Of the last answer that was not a success."""
         self.error = ""
-        """Start of that answer, or what went wrong."""
+        """The beginning of that answer, or what went wrong."""
 
     def latency(self, ms: int) -> None:
         """Count one delivery's time from match to answer."""
@@ -55,7 +55,7 @@ class Tally:
 
 
 def _quantised(value: int) -> int:
-    """Round down to two per cent, so that a long life needs few different numbers."""
+    """Round down to two per cent, so that even a long life needs few different values."""
     if value < EXACT:
         return max(0, value)
     shift = value.bit_length() - 6
@@ -63,7 +63,7 @@ def _quantised(value: int) -> int:
 
 
 def quantiles(histograms: Iterable[dict[int, int]], wanted: Iterable[float]) -> list[float]:
-    """Return the quantiles (0..1) of several histograms together; 0.0 without data."""
+    """Return the quantiles (0..1) of several histograms combined; 0.0 without data."""
     total: dict[int, int] = {}
     for histogram in histograms:
         for step, n in histogram.copy().items():

@@ -1,7 +1,7 @@
 """Observers of finished requests: the recent attempts of each webhook, kept for people, and a tap.
 
-All in memory, and of requests only what has no secrets: they hold slots. With no tap a failure is noted where
-it is judged, and of what is delivered one in a while.
+All in memory, and without secrets: requests hold slots. Without a tap, a failure is noted where it is judged,
+and of the successes only one now and then.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from pipeline.telemetry.log import get
 log = get(__name__)
 
 FAILURES = 200
-"""Failed attempts that are kept of a webhook."""
+"""Failed attempts kept per webhook."""
 SUCCESSES = 50
 GOOD_SECS = 0.1
-"""How often a success is kept, of all webhooks: enough to see what is sent, at no cost to who sends."""
+"""How often a success is kept, over all webhooks: enough to see what is sent, at no cost to sending."""
 BYTES = 16 << 20
-"""What the attempts of all webhooks may take."""
+"""Memory for the attempts of all webhooks."""
 LEAST_BYTES = 4096
-"""What those of one webhook may take, however many there are."""
+"""Memory for the attempts of one webhook, however many webhooks there are."""
 LARGE = 64 * 1024
-"""A larger body is not kept."""
+"""Larger bodies are not kept."""
 USUAL_BYTES = 500
-"""What an attempt takes beside its body."""
+"""Memory of an attempt besides its body."""
 
 
 class Kept(msgspec.Struct, frozen=True, gc=False):
@@ -47,15 +47,15 @@ class Kept(msgspec.Struct, frozen=True, gc=False):
     outcome: Outcome
     status: int
     reason: str
-    """Why it is given up; "" where it is not."""
+    """Why it was given up; "" where it was not."""
     due_ms: int
-    """When it is tried again; 0: it is not."""
+    """When it is retried; 0: it is not."""
     probe_ms: int
-    """When its receiver is probed next; 0: it is not down. Only when a probe is well the others are sent."""
+    """When its receiver is probed next; 0: it is not down. The others are sent only once a probe succeeds."""
     took_secs: float | None
     """From request to answer; None where nothing was sent."""
     excerpt: str
-    """How the answer begins, or what went wrong; without secrets."""
+    """The beginning of the answer, or what went wrong; without secrets."""
 
 
 class Trip(NamedTuple):
@@ -68,7 +68,7 @@ class Trip(NamedTuple):
 
 
 Trips: TypeAlias = Callable[[Delivery], Trip]
-"""Returns the trip of what ended in this turn."""
+"""Returns the trip of a request that ended in this turn."""
 
 
 class Tap(Protocol):
@@ -79,7 +79,7 @@ class Tap(Protocol):
 
 
 class Attempts:
-    """The last attempts of each webhook. Written by the engine's thread, read by any."""
+    """The recent attempts of each webhook. Written by the engine's thread, read by any."""
 
     def __init__(self, most_bytes: int = BYTES) -> None:
         self._rings: dict[str, tuple[deque[Kept], deque[Kept]]] = {}
@@ -88,7 +88,7 @@ class Attempts:
         self._most_bytes = most_bytes
 
     def note(self, result: Result, trip: Trip, now_ms: int) -> None:
-        """Keep one attempt; the oldest of its webhook go."""
+        """Keep one attempt; drop the oldest of its webhook."""
         delivery, outcome = result.delivery, result.outcome
         request, progress = delivery.request, delivery.progress
         has_body = len(request.body) <= LARGE
@@ -110,18 +110,18 @@ class Attempts:
             size -= _bytes(ring.popleft())
         most = max(LEAST_BYTES, self._most_bytes // len(self._rings))
         while size > most and (rings[0] or rings[1]):
-            # What went well says least.
+            # Successes are the least informative.
             size -= _bytes((rings[1] or rings[0]).popleft())
         self._bytes[name] = size
 
     def forget(self, webhook_ids: Collection[str]) -> None:
-        """Keep nothing more of these."""
+        """Drop what is kept of these."""
         for webhook_id in webhook_ids:
             self._rings.pop(webhook_id, None)
             self._bytes.pop(webhook_id, None)
 
     def of(self, webhook_id: str | None = None) -> list[Kept]:
-        """Return what is kept of a webhook or of all, the newest first."""
+        """Return what is kept of one webhook or of all, newest first."""
         rings = list(self._rings.values()) if webhook_id is None else [self._rings.get(webhook_id, ())]
         found = [kept for pair in rings for ring in pair for kept in list(ring)]
         return sorted(found, key=lambda kept: -kept.at_ms)
@@ -132,26 +132,26 @@ def _bytes(kept: Kept) -> int:
 
 
 class Onlookers:
-    """What the engine tells them. Used by its thread alone."""
+    """What the engine tells observers. Used by its thread alone."""
 
     def __init__(self) -> None:
         self.attempts: Attempts | None = None
         self.tap: Tap | None = None
-        """Nearly always nobody."""
+        """Nearly always None."""
         self.failed: list[Result] = []
-        """Of this turn."""
+        """Failures of this turn."""
         self.next_good = inf
-        """When a success is to be kept next."""
+        """When the next success is to be kept."""
         self._ended: list[tuple[Sequence[Attempt], float]] = []
         """Attempts that ended in this turn, and when."""
         self._trips: dict[int, tuple[Attempt, float]] | None = None
 
     def keep(self, attempts: Attempts) -> None:
-        """Keep the last attempts from now on."""
+        """Keep recent attempts there from now on."""
         self.attempts, self.next_good = attempts, 0.0
 
     def forget(self, webhook_ids: Collection[str]) -> None:
-        """Keep nothing more of these webhooks."""
+        """Drop what is kept of these webhooks."""
         if self.attempts is not None:
             self.attempts.forget(webhook_ids)
 
@@ -161,7 +161,7 @@ class Onlookers:
         self._trips = None
 
     def good(self, attempts: Sequence[Attempt], now: float, now_ms: int) -> None:
-        """Keep one success of these."""
+        """Keep one of these successes."""
         self.next_good = now + GOOD_SECS
         for attempt in reversed(attempts):
             if self.attempts is not None and 200 <= attempt.status < 300 and attempt.fault is None:
@@ -170,11 +170,11 @@ class Onlookers:
                 return
 
     def wanted(self) -> bool:
-        """Return whether anybody looks at the results of this turn."""
+        """Return whether anybody observes the results of this turn."""
         return self.tap is not None or bool(self.failed or self._ended)
 
     def see(self, posted: Iterable[list[Result]], now_ms: int) -> None:
-        """Show the results of a turn. Whatever goes wrong here, they are written down."""
+        """Show the results of a turn. A failure here does not stop them from being written down."""
         failed, self.failed = self.failed, []
         try:
             if self.attempts is not None:
@@ -189,7 +189,7 @@ class Onlookers:
         self._ended, self._trips = [], None
 
     def _trip(self, delivery: Delivery) -> Trip:
-        # Asked of few deliveries: most turns need no table.
+        # Few deliveries need it: most turns need no table.
         trips = self._trips
         if trips is None:
             trips = self._trips = {

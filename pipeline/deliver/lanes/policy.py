@@ -24,15 +24,15 @@ from pipeline.deliver.lanes.limits.retry_after import retry_after_secs
 from pipeline.deliver.requests.oauth import REFUSALS
 
 UNREADABLE_ATTEMPTS = 4
-"""So often a request is sent that the receiver answers with a 2xx that nobody can read: it has it by then."""
+"""How often a request is sent whose 2xx answers nobody can read: the receiver has it by then."""
 BROKEN = frozenset({"protocol", "head-limit", "closed", "reset", "timeout"})
 """Faults of an answer that has begun."""
 ENDLESS = frozenset({"closed", "reset", "timeout"})
-"""Those of one that has no end."""
+"""Those of one that does not end."""
 
 FIRST_SHARE, SOON_SHARE = 1 / 640, 1 / 40
-"""Of the shortest delay: what a delivery waits that failed by bad luck, doubled from the one to the other.
-The first time it does not wait, but for those that are in the queue already."""
+"""Delay of a delivery that failed by bad luck, as a fraction of the shortest delay, doubled from one to the
+other. The first time it does not wait, except for those already in the queue."""
 USUAL_SECS = 1.0
 
 
@@ -43,7 +43,7 @@ class RetryAt(msgspec.Struct, frozen=True, gc=False):
     asked_secs: float = 0.0
     """The part of the delay that the receiver asked for: it must not be shortened."""
     lucky: bool = False
-    """True: it failed by bad luck, and is tried again soon."""
+    """True: it failed by bad luck, and is retried soon."""
 
 
 class Rejected(msgspec.Struct, frozen=True, gc=False):
@@ -76,25 +76,25 @@ def decide(
     lucky: int = 0,
     date: str | None = None,
 ) -> Decision:
-    """Return what follows from one attempt that was no success.
+    """Return what follows from an attempt that was not a success.
 
-    status: of the response, 0 with a fault. begun: the status with which a faulty answer began. before: that
-    of the attempt before this one. retry_after, date: the headers as they came. attempt: how many
-    have ended, this one included. age_secs: since the match. wall_secs: unix time, for a date in Retry-After.
-    random: a number in [0, 1). lucky: how many failures of one delivery are bad luck at this receiver, which
-    answers others (limits/throttle.py).
+    status: of the response, 0 with a fault. begun: the status with which a faulty answer began. before: the
+    previous attempt's status. retry_after, date: the raw headers. attempt: how many have ended, this one
+    included. age_secs: since the match. wall_secs: unix time, for a date in Retry-After. random: a number in
+    [0, 1). lucky: how many failures of one delivery count as bad luck at this receiver, which answers others
+    (limits/throttle.py).
     """
     if fault is None:
         if status == 410:
             return DISABLE
         if status < 500 and status not in settings.statuses:
             return Rejected(f"status-{status}")
-        # Of 3xx and 4xx only the listed ones come here; of the rest 5xx and what no standard knows.
+        # Of 3xx and 4xx only the listed ones get here; of the rest 5xx and non-standard ones.
     elif fault in ("guard-refused", "request"):
         return Rejected("guard-refused" if fault == "guard-refused" else "request-invalid")
     spent = settings.max_attempts is not None and attempt >= settings.max_attempts
     if fault == "unreadable" or (fault in BROKEN and 200 <= begun < 300):
-        # That the answers before were of this kind is all that rows on disk tell.
+        # Rows on disk only record that earlier answers were of this kind.
         if spent or (attempt >= UNREADABLE_ATTEMPTS and 200 <= before < 300):
             return Rejected("answer-unreadable")
     elif spent:
@@ -104,7 +104,7 @@ def decide(
         lucky = 0
     if attempt <= lucky and age_secs < settings.max_age_secs:
         return RetryAt(soon_secs(attempt, settings, random), lucky=True)
-    # Bad luck has not made the receiver any worse: the backoff begins after it.
+    # Bad luck says nothing about the receiver: the backoff starts after it.
     return backoff(attempt - lucky, age_secs, asked, settings, random)
 
 
@@ -117,11 +117,11 @@ def decide_token(
     settings: RetrySettings,
     random: Callable[[], float],
 ) -> RetryAt | Rejected:
-    """Return what follows for a delivery from a token that was not given.
+    """Return what follows for a delivery when no token was issued.
 
-    status: of the token endpoint, where it refused; 0 where it could not be reached or made no sense.
-    refusals: how many came in a row. A refusal is final after `max_attempts` of the delivery, or after
-    `REFUSALS` in a row where none is set.
+    status: of the token endpoint, if it refused; 0 if it was unreachable or made no sense. refusals:
+    consecutive ones. A refusal is final after `max_attempts` of the delivery, or after `REFUSALS` in a row
+    where none is set.
     """
     tries, most = (attempt, settings.max_attempts) if settings.max_attempts else (refusals, REFUSALS)
     if status and tries >= most:
@@ -132,17 +132,17 @@ def decide_token(
 
 
 def may_be_soon(status: int, asked_secs: float, settings: RetrySettings) -> bool:
-    """Return whether a delivery may be tried again before its backoff, should its failure be bad luck.
+    """Return whether a delivery may be retried before its backoff, if its failure is bad luck.
 
-    Not where the receiver asks for patience, nor where the owner does: by a longer delay than the usual one,
-    or by counting attempts.
+    Not where the receiver asks to wait, nor where the owner does: by a longer delay than the default, or by
+    counting attempts.
     """
     patient = status in (425, 429) or asked_secs > 0.0
     return not patient and settings.min_delay_secs <= USUAL_SECS and settings.max_attempts is None
 
 
 def soon_secs(attempt: int, settings: RetrySettings, random: Callable[[], float]) -> float:
-    """Return the delay after the ``attempt``-th failure, where that was bad luck."""
+    """Return the delay after the ``attempt``-th failure, if that was bad luck."""
     if attempt == 1:
         return 0.0
     share = min(SOON_SHARE, FIRST_SHARE * 2.0 ** min(attempt - 1, 10))
@@ -155,8 +155,8 @@ def backoff(
     """Return the next attempt's delay, or a rejection where none fits before ``max_age``.
 
     Full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"): uniform between zero and
-    ``min_delay * 2^(attempt-1)``, at most ``max_delay``; never under a quarter of ``min_delay``, so that
-    no delivery hammers. ``Retry-After`` is a lower bound: jitter is added to it.
+    ``min_delay * 2^(attempt-1)``, at most ``max_delay``; never below a quarter of ``min_delay``, so that no
+    delivery hammers. ``Retry-After`` is a lower bound: jitter is added to it.
     """
     left = settings.max_age_secs - age_secs
     floor = max(asked_secs, settings.min_delay_secs / 4)

@@ -11,12 +11,12 @@ from pipeline.deliver.lanes.lane import HELD_BYTES, Lane
 from pipeline.deliver.lanes.onlookers import Onlookers
 from pipeline.outbox.handover import Delivery, Outcome, Port, Result
 
-_DELIVERED = Outcome.DELIVERED  # a member takes 0.1 us to look up
+_DELIVERED = Outcome.DELIVERED  # a member look-up takes 0.1 us
 
 
 @dataclass(slots=True)
 class Results:
-    """The results of one loop turn. Onlookers see them; tests may read them."""
+    """The results of one loop turn. Observers see them; tests may read them."""
 
     onlookers: Onlookers = field(default_factory=Onlookers)
     waiting: dict[Port, list[Result]] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Results:
                 port.post(each, now_ms)
 
     def delivered(self, lane: Lane, item: Item, status: int, now: float, wall_ms: int) -> None:
-        """The receiver took them. Nearly all deliveries end here: what is done is written out, not called."""
+        """The receiver accepted them. Nearly all deliveries end here, so the code is inlined."""
         tally, held, every = lane.tally, lane.held, self.waiting
         latencies, is_plain = tally.latencies, not lane.ordered
         for delivery in item:
@@ -62,7 +62,7 @@ class Results:
     def failed(
         self, lane: Lane, delivery: Delivery, status: int, text: str, due_ms: int, *, is_noted: bool = True
     ) -> None:
-        """An attempt has ended, and another one is due then. is_noted: it is kept for people."""
+        """An attempt has failed, and another one is due then. is_noted: it is kept for people."""
         _ended(delivery, status, text, due_ms)
         lane.tally.retried += 1
         result = self._add(delivery, Outcome.RETRY)
@@ -83,7 +83,7 @@ class Results:
         lane.release(delivery, now)
 
     def parked(self, deliveries: Sequence[Delivery]) -> None:
-        """Deliveries are the shard's again, on its disk."""
+        """Deliveries belong to the shard again, on its disk."""
         for delivery in deliveries:
             self._add(delivery, Outcome.PARKED)
 

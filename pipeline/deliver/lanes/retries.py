@@ -15,7 +15,7 @@ _STEP_SECS = 0.002
 
 
 def wait_soon(lane: Lane, item: Item, due: float, now: float) -> None:
-    """Let what failed by bad luck wait: in steps, so that those of one step share a turn of the loop."""
+    """Delay what failed by bad luck: in steps, so that those of one step share a loop turn."""
     if due <= now:
         lane.fresh.append(item)
     else:
@@ -30,7 +30,7 @@ def regroup(
     *,
     is_probe: bool = False,
 ) -> None:
-    """Let the deliveries of one request wait: the members of a batch together, for the latest one's time.
+    """Delay the deliveries of one request: a batch's members together, until the latest one is due.
 
     Those of a probe are the next probe, as long as their failure may have been bad luck.
     """

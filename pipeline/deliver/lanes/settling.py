@@ -32,11 +32,11 @@ from pipeline.telemetry.log import get
 log = get(__name__)
 
 OVERLOAD = frozenset({408, 425, 429})
-"""Statuses below 500 that say "not now"."""
+"""Statuses below 500 that mean "not now"."""
 MACHINE_SECS = 0.5
-"""How long a lane waits when this machine had no descriptor, port or thread for a request of it."""
+"""How long a lane waits when this machine lacked a descriptor, port or thread for its request."""
 NOTED = 8
-"""So many failures by bad luck of one turn and lane are kept for people; those with other ends always."""
+"""Failures by bad luck kept for people per turn and lane; other outcomes are always kept."""
 
 
 @dataclass(slots=True)
@@ -84,7 +84,7 @@ class Settler:
             outcomes[key] = outcomes.get(key, 0) + 1
             if 200 <= status < 300 and attempt.fault is None:
                 good += 1
-                # The least of a turn: what other requests of the turn cost is our own time.
+                # The minimum of a turn: what other requests of the turn took is our own time.
                 ended = attempt.ended_at
                 if not ended:
                     ended, at_ms = now, wall_ms
@@ -113,7 +113,7 @@ class Settler:
             tally.trip(quickest, good)
             lane.limit.succeeded(now, good, quickest, in_flight, lane.slots())
         if onlookers.failed and onlookers.tap is None:
-            onlookers.took(attempts, now)  # to a tap they are known already
+            onlookers.took(attempts, now)  # a tap has seen them already
         if failed or good:
             lane.limit.ended(now, good, len(failed))
         if failed:
@@ -135,7 +135,7 @@ class Settler:
             return None
 
     def _judge_good(self, lane: Lane, attempt: Attempt, said: Judged, wall_ms: int, now: float) -> None:
-        """A 2xx answer whose content may say otherwise."""
+        """Judge a 2xx answer whose content may say otherwise."""
         fails, failed = said
         spec = lane.spec
         text = ""
@@ -161,10 +161,10 @@ class Settler:
         regroup(self.results, lane, retries, now)
 
     def _bad_luck(self, lane: Lane, attempt: Attempt, now: float, moment: Moment, *, is_noted: bool) -> bool:
-        """A server's fault where failures are bad luck; False where it is to be judged.
+        """Handle a server error where failures are bad luck; False where it needs judging.
 
-        As `_judge_bad` would do it. Nearly all failures of who fails by chance end here: what is done is
-        written out.
+        Same effect as `_judge_bad`. Nearly all failures of a receiver that fails at random end here, so the
+        code is inlined.
         """
         spec, items = lane.spec, attempt.items
         if spec is None or attempt.fault is not None or attempt.retry_after or len(items) > 1:
@@ -185,9 +185,9 @@ class Settler:
         return True
 
     def _judge_bad(self, lane: Lane, attempt: Attempt, now: float) -> bool:
-        """An answer that is no success; True where the receiver has failed."""
+        """Judge an answer that is not a success; True where the receiver has failed."""
         if attempt.fault in ENDLESS and 300 <= attempt.begun < 500:
-            # It has refused: what it would have said besides changes nothing.
+            # It has refused: whatever else it would have said changes nothing.
             attempt.status, attempt.fault = attempt.begun, None
         status, fault = attempt.status, attempt.fault
         if fault == "machine":
@@ -261,7 +261,7 @@ class Settler:
             retries.append((delivery, decision))
 
     def _reauthorise(self, lane: Lane, attempt: Attempt) -> bool:
-        """Send once more with another token where a token was refused; True where that is done."""
+        """Send once more with a new token where a token was refused; True where that is done."""
         if lane.token is None or any(delivery.reauthorised for delivery in attempt.items):
             return False
         lane.token.refuse(attempt.generation)
@@ -271,7 +271,9 @@ class Settler:
         return True
 
     def _hold(self, lane: Lane, attempt: Attempt, now: float) -> None:
-        """Nothing was sent, for want of something on this machine: no attempt, no fault of the receiver."""
+        """Nothing was sent, for lack of something on this machine: not an attempt, not the
+        receiver's fault.
+        """
         (lane.retries if attempt.is_retry else lane.fresh).appendleft(attempt.items)
         error = f"machine: {attempt.detail}"
         if lane.tally.error != error:
@@ -279,7 +281,7 @@ class Settler:
             log.error("requests cannot be made", webhook=lane.webhook_id, error=attempt.detail)
         until = now + MACHINE_SECS * (0.5 + self.random())  # not all lanes at once, nor always in one order
         others = len(lane.flying) - 1
-        lane.limit.cap(others, until)  # with the connections that it has the lane goes on
+        lane.limit.cap(others, until)  # with its existing connections the lane continues
         if not others:
             lane.trouble_until = until
 
@@ -292,11 +294,11 @@ class Settler:
         try:
             self.on_gone(lane.webhook_id, definition)
         except OSError as error:
-            # It is disabled all the same; after a restart its next 410 disables it again.
+            # It is disabled anyway; after a restart its next 410 disables it again.
             log.error("a disabled webhook could not be noted", webhook=lane.webhook_id, error=str(error))
 
     def _note(self, lane: Lane, attempt: Attempt) -> str:
-        """Return the excerpt of an answer that was no success, and show it in the lane's numbers."""
+        """Return the excerpt of an answer that was not a success, and show it in the lane's numbers."""
         failed = attempt.fault is not None
         shown = attempt.detail.encode() if failed else legible(attempt.answer, attempt.headers)
         text = excerpt(shown, lane.secrets)

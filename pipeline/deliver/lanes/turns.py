@@ -1,7 +1,7 @@
 """Who sends next: lanes take turns, each within its limits and its share of the connections.
 
-Lanes with something to do wait in a ring; the others are looked at when their due time comes, which is one
-entry per lane in one heap.
+Lanes with something to do wait in a ring; the others are looked at when their due time comes: one entry per
+lane in one heap.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pipeline.telemetry.log import get
 log = get(__name__)
 
 QUANTUM = 16
-"""Requests that a lane may send before the next one has its turn."""
+"""Requests that a lane may send before it is the next one's turn."""
 TROUBLE_SECS = 5.0
 """How long a lane, or a request, waits that cannot be made (a missing secret, an unreadable certificate)."""
 
@@ -56,7 +56,7 @@ class Dispatcher:
         self.flushing = False
         """True while draining: batches do not wait to be full."""
         self.closed = False
-        """True at the end of draining: nothing more is sent, what awaits its response may still get it."""
+        """True at the end of draining: nothing more is sent, but pending responses may still arrive."""
         self.unsent: list[Attempt] = []
         """Attempts that ended before they were sent: their request cannot be made."""
         self._clock = clock
@@ -68,7 +68,7 @@ class Dispatcher:
         self._max_flying = max_flying
         self._ring: deque[Lane] = deque()
         self._squeezed: set[Lane] = set()
-        """Lanes that wait for connections of others."""
+        """Lanes that wait for other lanes' connections."""
         self._heap: list[tuple[float, int, Lane]] = []
 
     # --- the ring
@@ -80,20 +80,20 @@ class Dispatcher:
             self._ring.append(lane)
 
     def freed(self, count: int) -> None:
-        """So many connections are free again."""
+        """This many connections are free again."""
         self.flying -= count
         for lane in self._squeezed:
             self.nudge(lane)
         self._squeezed.clear()
 
     def forget(self, lanes: Set[Lane]) -> None:
-        """Look at these no more."""
+        """Do not look at these any more."""
         self._squeezed -= lanes
         self._heap = [entry for entry in self._heap if entry[2] not in lanes]
         heapify(self._heap)
 
     def run(self, now: float, wall: float, done: Callable[[Lane], None]) -> None:
-        """Let every lane in the ring send what it may; ``done`` is called with each that has."""
+        """Let every lane in the ring send what it may; ``done`` is called with each one served."""
         ring = self._ring
         if self.closed:
             for lane in ring:
@@ -125,7 +125,7 @@ class Dispatcher:
         return self._heap[0][0] if self._heap else inf
 
     def wake(self, now: float) -> None:
-        """Look at the lanes whose time has come, and end attempts that took too long."""
+        """Look at the lanes that are due, and end attempts that took too long."""
         heap = self._heap
         while heap and heap[0][0] <= now:
             due, _, lane = heappop(heap)
@@ -151,7 +151,7 @@ class Dispatcher:
             waits = lane in self._squeezed or not lane.has_next()
             blocked = inf if waits else lane.blocked_until(now)
             if not blocked and lane.token is not None and not lane.token.usable(now):
-                # Who asks for the token ends in a nudge.
+                # Fetching the token ends in a nudge.
                 blocked = inf if lane.token.asking else lane.token.retry_at
             due = min(due, blocked or now, self._next_old(lane, now))
         if lane.disk and self._reads_rows(lane):
@@ -182,11 +182,11 @@ class Dispatcher:
         for _ in range(max(1, min(QUANTUM, most))):
             if not fresh and not lane.has_next():
                 return False
-            # Only the slots can run out in a free lane while it is served.
+            # While a free lane is served, only its slots can run out.
             if len(flying) >= slots and lane.blocked_until(now):
                 self._expire(lane, moment, now)
                 return False
-            # A lane may hold as many connections as are left, so that those that hang cannot take them all,
+            # A lane may hold as many connections as are left, so that hanging ones cannot take them all,
             # and one in any case.
             if flying and len(flying) >= self._max_flying - self.flying:
                 self._squeezed.add(lane)
@@ -200,7 +200,7 @@ class Dispatcher:
                 return False
             item, is_retry = taken
             created_ms = item[0].request.created_ms
-            # Where `Moment.age_ms` need not be asked: nearly always.
+            # Where `Moment.age_ms` need not be called: nearly always.
             if created_ms <= oldest_ms or (
                 created_ms > now_ms and not oldest_ahead_ms < created_ms <= ahead_ms
             ):
@@ -232,10 +232,10 @@ class Dispatcher:
                     lane.trouble_until = now + TROUBLE_SECS
                     (lane.retries if is_retry else lane.fresh).appendleft(item)
                     return False
-                # A secret of this request, perhaps by a name of before: others need not wait for it.
+                # A secret of this request, perhaps under a former name: others need not wait for it.
                 lane.wait(item, now + TROUBLE_SECS, lucky=not is_retry)
                 return True
-            # Of this request alone: it would fail the same way again.
+            # Only this request: it would fail the same way again.
             attempt = Attempt(NOWHERE, b"", b"")
             attempt.fault, attempt.detail, attempt.ended = "request", str(error), True
         attempt.owner = lane
@@ -263,7 +263,7 @@ class Dispatcher:
         return True
 
     def _sender(self, lane: Lane, spec: LaneSpec) -> Sender:
-        """Return the lane's sender, made now where there is none, with the present token."""
+        """Return the lane's sender, created if there is none, with the present token."""
         sender, token = lane.sender, lane.token
         if sender is None:
             sender = lane.sender = Sender(spec, lane.secrets, self._contexts)
@@ -275,7 +275,7 @@ class Dispatcher:
         delivery = lane.spec.delivery if lane.spec is not None else None
         if delivery is None:
             return self._clients["native"]
-        # Only that client knows proxies.
+        # Only that client supports proxies.
         return self._clients["aiohttp" if delivery.proxy else delivery.client]
 
     def _want_token(self, lane: Lane, now: float) -> None:
@@ -290,7 +290,7 @@ class Dispatcher:
         return lane.spec.delivery.retry.max_age_secs if lane.spec is not None else 1e10
 
     def _expire(self, lane: Lane, moment: Moment, now: float) -> None:
-        """Let die what is too old, from the heads of queues that cannot be sent now."""
+        """Dead-letter what is too old, from the heads of queues that cannot be sent now."""
         most_ms = self._max_age(lane) * 1000
         for queue in (lane.fresh, lane.retries):
             while queue and moment.age_ms(queue[0][0].request.created_ms) >= most_ms:
@@ -299,7 +299,9 @@ class Dispatcher:
                     queue.appendleft(left)
 
     def _bury(self, lane: Lane, item: Item, moment: Moment, now: float) -> Item:
-        """Let die which of an item are too old; return the others: of a batch each has its own age."""
+        """Dead-letter the deliveries of an item that are too old; return the others: a batch's members have
+        their own ages.
+        """
         most_ms = self._max_age(lane) * 1000
         left: list[Delivery] = []
         for delivery in item:
@@ -310,7 +312,7 @@ class Dispatcher:
         return tuple(left)
 
     def _next_old(self, lane: Lane, now: float) -> float:
-        """Return when the head of a queue is too old."""
+        """Return when the head of a queue gets too old."""
         heads = [queue[0][0].request.created_ms for queue in (lane.fresh, lane.retries) if queue]
         left = self._max_age(lane) - max(self._clock.age_secs(created_ms, now) for created_ms in heads)
         return now + max(0.0, left)

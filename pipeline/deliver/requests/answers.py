@@ -1,6 +1,6 @@
 """Answers whose body matters: decompressed, decoded, parsed. An unreadable one is not a success.
 
-Receivers are told that no coding is wanted; gzip and deflate are unpacked where they come all the same.
+Receivers are told that no coding is wanted; gzip and deflate are accepted all the same.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.language.work import TooExpensive
 
 _UNPACKED: Final = frozenset({"", "identity", "none", "binary", "utf-8", "utf8"})
-"""What some write into ``content-encoding`` and mean nothing by it."""
+"""Values of ``content-encoding`` that mean no coding."""
 _MOST_CODINGS: Final = 5
 _CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
 _TEXTS: Final = re.compile(
     r"utf-?(8|16|32)(-?[lb]e)?|(us-)?ascii|(iso-?)?8859-?\d+|latin-?\d+|(windows-?|cp)125\d"
     r"|shift-?jis|euc-?(jp|kr|cn)|gb(2312|k|18030)|big5|koi8-?[ru]|iso-8859-\d+"
 )
-"""Charsets by their common names; Python's codecs know more, some of which are no charsets."""
+"""Charsets by their common names; Python's codecs know more, some of which are not charsets."""
 _CONSENT: Final = re.compile(
     r"\s*(ok|okay|success|accepted|received|done|thanks|thank you)[.!]?\s*", re.IGNORECASE
 )
-"""Words by which receivers say yes, Slack's webhooks for one: a text that has no fields, and needs none."""
+"""Words by which receivers say yes, for example Slack's: a text without fields, which needs none."""
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -45,31 +45,31 @@ class Unreadable(Exception):
 
 
 FailedItems: TypeAlias = dict[int, tuple[str, bool]]
-"""Members of a batch that failed: place -> (error text, whether to try again)."""
+"""Failed members of a batch: index -> (error text, whether to retry)."""
 Judged: TypeAlias = tuple[bool, FailedItems]
 """Whether `fail_when` holds for an answer, and which members of its batch failed."""
 Said: TypeAlias = tuple[Any, dict[str, Any], FailedItems]
 
 
 def judged(attempt: Attempt, spec: LaneSpec) -> Judged:
-    """Return what a 2xx answer comes to. Raises Unreadable where that cannot be known."""
+    """Return the verdict on a 2xx answer. Raises Unreadable where there can be none."""
     _, response, failed = read_success(attempt, spec)
     try:
         return spec.fail_when is not None and spec.fail_when(None, None, {"response": response}), failed
     except TooExpensive:
         raise Unreadable("`fail_when` takes more work on it than conditions may") from None
-    except Exception as error:  # one delivery, never the engine and all others with it
+    except Exception as error:  # costs one delivery, never the whole engine
         raise Unreadable(f"`fail_when` cannot judge it: {error}") from error
 
 
 def read_success(attempt: Attempt, spec: LaneSpec) -> Said:
-    """Return what a 2xx answer says, as JSON or text, what `response` is in `fail_when`, and what failed.
+    """Return a 2xx answer as JSON or text, as `response` for `fail_when`, and its failed members.
 
-    Raises Unreadable where that is needed and cannot be known. Of a batch only what is meant as JSON is
+    Raises Unreadable where that is needed and cannot be known. For a batch only an answer meant as JSON is
     needed: most receivers answer with a word.
     """
     reads, headers = spec.reads, attempt.headers or {}
-    # Several members also where a reload has just ended the webhook's batches.
+    # Several members also where a reload has just turned batching off.
     is_batch = spec.delivery.batch is not None or len(attempt.items) > 1
     body: Any = None
     if spec.fail_when is not None and (reads.fields or reads.body):
@@ -95,9 +95,9 @@ def read_success(attempt: Attempt, spec: LaneSpec) -> Said:
 
 
 def failed_items(answer: Any, members: int) -> FailedItems:
-    """Return what a decoded answer says has failed.
+    """Return the failures that a decoded answer reports.
 
-    Raises Unreadable where it names failures in a way that tells no members of the batch.
+    Raises Unreadable where they cannot be assigned to members of the batch.
     """
     found: FailedItems = {}
     listed = answer.get("failed") if isinstance(answer, dict) else None
@@ -117,7 +117,7 @@ def failed_items(answer: Any, members: int) -> FailedItems:
 
 
 def _place(index: Any) -> int | None:
-    """Return the number that an index is, or is the text of; None where it is none."""
+    """Return the number that an index is or spells; None where it is neither."""
     if isinstance(index, bool):
         return None
     if isinstance(index, str) and index.isascii() and index.isdecimal() and len(index) < 10:
@@ -130,7 +130,7 @@ def _place(index: Any) -> int | None:
 def text_of(answer: bytes, headers: Mapping[str, str], *, cut: bool = False) -> str:
     """Return the text of an answer, "" for an empty one. Raises Unreadable.
 
-    headers: by lower-case name. cut: there is more of it than was read.
+    headers: by lower-case name. cut: it is longer than what was read.
     """
     if cut:
         raise Unreadable(f"it is longer than {MAX_WHOLE >> 20} MiB")
@@ -146,7 +146,7 @@ def text_of(answer: bytes, headers: Mapping[str, str], *, cut: bool = False) -> 
 
 
 def legible(answer: bytes, headers: Mapping[str, str] | None) -> bytes:
-    """Return an answer in UTF-8, for people; as it came where it cannot be read, or lacks headers."""
+    """Return an answer in UTF-8, for people; unchanged where it cannot be decoded, or lacks headers."""
     if headers is None:
         return answer
     try:
@@ -184,12 +184,12 @@ def _unpack(packed: bytes, coding: str) -> bytes:
     try:
         return _inflate(packed, coding, zlib.MAX_WBITS)
     except Unreadable:
-        # Without the header of zlib, as old servers send it.
+        # Raw deflate without zlib's header, as old servers send it.
         return _inflate(packed, coding, -zlib.MAX_WBITS)
 
 
 def _inflate(packed: bytes, coding: str, wbits: int) -> bytes:
-    """Return the content of all members; what is longer than an answer may be is a bomb."""
+    """Return the content of all members; more than an answer may hold is a bomb."""
     made = bytearray()
     while True:
         unpacker = zlib.decompressobj(wbits)
@@ -203,7 +203,7 @@ def _inflate(packed: bytes, coding: str, wbits: int) -> bytes:
             raise Unreadable(f"its {coding} ends too early")
         packed = unpacker.unused_data
         if not packed.startswith(b"\x1f\x8b"):
-            return bytes(made)  # what some append to the last member is no part of it
+            return bytes(made)  # trailing garbage is not part of it
 
 
 def _decode(answer: bytes, content_type: str) -> str:
@@ -221,7 +221,9 @@ def _decode(answer: bytes, content_type: str) -> str:
 
 
 def _by_zeros(answer: bytes) -> str:
-    """Return the charset that the zeros of the first character tell (RFC 4627, 3); "" for one byte each."""
+    """Return the charset shown by the zero bytes of the first character (RFC 4627, 3); "" for one
+    byte each.
+    """
     zeros = bytes(byte and 1 for byte in answer[:4])
     known = {b"\0\0\0\1": "utf-32-be", b"\1\0\0\0": "utf-32-le", b"\0\1": "utf-16-be", b"\1\0": "utf-16-le"}
     return known.get(zeros) or known.get(zeros[:2], "")

@@ -19,7 +19,7 @@ from pipeline.telemetry.log import hide
 
 
 class UsedSecrets(Secrets):
-    """Looks secrets up through another and remembers which values were used, to mask them in answers."""
+    """Looks secrets up and remembers the values used, to mask them in answers."""
 
     def __init__(self, inner: Secrets) -> None:
         self._inner = inner
@@ -38,13 +38,13 @@ class UsedSecrets(Secrets):
         return self._inner.known(ref)
 
     def remember(self, value: str, shown: str) -> None:
-        """Mask this value from now on, in whatever form a receiver of this job may show it back."""
+        """Mask this value from now on, in whatever form a receiver of this job may echo it."""
         self._seen.add(value)
         self.masks.add(value, shown)
         hide(value, shown)
 
     def mask(self, text: str) -> str:
-        """Return the text with ``${NAME}`` for every secret that was used, by any webhook of the job."""
+        """Return the text with ``${NAME}`` for every secret used by any webhook of the job."""
         return self.masks.mask(text)
 
 
@@ -67,7 +67,7 @@ def auth_headers(receiver: ReceiverSettings, secrets: UsedSecrets) -> bytes:
 
 
 def make_signer(receiver: ReceiverSettings, secrets: UsedSecrets) -> Signer | None:
-    """Return what signs the requests. Raises ConfigError, SecretError."""
+    """Return the signer of requests. Raises ConfigError, SecretError."""
     match receiver.signature:
         case StandardSignature(given):
             return StandardSigner([_value(secrets, secret) for secret in given])
@@ -80,7 +80,7 @@ def make_signer(receiver: ReceiverSettings, secrets: UsedSecrets) -> Signer | No
 
 
 def _value(secrets: Secrets, text: str) -> str:
-    """Return a text with its secrets; a block of YAML ends with a line end that is not meant."""
+    """Return a text with its secrets; a YAML block's final line end is not meant."""
     return secrets.expand(text).rstrip("\r\n")
 
 

@@ -1,6 +1,6 @@
 """OAuth2 tokens: client credentials, or a refresh token where one is configured (RFC 6749, 4.4 and 6).
 
-A lane without a token waits. Where none is given, that was an attempt of each delivery that waited for it.
+A lane without a token waits. Where none is issued, that counts as an attempt of each waiting delivery.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ MAX_RETRY_SECS = 60.0
 
 
 LEAST_SECS = 1.0
-"""Between two requests for a token of one lane."""
+"""Pause between two token requests of one lane."""
 REFUSALS = 3
-"""So often in a row a token is asked for, where the webhook sets no `max_attempts`, until it is refused."""
+"""Consecutive refusals that are final, where the webhook sets no `max_attempts`."""
 PATIENT = frozenset({408, 425, 429})
-"""Statuses below 500 of a token endpoint that refuse nothing for good."""
+"""Statuses below 500 of a token endpoint that are not a final refusal."""
 PASSING = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
-"""Errors that a token endpoint names beside a status of success, and that refuse nothing for good."""
+"""Errors in a successful status of a token endpoint that are not a final refusal."""
 _HOLDS_TOKEN = re.compile(rb"""(?:access|refresh|id)_?token\\?["']?\s*[=:>]""", re.IGNORECASE)
 
 
 class TokenError(Exception):
-    """The token endpoint gave no token; the text holds no secret.
+    """The token endpoint issued no token; the text holds no secret.
 
-    status: of its answer, where that was a refusal; 0 where another try may well bring a token.
+    status: of its answer, if that was a refusal; 0 where a retry may succeed.
     """
 
     def __init__(self, text: str, status: int = 0) -> None:
@@ -59,13 +59,13 @@ class Token:
     auth: OAuth2Auth
     value: str | None = None
     expires: float = 0.0
-    """Monotonic."""
+    """By the monotonic clock."""
     asking: bool = False
     asked_at: float = 0.0
     retry_at: float = 0.0
     failures: int = 0
     refusals: int = 0
-    """Refusals in a row."""
+    """Consecutive refusals."""
     generation: int = 0
 
     def usable(self, now: float) -> bool:
@@ -73,11 +73,11 @@ class Token:
         return self.value is not None and now < self.expires - EARLY_SECS
 
     def ask(self, now: float) -> None:
-        """Take note that one is asked for."""
+        """Note that one is requested."""
         self.asking, self.asked_at = True, now
 
     def refuse(self, generation: int) -> None:
-        """The receiver refused this token (401): get another, unless that has happened already."""
+        """The receiver refused this token (401): get another, unless that is already under way."""
         if generation == self.generation:
             self.value = None
 
@@ -91,7 +91,7 @@ class Token:
         self.generation += 1
 
     def failed(self, now: float, *, refused: bool = False) -> None:
-        """Ask again later: after a second, then twice as long each time, at most a minute."""
+        """Retry later: after a second, then twice as long each time, at most a minute."""
         self.asking = False
         self.failures += 1
         self.refusals = self.refusals + 1 if refused else 0
@@ -115,7 +115,7 @@ async def request_token(auth: OAuth2Auth, secrets: UsedSecrets, post: Post) -> t
     headers = {"accept": CONTENT_TYPES["json"], "content-type": CONTENT_TYPES["form"]}
     answer = await post(url, urlencode(form).encode(), headers | {"authorization": f"Basic {basic}"})
     if answer.status in (400, 401):
-        # RFC 6749, 2.3.1: some servers take the credentials in the form only.
+        # RFC 6749, 2.3.1: some servers only accept the credentials in the form.
         both = form | {"client_id": client_id, "client_secret": client_secret}
         answer = await post(url, urlencode(both).encode(), headers)
     if not 200 <= answer.status < 300:
@@ -127,7 +127,7 @@ async def request_token(auth: OAuth2Auth, secrets: UsedSecrets, post: Post) -> t
 
 
 def read_token(answer: Posted) -> tuple[str, float]:
-    """Return the token of an answer and its lifetime in seconds; raises TokenError."""
+    """Return the token in an answer and its lifetime in seconds; raises TokenError."""
     try:
         parsed = parse(text_of(answer.answer, answer.headers, cut=answer.cut))
     except Unreadable as error:
@@ -135,7 +135,7 @@ def read_token(answer: Posted) -> tuple[str, float]:
     if not isinstance(parsed, dict) or "access_token" not in parsed:
         said = parsed.get("error") if isinstance(parsed, dict) else None
         told = f" but the error {ascii(said)[:100]}" if said is not None else ""
-        # Some refuse with a status of success.
+        # Some refuse with a successful status.
         refused = said is not None and said not in PASSING
         raise TokenError(
             f"the token endpoint's answer holds no access_token{told}", answer.status if refused else 0
@@ -147,14 +147,14 @@ def read_token(answer: Posted) -> tuple[str, float]:
 
 
 def _shown(answer: Posted, secrets: UsedSecrets) -> str:
-    """Return the beginning of what a refusal says, unpacked; nothing of an answer that holds a token."""
+    """Return the beginning of a refusal, decoded; nothing of an answer that contains a token."""
     said = legible(answer.answer, answer.headers)
     return "" if _HOLDS_TOKEN.search(said) else excerpt(said, secrets)[:200]
 
 
 def _lifetime(said: object) -> float:
-    """Return the seconds that `expires_in` means; where it is missing or makes no sense, an hour:
-    a token that is refused is renewed anyway.
+    """Return the seconds that `expires_in` means; an hour where it is missing or makes no sense: a refused
+    token is renewed anyway.
     """
     if said is None:
         return UNKNOWN_SECS

@@ -29,9 +29,9 @@ _ENCODINGS: Final[dict[str, Encoding]] = {
 
 
 class Sender:
-    """Makes attempts of one webhook. Raises what cannot be sent as ValueError or ConfigError.
+    """Builds attempts of one webhook. Raises ValueError or ConfigError for what cannot be sent.
 
-    Made when the first request is sent, so that a missing secret fails the lane and not the start.
+    Created with the first request, so that a missing secret fails the lane and not the start.
     """
 
     def __init__(self, spec: LaneSpec, secrets: UsedSecrets, contexts: Contexts) -> None:
@@ -49,10 +49,10 @@ class Sender:
         self._targets: dict[tuple[str, str, Headers], Target] = {}
         self._second = 0
         self.token_generation = 0
-        """Which OAuth2 token is in use."""
+        """The generation of the OAuth2 token in use."""
         self._timestamp = b"0"
         self._first_time = _lines(b"0", 1)
-        """The header lines about time and attempt of a first attempt; they change once a second."""
+        """The time and attempt header lines of a first attempt; they change once a second."""
 
     def set_token(self, token: str, generation: int) -> None:
         """Authenticate with this OAuth2 token from now on."""
@@ -61,7 +61,7 @@ class Sender:
         self._auth = f"authorization: Bearer {token}\r\n".encode("latin-1")
 
     def single(self, delivery: Delivery, wall: float) -> Attempt:
-        """Return the attempt of one delivery. ``wall``: unix seconds for ``webhook-timestamp``."""
+        """Return the attempt for one delivery. ``wall``: unix seconds for ``webhook-timestamp``."""
         request, attempt = delivery.request, delivery.progress.attempt
         body = request.body
         if b"\x01" in body:
@@ -69,7 +69,7 @@ class Sender:
         return self._build(request, request.message_id.encode(), body, attempt, request.replay, wall)
 
     def batch(self, deliveries: Sequence[Delivery], wall: float) -> Attempt:
-        """Return the attempt of several deliveries with the same method, URL and headers."""
+        """Return the attempt for several deliveries with the same method, URL and headers."""
         wrap = self._spec.wrap
         first = deliveries[0].request
         bodies = [delivery.request.body for delivery in deliveries]
@@ -86,7 +86,7 @@ class Sender:
         return self._build(first, batch_id(deliveries), body, attempt, replay, wall)
 
     def _kind(self, head: Request) -> str:
-        """Return the type of its body: as it was rendered, whatever a reload made of the webhook."""
+        """Return the body's content type: as rendered, whatever a reload has changed since."""
         own = next((value for name, value in head.headers if name == "content-type"), "")
         return own if own in _ENCODINGS else self._content_type
 
@@ -138,12 +138,12 @@ class Sender:
 
 
 def _lines(timestamp: bytes, attempt: int) -> bytes:
-    """Return what follows the message's id."""
+    """Return the header lines after the message's id."""
     return b"\r\nwebhook-timestamp: %b\r\nwebhook-attempt: %d\r\n" % (timestamp, attempt)
 
 
 def batch_id(deliveries: Sequence[Delivery]) -> bytes:
-    """Return the ``webhook-id`` of a batch: it depends on its members alone, in their order."""
+    """Return the ``webhook-id`` of a batch: it depends only on its members, in their order."""
     digest = blake2b(digest_size=16)
     for delivery in deliveries:
         digest.update(delivery.request.message_id.encode() + b"\n")

@@ -57,7 +57,7 @@ class StandardSigner:
             second.update(first.digest())
             return b"webhook-signature: v1,%b\r\n" % b2a_base64(second.digest(), newline=False)
         signatures = []
-        # Copies of prepared hash objects cost half of what hmac.digest does (DESIGN 9.7).
+        # Copying prepared hash objects costs half of what hmac.digest does (DESIGN 9.7).
         for inner, outer in self._symmetric:
             first = inner.copy()
             first.update(signed)

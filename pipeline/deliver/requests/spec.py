@@ -11,7 +11,7 @@ from pipeline.config.models.webhooks.receiver import ReceiverSettings
 from pipeline.language.slots import Encoding
 
 Wrap: TypeAlias = Callable[[list[bytes]], bytes]
-"""Joins the rendered bodies of a batch to one body (render/batch)."""
+"""Joins the rendered bodies of a batch into one body (render/batch)."""
 
 FailWhen: TypeAlias = Callable[[Any, Any, Mapping[str, Any]], bool]
 """A compiled condition (event, user, scope) over ``{"response": {...}}``; event and user are None."""
@@ -19,23 +19,23 @@ FailWhen: TypeAlias = Callable[[Any, Any, Mapping[str, Any]], bool]
 
 @dataclass(slots=True, frozen=True)
 class Reads:
-    """What `fail_when` looks at in an answer, beside its status."""
+    """What `fail_when` reads of an answer, besides its status."""
 
     fields: bool = True
-    """Fields of the body: it must be JSON."""
+    """Fields of the body, which must be JSON."""
     body: bool = True
     """The body as a whole, which may be a text."""
     headers: tuple[str, ...] = ()
-    """Names of headers, as they are written in the condition."""
+    """Names of headers, as written in the condition."""
 
 
 @dataclass(slots=True, frozen=True)
 class LaneSpec:
-    """How one webhook's deliveries are sent; made by the snapshot, never changed."""
+    """How one webhook's deliveries are sent; made by the snapshot, immutable."""
 
     webhook_id: str
     definition: str = ""
-    """Hash of the webhook's own text: another one lifts a 410's ban."""
+    """Hash of the webhook's own text: a change lifts a 410's halt."""
     enabled: bool = True
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     receiver: ReceiverSettings = field(default_factory=ReceiverSettings)
@@ -46,11 +46,11 @@ class LaneSpec:
 
     @property
     def reads_headers(self) -> bool:
-        """True where a success is looked at beyond its status."""
+        """True where more than the status of a success is read."""
         return self.fail_when is not None or self.delivery.batch is not None
 
     @property
     def reads_body(self) -> bool:
-        """True where what a success says in its body matters."""
+        """True where the body of a success matters."""
         judged = self.fail_when is not None and (self.reads.fields or self.reads.body)
         return judged or self.delivery.batch is not None

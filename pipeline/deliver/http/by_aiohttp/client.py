@@ -1,7 +1,7 @@
 """The client on aiohttp's ClientSession.
 
-A task per request makes it several times dearer than the native one. It gives the same answers: one contract
-suite runs over both.
+A task per request makes it several times more expensive than the native one. Its results are the same: one
+contract suite runs over both.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ from pipeline.model.words import without_addresses
 
 
 class AiohttpClient:
-    """See `attempt.Client`. Used by one event loop. proxy: of each attempt's ``proxy``, if any.
+    """See `attempt.Client`. Used by one event loop. proxy: each attempt's ``proxy``, if any.
 
-    max_connections: open connections in all; the pools that were idle for the longest time make room for a
-    new one. most_open: where so many are on their way, an attempt ends. clock: monotonic seconds, by which
-    connections grow old. trust: shared with other clients.
+    max_connections: open connections in total; the pools that were idle longest make room for a new one.
+    most_open: with this many attempts in flight, another one fails. clock: monotonic seconds, for the age of
+    connections. trust: shared with other clients.
     """
 
     def __init__(
@@ -77,11 +77,11 @@ class AiohttpClient:
 
     @property
     def open_connections(self) -> int:
-        """Return how many connections are open."""
+        """Return the number of open connections."""
         return self._pools.open_connections
 
     def send(self, attempt: Attempt) -> None:
-        """Begin the request as a task."""
+        """Start the request as a task."""
         if len(self._tasks) >= self._most:
             asyncio.get_running_loop().call_soon(self._refuse, attempt)
             return
@@ -91,7 +91,7 @@ class AiohttpClient:
         task.add_done_callback(self._tasks.discard)
 
     def _refuse(self, attempt: Attempt) -> None:
-        """Stores and journals need the descriptors that are left."""
+        """Fail the attempt: stores and journals need the remaining descriptors."""
         if attempt.abort("machine", ALL_IN_USE):
             self._finished(attempt)
 
@@ -112,7 +112,8 @@ class AiohttpClient:
 
     async def post(self, url: str, body: bytes, headers: dict[str, str], *, tls: str = "") -> Posted:
         """POST over a connection of its own and return the whole answer; guarded. tls: name of a context.
-        Raises OSError; OwnLimit where it was this machine that could not.
+
+        Raises OSError; OwnLimit where this machine was the cause.
         """
         if self._for_tokens is None:
             self._for_tokens = open_session(Peer(self._clock), self._resolver, force_close=True)
@@ -143,7 +144,7 @@ class AiohttpClient:
         try:
             fault, detail = await self._once(attempt, pool.session)
             if attempt.stale and not attempt.ended:
-                # A kept-alive connection that turned out closed: one repeat at once, over a new one, as in
+                # A kept-alive connection turned out to be closed: one repeat at once, over a new one, as in
                 # the native client.
                 attempt.renewed = True
                 async with open_session(pool.peer, self._resolver) as session:
@@ -169,8 +170,8 @@ class AiohttpClient:
         SENDING.set(attempt)
         attempt.detail = NO_NAME
         try:
-            # Literals do not pass aiohttp's resolver, so every host is judged here first. Behind a proxy it
-            # is the proxy that is dialled; it resolves the receiver's name itself.
+            # Literals bypass aiohttp's resolver, so every host is judged here first. Behind a proxy the
+            # proxy is dialled; it resolves the receiver's name itself.
             dialled = target.origin
             if attempt.proxy is not None:
                 await self._resolver.judge_behind_proxy(dialled.host, dialled.port)
@@ -188,7 +189,7 @@ class AiohttpClient:
         attempt.detail = NO_CONNECTION
         tunnel = None
         if proxy is not None and proxy.authorization is not None:
-            # Through a tunnel only the proxy sees what is said to open it.
+            # Through a tunnel, only the proxy sees the headers that open it.
             if target.origin.scheme == "https":
                 tunnel = {"proxy-authorization": proxy.authorization}
             else:
@@ -196,7 +197,7 @@ class AiohttpClient:
         try:
             async with session.request(
                 target.method,
-                URL(target.url, encoded=True),  # aiohttp must not quote again what was rendered
+                URL(target.url, encoded=True),  # aiohttp must not quote the rendered URL again
                 data=attempt.body if attempt.body or target.method in WITH_BODY else None,
                 headers=headers,
                 allow_redirects=False,
@@ -229,7 +230,7 @@ def _tls_name(origin: Origin) -> str | None:
 
 
 async def _start(response: aiohttp.ClientResponse, most: int) -> tuple[bytes, bool]:
-    """Return at most so many bytes, and whether there are more; then the connection is closed."""
+    """Return up to this many bytes, and whether there are more; then the connection is closed."""
     read = bytearray()
     while len(read) <= most:
         chunk = await response.content.read(min(most + 1 - len(read), MAX_BODY))

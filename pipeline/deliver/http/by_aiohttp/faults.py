@@ -18,7 +18,7 @@ from pipeline.deliver.http.tls import words_of
 def told(
     error: Exception, attempt: Attempt, proxy: Proxy | None, addresses: Sequence[AddrInfo]
 ) -> tuple[Fault, str]:
-    """Return what an attempt ends in and what is said of it; the attempt gets what the answer told before.
+    """Return an exception's fault and detail; the attempt gets what the answer had said before.
 
     addresses: those that were dialled.
     """
@@ -49,7 +49,7 @@ def told(
             return "dns", str(error)
         case aiohttp.ClientConnectorError():
             cause = error.os_error
-            # A port that nobody listens at refuses; what hangs up later has met the handshake.
+            # A port without a listener refuses; a peer that hangs up later has taken part in the handshake.
             if origin.scheme == "https" and isinstance(cause, ConnectionResetError):
                 return "tls", words_of(cause)
             return "connect", str(cause) or type(cause).__name__

@@ -16,9 +16,9 @@ from pipeline.deliver.http.target import Target
 from pipeline.deliver.http.trust import Trust
 
 ROOM = 8
-"""One of so many idle pools goes where there are too many connections: to look for them takes its time."""
+"""One in this many idle pools is closed where there are too many connections: searching takes time."""
 POOL_SECS = 60.0
-"""How long a pool is kept that nobody uses; its connections end before it."""
+"""How long an unused pool is kept; its connections close before that."""
 
 
 class Pool:
@@ -28,12 +28,12 @@ class Pool:
         self.peer = peer
         self.session = session
         self.users = 0
-        """Attempts under way."""
+        """Attempts in flight."""
         self.used_at = 0.0
 
 
 class Pools:
-    """Used by one event loop. most: open connections in all, for which idle pools make room."""
+    """Used by one event loop. most: open connections in total, for which idle pools make room."""
 
     def __init__(self, resolver: Resolver, trust: Trust, clock: Callable[[], float], most: int) -> None:
         self.open_connections = 0
@@ -50,7 +50,9 @@ class Pools:
         return len(self._pools)
 
     def enter(self, target: Target) -> Pool:
-        """Return the pool of the target's webhook and origin, which stays until it is left as often."""
+        """Return the pool of the target's webhook and origin; it stays until every `enter` has
+        its `leave`.
+        """
         pool = self._pools.get(target.pool)
         if pool is None:
             self._sweep()
@@ -68,7 +70,7 @@ class Pools:
         return pool
 
     def leave(self, pool: Pool) -> None:
-        """An attempt needs the pool no more."""
+        """An attempt no longer needs the pool."""
         pool.users -= 1
         pool.used_at = self._clock()
 
@@ -83,7 +85,7 @@ class Pools:
         self.open_connections += change
 
     def _sweep(self) -> None:
-        """Close the pools that nobody uses."""
+        """Close unused pools."""
         now = self._clock()
         if now - self._swept_at < POOL_SECS / 4:
             return
@@ -93,7 +95,7 @@ class Pools:
                 self._close_pool(name)
 
     def _make_room(self) -> None:
-        """Close a part of the pools that nobody uses, those that were idle for the longest time."""
+        """Close some unused pools, those idle longest."""
         idle = sorted((pool.used_at, name) for name, pool in self._pools.items() if not pool.users)
         for _, name in idle[: 1 + len(idle) // ROOM]:
             self._close_pool(name)
@@ -105,7 +107,9 @@ class Pools:
 
 
 def open_session(peer: Peer, resolver: Resolver, *, force_close: bool = False) -> aiohttp.ClientSession:
-    """Return a session that adds nothing to a request, dials what our resolver judged, and never gives up."""
+    """Return a session that adds nothing to a request, dials what our resolver approved, and has
+    no timeout.
+    """
     return aiohttp.ClientSession(
         connector=Connector(
             peer=peer,

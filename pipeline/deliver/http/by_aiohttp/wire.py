@@ -19,13 +19,13 @@ from pipeline.deliver.http.tls import words_of
 from pipeline.deliver.http.trust import DOUBTFUL, LISTEN_SECS, Ear, Sign, is_farewell
 
 _LONGEST = MAX_HEAD + OVERHEAD * MAX_WHOLE
-"""Bytes of an answer in chunks that are taken from the wire."""
+"""Bytes of a chunked answer that are read from the wire."""
 SENDING: ContextVar[Attempt] = ContextVar("SENDING")
-"""Whose request a task sends."""
+"""The attempt that a task sends."""
 
 
 class BadAnswer(aiohttp.ClientError):
-    """An answer that cannot be taken. ``begun``: the status that it told before."""
+    """An answer that cannot be accepted. ``begun``: the status that it had said before."""
 
     def __init__(self, error: AnswerError) -> None:
         super().__init__(str(error))
@@ -34,9 +34,10 @@ class BadAnswer(aiohttp.ClientError):
 
 
 class HungUp(aiohttp.ClientError):
-    """The connection ended before any byte of an answer.
+    """The connection closed before any byte of an answer.
 
-    None of the errors for which aiohttp sends a request again itself. was_used: it had served others before.
+    Not one of the errors after which aiohttp itself sends a request again. was_used: it had served others
+    before.
     """
 
     def __init__(self, error: BaseException | None, wire: Wire) -> None:
@@ -47,7 +48,7 @@ class HungUp(aiohttp.ClientError):
         self._wire = wire
 
     async def settled(self) -> None:
-        """Wait until the loop has told why the connection ended: a write may meet its end before that."""
+        """Wait until the loop has reported why the connection closed: a write may notice it earlier."""
         for _ in range(3):
             await asyncio.sleep(0)
         if isinstance(self._wire.lost, ssl.SSLError):
@@ -59,9 +60,10 @@ class ProxyError(aiohttp.ClientError):
 
 
 class Peer:
-    """Who is at the other end of some connections.
+    """The other end of some connections.
 
-    doubt: called with each sign that it is out of step. count: called with 1 and -1 where one opens and ends.
+    doubt: called with each sign that it is out of step. count: called with 1 and -1 where one opens and
+    closes.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class Peer:
 
 
 class Wire(ResponseHandler):
-    """A connection of aiohttp whose parser gets what the reader of both clients makes of an answer."""
+    """An aiohttp connection whose parser gets answers through the reader that both clients share."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, peer: Peer) -> None:
         super().__init__(loop)
@@ -95,13 +97,13 @@ class Wire(ResponseHandler):
 
     @property
     def should_close(self) -> bool:
-        """True where the connection must not be used again."""
+        """True where the connection must not be reused."""
         if super().should_close or not self._peer.trusted():
             return True
         return self._peer.clock() - self._born > LIFE_SECS
 
     def hears(self) -> bool:
-        """Return whether something has come that is not read."""
+        """Return whether unread data has arrived."""
         return self._ear is not None and self._ear.hears() != 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -147,11 +149,11 @@ class Wire(ResponseHandler):
         sign = self._sign(reader)
         if sign is not None:
             self._peer.doubt(sign)
-            # A connection that has served nobody else can bring nobody else's answer.
+            # A connection that has served nobody else cannot bring anybody else's answer.
             if self.used > 1:
                 self._refuse(AnswerError("protocol", DOUBTFUL[sign]))
                 return
-        # A body that is too long is closed by who reads it; trailers and extensions nobody reads.
+        # The body's reader closes one that is too long; trailers and extensions are ignored.
         ends = reader.done or (reader.is_chunked and self._heard > _LONGEST)
         if ends and (not reader.keep or not reader.done or self._is_unsent()):
             self.force_close()
@@ -166,8 +168,8 @@ class Wire(ResponseHandler):
             self.transport.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Say of a head that breaks off what it has told, and of a connection that ends without a word
-        whether it had served others before.
+        """Report the status of an answer that broke off and, for a connection without any answer, whether it
+        had served others before.
         """
         reader = self._reader
         self.lost = exc
@@ -181,7 +183,7 @@ class Wire(ResponseHandler):
         super().connection_lost(exc)
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
-        """End what is awaited; the first reason is the reason."""
+        """End the wait; the first reason is the reason."""
         if isinstance(self.exception(), BadAnswer | HungUp):
             return
         if isinstance(exc, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError) and not self._heard:
@@ -189,7 +191,9 @@ class Wire(ResponseHandler):
         super().set_exception(exc, *cause)
 
     def _sign(self, reader: AnswerReader) -> Sign | None:
-        """Return what an answer tells of being out of step; as `Connection` of the native client does."""
+        """Return the sign of being out of step that an answer gives; like `Connection` of the
+        native client.
+        """
         if not reader.done:
             return None
         if reader.surplus and not is_farewell(reader.surplus):
@@ -197,7 +201,7 @@ class Wire(ResponseHandler):
         return "early" if self._early and self.used > 1 and reader.status < 400 else None
 
     def _is_unsent(self) -> bool:
-        """Return whether a part of the request is still on our side."""
+        """Return whether a part of the request is still unsent."""
         if self.transport is not None and self.transport.get_write_buffer_size():
             return True
         return self._ear is not None and self._ear.is_unsent()
@@ -213,18 +217,18 @@ class Wire(ResponseHandler):
 
 
 class Connector(aiohttp.TCPConnector):
-    """Opens connections that are a `Wire`, and gives out only those that are in step."""
+    """Opens connections of class `Wire`, and hands out only those that are in step."""
 
     def __init__(self, *, peer: Peer, **settings: Any) -> None:
         super().__init__(**settings)
         self._peer = peer
-        # aiohttp has no other place to say what a connection is made of; `connect` sees that it worked.
+        # aiohttp has no other way to set the protocol class; `connect` checks that it worked.
         self._factory = partial(Wire, asyncio.get_running_loop(), peer)  # type: ignore[assignment]  # a subclass
 
     async def connect(self, req: aiohttp.ClientRequest, *args: Any, **more: Any) -> Any:
-        """Return a connection over which nothing has come that nobody asked for.
+        """Return a connection on which no unsolicited data has arrived.
 
-        Raises BadAnswer where a new one speaks at once, ProxyError where no tunnel is made.
+        Raises BadAnswer where a new one speaks first, ProxyError where no tunnel can be made.
         """
         while True:
             connection = await self._connect(req, *args, **more)
@@ -248,18 +252,18 @@ class Connector(aiohttp.TCPConnector):
             if wire.used:
                 return False
             await asyncio.sleep(LISTEN_SECS)
-        # Over TLS bytes may stand there that say nothing: tickets.
+        # Over TLS unread bytes may mean nothing: session tickets.
         if not wire.used and not is_plain:
             return wire.is_connected()
         if wire.hears():
-            await asyncio.sleep(0)  # the loop reads it: what nobody asked for closes the connection
+            await asyncio.sleep(0)  # the loop reads it: unsolicited data closes the connection
         return wire.is_connected() and not wire.hears()
 
     async def _connect(self, req: aiohttp.ClientRequest, *args: Any, **more: Any) -> Any:
         try:
             return await super().connect(req, *args, **more)
         except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError):
-            raise  # these tell themselves who it was
+            raise  # these already say who failed
         except (aiohttp.ClientError, ConnectionError) as error:
             if req.proxy is None or not req.is_ssl():
                 raise

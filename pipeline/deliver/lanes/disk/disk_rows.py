@@ -28,7 +28,7 @@ class DiskRows:
     again: bool = False
     """Rows were added while a pass ran."""
     blocked_user: str | None = None
-    """The user whose older row this pass left on disk: his later ones stay too."""
+    """The user whose older row this pass left on disk: the user's later ones stay too."""
 
     def next_due(self) -> float:
         """Return when a pass may find something; infinity where nothing is on disk."""
@@ -37,16 +37,16 @@ class DiskRows:
         return max(self.earliest, self.resting_until)
 
     def hurry(self) -> None:
-        """Let all rows count as due now: the receiver has just healed, or a person asks for it.
+        """Treat all rows as due now: the receiver has just recovered, or a person asked for it.
 
-        A pass that is under way has left some behind, so another one begins in its place.
+        A pass in progress has left some behind, so another one starts in its place.
         """
         self.early = self.wanted = True
         self.running = False
         self.resting_until = 0.0
 
     def add(self, rows: int) -> None:
-        """Take note of rows that were added."""
+        """Note rows that were added."""
         self.rows += rows
         if self.running:
             self.again = True

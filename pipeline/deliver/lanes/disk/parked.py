@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from pipeline.outbox.handover import Delivery, Port
 
 _COMMITS = 2
-"""Until a row is surely on disk: the worker takes results, commits, then says so, and one that is posted in
-between is not in that commit. From then on the shard itself sends later ones of the user to disk."""
+"""Commits after which a row is certainly on disk: the worker takes results, commits, then reports; a row
+posted in between is not in that commit. From then on the shard itself sends the user's later ones to disk."""
 
 
 class Parked:
-    """By row: whose commits to count, the user, and how many are to come."""
+    """By row: the port whose commits to count, the user, and how many are still to come."""
 
     def __init__(self) -> None:
         self._rows: dict[bytes, tuple[Port, str, int]] = {}
@@ -35,7 +35,7 @@ class Parked:
         self._users[user] = self._users.get(user, 0) + 1
 
     def committed(self, port: Port) -> None:
-        """A commit of the port's shard is done."""
+        """The port's shard has committed."""
         for row, (of, user, commits) in list(self._rows.items()):
             if of is not port:
                 continue

@@ -1,8 +1,8 @@
-"""Bringing rows back from the outbox: one pass after another over what a shard stores for a webhook.
+"""Brings rows back from the outbox: repeated passes over what a shard stores for a webhook.
 
 A pass reads committed rows in key order, a slice at a time, while the lane has room. Rows that are not due
 stay on disk; the pass remembers the earliest. Rows that the engine holds, or whose result is not committed
-yet, are passed over.
+yet, are skipped.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pipeline.outbox.handover import Delivery
 
 SLICE = 100
 SOON_SECS = 1.0
-"""Rows due within this time are read as if they were due: another pass would cost more."""
+"""Rows due within this time are read as if due: another pass would cost more."""
 PASS_SHARE = 20.0
 """A pass that brought nothing back is repeated only after this many times its own duration."""
 
@@ -25,7 +25,7 @@ def refill(lane: Lane, disk: DiskRows, now: float) -> list[Delivery]:
         disk.running, disk.wanted, disk.again = True, False, False
         disk.cursor, disk.earliest, disk.left, disk.blocked_user = None, float("inf"), 0, None
     # Copied before the read begins: a row whose result is committed in between is still in the copy.
-    # What is stale leaves `settling` first, so it is asked for first.
+    # A stale row leaves `settling` first, so it is checked first.
     stale = disk.port.stale
     settling = disk.port.settling.copy()
     deliveries, disk.cursor = disk.port.refill(lane.webhook_id, disk.cursor, SLICE)
@@ -43,7 +43,7 @@ def refill(lane: Lane, disk: DiskRows, now: float) -> list[Delivery]:
         if lane.ordered and delivery.request.user == disk.blocked_user:
             disk.left += 1
             continue
-        # No delay is longer: a due time further away was written under another clock, and is not believed.
+        # No delay is longer: a due time further ahead was written under another clock, and is ignored.
         if limit_ms < delivery.progress.due_ms <= furthest_ms and not disk.early:
             disk.left += 1
             disk.earliest = min(disk.earliest, clock.monotonic_of(delivery.progress.due_ms))

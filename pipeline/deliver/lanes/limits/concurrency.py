@@ -1,34 +1,34 @@
 """How many requests of a lane may be in flight. Pure arithmetic on the times it is given.
 
-While answers are good, latency decides: growth and shrinking follow Vector's adaptive request concurrency
-and Netflix' gradient limits. While more than a tenth of them fail, trials decide (after PCC Vivace, NSDI
-2018): is it us? The measure is the share of good answers. Where failures come by chance, or because one
-backend of two is down, it is the same at any limit, and a lower one only costs good answers. Where a receiver
-sheds what is too much for it, it doubles with half of the slots.
+While answers are good, latency decides: growing and shrinking follow Vector's adaptive request concurrency
+and Netflix's gradient limits. While more than a tenth fail, trials decide (after PCC Vivace, NSDI 2018): is
+our load the cause? The measure is the share of good answers. Where failures are random, or one of two
+backends is down, it is the same at any limit, and a lower one only costs good answers. Where a receiver sheds
+overload, it doubles with half of the slots.
 """
 
 from __future__ import annotations
 
 START = 16
-"""Concurrency at the start: high enough that a good receiver is fast from the first request."""
+"""Initial concurrency: high enough that a good receiver is fast from the first request."""
 TOLERANCE = 2.0
 SLACK_SECS = 0.02
 FORGET_SECS = 10.0
-"""A receiver that has become slower for good is believed within this time, at low concurrency."""
+"""A receiver that has become permanently slower is believed within this time, at low concurrency."""
 TOLERATED = 0.1
 """Share of failures that changes nothing."""
 ENOUGH, ENOUGH_GOOD, SURELY = 40, 30, 400
-"""Answers of a trial: so many with so many good ones among them, or so many in any case."""
+"""Answers that conclude a trial: this many with this many good ones, or this many in any case."""
 BETTER, WORSE = 1.4, 0.7
-"""Between half and twice the slots the share stays (1) or doubles and halves: the middle tells them apart."""
+"""Between half and twice the slots the share stays (1) or doubles or halves: the middle tells them apart."""
 HOLD_SECS = 10.0
-"""Between two trials once one has found its end."""
+"""Pause between two trials once one has found its optimum."""
 
 
 class Concurrency:
     """How many requests may be in flight: grows while that brings more good answers.
 
-    Rising latency alone never shrinks it below `START`: over a quick network the queue may be our own.
+    Rising latency alone never shrinks it below `START`: on a fast network the queue may be our own.
     """
 
     __slots__ = (
@@ -55,13 +55,13 @@ class Concurrency:
         self.limit = float(min(START, self._max))
         self._starting = True
         self._gentle = False
-        """Few requests have been tried so far: the first trial is one of more."""
+        """Few requests have been tried so far: the first trial tries more."""
         self._base = 0.0
         self._at = 0.0
         self._capped_until = 0.0
         self._next_step = 0.0
         self.round_trip = 0.0
-        """Seconds of a request, smoothed; 0 before the first."""
+        """Seconds per request, smoothed; 0 before the first."""
         self._calm()
 
     def _calm(self) -> None:
@@ -73,31 +73,31 @@ class Concurrency:
         self._begin(0.0)
 
     def _begin(self, at: float) -> None:
-        """Measure anew from then on."""
+        """Start a new measurement at this time."""
         self._good = self._bad = 0
         self._trial_at = at
 
     def resize(self, most: int) -> None:
-        """Change the most that is allowed."""
+        """Change the maximum."""
         self._max = max(1, most)
         self.limit = min(self.limit, float(self._max))
 
     def restart(self) -> None:
-        """Begin gently: the receiver has just come back."""
+        """Start gently: the receiver has just come back."""
         self.limit = 1.0
         self._starting = self._gentle = True
         self._base = 0.0
         self._calm()
 
     def cap(self, limit: int, until: float) -> None:
-        """Let no more be in flight for now, whatever the answers: there is no room for more on our side."""
+        """Limit it for now, whatever the answers: our side has no room for more."""
         self.limit = min(self.limit, float(max(1, limit)))
         self._capped_until = until
 
     def succeeded(self, now: float, count: int, round_trip: float, in_flight: int, slots: int = 0) -> None:
-        """Learn from good answers that came in one loop turn.
+        """Learn from good answers of one loop turn.
 
-        in_flight: counts them too. slots: what was allowed, where that is less than the limit.
+        in_flight: includes them. slots: what was allowed, where that is less than the limit.
         """
         self.round_trip += (round_trip - self.round_trip) * (0.3 if self.round_trip else 1.0)
         if self._base == 0.0 or round_trip < self._base:
@@ -122,7 +122,7 @@ class Concurrency:
         if not bad and not self._direction and not self._bad:
             return
         if now < self._trial_at:
-            # They were sent under the limit before this one.
+            # They were sent under the previous limit.
             return
         self._good += good
         self._bad += bad
@@ -138,10 +138,10 @@ class Concurrency:
             self._begin(now)
 
     def _try(self, now: float, found: float) -> None:
-        """Judge the last trial by the share that was found, and begin the next."""
+        """Judge the last trial by the share it found, and start the next."""
         before, self._share = self._share, found
         if self._direction == 0:
-            # Measured once more before anything is tried: the limit may have grown meanwhile.
+            # Measure once more before any trial: the limit may have grown meanwhile.
             self._direction = 1 if self._gentle else -1
             self._gentle = False
             self._rested = True
@@ -150,17 +150,17 @@ class Concurrency:
         if self._rested:
             self._rested = False
         elif self._direction < 0 and found < before * BETTER:
-            # It is not us: fewer requests have only brought fewer good answers.
+            # Our load is not the cause: fewer requests have only brought fewer good answers.
             self._direction = 1
         elif self._direction > 0 and found < before * WORSE:
-            # This was too much: back.
+            # This was too much: go back.
             self.limit = max(1.0, self.limit / 2)
             self._direction = -1
             self._rest(now)
             return
         limit = min(float(self._max), max(1.0, self.limit * (2.0 if self._direction > 0 else 0.5)))
         if limit == self.limit:
-            # The end is reached: the other way, later.
+            # The optimum is reached: later try the other direction.
             self._direction = -self._direction
             self._rest(now)
             return

@@ -14,7 +14,7 @@ log = get(__name__)
 
 
 def failing(lane: Lane, attempts: Sequence[Attempt], good: int, now: float, wall: float) -> None:
-    """The receiver has failed in these; ``good``: how many other answers of the turn were good."""
+    """The receiver has failed these; ``good``: how many other answers of the turn were good."""
     throttle = lane.throttle
     headers = [(each.retry_after, each.date) for each in attempts if each.retry_after]
     asked = max((retry_after_secs(header, wall, date) for header, date in headers), default=0.0)
@@ -33,14 +33,14 @@ def failing(lane: Lane, attempts: Sequence[Attempt], good: int, now: float, wall
 
 
 def earliest_due(lane: Lane) -> float:
-    """Return when the first of what waits for its time is due; inf where nothing does. From any thread."""
+    """Return when the first delayed item is due; inf where there is none. From any thread."""
     dues = [lane.waiting[0][0]] if lane.waiting else []
     dues += [disk.earliest for disk in list(lane.disk.values()) if disk.rows]
     return min(dues, default=inf)
 
 
 def probe_at(lane: Lane) -> float:
-    """Return when a receiver that is down is sent something next: when a probe may be, and one is due."""
+    """Return when something is next sent to a receiver that is down: a probe is allowed, and one is due."""
     return lane.throttle.until if lane.ready() else max(lane.throttle.until, earliest_due(lane))
 
 
@@ -52,13 +52,13 @@ def healed(lane: Lane, now: float, random: Callable[[], float]) -> None:
 
 
 def hurry(lane: Lane, now: float, random: Callable[[], float]) -> None:
-    """Let what waits be due soon, spread over time, on disk too; not before the receiver asked for."""
+    """Make delayed items due soon, spread over time, also on disk; not before the receiver asked for."""
     spread = min(2.0, 0.002 * len(lane.waiting))
     waiting, lane.waiting = lane.waiting, []
     for due, _, item, lucky in waiting:
         soon = max(now + random() * spread, max(delivery.asked_until for delivery in item))
         lane.wait(item, min(due, soon), lucky=lucky)
     for disk in lane.disk.values():
-        # Rows do not say whether their delay was asked for: where any was, they keep their time.
+        # Rows do not record whether their delay was requested: where any was, they keep their time.
         if disk.rows and lane.asked_until <= now:
             disk.hurry()

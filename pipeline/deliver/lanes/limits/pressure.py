@@ -1,7 +1,7 @@
 """When the source should pause: only where that costs the other webhooks next to nothing.
 
-A lane that takes at least `FAST` requests per second empties its queue within some hundred milliseconds, so
-pausing for it is cheaper than writing its requests to disk. One that is slow, fails or hangs never pauses
+A lane that completes at least `FAST` requests per second empties its queue within some hundred milliseconds,
+so pausing for it is cheaper than writing its requests to disk. One that is slow, fails or hangs never pauses
 anything: its requests go to disk (P4).
 """
 
@@ -13,15 +13,15 @@ from pipeline.deliver.lanes.lane import Lane
 FAST = 1000.0
 """Requests per second."""
 SOME = 0.4
-"""Who answers well in a smaller share pauses nothing, however fast it fails."""
+"""A receiver with a smaller share of good answers pauses nothing, however fast it fails."""
 BACKLOG = 500
 """Deliveries in a lane's memory, or on the way to the engine, from which the source pauses."""
 
 
 def is_fast(lane: Lane, now: float) -> bool:
-    """Return whether the lane takes `FAST` requests per second, by its concurrency and its round trips.
+    """Return whether the lane completes `FAST` requests per second, by its concurrency and round trips.
 
-    A request that has no answer yet counts with its age: a receiver that begins to hang is seen at once.
+    A request without an answer yet counts with its age, so a receiver that starts to hang is noticed at once.
     """
     spec = lane.spec
     tally = lane.tally
@@ -51,13 +51,13 @@ def under_pressure(lane: Lane) -> bool:
     if not lane.fast or len(lane.held) <= BACKLOG:
         return False
     if lane.batcher is not None:
-        # What is being collected waits for its time, not for the receiver.
+        # Requests being batched wait for time, not for the receiver.
         return lane.ready() > 1
     return len(lane.held) - len(lane.waiting) > BACKLOG
 
 
 def is_at_ease(attempt: Attempt) -> bool:
-    """Return whether an attempt that has ended well may be settled later: nothing waits for its end."""
+    """Return whether a successful attempt may be settled later: nothing waits for its slot."""
     lane: Lane = attempt.owner
     if lane.fresh or lane.retries or lane.ordered or lane.disk or lane.throttle.down:
         return False

@@ -1,7 +1,7 @@
 """Parses ``Retry-After``: seconds, or a date in any form of RFC 9110 (5.6.7).
 
-Every date is UTC unless it says otherwise, whatever the machine's zone. Sloppy spellings are read where they
-can mean one thing only: another case, more blanks, no weekday, ``+0000``, ISO 8601.
+Every date is UTC unless it says otherwise, whatever the machine's zone. Sloppy spellings are accepted where
+they can only mean one thing: other case, more blanks, no weekday, ``+0000``, ISO 8601.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 MAX_RETRY_AFTER_SECS = 24 * 3600.0
-"""The most that a Retry-After is believed: a broken header must not put a delivery off for years."""
+"""The longest Retry-After that is believed: a broken header must not delay a delivery for years."""
 
 _SECONDS: Final = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?")
 _CLOCK: Final = r"(?P<hour>\d{1,2}):(?P<minute>\d\d):(?P<second>\d\d)"
@@ -31,14 +31,14 @@ _ZONES: Final = {
     **dict.fromkeys(("", "gmt", "utc", "ut", "z"), 0),
     **{"est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7},
 }
-"""Hours from UTC of the zones that RFC 5322 knows."""
+"""UTC offsets, in hours, of the zones in RFC 5322."""
 
 
 def retry_after_secs(value: str, wall_secs: float, date: str | None = None) -> float:
-    """Return the seconds a Retry-After header asks for: 0 where it makes no sense, at most a day.
+    """Return the seconds that a Retry-After header asks for: 0 where it makes no sense, at most a day.
 
-    date: the answer's own `Date`. A time in Retry-After is one of the receiver's clock, which may be another
-    than ours: it is counted from there, and from our time (unix seconds) only where the answer has none.
+    date: the answer's own `Date`. A time in Retry-After is by the receiver's clock, which may differ from
+    ours: it is counted from `Date`, and from our time (unix seconds) only where that is missing.
     """
     text = " ".join(value.lower().split())
     if _SECONDS.fullmatch(text):
@@ -51,7 +51,7 @@ def retry_after_secs(value: str, wall_secs: float, date: str | None = None) -> f
 
 
 def _date(text: str, wall_secs: float) -> float | None:
-    """Return the unix seconds of a date; None where it is none."""
+    """Return the unix seconds of a date; None where it is invalid."""
     found = next((match for form in _DATES if (match := form.fullmatch(text)) is not None), None)
     if found is None:
         return None
@@ -60,11 +60,11 @@ def _date(text: str, wall_secs: float) -> float | None:
         offset = _offset(zone)
         now = datetime.fromtimestamp(wall_secs, UTC).year
         if len(found["year"]) == 2:
-            # More than fifty years ahead is the last year with these digits.
+            # More than fifty years ahead means the most recent year with these digits.
             year += now - now % 100
             year -= 100 if year > now + 50 else 0
         number = int(month) if month.isdigit() else _MONTHS.index(month) + 1
-        # A leap second is the one before it.
+        # A leap second counts as the second before it.
         clock = int(found["hour"]), int(found["minute"]), min(int(found["second"]), 59)
         return (datetime(year, number, int(found["day"]), *clock, tzinfo=UTC) - offset).timestamp()
     except (ValueError, OverflowError, KeyError):

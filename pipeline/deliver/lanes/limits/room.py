@@ -7,17 +7,18 @@ from pipeline.deliver.lanes.lane import MAX_BYTES, Lane
 from pipeline.outbox.handover import Room
 
 MAX_TOTAL, MAX_TOTAL_BYTES = 50_000, 96 << 20
-"""Deliveries in memory in all; the nearer, the fewer a lane may add."""
+"""Deliveries in memory in total; the nearer, the fewer a lane may add."""
 MANY = 4_000
-"""Deliveries in all, from which on what is added is kept small, by a copy; up to there it wastes 32 MB."""
+"""Deliveries in total beyond which additions are copied to their exact size; up to there slack
+wastes 32 MB."""
 ALWAYS, ALWAYS_BYTES = 32, 256 * 1024
 """Deliveries that a lane may hold however full the memory is."""
 LOW_WATER = 250
-"""Below this many items in its queues a lane reads rows from disk."""
+"""With fewer items in its queues, a lane reads rows from disk."""
 
 
 def room(lane: Lane, in_all: int, bytes_in_all: int) -> Room:
-    """Return whether a lane takes more into memory, where so much is held in all."""
+    """Return whether a lane takes more into memory, given the total held."""
     held = len(lane.held)
     if held >= _most(lane) or lane.held_bytes >= MAX_BYTES:
         return Room.NONE
@@ -29,9 +30,9 @@ def room(lane: Lane, in_all: int, bytes_in_all: int) -> Room:
 def reads_rows(lane: Lane, in_all: int, bytes_in_all: int) -> bool:
     """Return whether a lane should read rows from disk: it has little to send, and room for it.
 
-    However full the memory is, it reads what keeps it at work: retries that wait may do so for an hour.
+    However full the memory is, it reads what keeps it busy: delayed retries may wait for an hour.
     """
-    # One that yields needs no more than it may send; what has just come is cheaper to send than rows.
+    # One that yields needs no more than it may send; new requests are cheaper to send than rows.
     wanted = LOW_WATER if lane.quota is None else min(LOW_WATER, max(1, lane.quota.left))
     if lane.spec is None or lane.ready() >= wanted:
         return False
@@ -41,12 +42,12 @@ def reads_rows(lane: Lane, in_all: int, bytes_in_all: int) -> bool:
 
 
 def _most(lane: Lane) -> int:
-    """Return how many a lane may hold. One that yields: what it can send soon, beside what waits.
+    """Return how many a lane may hold. If it yields: what it can send soon, besides what waits.
 
-    What it holds at an epoch's end is written then, while all others wait; the rest is written as it comes.
+    What it holds at an epoch's end is written then, while all others wait; the rest is written as it arrives.
     """
     if lane.quota is None or lane.batcher is not None or lane.ordered:
-        # What follows an older one of its user to disk costs more than what it takes here.
+        # Writing what follows an older one of the same user costs more than the memory it takes here.
         return lane.max_entries
     return min(lane.max_entries, len(lane.waiting) + lane.quota.given + SLICE)
 

@@ -1,6 +1,6 @@
 """What slows a lane down: the throttle driven by good and bad answers, and the rate limit.
 
-Plain arithmetic on the times that they are given.
+Pure arithmetic on the times it is given.
 """
 
 from __future__ import annotations
@@ -14,47 +14,47 @@ GAIN = 10.0
 """A lane uses this many times its share of good answers of its slots: all from 0.1 on, half at 0.05. Whether
 fewer at once would do better is found out by trials (concurrency.py), not guessed from the share."""
 SURE, LIKELY = 1e-6, 1e-4
-"""What chance does not explain: so improbable a row of failures of a lane (it is down), of one delivery."""
+"""Probabilities below which a run of failures is not chance: of a lane (it is down), of one delivery."""
 LEAST_FAILURES, MOST_FAILURES = 10, 200
-"""Failures in a row that mean an outage, whatever the share was."""
+"""Consecutive failures that mean an outage, whatever the share was."""
 PROBED_AGAIN = 4
-"""So often a delivery is the next probe, too: a receiver that fails each one a few times before it takes it
-would answer none well for long, were each probe another's first try."""
+"""How often one delivery is also the next probe: a receiver that fails every request a few times before it
+accepts it would seem down for long if each probe were another request's first try."""
 MOST_SOON = 60
-"""Times that a delivery may be tried again soon."""
+"""How often a delivery may be retried soon."""
 RECENT_SECS = 1.0
-"""A receiver that has given a good answer within this time is there."""
+"""A receiver that has given a good answer within this time is up."""
 AFTER_OUTAGE = 0.005
-"""The share before the first good answer, which ends an outage: it leaves a quarter of the slots."""
+"""The share assumed after the first good answer that ends an outage: it leaves a quarter of the slots."""
 FIRST_PAUSE_SECS, PAUSE_SHARE, LAST_PAUSE_SECS = 0.05, 0.25, 30.0
-"""Between two probes: a part of the time that the outage has lasted, within these bounds. Soon at first: ten
-failures in a row may also be those of a receiver that fails nine of ten."""
+"""Pause between two probes: a fraction of the outage so far, within these bounds. Short at first: ten
+consecutive failures may also come from a receiver that fails nine in ten."""
 HURRIED_SECS = 0.5
-"""How long a lane waits that has used up the patience of its receiver."""
+"""How long a lane waits that has exhausted its receiver's patience."""
 MAX_ASKED_SECS = 60.0
-"""A Retry-After holds the whole lane back for no longer: it may have been meant for one request."""
+"""A Retry-After holds the whole lane back no longer than this: it may have been meant for one request."""
 EARNED, SAVED = 2.0, 100.0
-"""Answers that ask for patience are taken twice as often as good ones come, with so many saved up."""
+"""Answers that ask to slow down are accepted at twice the rate of good ones, with this many saved up."""
 
 
 def explained(share: float, probability: float) -> float:
-    """Return how many failures in a row chance explains, where this share of answers is good."""
+    """Return how many consecutive failures chance explains at this share of good answers."""
     return log(probability) / log(1.0 - min(max(share, 1e-3), 0.999))
 
 
 @lru_cache(maxsize=64)
 def _tries_soon(share: float) -> int:
-    """Kept, as it is asked once per failure, and the share changes once per turn."""
+    """Cached: it is asked once per failure, and the share changes once per turn."""
     return max(1, min(MOST_SOON, int(explained(share, LIKELY))))
 
 
 class Throttle:
-    """Sends as long as answers are good in some share; probes where nothing is good any more.
+    """Sends while some share of answers is good; probes when nothing is good any more.
 
-    Client-side throttling by the share of good answers (Site Reliability Engineering, ch. 21), for receivers
-    that fail by chance as well: one backend of two is down. An outage is a row of failures that chance does
-    not explain. Then one request at a time is a probe, twenty a second at first, ever more rarely later; the
-    first good answer ends the outage, and the lane begins gently.
+    Client-side throttling by the share of good answers (Site Reliability Engineering, ch. 21), also for
+    receivers that fail at random: one of two backends is down. An outage is a run of failures that chance
+    does not explain. Then one request at a time is a probe, twenty a second at first, ever fewer later; the
+    first good answer ends the outage, and the lane starts gently.
     """
 
     __slots__ = (
@@ -74,7 +74,7 @@ class Throttle:
         self.share = 1.0
         """Of good answers, smoothed."""
         self.part = 1.0
-        """Of the lane's slots that may be used."""
+        """Fraction of the lane's slots that may be used."""
         self.down = False
         """True in an outage: probes only."""
         self.until = 0.0
@@ -93,16 +93,16 @@ class Throttle:
         return now >= self.until and not (self.down and self.probing)
 
     def lucky(self, now: float) -> int:
-        """Return how many failures of one delivery are bad luck while others are answered well; 0: none.
+        """Return how many failures of one delivery count as bad luck while others succeed; 0: none.
 
-        Such a delivery is tried again soon. One that fails more often waits as after any failure.
+        Such a delivery is retried soon. One that fails more often waits as after any failure.
         """
         if self.down or now - self.good_at > RECENT_SECS:
             return 0
         return _tries_soon(self.share)
 
     def succeeded(self, now: float, count: int = 1, bad: int = 0) -> bool:
-        """Take note of the good answers of one loop turn, and of bad ones among them.
+        """Record the good answers of one loop turn, and the bad ones among them.
 
         Return True where they end an outage.
         """
@@ -118,9 +118,9 @@ class Throttle:
         return ended
 
     def failed(self, now: float, count: int = 1, asked_secs: float = 0.0, *, slow_down: bool = False) -> bool:
-        """Take note of failures of one loop turn in which nothing was good; True where an outage begins.
+        """Record the failures of a loop turn without good answers; True where an outage begins.
 
-        asked_secs: the longest that a Retry-After among them asks for. slow_down: they say "not so fast".
+        asked_secs: the longest Retry-After among them. slow_down: they say "too fast".
         """
         asked_secs = min(asked_secs, MAX_ASKED_SECS)
         if self.down:
@@ -140,13 +140,13 @@ class Throttle:
         return True
 
     def missed(self, now: float, count: int, *, slow_down: bool = False) -> None:
-        """Take note of failures that are no part of a row: they were sent before the last good answer."""
+        """Record failures that do not count as consecutive: they were sent before the last good answer."""
         self._learn(0, count)
         if slow_down:
             self.hurried(now, count)
 
     def hurried(self, now: float, count: int) -> None:
-        """Take note of failures that say "not so fast"."""
+        """Record failures that say "too fast"."""
         self._credit = max(0.0, self._credit - count)
         if not self._credit:
             self.until = now + HURRIED_SECS
@@ -156,7 +156,7 @@ class Throttle:
         self.until = min(self.until, now)
 
     def _learn(self, good: int, bad: int) -> None:
-        """Those of one turn count alike: which came first says nothing."""
+        """Answers of one turn count alike: which came first is unknown."""
         kept = (1.0 - SMOOTHING) ** (good + bad)
         share = self.share * kept + good / (good + bad) * (1.0 - kept)
         self.share = share if share < 0.999 else 1.0
@@ -179,10 +179,10 @@ class TokenBucket:
         self._at = now
 
     def wait(self, now: float) -> float:
-        """Return the seconds until a token is there; 0 where one is."""
+        """Return the seconds until a token is available; 0 where one is."""
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self.rate)
         self._at = now
-        # A hair under one token counts: the timer was set for this very moment.
+        # Slightly less than one token counts: the timer was set for this very moment.
         return 0.0 if self._tokens >= 0.999_999 else (1.0 - self._tokens) / self.rate
 
     def take(self) -> None:
