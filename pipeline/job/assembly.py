@@ -25,7 +25,7 @@ from pipeline.job.shards import Shards, Stores
 from pipeline.job.steps.shard import Shard
 from pipeline.job.tap.lookout import Lookout
 from pipeline.model.errors import HooklineError
-from pipeline.outbox.copies.copies import Copies
+from pipeline.outbox.dead_letters import Copying
 from pipeline.outbox.handover import Engine
 from pipeline.sources.reader import Source
 
@@ -54,8 +54,8 @@ class Job:
     versions: Versions
     engine: DeliveryService
     halts: Halts
-    copies: Copies | None = None
-    """Where dead letters are copied to; None: nowhere."""
+    copier: Copying | None = None
+    """Copies dead letters; None: nobody does."""
     peers: Peers | None = None
     """The other processes of the job; None where there are none."""
     config_problems: Callable[[], str] = lambda: ""

@@ -13,7 +13,7 @@ from pipeline.job.commands import execute_left
 from pipeline.job.control.departed import Departed
 from pipeline.job.format_check import FormatCheck
 from pipeline.job.steps.chunks import Intake, Selected
-from pipeline.job.steps.copies import CopiesStep
+from pipeline.job.steps.end import EndStep
 from pipeline.job.steps.epoch_end import EpochEnd
 from pipeline.job.steps.identity import IdentityStep, to_shards
 from pipeline.job.steps.identity import Token as IdentityToken
@@ -54,7 +54,7 @@ def build_flow(job: Job) -> Dataflow:
     def make_shard(number: int, store: Store) -> Shard:
         return Shard(
             number, store, settings, versions, job.engine, job.pressure, job.committed, job.lookout.taps,
-            departed,
+            departed, job.copier,
         )  # fmt: skip
 
     def shard_step(token: ShardToken | None) -> ShardStep:
@@ -69,6 +69,6 @@ def build_flow(job: Job) -> Dataflow:
     identified = op.stateful_batch("identity", selected, identity_step)
     # By the batch, for the same reason.
     routed = op.flat_map_batch("route", identified, to_shards)
-    dead = op.stateful_batch("shard", routed, shard_step)
-    op.output("copies", dead, CopiesStep(job.copies, failure))
+    nothing = op.stateful_batch("shard", routed, shard_step)
+    op.output("copies", nothing, EndStep())
     return flow

@@ -36,8 +36,6 @@ class JobSettings:
     """What a replay fires; None: this is the live job."""
     known: Known | None = None
     """What is known of users before anything is read; None: nothing."""
-    copies: bool = False
-    """True where dead letters are copied somewhere."""
     drain_secs: float = 30.0
     stop_drain_secs: float = 5.0
     disk_reserve_bytes: int = 256 << 20

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
+from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -20,20 +21,44 @@ from pipeline.telemetry.metrics import count
 _log = log.get("outbox")
 
 
+class Copying(Protocol):
+    """What has dead letters copied."""
+
+    fails: bool
+    """True while nothing is copied."""
+
+    @property
+    def has_room(self) -> bool:
+        """True where another letter may be given."""
+
+    def take(self, letter: DeadLetter, size: int, done: deque[bytes]) -> None:
+        """Have a letter copied, whose row is so long; then its key is put into ``done``. Never waits."""
+
+    def wait(self, secs: float) -> bool:
+        """Return whether all is copied that was given; at the latest ``secs`` after the first such call."""
+
+
 class DeadLetters:
     """The tables `dead` and `copies`.
 
-    copies: whether the job copies dead letters somewhere (DESIGN 10). quota: what this shard's may take.
+    copier: copies dead letters somewhere (DESIGN 10). quota: what this shard's may take.
     """
 
-    def __init__(self, store: Store, counters: Counters, *, copies: bool, quota: Quota = USUAL_QUOTA) -> None:
+    def __init__(
+        self, store: Store, counters: Counters, *, copier: Copying | None = None, quota: Quota = USUAL_QUOTA
+    ) -> None:
         self._store = store
         self._counters = counters
         self._index = Index(store, counters, quota)
-        self._copies = copies
+        self._copier = copier
         self.onlooker: Callable[[DeadLetter], None] | None = None
         """Is told of each as it is kept."""
-        self._to_copy = [key for key, _ in store.items(Table.COPIES)] if copies else []
+        self._due = dict.fromkeys(key for key, _ in store.items(Table.COPIES)) if copier is not None else {}
+        """Keys of those that are to be copied, ..."""
+        self._next = deque(self._due)
+        """... of those among them that the copier was not given, ..."""
+        self._copied: deque[bytes] = deque()
+        """... and of those that it has copied."""
 
     def add(self, letter: DeadLetter) -> None:
         """Keep a dead letter, and note that its copy is due."""
@@ -46,10 +71,11 @@ class DeadLetters:
         row = pack_dead(letter)
         self._store.put(Table.DEAD, letter.key, row)
         self._index.add(letter, row)
-        if self._copies:
-            # A row, not a list: what died at an epoch's end is copied in the next one.
+        if self._copier is not None:
+            # A row, not a list: it is due until an epoch after its copy is durable.
             self._store.put(Table.COPIES, letter.key, b"")
-            self._to_copy.append(letter.key)
+            self._due[letter.key] = None
+            self._next.append(letter.key)
 
     def remove(self, letter: DeadLetter) -> None:
         """Forget a dead letter: it is sent again, or was deleted by a command."""
@@ -57,33 +83,44 @@ class DeadLetters:
         self._index.remove(letter)
 
     def let_go(self, now_ms: int | None) -> None:
-        """Drop what is too old or too much, and count it; never what is still to be copied.
+        """Drop what is too old or too much, and count it; what is still to be copied only where it cannot be.
 
         now_ms: None while the clock may be wrong.
         """
+        kept = () if self._copier is None or self._copier.fails else self._due
         dropped: Counter[tuple[str, Cause]] = Counter()
-        for webhook_id, key, cause in self._index.surplus(now_ms, frozenset(self._to_copy)):
+        for webhook_id, key, cause in self._index.surplus(now_ms, kept):
             self._store.delete(Table.DEAD, key)
             self._counters.change(webhook_id).dropped += 1
             dropped[webhook_id, cause] += 1
         for (webhook_id, cause), number in dropped.items():
             DEAD_LETTERS_DROPPED.happened(_log, number, webhook=webhook_id, reason=cause, number=number)
 
-    @property
-    def are_to_copy(self) -> bool:
-        """True where the copies of some may be due."""
-        return bool(self._to_copy)
+    def copy(self) -> None:
+        """Give the copier what it has room for; what it has copied is due no more. Never waits."""
+        if self._copier is None or not self._due:
+            return
+        while self._copied:
+            self._forget_due(self._copied.popleft())
+        while self._next and self._copier.has_room:
+            key = self._next.popleft()
+            row = self._store.get(Table.DEAD, key)
+            if row is None:
+                self._forget_due(key)
+            else:
+                self._copier.take(unpack_dead(row), len(row), self._copied)
 
-    def to_copy(self) -> list[DeadLetter]:
-        """Return the dead letters whose copy is due; with this epoch they count as copied."""
-        keys, self._to_copy = self._to_copy, []
-        found = []
-        for key in keys:
-            self._store.delete(Table.COPIES, key)
-            value = self._store.get(Table.DEAD, key)
-            if value is not None:
-                found.append(unpack_dead(value))
-        return found
+    def copy_all(self, secs: float) -> None:
+        """Do so until all are copied: for so long, and not where they cannot be. The rest is due at the next
+        start.
+        """
+        self.copy()
+        while self._due and self._copier is not None and self._copier.wait(secs):
+            self.copy()
+
+    def _forget_due(self, key: bytes) -> None:
+        self._store.delete(Table.COPIES, key)
+        self._due.pop(key, None)
 
 
 def _class_of(letter: DeadLetter) -> str:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from pipeline.outbox.applied import Applied
 from pipeline.outbox.codec import PLACE_BYTES, DeadLetter, Finished, ordered_row
 from pipeline.outbox.counters import Counters, Ended
-from pipeline.outbox.dead_letters import DeadLetters
+from pipeline.outbox.dead_letters import Copying, DeadLetters
 from pipeline.outbox.finished import FinishedRequests
 from pipeline.outbox.handover import Delivery, Engine, Outcome, Port, Progress, Request, Result, Room
 from pipeline.outbox.journal import Journal, read_journal
@@ -44,7 +44,7 @@ class Outbox:
         shard: int,
         clock: Callable[[], int],
         *,
-        copies: bool = False,
+        copier: Copying | None = None,
         quota: Quota = USUAL_QUOTA,
     ) -> None:
         self._store = store
@@ -52,7 +52,7 @@ class Outbox:
         self._engine = engine
         self._clock = clock
         self._began_ms = clock() - int(time.monotonic() * 1000)
-        self.dead_letters = DeadLetters(store, counters, copies=copies, quota=quota)
+        self.dead_letters = DeadLetters(store, counters, copier=copier, quota=quota)
         self._rows = OwedRows(store, counters)
         self.ended = Ended()
         self._live: dict[bytes, Delivery] = {}

@@ -37,6 +37,7 @@ from pipeline.model.errors import ClockSetBack, Fatal, HooklineError, machine_fa
 from pipeline.model.process.bounds import bounded
 from pipeline.model.process.stop import requested, stoppable
 from pipeline.model.process.threads import allow_late
+from pipeline.outbox.copies.copier import Copier
 from pipeline.outbox.copies.copies import open_copies
 from pipeline.outbox.quota import Quota
 from pipeline.outbox.reading.view import Accounting, accounting
@@ -121,7 +122,10 @@ def open_job(
             halts.lift({name: spec.definition for name, spec in specs.items()})
 
         # A replay keeps its dead letters to itself.
-        copies = open_copies(config.file.dead_letters, config.source) if replay is None else None
+        place = open_copies(config.file.dead_letters, config.source) if replay is None else None
+        copier = None if place is None else Copier(place)
+        if copier is not None:
+            stack.callback(copier.close)
         known = None
         if replay is not None and replay.users_of is not None:
             known = Known(replay.users_of)
@@ -135,7 +139,6 @@ def open_job(
             finite=replay is not None or (isinstance(given, JsonlSource) and not given.follow),
             replay=replay,
             known=known,
-            copies=copies is not None,
             disk_reserve_bytes=config.file.disk_reserve_bytes,
             chunk_lines=parts.chunk_lines,
             sizes=config.file.sizes(),
@@ -149,7 +152,7 @@ def open_job(
             parts.source(config, replay, snapshot.formats), config, config_dir, snapshot.formats,
             config.state / FOLDER,
         )  # fmt: skip
-        job = Job(settings, Remembered(source, partitions), versions, engine, halts, copies, peers)
+        job = Job(settings, Remembered(source, partitions), versions, engine, halts, copier, peers)
         job.failure.beneath = directory.taken_away
         if fetcher is not None:
             job.waits = fetcher.waits

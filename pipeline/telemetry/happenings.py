@@ -164,6 +164,13 @@ DEAD_LETTERS_DROPPED = Happening(
     "dead_letters_dropped_total",
     every_secs=60.0,
 )
+NOT_COPIED = Happening(
+    Log.error,
+    "dead letters cannot be copied, trying again; they are kept in the state directory",
+    "dead_letter_copies_total",
+    {"result": "error"},
+    every_secs=60.0,
+)
 DEAD_LETTER_TOO_LARGE = Happening(
     Log.error,
     "a dead letter is too large for the topic and was not copied",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import orjson
 import pytest
@@ -15,11 +17,14 @@ from pipeline.model.records import Origin
 from pipeline.outbox.codec import DeadLetter, delivery_key
 from pipeline.outbox.copies.copies import open_copies
 from pipeline.outbox.copies.kafka_copies import KafkaCopies
+from pipeline.outbox.copies.place import NotCopied
 from pipeline.outbox.handover import Progress, Request
+from pipeline.receiver.server import Receiver
 from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.telemetry import metrics
 from tests.kafka.servers.broker import free_port
-from tests.kafka.servers.topics import Tap, Topics
+from tests.kafka.servers.topics import Tap, Topics, until
+from tests.kafka.test_kafka_job import start
 
 Tapper = Callable[[KafkaReader], Tap]
 
@@ -40,16 +45,14 @@ def letter(offset: int, body: bytes = b"{}", excerpt: str = "") -> DeadLetter:
     return DeadLetter(kind="delivery", reason="status-400", dead_ms=2, request=request, progress=progress)
 
 
-def test_copies_are_in_the_topic_when_flush_returns(topics: Topics, tap: Tapper) -> None:
+def test_copies_are_in_the_topic_when_copy_returns(topics: Topics, tap: Tapper) -> None:
     dead = topics.create("dead")
     copies = open_copies(
         DeadLettersSection(kafka=DeadLettersKafka(topic=dead)),
         KafkaSource(brokers=topics.broker.address, events=["events"]),
     )
     assert copies is not None
-    for offset in range(300):
-        copies.write(letter(offset))
-    copies.flush()
+    copies.copy([letter(offset) for offset in range(300)])
     copies.close()
     seen = tap(topics.open(events=(dead,), stop="end"))
     found = [orjson.loads(line or b"") for line in seen.finish()]
@@ -77,11 +80,8 @@ def test_a_letter_too_large_for_the_topic_is_copied_without_its_body(
 ) -> None:
     dead = topics.create("dead", config={"max.message.bytes": "1500"})
     copies = KafkaCopies(topics.broker.address, dead, {})
-    copies.write(letter(1, body=b"x" * 5_000))
-    copies.write(letter(2, body=b"x" * 5_000_000))
-    copies.write(letter(3))
-    copies.write(letter(4, excerpt="x" * 5_000))
-    copies.flush()
+    large = letter(1, body=b"x" * 5_000), letter(2, body=b"x" * 5_000_000)
+    copies.copy([*large, letter(3), letter(4, excerpt="x" * 5_000)])
     copies.close()
     seen = tap(topics.open(events=(dead,), stop="end"))
     found = [orjson.loads(line or b"") for line in seen.finish()]
@@ -92,18 +92,97 @@ def test_a_letter_too_large_for_the_topic_is_copied_without_its_body(
     assert "was not copied" in caplog.text
 
 
-def test_a_copy_that_is_not_acknowledged_in_time_stops_the_epoch(topics: Topics) -> None:
+def test_brokers_that_were_away_get_all_of_it_once_more(topics: Topics, tap: Tapper) -> None:
     if topics.broker.process is None:
         pytest.skip("a broker that is not ours is not stopped")
-    copies = KafkaCopies(
-        topics.broker.address, topics.create("dead"), {"message.timeout.ms": 300}, flush_secs=5
-    )
+    dead = topics.create("dead")
+    copies = KafkaCopies(topics.broker.address, dead, {"message.timeout.ms": 300}, flush_secs=5)
     topics.broker.process.send_signal(signal.SIGSTOP)
     try:
-        copies.write(letter(1))
-        with pytest.raises(Fatal, match=r"timed out; nothing is lost"):
-            copies.flush()
+        with pytest.raises(NotCopied, match="timed out"):
+            copies.copy([letter(1), letter(2)])
     finally:
         topics.broker.process.send_signal(signal.SIGCONT)
+    until(lambda: took(copies, letter(1), letter(2)), "the broker to take them")
     copies.close()
-    assert metrics.read("dead_letter_copies_total", result="error") == 1
+    assert set(offsets_in(topics, tap, dead)) == {1, 2}
+
+
+def took(copies: KafkaCopies, *letters: DeadLetter) -> bool:
+    try:
+        copies.copy(letters)
+    except NotCopied:
+        return False
+    return True
+
+
+def offsets_in(topics: Topics, tap: Tapper, dead: str) -> list[int]:
+    seen = tap(topics.open(events=(dead,), stop="end"))
+    return [orjson.loads(line or b"")["origin"]["offset"] for line in seen.finish()]
+
+
+WEBHOOK = """
+id: crm
+trigger: {events: "*"}
+request: {url: "http://127.0.0.1:%d/hook", body: {number: "{{ event.properties.number }}"}}
+"""
+
+PIPELINE = """
+source: {jsonl: {paths: [events.jsonl], follow: true}}
+epoch: 200ms
+shards: 2
+network: {allow: [127.0.0.0/8]}
+dead_letters: {kafka: {brokers: "%s", topic: "%s", settings: {message.timeout.ms: 300}}}
+"""
+
+
+def test_a_topic_that_is_gone_stops_no_delivery_and_gets_all_copies_once_it_is_back(
+    topics: Topics, tap: Tapper, tmp_path: Path
+) -> None:
+    dead, log, lines = topics.create("dead"), tmp_path / "log", tmp_path / "events.jsonl"
+    (tmp_path / "webhooks").mkdir()
+    lines.touch()
+    sent = 0
+
+    def add(number: int) -> None:
+        nonlocal sent
+        with lines.open("a") as file:
+            for _ in range(number):
+                event = {"type": "event", "name": "a", "user_id": f"u{sent}", "properties": {"number": sent}}
+                file.write(f"{json.dumps(event)}\nno record {sent}\n")
+                sent += 1
+
+    with Receiver() as receiver:
+        (tmp_path / "webhooks" / "crm.yaml").write_text(WEBHOOK % receiver.port)
+        (tmp_path / "pipeline.yaml").write_text(PIPELINE % (topics.broker.address, dead))
+
+        def received() -> None:
+            until(lambda: len(receiver.requests) >= sent, f"{sent} requests:\n{log.read_text()[-2000:]}", 40)
+
+        job = start(log, "run", "-c", tmp_path)
+        try:
+            add(10)
+            received()
+            topics.admin.delete_topics([dead])[dead].result(20)
+            add(10)
+            received()
+            until(lambda: "dead letters cannot be copied" in log.read_text(), "it to be told", 40)
+            add(10)
+            received()
+            job.kill()
+            job.wait()
+            assert topics.create("dead") == dead
+            job = start(log, "run", "-c", tmp_path)
+            wanted = set(range(10, sent))
+            until(lambda: wanted <= {*numbers_in(topics, tap, dead)}, f"all:\n{log.read_text()[-2000:]}", 40)
+            job.send_signal(signal.SIGTERM)
+            assert job.wait(20) == 0, log.read_text()[-2000:]
+        finally:
+            job.kill()
+            job.wait()
+
+
+def numbers_in(topics: Topics, tap: Tapper, dead: str) -> list[int]:
+    seen = tap(topics.open(events=(dead,), stop="end"))
+    letters = [orjson.loads(line or b"") for line in seen.finish()]
+    return [int(one["request"]["body"].removeprefix("no record ")) for one in letters]

@@ -15,6 +15,7 @@ from pipeline.config.models.installation.source import KafkaSource as KafkaSecti
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import ConfigError, Fatal, HooklineError
 from pipeline.outbox.copies.copies import open_copies
+from pipeline.outbox.copies.place import NotCopied
 from pipeline.receiver.server import Receiver
 from pipeline.recording.topic_writer import TopicWriter
 from pipeline.sources.reader import Reader
@@ -228,11 +229,24 @@ def test_copies_go_to_the_brokers_of_the_source_with_its_password(
         return True
 
     until(permitted, "the permission")
-    opened[0].write(letter(7))
-    opened[0].flush()
-    opened[0].close()
+    place = opened[0]
+    place.copy([letter(7)])
+
+    def refusal(offset: int) -> str:
+        try:
+            place.copy([letter(offset)])
+        except NotCopied as error:
+            return str(error)
+        return ""
+
+    forbid(topics.admin, dead, "WRITE")
+    until(lambda: "Topic authorization failed" in refusal(8), "the permission to be gone")
+    permit(topics.admin, ("topic", dead, "WRITE"))
+    until(lambda: refusal(9) == "", "the permission")
+    place.close()
     seen = tap(topics.open(events=(dead,), stop="end"))
-    assert [json.loads(line or b"")["origin"]["offset"] for line in seen.finish()] == [7]
+    offsets = [json.loads(line or b"")["origin"]["offset"] for line in seen.finish()]
+    assert (offsets[0], offsets[-1], set(offsets) - {8}) == (7, 9, {7, 9})
     assert CANARY not in caplog.text
     # A refused handshake may reach us first as a lost connection: then that is said once.
     said = {record.message for record in caplog.records if record.levelname != "DEBUG"}

@@ -14,6 +14,7 @@ from pipeline.outbox.handover import Request
 from pipeline.outbox.outbox import Outbox
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
+from tests.kit.delivery.copying import HandCopier
 from tests.kit.delivery.engine import ScriptedEngine
 from tests.kit.streams.records import clock, request
 
@@ -29,13 +30,18 @@ class Bench:
     """A shard without its join: a store, its outbox and an engine, with the epoch's end of shard.py."""
 
     def __init__(
-        self, path: Path, engine: ScriptedEngine | None = None, seq: int = 0, *, copies: bool = False
+        self,
+        path: Path,
+        engine: ScriptedEngine | None = None,
+        seq: int = 0,
+        *,
+        copier: HandCopier | None = None,
     ):
         self.store = Store(path, map_size=1 << 26)
         self.store.resume(seq)
         self.counters = Counters(self.store)
         self.engine = engine if engine is not None else ScriptedEngine()
-        self.outbox = Outbox(self.store, self.counters, self.engine, 0, clock, copies=copies)
+        self.outbox = Outbox(self.store, self.counters, self.engine, 0, clock, copier=copier)
 
     def admit(self, webhook_id: str, offset: int, *, ordered: bool = False, user: str = "u:1") -> Admitted:
         made = request(webhook_id, offset, user=user)

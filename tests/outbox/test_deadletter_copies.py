@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
+from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import msgspec
@@ -16,7 +20,9 @@ from pipeline.language.slots import CLOSE, OPEN
 from pipeline.model.errors import ConfigError, Fatal
 from pipeline.model.records import Origin
 from pipeline.outbox.codec import DeadLetter, delivery_key, replay_key
+from pipeline.outbox.copies.copier import MOST_BYTES, MOST_LETTERS, Copier
 from pipeline.outbox.copies.copies import BothCopies, JsonlCopies, open_copies
+from pipeline.outbox.copies.place import NotCopied
 from pipeline.outbox.handover import Progress, Request
 from pipeline.outbox.reading.dead_letter_json import as_json_value, key_of, to_json
 from pipeline.telemetry import metrics
@@ -108,17 +114,17 @@ def test_bytes_that_look_like_a_slot_are_shown_as_they_are() -> None:
     assert facts["request"]["body"] == "\x01\\xff\x02"
 
 
-def test_lines_are_appended_and_on_disk_when_flush_returns(tmp_path: Path) -> None:
+def offsets_in(path: Path) -> list[int]:
+    return [orjson.loads(line)["origin"]["offset"] for line in path.read_bytes().splitlines()]
+
+
+def test_lines_are_appended_and_on_disk_when_copy_returns(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "dead.jsonl"
     for number in range(2):
         copies = JsonlCopies(path)
-        copies.write(letter(offset=number))
-        copies.write(letter(offset=number + 10))
-        assert len(path.read_bytes().splitlines()) == 2 * number, "nothing is written before the flush"
-        copies.flush()
+        copies.copy([letter(offset=number), letter(offset=number + 10)])
         copies.close()
-    offsets = [orjson.loads(line)["origin"]["offset"] for line in path.read_bytes().splitlines()]
-    assert offsets == [0, 10, 1, 11]
+    assert offsets_in(path) == [0, 10, 1, 11]
     assert path.stat().st_mode & 0o077 == 0, "payloads are for the owner alone"
 
 
@@ -126,9 +132,7 @@ def test_a_line_torn_by_a_crash_does_not_spoil_the_next(tmp_path: Path) -> None:
     path = tmp_path / "dead.jsonl"
     path.write_bytes(b'{"key":"whole"}\n{"key":"to')
     copies = JsonlCopies(path)
-    copies.write(letter())
-    copies.flush()
-    copies.flush()
+    copies.copy([letter()])
     copies.close()
     lines = path.read_bytes().splitlines()
     assert lines[1] == b'{"key":"to'
@@ -141,31 +145,36 @@ def test_a_file_that_was_taken_away_is_begun_anew(tmp_path: Path, removed: bool)
     path, rotated = tmp_path / "dead.jsonl", tmp_path / "dead.jsonl.1"
     copies = JsonlCopies(path)
     for number in range(3):
-        copies.write(letter(offset=number))
-        copies.flush()
+        copies.copy([letter(offset=number)])
         if number == 1:
             path.unlink() if removed else path.rename(rotated)
     copies.close()
-    offsets = [orjson.loads(line)["origin"]["offset"] for line in path.read_bytes().splitlines()]
-    assert offsets == [2]
+    assert offsets_in(path) == [2]
     assert removed or len(rotated.read_bytes().splitlines()) == 2
 
 
-def test_a_disk_that_takes_nothing_stops_the_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copies = JsonlCopies(tmp_path / "dead.jsonl")
-    copies.write(letter())
+def test_a_disk_that_was_full_takes_the_copies_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "dead.jsonl"
+    copies = JsonlCopies(path)
+    write = os.write
+    written: list[int] = []
 
-    def full(*_: object) -> int:
-        raise OSError(28, "No space left on device")
+    def full(descriptor: int, data: Any) -> int:
+        if written:
+            raise OSError(28, "No space left on device")
+        written.append(write(descriptor, data[:10]))
+        return written[0]
 
-    before = metrics.read("dead_letter_copies_total", result="error")
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", full)
-        with pytest.raises(Fatal, match="No space left on device; nothing is lost"):
-            copies.flush()
-    assert metrics.read("dead_letter_copies_total", result="error") == before + 1
-    copies.flush()
-    assert (tmp_path / "dead.jsonl").read_bytes() == to_json(letter()) + b"\n"
+        with pytest.raises(NotCopied, match=r"dead\.jsonl: No space left on device"):
+            copies.copy([letter()])
+    copies.copy([letter()])
+    torn, whole = path.read_bytes().splitlines()
+    assert whole == to_json(letter())
+    assert torn == whole[:10]
     copies.close()
 
 
@@ -175,12 +184,113 @@ def test_a_path_that_cannot_be_opened_is_told_at_the_start(tmp_path: Path) -> No
         JsonlCopies(tmp_path / "file" / "dead.jsonl")
 
 
-def test_both_places_get_every_copy(tmp_path: Path) -> None:
-    both = BothCopies([JsonlCopies(tmp_path / "a"), JsonlCopies(tmp_path / "b")])
-    both.write(letter())
-    both.flush()
+class Refusing:
+    """A place that refuses as often as it is told to."""
+
+    def __init__(self, times: int = 0) -> None:
+        self.times = times
+        self.batches: list[list[int]] = []
+        self.closed = Event()
+
+    def copy(self, letters: Sequence[DeadLetter]) -> None:
+        self.batches.append([one.origin.offset for one in letters])
+        if self.times:
+            self.times -= 1
+            raise NotCopied("it refuses")
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+def test_both_places_get_every_copy_once_though_one_of_them_refuses_at_first(tmp_path: Path) -> None:
+    both = BothCopies([JsonlCopies(tmp_path / "a"), Refusing(1), JsonlCopies(tmp_path / "b")])
+    with pytest.raises(NotCopied, match="it refuses"):
+        both.copy([letter(offset=1)])
+    both.copy([letter(offset=1)])
+    both.copy([letter(offset=2)])
     both.close()
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() != b""
+    assert offsets_in(tmp_path / "a") == offsets_in(tmp_path / "b") == [1, 2]
+
+
+def give(copier: Copier, *offsets: int) -> deque[bytes]:
+    done: deque[bytes] = deque()
+    for offset in offsets:
+        copier.take(letter(offset=offset), 1_000, done)
+    return done
+
+
+def test_a_place_that_refuses_gets_the_same_letters_until_it_takes_them(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    place = Refusing(3)
+    copier = Copier(place, delay_secs=0.001)
+    before = metrics.read("dead_letter_copies_total", result="error")
+    done = give(copier, 1)
+    while not copier.wait(10):
+        pass  # it is not waited for while it refuses
+    assert list(done) == [letter(offset=1).key]
+    assert place.batches == [[1]] * 4
+    assert metrics.read("dead_letter_copies_total", result="error") == before + 3
+    assert not copier.fails
+    assert "dead letters are copied again" in caplog.text
+    copier.close()
+    assert place.closed.wait(10)
+
+
+def test_a_place_that_fails_is_not_waited_for_at_the_end() -> None:
+    place = Refusing(1_000_000)
+    copier = Copier(place, delay_secs=1_000.0)
+    done = give(copier, 1, 2)
+    begun = time.monotonic()
+    assert not copier.wait(1_000.0)
+    assert copier.fails
+    assert not done
+    copier.close()
+    assert place.closed.wait(10), "nor by the thread that would try again"
+    assert time.monotonic() - begun < 500
+
+
+def test_a_place_that_hangs_is_waited_for_so_long_and_no_longer() -> None:
+    let_go = Event()
+
+    class Hanging(Refusing):
+        def copy(self, letters: Sequence[DeadLetter]) -> None:
+            let_go.wait(60)
+
+    copier = Copier(Hanging())
+    done = give(copier, 1)
+    assert not copier.wait(0.01)
+    assert not copier.wait(60), "the time has begun with the first call"
+    copier.close()
+    let_go.set()
+    assert not done
+
+
+def test_what_is_on_the_way_is_bounded_in_number_and_bytes() -> None:
+    let_go = Event()
+
+    class Hanging(Refusing):
+        def copy(self, letters: Sequence[DeadLetter]) -> None:
+            let_go.wait(60)
+
+    copier = Copier(Hanging())
+    give(copier, *range(MOST_LETTERS - 1))
+    assert copier.has_room
+    give(copier, MOST_LETTERS)
+    assert not copier.has_room
+    copier.close()
+    large = Copier(Hanging())
+    large.take(letter(), MOST_BYTES, deque())
+    assert not large.has_room
+    large.close()
+    let_go.set()
+
+
+def test_one_that_was_given_nothing_closes_its_place() -> None:
+    place = Refusing()
+    Copier(place).close()
+    assert place.closed.is_set()
 
 
 def test_what_the_config_names_is_opened(tmp_path: Path) -> None:

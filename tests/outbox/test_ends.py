@@ -17,6 +17,7 @@ from pipeline.outbox.codec import (
 )
 from pipeline.outbox.handover import Outcome, Progress, Request
 from pipeline.store.rows import Table
+from tests.kit.delivery.copying import HandCopier
 from tests.kit.streams.records import NOW_MS, request
 from tests.outbox.bench import Bench, counts
 
@@ -105,20 +106,69 @@ def test_the_reason_of_a_dead_letter_holds_no_address_of_an_object(tmp_path: Pat
 
 
 def test_copies_are_due_until_the_epoch_that_copied_them_is_committed(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, copies=True)
+    copier = HandCopier()
+    bench = Bench(tmp_path, copier=copier)
     made = bench.hand_over("w", 1)
     bench.engine.end(made.row, Outcome.DEAD, reason="status-400")
     bench.end_epoch()
-    assert [letter.key for letter in bench.outbox.dead_letters.to_copy()] == [made.request.key]
-    assert bench.outbox.dead_letters.to_copy() == []
+    for _ in range(2):
+        bench.outbox.dead_letters.copy()
+    assert copier.keys == [made.request.key]
+    copier.copy_all()
+    bench.outbox.dead_letters.copy()
     bench.crash()
-    bench = Bench(tmp_path, seq=1, copies=True)
-    assert [letter.key for letter in bench.outbox.dead_letters.to_copy()] == [made.request.key], (
-        "the copying epoch was lost"
-    )
+    copier = HandCopier()
+    bench = Bench(tmp_path, seq=1, copier=copier)
+    bench.outbox.dead_letters.copy()
+    assert copier.keys == [made.request.key], "the copying epoch was lost"
     bench.end_epoch()
+    assert set(bench.table(Table.COPIES)) == {made.request.key}, "it is on its way"
+    copier.copy_all()
+    bench.outbox.dead_letters.copy()
+    bench.end_epoch()
+    assert bench.table(Table.COPIES) == {}
     bench.crash()
-    assert Bench(tmp_path, seq=2, copies=True).outbox.dead_letters.to_copy() == []
+
+
+def test_no_more_is_on_the_way_to_be_copied_than_there_is_room_for(tmp_path: Path) -> None:
+    copier = HandCopier(room=2)
+    bench = Bench(tmp_path, copier=copier)
+    for offset in range(1, 6):
+        bench.engine.end(bench.hand_over("w", offset).row, Outcome.DEAD, reason="status-400")
+    bench.end_epoch()
+    bench.outbox.dead_letters.copy()
+    assert len(copier.keys) == 2
+    bench.outbox.dead_letters.copy_all(1.0)
+    bench.end_epoch()
+    assert (len(set(copier.keys)), len(copier.keys), bench.table(Table.COPIES)) == (5, 5, {})
+
+
+def test_what_cannot_be_copied_is_due_at_the_next_start(tmp_path: Path) -> None:
+    copier = HandCopier(room=2)
+    bench = Bench(tmp_path, copier=copier)
+    for offset in range(1, 4):
+        bench.engine.end(bench.hand_over("w", offset).row, Outcome.DEAD, reason="status-400")
+    bench.end_epoch()
+    copier.fails = True
+    bench.outbox.dead_letters.copy_all(1.0)
+    seq = bench.end_epoch()
+    assert len(bench.table(Table.COPIES)) == 3
+    bench.crash()
+    copier = HandCopier(is_done=True)
+    Bench(tmp_path, seq=seq, copier=copier).outbox.dead_letters.copy()
+    assert len(copier.keys) == 3
+
+
+def test_a_letter_that_is_gone_is_not_copied(tmp_path: Path) -> None:
+    copier = HandCopier()
+    bench = Bench(tmp_path, copier=copier)
+    made = bench.hand_over("w", 1)
+    bench.engine.end(made.row, Outcome.DEAD, reason="status-400")
+    bench.end_epoch()
+    bench.outbox.dead_letters.remove(unpack_dead(bench.table(Table.DEAD)[made.request.key]))
+    bench.outbox.dead_letters.copy()
+    bench.end_epoch()
+    assert (copier.keys, bench.table(Table.COPIES)) == ([], {})
 
 
 def test_without_copies_nothing_is_kept_for_them(tmp_path: Path) -> None:
@@ -127,7 +177,6 @@ def test_without_copies_nothing_is_kept_for_them(tmp_path: Path) -> None:
     bench.engine.end(made.row, Outcome.DEAD, reason="status-400")
     bench.end_epoch()
     assert bench.table(Table.COPIES) == {}
-    assert bench.outbox.dead_letters.to_copy() == []
 
 
 def test_a_webhook_may_be_called_as_what_counts_records_is(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from pipeline.outbox.quota import AGE_EVERY_MS, AWAY_SECS, MOST, Quota
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
 from pipeline.telemetry.metrics import read
+from tests.kit.delivery.copying import HandCopier
 from tests.kit.delivery.engine import ScriptedEngine
 from tests.kit.streams.records import NOW_MS
 
@@ -37,11 +38,11 @@ def letter(webhook: str, number: int, *, at: int = NOW_MS, size: int = 1_000) ->
 class Shard:
     """A store with its dead letters; reopened where it is made anew."""
 
-    def __init__(self, path: Path, quota: Quota, *, copies: bool = False, seq: int = 0) -> None:
+    def __init__(self, path: Path, quota: Quota, *, copier: HandCopier | None = None, seq: int = 0) -> None:
         self.store = Store(path, map_size=1 << 28)
         self.store.resume(seq)
         self.counters = Counters(self.store)
-        self.letters = DeadLetters(self.store, self.counters, copies=copies, quota=quota)
+        self.letters = DeadLetters(self.store, self.counters, copier=copier, quota=quota)
 
     def add(self, webhook: str, *numbers: int, at: int = NOW_MS, size: int = 1_000) -> None:
         for number in numbers:
@@ -155,19 +156,40 @@ def test_what_was_replayed_or_purged_makes_room(shard: Shard) -> None:
 
 
 def test_what_is_still_to_be_copied_stays(tmp_path: Path) -> None:
-    shard = Shard(tmp_path, Quota(2 * LETTER_BYTES, DAY_MS), copies=True)
+    copier = HandCopier(room=5)
+    shard = Shard(tmp_path, Quota(2 * LETTER_BYTES, DAY_MS), copier=copier)
     shard.add("w", *range(10))
+    shard.letters.copy()
     shard.end_epoch()
-    assert len(shard.letters.to_copy()) == 10
+    assert len(shard.kept("w")) == 10
+    copier.copy_all()
+    shard.letters.copy()
     shard.end_epoch()
-    assert len(shard.kept("w")) <= 2
+    assert len(shard.kept("w")) == 5
+    shard.letters.copy_all(1.0)
+    shard.end_epoch()
+    assert (len(shard.kept("w")), len(set(copier.keys))) == (2, 10)
+
+
+def test_where_nothing_can_be_copied_the_quota_holds_all_the_same(tmp_path: Path) -> None:
+    copier = HandCopier()
+    shard = Shard(tmp_path, Quota(2 * LETTER_BYTES, DAY_MS), copier=copier)
+    shard.add("w", *range(10))
+    shard.letters.copy()
+    copier.fails = True
+    shard.end_epoch()
+    assert len(shard.kept("w")) == 2
+    assert shard.dropped("w") == 8
 
 
 def test_what_is_too_old_and_still_to_be_copied_stays_until_it_is(tmp_path: Path) -> None:
-    shard = Shard(tmp_path, Quota(1 << 30, DAY_MS), copies=True)
+    copier = HandCopier(is_done=True)
+    shard = Shard(tmp_path, Quota(1 << 30, DAY_MS), copier=copier)
     shard.add("w", 1, 2, at=NOW_MS - 2 * DAY_MS)
     shard.end_epoch()
-    assert [one.request.webhook_id for one in shard.letters.to_copy()] == ["w", "w"]
+    assert len(shard.kept("w")) == 2
+    shard.letters.copy_all(1.0)
+    assert [one.request.webhook_id for one in copier.taken] == ["w", "w"]
     shard.end_epoch(NOW_MS + AGE_EVERY_MS)
     assert (shard.kept("w"), shard.dropped("w"), shard.counters.of("w").dead_bytes) == ([], 2, 0)
 

@@ -39,6 +39,7 @@ from pipeline.outbox.journal import Journal
 from pipeline.runtime.state.directory import StateDirectory
 from pipeline.sources.reader import Source
 from pipeline.store.store import Store
+from tests.kit.delivery.copying import HandCopier
 from tests.simulation.bytewax import Bytewax, Operators, Plan
 from tests.simulation.disk import Disk, observed
 from tests.simulation.engine import HandEngine
@@ -105,15 +106,16 @@ class Life:
             engine.orders.configure(specs)
             halts.lift({name: spec.definition for name, spec in specs.items()})
 
-        # Copied where nobody takes them: what that does to the stores is what is wanted.
         settings = JobSettings(
-            state, world.shards, finite=True, disk_reserve_bytes=0, chunk_lines=chunk_lines, copies=True,
+            state, world.shards, finite=True, disk_reserve_bytes=0, chunk_lines=chunk_lines,
             clock=world.wall_ms,
         )  # fmt: skip
         versions = Versions(state / "versions", snapshot(world.version), take_over)
         # They commit one after the other, in the order in which they were called: a seed repeats it.
         stores = Stores(own_threads=False)
-        self.job = job = Job(settings, source, versions, engine, halts, stores=stores)
+        self.job = job = Job(
+            settings, source, versions, engine, halts, HandCopier(is_done=True), stores=stores,
+        )  # fmt: skip
         job.pulse = Pulse(settings.epoch_secs, clock=self.monotonic)
         job.pace = Pace(settings.epoch_secs, clock=self.monotonic)
         job.pressure = Pressure(engine, state, 0, pace=job.pace, clock=self.monotonic, free=lambda folder: 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Never
 
 from bytewax.operators import StatefulBatchLogic
 
@@ -28,6 +29,7 @@ from pipeline.job.tap.taps import Taps
 from pipeline.model.records import Envelope, Invalid, Origin
 from pipeline.outbox.codec import DeadLetter, cut_name, delivery_key
 from pipeline.outbox.counters import Counters
+from pipeline.outbox.dead_letters import Copying
 from pipeline.outbox.handover import Engine, Request
 from pipeline.outbox.outbox import Outbox
 from pipeline.outbox.seen import seen_of
@@ -66,6 +68,7 @@ class Shard:
         committed: Committed,
         taps: Taps,
         departed: Departed,
+        copier: Copying | None = None,
     ) -> None:
         self.number = number
         self.store = store
@@ -91,7 +94,7 @@ class Shard:
         """Requests left for the stopped job, done in this epoch and in the last one."""
         self.outbox = Outbox(
             store, self.counters, engine, number, settings.clock,
-            copies=settings.copies, quota=settings.dead_letters.of_shard(settings.shards),
+            copier=copier, quota=settings.dead_letters.of_shard(settings.shards),
         )  # fmt: skip
         self.departed = departed
         self.taps = taps
@@ -291,7 +294,7 @@ class Shard:
         return 0.0 if webhook is None else webhook.delivery.max_pause_secs
 
 
-class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
+class ShardStep(StatefulBatchLogic[Routed, Never, Token]):
     """The Bytewax side of a shard: built by its hello, one commit per epoch."""
 
     def __init__(
@@ -325,7 +328,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
         self.eof = False
         self.wakes_at = datetime.now(UTC)
 
-    def on_batch(self, values: list[Routed]) -> tuple[Iterable[list[DeadLetter]], bool]:
+    def on_batch(self, values: list[Routed]) -> tuple[Iterable[Never], bool]:
         """Work through the chunks in order, then hand over what they owe."""
         with self.failure:
             shard = self.shard or self.build(values[0].shard)
@@ -334,7 +337,7 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
                 shard.work(chunk)
                 shard.outbox.hand_over()
             self.rest.walks(-len(values))
-            copies = self.copies()  # before shards begin to commit: that they are copied is written, too
+            shard.outbox.dead_letters.copy()  # before shards begin to commit: what it writes goes with them
             if not self.epoch_end.arrived():
                 if not shard.is_prepared and self.pace.is_ending():
                     shard.prepare_all()
@@ -343,9 +346,9 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
             for chunk in values:
                 if chunk.is_last:
                     self.drain.ended(shard.number, chunk.partition)
-            return copies
+            return (), self.RETAIN
 
-    def on_notify(self) -> tuple[Iterable[list[DeadLetter]], bool]:
+    def on_notify(self) -> tuple[Iterable[Never], bool]:
         """Wake up without input: results of the engine and commands of the admin socket go on."""
         self.pulse.turned()
         with self.failure:
@@ -358,10 +361,11 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
                 for command in self.shards.commands(shard):
                     command(shard)
                 shard.outbox.hand_over()
+                shard.outbox.dead_letters.copy()
             self.rest.walks(0)
-            return self.copies()
+            return (), self.RETAIN
 
-    def on_eof(self) -> tuple[Iterable[list[DeadLetter]], bool]:
+    def on_eof(self) -> tuple[Iterable[Never], bool]:
         """The input has ended: send what can be sent before the last epoch."""
         with self.failure:
             self.eof = True
@@ -369,7 +373,8 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
             if self.shard is not None:
                 self.epoch_end.calls(self.shard)
                 self.shard.outbox.collect()
-            return self.copies()
+                self.shard.outbox.dead_letters.copy_all(self.drain.secs)
+            return (), self.RETAIN
 
     def notify_at(self) -> datetime | None:
         """Wake up once per epoch, so that results are committed also while no input comes."""
@@ -397,8 +402,3 @@ class ShardStep(StatefulBatchLogic[Routed, list[DeadLetter], Token]):
         self.drain.opened(shard)
         self.shards.opened(shard)
         return shard
-
-    def copies(self) -> tuple[Iterable[list[DeadLetter]], bool]:
-        """Return the dead letters to copy since the last call."""
-        letters = self.shard.outbox.dead_letters if self.shard is not None else None
-        return ([letters.to_copy()] if letters is not None and letters.are_to_copy else ()), self.RETAIN

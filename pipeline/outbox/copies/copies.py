@@ -1,21 +1,18 @@
-"""Copies of dead letters to a file or a topic, beside the letters that are kept in the state directory.
-
-At least once: a letter counts as copied with the epoch in which `flush` returned, so what a crash leaves
-uncertain is written again under the same key.
-"""
+"""Copies of dead letters in a file, and what pipeline.yaml says of where they go."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from pipeline.config.models.installation.job import DeadLettersSection
 from pipeline.config.models.installation.source import JsonlSource, KafkaSource
 from pipeline.model.disk import append_all, is_in_place, make_folder, sync
 from pipeline.model.errors import Fatal
 from pipeline.outbox.codec import DeadLetter
+from pipeline.outbox.copies.place import Copies, NotCopied
 from pipeline.outbox.reading.dead_letter_json import to_json
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.metrics import count
@@ -23,72 +20,48 @@ from pipeline.telemetry.metrics import count
 log = logging.get(__name__)
 
 
-class Copies(Protocol):
-    """Where copies go. Used by one thread."""
-
-    def write(self, letter: DeadLetter) -> None:
-        """Take a copy; it is safe when `flush` has returned."""
-
-    def flush(self) -> None:
-        """Return when every copy is safe; raises Fatal where that cannot be had."""
-
-    def close(self) -> None:
-        """Let go; never raises."""
-
-
 class JsonlCopies:
-    """Appends one JSON object per line to a file; one that was moved away or removed is begun anew."""
+    """Appends one JSON object per line to a file; one that was moved away or removed is begun anew.
+
+    Raises Fatal for a file that cannot be opened.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._waiting: list[bytes] = []
-        self._torn = b""
         try:
-            self._open()
+            self._file = self._opened()
         except OSError as error:
             raise Fatal(f"cannot write copies of dead letters to {path}: {error.strerror}") from None
 
-    def _open(self) -> None:
+    def _opened(self) -> int:
+        """Return the file; that there is a new one is on disk, too."""
         make_folder(self._path.parent)
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._end_torn_line()
-
-    def _end_torn_line(self) -> None:
-        """After a crash in the middle of a write the next line must not be glued to the torn one.
-
-        That there is a new file is on disk, too, when this returns.
-        """
-        size = os.fstat(self._file).st_size
-        if not size:
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        if not os.fstat(file).st_size:
             sync(self._path.parent)
-        elif os.pread(self._file, 1, size - 1) != b"\n":
-            self._torn = b"\n"
+        return file
 
-    def write(self, letter: DeadLetter) -> None:
-        """Take a copy; it is safe when `flush` has returned."""
-        self._waiting.append(to_json(letter) + b"\n")
-
-    def flush(self) -> None:
-        """Write what waits and sync it to disk. Raises Fatal where that fails."""
-        if not self._waiting:
-            return
+    def copy(self, letters: Sequence[DeadLetter]) -> None:
+        """Append lines and sync them to disk. Raises NotCopied."""
+        lines = b"".join([to_json(letter) + b"\n" for letter in letters])
         try:
             if not is_in_place(self._file, self._path):  # it was rotated
-                rotated, self._torn = self._file, b""
-                self._open()
+                rotated, self._file = self._file, self._opened()
                 os.close(rotated)
-            data = self._torn + b"".join(self._waiting)
-            append_all(self._file, data)
-            os.fsync(self._file)
+            fcntl.flock(self._file, fcntl.LOCK_EX)  # every process of a job appends
+            try:
+                append_all(self._file, self._end_of_torn_line() + lines)
+                os.fsync(self._file)
+            finally:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
         except OSError as error:
-            count("dead_letter_copies_total", len(self._waiting), result="error")
-            raise Fatal(
-                f"cannot write copies of dead letters to {self._path}: {error.strerror}; "
-                "nothing is lost, they are kept in the state directory and copied at the next start"
-            ) from None
-        count("dead_letter_copies_total", len(self._waiting), result="ok")
-        self._waiting.clear()
-        self._torn = b""
+            raise NotCopied(f"{self._path}: {error.strerror}") from None
+        count("dead_letter_copies_total", len(letters), result="ok")
+
+    def _end_of_torn_line(self) -> bytes:
+        """Return what keeps the next line from being glued to one that was written in part."""
+        size = os.fstat(self._file).st_size
+        return b"\n" if size and os.pread(self._file, 1, size - 1) != b"\n" else b""
 
     def close(self) -> None:
         """Close the file."""
@@ -99,20 +72,19 @@ class JsonlCopies:
 
 
 class BothCopies:
-    """Writes every copy to each of several places."""
+    """Copies to each of several places."""
 
     def __init__(self, places: Sequence[Copies]) -> None:
         self._places = places
+        self._left = list(places)
+        """Those that have not taken what is being copied."""
 
-    def write(self, letter: DeadLetter) -> None:
-        """Take a copy; it is safe when `flush` has returned."""
-        for place in self._places:
-            place.write(letter)
-
-    def flush(self) -> None:
-        """Return when every copy is safe everywhere."""
-        for place in self._places:
-            place.flush()
+    def copy(self, letters: Sequence[DeadLetter]) -> None:
+        """Return when every copy is safe everywhere. Raises NotCopied."""
+        while self._left:
+            self._left[0].copy(letters)
+            del self._left[0]
+        self._left = list(self._places)
 
     def close(self) -> None:
         """Let go of all places."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -20,6 +20,7 @@ from pipeline.model.errors import ConfigError, Fatal, Stopped
 from pipeline.model.json import Value
 from pipeline.model.process.stop import requested
 from pipeline.outbox.codec import DeadLetter
+from pipeline.outbox.copies.place import NotCopied
 from pipeline.outbox.reading.dead_letter_json import key_of, to_json
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.happenings import DEAD_LETTER_TOO_LARGE
@@ -28,11 +29,11 @@ from pipeline.telemetry.metrics import count
 log = logging.get(__name__)
 
 FLUSH_SECS = 30.0
-"""How long the brokers may be away before the job stops; it goes on from the last commit when restarted."""
+"""How long the brokers may take before all is sent once more, by a new client."""
 
 PLACE: Final = "dead_letters.kafka.settings"
 OURS: Final[Mapping[str, str | bool]] = {"acks": "all", "enable.idempotence": True}
-"""What `flush` promises rests on these."""
+"""What `copy` promises rests on these."""
 CLOSED: Final = OURS.keys() | {"request.required.acks", "bootstrap.servers", "metadata.broker.list"}
 """Settings that cannot be passed through. Some have two names."""
 _UNANSWERED = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)
@@ -40,7 +41,7 @@ _TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE)
 
 
 class KafkaCopies:
-    """Produces copies; each is acknowledged by all in-sync replicas before `flush` returns.
+    """Produces copies; each is acknowledged by all in-sync replicas before `copy` returns.
 
     Raises ConfigError for a topic or settings that cannot be used, Fatal where no broker answers.
     """
@@ -73,7 +74,9 @@ class KafkaCopies:
             "logger": self._reachability.messages,
             "error_cb": self._reachability.failed,
         }
-        self._producer = made(Producer, {"linger.ms": 5, **base, **OURS}, settings, CLOSED, PLACE)
+        self._made = partial(made, Producer, {"linger.ms": 5, **base, **OURS}, settings, CLOSED, PLACE)
+        self._producer: Producer | None = self._made()
+        """None after a failure: what is left in it would be sent, too."""
         # Asked by a client of its own: a producer tells why brokers do not answer only afterwards.
         self._check(made(AdminClient, base, settings, CLOSED, PLACE), connect_secs)
 
@@ -115,24 +118,43 @@ class KafkaCopies:
             f"Kafka does not let us write copies of dead letters to {self._where}: {user} needs WRITE on it"
         )
 
-    def write(self, letter: DeadLetter) -> None:
-        """Take a copy; it is safe when `flush` has returned."""
-        self._produce(letter, to_json(letter))
+    def copy(self, letters: Sequence[DeadLetter]) -> None:
+        """Return when every copy is acknowledged. Raises NotCopied where the brokers do not within the time.
 
-    def _produce(self, letter: DeadLetter, value: bytes) -> None:
+        A letter that is too large for the topic is copied without its body; where even that is refused the
+        letter is in the state directory only. Either is logged.
+        """
+        producer = self._producer or self._made()
+        self._producer, self._failed, self._waiting = None, None, 0
+        self._too_large.clear()
+        try:
+            for letter in letters:
+                self._produce(producer, letter, to_json(letter))
+            self._heard(producer.flush, self._flush_secs)
+            large, self._too_large = self._too_large, []
+            left_out = sum([not self._squeeze(producer, letter) for letter in large])
+            if self._waiting:
+                raise NotCopied(f"{self._where}: {self._why()}")
+        except NotCopied:
+            producer.purge(blocking=False)
+            raise
+        self._producer = producer
+        count("dead_letter_copies_total", len(letters) - left_out, result="ok")
+
+    def _produce(self, producer: Producer, letter: DeadLetter, value: bytes) -> None:
         key = key_of(letter).encode("utf-8", "backslashreplace")
         deadline = time.monotonic() + self._flush_secs
         while True:
             try:
-                self._producer.produce(self._topic, value, key, on_delivery=partial(self._delivered, letter))
+                producer.produce(self._topic, value, key, on_delivery=partial(self._delivered, letter))
                 break
             except BufferError:
-                self._heard(self._producer.poll, 0.1)
+                self._heard(producer.poll, 0.1)
                 if time.monotonic() > deadline:
-                    raise self._fatal("the brokers take nothing") from None
+                    raise NotCopied(f"{self._where}: the brokers take nothing") from None
             except KafkaException as error:
                 if error.args[0].code() not in _TOO_LARGE:
-                    raise self._fatal(error.args[0].str()) from None
+                    raise NotCopied(f"{self._where}: {error.args[0].str()}") from None
                 self._too_large.append(letter)
                 break
         self._waiting += 1
@@ -142,7 +164,7 @@ class KafkaCopies:
         try:
             call(secs)
         except (KafkaException, SystemError) as failed:
-            raise self._fatal(f"the client gave up: {failed.__cause__ or failed}") from None
+            raise NotCopied(f"{self._where}: the client gave up: {failed.__cause__ or failed}") from None
 
     def _delivered(self, letter: DeadLetter, error: KafkaError | None, message: Message) -> None:
         if error is None:
@@ -151,24 +173,6 @@ class KafkaCopies:
             self._too_large.append(letter)
         else:
             self._failed = error
-
-    def flush(self) -> None:
-        """Return when every copy is acknowledged. Raises Fatal where the brokers do not within the time.
-
-        A letter that is too large for the topic is copied without its body; where even that is refused the
-        letter is in the state directory only. Either is logged, and stops nothing.
-        """
-        if not self._waiting:
-            return
-        copies = self._waiting
-        self._failed = None
-        self._heard(self._producer.flush, self._flush_secs)
-        large, self._too_large = self._too_large, []
-        for letter in large:
-            copies -= not self._squeeze(letter)
-        if self._waiting:
-            raise self._fatal(self._why())
-        count("dead_letter_copies_total", copies, result="ok")
 
     def _why(self) -> str:
         """Return why copies were not acknowledged: librdkafka itself only knows that the time was up."""
@@ -179,12 +183,12 @@ class KafkaCopies:
             return f"{failed.str()} ({self._reachability.reason})"
         return failed.str()
 
-    def _squeeze(self, letter: DeadLetter) -> bool:
+    def _squeeze(self, producer: Producer, letter: DeadLetter) -> bool:
         """Copy a letter refused for its size: alone, as brokers judge whole batches; then smaller."""
         for body in (True, False):
             self._waiting -= 1
-            self._produce(letter, to_json(letter, body=body))
-            self._heard(self._producer.flush, self._flush_secs)
+            self._produce(producer, letter, to_json(letter, body=body))
+            self._heard(producer.flush, self._flush_secs)
             if not self._too_large:
                 if not body:
                     log.warning("a dead letter is copied without its large body", key=key_of(letter))
@@ -194,13 +198,7 @@ class KafkaCopies:
         DEAD_LETTER_TOO_LARGE.happened(log, key=key_of(letter))
         return False
 
-    def _fatal(self, reason: str) -> Fatal:
-        count("dead_letter_copies_total", self._waiting, result="error")
-        return Fatal(
-            f"cannot write copies of dead letters to {self._where}: {reason}; "
-            "nothing is lost, they are kept in the state directory and copied at the next start"
-        )
-
     def close(self) -> None:
-        """Forget what is not acknowledged: it will be written again. Does not wait."""
-        self._producer.purge(blocking=False)
+        """Forget what is not acknowledged: it will be copied again. Does not wait."""
+        if self._producer is not None:
+            self._producer.purge(blocking=False)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable
+from math import inf
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -18,6 +20,11 @@ log = logging.get(__name__)
 
 FIRST_DELAY_SECS: Final = 0.5
 MOST_DELAY_SECS: Final = 10.0
+PATIENT_SECS: Final = 2.0
+"""So long an id that the registry does not have is asked for again: one of its nodes may not have heard yet
+of what another has registered a moment ago."""
+PATIENT_EVERY_SECS: Final = 60.0
+"""So often at most: whoever may write to a topic may name any number of ids, and records wait meanwhile."""
 
 Fetch: TypeAlias = Callable[[Registry, str, Path], Awaitable[Stored]]
 Key: TypeAlias = tuple[str, str]
@@ -35,6 +42,8 @@ class Fetcher:
         self._wanted: dict[str, dict[str, Registry]] = {}
         """By the registry's URL and the schema's id."""
         self._reasons: dict[Key, str] = {}
+        self._patient_from: dict[str, float] = {}
+        """By registry: when an id was first unknown, of those that are asked for again."""
         self._closed = threading.Event()
         SCHEMAS.look_in(folder)
         SCHEMAS.want = self.ask
@@ -74,8 +83,12 @@ class Fetcher:
                 if not wanted:
                     del self._wanted[url]
                     return
+            is_patient = False
             for id, registry in wanted:
-                if not self._try(registry, id):
+                stored = self._found(registry, id)
+                if stored is not None and stored.unknown and self._is_early(url):
+                    is_patient = True
+                elif stored is None or not self._kept(registry, stored):
                     # The others are asked for first next time: what is wrong may be this one's alone.
                     with self._lock:
                         self._wanted[url][id] = self._wanted[url].pop(id)
@@ -83,21 +96,35 @@ class Fetcher:
                     delay = min(2 * delay, MOST_DELAY_SECS)
                     break
                 delay = FIRST_DELAY_SECS
+            if is_patient:
+                self._closed.wait(FIRST_DELAY_SECS)
 
-    def _try(self, registry: Registry, id: str) -> bool:
-        """Fetch one schema and put it on disk; False where that must be tried again."""
+    def _is_early(self, url: str) -> bool:
+        """Return whether a registry is not believed yet that it does not have an id."""
+        now = time.monotonic()
+        if now - self._patient_from.get(url, -inf) >= PATIENT_EVERY_SECS:
+            self._patient_from[url] = now
+        return now - self._patient_from[url] < PATIENT_SECS
+
+    def _found(self, registry: Registry, id: str) -> Stored | None:
+        """Return a schema, or that its registry has none; None where that must be asked again."""
+        try:
+            return asyncio.run(self._ask(registry, id))
+        except Unanswered as error:
+            reason = str(error)
+        except Exception as error:  # a fault of ours must not end the thread: the reader would wait for ever
+            reason = f"it cannot be fetched: {type(error).__name__}"
+        self._failed((registry.url, id), reason)
+        return None
+
+    def _kept(self, registry: Registry, stored: Stored) -> bool:
+        """Put a schema on disk; False where that must be tried again."""
+        id = stored.id
         key = registry.url, id
         try:
-            stored = asyncio.run(self._ask(registry, id))
             SCHEMAS.keep(self.folder, stored)
-        except Unanswered as error:
-            self._failed(key, str(error))
-            return False
         except OSError as error:
             self._failed(key, f"it cannot be kept in {self.folder}: {error.strerror}")
-            return False
-        except Exception as error:  # a fault of ours must not end the thread: the reader would wait for ever
-            self._failed(key, f"it cannot be fetched: {type(error).__name__}")
             return False
         SCHEMAS.learn(stored)
         happening = SCHEMA_UNKNOWN if stored.unknown else SCHEMA_FETCHED

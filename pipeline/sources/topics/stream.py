@@ -172,8 +172,11 @@ class Stream:
     def _vouched(self, messages: list[Message], topics: Topics, now_ms: int) -> bool:
         """Return whether what it has brought is of the topic that was read; False: that is not known yet.
 
-        Only what comes after a pause, at an offset that is soon reached, can be of a topic made anew.
+        Only what comes after a pause, at an offset that is soon reached, can be of a topic made anew. Errors
+        are no records: of a topic that is gone they come as well.
         """
+        if all(one.error() is not None for one in messages):
+            return True
         if self.doubted_ms is None:
             is_doubtful = self.side.position < REFILLED and now_ms >= self.brought_ms + PAUSE_MS and self.id
             self.doubted_ms = now_ms if is_doubtful else None

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaError, TopicPartition
 from confluent_kafka.admin import NewPartitions
 
 from pipeline.collect.sinks import KafkaSinkSettings
@@ -242,16 +242,17 @@ def test_a_topic_made_anew_with_fewer_partitions_is_refused_or_read_and_then_goe
 class Fetched:
     """A message, or a consumer that has nothing but that one."""
 
-    def __init__(self, value: bytes) -> None:
+    def __init__(self, value: bytes, error: KafkaError | None = None) -> None:
         self.left = [self]
         self._value = value
+        self._error = error
 
     def consume(self, limit: int, secs: float) -> list[Fetched]:
         left, self.left = self.left[:limit], []
         return left
 
-    def error(self) -> None:
-        return None
+    def error(self) -> KafkaError | None:
+        return self._error
 
     def value(self) -> bytes:
         return self._value
@@ -332,6 +333,18 @@ def test_what_waits_for_its_schema_is_of_the_topic_that_was_read_though_that_is_
     assert stream.holds, "until it is known whose it is"
     stream.forget_doubtful()
     assert not stream.holds
+
+
+def test_an_error_ends_no_pause_after_which_a_topic_may_be_another_one() -> None:
+    source, _ = source_of_one_topic()
+    error = Fetched(b"", KafkaError(KafkaError._TRANSPORT))
+    side: Side[Any] = Side("events/0", 3)
+    stream = Stream("events", 0, False, side, cast(Any, error), id="id")
+    stream.brought_ms = 10_000
+    assert stream.fetch(10, source, 11_000) == [error], "told at once"
+    stream.consumer = cast(Any, Fetched(b"new"))
+    assert stream.fetch(10, source, 11_050) == []
+    assert stream.holds, "until it is known whose it is"
 
 
 def test_a_place_that_retention_has_moved_says_no_epoch(topics: Topics, tap: Tapper, read: Tap) -> None:

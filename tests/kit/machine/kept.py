@@ -66,7 +66,7 @@ def keep(
     for shard in range(shards):
         store = Store(shard_folder(state, shard))
         counters = Counters(store)
-        dead = DeadLetters(store, counters, copies=False)
+        dead = DeadLetters(store, counters)
         for one in letters[shard::shards]:
             dead.add(one)
             if one.request.webhook_id:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from pipeline.decode.formats import Formats
 from pipeline.decode.framed.framing import Frame
 from pipeline.decode.framed.schemas import SCHEMAS, Registry, Stored
 from pipeline.decode.framed_shapes import framed as framed_shape
+from pipeline.model.errors import InvalidRecord
 from pipeline.sources.chunk import RawChunk
 from pipeline.sources.files.lines.recorded import Message, dump_line
 from pipeline.sources.files.recording import Recording
@@ -21,7 +23,8 @@ from pipeline.sources.schemas.fetcher import Fetcher
 from pipeline.sources.schemas.registry import Unanswered
 from pipeline.telemetry import metrics
 from tests.kit.programs.run import until
-from tests.kit.receivers.registry import framed
+from tests.kit.receivers.registry import Answer, a_registry, framed
+from tests.kit.receivers.registry import Registry as Known
 
 
 class Door:
@@ -113,3 +116,54 @@ def test_a_folder_that_takes_nothing_is_a_reason_too(tmp_path: Path) -> None:
     (tmp_path / "schemas").unlink()
     assert until(lambda: waiting.read(10)) is not None
     fetcher.close()
+
+
+def wait_for(tmp_path: Path, registry: Known, *ids: int) -> list[str]:
+    """Return what was asked until records of these schemas could be read."""
+    fetcher = Fetcher(tmp_path / "schemas", tmp_path)
+    waiting = reader(tmp_path, "t", Registry(registry.url), fetcher, *ids)
+    try:
+        until(lambda: waiting.read(10))
+    finally:
+        fetcher.close()
+    return [path for path in registry.asked if "ids" in path]
+
+
+def test_a_node_that_has_not_heard_yet_of_a_new_schema_makes_no_dead_record(tmp_path: Path) -> None:
+    with a_registry() as registry:
+
+        def told(path: str) -> Answer | None:
+            if registry.asked.count(path) > 3:
+                registry.add(7, "string")
+            return None
+
+        registry.script = told
+        asked = wait_for(tmp_path, registry, 7)
+        assert len(asked) == 4
+        assert SCHEMAS.read(registry.url, "7", b"\2a") == "a"
+
+
+def test_ids_that_no_node_has_hold_up_records_shortly_and_seldom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "PATIENT_SECS", 0.05)
+    with a_registry() as registry:
+        assert len(wait_for(tmp_path, registry, 7)) > 1
+        with pytest.raises(InvalidRecord, match="does not have it"):
+            SCHEMAS.read(registry.url, "7", b"")
+    monkeypatch.setattr(fetching, "PATIENT_SECS", 10.0)
+    fetcher = Fetcher(tmp_path / "schemas", tmp_path, fetch=Door().fetch)
+    for secs_ago, is_early in ((9.0, True), (11.0, False), (59.0, False), (61.0, True)):
+        fetcher._patient_from["http://r"] = time.monotonic() - secs_ago
+        assert fetcher._is_early("http://r") == is_early
+    assert fetcher._is_early("http://another")
+    fetcher.close()
+
+
+def test_a_registry_that_flaps_is_asked_until_it_says_what_the_schema_is(tmp_path: Path) -> None:
+    answers = [(503, b""), (200, b"<html>"), (200, b'{"schema":'), (429, b""), (302, b""), (404, b"")]
+    with a_registry() as registry:
+        registry.add(7, "string")
+        registry.script = lambda path: answers.pop(0) if answers else None
+        assert len(wait_for(tmp_path, registry, 7)) == 7
+        assert SCHEMAS.read(registry.url, "7", b"\2a") == "a"
