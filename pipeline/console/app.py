@@ -52,7 +52,8 @@ def make_app(console: Console) -> web.Application:
 
 
 async def _harden(request: web.Request, response: web.StreamResponse) -> None:
-    harden(response, request[CONTEXT].nonce)
+    context = request.get(CONTEXT)  # none where aiohttp answers by itself, before the gate
+    harden(response, "" if context is None else context.nonce)
 
 
 class _Gate:
@@ -99,6 +100,8 @@ class _Gate:
             context.viewer, context.session = identify(request, self._console, self._console.rules)
             if context.viewer.by == "proxy" and not is_said(request.method, request.headers):
                 raise web.HTTPForbidden(reason="a browser says where a form was sent from, and this does not")
+            if context.viewer.rights:
+                self._console.known.add(id(request.protocol))
             return await handler(request)
         except web.HTTPRedirection as found:
             return web.Response(status=found.status, headers={"location": found.headers["location"]})

@@ -102,6 +102,8 @@ class Console:
     """Where it really listens."""
     silent: set[int] = field(default_factory=set)
     """Connections that have asked nothing yet, by the `id` of their protocol."""
+    known: set[int] = field(default_factory=set)
+    """Connections by which somebody who is logged in has asked; also some that are gone."""
     sampler: Sampler = field(default_factory=Sampler)
     """The last hour."""
     shown: Shown = field(default_factory=Shown)

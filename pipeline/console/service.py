@@ -112,13 +112,14 @@ async def serve(
         keepalive_timeout=IDLE_SECS,
         max_line_size=HEAD_BYTES,
         max_field_size=HEAD_BYTES,
+        auto_decompress=False,  # nobody packs what is sent here: bad gzip would be an error of ours
     )
     await runner.setup()
     server: asyncio.Server | None = None
     try:
         try:
             server = await asyncio.get_running_loop().create_server(
-                _Doorman(runner, console.silent), options.host, options.port, reuse_address=True
+                _Doorman(runner, console), options.host, options.port, reuse_address=True
             )
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else str(error)
@@ -155,20 +156,32 @@ def _prepare(console: Console) -> None:
 
 
 class _Doorman:
-    """Makes the handler of each connection; one that asks nothing, or is one too many, is closed."""
+    """Makes the handler of each connection; one that asks nothing is closed.
 
-    def __init__(self, runner: web.AppRunner, silent: set[int]) -> None:
+    Where there is no room the oldest one goes by which nobody has logged in, else the one that comes.
+    """
+
+    def __init__(self, runner: web.AppRunner, console: Console) -> None:
         assert runner.server is not None  # it was set up
         self._server = runner.server
-        self._silent = silent
+        self._silent, self._known = console.silent, console.known
 
     def __call__(self) -> asyncio.Protocol:
+        there = self._server.connections
         handler = self._server()
         self._silent.add(id(handler))
-        is_full = len(self._server.connections) >= CONNECTIONS
-        loop = asyncio.get_running_loop()
-        loop.call_later(0.0 if is_full else HEAD_SECS, self._look, handler)
+        self._known.discard(id(handler))  # of one that is gone
+        has_room = len(there) < CONNECTIONS or self._made_room(there)
+        asyncio.get_running_loop().call_later(HEAD_SECS if has_room else 0.0, self._look, handler)
         return handler
+
+    def _made_room(self, there: list[RequestHandler]) -> bool:
+        self._known.intersection_update(map(id, there))
+        for one in there:
+            if id(one) not in self._known and one.transport is not None and not one.transport.is_closing():
+                one.transport.abort()
+                return True
+        return False
 
     def _look(self, handler: RequestHandler) -> None:
         if id(handler) in self._silent:

@@ -9,7 +9,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -65,6 +65,16 @@ def live(caller: Caller, who: str) -> Iterator[socket.socket]:
     with sent(caller, head.encode()) as stream:
         until(lambda: b"data: " in stream.recv(1 << 16))
         yield stream
+
+
+def goes_on(stream: socket.socket) -> bool:
+    stream.setblocking(False)
+    try:
+        while stream.recv(1 << 16):
+            pass
+    except BlockingIOError:
+        return True
+    return False
 
 
 def is_over(stream: socket.socket) -> bool:
@@ -165,6 +175,29 @@ def test_a_form_that_is_no_text_is_said_to_be_none(caller: Caller, charset: str,
     given = OURS | {"content-type": f"{FORM}; charset={charset}"}
     said = caller.ask("POST", "/webhooks/crm/orders?format=json", given, body, token="operator")
     assert (said.status, said.json["error"]) == (400, "the form is not in UTF-8")
+
+
+def test_what_nobody_expects_is_the_strangers_fault_and_fills_no_log(
+    caller: Caller, caplog: pytest.LogCaptureFixture
+):
+    form = {"content-type": "application/x-www-form-urlencoded", **OURS}
+    assert caller.ask("POST", "/login", {**form, "content-encoding": "gzip"}, b"abc").status in (400, 403)
+    assert caller.ask("POST", "/login", {**form, "expect": "an answer"}, b"token=x").status == 417
+    assert not caplog.records
+
+
+def test_strangers_who_take_all_places_keep_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("pipeline.console.service.CONNECTIONS", 20)
+    with (
+        served(tmp_path) as caller,
+        live(caller, "authorization: Bearer editor") as stream,
+        ExitStack() as held,
+    ):
+        for _ in range(60):
+            stranger = held.enter_context(sent(caller, b"GET /login HTTP/1.1\nhost: localhost"))
+            assert stranger.recv(4) == b"HTTP"
+        assert caller.ask("GET", "/", token="editor").status == 200
+        assert goes_on(stream)
 
 
 def test_an_address_that_is_taken_is_said_with_what_to_do(caller: Caller, tmp_path: Path):
