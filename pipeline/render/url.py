@@ -29,6 +29,8 @@ _CLIMBS: Final = re.compile(
 _LEAVES: Final = re.compile(r"^/|[\\\x00-\x1f\x7f-\x9f]")
 _QUERY_SAFE: Final = PATH_SAFE + "?%"
 _PATH_LITERAL: Final = PATH_SAFE + "%"
+_EMPTY: Final = ("", "[]", "{}")
+"""How what is missing or empty prints."""
 
 
 MAX_URL: Final = 64 << 10
@@ -122,7 +124,7 @@ def _path(text: str, spot: Spot) -> Template:
 
 
 def _path_value(text: str) -> str:
-    if not text:
+    if text in _EMPTY:
         raise Failure("a value in the URL's path is missing or empty")
     _check_length(text)
     if type(text) is UrlPath:

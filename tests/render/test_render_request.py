@@ -82,13 +82,13 @@ def test_query_values_are_encoded_and_empty_ones_dropped() -> None:
     )
 
 
-@pytest.mark.parametrize("path", ["gone", "none", "empty"])
+@pytest.mark.parametrize("path", ["gone", "none", "empty", "nobody", "nothing"])
 def test_an_empty_value_in_the_path_is_a_dead_letter(path: str) -> None:
     for rule in ("null", "omit", "omit_empty"):
         with pytest.raises(RenderError, match="path is missing or empty"):
             rendered(
                 {"url": f"https://x.example/u/{{{{ event.properties.{path} }}}}", "missing": rule},
-                an_event({"none": None, "empty": ""}),
+                an_event({"none": None, "empty": "", "nobody": [], "nothing": {}}),
             )
 
 

@@ -127,7 +127,11 @@ def test_a_store_two_epochs_ahead_is_refused_with_what_to_do(tmp_path: Path) -> 
         store.resume(0)
     with pytest.raises(StateError, match="do not belong together"):
         store.resume(3)
+    with pytest.raises(StateError, match="do not belong together"):
+        store.resume(7, "0123456789abcdef")
     store.close()
+    with pytest.raises(StateError, match="files are gone"):
+        Store(tmp_path / "another").resume(7, "0123456789abcdef")
 
 
 def test_an_epoch_of_another_copy_is_refused_under_the_same_number(tmp_path: Path) -> None:
@@ -166,7 +170,10 @@ def test_a_store_that_was_rebuilt_is_whose_it_is_told_to_be(tmp_path: Path) -> N
     store = Store(tmp_path)
     store.put(Table.USERS, b"u", b"1")
     store.commit_as(7, "0123456789abcdef")
+    store.close()
+    store = Store(tmp_path)
     assert store.resume(7, "0123456789abcdef") is False
+    assert store.get(Table.USERS, b"u") == b"1"
     store.put(Table.USERS, b"u", b"2")
     store.commit()
     store.close()

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.model.errors import Fatal, StateError
 from pipeline.outbox.reading.care import check
+from pipeline.store import store as store_module
 from pipeline.store.environment import writing
 from pipeline.store.meta import FORMAT_KEY, SEQ_KEY
 from pipeline.store.reading import reading
@@ -267,7 +268,7 @@ def test_an_epoch_that_format_1_wrote_is_undone(opened: Store) -> None:
     assert opened.get(Table.COUNTERS, key_of(1)) == b"12"
 
 
-def test_an_older_version_can_say_that_it_cannot_read_the_store(old: Path) -> None:
+def test_an_older_version_can_say_that_it_cannot_read_the_store_and_its_rows_stay(old: Path) -> None:
     store = Store(old, map_size=1 << 26)
     store.put(Table.USERS, b"u", b"new")
     store.commit()
@@ -275,12 +276,20 @@ def test_an_older_version_can_say_that_it_cannot_read_the_store(old: Path) -> No
     with lmdb.open(str(old), max_dbs=16) as env, env.begin() as txn:
         meta = env.open_db(b"meta", txn, create=False)
         assert (txn.get(FORMAT_KEY, db=meta), txn.get(b"seq", db=meta)) == (b"2", b"3")
+    store = Store(old, map_size=1 << 26)
+    assert store.get(Table.USERS, key_of(0)) == OLD[Table.USERS][0], "rows of format 1 are read ever after"
+    store.close()
 
 
-def test_rewriting_seals_all_rows_and_what_would_be_undone(old: Path) -> None:
+@pytest.mark.parametrize("at_once", [1, 10_000])
+def test_rewriting_seals_all_rows_and_what_would_be_undone(
+    old: Path, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "REWRITE_ROWS", at_once)
     rows = sum(len(values) for values in OLD.values()) + 2
     store = Store(old, map_size=1 << 26)
     assert store.seal_all(lambda table, value: value) == rows
+    assert store.get(Table.USERS, key_of(0)) == OLD[Table.USERS][0]
     assert store.seal_all(lambda table, value: value) == 0
     store.close()
     with lmdb.open(str(old), map_size=1 << 26, max_dbs=16) as env, env.begin(write=True) as txn:
