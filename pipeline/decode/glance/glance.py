@@ -6,7 +6,7 @@ answers False wherever it is not sure; what the line is then, decode says.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -90,8 +90,7 @@ class _Native(NativeEvent, gc=False):
 
 _STARTS = (b'{"type":"event"', b'{"type": "event"')
 
-read_native = msgspec.json.Decoder(_Native).decode
-"""Read a native event; raises NOT_SEEN for another record and for unusual types."""
+_read_native = msgspec.json.Decoder(_Native).decode
 
 read_any = msgspec.json.Decoder(Stub).decode
 """Read what the other shapes are told by; raises NOT_SEEN."""
@@ -103,14 +102,35 @@ def names_native(line: bytes) -> bool:
     return line.startswith(_STARTS) or b'"type":"event"' in line or b'"type": "event"' in line
 
 
-def is_good(event: _Native) -> bool:
-    """Return whether decode would surely make an event of it."""
-    if not event.name or not (event.user_id or event.anonymous_id):
-        return False
-    time = event.time
-    if isinstance(time, datetime):
-        return _FIRST_YEAR <= time.year <= _LAST_YEAR
-    return time is None or 0 <= time < _LAST_MS
+def left_of_natives(lines: Iterable[bytes], wants: Wants) -> list[int]:
+    """Return which lines are not surely good native events that no webhook wants, by their index.
+
+    What is no native event is among them. All are read in one call, without a step of Python per line; each
+    line that cannot be read interrupts it, which costs as much as two lines that can.
+    """
+    seen: list[_Native | None] = []
+    read = map(_read_native, lines)
+    while True:
+        try:
+            seen.extend(read)
+            break
+        except NOT_SEEN:
+            seen.append(None)  # it goes on behind it
+    names = dict.fromkeys([one.name for one in seen if one is not None])
+    wanted = {name: wants(name, "track") for name in names}
+    return [
+        at
+        for at, one in enumerate(seen)
+        if one is None
+        or (wants(one.name, one.kind) if one.kind else wanted[one.name])
+        or not one.name
+        or not (one.user_id or one.anonymous_id)
+        or not (
+            _FIRST_YEAR <= time.year <= _LAST_YEAR
+            if type(time := one.time) is datetime
+            else time is None or 0 <= time < _LAST_MS  # type: ignore[operator]
+        )
+    ]
 
 
 def are_ids(user_id: Any, anonymous_id: Any) -> bool:
