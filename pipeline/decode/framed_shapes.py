@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pipeline.decode.framed.frame import bare
 from pipeline.decode.framed.framing import Frame
-from pipeline.decode.glance.glance import Wants, is_good, names_native, read_any, read_native
+from pipeline.decode.glance.glance import Wants, left_of_natives, names_native, read_any
 from pipeline.decode.raw.fields import Place
 from pipeline.decode.shape import Seen, Shape
 from pipeline.model.json import Json
@@ -41,8 +41,7 @@ def _look(then: Shape) -> Callable[[bytes, Wants], bool]:
         if text is None:
             return False
         if then.name in _NATIVE and names_native(text):
-            seen = read_native(text)
-            return not wants(seen.name, seen.kind or "track") and is_good(seen)
+            return not left_of_natives([text], wants)
         if then.glance is not None:
             return then.glance(read_any(text), wants)
         return then.look is not None and then.look(text, wants)

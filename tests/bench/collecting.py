@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import urllib.request
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from tests.bench.latency import WEBHOOK, receiving
 from tests.bench.measure import Candidate, Process, Run, heading, left_out, reap
+from tests.bench.peers.collect import KEY
 from tests.kit.programs.ports import free_port
 from tests.kit.programs.run import until
 from tests.kit.streams.samples import ROOT
@@ -51,7 +53,7 @@ end
 """
 
 SAME = """
-local made = wrk.format("POST", "/v1/events", {authorization = "Bearer wk"}, [==[{body}]==])
+local made = wrk.format("POST", "/v1/events", {authorization = "Bearer {key}"}, [==[{body}]==])
 function request() return made end
 """
 
@@ -61,7 +63,7 @@ def collector(folder: Path, port: int, more: str = "") -> list[str]:
     folder.mkdir(exist_ok=True)
     (folder / "pipeline.yaml").write_text(
         f"{more}\ncollect:\n  listen: 127.0.0.1:{port}\n  to: {{recording: {folder / 'collected'}}}\n"
-        "  keys: {bench: {key: wk}}\n"
+        f"  keys: {{bench: {{key: {KEY}}}}}\n"
     )
     return [sys.executable, "-m", "pipeline.cli", "collect", "-c", str(folder)]
 
@@ -136,8 +138,8 @@ def rates(bench: Bench) -> None:
     secs = max(1, round(bench.latency_secs))
     batch = '{"batch":[' + ",".join(CALL % n for n in range(BATCH)) + "]}"
     kinds: list[tuple[str, int, str, str, str]] = [
-        ("single events", 1, ONE, "/v1/events", "Bearer wk"),
-        (f"batches of {BATCH}", BATCH, batch, "/v1/batch", "Basic d2s6"),
+        ("single events", 1, ONE, "/v1/events", f"Bearer {KEY}"),
+        (f"batches of {BATCH}", BATCH, batch, "/v1/batch", "Basic " + b64encode(f"{KEY}:".encode()).decode()),
     ]
     for title, events, body, path, key in kinds:
         lua = WRK
@@ -168,7 +170,7 @@ def overload(bench: Bench) -> None:
     secs = max(1, round(bench.latency_secs))
     # Without ids, so that all are kept; made once, so that wrk sends as fast as it can.
     large = ONE.replace('"id":"@@",', "").replace("EUR", "E" * 10_240)
-    lua = SAME.replace("{body}", "[" + ",".join([large] * BATCH) + "]")
+    lua = SAME.replace("{key}", KEY).replace("{body}", "[" + ",".join([large] * BATCH) + "]")
     heading(f"collect: memory, batches of 1 MiB, {secs} s each (64 MiB may be under way)")
     names = ("connections", "sent at once MiB", "RSS before", "at most MiB", "answers", "refused")
     print("".join(f"{name:>18}" for name in names))

@@ -19,9 +19,13 @@ import orjson
 import uvloop
 
 from tests.bench.latency import event
+from tests.bench.peers.collect import KEY
 
 CONNECTIONS = 64
-HEAD = b"POST /v1/events HTTP/1.1\r\nhost: b\r\nauthorization: Bearer wk\r\ncontent-length: %d\r\n\r\n"
+HEAD = (
+    b"POST /v1/events HTTP/1.1\r\nhost: b\r\nauthorization: Bearer %b\r\n" % KEY.encode()
+    + b"content-length: %d\r\n\r\n"
+)
 
 
 class Connection(asyncio.Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence, Set
 
-from pipeline.decode.glance.glance import NOT_SEEN, Stub, Wants, is_good, names_native, read_any, read_native
+from pipeline.decode.glance.glance import NOT_SEEN, Stub, Wants, left_of_natives, names_native, read_any
 from pipeline.decode.raw import strict
 from pipeline.decode.raw.sizes import too_large
 
@@ -54,30 +54,28 @@ def find_left(
     glance, look: those of the lines' shape.
     """
     left: list[int] = []
-    verdicts: dict[str, bool] = {}
-    for at, line in enumerate(lines):
-        if line is not None and at not in unusual:
+    begin = 0
+    for end in (min(_TRIAL, len(lines)), len(lines)):
+        run = [line or b"" for line in lines[begin:end]]
+        for at in unusual:
+            if begin <= at < end:
+                run[at - begin] = b""  # left to decode
+        are_native = may_be_native and 2 * sum(map(names_native, run[:_TRIAL])) > min(len(run), _TRIAL)
+        for at in left_of_natives(run, wants) if are_native else range(len(run)):
+            line = run[at]
             try:
                 if may_be_native and names_native(line):
-                    seen = read_native(line)
-                    name = seen.name
-                    if seen.kind:
-                        wanted: bool | None = wants(name, seen.kind)
-                    else:
-                        wanted = verdicts.get(name)
-                        if wanted is None:
-                            wanted = verdicts[name] = wants(name, "track")
-                    if not wanted and is_good(seen):
-                        continue
+                    is_left = are_native or bool(left_of_natives([line], wants))
                 elif glance is not None:
-                    if glance(read_any(line), wants):
-                        continue
-                elif look is not None and look(line, wants):
-                    continue
+                    is_left = not glance(read_any(line), wants)
+                else:
+                    is_left = look is None or not look(line, wants)
             except NOT_SEEN:
-                pass  # decode reports what is wrong with it
-        left.append(at)
-        if at >= _TRIAL and len(left) * 2 > at:
+                is_left = True  # decode reports what is wrong with it
+            if is_left:
+                left.append(begin + at)
+        if 2 * len(left) > end:
             # Most of this stream is wanted: the look costs more than it saves.
-            return [*left, *range(at + 1, len(lines))]
+            return [*left, *range(end, len(lines))]
+        begin = end
     return left

@@ -22,6 +22,8 @@ class NativeEvent(msgspec.Struct, gc=False):
     received_at: None = None
     source: str | None = None
     elements: None = None
+    specversion: None = None
+    """A CloudEvent may call itself an event, too."""
 
 
 class _Whole(NativeEvent, gc=False):
