@@ -1,7 +1,7 @@
 """Commands on dead letters and pending requests: transitions of a shard, counted (DESIGN 6.8).
 
-A running job is asked over its admin socket; for one that is stopped, the request is left in the shard's
-folder and done at the next start. Each request can be done twice without harm.
+A running job is asked over its admin socket; for a stopped one, the request is left in the shard's folder and
+executed at the next start. Executing a request twice does no harm.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _log = log.get("commands")
 
 
 def execute(shard: Shard, action: Action, keys: Sequence[bytes]) -> int:
-    """Do one request in the shard's open epoch; return how many of the keys it concerned.
+    """Execute one request in the shard's open epoch; return how many of the keys it changed.
 
-    replay, purge: keys of dead letters. drop: rows of the outbox. A key that no row can have concerns none.
+    replay, purge: keys of dead letters. drop: rows of the outbox. Malformed keys are ignored.
     """
     keys = [key for key in keys if 0 < len(key) <= MAX_KEY]
     if action == "drop":
@@ -58,9 +58,9 @@ def purge(shard: Shard, letter: DeadLetter) -> bool:
 
 
 def replay(shard: Shard, letter: DeadLetter) -> bool:
-    """Owe a dead letter again, with its webhook-id; one that could not be rendered is rendered anew.
+    """Owe a dead letter again, with its webhook-id; one that could not be rendered is rendered again.
 
-    One that was too expensive is judged anew by the present config, with ten times the budget.
+    One that was too expensive is evaluated by the present config, with ten times the budget.
     """
     if letter.kind == "record":
         return False
@@ -112,12 +112,12 @@ def leave(shard_folder: Path, action: Action, keys: Sequence[bytes]) -> None:
 
 
 def left_for(shard_folder: Path) -> list[Path]:
-    """Return the files of the requests that wait for a shard's next start, in their order."""
+    """Return the files of the requests that wait for a shard's next start, in order."""
     return sorted((shard_folder / FOLDER).glob("*.json"))
 
 
 def read_left(path: Path) -> tuple[Action, list[bytes]]:
-    """Return a request that was left. Raises StateError where its file is damaged."""
+    """Return a waiting request. Raises StateError where its file is damaged."""
     try:
         text = path.read_bytes()
         # Older versions have no checksum in the name.
@@ -135,7 +135,7 @@ def read_left(path: Path) -> tuple[Action, list[bytes]]:
 
 
 def execute_left(shard: Shard) -> list[Path]:
-    """Do what was left for this shard; the files may go once the epoch is durable."""
+    """Execute a shard's waiting requests; the files may go once the epoch is durable."""
     done = []
     for path in left_for(shard.store.path):
         action, keys = read_left(path)

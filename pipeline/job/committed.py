@@ -18,7 +18,7 @@ class Committed:
         """By shard."""
 
     def totals(self, configured: Iterable[str] = ()) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
-        """Return the records read by kind, and the counters per webhook, the configured ones in any case."""
+        """Return the records read by kind, and the counters per webhook, configured ones in any case."""
         records = dict.fromkeys(RECORDS, 0)
         for counters in list(self.records.values()):
             for name in RECORDS:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 MOST = 1_000
 OTHERS = "(others)"
 LONG_NAME = 200
-"""Characters; a longer one is among the others: names are kept for as long as the process runs."""
+"""Characters; longer names count as `OTHERS`: names are kept for as long as the process runs."""
 
 
 class EventNames:

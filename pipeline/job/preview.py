@@ -23,14 +23,14 @@ class Preview:
     url: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     body: Value = None
-    """What is no JSON is a text, a batch is one of one; None: there is none."""
+    """JSON where it is JSON, else text; a batch is one of a single member; None: there is none."""
     text: str = ""
-    """The body byte for byte, but for secrets; "" where there is none."""
+    """The body byte for byte, with secrets masked; "" where there is none."""
     encoding: Encoding = "json"
     dead_letter: str | None = None
     """Why it cannot be rendered."""
     suppressed: bool = False
-    """True where `limit` or `dedupe` holds it back."""
+    """True where `limit` or `dedupe` suppresses it."""
 
     @classmethod
     def of(cls, match: Match) -> Preview:

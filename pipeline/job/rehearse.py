@@ -19,7 +19,7 @@ from pipeline.store.memory import MemoryRows
 from pipeline.store.rows import Rows
 
 PARTITION = "given"
-"""Where all records come from; one partition, so that none is misrouted."""
+"""The source of all records; a single partition, so that none is misrouted."""
 
 
 class Rehearsal:
@@ -44,7 +44,7 @@ class Rehearsal:
         self._story = Story(rows, lambda: time.time_ns() // 1_000_000, replay, sizes)
 
     def know(self, update: PropertyUpdate) -> None:
-        """Take an update as known from before: it fires nothing."""
+        """Apply an update as previously known: it fires nothing."""
         for key, own, _ in resolve([(update, ())], self._identity):
             if isinstance(own, PropertyUpdate):
                 self._story.users.apply(key, own, PARTITION)
@@ -54,13 +54,13 @@ class Rehearsal:
         return [one for one in self.tell(record) if isinstance(one, Match)]
 
     def tell(self, record: Record) -> list[Match | Invalid]:
-        """Return the same, and the record itself where it cannot be used."""
+        """Return the same, and the record itself where it is invalid."""
         return self._tell(choose([record], self._snapshot.triggers))
 
     def moments(self, record: Record) -> Iterator[tuple[Event, User, list[Match], str | None]]:
-        """Yield what conditions see of a record, what it fires then, and why it cannot be used, if so.
+        """Yield what conditions see of a record, what it fires, and its reason where it is invalid.
 
-        Also where no webhook wants it.
+        Also for records that no webhook wants.
         """
         seen: list[Moment] = []
         chosen = choose([record], self._snapshot.triggers)

@@ -16,27 +16,28 @@ from pipeline.model.records import Event
 class Replay:
     """Which part of the stream fires, and where its requests go.
 
-    Everything is read, so that user properties are what they were; only events inside the window fire.
+    Everything is read, so that user properties are as they were; only events inside the window fire.
     """
 
     since_ms: int | None = None
-    """Unix ms of event time, inclusive; events without a time are outside of any window."""
+    """Unix ms of event time, inclusive; events without a time are outside any window."""
     until_ms: int | None = None
     """Exclusive."""
     webhooks: frozenset[str] = frozenset()
     """Empty: all that are enabled."""
     user_id: str | None = None
-    """A user id, with what came by its anonymous ids once they were linked, or an anonymous id; None: all."""
+    """A user id, including events of its anonymous ids after they were linked, or an anonymous
+    id; None: all."""
     to: str | None = None
-    """Origin (``http://127.0.0.1:9000``) that takes the place of every URL's own; None: nothing changes."""
+    """Origin (``http://127.0.0.1:9000``) that replaces every URL's own; None: nothing changes."""
     rate_per_sec: float | None = None
     """Requests per second and webhook."""
     speed: float | None = None
-    """How fast event time passes, as a multiple of the clock; None: as fast as it goes."""
+    """How fast event time passes, as a multiple of real time; None: as fast as possible."""
     users_of: Path | None = None
-    """A job's state directory: its users and links, as they are now, are known before anything is read."""
+    """A job's state directory: its users and links, as they are now, are known from the start."""
     lives: Mapping[str, tuple[int, str]] = field(default_factory=dict)
-    """Per topic that the live job reads: its life and its id, so that its records have the job's origins."""
+    """Per topic of the live job: its life and id, so that records get the job's origins."""
 
     def __post_init__(self) -> None:
         if self.to is not None:

@@ -29,14 +29,14 @@ TEST_HEADER = ("webhook-test", "true")
 
 @dataclass(slots=True, frozen=True)
 class Answer:
-    """What came of the one attempt."""
+    """The outcome of the one attempt."""
 
     outcome: str
-    """delivered, retry or dead, as the job would go on."""
+    """delivered, retry or dead: what the job would do next."""
     status: int | None
     reason: str | None
     response: str | None
-    """How the answer begins."""
+    """The beginning of the answer."""
     elapsed_ms: float
 
     def to_json(self) -> dict[str, Value]:
@@ -49,7 +49,7 @@ def match_for(
 ) -> tuple[Match, bool] | None:
     """Return the webhook's first match, and whether its trigger holds; None where there is no event.
 
-    Raises UsageError where there is no such webhook.
+    Raises UsageError for an unknown webhook.
     """
     webhook = snapshot.named(webhook_id)
     rehearsal = Rehearsal(snapshot, Replay(webhooks=frozenset({webhook_id})))
@@ -68,7 +68,7 @@ def match_for(
 
 
 class _Silent(Publisher):
-    """Says nothing: the metrics are those of the job."""
+    """Publishes nothing: the metrics are the job's."""
 
     def run(self, lanes: Mapping[str, Lane], flying: int, now: float, *, all_now: bool) -> float:
         return inf
@@ -79,7 +79,7 @@ class _Engine(DeliveryEngine):
 
 
 class FirstResults:
-    """In a journal's place: keeps the first results and says when they are there."""
+    """Takes a journal's place: keeps the first results and signals their arrival."""
 
     def __init__(self) -> None:
         self.results: list[Result] = []
@@ -91,11 +91,11 @@ class FirstResults:
         self.there.set()
 
     def switch(self, generation: int) -> None:
-        """Do nothing: there is one generation only."""
+        """Do nothing: there is only one generation."""
 
 
 def send_once(snapshot: Snapshot, match: Match, secrets: Secrets) -> Answer:
-    """Send the request of a match once. Raises ConfigError where it is not sent at all."""
+    """Send the request of a match once. Raises ConfigError where it cannot be sent at all."""
     rendered, webhook = match.request, match.webhook
     assert rendered is not None
     begun = time.monotonic()
@@ -120,7 +120,7 @@ def send_once(snapshot: Snapshot, match: Match, secrets: Secrets) -> Answer:
     try:
         engine.orders.configure({webhook.id: replace(webhook.spec, enabled=True, delivery=settings)})
         engine.submit([Delivery(port=port, request=request, progress=Progress(), row=request.key)])
-        # A token may have to be asked for twice, as some endpoints want the credentials in the form.
+        # A token may need two requests, as some endpoints want the credentials in the form.
         extra = 2 * TOKEN_TIMEOUT_SECS if isinstance(webhook.spec.receiver.auth, OAuth2Auth) else 0.0
         first.there.wait(settings.timeout_secs + extra + 5.0)
         why = engine.stats().lanes[webhook.id].error

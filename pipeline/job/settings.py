@@ -22,28 +22,28 @@ def wall_clock() -> int:
 
 @dataclass(slots=True, frozen=True)
 class JobSettings:
-    """One process of a job, as its steps need to know it."""
+    """What the steps need to know about one process of a job."""
 
     state: Path
     shards: int
     """How many there are in the whole job."""
     epoch_secs: float = 1.0
     formats: Formats = ALL_AUTO
-    """Of versions that say nothing of formats."""
+    """For versions that say nothing of formats."""
     finite: bool = False
     """True for a recording that ends: nobody else waits for it."""
     replay: Replay | None = None
     """What a replay fires; None: this is the live job."""
     known: Known | None = None
-    """What is known of users before anything is read; None: nothing."""
+    """What is known of users from the start; None: nothing."""
     drain_secs: float = 30.0
     stop_drain_secs: float = 5.0
     disk_reserve_bytes: int = 256 << 20
     chunk_lines: int = CHUNK_LINES
-    """How many lines are usually read as one chunk."""
+    """Lines usually read as one chunk."""
     sizes: Sizes = USUAL
     """How large records, ids and users may be."""
     dead_letters: Quota = USUAL_QUOTA
-    """What the dead letters of all shards may take."""
+    """Limits on the dead letters of all shards."""
     clock: Callable[[], int] = wall_clock
-    """Unix milliseconds; for the wall-clock facts of deliveries only."""
+    """Unix milliseconds; only for wall-clock facts of deliveries."""

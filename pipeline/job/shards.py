@@ -11,7 +11,7 @@ from pipeline.store.store import Store
 
 
 class LiveShard(Protocol):
-    """An open shard; its worker thread alone calls what changes it."""
+    """An open shard; only its worker thread changes it."""
 
     number: int
 
@@ -20,7 +20,7 @@ S = TypeVar("S", bound=LiveShard)
 
 
 class Shards(Generic[S]):
-    """The open shards, and what is asked of each; every method may be called by any thread."""
+    """The open shards, and the commands for each; every method may be called by any thread."""
 
     def __init__(self) -> None:
         self._live: dict[int, S] = {}
@@ -30,7 +30,7 @@ class Shards(Generic[S]):
         return len(self._live)
 
     def opened(self, shard: S) -> None:
-        """Make a shard known."""
+        """Register a shard."""
         self._live[shard.number] = shard
 
     def all(self) -> list[S]:
@@ -38,21 +38,21 @@ class Shards(Generic[S]):
         return list(self._live.values())
 
     def ask(self, command: Callable[[S], None]) -> int:
-        """Let every shard do this soon, each on its own thread; return how many there are."""
+        """Have every shard run this soon, each on its own thread; return how many there are."""
         shards = list(self._live)
         for number in shards:
             self._asked.setdefault(number, deque()).append(command)
         return len(shards)
 
     def commands(self, shard: S) -> Iterator[Callable[[S], None]]:
-        """Yield what waits for a shard."""
+        """Yield the commands that wait for a shard."""
         waiting = self._asked.get(shard.number)
         while waiting:
             yield waiting.popleft()
 
 
 class Stores:
-    """The open stores of this process. own_threads: whether those commit in threads that are to."""
+    """The open stores of this process. own_threads: whether they commit in threads of their own."""
 
     def __init__(self, *, own_threads: bool = True) -> None:
         self._open: list[Store] = []

@@ -30,17 +30,18 @@ from pipeline.render.request import Rendered
 from pipeline.store.rows import Rows
 
 Candidates: TypeAlias = tuple[int, ...]
-"""Indexes of the webhooks whose event side holds; ``~index`` where to know that is too expensive."""
+"""Indexes of the webhooks whose event side holds; ``~index`` where that is too expensive to know."""
 Chosen: TypeAlias = tuple[Record, Candidates]
 Owned: TypeAlias = tuple[str, Record, Candidates]
 """A record with the key of its user."""
 Moment: TypeAlias = tuple[Event, User]
-"""What conditions and templates see: an event, or a change of properties as one, and its user then."""
+"""What conditions and templates see: an event, or a property change as an event, and its user at
+that time."""
 NotFired: TypeAlias = Callable[[Webhook, Event, User], None]
-"""Is told that a candidate does not fire: the user's side says no, or `repeat` waits for more."""
+"""Called when a candidate does not fire: the user's side fails, or `repeat` waits for more."""
 
 CACHE_BYTES = 64 << 20
-"""What decoded users may take in the memory of all shards, in each of two generations."""
+"""Memory for decoded users of all shards, in each of two generations."""
 
 _NONE: Candidates = ()
 _NOBODY = User(None, None, identified=False)
@@ -57,9 +58,9 @@ class Match(msgspec.Struct, gc=False):
     reason: str = ""
     """Why it cannot be rendered."""
     undecided: bool = False
-    """True where the conditions take more work than they may: whether it fires is not known."""
+    """True where the conditions exceed their budget: whether it fires is unknown."""
     suppressed: bool = False
-    """True where `limit` or `dedupe` keeps it back; there is no request then."""
+    """True where `limit` or `dedupe` suppresses it; there is no request then."""
 
     @property
     def message_id(self) -> str:
@@ -74,10 +75,10 @@ def _no_bytes(event: Event) -> bytes:
 def choose(
     records: Iterable[Record], triggers: TriggerIndex, raw_of: Callable[[Event], bytes] = _no_bytes
 ) -> list[Chosen]:
-    """Return the records that go on: events that a webhook may want, with these, and everything else.
+    """Return the records that go on: events with the webhooks that may want them, and everything else.
 
-    An event of which an excluded label cannot be asked goes on as an Invalid, once, and besides as itself to
-    the webhooks that do not ask it. raw_of: gives the bytes that such an event was read from.
+    An event for which an excluded label is too expensive goes on once as an Invalid, and as itself to the
+    webhooks that ignore the label. raw_of: returns the bytes that such an event was read from.
     """
     chosen: list[Chosen] = []
     for record in records:
@@ -95,10 +96,10 @@ def choose(
 
 
 def resolve(chosen: Iterable[Chosen], identity: Identity) -> list[Owned]:
-    """Return the records as their users', in order; a link becomes the profile that it brings."""
+    """Return the records under their users' keys, in order; a link becomes the profile that it brings."""
     owned: list[Owned] = []
     for record, candidates in chosen:
-        if type(record) is Event:  # nearly all: it is only given its user
+        if type(record) is Event:  # the usual case: it only gets its user
             owned.append((identity.own(record), record, candidates))
         else:
             for key, own in identity.resolve(record):
@@ -109,8 +110,8 @@ def resolve(chosen: Iterable[Chosen], identity: Identity) -> list[Owned]:
 class Story:
     """Users and limits over the rows of one shard, and what its records fire.
 
-    clock: unix milliseconds; only for what no event may claim to be later than.
-    replay: what fires; None: everything. shards: how many there are, which share the memory for users.
+    clock: unix milliseconds; only to reject event times in the future. replay: what fires; None: everything.
+    shards: how many share the memory for users.
     """
 
     def __init__(
@@ -133,10 +134,10 @@ class Story:
         seen: list[Moment] | None = None,
         unmatched: NotFired | None = None,
     ) -> Iterator[Match | Invalid]:
-        """Yield what becomes of the records of a chunk, in the order of the stream and of the config.
+        """Yield what becomes of a chunk's records, in the order of the stream and of the config.
 
-        seen: takes what conditions see of every event and every change, also where nobody waits for it.
-        unmatched: is told of the candidates that do not fire.
+        seen: called with what conditions see of every event and change, even if nobody wants it. unmatched:
+        called with the candidates that do not fire.
         """
         ask = self.match if unmatched is None else partial(self._ask, unmatched)
         users, webhooks, triggers = self.users, snapshot.webhooks, snapshot.triggers
@@ -152,7 +153,7 @@ class Story:
                     continue
                 event, user = change_of(record, before, users.get(key))
             else:
-                assert type(record) is Invalid  # links are resolved
+                assert type(record) is Invalid  # links are already resolved
                 yield record
                 continue
             if seen is not None:
@@ -166,7 +167,7 @@ class Story:
                     yield match
 
     def match(self, key: str, webhook: Webhook, event: Event, user: User) -> Match | None:
-        """Ask the user's side of a candidate and its limits, and render; None where it does not fire."""
+        """Evaluate the user's side of a candidate and its limits, and render; None where it does not fire."""
         replay = self._replay
         if replay is not None and not (replay.fires(webhook.id) and replay.wants(event)):
             return None
@@ -193,22 +194,22 @@ class Story:
         return match
 
     def undecided(self, key: str, webhook: Webhook, event: Event, user: User) -> Match | None:
-        """Return a webhook whose conditions could not be asked, as a match without a request."""
+        """Return a match without a request, for a webhook whose conditions could not be evaluated."""
         replay = self._replay
         if replay is not None and not (replay.fires(webhook.id) and replay.wants(event)):
             return None
         return _undecided(key, webhook, event, user)
 
     def prepare(self) -> None:
-        """Write some of what has changed, before the epoch's end."""
+        """Write some of the changes before the epoch's end."""
         self.users.write_some()
 
     def flush(self) -> None:
-        """Write all that has changed to the rows."""
+        """Write all changes to the rows."""
         self.users.flush()
 
     def end_epoch(self) -> None:
-        """Write what has changed to the rows, and drop some of what expired."""
+        """Write all changes to the rows, and delete some of what has expired."""
         self.flush()
         self._caps.sweep()
 
@@ -222,8 +223,8 @@ def _undecided(key: str, webhook: Webhook, event: Event, user: User) -> Match:
 def change_of(
     update: PropertyUpdate, before: dict[str, Value], properties: dict[str, Value]
 ) -> tuple[Event, User]:
-    """Return what a `changes` trigger sees: an event with the changed values (null for what was unset), and
-    the user with the values before.
+    """Return what a `changes` trigger sees: an event with the changed values (null for unset ones), and the
+    user with the values before.
     """
     changed = {name: properties.get(name) for name in before}
     known = {name: value for name, value in before.items() if value is not MISSING}
@@ -237,20 +238,20 @@ def change_of(
 
 @lru_cache(65_536)
 def _message_hash(webhook_id: str, person: bytes) -> hashlib.blake2b:
-    """Return the hash that every ``webhook-id`` of a webhook begins with; only ever copied."""
+    """Return the hash with which every ``webhook-id`` of a webhook begins; only ever copied."""
     return hashlib.blake2b(f"{webhook_id}\0".encode(), digest_size=16, person=person)
 
 
 _BY_ID, _BY_VALUES = b"hookline-message", b"hookline-values"
-"""Two kinds of hashes: no text that an upstream puts into an id is taken for several values."""
+"""Two domains of hashes: no text that an upstream puts into an id can collide with a list of values."""
 
 
 def message_name(webhook: Webhook, event: Event) -> str:
-    """Return the ``webhook-id``: a hash of the webhook and of what makes the event that event.
+    """Return the ``webhook-id``: a hash of the webhook and of the event's identity.
 
-    That is its id, within its scope where it has one, or the values that the webhook's `idempotency` names;
-    where there is none, its origin. The same in every attempt, crash and replay, so that a receiver can drop
-    what it has seen.
+    That is its id, with its scope where it has one, or the values that the webhook's `idempotency` names;
+    without these, its origin. The same in every attempt, crash and replay, so that a receiver can drop what
+    it has already seen.
     """
     if webhook.idempotency is not None:
         value = webhook.idempotency(event, _NOBODY, None)

@@ -1,7 +1,7 @@
 """Webhooks that no config names any more: a process forgets them once nothing of them is left.
 
-From then on they are as after a restart: their counts stand in the stores, nothing else. Whatever comes of
-one all the same, from another process that still runs under an older version, makes it known again.
+From then on it is as after a restart: only their counts remain, in the stores. If a request of one turns up
+after all, from another process that still runs an older version, it becomes known again.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from pipeline.outbox.counters import Counters, WebhookCounts
 
 
 class CountingShard(LiveShard, Protocol):
-    """A shard as far as its numbers are asked."""
+    """The part of a shard that is needed here: its counters."""
 
     counters: Counters
 
 
 class Departed:
-    """One per process; each shard comes here at the end of its epochs, on its worker's thread."""
+    """One per process; each shard calls it at the end of its epochs, on its worker's thread."""
 
     def __init__(
         self, versions: Versions, shards: Callable[[], Sequence[CountingShard]], halts: Halts, orders: Orders
@@ -34,14 +34,14 @@ class Departed:
         self._orders = orders
 
     def recall(self, counters: Counters) -> None:
-        """Before a shard's commit: make known again what was forgotten and is owed, or dead, all the same."""
+        """Before a shard's commit: learn again what was forgotten but is owed or dead after all."""
         unknown = counters.touched - self._versions.specs.keys()
         wanted = {name for name in unknown if name and _is_left(counters.of(name))}
         if wanted:
             self._versions.learn(wanted)
 
     def look(self, shard: int) -> None:
-        """After a shard's commit: forget what nothing is owed of, nothing is dead of, and nobody has halted.
+        """After a shard's commit: forget webhooks with nothing owed, nothing dead and no halt.
 
         Not while lines are read here under an older version, which may have the webhook.
         """
@@ -60,14 +60,14 @@ class Departed:
 
 
 def left_of(counters: Counters) -> set[str]:
-    """Return the webhooks of which something is left, of one's own shard.
+    """Return the webhooks of which something is left in one's own shard.
 
-    Of a store that an older version wrote: what is owed alone. Opening its outbox counts its dead letters,
+    In a store of an older version: only those that owe something. Opening its outbox counts its dead letters,
     and the first commit recalls them.
     """
     return {webhook_id for webhook_id, counts in counters.webhooks() if webhook_id and _is_left(counts)}
 
 
 def _is_left(counts: WebhookCounts) -> bool:
-    """Return whether something is still to be sent, or dead and may be sent again."""
+    """Return whether something is pending, or dead and could be replayed."""
     return bool(counts.pending or counts.dead_bytes)

@@ -1,9 +1,9 @@
 """When one of several processes may sleep longer: after nothing has come for a while.
 
-Bytewax wakes a worker every millisecond, whether or not there is anything to do. One that has all shards
-sleeps in the source's poll meanwhile (`Rest`); here that would hold up the chunks of the other processes. So
-the system is told that this thread's waits may run out late: a chunk of the others ends a wait at once all
-the same, and only what the source brings is late, by `LATE_SECS` at most.
+Bytewax wakes a worker every millisecond, whether or not there is anything to do. A worker with all shards
+sleeps in the source's poll instead (`Rest`); here that would hold up the chunks of other processes. So the
+thread's timer slack is raised: a chunk from another process still ends a wait at once, and only what the
+source brings is late, by `LATE_SECS` at most.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pipeline.model.process.threads import USUAL_SECS, allow_late
 
 DOZES_AFTER_SECS = 1.0
 LATE_SECS = 0.009
-"""With the millisecond of Bytewax' own wait a hundred looks a second, as of one process that idles."""
+"""With the millisecond of Bytewax's own wait, a hundred looks a second, as in a single idle process."""
 
 
 class Doze:
-    """One per process of several; called on its worker's thread."""
+    """One per process of a multi-process job; called on its worker's thread."""
 
     def __init__(
         self,
@@ -31,14 +31,14 @@ class Doze:
         self._allow = allow
         self._came_at = 0.0
         self.dozing = False
-        """True where the system may be late. A source is then looked at whenever the worker wakes."""
+        """True while waits may end late. A source is then polled whenever the worker wakes."""
         self._begun = False
 
     def came(self) -> None:
         """Something has come, from the source or from another process."""
         self._came_at = self._clock()
         if self.dozing or not self._begun:
-            # It has inherited what the thread allows that waits for its end.
+            # The thread has inherited the slack of the thread that waits for its end.
             self._begun, self.dozing = True, False
             self._allow(USUAL_SECS)
 

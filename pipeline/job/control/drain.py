@@ -10,10 +10,10 @@ from typing import Protocol
 
 
 class Sending(Protocol):
-    """What sends: the delivery engine."""
+    """The delivery engine, as the drain uses it."""
 
     def begin_drain(self, deadline_secs: float) -> None:
-        """Begin to send what can be sent before the deadline."""
+        """Start sending what can be sent before the deadline."""
 
     def is_drained(self) -> bool:
         """True where nothing more can complete before that deadline."""
@@ -22,15 +22,15 @@ class Sending(Protocol):
         """Send what can be sent before the deadline."""
 
     def stop(self) -> None:
-        """End; what is in flight is aborted and stays owed."""
+        """End; requests in flight are aborted and stay owed."""
 
 
 class Owing(Protocol):
-    """What owes: a shard."""
+    """A shard, as the drain uses it."""
 
     @property
     def waits_for_commit(self) -> bool:
-        """True where there is something that can only be sent after the epoch's end."""
+        """True where something can only be sent after the epoch's end."""
 
 
 class Others(Protocol):
@@ -60,7 +60,7 @@ class Drain:
         self.stopping = False
         """Set by a signal: sources end, the job stops cleanly."""
         self.finished = False
-        """True once the last epoch may come: the engine has ended."""
+        """True once the last epoch may end: the engine has stopped."""
         self._engine = engine
         self._shards = shards
         self._partitions = partitions
@@ -77,7 +77,7 @@ class Drain:
 
     @property
     def secs(self) -> float:
-        """How long a drain that begins now may take."""
+        """How long a drain that starts now may take."""
         return self._stop_secs if self.stopping else self._secs
 
     def opened(self, shard: Owing) -> None:
@@ -90,18 +90,18 @@ class Drain:
         return len(self._here) == self._shards and len(self._workers) == 1
 
     def ended(self, shard: int, partition: str) -> None:
-        """A shard has everything that the partition will bring."""
+        """A shard has received everything of the partition."""
         self._arrived.add((shard, partition))
 
     def has_all(self) -> bool:
-        """Return whether every source partition has ended and all it brought is with its shard here."""
+        """Return whether every source partition has ended and all its records are with their shards here."""
         return len(self._arrived) == len(self._here) * len(self._partitions)
 
     def is_drained(self) -> bool:
         """Return whether a source may end: what was read has been sent, or cannot be in time.
 
-        Asked again and again once there is nothing more to read; epochs go on meanwhile, so that rows on
-        disk come back. The first call starts the deadline, a signal shortens it.
+        Called repeatedly once there is nothing more to read; epochs continue meanwhile, so that rows on disk
+        come back. The first call starts the deadline, a signal shortens it.
         """
         if not self.stopping and not self.has_all():
             return False
@@ -123,9 +123,9 @@ class Drain:
         return len(self._here)
 
     def finish(self) -> None:
-        """Finish what can be finished, then end the engine; once per process, before its last epoch.
+        """Finish what can be finished, then stop the engine; once per process, before its last epoch.
 
-        Each worker calls it for each of its shards; the first call of a worker waits for the other workers.
+        Each worker calls it for each of its shards; a worker's first call waits for the other workers.
         """
         with self._lock:
             if threading.get_ident() in self._at_end:

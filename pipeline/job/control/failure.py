@@ -14,8 +14,8 @@ _log = log.get("job")
 class Failure:
     """Keeps and logs the first failure of this process: in a cluster Bytewax loses the exception itself.
 
-    Every step works inside ``with failure:``, which notes what is raised and lets it go on. One object for
-    all of them: each chunk passes a dozen.
+    Every step works inside ``with failure:``, which notes an exception and lets it propagate. One shared
+    object: each chunk enters it a dozen times.
     """
 
     __slots__ = ("_lock", "beneath", "first", "on_planned_end")
@@ -23,13 +23,13 @@ class Failure:
     def __init__(self) -> None:
         self.first: BaseException | None = None
         self.beneath: Callable[[BaseException | None], HooklineError | None] = lambda error: None
-        """Asked what lies beneath an error, or has befallen the job before any; None: nothing more."""
+        """Returns the root cause of an error, or what has befallen the job without one; None: nothing."""
         self.on_planned_end: Callable[[], None] = lambda: None
-        """Called when it is one of ours, and logged."""
+        """Called when the error is one of ours, and logged."""
         self._lock = threading.Lock()
 
     def note(self, error: BaseException) -> None:
-        """Keep the error, if it is the first, or what lies beneath it."""
+        """Keep the error, if it is the first, or its root cause."""
         error = self.beneath(error) or error
         with self._lock:
             if self.first is not None:
@@ -52,5 +52,6 @@ class Failure:
             return
         self.note(error)
         if isinstance(error, StopIteration):
-            # Bytewax would take a stray one for the end of the input, and the job would end silently.
+            # Bytewax would take a stray StopIteration for the end of the input, and the job would end
+            # silently.
             raise RuntimeError("a step raised StopIteration") from error

@@ -1,8 +1,8 @@
 """Webhooks at `max_pending` that pause the source, for as long as pausing helps them.
 
-A source that waits for one webhook waits for all (P4). So it waits only while the receiver takes something:
-where every attempt fails for `max_pause`, or for a minute nothing was answered at all, the webhook is given
-up. What it would owe from then on is a dead letter, until enough of what is pending has gone.
+A source that waits for one webhook delays all (P4). So it waits only while the receiver accepts something: if
+every attempt fails for `max_pause`, or nothing is answered for a minute, the webhook is given up. Its further
+requests become dead letters until enough of the pending ones are gone.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from pipeline.telemetry import log
 from pipeline.telemetry.happenings import PAUSE_ENDED
 
 SILENT_SECS = 60.0
-"""The pause ends after this, or `max_pause` where that is longer, also where no attempt has failed: the
-webhook was halted, or its next attempt is far away."""
+"""The pause ends after this, or `max_pause` if longer, even if no attempt has failed: the webhook was halted,
+or its next attempt is far off."""
 
 _log = log.get("job")
 
 
 class Ended(Protocol):
-    """What became of attempts since it was asked last."""
+    """The outcomes of attempts since the last look."""
 
     delivered: set[str]
-    """Webhooks of which something was delivered."""
+    """Webhooks with at least one delivery."""
     failed: set[str]
-    """Webhooks of which something was not."""
+    """Webhooks with at least one failure."""
 
 
 class FullWebhooks:
-    """One per process; each shard says how its part stands at the end of every epoch."""
+    """One per process; each shard reports its part at the end of every epoch."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._pausing: set[tuple[int, str]] = set()
         self._given_up: set[str] = set()
         self._since: dict[str, float] = {}
-        """When each webhook that pauses the source began to, or took something last."""
+        """When each pausing webhook started to pause, or last had a delivery."""
         self._failing: set[str] = set()
 
     def __bool__(self) -> bool:
@@ -55,7 +55,7 @@ class FullWebhooks:
     def look(
         self, shard: int, ended: Ended, has_room: Callable[[str], bool], max_pause: Callable[[str], float]
     ) -> None:
-        """Take what a shard's attempts came to in an epoch: who has room again, and who is given up."""
+        """Take the outcomes of a shard's epoch: decide who has room again, and who is given up."""
         if not self._since and not self._given_up:
             return
         now = self._clock()

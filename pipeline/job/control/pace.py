@@ -1,10 +1,10 @@
 """Limits how much a source takes at once while commits are slow.
 
 While an epoch is committed the worker does nothing else, and where that takes longer than `epoch`, Bytewax
-ends the next epoch after a single `next_batch`: one chunk per commit, and the job collapses under a load that
-the disk could well bear. So the first batch after a slow commit holds as many chunks as are worked through in
-about the time that the commit took, so long as the engine keeps up with them: twice as many each time that
-was not enough, half as many when the engine was still busy with the last ones.
+ends the next epoch after a single `next_batch`: one chunk per commit, and throughput collapses under a load
+that the disk could well bear. So the first batch after a slow commit holds as many chunks as are processed in
+about the time of the commit, as long as the engine keeps up: twice as many each time that was not enough,
+half as many when the engine was still busy with the last ones.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from pipeline.telemetry import log
 from pipeline.telemetry.happenings import COMMITS_FAST, COMMITS_SLOW
 
 SLOW_SHARE = 0.5
-"""The part of an epoch from which a commit is slow."""
+"""The fraction of an epoch from which a commit is slow."""
 SLOW_SECS = 0.1
-"""What no disk is blamed for, however short the epoch."""
+"""Faster commits are never slow, however short the epoch."""
 ENDING_SECS = 0.008
-"""So long before an epoch's end what is left for it is done at once: some looks at a source that flows."""
+"""This long before an epoch's end, its remaining work is done at once: a few looks at a busy source."""
 SPELL = 3
-"""So many slow commits in a row are told of; so many times ten fast ones end it."""
+"""Consecutive slow commits that are reported; ten times as many fast ones end the spell."""
 START_CHUNKS = 3
-"""Some 500 records, what the engine has at hand without going by way of the disk (DESIGN 9, 4)."""
+"""Some 500 records: what the engine holds without writing to disk (DESIGN 9, 4)."""
 MAX_CHUNKS = 500
 
 _log = log.get("job")
 
 
 class Pace:
-    """One per process; the worker calls what changes it, any thread may ask `is_slow`."""
+    """One per process; the worker calls what changes it, any thread may call `is_slow`."""
 
     def __init__(self, epoch_secs: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._slow_after = max(SLOW_SECS, SLOW_SHARE * epoch_secs)
@@ -40,7 +40,7 @@ class Pace:
         self._ending_at = inf
         self._clock = clock
         self.commit_secs = 0.0
-        """How long the last epoch's commit took, of all shards and of Bytewax' own store."""
+        """Duration of the last epoch's commit, of all shards and of Bytewax's own store."""
         self._begun: float | None = None
         self._read_at = 0.0
         self._read = 0
@@ -57,7 +57,7 @@ class Pace:
             self._ending_at = self._begun + self._ending_after
 
     def committed(self) -> None:
-        """The epoch is durable and its commit over; a second call for the same epoch says nothing new."""
+        """The epoch is durable and its commit over; a second call for the same epoch is ignored."""
         if self._begun is None:
             return
         if self._read:
@@ -73,7 +73,7 @@ class Pace:
         self._tell()
 
     def engine_was_busy(self) -> None:
-        """The engine had not finished what the last batch brought when the next one was due."""
+        """The engine had not finished the last batch when the next one was due."""
         self._chunks = max(1, self._chunks // 2)
 
     def chunks(self) -> int:
@@ -85,17 +85,17 @@ class Pace:
         return max(1, int(self.commit_secs / self._secs_per_chunk))
 
     def read(self, chunks: int, *, all_allowed: bool) -> None:
-        """So many chunks were read for the first batch. all_allowed: there may be more."""
+        """This many chunks were read for the first batch. all_allowed: there may be more."""
         self._read += chunks
         self._read_at = self._clock()
         self._wanted_more = self._wanted_more or all_allowed
 
     def is_ending(self) -> bool:
-        """Return whether the present epoch ends soon: as a rule it begins where the one before it ends."""
+        """Return whether the present epoch is about to end: usually it starts where the previous one ends."""
         return self._clock() >= self._ending_at
 
     def is_slow(self) -> bool:
-        """Return whether the source waits at this moment for a commit that is slow."""
+        """Return whether the source is waiting for a slow commit."""
         begun = self._begun
         return begun is not None and self._clock() - begun > self._slow_after
 

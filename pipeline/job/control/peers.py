@@ -1,7 +1,7 @@
 """What the processes of one job tell each other: whether to pause, and whether everything is sent.
 
-A small file in the state directory that all of them have in memory. Processes on other hosts, with state
-directories of their own, are not seen: nobody waits for them.
+A small memory-mapped file in the state directory. Processes on other hosts, with state directories of their
+own, are not seen: nobody waits for them.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from pipeline.model.process.private import NEVER_FOLLOWED
 
 MAX_PROCESSES = 256
 REPORT_SECS = 0.01
-"""How old a report may be ..."""
+"""Maximum age of a report ..."""
 IDLE_REPORT_SECS = 0.05
-"""... and how old where nothing has changed for long."""
+"""... and where nothing has changed for a while."""
 
 _SLOT = struct.Struct("<IHH")
-"""Which start of the job the process belongs to, whether it is behind, how many shards are drained."""
+"""The launch of the job that the process belongs to, whether it is behind, how many shards are drained."""
 
 
 class Peers:
-    """The view of one process. job: what tells this start of the job from others, the same in all of them."""
+    """The view of one process. job: identifies this launch of the job, the same in all its processes."""
 
     def __init__(self, state: Path, process: int, processes: int, job: str) -> None:
         self._own = process
@@ -42,17 +42,17 @@ class Peers:
         self.report(behind=False, drained=0)
 
     def report(self, *, behind: bool, drained: int) -> None:
-        """Say how this process is."""
+        """Publish this process's state."""
         _SLOT.pack_into(self._memory, self._own * _SLOT.size, self._mark, behind, drained)
 
     def paused(self) -> bool:
-        """Return whether another process has enough to do."""
+        """Return whether another process is behind."""
         return any(behind for behind, _ in self._reports())
 
     def are_drained(self, own: int, shards: int) -> bool:
         """Return whether all shards of the job are drained, ``own`` of them in this process.
 
-        True where a process is not seen.
+        True where another process is not seen.
         """
         reports = list(self._reports())
         if len(reports) < len(self._others):
@@ -66,7 +66,7 @@ class Peers:
                 yield behind, drained
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._memory.close()
 
 
@@ -81,7 +81,7 @@ class PeerReporter:
         self._thread.start()
 
     def stop(self) -> None:
-        """Say that this process holds nobody up any more."""
+        """Report that this process holds nobody up any more."""
         self._stop.set()
         self._thread.join()
         self._peers.report(behind=False, drained=0)

@@ -17,13 +17,13 @@ REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 
 DISK_CHECK_SECS = 1.0
 EPOCH_BYTES = 64 << 20
-"""Reading pauses until the next commit once so much is to be written with it: until then memory holds it."""
+"""Reading pauses until the next commit once it has this much to write: until then it is in memory."""
 
 _log = log.get("source")
 
 
 class Busy(Protocol):
-    """What may have enough to do: the delivery engine."""
+    """The delivery engine, as the pressure reads it."""
 
     def busy(self) -> bool:
         """True while requests come faster than they can be sent."""
@@ -33,14 +33,14 @@ class Others(Protocol):
     """The other processes of the job."""
 
     def paused(self) -> bool:
-        """True while one of them has enough to do."""
+        """True while one of them is behind."""
 
 
 class Slow(Protocol):
-    """What the worker waits for at the end of an epoch: the commit."""
+    """The pace of commits, as the pressure reads it."""
 
     def is_slow(self) -> bool:
-        """True while it takes long; never when a source asks, for then it is over."""
+        """True during a slow commit; never when a source asks, for then it is over."""
 
 
 def free_bytes(folder: Path) -> int:
@@ -49,7 +49,7 @@ def free_bytes(folder: Path) -> int:
 
 
 class Pressure:
-    """Whether the sources of this process may read on. reserve: bytes of the disk that stay free."""
+    """Whether the sources of this process may continue. reserve: bytes of the disk that stay free."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Pressure:
         self.full = FullWebhooks(clock)
         """Webhooks at `max_pending` that say `on_full: pause`."""
         self.to_commit: dict[int, int] = {}
-        """Bytes that each shard has to write with the present epoch."""
+        """Bytes that each shard will write in the present epoch."""
         self._engine = engine
         self._state = state
         self._reserve = reserve
@@ -78,7 +78,7 @@ class Pressure:
         self._low_on_disk = False
 
     def paused(self) -> Reason | None:
-        """Return why sources must not read on; None while they may."""
+        """Return why sources must pause; None while they may read."""
         now = self._clock()
         if now >= self._next_look:
             self._look_at_disk(now)
@@ -97,11 +97,11 @@ class Pressure:
         return None
 
     def is_behind(self) -> bool:
-        """True while this process has enough to do; it says so to the others."""
+        """True while this process is behind, which it reports to the others."""
         return bool(self.full) or self._engine.busy()
 
     def _look_at_disk(self, now: float) -> None:
-        """See whether the state directory has less room than the reserve; once a second."""
+        """Check once a second whether the disk has less room than the reserve."""
         with self._lock:
             self._next_look = now + DISK_CHECK_SECS
             low = self._free(self._state) < self._reserve

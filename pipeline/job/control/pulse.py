@@ -8,16 +8,16 @@ import time
 from collections.abc import Callable
 
 STILL_SECS = 10.0
-"""From when on a worker that does not turn is told of, and the job is not ready."""
+"""After this long without a turn a worker is reported as stalled, and the job is not ready."""
 EPOCHS = 3
 """A worker without a source partition turns once per epoch."""
 STUCK_SECS = 60.0
-"""From when on it is not alive either: what watches over the job may end it."""
+"""After this long it is not alive either: a supervisor may restart the job."""
 
 
 class Pulse:
     """The steps call `turned` whenever Bytewax calls them, sources `polled`; any thread may ask how long ago
-    that was. A source that is polled no more stands still however its worker turns.
+    that was. A source that is no longer polled is stalled even if its worker turns.
     """
 
     __slots__ = ("_clock", "_last", "_polled", "_thread", "still_after")
@@ -44,23 +44,23 @@ class Pulse:
         self._polled.pop(partition, None)
 
     def still_secs(self) -> float:
-        """Return the seconds since the worker last turned, or polled the partition that waits longest; 0
-        before its first turn.
+        """Return the seconds since the worker last turned, or polled its most neglected partition; 0 before
+        its first turn.
         """
         if self._last is None:
             return 0.0
         return max(0.0, self._clock() - min(self._polled.copy().values(), default=self._last))
 
     def is_still(self) -> bool:
-        """Return whether the worker stands still: nothing is read, committed or stopped meanwhile."""
+        """Return whether the worker is stalled: nothing is read, committed or stopped meanwhile."""
         return self.still_secs() > self.still_after
 
     def is_stuck(self) -> bool:
-        """Return whether it has stood still for so long that only a start anew is likely to help."""
+        """Return whether it has been stalled for so long that only a restart is likely to help."""
         return self.still_secs() > max(self.still_after, STUCK_SECS)
 
     def place(self) -> str:
-        """Return where the worker's thread is now: the innermost line of Python, or "" where unknown."""
+        """Return where the worker's thread is now: the innermost Python line, or "" where unknown."""
         frame = sys._current_frames().get(self._thread)
         if frame is None:
             return ""

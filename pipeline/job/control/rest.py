@@ -1,16 +1,16 @@
 """When a worker sleeps: if records arrive one by one, it lets some gather and handles them together.
 
-What a record costs at a low rate is not work but wake-ups: Bytewax wakes the worker every millisecond whether
-or not there is anything to do, each hand-over wakes the engine's thread, and with each the interpreter's lock
-changes hands. So while little comes, nothing is read as long as a chunk walks, and then the worker sleeps in
-the source's poll: for what is left of `Reader.gather_secs` since the last look, and where the reader hears
-what comes, until something does. Where it does not, and nothing has come for a while, for `IDLE_SECS` at a
-time. The engine is woken once for all of a look, just before that sleep: any sooner, the two threads would
-take the interpreter's lock from one another several times. As soon as much comes the worker never sleeps.
+At a low rate a record's cost is not work but wake-ups: Bytewax wakes the worker every millisecond whether or
+not there is anything to do, each hand-over wakes the engine's thread, and with each the GIL changes hands. So
+while little comes, nothing is read as long as a chunk is in flight, and then the worker sleeps in the
+source's poll: for the rest of `Reader.gather_secs` since the last look or, where the reader can be notified,
+until something comes. Where it cannot, and nothing has come for a while, for `IDLE_SECS` at a time. The
+engine is woken once per look, just before that sleep: any sooner, and the two threads would take the GIL from
+each other several times. As soon as much comes the worker never sleeps.
 
 Only a worker that has all shards of the job may rest: nobody else waits for it then. Others do not sleep, and
-wake the engine as they go; but while little comes they look for it less often (`pause_secs`), and where
-nothing comes they doze (`Doze`).
+wake the engine as they go; but while little comes they poll less often (`pause_secs`), and where nothing
+comes they doze (`Doze`).
 """
 
 from __future__ import annotations
@@ -33,26 +33,27 @@ IDLE_LOOKS = 4
 MUCH, MUCH_BYTES = 64, 1 << 16
 """Records or bytes of one look from which on more may be waiting: the next look comes at once."""
 LEAST_SHARE = 2 / 3
-"""Of `Reader.gather_secs`, where walks take long: what is gathered then waits for these, too."""
+"""Minimum fraction of `Reader.gather_secs` where chunks are slow: what is gathered then waits for
+these, too."""
 WALK_SECS = 0.1
-"""What no chunk takes to its shard, unless a commit comes between: the source is read all the same then."""
+"""Longer than any chunk takes to its shard, unless a commit intervenes: then the source is read anyway."""
 
 
 class Gathering(Protocol):
-    """What sends: the delivery engine."""
+    """The delivery engine, as the rest uses it."""
 
     def hold(self) -> None:
-        """What is handed over from now on may wait for `release`, and for what else comes until then."""
+        """Later hand-overs may wait for `release`, and for what else comes until then."""
 
     def release(self) -> None:
-        """Send what was held, and from now on what comes."""
+        """Send what was held, and later hand-overs at once."""
 
 
 class Rest:
     """One per process. The steps call it, all on the worker's thread.
 
-    may_rest: whether the worker has all shards. engine: is woken once for all that one look has brought.
-    doze: of one of several processes, what is told when something comes, and when nothing does.
+    may_rest: whether the worker has all shards. engine: woken once for everything that one look has brought.
+    doze: in a multi-process job, told when something comes, and when nothing does.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Rest:
         self._holding = False
         self._seen: set[str] = set()
         self._seen_before: set[str] = set()
-        """The source partitions of this round, and of the one before."""
+        """The source partitions of this round, and of the previous one."""
         self._looked_at = 0.0
         self._came_at = clock()
         self._gave = self._flows = False
@@ -83,7 +84,8 @@ class Rest:
         self._hurry = False
         self._gather_secs = GATHER_SECS
         self._walk_secs, self._began = 0.0, 0.0
-        """How long a chunk walks from its source to its shards, smoothed, and when the present one began."""
+        """How long a chunk takes from its source to its shards, smoothed, and when the present
+        one started."""
 
     @property
     def resting(self) -> bool:
@@ -92,21 +94,21 @@ class Rest:
 
     @property
     def pause_secs(self) -> float:
-        """How long a worker that may not rest lets pass between two looks; 0 where much comes."""
+        """Pause between two looks of a worker that may not rest; 0 where much comes."""
         return 0.0 if self._quiet or not self._has_little else self._gather_secs * LEAST_SHARE
 
     @property
     def dozing(self) -> bool:
-        """True while the worker may be woken late: whenever it is, its sources are to be looked at."""
+        """True while the worker may be woken late: its sources are then polled whenever it is."""
         return self._doze is not None and self._doze.dozing
 
     @property
     def all_arrived(self) -> bool:
-        """True where the worker has all shards of the job, and nothing is on its way to them."""
+        """True where the worker has all shards of the job, and no chunk is in flight to them."""
         return self._walking == 0 and self._may_rest()
 
     def walks(self, chunks: int) -> None:
-        """So many more chunks are on their way to shards; fewer, where negative; 0: nothing has come."""
+        """This many more chunks are in flight to shards; negative: have arrived; 0: nothing has come."""
         if self._doze is not None:
             self._doze.came() if chunks else self._doze.nothing()
         self._walking += chunks
@@ -114,31 +116,31 @@ class Rest:
             self.release()
 
     def polled(self) -> None:
-        """A source partition is polled, whatever comes of it: what has arrived at its shards is sent now."""
+        """A source partition is polled, whatever comes of it: what has reached its shards is sent now."""
         if self._walking <= 0:
             self.release()
 
     def leave(self) -> None:
-        """A source partition is read no more, and perhaps not polled either: nothing waits for that."""
+        """A source partition is read no more, and perhaps not polled either: nothing waits for it."""
         self._quiet = False
         self.release()
 
     def may_look(self, partition: str, reader: Reader) -> bool:
-        """Return whether a source partition is to be read now; sleeps before a new round of them.
+        """Return whether to read a source partition now; sleeps before a new round.
 
-        reader: that of the partition; it may listen where it is the only one.
+        reader: the partition's; it may wait for a notification where it is the only one.
         """
         if self._quiet and self._walking > 0:
             if self._clock() - self._looked_at < WALK_SECS:
                 return False
-            self.release()  # what was handed over waits no longer for what has not arrived
+            self.release()  # what was handed over no longer waits for what has not arrived
         if partition in self._seen:
             self._next_round(reader)
         self._seen.add(partition)
         return True
 
     def took(self, chunk: RawChunk | None, *, hurry: bool, gather_secs: float = GATHER_SECS) -> None:
-        """A source partition gave this. hurry: its reader expects an answer at any moment."""
+        """A source partition yielded this. hurry: its reader expects an answer at any moment."""
         self._gather_secs = gather_secs
         self._hurry = self._hurry or hurry
         if chunk is not None:
@@ -151,7 +153,7 @@ class Rest:
                 self._engine.hold()
 
     def release(self) -> None:
-        """Send what was handed over: the worker is about to sleep, or to do something else for long."""
+        """Send what was handed over: the worker is about to sleep, or be busy elsewhere for long."""
         if self._holding:
             self._holding = False
             self._engine.release()
@@ -179,20 +181,20 @@ class Rest:
 
     def _sleep_until_due(self, now: float, reader: Reader) -> None:
         is_idle = now - self._came_at >= IDLE_AFTER_SECS
-        # Of two rounds: after a commit one of several may be looked at a moment later than the others.
+        # Over two rounds: after a commit one of several may be polled a moment later than the others.
         is_alone = len(self._seen | self._seen_before) == 1 and not self._hurry
         may_hear = is_alone and reader.hears
         if self._hurry:
             due = now + ANSWER_SECS
         elif is_idle:
-            # What is heard after long is read at once: there is nothing to gather it with.
+            # After a long silence a record is read at once: there is nothing to gather it with.
             due = now if may_hear else self._looked_at + IDLE_SECS
         else:
             due = self._looked_at + self._gathering()
         if due > now:
             self._sleep(due - now)
         if self._flows:
-            return  # there will be something: to listen for it costs as much as to read
+            return  # more is coming: waiting for a notification costs as much as reading
         if may_hear:
             reader.hear(IDLE_SECS if is_idle else self._gather_secs)
         elif is_idle and is_alone:

@@ -1,7 +1,7 @@
-"""What flows between the steps: some 200 records at a time, in order (DESIGN 2).
+"""What flows between the steps: about 200 records at a time, in order (DESIGN 2).
 
-Only the steps know chunks; the business code works on single records. A chunk without items is a hello
-or carries a new config version.
+Only the steps know chunks; the business code works on single records. A chunk without items is a hello or
+carries a new config version.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pipeline.sources.chunk import RawChunk
 
 @dataclass(slots=True)
 class Intake:
-    """From the source to select: lines as they were read, or none."""
+    """From the source to select: raw lines, or none."""
 
     partition: str
     config: str
     """Hash of the config version that these lines run under."""
     text: bytes | None = None
-    """That version itself: in the hello and before its first lines."""
+    """That version's text: in the hello and before its first lines."""
     raw: RawChunk | None = None
     is_last: bool = False
     """True where nothing follows in this run; such a chunk has no lines and goes to every shard."""
@@ -30,10 +30,10 @@ class Intake:
 
 @dataclass(slots=True)
 class Selected:
-    """From select to identity: what is left of a chunk, and what was counted."""
+    """From select to identity: what is left of a chunk, and the counts."""
 
     key: str
-    """The identity key it goes to: its own partition, or another one that must know of its links."""
+    """The identity key it goes to: its own partition, or another one that must learn its links."""
     partition: str
     config: str
     text: bytes | None = None
@@ -41,7 +41,7 @@ class Selected:
     counts: tuple[int, int, int, int, int] | None = None
     """read, events, updates, links, invalid."""
     noted: dict[str, int] | None = None
-    """What was out of the ordinary with their order (`RawChunk.noted`)."""
+    """Irregularities of their order (`RawChunk.noted`)."""
     passed: dict[str, int] = field(default_factory=dict)
     """Source to last offset: everything up to there is in this chunk or an earlier one."""
     is_last: bool = False
@@ -61,9 +61,9 @@ class Routed:
     _packed: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
     def __reduce__(self) -> tuple[Callable[[bytes], Routed], tuple[bytes]]:
-        """Return what makes it again; nothing of it may change after that.
+        """Return how to rebuild it; the chunk must not change after that.
 
-        Bytewax pickles what goes to another process twice: first only to see how long it will be.
+        Bytewax pickles what goes to another process twice: first only to learn its size.
         """
         if self._packed is None:
             whole = self.shard, self.partition, self.config, self.text, self.items, self.passed, self.is_last
@@ -72,4 +72,4 @@ class Routed:
 
 
 def _unpacked(packed: bytes) -> Routed:
-    return Routed(*pickle.loads(packed))  # of a process of the same job
+    return Routed(*pickle.loads(packed))  # from a process of the same job

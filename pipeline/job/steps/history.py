@@ -1,12 +1,12 @@
 """Which lines of a source partition ran under which config version (DESIGN 2, Config).
 
-Two small files per partition: the switches (line number, version), synced before the first chunk under
-the new version, and the high-water line, written before each chunk. After a crash the lines below the
-high water run again under the versions they ran under before.
+Two small files per partition: the switches (line number, version), synced before the first chunk under the
+new version, and the high-water line, written before each chunk. After a crash the lines below the high-water
+mark run again under the versions they ran under before.
 
-The high water is not synced for each chunk. Beside it stands a line further on that is: no chunk leaves that
-goes beyond it, so after a power cut it is the high water. A crash of the process alone loses nothing that
-was written; it is told from a power cut by the machine's boot id.
+The high-water mark is not synced for each chunk. A line further ahead, stored beside it, is: no chunk beyond
+that line leaves, so after a power cut it serves as the mark. A crash of the process alone loses nothing that
+was written; the machine's boot id distinguishes it from a power cut.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from pipeline.model.process.private import NEVER_FOLLOWED
 SWITCHES, HIGH = "switches", "high-water"
 
 _HIGH = struct.Struct("<QQ16s")
-"""The high water, the line up to which it may be higher after a power cut, the boot it was written in."""
+"""The high-water mark, the line up to which it may be higher after a power cut, the boot id."""
 _CHECKS = struct.Struct("<III")
-"""Then the checksums of the last two files of switches, and one of all that. Older versions wrote none."""
+"""Then the checksums of the last two files of switches, and one of the whole. Older versions wrote none."""
 _WHOLE, _CRC = struct.Struct("<QQ16sIII"), struct.Struct("<I")
 _HIGH_ALONE = struct.Struct("<Q")
 
 LEAST_AHEAD = 64
-"""What an edit may have to wait for after a power cut where the input is slow, in lines."""
+"""Lines that an edit may have to wait for after a power cut where the input is slow."""
 BURST = 8
 """How much faster than in the last epoch the input may come before a chunk waits for the disk."""
 
@@ -53,7 +53,7 @@ class History:
         self._switches = parse_switches(self._path, text)
         self._checks = (crc32(text), crc32(text))
         if not noted.switches:
-            # Whole before it is written to in its place: a power cut must leave no part of a first form.
+            # Complete before it is overwritten in place: a power cut must not leave part of an initial file.
             replace_durably(folder / HIGH, _packed(noted.high, noted.ahead, noted.boot, self._checks))
         self._file = os.open(folder / HIGH, os.O_RDWR | NEVER_FOLLOWED)
         self.high = noted.after(self._boot)
@@ -65,7 +65,7 @@ class History:
         sync(folder)
 
     def version_at(self, line: int) -> str | None:
-        """Return the version that the line ran under, None where no line ever ran."""
+        """Return the version under which the line ran, None where no line ever ran."""
         found = None
         for number, version in self._switches:
             if number > line:
@@ -74,11 +74,11 @@ class History:
         return found
 
     def boundary_after(self, line: int) -> int:
-        """Return the first line after this one at which the version may be another one."""
+        """Return the first line after this one at which the version may change."""
         return min([number for number, _ in self._switches if number > line] + [max(self.high, line + 1)])
 
     def switch(self, line: int, version: str) -> None:
-        """From this line on the version holds; on disk when this returns."""
+        """From this line on the version applies; on disk when this returns."""
         self._switches = [known for known in self._switches if known[0] < line] + [(line, version)]
         text = "".join(f"{number} {name}\n" for number, name in self._switches).encode()
         self._checks = self._checks[1], crc32(text)
@@ -89,8 +89,8 @@ class History:
     def durable(self, line: int) -> None:
         """Lines below this one will not be read again.
 
-        Switches that no replay can need are dropped: the one that holds at this line stays the first. What
-        the next epoch is likely to hand out is made possible meanwhile, so that no chunk waits for the disk.
+        Switches that no replay can need are dropped: the one that applies at this line stays first. The line
+        ahead is moved beyond what the next epoch is likely to hand out, so that no chunk waits for the disk.
         """
         keep = [index for index, (number, _) in enumerate(self._switches) if number <= line]
         if keep:
@@ -113,7 +113,7 @@ class History:
         self._write()
 
     def _make_room(self, line: int) -> None:
-        """Return when the disk says that this line may have been handed out."""
+        """Sync the permission to hand out this line."""
         if self._syncing is not None:
             self._syncing.join()
             self._syncing = None
@@ -137,7 +137,7 @@ class History:
         os.pwrite(self._file, _packed(self.high, self._ahead, self._boot, self._checks), 0)
 
     def close(self) -> None:
-        """Let go of the file, with the high water itself on disk. Never raises."""
+        """Close the file, with the high-water mark itself on disk. Never raises."""
         if self._syncing is not None:
             self._syncing.join()
         self._ahead = self.high
@@ -155,21 +155,23 @@ def _packed(high: int, ahead: int, boot: bytes, checks: tuple[int, int]) -> byte
 
 
 class Noted(NamedTuple):
-    """What the file of a high water says."""
+    """The contents of a high-water file."""
 
     high: int
     ahead: int
     boot: bytes
     switches: tuple[int, ...] = ()
-    """The checksums that the file of switches may have; empty: an older version wrote it."""
+    """The possible checksums of the file of switches; empty: an older version wrote it."""
 
     def after(self, boot: bytes) -> int:
-        """Return the high water as it is known in this run of the machine."""
+        """Return the high-water mark as known in this boot of the machine."""
         return self.high if self.boot == boot else max(self.high, self.ahead)
 
 
 def read_high(path: Path, *, needed: bool) -> Noted:
-    """Return what a high water's file says. Raises StateError where it is damaged, or gone but needed."""
+    """Return the contents of a high-water file. Raises StateError where it is damaged, or missing
+    but needed.
+    """
     stored = path.read_bytes() if path.exists() else b""
     if len(stored) >= _HIGH.size + _CHECKS.size:
         data = stored[: _HIGH.size]
@@ -188,9 +190,9 @@ def read_high(path: Path, *, needed: bool) -> Noted:
 
 
 def read_switches(path: Path, checks: tuple[int, ...], *, needed: bool) -> bytes:
-    """Return a file of switches. Raises StateError where it is damaged, or gone but needed.
+    """Return a file of switches. Raises StateError where it is damaged, or missing but needed.
 
-    checks: the checksums that it may have, if they are known.
+    checks: its possible checksums, if known.
     """
     try:
         text = path.read_bytes()
@@ -204,7 +206,7 @@ def read_switches(path: Path, checks: tuple[int, ...], *, needed: bool) -> bytes
 
 
 def parse_switches(path: Path, text: bytes) -> list[tuple[int, str]]:
-    """Return the lines at which another version begins, each with it. Raises StateError."""
+    """Return the lines at which the version changes, each with the new version. Raises StateError."""
     try:
         rows = [line.split(" ", 1) for line in text.decode().splitlines()]
         return [(int(number), version) for number, version in rows]
@@ -220,7 +222,7 @@ def _damaged(path: Path, why: str) -> StateError:
 
 
 def boot_id() -> bytes:
-    """Return what names this run of the machine; where that is unknown, something that never comes again."""
+    """Return the id of this boot of the machine; where unknown, a unique one."""
     try:
         return uuid.UUID(Path("/proc/sys/kernel/random/boot_id").read_text().strip()).bytes
     except (OSError, ValueError):

@@ -80,7 +80,7 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
             return routed, self.RETAIN
 
     def build(self, partition: str) -> None:
-        """Open the store at the epoch that Bytewax resumed."""
+        """Open the store at the epoch from which Bytewax resumes."""
         self.partition = partition
         self.store = self.stores.open(identity_folder(self.settings.state, partition), own_thread=True)
         self.store.resume(*(self.token[2:] if self.token is not None else (0,)))
@@ -89,11 +89,11 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
             self.store if known is None else known.under(self.store), sizes=self.settings.sizes
         )
         self.counters = Counters(self.store)
-        # From the start, so that a rate does not count what earlier runs have read.
+        # Published from the start, so that a rate does not include what earlier runs have read.
         self.committed.records[self.partition] = self.counters.written()
 
     def count(self, chunk: Selected) -> None:
-        """Add what select counted to the partition's records."""
+        """Add select's counts to the partition's records."""
         if chunk.counts is not None:
             for name, number in zip(_RECORDS, chunk.counts, strict=True):
                 if number:
@@ -108,7 +108,7 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
         shards = self.settings.shards
         for owned in resolve(chunk.items, self.identity):
             if type(owned[1]) is Invalid and chunk.partition != self.partition:
-                continue  # a link of another partition, which says itself that it refused it
+                continue  # a link of another partition, which itself reports that it refused it
             shard = shard_of(owned[0], shards)
             routed = by_shard.get(shard)
             if routed is None:
@@ -126,7 +126,7 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
             return ("v1", self.partition, seq, self.store.run_of(seq))
 
     def prepare_all(self) -> None:
-        """Do what can be done ahead of the epoch's end, as it is near."""
+        """Do what can be done ahead, as the epoch's end is near."""
         self.counters.flush()
         self.store.flush()
 

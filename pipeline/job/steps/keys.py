@@ -1,8 +1,8 @@
 """Keys of the stateful steps, chosen so that Bytewax spreads them evenly over 1 to 8 workers.
 
-Bytewax places a key by a hash of its text; plain "0".."7" land 6 to 2 on two workers. Each suffix below
-was found by trying: the key of shard n lands on worker n mod w for every w from 1 to 8. They are part of
-the state's schema: never change one.
+Bytewax places a key by a hash of its text; plain "0".."7" land 6 to 2 on two workers. The suffixes below were
+found by search: the key of shard n lands on worker n mod w for every w from 1 to 8. They are part of the
+state's schema: never change one.
 """
 
 from __future__ import annotations
@@ -42,5 +42,5 @@ def identity_key(partition: str) -> str:
 
 
 def shard_of(user_key: str, shards: int) -> int:
-    """Return the shard of a user: stable over processes, versions and machines."""
+    """Return the shard of a user: stable across processes, versions and machines."""
     return crc32(user_key.encode("utf-8", "surrogatepass")) % shards

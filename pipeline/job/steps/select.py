@@ -38,7 +38,7 @@ def select(
 ) -> list[tuple[str, Selected]]:
     """Return what is left of a chunk, under the key of its partition.
 
-    Links also go to the other partitions' keys. formats: of versions that say nothing of them.
+    Links also go to the other partitions' keys. formats: for versions that say nothing of them.
     """
     selected = Selected(
         intake.partition, intake.partition, intake.config, intake.text, is_last=intake.is_last
@@ -92,7 +92,7 @@ def raw_of(origin: Origin, raw: RawChunk, formats: Formats) -> bytes:
 
 
 def _noted(raw: RawChunk, scanned: Scanned) -> dict[str, int] | None:
-    """Return what was out of the ordinary: of the order, and records that are ignored or have no time."""
+    """Return the irregularities: of the order, and records that are ignored or have no time."""
     timeless = sum([type(one) is Event and one.time is None for one in scanned.records])
     if not (timeless or scanned.ignored or raw.noted):
         return None
@@ -101,7 +101,7 @@ def _noted(raw: RawChunk, scanned: Scanned) -> dict[str, int] | None:
 
 
 def broadcast(selected: Selected, partitions: Sequence[str]) -> list[tuple[str, Selected]]:
-    """Return the chunk's links for every other partition: an id may turn up there too."""
+    """Return the chunk's links for every other partition: an id may occur there too."""
     links = [record for record, _ in selected.items if isinstance(record, IdentityLink)]
     return [
         (
@@ -119,7 +119,7 @@ def broadcast(selected: Selected, partitions: Sequence[str]) -> list[tuple[str, 
 
 
 def elsewhere(origin: Origin, partition: str) -> Origin:
-    """Return the origin of a link in another partition: the profiles it brings there are not the same."""
+    """Return the origin of a link in another partition: the profiles it brings there are different ones."""
     return origin._replace(item=origin.item | (crc32(partition.encode()) & 0x7FFF) << 16)
 
 

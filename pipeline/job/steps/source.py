@@ -32,11 +32,10 @@ Token = tuple[str, Position] | tuple[str, Position, int]
 """What Bytewax keeps of a source partition: ("v2", the reader's position, its checksum).
 
 Older versions kept ("v1", position), and read the second of the three all the same. SQLite has no checksums:
-a position of which a bit has flipped would leave records out in silence.
-"""
+a position with a flipped bit would silently skip records."""
 
 AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)
-"""A time that has come, for whoever need not know which one it is."""
+"""A time in the past, for callers that only need "at once"."""
 
 _log = log.get("source")
 
@@ -44,7 +43,7 @@ _log = log.get("source")
 class SourceStep(FixedPartitionedSource[tuple[str, Selected], Token]):
     """The job's source; one Bytewax partition per reader.
 
-    partitions: takes the names of all of them, once the source has listed them.
+    partitions: receives their names, once the source has listed them.
     """
 
     def __init__(
@@ -117,7 +116,7 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
         self.snapped: Position | None = self.reader.position
         self.gave = False
         self.looked = False
-        """True where the last poll was only about what there is to read."""
+        """True where the last poll only checked whether there is something to read."""
         self.idle_since: float | None = None
 
     def next_batch(self) -> Iterable[tuple[str, Selected]]:
@@ -177,7 +176,7 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
         return self.end() if self.reader.done and not batch else batch
 
     def read_into(self, batch: list[Intake], *, at_boundary: bool) -> bool:
-        """Append the next chunk, with its version before it where that changes; False where there is none."""
+        """Append the next chunk, preceded by its version where that changes; False where there is none."""
         if self.needs_switch(at_boundary=at_boundary):
             batch.append(self.enter_version())
         limit = self.chunk_lines * self.stretches.of(self.name)
@@ -194,12 +193,12 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
         return True
 
     def progress(self) -> tuple[int, int]:
-        """Return (bytes read, bytes to read or 0) of this run alone: what earlier ones have read is past."""
+        """Return (bytes read, bytes to read or 0) of this run alone, without those of earlier ones."""
         read, of = self.reader.progress
         return max(0, read - self.read_before), max(0, of - self.read_before)
 
     def end(self) -> list[Intake] | None:
-        """Say once, after the last line, that it was the last; None when all of it has been sent."""
+        """Return the final chunk once, after the last line; None when everything has been sent."""
         self.rest.leave()
         if not self.said_last:
             self.said_last = True
@@ -209,14 +208,15 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
     def needs_switch(self, *, at_boundary: bool) -> bool:
         """Return whether the next line runs under another version than the last one."""
         if self.history.version_at(self.line) != self.version:
-            # Also at the high water: there the job may have died between a switch and its first chunk, and
-            # to go on under another version than the history says would make the next replay differ.
+            # Also at the high-water mark: the job may have died there between a switch and its first chunk,
+            # and
+            # continuing under another version than the history says would make the next replay differ.
             return True
         at_new_line = self.line >= self.history.high
         return at_new_line and at_boundary and self.versions.latest.hash != self.version
 
     def enter_version(self) -> Intake:
-        """Go to the version of the next line; it travels ahead of it, to every key."""
+        """Switch to the version of the next line; its text travels ahead of the line, to every key."""
         replayed = self.history.version_at(self.line) if self.line < self.history.high else None
         if replayed is None:
             snapshot = self.versions.latest
@@ -235,14 +235,14 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
     def next_awake(self) -> datetime | None:
         """Poll at once, a millisecond after nothing came (Bytewax's own rule), or when an answer is due.
 
-        Where little comes, later, and where nothing has come for long, much later: polls are most of what
-        such a job costs. Where the worker rests, at once: it sleeps in the poll.
+        Later where little comes, and much later where nothing has come for long: polls are most of such a
+        job's cost. Where the worker rests, at once: it sleeps in the poll.
         """
         pause = self.rest.pause_secs if self.looked else 0.0
         if self.gave:
             self.idle_since = None
         elif self.rest.dozing:
-            pause = 0.0  # the system wakes the worker when it sees fit
+            pause = 0.0  # the timer slack decides when the worker wakes
         elif self.looked and self.rest.resting:
             return AT_ONCE
         elif self.reader.expects_answer:
@@ -258,8 +258,8 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
     def snapshot(self) -> Token:
         """Return the position after the last chunk.
 
-        Where nothing more is read in this epoch the shards commit as soon as all of it has arrived: while
-        Bytewax keeps this position, and asks the steps before them, they wait for the disk already.
+        If nothing more is read in this epoch, the shards commit as soon as everything has arrived: they
+        already wait for the disk while Bytewax stores this position and asks the steps before them.
         """
         with self.failure:
             is_read_on = not self.said_last and not self.drain.stopping
@@ -270,13 +270,13 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
         return ("v2", self.snapped, _crc(self.snapped))
 
     def close(self) -> None:
-        """Let go of the reader; must never raise."""
+        """Close the reader; must never raise."""
         self.reader.close()
         self.history.close()
 
 
 def position_of(token: Token) -> Position:
-    """Return the position that a token holds. Raises StateError where it is damaged."""
+    """Return the position in a token. Raises StateError where it is damaged."""
     position, crc = token[1], token[2:]
     if crc and crc[0] != _crc(position):
         raise StateError(

@@ -1,7 +1,7 @@
-"""How many usual chunks are read as one, while little of what is read goes on.
+"""How many usual chunks are read as one, while few of the records read go on.
 
-Every chunk costs the same again at each shard, however few of its records are left: where few are, longer
-ones do. A stream of which 5 % fires costs a quarter less CPU so, one of which nothing fires a tenth
+Each chunk costs every shard the same, however few of its records are left: where few are, longer ones pay. A
+stream of which 5 % fires costs a quarter less CPU this way, one of which nothing fires a tenth
 (tests/bench/alone/flow.py).
 """
 
@@ -14,7 +14,7 @@ MAX_STRETCH = 5
 
 
 class Stretches:
-    """What select has learnt of each partition of this process."""
+    """What select has learnt about each partition of this process."""
 
     def __init__(self) -> None:
         self._by_partition: dict[str, int] = {}
@@ -24,8 +24,8 @@ class Stretches:
         return self._by_partition.get(partition, 1)
 
     def learn(self, partition: str, left: int, lines: int) -> None:
-        """Take in how many records are left of so many lines."""
-        if lines >= CHUNK_LINES or left > CHUNK_LINES:  # a small chunk says nothing
+        """Take how many records are left of this many lines."""
+        if lines >= CHUNK_LINES or left > CHUNK_LINES:  # a small chunk is not representative
             self._by_partition[partition] = stretched(self.of(partition), left, lines)
 
 

@@ -14,7 +14,7 @@ W = TypeVar("W", bound=str)
 
 
 def ends_with(statuses: Collection[str], status: int, fault: str) -> bool:
-    """Return whether an attempt's end is one of these statuses, classes and faults."""
+    """Return whether an attempt's outcome is one of these statuses, classes and faults."""
     word = str(status) if status else fault
     return any(
         word == one or (len(one) == 3 and one.endswith("xx") and word[:1] == one[0] and bool(status))
@@ -23,22 +23,22 @@ def ends_with(statuses: Collection[str], status: int, fault: str) -> bool:
 
 
 def checked_statuses(given: Collection[str]) -> tuple[str, ...]:
-    """Return statuses, classes and faults. Raises UsageError for what no attempt ends with."""
+    """Return statuses, classes and faults. Raises UsageError for unknown ones."""
     for one in given:
         if not _STATUS.fullmatch(one):
-            from pipeline.deliver.http.attempt import Fault  # a client and all: not for who only lists
+            from pipeline.deliver.http.attempt import Fault  # imports a client: not needed for listing
 
             one_of(one, get_args(Fault), "status or fault")
     return tuple(given)
 
 
 def fault_of(excerpt: str) -> str:
-    """Return the word for why there is no status, with which such an excerpt begins."""
+    """Return the fault with which such an excerpt begins."""
     return excerpt.partition(":")[0]
 
 
 def one_of(word: str, known: Sequence[W], what: str) -> W:
-    """Return the word where it is one that is known. Raises UsageError, with the one that is meant."""
+    """Return a known word. Raises UsageError for others, with the one that was probably meant."""
     if word not in known:
         meant = did_you_mean(word, known)
         hint = f"did you mean `{meant}`?" if meant else f"there are {', '.join(known)}"

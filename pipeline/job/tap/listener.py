@@ -12,16 +12,16 @@ from pipeline.job.tap.wanted import Wanted
 
 WINDOW_SECS = 0.1
 LOOKS = 100
-"""Lines as they were read, at least, that are looked at in a window where a filter lets few through."""
+"""Minimum number of raw lines examined per window where a filter lets few through."""
 MOST_BYTES = 8 << 20
-"""What a tap holds in memory; beyond, it has no room."""
+"""Memory of a tap; beyond it, lines are dropped."""
 SAMPLED = frozenset({"matched", "sent", "dead"})
 NAMES = 10_000
 """Requests whose event's name is remembered, in each of two generations."""
 
 
 class Gate:
-    """So many in each tenth of a second, and a second's worth at once after a rest. Used by one thread."""
+    """A rate limit per tenth of a second, with a second's burst after a rest. Used by one thread."""
 
     def __init__(self, most: int, clock: Callable[[], float]) -> None:
         self._most = max(1, most)
@@ -32,11 +32,11 @@ class Gate:
         self.turned_away = 0
 
     def is_shut(self) -> bool:
-        """Return whether nothing goes in now."""
+        """Return whether nothing is let in now."""
         return self._left <= 0 and self._clock() < self._at + WINDOW_SECS
 
     def lets_in(self) -> bool:
-        """Return whether one more goes in now; else it is counted."""
+        """Return whether one more is let in; otherwise count it."""
         if self._left <= 0:
             now = self._clock()
             windows = int((now - self._at) / WINDOW_SECS)
@@ -55,18 +55,18 @@ class Listener:
         self.wanted = wanted
         most = -(-wanted.rate // 10)
         self.samples = not wanted.asks_each and wanted.stages <= SAMPLED
-        """True: of matches some are chosen, and their requests are followed. With filters on events and
-        answers, and for other stages, each is looked at."""
+        """True: of matches only a sample is shown, and its requests are followed. With filters on events and
+        answers, and for other stages, each one is examined."""
         self.worker = Gate(most, time.monotonic)
         self.deaths = Gate(most, time.monotonic)
         self.engine = Gate(most, time.monotonic)
         self.strangers = Gate(most // 10, time.monotonic)
-        """For deliveries of requests that were not chosen."""
+        """For deliveries of requests outside the sample."""
         sorts = "skipped" in wanted.stages or wanted.asks_event
         self.lines = Gate(max(LOOKS, most) if sorts else most, time.monotonic)
-        """For what is not decoded yet: most of it may be sorted out later."""
+        """For raw lines: most may be filtered out later."""
         self.failed = ""
-        """Why it was ended; "" where it was not."""
+        """Why the tap was ended; "" where it was not."""
         self._waiting: deque[Seen] = deque()
         self._bytes = 0
         self._lock = threading.Lock()
@@ -93,13 +93,13 @@ class Listener:
 
     @property
     def left_out(self) -> int:
-        """How many passed the filters and were not kept, since the beginning."""
+        """How many passed the filters but were dropped, since the beginning."""
         gates = (self.worker, self.deaths, self.engine, self.strangers)
         return sum(gate.turned_away for gate in gates) + self._overflown
 
     @property
     def not_looked_at(self) -> int:
-        """How many lines as they were read were not looked at, since the beginning."""
+        """How many raw lines were not examined, since the beginning."""
         return self.lines.turned_away
 
     # --- names of events, for what happens to their requests
@@ -111,5 +111,7 @@ class Listener:
         self._young[message_id] = names
 
     def names_of(self, message_id: str) -> Names | None:
-        """Return the event of a request; None where it was matched before the tap began, or did not pass."""
+        """Return the event of a request; None where it was matched before the tap started, or
+        filtered out.
+        """
         return self._young.get(message_id) or self._old.get(message_id)

@@ -18,7 +18,7 @@ _log = log.get("tap")
 
 
 class Lookout:
-    """Lost with the process: nothing of it is on disk."""
+    """In memory only: lost with the process."""
 
     def __init__(self) -> None:
         self.taps = Taps()
@@ -33,10 +33,10 @@ class Lookout:
         chosen: Sequence[Chosen],
         snapshot: Snapshot,
     ) -> None:
-        """Take a chunk as select leaves it."""
+        """Take a chunk after select."""
         try:
             self.samples.saw(raw, formats)
-        except Exception as error:  # a job must not end by what people look at
+        except Exception as error:  # observing must never end the job
             _log.error("a sample cannot be kept", exc_info=error)
         if self.taps.of_lines is not None:
             self.taps.lines(raw, formats, records, chosen, snapshot)

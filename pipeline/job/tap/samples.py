@@ -1,6 +1,6 @@
 """Samples of what is read, and what they show: event names, and properties with types and examples.
 
-Of a chunk one record, at a place that moves. What is counted here is counted in samples.
+One record per chunk, at a moving position. Counts here are counts of samples.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from pipeline.sources.chunk import Headers, RawChunk
 MOST: Final = 1_000
 BYTES: Final = 16 << 20
 LARGE: Final = 64 * 1024
-"""A larger record, with its key and headers, is kept only as what it is: where it came from, and how long."""
+"""Of a larger record, with its key and headers, only origin and length are kept."""
 EACH_SECS: Final = 0.02
-"""Between two samples: a thousand of them tell of the last twenty seconds at least."""
+"""Between two samples: a thousand of them cover at least the last twenty seconds."""
 NAMES: Final = 1_000
 PROPERTIES: Final = 200
-"""Of one event's name, and five times so many of users."""
+"""Per event name; five times as many for users."""
 TYPES: Final = 6
 MOST_PROPERTIES: Final = 20_000
-"""Of all names together."""
+"""Over all names."""
 ASK_SECS: Final = 0.5
-"""How long samples are decoded for one question; the next one goes on."""
+"""How long samples are decoded for one question; the next one continues."""
 EXAMPLE: Final = 80
 """Characters of an example."""
-_STEP: Final = 7919  # a prime: the place moves through chunks of any size
+_STEP: Final = 7919  # a prime: the position moves through chunks of any size
 
 
 class Sample(msgspec.Struct, frozen=True, gc=False):
@@ -50,7 +50,7 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
     at_ms: int
     origin: Origin
     line: bytes | None
-    """None for a tombstone, and for what is too large to be kept."""
+    """None for a tombstone, and for a record too large to keep."""
     size: int
     shape: Shape
     received_at: int | None
@@ -60,7 +60,7 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
 
 
 class Samples:
-    """The ring. Written by the worker, read by any thread."""
+    """The ring buffer. Written by the worker, read by any thread."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Samples:
         self._lock = threading.Lock()
 
     def saw(self, raw: RawChunk, formats: Formats) -> None:
-        """Keep one record of a chunk, unless one was kept a moment ago."""
+        """Keep one record of a chunk, unless one was just kept."""
         now = self._clock()
         if now < self._next or not raw.lines:
             return
@@ -110,7 +110,7 @@ class Samples:
             self._bytes -= _held(self._ring.popleft())
 
     def to_json(self, limit: int = MOST, event: str | None = None) -> list[dict[str, Value]]:
-        """Return the newest samples first, decoded; event: only those that hold one of this name."""
+        """Return the samples, newest first, decoded; event: only those with an event of this name."""
         found: list[dict[str, Value]] = []
         until = self._clock() + ASK_SECS
         for sample in reversed(list(self._ring)):
@@ -122,7 +122,7 @@ class Samples:
         return found
 
     def seen(self, names: list[str]) -> dict[str, Value]:
-        """Return the names of events and the properties seen. names: all that came, also in no sample."""
+        """Return the names of events and the properties seen. names: all that came, even if in no sample."""
         until = self._clock() + ASK_SECS
         with self._lock:
             for sample in list(self._ring):
@@ -205,7 +205,7 @@ class _Name:
 
 
 class Catalog:
-    """Names and properties, bounded: what is beyond is one, ``(others)``. Asked by one thread at a time."""
+    """Names and properties, bounded: the excess is counted as ``(others)``. Used by one thread at a time."""
 
     def __init__(self) -> None:
         self._names: dict[str, _Name] = {}
@@ -214,7 +214,7 @@ class Catalog:
         self._last = 0
 
     def learn(self, sample: Sample) -> None:
-        """Take what a sample tells; one that was taken before says nothing more."""
+        """Add a sample, unless it was already added."""
         if sample.number <= self._last:
             return
         self._last = sample.number

@@ -18,7 +18,7 @@ from pipeline.outbox.handover import Request, Result
 from pipeline.sources.chunk import Headers
 
 Names = tuple[str, str | None, str | None]
-"""Of an event: its name, user id and anonymous id."""
+"""An event's name, user id and anonymous id."""
 
 
 class Raw(msgspec.Struct, gc=False):
@@ -32,12 +32,12 @@ class Raw(msgspec.Struct, gc=False):
     key: bytes | None
     fault: str | None
     chosen: Mapping[int, Candidates]
-    """Of its records that went on: who may want them, by their place in the line."""
+    """Of its records that went on: who may want them, by position in the line."""
     snapshot: Snapshot
 
 
 class Seen(msgspec.Struct, kw_only=True, gc=False):
-    """One thing that happened. What it refers to is not changed any more."""
+    """One thing that happened. The data it refers to does not change any more."""
 
     stage: Stage
     at_ms: int
@@ -46,12 +46,12 @@ class Seen(msgspec.Struct, kw_only=True, gc=False):
     webhook: Webhook | None = None
     event: Event | None = None
     user: User | None = None
-    """With properties as they were then; None where the user is not looked up yet."""
+    """With properties at that time; None where the user is not looked up yet."""
     match: Match | None = None
     request: Request | None = None
     letter: DeadLetter | None = None
     names: Names | None = None
-    """Of the event, where it is not at hand any more."""
+    """Of the event, where the event itself is not available any more."""
     # --- of an attempt: its progress is changed by the next one
     attempt: int = 0
     status: int = 0
@@ -64,7 +64,7 @@ class Seen(msgspec.Struct, kw_only=True, gc=False):
 
     @property
     def size(self) -> int:
-        """About how many bytes it holds on to."""
+        """About how many bytes it keeps alive."""
         held = 500
         if self.raw is not None:
             held += len(self.raw.line or b"")
@@ -78,7 +78,7 @@ class Seen(msgspec.Struct, kw_only=True, gc=False):
 
 
 def of_result(result: Result, trip: Trip, now_ms: int, names: Names | None) -> Seen:
-    """Return what an attempt's end is to a tap."""
+    """Return an attempt's result as a tap sees it."""
     delivery, progress = result.delivery, result.delivery.progress
     return Seen(
         stage="sent", at_ms=now_ms, request=delivery.request, names=names, attempt=progress.attempt,
@@ -88,5 +88,5 @@ def of_result(result: Result, trip: Trip, now_ms: int, names: Names | None) -> S
 
 
 def names_of(event: Event) -> Names:
-    """Return what is remembered of an event."""
+    """Return the remembered parts of an event."""
     return event.name, event.user_id, event.anonymous_id

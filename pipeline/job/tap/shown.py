@@ -20,17 +20,17 @@ from pipeline.outbox.reading.dead_letter_json import as_json_value, request_json
 from pipeline.recording.native_lines import native_line
 
 SHORT = 200
-"""Characters of a value, where not all are asked for."""
+"""Characters of a value, unless full values are requested."""
 MOST_BYTES = 256 * 1024
-"""A payload that is larger is left out, and that is said."""
+"""Larger payloads are left out, and marked so."""
 SHOWN_RAW = 4096
-"""Bytes of a line that nobody can read, where not all are asked for."""
+"""Bytes of an unreadable line, unless full values are requested."""
 
 Line = dict[str, Value]
 
 
 def lines(seen: Seen, wanted: Wanted) -> Iterator[Line]:
-    """Yield what is shown of one thing that happened; nothing where a filter on what is decoded says no."""
+    """Yield the lines for one thing that happened; none where a filter on decoded data rejects it."""
     if seen.raw is not None:
         yield from _of_raw(seen, seen.raw, wanted)
     elif seen.invalid is not None:
@@ -115,7 +115,7 @@ def _of_invalid(seen: Seen, record: Invalid, wanted: Wanted) -> Line:
 def _of_request(seen: Seen, wanted: Wanted) -> Line:
     """Return an attempt, or a dead letter."""
     request = seen.request
-    assert request is not None  # of all that is no record and no match
+    assert request is not None  # for everything except records and matches
     name, user_id, anonymous_id = seen.names or (None, None, None)
     line: Line = {
         "stage": seen.stage,
@@ -123,7 +123,7 @@ def _of_request(seen: Seen, wanted: Wanted) -> Line:
         "webhook": request.webhook_id,
         "webhook_id": request.message_id,
         "event": name,
-        # Without what tells ids from anonymous ids in the user's key.
+        # Without the user key's prefix that distinguishes ids from anonymous ids.
         "user": user_id or anonymous_id or _clean(request.user[2:]) or None,
         "attempt": seen.attempt,
         "status": seen.status or None,
@@ -147,7 +147,7 @@ def _of_request(seen: Seen, wanted: Wanted) -> Line:
 
 
 def _like_preview(request: dict[str, Value]) -> dict[str, Value]:
-    """Return a request in the form that a match shows it in: a body of JSON is a value."""
+    """Return a request in the form in which a match shows it: a JSON body is a value."""
     headers = dict(request["headers"])
     body = request["body"]
     if body:
@@ -180,7 +180,7 @@ def _known(user: User) -> dict[str, Value]:
 
 
 def _fitting(value: Value, payload: Payload) -> Value:
-    """Return a value as it is shown; of one that is too large only that it is."""
+    """Return a value as shown; if it is too large, only that fact."""
     size = len(orjson.dumps(value, default=str))
     if size > MOST_BYTES:
         return f"left out: {size:,} bytes"

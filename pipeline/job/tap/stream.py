@@ -19,7 +19,7 @@ from pipeline.model.words import no_webhook
 from pipeline.telemetry import log
 
 WORK_SECS = 0.05
-"""How long lines are made of what has come, each time; the rest comes next."""
+"""How long lines are made each time; the rest comes next."""
 MOST_WAITING = 1_000
 TELL_SECS = 1.0
 
@@ -51,8 +51,8 @@ class TapStream:
         self._left = wanted.rate
 
     def hello(self) -> Value:
-        """Return which process this is, its config version, which webhooks the patterns mean now, and what
-        to say of patterns that mean none.
+        """Return the process's number, its config version, which webhooks the patterns mean now, and a note
+        on patterns that mean none.
         """
         known = self._versions.configured
         return {
@@ -77,7 +77,7 @@ class TapStream:
         while self._waiting and self._clock() <= begun + WORK_SECS:
             seen = self._waiting.popleft()
             if self._left <= 0:
-                # Nothing is made of what would not be shown.
+                # No work for lines that would not be shown.
                 self._left_out += seen.raw is None
                 self._passed_over += seen.raw is not None
                 continue
@@ -99,7 +99,7 @@ class TapStream:
         return found
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._taps.remove(self._listener)
 
     def _counts(self) -> list[bytes]:

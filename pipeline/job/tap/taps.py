@@ -29,16 +29,16 @@ from pipeline.telemetry import log
 _log = log.get("tap")
 
 MOST = 20
-"""Taps of one process."""
+"""Taps per process."""
 NOBODY: Final = User(None, None, identified=False)
-_DELIVERED: Final = Outcome.DELIVERED  # a member takes 0.1 us to look up
+_DELIVERED: Final = Outcome.DELIVERED  # a member look-up takes 0.1 us
 
 
 Given = ParamSpec("Given")
 
 
 def _harmless(tell: Callable[Given, None]) -> Callable[Given, None]:
-    """Let what a step tells end the taps at worst, never the job."""
+    """An error in what a step reports ends the taps at worst, never the job."""
 
     @wraps(tell)
     def told(*given: Given.args, **named: Given.kwargs) -> None:
@@ -53,27 +53,27 @@ def _harmless(tell: Callable[Given, None]) -> Callable[Given, None]:
 
 
 class Taps:
-    """Who listens, and what each step tells them. No method here may be what a job ends by.
+    """The listeners, and what each step reports to them. No method here may end the job.
 
-    let_look: has the engine show its results to this one from now on, or to nobody.
+    let_look: makes the engine report its results to this object from now on, or to nobody.
     """
 
     def __init__(self) -> None:
         self.let_look: Callable[[Taps | None], None] = lambda taps: None
         self.of_lines: tuple[Listener, ...] | None = None
-        """Who wants what is read; None: nobody."""
+        """Listeners for what is read; None: nobody."""
         self.of_story: tuple[Listener, ...] | None = None
-        """Who wants what becomes of events."""
+        """Listeners for what becomes of events."""
         self._all: tuple[Listener, ...] = ()
         self._of_results: tuple[Listener, ...] = ()
         self.current: Match | None = None
-        """What the worker is making a request of: dead letters that come of that are its."""
+        """The match whose request the worker is making: dead letters from it belong to it."""
         self._lock = threading.Lock()
 
     # --- who listens: called by the admin's threads
 
     def add(self, wanted: Wanted) -> Listener:
-        """Begin to listen. Raises Refused where too many do."""
+        """Start listening. Raises Refused where there are too many."""
         listener = Listener(wanted)
         with self._lock:
             if len(self._all) >= MOST:
@@ -82,12 +82,12 @@ class Taps:
         return listener
 
     def remove(self, listener: Listener) -> None:
-        """Listen no more."""
+        """Stop listening."""
         with self._lock:
             self._set(tuple(one for one in self._all if one is not listener))
 
     def fail(self, error: Exception) -> None:
-        """End all taps: something is wrong with them."""
+        """End all taps after an internal error."""
         _log.error("the taps of this job end: they failed", exc_info=error)
         with self._lock:
             for listener in self._all:
@@ -117,7 +117,7 @@ class Taps:
         chosen: Sequence[Chosen],
         snapshot: Snapshot,
     ) -> None:
-        """Take a chunk as it was read, what was decoded of it, and what of that goes on."""
+        """Take a raw chunk, the records decoded from it, and those that go on."""
         by_line: dict[tuple[str, int], dict[int, Candidates]] | None = None
         for listener in self.of_lines or ():
             stages = listener.wanted.stages
@@ -164,7 +164,7 @@ class Taps:
     def _by_event(
         self, listener: Listener, records: Sequence[Record], chosen: Sequence[Chosen], snapshot: Snapshot
     ) -> None:
-        """Take the webhooks that name an event, and of whose conditions one on the event does not hold."""
+        """Report the webhooks that name an event but have a failing condition on it."""
         wanted = listener.wanted
         candidates = {id(record): found for record, found in chosen}
         for event in records:
@@ -183,20 +183,20 @@ class Taps:
     # --- shard: what becomes of events
 
     def passes_over(self) -> bool:
-        """Return whether nobody has room for matches now: then it is enough to say how many there are."""
+        """Return whether nobody has room for matches now: then counting them suffices."""
         return all(
             listener.samples and not listener.wanted.webhooks and listener.worker.is_shut()
             for listener in self.of_story or ()
         )
 
     def passed_over(self, matches: int) -> None:
-        """Take note of matches that nobody has looked at."""
+        """Count matches that nobody has examined."""
         for listener in self.of_story or ():
             listener.worker.turned_away += matches
 
     @_harmless
     def matched(self, match: Match, request: Request | None) -> None:
-        """Take a match, and the request that is owed for it, if any."""
+        """Take a match, and its request, if any."""
         stage = "suppressed" if match.suppressed else "matched"
         event, user, webhook = match.event, match.user, match.webhook
         for listener in self.of_story or ():
@@ -219,7 +219,7 @@ class Taps:
 
     @_harmless
     def unmatched(self, webhook: Webhook, event: Event, user: User) -> None:
-        """Take a candidate that does not fire: by its user, or since `repeat` waits for more."""
+        """Take a candidate that does not fire: the user's side fails, or `repeat` waits for more."""
         for listener in self.of_story or ():
             wanted = listener.wanted
             if (
@@ -234,7 +234,7 @@ class Taps:
 
     @_harmless
     def invalid(self, record: Invalid) -> None:
-        """Take a record that nobody can understand."""
+        """Take an unreadable record."""
         for listener in self.of_story or ():
             if (
                 "invalid" in listener.wanted.stages
@@ -245,7 +245,7 @@ class Taps:
 
     @_harmless
     def dead(self, letter: DeadLetter) -> None:
-        """Take a dead letter; records that nobody can understand are told of as `invalid`."""
+        """Take a dead letter; unreadable records are reported as `invalid`."""
         for listener in self.of_story or () if letter.kind != "record" else ():
             wanted, request, progress = listener.wanted, letter.request, letter.progress
             if "dead" not in wanted.stages or not wanted.of_webhook(request.webhook_id):
@@ -274,7 +274,7 @@ class Taps:
     # --- engine
 
     def results(self, results: list[Result], trips: Trips, now_ms: int) -> None:
-        """Take what became of attempts."""
+        """Take the results of attempts."""
         for listener in self._of_results:
             if listener.samples:
                 self._sampled(listener, results, trips, now_ms)
@@ -282,7 +282,7 @@ class Taps:
                 self._filtered(listener, results, trips, now_ms)
 
     def _sampled(self, listener: Listener, results: list[Result], trips: Trips, now_ms: int) -> None:
-        """Follow the requests that were chosen; of others show failures, and a delivery now and then."""
+        """Follow the requests in the sample; of others show failures, and a delivery now and then."""
         names_of, of_webhook = listener.names_of, listener.wanted.of_webhook
         shut, left_out = listener.strangers.is_shut(), 0
         for result in results:
@@ -298,7 +298,7 @@ class Taps:
                 if not (listener.strangers if is_good else listener.engine).lets_in():
                     continue
             trip = trips(result.delivery)
-            if trip.secs is not None:  # else nothing was sent: put out of memory, or too old
+            if trip.secs is not None:  # otherwise nothing was sent: parked, or too old
                 listener.put(of_result(result, trip, now_ms, names))
         listener.strangers.turned_away += left_out
 
@@ -321,7 +321,7 @@ class Taps:
 
 
 def _by_line(chosen: Sequence[Chosen]) -> dict[tuple[str, int], dict[int, Candidates]]:
-    """Return who may want the records that go on, by line and place in it."""
+    """Return who may want the records that go on, by line and position in it."""
     found: dict[tuple[str, int], dict[int, Candidates]] = {}
     for record, candidates in chosen:
         place = record.origin
@@ -330,12 +330,12 @@ def _by_line(chosen: Sequence[Chosen]) -> dict[tuple[str, int], dict[int, Candid
 
 
 def _now(user: User) -> User:
-    """Return the user as he is: what is known of him changes with the next update."""
+    """Return a copy of the user: the properties change with the next update."""
     return User(user.id, user.anonymous_id, user.identified, dict(user.properties), user.before)
 
 
 def _names(trigger: Trigger, event: Event) -> bool:
-    """Return whether a trigger's `events` may mean an event, conditions of labels included."""
+    """Return whether a trigger's `events` may mean an event, including the conditions of labels."""
     with apart():
         try:
             return any(one.may_match(event, NOBODY) for one in trigger.events)

@@ -15,7 +15,7 @@ from pipeline.model.records import Event, User
 Stage: TypeAlias = Literal[
     "read", "invalid", "skipped", "unmatched", "suppressed", "matched", "sent", "dead"
 ]  # fmt: skip
-"""In the order of the flow, and as the accounting names them."""
+"""In the order of the flow, named as in the accounting."""
 STAGES: Final[tuple[Stage, ...]] = get_args(Stage)
 USUAL: Final[tuple[Stage, ...]] = ("matched", "sent", "dead")
 OUTCOMES: Final = ("delivered", "retry", "dead")
@@ -27,11 +27,11 @@ Payload: TypeAlias = Literal["none", "short", "full"]
 
 @dataclass(slots=True, frozen=True)
 class Wanted:
-    """The filters of one tap. Patterns meet names as they come: a reload changes nothing."""
+    """The filters of one tap. Patterns are matched against names as they come: a reload changes nothing."""
 
     stages: frozenset[Stage] = frozenset(USUAL)
     webhooks: tuple[str, ...] = ()
-    """Patterns; () is any."""
+    """Patterns; (): any."""
     events: tuple[str, ...] = ()
     user: str | None = None
     """A user id or an anonymous id."""
@@ -49,21 +49,21 @@ class Wanted:
 
     @property
     def asks_event(self) -> bool:
-        """True where a filter asks for what only the event says."""
+        """True where a filter needs the event."""
         return bool(self.events or self.user is not None or self.where is not None)
 
     @property
     def asks_answer(self) -> bool:
-        """True where a filter asks how an attempt ended."""
+        """True where a filter needs an attempt's outcome."""
         return bool(self.statuses or self.outcomes)
 
     @property
     def asks_each(self) -> bool:
-        """True where each event, request or answer is looked at: few may be meant."""
+        """True where each event, request or answer is examined: few may match."""
         return self.asks_event or self.message is not None or self.asks_answer
 
     def of_webhook(self, webhook_id: str) -> bool:
-        """Return whether a webhook is among those asked for."""
+        """Return whether a webhook is among those wanted."""
         if not self.webhooks:
             return True
         found = self._known.get(webhook_id)
@@ -72,9 +72,9 @@ class Wanted:
         return found
 
     def of_event(self, event: Event, user: User) -> bool:
-        """Return whether an event passes, with what is known of its user; the condition is asked last.
+        """Return whether an event passes, with what is known of its user; the condition is evaluated last.
 
-        What it asks counts for nobody: webhooks may take as much work for the event as without a tap.
+        Its work is not counted: webhooks may use as much for the event as without a tap.
         """
         if self.events and not any(fnmatchcase(event.name, one) for one in self.events):
             return False
@@ -90,17 +90,17 @@ class Wanted:
                 return False
 
     def of_answer(self, status: int, fault: str, outcome: str) -> bool:
-        """Return whether an attempt passes, by its status (or the fault in its place) and its outcome."""
+        """Return whether an attempt passes, by its status (or fault) and its outcome."""
         if self.outcomes and outcome not in self.outcomes:
             return False
         return not self.statuses or ends_with(self.statuses, status, fault)
 
 
 def checked_stages(given: Collection[str]) -> frozenset[Stage]:
-    """Return stages by their names. Raises UsageError for one that there is not."""
+    """Return stages by their names. Raises UsageError for an unknown one."""
     return frozenset(one_of(one, STAGES, "stage") for one in given)
 
 
 def checked_outcomes(given: Collection[str]) -> frozenset[str]:
-    """Return outcomes by their names. Raises UsageError for one that there is not."""
+    """Return outcomes by their names. Raises UsageError for an unknown one."""
     return frozenset(one_of(one, OUTCOMES, "outcome") for one in given)

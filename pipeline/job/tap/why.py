@@ -11,15 +11,15 @@ from pipeline.model.records import MISSING, Event, User
 from pipeline.model.words import did_you_mean
 
 WAITS = "`repeat` waits for more"
-"""Stands where a clause does: all of them hold."""
+"""Takes the place of a clause where all of them hold."""
 MOST = 8
-"""Clauses that are shown: of a group those inside it, too."""
+"""Clauses shown; of a group also those inside it."""
 WEBHOOKS = 3
-"""Webhooks of which it is said why an event that all of them skip is none of theirs."""
+"""Webhooks for which the reason is given when all of them skip an event."""
 
 
 def why_unmatched(webhook: Webhook, event: Event, user: User | None) -> list[dict[str, Value]]:
-    """Return the clause that keeps a webhook from firing; user: None where only the event was looked at."""
+    """Return the clause that keeps a webhook from firing; user: None where only the event was evaluated."""
     if user is not None:
         found = _first(explain_trigger(webhook.trigger, event, user))
         return found or [{"clause": WAITS, "path": None, "holds": False, "depth": 0}]
@@ -33,7 +33,7 @@ def why_skipped(
 ) -> list[dict[str, Value]]:
     """Return why none of these webhooks wants an event: which clause of which, or that none names it.
 
-    asked: whether somebody asks for these, rather than for all there are.
+    asked: whether these were asked for, as opposed to all there are.
     """
     named = {snapshot.webhooks[index].id for index in snapshot.triggers.named(event.name, event.kind)}
     told = [one for one in webhooks if one.id in named] or (webhooks if asked else [])
@@ -53,7 +53,7 @@ def why_skipped(
 
 
 def _first(clauses: list[Clause]) -> list[dict[str, Value]]:
-    """Return the first clause that does not hold, and what stands inside it."""
+    """Return the first clause that does not hold, and what is inside it."""
     at = next((at for at, one in enumerate(clauses) if one.depth == 0 and not one.holds), None)
     if at is None:
         return []
