@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -11,13 +10,14 @@ from pathlib import Path
 
 from pipeline.deliver.halts import Halts
 from pipeline.model.json import Value
+from pipeline.model.printable import one_line
 from pipeline.model.times import format_iso
 from pipeline.outbox.reading.view import Owed, owed_each
 
-_NOISE = re.compile(r"\[Errno -?\d+\] | \('[^']+'(?:, \d+)+\)")
-"""Of a connection that failed: the number, and the address, which is that of the webhook's URL."""
 LOOKED_AT = 1_000
 """Rows of a webhook that are looked at: a million must not hold up a look at the status."""
+LAST = 200
+"""Characters of what was said last, which may be half a page."""
 SAID = {
     "gone": "its receiver answered 410",
     "down": "its receiver is down",
@@ -48,16 +48,14 @@ class Waiting:
         return asdict(self)
 
     def line(self, webhook: str, pending: int) -> str:
-        """Return one line of at most 80 columns, as far as the webhook's name allows."""
+        """Return it in words."""
         until = (
             f"{', probed at' if self.why == 'down' else ' until'} {self.due_at[11:19]}" if self.due_at else ""
         )
         text = f"{webhook}: {pending:,} pending, {SAID.get(self.why, self.why)}{until}"
-        left = 80 - len(text) - 2
-        # A token endpoint's status is to stand in these columns.
-        said = _NOISE.sub("", self.last or "").removeprefix("oauth2: the ")
-        said = said if len(said) <= left else f"{said[: left - 1]}…"
-        return f"{text}; {said}" if said and left > 12 else text
+        said = one_line(self.last or "")
+        said = said if len(said) <= LAST else f"{said[: LAST - 1]}…"
+        return f"{text}; {said}" if said else text
 
 
 def waiting(
