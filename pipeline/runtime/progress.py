@@ -20,8 +20,8 @@ TERMINAL_SECS = 0.25
 LOG_SECS = 10.0
 
 Look: TypeAlias = Callable[[], tuple[dict[str, int], dict[str, dict[str, int]], tuple[int, int], float]]
-"""Returns the record counts, the webhooks' counts, how many bytes of how many are read (0: unknown), and how many
-seconds the end of the job may still take (infinite: it has not begun)."""
+"""Returns the record counts, the webhooks' counts, how many bytes of how many are read (0: unknown), and how
+many seconds the end of the job may still take (infinite: it has not begun)."""
 
 _log = log.get("job")
 
@@ -99,7 +99,7 @@ class Progress(Shown):
     def facts(self) -> Facts:
         """Return records read, their rate, the percentage of the input, and the matches by outcome.
 
-        ``left_secs``: when the input will be read, if it goes on like this. ``ends_in_secs``: how long the
+        ``left_secs``: time left until the input is read, at the present rate. ``ends_in_secs``: how long the
         job waits for receivers at most, once it has read all or is told to stop.
         """
         records, webhooks, (done, of), ends_in_secs = self._look()
