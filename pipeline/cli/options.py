@@ -10,6 +10,8 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from pipeline.cli.kinds import DEFAULT, ConfigDir, Folder, Place, Statuses
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -31,60 +33,6 @@ def flags(*options: Callable[[F], F]) -> Callable[[F], F]:
         return function
 
     return add
-
-
-DEFAULT = Path("config")
-"""The config directory of a project."""
-
-
-class Folder(click.Path):
-    """A folder of ours. An empty text, as a variable that is not set leaves it, would be the present one."""
-
-    def __init__(self) -> None:
-        super().__init__(path_type=Path, readable=False)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the path."""
-        if not os.fspath(value):
-            self.fail("the path is empty: is a variable not set?", param, ctx)
-        return super().convert(value, param, ctx)
-
-
-class Part(click.ParamType[str]):
-    """A part of what is selected. An empty text is in everything, and who wants everything says ``--all``."""
-
-    name = "text"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the text."""
-        if not value:
-            self.fail("the text is empty, and is in everything: is a variable not set?", param, ctx)
-        return str(value)
-
-
-class ConfigDir(click.ParamType[Path]):
-    """A config directory; its pipeline.yaml may be named instead."""
-
-    name = "dir"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Return the directory."""
-        path: Path = Folder().convert(value, param, ctx)
-        if not path.is_file():
-            # Asked first: of one that this user may not look into, that one is told.
-            if not _is_config(path):
-                here = [Path()] if path == DEFAULT and not path.is_dir() else []
-                meant = next((near for near in (path / DEFAULT, *here) if _is_config(near)), None)
-                if meant is not None:
-                    self.fail(f"`{value}` is no config directory: is `{meant}` meant?", param, ctx)
-            return path
-        if path.suffix not in (".yaml", ".yml"):
-            self.fail(f"`{value}` is no config: name the directory that holds pipeline.yaml", param, ctx)
-        return path.parent
-
-
-def _is_config(path: Path) -> bool:
-    return (path / "webhooks").is_dir() or (path / "pipeline.yaml").is_file()
 
 
 def config_option(function: F) -> F:
@@ -203,7 +151,7 @@ def console_options(function: F) -> F:
     )
     token = click.option(
         "--token-file",
-        type=click.Path(path_type=Path),
+        type=Place(),
         metavar="FILE",
         callback=need_both,
         help="Holds the token that the console knows.",
@@ -211,60 +159,11 @@ def console_options(function: F) -> F:
     return url(token(function))
 
 
-class When(click.ParamType[int]):
-    """A time: ISO 8601, a unix time, or how long ago: 90s, 15m, 2h, 3d."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return unix milliseconds."""
-        if isinstance(value, int):
-            return value
-        from pipeline.model.times import parse_when
-
-        try:
-            return parse_when(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class Rate(click.ParamType[float]):
-    """Requests per second: ``100`` or ``100/s``."""
-
-    name = "rate"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return requests per second."""
-        try:
-            rate = float(str(value).removesuffix("/s"))
-        except ValueError:
-            rate = 0.0
-        if rate <= 0:
-            self.fail(f"`{value}` is no rate; want 100/s", param, ctx)
-        return rate
-
-
-class Statuses(click.ParamType[tuple[str, ...]]):
-    """How attempts ended: ``429,5xx,timeout``."""
-
-    name = "statuses"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """Return the words. Raises UsageError for one that no attempt ends with."""
-        if isinstance(value, tuple):
-            return value
-        from pipeline.job.tap.answers import checked_statuses
-
-        return checked_statuses([word.strip() for word in value.split(",") if word.strip()])
-
-
 status_option = click.option(
     "--status",
     "statuses",
     type=Statuses(),
-    default="",
+    default=(),
     show_default=False,
     metavar="STATUS,..",
     help="How the last attempt ended: 503, 5xx, timeout; several with commas.",

@@ -17,6 +17,8 @@ from pipeline.model.json import Value
 
 STATE_META: Final = "hookline.json"
 """The file that makes a folder a state directory."""
+RUN_ON: Final = "crash.lock"
+"""Every run leaves it, since about the time when relative paths in files begin at the file's folder."""
 STDIN: Final = "-"
 _ROTATION_SECS: Final = 1.0
 """A followed file that is rotated is there again by then."""
@@ -97,10 +99,13 @@ def _setting_paths(data: dict[str, Value]) -> Iterator[KeyPath]:
 
 
 def check_moved_state(new: str, was: str, problems: Problems) -> None:
-    """Refuse to begin anew beside the state of before: relative paths began at the working directory."""
+    """Refuse to begin anew beside the state of before: relative paths began at the working directory.
+
+    A state directory that a job of this rule has run on is at its place: it is that of another project.
+    """
     old = os.path.normpath(was)
     # Where the working directory is gone nothing is there, and nothing else may be asked of it.
-    if os.path.isabs(was) or not is_state(old) or is_state(new):
+    if os.path.isabs(was) or not is_state(old) or is_state(new) or os.path.exists(os.path.join(old, RUN_ON)):
         return
     if os.path.realpath(old) != os.path.realpath(new):
         problems.error(

@@ -23,7 +23,7 @@ def printer(
     """
 
     def show(request: Request, status: int) -> None:
-        at = time.strftime("%H:%M:%S", time.localtime(request.at))
+        at = time.strftime("%H:%M:%S", time.gmtime(request.at))
         attempt = request.headers.get("webhook-attempt", "")
         words = [at, request.method, request.path + (f"?{request.query}" if request.query else "")]
         words.append(f"-> {status}" if status else "-> fault")

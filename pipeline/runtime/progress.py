@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 TERMINAL_SECS = 0.25
 LOG_SECS = 10.0
 
-Look: TypeAlias = Callable[[], tuple[dict[str, int], dict[str, dict[str, int]], tuple[int, int]]]
-"""Returns the record counts, the webhooks' counts, and how many bytes of how many are read (0: unknown)."""
+Look: TypeAlias = Callable[[], tuple[dict[str, int], dict[str, dict[str, int]], tuple[int, int], float]]
+"""Returns the record counts, the webhooks' counts, how many bytes of how many are read (0: unknown), and how
+many seconds the end of the job may still take (infinite: it has not begun)."""
 
 _log = log.get("job")
 
@@ -97,9 +99,10 @@ class Progress(Shown):
     def facts(self) -> Facts:
         """Return records read, their rate, the percentage of the input, and the matches by outcome.
 
-        ``left_secs``: time left until the input is read, at the present rate.
+        ``left_secs``: time left until the input is read, at the present rate. ``ends_in_secs``: how long the
+        job waits for receivers at most, once it has read all or is told to stop.
         """
-        records, webhooks, (done, of) = self._look()
+        records, webhooks, (done, of), ends_in_secs = self._look()
         now, read = time.monotonic(), records["read"]
         if self._before is None and read:
             # Read by earlier runs, or this run's first records.
@@ -117,15 +120,18 @@ class Progress(Shown):
                 facts["left_secs"] = round((now - begun) * (of - done) / (done - first))
         for name in ("delivered", "pending", "dead"):
             facts[name] = sum(counts[name] for counts in webhooks.values())
+        if facts["pending"] and ends_in_secs < math.inf:
+            facts["ends_in_secs"] = math.ceil(ends_in_secs)
         return facts
 
 
 def look_at(job: Job) -> Look:
     """Return a look at a job in this process."""
 
-    def look() -> tuple[dict[str, int], dict[str, dict[str, int]], tuple[int, int]]:
+    def look() -> tuple[dict[str, int], dict[str, dict[str, int]], tuple[int, int], float]:
         known = list(job.bytes_read.values())
-        return *job.committed.totals(), (sum(done for done, _ in known), sum(of for _, of in known))
+        read = (sum(done for done, _ in known), sum(of for _, of in known))
+        return *job.committed.totals(), read, job.drain.left_secs
 
     return look
 
@@ -133,9 +139,9 @@ def look_at(job: Job) -> Look:
 def look_through(account: Callable[[], Accounting]) -> Look:
     """Return a look at a multi-process job: what its processes have committed."""
 
-    def look() -> tuple[dict[str, int], dict[str, dict[str, int]], tuple[int, int]]:
+    def look() -> tuple[dict[str, int], dict[str, dict[str, int]], tuple[int, int], float]:
         found = account()
-        return found["records"], found["webhooks"], (0, 0)
+        return found["records"], found["webhooks"], (0, 0), math.inf
 
     return look
 
@@ -152,4 +158,6 @@ def render(facts: Facts) -> str:
     if "left_secs" in facts:
         minutes, secs = divmod(facts["left_secs"], 60)
         parts.append(f"{minutes}:{secs:02d} left")
+    if "ends_in_secs" in facts:
+        parts.append(f"receivers have {facts['ends_in_secs']} s more")
     return "  ".join(parts)

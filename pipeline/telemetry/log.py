@@ -15,7 +15,7 @@ import logging
 import os
 import sys
 import traceback
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import orjson
@@ -141,7 +141,7 @@ class ConsoleFormatter(logging.Formatter):
         tag = f"{level:<5}"
         if self.colour:
             tag = f"{_COLOURS[level]}{tag}\x1b[0m"
-        at = f"{datetime.fromtimestamp(record.created):%H:%M:%S}"
+        at = f"{datetime.fromtimestamp(record.created, UTC):%H:%M:%S}"
         parts = [f"{at} {tag} {one_line(_masked(record.getMessage()))}"]
         parts += [f"{key}={_shown(value)}" for key, value in _fields(record).items()]
         line = "  ".join(parts)

@@ -51,14 +51,32 @@ def test_help_of_each_verb_fits_80_columns(hookline, words):
     assert [line for line in said.out.splitlines() if len(line) > 80] == []
 
 
-@pytest.mark.parametrize("words", ALL, ids=" ".join)
-def test_every_option_has_a_help_text(words):
+def named(words: tuple[str, ...]) -> click.Command:
+    """Return the command of a verb's words."""
     command = app.cli.get_command(click.Context(app.cli), words[0])
     for word in words[1:]:
         assert isinstance(command, click.Group)
         command = command.commands[word]
     assert command is not None
-    options = [one for one in command.params if isinstance(one, click.Option)]
+    return command
+
+
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
+def test_no_flag_takes_an_empty_text(hookline, tmp_path: Path, monkeypatch, words):
+    """`record --out "$OUT"`, where nothing is in it, filled the working directory, and a filter chose all."""
+    monkeypatch.chdir(tmp_path)
+    for option in named(words).params:
+        if isinstance(option, click.Option) and not option.is_flag:
+            said = hookline(*words, option.opts[-1], "")
+            assert (said.code, option.opts[-1] in said.err) == (Exit.USAGE, True), option.name
+            if isinstance(option.type, click.Path | click.types.StringParamType):
+                assert re.search("is a variable not set|there is no ``", said.err), option.name
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
+def test_every_option_has_a_help_text(words):
+    options = [one for one in named(words).params if isinstance(one, click.Option)]
     assert [one.name for one in options if not one.help and not one.hidden] == []
 
 

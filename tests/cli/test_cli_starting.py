@@ -44,14 +44,6 @@ def test_a_project_runs_as_it_is_and_two_of_its_events_fire(hookline, tmp_path: 
     assert texts == ["Ada spent 250", "Bob spent 120"]
 
 
-@pytest.mark.parametrize("words", ["status --state", "run --state", "check -c", "replay x --users-from"])
-def test_an_empty_path_is_not_the_working_directory(hookline, tmp_path: Path, monkeypatch, words: str):
-    monkeypatch.chdir(tmp_path)
-    said = hookline(*words.split(), "")
-    assert (said.code, "the path is empty: is a variable not set?" in said.err) == (2, True)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_the_folder_of_a_project_is_no_config_and_the_one_that_is_meant_is_named(
     hookline, tmp_path: Path, monkeypatch
 ):

@@ -207,16 +207,6 @@ def test_a_dead_letter_is_shown_without_secrets_and_control_characters(hookline,
     assert hookline("dlq", "show", facts["webhook_id"], "--state", state, "--json").json == facts
 
 
-@pytest.mark.parametrize(
-    "words", ["dlq purge --reason", "dlq replay --text", "dlq export --reason", "outbox drop --text"]
-)
-def test_an_empty_text_selects_nothing_where_all_was_not_said(hookline, state, words: str):
-    """It is in every reason and body: a script with a variable that is not set would delete everything."""
-    said = hookline(*words.split(), "", "--state", state)
-    assert (said.code, "is a variable not set?" in said.err) == (2, True)
-    assert len(hookline("dlq", "export", "--state", state).out.splitlines()) == 4
-
-
 def test_an_unknown_dead_letter_is_a_problem(hookline, state):
     said = hookline("dlq", "show", "abc", "--state", state)
     assert said.code == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import time
 import warnings
 from collections.abc import Iterator
 
@@ -65,6 +66,18 @@ def test_one_happening_stays_one_line_whatever_it_holds(format: str):
     log.get("a").info("got\nthis", value="x\r\ny\x1b[31m\x00", other={"k": ["\n", 2**80, b"\xff", "\ud800"]})
     assert stream.getvalue().count("\n") == 1
     assert "\x1b" not in stream.getvalue()
+
+
+def test_times_are_utc_wherever_the_machine_stands(monkeypatch: pytest.MonkeyPatch):
+    """As all that `tap` and `status` show: lines of the log must not seem an hour from those."""
+    record = logging.makeLogRecord({"msg": "read", "created": 1_764_500_645.0})
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    try:
+        time.tzset()
+        assert log.ConsoleFormatter(colour=False).format(record) == "11:04:05 info  read"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_levels_below_the_chosen_one_are_silent():

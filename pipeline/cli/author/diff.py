@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from pipeline.cli.options import ConfigDir
+from pipeline.cli.kinds import ConfigDir
 from pipeline.cli.output import echo, json_option, print_json, say, table
 from pipeline.model.errors import UsageError
 from pipeline.model.printable import one_line

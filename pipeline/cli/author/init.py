@@ -7,11 +7,12 @@ from shlex import quote
 
 import click
 
+from pipeline.cli.kinds import Place
 from pipeline.cli.output import echo, say
 
 
 @click.command()
-@click.argument("directory", type=click.Path(path_type=Path, file_okay=False), default=".")
+@click.argument("directory", type=Place(file_okay=False), default=".")
 def init(directory: Path) -> None:
     """Write a project that runs as it is: a config, a webhook with its tests, six lines of a stream.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli.kinds import Place
 from pipeline.cli.output import print_json, say
 
 KINDS = ("webhook", "label", "shape", "pipeline", "test", "shape-test")
@@ -16,7 +17,7 @@ KINDS = ("webhook", "label", "shape", "pipeline", "test", "shape-test")
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Place(file_okay=False),
     help="Directory to write all of them to, as config/schema/ has them.",
 )
 def schema(kind: str | None, output: Path | None) -> None:

@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 import click
 
+from pipeline.cli.kinds import Place
 from pipeline.cli.options import config_option
 from pipeline.cli.output import json_option, print_json, print_text, say
 from pipeline.model.disk import write_text
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @config_option
-@click.option(
-    "--junit", type=click.Path(path_type=Path), help="Also write the results to this file as JUnit XML."
-)
+@click.option("--junit", type=Place(), help="Also write the results to this file as JUnit XML.")
 @json_option
 def test(files: tuple[Path, ...], config: Path, junit: Path | None, as_json: bool) -> int:
     """Run the *.test.yaml files below the config directory, or just FILES.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.cli.kinds import Place
 from pipeline.cli.options import config_option, log_options, metrics_option, setting
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, print_text, say
 from pipeline.model.process.exits import Exit
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 @setting(
     "--to",
     env="HOOKLINE_COLLECT_TO_RECORDING",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Place(file_okay=False),
     metavar="DIR",
     help="Directory that keeps the events.",
 )

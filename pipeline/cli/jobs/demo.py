@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from pipeline.cli.kinds import Place
 from pipeline.cli.output import say
 from pipeline.cli.page.lines import room, short
 from pipeline.model.process.lifeline import Lifeline
@@ -26,7 +27,7 @@ STOP_SECS = 10.0
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.option(
     "--folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Place(file_okay=False),
     default=".demo",
     help="Where what arrives and the state are kept; made anew each time.",
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.cli.kinds import Place
 from pipeline.cli.output import print_json_lines, say
 from pipeline.model.errors import UsageError
 from pipeline.model.words import counted
@@ -45,9 +46,7 @@ if TYPE_CHECKING:
 @click.option(
     "--answer", metavar="STATUS", help="Answer every request with this status, or with a fault's name."
 )
-@click.option(
-    "--record", type=click.Path(path_type=Path), help="Append what arrives to this file, one JSON per line."
-)
+@click.option("--record", type=Place(), help="Append what arrives to this file, one JSON per line.")
 @click.option("--headers", is_flag=True, help="Show the headers too.")
 @click.option("--quiet", is_flag=True, help="Show nothing; for measuring.")
 @click.option("--control", is_flag=True, help="Let PUT /_receiver/script replace the script.")

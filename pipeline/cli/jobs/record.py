@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from pipeline.cli.kinds import Place
 from pipeline.cli.options import config_option, setting
 from pipeline.cli.output import json_option, print_json, say
 from pipeline.model.process.stop import requested, stoppable
@@ -16,9 +17,7 @@ from pipeline.model.words import counted
 
 @click.command()
 @config_option
-@click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Directory to write to."
-)
+@click.option("--out", type=Place(file_okay=False), required=True, help="Directory to write to.")
 @setting(
     "--source", env="HOOKLINE_SOURCE", multiple=True, metavar="PATH", help="Record files instead of topics."
 )

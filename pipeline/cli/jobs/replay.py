@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli import given
-from pipeline.cli.options import Folder, Rate, When, config_option, setting
+from pipeline.cli.kinds import Folder, Rate, When
+from pipeline.cli.options import config_option, setting
 from pipeline.cli.output import json_option, print_json_lines, say
 from pipeline.model.printable import one_line
 from pipeline.model.process.exits import Exit

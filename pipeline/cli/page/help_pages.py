@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from pipeline.cli.kinds import Words
 from pipeline.cli.page.lines import cells, wrapped
 
 NARROW: Final = 72
@@ -68,12 +69,17 @@ class Context(click.Context):
 
 
 def prepare(command: click.Command) -> None:
-    """Have a verb, and those below it, write such pages; what its flags want is named alike."""
+    """Have a verb, and those below it, write such pages; what flags want is named alike, and not empty."""
     for one in with_subcommands(command):
         one.context_class = Context
         for parameter in one.params:
             if parameter.metavar is None:
                 parameter.metavar = _wants(parameter)
+            # One value alone may be empty: `webhook set ID PATH ''`.
+            if parameter.type is click.STRING and (
+                isinstance(parameter, click.Option) or parameter.nargs != 1
+            ):
+                parameter.type = Words()
         if isinstance(one, click.Group):
             one.subcommand_metavar = "VERB ..."
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from pipeline.cli.options import Actions, Part, When, flags, on_state, status_option
+from pipeline.cli.kinds import Place, When
+from pipeline.cli.options import Actions, flags, on_state, status_option
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, print_text, say, table
 from pipeline.cli.page.lines import short
 from pipeline.cli.state.exactly import as_counted, exactly, show_chosen
@@ -26,16 +27,12 @@ if TYPE_CHECKING:
     from pipeline.outbox.codec import DeadLetter
 
 selection = flags(
-    click.option(
-        "--text", type=Part(), metavar="TEXT", help="With this text in the body, in small or capital letters."
-    ),
+    click.option("--text", metavar="TEXT", help="With this text in the body, in small or capital letters."),
     click.option("--user", metavar="ID", help="Of this user."),
     click.option("--until", type=When(), help="Given up before this time."),
     click.option("--since", type=When(), help="Given up at or after this time: a date, or 2h, 3d ago."),
     status_option,
-    click.option(
-        "--reason", type=Part(), metavar="TEXT", help="Reason that begins with this text, e.g. status-4."
-    ),
+    click.option("--reason", metavar="TEXT", help="Reason that begins with this text, e.g. status-4."),
     click.option("--webhook", metavar="ID", help="Of this webhook; `-` for records that could not be read."),
     on_state,
 )
@@ -129,9 +126,7 @@ def show(state: Path, id: str, as_json: bool) -> None:
 
 @dlq.command()
 @selection
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="File to write; by default, and for `-`, stdout."
-)
+@click.option("-o", "--output", type=Place(), help="File to write; by default, and for `-`, stdout.")
 @click.option(
     "--records",
     is_flag=True,

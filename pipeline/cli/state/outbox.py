@@ -7,16 +7,15 @@ from typing import Any
 
 import click
 
-from pipeline.cli.options import Actions, Part, When, flags, on_state, status_option
+from pipeline.cli.kinds import When
+from pipeline.cli.options import Actions, flags, on_state, status_option
 from pipeline.cli.output import json_option, print_json, say, table
 from pipeline.cli.state.exactly import as_counted, exactly, show_chosen
 from pipeline.model.errors import UsageError
 from pipeline.model.process.exits import Exit
 
 selection = flags(
-    click.option(
-        "--text", type=Part(), metavar="TEXT", help="With this text in the body, however capitalised."
-    ),
+    click.option("--text", metavar="TEXT", help="With this text in the body, however capitalised."),
     click.option("--until", type=When(), help="Matched before this time."),
     click.option("--since", type=When(), help="Matched at or after this time: a date, or 2h, 3d ago."),
     click.option("--due", type=click.Choice(["now", "later"]), help="By when it is to be sent."),

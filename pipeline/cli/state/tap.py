@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.options import Rate, config_option, console_options, state_dir, state_option
+from pipeline.cli.kinds import Place, Rate
+from pipeline.cli.options import config_option, console_options, state_dir, state_option
 from pipeline.cli.output import json_option, say
 from pipeline.cli.page.lines import room
 from pipeline.language.units import parse_duration
@@ -74,9 +75,7 @@ class Span(click.ParamType[float]):
 )
 @click.option("--full", is_flag=True, help="Values as long as they are; with lines the payload, too.")
 @click.option("--no-payload", is_flag=True, help="No properties, requests or users' data.")
-@click.option(
-    "--record", type=click.Path(path_type=Path), metavar="FILE", help="Keep the events: NAME.rec.jsonl."
-)
+@click.option("--record", type=Place(), metavar="FILE", help="Keep the events: NAME.rec.jsonl.")
 @click.option("--as-test", is_flag=True, help="Print cases for the webhook's NAME.test.yaml.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing about the tap itself.")
 @click.option("--no-reconnect", is_flag=True, help="End when the job ends.")

@@ -40,7 +40,7 @@ LEAST_SECS = 0.1
     "--sort", default="id", metavar="COL", help="id, state, delivered, pending, dead, retry, p99, .."
 )
 @click.option("--desc", is_flag=True, help="The other way round: numbers begin with the most anyway.")
-@click.option("--filter", "text", default="", metavar="TEXT", help="Whose name, state or failure holds this.")
+@click.option("--filter", "text", metavar="TEXT", help="Whose name, state or failure holds this.")
 @click.option("--once", is_flag=True, help="One plain table; so it is where stdout is no terminal, too.")
 @json_option
 def top(
@@ -52,7 +52,7 @@ def top(
     webhooks: tuple[str, ...],
     sort: str,
     desc: bool,
-    text: str,
+    text: str | None,
     once: bool,
     as_json: bool,
 ) -> int | None:
@@ -70,7 +70,7 @@ def top(
         raise click.UsageError(f"there is no column `{sort}`: {hint}")
     job = Here(state_dir(config, state)) if url is None else Afar(url, token_file)
     looked = job.looked(webhooks)
-    view = View(sort=sort, reverse=desc, filter=text)
+    view = View(sort=sort, reverse=desc, filter=text or "")
     interval = max(LEAST_SECS, interval)
     first = looked.look()
     if as_json:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import re
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
@@ -62,6 +64,9 @@ ALL_IN_USE: Final = (
     "this process has as many connections as the files that it may open allow: raise `ulimit -n`"
 )
 
+_CALL: Final = re.compile(r"\[Errno (\d+)\] Connect call failed \('([^']+)', (\d+)[^)]*\)")
+"""How asyncio says which address was dialled, in the place of what the system said."""
+
 
 class OwnLimit(OSError):
     """The message of `own_limit`, raised."""
@@ -79,6 +84,17 @@ def own_limit(error: BaseException | None, addresses: Sequence[AddrInfo] = ()) -
         return None  # it has no such addresses, like a machine without IPv6, and will not get any soon
     words = _LIMITS.get(number) if number is not None else None
     return words % error if words is not None else None
+
+
+def unreached(error: BaseException) -> str:
+    """Return why there is no connection in the system's words: ``Connection refused (127.0.0.1:8787)``."""
+
+    def told(call: re.Match[str]) -> str:
+        number, host, port = call.groups()
+        return f"{os.strerror(int(number))} ({f'[{host}]' if ':' in host else host}:{port})"
+
+    text = _CALL.sub(told, str(error)).removeprefix("Multiple exceptions: ")
+    return re.sub(r"^\[Errno -?\d+\] ", "", text) or type(error).__name__
 
 
 def _has_way(address: AddrInfo) -> bool:

@@ -21,6 +21,7 @@ from pipeline.deliver.http.attempt import (
     Attempt,
     Fault,
     own_limit,
+    unreached,
 )
 from pipeline.deliver.http.connection import Connection
 from pipeline.deliver.http.guard import GuardRefusal
@@ -265,7 +266,7 @@ def _told(error: Exception, step: Fault, addresses: Sequence[AddrInfo]) -> tuple
         return "tls", words_of(error)
     if (lacking := own_limit(error, addresses)) is not None:
         return "machine", lacking
-    return step, words_of(error) if step == "tls" else str(error) or type(error).__name__
+    return step, words_of(error) if step == "tls" else unreached(error)
 
 
 def _wire(attempt: Attempt) -> bytes:

@@ -80,6 +80,11 @@ class Drain:
         """How long a drain that starts now may take."""
         return self._stop_secs if self.stopping else self._secs
 
+    @property
+    def left_secs(self) -> float:
+        """How long it may still take; infinite before it begins."""
+        return max(0.0, self._deadline - self._clock())
+
     def opened(self, shard: Owing) -> None:
         """A shard is open, and this thread works for it."""
         self._here.append(shard)

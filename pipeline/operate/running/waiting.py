@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -11,13 +10,15 @@ from pathlib import Path
 
 from pipeline.deliver.halts import Halts
 from pipeline.model.json import Value
+from pipeline.model.printable import one_line
 from pipeline.model.times import format_iso
 from pipeline.outbox.reading.view import Owed, owed_each
 
-_NOISE = re.compile(r"\[Errno -?\d+\] | \('[^']+'(?:, \d+)+\)")
-"""Of a connection that failed: the number, and the address, which is that of the webhook's URL."""
 LOOKED_AT = 1_000
 """Rows of a webhook that are looked at: a million must not hold up a look at the status."""
+_UNTIL = {"down": ", probed at", "stopped": ", not before"}
+LAST = 200
+"""Characters of what was said last, which may be half a page."""
 SAID = {
     "gone": "its receiver answered 410",
     "down": "its receiver is down",
@@ -39,7 +40,7 @@ class Waiting:
     why: str
     """paused, disabled, gone, off, unknown, down, token, rate, due, sending, stopped."""
     due_at: str | None
-    """When the next one is due, or its receiver probed, where that is what it waits for."""
+    """When the next one is due, or its receiver probed, where that is what it waits for, or will."""
     last: str | None
     """What its receiver, or token endpoint, said last."""
 
@@ -48,16 +49,12 @@ class Waiting:
         return asdict(self)
 
     def line(self, webhook: str, pending: int) -> str:
-        """Return one line of at most 80 columns, as far as the webhook's name allows."""
-        until = (
-            f"{', probed at' if self.why == 'down' else ' until'} {self.due_at[11:19]}" if self.due_at else ""
-        )
+        """Return it in words."""
+        until = f"{_UNTIL.get(self.why, ' until')} {self.due_at[11:19]} UTC" if self.due_at else ""
         text = f"{webhook}: {pending:,} pending, {SAID.get(self.why, self.why)}{until}"
-        left = 80 - len(text) - 2
-        # A token endpoint's status is to stand in these columns.
-        said = _NOISE.sub("", self.last or "").removeprefix("oauth2: the ")
-        said = said if len(said) <= left else f"{said[: left - 1]}…"
-        return f"{text}; {said}" if said and left > 12 else text
+        said = one_line(self.last or "")
+        said = said if len(said) <= LAST else f"{said[: LAST - 1]}…"
+        return f"{text}; {said}" if said else text
 
 
 def waiting(
@@ -83,17 +80,19 @@ def waiting(
             silent.append(webhook)
     if silent:
         with owed_each(state) as owed:
-            found |= {webhook: _by_rows(owed(webhook), halted.get(webhook)) for webhook in silent}
+            found |= {
+                webhook: _by_rows(owed(webhook), halted.get(webhook), runs=lanes is not None)
+                for webhook in silent
+            }
     return found
 
 
-def _by_rows(owed: Iterable[Owed], halt: str | None) -> Waiting:
-    """Return why a webhook's rows wait while no job runs."""
+def _by_rows(owed: Iterable[Owed], halt: str | None, *, runs: bool) -> Waiting:
+    """Return why a webhook's rows wait that no lane has; runs: whether a job does."""
     rows = [one.progress for one in islice(owed, LOOKED_AT)]
     last = next((row.excerpt or f"status {row.status}" for row in rows if row.attempt), None)
     if halt is not None:
         return Waiting(halt, None, last)
     due_ms = min((row.due_ms for row in rows), default=0)
-    if due_ms > time.time() * 1000:
-        return Waiting("due", format_iso(due_ms), last)
-    return Waiting("stopped", None, last)
+    due_at = format_iso(due_ms) if due_ms > time.time() * 1000 else None
+    return Waiting("due" if runs and due_at else "stopped", due_at, last)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from pipeline.deliver.http import tls
-from pipeline.deliver.http.attempt import ALL_IN_USE, AddrInfo, OwnLimit, own_limit
+from pipeline.deliver.http.attempt import ALL_IN_USE, AddrInfo, OwnLimit, own_limit, unreached
 from pipeline.deliver.http.by_aiohttp.client import AiohttpClient
 from pipeline.deliver.http.resolve import Lookup, Resolver
 from pipeline.receiver.server import Receiver
@@ -83,6 +83,39 @@ def test_each_limit_is_told_with_its_remedy(name: str, number: int, remedy: str)
 )
 def test_what_the_receiver_or_the_net_refuses_is_no_limit(error: Exception | None) -> None:
     assert own_limit(error) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('127.0.0.1', 8787)"),
+            "Connection refused (127.0.0.1:8787)",
+        ),
+        (
+            OSError(
+                "Multiple exceptions: [Errno 113] Connect call failed ('::1', 80, 0, 0), "
+                "[Errno 111] Connect call failed ('127.0.0.1', 80)"
+            ),
+            "No route to host ([::1]:80), Connection refused (127.0.0.1:80)",
+        ),
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "Name or service not known"),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), "Network is unreachable"),
+        (ConnectionError(), "ConnectionError"),
+    ],
+)
+def test_a_receiver_that_is_not_reached_is_told_in_the_words_of_the_system(
+    error: Exception, told: str
+) -> None:
+    assert unreached(error) == told
+
+
+def test_nobody_who_listens_is_a_refused_connection_by_either_client(name: str) -> None:
+    async def act(sending: Sending) -> None:
+        attempt = await sending.send("http://127.0.0.1:1/")
+        assert (attempt.fault, attempt.detail) == ("connect", "Connection refused (127.0.0.1:1)")
+
+    with_a_client(act, name)
 
 
 def test_without_an_address_of_that_kind_the_receiver_cannot_be_reached() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass, field
 
@@ -88,10 +89,12 @@ def test_a_source_waits_for_the_engine_and_for_rows_that_only_a_commit_brings_ba
 def test_the_deadline_runs_from_the_first_question_and_ends_the_waiting() -> None:
     rig = Rig()
     rig.end("p0", "p1")
+    assert rig.drain.left_secs == math.inf
     assert not rig.drain.is_drained()
-    rig.now += 29.9
+    rig.now += 29.5
     assert not rig.drain.is_drained()
-    rig.now += 0.1
+    assert rig.drain.left_secs == 0.5
+    rig.now += 0.5
     assert rig.drain.is_drained()
     assert rig.engine.begun == [30.0]
 

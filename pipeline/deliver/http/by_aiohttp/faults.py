@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import aiohttp
 
-from pipeline.deliver.http.attempt import AddrInfo, Attempt, Fault, own_limit
+from pipeline.deliver.http.attempt import AddrInfo, Attempt, Fault, own_limit, unreached
 from pipeline.deliver.http.by_aiohttp.wire import BadAnswer, HungUp, ProxyError
 from pipeline.deliver.http.guard import GuardRefusal
 from pipeline.deliver.http.reader import BROKEN_OFF
@@ -41,18 +41,18 @@ def told(
         case aiohttp.ClientConnectorError() if (lacking := own_limit(error.os_error, addresses)) is not None:
             return "machine", lacking
         case aiohttp.ClientProxyConnectionError():
-            return "proxy", f"no connection to the proxy: {error.os_error or type(error.os_error).__name__}"
+            return "proxy", f"no connection to the proxy: {unreached(error.os_error)}"
         case aiohttp.ClientHttpProxyError():
             asked = f"{origin.host}:{origin.port}"
             return "proxy", proxy.refusal(error.status, asked) if proxy is not None else str(error)
         case aiohttp.ClientConnectorDNSError():
-            return "dns", str(error)
+            return "dns", unreached(error.os_error)
         case aiohttp.ClientConnectorError():
             cause = error.os_error
             # A port without a listener refuses; a peer that hangs up later has taken part in the handshake.
             if origin.scheme == "https" and isinstance(cause, ConnectionResetError):
                 return "tls", words_of(cause)
-            return "connect", str(cause) or type(cause).__name__
+            return "connect", unreached(cause)
         case aiohttp.ServerDisconnectedError():
             return "closed", str(error)
         case aiohttp.ClientPayloadError():
