@@ -15,9 +15,9 @@ from pipeline.model.times import format_iso
 from pipeline.outbox.reading.view import Owed, owed_each
 
 _NOISE = re.compile(r"\[Errno -?\d+\] | \('[^']+'(?:, \d+)+\)")
-"""Of a connection that failed: the number, and the address, which is that of the webhook's URL."""
+"""In the error of a failed connection: the number, and the address, which is that of the webhook's URL."""
 LOOKED_AT = 1_000
-"""Rows of a webhook that are looked at: a million must not hold up a look at the status."""
+"""Rows examined per webhook: a million must not delay the status."""
 SAID = {
     "gone": "its receiver answered 410",
     "down": "its receiver is down",
@@ -29,7 +29,7 @@ SAID = {
     "stopped": "to be sent by the next run",
     "sending": "being sent",
 }
-"""What the words mean; others (paused, disabled) say it themselves."""
+"""What the words mean; others (paused, disabled) are self-explanatory."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -39,9 +39,9 @@ class Waiting:
     why: str
     """paused, disabled, gone, off, unknown, down, token, rate, due, sending, stopped."""
     due_at: str | None
-    """When the next one is due, or its receiver probed, where that is what it waits for."""
+    """When the next one is due, or its receiver probed, if that is what it waits for."""
     last: str | None
-    """What its receiver, or token endpoint, said last."""
+    """The last answer of its receiver, or token endpoint."""
 
     def to_json(self) -> dict[str, Value]:
         """Return the fields."""
@@ -54,7 +54,7 @@ class Waiting:
         )
         text = f"{webhook}: {pending:,} pending, {SAID.get(self.why, self.why)}{until}"
         left = 80 - len(text) - 2
-        # A token endpoint's status is to stand in these columns.
+        # A token endpoint's status must fit into these columns.
         said = _NOISE.sub("", self.last or "").removeprefix("oauth2: the ")
         said = said if len(said) <= left else f"{said[: left - 1]}…"
         return f"{text}; {said}" if said and left > 12 else text
@@ -76,7 +76,7 @@ def waiting(
             continue
         if lane is not None:
             why, last = str(lane["why"]) or "sending", str(lane["error"]) or None
-            # Of what can be sent now, the last error says nothing.
+            # If it can be sent now, the last error explains nothing.
             told = last if why in ("down", "token", "due") else None
             found[webhook] = Waiting(why, str(lane["due_at"]) or None, told)
         else:
