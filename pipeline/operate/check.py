@@ -24,9 +24,9 @@ POLL_SECS = 0.25
 def check(config: Path, *, offline: bool = False, unsaved: Mapping[str, str | None] = NOTHING) -> Report:
     """Check pipeline.yaml, labels and webhooks; nothing is sent, no network is used.
 
-    offline: secrets and settings are not looked up. unsaved: texts of files that count in place of what lies
-    there (None: no such file). What takes more than `model.bounds` allows is a finding.
-    Raises ConfigError where there is no config directory.
+    offline: secrets and settings are not looked up. unsaved: texts that replace files (None: no such file).
+    Exceeding the limits of `model.bounds` is a finding. Raises ConfigError where there is no config
+    directory.
     """
     try:
         with bounded(root=str(config)):
@@ -41,7 +41,7 @@ def _check(config: Path, offline: bool, unsaved: Mapping[str, str | None]) -> Re
     if pipeline.config is not None:
         defaults = pipeline.config.defaults
     elif (config / FILE).exists():
-        # What it allows is not known before it is mended: no webhook is blamed for that.
+        # Its limits are unknown until it is fixed: no webhook is blamed for exceeding them.
         defaults = replace(defaults, network_allow=("0.0.0.0/0", "::/0"))
     secrets = None if offline else Secrets(base=config)
     report = compile_config(
@@ -52,17 +52,17 @@ def _check(config: Path, offline: bool, unsaved: Mapping[str, str | None]) -> Re
 
 
 def all_found(pipeline: PipelineReport, report: Report, *, offline: bool = False) -> list[Finding]:
-    """Return what is to be said of a config: of pipeline.yaml, then of its other files."""
+    """Return all findings of a config: those of pipeline.yaml, then those of its other files."""
     own = [found for found in pipeline.findings if not offline or found.code != "missing-setting"]
     if pipeline.config is not None and not offline:
         own += pipeline.placed(_wrong_settings(pipeline.config))
-    # What a job goes on with, since it always did, is wrong all the same.
+    # A job tolerates these, since it always did, but they are wrong all the same.
     found = (replace(one, warning=one.warning and one.code != NEVER_HOLDS) for one in report.findings)
     return own + [placed for one in found for placed in _at_exclude(pipeline, one)]
 
 
 def _at_exclude(pipeline: PipelineReport, finding: Finding) -> Iterable[Finding]:
-    """Return what compiling the webhooks has found in pipeline.yaml at its place there."""
+    """Return the findings about pipeline.yaml's `exclude` from compiling the webhooks."""
     excluded = () if pipeline.config is None else pipeline.config.defaults.exclude
     if finding.file != FILE or finding.line:
         return [finding]
@@ -90,14 +90,14 @@ def check_changes(config: Path, *, offline: bool) -> Iterator[Report | str]:
 
 
 def _wrong_settings(config: PipelineConfig) -> Problems:
-    """Return what librdkafka says about the settings it is given; it contacts nobody."""
+    """Return what librdkafka says about its settings; it contacts nobody."""
     problems, file = Problems(), config.file
     source = None if file.source is None else file.source.kafka
     sink = None if file.collect is None else file.collect.to.kafka
     copies = file.dead_letters.kafka
     if not any(one is not None and one.settings for one in (source, sink, copies)):
         return problems
-    # librdkafka takes a tenth of a second to load: only for those who read or write topics.
+    # librdkafka takes a tenth of a second to load: only for configs with topics.
     from pipeline.collect.sinks import kafka_clients as collecting
     from pipeline.kafka.client import OWN
     from pipeline.kafka.passed import CONSUMER, PRODUCER, all_wrong

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 
 def curl_of(method: str, url: str, headers: Iterable[tuple[str, str]], body: str) -> str:
-    """Return the request as a command for curl; secrets stay ``${NAME}``, quoted, so that nothing is sent in
-    their place unseen.
+    """Return the request as a curl command; secrets stay ``${NAME}``, quoted, so that the shell does not
+    expand them.
     """
     words = ["curl", "-X", method, url]
     for name, value in headers:

@@ -13,9 +13,10 @@ from pipeline.model.process.bounds import bounded
 
 
 def load_snapshot(config: Path, paths: Sequence[str] = ()) -> Snapshot:
-    """Return the compiled config for what sends nothing: no secrets are looked up, no address refused.
+    """Return the config compiled without looking up secrets or refusing addresses; for verbs that send
+    nothing.
 
-    paths: what is read in place of the config's source. Raises ConfigError with every finding.
+    paths: read in place of the config's source. Raises ConfigError with every finding.
     """
     flags = {"source.jsonl.paths": list(paths)} if paths else {}
     with bounded(root=str(config)):

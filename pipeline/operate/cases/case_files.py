@@ -24,7 +24,7 @@ from pipeline.operate.unsaved.results import Previewed
 
 HEAD: Final = "# yaml-language-server: $schema=../schema/test.json\ncases:\n"
 _MADE_ANEW: Final = frozenset({"webhook-id", "content-type"})
-"""Headers that depend on where the event was read, or say nothing of the webhook."""
+"""Headers that depend on where the event was read, or say nothing about the webhook."""
 
 
 def tests_beside(config: Path, file: str) -> list[str]:
@@ -34,7 +34,7 @@ def tests_beside(config: Path, file: str) -> list[str]:
 
 
 def tests_of(config: Path, file: str) -> list[str]:
-    """Return those that go with a webhook's file: symbolic links are nobody's."""
+    """Return the test files that belong to a webhook's file; symbolic links never do."""
     require_editable(file)
     return [name for name in tests_beside(config, file) if not (config / name).is_symlink()]
 
@@ -50,10 +50,11 @@ def remove_tests(config: Path, file: str) -> list[str]:
 
 
 def case_of(webhook: str, shown: Previewed, *, with_url: bool) -> dict[str, Value]:
-    """Return what a webhook makes of a record now as a case: its user, its event, and the request or none.
+    """Return what a webhook makes of a record now, as a test case: its user, its event, and the request or
+    none.
 
-    with_url: False where the URL depends on settings, which are others in a test. Raises UsageError where
-    nothing is known of it.
+    with_url: False where the URL depends on settings, which differ in a test. Raises UsageError where nothing
+    is known of it.
     """
     if not isinstance(shown.record, dict):
         raise UsageError(shown.problem or "there is nothing to be kept: the file has errors")
@@ -86,13 +87,13 @@ def _expected(shown: Previewed, *, with_url: bool) -> tuple[str, Value]:
 
 
 def _received(event: Value) -> set[Value]:
-    """Return when an event was read, as a body may say it: a test reads it at another time."""
+    """Return when an event was read, as a body may print it: a test reads it at another time."""
     ms = event.get("received_at") if isinstance(event, dict) else None
     return {ms, format_iso(ms)} if isinstance(ms, int) else {ms} if isinstance(ms, str) else set()
 
 
 def _without(value: Value, gone: set[Value]) -> Value:
-    """Return a body without the keys that have one of these values: what is not given is not compared."""
+    """Return a body without the keys that have one of these values: omitted keys are not compared."""
     if isinstance(value, dict):
         kept = [one for one in value.items() if isinstance(one[1], (dict, list)) or one[1] not in gone]
         return {name: _without(inner, gone) for name, inner in kept}
@@ -100,8 +101,8 @@ def _without(value: Value, gone: set[Value]) -> Value:
 
 
 def add_case(config: Path, file: str, case: Mapping[str, Value]) -> str:
-    """Write one more case into the test beside a webhook's file, which is made where there is none; every
-    other byte of it stays. Return its name. Raises ConfigError where it cannot be read, or written.
+    """Add a case to the test beside a webhook's file, creating it if needed; every other byte stays. Return
+    its name. Raises ConfigError where it cannot be read or written.
     """
     with locked((config / file).parent, file):
         names = tests_of(config, file)

@@ -72,7 +72,7 @@ def _expected(request: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def as_yaml(case: Mapping[str, Value]) -> str:
-    """Return a case as an entry of `cases`, as a person would write it; each scalar is JSON's."""
+    """Return a case as an entry of `cases`, as a person would write it; scalars are written as JSON."""
     return "\n".join(_entry(case, 0)) + "\n"
 
 

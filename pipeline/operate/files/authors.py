@@ -1,7 +1,7 @@
 """What console users may write in webhooks: less than those who edit the files by hand.
 
-They use secrets only as the job's owner lists them, with the hosts that each may go to; they name no files.
-What the owner has written may stay where it is, as long as it goes where it went.
+They may use only the secrets that the job's owner lists, each only with its listed hosts, and may not name
+files. What the owner has written may stay, as long as it goes where it went before.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ _FILES: Final[tuple[KeyPath, ...]] = (
     ("request", "auth", "mtls", "cert"),
     ("request", "auth", "mtls", "key"),
 )
-"""Fields that name a file of the machine."""
+"""Fields that name a file on this machine."""
 _URLS: Final[tuple[KeyPath, ...]] = (
     ("request", "url"),
     ("request", "auth", "oauth2", "token_url"),
     ("delivery", "proxy"),
 )
-"""Fields that say where something is sent."""
+"""Fields that hold a destination."""
 
 
 @dataclass(slots=True, frozen=True)
 class AuthorRules:
-    """What the job's owner says of them."""
+    """The owner's rules for console users."""
 
     secrets: Mapping[str, Sequence[str]] | None = None
     """Names of secrets with the hosts that each may go to; None: all, to every host."""
@@ -49,17 +49,17 @@ class AuthorRules:
 def overstepped(
     config: Path, unsaved: Mapping[str, str | None], rules: AuthorRules, *, sending: bool = False
 ) -> list[Finding]:
-    """Return what may not be written, or sent, out of the console: errors at their places.
+    """Return what may not be written, or sent, from the console: errors at their places.
 
-    unsaved: texts that are to be saved or sent, by file; None: the file is to be deleted. sending: it is to
-    be sent by hand now, so a secret that is not listed is none of theirs even where the owner wrote it.
+    unsaved: texts to be saved or sent, by file; None: the file is to be deleted. sending: it is to be sent by
+    hand now, so an unlisted secret is refused even where the owner wrote it.
     """
     names = [name for name, text in unsaved.items() if text is not None and is_yaml(name)]
     if not names:
         return []
     known = set(config_files(config))
     if any(name.startswith(_BASES) for name in unsaved):
-        wanted = known | set(names)  # whoever extends it is another one now
+        wanted = known | set(names)  # another file extends it now
     else:
         wanted = {name for name in known if name.startswith(_BASES)} | set(names)
     after = read_files(config, sorted(wanted), environ={}, unsaved=unsaved).documents
@@ -72,11 +72,12 @@ def overstepped(
 
 
 def unreadable(config: Path, file: str, text: str, *, settings: bool) -> list[Finding]:
-    """Return which placeholders of an unsaved text are not looked up for who asks, as errors at their places.
+    """Return which placeholders of an unsaved text must not be looked up for this user, as errors at their
+    places.
 
-    Seen in what the text comes to would be the values of those that are put in when it is read; what the file
-    or a base on disk shows so is known. settings: they may write any variable there, and so see it; and of
-    other files of the machine they may hear whether they are there.
+    The result of evaluating the text would show the values of those that are resolved at load; values that
+    the file or a base on disk already shows are known. settings: the user may write any variable there, and
+    so see it; and may learn whether other files of the machine exist.
     """
     known = {name for name in config_files(config) if name == file or name.startswith(_BASES)}
     after = read_files(config, [file], environ={}, unsaved={file: text}).documents
@@ -135,7 +136,7 @@ def _of_file(
 ) -> Iterator[Finding]:
     root = _resolved(name, after)
     if root is None:
-        return  # it cannot be read, and is refused for that
+        return  # it cannot be parsed, and is refused for that
     old = _resolved(name, before)
     was = {} if old is None else dict(_texts(old.value, ()))
     now = dict(_texts(root.value, ()))
@@ -195,7 +196,7 @@ def _of_text(
 
 
 def _is_plain(name: str, path: KeyPath, offset: int, text: str, root: Node) -> bool:
-    """Return whether a placeholder at this place is put in when the config is read, and so seen by many."""
+    """Return whether a placeholder at this place is resolved at load, and so visible to many."""
     if not name.startswith("webhooks/"):
         return True
     if path in _URLS[:1]:
@@ -224,7 +225,7 @@ def _resolved(name: str, documents: Documents) -> Node | None:
 
 
 def _texts(value: Value, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
-    """Yield every text, keys of maps too: what is put into one is sent as well."""
+    """Yield every text, keys of maps too: placeholders in keys are sent as well."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, list):
@@ -238,7 +239,9 @@ def _texts(value: Value, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _refs(text: str) -> Iterator[tuple[int, SecretRef]]:
-    """Yield the placeholders with their places; none of a text that cannot be read (a check says so)."""
+    """Yield the placeholders with their places; none for a text that cannot be parsed (a check
+    reports it).
+    """
     try:
         parts = parse_placeholders(text)
     except PlaceholderError:
@@ -256,7 +259,7 @@ def _origin(url: str | None) -> str | None:
 
 
 def _hosts(texts: Mapping[KeyPath, str]) -> list[str]:
-    """Return every host that hears of what is sent; one that a placeholder names is shown as written."""
+    """Return every host that receives data; one given by a placeholder is returned as written."""
     found = []
     for path in _URLS:
         url = texts.get(path)

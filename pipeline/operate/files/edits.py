@@ -1,7 +1,8 @@
 """Changes config files: only if nobody else changed them meanwhile, and only if the result is valid.
 
 A file is named by its path in the config directory, ``webhooks/crm.yaml``; its tag is a hash of its content.
-What is saved was read under that tag, keeps its mode and owner, and breaks nothing in the whole config.
+A save must present the tag that was read, keeps mode and owner, and must not break anything in the whole
+config.
 """
 
 from __future__ import annotations
@@ -33,18 +34,18 @@ from pipeline.operate.files.folder import locked, not_editable, told
 _SIGN: Final = r"/\0-\x1f\x7f\ud800-\udfff"
 _NAME = re.compile(rf"({'|'.join(FOLDERS)})/[^.{_SIGN}][^{_SIGN}]*\.ya?ml")
 _NAME_BYTES: Final = 220
-"""File systems take 255, and while a file is written another one lies beside it."""
+"""File systems allow 255, and the temporary file's name is longer."""
 
 
 class Checker(Protocol):
-    """Finds what is wrong with a config: `check`, or one that does it in another process."""
+    """Checks a config: `check`, or the same in another process."""
 
     def __call__(self, config: Path, /, *, offline: bool, unsaved: Mapping[str, str | None]) -> Report:
         """Return what is wrong. Raises ConfigError where there is no config directory."""
 
 
 class Changed(ConfigError):
-    """A file is not what was read, or is there already, or is gone: nothing was written."""
+    """A file differs from what was read, already exists, or is gone: nothing was written."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -53,19 +54,19 @@ class FileText:
 
     file: str
     text: str
-    """With its byte order mark and line ends."""
+    """Including byte order mark and line ends."""
     etag: str
     data: Value
-    """What it says; None where it cannot be parsed."""
+    """Its data; None where it cannot be parsed."""
     findings: tuple[Finding, ...]
-    """What is wrong with it as YAML."""
+    """YAML errors."""
     read_as: str = ""
-    """As what the text was read where the file is not in UTF-8: a person has to look at it."""
+    """The encoding assumed where the file is not UTF-8: a person has to check it."""
 
 
 @dataclass(slots=True, frozen=True)
 class Saved:
-    """What a change of a file did, or would do."""
+    """The result of a change of a file, or of its dry run."""
 
     file: str
     etag: str
@@ -73,7 +74,7 @@ class Saved:
     diff: str
     """As ``diff -u`` shows it; "" where nothing changed."""
     findings: tuple[Finding, ...]
-    """Warnings about the file as it is now, and errors that the config had before."""
+    """Warnings about the file as it is now, and errors that the config already had."""
     written: bool
 
     def to_json(self) -> dict[str, Value]:
@@ -101,9 +102,9 @@ def file_of(config: Path, webhook_id: str) -> str:
 
 
 def read(config: Path, file: str, *, guess: bool = False) -> FileText:
-    """Return a file of the config. Raises ConfigError, Changed where there is none.
+    """Return a file of the config. Raises ConfigError, Changed where it does not exist.
 
-    guess: one that is not in UTF-8 is no error, its text is what it most likely is. Saved, it is UTF-8.
+    guess: decode a file that is not UTF-8 by its most likely encoding. It is saved as UTF-8.
     """
     return _file_text(file, _content(_place(config, file), file), guess=guess)
 
@@ -118,11 +119,11 @@ def save(
     dry_run: bool = False,
     checker: Checker | None = None,
 ) -> Saved:
-    """Write a file that was read under this tag, if the whole config stays as right as it is.
+    """Write a file that was read under this tag, if that adds no errors to the config.
 
-    offline: secrets and settings are not looked up. dry_run: nothing is written. checker: in place of
-    `check`. Raises Changed where the file is another one by now, and ConfigError with what would be wrong;
-    nothing is written then.
+    offline: secrets and settings are not looked up. dry_run: nothing is written. checker: replaces `check`.
+    Raises Changed where the file has changed since, and ConfigError with the new errors; nothing is written
+    then.
     """
     path = _place(config, file)
     data = _encoded(file, text)
@@ -134,7 +135,7 @@ def save(
         findings = _checked(config, {file: text}, offline, checker)
         if not dry_run:
             like = _stat(path, file)
-            _require(_content(path, file), etag, file)  # a check takes its time, and editors know no lock
+            _require(_content(path, file), etag, file)  # a check takes time, and editors ignore our lock
             with told(file):
                 replace_durably(path, data, like=like)
     return Saved(file, _tag(data), _diff(file, before, data), findings, not dry_run)
@@ -192,13 +193,13 @@ def remove(
 
 
 def no_id(text: str) -> str:
-    """Return what is said of a text that can be no webhook's id."""
+    """Return the message for a text that cannot be a webhook's id."""
     wish = f"want up to {ID_LENGTH} letters (a-z, A-Z), digits, -, . and _, e.g. big-purchase"
     return f"`{text}` cannot be an id: {wish}"
 
 
 def new_file(webhook_id: str) -> str:
-    """Return the file of a new webhook: called like the id, but neither hidden, nor a base, nor a test."""
+    """Return a new webhook's file: named after the id, but neither hidden, nor a base, nor a test."""
     bare = re.sub(r"[^A-Za-z0-9._-]", "", webhook_id)[:ID_LENGTH].lstrip("._-")
     return f"webhooks/{re.sub(r'[.]test$', '-test', bare) or 'new-webhook'}.yaml"
 
@@ -212,7 +213,7 @@ def require_editable(file: str) -> None:
 
 
 def _place(config: Path, file: str) -> Path:
-    """Return where a file lies: in a folder of the config that is a real one. Raises ConfigError."""
+    """Return a file's path, in a real folder of the config. Raises ConfigError."""
     require_editable(file)
     folder = config / file.partition("/")[0]
     if folder.is_symlink():
@@ -231,7 +232,7 @@ def _content(path: Path, file: str) -> bytes:
 
 
 def _stat(path: Path, file: str) -> os.stat_result:
-    """Return what the file is. Raises Changed where it is gone, ConfigError where it is no plain file."""
+    """Return the file's status. Raises Changed where it is gone, ConfigError where it is not a plain file."""
     try:
         found = path.lstat()
     except FileNotFoundError:
@@ -294,9 +295,9 @@ def _there_already(file: str) -> Changed:
 def _checked(
     config: Path, unsaved: Mapping[str, str | None], offline: bool, checker: Checker | None
 ) -> tuple[Finding, ...]:
-    """Return what is to be said of the config with these files. Raises ConfigError with new errors.
+    """Return the findings for the config with these files. Raises ConfigError with new errors.
 
-    An error that the config has without them stands in nobody's way: it may be the next one to be mended.
+    An existing error is no obstacle: it may be the next one to be fixed.
     """
     checker = checker or check
     after = checker(config, offline=offline, unsaved=unsaved)
@@ -318,7 +319,7 @@ def _errors(findings: list[Finding]) -> Counter[tuple[str, str, str]]:
 
 
 def _kind(finding: Finding) -> tuple[str, str, str]:
-    """What stays the same of a finding when lines move."""
+    """The part of a finding that does not change when lines move."""
     return finding.file, finding.code, finding.message
 
 

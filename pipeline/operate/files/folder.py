@@ -15,17 +15,17 @@ from pipeline.model.findings import Finding
 from pipeline.model.process.private import NEVER_FOLLOWED
 
 _STILL_SECS: Final = 10.0
-"""How long another one who saves is waited for."""
+"""How long to wait for somebody else's save."""
 
 
 def not_editable(file: str, message: str) -> ConfigError:
-    """Return what is said of a file that is left as it is."""
+    """Return the message about a file that must be left as it is."""
     return ConfigError([Finding(file, 0, 0, "not-editable", message)])
 
 
 @contextlib.contextmanager
 def told(file: str) -> Iterator[None]:
-    """Say in words what the system refuses."""
+    """Report errors of the system in words."""
     try:
         yield
     except FileExistsError:
@@ -43,7 +43,7 @@ def told(file: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def locked(folder: Path, file: str) -> Iterator[None]:
-    """Hold the folder's lock: whoever else saves here waits. It leaves no file behind, nor those of kills."""
+    """Hold the folder's lock: other saves wait. Leaves no files behind, and removes those of killed saves."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | NEVER_FOLLOWED)
     try:
         deadline = time.monotonic() + _STILL_SECS

@@ -13,7 +13,7 @@ from pipeline.model.json import Value
 SHOWN: Final = 20
 _SECS: Final = 5.0
 _MOST: Final = 1 << 20
-"""Characters of all differences."""
+"""Maximum size of all diffs, in characters."""
 _MARK: Final = "\x01"
 _SAFE: Final = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "--no-pager")
 """A repository's own settings may name programs: none of them is run."""
@@ -36,7 +36,7 @@ class Version:
 
 
 def versions(config: Path, file: str) -> list[Version] | None:
-    """Return the last commits that changed a file, the newest first; None where there is no repository."""
+    """Return the last commits that changed a file, newest first; None outside a repository."""
     form = f"--format={_MARK}%h%n%aI%n%an%n%s"
     told = _git(
         config, "log", "-p", "--follow", "--no-ext-diff", "--no-textconv", f"-n{SHOWN}", form, "--", file
@@ -52,7 +52,7 @@ def versions(config: Path, file: str) -> list[Version] | None:
 
 
 def is_committed(config: Path, file: str) -> bool | None:
-    """Return whether the file is as it was committed; None where there is no repository."""
+    """Return whether the file equals its committed version; None outside a repository."""
     told = _git(config, "status", "--porcelain", "--", file)
     return None if told is None else not told.strip()
 

@@ -21,7 +21,7 @@ _HOOKS: Final = re.compile(
     r"//(?:[^/?#]*@)?(?:hooks?\.|[^/?#]*webhook|(?:[^/?#]*\.)?discord(?:app)?\.com)|/webhooks?/",
     re.IGNORECASE,
 )
-"""Addresses whose path is a password."""
+"""Addresses whose path is a secret."""
 _PLACEHOLDER: Final = re.compile(r"\$\{(?!\{)[^}:]*(?::-([^}]*))?\}|\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _SCHEME: Final = re.compile(r"\s*(?:Bearer|Basic|Token|ApiKey|Digest)\s+", re.IGNORECASE)
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_=+-]{8,}")
@@ -34,7 +34,7 @@ _FIELDS: Final = frozenset(
 
 
 def literal_secrets(document: Document) -> list[Finding]:
-    """Return a warning for each secret that is written out, at its place."""
+    """Return a warning for each secret written out, at its place."""
     found = []
     for node, start, end, what in _literals(document):
         message = f"a secret stands in the file ({what})"
@@ -45,7 +45,9 @@ def literal_secrets(document: Document) -> list[Finding]:
 
 
 def hide_literals(text: str) -> str:
-    """Return the text of a file with what looks like a secret hidden; lines stay where they were."""
+    """Return the text of a file with everything hidden that looks like a secret; line numbers do
+    not change.
+    """
     document = parse_yaml(text, "")
     if document.root is None:
         return "\n".join(map(_hide_line, text.split("\n")))
@@ -56,7 +58,7 @@ def hide_literals(text: str) -> str:
             continue
         span = text_span(node, start, end - start)
         source = lines[span.line]
-        # Quotes and escapes: what cannot be told apart is hidden whole.
+        # Quotes and escapes: what cannot be separated is hidden as a whole.
         shown = source[span.column : span.end_column]
         if shown != str(node.value)[start:end]:
             span = node.span
@@ -65,12 +67,12 @@ def hide_literals(text: str) -> str:
 
 
 def literal_values(document: Document) -> frozenset[str]:
-    """Return the secrets that are written out."""
+    """Return the secrets written out."""
     return frozenset(str(node.value)[start:end].strip() for node, start, end, _ in _literals(document))
 
 
 def _literals(document: Document) -> Iterator[tuple[Node, int, int, str]]:
-    """Yield each scalar that holds one, with the part that it is, in the order of the file."""
+    """Yield each scalar that holds one, and the part that is the secret, in file order."""
     root = document.root
     if root is None:
         return
@@ -141,7 +143,7 @@ def _blank(lines: list[str], span: Span) -> None:
 
 
 def _hide_line(line: str) -> str:
-    """Hide what a line of a broken file may hold: the value of a name that looks like a secret, a URL's."""
+    """Hide what a line of a broken file may contain: the value of a secret-looking name, a URL's secrets."""
     found = _LINE.match(line)
     if found is None:
         return line

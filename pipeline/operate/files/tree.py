@@ -29,9 +29,9 @@ class ConfigFile:
     """Its name in the config directory."""
     kind: Kind
     name: str
-    """A webhook's id, a label's name; else the file's name without what says its kind."""
+    """A webhook's id, a label's name; else the file's name without its kind's suffix."""
     used_by: tuple[str, ...] = ()
-    """Files that name it; of a list, base, label or shape that nobody names: none."""
+    """Files that refer to it; empty for an unused list, base, label or shape."""
     changed_at: float = 0.0
     """Unix seconds."""
 
@@ -47,14 +47,14 @@ class ConfigFile:
 
 
 class _Said(NamedTuple):
-    """What one file says of itself and of others."""
+    """What one file says about itself and others."""
 
     signature: tuple[int, int, int]
     name: str
     extends: str = ""
     lists: tuple[str, ...] = ()
     words: frozenset[str] = frozenset()
-    """What may be names of labels."""
+    """Words that may be names of labels."""
     secrets: tuple[Finding, ...] = ()
 
 
@@ -68,8 +68,8 @@ class Tree:
     def files(
         self, formats: Mapping[str, Value] | None = None, exclude: Iterable[str] = ()
     ) -> list[ConfigFile]:
-        """Return all files, sorted by kind and name. formats, exclude: what pipeline.yaml says of shapes, and
-        which labels it names.
+        """Return all files, sorted by kind and name. formats, exclude: the shapes and labels that
+        pipeline.yaml names.
         """
         names = config_files(self._config)
         said = {name: one for name in names if (one := self._look(name)) is not None}
@@ -106,7 +106,7 @@ class Tree:
         return sorted(found, key=lambda one: (_ORDER.index(one.kind), one.file))
 
     def secrets(self) -> list[Finding]:
-        """Return a warning for each secret that is written out in a webhook or a base, as of `files`."""
+        """Return a warning for each secret written out in a webhook or base, as in `files`."""
         return [found for one in self._said.values() for found in one.secrets]
 
     def text(self, file: str) -> str | None:
@@ -176,7 +176,7 @@ def _base(extends: str, said: Mapping[str, _Said]) -> str:
 
 
 def _words(value: Value, key: str = "") -> Iterator[str]:
-    """Yield what stands where a label may: in `events`, `changes`, `exclude`, `label`, `labels`."""
+    """Yield the values where a label may stand: in `events`, `changes`, `exclude`, `label`, `labels`."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from _words(inner, str(name))

@@ -21,7 +21,7 @@ from pipeline.operate.files.literals import HIDDEN, literal_values
 
 FRESH_SECS: Final = 2.0
 _ANY: Final = frozenset({"url", "headers", "body"})
-"""Of a webhook whose file is gone."""
+"""For a webhook whose file is gone."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -33,9 +33,9 @@ class _Said:
 
 
 class Written:
-    """Looks through the files, each again when it has changed. For any thread.
+    """Scans the files, each again when it has changed. Thread-safe.
 
-    names: of properties, in small letters.
+    names: of properties, in lower case.
     """
 
     def __init__(self, config: Path, names: Collection[str] = ()) -> None:
@@ -49,7 +49,7 @@ class Written:
         self._shows: dict[str, frozenset[str]] = {}
 
     def look(self) -> None:
-        """Take in what has changed on disk; does nothing where it looked a moment ago."""
+        """Take in changes on disk; does nothing shortly after the last look."""
         with self._lock:
             if time.monotonic() - self._looked < FRESH_SECS:
                 return
@@ -66,13 +66,13 @@ class Written:
             self._looked = time.monotonic()
 
     def hidden(self, value: Value) -> Value:
-        """Return data without the secrets, found by their value: in requests above all, as they are kept."""
+        """Return data without the secrets, which are found by value: mainly in stored requests."""
         masks = self._masks
         return value if masks is None else _masked(value, masks)
 
     def shows(self, webhook: str) -> frozenset[str]:
-        """Return under which names, in small letters, a webhook's request shows one of the properties: keys
-        of its body, headers; ``url``, ``body`` where it stands in those themselves.
+        """Return under which lower-case names a webhook's request shows one of the properties: body keys,
+        headers; ``url``, ``body`` where it stands in those directly.
         """
         return frozenset() if self._mentions is None else self._shows.get(webhook, _ANY)
 
@@ -105,7 +105,7 @@ class Written:
 
 
 def _texts(value: Value, key: str) -> Iterator[tuple[str, str]]:
-    """Yield every text with the last name on the way to it that a request has too."""
+    """Yield every text with the innermost name on the way to it that also occurs in a request."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from _texts(inner, key if str(name).startswith("$") else str(name))

@@ -11,7 +11,7 @@ UNTRIED: Final = "not tried yet"
 
 
 def has_ended(progress: Progress, ways: tuple[str, ...]) -> bool:
-    """Return whether there was an attempt that ended in one of these ways: ``503``, ``5xx``, ``timeout``."""
+    """Return whether the last attempt ended in one of these ways: ``503``, ``5xx``, ``timeout``."""
     return bool(progress.attempt) and ends_with(ways, progress.status, fault_of(progress.excerpt))
 
 

@@ -8,14 +8,14 @@ from typing import TypeAlias
 from pipeline.model.json import Value
 
 Seen: TypeAlias = Callable[[Value], Value]
-"""Takes all facts of a request and returns them as they may be shown."""
+"""Takes all facts of a request and returns them as the viewer may see them."""
 
 
 def holds_text(body: bytes, text: str, seen: Seen | None, facts: Callable[[], dict[str, Value]]) -> bool:
-    """Return whether a text is in a body, in small or capital letters; spaces do not count where only some
-    of it may be seen: what was hidden is written anew.
+    """Return whether a body contains a text, ignoring case; ignoring spaces too where only a part may be
+    seen, because masked bodies are reformatted.
 
-    facts: of the request, asked for only where that is needed.
+    facts: returns the request's facts; called only when needed.
     """
     wanted = text.lower()
     if wanted.encode() not in body.lower():

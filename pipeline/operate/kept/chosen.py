@@ -15,24 +15,24 @@ from pipeline.model.errors import Refused
 from pipeline.model.json import Value
 
 HELD: Final = 16
-"""Selections that are remembered as they were shown."""
+"""Selections remembered as they were shown."""
 HELD_ROWS: Final = 4_000_000
 """Rows of all of them; each takes eight bytes."""
 GROUPS: Final = 200
-"""Groups that are named; what a template or a record said may be another text each time."""
+"""Groups that are listed; reasons from templates or records may differ each time."""
 OTHERS: Final = "(other reasons)"
 
 
 class Moved(Refused):
-    """What was shown is not what would be changed now; nothing was changed."""
+    """What would be changed now differs from what was shown; nothing was changed."""
 
 
 @dataclass(slots=True, frozen=True)
 class Group:
-    """So many rows of one webhook, for one reason."""
+    """The number of rows of one webhook with one reason."""
 
     webhook: str
-    """``-``: records that could not be read."""
+    """``-``: unreadable records."""
     reason: str
     number: int
 
@@ -42,7 +42,7 @@ class Group:
 
 
 def grouped(counts: Counter[tuple[str, str]]) -> list[Group]:
-    """Return the groups with most rows first; beyond `GROUPS` what is left of each webhook is one."""
+    """Return the largest groups first; beyond `GROUPS`, each webhook's rest is one group."""
     found = counts.most_common()
     rest: Counter[str] = Counter()
     for (webhook, _), number in found[GROUPS:]:
@@ -54,15 +54,15 @@ def grouped(counts: Counter[tuple[str, str]]) -> list[Group]:
 
 @dataclass(slots=True)
 class Chosen:
-    """What would be changed."""
+    """The rows that would be changed."""
 
     action: Literal["replay", "purge", "drop"]
     rows: list[tuple[Path, bytes]] = field(default_factory=list)
-    """The folder of its store, and its key, of each."""
+    """Store folder and key of each."""
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By webhook and reason."""
     stay: int = 0
-    """So many are selected and not for this: a record that could not be read is no request."""
+    """Selected rows to which this does not apply: an unreadable record is not a request."""
 
     def add(self, store: Path, key: bytes, webhook: str, reason: str) -> None:
         """Take a row."""
@@ -71,21 +71,21 @@ class Chosen:
 
     @property
     def webhooks(self) -> list[str]:
-        """Whose rows they are."""
+        """The webhooks that the rows belong to."""
         return sorted({webhook for webhook, _ in self.counts})
 
     def marks(self) -> array[int]:
-        """Return eight bytes of each row, in order."""
+        """Return eight bytes per row, in order."""
         return array("Q", sorted(mark_of(key) for _, key in self.rows))
 
     def digest(self) -> str:
-        """Return a name of exactly these rows and what is to be done with them."""
+        """Return a name for exactly these rows and the action."""
         said = blake2b(self.action.encode(), digest_size=16)
         said.update(self.marks().tobytes())
         return said.hexdigest()
 
     def to_json(self) -> dict[str, Value]:
-        """Return the count, by webhook and reason, and the digest by which it is confirmed."""
+        """Return the count, by webhook and reason, and the digest that confirms it."""
         return {
             "action": self.action,
             "count": len(self.rows),
@@ -96,12 +96,12 @@ class Chosen:
 
 
 def mark_of(key: bytes) -> int:
-    """Return a number that stands for a row."""
+    """Return a number that identifies a row."""
     return int.from_bytes(blake2b(key, digest_size=8).digest(), "little")
 
 
 class Shown:
-    """Selections as they were shown to people; for any thread, forgotten with the process."""
+    """Selections as they were shown to people; thread-safe, in memory only."""
 
     def __init__(self) -> None:
         self._held: OrderedDict[tuple[str, str], array[int]] = OrderedDict()
@@ -120,9 +120,9 @@ class Shown:
         return digest
 
     def exactly(self, chosen: Chosen, digest: str) -> Chosen:
-        """Return what is chosen now without what has come since it was shown.
+        """Return the present selection without rows that were added since it was shown.
 
-        Raises Moved where there is more than was shown, and what was shown is not remembered.
+        Raises Moved where it has more rows than were shown, and the shown selection is not remembered.
         """
         if chosen.digest() == digest:
             return chosen

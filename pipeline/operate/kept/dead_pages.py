@@ -1,6 +1,6 @@
 """Dead letters by page, newest first, and how many there are per reason.
 
-Work is capped: what could not be looked at in time is said, never left out in silence.
+Work is capped: what could not be read in time is reported, never silently left out.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ STATUSES: Final = 20
 
 @dataclass(slots=True, frozen=True)
 class DeadPage:
-    """Some dead letters, the newest first."""
+    """Some dead letters, newest first."""
 
     letters: list[DeadLetter]
     older: str | None
     """The cursor of the next page; None: there are no more."""
     looked_to: int | None = None
-    """The time (unix ms) down to which was looked, where time was up before the page was full."""
+    """The time (unix ms) down to which letters were read, if time was up before the page was full."""
 
 
 def page(
@@ -43,9 +43,9 @@ def page(
     limit: int = PAGE,
     secs: float | None = PAGE_SECS,
 ) -> DeadPage:
-    """Return the next dead letters that are selected. before: the cursor; None: from the newest on.
+    """Return the next selected dead letters. before: the cursor; None: from the newest on.
 
-    secs: how long to look; None: as long as it takes. Raises UsageError for no cursor or webhook, StateError.
+    secs: time limit; None: none. Raises UsageError for an invalid cursor or webhook, StateError.
     """
     require_owner(state, selection)
     deadline = Deadline(secs)
@@ -67,7 +67,7 @@ def page(
 
 
 def _after(until: int | None) -> bytes | None:
-    """Return the place at which nothing is as late as that."""
+    """Return the place after everything as late as that."""
     if until is None:
         return None
     return max(0, until).to_bytes(8, "big").ljust(PLACE_BYTES, b"\0")
@@ -75,18 +75,18 @@ def _after(until: int | None) -> bytes | None:
 
 @dataclass(slots=True, frozen=True)
 class DeadGroups:
-    """How many dead letters there are of which webhook, for which reason."""
+    """The number of dead letters per webhook and reason."""
 
     groups: list[Group]
     statuses: list[tuple[str, int]]
-    """How the last attempts ended, with numbers, the most frequent first; of those that had attempts."""
+    """Outcomes of the last attempts, with counts, most frequent first; of those with attempts."""
     counted: int
     looked_at: int
-    """Dead letters that were looked at, selected or not."""
+    """Dead letters that were read, selected or not."""
     there_are: int
-    """Dead letters there are in all stores."""
+    """Dead letters in all stores."""
     is_complete: bool
-    """False: time was up, and the counts are what there is at least."""
+    """False: time was up, and the counts are lower bounds."""
 
     def to_json(self) -> dict[str, Value]:
         """Return the counts."""
@@ -101,9 +101,9 @@ class DeadGroups:
 
 
 def groups(state: Path, selection: Selection, secs: float | None = PAGE_SECS) -> DeadGroups:
-    """Return how many of the selected there are, by webhook and reason.
+    """Return the number of selected letters, by webhook and reason.
 
-    secs: how long to count; None: all of them. Raises UsageError where there is no such webhook, StateError.
+    secs: time limit; None: none. Raises UsageError for an unknown webhook, StateError.
     """
     require_owner(state, selection)
     deadline = Deadline(secs)
@@ -131,7 +131,7 @@ def groups(state: Path, selection: Selection, secs: float | None = PAGE_SECS) ->
 
 
 def number_of(state: Path) -> int:
-    """Return how many dead letters there are, at no cost."""
+    """Return the number of dead letters, without reading them."""
     total = 0
     for path in stores(state):
         with reading(path) as store:

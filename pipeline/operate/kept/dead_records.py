@@ -15,13 +15,11 @@ from pipeline.sources.files.lines.recorded import Message, dump_line, is_recordi
 
 
 def records(letters: Iterable[DeadLetter], state: Path) -> Iterator[bytes]:
-    """Yield the records that nobody could read as lines of a recording, each with its origin and its message.
+    """Yield the unreadable records as lines of a recording, each with its origin and message.
 
-    state: whose dead letters they are, so that a replay joins them with what is known there.
-
-    In the order of the messages' times, those of one source in its order. A member of an envelope has an
-    origin of its own: that of the whole line is the one of its first member. A line of which several parts
-    could not be read comes once.
+    state: whose dead letters they are, so that a replay uses the users known there. Ordered by message time,
+    those of one source in its own order. A member of an envelope has an origin of its own; the whole line has
+    that of its first member. A line with several unreadable parts is yielded once.
     """
     home = str(state.absolute())
     before: tuple[str, int] | None = None
@@ -47,9 +45,9 @@ def records(letters: Iterable[DeadLetter], state: Path) -> Iterator[bytes]:
 
 
 def died_in(paths: Sequence[str]) -> tuple[set[Path], bool]:
-    """Return the state directories that files were written out of by `records`, and whether all were.
+    """Return the state directories from which `records` wrote these files, and whether it wrote all of them.
 
-    Of many files the first are looked at: a recording may have thousands, none of which is such a one.
+    Of many files only the first are examined: a recording may have thousands.
     """
     found = [_died_in(given.path) for given in find_inputs(paths)[:_LOOKED_AT]]
     return {Path(state) for state in found if state is not None}, None not in found
@@ -60,15 +58,15 @@ _LOOKED_AT: Final = 100
 
 def _died_in(path: str) -> str | None:
     if not is_recording(path) or not Path(path).is_file():
-        return None  # what a pipe brings comes once
+        return None  # a pipe can be read only once
     return recorded.died_in(first_line(path))
 
 
 def _apart(origin: Origin) -> tuple[str, int]:
-    """Return a place that no other record has: formats go by what stands before `~`, and by files' names."""
+    """Return an origin that no other record has: formats go by the part before `~`, and by files' names."""
     if not origin.item:
         return origin.source, origin.offset
     topic, slash, partition = origin.source.rpartition("/")
     if slash and partition.isdigit():
         return f"{topic}{'.' if '~' in topic else '~'}{origin.item}/{partition}", origin.offset
-    return origin.source, origin.offset + origin.item  # inside of the same line
+    return origin.source, origin.offset + origin.item  # inside the same line

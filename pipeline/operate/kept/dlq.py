@@ -23,14 +23,14 @@ from pipeline.outbox.reading.view import dead_letters, require_webhook
 
 @dataclass(slots=True, frozen=True)
 class Selection:
-    """Which dead letters: those of which everything holds that is given."""
+    """Which dead letters: those that meet every given condition."""
 
     webhook: str | None = None
-    """``-``: records that could not be read."""
+    """``-``: unreadable records."""
     kind: Literal["requests", "records"] | None = None
-    """requests: of webhooks, also what could not be rendered; records: what could not be read."""
+    """requests: of webhooks, including those that could not be rendered; records: unreadable ones."""
     reason: str | None = None
-    """How it begins."""
+    """A prefix of the reason."""
     statuses: tuple[str, ...] = ()
     """How the last attempt ended: ``503``, ``5xx``, or a fault such as ``timeout``."""
     since: int | None = None
@@ -40,19 +40,19 @@ class Selection:
     user: str | None = None
     """A user id or an anonymous id."""
     text: str | None = None
-    """What is in the body, in small or capital letters."""
+    """A text in the body, ignoring case."""
     seen: Seen | None = None
-    """What who asks may see of a dead letter: the text is sought there; None: all of it."""
+    """What the viewer may see of a dead letter: the text is searched there; None: everything."""
     ids: tuple[str, ...] = ()
     """Short names or webhook-ids."""
 
     @property
     def owner(self) -> str | None:
-        """The webhook by its name in the stores, where records have none; None: of all."""
+        """The webhook's name in the stores, where records have none; None: any."""
         return "" if self.webhook == "-" or self.kind == "records" else self.webhook
 
     def holds(self, letter: DeadLetter) -> bool:
-        """Return whether a dead letter is one of them."""
+        """Return whether a dead letter is selected."""
         return (
             (self.owner is None or letter.request.webhook_id == self.owner)
             and (self.kind is None or (letter.kind == "record") is (self.kind == "records"))
@@ -70,16 +70,16 @@ class Selection:
 
 
 def select(state: Path, selection: Selection) -> Iterator[DeadLetter]:
-    """Yield dead letters, store by store. Raises UsageError where there is no such webhook."""
+    """Yield dead letters, store by store. Raises UsageError for an unknown webhook."""
     return (letter for _, letter in located(state, selection))
 
 
 def find(state: Path, name: str, webhook: str | None = None, place: str = "") -> DeadLetter:
     """Return one dead letter by its short name or webhook-id. Raises Refused where there is none.
 
-    webhook, place: where a list has found it (`name_place`): then the others need not be read through.
+    webhook, place: where a list has found it (`name_place`), which avoids a search.
     """
-    with suppress(ValueError, OverflowError):  # of a link that somebody has changed
+    with suppress(ValueError, OverflowError):  # from a link that somebody has edited
         before = (int(place, 16) + 1).to_bytes(PLACE_BYTES, "big") if place else b""
         for dated in islice(newest(state, webhook, before), bool(before)):
             if name_of(dated.letter) == name:
@@ -92,11 +92,10 @@ def find(state: Path, name: str, webhook: str | None = None, place: str = "") ->
 def choose(
     state: Path, action: Literal["replay", "purge"], selection: Selection, secs: float | None = None
 ) -> Chosen:
-    """Return exactly the dead letters that are selected now, to be owed again or deleted.
+    """Return exactly the dead letters that are selected now, to be replayed or deleted.
 
-    A record that could not be read is no request: it stays where others are owed again. secs: how long the
-    stores may be read; Refused is raised where that is not enough, and UsageError where there is no such
-    webhook.
+    An unreadable record is not a request: it stays when others are replayed. secs: how long the stores may be
+    read; Refused is raised where that is not enough, and UsageError for an unknown webhook.
     """
     deadline, chosen = Deadline(secs), Chosen(action)
     for number, (store, letter) in enumerate(located(state, selection)):
@@ -118,9 +117,9 @@ def change(
     selection: Selection,
     check: Callable[[Chosen], None] = lambda chosen: None,
 ) -> Changed | None:
-    """Owe dead letters again, with their webhook-id, or delete them for good; None: none is selected.
+    """Replay dead letters under their webhook-id, or delete them for good; None: none is selected.
 
-    check: sees what is chosen, and may raise. A record that could not be read stays where others are owed.
+    check: called with the selection; may raise. Unreadable records stay when others are replayed.
     """
     chosen = choose(state, action, selection)
     check(chosen)
@@ -130,15 +129,15 @@ def change(
 
 
 def require_owner(state: Path, selection: Selection) -> None:
-    """Raise UsageError where there is no such webhook as is selected."""
+    """Raise UsageError where the selected webhook is unknown."""
     if selection.webhook not in (None, "-"):
         require_webhook(state, selection.webhook)
 
 
 def located(state: Path, selection: Selection) -> Iterator[tuple[Path, DeadLetter]]:
-    """Yield the dead letters that are selected, each with the folder of its store.
+    """Yield the selected dead letters, each with the folder of its store.
 
-    Raises UsageError where there is no such webhook.
+    Raises UsageError for an unknown webhook.
     """
     require_owner(state, selection)
     found = dead_letters(state, selection.owner)

@@ -24,7 +24,7 @@ from pipeline.outbox.reading.view import owed as owed_rows
 
 @dataclass(slots=True, frozen=True)
 class Owing:
-    """Which of what is owed: that of which everything holds that is given."""
+    """Which pending requests: those that meet every given condition."""
 
     webhook: str | None = None
     statuses: tuple[str, ...] = ()
@@ -37,12 +37,12 @@ class Owing:
     user: str | None = None
     """A user id or an anonymous id."""
     text: str | None = None
-    """What is in the body, in small or capital letters."""
+    """A text in the body, ignoring case."""
     seen: Seen | None = None
-    """What who asks may see of a request: the text is sought there; None: all of it."""
+    """What the viewer may see of a request: the text is searched there; None: everything."""
 
     def holds(self, owed: Owed, now_ms: int) -> bool:
-        """Return whether a request is one of them."""
+        """Return whether a request is selected."""
         request, progress = owed.request, owed.progress
         return (
             (self.due is None or (progress.due_ms <= now_ms) is (self.due == "now"))
@@ -55,7 +55,7 @@ class Owing:
 
 
 def to_json(owed: Owed) -> dict[str, Value]:
-    """Return every fact of a request that waits on disk; secrets are shown as ``${NAME}``."""
+    """Return every fact of a pending request on disk; secrets are shown as ``${NAME}``."""
     request, progress = owed.request, owed.progress
     return {
         "webhook": request.webhook_id,
@@ -71,9 +71,9 @@ def to_json(owed: Owed) -> dict[str, Value]:
 
 
 def selected(state: Path, owing: Owing) -> Iterator[Owed]:
-    """Yield what waits on disk and is selected, in the order of its keys.
+    """Yield the selected requests on disk, in key order.
 
-    Raises UsageError where there is no such webhook.
+    Raises UsageError for an unknown webhook.
     """
     if owing.webhook is not None:
         require_webhook(state, owing.webhook)
@@ -82,17 +82,17 @@ def selected(state: Path, owing: Owing) -> Iterator[Owed]:
 
 
 def user_of(owed: Owed) -> str:
-    """Return the user id or anonymous id, without what tells them apart (join/links.py)."""
+    """Return the user id or anonymous id, without the prefix that distinguishes them (join/links.py)."""
     return owed.request.user[2:]
 
 
 def retry_now(state: Path, webhook: str) -> None:
-    """Let the running job send what waits for a webhook now. Raises NotRunning."""
+    """Make the running job send what is pending for a webhook now. Raises NotRunning."""
     ask(state, "outbox-retry-now", webhook=webhook)
 
 
 def choose(state: Path, owing: Owing, secs: float | None = None) -> Chosen:
-    """Return exactly what is selected now, to be given up. Raises as `dlq.choose` does."""
+    """Return exactly what is selected now, to be dropped. Raises as `dlq.choose` does."""
     deadline, chosen = Deadline(secs), Chosen("drop")
     for number, one in enumerate(selected(state, owing)):
         chosen.add(one.store, one.row, one.request.webhook_id, last_answer(one.progress))
@@ -105,9 +105,9 @@ def choose(state: Path, owing: Owing, secs: float | None = None) -> Chosen:
 
 
 def drop(state: Path, owing: Owing, check: Callable[[Chosen], None] = lambda chosen: None) -> Changed | None:
-    """Give up what is selected: it becomes dead letters with the reason `dropped`; None: nothing is.
+    """Drop what is selected: it becomes dead letters with the reason `dropped`; None: nothing is selected.
 
-    check: sees what is chosen, and may raise.
+    check: called with the selection; may raise.
     """
     chosen = choose(state, owing)
     check(chosen)

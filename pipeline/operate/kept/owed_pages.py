@@ -1,6 +1,6 @@
 """Pending requests on disk by page, the earliest due first, and a summary per webhook.
 
-Work is capped: what could not be looked at in time is said, never left out in silence.
+Work is capped: what could not be read in time is reported, never silently left out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PLACE_BYTES: Final = 24
 
 
 class Placed(NamedTuple):
-    """A request, and its place in the order in which they are due."""
+    """A request, and its position in due order."""
 
     place: bytes
     owed: Owed
@@ -30,27 +30,27 @@ class Placed(NamedTuple):
 
 @dataclass(slots=True, frozen=True)
 class OwedPage:
-    """Some of what waits, what is due first in front."""
+    """Some of the pending requests, the earliest due first."""
 
     rows: list[Owed]
     later: str | None
     """The cursor of the next page; None: there are no more."""
     looked_at: int
     is_complete: bool
-    """False: time was up, and what was not looked at may be due before these."""
+    """False: time was up, and unread requests may be due before these."""
 
 
 def page(
     state: Path, owing: Owing, after: str | None = None, limit: int = PAGE, secs: float | None = PAGE_SECS
 ) -> OwedPage:
-    """Return the next of what is selected. after: the cursor; None: from what is due first on.
+    """Return the next selected requests. after: the cursor; None: from the earliest on.
 
-    secs: how long to look; None: as long as it takes. Raises UsageError for no cursor or webhook, StateError.
+    secs: time limit; None: none. Raises UsageError for an invalid cursor or webhook, StateError.
     """
     deadline = Deadline(secs)
     start = b"" if after is None else place_of_cursor(after, _PLACE_BYTES)
     looked_at, is_complete = 0, True
-    # The first of them are at hand at any time: a million rows are not kept to show fifty.
+    # Only the page's rows are kept in memory, not a million to show fifty.
     first: list[Placed] = []
     for one in selected(state, owing):
         looked_at += 1
@@ -68,7 +68,7 @@ def page(
 
 
 def place_of(one: Owed) -> bytes:
-    """Return where a request is in the order in which they are due; what was matched first, first."""
+    """Return a request's position in due order; equal ones by time of match."""
     due, created = max(0, one.progress.due_ms), max(0, one.request.created_ms)
     tail = blake2b(one.row, digest_size=_PLACE_BYTES - 16).digest()
     return due.to_bytes(8, "big") + created.to_bytes(8, "big") + tail
@@ -84,21 +84,21 @@ class Owes:
 
     webhook: str
     pending: int
-    """All of it, by its counters: also what a running job holds in memory only."""
+    """All of it, by its counters: also what a running job holds only in memory."""
     now: int = 0
     """On disk, and due."""
     later: int = 0
     """On disk, and not due yet."""
     oldest_ms: int | None = None
-    """When the first of it was matched; of what was looked at."""
+    """When the oldest of those read was matched."""
     due_ms: int | None = None
-    """When the next of it is due, where none is due now."""
+    """When the next one is due, if none is due now."""
     attempts: int = 0
-    """The most that one of them has had."""
+    """The largest number of attempts."""
     last: str = ""
-    """How the last attempt of one of those ended."""
+    """The outcome of a last attempt among them."""
     response: str = ""
-    """How that answer begins."""
+    """The beginning of that answer."""
 
     def to_json(self) -> dict[str, Value]:
         """Return the fields."""
@@ -107,19 +107,19 @@ class Owes:
 
 @dataclass(slots=True, frozen=True)
 class OwesAll:
-    """What each webhook owes that owes anything."""
+    """What each webhook with pending requests owes."""
 
     webhooks: list[Owes]
     is_complete: bool
-    """False: time was up, and what is on disk is that at least."""
+    """False: time was up, and the numbers on disk are lower bounds."""
     others: int = 0
-    """Webhooks that owe less than these, which were not looked at."""
+    """Webhooks that owe less than these, which were not read."""
 
 
 def summary(state: Path, secs: float | None = PAGE_SECS, most: int | None = None) -> OwesAll:
-    """Return how much each webhook owes, what is due, since when, and what its receiver said last.
+    """Return how much each webhook owes, what is due, since when, and its receiver's last answer.
 
-    most: webhooks; where more owe something, those that owe most.
+    most: webhooks; if more owe something, those that owe most.
     """
     found = {
         name: Owes(name, counts["pending"])
@@ -132,7 +132,7 @@ def summary(state: Path, secs: float | None = PAGE_SECS, most: int | None = None
     now_ms = time.time_ns() // 1_000_000
     begun = time.monotonic()
     looked_at, is_complete = 0, True
-    # Webhook by webhook, each in its share of the time: one with a million rows hides no other.
+    # Each webhook gets its share of the time: one with a million rows hides no other.
     with owed_each(state) as owed:
         for at, one in enumerate(found.values(), 1):
             deadline = Deadline(None if secs is None else begun + secs * at / len(found) - time.monotonic())

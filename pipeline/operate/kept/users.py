@@ -17,25 +17,25 @@ from pipeline.outbox.reading.view import rows
 from pipeline.store.rows import Table, bounded
 
 LOOK_SECS: Final = 0.5
-"""How long links are looked through for those that lead to a user."""
+"""How long links are searched for those that lead to a user."""
 MOST_LINKS: Final = 100
 
 
 @dataclass(slots=True, frozen=True)
 class KnownUser:
-    """What is stored of somebody."""
+    """What is stored about a user."""
 
     asked: str
-    """The id that was asked for."""
+    """The id that was looked up."""
     user_id: str | None
-    """Whose it is; None for an anonymous id that is linked to nobody."""
+    """Its user; None for an anonymous id without a link."""
     anonymous_id: str | None
     properties: dict[str, Json] | None
     """None: nothing is stored."""
     links: list[str] = field(default_factory=list)
-    """Ids that lead here: anonymous ids, and user ids that alias calls have joined."""
+    """Ids that lead here: anonymous ids, and user ids that alias calls have merged."""
     all_links: bool = True
-    """False: time was up, or there are more; there may be others."""
+    """False: time was up, or the limit reached; there may be others."""
 
     def to_json(self) -> dict[str, Value]:
         """Return the fields."""
@@ -51,7 +51,7 @@ class KnownUser:
 
 
 def look_up(state: Path, id: str) -> KnownUser:
-    """Return what is known of a user id, or of an anonymous id and whom it was linked to.
+    """Return what is known of a user id, or of an anonymous id and its user.
 
     Raises StateError where no job has run yet, and for damage.
     """
@@ -83,7 +83,7 @@ def look_up(state: Path, id: str) -> KnownUser:
 
 
 def _end(merged: dict[str, str], id: str) -> str:
-    """Follow alias calls; a circle of them ends where it began."""
+    """Follow alias calls; a cycle ends where it began."""
     seen = {id}
     while (following := merged.get(id)) is not None and following not in seen:
         id = following

@@ -20,17 +20,17 @@ REMEMBERED: Final = 50
 
 @dataclass(slots=True)
 class Work:
-    """One change of many rows. Written by its own thread, read by any."""
+    """One bulk change. Written by its own thread, read by any."""
 
     id: str
     action: Literal["replay", "purge", "drop"]
     total: int
     stay: int
-    """So many of the selected rows are not for this."""
+    """Selected rows to which it does not apply."""
     done: int = 0
-    """Rows that were changed; those that were gone by then do not count."""
+    """Rows that were changed; those that had already gone do not count."""
     passed: int = 0
-    """Rows that were asked for."""
+    """Rows that were requested so far."""
     at_next_start: bool = False
     """True: the job is stopped, and changes them when it starts."""
     error: str = ""
@@ -47,15 +47,15 @@ class Work:
         return "stopped" if self._stop.is_set() and self.passed < self.total else "done"
 
     def stop(self) -> None:
-        """Ask for no more rows; what is changed stays changed."""
+        """Request no more rows; what is changed stays changed."""
         self._stop.set()
 
     def wait(self, secs: float) -> bool:
-        """Wait for its end, at most so long; return whether it has ended."""
+        """Wait for its end at most this long; return whether it has ended."""
         return self._ended.wait(secs)
 
     def to_json(self) -> dict[str, Value]:
-        """Return how far it is."""
+        """Return its progress."""
         return {
             "id": self.id,
             "action": self.action,
@@ -70,7 +70,7 @@ class Work:
 
 
 class Works:
-    """Every change that was begun by this process, the last ones remembered; for any thread."""
+    """The bulk changes started by this process, the last ones remembered; thread-safe."""
 
     def __init__(self, state: Path) -> None:
         self._state = state
@@ -78,7 +78,7 @@ class Works:
         self._lock = threading.Lock()
 
     def begin(self, chosen: Chosen) -> Work:
-        """Begin to change what is chosen. Raises Refused where too much is under way."""
+        """Start a bulk change. Raises Refused where too many are running."""
         work = Work(secrets.token_hex(6), chosen.action, len(chosen.rows), chosen.stay)
         with self._lock:
             if sum(one.state == "running" for one in self._works.values()) >= AT_A_TIME:
@@ -97,7 +97,7 @@ class Works:
             return self._works[id]
 
     def running(self) -> list[Work]:
-        """Return those that go on."""
+        """Return those still running."""
         with self._lock:
             return [one for one in self._works.values() if one.state == "running"]
 

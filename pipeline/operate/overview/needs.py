@@ -24,9 +24,9 @@ LATELY_MS: Final = 3_600_000
 LOOK_SECS: Final = 0.3
 """How long dead letters of the last hour are counted."""
 REASONS: Final = 3
-"""Of dead letters, that are named one by one."""
+"""Reasons of dead letters listed one by one."""
 NAMED: Final = 5
-"""Webhooks that are named one by one; of more there is one line."""
+"""Webhooks listed one by one; more are one line."""
 
 
 Kind: TypeAlias = Literal["bad", "warn", "info"]
@@ -34,16 +34,16 @@ Kind: TypeAlias = Literal["bad", "warn", "info"]
 
 @dataclass(slots=True, frozen=True)
 class Need:
-    """Something that does not go on, or not well, without a person."""
+    """Something that needs a person's attention."""
 
     kind: Kind
     words: str
     action: str
-    """What the link is called."""
+    """The text of the link."""
     path: str
-    """Where to do it."""
+    """The target of the link."""
     detail: str = ""
-    """What stands behind the words: a reason, or what was answered, which may quote what was sent."""
+    """Details: a reason, or an answer, which may quote what was sent."""
 
     def to_json(self) -> dict[str, Value]:
         """Return the fields."""
@@ -59,7 +59,7 @@ class Unset:
 
 
 def needs(state: Path, stands: Standing, rows: Sequence[Row], unset: Iterable[Unset] = ()) -> list[Need]:
-    """Return what needs a person, the worst first. unset: secrets that have no value."""
+    """Return what needs a person's attention, the worst first. unset: secrets without a value."""
     found = [
         *_of_job(stands),
         *_of_secrets(unset),
@@ -98,7 +98,7 @@ def _of_secrets(unset: Iterable[Unset]) -> Iterable[Need]:
 
 
 class _Words(NamedTuple):
-    """What is said of webhooks in a state."""
+    """The texts for webhooks in one state."""
 
     state: str
     kind: Kind
@@ -153,7 +153,7 @@ _STATES: Final = (
     ),
 )
 _OWING: Final = frozenset({"unknown", "paused", "disabled"})
-"""States that need a person only where something is owed."""
+"""States that need attention only if something is owed."""
 
 
 def _of_rows(rows: Sequence[Row]) -> Iterable[Need]:
@@ -212,7 +212,7 @@ def _of_dead(state: Path, now_ms: int) -> Iterable[Need]:
 
 
 def is_stable(reason: str) -> bool:
-    """Return whether a reason is one of few words (`status-400`), and quotes nothing."""
+    """Return whether a reason is one of a few fixed words (`status-400`), and quotes nothing."""
     return _STABLE.fullmatch(reason) is not None
 
 

@@ -23,16 +23,16 @@ unknown: in no file; broken: its file has errors."""
 
 @dataclass(slots=True, frozen=True)
 class Row:
-    """One webhook. Counts are cumulative; rates are per second, of the last minute, None where not known."""
+    """One webhook. Counts are cumulative; rates are per second over the last minute, None where unknown."""
 
     id: str
     file: str
     """"" for one that is in no file any more."""
     description: str
     enabled: bool
-    """What its file says."""
+    """`enabled` in its file."""
     state: str
-    """What is now: one of `STATES`."""
+    """Its present state, one of `STATES`."""
     trigger: str
     all_events: bool
     """True: every event fires it, without a condition."""
@@ -48,12 +48,12 @@ class Row:
     dead_rate: float | None
     p99_ms: float | None
     status: int
-    """Of the last answer that was no success; 0 where there was none."""
+    """Status of the last answer that was not a success; 0 where there was none."""
     error: str
     why: str
-    """What holds back its next delivery, in a word; "" where nothing does."""
+    """Why its next delivery waits, in a word; "" where it does not."""
     errors: int
-    """In its file."""
+    """Number of errors in its file."""
 
     def to_json(self) -> dict[str, Value]:
         """Return the fields."""
@@ -61,9 +61,9 @@ class Row:
 
 
 def rows(listed: Iterable[Mapping[str, Value]], stands: Standing, sampler: Sampler) -> list[Row]:
-    """Return a row for each webhook of the files, and for each that is in none and has counts.
+    """Return a row for each webhook of the files, and for each other one that has counts.
 
-    listed: as `Workbench.webhooks` returns them.
+    listed: as returned by `Workbench.webhooks`.
     """
     found = [_row(one, stands, sampler) for one in listed]
     known = {row.id for row in found}
@@ -121,7 +121,7 @@ def _state(
 
 
 def trigger_words(trigger: Value) -> tuple[str, bool]:
-    """Return a trigger as a person says it, and whether every event fires it."""
+    """Return a trigger in words, and whether every event fires it."""
     if not isinstance(trigger, dict) or not trigger.keys() & {"events", "changes"}:
         return "no trigger", False
     kind = "changes" if "changes" in trigger else "events"
@@ -140,7 +140,7 @@ def trigger_words(trigger: Value) -> tuple[str, bool]:
 
 
 def host_of(url: str) -> str:
-    """Return where a URL leads, without what may be secret in it."""
+    """Return a URL's host, without parts that may be secret."""
     found = _HOST.match(_DEFAULT.sub(r"${\1}", url))
     return found[1].rpartition("@")[2] if found else ""
 
@@ -158,14 +158,14 @@ class Listing:
     """Which webhooks a list shows, and in which order."""
 
     text: str = ""
-    """In id, description, trigger or host, in small or capital letters."""
+    """In id, description, trigger or host, ignoring case."""
     state: str = ""
-    """One of `STATES`, or ``attention``: all that a person should look at."""
+    """One of `STATES`, or ``attention``: every webhook that needs a look."""
     sort: str = "id"
     desc: bool = False
 
     def of(self, found: Sequence[Row]) -> list[Row]:
-        """Return those rows in this order. Raises UsageError for what cannot be sorted by or is no state."""
+        """Return those rows in this order. Raises UsageError for an unknown sort key or state."""
         _known(self.sort, SORTS, "column")
         if self.state:
             _known(self.state, (*STATES, "attention"), "state")

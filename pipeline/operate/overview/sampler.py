@@ -10,18 +10,18 @@ STEP_SECS: Final = 5.0
 STEPS: Final = 720
 """An hour."""
 POINTS: Final = 60
-"""A sparkline has one a minute."""
+"""A sparkline has one per minute."""
 RATE_STEPS: Final = 12
-"""Rates are those of the last minute."""
+"""Rates are over the last minute."""
 COUNTS: Final = ("matched", "delivered", "dead")
 MOST: Final = 5_000
 """Webhooks; each takes 9 KB."""
 READ: Final = ""
-"""Under this name: records that were read."""
+"""The name under which the records read are counted."""
 
 
 class Sampler:
-    """Takes counts as they stand, and tells how they grew. Used by one thread."""
+    """Takes cumulative counts and tells how they grew. Used by one thread."""
 
     def __init__(self) -> None:
         self._steps = 0
@@ -29,12 +29,12 @@ class Sampler:
         self._grown: dict[tuple[str, str], array[int]] = {}
 
     def take(self, webhooks: Mapping[str, Mapping[str, int]], read: int) -> None:
-        """Take the counts of a step that has ended."""
+        """Take the counts at the end of a step."""
         at = self._steps % STEPS
         self._steps += 1
         for grown in self._grown.values():
             grown[at] = 0
-        if not at:  # once an hour: webhooks may be gone, or have nothing to do
+        if not at:  # once an hour: webhooks may be gone, or idle
             self._grown = {key: grown for key, grown in self._grown.items() if any(grown)}
         self._grow(READ, "read", read, at)
         for webhook, counts in webhooks.items():
@@ -47,9 +47,9 @@ class Sampler:
         if before is None and len(self._before) >= MOST * len(COUNTS):
             return
         self._before[key] = number
-        # Before the first step nothing is known; a webhook that comes later began with nothing.
+        # Nothing is known before the first step; a webhook that appears later started from zero.
         gained = number - (before if before is not None else 0 if self._steps > 1 else number)
-        if gained > 0:  # a replay takes back what was dead
+        if gained > 0:  # a replay lowers the count of dead letters
             grown = self._grown.get(key)
             if grown is None:
                 grown = self._grown[key] = array("Q", bytes(8 * STEPS))
@@ -61,7 +61,7 @@ class Sampler:
         return min(max(0, self._steps - 1), STEPS) * STEP_SECS
 
     def rate(self, webhook: str, name: str) -> float | None:
-        """Return how many a second there were in the last minute; None: nothing is known of it yet."""
+        """Return the rate per second over the last minute; None: unknown yet."""
         steps = min(RATE_STEPS, self._steps - 1)
         if steps <= 0:
             return None
@@ -72,9 +72,9 @@ class Sampler:
         return gained / (steps * STEP_SECS)
 
     def lately(self, webhook: str, name: str) -> list[int]:
-        """Return how many there were in what is known of the last hour, in at most `POINTS` equal parts.
+        """Return the counts in the known part of the last hour, in at most `POINTS` equal parts.
 
-        The last one last; a whole hour is told by the minute.
+        The latest one last; a full hour is divided into minutes.
         """
         steps = min(max(0, self._steps - 1), STEPS)
         grown = self._grown.get((webhook, name))
@@ -87,7 +87,7 @@ class Sampler:
 
 
 def spark(points: Sequence[int], width: int = 60, height: int = 20) -> str:
-    """Return the path of an SVG that shows these numbers as a line; what is zero lies at the bottom."""
+    """Return the path of an SVG sparkline; zero lies at the bottom."""
     most = max(points, default=0) or 1
     step = width / max(1, len(points) - 1)
     return "M" + "L".join(

@@ -32,16 +32,16 @@ class Standing:
     elapsed_secs: float | None = None
     version: str = ""
     problems: str = ""
-    """What is wrong with an edit that is refused."""
+    """What is wrong with a rejected edit."""
     waits: str = ""
-    """Why records wait for something outside: a sentence."""
+    """Why records wait for something external: a sentence."""
     paused: str = ""
     """Why the source is paused: a reason of the metric ``source_paused``."""
     still_secs: float = 0.0
     lag: int = 0
     """Of topics: records that are not read yet."""
     left_bytes: int | None = None
-    """Of files: how much is still to be read; None where that is not known."""
+    """For files: how much is still to be read; None where unknown."""
     disk_free_bytes: int | None = None
     processes: int = 0
 
@@ -56,7 +56,7 @@ class Standing:
 
     @property
     def unbalanced(self) -> list[str]:
-        """Webhooks of which matched is not what became of it; there is none, ever (P6)."""
+        """Webhooks whose matches are not all accounted for; there must never be any (P6)."""
         return [
             webhook
             for webhook, counts in self.webhooks.items()
@@ -65,9 +65,9 @@ class Standing:
 
 
 def standing(state: Path, said: Sequence[Mapping[str, Value]]) -> Standing:
-    """Return how a job stands. said: what each process answers to `status`; none where none runs.
+    """Return the state of a job. said: what each process answers to `status`; empty where none runs.
 
-    A state directory on which no job has run yet has no counts. Raises StateError for one that is damaged.
+    A state directory without a job yet has no counts. Raises StateError for a damaged one.
     """
     halted = Halts(state).all()
     if not said:

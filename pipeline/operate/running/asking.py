@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pipeline.job.commands import Action
 
 AT_ONCE = 1000
-"""Keys per request: each is done within one epoch."""
+"""Keys per request: each request completes within one epoch."""
 COMMANDS: dict[Action, str] = {"replay": "dlq-replay", "purge": "dlq-purge", "drop": "outbox-drop"}
 
 
@@ -25,7 +25,7 @@ class Changed:
     at_next_start: bool = False
     """True: the job is stopped, and changes them when it starts."""
     stay: int = 0
-    """So many of the selected rows are not for this."""
+    """Selected rows to which this does not apply."""
 
 
 def ask_or_leave(
@@ -34,9 +34,9 @@ def ask_or_leave(
     found: Sequence[tuple[Path, bytes]],
     told: Callable[[int, int], bool] = lambda passed, done: True,
 ) -> Changed:
-    """Have rows changed, each given by its store's folder and its key; on disk when this returns.
+    """Have rows changed, each given by its store's folder and key; on disk when this returns.
 
-    told: is called after each request with how many rows were asked for and changed so far; False ends it.
+    told: called after each request with the number of rows requested and changed so far; False ends it.
     """
     done = 0
     try:
@@ -46,7 +46,7 @@ def ask_or_leave(
             if not told(start + len(keys), done):
                 break
     except NotRunning:
-        from pipeline.job.commands import leave  # all of a job's steps: not for who only lists
+        from pipeline.job.commands import leave  # imports all of a job's steps: not needed for listing
 
         for store in dict.fromkeys(store for store, _ in found):
             leave(store, action, [key for owner, key in found if owner == store])

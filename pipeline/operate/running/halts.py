@@ -18,7 +18,7 @@ from pipeline.outbox.reading.view import accounting
 
 @dataclass(slots=True, frozen=True)
 class WebhookState:
-    """One webhook of the config, and whether it is sent to."""
+    """One webhook of the config, and whether it is active."""
 
     id: str
     state: str
@@ -56,14 +56,14 @@ def _trigger(data: dict[str, Value]) -> str:
 
 @dataclass(slots=True, frozen=True)
 class Ordered:
-    """What became of one webhook that a person has said something of."""
+    """The result of an order for one webhook."""
 
     id: str
     pending: int
     becomes: str
-    """What becomes of what is pending, and of what comes."""
+    """What happens to its pending and future requests."""
     refused: str = ""
-    """Why nothing was changed; "" where it was obeyed."""
+    """Why nothing was changed; "" where the order was carried out."""
 
     def to_json(self) -> dict[str, Value]:
         """Return the fields."""
@@ -72,20 +72,20 @@ class Ordered:
 
 @dataclass(slots=True, frozen=True)
 class Orders:
-    """What became of an order."""
+    """The result of an order."""
 
     webhooks: list[Ordered]
     now: bool
-    """Whether a running job did it; one that is stopped does it from its next start on."""
+    """Whether a running job has carried it out; a stopped one does so from its next start."""
 
 
 def foresee(
     names: Sequence[str], order: Order, counts: Mapping[str, int], ages: Mapping[str, float]
 ) -> list[Ordered]:
-    """Return what an order would come to, by webhook: what is owed, and what would become of it.
+    """Return what an order would do, by webhook: what is owed, and what would happen to it.
 
-    names: as `give_order` takes them. counts: what each webhook owes. ages: how old, in seconds, a delivery
-    of each webhook of the config may be. Raises UsageError where a name means no webhook.
+    names: as in `give_order`. counts: what each webhook owes. ages: the maximum age, in seconds, of a
+    delivery of each webhook of the config. Raises UsageError where a name matches no webhook.
     """
     chosen = _chosen(names, list(dict.fromkeys([*ages, *counts])))
     return [Ordered(one, counts.get(one, 0), _becomes(order, ages.get(one))) for one in chosen]
@@ -98,11 +98,11 @@ def give_order(
     order: Order,
     ages: Mapping[str, float] | None = None,
 ) -> Orders:
-    """Stop sending to webhooks, or send again; remembered over restarts.
+    """Halt or resume webhooks; remembered across restarts.
 
-    names: ids, and patterns such as ``crm-*``; none: all there are. Raises UsageError where one means no
-    webhook, and Refused where one webhook alone is named and another halt stands against it. ages: as for
-    `foresee`, where they are known; None: the config is read for them.
+    names: ids, and patterns such as ``crm-*``; none: all. Raises UsageError where one matches no webhook, and
+    Refused where a single webhook is named and another halt is in force. ages: as in `foresee`, if known;
+    None: the config is read for them.
     """
     counts = _counts(state)
     try:
@@ -111,7 +111,7 @@ def give_order(
     except NotRunning:
         now = False
     except HooklineError:
-        now = True  # it is not well, but it is there
+        now = True  # it is unhealthy, but it exists
     ages = _ages(config, must=not now) if ages is None else ages
     known = list(dict.fromkeys([*ages, *counts]))
     chosen = _chosen(names, known)
@@ -128,7 +128,7 @@ def give_order(
 
 
 def _counts(state: Path) -> dict[str, int]:
-    """Return what is pending, by webhook; nothing where no job has run yet."""
+    """Return the pending requests, by webhook; nothing where no job has run yet."""
     try:
         return {name: one["pending"] for name, one in accounting(state)["webhooks"].items()}
     except StateError:
@@ -136,13 +136,13 @@ def _counts(state: Path) -> dict[str, int]:
 
 
 def _ages(config: Path, *, must: bool) -> dict[str, float]:
-    """Return how old a delivery may be, by webhook; must: whether a config with errors is one here."""
+    """Return the maximum age of a delivery, by webhook; must: whether a config with errors raises."""
     try:
         return {one.id: one.delivery.retry.max_age_secs for one in load_snapshot(config).webhooks}
     except ConfigError:
         if must:
             raise
-        return {}  # an edit that the running job has refused
+        return {}  # an edit that the running job has rejected
 
 
 def _chosen(names: Sequence[str], known: Sequence[str]) -> list[str]:

@@ -22,30 +22,30 @@ from pipeline.model.json import Value
 MOST: Final = 1_000
 """Samples of all processes together."""
 FRESH_SECS: Final = 5.0
-"""The job decodes what it shows: not for every key that somebody types."""
+"""How long answers are reused: the job decodes what it shows, and not for every keystroke."""
 NOTHING: Final[Mapping[str, Value]] = MappingProxyType({"events": {}, "user_properties": {}})
 """The catalog before anything was seen."""
 
 
 @dataclass(slots=True, frozen=True)
 class Sample:
-    """A record as the job read it a moment ago, or one that a person brought."""
+    """A record that the job read recently, or one that a person brought."""
 
     id: str
-    """``process-number``: the same as long as the job runs."""
+    """``process-number``: stable while the job runs."""
     at: str
     """When it was read, ISO 8601."""
     records: tuple[Value, ...]
-    """What it holds in Hookline's own shape: several for a batch; ``{"invalid": reason}`` for what cannot be
-    read."""
+    """Its records in Hookline's own shape: several for a batch; ``{"invalid": reason}`` for an unreadable
+    one."""
     line: str | None = None
-    """As it was read; None for what is too large."""
+    """The raw line; None where it is too large."""
     origin: str = ""
     size: int = 0
     format: str = "native"
     fault: str | None = None
     properties: Value = None
-    """What its user has, where it came with one; None: as the job knows them."""
+    """Its user's properties, if it came with one; None: as the job knows them."""
 
     @property
     def events(self) -> tuple[str, ...]:
@@ -54,7 +54,7 @@ class Sample:
 
     @property
     def user(self) -> str | None:
-        """Whom its first record is about: a user id, else an anonymous id."""
+        """The user of its first record: a user id, else an anonymous id."""
         for one in self.records:
             who = one.get("user_id") or one.get("anonymous_id")
             if who:
@@ -79,9 +79,9 @@ class Sample:
 
 
 class Looks:
-    """What a job shows, asked of it once for many who want it at a time. For any thread.
+    """What a job shows, asked once on behalf of many. Thread-safe.
 
-    Of a job that has ended, what it said last stays.
+    Of a job that has ended, the last answer stays.
     """
 
     def __init__(self, state: Path) -> None:
@@ -91,7 +91,7 @@ class Looks:
         self._catalog: tuple[float, dict[str, Value]] = (float("-inf"), dict(NOTHING))
 
     def samples(self, event: str | None = None) -> list[Sample]:
-        """Return the newest samples first, at most `FRESH_SECS` old; event: only those that hold one of this
+        """Return the newest samples first, at most `FRESH_SECS` old; event: only those with an event of this
         name. [] where no job has run since.
         """
         with self._lock:
@@ -114,9 +114,9 @@ class Looks:
 
 
 def samples(state: Path, *, event: str | None = None, limit: int = MOST) -> list[Sample]:
-    """Return the newest samples first, of all processes; event: only those that hold one of this name.
+    """Return the newest samples first, of all processes; event: only those with an event of this name.
 
-    Raises NotRunning, and HooklineError with what the job says.
+    Raises NotRunning, and HooklineError with the job's error.
     """
     found = [
         _sample(process, one)
@@ -141,8 +141,8 @@ def _sample(process: int, one: Value) -> Sample:
 
 
 def catalog(state: Path) -> dict[str, Value]:
-    """Return the names of events and the properties seen: ``{"events": {NAME: {sampled, last_at, properties:
-    {NAME: {count, types, example}}}}, "user_properties": {...}}``, counted over all processes.
+    """Return event names and properties seen: ``{"events": {NAME: {sampled, last_at, properties: {NAME:
+    {count, types, example}}}}, "user_properties": {...}}``, summed over all processes.
 
     Counts are of samples. Raises as `samples` does.
     """
@@ -169,9 +169,10 @@ def _add(known: dict[str, Value], more: dict[str, Value]) -> None:
 
 
 def attempts(state: Path, webhook: str | None = None, *, limit: int = 1000) -> list[dict[str, Value]]:
-    """Return the last attempts, the newest first: all failures that fit into memory, successes as a sample.
+    """Return the recent attempts, newest first: all failures that fit into memory, and a sample of the
+    successes.
 
-    webhook: its id; None: of all. Raises as `samples` does, UsageError where there is no such webhook.
+    webhook: its id; None: all. Raises as `samples` does, UsageError for an unknown webhook.
     """
     answers = ask(state, "attempts", webhook=webhook, limit=limit)
     found = [one for answer in answers if "problem" not in answer for one in answer]
@@ -184,12 +185,12 @@ def attempts(state: Path, webhook: str | None = None, *, limit: int = 1000) -> l
 def send_test(
     state: Path, webhook: str, record: Value, user: Value = None, files: Mapping[str, str] | None = None
 ) -> dict[str, Value]:
-    """Have the job send a webhook's request for one record once, with its secrets, to where its file says.
+    """Have the job send a webhook's request for one record, once, with its secrets, to its real URL.
 
-    record: in Hookline's own shape. user: their properties; None: as the job knows them now.
-    files: texts that nobody has saved yet, by name: they count in place of what the job runs. Returns holds
-    (whether the trigger holds), request, and answer: outcome, status, reason, response, elapsed_ms; None
-    where the request cannot be rendered. Raises NotRunning with what to do, UsageError, ConfigError.
+    record: in Hookline's own shape. user: their properties; None: as the job knows them now. files: unsaved
+    texts, by name, that replace what the job runs. Returns holds (whether the trigger holds), request, and
+    answer: outcome, status, reason, response, elapsed_ms; None where the request cannot be rendered. Raises
+    NotRunning with the remedy, UsageError, ConfigError.
     """
     try:
         answers = ask(
@@ -215,9 +216,9 @@ def send_test(
 
 
 def with_examples(found: Mapping[str, Value], shown: Callable[[str, Value], Value]) -> dict[str, Value]:
-    """Return a catalog whose examples, which are what somebody's events held, are as they may be shown.
+    """Return a catalog whose examples, which are data of real events, are as the viewer may see them.
 
-    shown: is given the name of a property and its example.
+    shown: called with a property's name and example.
     """
 
     def changed(properties: Mapping[str, Value]) -> dict[str, Value]:

@@ -13,9 +13,7 @@ _ADDED = frozenset(one.name for one in fields(LaneStats) if one.metadata == ADDE
 
 
 class Processes:
-    """A running job. said: what each of its processes answers to `status`; a job of an older version says
-    less.
-    """
+    """A running job. said: what each of its processes answers to `status`; an older version reports less."""
 
     def __init__(self, said: Sequence[Mapping[str, Value]]) -> None:
         self._said = said
@@ -51,17 +49,17 @@ class Processes:
 
     @property
     def elapsed_secs(self) -> float:
-        """Since the start of the process that began first."""
+        """Since the start of the oldest process."""
         return max(float(one["elapsed_secs"]) for one in self._said)
 
     @property
     def events_seen(self) -> list[str]:
-        """The names of events read since the start, in the order in which they came first."""
+        """The names of events read since the start, in order of first appearance."""
         return list(dict.fromkeys(name for one in self._said for name in one["events_seen"]))
 
     @property
     def config(self) -> dict[str, str]:
-        """version; problems: what is wrong with an edit that is refused, "" where nothing is."""
+        """version; problems: what is wrong with a rejected edit, "" where nothing is."""
         found: dict[str, str] = next(
             (one["config"] for one in self._said if one["config"]["problems"]), self._said[0]["config"]
         )
@@ -69,12 +67,12 @@ class Processes:
 
     @property
     def still_secs(self) -> float:
-        """How long a worker has stood still; 0 where all of them turn."""
+        """How long a worker has been stalled; 0 where all of them turn."""
         return max(float(one.get("still_secs", 0.0)) for one in self._said)
 
     @property
     def waits(self) -> str:
-        """Why records wait for something outside: a sentence."""
+        """Why records wait for something external: a sentence."""
         return self._first("waits")
 
     @property
@@ -89,23 +87,23 @@ class Processes:
 
     @property
     def left_bytes(self) -> int | None:
-        """Of files: how much is still to be read; None where that is not known."""
+        """For files: how much is still to be read; None where unknown."""
         sizes = [one["bytes"] for one in self._said if "bytes" in one]
         of = sum(size[1] for size in sizes)
         return max(0, of - sum(size[0] for size in sizes)) if of else None
 
     @property
     def disk_free_bytes(self) -> int | None:
-        """What is free for their state."""
+        """Free space for their state."""
         return min((one["disk_free_bytes"] for one in self._said if "disk_free_bytes" in one), default=None)
 
     @property
     def resident_bytes(self) -> int:
-        """The memory that they take."""
+        """Their memory."""
         return sum(one.get("resident_bytes", 0) for one in self._said)
 
     def _apart(self, field: str) -> dict[str, list[Mapping[str, Value]]]:
-        """Return what each of them says, by webhook."""
+        """Return what each of them reports, by webhook."""
         found: dict[str, list[Mapping[str, Value]]] = {}
         for process in self._said:
             for name, one in process[field].items():
@@ -125,8 +123,8 @@ def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 def together(lanes: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
-    """Return one webhook's lanes in several processes as one: counts added up, the rest of the last that
-    has anything to say.
+    """Merge one webhook's lanes in several processes: counts are summed, other fields come from the last one
+    that has a value.
     """
     found: dict[str, Value] = {}
     for name in lanes[0]:

@@ -15,7 +15,7 @@ from pipeline.model.errors import HooklineError, Refused, UsageError
 from pipeline.model.json import Value
 
 ASK_SECS = 30.0
-"""How long an answer may take to begin, and a stream may be silent: it says every 15 s that it lives."""
+"""How long an answer may take to begin, and a stream may be silent: it sends a sign of life every 15 s."""
 MOST_BYTES = 64 << 20
 
 
@@ -24,7 +24,7 @@ class NotReached(Refused):
 
 
 class RemoteConsole:
-    """A console by its address, ``https://hooks.example/console``. Raises UsageError for what is none."""
+    """A console by its address, ``https://hooks.example/console``. Raises UsageError for an invalid one."""
 
     def __init__(self, url: str, token_file: Path | None) -> None:
         parts = urlsplit(url if "://" in url else f"http://{url}")
@@ -46,17 +46,17 @@ class RemoteConsole:
         self.url = f"{parts.scheme}://{parts.netloc}{self._base}"
 
     def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Value:
-        """Return the JSON of an answer. Raises HooklineError with what the console says is wrong."""
+        """Return an answer's JSON. Raises HooklineError with the console's error."""
         with self._asked(path, query, "application/json") as answer:
             return orjson.loads(answer.read(MOST_BYTES))
 
     def post(self, path: str) -> Value:
-        """Have something done; return the JSON of the answer. Raises as `get` does."""
+        """Have something done; return the answer's JSON. Raises as `get` does."""
         with self._asked(path, (), "application/json", "POST") as answer:
             return orjson.loads(answer.read(MOST_BYTES))
 
     def lines(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Iterator[dict[str, Value]]:
-        """Yield the objects of an answer that goes on, until it ends.
+        """Yield the objects of a streamed answer until it ends.
 
         Raises as `get` does, and OSError, ValueError or HTTPException where it breaks off.
         """

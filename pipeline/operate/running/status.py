@@ -26,7 +26,7 @@ class Status:
     """By webhook, where something is pending: why."""
 
     def to_json(self) -> dict[str, Value]:
-        """Return the keys of DESIGN 10, and what is known of the job beside them."""
+        """Return the keys of DESIGN 10, and what else is known of the job."""
         live = self.running
         return {
             "records": self.records,
@@ -52,7 +52,7 @@ class Status:
 
 
 def status(state: Path) -> Status:
-    """Return how a state directory stands. Raises StateError where there is none."""
+    """Return the status of a state directory. Raises StateError where there is none."""
     found = accounting(state)
     running, webhooks = _running(state), found["webhooks"]
     why = waiting(state, webhooks, None if running is None else running.lanes)

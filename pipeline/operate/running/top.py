@@ -18,7 +18,7 @@ from pipeline.outbox.counters import WEBHOOK
 
 @dataclass(slots=True, frozen=True)
 class Row:
-    """One webhook. Rates are per second; None: there was no look before, or the job has begun anew since."""
+    """One webhook. Rates are per second; None: there was no earlier look, or the job has restarted since."""
 
     id: str
     state: str
@@ -54,13 +54,13 @@ class Head:
     elapsed_secs: float
     config: str
     problems: str
-    """What is wrong with an edit that is refused."""
+    """What is wrong with a rejected edit."""
     read: int
     read_rate: float | None
     invalid: int
     invalid_rate: float | None
     left_bytes: int | None
-    """Of files: how much is still to be read; None where that is not known."""
+    """For files: how much is still to be read; None where unknown."""
     lag: int
     """Of topics: records that are not read yet."""
     waits: str
@@ -82,7 +82,7 @@ class Table:
 
 
 class Top:
-    """Looks at a job again and again. Raises NotRunning where none runs."""
+    """Looks at a job repeatedly. Raises NotRunning where none runs."""
 
     def __init__(
         self,
@@ -93,8 +93,8 @@ class Top:
         wall: Callable[[], float] = time.time,
         asked: Callable[[], list[Value]] | None = None,
     ) -> None:
-        """place: the state directory of the job, or what stands for it. asked: says what each of its
-        processes says of itself; None: they are asked here.
+        """place: the job's state directory, or what stands for it. asked: returns what each process reports;
+        None: they are asked here.
         """
         self._place = place
         self._webhooks = webhooks
@@ -107,11 +107,11 @@ class Top:
         self._read: tuple[int, int] = (0, 0)
 
     def look(self) -> Table:
-        """Return how the job stands now."""
+        """Return the job's present state."""
         said = self._asked()
         now = self._clock()
         elapsed = min(float(one["elapsed_secs"]) for one in said)
-        # A process that has begun anew counts its attempts from nothing.
+        # A restarted process counts its attempts from zero.
         secs = now - self._at if 0 <= self._elapsed < elapsed else None
         job = Processes(said)
         lanes, counts, apart = job.lanes, job.webhooks, job.lanes_apart
@@ -190,7 +190,7 @@ class Top:
 
 
 def afar(console: RemoteConsole, webhooks: Sequence[str] = ()) -> Top:
-    """Return what looks at the job behind a console."""
+    """Return a Top over the job behind a console."""
 
     def asked() -> list[Value]:
         said: list[Value] = console.get("/api/v1/processes")["processes"]

@@ -15,7 +15,7 @@ from pipeline.model.times import format_iso
 from pipeline.outbox.reading.view import Owed, owed_each
 
 LOOKED_AT = 1_000
-"""Rows of a webhook that are looked at: a million must not hold up a look at the status."""
+"""Rows examined per webhook: a million must not delay the status."""
 _UNTIL = {"down": ", probed at", "stopped": ", not before"}
 LAST = 200
 """Characters of what was said last, which may be half a page."""
@@ -30,7 +30,7 @@ SAID = {
     "stopped": "to be sent by the next run",
     "sending": "being sent",
 }
-"""What the words mean; others (paused, disabled) say it themselves."""
+"""What the words mean; others (paused, disabled) are self-explanatory."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -40,9 +40,9 @@ class Waiting:
     why: str
     """paused, disabled, gone, off, unknown, down, token, rate, due, sending, stopped."""
     due_at: str | None
-    """When the next one is due, or its receiver probed, where that is what it waits for, or will."""
+    """When the next one is due, or its receiver probed, if that is what it waits for, or will."""
     last: str | None
-    """What its receiver, or token endpoint, said last."""
+    """The last answer of its receiver, or token endpoint."""
 
     def to_json(self) -> dict[str, Value]:
         """Return the fields."""
@@ -73,7 +73,7 @@ def waiting(
             continue
         if lane is not None:
             why, last = str(lane["why"]) or "sending", str(lane["error"]) or None
-            # Of what can be sent now, the last error says nothing.
+            # If it can be sent now, the last error explains nothing.
             told = last if why in ("down", "token", "due") else None
             found[webhook] = Waiting(why, str(lane["due_at"]) or None, told)
         else:

@@ -74,7 +74,7 @@ _TREES: Final = {
     **{("UserPart", name): "RecordObject" for name in ("set", "set_once")},
     ("UserPart", "delete"): "Deletion",
 }
-"""Fields whose inside a compiler checks, and the definition of it."""
+"""Fields whose contents a compiler checks, and their definition."""
 
 
 def _put_trees(model: str, found: dict[str, Value], parts: dict[str, Value]) -> None:
@@ -90,7 +90,7 @@ def _put_trees(model: str, found: dict[str, Value], parts: dict[str, Value]) -> 
 
 
 def _used(node: Value, trees: dict[str, Value]) -> set[str]:
-    """Return the names of the trees that a schema refers to, and of those that they refer to."""
+    """Return the names of the trees that a schema refers to, directly or indirectly."""
     todo, used = [node], set[str]()
     while todo:
         one = todo.pop()
@@ -106,7 +106,7 @@ def _used(node: Value, trees: dict[str, Value]) -> set[str]:
 
 
 def _given(name: str) -> Value:
-    """The field stands there, and is not null."""
+    """The field is present and not null."""
     return {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
 
 
@@ -180,11 +180,11 @@ _RULES: Final[dict[str, list[Value]]] = {
     ],
     "GivenUser": [_at_least_one("id", "anonymous_id"), *_exclusive("id", "anonymous_id")],
 }
-"""What fields of a section mean for one another."""
+"""Rules between the fields of a section."""
 
 
 def _allow_bases(found: dict[str, Value], parts: dict[str, Value]) -> None:
-    """With `extends`, what is required may stand in the base."""
+    """With `extends`, required fields may be in the base."""
     parts["Request"].pop("required")
     found["required"] = ["id"]
     found["allOf"].append(
@@ -205,7 +205,7 @@ _PLACEHOLDER = r"\$\{"
 
 
 def _as_written(node: Value) -> None:
-    """Show durations as people write them, and allow ``${NAME}`` where a pattern or a number is wanted."""
+    """Show durations as people write them, and allow ``${NAME}`` where a pattern or a number is expected."""
     if isinstance(node, list):
         for inner in node:
             _as_written(inner)

@@ -17,9 +17,9 @@ ROOTS: Final = {
     "ItemCondition": (*EVENT_ROOTS, "item", "index"),
     "ResponseCondition": ("response", "vars"),
 }
-"""The kinds of conditions, and where their paths may start."""
+"""The kinds of conditions, and the roots of their paths."""
 _TEMPLATE: Final = r"\{\{|\{%|(?:^|[^$])\$\{(?:[A-Za-z_][A-Za-z0-9_]*(?::-[^}]*)?|file:[^}]+)\}"
-"""What stands in values, not in keys."""
+"""Allowed in values, not in keys."""
 
 
 def ref(name: str) -> Value:
@@ -28,11 +28,11 @@ def ref(name: str) -> Value:
 
 
 def definitions() -> dict[str, Value]:
-    """Return the definitions of conditions, of what is said about a path, and of bodies."""
+    """Return the definitions of conditions, of the operators on a path, and of bodies."""
     found: dict[str, Value] = {"Operand": _PATH, "Operators": _operators(), "Said": _said()}
     for name, roots in ROOTS.items():
         found |= _condition(name, _paths(roots))
-    # Inside `any_element` every name is a path, which starts at the element.
+    # Inside `any_element` every name is a path that starts at the element.
     found |= _condition("ElementCondition", f"^(?!(?:{'|'.join(GROUPS)})$).+")
     found |= _condition("RecordCondition", f"^(?!(?:{'|'.join(GROUPS)})$).+")
     found["Body"] = _body()
@@ -40,7 +40,7 @@ def definitions() -> dict[str, Value]:
 
 
 def _paths(roots: tuple[str, ...]) -> str:
-    """Return the pattern of the paths that may start at these roots."""
+    """Return the pattern of the paths that start at these roots."""
     parts: list[str] = []
     for root in roots:
         fields = FIELDS.get(root)
@@ -122,7 +122,7 @@ _FILE: Final[Value] = {
 
 
 def _said() -> Value:
-    """What stands after a path: a value, a list of values, or operators."""
+    """What may follow a path: a value, a list of values, or operators."""
     return {
         "title": "a value, a list, or operators",
         "anyOf": [
@@ -177,12 +177,12 @@ def _meaning(operator: Operator) -> str:
 
 
 def _names(fits: Value) -> list[str]:
-    """Return the operators that fit, those that fit everywhere, and the modifiers."""
+    """Return the matching operators, those that always match, and the modifiers."""
     return [name for name, one in OPERATORS.items() if one.wants == "flag" or fits(one)] + list(MODIFIERS)
 
 
 def _after(name: str) -> Value:
-    """Which operators may stand beside a conversion."""
+    """Operators that may stand beside a conversion."""
     conversion = CONVERSIONS[name]
 
     def fits(one: Operator) -> bool:
@@ -217,7 +217,7 @@ def _operand(operator: Operator) -> dict[str, Value]:
 
 
 def _body() -> Value:
-    """A body: any tree, in which directives have their places."""
+    """A body: any tree, with directives in their places."""
     inside = ref("Body")
     return {
         "title": "body",

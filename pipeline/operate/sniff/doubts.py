@@ -13,13 +13,13 @@ from pipeline.operate.sniff.recognise import Recognised, read_by
 from pipeline.recording.native_lines import native_line
 
 _MEANT: Final = frozenset({"integrations", "context", "_metadata"})
-"""Fields that vendors write for themselves."""
+"""Fields that vendors use internally."""
 _MAY_LOSE: Final = ("native", "segment", "heap", "posthog")
 _LOOKED_FOR_LOSS: Final = 200
 
 
 def lost(recognised: Sequence[Recognised]) -> list[tuple[str, str, int]]:
-    """Return the objects of records of which nothing arrives, though their shape reads the record."""
+    """Return the objects that a shape reads nothing from, though it reads their record."""
     seen: dict[tuple[str, str], list[bool]] = {}
     for one in [one for one in recognised if one.is_read and one.shape in _MAY_LOSE][:_LOOKED_FOR_LOSS]:
         value: Json = orjson.loads(one.sampled.raw or b"null")
@@ -34,7 +34,7 @@ def lost(recognised: Sequence[Recognised]) -> list[tuple[str, str, int]]:
 
 
 def timeless(recognised: Sequence[Recognised]) -> Iterator[str]:
-    """Yield of which shapes most events have no time, nor that of a broker."""
+    """Yield the shapes most of whose events have no time, not even a broker's."""
     seen: dict[str, list[bool]] = {}
     for one in [one for one in recognised if one.is_read and one.shape in _MAY_LOSE][:_LOOKED_FOR_LOSS]:
         for each in read_by(one.sampled, one.shape):

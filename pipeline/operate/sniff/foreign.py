@@ -37,7 +37,8 @@ _LOG: Final = re.compile(
 
 
 def foreign(head: bytes) -> tuple[str, str] | None:
-    """Return what a file that begins so is, and how it becomes JSON lines; None where it may be JSON lines.
+    """Return the format of a file with this beginning, and how to convert it; None where it may be JSON
+    lines.
 
     ``FILE`` in the remedy stands for its name.
     """
@@ -69,7 +70,7 @@ def foreign(head: bytes) -> tuple[str, str] | None:
 
 
 def _of_json(first: str) -> tuple[str, str] | None:
-    """Return what it is that begins as JSON does; None where it may be JSON lines."""
+    """Return the format of a file that begins like JSON; None where it may be JSON lines."""
     if first.rstrip().endswith(",") and _is_json(first.rstrip()[:-1]):
         return "JSON lines with a comma after each", "`sed 's/,[[:space:]]*$//' FILE > out.jsonl`"
     opened = first.count("{") + first.count("[") - first.count("}") - first.count("]")

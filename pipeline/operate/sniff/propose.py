@@ -21,32 +21,32 @@ from pipeline.operate.sniff.guess.yaml_text import shape_text
 from pipeline.operate.sniff.recognise import Recognised, first_reason, read_by
 
 _MOST_STUDIED: Final = 250
-"""Of the sample, for what fields are; all of it is what a proposal is tried on."""
+"""Records examined for the meaning of fields; a proposal is tried on the whole sample."""
 _ROUNDS: Final = 3
 _SHOWN: Final = 5
 
 
 @dataclass(slots=True)
 class Proposal:
-    """A shape file that runs, and what it makes of the records that it was made from."""
+    """A working shape file, and what it makes of the records it was derived from."""
 
     name: str
     text: str
     records: int
     understood: int
     reasons: list[tuple[str, int, str]]
-    """Of those that are not: the reason, how many have it, where the first one is."""
+    """For unreadable records: the reason, how many have it, the place of the first."""
     first: list[tuple[str, list[Record]]]
-    """What the first records of each kind become, each with its place."""
+    """The result of the first records of each kind, each with its place."""
     entries: list[dict[str, Value]] = field(default_factory=list)
-    """What was taken for what in each entry."""
+    """How the fields were interpreted, per entry."""
 
 
 _ALIKE: Final = 0.4
 
 
 def apart(found: Sequence[Recognised]) -> list[list[Recognised]]:
-    """Return home-made records by their files and topics; those with much the same fields stay together."""
+    """Group unknown records by files and topics; those with nearly the same fields stay together."""
     groups: list[tuple[set[str], list[Recognised]]] = []
     by_part: dict[str, list[Recognised]] = {}
     for one in found:
@@ -64,9 +64,9 @@ def apart(found: Sequence[Recognised]) -> list[list[Recognised]]:
 
 
 def propose(found: Sequence[Recognised], name: str, stem: str, origin: str) -> Proposal | None:
-    """Return a shape file for home-made records; None where nothing can be made of any of them.
+    """Return a shape file for unknown records; None where none of them can be read.
 
-    name: of the shape. stem: what a stream whose events have no names is called. origin: for the first line.
+    name: of the shape. stem: the name for a stream without event names. origin: for the first line.
     """
     entries: list[Entry] = []
     made: tuple[str, Shape] | None = None
@@ -79,7 +79,7 @@ def propose(found: Sequence[Recognised], name: str, stem: str, origin: str) -> P
         try:
             shape = compile_own(name, text)
         except ConfigError:
-            break  # what cannot run is not proposed
+            break  # a proposal that does not work is not made
         still = [one for one in rest if first_reason(read_by(one.sampled, shape)) is not None]
         if len(still) == len(rest):
             break

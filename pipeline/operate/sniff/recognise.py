@@ -38,22 +38,22 @@ class Recognised:
 
     sampled: Sampled
     shape: str
-    """The name of a format, or one of the words above, or what no module reads."""
+    """The name of a format, or one of the words above, or a known format that no module reads."""
     reason: str | None = None
-    """Why it cannot be read by the shape that it has; None where it can."""
+    """Why its own shape cannot read it; None where it can."""
     value: Json = None
-    """What it says, where it is JSON."""
+    """Its value, if it is JSON."""
     is_read: bool = True
     schema: str | None = None
-    """The id of the schema that a frame names, where the record is seen through it."""
+    """The id of the schema that its frame names, if it was decoded by it."""
     registry: str | None = None
-    """The URL of the registry whose schema shows what stands in the frame."""
+    """The URL of the registry that has this schema."""
 
 
 def recognise(one: Sampled, own: Mapping[str, Shape], registry: Registry | None = None) -> Recognised:
-    """Return which shape a record has. own: the shapes of a config, asked after the built-in ones.
+    """Return which shape a record has. own: a config's custom shapes, tried after the built-in ones.
 
-    registry: whose schemas are known, for what stands in a frame.
+    registry: the one with known schemas, for framed records.
     """
     raw = one.raw
     if is_collected(one.origin.source) or any(name == "hk-protocol" for name, _ in one.headers or ()):
@@ -75,7 +75,7 @@ def recognise(one: Sampled, own: Mapping[str, Shape], registry: Registry | None 
         vendor = None if looks is None else READ_AS.get(looks)
         if vendor is not None:
             return _of_vendor(one, vendor, None)
-        if reason is None:  # a batch with one member that is no JSON
+        if reason is None:  # a batch with one member that is not valid JSON
             return Recognised(one, "auto")
         return Recognised(one, BROKEN, str(error), is_read=False)
     found = _objects(value)
@@ -107,7 +107,7 @@ def recognise(one: Sampled, own: Mapping[str, Shape], registry: Registry | None 
 def _of_frame(
     one: Sampled, raw: bytes, own: Mapping[str, Shape], registry: Registry | None
 ) -> Recognised | None:
-    """Return what stands in the frame of a Schema Registry: JSON is looked into; None for a bare record."""
+    """Return the contents of a Schema Registry frame: JSON is decoded; None for a record without a frame."""
     if raw[:1] in (b"{", b"[") and not one.headers:
         return None
     try:
@@ -141,7 +141,7 @@ _AMPLITUDE: Final = frozenset(
         "library", "events", "identification", "device_id",
     }
 )  # fmt: skip
-"""Fields that tell Amplitude's apart from a home-made record with `event_type` and `user_id`."""
+"""Fields that distinguish Amplitude's records from others with `event_type` and `user_id`."""
 
 
 def _of_vendor(one: Sampled, format: str, value: Json) -> Recognised:
@@ -157,7 +157,7 @@ def _chosen(record: Fields) -> str | None:
 
 
 def _objects(value: Json) -> list[Fields]:
-    """Return the record, and what its envelope holds."""
+    """Return the record, and the contents of its envelope."""
     if type(value) is list:
         return [one for one in value if type(one) is dict]
     if type(value) is not dict:
@@ -172,7 +172,7 @@ def _objects(value: Json) -> list[Fields]:
 
 
 def read_by(one: Sampled, format: str | Shape) -> list[Record]:
-    """Return the records of a line or message by a shape. Never raises."""
+    """Return the records of a line or message, read by a shape. Never raises."""
     return decode(
         one.raw,
         format=format,
@@ -184,12 +184,14 @@ def read_by(one: Sampled, format: str | Shape) -> list[Record]:
 
 
 def first_reason(records: list[Record]) -> str | None:
-    """Return why one of the records cannot be read; None where all can."""
+    """Return why one of the records is invalid; None where all are valid."""
     return next((one.reason for one in records if isinstance(one, Invalid)), None)
 
 
 def settle(found: list[Recognised]) -> None:
-    """Take what no record of its shape could be read by for home-made: an accident of names, no shape."""
+    """Reclassify records as unknown if no record of their shape is readable: their names match by
+    accident.
+    """
     read = {one.shape for one in found if one.is_read}
     for one in found:
         if not one.is_read and one.value is not None and one.shape not in read and one.reason != _NO_READER:

@@ -19,10 +19,10 @@ _MOST_SCHEMAS: Final = 100
 
 
 class Registries:
-    """Which registry the records of a sample name schemas of."""
+    """The registry of each record's schema in a sample."""
 
     def __init__(self, url: str | None, config: Path | None) -> None:
-        """url: of all records; None: as a config says of their topics, where it has no errors."""
+        """url: for all records; None: as a config without errors says for their topics."""
         self._given = None if url is None else Registry(url)
         self._base = config or Path()
         self._formats = Formats()
@@ -31,18 +31,18 @@ class Registries:
                 job = load_pipeline(config).require()
                 self._formats = read_formats(config, job.defaults)
             except ConfigError:
-                return  # `check` says what is wrong with it
+                return  # `check` reports what is wrong with it
             SCHEMAS.look_in(job.state / FOLDER)
 
     def of(self, one: Sampled) -> Registry | None:
-        """Return the registry of a record, None where none is known."""
+        """Return the registry of a record, None where unknown."""
         if self._given is not None:
             return self._given
         frame = self._formats.of(one.origin.source).frame
         return None if frame is None else frame.registry
 
     def learn(self, records: Sequence[Sampled]) -> Iterator[str]:
-        """Ask for the schemas that records name and nobody knows yet; yield what stands in the way."""
+        """Fetch the unknown schemas that records name; yield the errors."""
         failed: set[str] = set()
         asked = 0
         for one in records:
@@ -60,7 +60,7 @@ class Registries:
                     break
 
     def _ask(self, registry: Registry, id: str) -> str | None:
-        from pipeline.sources.schemas.registry import Unanswered, fetch  # not for who has no registry
+        from pipeline.sources.schemas.registry import Unanswered, fetch  # not needed without a registry
 
         try:
             SCHEMAS.learn(asyncio.run(fetch(registry, id, self._base)))

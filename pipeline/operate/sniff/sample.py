@@ -38,7 +38,7 @@ class Sampled:
     """One line or message."""
 
     part: str
-    """The file as it was named, or the topic."""
+    """The file as named by the user, or the topic."""
     place: str
     origin: Origin
     raw: bytes | None
@@ -54,26 +54,26 @@ class Part:
     name: str
     is_topic: bool = False
     is_recorded: bool = False
-    """True for messages that a file holds."""
+    """True for a file of recorded messages."""
     records: int = 0
     is_whole: bool = True
-    """False where there is more than was looked at."""
+    """False where there is more than was read."""
     looks_like: str | None = None
-    """What it is where it holds no JSON lines."""
+    """Its format where it does not hold JSON lines."""
     remedy: str | None = None
     is_sure: bool = False
-    """True where it is so without a doubt."""
+    """True where that is certain."""
 
 
 @dataclass(slots=True)
 class Sample:
-    """What was looked at."""
+    """The records that were read."""
 
     parts: dict[str, Part] = field(default_factory=dict)
     records: list[Sampled] = field(default_factory=list)
 
     def add(self, part: Part, one: Sampled) -> None:
-        """Take one more record of a part."""
+        """Add a record of a part."""
         self.records.append(one)
         part.records += 1
 
@@ -81,7 +81,7 @@ class Sample:
 def sample_files(paths: Sequence[str]) -> Sample:
     """Return the first records of files, directories, patterns or ``-``, each file with its share.
 
-    Raises UsageError where a path leads nowhere, ConfigError for a directory without recordings.
+    Raises UsageError where a path does not exist, ConfigError for a directory without recordings.
     """
     for path in paths:
         _exists(path)
@@ -95,7 +95,7 @@ def sample_files(paths: Sequence[str]) -> Sample:
 
 
 def _files_of(found: Input) -> list[Input]:
-    """Return the files of an input: of a collector's folder its latest segments."""
+    """Return the files of an input: for a collector's folder its latest segments."""
     if not found.is_collectors:
         return [found]
     folder = Folder(found.path)
@@ -189,7 +189,7 @@ def sample_topics(settings: KafkaSettings, topics: Sequence[str]) -> Sample:
 
 
 def _head(path: str, most: int, most_bytes: int) -> tuple[bytes, str | None]:
-    """Return the first bytes of a file, decompressed, with more than enough lines; and how it is damaged."""
+    """Return the first bytes of a file, decompressed, enough for the lines wanted; and any damage."""
     fd = STDIN_FD if path == STDIN else os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     data = bytearray()
     try:
@@ -213,9 +213,9 @@ def _head(path: str, most: int, most_bytes: int) -> tuple[bytes, str | None]:
 
 
 def _lines(data: bytes, is_whole: bool, *, keep: bool) -> list[tuple[int, int, bytes]]:
-    """Return (number, offset, line) of the lines that are no blank ones; the last one only if it is whole.
+    """Return (number, offset, line) of the non-blank lines; the last one only if it is complete.
 
-    keep: a line without end is kept all the same where it is the only one.
+    keep: keep an incomplete line if it is the only one.
     """
     found = []
     offset = 0
@@ -237,13 +237,13 @@ def _values(lines: list[tuple[int, int, bytes]], most: int) -> Iterator[Value]:
 
 
 def _any_json(lines: list[tuple[int, int, bytes]]) -> bool:
-    """Return whether one of the first lines is an object, or a list of something."""
+    """Return whether one of the first lines is an object or a list."""
     found = list(_values(lines, 20))
     return any(type(one) is dict or (type(one) is list and len(one) > 0) for one in found)
 
 
 def _is_open(first: bytes) -> bool:
-    """Return whether a first line begins a list or an object that others end."""
+    """Return whether a first line begins a list or an object that continues on later lines."""
     if not first.lstrip().startswith((b"{", b"[")):
         return False
     try:
@@ -254,9 +254,8 @@ def _is_open(first: bytes) -> bool:
 
 
 def _document(data: bytes) -> tuple[Value, bool]:
-    """Return the objects of one JSON document, or of several one after the other; None where it is none.
-
-    And whether it is one.
+    """Return the objects of one or several multi-line JSON documents, None where it is not one; and whether
+    it is a document.
     """
     bare = without_bom(data)
     try:
@@ -267,7 +266,7 @@ def _document(data: bytes) -> tuple[Value, bool]:
 
 
 def _documents(data: bytes) -> list[Value] | None:
-    """Return the values that stand one after the other, each over several lines; None where they are none."""
+    """Return consecutive multi-line JSON values; None where there are none."""
     found: list[Value] = []
     try:
         text, at = data.decode().rstrip(), 0
@@ -300,5 +299,5 @@ def _is_framed(lines: list[tuple[int, int, bytes]]) -> bool:
 
 
 def is_framed(raw: bytes) -> bool:
-    """Return whether bytes begin as serializers of a Schema Registry begin them: 00, the schema's id."""
+    """Return whether bytes begin with a Schema Registry frame: 00, then the schema's id."""
     return raw.startswith(b"\0") and len(raw) > 5 and raw[1:5] != b"\0\0\0\0"

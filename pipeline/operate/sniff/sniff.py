@@ -53,24 +53,24 @@ class Found:
     parts: dict[str, int] = field(default_factory=dict)
     reason: str | None = None
     place: str = ""
-    """Where the first one is that cannot be read."""
+    """Where the first unreadable one is."""
 
 
 AVRO: Final = '{avro: {registry: "http://registry:8081"}}'
-"""The format of records in a frame that hold no JSON; the address is to be filled in."""
+"""The format of framed records that are not JSON; the address is to be filled in."""
 
 
 @dataclass(slots=True)
 class Sniffed:
-    """What is known of a sample."""
+    """What is known about a sample."""
 
     parts: list[Part]
     found: list[Found]
     """The most frequent shape first."""
     proposals: list[Proposal]
-    """One for each kind of home-made records; that of most of them first."""
+    """One for each kind of unknown records, the most frequent first."""
     lost: list[tuple[str, str, int]]
-    """Objects that a shape reads nothing of: the shape, the field, in how many records."""
+    """Objects that a shape reads nothing from: the shape, the field, in how many records."""
     notes: list[str]
     formats: dict[str, str] = field(default_factory=dict)
     """The format to set for each file or topic; `auto` needs no setting."""
@@ -84,20 +84,22 @@ class Sniffed:
 
     @property
     def understood(self) -> int:
-        """How many a shape reads, the proposed one too."""
+        """How many are read by a shape, including proposed ones."""
         own = sum(one.understood for one in self.proposals)
         return own + sum(one.records - one.unread for one in self.found if one.shape != OWN)
 
     @property
     def is_helpful(self) -> bool:
-        """Whether something reads most of the records, where those in a frame have their registry."""
+        """Whether most of the records are read, and framed ones have their registry."""
         framed = sum(
             one.records for one in self.found if one.shape == FRAMED and AVRO in self.formats.values()
         )
         return self.records > 0 and (self.understood + framed) * 2 >= self.records
 
     def to_json(self) -> dict[str, Value]:
-        """Return everything, the proposal as text and what it makes of the first records in native form."""
+        """Return everything, with the proposal as text and its result for the first records in
+        native form.
+        """
         return {
             "sources": [
                 {
@@ -146,7 +148,7 @@ def _proposal(made: Proposal) -> dict[str, Value]:
 
 
 def told(records: list[Record]) -> Iterator[Value]:
-    """Yield records in Hookline's own form; of a dead letter its reason."""
+    """Yield records in Hookline's own form; for a dead letter its reason."""
     for one in records:
         yield {"dead_letter": one.reason} if isinstance(one, Invalid) else orjson.loads(native_line(one))
 
@@ -159,12 +161,11 @@ def sniff(
     own_for_all: bool = False,
     registry: str | None = None,
 ) -> Sniffed:
-    """Return what a sample is. config: a directory whose custom shapes are tried after the built-in ones.
+    """Analyse a sample. config: a directory whose custom shapes are tried after the built-in ones.
 
-    own_for_all: whatever other shape reads a record, it is taken for home-made. registry: the URL of the
-    Schema Registry that framed records are read by; None: what pipeline.yaml says of their topics.
-    name: of the proposed shape; by default that of the first file or topic with home-made records.
-    Raises UsageError for a name that cannot be a shape's.
+    own_for_all: treat every record as unknown, even if a shape reads it. registry: the URL of the Schema
+    Registry for framed records; None: as pipeline.yaml says for their topics. name: of the proposed shape; by
+    default that of the first file or topic with unknown records. Raises UsageError for an invalid name.
     """
     notes: list[str] = []
     own = _own_shapes(config, notes)
@@ -213,7 +214,7 @@ def check_name(name: str, taken: set[str]) -> None:
 
 
 def write(config: Path, proposal: Proposal) -> Path:
-    """Write a proposed shape into a config directory; return its file. Replaces none: UsageError."""
+    """Write a proposed shape into a config directory; return its file. Never overwrites: UsageError."""
     path = config / SHAPES / f"{proposal.name}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -263,7 +264,9 @@ def _count(recognised: list[Recognised]) -> list[Found]:
 
 
 def _formats(recognised: list[Recognised], own: Mapping[str, str], notes: list[str]) -> dict[str, str]:
-    """Return the format for each file or topic: the one shape of its records, `auto` where it tells them."""
+    """Return the format for each file or topic: the only shape of its records, or `auto` where that
+    recognises them.
+    """
     shapes: dict[str, dict[str, int]] = {}
     for one in recognised:
         name = one.shape if one.shape != OWN else own.get(one.sampled.part)

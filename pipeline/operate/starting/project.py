@@ -64,7 +64,7 @@ _SAMPLE: Final[tuple[dict[str, Value], ...]] = (
     {"type": "event", "name": "Purchase", "user_id": "u2", "properties": {"amount": 120, "sku": "p-11"}},
     {"type": "event", "name": "Page Viewed", "user_id": "u1", "properties": {"path": "/pricing"}},
 )
-"""Two larger purchases by payers; one more was made before its user paid."""
+"""Two larger purchases by paying users; one more was made before its user paid."""
 
 
 def _stream() -> str:
@@ -95,8 +95,8 @@ FILES: Final[dict[str, str]] = {
 def write_project(directory: Path) -> list[Path]:
     """Write a project: config, a webhook with its tests, a stream of six lines, schemas and reference.
 
-    Returns the files, with one folder for all schemas. A .gitignore that is there stays as it is. Raises
-    UsageError where any other file is there already: nothing is written then.
+    Returns the files, with one folder for all schemas. An existing .gitignore is kept. Raises UsageError
+    where any other file exists already: nothing is written then.
     """
     texts = {**FILES, "config/README.md": reference()}
     if (directory / ".gitignore").exists():

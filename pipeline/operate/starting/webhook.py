@@ -54,7 +54,7 @@ _PLAIN = re.compile(r"[A-Za-z][\w .$-]*")
 
 
 def commented(id: str, *, event: str, url: str, description: str) -> dict[str, str]:
-    """Return the files of a webhook that shows what it may hold, by their names in ``webhooks/``."""
+    """Return the files of a commented webhook, by their names in ``webhooks/``."""
     text = _TEMPLATE.format(
         id=_scalar(id), event=_scalar(event), url=_scalar(url), description=_scalar(description)
     )
@@ -62,9 +62,9 @@ def commented(id: str, *, event: str, url: str, description: str) -> dict[str, s
 
 
 def from_example(id: str, name: str) -> dict[str, str]:
-    """Return the files of an example as a webhook of another name, with its tests.
+    """Return an example's files as a webhook of another name, with its tests.
 
-    Raises UsageError where there is no such example.
+    Raises UsageError for an unknown example.
     """
     found = {f"{_stem(id)}.yaml": set_value(example(name), ("id",), id)}
     tests = example_tests(name)
@@ -72,10 +72,10 @@ def from_example(id: str, name: str) -> dict[str, str]:
 
 
 def write_webhook(config: Path, id: str, files: dict[str, str], *, replace: bool) -> list[Path]:
-    """Write the files of a webhook into a config directory, and the schemas that they name where there are
-    none; return what was written, the webhook first.
+    """Write the files of a webhook into a config directory, with the schemas they name if missing; return
+    what was written, the webhook first.
 
-    Raises UsageError where one is there already and may not be replaced: nothing is written then.
+    Raises UsageError where one exists and may not be overwritten: nothing is written then.
     """
     if not is_id(id):
         raise UsageError(no_id(id))

@@ -16,7 +16,7 @@ USUAL: Final = ("matched", "sent", "dead")
 STAGES: Final = ("read", "invalid", "skipped", "unmatched", "suppressed", "matched", "sent", "dead")
 """In the order of the flow."""
 _LISTS: Final = {"stage": "stages", "status": "statuses", "outcome": "outcomes"}
-"""Flags that take several words with commas between."""
+"""Flags that take several words separated by commas."""
 _MANY: Final = {"webhook": "webhooks", "event": "events"}
 """Flags that are given several times."""
 _ONE: Final = {"user": "user", "id": "message", "where": "where"}
@@ -26,7 +26,7 @@ NAMES: Final = (*_LISTS, *_MANY, *_ONE, "why", "payload", "rate")
 
 @dataclass(slots=True, frozen=True)
 class Filters:
-    """The filters of one tap. What they may be is asked of the job, which knows."""
+    """The filters of one tap. The job validates them."""
 
     stages: tuple[str, ...] = USUAL
     webhooks: tuple[str, ...] = ()
@@ -42,9 +42,9 @@ class Filters:
 
     @classmethod
     def of_query(cls, query: Mapping[str, Sequence[str]], more: Collection[str] = ()) -> Filters:
-        """Return the filters that a query names, each with all its values; more: names that are not ours.
+        """Return the filters in a query, each with all its values; more: names that are not ours.
 
-        Raises UsageError for a name, a number or a payload that there is not.
+        Raises UsageError for an unknown name, an invalid number or payload.
         """
         found: dict[str, Value] = {}
         for name in query:
@@ -72,11 +72,11 @@ class Filters:
         return cls(stages=stages, payload=given, rate=int(rate), **found)  # type: ignore[arg-type] # one of them
 
     def arguments(self) -> dict[str, Value]:
-        """Return what the admin command `tap` is given."""
+        """Return the arguments of the admin command `tap`."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def query(self) -> list[tuple[str, str]]:
-        """Return the names and values of a console's query that mean the same."""
+        """Return the equivalent names and values of a console's query."""
         found = [(name, ",".join(getattr(self, field))) for name, field in _LISTS.items()]
         found += [(name, one) for name, field in _MANY.items() for one in getattr(self, field)]
         found += [(name, getattr(self, field) or "") for name, field in _ONE.items()]
@@ -100,7 +100,9 @@ class Filters:
                 yield from [f"--{name}", value]
 
     def without_payload(self) -> Filters:
-        """Return the filters of who may see no payload. Raises UsageError where they ask about it."""
+        """Return the filters for a viewer without access to payloads. Raises UsageError where they concern
+        payloads.
+        """
         asked = [f"`{name}`" for name in ("where", "user") if getattr(self, name) is not None]
         if asked:
             raise UsageError(f"{' and '.join(asked)}: your role may not ask about what events and users hold")
@@ -112,19 +114,19 @@ def _last(query: Mapping[str, Sequence[str]], name: str) -> str:
 
 
 def words(text: str) -> tuple[str, ...]:
-    """Return the words of a list with commas."""
+    """Split a list with commas into words."""
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def usual_stages(*, why: bool, answers: bool) -> tuple[str, ...]:
-    """Return the stages that are meant where none is named: those that the other filters are about."""
+    """Return the stages meant where none is named: those that the other filters concern."""
     if why:
         return ("unmatched",)
     return ("sent", "dead") if answers else USUAL
 
 
 def redacted(line: Mapping[str, Value], hidden: str) -> dict[str, Value]:
-    """Return a line for somebody who may see no payload: ids, answers and seen values are `hidden`."""
+    """Return a line for a viewer without access to payloads: ids, answers and seen values are `hidden`."""
     found = {name: value for name, value in line.items() if name not in _PAYLOAD}
     for name in ("user", "response"):
         if found.get(name) is not None:

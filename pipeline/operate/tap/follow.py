@@ -20,7 +20,7 @@ from pipeline.model.process.private import require_sight
 WAIT_SECS = 0.1
 """How long one look waits for lines."""
 LOOK_SECS = 0.3
-"""How often it is looked for processes that are not followed yet."""
+"""How often to look for processes that are not followed yet."""
 _CHUNK = 1 << 18
 
 Line = dict[str, Value]
@@ -32,14 +32,14 @@ class Notice:
 
     text: str
     is_count: bool = False
-    """It tells how much was left out, which `not_shown` and `not_looked_at` say as numbers."""
+    """It says how much was left out, which `not_shown` and `not_looked_at` give as numbers."""
 
 
 class _Process:
     """The connection to one process."""
 
     def __init__(self, path: Path, request: bytes) -> None:
-        """Begin a tap. Raises OSError where nobody listens, HooklineError with what the job refuses."""
+        """Start a tap. Raises OSError where nobody listens, HooklineError where the job refuses."""
         self.path = path
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._rest = b""
@@ -65,7 +65,7 @@ class _Process:
             raise
 
     def read(self) -> list[bytes] | None:
-        """Return whole lines that have come; None where the process has ended."""
+        """Return the complete lines that have come; None where the process has ended."""
         try:
             got = self.socket.recv(_CHUNK)
         except BlockingIOError:
@@ -90,11 +90,11 @@ def _refused(answer: Mapping[str, Value]) -> HooklineError:
 
 
 class Followed:
-    """The tap of a job. Iterating gives lines, notices, and None where nothing came for a moment.
+    """The tap of a job. Iterating yields lines, notices, and None when nothing came for a moment.
 
-    state: its directory. arguments: of the admin command `tap`. reconnect: whether to wait for the job where
-    it ends. patient: whether to wait for one at the beginning, too; else that raises NotRunning. Raises
-    HooklineError with what the job refuses.
+    state: its directory. arguments: of the admin command `tap`. reconnect: whether to wait for the job when
+    it ends. patient: whether to wait for one at the beginning, too; otherwise raises NotRunning. Raises
+    HooklineError where the job refuses.
     """
 
     def __init__(
@@ -121,13 +121,13 @@ class Followed:
         self._second = 0.0
         self._left = 0
         self.shown = 0
-        """Lines that were given."""
+        """Lines that were yielded."""
         self.not_shown = 0
         self.not_looked_at = 0
         self._said = (0, 0)
 
     def __iter__(self) -> Iterator[Line | Notice | None]:
-        """Yield lines and notices until the job ends, if that is not waited for, or the caller stops."""
+        """Yield lines and notices until the job ends, unless reconnecting, or the caller stops."""
         waits = False
         try:
             while True:
@@ -156,7 +156,7 @@ class Followed:
             self._selector.close()
 
     def _connect(self) -> Iterator[Notice]:
-        """Begin to follow what is not followed yet."""
+        """Start following processes that are not followed yet."""
         now = time.monotonic()
         if now < self._look_at:
             return
@@ -168,7 +168,7 @@ class Followed:
             try:
                 process = _Process(path, self._request)
             except OSError:
-                continue  # left by a process that was killed, or not listening yet
+                continue  # left by a killed process, or not listening yet
             again = self._begun and not self._processes
             self._processes[path] = process
             self._selector.register(process.socket, selectors.EVENT_READ, process)
@@ -183,7 +183,7 @@ class Followed:
             self._begun = True
 
     def _unknown(self, hello: Mapping[str, Value]) -> Iterator[Notice]:
-        """Raise UsageError for a webhook that there is not; a pattern may wait for one to come."""
+        """Raise UsageError for an unknown webhook; a pattern may match a future one."""
         for pattern, sentence in hello["unknown"].items():
             if not any(sign in pattern for sign in "*?["):
                 raise UsageError(sentence)
@@ -210,7 +210,7 @@ class Followed:
                 if now >= self._second + 1.0:
                     self._second, self._left = now, self._rate
                 if self._left <= 0:
-                    # Each process gives as much as one may: together they may be too many.
+                    # Each process may send the full rate: together that may be too much.
                     self.not_shown += 1
                     continue
                 self._left -= 1

@@ -17,14 +17,14 @@ from pipeline.sources.files.lines.recorded import Message, dump_line
 
 SUFFIX = ".rec.jsonl"
 REMEMBERED = 100_000
-"""Events, and users, of which it is remembered that they were written."""
+"""Events, and users, that are remembered as written."""
 
 
 class TapRecording:
-    """A file that grows; only its owner may read it.
+    """A growing file that only its owner may read.
 
-    Events keep the place they were read from, so that a replay gives the webhook-ids of the live run. Raises
-    UsageError where the file is called otherwise or there is one.
+    Events keep their origins, so that a replay yields the webhook-ids of the live run. Raises UsageError
+    where the file has the wrong suffix or already exists.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,7 +42,7 @@ class TapRecording:
         self.events = 0
 
     def add(self, line: Mapping[str, Value]) -> None:
-        """Write what a line shows, if it is a record. Raises Fatal where the disk fails."""
+        """Write the record of a line, if it shows one. Raises Fatal where the disk fails."""
         record, raw = line.get("record"), line.get("raw")
         if not isinstance(record, dict) and not isinstance(raw, str):
             return
@@ -76,14 +76,14 @@ class TapRecording:
         return dump_line(Message(source, offset, received_at, None, None, value))
 
     def _user(self, record: Mapping[str, Value], known: dict[str, Value]) -> list[bytes]:
-        """Return an update to what is known, if that is not what was written last."""
+        """Return an update with what is known, if that differs from what was last written."""
         ids = {name: record[name] for name in ("user_id", "anonymous_id") if name in record}
         key = orjson.dumps(ids).decode()
         before = self._users.get(key, {})
         if known == before:
             return []
         _remember(self._users, key, known)
-        # Of an event of a known user the anonymous id is another one's place.
+        # For an event of a known user, the anonymous id belongs to another origin.
         who = {"user_id": ids["user_id"]} if "user_id" in ids else ids
         gone = [name for name in before if name not in known]
         update = {"type": "user", **who, "set": known, "unset": gone}
@@ -93,15 +93,15 @@ class TapRecording:
 
 
 def _place(origin: str) -> tuple[str | None, int]:
-    """Return source and offset of an origin as text; None for one inside of an envelope, which has a line of
-    its own here.
+    """Return source and offset of an origin as text; None inside an envelope, whose members get lines of
+    their own here.
     """
     source, _, offset = origin.rpartition(":")
     return (source, int(offset)) if source and offset.isdecimal() else (None, 0)
 
 
 def _known(record: Mapping[str, Value], known: dict[str, Value], before: Value) -> dict[str, Value]:
-    """Return what was known of a user before a record; of a change of properties, before that."""
+    """Return what was known of a user before a record; for a property change, before the change."""
     if record.get("kind") != "update":
         return known
     changed = record.get("properties", {})
@@ -109,7 +109,7 @@ def _known(record: Mapping[str, Value], known: dict[str, Value], before: Value) 
 
 
 def _update(record: Mapping[str, Value]) -> bytes:
-    """Return the update that a change of properties came from."""
+    """Return the update that caused a property change."""
     changed = record.get("properties", {})
     fields = {name: record[name] for name in ("id", "user_id", "anonymous_id", "time") if name in record}
     return orjson.dumps(

@@ -37,7 +37,7 @@ class RemoteTap:
         self._passed = 0
 
     def __iter__(self) -> Iterator[Line | Notice | None]:
-        """Yield what the console tells until it ends, if that is not waited for, or the caller stops."""
+        """Yield what the console sends until it ends, unless reconnecting, or the caller stops."""
         begun = False
         while True:
             threading.Thread(target=self._read, name="tap-afar", daemon=True).start()
@@ -78,7 +78,7 @@ class RemoteTap:
                 yield Notice(left_out(left, passed, self._filters.rate), is_count=True)
 
     def _read(self) -> None:
-        """Run in a thread: hand over what the console writes, in its pace."""
+        """Run in a thread: pass on what the console sends, as it comes."""
         try:
             for line in self._console.lines(PATH, self._filters.query()):
                 self._came.put(line)

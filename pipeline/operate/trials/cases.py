@@ -33,9 +33,9 @@ from pipeline.operate.trials.shape_cases import run_shape_file
 from pipeline.render.values.printing import show
 
 NOW = parse_time("2026-01-01T12:00:00Z")
-"""When events happen that do not say it; each a second after the one before."""
+"""The time of events without one; each is a second after the one before."""
 WHY = 3
-"""Events of which it is said why they do not fire, where a request is missing."""
+"""Events for which the reason is given when a request is missing."""
 
 
 def find_tests(directory: Path) -> list[Path]:
@@ -48,7 +48,7 @@ def run_tests(
 ) -> list[CaseResult]:
     """Run the tests below a config directory, or only these files of it, in the order of their names.
 
-    A file that is broken gives one failed result with its problems; nothing raises.
+    A broken file yields one failed result with its problems; nothing raises.
     """
     found = find_tests(directory) if paths is None else paths
     return [result for path in found for result in run_file(path, directory, environ=environ)]
@@ -78,7 +78,9 @@ def run_file(
 
 
 def run_case(snapshot: Snapshot, case: Case, *, format: str) -> list[str]:
-    """Return what was not as expected, each a text of one or more lines; empty where the case holds."""
+    """Return the differences from what was expected, each a text of one or more lines; empty
+    where it passes.
+    """
     run = Rehearsal(snapshot)
     failures: list[str] = []
     for user in case.users:
@@ -116,7 +118,7 @@ def run_case(snapshot: Snapshot, case: Case, *, format: str) -> list[str]:
 
 
 def _why(webhook: Webhook, event: Event, user: User) -> str:
-    """Return the clause that keeps a webhook from firing, and what it saw."""
+    """Return the clause that keeps a webhook from firing, and the value it saw."""
     if not webhook.enabled:
         return "the webhook is disabled"
     clause = why_unmatched(webhook, event, user)[0]
@@ -141,7 +143,7 @@ def _compile(path: Path, directory: Path, cases: CaseFile, environ: Mapping[str,
         [*labels, *(f"webhooks/{name}" for name in (*bases, target))],
         webhooks=path.parent,
         environ={**environ, **cases.settings},
-        # A test never sends: where the webhook may connect to is no question here.
+        # A test never sends: where the webhook may connect to does not matter here.
         defaults=JobDefaults(exclude=tuple(cases.exclude), network_allow=("0.0.0.0/0", "::/0")),
     )
     report = compile_config(text, secrets=None)
@@ -159,7 +161,7 @@ def _moved(finding: Finding, folder: str) -> Finding:
 
 
 def case_records(given: dict[str, Value], number: int, only: GivenUser | None, format: str) -> list[Record]:
-    """Return the records of one event of a case. only: the case's user, if there is but one."""
+    """Return the records of one event of a case. only: the case's user, if there is just one."""
     record = dict(given)
     if format == "native":
         record = {"type": "event", **record}

@@ -19,7 +19,9 @@ KINDS = ("same", "appear", "vanish", "change")
 
 @dataclass(slots=True)
 class Difference:
-    """What differs for one webhook, with the first few of each kind: (old, new), None where there is none."""
+    """The differences for one webhook, with the first few of each kind: (old, new), None where
+    there is none.
+    """
 
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     samples: dict[str, list[tuple[Preview | None, Preview | None]]] = field(default_factory=dict)
@@ -46,10 +48,10 @@ def diff(
     format: str | None = None,
     unread: Callable[[Invalid], object] = lambda record: None,
 ) -> dict[str, Difference]:
-    """Return the differences per webhook, in the order of the two configs; samples: how many of a kind.
+    """Return the differences per webhook, in the order of the two configs; samples: how many of each kind.
 
-    The stream is read as the new config says, or by the shape of this name. unread: is given the records that
-    nobody understands.
+    The stream is read as the new config says, or by the shape of this name. unread: called with unreadable
+    records.
     """
     snapshots = load_snapshot(old), load_snapshot(new)
     runs = Rehearsal(snapshots[0]), Rehearsal(snapshots[1])

@@ -26,10 +26,10 @@ def would_send(
     sizes: Sizes = USUAL,
     written: Mapping[str, str] = EMPTY,
 ) -> Iterator[Preview | Invalid]:
-    """Yield the requests and dead letters of recordings, and the records that cannot be read, in their order.
+    """Yield the requests and dead letters of recordings, and the unreadable records, in order.
 
-    written: the paths of pipeline.yaml by where they lead: what lies there has their formats. Raises
-    UsageError for an unknown webhook or shape.
+    written: the paths of pipeline.yaml by the files they lead to, which have their formats. Raises UsageError
+    for an unknown webhook or shape.
     """
     snapshot = load_snapshot(config, paths)
     for webhook_id in sorted(chosen.webhooks):

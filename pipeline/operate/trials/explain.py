@@ -21,7 +21,7 @@ from pipeline.operate.trials.given import Given
 
 @dataclass(slots=True, frozen=True)
 class Explained:
-    """One webhook's verdict over one event."""
+    """One webhook's verdict on one event."""
 
     webhook: str
     event: str
@@ -58,10 +58,10 @@ class Explained:
 def explain(
     config: Path, given: Given, webhook_id: str | None = None, known: Beneath | None = None
 ) -> Iterator[Explained]:
-    """Yield the verdict of every webhook, or of the one, over each event that is given.
+    """Yield the verdict of every webhook, or of the one named, on each given event.
 
-    known: what is known of users; None: what is given. Raises ConfigError, and UsageError where there is no
-    such webhook.
+    known: what is known of users; None: only what is given. Raises ConfigError, and UsageError for an unknown
+    webhook.
     """
     return explain_under(load_snapshot(config), given, webhook_id, known)
 
@@ -69,7 +69,7 @@ def explain(
 def explain_under(
     snapshot: Snapshot, given: Given, webhook_id: str | None, known: Beneath | None
 ) -> Iterator[Explained]:
-    """Yield the same under a version of a config that is at hand."""
+    """Yield the same under a compiled config."""
     webhooks = snapshot.webhooks if webhook_id is None else (snapshot.named(webhook_id),)
     rehearsal = Rehearsal(snapshot, known=known)
     if given.known is not None:

@@ -33,13 +33,13 @@ from pipeline.sources.files.lines.recorded import Message, parse_line
 
 @dataclass(slots=True, frozen=True)
 class Text:
-    """A JSON text, and how it is called where it is at fault."""
+    """A JSON text, and its name in error messages."""
 
     name: str
     raw: bytes
 
     def json(self) -> Value:
-        """Return its value, by the rules that records are read by. Raises GivenError."""
+        """Return its value, parsed by the rules for records. Raises GivenError."""
         raw = without_bom(self.raw)
         try:
             orjson.loads(raw)
@@ -52,7 +52,7 @@ class Text:
             raise GivenError([replace(where, hint=hint) if self._lines() else where]) from None
 
     def _lines(self) -> bool:
-        """Tell whether the first of several lines is a whole value."""
+        """Return whether the first of several lines is a complete value."""
         first, _, rest = without_bom(self.raw).strip().partition(b"\n")
         try:
             orjson.loads(first)
@@ -73,9 +73,9 @@ class Given:
 
 
 def configured(config: Path, format: str | None = None) -> list[Shape]:
-    """Return the shape of this name, else every shape that a config reads with, that of its source first.
+    """Return the shape of this name, else every shape in a config, that of its source first.
 
-    Raises UsageError for a name that is no shape's, ConfigError.
+    Raises UsageError for an unknown shape, ConfigError.
     """
     formats = formats_for(config, format)
     if format is not None:
@@ -84,9 +84,9 @@ def configured(config: Path, format: str | None = None) -> list[Shape]:
 
 
 def formats_for(config: Path, format: str | None = None) -> Formats:
-    """Return which shape reads what in a config; with a name that shape reads everything.
+    """Return which shape reads what in a config; with a name, that shape reads everything.
 
-    Raises UsageError for a name that is no shape's, ConfigError.
+    Raises UsageError for an unknown shape, ConfigError.
     """
     with bounded(root=str(config)):
         job = load_pipeline(config).require()
@@ -106,19 +106,17 @@ def named_shape(formats: Formats, name: str) -> Shape:
 
 
 def understand(event: Text, user: Text | None, shapes: Sequence[Shape], now: int | None = None) -> Given:
-    """Return the records of one JSON value, and the user of another as an update of theirs.
+    """Return the records of one JSON value, and the user given by another one as an update.
 
-    shapes: the first that reads it whole does; where none can, what the first one says is raised.
-
-    A line of a recording of topics is the message that it holds, with its own place and time. now: unix ms of
-    a record that says no time; None: it has none then, as in a plain recording.
-    An object without a type or other mark of a shape, but with a name, is an event in Hookline's own shape,
-    of the given user (or of somebody unknown) where it names none. Raises GivenError for what cannot be
-    understood.
+    shapes: the first that reads it completely is used; where none can, the first one's error is raised. A
+    line of a recording of topics is the message it holds, with its own origin and time. now: unix ms for a
+    record without a time; None: it has none then, as in a plain recording. An object without a type or other
+    distinctive field, but with a name, is an event in Hookline's own shape, of the given user (or of an
+    unknown one) where it names none. Raises GivenError for an unreadable one.
     """
     user_id, anonymous_id, properties = (None, None, {}) if user is None else _user(user)
     if any(shape.parse for shape in shapes) and not event.raw.lstrip().startswith((b"{", b"[")):
-        value: Value = None  # a shape whose lines are no JSON
+        value: Value = None  # a shape whose lines are not JSON
     else:
         value = event.json()
     if shapes[0].name in NATIVE and isinstance(value, dict):
@@ -145,7 +143,7 @@ def with_user(given: Given, user: Text) -> Given:
 def _known_of(
     records: Sequence[Record], user_id: str | None, anonymous_id: str | None, properties: dict[str, Value]
 ) -> PropertyUpdate | None:
-    """Return what is known of a user; without an id it is the one whom the records name (None: nobody)."""
+    """Return what is known of a user; without an id it is the one that the records name (None: nobody)."""
     if user_id is None and anonymous_id is None:
         owner = next((one for one in records if isinstance(one, (Event, PropertyUpdate))), None)
         if owner is None:
@@ -156,7 +154,7 @@ def _known_of(
 
 
 def _completed(value: dict[str, Value], user_id: str | None) -> dict[str, Value]:
-    """Return an event that a person wrote by hand with its type and somebody's id."""
+    """Return a hand-written event with its type and a user id added."""
     if "name" in value and not value.keys() & {"type", "event", "specversion"}:
         value = {"type": "event", **value}
     if value.get("type") != "event" or value.keys() & {"user_id", "anonymous_id"}:
@@ -183,7 +181,7 @@ def _recorded(line: Text, format: Shape) -> list[Record]:
 
 
 def decode_message(message: Message, format: Shape) -> list[Record]:
-    """Return the records of a recorded message, under the origin that it was recorded with."""
+    """Return the records of a recorded message, under the origin it was recorded with."""
     return decode(
         message.value,
         format=format,
@@ -197,7 +195,7 @@ def decode_message(message: Message, format: Shape) -> list[Record]:
 def known(
     user_id: str | None, anonymous_id: str | None, properties: dict[str, Value], at: int | None = None
 ) -> PropertyUpdate:
-    """Return what is known of a user as an update that came before everything."""
+    """Return what is known of a user as an update before everything."""
     origin = Origin("given", 0)
     return PropertyUpdate(None, user_id, anonymous_id, at, at, None, properties, {}, (), origin)
 
@@ -228,9 +226,9 @@ def read_stream(
 ) -> Iterator[Record]:
     """Yield every record of recordings, in the order in which the job would take them.
 
-    written: the paths of pipeline.yaml by where they lead: what lies there has their formats.
+    written: the paths of pipeline.yaml by the files they lead to, which have their formats.
     """
-    from pipeline.sources.files.recording import Recording  # not for who reads no stream
+    from pipeline.sources.files.recording import Recording  # only needed for streams
 
     SCHEMAS.look_beside(*map(Path, paths))
     reader = Recording(paths, written=written)
@@ -239,7 +237,7 @@ def read_stream(
         while not reader.done:
             chunk = reader.read(1000)
             if chunk is None:
-                time.sleep(0 if reader.done else 0.01)  # a pipe that has nothing to say yet
+                time.sleep(0 if reader.done else 0.01)  # a pipe without data yet
                 continue
             for at, line in enumerate(chunk.lines):
                 source = chunk.sources if isinstance(chunk.sources, str) else chunk.sources[at]

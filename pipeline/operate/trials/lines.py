@@ -30,22 +30,22 @@ from pipeline.sources.chunk import NOWHERE, RawChunk
 
 @dataclass(slots=True, frozen=True)
 class Line:
-    """One line of a stream, and what its shapes make of it."""
+    """One line of a stream, and what its shape makes of it."""
 
     origin: Origin
     raw: bytes | None
     shape: Shape
     records: list[Record]
     number: int | None = None
-    """Which line of its file it is, from 1; None for a recorded message, and for what comes by a pipe."""
+    """Its line number in its file, from 1; None for a recorded message, and in a pipe."""
 
     @property
     def place(self) -> str:
-        """Where it is, for a person."""
+        """Its place, in words."""
         return str(self.origin) if self.number is None else f"{self.origin.source} line {self.number}"
 
     def to_json(self) -> dict[str, Value]:
-        """Return where it is, which shape read it and the records in Hookline's own form."""
+        """Return its place, the shape that read it and its records in Hookline's own form."""
         return {
             "origin": str(self.origin),
             "line": self.number,
@@ -58,10 +58,10 @@ class Line:
 
 
 def read_lines(path: str, formats: Formats, now: int | None = None) -> Iterator[Line]:
-    """Yield the lines of a recording in their order, read by the shapes of a config.
+    """Yield the lines of a recording in order, read by the shapes of a config.
 
-    Where the config names no shape for the file, the first of its shapes that reads a line whole does.
-    now: unix ms of a record that says no time; None: it has none then.
+    If the config names no shape for the file, the first of its shapes that reads a line completely is used.
+    now: unix ms for a record without a time; None: it has none then.
     """
     from pipeline.sources.files.recording import Recording
 
@@ -103,14 +103,14 @@ def _line(chunk: RawChunk, at: int, formats: Formats, now: int | None = None) ->
         if not any(isinstance(record, Invalid) for record in records):
             return line
         best = best or line
-    assert best is not None  # there is a first shape
+    assert best is not None  # there is always a first shape
     return best
 
 
 def line_of(path: str, number: int, formats: Formats, now: int | None = None) -> Given:
-    """Return the n-th line of a file (from 1) as what is given to a verb. Raises GivenError, UsageError.
+    """Return the n-th line of a file (from 1) as input for a verb. Raises GivenError, UsageError.
 
-    now: as `read_lines` takes it.
+    now: as in `read_lines`.
     """
     last = 0
     for count, line in enumerate(read_lines(path, formats, now), 1):
@@ -123,7 +123,7 @@ def line_of(path: str, number: int, formats: Formats, now: int | None = None) ->
 
 
 def letter_of(state: Path, name: str, formats: Formats) -> Given:
-    """Return what became a dead letter, read by the present shapes.
+    """Return the record of a dead letter, read by the present shapes.
 
     Raises Refused, GivenError, UsageError.
     """
@@ -172,7 +172,7 @@ def message_of(config: PipelineConfig, place: str, formats: Formats) -> Given:
 
 
 def given_of(name: str, records: list[Record]) -> Given:
-    """Return records as what is given to a verb. Raises GivenError for those that cannot be understood."""
+    """Return records as input for a verb. Raises GivenError for unreadable ones."""
     broken = [record for record in records if isinstance(record, Invalid)]
     if broken:
         raise GivenError([Finding(name, 0, 0, "record", record.reason) for record in broken])

@@ -13,21 +13,21 @@ from pipeline.sources.files.lines.blocks import Blocks, Damaged
 
 
 class LineNumbers:
-    """Counts in the files that these paths name, each of them read once more; what is no file has no numbers.
+    """Counts lines in the files of these paths, each read once more; other sources have no line numbers.
 
-    A recorded message has the origin that it was recorded from: that is no place in these files.
+    A recorded message has the origin that it was recorded from, which is not a place in these files.
     """
 
     def __init__(self, paths: Sequence[str]) -> None:
         try:
             inputs = name_apart(find_inputs(paths))
         except ConfigError:
-            inputs = []  # their reader says so
+            inputs = []  # their reader reports it
         self._paths = {one.name: one.path for one in inputs if one.path != STDIN and os.path.isfile(one.path)}
         self._files: dict[str, _Counted] = {}
 
     def of(self, origin: Origin) -> int | None:
-        """Return the line's number, from 1; None where the file is not at hand."""
+        """Return the line's number, from 1; None where the file is not available."""
         path = self._paths.get(origin.source)
         if path is None:
             return None
@@ -37,18 +37,18 @@ class LineNumbers:
         return counted.line_at(origin.offset)
 
     def told(self, origin: Origin) -> str:
-        """Return a place for a person: ``in.jsonl line 2``, or ``topic/0:17`` of a recorded message."""
+        """Return a place in words: ``in.jsonl line 2``, or ``topic/0:17`` for a recorded message."""
         number = self.of(origin)
         item = f" record {origin.item + 1}" if origin.item else ""
         return str(origin) if number is None else f"{origin.source} line {number}{item}"
 
 
 class _Counted:
-    """One file, and how many lines end before the block of it that was looked at last."""
+    """One file, and how many lines end before the block examined last."""
 
     def __init__(self, path: str) -> None:
         self.begin = 0
-        """Where the block begins, in unpacked bytes."""
+        """Where the block begins, in uncompressed bytes."""
         self._block = b""
         self._ends = 0
         self._blocks = _blocks(path)

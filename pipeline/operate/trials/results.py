@@ -23,7 +23,7 @@ M = TypeVar("M", bound=Section)
 
 @dataclass(slots=True)
 class CaseResult:
-    """What became of one test; ``failures`` is empty where it holds."""
+    """The result of one test; ``failures`` is empty where it passes."""
 
     file: str
     name: str
@@ -37,7 +37,7 @@ class CaseResult:
         return not self.failures
 
     def to_json(self) -> dict[str, Value]:
-        """Return everything but how long it took."""
+        """Return everything but the duration."""
         return {
             "file": self.file,
             "line": self.line,
@@ -48,7 +48,7 @@ class CaseResult:
 
 
 def read_file(path: Path, shown: str, model: type[M]) -> tuple[M, Node]:
-    """Return what a test file says, and its root. Raises ConfigError."""
+    """Return the contents of a test file, and its root. Raises ConfigError."""
     try:
         document = parse_yaml(decode_text(read_plain(path)), shown)
     except OSError as error:
@@ -67,7 +67,7 @@ def read_file(path: Path, shown: str, model: type[M]) -> tuple[M, Node]:
 
 
 def differ(path: str, wanted: Value, got: Value, exact: bool) -> list[str]:
-    """Return the lines of the differences; exact: of maps all keys count, not only those wanted."""
+    """Return the lines of the differences; exact: all keys of maps count, not only expected ones."""
     if isinstance(wanted, dict) and isinstance(got, dict):
         lines = [
             line
@@ -96,6 +96,6 @@ def _json(value: Value) -> str:
 
 
 def case_lines(root: Node) -> list[int]:
-    """Return the line of each of a file's `cases`."""
+    """Return the line number of each of a file's `cases`."""
     listed = root.items["cases"][1].elements if root.items and "cases" in root.items else None
     return [node.span.line + 1 for node in listed or []]

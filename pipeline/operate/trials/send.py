@@ -21,12 +21,12 @@ from pipeline.operate.trials.given import Given
 
 @dataclass(slots=True, frozen=True)
 class Prepared:
-    """A request that is ready to be sent."""
+    """A request ready to be sent."""
 
     snapshot: Snapshot
     match: Match
     holds: bool
-    """Whether the trigger holds; it is sent all the same."""
+    """Whether the trigger holds; it is sent in any case."""
 
     @property
     def preview(self) -> Preview:
@@ -35,10 +35,10 @@ class Prepared:
 
 
 def prepare(config: Path, webhook_id: str, given: Given, allow: Sequence[str] = ()) -> Prepared:
-    """Return the request of a webhook for the event that is given, with the job's secrets.
+    """Return a webhook's request for the given event, with the job's secrets.
 
-    allow: networks that are open, in place of the config's. Raises ConfigError where the config or the event
-    cannot be used or the request cannot be rendered, UsageError where there is no such webhook.
+    allow: opened networks, in place of the config's. Raises ConfigError where the config or the event cannot
+    be used or the request cannot be rendered, UsageError for an unknown webhook.
     """
     job = load_pipeline(config, flags={"network.allow": list(allow) or None}).require()
     with bounded(root=str(config)):
@@ -55,6 +55,8 @@ def prepare(config: Path, webhook_id: str, given: Given, allow: Sequence[str] = 
 
 
 def send(prepared: Prepared) -> Answer:
-    """Send a request once, through an engine of its own. Raises ConfigError where it is not sent at all."""
+    """Send a request once, through an engine of its own. Raises ConfigError where it cannot be
+    sent at all.
+    """
     secrets = Secrets(base=Path(prepared.snapshot.text.root))
     return send_once(prepared.snapshot, prepared.match, secrets)

@@ -63,7 +63,9 @@ def _shape(path: Path) -> Shape:
 
 
 def run_shape_case(shape: Shape, case: ShapeCase) -> list[str]:
-    """Return what was not as expected, each a text of one or more lines; empty where the case holds."""
+    """Return the differences from what was expected, each a text of one or more lines; empty
+    where it passes.
+    """
     got = [_told(record) for at, line in enumerate(case.lines) for record in _read(line, at, shape)]
     wanted = case.expect
     failures = []
@@ -91,7 +93,7 @@ def _read(line: Value, at: int, shape: Shape) -> Sequence[Record]:
 
 
 def _told(record: Record) -> dict[str, Value]:
-    """Return a record in native form; of a dead letter its reason."""
+    """Return a record in native form; for a dead letter its reason."""
     if isinstance(record, Invalid):
         return {"dead_letter": record.reason}
     found: dict[str, Value] = orjson.loads(native_line(record))
@@ -99,7 +101,7 @@ def _told(record: Record) -> dict[str, Value]:
 
 
 def _as_read(given: dict[str, Value], got: dict[str, Value]) -> dict[str, Value]:
-    """Return what is expected as Hookline writes it; what is not given is taken as it came."""
+    """Return what is expected in Hookline's own notation; omitted fields are as they came."""
     if "dead_letter" in given:
         return given
     who = {name: got[name] for name in ("type", "name", "user_id", "anonymous_id") if name in got}
@@ -111,7 +113,7 @@ def _as_read(given: dict[str, Value], got: dict[str, Value]) -> dict[str, Value]
 def _differ(
     given: dict[str, Value], normal: dict[str, Value], got: dict[str, Value], exact: bool
 ) -> list[str]:
-    """Return the lines of the differences, in the fields that are given (all of them where it is `exact`)."""
+    """Return the lines of the differences, in the given fields (all of them where it is `exact`)."""
     if "dead_letter" in given:
         reason = got.get("dead_letter")
         if reason is None:

@@ -35,12 +35,12 @@ from pipeline.model.plain_file import read_plain
 from pipeline.operate.check import all_found
 
 SETTLED_NS: Final = 50_000_000
-"""A file that was changed less long ago may be changed again without looking another one."""
+"""A file changed more recently may change again without a visible difference."""
 Sign: TypeAlias = tuple[int, ...]
 REPLACED: Final = 10_000
-"""So many objects may wait to be looked at; an edit of a webhook leaves a hundred or two."""
+"""Replaced objects that may accumulate before a full collection; an edit leaves a hundred or two."""
 STAND_IN: Final = "set"
-"""In place of what pipeline.yaml names, the job has, and nobody here knows."""
+"""Stands for values in pipeline.yaml that only the job knows."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -65,19 +65,19 @@ class Tried:
 
     @property
     def enabled(self) -> bool | None:
-        """Whether the file says that it is enabled; None where it is no webhook."""
+        """Whether the file says that it is enabled; None where it is not a webhook."""
         if self.file is None or not is_webhook(self.file):
             return None
         return self.data.get("enabled", True) is not False
 
     @property
     def data(self) -> dict[str, Value]:
-        """What the file says, bases merged where that could be done; {} where it says nothing."""
+        """The file's data, with bases merged as far as possible; {} where it has none."""
         return {} if self.file is None else data_of(self.report.basis, self.file)
 
 
 def data_of(snapshot: Snapshot | None, name: str) -> dict[str, Value]:
-    """Return what a file of a version says; of one with errors, what could be read."""
+    """Return a file's data in a version; with errors, as much as could be read."""
     if snapshot is None:
         return {}
     for file in (*snapshot.checked.webhooks, *snapshot.checked.partial):
@@ -96,19 +96,19 @@ def _of_file(snapshot: Snapshot | None, file: str | None) -> Webhook | None:
 
 
 class Known(Secrets):
-    """Secrets, also those that are known by name alone: the job has them, nobody here does."""
+    """Secrets, including those known by name only: the job has them, this process does not."""
 
     def __init__(self, environ: Mapping[str, str], base: Path, is_named: Callable[[str], bool]) -> None:
         super().__init__(environ, base)
         self._is_named = is_named
 
     def known(self, ref: SecretRef) -> bool:
-        """Return whether it has a value, here or where the job runs."""
+        """Return whether it has a value, here or in the job."""
         return super().known(ref) or (ref.file is None and self._is_named(ref.key))
 
 
 class Bench:
-    """A config directory as it is on disk now, and what unsaved texts would make of it."""
+    """A config directory as it is on disk now, and the effect of unsaved texts on it."""
 
     def __init__(self, config: Path, ask: AskBack) -> None:
         self.config = config
@@ -124,14 +124,14 @@ class Bench:
         self._key: object = None
         self._plain: _Pipeline | None = None
         self._frozen = 0
-        """Objects that the collector passed over when it had looked at all of them last."""
+        """Objects that the garbage collector skipped after its last full collection."""
         self._secrets: Secrets | None = None
-        """Those that `saved` was compiled with."""
+        """Those with which `saved` was compiled."""
         self.saved = Tried(Report(None, []), None)
         """The config as it is on disk."""
 
     def look(self, version: int) -> None:
-        """Take in what has changed on disk, and in the environment. version: of the environment."""
+        """Take in changes on disk and in the environment. version: of the environment."""
         if version != self._version:
             self._version = version
             self._environ.forget()
@@ -153,9 +153,9 @@ class Bench:
         self._key = (texts, self._listed(), *key[2:])
 
     def _tidy(self) -> None:
-        """Collect garbage, and keep the collector from walking through a thousand webhooks again and again.
+        """Collect garbage, and keep the collector from walking a thousand webhooks again and again.
 
-        What an edit has replaced is among what it passes over: once that is much, it looks at all.
+        What an edit has replaced is among the objects it skips: once these are many, it collects everything.
         """
         if gc.get_freeze_count() > self._frozen + REPLACED:
             gc.unfreeze()
@@ -166,10 +166,10 @@ class Bench:
             self._frozen = gc.get_freeze_count()
 
     def tried(self, file: str, text: str | None) -> Tried:
-        """Return what the config comes to with a text in a file's place (None: without the file)."""
+        """Return the config with a text in a file's place (None: without the file)."""
         unsaved = {file: text}
         texts: dict[str, str | None] = {name: one for name, (_, one) in self._files.items()}
-        # Of all files it names shapes alone.
+        # Of all files only pipeline.yaml names shapes.
         pipeline = self._pipeline(unsaved) if self._plain is None or file.startswith(SHAPES) else self._plain
         return self._compiled(texts | unsaved, pipeline, self._known(), file)[1]
 
@@ -219,8 +219,8 @@ class Bench:
         return _Pipeline(report, environ.stood_in)
 
     def _texts(self) -> dict[str, str | None]:
-        """Return the texts of all YAML files, each read when it has changed. What cannot be read is left to
-        who says why.
+        """Return the texts of all YAML files, each reread when it has changed. Unreadable files are reported
+        elsewhere.
         """
         found: dict[str, tuple[Sign, str]] = {}
         self._unread = {}
@@ -244,11 +244,11 @@ class Bench:
 
 
 class _Pipeline(NamedTuple):
-    """What pipeline.yaml says."""
+    """The contents of pipeline.yaml."""
 
     report: PipelineReport
     stood_in: bool
-    """Whether it names what only the job knows."""
+    """Whether it refers to values that only the job knows."""
 
 
 def _doubtful(finding: Finding) -> bool:
@@ -257,7 +257,7 @@ def _doubtful(finding: Finding) -> bool:
 
 
 def _sign(path: str) -> Sign:
-    """Return what tells one content of a file from the next; () where there is no file."""
+    """Return what distinguishes a file's content from its next; () where there is no file."""
     try:
         seen = os.stat(path)
     except (OSError, ValueError):
@@ -266,7 +266,7 @@ def _sign(path: str) -> Sign:
 
 
 class _Whole(Mapping[str, str]):
-    """The environment for pipeline.yaml: what only the job has stands there under another value."""
+    """The environment for pipeline.yaml: values that only the job knows are replaced by a stand-in."""
 
     def __init__(
         self, environ: Mapping[str, str], ours: Mapping[str, str], is_named: Callable[[str], bool]

@@ -27,11 +27,11 @@ from pipeline.operate.unsaved.trying import AskedUsers, Run, Samples, compared, 
 
 _SECRET = re.compile(r"\$\{([A-Za-z_]\w{0,99})(?:\}|:-)")
 REMEMBERED = 100
-"""Records that are tried."""
+"""Records whose time is remembered."""
 
 
 class Child:
-    """Answers what a `Workbench` asks."""
+    """Answers a `Workbench`'s requests."""
 
     def __init__(self, ask: AskBack) -> None:
         self._ask = ask
@@ -39,11 +39,11 @@ class Child:
         self._catalog: tuple[str, Value] | None = None
         self._samples: tuple[str, Samples] | None = None
         self._times: dict[str, int] = {}
-        """When records were given for the first time."""
+        """When records were first given."""
         self._before: tuple[object, Run | None] | None = None
 
     def answer(self, request: dict[str, Value]) -> Value:
-        """Do what a request wants: ``result`` is what it comes to, ``untried`` why its text is not."""
+        """Execute a request: ``result`` is its result, ``untried`` why its text was not tried."""
         config = Path(request["config"])
         if self._bench is None or self._bench.config != config:
             self._bench = Bench(config, self._ask)
@@ -94,7 +94,7 @@ class Child:
         if webhook is None or tried.report.basis is None:
             return Previewed(checked)
         record: str = request["record"]
-        # The same at every key typed, so that what is shown does not change with the clock.
+        # Stable across keystrokes, so that the output does not change with the clock.
         now = self._times.setdefault(record, time.time_ns() // 1_000_000)
         while len(self._times) > REMEMBERED:
             del self._times[next(iter(self._times))]
@@ -197,7 +197,7 @@ def _pipeline(config: Path) -> Value:
 
 
 def main() -> None:
-    """Answer until the other process is gone."""
+    """Answer until the parent is gone."""
     keep_desk(lambda ask: Child(ask).answer)
 
 

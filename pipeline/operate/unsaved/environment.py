@@ -1,7 +1,7 @@
 """Which variables a config may use: the running job's, else those of this process.
 
-Of secrets the job says only whether it has them. What it has and this process has not is known by name
-alone: nothing is checked in its value, and it is missing nowhere.
+About secrets the job only says whether it has them. One that the job has and this process does not is known
+by name only: its value is not checked, and it does not count as missing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pipeline.model.errors import HooklineError
 from pipeline.model.json import Value
 
 FRESH_SECS: Final = 2.0
-"""How long what the job said is good for."""
+"""How long the job's answer is reused."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -28,11 +28,11 @@ class SecretState:
     name: str
     """``NAME`` or ``file:path``."""
     is_set: bool
-    """Whether the job has a value; where none runs, whether this process has."""
+    """Whether the job has a value; without a job, whether this process has."""
     webhooks: tuple[str, ...] = ()
     """Ids of the webhooks that use it; empty: pipeline.yaml, a label or a base alone."""
     setting: bool = False
-    """True: a plain setting, such as the host of a URL, whose value is no secret."""
+    """True: a plain setting, such as a URL's host, whose value is not secret."""
     has_default: bool = False
     """True where every use of it has a default (``${NAME:-x}``)."""
     age_secs: float | None = None
@@ -59,12 +59,12 @@ class Environment:
         self._lock = threading.Lock()
         self._at = float("-inf")
         self._set: dict[str, bool] | None = None
-        """What the job said it has; None: none runs."""
+        """The variables that the job has; None: none runs."""
         self._settings: dict[str, str] = {}
         self._version = 0
 
     def refresh(self) -> int:
-        """Ask the job anew, if what it said is old; return a number that is another one where it changed."""
+        """Ask the job again if its answer is old; return a number that changes with the answer."""
         with self._lock:
             if time.monotonic() - self._at > FRESH_SECS:
                 before = self._set, self._settings
@@ -76,7 +76,7 @@ class Environment:
 
     @property
     def runs(self) -> bool:
-        """Whether a job runs, as it was when it was asked last."""
+        """Whether a job ran when it was last asked."""
         return self._set is not None
 
     def is_set(self, name: str) -> bool:
@@ -85,15 +85,16 @@ class Environment:
             return bool(self._environ.get(name))
         if name not in self._set:
             found, _ = self._asked([name])
-            if found is None:  # it ended just now
+            if found is None:  # it has just ended
                 return bool(self._environ.get(name))
             self._set[name] = found.get(name, False)
         return self._set[name]
 
     def value(self, name: str) -> str | None:
-        """Return a variable's value as far as it is known here; None where it is not set, or known by name.
+        """Return a variable's value as far as it is known here; None where it is unset, or known by name
+        only.
 
-        Of a plain setting the job says its value.
+        The job tells the values of plain settings.
         """
         if self._set is None:
             return self._environ.get(name)
@@ -102,7 +103,7 @@ class Environment:
         return self._settings.get(name, self._environ.get(name))
 
     def beginning(self, prefix: str) -> dict[str, str]:
-        """Return the variables of this process whose names begin so."""
+        """Return the variables of this process whose names start like this."""
         return {name: value for name, value in self._environ.items() if name.startswith(prefix)}
 
     def secrets(self, uses: Mapping[str, Value]) -> dict[str, SecretState]:
@@ -127,7 +128,7 @@ class Environment:
             answers = ask(self._state, "secrets", names=names)
         except NotRunning:
             return None, {}
-        except HooklineError:  # one that stops, or of an older version
+        except HooklineError:  # one that is stopping, or of an older version
             return self._set, self._settings
         told = answers[0]
         found = {name: bool(one["set"]) for name, one in told["secrets"].items()}

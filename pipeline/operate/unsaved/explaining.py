@@ -33,7 +33,7 @@ def explain(snapshot: Snapshot, record: str, user: str | None, known: Beneath | 
 
 
 def _first_wrong(one: Explained) -> str:
-    """Return the first clause that does not hold, with what it saw; of a group its first such part."""
+    """Return the first clause that does not hold, with the value it saw; of a group its first such part."""
     wrong = [clause for clause in one.clauses if not clause.holds]
     clause = next((clause for clause in wrong if clause.path is not None), wrong[0] if wrong else None)
     if clause is None:

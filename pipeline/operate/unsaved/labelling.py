@@ -16,7 +16,7 @@ from pipeline.operate.unsaved.results import LabelSeen
 from pipeline.operate.unsaved.trying import Samples, fresh
 
 NAMES = 20
-"""Names of events that are told for each label, those that it matches most first."""
+"""Event names listed per label, the most frequent first."""
 
 
 def labelled(snapshot: Snapshot, samples: Samples) -> list[LabelSeen]:
@@ -43,7 +43,7 @@ def labelled(snapshot: Snapshot, samples: Samples) -> list[LabelSeen]:
 
 
 def _moments(snapshot: Snapshot, samples: Samples) -> Iterator[Moment]:
-    """Yield the events of the samples, each with its user as known then; nothing fires meanwhile."""
+    """Yield the events of the samples, each with its user as known then; nothing fires."""
     bare = replace(snapshot, webhooks=(), by_id={}, triggers=TriggerIndex([]))
     rehearsal = Rehearsal(bare, known=samples.users)
     for _, records in samples.records:
@@ -53,7 +53,7 @@ def _moments(snapshot: Snapshot, samples: Samples) -> Iterator[Moment]:
 
 
 def _matches(label: Label, moment: Moment) -> bool:
-    """Return whether a label matches; not where that takes more work than a webhook may make."""
+    """Return whether a label matches; False where that exceeds a webhook's budget."""
     event, user = moment
     begin(event, user)
     try:

@@ -16,9 +16,9 @@ _ID_LINE: Final = re.compile(r"""^id:[ \t]*["']?([A-Za-z0-9._-]{1,64})["']?[ \t]
 
 
 def names_of(basis: Snapshot) -> Mapping[str, str]:
-    """Return the name of each webhook by its file: its id, or the file where the id is none, or another's.
+    """Return the name of each webhook by its file: its id, or the file where the id is invalid or taken.
 
-    So each can be found, opened and mended, whatever is wrong with it.
+    So each can be found, opened and fixed, whatever is wrong with it.
     """
     good = {one.file: one.model.id for one in basis.checked.webhooks}
     files = {*filter(is_webhook, basis.text.files), *filter(is_webhook, basis.text.faults)}
@@ -32,13 +32,13 @@ def names_of(basis: Snapshot) -> Mapping[str, str]:
 
 
 def listed(report: Report) -> list[Value]:
-    """Return what each webhook's file says, and how many errors it has."""
+    """Return the contents of each webhook's file, and the number of its errors."""
     basis = report.basis
     if basis is None:
         return []
     errors = Counter(one.file for one in report.findings if not one.warning)
     checked = basis.checked
-    # As it was written: what stands in for what is faulty helps compilers alone.
+    # As written: the stand-ins for faulty parts are only for compilers.
     said = {one.file: one.root.value for one in checked.partial} | {
         one.file: one.data for one in checked.webhooks
     }
@@ -66,7 +66,7 @@ def listed(report: Report) -> list[Value]:
 
 
 def _own_id(basis: Snapshot, file: str) -> str | None:
-    """Return the id of a file with errors; of one that is no YAML at this moment that of its line."""
+    """Return the id in a file with errors; in one that is not even YAML, from its line."""
     text = basis.text.files.get(file, "")
     document = basis.text.documents.get(file)
     if document is None or document.root is None:

@@ -10,7 +10,7 @@ from pipeline.model.json import Value
 
 
 class Superseded(Refused):
-    """A later text of the same person and page came in while this one waited: nobody needs its answer."""
+    """A later text of the same person and page arrived while this one waited: its result is not needed."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -19,11 +19,11 @@ class Checked:
 
     file: str
     findings: tuple[Finding, ...]
-    """Of all files, as `hookline check` finds them; those of this file: `own`."""
+    """Of all files, as in `hookline check`; those of this file: `own`."""
     webhooks: int = 0
     labels: int = 0
     webhook: str | None = None
-    """The id that the text gives; None where there is none, or it is no webhook."""
+    """The id that the text gives; None where there is none, or it is not a webhook."""
     enabled: bool | None = None
     """Whether the text says that the webhook is enabled; None where it is none."""
 
@@ -44,21 +44,21 @@ class Checked:
 
 @dataclass(slots=True, frozen=True)
 class Told:
-    """One clause of a trigger, and what it saw."""
+    """One clause of a trigger, and the value it saw."""
 
     depth: int
     """Clauses of a group stand one deeper, right after it."""
     clause: str
     """As a person would write it."""
     path: str | None
-    """What was read; None for groups."""
+    """The path that was read; None for groups."""
     holds: bool
     value: Value = None
-    """What was seen at the path."""
+    """The value at the path."""
     missing: bool = False
     """True: there was nothing at the path."""
     advice: str | None = None
-    """What most probably keeps it from holding."""
+    """The likeliest reason why it does not hold."""
 
     def to_json(self) -> dict[str, Value]:
         """Return what `hookline explain --json` prints of a clause."""
@@ -79,7 +79,7 @@ class Shown:
     encoding: str
     """json, form or text."""
     added: dict[str, str]
-    """Headers that are made only when it is sent: authentication and signature, in words."""
+    """Headers that are only added when it is sent: authentication and signature, in words."""
 
     def to_json(self) -> dict[str, Value]:
         """Return the fields."""
@@ -88,32 +88,32 @@ class Shown:
 
 @dataclass(slots=True, frozen=True)
 class Previewed:
-    """What a webhook as it is written now makes of one record."""
+    """What a webhook, as it is written now, makes of one record."""
 
     checked: Checked
-    """What is wrong with the text. Where it has errors nothing else is known."""
+    """What is wrong with the text. With errors, nothing else is known."""
     problem: str | None = None
     """Why the record or the user cannot be used: a sentence with its place."""
     event: Value = None
-    """What the trigger saw, in Hookline's own shape."""
+    """The event that the trigger saw, in Hookline's own shape."""
     user: Value = None
-    """Whom it was joined with: id, anonymous_id, identified, properties, and `before` of a change."""
+    """The joined user: id, anonymous_id, identified, properties, and `before` for a change."""
     stored_user: bool = False
     """True: the user is as the job knows them now, not as given."""
     fires: bool = False
     verdict: str = ""
-    """fires, is held back, cannot be rendered, or why it does not fire (words of `hookline explain`)."""
+    """fires, is held back, cannot be rendered, or why it does not fire (the words of `hookline explain`)."""
     clauses: tuple[Told, ...] = ()
     request: Shown | None = None
-    """What would be sent; also where the trigger does not hold, since a test send sends it then."""
+    """What would be sent; even where the trigger does not hold, since a test send sends it then."""
     dead_letter: str | None = None
     """Why it cannot be rendered."""
     webhook_id: str | None = None
-    """The header of that name, of a record with an id."""
+    """The header of that name, for a record with an id."""
     record: Value = None
     """In Hookline's own shape, for `looks.send_test`: with `properties` the job sends the same request."""
     properties: Value = None
-    """Of the user, before the record."""
+    """The user's, before the record."""
 
     def to_json(self) -> dict[str, Value]:
         """Return all of it."""
@@ -143,7 +143,7 @@ class Verdict:
     verdict: str
     """In the words of `hookline explain`."""
     clause: str = ""
-    """The first that does not hold, with the value that it saw."""
+    """The first that does not hold, with the value it saw."""
 
     def to_json(self) -> dict[str, Value]:
         """Return the fields."""
@@ -168,42 +168,42 @@ class Explanation:
 
 @dataclass(slots=True, frozen=True)
 class Fired:
-    """What became of the samples under one version of a webhook."""
+    """The result of the samples under one version of a webhook."""
 
     fires: int = 0
-    """Samples that make a request (also one that cannot be rendered)."""
+    """Samples that make a request (including those that cannot be rendered)."""
     suppressed: int = 0
-    """Samples that `limit` or `dedupe` holds back."""
+    """Samples that `limit` or `dedupe` suppresses."""
     dead: int = 0
-    """Of those that fire: that cannot be rendered."""
+    """Those among the firing ones that cannot be rendered."""
 
 
 @dataclass(slots=True, frozen=True)
 class Differs:
-    """A sample that one version fires on, and the other does not."""
+    """A sample on which one version fires and the other does not."""
 
     sample: str
     """Its id."""
     event: str
     """Name of its event; `User updated` for a change of properties."""
     fires: bool
-    """Now; before the edit it was the other way round."""
+    """Now; before the edit it was the opposite."""
 
 
 @dataclass(slots=True, frozen=True)
 class LabelSeen:
-    """A label, and what it matches of what the job read a moment ago."""
+    """A label, and what it matches among the job's recent records."""
 
     name: str
     file: str
     description: str
     about_users: bool
-    """True: it says nothing of events, only who did them."""
+    """True: it says nothing about events, only about their users."""
     matches: int
-    """Of so many `events` among the samples."""
+    """How many of the `events` among the samples it matches."""
     events: int
     names: dict[str, int]
-    """Of those that match, the most frequent first."""
+    """Names of the matching ones, most frequent first."""
 
     def to_json(self) -> dict[str, Value]:
         """Return the fields."""
@@ -216,13 +216,13 @@ class WouldFire:
 
     checked: Checked
     samples: int = 0
-    """So many samples were tried: the M of `fires on N of M`."""
+    """Samples that were tried: the M of `fires on N of M`."""
     events: int = 0
-    """Samples that hold an event; the others are updates of users, links, or cannot be read."""
+    """Samples with an event; the others are updates of users, links, or unreadable."""
     now: Fired | None = None
     """None where the text has errors."""
     before: Fired | None = None
-    """Of the file on disk; None where there is none, or it has errors."""
+    """For the file on disk; None where there is none, or it has errors."""
     differing: tuple[Differs, ...] = ()
     """The newest first; at most a hundred."""
     fired: tuple[str, ...] = ()
@@ -243,18 +243,18 @@ class WouldFire:
 
 @dataclass(slots=True, frozen=True)
 class Completion:
-    """Something that may stand where the cursor is."""
+    """Something that may stand at the cursor."""
 
     label: str
-    """What the list shows."""
+    """The text in the list."""
     insert: str
-    """What takes the place of the text from `column` to the cursor."""
+    """The text that replaces everything from `column` to the cursor."""
     kind: str
     """field, value, event, label, path, filter, operator, secret, base or shape."""
     detail: str = ""
     """Its meaning, or its type and an example."""
     column: int = 1
-    """Where what it replaces begins, counted from 1."""
+    """Where the replaced text begins, counted from 1."""
 
     def to_json(self) -> dict[str, Value]:
         """Return the fields."""

@@ -24,14 +24,14 @@ class Today:
     words: str
     """One sentence."""
     good: bool
-    """True: sending it again, or reading it again, would come to something."""
+    """True: replaying it, or reading it again, would achieve something."""
     previewed: Previewed | None = None
-    """Where its event is at hand: every clause, and the request."""
+    """Where its event is available: every clause, and the request."""
     verdicts: tuple[Verdict, ...] = ()
-    """Of a record that can be read now: what each webhook makes of it."""
+    """For a record that can be read now: what each webhook makes of it."""
 
     def to_json(self) -> dict[str, Value]:
-        """Return the sentence and what it rests on."""
+        """Return the sentence and what it is based on."""
         return {
             "words": self.words,
             "good": self.good,
@@ -71,7 +71,7 @@ def _judged(seen: Previewed, again: str) -> Today:
 
 
 def _of_delivery(bench: Workbench, state: Path, letter: DeadLetter, file: str, text: str) -> Today:
-    """Of what was rendered the event is not kept; it is at hand where the job has sampled it."""
+    """The event of a rendered request is not kept; it is only available if the job has sampled it."""
     again = "Sent again, it is the request below as it was, with its webhook-id"
     try:
         origin = str(letter.origin._replace(item=0))

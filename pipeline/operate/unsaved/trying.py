@@ -37,11 +37,11 @@ from pipeline.recording.native_lines import native_line
 from pipeline.store.rows import Table
 
 TOLD = 100
-"""Samples that are named."""
+"""Samples listed by id."""
 
 
 class AskedUsers:
-    """What the job knows of users now, row by row, as far as it is asked."""
+    """What the job knows of users now, read row by row as needed."""
 
     def __init__(self, ask: AskBack) -> None:
         self._ask = ask
@@ -51,14 +51,14 @@ class AskedUsers:
     def get(self, table: Table, key: bytes) -> bytes | None:
         """Return the row; None where nothing is known."""
         if table not in (Table.USERS, Table.ALIASES, Table.PROFILES):
-            return None  # what is not about users
+            return None  # rows that are not about users
         if (table, key) not in self._rows:
             row = self._ask({"row": [table.value, key.hex()]})
             self._rows[table, key] = None if row is None else row.encode("latin-1")
         return self._rows[table, key]
 
     def merged(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield the rows of joined ids."""
+        """Yield the rows of merged ids."""
         if self._merged is None:
             pairs = self._ask({"merged": True})
             self._merged = [(bytes.fromhex(key), value.encode("latin-1")) for key, value in pairs]
@@ -74,9 +74,9 @@ def preview(
     known: Beneath | None,
     now: int,
 ) -> Previewed:
-    """Return why a webhook fires on a record or not, and its request.
+    """Return why a webhook does or does not fire on a record, and its request.
 
-    now: unix ms of a record that says no time.
+    now: unix ms for a record without a time.
     """
     try:
         given = given_of(snapshot, record, user, known, now)
@@ -121,9 +121,9 @@ def preview(
 def given_of(
     snapshot: Snapshot, record: str, user: str | None, known: Beneath | None, now: int | None = None
 ) -> Given:
-    """Return the record with its user: given beside it, or as they are known where the job knows any.
+    """Return the record with its user: as given, or as the job knows them.
 
-    Raises GivenError for what cannot be used.
+    Raises GivenError for unusable input.
     """
     given = understand(
         Text("event", record.encode("utf-8", "surrogatepass")),
@@ -158,7 +158,7 @@ def _told(clause: Clause) -> Told:
 
 
 def _added(webhook: Webhook) -> dict[str, str]:
-    """Return the headers that a request gets when it is sent, secrets as written."""
+    """Return the headers that are added when a request is sent, secrets as written."""
     receiver = webhook.spec.receiver
     auth, signature = receiver.auth, receiver.signature
     found: dict[str, str] = {}
@@ -180,7 +180,7 @@ def _added(webhook: Webhook) -> dict[str, str]:
 
 
 def _names(text: str) -> str:
-    """Return a text of `auth` with its secrets by their names, and nothing else of it."""
+    """Return a text of `auth` with its secrets by name, and nothing else of it."""
     try:
         return "".join(
             str(part) if isinstance(part, SecretRef) else "•••" for part in parse_placeholders(text)
@@ -190,7 +190,7 @@ def _names(text: str) -> str:
 
 
 def _request(one: Explained, webhook: Webhook) -> Preview:
-    """Return what would be sent: of a trigger that does not hold, too, as a test send does."""
+    """Return what would be sent; even where the trigger does not hold, as a test send does."""
     if one.request is not None and not one.request.suppressed:
         return one.request
     event, user = one.moment
@@ -202,15 +202,15 @@ def _request(one: Explained, webhook: Webhook) -> Preview:
 
 @dataclass(slots=True)
 class Samples:
-    """Records that were read a moment ago, decoded once."""
+    """Recent records, decoded once."""
 
     records: list[tuple[str, list[Record]]]
-    """With their names, the oldest first."""
+    """With their ids, oldest first."""
     users: AskedUsers | None
 
     @classmethod
     def of(cls, told: list[tuple[str, list[Value]]], users: AskedUsers | None) -> Samples:
-        """Return samples that come the newest first."""
+        """Return samples given newest first."""
         return cls([(name, [*_decoded(name, records)]) for name, records in reversed(told)], users)
 
 
@@ -224,10 +224,10 @@ def _decoded(name: str, records: Iterable[Value]) -> Iterator[Record]:
 
 @dataclass(slots=True)
 class Run:
-    """What became of samples."""
+    """The result of samples."""
 
     fires: dict[str, str] = field(default_factory=dict)
-    """Name of the event, by the sample's name."""
+    """Name of the event, by sample id."""
     suppressed: int = 0
     dead: int = 0
 
@@ -237,7 +237,7 @@ class Run:
 
 
 def run(snapshot: Snapshot, webhook: Webhook, samples: Samples) -> Run:
-    """Return what a webhook makes of samples, one after the other, as of a stream."""
+    """Return what a webhook makes of samples, in order, as of a stream."""
     rehearsal = Rehearsal(snapshot.alone(webhook), known=samples.users)
     found = Run()
     for name, records in samples.records:
@@ -257,7 +257,7 @@ def run(snapshot: Snapshot, webhook: Webhook, samples: Samples) -> Run:
 
 
 def fresh(record: Record) -> Record:
-    """Return a copy of an event: a story gives it to its user in place."""
+    """Return a copy of an event: a story assigns it to its user in place."""
     return copy(record) if isinstance(record, (Event, PropertyUpdate)) else record
 
 

@@ -1,8 +1,8 @@
 """The workbench: evaluates unsaved texts for many threads, in a child process with bounds.
 
-That process holds the whole config compiled, so that a key typed costs one file; what somebody types may be
-made to take gigabytes or minutes, and then ends that process alone. Nothing is written but by `save`,
-`create` and `remove`, and nothing is sent.
+That process holds the whole config compiled, so that a keystroke costs one file; a hostile text may take
+gigabytes or minutes, and then only ends that process. Nothing is written except by `save`, `create` and
+`remove`, and nothing is sent.
 """
 
 from __future__ import annotations
@@ -46,19 +46,19 @@ Result = TypeVar("Result")
 
 CHILD: Final = "pipeline.operate.unsaved.child"
 OFFERED: Final = 4
-"""Lists of samples that may be asked for; who comes later does not take away those of who still waits."""
+"""Sample lists that the child may request; later callers do not displace those of earlier, waiting ones."""
 BOUNDS: Final = Bounds(file_secs=5.0, memory_bytes=1 << 30, still_secs=60.0)
-"""Whoever types waits for it: half of what a config may take that is read once."""
+"""Somebody is waiting while typing: half of what a config read once may take."""
 
 
 class Workbench:
-    """Unsaved texts of one config, tried as the job that runs on it would take them. Every method may be
-    called by any thread, and waits until it knows: 20 to 60 ms once the config was read.
+    """Unsaved texts of one config, tried as its job would take them. Every method may be called by any
+    thread, and blocks until it knows: 20 to 60 ms once the config was read.
 
-    by: who asks, from which page: where a later text of the same one came in meanwhile, the call raises
-    Superseded. may_edit: whether who asks may write the file: for others no value is looked up that the files
-    on disk do not show anyway, and a text that names one is not tried: that is its error. Every method raises
-    ConfigError where the config cannot be read at all.
+    by: who asks, from which page: if a later text of the same one arrives meanwhile, the call raises
+    Superseded. may_edit: whether they may write the file: for others no value is looked up that the files on
+    disk do not show anyway, and a text that names one is not tried but reported as an error. Every method
+    raises ConfigError where the config cannot be read at all.
     """
 
     def __init__(
@@ -69,9 +69,8 @@ class Workbench:
         environ: Mapping[str, str] = os.environ,
         authors: AuthorRules | None = None,
     ) -> None:
-        """state: the job's, so that secrets are those that it has, and users those that it knows; None:
-        there is no job. environ: where variables are looked up while none runs. authors: what those may
-        write who ask.
+        """state: the job's, whose secrets and users are used; None: there is no job. environ: where variables
+        are looked up while no job runs. authors: what the users may write.
         """
         self.config = config
         self._state = state
@@ -87,11 +86,11 @@ class Workbench:
         """Whether the config was read and compiled once, which takes seconds with a thousand webhooks."""
 
     def prepare(self) -> None:
-        """Read and compile the config now, so that the first key typed need not wait for it."""
+        """Read and compile the config now, so that the first keystroke need not wait for it."""
         self._ask({"do": "prepare"})
 
     def close(self) -> None:
-        """End the process; who waits for an answer gets an error."""
+        """End the child; callers still waiting get an error."""
         self._standby.stop()
         self._standby.close()
 
@@ -138,8 +137,8 @@ class Workbench:
     ) -> WouldFire:
         """Return on how many samples the webhook of this text would fire, and that of the file on disk did.
 
-        The samples are taken in the order of their time, with users as the job knows them now beneath what
-        the samples themselves tell.
+        The samples are taken in time order, with users as the job knows them now beneath what the samples
+        themselves say.
         """
         request = {"do": "would_fire", "file": file, "text": text, "samples": self._offered(samples)}
         return self._try(request, WouldFire, WouldFire, by, may_edit)
@@ -147,13 +146,13 @@ class Workbench:
     def labels(self, samples: Sequence[Sample]) -> list[LabelSeen]:
         """Return the labels of the config on disk, each with what it matches among samples.
 
-        Users are as the job knows them now beneath what the samples themselves tell.
+        Users are as the job knows them now beneath what the samples themselves say.
         """
         request = {"do": "labels", "file": None, "samples": self._offered(samples)}
         return self._try(request, list[LabelSeen], lambda checked: [])
 
     def _offered(self, samples: Sequence[Sample]) -> str:
-        """Return the name under which the other process can ask for samples."""
+        """Return the name under which the child can request samples."""
         tried = [[sample.id, list(sample.records)] for sample in samples]
         key = blake2b(orjson.dumps(tried), digest_size=16).hexdigest()
         self._samples = {**dict([*self._samples.items()][-OFFERED:]), key: tried}
@@ -192,8 +191,8 @@ class Workbench:
         return [*self._environment.secrets(known["result"]).values()]
 
     def webhooks(self) -> list[Value]:
-        """Return the webhooks of the config on disk, also those with errors as far as they can be read: id,
-        file, enabled, description, trigger, url, method as the files say, and the number of errors.
+        """Return the webhooks of the config on disk, including faulty ones as far as they can be read: id,
+        file, enabled, description, trigger, url, method as written, and the number of errors.
         """
         listed: list[Value] = self._ask({"do": "webhooks"})["result"]
         return listed
@@ -210,10 +209,10 @@ class Workbench:
         return edits.read(self.config, file, guess=guess)
 
     def save(self, file: str, text: str, etag: str, *, dry_run: bool = False) -> edits.Saved:
-        """Write a file that was read under this tag, if the whole config stays as right as it is.
+        """Write a file that was read under this tag, if that adds no errors to the config.
 
-        Raises Changed where the file is another one by now, and ConfigError with what would be wrong; nothing
-        is written then.
+        Raises Changed where the file has changed since, and ConfigError with the new errors; nothing is
+        written then.
         """
         return edits.save(self.config, file, text, etag, dry_run=dry_run, checker=self._checker)
 
@@ -226,7 +225,7 @@ class Workbench:
         return edits.remove(self.config, file, etag, dry_run=dry_run, checker=self._checker)
 
     def _checker(self, config: Path, *, offline: bool, unsaved: Mapping[str, str | None]) -> Report:
-        """Do what `operate.check.check` does, within the bounds of the other process."""
+        """Do the same as `operate.check.check`, within the child's bounds."""
         assert len(unsaved) <= 1  # one file is saved at a time
         found = self.check_saved()
         for file, text in unsaved.items():
@@ -241,8 +240,8 @@ class Workbench:
         by: str = "",
         may_edit: bool = True,
     ) -> Result:
-        """Return what comes of a request. otherwise: makes it of findings alone, where the text takes too
-        much, or names what may not be looked up.
+        """Return the result of a request. otherwise: makes it from findings alone, where the text exceeds the
+        bounds, or names what may not be looked up.
         """
         file: str | None = request["file"]
         if file is not None:
@@ -273,7 +272,7 @@ class Workbench:
                 self._let_go()
 
     def _reply(self, asked: Value) -> Value:
-        """Answer what the other process asks back."""
+        """Answer the child's questions."""
         match asked:
             case {"variable": str(name)}:
                 return self._environment.value(name)
@@ -296,7 +295,7 @@ class Workbench:
         raise AssertionError(asked)
 
     def _users(self) -> Known | None:
-        """Return what the job knows of users; None where it has no state yet, or one that cannot be read."""
+        """Return what the job knows of users; None where it has no state yet, or an unreadable one."""
         if self._known is None and self._state is not None:
             try:
                 self._known = Known(self._state)
@@ -311,7 +310,7 @@ class Workbench:
 
 
 class _Turns:
-    """One at a time; of the waiting ones of a person only the last."""
+    """One at a time; of one person's waiting calls only the last."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -14,7 +14,7 @@ _SURE: Final = 50
 
 
 def _bag_of(view: View, weigh: Callable[[str], int]) -> Ref | None:
-    """Return the object that looks most like the properties of an event, or of a user."""
+    """Return the object that most resembles the properties of an event, or of a user."""
     best: tuple[float, Ref] | None = None
     for ref, values in view.columns.items():
         weight = weigh(ref.last)
@@ -30,7 +30,7 @@ def _bag_of(view: View, weigh: Callable[[str], int]) -> Ref | None:
 
 
 def pairs_of(view: View) -> Value:
-    """Return the list of names and values that is an object, as a shape file has it, or None."""
+    """Return the list of names and values that represents an object, as in a shape file, or None."""
     for ref, values in view.columns.items():
         if ref.up or ref.root or ref.depth > 2 or not all(type(one) is list for one in values):
             continue
@@ -54,17 +54,17 @@ _PAIRED: Final = re.compile(
 
 
 def properties_of(view: View) -> Ref | None:
-    """Return the bag of an event's properties."""
+    """Return the property object of an event."""
     return _bag_of(view, as_bag)
 
 
 def traits_of(view: View) -> Ref | None:
-    """Return the bag of what is known of a user."""
+    """Return the property object of a user."""
     return _bag_of(view, as_traits)
 
 
 def tells_of_users(view: View) -> bool:
-    """Return whether records without an event's name tell what is known of users."""
+    """Return whether records without an event's name describe users."""
     names = {ref.last for ref in view.columns if not ref.up}
     strong = names & TELLING_OF_USERS
     traits = any(as_traits(name) >= 96 or name == "profile" for name in names)

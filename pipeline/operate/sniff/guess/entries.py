@@ -16,7 +16,7 @@ from pipeline.operate.sniff.guess.roles import Roles, find_roles
 from pipeline.operate.sniff.guess.words import TELLING_OF_USERS, USERS, as_user
 
 NAMELESS: Final = "mine"
-"""What a stream is called that has no name."""
+"""The name of a stream without one."""
 
 
 @dataclass(slots=True)
@@ -27,13 +27,13 @@ class Entry:
     remarks: dict[tuple[str, str], str] = field(default_factory=dict)
     """By part and field."""
     told: dict[str, Value] = field(default_factory=dict)
-    """What was taken for what, for who asks in JSON."""
+    """How the fields were interpreted, for JSON output."""
 
 
 def entries_of(views: Sequence[View], stem: str) -> list[Entry]:
-    """Return entries for records without a shape; none where nothing of them looks like an id.
+    """Return entries for records without a shape; none where nothing in them looks like an id.
 
-    views: the records themselves, then the lists in them. stem: what a stream without names is called.
+    views: the records themselves, then the lists in them. stem: the name for a stream without event names.
     """
     base = views[0]
     roles = find_roles(base)
@@ -69,7 +69,7 @@ def _fills(view: View, base: View) -> bool:
 
 
 def _forgetting(group: Group) -> list[Entry]:
-    """Return the entry of those rows of users that say that somebody is gone: none where no row does."""
+    """Return the entry for rows of users that are marked deleted; none where no row is."""
     found = gone_rows(group.view) if group.kind == "user" else None
     if found is None:
         return []
@@ -129,7 +129,7 @@ def _of_group(group: Group, usual: Roles, stem: str) -> Entry:
 
 
 def _is_of_person(view: View, roles: Roles, names: Sequence[Ref]) -> bool:
-    """Return whether what may be an event's name is what users are called: each has one of his own."""
+    """Return whether a supposed event name is really a person's name: each user has a different one."""
     if len(names) != 1 or names[0].last != "name" or not roles.users:
         return False
     told = {ref.last for ref in view.columns if not ref.up} & (TELLING_OF_USERS - {"name"})
@@ -143,7 +143,7 @@ def _is_of_person(view: View, roles: Roles, names: Sequence[Ref]) -> bool:
 
 
 def _is_all_told(view: View, roles: Roles) -> bool:
-    """Return whether records say who, perhaps when, and what has changed of them, and nothing else."""
+    """Return whether records say who, perhaps when, and what has changed, and nothing else."""
     bag = traits_of(view)
     known = {bag, roles.time_ref, *roles.users}
     return (
@@ -154,7 +154,7 @@ def _is_all_told(view: View, roles: Roles) -> bool:
 
 
 def _is_about_something(view: View, roles: Roles) -> bool:
-    """Return whether a user stands inside of records that say more than what is known of the user."""
+    """Return whether a user is nested in records that say more than the user's properties."""
     is_nested = any(
         as_user(ref.last, ref.holder) >= 90 and ref.holder in USERS
         for ref in view.columns
@@ -189,10 +189,10 @@ def _user(view: View) -> Entry:
 
 
 def _event(view: View, roles: Roles, names: Sequence[Ref], stem: str, under: Ref | None = None) -> Entry:
-    """Return the entry of an event. under: the object that is called as it is, and holds what it tells."""
+    """Return the entry of an event. under: the object that is named after the event, and holds its data."""
     bag = under or properties_of(view)
     if bag is None and names and not names[0].up and not names[0].root:
-        # What holds the name holds what is told of the event.
+        # The object that holds the name also holds the event's data.
         above = names[0].above
         if above.parts or above.inside is not None:
             bag = above

@@ -29,25 +29,25 @@ _PLAIN: Final = re.compile(r"[\w$-]+")
 
 @dataclass(slots=True, frozen=True)
 class Ref:
-    """A place in a record, as a shape file says it."""
+    """A place in a record, as a shape file writes it."""
 
     parts: tuple[str | int, ...]
     up: int = 0
-    """How many levels above the element that `each` has entered."""
+    """Levels above the element that `each` has entered."""
     inside: Ref | None = None
-    """The text whose JSON it is a place in."""
+    """The text in whose embedded JSON it is a place."""
     root: str = ""
-    """``message`` or ``each`` for what stands beside the record."""
+    """``message`` or ``each`` for places outside the record."""
 
     @property
     def last(self) -> str:
-        """The bare name of the field; of what only says a type (`{"$oid": ..}`) that of what has it."""
+        """The normalised name of the field; for a type wrapper (`{"$oid": ..}`) that of its parent."""
         parts = self._named
         return bare(parts[-1]) if parts else "" if self.inside is None else self.inside.last
 
     @property
     def holder(self) -> str:
-        """The bare name of the object that holds it."""
+        """The normalised name of the object that holds it."""
         parts = self._named
         if len(parts) > 1:
             return bare(parts[-2])
@@ -64,7 +64,7 @@ class Ref:
 
     @property
     def top(self) -> str | None:
-        """The field of the record, or of the element, that the path begins with."""
+        """The field of the record, or of the element, with which the path begins."""
         if self.inside is not None:
             return self.inside.top
         return (
@@ -75,15 +75,15 @@ class Ref:
 
     @property
     def depth(self) -> int:
-        """How many steps it takes."""
+        """The number of steps."""
         return len(self.parts) + (0 if self.inside is None else self.inside.depth)
 
     def child(self, part: str | int) -> Ref:
-        """Return a place inside of it."""
+        """Return a place inside it."""
         return Ref((*self.parts, part), self.up, self.inside, self.root)
 
     def source(self) -> Value:
-        """Return it as a shape file has it."""
+        """Return it as written in a shape file."""
         if self.inside is None:
             return _text(self)
         held = self.inside.source()
@@ -105,7 +105,9 @@ def _text(ref: Ref) -> str:
 
 @lru_cache(4096)
 def can_be_said(ref: Ref) -> bool:
-    """Return whether a path leads there: some names have no spelling, or mean something else in a config."""
+    """Return whether a path can express it: some names cannot be spelled, or mean something else
+    in a config.
+    """
     if ref.inside is not None and not can_be_said(ref.inside):
         return False
     text = _text(ref if ref.inside is None else Ref(ref.parts))
@@ -122,14 +124,14 @@ Row = dict[Ref, Json]
 
 @dataclass(slots=True)
 class View:
-    """Records, or the elements of a list in each of them, a row each."""
+    """Records, or the elements of a list in each of them, one row each."""
 
     each: str | None = None
     called: str = ""
     """The name of the list."""
     rows: list[Row] = field(default_factory=list)
     of: list[int] = field(default_factory=list)
-    """Of each row the number of its record."""
+    """For each row, the number of its record."""
     _columns: dict[Ref, list[Json]] | None = None
 
     def part(self, wanted: Sequence[int]) -> View:
@@ -138,7 +140,7 @@ class View:
 
     @property
     def columns(self) -> dict[Ref, list[Json]]:
-        """What is set at each place; null and the empty text are not. Asked once all rows are there."""
+        """The values at each place; null and empty text are left out. Call it once all rows are there."""
         if self._columns is not None:
             return self._columns
         found: dict[Ref, list[Json]] = {}
@@ -159,7 +161,7 @@ class Around:
 
 
 def flat(value: Json, at: Ref, row: Row, depth: int = _DEPTH) -> None:
-    """Add what stands in a value to a row, objects and lists too."""
+    """Add a value to a row, with the contents of objects and lists."""
     if at.parts or at.inside is not None:
         row[at] = value
     if depth == 0 or len(row) > _MOST_FIELDS:
@@ -182,7 +184,7 @@ def flat(value: Json, at: Ref, row: Row, depth: int = _DEPTH) -> None:
 
 
 def base_view(records: Sequence[Json], around: Sequence[Around]) -> View:
-    """Return a row for each record, with what its message says."""
+    """Return a row for each record, including its message."""
     view = View()
     for number, (record, message) in enumerate(zip(records, around, strict=True)):
         row: Row = {}
@@ -205,7 +207,7 @@ def _add_message(message: Around, row: Row) -> None:
 
 
 def element_views(records: Sequence[Json]) -> Iterator[View]:
-    """Yield the views of the lists of objects (or of lists) that records hold, also in one another."""
+    """Yield the views of the lists of objects (or of lists) in records, nested ones too."""
     for path in _lists(records):
         outer = View(_each(path), str(path[-1]))
         inner: dict[str, View] = {}
@@ -253,7 +255,7 @@ def _elements(held: Json) -> list[Json]:
 
 
 def _lists(records: Sequence[Json]) -> list[tuple[str, ...]]:
-    """Return where lists of objects or of lists stand, in a fifth of the records at least."""
+    """Return the places of lists of objects or of lists that at least a fifth of the records have."""
     found: dict[tuple[str, ...], int] = {}
     for record in records:
         for path, held in _listed(record, ()):

@@ -56,16 +56,16 @@ class Group:
     kind: Kind
     view: View
     by: Ref | None = None
-    """The field that tells them; None for the rest."""
+    """The field that identifies them; None for the rest."""
     values: tuple[str, ...] = ()
     names: Sequence[Ref] = ()
-    """Where an event of them has its name."""
+    """Places of their events' names."""
     under: Ref | None = None
-    """The object that only they have: its name is theirs, and what it holds."""
+    """The object that only they have: it is named after them, and holds their data."""
 
 
 def split(view: View, roles: Roles) -> list[Group]:
-    """Return the groups of a view, those told by a field first, the rest last."""
+    """Return the groups of a view, those identified by a field first, the rest last."""
     if not roles.is_sure_of_name and (found := _one_of(view)):
         return found
     for by in _telling(view, roles):
@@ -102,9 +102,9 @@ def split(view: View, roles: Roles) -> list[Group]:
 
 
 def gone_rows(view: View) -> tuple[Ref, tuple[str, ...], View] | None:
-    """Return the rows of a table that say that what they name is gone: the field, what it says there, they.
+    """Return the deleted rows of a table: the field, its value there, the rows.
 
-    None where no row says so, or all do.
+    None where no row is deleted, or all are.
     """
     for ref, values in view.columns.items():
         said = {one for one in values if type(one) is str}
@@ -117,7 +117,9 @@ def gone_rows(view: View) -> tuple[Ref, tuple[str, ...], View] | None:
 
 
 def _one_of(view: View) -> list[Group]:
-    """Return a group for each object of which every record has one, as a `oneof` of protobuf is written."""
+    """Return a group for each of several objects of which every record has exactly one, like protobuf's
+    `oneof`.
+    """
     some = [
         ref
         for ref, values in view.columns.items()
@@ -140,7 +142,7 @@ def _names(by: Ref, roles: Roles) -> list[Ref]:
 
 
 def _telling(view: View, roles: Roles) -> list[Ref]:
-    """Return the fields that may tell kinds, those that are no name of events first."""
+    """Return the fields that may distinguish kinds, those that are not event names first."""
     found = []
     for ref, values in view.columns.items():
         if ref.last not in _TELLING or ref.depth > 2 or ref.up or ref.inside is not None:
@@ -157,7 +159,7 @@ def _telling(view: View, roles: Roles) -> list[Ref]:
 
 
 def _kind(value: str, part: View, by: Ref, roles: Roles, is_rows: bool) -> Kind:
-    """Return what the rows with a value are."""
+    """Return what kind of rows have this value."""
     own = find_roles(part)
     has_user = bool(own.users)
     if has_user and (_DELETED.fullmatch(value) or (is_rows and value in _ROW_GONE)):
@@ -167,7 +169,7 @@ def _kind(value: str, part: View, by: Ref, roles: Roles, is_rows: bool) -> Kind:
     if _IDLE.fullmatch(value) and not _has(part, roles.names, by):
         return "ignore"
     if not own.ids:
-        # What says a little more is left to be a dead letter: its id may only have an odd name.
+        # A row that says slightly more becomes a dead letter: its id may just have an unusual name.
         return "ignore" if len([ref for ref in part.columns if ref != own.time_ref]) <= 2 else "event"
     is_said = _PROFILE.fullmatch(value) and (value not in USERS or not _has(part, roles.names, by))
     is_shown = by not in roles.names[:1] or traits_of(part) is not None or tells_of_users(part)
@@ -181,14 +183,14 @@ def _kind(value: str, part: View, by: Ref, roles: Roles, is_rows: bool) -> Kind:
 
 
 def _is_of_user(part: View, own: Roles) -> bool:
-    """Return whether the rows are those of a table of users: no other id stands beside the user's."""
+    """Return whether the rows are those of a users table: the user's id is the only id."""
     (first, *_) = own.users
     beside = [ref for ref in part.columns if ref.parts[:-1] == first.parts[:-1] and len(first.parts) > 1]
     return bool(beside) and not any(ref != first and has_id_name(ref.last) for ref in beside)
 
 
 def _has(part: View, names: Sequence[Ref], by: Ref) -> bool:
-    """Return whether the rows have a name that is not the field that tells them."""
+    """Return whether the rows have a name other than the field that identifies them."""
     others = [ref for ref in names if ref != by]
     return sum(any(row.get(ref) for ref in others) for row in part.rows) * 2 >= len(part.rows)
 

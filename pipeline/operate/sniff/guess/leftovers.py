@@ -13,7 +13,7 @@ _MOST_CONTEXT: Final = 8
 
 
 def positions_of(view: View, roles: Roles, names: list[Ref]) -> Value:
-    """Return the properties of rows that are lists: what is neither name nor time nor id."""
+    """Return the properties of rows that are lists: everything except name, time and id."""
     used = {*names, *roles.ids, roles.time_ref, roles.id}
     refs = [
         ref for ref in view.columns if not ref.up and not ref.root and ref not in used and len(ref.parts) == 1
@@ -23,7 +23,7 @@ def positions_of(view: View, roles: Roles, names: list[Ref]) -> Value:
 
 
 def user_object(view: View, roles: Roles, bag: Ref | None) -> Ref | None:
-    """Return the object of the user's own fields that an event brings along."""
+    """Return the object with the user's own fields that an event carries."""
     for ref in roles.users:
         if len(ref.parts) < 2 or ref.up or ref.root or ref.inside is not None:
             continue
@@ -49,7 +49,7 @@ def user_object(view: View, roles: Roles, bag: Ref | None) -> Ref | None:
 
 
 def context_of(view: View, roles: Roles, names: list[Ref], bag: Ref | None, holder: Ref | None) -> Value:
-    """Return where the fields go that are nothing else, so that none is lost."""
+    """Return where the remaining fields go, so that none is lost."""
     used = [ref for ref in (*names, *roles.ids, roles.id, roles.time_ref) if ref is not None]
     if view.each is not None:
         tops = {ref for ref in view.columns if ref.up == 1 and len(ref.parts) == 1}
@@ -92,7 +92,7 @@ def context_of(view: View, roles: Roles, names: list[Ref], bag: Ref | None, hold
 
 
 def _holds_more(view: View, ref: Ref, used: list[Ref]) -> bool:
-    """Return whether an object has fields beside those that are read out of it."""
+    """Return whether an object has fields besides those read from it."""
     if not any(type(value) is dict for value in view.columns[ref]):
         return False
     inside = [

@@ -20,11 +20,11 @@ from pipeline.operate.sniff.guess.words import (
 )
 
 _WEAK: Final = 40
-"""What is looked at as a device's id only where there is no other id."""
+"""Considered as a device's id only where there is no other id."""
 _THING: Final = 56
-"""Likewise where a user's id is always there: a thing that somebody uses, and the next one after them."""
+"""Likewise where there is always a user id: something that one user uses and later another."""
 _SOME: Final = 8
-"""So many records tell whether a field is the same in all of them, or never."""
+"""Enough records to tell whether a field is always the same, or never."""
 _MOST_PATHS: Final = 3
 _LIKE_AN_EVENT: Final = re.compile(
     r"[a-z]+([_.:/ -][a-z]+)+|([A-Z][a-z]+ ?){2,5}|[a-z]+([A-Z][a-z]+)+|[A-Z]+(_[A-Z]+)+"
@@ -34,7 +34,7 @@ _IDENTIFIER: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-fA-F]{16,}|htt
 
 @dataclass(slots=True)
 class Roles:
-    """What was found. Several paths: the first that is set."""
+    """The roles found. Several paths: the first one set counts."""
 
     names: list[Ref] = field(default_factory=list)
     users: list[Ref] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Roles:
     time_note: str | None = None
     is_sure_of_name: bool = False
     is_guess_of_id: bool = False
-    """True where only the look of its values speaks for the user's id."""
+    """True where only the values suggest that it is the user's id."""
     covered: float = 0.0
     """The share of the rows with a name and an id."""
 
@@ -61,7 +61,7 @@ Columns = dict[Ref, list[Json]]
 
 
 def find_roles(view: View, *, of_users: bool = False) -> Roles:
-    """Return what the fields of a view are. of_users: its rows are users, who are called by a bare `id`."""
+    """Return the roles of a view's fields. of_users: its rows are users, identified by a bare `id`."""
     columns = view.columns
     roles = Roles()
     _find_time(view, columns, roles)
@@ -98,9 +98,9 @@ def find_roles(view: View, *, of_users: bool = False) -> Roles:
 
 
 def _told_apart(weighed: list[tuple[float, Ref]], columns: Columns) -> list[tuple[float, Ref]]:
-    """Return candidates for a user's id, those last that are one for all records, or another in each.
+    """Return candidates for a user's id; last those that are constant, or different in every record.
 
-    Somebody comes again, and somebody else comes: where one candidate shows that, the others are less likely.
+    Users come back, and there are several: a candidate that shows this makes the others less likely.
     """
 
     def tells(ref: Ref) -> bool:
@@ -118,7 +118,7 @@ def _as_row(name: str, holder: str) -> int:
 
 
 def _settle_ids(columns: Columns, roles: Roles) -> None:
-    """A bare `id` that is another one in each record is the event's own where something else is a user's."""
+    """A bare `id` that differs in each record is the event's own if another field is the user's."""
     if roles.users and roles.anonymous:
         weak = [ref for ref in roles.users if as_user(ref.last, ref.holder) <= 25]
         if len(weak) == len(roles.users) and all(_is_unique(columns[ref]) for ref in weak):
@@ -155,7 +155,7 @@ def _find_time(view: View, columns: Columns, roles: Roles) -> None:
         if all(
             type(one) is str and len(one) <= 10 and "T" not in one and form != {"unit": "s"} for one in values
         ):
-            weight = weight * 2 // 3  # a day: what has the time of day is better
+            weight = weight * 2 // 3  # a date: a field with the time of day is better
         if weight == 0 and not ("format" in form or type(values[0]) is str):
             weight = 6
         share = len(values) / len(view.rows)
@@ -189,7 +189,7 @@ def _find_time(view: View, columns: Columns, roles: Roles) -> None:
 
 
 def _clock(columns: Columns, day: Ref) -> Value:
-    """Return how a day and a time of day in two fields are read as one; None where there are no two."""
+    """Return how to read a date and a time of day in two fields as one; None where there are no two."""
     form = next((form for form in _DAYS if all(fits_form(one, form) for one in columns[day][:50])), None)
     for ref, values in columns.items() if form is not None else ():
         if ref.parts[:-1] == day.parts[:-1] and ref.up == day.up and ref.inside is None and ref != day:
@@ -269,7 +269,7 @@ def _is_name(values: Sequence[Json]) -> bool:
 
 
 def _by_look(view: View, columns: Columns, taken: set[Ref | None]) -> list[tuple[float, Ref]]:
-    """Return the fields whose values look like events' names, whatever they are called."""
+    """Return the fields whose values look like event names, whatever their own name."""
     found: list[tuple[float, Ref]] = []
     for ref, values in columns.items():
         if ref in taken or not _is_name(values) or ref.last in TELLING_OF_USERS:
@@ -292,12 +292,12 @@ def _by_look(view: View, columns: Columns, taken: set[Ref | None]) -> list[tuple
 
 
 def _ids_by_look(view: View, columns: Columns, taken: set[Ref | None]) -> list[tuple[float, Ref]]:
-    """Return the fields whose values look like ids that come again, whatever they are called."""
+    """Return the fields whose values look like recurring ids, whatever their own name."""
     found: list[tuple[float, Ref]] = []
     for ref, values in columns.items():
         if ref in taken or not _is_id(values) or ref.last in TELLING_OF_USERS or as_time(ref.last, ""):
             continue
-        is_key = ref.root == "message"  # what messages are keyed by is who they are about
+        is_key = ref.root == "message"  # messages are usually keyed by the user
         if as_id(ref.last, ref.holder) >= _WEAK or (len(values) > 5 and _is_unique(values) and not is_key):
             continue
         texts = [value for value in values if type(value) is str and _ID_LIKE.fullmatch(value)]

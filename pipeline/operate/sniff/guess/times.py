@@ -32,9 +32,10 @@ _MOST: Final = 200
 
 
 def time_form(values: Sequence[Json]) -> dict[str, Value] | None:
-    """Return what is said of these times beside their path (``{}``: nothing), None where they are no times.
+    """Return the options for these times beside their path (``{}``: none needed), None where they are not
+    times.
 
-    One value in fifty may be no time.
+    One value in fifty may be invalid.
     """
     seen = values[:_MOST]
     if not seen:
@@ -56,7 +57,7 @@ def time_form(values: Sequence[Json]) -> dict[str, Value] | None:
 
 
 def fits_form(value: Json, form: str) -> bool:
-    """Return whether a text is of a form, whatever the year."""
+    """Return whether a text matches a format, whatever the year."""
     try:
         return type(value) is str and bool(datetime.strptime(value.strip(), form))
     except (ValueError, OverflowError):
@@ -64,7 +65,7 @@ def fits_form(value: Json, form: str) -> bool:
 
 
 def is_ambiguous(form: str, values: Sequence[Json]) -> bool:
-    """Return whether days and months may stand the other way round."""
+    """Return whether days and months might be swapped."""
     swapped = form.replace("%d", "\0").replace("%m", "%d").replace("\0", "%m")
     is_numeric = "%m" in form and not form.startswith("%Y")
     return is_numeric and all(_fits(str(value), swapped) for value in values[:_MOST])

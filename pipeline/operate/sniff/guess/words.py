@@ -79,7 +79,7 @@ _NO_EVENTS: Final = (
     "object", "entity", "vehicle", "room", "member", "price", "order", "ticket", "plan", "subscription",
     "address", "trans", "is", "has", "last", "no",
 )  # fmt: skip
-"""How a field begins that says the type of something else."""
+"""Prefixes of fields that hold the type of something else."""
 _EVENT_HOLDERS: Final = frozenset({"event", "evt", "ev", "action", "activity", "ereignis", "evento"})
 
 _IDS: Final = {
@@ -118,14 +118,16 @@ TELLING_OF_USERS: Final = frozenset(
 
 
 def bare(name: str | int) -> str:
-    """Return a field's name in small letters, without what separates its words."""
+    """Return a field's name in lower case, without separators."""
     if isinstance(name, int):
         return ""
     return "".join(sign for sign in name.lower() if sign.isalnum())
 
 
 def _stem(name: str) -> str | None:
-    """Return what an id is one of: `customer` of `customerid`; None where the name does not end as ids do."""
+    """Return what an id identifies: `customer` for `customerid`; None where the name does not end like an
+    id's.
+    """
     for suffix in _SUFFIXES:
         if name.endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)]
@@ -137,7 +139,7 @@ def _is_somebody(holder: str) -> bool:
 
 
 def has_id_name(name: str) -> bool:
-    """Return whether a name ends as ids do."""
+    """Return whether a name ends like an id's."""
     return name in _ALONE or _stem(name) is not None
 
 
@@ -148,7 +150,7 @@ def _about(stem: str, words: frozenset[str] | dict[str, int]) -> str | None:
 
 
 def as_user(name: str, holder: str) -> int:
-    """Return how much a name, in an object of the name `holder`, looks like a user's id."""
+    """Return how much a name, in an object named `holder`, looks like a user's id."""
     if name in _NO_USERS:
         return 0
     stem = _stem(name)
@@ -163,7 +165,7 @@ def as_user(name: str, holder: str) -> int:
 
 
 def as_anonymous(name: str, holder: str) -> int:
-    """Return how much it looks like the id of a device, a browser, a thing."""
+    """Return how much it looks like the id of a device, browser or thing."""
     stem = _stem(name)
     if stem is not None and (word := _about(stem, ANONYMOUS)) is not None:
         return ANONYMOUS[word]
@@ -175,7 +177,7 @@ def as_anonymous(name: str, holder: str) -> int:
 
 
 def as_time(name: str, holder: str) -> int:
-    """Return how much it looks like the time of what happened."""
+    """Return how much it looks like the time of the event."""
     if any(word in name for word in _NO_TIMES):
         return -40
     if name in _TIMES:
@@ -187,7 +189,7 @@ def as_time(name: str, holder: str) -> int:
 
 
 def as_name(name: str, holder: str) -> int:
-    """Return how much it looks like the name of an event."""
+    """Return how much it looks like the event's name."""
     if name in ("name", "type", "title", "key", "action") and holder in _EVENT_HOLDERS:
         return 98 if name == "name" else 90
     if name == "name" and (holder in USERS or holder in ("item", "product", "device", "shop", "page")):
@@ -209,10 +211,10 @@ def as_id(name: str, holder: str) -> int:
 
 
 def as_bag(name: str) -> int:
-    """Return how much an object looks like the properties of an event."""
+    """Return how much an object looks like an event's properties."""
     return _BAGS.get(name, 0)
 
 
 def as_traits(name: str) -> int:
-    """Return how much an object looks like what is known of a user."""
+    """Return how much an object looks like a user's properties."""
     return _TRAITS.get(name, 0)

@@ -70,7 +70,7 @@ def _flow(value: Value) -> str:
 
 
 def _scalar(text: str) -> str:
-    """Return a text as YAML, plain where nobody can take it for something else."""
+    """Return a text as YAML, plain where it cannot be mistaken for something else."""
     if (_PLAIN.fullmatch(text) and text.lower() not in _WORDS) or text == ".":
         return text
     if '"' in text and "'" not in text and text.isprintable():

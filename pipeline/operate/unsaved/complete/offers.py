@@ -28,8 +28,8 @@ def complete(
 ) -> list[Completion]:
     """Return what may stand at a place, the likeliest first.
 
-    names: what the config has: labels, bases, lists, shapes, and secrets by name. catalog: what was seen of
-    events and users (`operate/running/looks.py`), or None.
+    names: what the config has: labels, bases, lists, shapes, and secrets by name. catalog: events and users
+    seen (`operate/running/looks.py`), or None.
     """
     place = place_at(text, line, column)
     offers = _Offers(file, text, place, names, catalog or {"events": {}, "user_properties": {}})
@@ -37,7 +37,7 @@ def complete(
 
 
 def _fitting(found: Iterable[Completion], place: Place) -> list[Completion]:
-    """Return those that go on with the word, then those that hold it, each once."""
+    """Return those that start with the word, then those that contain it, each once."""
     word = place.word.lower()
     first, second = dict[str, Completion](), dict[str, Completion]()
     for one in found:
@@ -134,7 +134,7 @@ class _Offers:
             yield self._quoted(name, "label", "a label")
 
     def _operands(self, path: tuple[str | int, ...]) -> Iterator[Completion]:
-        """Offer what was seen at the path that a condition compares."""
+        """Offer values seen at the path that a condition compares."""
         if len(path) > 1 and path[-1] in OPERATORS:
             path = path[:-1]
         read = str(path[-1]) if path else ""
@@ -158,7 +158,7 @@ class _Offers:
             yield self._one(name, name + end, "secret", f"{state}{f', used by {users}' if users else ''}")
 
     def _templates(self) -> Iterator[Completion]:
-        """Offer whole templates where a value begins."""
+        """Offer complete templates where a value begins."""
         for one in self._paths(template=True):
             insert = f"{{{{ {one.insert} }}}}"
             if not self._place.quote:
@@ -166,7 +166,7 @@ class _Offers:
             yield self._one(one.label, insert, "path", one.detail)
 
     def _paths(self, *, template: bool) -> Iterator[Completion]:
-        """Offer properties that were seen, those of the trigger's events first, then fixed fields."""
+        """Offer properties seen, those of the trigger's events first, then fixed fields."""
         for root, known in self._properties():
             for name, one in known.items():
                 if name != "(others)":
@@ -220,7 +220,7 @@ class _Offers:
                 yield key[2]
 
     def _quoted(self, value: Value, kind: str, detail: str) -> Completion:
-        """Offer a value as it has to be written in YAML."""
+        """Offer a value as it must be written in YAML."""
         label = value if isinstance(value, str) else json.dumps(value)
         insert = label
         if isinstance(value, str) and not self._place.quote and not is_plain(value, flow=True):

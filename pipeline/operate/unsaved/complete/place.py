@@ -17,18 +17,18 @@ _BLOCK: Final = re.compile(r"[|>][+-]?\d?\s*(#.*)?$")
 _FILTER: Final = re.compile(r"\|\s*\w*$")
 MOST_LINES: Final = 20_000
 MOST_CHARS: Final = 2_000
-"""Of one line: what is longer is not looked through."""
+"""Longer lines are not examined."""
 
 
 @dataclass(slots=True, frozen=True)
 class Place:
-    """What the cursor stands at."""
+    """The place of the cursor."""
 
     path: Parts
-    """The key whose value is wanted, or the map in which a key is; list elements are 0."""
+    """The key whose value is wanted, or the map in which a key is wanted; list elements are 0."""
     kind: Kind
     word: str
-    """What stands before the cursor and is replaced."""
+    """The text before the cursor that is replaced."""
     column: int
     """Where the word begins, from 1."""
     rest: str
@@ -36,7 +36,7 @@ class Place:
     taken: frozenset[str] = frozenset()
     """Keys that the map has already."""
     quote: str = ""
-    """The quote inside of which the word stands."""
+    """The quote inside which the word stands."""
 
 
 def place_at(text: str, line: int, column: int) -> Place:
@@ -69,7 +69,7 @@ def _opened(text: str, mark: str, end: str) -> bool:
 
 @dataclass(slots=True)
 class _Level:
-    """A key or the dash of a list, and the column it stands at."""
+    """A key or a list's dash, and its column."""
 
     column: int
     key: str | None
@@ -85,7 +85,7 @@ class _Walk:
         self._before = before
         self._levels: list[_Level] = []
         self.inside = False
-        """Whether the cursor stands in a text or in brackets that began on an earlier line."""
+        """Whether the cursor is in a text or in brackets that began on an earlier line."""
         self.value = ""
         """What these lines hold up to the cursor's."""
 
@@ -94,14 +94,14 @@ class _Walk:
         at = 0
         while at < self._number:
             after = self._line(at)
-            if after > self._number:  # the cursor stands inside of what begins here
+            if after > self._number:  # the cursor is inside what begins here
                 self.inside = True
                 return self._continued(at)
             at = after
         return self._cursor(self._before)
 
     def _line(self, at: int) -> int:
-        """Take in a line; return the number of the next one that is not part of its value."""
+        """Process a line; return the number of the next one that is not part of its value."""
         source = self._lines[at]
         column, value = self._keys(source)
         if column < 0:
@@ -116,7 +116,7 @@ class _Walk:
         return after
 
     def _keys(self, source: str) -> tuple[int, str]:
-        """Take in what a line opens; return the column of its last key or dash, and what follows."""
+        """Process the keys that a line opens; return the column of its last key or dash, and the rest."""
         rest = source.lstrip(" ")
         column = len(source) - len(rest)
         if not rest.strip() or rest.startswith("#"):
@@ -130,7 +130,7 @@ class _Walk:
         return column, rest[found.end() :].strip()
 
     def _dashes(self, rest: str, column: int) -> tuple[str, int]:
-        """Take in the dashes that a line begins with; return what follows them, and its column."""
+        """Process the dashes at a line's beginning; return the rest, and its column."""
         while rest == "-" or rest.startswith("- "):
             self._leave(column, dash=True)
             self._levels.append(_Level(column, None))
@@ -157,7 +157,7 @@ class _Walk:
         return after
 
     def _continued(self, at: int) -> tuple[Parts, Kind, frozenset[str], str]:
-        """The cursor stands in a block of text, or inside of brackets."""
+        """The cursor is in a block of text, or inside brackets."""
         value = self._keys(self._lines[at])[1]
         path = self._path()
         if _BLOCK.match(value):
@@ -265,7 +265,7 @@ def _bare(key: str) -> str:
 
 
 def _depth(text: str) -> int:
-    """Return how many brackets a text opens and does not close, outside of quotes."""
+    """Return how many brackets a text opens and does not close, outside quotes."""
     depth, quote = 0, ""
     for at, char in enumerate(text):
         if quote:
