@@ -36,6 +36,8 @@ FETCH_WAIT_MS = 10
 """How long the broker holds an empty fetch. Only an empty fetch reveals the end after a transaction."""
 MOST_WAIT_MS = 100
 """The same for a topic that no other waits for: records are still sent at once."""
+WAIT_ALONE_MS, MOST_WAIT_ALONE_MS = 5, 500
+"""For each partition of such topics, where there are many."""
 FETCHES_PER_MS = 2
 """For all topic partitions together while nothing comes: each fetch costs the job and the brokers."""
 SILENT_MS = 15_000
@@ -197,7 +199,7 @@ def wait_ms(partitions: int, *, is_alone: bool) -> int:
     partitions: how many are read in all. is_alone: no other topic waits for the end of this one.
     """
     if is_alone:
-        return MOST_WAIT_MS
+        return min(MOST_WAIT_ALONE_MS, max(MOST_WAIT_MS, partitions * WAIT_ALONE_MS))
     return min(MOST_WAIT_MS, max(FETCH_WAIT_MS, partitions // FETCHES_PER_MS))
 
 

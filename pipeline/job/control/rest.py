@@ -72,9 +72,9 @@ class Rest:
         self._sleep = sleep
         self._walking = 0
         self._holding = False
-        self._seen: set[str] = set()
-        self._seen_before: set[str] = set()
-        """The source partitions of this round, and of the previous one."""
+        self._seen: dict[str, Reader] = {}
+        self._seen_before: dict[str, Reader] = {}
+        """The source partitions of this round, and of the previous one, with their readers."""
         self._looked_at = 0.0
         self._came_at = clock()
         self._gave = self._flows = False
@@ -136,7 +136,7 @@ class Rest:
             self.release()  # what was handed over no longer waits for what has not arrived
         if partition in self._seen:
             self._next_round(reader)
-        self._seen.add(partition)
+        self._seen[partition] = reader
         return True
 
     def took(self, chunk: RawChunk | None, *, hurry: bool, gather_secs: float = GATHER_SECS) -> None:
@@ -177,13 +177,13 @@ class Rest:
         self._looked_at = now
         self._records = self._bytes = 0
         self._hurry = False
-        self._seen, self._seen_before = set(), self._seen
+        self._seen, self._seen_before = {}, self._seen
 
     def _sleep_until_due(self, now: float, reader: Reader) -> None:
         is_idle = now - self._came_at >= IDLE_AFTER_SECS
         # Over two rounds: after a commit one of several may be polled a moment later than the others.
-        is_alone = len(self._seen | self._seen_before) == 1 and not self._hurry
-        may_hear = is_alone and reader.hears
+        readers = self._seen_before | self._seen
+        may_hear = len(readers) == 1 and not self._hurry and reader.hears
         if self._hurry:
             due = now + ANSWER_SECS
         elif is_idle:
@@ -197,9 +197,9 @@ class Rest:
             return  # more is coming: waiting for a notification costs as much as reading
         if may_hear:
             reader.hear(IDLE_SECS if is_idle else self._gather_secs)
-        elif is_idle and is_alone:
+        elif is_idle and not self._hurry:
             for _ in range(IDLE_LOOKS):
-                if not reader.is_still():
+                if not all(one.is_still() for one in readers.values()):
                     break
                 self._sleep(IDLE_SECS)
 

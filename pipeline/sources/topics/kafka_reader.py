@@ -145,6 +145,16 @@ class KafkaReader(BaseReader):
         now = self._clock_ms()
         return self._ends.are_expected(now) or any(stream.is_doubted_at(now) for stream in self._streams)
 
+    def is_still(self) -> bool:
+        """True where nothing waits here and nothing has come; what has come is kept for `read`."""
+        for stream in self._streams:
+            if stream.holds or not stream.goes_on:
+                return False
+            stream.hear(0)
+            if stream.heard is not None:
+                return False
+        return True
+
     @property
     def hears(self) -> bool:
         """True where nothing waits here: what comes of the topic named last, of events, is heard."""

@@ -68,6 +68,10 @@ class GoneReader(BaseReader):
         """Return nothing, ever."""
         return None
 
+    def is_still(self) -> bool:
+        """It is."""
+        return True
+
 
 class KafkaSource:
     """One per process: readers share its client for questions."""

@@ -241,6 +241,25 @@ def test_several_partitions_are_one_round_with_one_sleep() -> None:
     assert len(worker.slept) == 1
 
 
+def test_while_several_partitions_are_idle_most_looks_only_ask_each_whether_it_is_still() -> None:
+    worker = Worker()
+    others = {"a": Source(), "b": Source()}
+
+    def round_of_all() -> None:
+        for of, worker.reader in others.items():
+            worker.look(of=of)
+
+    for _ in range(3):
+        round_of_all()
+    worker.now += IDLE_AFTER_SECS
+    round_of_all()
+    worker.slept.clear()
+    others["a"].still, others["b"].still = [True] * 3, [True, True, False]
+    round_of_all()
+    assert worker.slept == [pytest.approx(IDLE_SECS)] * 3, "until one of them is not"
+    assert others["a"].still == others["b"].still == []
+
+
 def test_nothing_is_read_while_a_chunk_walks_and_the_engine_is_woken_once_by_the_poll_after_it() -> None:
     worker = Worker()
     worker.looks(3, 1)

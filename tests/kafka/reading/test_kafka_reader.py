@@ -454,6 +454,27 @@ def test_what_has_been_heard_is_read_in_its_place_and_once(
     assert seen.reader.position[2][-1][1] == 9
 
 
+@pytest.mark.parametrize("with_users", [False, True])
+def test_a_reader_is_still_until_something_comes_which_is_read_in_its_place_and_once(
+    topics: Topics, tap: Tapper, with_users: bool
+) -> None:
+    events = topics.create("events")
+    users = (topics.create("users"),) if with_users else ()
+    seen = tap(topics.open(events=(events,), users=users))
+
+    def is_still() -> bool:
+        seen.turn()  # what says where a topic ends is read, too
+        return seen.reader.is_still()
+
+    for end in (3, 6):
+        until(is_still, "silence")
+        topics.send_many(events, [b"%d" % number for number in range(end - 3, end)])
+        until(lambda: not seen.reader.is_still(), "the first of them")
+        assert not seen.reader.is_still(), "what has come is kept"
+        assert len(seen.take(end)) == end
+    assert seen.lines == [b"%d" % number for number in range(6)]
+
+
 def test_a_reader_hears_nothing_while_records_wait_for_another_topic(topics: Topics, tap: Tapper) -> None:
     events, users = topics.create("events"), topics.create("users")
     seen = tap(topics.open(events=(events,), users=(users,)))
