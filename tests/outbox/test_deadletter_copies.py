@@ -219,6 +219,24 @@ def give(copier: Copier, *offsets: int) -> deque[bytes]:
     return done
 
 
+def test_what_comes_while_one_of_two_places_refuses_gets_to_both(tmp_path: Path) -> None:
+    class Late(Refusing):
+        def copy(self, letters: Sequence[DeadLetter]) -> None:
+            if self.times:
+                copier.take(letter(offset=2), 1_000, done)
+            super().copy(letters)
+
+    late = Late(1)
+    copier = Copier(BothCopies([JsonlCopies(tmp_path / "a"), late]), delay_secs=0.001)
+    done = give(copier, 1)
+    while not copier.wait(10):
+        pass
+    assert offsets_in(tmp_path / "a") == [1, 2]
+    assert late.batches == [[1], [1], [2]]
+    assert len(done) == 2
+    copier.close()
+
+
 def test_a_place_that_refuses_gets_the_same_letters_until_it_takes_them(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

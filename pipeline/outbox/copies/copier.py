@@ -84,19 +84,21 @@ class Copier:
 
     def _run(self) -> None:
         delay = self._first_delay_secs
+        batch: list[_OnTheWay] = []
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._way or self._is_closed)
                 if self._is_closed:
                     break
-                batch = list(self._way)
+                # A refused batch comes again as it was: one of several places may have taken all of it.
+                batch = batch or list(self._way)
             reason = self._try(batch)
             with self._changed:
                 if not reason:
                     for one in batch:
                         self._bytes -= one.size
                         one.done.append(self._way.popleft().letter.key)
-                    delay = self._first_delay_secs
+                    delay, batch = self._first_delay_secs, []
                 self.fails = bool(reason)
                 self._changed.notify_all()
                 if reason:
