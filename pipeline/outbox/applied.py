@@ -10,7 +10,7 @@ from pipeline.store.rows import Table
 from pipeline.store.store import Store
 
 _SEQUENCE = b"\0sequence"
-"""Row of `applied` that holds the running number."""
+"""Row of `applied` that holds the sequence number."""
 
 
 class Applied:
@@ -22,7 +22,7 @@ class Applied:
         self._offsets: dict[str, int] = {}
 
     def next_row(self, webhook_id: str, user: str) -> bytes:
-        """Return the row of an ordered delivery: behind all that the user's webhook was owed before."""
+        """Return the row key of an ordered delivery, after everything owed to the user's webhook before."""
         self._sequence += 1
         self._store.put(Table.APPLIED, _SEQUENCE, pack_number(self._sequence))
         return ordered_row(webhook_id, user, self._sequence)
@@ -35,7 +35,7 @@ class Applied:
                 seen[source] = offset
 
     def write(self, finished: FinishedRequests) -> None:
-        """Write what was noted; what had finished before that point need not be known any more."""
+        """Write what was noted; finished requests before that point can be forgotten."""
         offsets = {source_key(source): offset for source, offset in self._offsets.items()}
         finished.expire(offsets)
         for key, offset in offsets.items():

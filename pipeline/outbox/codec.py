@@ -18,19 +18,19 @@ _RESULT = struct.Struct("<BIHqHHH")
 _PLACE = struct.Struct(">Q")
 _DELIVERED = Outcome.DELIVERED
 PLACE_BYTES = _PLACE.size
-"""How many bytes end the outbox key of an ordered delivery."""
+"""Length of the sequence number that ends the outbox key of an ordered delivery."""
 
 MAX_NAME = 300
-"""Longer names of sources and users are hashed: a webhook's id and a place must fit beside them."""
+"""Longer names of sources and users are hashed, so that a webhook's id and a place fit beside them."""
 
 
 def source_key(source: str) -> bytes:
-    """Return a source's name as it stands in delivery keys; file names need not be UTF-8."""
+    """Return a source's name as used in delivery keys; file names need not be UTF-8."""
     return bounded(source.encode("utf-8", "surrogateescape"), MAX_NAME)
 
 
 def cut_name(source: str) -> bytes:
-    """Return a source's whole name where delivery keys hold only its start and a hash; else nothing."""
+    """Return a source's whole name where delivery keys hold only its start and a hash; else ""."""
     name = source.encode("utf-8", "surrogateescape")
     return name if len(name) > MAX_NAME else b""
 
@@ -55,20 +55,20 @@ def key_origin(key: bytes) -> tuple[bytes, Origin]:
 def _parts(key: bytes) -> tuple[bytes, bytes, bytes]:
     """Return webhook, source key, and what follows: the position, and a replay's number."""
     webhook, _, rest = key.partition(b"\0")
-    # No name holds a NUL, but the hash that ends a long one may: there the length says where it ends.
+    # No name contains a NUL, but the hash that ends a long one may: there the length gives its end.
     long = len(rest) > MAX_NAME + _POSITION.size and rest[MAX_NAME - 17] == 0xFF
     end = MAX_NAME if long else rest.index(b"\0")
     return webhook, rest[:end], rest[end + 1 :]
 
 
 def replay_key(key: bytes, number: int) -> bytes:
-    """Return the delivery key of the ``number``-th replay of a dead letter: a journal never mixes them up."""
+    """Return the delivery key of the ``number``-th replay of a dead letter, distinct in the journal."""
     webhook, source, rest = _parts(key)
     return b"%b\0%b\0%b%b" % (webhook, source, rest[: _POSITION.size], _PLACE.pack(number))
 
 
 def replay_number(key: bytes) -> int:
-    """Return the number that `replay_key` was given; 0 for the key of no replay."""
+    """Return the number given to `replay_key`; 0 for the key of no replay."""
     rest = _parts(key)[2][_POSITION.size :]
     return int(_PLACE.unpack(rest)[0]) if rest else 0
 
@@ -80,16 +80,16 @@ def ordered_row(webhook_id: str, user: str, sequence: int) -> bytes:
 
 
 def webhook_prefix(webhook_id: str) -> bytes:
-    """Return what the rows of one webhook start with."""
+    """Return the prefix of one webhook's rows."""
     return webhook_id.encode() + b"\0"
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """Why something could not be delivered, with all that is needed to look at it and to send it again.
+    """Why something could not be delivered, with everything needed to examine it and to send it again.
 
-    ``kind``: ``delivery`` (the request as it was sent, secrets as slots), ``render`` (its body is what the
-    template saw, see seen.py), ``condition`` (its body likewise: whether the webhook wants the event is too
-    expensive to know), ``record`` (its body is the raw input record).
+    ``kind``: ``delivery`` (the request as sent, secrets as slots), ``render`` (its body is what the template
+    saw, see seen.py), ``condition`` (its body likewise: whether the webhook wants the event is too expensive
+    to know), ``record`` (its body is the raw input record).
     """
 
     kind: str
@@ -98,9 +98,9 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     request: Request
     progress: Progress = msgspec.field(default_factory=Progress)
     source: bytes = b""
-    """See `cut_name`; empty too where a long name was not at hand any more."""
+    """See `cut_name`; also empty where a long name was no longer available."""
     message: Envelope | None = None
-    """Of a record that came as a message: what stood around it."""
+    """For a record that came as a message: what was around it."""
 
     @property
     def key(self) -> bytes:
@@ -163,7 +163,9 @@ class Finished(NamedTuple):
 
 
 def pack_result(key: bytes, row: bytes, outcome: Outcome, reason: str, progress: Progress) -> bytes:
-    """Return a result as the journal and the table of finished requests keep it: the fields of `Finished`."""
+    """Return a result as stored in the journal and the table of finished requests: the fields of
+    `Finished`.
+    """
     if row == key and not reason:
         head = _RESULT.pack(outcome, progress.attempt, progress.status, progress.due_ms, len(key), 0, 0) + key
         return head if outcome is _DELIVERED else head + progress.excerpt.encode()

@@ -10,17 +10,17 @@ from pipeline.store.rows import Table
 from pipeline.store.store import Store
 
 RECORDS = ("read", "events", "updates", "links", "invalid")
-"""What a source has seen; kept by the identity step, which sees every chunk of its partition."""
+"""What a source has read; counted by the identity step, which sees every chunk of its partition."""
 
 ORDER = ("late_updates", "late_events", "ahead", "twice")
-"""Of these records how many came too late for the join's order, or were stamped ahead of the clock; and lines
+"""How many of these records came too late for the join's order, or were stamped ahead of the clock; and lines
 of recordings that are not among them, since they had been read before."""
 
 REFUSED = "aliases_refused"
-"""Alias calls that joined no users, because `join.max_merged` are joined already."""
+"""Alias calls that merged no users, because `join.max_merged` is reached."""
 
 IGNORED, TIMELESS = "ignored", "timeless"
-"""Records that their shape says to leave out, and events that webhooks may want and that have no time."""
+"""Records that their shape says to ignore, and wanted events without a time."""
 
 OTHERS = (*ORDER, REFUSED, IGNORED, TIMELESS)
 
@@ -28,15 +28,15 @@ WEBHOOK = ("matched", "delivered", "dead", "pending", "suppressed")
 """What a shard keeps per webhook: matched = delivered + dead + pending + suppressed."""
 
 SIZES = ("on_disk", "dead_bytes", "dropped")
-"""What it keeps beside these, and under an empty name of records that are no webhook's: bytes of what is
-pending on disk, bytes of dead letters, and how many of these the quota let go."""
+"""Also kept, under an empty name for unreadable records: bytes of what is pending on disk, bytes of dead
+letters, and how many of these the quota dropped."""
 
 _FIELDS = (*WEBHOOK, *SIZES)
 
 
 @dataclass(slots=True)
 class WebhookCounts:
-    """What became of one webhook's matches in one shard."""
+    """The outcomes of one webhook's matches in one shard."""
 
     matched: int = 0
     delivered: int = 0
@@ -50,13 +50,13 @@ class WebhookCounts:
 
 @dataclass(slots=True)
 class Ended:
-    """Webhooks of which attempts have ended since it was cleared."""
+    """Webhooks with attempts that have ended since the last `clear`."""
 
     delivered: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Start again."""
         self.delivered.clear()
         self.failed.clear()
 
@@ -75,7 +75,7 @@ class Counters:
         self._touched: set[str] = set()
         for name, number in self._written.items():
             owner, _, field = name.rpartition("/")
-            # By the field: a webhook may be called `record`.
+            # By the field: a webhook may be named `record`.
             if field in _FIELDS:
                 setattr(self._webhooks.setdefault(owner, WebhookCounts()), field, number)
             else:
@@ -86,7 +86,7 @@ class Counters:
         self._records[name] = self._records.get(name, 0) + number
 
     def change(self, webhook_id: str) -> WebhookCounts:
-        """Return a webhook's counts, to be changed; they are written with the epoch."""
+        """Return a webhook's counts for changing; they are written with the epoch."""
         self._touched.add(webhook_id)
         counts = self._webhooks.get(webhook_id)
         if counts is None:
@@ -94,21 +94,21 @@ class Counters:
         return counts
 
     def of(self, webhook_id: str) -> WebhookCounts:
-        """Return a webhook's counts, not to be changed."""
+        """Return a webhook's counts for reading."""
         return self._webhooks.get(webhook_id, _NONE)
 
     def webhooks(self) -> Iterable[tuple[str, WebhookCounts]]:
-        """Return all webhooks' counts, not to be changed."""
+        """Return all webhooks' counts for reading."""
         return self._webhooks.items()
 
     @property
     def touched(self) -> frozenset[str]:
-        """The webhooks of which something was counted since the last flush."""
+        """The webhooks whose counts have changed since the last flush."""
         return frozenset(self._touched)
 
     @property
     def dirty(self) -> bool:
-        """True where something was counted since the last flush."""
+        """True where counts have changed since the last flush."""
         return bool(self._touched) or any(
             self._written.get(name) != number for name, number in self._records.items()
         )
@@ -140,9 +140,9 @@ def read_counters(store: Store) -> dict[str, int]:
 
 
 def by_webhook(counts: Mapping[str, int], configured: Iterable[str]) -> dict[str, dict[str, int]]:
-    """Return the counters of each webhook, by id in order: zeros for what was never counted.
+    """Return the counters of each webhook, sorted by id; zeros where nothing was counted.
 
-    ``dropped``, how many of the dead letters were let go, only where there are any.
+    ``dropped``, the number of dead letters that were dropped, only where there are any.
     """
     found = {webhook_id: dict.fromkeys(WEBHOOK, 0) for webhook_id in configured}
     for name, number in counts.items():

@@ -10,15 +10,15 @@ from pipeline.store.store import Store
 
 
 class FinishedRequests:
-    """The table `finished` of one shard, by delivery key. Empty but for a while after a crash."""
+    """The table `finished` of one shard, by delivery key. Empty except for a while after a crash."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.known = {key: unpack_result(value) for key, value in store.items(Table.FINISHED)}
-        """How each request stood when its process died."""
+        """The state of each request when its process died."""
 
     def add(self, result: Finished) -> None:
-        """Remember a result whose request is in no row: a replay will bring it again."""
+        """Remember a result whose request has no row: a replay will regenerate it."""
         self.known[result.key] = result
         self._store.put(Table.FINISHED, result.key, pack_result(*result))
 

@@ -1,8 +1,8 @@
 """What passes between a shard's worker thread and the delivery engine's thread.
 
-The worker hands over `Delivery` objects and later takes `Result`s. The only meeting point is a shard's
-`Port`: the engine appends results to the journal and queues them under the port's lock, the worker takes
-them and switches the journal's generation under the same lock (DESIGN 6, rules 3 and 6).
+The worker hands over `Delivery` objects and later takes `Result`s. They meet only at a shard's `Port`: the
+engine appends results to the journal and queues them under the port's lock, the worker takes them and
+switches the journal's generation under the same lock (DESIGN 6, rules 3 and 6).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ Headers = tuple[tuple[str, str], ...]
 class Request(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """What is sent, to whom, for which event. The same in every attempt.
 
-    Rows are made of it field by field in this order: a new one is put last and has a default.
+    Rows contain its fields in this order: add new ones at the end, with a default.
     """
 
     key: bytes
-    """The delivery key: webhook id and origin (see codec.py); names it in journal and dead letters."""
+    """The delivery key: webhook id and origin (see codec.py); identifies it in journal and dead letters."""
     webhook_id: str = ""
-    """"" for a record that nobody could read."""
+    """"" for an unreadable record."""
     message_id: str = ""
     """The ``webhook-id`` header: the same in every attempt and every replay."""
     config: str = ""
@@ -44,7 +44,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fal
 
 
 class Progress(msgspec.Struct, kw_only=True, array_like=True, gc=False):
-    """How far the attempts of a request have come. Changed by the engine alone."""
+    """How far the attempts of a request have come. Changed only by the engine."""
 
     attempt: int = 0
     """Attempts finished so far."""
@@ -60,7 +60,7 @@ class Delivery(msgspec.Struct, kw_only=True, eq=False, gc=False):
     """A request in memory, from the hand-over to its end."""
 
     port: Port
-    """Where its results go."""
+    """Receives its results."""
     request: Request
     progress: Progress
     row: bytes
@@ -70,25 +70,27 @@ class Delivery(msgspec.Struct, kw_only=True, eq=False, gc=False):
     """True while a row of the outbox holds it."""
     # --- changed by the engine
     gone: bool = False
-    """True once it was dropped by a command: whoever takes it from a queue passes over it."""
+    """True once a command has dropped it: skip it in queues."""
     asked_until: float = 0.0
-    """Monotonic time before which the receiver asked not to be tried again."""
+    """Monotonic time before which the receiver asked not to be retried."""
     reauthorised: bool = False
     """True once it was sent again because its OAuth2 token had been refused."""
 
 
 class Outcome(IntEnum):
-    """What became of an attempt. The numbers are part of the journal's format."""
+    """The outcome of an attempt. The numbers are part of the journal's format."""
 
     DELIVERED = 1
     RETRY = 2
     DEAD = 3
     PARKED = 4
-    """Put out of the engine's memory unchanged; its outbox row will bring it back. Never journaled."""
+    """Removed from the engine's memory unchanged; its outbox row will bring it back. Never journalled."""
 
 
 class Result(msgspec.Struct, gc=False):
-    """An attempt's end, as the worker sees it. Never changed; not frozen, as one is made per attempt."""
+    """The end of an attempt, as the worker sees it. Immutable by convention; not frozen, as one is made per
+    attempt.
+    """
 
     delivery: Delivery
     outcome: Outcome
@@ -103,7 +105,7 @@ class Room(IntEnum):
     """Rows go to disk."""
     SOME = 1
     LONG = 2
-    """There is room, but what comes now may wait for long: it should take no more memory than it needs."""
+    """There is room, but the request may wait for long: it should take no more memory than it needs."""
 
 
 class JournalWriter(Protocol):
@@ -117,10 +119,10 @@ class JournalWriter(Protocol):
 
 
 class Port:
-    """Meeting point of one shard's worker with the engine.
+    """Where one shard's worker and the engine meet.
 
     ``refill`` reads committed rows of the outbox that the engine does not hold: called by the engine's
-    thread, it returns at most ``limit`` deliveries of the webhook in key order after ``cursor``, fewer where
+    thread, it returns at most ``limit`` deliveries of the webhook in key order after ``cursor``, fewer if
     they are large, and the cursor for the next call (None: the end was reached).
     """
 
@@ -141,8 +143,8 @@ class Port:
         self.parked = False
         """True where a delivery was parked since the last `take`: neither side counts it until the commit."""
         self.stale: frozenset[bytes] = frozenset()
-        """Of these, rows that are still owed: a journal knows more of them than the disk, until the next
-        commit. Later ones of an ordered user must not overtake them."""
+        """Of these, rows that are still owed: the journal has newer facts about them than the disk, until the
+        next commit. An ordered user's later ones must not overtake them."""
 
     def post(self, results: list[Result], now_ms: int) -> None:
         """Journal the results, then queue them for the worker. Called by the engine, once per loop turn."""
@@ -152,17 +154,17 @@ class Port:
             retry, parked = Outcome.RETRY, Outcome.PARKED
             for result in results:
                 outcome = result.outcome
-                # Also what is not stored yet: the worker may be writing its row at this moment.
+                # Even if it is not stored yet: the worker may be writing its row right now.
                 if outcome is not retry:
                     self.settling.add(result.delivery.row)
                     if outcome is parked:
                         self.parked = True
 
     def take(self, generation: int, *, always: bool = True) -> list[Result]:
-        """Return what was posted and switch the journal. Called by the worker in ``snapshot()``.
+        """Return the posted results and switch the journal. Called by the worker in ``snapshot()``.
 
-        With ``always`` off the journal is switched only where there are results: the epoch has nothing
-        else to commit, and a generation belongs to the commit that its results go into.
+        With ``always`` off the journal is switched only if there are results: the epoch has nothing else to
+        commit, and a generation belongs to the commit that its results go into.
         """
         with self._lock:
             results, self._results = self._results, []
@@ -172,7 +174,7 @@ class Port:
             return results
 
     def take_some(self, least: int) -> list[Result]:
-        """Return what was posted so far where there are at least so many, within the present generation.
+        """Return the posted results if there are at least ``least``, within the present generation.
 
         Called by the worker between snapshots. ``parked`` stays: only a commit brings those rows back.
         """
@@ -186,7 +188,7 @@ class Port:
             self._lock.release()
 
     def released(self, asked: list[bytes], free: list[bytes]) -> None:
-        """Answer `Engine.drop`: of the rows asked for, these are not being sent, and forgotten."""
+        """Answer `Engine.drop`: of the rows asked for, these are not being sent, and are forgotten."""
         with self._lock:
             self._released.append((asked, free))
 

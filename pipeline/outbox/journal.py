@@ -20,7 +20,7 @@ from pipeline.outbox.handover import Outcome, Result
 
 _ENTRY = struct.Struct("<II")
 _MIN_ENTRY = 16
-"""Shorter ones are no results: after a power cut a tail may be all zeros, and the CRC of nothing is zero."""
+"""Shorter ones are not results: after a power cut a tail may be all zeros, and the CRC of nothing is zero."""
 _MAX_ENTRY = 1 << 20
 
 
@@ -35,7 +35,7 @@ class Journal:
         self._file: int | None = None
 
     def append(self, results: list[Result], now_ms: int) -> None:
-        """Write the results with one unsynced write; what is parked says nothing new and is left out."""
+        """Write the results with one unsynced write; parked deliveries have nothing new and are omitted."""
         parked = Outcome.PARKED
         entries: list[bytes] = []
         for result in results:
@@ -52,7 +52,7 @@ class Journal:
         append_all(self._file, b"".join(entries))
 
     def switch(self, generation: int) -> None:
-        """Write the following results to the file of another generation."""
+        """Write the following results to another generation's file."""
         if generation == self._generation:
             return
         self._generation = generation
@@ -76,9 +76,9 @@ class Journal:
 def read_journal(folder: Path, since: int) -> list[Finished]:
     """Return the last result of each delivery key in generations ``since`` and later.
 
-    Earlier generations are deleted. What is returned then stands in the file of ``since`` alone: after an
-    undo the next results are appended there, and a later generation left beside it would be read after
-    them although it is older.
+    Earlier generations are deleted. The returned results are moved to the file of ``since`` alone: after an
+    undo the next results are appended there, and a later generation left beside it would be read after them
+    although it is older.
     """
     found: dict[bytes, bytes] = {}
     later: list[Path] = []
@@ -101,7 +101,7 @@ def read_journal(folder: Path, since: int) -> list[Finished]:
 
 
 def _entries(data: bytes) -> tuple[list[bytes], bool]:
-    """Return the whole entries of a file, and False where a torn one follows them."""
+    """Return the complete entries of a file, and False where a torn one follows them."""
     found: list[bytes] = []
     end = 0
     while end + _ENTRY.size <= len(data):
@@ -119,7 +119,7 @@ def _framed(entry: bytes) -> bytes:
 
 
 def generations(folder: Path) -> list[tuple[int, Path]]:
-    """Return the journals of a folder by generation; raises StateError for a file that is none."""
+    """Return the journals of a folder by generation; raises StateError for any other file."""
     if not folder.is_dir():
         return []
     paths = list(folder.glob("*.journal"))

@@ -7,7 +7,7 @@ import msgspec
 from pipeline.outbox.handover import Headers, Progress, Request
 
 OLD = 0xDC
-"""What they begin with: MessagePack's array of 16 and more items. No row of today's has so many."""
+"""Their first byte: MessagePack's array of 16 and more items. No row of today's has so many."""
 
 
 class _OldOwed(msgspec.Struct, array_like=True):
@@ -60,12 +60,12 @@ decode_dead = msgspec.msgpack.Decoder(OldDead).decode
 
 
 def old_owed(value: bytes) -> tuple[Request, Progress]:
-    """Return what an old row of the outbox holds."""
+    """Return the request in an old row of the outbox."""
     return split(_decode_owed(value))
 
 
 def split(old: _OldOwed | OldDead) -> tuple[Request, Progress]:
-    """Return the fields that have found their places by name."""
+    """Map the fields to the names of today's structs."""
     return (
         msgspec.convert(old, Request, from_attributes=True),
         msgspec.convert(old, Progress, from_attributes=True),

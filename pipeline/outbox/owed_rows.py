@@ -11,11 +11,11 @@ from pipeline.store.rows import Table
 from pipeline.store.store import Store
 
 ROW_BYTES = 400
-"""What a row takes on disk beside URL and body."""
+"""Size of a row on disk besides URL and body."""
 
 
 class OwedRows:
-    """The table `outbox`. What it counts per webhook is the same for a request whenever it is asked."""
+    """The table `outbox`. The size it counts for a request never changes."""
 
     def __init__(self, store: Store, counters: Counters) -> None:
         self._store = store
@@ -36,7 +36,7 @@ class OwedRows:
         return None if value is None else unpack_owed(value)
 
     def of_user(self, prefix: bytes) -> Iterator[bytes]:
-        """Yield the rows that begin with this, in order."""
+        """Yield the rows with this prefix, in order."""
         return (row for row, _ in self._store.items(Table.OUTBOX, prefix))
 
     def committed(
@@ -54,7 +54,7 @@ class OwedRows:
         self.change(row, request, progress)
 
     def change(self, row: bytes, request: Request, progress: Progress) -> None:
-        """Write how a row's request stands now."""
+        """Rewrite a row with its request's present state."""
         self._store.put(Table.OUTBOX, row, pack_owed(request, progress))
 
     def remove(self, row: bytes, request: Request) -> None:

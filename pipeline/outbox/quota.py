@@ -1,7 +1,8 @@
-"""Which dead letters are let go: those too old, and where all together take too much room, the oldest of the
-webhook that has most. So a flood of one pushes out nothing of another that keeps to its share.
+"""Which dead letters are dropped: those too old and, where all together are too large, the oldest of the
+webhook that has most. So a flood from one webhook displaces nothing of another that keeps to its share.
 
-An index beside the dead letters has them by webhook and time. It is written with them, and undone with them.
+An index beside the dead letters sorts them by webhook and time. It is written with them, and undone with
+them.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from pipeline.store.rows import Table
 from pipeline.store.store import Store
 
 ROW_BYTES = 400
-"""What a dead letter takes on disk beside its row: its key twice, its place in the index, what undoes it."""
+"""Size of a dead letter on disk besides its row: its key twice, its index entry, its undo."""
 SLICE = 256
-"""Letters of one webhook that are looked at together."""
+"""Letters of one webhook that are examined together."""
 MOST = 5_000
-"""Letters let go in one epoch, or twice as many as came in it: a quota that was lowered takes some epochs."""
+"""Letters dropped in one epoch, or twice as many as were added in it: a lowered quota takes some epochs."""
 AGE_EVERY_MS = 60_000
-"""How often the oldest of each webhook are looked at."""
+"""How often the oldest of each webhook are checked."""
 AWAY_SECS, DOUBT_SECS = 24 * 3600.0, 600.0
-"""After so long without a run, as the clock has it, it may be wrong: a machine that has just begun is given
-so much time to set it right."""
+"""After this long without a run, the clock may be wrong: a machine that has just booted is given this much
+time to set it."""
 
 Cause: TypeAlias = Literal["quota", "age"]
 
@@ -39,14 +40,14 @@ _SIZE = struct.Struct(">I")
 
 @dataclass(slots=True, frozen=True)
 class Quota:
-    """What dead letters may take: `dead_letters` of pipeline.yaml, or a shard's part of it."""
+    """Limits on dead letters: `dead_letters` of pipeline.yaml, or a shard's part of it."""
 
     max_bytes: int = 4 << 30
     max_age_ms: int | None = None
-    """None: none goes for its age."""
+    """None: none is dropped for its age."""
 
     def of_shard(self, shards: int) -> Quota:
-        """Return the part of one of so many shards."""
+        """Return the part of one of this many shards."""
         return Quota(self.max_bytes // shards, self.max_age_ms)
 
 
@@ -75,7 +76,7 @@ class Index:
             self._make()
 
     def add(self, letter: DeadLetter, row: bytes) -> None:
-        """Take a dead letter with its row."""
+        """Add a dead letter with its row."""
         size = ROW_BYTES + len(row)
         value = _SIZE.pack(size) + letter.key
         self._store.put(Table.DEAD_ORDER, place_of(letter), value)
@@ -84,14 +85,14 @@ class Index:
         self._added += 1
 
     def remove(self, letter: DeadLetter) -> None:
-        """Forget a dead letter that was removed."""
+        """Remove a deleted dead letter from the index."""
         self._forget(letter.request.webhook_id, place_of(letter))
 
     def surplus(self, now_ms: int | None, kept: Container[bytes]) -> Iterator[tuple[str, bytes, Cause]]:
-        """Yield webhook, key and cause of each letter to be let go, out of the index already.
+        """Yield webhook, key and cause of each letter to be dropped, already removed from the index.
 
-        now_ms: None: none goes for its age. kept: keys of those that must stay for now. The caller removes
-        each letter.
+        now_ms: None: none is dropped for its age. kept: keys of those that must stay for now. The caller
+        removes each letter.
         """
         most, self._added = max(MOST, 2 * self._added), 0
         gone = 0
@@ -101,7 +102,7 @@ class Index:
             before = now_ms - max_age_ms
             for webhook_id in self._webhooks():
                 if gone >= most:
-                    break  # the others are looked at in the next epoch
+                    break  # the others are examined in the next epoch
                 for oldest in self._oldest(webhook_id, most - gone):
                     if oldest.dead_ms >= before:
                         break
@@ -157,7 +158,7 @@ class Index:
         self._total -= size
 
     def _make(self) -> None:
-        """Write the index of a store whose dead letters an older version wrote."""
+        """Build the index of a store whose dead letters an older version wrote."""
         start = b""
         while True:
             part = list(islice(self._store.items(Table.DEAD, start=start), SLICE))
@@ -170,7 +171,7 @@ class Index:
 
 
 def doubted_secs(folder: Path, now_ms: int) -> float:
-    """Return for how long nothing is let go for its age. folder: where each run writes."""
+    """Return for how long nothing is dropped for its age. folder: where each run writes."""
     try:
         away_secs = now_ms / 1000 - folder.stat().st_mtime
     except FileNotFoundError:
@@ -179,11 +180,11 @@ def doubted_secs(folder: Path, now_ms: int) -> float:
 
 
 def key_in(value: bytes) -> bytes:
-    """Return the key of the dead letter that a row of the index is of."""
+    """Return the dead letter's key in a row of the index."""
     return value[_SIZE.size :]
 
 
 def place_of(letter: DeadLetter) -> bytes:
-    """Return where the index has a dead letter: behind its webhook, by time."""
+    """Return a dead letter's index key: after its webhook, by time."""
     digest = blake2b(letter.key, digest_size=16).digest()
     return webhook_prefix(letter.request.webhook_id) + _TIME.pack(letter.dead_ms) + digest

@@ -14,7 +14,7 @@ from pipeline.outbox.codec import DeadLetter
 def seen_of(event: Event, user: User) -> bytes:
     """Return event and user as they were, every field of them.
 
-    But for the origin, which is in the letter's key: a file's name may be no text.
+    Except the origin, which is in the letter's key: a file's name may not be valid text.
     """
     known = msgspec.structs.asdict(event)
     del known["origin"]

@@ -21,19 +21,19 @@ MAP_SIZE = 1 << 38
 
 MAP_SHARE = 32
 LEAST_MAP = 64 << 20
-"""Of a limited address space: a store takes a 32nd of what is left, but no less than it can work with."""
+"""With a limited address space: a store takes a 32nd of the rest, but at least this much."""
 
 LOCK_WAIT_SECS = 30.0
-"""How long a next owner waits for the last one to exit (a shard that moves between processes)."""
+"""How long a new owner waits for the previous one to exit (a shard that moves between processes)."""
 
 MAX_TABLES = 16
 
 _NOT_WRITTEN = (
     *map(os.strerror, (*FULL, errno.EACCES, errno.EPERM, errno.EROFS)),
-    # A disk that is nearly full takes less than it was given. Pages are read through memory: no read says so.
+    # A nearly full disk takes less than it was given. Pages are read through memory, so no read reports it.
     *(f"mdb_{call}: {os.strerror(errno.EIO)}" for call in ("put", "del", "drop", "txn_commit")),
 )
-"""What is in the text of an error that room or permissions mend. LMDB's errors have no number."""
+"""Texts of errors that more room or permissions would fix. LMDB's errors have no number."""
 
 RESTORE = "Restore the state directory from a backup, or start with an empty one."
 ONE_BACKUP = "Restore the whole state directory from one backup, or start with an empty one."
@@ -54,9 +54,9 @@ def lock(path: Path, wait_secs: float) -> int:
 
 
 def open_environment(path: Path, map_size: int) -> lmdb.Environment:
-    """Return the store's environment, made where there is none.
+    """Return the store's environment, creating it if needed.
 
-    Raises Fatal where the process may not have so much memory, StateError for a store that is damaged.
+    Raises Fatal where the process may not have so much memory, StateError for a damaged store.
     """
     try:
         data = path / "data.mdb"
@@ -68,9 +68,9 @@ def open_environment(path: Path, map_size: int) -> lmdb.Environment:
 
 
 def fair_share() -> int:
-    """Return how large one store's map may be where the process's address space is limited (`ulimit -v`).
+    """Return the map size of one store where the process's address space is limited (`ulimit -v`).
 
-    A part of what is left, so that the next stores find room as well, and threads.
+    A fraction of the rest, so that the next stores, and threads, find room as well.
     """
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit == resource.RLIM_INFINITY:
@@ -83,7 +83,7 @@ def fair_share() -> int:
 
 
 def is_cut(path: Path, env: lmdb.Environment) -> bool:
-    """Return whether the file ends before its last page that is in use.
+    """Return whether the file ends before its last used page.
 
     A read beyond the end would kill the process with a signal. The last pages may be unused and never have
     been written; so a file that looks short is read by another process, which may die of it.
@@ -97,7 +97,7 @@ def is_cut(path: Path, env: lmdb.Environment) -> bool:
 
 
 def unreadable(path: Path, error: Exception) -> HooklineError:
-    """Return what to say of a store that LMDB cannot read: damage, where no limit of the process is met."""
+    """Return the error for a store that LMDB cannot read: damage, unless a limit of the process was met."""
     if isinstance(error, lmdb.MemoryError) or os.strerror(errno.ENOMEM) in str(error):
         return Fatal(
             f"{path}: there is not enough memory for the store ({error}). Nothing is lost: allow the process "
@@ -109,7 +109,7 @@ def unreadable(path: Path, error: Exception) -> HooklineError:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Give what LMDB says of a store within this block in the words of `failed`."""
+    """Translate LMDB's errors in this block by `failed`."""
     try:
         yield
     except lmdb.Error as error:
@@ -117,7 +117,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def failed(path: Path, error: lmdb.Error) -> HooklineError:
-    """Return what to say of what LMDB could not do: no room, no memory, no permission, or else damage."""
+    """Return the error for what LMDB could not do: no room, no memory, no permission, or else damage."""
     said = str(error)
     if isinstance(error, lmdb.MapFullError):
         remedy = "allow the process more address space (`ulimit -v`)"

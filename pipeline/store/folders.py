@@ -9,14 +9,14 @@ from pipeline.model.process.private import require_sight
 SHARDS = "shards"
 IDENTITY = "identity"
 CONFIGURED = "webhooks.json"
-"""Beside the config versions: the ids of the webhooks that are configured now, a JSON list."""
+"""Beside the config versions: the ids of the currently configured webhooks, a JSON list."""
 
 
 def store_folders(state: Path) -> list[Path]:
-    """Return the folders of all stores that are there, in order.
+    """Return the folders of all existing stores, in order.
 
-    Those of shards and identity keys alone: what `state rebuild` is making, or was when a kill came, is none.
-    Raises ClosedState where this user may not look.
+    Only those of shards and identity keys, not those that `state rebuild` is still making, or was when it was
+    killed. Raises ClosedState where this user may not look.
     """
     require_sight(state)
     found = [data.parent for folder in (IDENTITY, SHARDS) for data in state.glob(f"{folder}/*/data.mdb")]

@@ -9,7 +9,7 @@ from pipeline.store.rows import Table
 
 
 class MemoryRows:
-    """Keeps the contract of `Rows`, for as long as the object lives."""
+    """Implements `Rows` for as long as the object lives."""
 
     def __init__(self) -> None:
         self._tables: defaultdict[Table, dict[bytes, bytes]] = defaultdict(dict)

@@ -16,19 +16,19 @@ FORMAT = 2
 """Version of tables and rows. Those of format 1 had no version byte and no CRC; they are still read."""
 
 FORMAT_KEY = b"format"
-"""Row of `meta`; without a seal, so that an older version can say that it cannot read the store."""
+"""Row of `meta`; unsealed, so that an older version can report that it cannot read the store."""
 OLD_ROWS_KEY = b"old-rows"
-"""Row of `meta`: there may be rows of format 1. Without a seal: it is there or not."""
+"""Row of `meta`: there may be rows of format 1. Unsealed: only its presence matters."""
 SEQ_KEY = b"sealed-seq"
 """Row of `meta`: the store's sequence number."""
 OLD_SEQ_KEY = b"seq"
-"""Row of `meta`: the same in plain digits. Versions of format 1 read it before they look at the format."""
+"""Row of `meta`: the same in plain digits. Versions of format 1 read it before they check the format."""
 RUNS_KEY = b"runs"
-"""Row of `meta`: which openings of the store have committed its last epoch and the one before that."""
+"""Row of `meta`: which openings of the store have committed its last two epochs."""
 
 
 class Meta(NamedTuple):
-    """What a store says of itself."""
+    """A store's own metadata."""
 
     format: int
     """0: it is new."""
@@ -36,11 +36,11 @@ class Meta(NamedTuple):
     seq: int = 0
     """How many epochs were committed."""
     runs: tuple[str, str] = ("", "")
-    """Names of those who committed the last one and the one before; "": an older version did."""
+    """Names of those who committed the last two epochs, the last one first; "": an older version did."""
 
 
 def read_meta(path: Path, txn: lmdb.Transaction[bytes], meta: lmdb._Database) -> Meta:
-    """Return what a store says of itself. Raises StateError where a later version wrote it, or for damage."""
+    """Return a store's metadata. Raises StateError where a later version wrote it, or for damage."""
     try:
         found = int(txn.get(FORMAT_KEY, b"0", db=meta))
         if found > FORMAT:
@@ -64,7 +64,7 @@ def read_meta(path: Path, txn: lmdb.Transaction[bytes], meta: lmdb._Database) ->
 
 
 def take_meta(path: Path, txn: lmdb.Transaction[bytes], meta: lmdb._Database) -> Meta:
-    """Do as `read_meta`, and note that the store is one of today's format."""
+    """Do as `read_meta`, and record that the store has today's format."""
     found = read_meta(path, txn, meta)
     if found.format != FORMAT:
         txn.put(FORMAT_KEY, b"%d" % FORMAT, db=meta)
@@ -74,7 +74,7 @@ def take_meta(path: Path, txn: lmdb.Transaction[bytes], meta: lmdb._Database) ->
 
 
 def put_epoch(txn: lmdb.Transaction[bytes], meta: lmdb._Database, seq: int, runs: tuple[str, str]) -> None:
-    """Write how many epochs were committed, and who did the last one and the one before."""
+    """Write the number of epochs committed, and who committed the last two."""
     digits = b"%d" % seq
     txn.put(SEQ_KEY, seal(Table.META, SEQ_KEY, digits), db=meta)
     txn.put(OLD_SEQ_KEY, digits, db=meta)
@@ -83,5 +83,5 @@ def put_epoch(txn: lmdb.Transaction[bytes], meta: lmdb._Database, seq: int, runs
 
 
 def forget_old_rows(txn: lmdb.Transaction[bytes], meta: lmdb._Database) -> None:
-    """Note that no row of format 1 is left."""
+    """Record that no row of format 1 is left."""
     txn.delete(OLD_ROWS_KEY, db=meta)

@@ -1,8 +1,7 @@
 """The present epoch's writes that are not in its transaction yet, and the values they replace: for undo.
 
-A row is sealed when it is written, and what it was before is looked up in between, many rows with one call:
-py-lmdb lets go of the interpreter's lock for every row, but what is around it costs three times as much as
-the row.
+A row is sealed when it is written. The values before are looked up later, many rows with one call: py-lmdb
+releases the GIL for every row, but the overhead of a call is three times the row's own cost.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ from pipeline.store.rows import Table
 from pipeline.store.sealing import HEAD_BYTES, seal
 
 FLUSH_BYTES: Final = 8 << 20
-"""Rows above this go to the open transaction before the epoch's end; a process has many stores."""
+"""Beyond this, rows go to the open transaction before the epoch's end; a process has many stores."""
 ROW_BYTES: Final = 200
-"""What a pending row takes beside its value: its key, and their place."""
+"""Memory of a pending row besides its value: its key, and the dict entry."""
 LOOK_UP_ROWS: Final = 16
-"""So many rows are looked up with one call: each may have 16 MiB, as a dead letter that is dropped."""
+"""Rows looked up with one call: each may have 16 MiB, like a dead letter that is dropped."""
 
 if TYPE_CHECKING:
     _Txn: TypeAlias = "lmdb.Transaction[bytes]"
@@ -34,18 +33,18 @@ class Pending:
         self.rows: dict[Table, dict[bytes, bytes | None]] = {table: {} for table in Table}
         """As they will stand on disk; None: removed."""
         self.bytes = self.flushed_bytes = 0
-        """What they take, and what those took that are in the transaction."""
+        """Memory of these, and of those already in the transaction."""
         self.fresh: list[tuple[Table, bytes]] = []
-        """Those that are not looked up yet."""
+        """Rows that are not looked up yet."""
         self.before: dict[bytes, bytes] = {}
         """Rows of undo."""
         self._before_bytes = 0
         self._touched: set[bytes] = set()
-        """Keys of the rows of undo that are in the transaction."""
+        """Keys whose undo rows are in the transaction."""
 
     @property
     def are_much(self) -> bool:
-        """True where they are to go to the transaction now."""
+        """True where they should go to the transaction now."""
         return self.bytes > FLUSH_BYTES
 
     def put(self, table: Table, key: bytes, value: bytes) -> None:
@@ -56,12 +55,12 @@ class Pending:
         if before is not None:
             self.bytes += len(sealed) - len(before)
         else:
-            # Perhaps one that was removed, and counts twice then.
+            # If it was removed before, it counts twice.
             self.fresh.append((table, key))
             self.bytes += len(value) + ROW_BYTES
 
     def delete(self, table: Table, key: bytes) -> None:
-        """Remove a row; there may be none."""
+        """Remove a row, if there is one."""
         rows = self.rows[table]
         before = rows.get(key)
         rows[key] = None
@@ -72,7 +71,7 @@ class Pending:
             self.bytes += ROW_BYTES
 
     def look_up(self, txn: _Txn, committed: _Txn) -> None:
-        """Note for undo what the fresh rows were before this epoch; put that as soon as it is much."""
+        """Look up the fresh rows' previous values for undo; write them as soon as they are many."""
         by_table: dict[Table, list[bytes]] = {}
         for table, key in self.fresh:
             by_table.setdefault(table, []).append(key)
@@ -93,7 +92,7 @@ class Pending:
                     self._put_before(txn)
 
     def apply(self, txn: _Txn, committed: _Txn) -> None:
-        """Put all of it into the epoch's transaction."""
+        """Write everything into the epoch's transaction."""
         self.look_up(txn, committed)
         self._put_before(txn)
         for table, changes in self.rows.items():
@@ -108,7 +107,7 @@ class Pending:
         self.bytes = 0
 
     def ended(self) -> None:
-        """The epoch's transaction is over; the next one begins with nothing."""
+        """The epoch's transaction is over; the next one starts empty."""
         self._touched = set()
         self.fresh.clear()
         self.flushed_bytes = 0

@@ -22,16 +22,16 @@ from pipeline.store.sealing import Seals
 T = TypeVar("T")
 
 SNAPSHOT_SECS: Final = 0.2
-"""A reader holds what it sees no longer: until it lets go, the owner of the store cannot use old pages anew,
+"""Maximum age of a reader's snapshot: until it is released, the owner of the store cannot reuse old pages,
 and the file grows."""
 PART_ROWS: Final = 2_000
 PART_BYTES: Final = 4 << 20
-"""What is read at a time, at most: more is not held in memory for who looks at one row after the other."""
+"""Maximum read at a time, so that row-by-row readers hold no more in memory."""
 
 
 @dataclass(slots=True)
 class _Opened:
-    """An environment of this process: LMDB lets a process open a file once."""
+    """An environment of this process: LMDB allows a process to open a file only once."""
 
     env: lmdb.Environment
     readers: int = 0
@@ -44,9 +44,9 @@ _opening = threading.Lock()
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[Reader]:
-    """Give what is committed in a store, as it is now; without its lock, and writing nothing.
+    """Yield the committed contents of a store; takes no lock and writes nothing.
 
-    For any thread: those that read one store at a time share its file.
+    Thread-safe: concurrent readers of one store share its file.
     """
     place = path.resolve()
     with _opening:
@@ -71,11 +71,11 @@ def reading(path: Path) -> Iterator[Reader]:
 
 
 class Part(NamedTuple):
-    """Some rows, in key order, as they were committed at one moment."""
+    """Some rows, in key order, as committed at one moment."""
 
     rows: list[tuple[bytes, bytes]]
     next: bytes | None
-    """The key to go on from; None: these were the last."""
+    """The key to continue from; None: these were the last."""
 
 
 class Reader:
@@ -95,21 +95,21 @@ class Reader:
             self._anew(self._read_meta)
 
     def get(self, table: Table, key: bytes) -> bytes | None:
-        """Return a row as it is committed at this moment; None where there is none."""
+        """Return a row as committed now; None where there is none."""
         return self._in(table, lambda txn, db: self._seals.find(table, txn, db, key), None)
 
     def count(self, table: Table) -> int:
-        """Return how many rows a table has, at no cost."""
+        """Return the number of rows in a table, without reading them."""
         return self._in(table, lambda txn, db: int(txn.stat(db)["entries"]), 0)
 
     def readers(self) -> str:
-        """Return who reads the store, in LMDB's words."""
+        """Return the store's readers, in LMDB's words."""
         return self._env.readers()
 
     def rows(self, table: Table, prefix: bytes = b"", start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Yield the rows of a table whose key starts with the prefix, from key ``start`` on, part by part.
 
-        Each row is as it was when its part was read; nothing is held while the caller works on one.
+        Each row is as it was when its part was read; no snapshot is held while the caller works on one.
         """
         at: bytes | None = start
         while at is not None:
@@ -134,7 +134,7 @@ class Reader:
         return self._in(table, read, Part([], None))
 
     def whole(self, table: Table, prefix: bytes = b"") -> list[tuple[bytes, bytes]]:
-        """Return all rows whose key starts with the prefix, as they are at one moment: of a small table."""
+        """Return all rows whose key starts with the prefix, at one moment: for small tables."""
         return self._in(
             table, lambda txn, db: list(self._seals.scan(table, txn.cursor(db=db), prefix, prefix)), []
         )
@@ -155,12 +155,12 @@ class Reader:
         return self._anew(lambda: self._look(table, look, nothing))
 
     def _anew(self, read: Callable[[], T]) -> T:
-        """Begin a transaction; once more where the store's owner has made the file longer meanwhile."""
+        """Begin a transaction; retry once where the store's owner has enlarged the file meanwhile."""
         with self._lock:
             try:
                 return read()
             except lmdb.MapResizedError:
-                self._env.set_mapsize(0)  # as long as it is now
+                self._env.set_mapsize(0)  # at its present size
                 return read()
 
     def _read_meta(self) -> None:
@@ -181,7 +181,7 @@ class Reader:
             return look(txn, db)
 
     def every(self, table: Table) -> Iterator[tuple[bytes, bytes | None]]:
-        """Yield every row of a table; None in place of a value that is damaged."""
+        """Yield every row of a table; None in place of a damaged value."""
         try:
             db = self._anew(lambda: self._env.open_db(table.name.lower().encode(), create=False))
         except lmdb.NotFoundError:
@@ -192,7 +192,7 @@ class Reader:
             for key, stored in txn.cursor(db=db):
                 count += 1
                 if count > entries:
-                    break  # damaged pages may lead round in a circle
+                    break  # damaged pages may form a cycle
                 try:
                     yield key, self._seals.open(table, key, stored)
                 except StateError:
@@ -206,7 +206,7 @@ def _open_readonly(path: Path) -> lmdb.Environment:
     try:
         return lmdb.open(str(path), readonly=True, max_dbs=MAX_TABLES, readahead=False)
     except (lmdb.ReadonlyError, lmdb.LockError):
-        # A folder that this user may not write to: read without a reader's slot.
+        # A folder that this user may not write to is read without a reader slot.
         return lmdb.open(str(path), readonly=True, lock=False, max_dbs=MAX_TABLES, readahead=False)
 
 

@@ -8,14 +8,14 @@ from enum import IntEnum
 from typing import Protocol
 
 MAX_KEY = 400
-"""Longer keys are hashed: LMDB takes 511 bytes, the undo table adds one."""
+"""Longer keys are hashed: LMDB allows 511 bytes, the undo table adds one."""
 
 
 class Table(IntEnum):
     """The tables of a store. The numbers are part of the format."""
 
     UNDO = 0
-    """Table number and key of what the last epoch changed, with the row as it was on disk before."""
+    """Table number and key of each row that the last epoch changed, with its previous value on disk."""
     USERS = 1
     CAPS = 2
     OUTBOX = 3
@@ -28,7 +28,7 @@ class Table(IntEnum):
     PROFILES = 10
     COPIES = 11
     META = 12
-    """What a store says of itself."""
+    """A store's own metadata."""
     DEAD_ORDER = 13
     """By webhook and time: the keys of its dead letters, with their size."""
 
@@ -41,7 +41,7 @@ def bounded(key: bytes, limit: int = MAX_KEY) -> bytes:
 
 
 class Rows(Protocol):
-    """Read and written by one thread, which sees what it has written."""
+    """Read and written by one thread, which sees its own writes."""
 
     def get(self, table: Table, key: bytes) -> bytes | None:
         """Return the row, or None."""

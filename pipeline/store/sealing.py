@@ -1,21 +1,19 @@
 """How a row stands on disk: version byte, CRC-32 over table, key and value, then the value (DESIGN 6).
 
-Damage is found where a row is read: one that was moved, cut, or changed in its key is never served. Where the
-key itself is damaged, the row is missed by who looks for it by key (`find`), and found by every scan and by
-`state check`. Of users and aliases, which a wrong body would come from, the neighbours of a key that is not
-there are looked at, too: that costs 2 us once for each new user; elsewhere keys that are not there (limits,
-finished requests) are looked for all the time. A found row takes 1.7 us, 1.0 of them to open it; one that is
-not there 0.6; measured beside a second thread.
+Damage is detected where a row is read: one that was moved, cut, or changed in its key is never served. If the
+key itself is damaged, a look-up by key (`find`) misses the row, while every scan and `state check` find it.
+For users and aliases, where a missed row would lead to a wrong body, `find` also examines the neighbours of a
+missing key: that costs 2 us once for each new user; elsewhere (limits, finished requests) missing keys are
+looked up all the time. Finding a row takes 1.7 us, 1.0 of them to open it; missing one 0.6; measured beside a
+second thread.
 
-Stores that were made by format 1 hold rows without version byte and CRC until they are touched or rewritten;
-their `meta` says so, and only then is a row without a version byte read. It cannot be confused with a sealed
-one of which a bit has flipped:
-
-- No old row begins with VERSION. 0xC1 is what MessagePack never uses and no UTF-8 text contains; the packed
-  rows begin with an outcome (1-3), or with the high byte of a time in milliseconds (0, 0xFF, or 0x40 for
-  "never").
-- What an old row of a table may begin with is two bits or more away from VERSION. The one exception are
-  aliases, which are any text: there the CRC that follows tells, which in an old row holds once in 2^32.
+Stores created by format 1 hold rows without version byte and CRC until they are touched or rewritten; their
+`meta` says so, and only then is a row without a version byte read. It cannot be confused with a sealed row
+with a flipped bit: no old row begins with VERSION, as 0xC1 is never used by MessagePack and occurs in no
+UTF-8 text, and the packed rows begin with an outcome (1-3), or with the high byte of a time in milliseconds
+(0, 0xFF, or 0x40 for "never"). And the first byte of an old row of any table differs from VERSION by at least
+two bits. The one exception are aliases, which are any text: there the CRC that follows decides, which holds
+by chance in an old row once in 2^32.
 """
 
 from __future__ import annotations
@@ -33,13 +31,13 @@ from pipeline.store.environment import unreadable
 from pipeline.store.rows import Table
 
 Renew: TypeAlias = Callable[[Table, bytes], bytes]
-"""Gives a value of a table as it is written today."""
+"""Converts a value of a table to today's format."""
 
 VERSION = 0xC1
 
 _HEAD = struct.Struct("<BI")
 HEAD_BYTES = _HEAD.size
-"""How many bytes stand before a row's value."""
+"""Bytes before a row's value."""
 _DIGITS = b"0123456789-"
 
 
@@ -60,21 +58,21 @@ _OLD_BEGINNINGS: dict[Table, frozenset[int]] = {
     Table.DEAD_ORDER: frozenset(),
 }
 _OLD_EMPTY = frozenset({Table.ALIASES, Table.COPIES})
-"""Tables whose old rows may have no value at all."""
+"""Tables whose old rows may have an empty value."""
 
 _MISSED = frozenset({Table.USERS, Table.ALIASES})
-"""Tables in which a row that is missed for its damaged key would make a wrong body."""
+"""Tables where a row missed because of its damaged key would lead to a wrong body."""
 
 _SEEDS = tuple(crc32(bytes((table,))) for table in Table)
 
 
 def seal(table: Table, key: bytes, value: bytes) -> bytes:
-    """Return the value as it stands on disk."""
+    """Return the value as stored on disk."""
     return _HEAD.pack(VERSION, crc32(value, crc32(key, _SEEDS[table]))) + value
 
 
 class Seals:
-    """Reads the rows of one store; raises StateError for one that is damaged.
+    """Reads the rows of one store; raises StateError for a damaged one.
 
     old_rows: rows of format 1 may still be there.
     """
@@ -86,7 +84,7 @@ class Seals:
     def open(self, table: Table, key: bytes, stored: bytes) -> bytes:
         """Return the value of a row."""
         value = stored[5:]
-        # Shorter than its head where it is damaged, or an old row.
+        # Shorter than its head: damaged, or an old row.
         if len(stored) >= _HEAD.size:
             version, crc = _HEAD.unpack_from(stored)
             if crc == crc32(value, crc32(key, _SEEDS[table])):
@@ -124,9 +122,9 @@ class Seals:
     def scan(
         self, table: Table, cursor: lmdb.Cursor[bytes], start: bytes, prefix: bytes
     ) -> Iterator[tuple[bytes, bytes]]:
-        """Yield the rows from key ``start`` on while they carry the prefix.
+        """Yield the rows from key ``start`` on while they have the prefix.
 
-        Their neighbours are looked at too: one whose key is damaged may be of those that are asked for.
+        Their neighbours are examined too: one with a damaged key may be one of those wanted.
         """
         try:
             if not start:
@@ -149,7 +147,7 @@ class Seals:
     def scan_back(
         self, table: Table, cursor: lmdb.Cursor[bytes], before: bytes, prefix: bytes
     ) -> Iterator[tuple[bytes, bytes]]:
-        """Yield the rows before a key while they carry the prefix, the last one first."""
+        """Yield the rows before a key while they have the prefix, the last one first."""
         try:
             found = cursor.prev() if cursor.set_range(before) else cursor.last()
             while found:
@@ -162,7 +160,7 @@ class Seals:
             raise unreadable(self.path, error) from error
 
     def damaged(self, table: Table, key: bytes) -> StateError:
-        """Return what to say of a damaged row."""
+        """Return the error for a damaged row."""
         return StateError(
             f"{self.path}: a row of table `{table.name.lower()}` is damaged (key {key[:100]!r}); "
             "`hookline state check` lists all that are. Restore the whole state directory from one backup; "
@@ -172,7 +170,7 @@ class Seals:
 
 
 def renewed(seals: Seals, table: Table, key: bytes, value: bytes, renew: Renew) -> bytes:
-    """Return the row of a value as it stands on disk today; a row of `undo` holds that of another table."""
+    """Return a value's row in today's format; a row of `undo` contains that of another table."""
     if table is not Table.UNDO:
         value = renew(table, value)
     elif value != b"\0":

@@ -15,14 +15,14 @@ from pathlib import Path
 from pipeline.store.folders import store_folders
 
 PART_BYTES = 64 << 20
-"""Read by one call, which needs neither the interpreter nor memory of its own."""
+"""Read by one call, which needs neither the GIL nor memory of its own."""
 
 _MEMINFO = Path("/proc/meminfo")
 _LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def start_warming(state: Path) -> threading.Thread:
-    """Read the stores of a state directory into the page cache, beside the job, where they fit into memory.
+    """Read the stores of a state directory into the page cache, beside the job, if they fit into memory.
 
     The thread ends by itself and may be forgotten.
     """
@@ -32,10 +32,10 @@ def start_warming(state: Path) -> threading.Thread:
 
 
 def warm(state: Path) -> int:
-    """Return how many bytes were read."""
+    """Read them; return the number of bytes read."""
     files = [folder / "data.mdb" for folder in store_folders(state)]
     done = 0
-    # A store may go away meanwhile, and it is the job that says so.
+    # A store may disappear meanwhile; the job reports that.
     with suppress(OSError):
         if fit(files, free_bytes()):
             with Path(os.devnull).open("wb") as nowhere:

@@ -23,27 +23,27 @@ READERS: dict[Table, Callable[[bytes], object]] = {
     Table.FINISHED: unpack_result,
     Table.COUNTERS: unpack_number,
 }
-"""The tables whose rows can be understood by themselves; of the others every byte is read."""
+"""The tables whose rows can be decoded by themselves; of the others only every byte is read."""
 
 MOST_NAMED = 1000
-"""Damaged rows of one table that are named; more are counted."""
+"""Damaged rows listed per table; more are only counted."""
 
 
 @dataclass(slots=True)
 class Checked:
-    """What was found in one store."""
+    """The findings of one store."""
 
     store: Path
     rows: int = 0
     seq: int = 0
-    """How many epochs were committed; where the store can be read at all."""
+    """How many epochs were committed, if the store can be read at all."""
     runs: Sequence[str] = ("", "")
     """Who committed the last one, and the one before."""
     problems: list[str] = field(default_factory=list)
 
 
 def check_stores(stores: Sequence[Path]) -> Iterator[Checked]:
-    """Read every row of these stores, each in its turn."""
+    """Read every row of these stores, one store after another."""
     left = list(stores)
     while left:
         for found in _answers(left):
@@ -51,7 +51,7 @@ def check_stores(stores: Sequence[Path]) -> Iterator[Checked]:
             left.remove(found.store)
             if not left:
                 return
-        # Without an answer: it is the first of what is left that has ended the process.
+        # No answer: the first remaining store has killed the process.
 
 
 def _answers(stores: Sequence[Path]) -> Iterator[Checked]:
@@ -115,7 +115,7 @@ def _wrong(table: Table, value: bytes | None) -> str:
 
 
 def main(words: Sequence[str]) -> None:
-    """Answer for each store with a line, as soon as it is read."""
+    """Print a line for each store as soon as it is read."""
     for word in words:
         sys.stdout.buffer.write(orjson.dumps(check_store(Path(word)), default=str) + b"\n")
         sys.stdout.buffer.flush()

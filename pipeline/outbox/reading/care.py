@@ -34,9 +34,9 @@ def check(state: Path) -> tuple[int, list[str]]:
 
 
 def rewrite(state: Path) -> int:
-    """Write rows of older formats as today's, undo included; return how many. The caller owns the directory.
+    """Rewrite rows of older formats, undo included; return how many. The caller owns the directory.
 
-    From then on rows without a CRC are damage. Raises StateError for a damaged row or a store in use.
+    From then on rows without a CRC are damaged. Raises StateError for a damaged row or a store in use.
     """
     changed = 0
     for path in stores(state):
@@ -55,10 +55,10 @@ def _renewed(table: Table, value: bytes) -> bytes:
 
 
 def compact(state: Path) -> Iterator[Compacted]:
-    """Write each store anew without its unused pages. The caller owns the state directory.
+    """Rewrite each store without its unused pages. The caller owns the state directory.
 
-    A crash leaves the old or the new file, both whole. Raises StateError for a store in use, Fatal where the
-    disk has no room for the new file.
+    A crash leaves the old or the new file, both complete. Raises StateError for a store in use, Fatal where
+    the disk has no room for the new file.
     """
     for path in stores(state):
         Store(path, lock_wait_secs=0).close()
@@ -72,7 +72,7 @@ def compact(state: Path) -> Iterator[Compacted]:
                 f"{path}: the store could not be written anew, and is as it was ({error}): there "
                 "must be room for a second one"
             ) from error
-        # What older versions made it in, where a kill left it.
+        # The temporary name of older versions, left behind by a kill.
         shutil.rmtree(path / "compact", ignore_errors=True)
         yield Compacted(path, before, _used(data))
 

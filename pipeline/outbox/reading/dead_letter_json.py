@@ -22,14 +22,14 @@ def name_of(letter: DeadLetter) -> str:
 
 
 def reason_of(letter: DeadLetter) -> str:
-    """Return the reason as it is listed: records that could not be read are ``invalid: ...``."""
+    """Return the reason as listed: unreadable records are ``invalid: ...``."""
     return f"invalid: {letter.reason}" if letter.kind == "record" else letter.reason
 
 
 def key_of(letter: DeadLetter) -> str:
-    """Return the delivery key as text: webhook, origin, and which replay it was, if any.
+    """Return the delivery key as text: webhook, origin, and the replay's number, if any.
 
-    A copy that is written twice has the same key twice.
+    A letter that is copied twice has the same key both times.
     """
     number = replay_number(letter.key)
     again = f"~{number}" if number else ""
@@ -37,7 +37,7 @@ def key_of(letter: DeadLetter) -> str:
 
 
 def as_json_value(letter: DeadLetter) -> dict[str, Value]:
-    """Return a dead letter as JSON data; secrets are shown as ``${NAME}``, bytes that are no text escaped."""
+    """Return a dead letter as JSON data; secrets are shown as ``${NAME}``, invalid UTF-8 escaped."""
     request, progress, origin = letter.request, letter.progress, letter.origin
     return {
         "id": name_of(letter),
@@ -52,7 +52,7 @@ def as_json_value(letter: DeadLetter) -> dict[str, Value]:
         "dead_at": format_iso(letter.dead_ms),
         "origin": {"source": _clean(origin.source), "offset": origin.offset, "item": origin.item},
         "message": _message(letter),
-        # The user's key without what tells ids from anonymous ids (join/links.py).
+        # The user's key without the prefix that distinguishes ids from anonymous ids (join/links.py).
         "user": _clean(request.user[2:]) or None,
         "request": request_json(request, _body(letter)),
         "response": _clean(progress.excerpt) or None,
@@ -61,7 +61,7 @@ def as_json_value(letter: DeadLetter) -> dict[str, Value]:
 
 
 def _message(letter: DeadLetter) -> Value:
-    """Return what the message had beside its value; None where it had nothing, or is not kept."""
+    """Return the parts of the message besides its value; None where it had none, or they are not kept."""
     around = letter.message
     if around is None or around == _NOTHING:
         return None
@@ -81,7 +81,7 @@ _NOTHING = Envelope()
 
 
 def _body(letter: DeadLetter) -> str:
-    """Return the body to be shown: of what was not rendered, what the template saw, by the names it uses."""
+    """Return the body to show: for an unrendered one, what the template saw, by the names it uses."""
     body = letter.request.body
     if letter.kind in ("render", "condition"):
         event, user = event_and_user(letter)
@@ -92,7 +92,7 @@ def _body(letter: DeadLetter) -> str:
 
 
 def request_json(request: Request, body: str | None = None) -> dict[str, Value]:
-    """Return a request as JSON data; secrets are shown as ``${NAME}``, bytes that are no text escaped."""
+    """Return a request as JSON data; secrets are shown as ``${NAME}``, invalid UTF-8 escaped."""
     return {
         "method": request.method,
         "url": mask(request.url),
@@ -102,7 +102,9 @@ def request_json(request: Request, body: str | None = None) -> dict[str, Value]:
 
 
 def to_json(letter: DeadLetter, *, body: bool = True) -> bytes:
-    """Return one line of JSON, without its end; without the body where that is too large for its place."""
+    """Return one line of JSON, without its line end; without the body where that is too large for
+    the target.
+    """
     value = as_json_value(letter)
     if not body:
         value["request"]["body"] = None

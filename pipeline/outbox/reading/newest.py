@@ -15,7 +15,7 @@ from pipeline.store.reading import Reader, reading
 from pipeline.store.rows import Table
 
 PLACE_BYTES: Final = 24
-"""A time, and the hash of a key: how dead letters lie in the index behind their webhook's name."""
+"""A time, and the hash of a key: what follows the webhook's name in the index."""
 _MOST_AT_ONCE: Final = 256
 
 Feed: TypeAlias = "Generator[Dated, None, None]"
@@ -26,15 +26,14 @@ class Dated(NamedTuple):
 
     store: Path
     place: bytes
-    """What is before it is older; of all stores and webhooks."""
+    """Letters before it are older; across all stores and webhooks."""
     letter: DeadLetter
 
 
 def newest(state: Path, webhook: str | None = None, before: bytes | None = None) -> Iterator[Dated]:
-    """Yield dead letters, the newest first; of one webhook ("": of records), or of all.
+    """Yield dead letters, newest first; of one webhook ("": of records), or of all.
 
-    before: the place of the last one that is known already. No snapshot is held between two of them. Raises
-    StateError.
+    before: the place of the last one already known. No snapshot is held in between. Raises StateError.
     """
     with ExitStack() as stack:
         feeds = []
@@ -51,7 +50,7 @@ def _by_place(dated: Dated) -> bytes:
 
 
 def _feeds(path: Path, store: Reader, webhook: str | None, before: bytes) -> list[Feed]:
-    """Return the dead letters of one store as streams, each with the newest first."""
+    """Return the dead letters of one store as streams, each newest first."""
     if store.count(Table.DEAD_ORDER) < store.count(Table.DEAD):
         return [_sorted(path, store, webhook, before)]  # by an older version, which had no index
     prefixes = _prefixes(store) if webhook is None else iter((webhook_prefix(webhook),))
@@ -59,7 +58,7 @@ def _feeds(path: Path, store: Reader, webhook: str | None, before: bytes) -> lis
 
 
 def _prefixes(store: Reader) -> Iterator[bytes]:
-    """Yield what the rows of each webhook in the index start with."""
+    """Yield the prefix of each webhook's rows in the index."""
     start = b""
     while found := store.part(Table.DEAD_ORDER, b"", start, 1).rows:
         webhook = found[0][0].partition(b"\0")[0]
@@ -74,7 +73,7 @@ def _indexed(path: Path, store: Reader, prefix: bytes, before: bytes) -> Feed:
         for place, value in part:
             row = store.get(Table.DEAD, key_in(value))
             if row is None:
-                continue  # sent again, or let go, a moment ago
+                continue  # replayed or dropped a moment ago
             letter = unpack_dead(row)
             if place_of(letter) == place:
                 yield Dated(path, place[len(prefix) :], letter)

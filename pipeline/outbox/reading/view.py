@@ -1,7 +1,7 @@
 """The committed state of a job, read from outside: while it runs or after it.
 
-Nothing here writes and nothing takes the state's lock; counters are read in one consistent snapshot of each
-store, long tables part by part.
+Nothing here writes or takes the state's lock; counters are read in one consistent snapshot of each store,
+long tables part by part.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pipeline.store.rows import Table
 
 
 class Owed(NamedTuple):
-    """A request that waits on disk."""
+    """A pending request on disk."""
 
     store: Path
     row: bytes
@@ -48,7 +48,9 @@ def stores(state: Path) -> list[Path]:
 
 
 def is_new(state: Path) -> bool:
-    """Return whether no job has run on a state directory yet; who may not look is told when he opens it."""
+    """Return whether no job has run on a state directory yet; a missing permission is reported when it is
+    opened.
+    """
     try:
         return not store_folders(state)
     except ClosedState:
@@ -58,7 +60,7 @@ def is_new(state: Path) -> bool:
 def rows(state: Path, table: Table, prefix: bytes = b"") -> Iterator[tuple[Path, bytes, bytes]]:
     """Yield (store, key, value) of one table over all stores, keys in order within a store.
 
-    Each row as it is when it is reached (`Reader.rows`): what comes or goes meanwhile may be missed.
+    Each row is as it is when reached (`Reader.rows`): concurrent additions and removals may be missed.
     """
     for path in stores(state):
         with reading(path) as store:
@@ -70,21 +72,21 @@ class Accounting(TypedDict):
     """The counts of DESIGN 10, cumulative over a state directory's life."""
 
     records: dict[str, int]
-    """`RECORDS`, and what there was of `OTHERS` and of dead records that were let go, ``dropped``."""
+    """`RECORDS`, any of `OTHERS`, and the dead records that were dropped, ``dropped``."""
     webhooks: dict[str, dict[str, int]]
 
 
 def configured(state: Path) -> list[str]:
-    """Return the webhooks that the last job on a state directory was configured with; [] where unknown."""
+    """Return the webhooks with which a state directory's last job was configured; [] where unknown."""
     try:
         found = orjson.loads(configured_file(state).read_bytes())
     except (OSError, ValueError):
-        return []  # not written yet, or damaged: the counts are still told
+        return []  # not written yet, or damaged: the counts are still shown
     return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
 
 
 def accounting(state: Path) -> Accounting:
-    """Return what was read, and what became of each webhook's matches: zeros where there were none."""
+    """Return what was read, and the outcomes of each webhook's matches; zeros where there were none."""
     total: Counter[str] = Counter()
     for path in stores(state):
         with reading(path) as store:
@@ -98,7 +100,7 @@ def accounting(state: Path) -> Accounting:
 
 
 def require_webhook(state: Path, webhook_id: str) -> None:
-    """Raise UsageError where a state directory knows no such webhook: neither configured nor counted."""
+    """Raise UsageError for an unknown webhook: neither configured nor counted."""
     known = accounting(state)["webhooks"]
     if webhook_id not in known:
         raise UsageError(no_webhook(webhook_id, known))
@@ -112,7 +114,7 @@ def dead_letters(state: Path, webhook_id: str | None = None) -> Iterator[tuple[P
 
 
 def owed(state: Path, webhook_id: str | None = None) -> Iterator[Owed]:
-    """Yield the requests that wait on disk, of one webhook or of all."""
+    """Yield the pending requests on disk, of one webhook or of all."""
     prefix = webhook_prefix(webhook_id) if webhook_id else b""
     for store, row, value in rows(state, Table.OUTBOX, prefix):
         yield Owed(store, row, *unpack_owed(value))
@@ -120,7 +122,7 @@ def owed(state: Path, webhook_id: str | None = None) -> Iterator[Owed]:
 
 @contextmanager
 def owed_each(state: Path) -> Iterator[Callable[[str], Iterator[Owed]]]:
-    """Give what `owed` is for one webhook, for who asks for one after the other: stores are opened once."""
+    """Yield a function like `owed` for one webhook, for repeated use: stores are opened once."""
     with ExitStack() as stack:
         opened = [(path, stack.enter_context(reading(path))) for path in stores(state)]
 
