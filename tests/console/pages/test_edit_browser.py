@@ -133,6 +133,9 @@ def test_a_webhook_is_made_with_the_keyboard_alone(desk: Desk, tab: Tab):
 
     tab_to("Endpoint URL")
     write(desk.receiver.url("/keys"))
+    press("Enter")  # looks again, and leaves who types where they are
+    expect(page.locator("#yaml")).to_have_value(re.compile("/keys"))
+    expect(page.get_by_label("Endpoint URL")).to_be_focused()
     tab_to("Add key", "button")
     press("Enter")
     expect(page.get_by_label("Key", exact=True)).to_be_focused()

@@ -142,6 +142,17 @@ def test_what_is_wrong_stands_beside_its_field_and_is_not_saved(ann: Visitor, ty
     assert not (ann.caller.config / "webhooks" / "wrong.yaml").exists()
 
 
+def test_a_save_of_what_is_not_finished_leads_to_it(ann: Visitor):
+    new = "/new-webhook"
+    page = ann.send(
+        ann.get(new), new, "add-condition", events="Purchase", url="https://a.example/x", id="half"
+    )
+    refused = ann.send(page, new, "save", where_0_path="amount")
+    assert refused.status == 422
+    assert '<li><a href="#where-0-value">' in refused.text
+    assert 'id="where-0-value"' in refused.text
+
+
 def test_what_check_would_warn_of_is_told_before_and_after_it_is_saved(ann: Visitor):
     new, told = "/new-webhook", "&#34;abc&#34; is a text"
     page = ann.send(
