@@ -38,7 +38,7 @@ def name_apart(inputs: Iterable[Input]) -> list[Input]:
 
 
 def as_utf8_name(name: str) -> str:
-    """Return a name that may stand in JSON: invalid UTF-8 becomes ``\xff``.
+    r"""Return a name that may stand in JSON: invalid UTF-8 becomes ``\xff``.
 
     Permanent in positions and origins, hence not as `model.json.as_utf8` shows such names to people.
     """
