@@ -13,30 +13,30 @@ from pipeline.decode.collected import CUT
 from pipeline.model.sizes import KEPT_BYTES
 
 Headers = Sequence[tuple[str, bytes]]
-"""Of a line: what the request says of a member beside its bytes. Names are lower case."""
+"""Of a recorded line: what the request says about a member besides its bytes. Names are lower case."""
 
 
 class Member(msgspec.Struct, frozen=True, gc=False):
-    """One record of a request, as it was sent but for the value of its protocol's key fields."""
+    """One record of a request, as it was sent except for the values of its protocol's key fields."""
 
     value: bytes | None
     """None: a CloudEvent in binary mode without data."""
     user: str | None
-    """The user id, else the anonymous id: the key of its line; None where it says neither."""
+    """The user id, else the anonymous id: the key of its line; None where it has neither."""
     at_ms: int | None
-    """When the client says that it happened, corrected, in unix milliseconds; None: when it came."""
+    """The client's time of occurrence, corrected, in unix milliseconds; None: when it was received."""
     same: bytes | None
-    """Equal for what is sent twice: a digest of key and message id; None where it has no id."""
+    """Equal for duplicates: a digest of key and message id; None where it has no id."""
     headers: Headers
     """``hk-protocol``, ``hk-key`` and the like."""
     also: str | None = None
-    """Another id of the user, as of one who was just identified: what goes by it is in order with this."""
+    """Another id of the user, for example of one just identified: its members are ordered with this one."""
 
 
 def cut_short(value: bytes, most: int) -> tuple[bytes, tuple[str, bytes]]:
-    """Return how a member begins that is too large, and the header of which the job makes a dead letter.
+    """Return the beginning of an oversized member, with the header that makes the job dead-letter it.
 
-    For one of several: refused, it would take the others with it, as SDKs drop a batch that is too large.
+    For one of several: refusing it would lose the others, as SDKs drop a batch that is too large.
     """
     return value[: min(most, KEPT_BYTES)], (CUT, b"%d" % len(value))
 
@@ -49,24 +49,25 @@ class Batch(msgspec.Struct, frozen=True):
     is_page: bool
     """It came from a page (it has an ``Origin``): requests of one page race, and are put in order."""
     are_good: bool | list[bool] = False
-    """Each value stands in a line as it is, see `members.Good`; or which do. False: nobody has looked."""
+    """Each value may stand in a line as it is, see `members.Good`; or which ones may. False: not
+    checked yet."""
 
 
 class Why(StrEnum):
-    """Why a request that could be read is not taken: it may come again, but for the last one."""
+    """Why a readable request is refused: it may be retried, except for the last reason."""
 
     BUSY = "busy"
     DISK = "disk"
     BROKER = "broker"
     UNFIT = "unfit"
-    """The brokers refuse a member for good: their topic wants another form of record."""
+    """The brokers refuse a member for good: their topic requires another form of record."""
     STOPPING = "stopping"
     TOO_LARGE = "too_large"
-    """A member is larger than what the sink can ever take."""
+    """A member is larger than the sink can ever take."""
 
 
 class Refused(Exception):
-    """Nothing of a batch was kept. ``retry_secs``: when it is worth coming again, 1 to 60."""
+    """Nothing of a batch was kept. ``retry_secs``: when to retry, 1 to 60."""
 
     def __init__(self, why: Why, retry_secs: int) -> None:
         super().__init__(why)
@@ -79,31 +80,31 @@ class Sink(Protocol):
 
     @property
     def waiting_bytes(self) -> int:
-        """What was handed over and is not kept yet."""
+        """Bytes handed over but not kept yet."""
         ...
 
     @property
     def retry_secs(self) -> int:
-        """In how many seconds what waits now will be kept, 1 to 60."""
+        """Seconds until the present backlog is kept, 1 to 60."""
         ...
 
     @property
     def trouble(self) -> Why | None:
-        """Why batches are refused at this time; None where they are not."""
+        """Why batches are currently refused; None where they are not."""
         ...
 
     def measure(self) -> None:
-        """Bring the metrics up to date; for once a second."""
+        """Update the metrics; called once a second."""
         ...
 
     async def keep(self, batch: Batch) -> int:
-        """Return how many members were repeats, when all of them are durable. Raises Refused."""
+        """Return the number of duplicates once all members are durable. Raises Refused."""
         ...
 
     def hand(self, batch: Batch) -> Future[int]:
-        """Return what `keep` waits for; cancelling it does not take the batch back."""
+        """Return what `keep` waits for; cancelling it does not withdraw the batch."""
         ...
 
     async def close(self) -> None:
-        """Keep what was handed over, and let go."""
+        """Keep what was handed over, and close."""
         ...

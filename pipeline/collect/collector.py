@@ -33,7 +33,7 @@ _NO_HOOK: Final = "there is no such webhook here: `collect.hooks` names them, ea
 _HOOKS: Final = "/hooks/"
 _EVERY_SECS: Final = 60.0
 _LARGE: Final = 1 << 20
-"""A body of this size is cut beside the loop."""
+"""A body of this size is cut outside the event loop."""
 
 
 class Collector:
@@ -49,14 +49,14 @@ class Collector:
         self._cors = Cors()
         self._warned: dict[str, float] = {}
         self._cutter = ThreadPoolExecutor(1, "cut")
-        """So many large bodies are cut at a time."""
+        """One large body is cut at a time."""
         self.stopping = False
-        """What is not handed over yet is refused."""
+        """Requests that are not handed over yet are refused."""
 
     # --- answering.Service
 
     def answer(self, request: Request, connection: Answering) -> Answer | Later:
-        """Answer a request that came whole."""
+        """Answer a complete request."""
         path = request.path
         if path in PATHS:
             found = self._ops.answer(request)
@@ -73,7 +73,7 @@ class Collector:
         return self._readable(answer, origin)
 
     def busy(self, request: Request, retry_secs: int) -> Answer:
-        """Refuse, in the protocol's way, what there is no room for."""
+        """Refuse a request for lack of room, in its protocol's way."""
         why = Why.STOPPING if self.stopping else Why.BUSY
         route = self.table.find(request.method, request.path)
         if route is None:
@@ -85,17 +85,17 @@ class Collector:
         return self._for_page(request, answer)
 
     def failed(self, request: Request | None, answer: Answer, code: str) -> Answer:
-        """Count what is no request, or is beyond the limits."""
+        """Count a malformed request, or one beyond the limits."""
         self._counts.refused(code)
         return answer if request is None else self._for_page(request, answer)
 
     def broke(self, error: Exception) -> Answer:
-        """Log a fault of ours, without what the client sent."""
+        """Log an internal error, without what the client sent."""
         _log.error("a request failed here", exc_info=error)
         return reply.error(500, "internal", "this failed here; the collector's log says more")
 
     def close(self) -> None:
-        """Cut nothing any more."""
+        """Stop cutting."""
         self._cutter.shutdown(wait=False, cancel_futures=True)
 
     # --- inside
@@ -123,7 +123,7 @@ class Collector:
             return reply.error(405, "bad_method", f"this path takes {allowed}", ("allow", allowed))
         if len(request.body) < _LARGE:
             return self._found(route, request, _tried(route, request))
-        # Cut here it would hold everybody for half a second.
+        # Cut here, it would block everybody for half a second.
         work = asyncio.get_running_loop().run_in_executor(self._cutter, _cut_large, route, request)
         return Later(work, lambda done: self._found(route, request, done.result()))
 
@@ -181,7 +181,7 @@ class Collector:
 
     def _refuse(self, protocol: Protocol, request: Request, why: Why, retry_secs: int) -> Answer:
         self._refused(why)
-        if why not in REFUSALS:  # what no other time would change
+        if why not in REFUSALS:  # reasons that no retry would change
             return protocol.malformed(request, Malformed("a record is larger than its topic takes", 413))
         return protocol.refused(request, why, max(1, min(60, retry_secs)))
 
@@ -194,7 +194,9 @@ class Collector:
 
 
 def _tried(route: Route, request: Request) -> Cut | Malformed:
-    """Return what a request holds, or why nothing of it can be taken: raised, that would hold its body."""
+    """Return the contents of a request, or the reason why there are none: returned, since a raised error
+    would keep the body alive.
+    """
     try:
         return route.cut(request)
     except Malformed as error:
@@ -202,7 +204,7 @@ def _tried(route: Route, request: Request) -> Cut | Malformed:
 
 
 def _cut_large(route: Route, request: Request) -> Cut | Malformed:
-    """Return what `_tried` does, with all that would take its time later."""
+    """Like `_tried`, and also do what would otherwise take time later."""
     cut = _tried(route, request)
     if isinstance(cut, Cut) and not cut.are_good:
         cut.are_good = which_are_good([piece.value for piece in cut.pieces])

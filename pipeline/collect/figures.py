@@ -12,7 +12,7 @@ from pipeline.telemetry.metrics import count, gauge, observe, observe_buckets
 
 @dataclass(slots=True)
 class Figures:
-    """In all, since the start."""
+    """Totals since the start."""
 
     requests: int = 0
     members: int = 0
@@ -21,7 +21,7 @@ class Figures:
 
 
 class Counts:
-    """What was counted since the metrics were brought up to date."""
+    """Counts since the metrics were last updated."""
 
     def __init__(self) -> None:
         self.figures = Figures()
@@ -33,12 +33,12 @@ class Counts:
         self._all_seconds = 0.0
 
     def answered(self, protocol: str, key: str, status: int) -> None:
-        """Count a request of events that has its answer."""
+        """Count a request for events that was answered."""
         self.figures.requests += 1
         self._requests[protocol, key, status] += 1
 
     def kept(self, protocol: str, key: str, status: int, members: int, repeats: int, secs: float) -> None:
-        """Count a request that was kept and has its answer, and how long it waited for that."""
+        """Count a request that was kept and answered, and how long it waited for that."""
         figures = self.figures
         figures.requests += 1
         figures.members += members
@@ -55,12 +55,12 @@ class Counts:
         observe("collect_shift_seconds", abs(shift_ms) / 1000)
 
     def refused(self, reason: str) -> None:
-        """Count a request that was not taken."""
+        """Count a refused request."""
         self.figures.refused += 1
         self._refused[reason] += 1
 
     def publish(self, *, held: int, in_flight_bytes: int, connections: int) -> None:
-        """Bring the metrics up to date."""
+        """Update the metrics."""
         gauge("collect_held", held)
         gauge("collect_in_flight_bytes", in_flight_bytes)
         gauge("collect_connections_open", connections)

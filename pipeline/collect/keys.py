@@ -1,8 +1,8 @@
 """Write keys: whose a request is, what its key may be used for, and from which pages.
 
-Of the keys that open something only digests are kept; what was asked lately is remembered as it came, to be
-answered at once. No key is in an answer, a line, a log or a metric: there it has the name that
-`collect.keys` gives it.
+Of the accepted keys only digests are kept; recent look-ups are cached under the raw credential, to be
+answered at once. No key appears in an answer, a line, a log or a metric: there it has its name in
+`collect.keys`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from pipeline.model.errors import ConfigError
 from pipeline.telemetry.log import hide
 
 ANY: Final = "any"
-"""What the key is called where `keys: any` takes whatever comes."""
+"""The name of any key where `keys: any` is set."""
 
 
 @dataclass(slots=True, frozen=True)
 class Denied:
-    """Why a request is not taken. ``status`` 401: the key is missing or unknown; 403: it is not for this."""
+    """Why a request is refused. ``status`` 401: the key is missing or unknown; 403: it is not
+    valid for this.
+    """
 
     status: Literal[401, 403]
     reason: str
@@ -48,7 +50,7 @@ _OTHER_PAGE: Final = Denied(403, "the write key is not for this page's origin", 
 
 
 class Keys:
-    """The keys of `collect.keys`. Raises ConfigError where one is missing, empty, or another's too."""
+    """The keys of `collect.keys`. Raises ConfigError where one is missing, empty, or a duplicate."""
 
     def __init__(self, keys: Mapping[str, CollectKey] | Literal["any"] | None, secrets: Secrets) -> None:
         self._config = {} if keys is None or keys == "any" else keys
@@ -62,10 +64,10 @@ class Keys:
         self._every_page = self._any or ANY_ORIGIN in self._origins
 
     def find(self, credential: str | None, origin: str | None, protocol: str) -> str | Denied:
-        """Return the key's name, or why it does not open this.
+        """Return the key's name, or why it is not valid.
 
-        An unknown key takes the same steps as a known one: its digest is made and looked up. What was asked
-        lately is known, for either.
+        An unknown key takes the same steps as a known one: its digest is computed and looked up. Recent
+        results of both kinds are cached.
         """
         if self._any:
             return ANY
@@ -92,18 +94,20 @@ class Keys:
         return key.name
 
     def protocols_of(self, credential: str | None) -> Collection[str] | None:
-        """Return what a key may be used for; None where it is not known."""
+        """Return the protocols of a key; None where it is unknown."""
         if self._any or credential is None:
             return None
         key = self._by_digest.get(_digest(credential))
         return key.protocols if key is not None else None
 
     def allows(self, origin: str) -> bool:
-        """Return whether some key may be used from this page. ``null`` (a file, a sandbox) is only `*`."""
+        """Return whether some key may be used from this page. ``null`` (a file, a sandbox) is only covered by
+        `*`.
+        """
         return self._every_page or origin in self._origins
 
     def read(self) -> None:
-        """Take what the secrets say now. Raises ConfigError; what was known stays."""
+        """Read the secrets again. Raises ConfigError; the old ones stay then."""
         found: dict[bytes, _Key] = {}
         for name, said in self._config.items():
             key = _Key(name, frozenset(said.origins), frozenset(said.protocols))
@@ -117,7 +121,7 @@ class Keys:
 
 
 def secret_of(text: str, secrets: Secrets, place: str) -> str:
-    """Return what a key or secret of the config is; it is masked in the log from now on.
+    """Return a key or secret of the config, masked in the log from now on.
 
     Raises ConfigError, which names its place, where it is missing or empty.
     """

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 NO_WORD = 8
-"""A text that equals a key of so many characters is the key."""
+"""A text equal to a key of this length is the key, not a word."""
 NO_PART_OF_A_WORD = 16
-"""A key of so many characters is cut out of longer texts, such as addresses."""
+"""A key of this length is also masked inside longer texts, such as addresses."""
 MASK = "***"
 
 
 def shows(text: str, key: str) -> bool:
-    """Return whether the text is the key or holds it, as far as the key is long enough to be no word."""
+    """Return whether the text is the key or contains it, if the key is long enough not to be a word."""
     if key not in text or len(key) < NO_WORD:
         return False
     return len(key) >= NO_PART_OF_A_WORD or text.strip() == key

@@ -1,8 +1,8 @@
 """The operator's endpoints of a collector, on the address at which events come in.
 
-/healthz and /readyz tell strangers nothing of the inside. /metrics names keys, and behind a proxy on this
-machine every request looks like one of this machine: so it wants the token that is in HOOKLINE_METRICS_TOKEN,
-and without one it is a path like any other that is unknown. On a laptop (`keys: any`) it is open.
+/healthz and /readyz reveal no internals. /metrics names keys, and behind a local proxy every request looks
+local: so it requires the token in HOOKLINE_METRICS_TOKEN, and without that variable it is an unknown path
+like any other. On a laptop (`keys: any`) it is open.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def _text(status: int, text: str) -> Answer:
 class Ops:
     """Answers those paths.
 
-    not_ready: why nothing more should be sent here; None: it may. token: what /metrics wants; None: nobody
-    has it, and only is_open opens it.
+    not_ready: why nothing more should be sent here; None: it may. token: required by /metrics; None: there is
+    none, and only is_open opens it.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Ops:
         self._is_open = is_open
 
     def answer(self, request: Request) -> Answer | None:
-        """Return the answer, None where the path is none here."""
+        """Return the answer, None for any other path."""
         path = request.path
         if path == "/metrics" and self._wanted is not None:
             given = request.headers.get("authorization", "").encode("utf-8", "surrogatepass")

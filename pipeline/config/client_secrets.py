@@ -24,16 +24,16 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def is_secret(path: KeyPath) -> bool:
-    """Return whether placeholders at this place of pipeline.yaml are put in only where they are used."""
+    """Return whether placeholders at this place of pipeline.yaml are only resolved where they are used."""
     if is_registry_secret(path) or is_collect_secret(path):
         return True
     return any(path[: len(place)] == place for place in (*_RECEIVERS, *_CLIENTS))
 
 
 def with_secrets(model: PipelineFile, secrets: Secrets, problems: Problems) -> PipelineFile:
-    """Return what the file says with the secrets of Kafka's clients in their places.
+    """Return the file's data with the secrets of Kafka's clients resolved.
 
-    Those of `delivery` stay placeholders: they are put in when a request is sent.
+    Those of `delivery` stay placeholders: they are resolved when a request is sent.
     """
     for at, text in registry_secrets(model.model_dump(include={"source"})):
         _known(at, text, secrets, problems)
@@ -52,7 +52,7 @@ def with_secrets(model: PipelineFile, secrets: Secrets, problems: Problems) -> P
 
 
 def _known(path: KeyPath, text: str, secrets: Secrets, problems: Problems) -> bool:
-    """Return whether a text has secrets that are all known; others are reported."""
+    """Return whether all secrets in a text are known; missing ones are reported."""
     if "${" not in text:
         return False
     try:

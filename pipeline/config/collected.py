@@ -15,7 +15,7 @@ from pipeline.language.secrets import PlaceholderError, SecretRef, Secrets, pars
 from pipeline.model.json import Value
 
 COLLECTED = "collected"
-"""The format of what a collector has put into a topic: each message says its protocol."""
+"""The format of a collector's topic: each message names its protocol."""
 
 
 _UNMARKED: Final = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
@@ -23,14 +23,14 @@ _UNMARKED: Final = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
 
 
 def is_collect_secret(path: KeyPath) -> bool:
-    """Return whether the text at this place of pipeline.yaml is put in only by the collector."""
+    """Return whether the text at this place of pipeline.yaml is only resolved by the collector."""
     if path[:2] == ("collect", "keys"):
         return len(path) >= 4 and path[3] == "key"
     return path[:2] == ("collect", "hooks") and len(path) >= 4 and path[3] == "verify"
 
 
 def collect_secrets(section: CollectSection) -> Iterator[tuple[KeyPath, str]]:
-    """Yield the keys of clients and the secrets of webhooks, as the file has them, with their places."""
+    """Yield the clients' keys and the webhooks' secrets, as written, with their places."""
     for name, key in section.keys.items() if isinstance(section.keys, dict) else ():
         for index, text in enumerate(key.key):
             yield ("collect", "keys", name, "key", index), text
@@ -41,17 +41,17 @@ def collect_secrets(section: CollectSection) -> Iterator[tuple[KeyPath, str]]:
 
 
 def hook_formats(section: CollectSection) -> list[tuple[KeyPath, str]]:
-    """Return the shapes that webhooks are read by, with the places that name them."""
+    """Return the shapes that incoming webhooks name, with their places."""
     return [(("collect", "hooks", name, "format"), hook.format) for name, hook in section.hooks.items()]
 
 
 def check_collect(
     section: CollectSection, secrets: Secrets, problems: Problems, *, needs_secrets: bool
 ) -> None:
-    """Report secrets that are missing or empty, and two keys that are the same.
+    """Report missing or empty secrets, and duplicate keys.
 
-    needs_secrets: False for a process that has no use for them; then only what is written can be compared.
-    No message holds a key.
+    needs_secrets: False for a process that does not use them; then only the texts can be compared. No message
+    contains a key.
     """
     for path, format in hook_formats(section):
         if format == COLLECTED:
@@ -85,7 +85,7 @@ def check_collect(
 
 
 def check_places(section: CollectSection, state: str, problems: Problems) -> None:
-    """Report a recording that would lie in the state directory, or around it."""
+    """Report a recording inside, or around, the state directory."""
     recording = section.to.recording
     if recording is None:
         return
@@ -97,7 +97,7 @@ def check_places(section: CollectSection, state: str, problems: Problems) -> Non
 
 
 def check_read(section: CollectSection, source: SourceSection, problems: Problems) -> None:
-    """Warn where the job reads something else than what is collected."""
+    """Warn where the job does not read what is collected."""
     recording, kafka = section.to.recording, section.to.kafka
     if kafka is not None:
         topics = source.kafka
@@ -134,19 +134,19 @@ def _value(path: KeyPath, text: str, secrets: Secrets, problems: Problems, needs
 
 
 def followed(section: CollectSection) -> JsonlSource | KafkaSource:
-    """Return what a job reads that names no source: what the collector keeps."""
+    """Return what a job without a source reads: what the collector keeps."""
     kafka = section.to.kafka
     if kafka is None:
-        assert section.to.recording is not None  # one of them is there
+        assert section.to.recording is not None  # the model guarantees one of them
         return JsonlSource(paths=[section.to.recording], follow=True)
     topics = {kafka.topic: TopicSettings(format=COLLECTED)}
     return KafkaSource(brokers=kafka.brokers, topics=topics, settings=kafka.settings)
 
 
 def add_collected(formats: dict[str, Value], section: dict[str, Value]) -> None:
-    """Add what reads the collector's topic to the formats of topics, where nothing is said of it.
+    """Add the shape of the collector's topic to the topics' formats, unless it has one.
 
-    section: `collect` as the file has it.
+    section: `collect`, as written.
     """
     to = section.get("to")
     kafka = to.get("kafka") if isinstance(to, dict) else None
@@ -156,7 +156,9 @@ def add_collected(formats: dict[str, Value], section: dict[str, Value]) -> None:
 
 
 def masked_collect(path: KeyPath, value: Value) -> Value:
-    """Return what may be shown of `collect.keys` and `collect.hooks`: names, origins, protocols, shapes."""
+    """Return the parts of `collect.keys` and `collect.hooks` that may be shown: names, origins, protocols,
+    shapes.
+    """
     if path not in (("collect", "keys"), ("collect", "hooks")) or not isinstance(value, dict):
         return value
     return {

@@ -15,7 +15,7 @@ from pipeline.model.process.under_way import begins
 
 
 class Uses(NamedTuple):
-    """What one file asks for from outside."""
+    """What one file refers to outside itself."""
 
     settings: tuple[SecretRef, ...]
     lists: tuple[str, ...]
@@ -25,7 +25,7 @@ class Uses(NamedTuple):
 class Documents(Mapping[str, Document]):
     """The parsed files of a config by name.
 
-    before: those of an earlier reading; what a file with the same text asks for is taken over.
+    before: those of an earlier reading; references of files with the same text are reused.
     """
 
     def __init__(self, texts: Mapping[str, str], before: Documents | None = None) -> None:
@@ -42,7 +42,7 @@ class Documents(Mapping[str, Document]):
             text = self._texts[name]
             begins(name)
             found = self._parsed[name] = parse_yaml(text, name)
-            # Now: placeholders are replaced by their values later.
+            # Now, since placeholders are replaced later.
             self._uses[name] = _uses(found) if _may_use(text) else Uses((), ())
         return found
 
@@ -56,7 +56,7 @@ class Documents(Mapping[str, Document]):
         return len(self._texts)
 
     def uses(self, name: str) -> Uses:
-        """Return what a file asks for."""
+        """Return what a file refers to."""
         if name not in self._uses:
             self[name]
         return self._uses[name]
@@ -76,7 +76,7 @@ def _uses(document: Document) -> Uses:
 
 
 def list_candidates(listed: str, file: str) -> list[str]:
-    """Return where a list file may lie: below the config directory, or beside the file that names it.
+    """Return where a list file may be: below the config directory, or beside the file that names it.
 
     Empty for a name that would leave the config directory.
     """
@@ -87,13 +87,13 @@ def list_candidates(listed: str, file: str) -> list[str]:
 
 
 def read_list(text: str) -> list[str]:
-    """Return a list file's entries: one per line; blank lines and those that begin with `# ` are none."""
+    """Return a list file's entries, one per line; blank lines and those that begin with `# ` are skipped."""
     entries = (line.strip() for line in text.removeprefix("\ufeff").splitlines())
     return [entry for entry in entries if entry and entry != "#" and not entry.startswith("# ")]
 
 
 _CONDITIONS = frozenset({"where", "$if", "fail_when", "when", "capture"})
-"""Keys of a file below which conditions stand."""
+"""Keys of a file with conditions below them."""
 
 
 def list_names(value: Value, *, in_condition: bool = False) -> Iterator[str]:
@@ -113,10 +113,10 @@ def list_names(value: Value, *, in_condition: bool = False) -> Iterator[str]:
 
 
 _SECRET_PLACES = (("request",), ("delivery", "proxy"), ("delivery", "batch", "wrap"), ("description",))
-"""Placeholders here are secrets (or prose), put in when a request is sent."""
+"""Placeholders here are secrets (or prose), resolved when a request is sent."""
 
 SETTING = "setting"
-"""``{setting: "${X}"}`` is the value of a plain setting, where a bare placeholder is none."""
+"""``{setting: "${X}"}`` is the value of a plain setting, where a bare placeholder would be a secret."""
 
 
 def is_setting(path: KeyPath) -> bool:
@@ -125,12 +125,12 @@ def is_setting(path: KeyPath) -> bool:
 
 
 def is_var(path: KeyPath) -> bool:
-    """Return whether a placeholder at this place of a webhook file is a secret that templates name."""
+    """Return whether a placeholder at this place of a webhook file is a secret var."""
     return path[:1] == ("vars",)
 
 
 def named_setting(value: Value) -> str | None:
-    """Return the text of ``{setting: "${X}"}``; None where the value is not that."""
+    """Return the text of ``{setting: "${X}"}``; None for any other value."""
     if isinstance(value, dict) and len(value) == 1:
         text = value.get(SETTING)
         if isinstance(text, str) and "${" in text:
@@ -149,11 +149,11 @@ def setting_refs(value: Value, *, is_webhook: bool) -> Iterator[SecretRef]:
             try:
                 yield from (part for part in parse_placeholders(text) if isinstance(part, SecretRef))
             except PlaceholderError:
-                continue  # compiling reports it with its place
+                continue  # the compiler reports it with its place
 
 
 def _texts(value: Value, path: KeyPath) -> Iterator[tuple[KeyPath, str, bool]]:
-    """Yield each text with its place, and whether it is that of a ``{setting: ..}``."""
+    """Yield each text with its place, and whether it belongs to a ``{setting: ..}``."""
     if isinstance(value, str):
         yield path, value, False
     elif (text := named_setting(value)) is not None:

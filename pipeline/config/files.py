@@ -1,7 +1,7 @@
 """The texts of a config directory, read once and named by their content hash.
 
-A `ConfigText` is all that compiling needs: it travels to other processes and hosts, lies in the store
-while a pending delivery names it, and compiles to the same snapshot everywhere.
+A `ConfigText` is everything that compiling needs: it travels to other processes and hosts, is stored while a
+pending delivery names it, and compiles to the same snapshot everywhere.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ FOLDERS = ("labels", SHAPES, "webhooks")
 
 @dataclass(slots=True, frozen=True)
 class JobDefaults:
-    """The parts of pipeline.yaml that change what is read, and what a webhook sends or may reach."""
+    """The parts of pipeline.yaml that affect what is read, and what a webhook sends or may reach."""
 
     exclude: tuple[str, ...] = ()
-    """Labels whose events no webhook sees unless it says `include_excluded`."""
+    """Labels whose events no webhook sees unless it sets `include_excluded`."""
     delivery: Mapping[str, Value] = field(default_factory=dict)
     """Defaults of every webhook's `delivery`, as plain data."""
     network_allow: tuple[str, ...] = ()
-    """Networks (CIDR) that are opened although the guard refuses them."""
+    """Networks (CIDR) that the guard allows although they are private."""
     formats: Mapping[str, Value] = field(default_factory=dict)
     """Which shape reads what (config/formats.py); empty: `auto` reads everything."""
 
@@ -70,18 +70,17 @@ class ConfigText:
 
     files: Mapping[str, str]
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Values of the plain settings (``NAME`` or ``file:path``) that stand outside secrets."""
+    """Values of the plain settings (``NAME`` or ``file:path``) that occur outside secrets."""
     defaults: JobDefaults = JobDefaults()
     root: str = field(default="", compare=False)
-    """How the directory was named; for messages only, not part of the hash."""
+    """The directory as it was named; for messages only, not part of the hash."""
     faults: Mapping[str, str] = field(default_factory=dict, compare=False)
-    """Files that could not be read, with the reason; such a config does not compile."""
+    """Unreadable files, with the reason; such a config does not compile."""
     language: int = LANGUAGE
-    """Which meaning the files have. 1: placeholders in `vars` are plain settings, as they once were. Up to 2
-    nothing is said of formats: those of the job are meant.
-    """
+    """The version of the files' meaning. 1: placeholders in `vars` are plain settings, as they once were. Up
+    to 2 formats are not included: those of the job apply."""
     strays: Mapping[str, str] = field(default_factory=dict, compare=False)
-    """Files beside them that nobody reads although they look meant, with the reason."""
+    """Files beside them that nobody reads although they look intended, with the reason."""
 
     @cached_property
     def hash(self) -> str:
@@ -118,7 +117,7 @@ class ConfigText:
         return _documents(self.files)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Parsed documents are rebuilt where they are needed; they would make the pickle ten times larger.
+        # Parsed documents are rebuilt where needed; they would make the pickle ten times larger.
         return {name: value for name, value in self.__dict__.items() if name != "documents"}
 
 
@@ -141,10 +140,9 @@ def read_config(
 ) -> ConfigText:
     """Read webhooks/*.yaml, labels/*.yaml, shapes/*.yaml and the list files they name.
 
-    before: what was read last; what is known of its files is not looked for again in those that are the same.
-    unsaved: texts that count in place of what lies on disk; None: as if the file were not there.
-    Raises ConfigError where the directory is no config directory. Files that cannot be read are noted in
-    ``faults``. ``*.test.yaml`` and hidden files are left out.
+    before: the previous reading; facts about unchanged files are reused. unsaved: texts that replace files on
+    disk; None: as if the file did not exist. Raises ConfigError where the directory is not a config
+    directory. Unreadable files are noted in ``faults``. ``*.test.yaml`` and hidden files are skipped.
     """
     base = Path(directory)
     if not base.is_dir():
@@ -170,8 +168,8 @@ def read_files(
 ) -> ConfigText:
     """Read the named files and the list files they name.
 
-    webhooks: where the files of the folder `webhooks` really lie, if not below the config directory.
-    before, unsaved: see `read_config`.
+    webhooks: the real folder of the files in `webhooks`, if not below the config directory. before, unsaved:
+    see `read_config`.
     """
     reader = _Reader(base, webhooks or base / "webhooks", unsaved)
     files = {name: content for name in names if (content := reader.read(name)) is not None}
@@ -181,7 +179,7 @@ def read_files(
     settings: dict[str, str] = {}
     for name in documents:
         for ref in documents.uses(name).settings:
-            # A default stands in the text already; it is no value from outside.
+            # A default is already in the text; it is not a value from outside.
             outside = secrets.find(SecretRef(ref.key))
             if outside is None:
                 continue
@@ -202,12 +200,12 @@ def read_files(
 
 
 _ESCAPED = re.compile(r"\\udc[89a-f][0-9a-f]")
-"""How a byte of a name stands that is no UTF-8."""
+"""A byte of invalid UTF-8 in a name, escaped."""
 _FILE_SECRET = re.compile(r"\$\{file:([^}]*)\}")
 
 
 def _is_private(name: str, text: ConfigText) -> bool:
-    """Return whether a file of the config directory may not be read as a list."""
+    """Return whether a file of the config directory must not be read as a list."""
     path = PurePosixPath(os.path.normpath(name))
     folder = path.parts[1:] if path.parts[0] in FOLDERS else path.parts
     if folder[:1] == ("secrets",) or path.name in ("pipeline.yaml", "pipeline.yml"):
@@ -219,7 +217,7 @@ def _is_private(name: str, text: ConfigText) -> bool:
 
 
 class _Reader:
-    """Reads files by their names in a config; what cannot be read is a fault."""
+    """Reads files by their names in a config; unreadable ones are faults."""
 
     def __init__(self, base: Path, webhooks: Path, unsaved: Mapping[str, str | None]) -> None:
         self._base = base
@@ -251,7 +249,7 @@ class _Reader:
 
 
 def wanted_lists(text: ConfigText) -> list[str]:
-    """Return every place where a list file that conditions name may lie, whether it exists or not."""
+    """Return every place where a list file named by conditions may be, whether it exists or not."""
     places = {
         candidate
         for name in text.documents

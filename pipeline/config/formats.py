@@ -58,7 +58,7 @@ def formats_of(
             found["default"] = default
     jsonl = source.get("jsonl") if isinstance(source, dict) else None
     section = jsonl if isinstance(jsonl, dict) else {}
-    # Names at places that a flag has covered are reported where shapes are compiled.
+    # Names at places that a flag overrides are reported where shapes are compiled.
     files = _files(paths, section.get("format"), named if section.get("paths") is paths else [])
     listed = paths if isinstance(paths, list) else [paths]
     if files and "default" not in found and len(files) == len(listed):
@@ -82,7 +82,7 @@ def _files(paths: Value, usual: Value, named: Named) -> dict[str, Value]:
 
 
 def _with_table(format: Value, given: Value) -> Value:
-    """Return a format, as ``{"table": settings}`` where it is Debezium's and some are said."""
+    """Return a format, as ``{"table": settings}`` if it is Debezium's with settings."""
     kind = frame_kind(format)
     if kind is not None and isinstance(format[kind], dict):
         return {kind: {**format[kind], "then": _with_table(format[kind].get("then", "auto"), given)}}
@@ -93,7 +93,7 @@ def _with_table(format: Value, given: Value) -> Value:
 
 
 def check_tables(data: dict[str, Value], problems: Problems) -> None:
-    """Report settings of tables where no table is read."""
+    """Report table settings where no table is read."""
     source = data.get("source")
     for kind in ("kafka", "jsonl"):
         section = source.get(kind) if isinstance(source, dict) else None
@@ -115,7 +115,7 @@ def check_tables(data: dict[str, Value], problems: Problems) -> None:
 
 
 def _is_table(format: Value) -> bool:
-    """Return whether rows of tables are read, also in the frame of a registry."""
+    """Return whether table rows are read, also in a registry's frame."""
     kind = frame_kind(format)
     inner = None if kind is None else format[kind]
     return format == DEBEZIUM or (isinstance(inner, dict) and inner.get("then") == DEBEZIUM)
@@ -129,14 +129,14 @@ def _note(format: Value, path: KeyPath, named: Named) -> None:
 
 
 def frame_kind(format: Value) -> str | None:
-    """Return which frame of a registry a format has around its records, None where it has none."""
+    """Return which registry frame a format's records have, None where they have none."""
     if isinstance(format, dict):
         return next((kind for kind in ("avro", "json_schema") if kind in format), None)
     return None
 
 
 def is_registry_secret(path: KeyPath) -> bool:
-    """Return whether the text at this place of pipeline.yaml is put in only where a registry is asked."""
+    """Return whether the text at this place of pipeline.yaml is only resolved where a registry is asked."""
     return path[:1] == ("source",) and "format" in path and path[-1] in ("username", "password", "token")
 
 
@@ -155,9 +155,9 @@ def _listed(value: Value) -> list[Value]:
 
 
 def own_names(base: Path, unsaved: Mapping[str, str | None] = NOTHING) -> dict[str, str]:
-    """Return the custom shapes of a config directory by name, each with its file; broken ones, too.
+    """Return the custom shapes of a config directory by name, each with its file; including broken ones.
 
-    unsaved: texts that count in place of what lies on disk; None: as if the file were not there.
+    unsaved: texts that replace files on disk; None: as if the file did not exist.
     """
     found: dict[str, str] = {}
     try:
@@ -178,13 +178,13 @@ def own_names(base: Path, unsaved: Mapping[str, str | None] = NOTHING) -> dict[s
 
 
 def shape_name(file: str, data: Value) -> str:
-    """Return how a custom shape is called: by its `name`, else by its file."""
+    """Return a custom shape's name: its `name`, else that of its file."""
     name = data.get("name") if isinstance(data, dict) else None
     return name if isinstance(name, str) else PurePosixPath(file).stem
 
 
 def check_names(named: Named, own: Iterable[str], problems: Problems) -> None:
-    """Report formats that are nothing."""
+    """Report unknown formats."""
     known = [*FORMATS, *own]
     for path, name in named:
         if name == RECORDING and "jsonl" in path:

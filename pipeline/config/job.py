@@ -47,21 +47,21 @@ FILE = "pipeline.yaml"
 
 @dataclass(slots=True, frozen=True)
 class PipelineConfig:
-    """How the job runs: its file, with what variables and flags set in its place."""
+    """How the job runs: its file, overridden by variables and flags."""
 
     file: PipelineFile
     source: JsonlSource | KafkaSource | None
-    """The one that `file` names, else what the collector keeps. None: nothing to read; `hookline run` then
-    needs --source."""
+    """The one in `file`, else what the collector keeps. None: nothing to read; `hookline run` then needs
+    --source."""
     state: Path
-    """The state directory; a replay has another one than the file says."""
+    """The state directory; a replay has a different one than the file's."""
     delivery: Mapping[str, Value]
     """Defaults of every webhook's `delivery`, as plain data of the file."""
     settings: tuple[Setting, ...] = field(compare=False)
     formats: Mapping[str, Value] = field(default_factory=dict)
     """Which shape reads what, as plain data (`formats_of`)."""
     written: Mapping[str, str] = field(default_factory=dict)
-    """How the paths of recordings are written, by where they lead: so `formats` calls them."""
+    """How the paths of recordings are written, by where they lead, as `formats` names them."""
 
     @property
     def collected(self) -> str | None:
@@ -70,7 +70,7 @@ class PipelineConfig:
 
     @property
     def defaults(self) -> JobDefaults:
-        """The parts that webhooks and shapes depend on."""
+        """The parts that affect webhooks and shapes."""
         return JobDefaults(
             tuple(self.file.exclude), self.delivery, tuple(self.file.network.allow), self.formats
         )
@@ -78,13 +78,13 @@ class PipelineConfig:
 
 @dataclass(slots=True)
 class PipelineReport:
-    """The job's config (None where it has errors) and what was found."""
+    """The job's config (None where it has errors) and the findings."""
 
     config: PipelineConfig | None
     findings: list[Finding]
     root: str = ""
     placed: Callable[[Problems], Iterable[Finding]] = field(default=lambda problems: (), compare=False)
-    """Says where problems are that others find later."""
+    """Locates problems that are found later."""
 
     def require(self) -> PipelineConfig:
         """Return the config; raises ConfigError with every finding."""
@@ -105,24 +105,22 @@ def load_pipeline(
 ) -> PipelineReport:
     """Read the job's config.
 
-    flags: values by dotted name (``source.jsonl.paths``, ``state``); a value of None is not given.
-    check_source: a missing source, or a path that does not exist, is an error too (for `run`).
-    guard_state: so is a state directory that is not there, while there is one where it was looked for before.
-    collects: so is a key or a secret of `collect` that is missing (for who needs them).
-    unsaved: texts of shapes that count in place of what lies on disk; None: as if the file were not there.
-
-    Relative paths of the file start at its folder, those of variables and flags at the working directory.
+    flags: values by dotted name (``source.jsonl.paths``, ``state``); None: not given. check_source: a missing
+    source, or a nonexistent path, is an error too (for `run`). guard_state: so is a missing state directory,
+    if there is one at its former place. collects: so is a missing key or secret of `collect` (for the
+    collector). unsaved: texts of shapes that replace files on disk; None: as if the file did not exist.
+    Relative paths in the file start at its folder, those of variables and flags at the working directory.
     """
     environ = os.environ if environ is None else environ
     base, root = Path(directory), str(directory)
     document, problems, secrets = _document(base), Problems(), Secrets(environ, base)
     substitute(document, secrets.find, Places(lambda path: not is_secret(path)))
     findings = [found for found in document.findings if found.code != EMPTY]
-    # Else what it says of `state` is not known, and nobody is told to move one.
+    # Otherwise `state` is unknown, and nobody is told to move one.
     is_read = all(found.warning for found in findings)
     findings += _misnamed(base)
     data = _data(document, problems)
-    # As the file has them, before variables and flags take their place.
+    # As in the file, before variables and flags override them.
     topics = _section(_section(data, "source"), "kafka")
     paths = _section(_section(data, "source"), "jsonl").get("paths")
     layers = Layers(data)
@@ -162,7 +160,7 @@ def load_pipeline(
     settings = tuple(settings_of(model, origin_of))
     if used.source is None and source is not None:
         settings += tuple(settings_followed(source))
-    # Also where a flag names other paths: what lies in these keeps its format.
+    # Also where a flag names other paths: these keep their formats.
     files = formats.get("files")
     names = {place(base, one): one for one in (files if isinstance(files, dict) else ())}
     names |= {place(base, one): one for path, one in were.items() if path[:2] == ("source", "jsonl")}
@@ -173,7 +171,7 @@ def load_pipeline(
 
 
 def _data(document: Document, problems: Problems) -> dict[str, Value]:
-    """Return what the file says; nothing where it is empty, or no mapping, which is reported."""
+    """Return the file's data; {} where it is empty, or not a mapping, which is reported."""
     tree = document.root
     data: Value = {} if tree is None or tree.value is None else tree.value
     if isinstance(data, dict):
@@ -185,9 +183,9 @@ def _data(document: Document, problems: Problems) -> dict[str, Value]:
 def _formats(
     data: dict[str, Value], topics: dict[str, Value], paths: Value, flags: Mapping[str, Value]
 ) -> tuple[dict[str, Value], Named]:
-    """Return which shape reads what (`formats_of`), and the shapes that are named, with their places.
+    """Return which shape reads what (`formats_of`), and the named shapes with their places.
 
-    topics, paths: what the file itself says of them. A flag that names a format means all of them.
+    topics, paths: those of the file itself. A flag that names a format applies to all of them.
     """
     if any(flags.get(f"source.{kind}.format") for kind in ("jsonl", "kafka")):
         return formats_of(data, {}, None)
@@ -199,7 +197,7 @@ def _formats(
 def _with_default_places(
     model: PipelineFile, data: dict[str, Value], base: Path, were: dict[KeyPath, str]
 ) -> PipelineFile:
-    """Return the config with state and collector's folder in their places, where nobody names them."""
+    """Return the config with default paths for state and collector's folder, unless they are set."""
     if "state" not in data:
         were["state",] = model.state
         model = model.model_copy(update={"state": place(base, model.state)})
@@ -212,7 +210,7 @@ def _with_default_places(
 
 
 def _placed(problems: Problems, document: Document, layers: Layers) -> Iterator[Finding]:
-    """Yield the problems at their places: in the file, or of the variable or flag that brought the value."""
+    """Yield the problems at their places: in the file, or at the variable or flag that set the value."""
     for problem in problems.found:
         if _follows(problem, document.unset):
             continue
@@ -224,7 +222,7 @@ def _placed(problems: Problems, document: Document, layers: Layers) -> Iterator[
 
 
 def _follows(problem: Problem, unset: Sequence[KeyPath]) -> bool:
-    """Return whether a problem is one because a placeholder has no value: it is there, or names it."""
+    """Return whether a problem is only a consequence of a placeholder without a value."""
     path = problem.path
     return any(
         path[: len(one)] == one
@@ -245,7 +243,7 @@ def _source(file: PipelineFile) -> JsonlSource | KafkaSource | None:
 
 
 def _misnamed(base: Path) -> list[Finding]:
-    """Return what is to be said of a pipeline.yml: nobody reads it."""
+    """Return the message about a pipeline.yml, which nobody reads."""
     other = "pipeline.yml"
     if not (base / other).is_file():
         return []

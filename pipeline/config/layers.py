@@ -17,7 +17,7 @@ from pipeline.model.words import did_you_mean
 
 PREFIX = "HOOKLINE_"
 _OTHERS = frozenset({"CONFIG", "SHARED_DATA", "TEST_KAFKA"})
-"""Variables of this prefix that are no settings of the job."""
+"""Variables with this prefix that are not settings of the job."""
 _SHORT = {"SOURCE": ("source", "jsonl", "paths"), "FOLLOW": ("source", "jsonl", "follow")}
 """Variables named after a flag rather than after a field."""
 _FLAGS = {
@@ -36,7 +36,7 @@ _FLAGS = {
 
 
 class Layers:
-    """Begins with what the file says; a value that is set later wins, and takes its origin with it."""
+    """Starts with the file's values; a later layer's value wins, with its origin."""
 
     def __init__(self, data: dict[str, Value]) -> None:
         self.data = data
@@ -44,7 +44,7 @@ class Layers:
         self._note_file(data, ())
 
     def set_variables(self, environ: Mapping[str, str]) -> Iterator[Finding]:
-        """Set what HOOKLINE_* variables say, and yield a warning for each that is probably misspelt."""
+        """Set the values of HOOKLINE_* variables, and yield a warning for each probable misspelling."""
         known, leaves = _known_variables(), _fields()
         for name in sorted(environ):
             if not name.startswith(PREFIX) or name[len(PREFIX) :] in _OTHERS:
@@ -57,7 +57,7 @@ class Layers:
                 yield Finding(origin, 0, 0, "unknown-variable", message, hint, warning=True)
 
     def set_flags(self, flags: Mapping[str, Value]) -> None:
-        """Set values by dotted name (``source.jsonl.paths``); a value of None is not given."""
+        """Set values by dotted name (``source.jsonl.paths``); None: not given."""
         for name, value in flags.items():
             if value is not None:
                 flag = _FLAGS.get(name) or "--" + name.split(".")[-1].replace("_", "-")
@@ -125,7 +125,7 @@ def _leaves(section: type, prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]
 
 
 def _kinds(annotation: Any) -> Iterator[Any]:
-    """Yield what a field's type is made of: list, bool, NoneType, ..., also inside of ``X | None``."""
+    """Yield the parts of a field's type: list, bool, NoneType, ..., also inside ``X | None``."""
     yield get_origin(annotation) or annotation
     if get_origin(annotation) is not list:
         for part in get_args(annotation):
@@ -133,7 +133,7 @@ def _kinds(annotation: Any) -> Iterator[Any]:
 
 
 def _from_text(text: str, annotation: Any) -> Value:
-    """Return a variable's value as the field's type wants it: lists are separated by commas."""
+    """Return a variable's value in the field's type: lists are separated by commas."""
     kinds = set(_kinds(annotation))
     if list in kinds:
         return [part.strip() for part in text.split(",") if part.strip()]

@@ -18,10 +18,10 @@ from pipeline.model.json import Value
 STATE_META: Final = "hookline.json"
 """The file that makes a folder a state directory."""
 RUN_ON: Final = "crash.lock"
-"""Every run leaves it, since about the time when relative paths in files begin at the file's folder."""
+"""Left by every run since about the time when relative paths in files start at the file's folder."""
 STDIN: Final = "-"
 _ROTATION_SECS: Final = 1.0
-"""A followed file that is rotated is there again by then."""
+"""Within this time a rotated file exists again."""
 _LOOK_SECS: Final = 0.02
 
 PATHS: Final[tuple[KeyPath, ...]] = (
@@ -44,15 +44,15 @@ _SETTINGS: Final[tuple[KeyPath, ...]] = (
 
 
 def place(base: Path, path: str) -> str:
-    """Return where a path of a file in the folder ``base`` leads.
+    """Return where a path in a file of the folder ``base`` leads.
 
-    By its words alone: a config directory that is a symlink (Kubernetes) has the parent that its name has.
+    Lexically: a config directory that is a symlink (Kubernetes) has the parent in its name.
     """
     return path if path == STDIN or os.path.isabs(path) else os.path.normpath(base / path)
 
 
 def place_all(data: dict[str, Value], base: Path, in_file: Callable[[KeyPath], bool]) -> dict[KeyPath, str]:
-    """Put the places in, where a path is one of the file's; return what those paths were.
+    """Resolve the file's relative paths; return what those paths were.
 
     in_file: whether a value came from the file (or is the file's default).
     """
@@ -77,7 +77,7 @@ def place_all(data: dict[str, Value], base: Path, in_file: Callable[[KeyPath], b
 
 
 def _place_one(base: Path, value: Value, path: KeyPath, were: dict[KeyPath, str]) -> Value:
-    """Return a path of a list in its place; also where it is that of a map with more to say."""
+    """Return a list's path resolved; also if it is in a map with more settings."""
     if isinstance(value, str):
         were[path] = value
         return place(base, value)
@@ -93,18 +93,19 @@ def _setting_paths(data: dict[str, Value]) -> Iterator[KeyPath]:
         for part in path:
             holder = holder.get(part) if isinstance(holder, dict) else None
         for name, value in holder.items() if isinstance(holder, dict) else ():
-            # `probe` is a word of librdkafka for the system's authorities.
+            # librdkafka's word for the system's CAs is `probe`.
             if name.endswith((".location", ".keytab")) and value != "probe":
                 yield (*path, name)
 
 
 def check_moved_state(new: str, was: str, problems: Problems) -> None:
-    """Refuse to begin anew beside the state of before: relative paths began at the working directory.
+    """Refuse to start afresh beside an earlier state: relative paths once started at the working directory.
 
-    A state directory that a job of this rule has run on is at its place: it is that of another project.
+    A state directory on which a job with the present rule has run is at its right place: it is another
+    project's.
     """
     old = os.path.normpath(was)
-    # Where the working directory is gone nothing is there, and nothing else may be asked of it.
+    # If the working directory is gone there is nothing in it to check.
     if os.path.isabs(was) or not is_state(old) or is_state(new) or os.path.exists(os.path.join(old, RUN_ON)):
         return
     if os.path.realpath(old) != os.path.realpath(new):
@@ -125,9 +126,9 @@ def is_state(path: str) -> bool:
 def check_recordings(
     source: JsonlSource, kept: str | None, were: Mapping[KeyPath, str], problems: Problems
 ) -> None:
-    """Report paths of recordings that lead nowhere, each with where it was looked for.
+    """Report nonexistent paths of recordings, each with where it was looked for.
 
-    kept: a collector's folder, which it makes itself, or the job. were: how the file has the paths.
+    kept: a collector's folder, which it creates itself, or the job. were: how the file writes the paths.
     """
     named = {"paths": source.inputs(), "events": source.events, "users": source.users}
     for name, paths in named.items():
@@ -140,7 +141,7 @@ def check_recordings(
 
 
 def _is_there(path: str, wait_secs: float) -> bool:
-    """Return whether a path leads somewhere, soon at least: one that is rotated is gone for an instant."""
+    """Return whether a path exists, or does so soon: one being rotated is missing for an instant."""
     end = time.monotonic() + wait_secs
     while not (os.path.exists(path) or glob(path, recursive=True)):
         if time.monotonic() >= end:
@@ -150,7 +151,9 @@ def _is_there(path: str, wait_secs: float) -> bool:
 
 
 def _looked(path: str, was: str | None) -> str | None:
-    """Return where a path was looked for; ``was``: how the file has it, None where it is not the file's."""
+    """Return where a path was looked for; ``was``: as written in the file, None where it is not
+    the file's.
+    """
     if was is None:
         return None if os.path.isabs(path) else f"looked for it in {os.getcwd()}"
     if os.path.isabs(was):

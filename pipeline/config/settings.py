@@ -31,13 +31,14 @@ class Setting(NamedTuple):
     value: Value
     origin: str
     """``config/pipeline.yaml:3``, ``environment HOOKLINE_SHARDS``, ``flag --shards``, ``default``; or
-    ``collect``, of what is read where no source is named."""
+    ``collect``, for what is read where no source is named."""
     written: str
-    """The value as a file says it: ``72h`` for 259200.0 seconds, ``4GiB``; else as JSON, a text as it is."""
+    """The value as written in a file: ``72h`` for 259200.0 seconds, ``4GiB``; else as JSON, a
+    text as it is."""
 
 
 def settings_of(section: object, origin: Callable[[KeyPath], str], prefix: KeyPath = ()) -> Iterator[Setting]:
-    """Yield every value of a section and of those inside, by dotted name; ``origin`` tells whence."""
+    """Yield every value of a section and its nested ones, by dotted name; ``origin`` returns its origin."""
     for name, attribute, info in fields_of(type(section)):
         path, value = (*prefix, name), getattr(section, attribute)
         if is_section(type(value)) and not isinstance(value, InlineShape):
@@ -50,7 +51,7 @@ def settings_of(section: object, origin: Callable[[KeyPath], str], prefix: KeyPa
 
 
 def settings_followed(source: JsonlSource | KafkaSource) -> Iterator[Setting]:
-    """Yield what a job reads that names no source, as settings of `source` that come from ``collect``."""
+    """Yield what a job without a source reads, as settings of `source` that come from ``collect``."""
     kind = "jsonl" if isinstance(source, JsonlSource) else "kafka"
     said = {
         name for name, attribute, info in fields_of(type(source))
@@ -81,7 +82,7 @@ def _written(value: Value, kinds: list[Any]) -> str:
 
 
 def _plain(value: Value) -> Value:
-    """Return sections that stand in lists and maps as plain data."""
+    """Return sections in lists and maps as plain data."""
     if isinstance(value, BaseModel):
         return value.model_dump(by_alias=True, exclude_none=True)
     if isinstance(value, dict):
@@ -90,7 +91,7 @@ def _plain(value: Value) -> Value:
 
 
 def _masked(value: Value) -> Value:
-    """Return a value for showing: what looks like a password among free settings is hidden."""
+    """Return a value for display: what looks like a password among free-form settings is hidden."""
     if isinstance(value, dict):
         return {
             key: "***" if any(word in key.lower() for word in _SECRET_FIELDS) else _masked(inner)

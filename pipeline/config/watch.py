@@ -1,8 +1,8 @@
 """Watches a config directory and reloads it; after a broken edit the running version stays.
 
-Polling compares what `stat` says of every file: it sees editors that write through a temporary file,
-removed files, list files, and directories that are swapped by a symlink (Kubernetes mounts), where a
-change notification of the kernel would need a watch per directory and still miss the swap.
+It polls and compares the `stat` of every file: that notices editors that write through a temporary file,
+removed files, list files, and directories swapped by a symlink (Kubernetes mounts), where kernel
+notifications would need a watch per directory and still miss the swap.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from pipeline.config.job import FILE, load_pipeline
 from pipeline.model.errors import ConfigError
 
 Signature: TypeAlias = tuple[tuple[str, int, int, int, int], ...]
-"""Name, device and inode, size, time of change of every file that matters."""
+"""Name, device and inode, size, modification time of every relevant file."""
 
 SETTLE_SECS = 0.2
-"""A change counts once nothing has changed for so long: editors and `rsync` write several times."""
+"""A change counts once nothing has changed for this long: editors and `rsync` write several times."""
 PATIENCE_SECS = 0.8
-"""A directory that never comes to rest is read anyway after this long."""
+"""A directory that never settles is read anyway after this long."""
 
 
 class Reading(NamedTuple):
-    """What a directory holds."""
+    """The contents of a directory."""
 
     found: ConfigText | ConfigError
-    """The texts, or why they are no config."""
+    """The texts, or why they are not a config."""
     lists: tuple[str, ...] | None
-    """Where the list files that they name may lie; None where that is not known."""
+    """Where the list files they name may be; None where unknown."""
 
 
 def read_directory(directory: Path, defaults: JobDefaults | None = None) -> Reading:
@@ -46,7 +46,7 @@ def read_directory(directory: Path, defaults: JobDefaults | None = None) -> Read
 
 
 def look(directory: Path, lists: Iterable[str] = ()) -> Signature:
-    """Return what the files of a directory look like, and these list files."""
+    """Return the signature of a directory's files, and of these list files."""
     names = dict.fromkeys([FILE, *config_files(directory), *lists])
     base = str(directory)
     return tuple([_stat(base, name) for name in names])
@@ -54,18 +54,18 @@ def look(directory: Path, lists: Iterable[str] = ()) -> Signature:
 
 def _stat(directory: str, name: str) -> tuple[str, int, int, int, int]:
     try:
-        found = os.stat(os.path.join(directory, name))  # a Path takes four times as long to make
+        found = os.stat(os.path.join(directory, name))  # creating a Path takes four times as long
     except OSError:
         return (name, 0, 0, -1, 0)
     return (name, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 class Watcher:
-    """Tells when a config directory has really changed.
+    """Reports real changes of a config directory.
 
-    running: hash of the version in use; seen: what its files looked like before they were read, lists: which
-    list files it names. Where that is not known the first poll reads once. clock: monotonic seconds. Call
-    `poll` a few times per second; it costs one `stat` per file.
+    running: hash of the version in use; seen: the files' signature before they were read, lists: the list
+    files they name. Where these are unknown the first poll reads once. clock: monotonic seconds. Call `poll`
+    a few times per second; it costs one `stat` per file.
     """
 
     def __init__(
@@ -88,13 +88,13 @@ class Watcher:
 
     @property
     def is_pending(self) -> bool:
-        """True while something has changed that has not come to rest."""
+        """True while a change is settling."""
         return self._pending is not None
 
     def poll(self) -> ConfigText | ConfigError | None:
-        """Return what is new since the last report, once it has come to rest; None if nothing is.
+        """Return the changes since the last report, once they have settled; None if there are none.
 
-        An error says why the directory cannot be read as a config; what runs goes on.
+        An error says why the directory cannot be read as a config; the running version stays.
         """
         now = self._clock()
         signature = look(self._directory, self._lists)
@@ -129,7 +129,7 @@ class Watcher:
         return found
 
     def _with_lists(self, signature: Signature, before: Iterable[str] = ()) -> Signature:
-        """Return a signature with the list files of now in place of those of before."""
+        """Return a signature with the present list files in place of the earlier ones."""
         known = {entry[0]: entry for entry in signature}
         names = dict.fromkeys([*(name for name in known if name not in before), *self._lists])
         return tuple(known.get(name) or _stat(str(self._directory), name) for name in names)

@@ -36,21 +36,21 @@ from pipeline.model.process.under_way import begins
 M = TypeVar("M", WebhookFile, LabelFile, ShapeFile)
 
 MAX_VALUES: Final = 20_000
-"""Values that one file may hold. Long lists belong into list files, which are read much faster."""
+"""Values per file. Long lists belong in list files, which are read much faster."""
 MAX_CHARS: Final = 64 << 20
 """Characters of all files together."""
 
 
 @dataclass(slots=True, eq=False)
 class CheckedFile(Generic[M]):
-    """One webhook, label or shape file that its model accepts."""
+    """A webhook, label or shape file that its model accepts."""
 
     file: str
     root: Node
     data: dict[str, Value]
-    """Plain data: bases and defaults merged, settings put in, secrets as written."""
+    """Plain data: bases and defaults merged, settings resolved, secrets as written."""
     model: M
-    """What the compilers read: the data, checked and with its defaults."""
+    """The compilers' input: the validated data with defaults."""
     lists: Mapping[str, list[str]]
     """Entries of the list files that it names, by the name as written."""
     problems: Problems
@@ -58,7 +58,7 @@ class CheckedFile(Generic[M]):
 
     @property
     def definition(self) -> str:
-        """Hash of what the file says, comments left out: 32 hex digits."""
+        """Hash of the file's data, without comments: 32 hex digits."""
         return blake2b(orjson.dumps(self.data), digest_size=16).hexdigest()
 
     def findings(self) -> list[Finding]:
@@ -73,20 +73,21 @@ CheckedShape: TypeAlias = CheckedFile[ShapeFile]
 
 @dataclass(slots=True, eq=False)
 class CheckedConfig:
-    """All files of a config that their models accept, sorted by name, and what was found so far."""
+    """All files of a config that their models accept, sorted by name, and the findings so far."""
 
     webhooks: list[CheckedWebhook]
     labels: list[CheckedLabel]
     findings: list[Finding]
     partial: list[CheckedWebhook] = field(default_factory=list)
-    """Webhooks that the model refuses, without what it refuses: compilers look for further faults in them."""
+    """Webhooks rejected by their model, without the faulty parts: compilers search them for
+    further faults."""
     broken_labels: set[str] = field(default_factory=set)
-    """Names of labels whose files have errors: conditions that use them are not to blame."""
+    """Labels whose files have errors: conditions that use them are not at fault."""
     shapes: list[CheckedShape] = field(default_factory=list)
     stored: bool = False
-    """True: a version out of a state directory, not the files as they are now."""
+    """True: a version from a state directory, not the present files."""
     too_large: set[str] = field(default_factory=set)
-    """Files that are not looked into, since they hold too much."""
+    """Files that are not parsed because they are too large."""
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -97,16 +98,16 @@ class Kept:
     labels: Mapping[str, CheckedLabel] = field(default_factory=dict)
 
     def root(self, name: str) -> Node | None:
-        """Return what was read of a file that is kept, else None."""
+        """Return the parsed tree of a kept file, else None."""
         found = self.webhooks.get(name) or self.labels.get(name)
         return None if found is None else found.root
 
 
 def check_files(text: ConfigText, *, stored: bool = False, kept: Kept = Kept()) -> CheckedConfig:
-    """Parse and check every file. Files with errors are missing from the result, their faults are noted.
+    """Parse and validate every file. Files with errors are missing from the result, their faults are noted.
 
-    stored: the text is a version out of a state directory (see `Problems.refuse`).
-    kept: what is taken over, and not parsed.
+    stored: the text is a version from a state directory (see `Problems.refuse`). kept: files that are reused
+    without parsing.
     """
     findings = [Finding(name, 0, 0, "unreadable", message) for name, message in text.faults.items()]
     settings = among(text.settings)
@@ -148,7 +149,7 @@ def check_files(text: ConfigText, *, stored: bool = False, kept: Kept = Kept()) 
             _webhook(document, text, checked)
     _check_unique(checked.webhooks, "id", lambda model: model.id, "duplicate-id", findings)
     _check_unique(checked.labels, "name", lambda model: model.name, "duplicate-label", findings)
-    # The compiler is given one of each: it would find the same fault again.
+    # The compiler gets one of each: it would find the same fault again.
     checked.labels = list({file.model.name: file for file in reversed(checked.labels)}.values())[::-1]
     return checked
 
@@ -191,7 +192,7 @@ def _webhook(document: Document, text: ConfigText, checked: CheckedConfig) -> No
                 CheckedFile(document.file, root, kept, model, lists, Problems(stored=checked.stored))
             )
     if isinstance(data, dict) and "extends" in data and (base is None or not base.is_base):
-        # What its base would have said nobody knows.
+        # What its base would have said is unknown.
         problems.found[:] = [one for one in problems.found if one.code != "missing-field"]
     elif base is not None:
         problems.found[:] = [
@@ -202,7 +203,7 @@ def _webhook(document: Document, text: ConfigText, checked: CheckedConfig) -> No
 
 def _label(document: Document, text: ConfigText, checked: CheckedConfig) -> None:
     root, problems = document.root, Problems(stored=checked.stored)
-    assert root is not None  # the caller leaves out what could not be read
+    assert root is not None  # the caller skips what could not be read
     data = root.value
     model = check(LabelFile, data, problems, what="a label")
     if model is not None and not _broken(document):
@@ -216,7 +217,7 @@ def _label(document: Document, text: ConfigText, checked: CheckedConfig) -> None
 
 def _shape(document: Document, text: ConfigText, checked: CheckedConfig) -> None:
     root, problems = document.root, Problems(stored=checked.stored)
-    assert root is not None  # the caller leaves out what could not be read
+    assert root is not None  # the caller skips what could not be read
     data = root.value
     model = check(ShapeFile, data, problems, what="a shape")
     if model is not None and not _broken(document):
@@ -232,12 +233,14 @@ def _placed(root: Node, problems: Problems) -> list[Finding]:
 
 
 def _broken(document: Document) -> bool:
-    # A setting without a value is a fault, but what else is wrong can be found all the same.
+    # A setting without a value is a fault, but other faults can be found all the same.
     return any(not finding.warning and finding.code != "missing-setting" for finding in document.findings)
 
 
 def _lists(data: Value, document: Document, text: ConfigText) -> dict[str, list[str]]:
-    """Return the list files that conditions of this file name. A missing one is the conditions' error."""
+    """Return the list files that conditions of this file name. A missing one is reported by the
+    conditions.
+    """
     lists: dict[str, list[str]] = {}
     for named in list_names(data):
         for candidate in list_candidates(named, document.file):

@@ -25,13 +25,14 @@ from pipeline.telemetry import log
 
 _log = log.get("console")
 REQUEST_SECS: Final = 15.0
-"""How long a request may take in all, its body on its way to us too."""
+"""How long a request may take in total, including the upload of its body."""
 EDIT_BYTES: Final = 32 << 20
-"""Of what those send who write files: a page has one of a megabyte three times, each sign as up to nine."""
+"""For users who write files: a page contains one of a megabyte three times, each character up to
+nine bytes."""
 STREAMS: Final = 20
-"""Answers that go on and on, at the same time."""
+"""Concurrent streamed answers."""
 STREAMS_EACH: Final = 8
-"""Of these one person's: nobody looks on alone."""
+"""Of these, for one person."""
 TURNED_AWAY: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 CUT_OFF: Final = "cut off: it may have been done"
 LOGIN: Final = "log in first: the link that `hookline console` prints, or `authorization: Bearer TOKEN`"
@@ -45,19 +46,19 @@ def make_app(console: Console) -> web.Application:
     """Return the application of a console, ready to be served."""
     gate = _Gate(console)
     app = web.Application(client_max_size=FORM_BYTES, middlewares=[gate.middleware])
-    app.on_response_prepare.append(_harden)  # also what goes on and on, and is begun by its handler
+    app.on_response_prepare.append(_harden)  # also streams, which their handlers start
     for route in ROUTES:
         app.router.add_route(route.method, console.options.base_path + route.path, gate.handler(route))
     return app
 
 
 async def _harden(request: web.Request, response: web.StreamResponse) -> None:
-    context = request.get(CONTEXT)  # none where aiohttp answers by itself, before the gate
+    context = request.get(CONTEXT)  # absent where aiohttp answers by itself, before the gate
     harden(response, "" if context is None else context.nonce)
 
 
 class _Gate:
-    """What every request passes: names, origins, who asks, what they may, and what is written down of it."""
+    """The checks that every request passes: host name, origin, identity, rights; and its audit line."""
 
     def __init__(self, console: Console) -> None:
         options = console.options
@@ -131,7 +132,7 @@ class _Gate:
         await asyncio.to_thread(self._console.audit.refused, line)
 
     def handler(self, route: Route) -> WebHandler:
-        """Return what answers a route to those who have the right that it wants."""
+        """Return a handler that runs the route's for those with its required right."""
 
         async def answer(request: web.Request) -> web.StreamResponse:
             context = request[CONTEXT]
@@ -170,10 +171,10 @@ class _Gate:
             return await route.handler(context)
         finally:
             self._streams[context.person] -= 1
-            self._streams += Counter()  # forgets who has none
+            self._streams += Counter()  # forgets those without one
 
     async def _audited(self, route: Route, context: RequestContext) -> web.StreamResponse:
-        """Answer, and write down what was done; nothing is done where that cannot be written."""
+        """Answer, and write the audit line; nothing is done where that cannot be written."""
         await asyncio.to_thread(self._console.audit.ready)
         status, why = 0, CUT_OFF
         try:
@@ -184,7 +185,7 @@ class _Gate:
                 status, why = status_of(error), _codes(error)
             raise
         finally:
-            # Also where who asked has hung up: what was done was done.
+            # Also where the client has disconnected: what was done was done.
             await asyncio.shield(asyncio.ensure_future(self._write(route, context, status, why)))
         return response
 
@@ -217,13 +218,13 @@ class _Gate:
             await asyncio.to_thread(audit.write, lines)
         except AuditFailed:
             if result == "refused":
-                return  # nothing was done, and the line is not lost: the next one brings it
+                return  # nothing was done, and the line is not lost: the next one carries it
             told = "it was done, but the audit could not be written: nothing more is done until it can"
             raise AuditFailed(told) from None
 
 
 def _codes(error: Exception) -> str:
-    """Return what an audit may say of an error: codes and our own words, never what was typed."""
+    """Return what an audit may say of an error: codes and our own words, never user input."""
     if isinstance(error, ConfigError) and error.findings:
         return ", ".join(dict.fromkeys(one.code for one in error.findings))
     return error.reason if isinstance(error, web.HTTPException) else type(error).__name__

@@ -42,9 +42,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 RUN_SECS: Final = 10.0
-"""How long a page may wait for what is asked of a config, a store or a job."""
+"""How long a page may wait for a config, a store or a job."""
 JOB_SECS: Final = 1.0
-"""How long what the job said of itself is good for, and how long a page waits for it."""
+"""How long the job's answer is reused, and how long a page waits for it."""
 FORM_BYTES: Final = 1 << 20
 _OF_URLS: Final = "/?#&=%:;,@!$'()*+~[]"
 
@@ -58,27 +58,27 @@ class Options:
     host: str = "127.0.0.1"
     port: int = 8780
     base_path: str = ""
-    """What stands before every path, without a slash at its end: ``/hookline``."""
+    """Prefix of every path, without a final slash: ``/hookline``."""
     names: tuple[str, ...] = ()
-    """Names by which it is asked for, beside those of this machine."""
+    """Accepted Host names, besides those of this machine."""
     read_only: bool = False
     hide_payloads: bool = False
     tokens: Path | None = None
-    """The file of tokens; None: there are none."""
+    """The token file; None: there is none."""
     behind_proxy: bool = False
-    """A proxy before it speaks TLS to browsers."""
+    """A proxy in front of it speaks TLS to browsers."""
     proxy: Proxy | None = None
     audit: Path | None = None
-    """Where the audit is kept; None: in the state directory."""
+    """The audit log's path; None: in the state directory."""
     mask: tuple[str, ...] = ()
-    """Paths of properties that nobody sees."""
+    """Paths of properties that nobody may see."""
     authors: AuthorRules = field(default_factory=AuthorRules)
-    """What those may write who edit webhooks here."""
+    """What webhook authors may write here."""
 
 
 @dataclass(slots=True)
 class Console:
-    """One console: what lasts from request to request."""
+    """One console: everything that outlives a request."""
 
     options: Options
     sessions: Sessions = field(default_factory=Sessions)
@@ -87,31 +87,31 @@ class Console:
     tokens: Tokens = field(init=False)
     mask: Mask = field(init=False)
     written: Written = field(init=False)
-    """Secrets that stand in files, and where requests show what nobody sees."""
+    """Secrets written out in files, and where requests show hidden properties."""
     audit: Audit = field(init=False)
     tree: Tree = field(init=False)
     workbench: Workbench = field(init=False)
-    """What unsaved texts mean."""
+    """Evaluates unsaved texts."""
     looks: Looks = field(init=False)
-    """What the job shows: samples, names that were seen."""
+    """What the job shows: samples, names seen."""
     sent: dict[str, float] = field(default_factory=dict)
-    """When each person had a test sent last."""
+    """When each person last had a test sent."""
     announce: Callable[[str], None] = field(default=lambda link: None)
-    """Shows a log-in link to who has the terminal."""
+    """Shows a log-in link on the terminal."""
     port: int = 0
-    """Where it really listens."""
+    """The port on which it actually listens."""
     silent: set[int] = field(default_factory=set)
-    """Connections that have asked nothing yet, by the `id` of their protocol."""
+    """Connections that have sent no request yet, by the `id` of their protocol."""
     known: set[int] = field(default_factory=set)
-    """Connections by which somebody who is logged in has asked; also some that are gone."""
+    """Connections on which a logged-in user has sent a request; may include closed ones."""
     sampler: Sampler = field(default_factory=Sampler)
     """The last hour."""
     shown: Shown = field(default_factory=Shown)
-    """Selections of dead letters, and of what is owed, as people saw them."""
+    """Selections of dead letters and pending requests, as people saw them."""
     works: Works = field(init=False)
-    """Changes of many rows that are under way."""
+    """Bulk changes in progress."""
     turns: Turns = field(default_factory=Turns)
-    """Of what people have tried."""
+    """Schedules what people try."""
     _job: tuple[float, list[Value]] = (0.0, [])
 
     def __post_init__(self) -> None:
@@ -126,9 +126,9 @@ class Console:
         self.looks = Looks(self.options.state)
 
     def samples(self, file: str | None = None, event: str | None = None) -> list[Sample]:
-        """Return what a webhook can be tried on: the events of its own tests, then what the job read of late.
+        """Return the samples for a webhook: the events of its own tests, then the job's recent records.
 
-        file: of the webhook; None: what the job read alone.
+        file: of the webhook; None: only the job's records.
         """
         own = [] if file is None else case_samples(self.options.config, file)
         return [*(one for one in own if event is None or event in one.events), *self.looks.samples(event)]
@@ -141,7 +141,7 @@ class Console:
         return found
 
     async def job(self) -> list[Value]:
-        """Return what each process of the running job says of itself (route `status`); [] where none runs."""
+        """Return what each process of the running job reports (route `status`); [] where none runs."""
         at, said = self._job
         if time.monotonic() - at > JOB_SECS:
             try:
@@ -150,7 +150,7 @@ class Console:
             except HooklineError:
                 said = []
             except TimeoutError:
-                pass  # it is busy: what it said before
+                pass  # it is busy: use its previous answer
             self._job = (time.monotonic(), said)
         return said
 
@@ -169,68 +169,68 @@ class RequestContext:
     acts: list[Act] = field(default_factory=list)
     looked: bool = False
     typed: MultiDict[str] | None = None
-    """The fields of its form, once they were read."""
+    """The fields of its form, once they are read."""
 
     def masked(self, value: Value) -> Value:
-        """Return a payload as it may be shown to those who may see payloads: without what `console.mask`
-        names, and but for editors without secrets that stand in files. What belongs together (event, user,
-        request) is to be given together: what a template put elsewhere is found by its value.
+        """Return a payload as viewers with the right to payloads may see it: without the properties in
+        `console.mask` and, except for editors, without secrets written out in files. Pass related parts
+        (event, user, request) together: copies made by a template are found by value.
         """
         webhook = value.get("webhook") if isinstance(value, dict) else None
         also = self.console.written.shows(webhook) if isinstance(webhook, str) else frozenset()
         return self.unwritten(self.console.mask.applied(value, also))
 
     def unwritten(self, value: Value) -> Value:
-        """Return data as who asks may see it: secrets that are written out in a file are for editors."""
+        """Return data as the viewer may see it: secrets written out in a file are for editors only."""
         return value if self.may("edit") else self.console.written.hidden(value)
 
     def yaml_text(self, text: str) -> str:
-        """Return the text of a webhook's file as who asks may see it: what looks like a secret that is
-        written out is hidden from all but editors.
+        """Return the text of a webhook's file as the viewer may see it: anything that looks like a secret is
+        hidden from all but editors.
         """
         return text if self.may("edit") else hide_literals(text)
 
     @property
     def person(self) -> str:
-        """Who asks, told apart from others: those who log in by a link have no names."""
+        """Identifies the person: those who log in by a link have no names."""
         viewer = self.viewer
         return f"{viewer.by} {viewer.name}" if viewer.by != "link" else f"link {id(self.session)}"
 
     def may(self, right: Right) -> bool:
-        """Return whether who asks may do this; what a whole page wants stands in the route table."""
+        """Return whether the viewer has this right; a whole page's right is in the route table."""
         return right in self.viewer.rights
 
     @property
     def is_welcome(self) -> bool:
-        """Whether who asked is still logged in, with the same rights: what goes on ends with that."""
+        """Whether the viewer is still logged in with the same rights: streams end with that."""
         return is_still(self.request, self.console, self.console.rules, self.viewer)
 
     @property
     def query(self) -> MultiMapping[str]:
-        """The words of the URL."""
+        """The query parameters of the URL."""
         return self.request.query
 
     @property
     def wants_json(self) -> bool:
-        """Whether a page is asked for as data: ``?format=json``."""
+        """Whether a page is requested as data: ``?format=json``."""
         return self.request.query.get("format") == "json"
 
     @property
     def wants_data(self) -> bool:
-        """The same, or asked for under the API's path."""
+        """The same, or a request under the API's path."""
         return self.wants_json or self.request.path.startswith(self.url("/api/"))
 
     @property
     def is_partial(self) -> bool:
-        """Whether htmx asks, for a part of a page."""
+        """Whether htmx requests a part of a page."""
         return self.request.headers.get("hx-request") == "true"
 
     def name(self, part: str) -> str:
-        """Return a part of the path, such as ``id`` of ``/webhooks/{id}``."""
+        """Return a parameter of the path, such as ``id`` of ``/webhooks/{id}``."""
         return self.request.match_info[part]
 
     async def form(self) -> MultiDict[str]:
-        """Return the fields of a form, texts alone. Raises UsageError for files and for other content."""
+        """Return the text fields of a form. Raises UsageError for files and other content types."""
         if self.request.content_type != "application/x-www-form-urlencoded":
             raise UsageError("a form is wanted: application/x-www-form-urlencoded")
         try:
@@ -251,42 +251,42 @@ class RequestContext:
         count: int | None = None,
         digest: str = "",
     ) -> None:
-        """Have a line in the audit for what this request does; it is on disk before the answer leaves.
+        """Add an audit line for what this request does; it is on disk before the answer is sent.
 
-        To be called before what is done may fail: the line says how it ended. target: a file, a webhook's id,
+        Call it before anything that may fail: the line records how it ended. target: a file, a webhook's id,
         "" for a selection (then its count and digest). before, after: tags of the file. keys: what changed
         (`keys_changed`). Never a value.
         """
         self.acts.append(Act(action, target, before, after, tuple(keys), count, digest))
 
     def unchanged(self) -> None:
-        """Say that this request changes nothing although others to its route do: a preview, a dry run."""
+        """This request changes nothing although others to its route do: a preview, a dry run."""
         self.looked = True
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what a function of `operate` returns, called in a thread. Raises what it raises, and
+        """Run a function of `operate` in a thread and return its result. Raises what it raises, and
         TimeoutError.
         """
         async with asyncio.timeout(RUN_SECS):
             return await asyncio.to_thread(function, *args, **kwargs)
 
     async def tried(self, page: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what `run` does of what may take long because of what somebody has typed: one at a time of
-        each person, and of those that wait for the same page the last. Raises Superseded, too.
+        """Like `run`, for user input that may take long: one at a time per person, and of those waiting for
+        the same page only the last. Raises Superseded, too.
         """
         async with asyncio.timeout(RUN_SECS):
             return await self.console.turns.run(self.person, page, partial(function, *args, **kwargs))
 
     def say(self, words: str, kind: str = "good") -> None:
-        """Have the next page tell this: ``good`` or ``bad``."""
+        """Show this message on the next page: ``good`` or ``bad``."""
         if self.session is not None:
             self.session.said.append((kind, words))
 
     def go(self, path: str) -> web.Response:
-        """Return the answer that leads to another page, after a form was obeyed."""
-        where = quote(self.url(path), safe=_OF_URLS)  # some of it was typed
+        """Return a redirect to another page, after a form was processed."""
+        where = quote(self.url(path), safe=_OF_URLS)  # some of it is user input
         return web.Response(status=HTTPStatus.SEE_OTHER, headers={"location": where})
 
     def url(self, path: str) -> str:
-        """Return a path of ours as the browser has to ask for it."""
+        """Return one of our paths with the base path."""
         return self.console.options.base_path + path

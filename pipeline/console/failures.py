@@ -27,17 +27,17 @@ _AGAIN: Final = (
     HTTPStatus.INTERNAL_SERVER_ERROR,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
-"""Errors that pass: what was sent is kept in their page."""
+"""Transient errors: the input is kept in their page."""
 _TYPED_SECS: Final = 15.0
-"""How long the rest of a form is waited for."""
+"""How long to wait for the rest of a form."""
 _IN_PART: Final[dict[int, str]] = {
     HTTPStatus.UNAUTHORIZED: "You are logged out. What is here stays: log in in another tab, then go on."
 }
-"""What is said above a page where its scripts ask in vain, in place of the words for others."""
+"""The message on a page when its scripts' request fails, in place of the general text."""
 
 
 def status_of(error: Exception) -> int:
-    """Return the status that says what kind of error it is."""
+    """Return the HTTP status for an error."""
     match error:
         case web.HTTPException():
             return error.status
@@ -56,13 +56,13 @@ def status_of(error: Exception) -> int:
 
 
 def is_api(context: RequestContext) -> bool:
-    """Return whether a program asks: it is answered with data."""
+    """Return whether the client is a program: it is answered with data."""
     path = context.request.path.removeprefix(context.console.options.base_path)
     return path.startswith("/api/") or context.wants_json
 
 
 async def told(context: RequestContext, status: int, error: Exception) -> web.StreamResponse:
-    """Return an error as the caller reads it: JSON for the API, a page for a person."""
+    """Return an error for the client: JSON for the API, a page for a person."""
     findings = error.findings if isinstance(error, ConfigError) else ()
     headers: dict[str, str] = {}
     match error:
@@ -104,7 +104,7 @@ async def told(context: RequestContext, status: int, error: Exception) -> web.St
 
 
 async def _typed(context: RequestContext, status: int, error: Exception) -> list[tuple[str, str]]:
-    """Return the fields of a form that may be taken when it is sent again: nobody types a page twice."""
+    """Return the fields of a form that may be sent again: nobody wants to type a page twice."""
     if context.request.method != "POST" or status not in _AGAIN:
         return []
     if context.typed is None and not isinstance(error, TimeoutError):  # it was not read yet

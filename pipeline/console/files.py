@@ -1,7 +1,7 @@
 """The static files of pages: the style sheet and its like, and the script bundle where it was built.
 
-Nothing else can be asked for: what is served is a table of names, read once. A name of the bundle has the
-hash of its bytes in it, one of `static/` has it behind: both are kept by browsers for as long as they like.
+Nothing else is served: the files are a table of names, read once. A bundle's name contains the hash of its
+bytes, a file of `static/` has it as a query: browsers may cache both for ever.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FOR_EVER: Final = "public, max-age=31536000, immutable"
 
 
 class Files:
-    """Paths under which files are asked for, and where they are."""
+    """The files, by the paths under which they are served."""
 
     def __init__(self, static: Path, assets: Path) -> None:
         self._paths: dict[str, str] = {}
@@ -44,7 +44,7 @@ class Files:
         self._files[path] = file
 
     def path(self, name: str) -> str:
-        """Return where ``console.css`` or ``editor.js`` is asked for; "" where the bundle was not made."""
+        """Return the URL path of ``console.css`` or ``editor.js``; "" where the bundle was not built."""
         return self._paths.get(name, "")
 
     def find(self, path: str) -> Path | None:
@@ -64,7 +64,7 @@ FILES: Final = Files(_HERE / "static", _HERE / "assets")
 
 
 async def serve(context: RequestContext) -> web.StreamResponse:
-    """Return one of the files, packed where the browser takes it packed."""
+    """Serve one of the files, compressed if the browser accepts that."""
     path = context.request.path.removeprefix(context.console.options.base_path)
     file = FILES.find(path)
     if file is None:

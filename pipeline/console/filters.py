@@ -17,38 +17,38 @@ from pipeline.operate.overview.needs import is_stable
 
 T = TypeVar("T")
 SECRET = ("user", "text")
-"""Who may not see payloads may not ask for them either: what is found tells what is there."""
+"""Filters on payloads are for viewers who may see them: the matches would reveal the contents."""
 
 
 @dataclass(slots=True)
 class Filter(Generic[T]):
-    """A selection, the words it is made of, and what is wrong with them."""
+    """A selection, the words it was made from, and their errors."""
 
     wanted: T
     typed: dict[str, str]
-    """Only what was given, as it was."""
+    """Only the words given, as typed."""
     problems: dict[str, str] = field(default_factory=dict)
     """By field."""
 
     @property
     def is_narrow(self) -> bool:
-        """Whether more than the kind is given."""
+        """Whether it filters by more than the kind."""
         return bool(self.typed.keys() - {"kind"})
 
     def link(self, path: str, **changes: str | None) -> str:
-        """Return the path with the words, changed; None or "" leaves one out."""
+        """Return the path with these words changed; None or "" removes one."""
         words = {name: value for name, value in {**self.typed, **changes}.items() if value}
         return f"{path}?{urlencode(words)}" if words else path
 
     def require(self) -> T:
-        """Return the selection. Raises UsageError with what is wrong with the words."""
+        """Return the selection. Raises UsageError for invalid words."""
         for name, problem in self.problems.items():
             raise UsageError(f"{name}: {problem}")
         return self.wanted
 
 
 def dead_filter(context: RequestContext, given: Mapping[str, str]) -> Filter[Selection]:
-    """Return which dead letters are asked for.
+    """Return the filter for dead letters.
 
     By webhook, kind, reason, status, since, until, user, text and id.
     """
@@ -70,7 +70,7 @@ def dead_filter(context: RequestContext, given: Mapping[str, str]) -> Filter[Sel
 
 
 def owed_filter(context: RequestContext, given: Mapping[str, str]) -> Filter[Owing]:
-    """Return what is asked for of what is owed: webhook, status, due, since, until, user, text."""
+    """Return the filter for pending requests: webhook, status, due, since, until, user, text."""
     words = _Words(context, given)
     due = words.one("due", ("now", "later"))
     owing = Owing(
@@ -94,7 +94,7 @@ class _Words:
         self.problems: dict[str, str] = {}
 
     def text(self, name: str) -> str | None:
-        """Return a word; None where it is not given, or who asks may not ask for it."""
+        """Return a word; None where it is not given, or the viewer may not use it."""
         value = self._given.get(name, "").strip()
         if not value:
             return None

@@ -22,25 +22,25 @@ class Glance(NamedTuple):
     stands: Standing
     rows: list[Row]
     listed: list[Value]
-    """The webhooks as the files have them (`Workbench.webhooks`)."""
+    """The webhooks as in the files (`Workbench.webhooks`)."""
     problem: ConfigError | None
     """Why the files cannot be read at all."""
 
     @property
     def ages(self) -> dict[str, float]:
-        """How old, in seconds, a delivery of each webhook of the config may be."""
+        """The maximum age, in seconds, of a delivery of each webhook in the config."""
         return {
             str(one["id"]): one["max_age_secs"] for one in self.listed if one.get("max_age_secs") is not None
         }
 
     @property
     def owed(self) -> dict[str, int]:
-        """What each webhook owes."""
+        """The number of pending requests per webhook."""
         return {name: counts["pending"] for name, counts in self.stands.webhooks.items()}
 
 
 async def glance(context: RequestContext) -> Glance:
-    """Return how things stand, from the job if it runs, else from its stores. Raises StateError."""
+    """Return the present state, from the job if it runs, else from its stores. Raises StateError."""
     console = context.console
     stands = await context.run(standing, console.options.state, await console.job())
     listed: list[Value] = []
@@ -53,14 +53,14 @@ async def glance(context: RequestContext) -> Glance:
 
 
 async def sample(console: Console) -> None:
-    """Look at the job every few seconds, so that the pages know how it went in the last hour."""
+    """Look at the job every few seconds, so that the pages know the last hour."""
     state, told = console.options.state, ""
     while True:
         try:
             stands = await asyncio.to_thread(standing, state, await console.job())
             console.sampler.take(stands.webhooks, stands.records.get("read", 0))
             told = ""
-        except HooklineError as error:  # a store that is damaged: the pages that read it say so, too
+        except HooklineError as error:  # a damaged store: the pages that read it report it, too
             if str(error) != told:
                 told = str(error)
                 _log.warning("the job cannot be looked at", reason=told)

@@ -13,14 +13,14 @@ from pipeline.operate.running.looks import with_examples
 
 
 def redacted_reason(context: RequestContext, reason: str) -> str:
-    """Return a reason: what a template or a record said may quote values."""
+    """Return a reason as the viewer may see it: reasons from templates or records may quote values."""
     if context.may("payloads") or is_stable(reason):
         return reason
     return f"invalid: {HIDDEN}" if reason.startswith("invalid: ") else HIDDEN
 
 
 def redacted_row(context: RequestContext, facts: dict[str, Value]) -> dict[str, Value]:
-    """Return the facts of a dead letter, or of a request that waits, as who asks may see them."""
+    """Return the facts of a dead letter, or of a pending request, as the viewer may see them."""
     if context.may("payloads"):
         shown: dict[str, Value] = context.masked(facts)
         return shown
@@ -44,12 +44,12 @@ def redacted_row(context: RequestContext, facts: dict[str, Value]) -> dict[str, 
 
 
 def may_advise(value: Value, shown: Value) -> bool:
-    """Return whether what is advised about a clause may be told: it may say what a hidden value is."""
+    """Return whether a clause's advice may be shown: it may reveal a hidden value."""
     return bool(shown == value)
 
 
 def catalog_shown(context: RequestContext, seen: Mapping[str, Value]) -> dict[str, Value]:
-    """Return the names that were seen, with their examples, which are payloads, as who asks may see them."""
+    """Return the names seen, with their examples, which are payloads, as the viewer may see them."""
 
     def shown(name: str, example: Value) -> Value:
         return context.masked({name: example})[name] if context.may("payloads") else None
@@ -58,7 +58,7 @@ def catalog_shown(context: RequestContext, seen: Mapping[str, Value]) -> dict[st
 
 
 def redacted_attempt(context: RequestContext, one: dict[str, Value]) -> dict[str, Value]:
-    """Return an attempt as those see it who may see no payloads."""
+    """Return an attempt for a viewer without the right to payloads."""
     reason = one["reason"]
     return {
         **one,
@@ -70,7 +70,7 @@ def redacted_attempt(context: RequestContext, one: dict[str, Value]) -> dict[str
 
 
 def _origin(url: str) -> str:
-    """Return where a URL leads; its path may hold what is known of a user."""
+    """Return a URL's origin; its path may contain user data."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -28,9 +28,9 @@ NAVIGATION: Final = (
     ("/config", "Config"),
     ("/audit", "Audit"),
 )
-"""The links of the sidebar, in its order."""
+"""The links of the sidebar, in order."""
 HIDDEN: Final = "•••"
-"""What stands for a payload where who looks may not see it."""
+"""Shown in place of a payload that the viewer may not see."""
 
 
 def number(value: int | float) -> str:
@@ -39,7 +39,7 @@ def number(value: int | float) -> str:
 
 
 def duration(secs: float | None) -> str:
-    """Return seconds as a person says them: ``4 s``, ``3 min``, ``2.5 h``, ``12 d``."""
+    """Return seconds for people: ``4 s``, ``3 min``, ``2.5 h``, ``12 d``."""
     if secs is None:
         return "–"
     for most, unit, size in ((1, "ms", 0.001), (120, "s", 1), (7200, "min", 60), (172_800, "h", 3600)):
@@ -49,21 +49,21 @@ def duration(secs: float | None) -> str:
 
 
 def ms(value: float | None) -> str:
-    """Return milliseconds as they are read at a glance: ``0.4 ms``, ``188 ms``, ``1.02 s``."""
+    """Return milliseconds for people: ``0.4 ms``, ``188 ms``, ``1.02 s``."""
     if not value:
         return "–"
     return f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.3g} s"
 
 
 def rate(per_second: float | None) -> str:
-    """Return a rate as it is read at a glance: ``0``, ``0.25``, ``12``, ``1,234``; ``–`` for None."""
+    """Return a rate for people: ``0``, ``0.25``, ``12``, ``1,234``; ``–`` for None."""
     if per_second is None:
         return "–"
     return f"{per_second:,.0f}" if per_second >= 10 or not per_second else f"{per_second:.2g}"
 
 
 def size(count: int | None) -> str:
-    """Return bytes as a person reads them: ``12 kB``, ``3.4 GB``."""
+    """Return bytes for people: ``12 kB``, ``3.4 GB``."""
     if count is None:
         return "–"
     for unit, of in (("B", 1), ("kB", 10**3), ("MB", 10**6), ("GB", 10**9)):
@@ -78,7 +78,7 @@ def webhook_path(webhook_id: str) -> str:
 
 
 def indented(text: str) -> str:
-    """Return a text with its JSON indented, and with escapes for what could not be seen."""
+    """Return a text with its JSON indented, and invisible characters escaped."""
     try:
         return printable(pretty(orjson.loads(text)) if text[:1] in ("{", "[") else text)
     except ValueError:
@@ -155,13 +155,13 @@ async def page(
             **values,
         }
     )
-    # What a client or a record holds may be half a character.
+    # User input may contain lone surrogates.
     body = text.encode("utf-8", "backslashreplace")
     return web.Response(body=body, status=status, content_type="text/html", charset="utf-8")
 
 
 def fragment(context: RequestContext, template: str, **values: object) -> str:
-    """Return a part of a page, for a stream or for htmx; values: what its template names beside may, url."""
+    """Return a part of a page, for a stream or for htmx; values: the template's names, besides may, url."""
     return _ENVIRONMENT.get_template(template).render(
         {"context": context, "may": context.may, "url": context.url, **values}
     )
@@ -171,6 +171,6 @@ def data(value: Value | Mapping[str, Value], *, status: int = 200) -> web.Respon
     """Return JSON."""
     try:
         body = orjson.dumps(value, default=str)
-    except TypeError:  # half a character, which is no UTF-8
+    except TypeError:  # a lone surrogate, which is not valid UTF-8
         body = json.dumps(value, default=str).encode()
     return web.Response(body=body, status=status, content_type="application/json")

@@ -43,16 +43,16 @@ class Route(NamedTuple):
     method: str
     path: str
     right: Right | None
-    """None: whoever comes, also without a session."""
+    """None: anybody, even without a session."""
     handler: Handler
     stream: bool = False
-    """Its answer goes on and on: it has no end by which it must be there, and there are only so many."""
+    """It streams: it has no time limit, and there may only be so many."""
     audited: bool = False
-    """It gets a line in the audit; what wants `operate` or `edit` and is no GET gets one anyway."""
+    """It gets an audit line; routes that need `operate` or `edit` and are not GET get one anyway."""
 
     @property
     def changes(self) -> bool:
-        """Whether it may change something, and so is not served where the audit cannot be written."""
+        """Whether it may change something, so that it is refused while the audit log cannot be written."""
         return self.method not in SAFE and (self.audited or self.right in CHANGING)
 
 
@@ -143,4 +143,4 @@ ROUTES: Final[tuple[Route, ...]] = (
     # api: tap
     Route("GET", "/api/v1/tap", "view", tap.tap, stream=True),
 )
-"""The order is that in which paths are tried: fixed ones before ``{names}``."""
+"""In matching order: fixed paths before ``{names}``."""

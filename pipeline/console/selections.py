@@ -19,9 +19,9 @@ from pipeline.operate.kept.works import Work
 COUNT_SECS: Final = 8.0
 """How long a selection may be counted; a page waits no longer than ten seconds."""
 WAIT_SECS: Final = 2.0
-"""How long a page waits for a change before it shows how far it is."""
+"""How long a page waits for a change before it shows its progress."""
 TYPED_OVER: Final = 1_000
-"""Of more rows the webhook's id, or their number, is typed before they are changed."""
+"""For more rows, the webhook's id or their number must be typed to confirm."""
 NOUNS: Final = {"replay": "dead letter", "purge": "dead letter", "drop": "request"}
 DONE: Final = {
     "replay": "to be sent again",
@@ -32,7 +32,7 @@ _AUDITED: Final[dict[str, Action]] = {"replay": "replay", "purge": "purge", "dro
 
 
 def to_type(chosen: Chosen) -> str:
-    """Return what is to be typed before so many rows are changed; "" where nothing is."""
+    """Return what must be typed to confirm a change of this many rows; "" where nothing."""
     if len(chosen.rows) <= TYPED_OVER:
         return ""
     webhooks = chosen.webhooks
@@ -40,10 +40,10 @@ def to_type(chosen: Chosen) -> str:
 
 
 async def act(context: RequestContext, choose: Callable[[], Chosen], digest: str, typed: str | None) -> Work:
-    """Change what was shown under this digest; what has come since stays. Returns soon, with the work.
+    """Change what was shown under this digest; later additions stay. Returns soon, with the work.
 
-    typed: what a person typed to confirm; None: it was no person. Raises Moved where it is more than was
-    shown, UsageError where another word was typed.
+    typed: the confirmation that a person typed; None: not a person. Raises Moved where there is more than was
+    shown, UsageError for a wrong confirmation.
     """
     console = context.console
     if not digest:
@@ -67,10 +67,10 @@ async def count_page(
     shown: Callable[[str], str],
     wrong: tuple[str, int] = ("", 200),
 ) -> web.StreamResponse:
-    """Return the page on which a person confirms a change of what was counted.
+    """Return the page that asks to confirm a change of what was counted.
 
-    place: the path of the list. shown: a reason, as who asks may see it. wrong: what was wrong with the last
-    attempt, and the status of that.
+    place: the path of the list. shown: a reason, as the viewer may see it. wrong: the error of the last
+    attempt, and its status.
     """
     problem, status = wrong
     return await page(
@@ -97,7 +97,7 @@ async def confirmed(
     again: Callable[[tuple[str, int]], Awaitable[web.StreamResponse]],
     back: str,
 ) -> web.StreamResponse:
-    """Change what a form confirms, then lead ``back``; ``again`` shows the count with what is wrong."""
+    """Make the change that a form confirms, then go ``back``; ``again`` shows the count with the error."""
     try:
         work = await act(context, choose, form.get("digest", ""), form.get("typed", ""))
     except (Moved, UsageError) as error:
@@ -110,7 +110,7 @@ async def confirmed(
 
 
 def told(work: Work) -> tuple[str, str]:
-    """Return what became of a change, and whether that is good."""
+    """Return the result of a change, and whether it is good."""
     noun = NOUNS[work.action]
     if work.state == "failed":
         return f"It failed after {counted(work.done, noun)}: {work.error}", "bad"

@@ -28,7 +28,7 @@ _log = log.get("console")
 STOP_SECS = 2.0
 LOOK_SECS = 0.1
 HEAD_SECS = 10.0
-"""How long a new connection may take to say what it wants."""
+"""How long a new connection may take to send its request's head."""
 IDLE_SECS = 15.0
 CONNECTIONS: Final = 500
 HEAD_BYTES: Final = 16 << 10
@@ -37,10 +37,10 @@ THREADS: Final = 32
 
 
 def run_console(options: Options, *, listening: Callable[[str], None]) -> None:
-    """Serve until Ctrl-C or SIGTERM. listening: called with the one-time link once requests are taken, and
+    """Serve until Ctrl-C or SIGTERM. listening: called with the one-time link once it accepts requests, and
     with a new one whenever one was used.
 
-    Raises UsageError where it cannot listen there, or would let in whom nobody knows.
+    Raises UsageError where it cannot listen, or would let in strangers.
     """
     check_door(options)
     console = Console(options)
@@ -50,7 +50,7 @@ def run_console(options: Options, *, listening: Callable[[str], None]) -> None:
 
 
 def options_of(config: Path, job: PipelineConfig) -> Options:
-    """Return how a console is started by what pipeline.yaml, variables and flags say."""
+    """Return a console's options from pipeline.yaml, variables and flags."""
     said = job.file.console
     host, port = said.address
     proxy = None
@@ -76,8 +76,8 @@ def options_of(config: Path, job: PipelineConfig) -> Options:
 
 
 def check_door(options: Options) -> None:
-    """Raise UsageError where other machines reach a console that knows nobody, or whose words others hear;
-    warn where all who come look alike.
+    """Raise UsageError where other machines can reach a console without log-in, or over plain HTTP; warn
+    where all clients look alike.
     """
     if options.behind_proxy and options.proxy is None:
         _log.warning(
@@ -112,7 +112,7 @@ async def serve(
         keepalive_timeout=IDLE_SECS,
         max_line_size=HEAD_BYTES,
         max_field_size=HEAD_BYTES,
-        auto_decompress=False,  # nobody packs what is sent here: bad gzip would be an error of ours
+        auto_decompress=False,  # nobody compresses requests to us: bad gzip would be our error
     )
     await runner.setup()
     server: asyncio.Server | None = None
@@ -156,9 +156,9 @@ def _prepare(console: Console) -> None:
 
 
 class _Doorman:
-    """Makes the handler of each connection; one that asks nothing is closed.
+    """Creates the handler of each connection; idle ones are closed.
 
-    Where there is no room the oldest one goes by which nobody has logged in, else the one that comes.
+    Where there is no room, the oldest one without a logged-in user is closed, else the new one.
     """
 
     def __init__(self, runner: web.AppRunner, console: Console) -> None:
@@ -191,7 +191,7 @@ class _Doorman:
 
 
 def link(options: Options, port: int, token: str) -> str:
-    """Return the address that logs a browser in, once."""
+    """Return the one-time log-in link."""
     path = f"{options.base_path}/login#token={token}"
     if options.behind_proxy and options.names:
         return f"https://{options.names[0]}{path}"

@@ -17,25 +17,25 @@ from pipeline.operate.tap.filters import Filters
 from pipeline.operate.tap.follow import Followed, Line, Notice
 
 MOST_WAITING: Final = 1_000
-"""Lines that are kept for a client that reads slowly; what comes beyond is counted."""
+"""Lines buffered for a slow client; further ones are counted."""
 TELL_SECS: Final = 1.0
 BATCH_SECS: Final = 0.1
-"""How often lines are handed on: what came meanwhile goes together."""
+"""How often lines are passed on, in batches."""
 
 
 @dataclass(slots=True, frozen=True)
 class Batch:
-    """What came since the last one."""
+    """The lines since the last one."""
 
     lines: list[Line] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     counts: dict[str, Value] | None = None
-    """Lines that were shown, not shown, not looked at, and of the second those dropped since this client was
-    too slow; None where all that is as it was."""
+    """Lines shown, not shown, not examined, and of the second those dropped because this client was too slow;
+    None where nothing has changed."""
 
 
 class TapFeed:
-    """A tap in a thread of its own. Iterating gives batches, an empty one where nothing came; close() it."""
+    """A tap in a thread of its own. Iterating yields batches, an empty one when nothing came; close() it."""
 
     def __init__(self, state: Path, filters: Filters, *, patient: bool) -> None:
         self._followed = Followed(state, filters.arguments(), patient=patient)
@@ -55,17 +55,17 @@ class TapFeed:
         threading.Thread(target=self._follow, name="console-tap", daemon=True).start()
 
     async def begun(self) -> None:
-        """Wait until the job listens, or is waited for. Raises HooklineError with what it refuses."""
+        """Wait until the job listens, or is waited for. Raises HooklineError where it refuses."""
         await self._begun.wait()
         if self._error is not None:
             raise self._error
 
     def close(self) -> None:
-        """Follow no more."""
+        """Stop following."""
         self._stopped.set()
 
     async def __aiter__(self) -> AsyncIterator[Batch]:
-        """Yield what comes, ten times a second, until the tap ends. Raises HooklineError where it fails."""
+        """Yield batches, ten times a second, until the tap ends. Raises HooklineError where it fails."""
         while True:
             yield self._take()
             if self._error is not None:
@@ -96,7 +96,7 @@ class TapFeed:
         return Batch(lines, notices, counts)
 
     def _follow(self) -> None:
-        """Run in the thread: hand over what comes, never waiting for who reads it."""
+        """Run in the thread: pass on lines without waiting for the reader."""
         begun = False
         try:
             for one in self._followed:

@@ -18,21 +18,21 @@ class _Person:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiting: int = 0
     latest: dict[str, int] = field(default_factory=dict)
-    """By page: the call that counts."""
+    """By page: the latest call."""
 
 
 class Turns:
-    """Calls of people in threads. Used by one event loop."""
+    """Runs calls of people in threads. Used by one event loop."""
 
     def __init__(self) -> None:
         self._people: dict[str, _Person] = {}
         self._numbers = itertools.count()
 
     async def run(self, person: str, page: str, call: Callable[[], T]) -> T:
-        """Return what a call returns, made in a thread once those of this person before it have ended.
+        """Run a call in a thread, once this person's earlier ones have ended; return its result.
 
-        Raises what it raises, and Superseded where a later one of the same page waits: nobody needs this one.
-        Whoever gives up waiting leaves a call that was begun to its end; the turn is over then.
+        Raises what it raises, and Superseded where a later one of the same page waits: its result is not
+        needed. If the caller gives up, a started call runs to its end, and the turn ends with it.
         """
         mine, known = next(self._numbers), self._people.setdefault(person, _Person())
         known.latest[page] = mine

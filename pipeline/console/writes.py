@@ -20,7 +20,7 @@ from pipeline.outbox.reading.view import accounting
 
 
 async def files(context: RequestContext) -> dict[str, str]:
-    """Return the file of each webhook by its name: its id, or the file where the id cannot be used."""
+    """Return the file of each webhook by its name: its id, or the file where the id is unusable."""
     return {str(one["id"]): str(one["file"]) for one in await context.run(context.console.workbench.webhooks)}
 
 
@@ -30,7 +30,7 @@ def file_of(webhook_id: str, known: Mapping[str, str]) -> str | None:
 
 
 async def known_id(context: RequestContext, webhook_id: str) -> str:
-    """Return the id of a webhook that is there and can be given orders. Raises HTTPNotFound."""
+    """Return the id of an existing webhook that can be given orders. Raises HTTPNotFound."""
     known = await files(context)
     if webhook_id not in known or known[webhook_id] == webhook_id:
         raise not_found(webhook_id, known)
@@ -38,7 +38,7 @@ async def known_id(context: RequestContext, webhook_id: str) -> str:
 
 
 def not_found(webhook_id: str, known: Collection[str]) -> web.HTTPNotFound:
-    """Return what is said where there is no such webhook."""
+    """Return the error for an unknown webhook."""
     return web.HTTPNotFound(reason=no_webhook(webhook_id[:80], known).splitlines()[0])
 
 
@@ -65,8 +65,8 @@ def pending(state: Path, webhook_id: str) -> int:
 async def save(context: RequestContext, file: str, text: str, etag: str, *, dry_run: bool = False) -> Saved:
     """Write a file that was read under this tag.
 
-    Raises Changed where it is another one by now, and ConfigError with what would be wrong, or may not be
-    written here; nothing is written then.
+    Raises Changed where it has changed since, and ConfigError with new errors or for what may not be written
+    here; nothing is written then.
     """
     bench = context.console.workbench
     before = await context.run(partial(bench.read, file, guess=True))
@@ -79,7 +79,7 @@ async def save(context: RequestContext, file: str, text: str, etag: str, *, dry_
 
 
 async def create(context: RequestContext, webhook_id: str, text: str, *, dry_run: bool = False) -> Saved:
-    """Write the file of a new webhook. Raises as `save` does; Changed where there is one of that name."""
+    """Write the file of a new webhook. Raises as `save` does; Changed where it already exists."""
     file = new_file(webhook_id)
     if dry_run:
         context.unchanged()
@@ -114,7 +114,7 @@ async def _told(
 
 
 async def _require(context: RequestContext, file: str, text: str) -> None:
-    """Raise ConfigError where who asks may not write this."""
+    """Raise ConfigError where the viewer may not write this."""
     options = context.console.options
     found = await context.run(overstepped, options.config, {file: text}, options.authors)
     if found:

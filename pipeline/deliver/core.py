@@ -1,9 +1,9 @@
 """The engine without its thread: everything that happens in one turn of the loop.
 
-A turn settles what has finished (journal, completion, slot: in this order), takes what was handed over,
-brings rows back from disk, and sends what may be sent, one lane after the other. It never waits and never
-looks at a clock but the one it was given. Successes that nothing waits for are settled some at a time, each
-shard's with one write to its journal; their lane's slots are free at once.
+A turn settles what has finished (journal, completion, slot: in this order), takes what was handed over, reads
+rows back from disk, and sends what may be sent, one lane after another. It never blocks and uses no clock but
+the one it was given. Successes that nothing waits for are settled several at a time, each shard's with one
+write to its journal; their lane's slots are free at once.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from pipeline.telemetry.metrics import forget
 
 TICK_SECS = 0.1
 MOST_EASED = 64
-"""So many successes may wait for one another at a turn's end: a SIGKILL meanwhile lets them be sent twice."""
+"""How many successes may wait for one another at a turn's end: a SIGKILL meanwhile sends them twice."""
 EASED_SHARE = 0.25
-"""The part of all requests in flight that they may take at most, where few are allowed."""
+"""At most this fraction of all requests in flight, where few are allowed."""
 
 
 class Core:
-    """All lanes of a process. Used by one thread; the engine's shell and tests with a manual clock turn it.
+    """All lanes of a process. Used by one thread; the engine's shell, or tests with a manual clock, turn it.
 
-    clients: by the name in `delivery.client`. fetch_token: begins to ask for a lane's OAuth2 token and ends
-    in a change of ``lane.token`` and a `nudge`. max_flying: requests in flight in all.
+    clients: by the name in `delivery.client`. fetch_token: requests a lane's OAuth2 token; ends in a change
+    of ``lane.token`` and a `nudge`. max_flying: requests in flight in total.
     """
 
     def __init__(
@@ -60,22 +60,22 @@ class Core:
         self.results = settler.results
         self.lanes: dict[str, Lane] = {}
         self.finished: list[Attempt] = []
-        """Settled in the next turn."""
+        """To be settled in the next turn."""
         self.eased: list[Attempt] = []
-        """Successes that nothing waits for: settled in a turn from some time on, or with others."""
+        """Successes that nothing waits for: settled from some time on, or together with others."""
         self._eased_until = inf
         self._most_eased = min(MOST_EASED, int(max_flying * EASED_SHARE))
         self.held = 0
-        """Deliveries in memory: exact at each tick, never too few in between."""
+        """Deliveries in memory: exact at each tick, never too low in between."""
         self.held_bytes = 0
         self.pressed: set[Lane] = set()
         """Lanes for which the source should pause."""
         self.gathers = False
-        """True where the worker has let something gather since the last tick: it keeps up with the source."""
+        """True where the worker let requests gather since the last tick: it keeps up with the source."""
         self.waits = 0
-        """How much more often the source had to wait than might be read, of its looks since the last tick."""
+        """How many more of the source's looks since the last tick had to wait than could read."""
         self.leaving: set[str] = set()
-        """Webhooks that are in no config any more, whose lanes are not at rest yet."""
+        """Webhooks that no config names any more, whose lanes are not at rest yet."""
         self.dispatcher = Dispatcher(
             clock,
             clients,
@@ -94,7 +94,7 @@ class Core:
     # --- from the shell, between turns
 
     def configure(self, specs: Mapping[str, LaneSpec]) -> None:
-        """Take over new versions of webhooks; one that is not named keeps its last for what is pending."""
+        """Apply new versions of webhooks; those not named keep their last one for what is pending."""
         now = self.clock.now()
         self.leaving.difference_update(specs)
         for webhook_id, spec in specs.items():
@@ -103,9 +103,9 @@ class Core:
             self.nudge(lane)
 
     def forget(self, webhook_ids: Collection[str]) -> None:
-        """Let go of the lanes of these, with what is kept of them for people, once they are at rest.
+        """Drop the lanes of these, with what is kept of them for people, once they are at rest.
 
-        One that is wanted again is made again, and sends once it is configured.
+        If one is needed again, it is created again, and sends once it is configured.
         """
         self.leaving.update(webhook_ids)
         self._leave()
@@ -123,13 +123,13 @@ class Core:
         forget("webhook", left)
 
     def renew(self) -> None:
-        """Use secrets and certificates as they are now, for requests to come."""
+        """Use the present secrets and certificates for further requests."""
         for lane in self.lanes.values():
             lane.renew()
             self.nudge(lane)
 
     def lane(self, webhook_id: str) -> Lane:
-        """Return the lane of a webhook, making it on first use."""
+        """Return the lane of a webhook, creating it on first use."""
         lane = self.lanes.get(webhook_id)
         if lane is None:
             lane = self.lanes[webhook_id] = Lane(webhook_id, self.clock, UsedSecrets(self._secrets))
@@ -159,14 +159,14 @@ class Core:
         self.held += len(deliveries)
 
     def take_all(self, handed: deque[list[Delivery]]) -> None:
-        """Take what was handed over."""
+        """Take everything that was handed over."""
         deliveries: list[Delivery] = []
         while handed:
             deliveries += handed.popleft()
         self.take(deliveries)
 
     def on_disk(self, port: Port, webhook_id: str, rows: int) -> None:
-        """Take note of committed rows."""
+        """Note committed rows."""
         lane = self.lane(webhook_id)
         disk = lane.disk.get(port)
         if disk is None:
@@ -176,10 +176,10 @@ class Core:
         self.nudge(lane)
 
     def drop(self, port: Port, rows: Sequence[bytes], handed: deque[list[Delivery]]) -> None:
-        """Forget deliveries that are not being sent, and tell the port which these are.
+        """Forget deliveries that are not being sent, and tell the port which ones.
 
-        handed: taken first. What was handed over before the command came may be among the rows, and whoever
-        is told that they are free does not expect them to be sent.
+        handed: taken first. What was handed over before the command may be among the rows, and must not be
+        sent once its shard is told that it is free.
         """
         self.take_all(handed)
         now = self.clock.now()
@@ -213,7 +213,7 @@ class Core:
         self.nudge(lane)
 
     def flush(self, on: bool) -> None:
-        """Send batches as they are from now on, what is being collected too; or wait for more again."""
+        """Send batches at once from now on, including incomplete ones; or collect again."""
         if on and not self.dispatcher.flushing:
             for lane in self.lanes.values():
                 if lane.batcher:
@@ -223,7 +223,7 @@ class Core:
     # --- the turn
 
     def ease(self, attempt: Attempt, until: float) -> bool:
-        """A success that may wait to be settled, until about then; True where it is the first of those."""
+        """Let a success wait to be settled, until about this time; True where it is the first one waiting."""
         attempt.owner.flying.pop(attempt, None)
         self.eased.append(attempt)
         if len(self.eased) > 1:
@@ -232,7 +232,7 @@ class Core:
         return True
 
     def finish(self) -> None:
-        """Write down what has finished; nothing more is sent."""
+        """Settle what has finished; nothing more is sent."""
         finished = self._ended()
         if finished:
             wall_ms = int(self.clock.wall() * 1000)
@@ -257,8 +257,8 @@ class Core:
             finished = self._ended()
             touched = self.settler.settle(finished, now, wall_ms)
             self.results.post(wall_ms)
-            # Only now are the slots free: a result is in the journal before its slot is used again. Those of
-            # what was eased are so already; what they take of the whole process is given back here.
+            # Only now are the slots free: a result is in the journal before its slot is reused. The lanes'
+            # slots of eased successes were freed before; their share of the whole process is freed here.
             dispatcher.freed(len(finished))
             self._yielding.ended += len(finished)
             for lane in touched:
@@ -332,7 +332,7 @@ class Core:
         for lane in self._yielding.look(holding, now, self.clock.cpu(), behind=behind):
             self.nudge(lane)
         self.held, self.held_bytes = held, held_bytes
-        # While nothing is in flight nothing changes that a tick would see.
+        # While nothing is in flight, nothing changes that a tick would notice.
         self._tick_at = now + TICK_SECS if busy or self.pressed else inf
 
     def _press(self, lane: Lane) -> None:
@@ -351,7 +351,7 @@ class Core:
                     lane.push(delivery, now, from_disk=True)
                     self.held += 1
                     self.held_bytes += len(delivery.request.body) + HELD_BYTES
-                # Another shard's rows come next time.
+                # Another shard's turn comes next time.
                 lane.disk[disk.port] = lane.disk.pop(disk.port)
                 break
         self.nudge(lane)

@@ -1,7 +1,7 @@
 """The delivery engine: a thread with a uvloop event loop around `Core`.
 
-Workers append to an inbox and wake the loop only when it is idle; the engine tells them nothing but through
-`Port.post` and through numbers that they read. Bytewax waits for nobody: no method here blocks but `drain`,
+Workers append to an inbox and wake the loop only when it is idle; the engine reports back only through
+`Port.post` and through numbers that they read. Bytewax must never wait: no method here blocks but `drain`,
 `start` and `stop`.
 """
 
@@ -40,21 +40,22 @@ from pipeline.telemetry.log import get
 log = get(__name__)
 
 EASE_SECS = 0.010
-"""How long a success may wait to be settled with others, where nothing waits for it. A turn that comes after
-half of that takes them along."""
+"""How long a success may wait to be settled with others, if nothing waits for it. A turn after half of that
+time settles them along."""
 CLOSING_SECS, CLOSING_SHARE = 2.0, 0.2
-"""The end of draining, in which nothing new is sent: at most so long, and at most this part of the time."""
+"""The end of draining, in which nothing new is sent: at most this long, and at most this fraction of the
+time."""
 
 
 class DeliveryEngine:
     """One per process; see `outbox.handover.Engine` for what the shards call.
 
-    allow: networks that the guard opens, as CIDR texts. share: this process's part of every rate and
+    allow: networks that the guard allows, as CIDR texts. share: this process's part of every rate and
     concurrency, 1/N. on_gone: called (by the engine's thread) with webhook id and definition when a 410
-    answer disables a webhook, so that it can be remembered over a restart.
+    answer disables a webhook, so that it is remembered across restarts.
     """
 
-    publishing: type[Publisher] = Publisher  # what brings the metrics up to date
+    publishing: type[Publisher] = Publisher  # updates the metrics
 
     def __init__(
         self,
@@ -93,14 +94,14 @@ class DeliveryEngine:
     # --- life
 
     def start(self) -> None:
-        """Start the thread; returns when the engine takes requests."""
+        """Start the thread; returns when the engine accepts requests."""
         self._thread = threading.Thread(target=self._run, name="deliver", daemon=True)
         self._thread.start()
         self._started.wait()
         self._check()
 
     def stop(self) -> None:
-        """End what is in flight without results, and the thread. What is not settled stays owed."""
+        """Abort requests in flight without results, and end the thread. What is not settled stays owed."""
         thread = self._thread
         if thread is None:
             return
@@ -112,7 +113,7 @@ class DeliveryEngine:
     def drain(self, deadline_secs: float) -> bool:
         """Wait until nothing more can complete within the time; True where nothing is owed any more.
 
-        Early, where what is left is not due in time, halted, or waits for a commit. Batches go as they are.
+        Returns early if the rest is not due in time, halted, or waits for a commit. Batches go as they are.
         """
         self._check()
         if self._thread is None:
@@ -124,9 +125,9 @@ class DeliveryEngine:
         return self._core is not None and self._core.is_empty()
 
     def begin_drain(self, deadline_secs: float) -> None:
-        """Start what `drain` waits for: batches go out as they are; `is_drained` tells when it is over.
+        """Start what `drain` waits for: batches go as they are; `is_drained` tells when it is over.
 
-        The last part of the time is for answers alone: a request that is cut off is sent again later.
+        The last part of the time is for answers alone: a request that is cut off would be sent again later.
         """
         self._check()
         self._drained.clear()
@@ -136,9 +137,9 @@ class DeliveryEngine:
         self._wake(force=True)
 
     def is_drained(self) -> bool:
-        """Return whether nothing more can complete before the deadline of `begin_drain`. Never waits.
+        """Return whether nothing more can complete before the deadline of `begin_drain`. Never blocks.
 
-        Rows that a shard has yet to commit are not known here: the caller must ask the shards.
+        Rows that a shard has yet to commit are unknown here: the caller must ask the shards.
         """
         self._check()
         return self._drained.is_set() and not self._inbox and not self._handed
@@ -162,13 +163,13 @@ class DeliveryEngine:
             self._wake()
 
     def hold(self) -> None:
-        """Wait for `release` before what is handed over wakes the thread: more is about to come."""
+        """Do not wake the thread for hand-overs until `release`: more are about to come."""
         self._holding = True
         if self._core is not None:
             self._core.gathers = True
 
     def release(self) -> None:
-        """Wake the thread once for what was handed over since `hold`."""
+        """Wake the thread once for everything handed over since `hold`."""
         self._holding = False
         if self._handed and self._idle:
             self._wake()
@@ -190,19 +191,19 @@ class DeliveryEngine:
         return waits
 
     def on_disk(self, port: Port, webhook_id: str, rows: int) -> None:
-        """Say that this many more committed rows of the webhook are on disk and not in memory."""
+        """Report that this many more committed rows of the webhook are on disk and not in memory."""
         self._tell(lambda core: core.on_disk(port, webhook_id, rows))
 
     def drop(self, port: Port, rows: list[bytes]) -> None:
-        """Forget deliveries that a command takes out, unless they are being sent; answers `Port.released`."""
+        """Forget deliveries that a command drops, unless they are being sent; answers `Port.released`."""
         self._tell(lambda core: core.drop(port, rows, self._handed))
 
     # --- control
 
     def renew_secrets(self) -> bool:
-        """Look whether files of secrets or certificates have changed; requests to come use what is new.
+        """Check for changed secret and certificate files; further requests use the new contents.
 
-        Costs a `stat` per file; callable from any thread, but from one at a time.
+        Costs a `stat` per file; callable from any thread, one at a time.
         """
         changed = [self._secrets.reread(), self._contexts.changed()]
         if any(changed):
@@ -280,12 +281,12 @@ class DeliveryEngine:
                 await client.close()
 
     def _finished(self, attempt: Attempt) -> None:
-        """A client reports the end of an attempt: settled with others, at least those of this loop turn."""
+        """A client reports the end of an attempt: settle it with others, at least those of this loop turn."""
         core: Core = self._core  # type: ignore[assignment]  # made before any attempt
         if self._deadline is None and is_at_ease(attempt):
             now = attempt.ended_at = self._clock.now()
             if core.ease(attempt, now + EASE_SECS / 2):
-                # Not when it was to ring for those before it: turns have settled them meanwhile.
+                # Not at the time set for earlier ones: turns have settled those meanwhile.
                 self._eased.anew(now + EASE_SECS, now)
             return
         core.finished.append(attempt)
@@ -353,6 +354,6 @@ class DeliveryEngine:
     def _fail(self, error: BaseException) -> None:
         self._failure = error
         self._drained.set()
-        # One of ours is said by whoever asks the engine next.
+        # Errors of ours are reported by whoever calls the engine next.
         if not isinstance(error, asyncio.CancelledError | HooklineError):
             log.error("the delivery engine failed", exc_info=error)

@@ -31,12 +31,12 @@ from pipeline.sources.reader import Source
 
 
 class DeliveryService(Engine, Busy, Sending, Gathering, Protocol):
-    """The delivery engine as a whole process sees it; tests put another one in its place. Thread-safe."""
+    """The delivery engine as the rest of the process sees it; tests substitute another one. Thread-safe."""
 
     orders: Orders
 
     def start(self) -> None:
-        """Begin to send."""
+        """Start sending."""
 
     def renew_secrets(self) -> bool:
         """Use files of secrets and certificates as they are now; True if any has changed."""
@@ -59,9 +59,9 @@ class Job:
     peers: Peers | None = None
     """The other processes of the job; None where there are none."""
     config_problems: Callable[[], str] = lambda: ""
-    """What is wrong with the config files as they are now; "" where they are what runs."""
+    """What is wrong with the present config files; "" where they are what runs."""
     waits: Callable[[], str] = lambda: ""
-    """Why records wait for something outside, but for brokers; "" where none do."""
+    """Why records wait for something external, except brokers; "" where none do."""
     failure: Failure = field(default_factory=Failure)
     stores: Stores = field(default_factory=Stores)
     shards: Shards[Shard] = field(default_factory=Shards)
@@ -79,7 +79,7 @@ class Job:
     rest: Rest = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make the parts that stand on others."""
+        """Create the parts that depend on others."""
         settings, engine, peers = self.settings, self.engine, self.peers
         self.lookout.taps.let_look = engine.orders.let_look
         self.pulse = Pulse(settings.epoch_secs)

@@ -64,7 +64,7 @@ def build_flow(job: Job) -> Dataflow:
         )  # fmt: skip
 
     flow = Dataflow("hookline")
-    # What reads also selects: what Bytewax lays around a step costs as much as a small chunk's selection.
+    # What reads also selects: Bytewax's overhead per step is as large as a small chunk's selection.
     selected = op.input("source", flow, SourceStep(job.source, job.partitions, make_partition, failure))
     identified = op.stateful_batch("identity", selected, identity_step)
     # By the batch, for the same reason.

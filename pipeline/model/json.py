@@ -87,7 +87,7 @@ def is_utf8(text: str) -> bool:
 
 
 def as_utf8(value: Value) -> Value:
-    """Return the JSON value with lone surrogates escaped, as a terminal shows them: ``\udcff``."""
+    r"""Return the JSON value with lone surrogates escaped, as a terminal shows them: ``\udcff``."""
     if isinstance(value, str):
         return value if is_utf8(value) else value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):

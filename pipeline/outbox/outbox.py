@@ -24,10 +24,10 @@ from pipeline.store.store import Store
 from pipeline.telemetry.metrics import count
 
 ABSORB = 25
-"""So many results at a time are worth taking before the epoch's end."""
+"""From this many results on it pays to take them before the epoch's end."""
 REFILL_BYTES = 4 << 20
-"""No more rows are brought back at a time than have this much to send, or one."""
-_LONG = Room.LONG  # a member takes 0.1 us to look up
+"""Rows are brought back at a time until they have this much to send."""
+_LONG = Room.LONG  # a member look-up takes 0.1 us
 
 
 class Outbox:
@@ -58,7 +58,7 @@ class Outbox:
         self._live: dict[bytes, Delivery] = {}
         self._unstored: dict[bytes, Delivery] = {}
         self._retried: dict[bytes, Delivery] = {}
-        """Stored ones that were tried in vain in this epoch: most of them end before it does."""
+        """Stored ones that failed in this epoch: most of them end before it does."""
         self._finished = FinishedRequests(store)
         self._in_memory: dict[str, int] = {}
         self._settled: list[bytes] = []
@@ -87,10 +87,11 @@ class Outbox:
         return self._counters.of(webhook_id).pending
 
     def admit(self, request: Request, *, ordered: bool) -> None:
-        """Take over a new request: it will be sent, or it is known how it ended before a crash."""
+        """Take over a new request: it will be sent, or its outcome is known from before a crash."""
         webhook_id = request.webhook_id
         if request.key in self._live:
-            # Its reader has forgotten that it handed it out. In its place the first would be owed for ever.
+            # Its reader has forgotten that it yielded it before. Replacing the first would leave that owed
+            # for ever.
             count("source_twice_total")
             return
         counts = self._counters.change(webhook_id)
@@ -108,14 +109,14 @@ class Outbox:
         row = self._applied.next_row(webhook_id, request.user) if ordered else request.key
         room = self._room.get(webhook_id)
         if room is None:
-            # Until the next hand-over the engine would not count what it is about to get.
+            # Until the next hand-over the engine does not count what it is about to get.
             room = self._room[webhook_id] = self._engine.accepts(webhook_id)
         if behind or not room:
             self._rows.add(row, request, progress)
             self._count_on_disk(webhook_id)
             return
         if room is _LONG:
-            # A result of orjson as it is keeps 4 to 8 KiB more than it has.
+            # A result of orjson holds 4 to 8 KiB more than its length.
             request = replace(request, body=bytes(memoryview(request.body)))
         delivery = Delivery(port=self.port, request=request, progress=progress, row=row)
         self._live[row] = self._unstored[row] = delivery
@@ -132,7 +133,7 @@ class Outbox:
         self.dead_letters.add(letter)
 
     def suppress(self, webhook_id: str) -> None:
-        """Count a match that `limit` or `dedupe` held back."""
+        """Count a match that `limit` or `dedupe` suppressed."""
         counts = self._counters.change(webhook_id)
         counts.matched += 1
         counts.suppressed += 1
@@ -150,7 +151,7 @@ class Outbox:
         self._count_on_disk(webhook_id)
 
     def drop(self, rows: list[bytes]) -> int:
-        """Give up what these rows owe, as soon as the engine lets go of them; return how many there are."""
+        """Give up these rows, as soon as the engine releases them; return how many there are."""
         rows = [row for row in rows if row in self._rows]
         if rows:
             self._dropping.update(rows)
@@ -172,14 +173,14 @@ class Outbox:
                 delivery.stored = True
                 self._settle(Result(delivery, Outcome.DEAD, "dropped"))
             self._dropping.difference_update(asked)
-            # What was being sent is asked for again: it ends, or the engine lets go of it later.
+            # What was being sent is requested again: it ends, or the engine releases it later.
             held = [row for row in set(asked).difference(free) if row in self._rows]
             self.drop(held)
             self._settled += set(asked).difference(held)
 
     @property
     def waits_for_commit(self) -> bool:
-        """True where there is something that the engine can only read after the epoch's end."""
+        """True where something can be read by the engine only after the epoch's end."""
         return self.port.parked or bool(self._new_on_disk)
 
     def hand_over(self) -> None:
@@ -190,18 +191,18 @@ class Outbox:
             self._engine.submit(handing)
 
     def absorb(self, least: int = ABSORB) -> None:
-        """Take results into the epoch as they come: the less is left for its end, where the source waits."""
+        """Take results into the epoch as they come: the less is left for its end, while the source waits."""
         results = self.port.take_some(least)
         if results:
             self._settle_all(results)
 
     def prepare(self) -> None:
-        """Take what has come so far into the epoch, and write how far the sources are."""
+        """Take the results so far into the epoch, and write the sources' progress."""
         self.absorb(1)
         self._applied.write(self._finished)
 
     def passed(self, offsets: Mapping[str, int]) -> None:
-        """Say that this shard has seen everything of these sources up to and including these offsets."""
+        """Note that this shard has seen everything of these sources up to and including these offsets."""
         self._applied.passed(offsets)
 
     # --- the worker, at the epoch's end (DESIGN 6, rules 3 and 4)
@@ -219,7 +220,7 @@ class Outbox:
             for delivery in kept.values():
                 self._store_row(delivery)
             kept.clear()
-        # By the clock that makes them younger: one that jumps ahead by years must not let all of them go.
+        # By the clock that makes them younger: a jump ahead by years must not drop all of them.
         now = time.monotonic()
         self.dead_letters.let_go(
             min(self._clock(), self._began_ms + int(now * 1000)) if now >= self._ages_from else None
@@ -228,7 +229,7 @@ class Outbox:
             self._applied.write(self._finished)
 
     def committed(self) -> None:
-        """The epoch is written: let rows be read again and drop journals of durable epochs."""
+        """The epoch is written: allow rows to be read again and drop journals of durable epochs."""
         if self._settled:
             self.port.settled(self._settled)
             self._settled = []
@@ -238,7 +239,7 @@ class Outbox:
         self._new_on_disk.clear()
 
     def old_journals(self) -> Callable[[], None]:
-        """Return what deletes the generations that lie before the store's epoch as it is now.
+        """Return a function that deletes the generations before the store's present epoch.
 
         Any thread may call it, once that epoch is durable.
         """
@@ -268,7 +269,7 @@ class Outbox:
         for result in results:
             row = result.delivery.row
             if result.outcome is delivered and not result.delivery.stored and live.pop(row, None) is not None:
-                # Nearly all: delivered within the epoch it came in, so that no row knows of it.
+                # Nearly all: delivered within the epoch they came in, so that no row knows of them.
                 webhook_id = result.delivery.request.webhook_id
                 sent[webhook_id] = sent.get(webhook_id, 0) + 1
                 unstored.pop(row, None)
@@ -333,7 +334,7 @@ class Outbox:
         self._new_on_disk[webhook_id] = self._new_on_disk.get(webhook_id, 0) + 1
 
     def _has_ended(self, request: Request, before: Finished) -> None:
-        """Count a regenerated request as what became of it before the crash."""
+        """Count a regenerated request by its outcome before the crash."""
         counts = self._counters.change(request.webhook_id)
         if before.outcome is Outcome.DELIVERED:
             counts.delivered += 1
@@ -360,7 +361,7 @@ class Outbox:
             delivery = self._stored(result.row, *owed)
             delivery.progress = result.progress
             self._settle(Result(delivery, result.outcome, result.reason))
-            # Until the next commit the row on disk says what was true before this result.
+            # Until the next commit the row on disk shows the state before this result.
             self._settled.append(result.row)
             if result.outcome is Outcome.RETRY:
                 stale.append(result.row)

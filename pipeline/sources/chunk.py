@@ -7,31 +7,31 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
-"""Message headers as Kafka has them: names may repeat, a value may be null."""
+"""Message headers as in Kafka: names may repeat, a value may be null."""
 
 Place: TypeAlias = tuple[str | int | tuple[int | None, ...] | None, ...]
-"""Where a reader stands in one of its files or topics; what the fields are only that kind of reader knows."""
+"""A reader's position in one of its files or topics; only that kind of reader knows the fields."""
 
 Position: TypeAlias = tuple[str, int, tuple[Place, ...]]
-"""Where a reader stands: a version text, the lines handed out since the beginning of the partition, places.
+"""A reader's position: a version text, the number of lines yielded since the beginning of the partition,
+places.
 
-Builtins that pickle and compare: it lives in the recovery state. The number of lines grows with every chunk,
-and is the same when the same stretch is read again.
-"""
+Builtins that pickle and compare: it is stored in the recovery state. The number of lines grows with every
+chunk, and is the same when the same stretch is read again."""
 
 NOWHERE: Position = ("", 0, ())
-"""Of a chunk that its reader still has to place."""
+"""The position of a chunk that its reader has yet to place."""
 
 CHUNK_LINES = 200
 """The usual size of a chunk: large enough to pay for itself, small enough for short queues."""
 
 CHUNK_BYTES = 1 << 20
-"""A chunk ends with the record that reaches this: a chunk is worked through before what it fires leaves, and
-all of its records are in memory at once, at up to sixty times their bytes."""
+"""A chunk ends with the record that reaches this: a chunk is processed before what it fires leaves, and all
+of its records are in memory at once, at up to sixty times their size."""
 
 
 def fitting(sizes: Sequence[int], room: int = CHUNK_BYTES) -> int:
-    """Return how many of the first records make a chunk by their bytes: those that fit, and one more."""
+    """Return how many of the first records make a chunk by size: those that fit, and one more."""
     if sum(sizes) <= room:
         return len(sizes)
     for number, size in enumerate(sizes, 1):
@@ -43,7 +43,7 @@ def fitting(sizes: Sequence[int], room: int = CHUNK_BYTES) -> int:
 
 @dataclass(slots=True)
 class RawChunk:
-    """Undecoded records in stream order, with where each of them was read."""
+    """Undecoded records in stream order, with the origin of each."""
 
     partition: str
     """Name of the source partition (the reader's name)."""
@@ -54,23 +54,24 @@ class RawChunk:
     lines: list[bytes | None]
     """The bytes of each record; None is a tombstone: the user named by the key is to be forgotten."""
     position: Position
-    """Where the reader stands after this chunk."""
+    """The reader's position after this chunk."""
     received: list[int | None] | None = None
     """Broker timestamp of each line in unix milliseconds."""
     headers: list[Headers | None] | None = None
     keys: list[bytes | None] | None = None
     faults: dict[int, str] | None = None
-    """Lines that cannot be records, by index, with the reason; the line holds how they start."""
+    """Lines that cannot be records, by index, with the reason; the line holds their beginning."""
     noted: dict[str, int] | None = None
-    """How many lines are out of order: ``late_updates`` and ``late_events`` that came after a record of the
-    other topic that they precede, ``ahead`` of the clock. ``twice``: lines of a recording that were
-    left out, since they had been handed out before."""
+    """Counts of irregular lines: ``late_updates`` and ``late_events`` that came after a record of the other
+    topic that they precede, ``ahead`` of the clock. ``twice``: lines of a recording that were left out as
+    duplicates."""
 
     parts: str | list[str | None] | None = None
-    """Of files with a format of their own: the path that names them in pipeline.yaml, per line or for all."""
+    """For files with a format of their own: the path that names them in pipeline.yaml, per line
+    or for all."""
 
     def run(self, begin: int, end: int) -> RawChunk:
-        """Return these lines of it as a chunk, in the same order."""
+        """Return a slice of its lines as a chunk, in the same order."""
         faults = self.faults or {}
         return RawChunk(
             self.partition,

@@ -9,19 +9,20 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 HEAR_SECS = 0.2
-"""How long is listened where nothing comes."""
+"""How long to wait for a notification."""
 UNHEARD = 3
-"""So often may something have come unheard: then another machine writes, and it is to be looked for."""
+"""Changes without a notification after which another machine must be the writer: then the files
+are polled."""
 
 _MODIFY, _CREATE, _MOVED_TO = 0x2, 0x100, 0x80
 _EVENTS_BYTES = 1 << 16
-"""What one look takes of what was heard: that it was heard is all that counts."""
+"""Read per look: only the fact that there are events counts."""
 
 
 class Growth:
-    """Hears what is written to some files, and to those of some folders, by this machine.
+    """Notices what this machine writes to some files, and to files in some folders.
 
-    Raises OSError where the system has no inotify, or gives no more of it.
+    Raises OSError where the system has no inotify, or no more watches.
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
@@ -41,7 +42,7 @@ class Growth:
         self._poll.register(self._fd, select.POLLIN)
 
     def wait(self, secs: float) -> bool:
-        """Return True as soon as something has been written since the last call, False where nothing was."""
+        """Return True as soon as something has been written since the last call, False on a timeout."""
         if not self._poll.poll(secs * 1000):
             return False
         with suppress(BlockingIOError):
@@ -49,14 +50,14 @@ class Growth:
         return True
 
     def close(self) -> None:
-        """Hear nothing any more; again is fine."""
+        """Stop watching; may be called twice."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
 
 class Listener:
-    """Listens to files for a reader, as long as that is of use."""
+    """Watches files for a reader, as long as that helps."""
 
     def __init__(self) -> None:
         self._growth: Growth | None = None
@@ -64,26 +65,26 @@ class Listener:
 
     @property
     def hears(self) -> bool:
-        """True where `listen` hears what is written."""
+        """True where `listen` notices writes."""
         return self._growth is not None
 
     def listen_to(self, paths: Sequence[str]) -> None:
-        """Listen to these from now on, and to no others."""
+        """Watch these from now on, and no others."""
         self.close()
         if paths and self._unheard < UNHEARD:
-            with suppress(OSError):  # there is none, or no such path yet
+            with suppress(OSError):  # no inotify, or no such path yet
                 self._growth = Growth(paths)
 
     def heard(self) -> bool:
-        """Return whether something was written since this was asked last, or listened."""
+        """Return whether something was written since the last call of this or of `listen`."""
         return self._growth is not None and self._growth.wait(0)
 
     def listen(self, is_still: Callable[[], bool]) -> None:
-        """Sleep while nothing comes, `HEAR_SECS` at most. is_still: says whether nothing has."""
+        """Sleep until something comes, `HEAR_SECS` at most. is_still: says whether nothing has come."""
         growth = self._growth
         if growth is None:
             return
-        growth.wait(0)  # what was heard until now is there to be seen
+        growth.wait(0)  # what was noticed so far can be read now
         if not is_still() or growth.wait(HEAR_SECS) or is_still() or growth.wait(0):
             return
         self._unheard += 1
@@ -91,7 +92,7 @@ class Listener:
             self.close()
 
     def close(self) -> None:
-        """Listen no more; again is fine."""
+        """Stop watching; may be called twice."""
         if self._growth is not None:
             self._growth.close()
             self._growth = None

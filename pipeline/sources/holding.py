@@ -10,7 +10,7 @@ from pipeline.sources.reader import Reader
 
 
 class HoldingReader:
-    """What such a reader passes on. Its heirs say what is held, how long, and where it stands meanwhile."""
+    """Base of such readers: delegates the rest. Subclasses say what is held, how long, and the position."""
 
     def __init__(self, reader: Reader, formats: Formats) -> None:
         """formats: which shape reads what at first."""
@@ -31,45 +31,45 @@ class HoldingReader:
 
     @property
     def progress(self) -> tuple[int, int]:
-        """That of the reader behind."""
+        """That of the inner reader."""
         return self._reader.progress
 
     @property
     def expects_answer(self) -> bool:
-        """True while the reader behind is worth asking; what is held takes longer than a millisecond."""
+        """True while the inner reader expects an answer; held records take longer than a millisecond."""
         return self._held is None and self._reader.expects_answer
 
     @property
     def gather_secs(self) -> float:
-        """That of the reader behind."""
+        """That of the inner reader."""
         return self._reader.gather_secs
 
     def is_still(self) -> bool:
-        """True where nothing is held, and the reader behind is still."""
+        """True where nothing is held, and the inner reader is still."""
         return self._held is None and self._reader.is_still()
 
     @property
     def hears(self) -> bool:
-        """True where nothing is held, and the reader behind hears."""
+        """True where nothing is held, and the inner reader hears."""
         return self._held is None and self._reader.hears
 
     def hear(self, secs: float) -> None:
-        """As the reader behind."""
+        """Delegates to the inner reader."""
         self._reader.hear(secs)
 
     def keep_trail(self, folder: Path) -> None:
-        """Keep the trail of the reader behind: holding back changes no order."""
+        """Keep the inner reader's trail: holding back does not change the order."""
         self._reader.keep_trail(folder)
 
     def under(self, formats: Formats) -> None:
-        """From the next line on these shapes, here and behind."""
+        """Use these shapes from the next line on, here and in the inner reader."""
         self._formats = formats
         self._reader.under(formats)
 
     def durable(self, position: Position) -> None:
-        """Tell the reader behind; what waits here lies after every position that was told."""
+        """Tell the inner reader; held records come after every position that was returned."""
         self._reader.durable(position)
 
     def close(self) -> None:
-        """Close the reader behind."""
+        """Close the inner reader."""
         self._reader.close()

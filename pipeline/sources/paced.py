@@ -15,7 +15,7 @@ from pipeline.sources.reader import Reader, Source
 
 
 class PacedSource:
-    """A source whose readers are paced. speed: a multiple of the clock."""
+    """A source with paced readers. speed: a multiple of real time."""
 
     def __init__(self, source: Source, speed: float) -> None:
         self._source = source
@@ -31,9 +31,9 @@ class PacedSource:
 
 
 class Paced(HoldingReader):
-    """A reader that hands out one line of another reader at a time, each when it is due.
+    """Yields the lines of another reader one at a time, each when it is due.
 
-    Lines without a time, or with an earlier one than before, follow at once.
+    Lines without a time, or with an earlier time than before, follow at once.
     """
 
     def __init__(self, reader: Reader, speed: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -45,11 +45,11 @@ class Paced(HoldingReader):
 
     @property
     def position(self) -> Position:
-        """Where the last line that was handed out ends: a line that waits for its time is not in it."""
+        """The end of the last line that was yielded, before any line that waits for its time."""
         return self._position
 
     def keep_trail(self, folder: Path) -> None:
-        """Keep the trail of the reader behind, which may begin elsewhere then."""
+        """Keep the inner reader's trail; it may then begin elsewhere."""
         super().keep_trail(folder)
         self._position = self._reader.position
 
@@ -58,7 +58,7 @@ class Paced(HoldingReader):
         if self._held is None:
             self._held = self._reader.read(1)
             if self._held is None:
-                # It may have passed what is no line, such as the end of a file.
+                # The inner reader may have consumed something that is not a line, such as the end of a file.
                 self._position = self._reader.position
                 return None
             self._due = self._when(self._held)

@@ -1,6 +1,6 @@
 """A cheap look at a raw line: its time, and whether it is an update or an event.
 
-Only the order in which several files are merged depends on it, so nothing here complains.
+It only decides the order in which several files are merged, so it never raises.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class _Marks(msgspec.Struct):
 
 
 class _Look:
-    """The look of one built-in shape, or of all that `auto` chooses among."""
+    """The look of one built-in shape, or of all that `auto` distinguishes."""
 
     def __init__(self, shapes: Sequence[Shape]) -> None:
         times = dict.fromkeys(name for shape in shapes for name in shape.times)
-        # When it happened goes before when it was sent or arrived.
+        # The time of occurrence takes precedence over when it was sent or received.
         self._times = tuple(sorted(times, key=_LAST.__contains__))
         self._update_types = frozenset[str]().union(*(shape.updates for shape in shapes))
         self._update_events = frozenset[str]().union(*(shape.update_events for shape in shapes))
@@ -53,7 +53,7 @@ class _Look:
         ).decode
 
     def seen(self, line: bytes) -> Seen:
-        """Return what is seen of a line; of an envelope's first member."""
+        """Return the look at a line; for an envelope, at its first member."""
         try:
             seen = self._decode(line)
             members = next(
@@ -99,7 +99,7 @@ _USERS_CALLS: Final = frozenset(
 
 
 def _calls_user(headers: Headers | None) -> bool:
-    """Return whether the path of a collected request said that it is about a user."""
+    """Return whether the path of a collected request says that it is about a user."""
     return any(name == "hk-type" and value in _USERS_CALLS for name, value in headers or ())
 
 
@@ -112,14 +112,14 @@ def peek(
     key: bytes | None = None,
     received_at: int | None = None,
 ) -> Seen:
-    """Return (unix milliseconds or None, True for an update of a user) as a shape tells it."""
+    """Return (unix milliseconds or None, True for an update of a user), by a shape."""
     if shape.by_headers is not None:
         try:
             shape = shape.by_headers(headers).shape
         except InvalidRecord:
             return received_at, False
         seen = peek(line, shape, origin=origin, headers=headers, key=key, received_at=received_at)
-        # When it happened a page may say as it likes: what orders the lines is when they were received.
+        # A page may claim any time of occurrence: these lines are ordered by when they were received.
         return received_at, line is not None and (seen[1] or _calls_user(headers))
     if line is None:
         return None, True

@@ -9,11 +9,11 @@ from pipeline.decode.formats import Formats
 from pipeline.sources.chunk import Position, RawChunk
 
 GATHER_SECS = 0.003
-"""Half of it, and twice what a chunk's walk takes, are to be less than two milliseconds."""
+"""Half of it, and twice the time a chunk takes to its shard, must be less than two milliseconds."""
 
 
 class Reader(Protocol):
-    """One source partition, read from one thread. Constructed with the position to go on from, or None."""
+    """One source partition, read from one thread. Constructed with the position to resume from, or None."""
 
     @property
     def name(self) -> str:
@@ -21,61 +21,64 @@ class Reader(Protocol):
 
     @property
     def done(self) -> bool:
-        """True when nothing will ever come any more, and everything that came was handed out."""
+        """True when nothing will ever come any more, and everything that came was returned."""
 
     @property
     def position(self) -> Position:
-        """Where the reader stands after the last chunk it returned; constructing with it goes on there."""
+        """The position after the last chunk it returned; constructing with it resumes there."""
 
     @property
     def progress(self) -> tuple[int, int]:
-        """(bytes read, bytes there are in all); the second is 0 where nobody knows."""
+        """(bytes read, bytes in total); the second is 0 where unknown."""
 
     @property
     def expects_answer(self) -> bool:
-        """True while it is worth asking again at once: what holds records back ends within a millisecond."""
+        """True while asking again at once is worthwhile: what holds records back ends within a
+        millisecond.
+        """
 
     @property
     def gather_secs(self) -> float:
-        """How long records may gather between two reads while few come, at most."""
+        """The longest time records may gather between two reads while few come."""
 
     def is_still(self) -> bool:
         """True where it is certain that `read` would return None; costs next to nothing."""
 
     @property
     def hears(self) -> bool:
-        """True where `hear` returns as soon as something comes: nobody need look again and again."""
+        """True where `hear` returns as soon as something comes, so that no polling is needed."""
 
     def hear(self, secs: float) -> None:
-        """Sleep until something has come, about so long at most. For who `hears`."""
+        """Sleep until something has come, or about this long. Only if `hears`."""
 
     def keep_trail(self, folder: Path) -> None:
-        """Keep in a folder of the state directory what repeats the order of records after a crash.
+        """Record in a folder of the state directory what is needed to repeat the order of records after a
+        crash.
 
-        To be called before the first `read`, which may then begin at another position.
+        Call it before the first `read`, which may then begin at another position.
         """
 
     def under(self, formats: Formats) -> None:
-        """From the next line on these shapes read what comes; the order may depend on them.
+        """From the next line on, read with these shapes; the order may depend on them.
 
         Called again where another version of the config begins.
         """
 
     def read(self, limit: int) -> RawChunk | None:
-        """Return at most ``limit`` records, or None where there is nothing now. Never waits.
+        """Return at most ``limit`` records, or None where there is nothing now. Never blocks.
 
         Raises StateError where the input contradicts the resumed position, Fatal where it cannot be read.
         """
 
     def durable(self, position: Position) -> None:
-        """Nobody will go on from before this position, which a `position` or a chunk once said."""
+        """Nobody will resume from before this position, which `position` or a chunk once returned."""
 
     def close(self) -> None:
-        """Let go of files and connections; again is fine. Never raises; no resume depends on it."""
+        """Close files and connections; may be called twice. Never raises; no resume depends on it."""
 
 
 class BaseReader:
-    """What a reader need not say: no progress, no answers to wait for, an order that the input itself has."""
+    """Defaults for a reader: no progress, no answers to wait for, an order that the input itself has."""
 
     gather_secs = GATHER_SECS
 
@@ -86,7 +89,7 @@ class BaseReader:
 
     @property
     def expects_answer(self) -> bool:
-        """It never does."""
+        """Never."""
         return False
 
     def is_still(self) -> bool:
@@ -95,27 +98,27 @@ class BaseReader:
 
     @property
     def hears(self) -> bool:
-        """It never does."""
+        """Never."""
         return False
 
     def hear(self, secs: float) -> None:
-        """Nobody asks."""
+        """Never called."""
 
     def keep_trail(self, folder: Path) -> None:
         """Nothing to keep: read again, the input has the same order."""
 
     def under(self, formats: Formats) -> None:
-        """Whatever the shapes are, the order is the same."""
+        """Nothing to do: the order does not depend on shapes."""
 
     def durable(self, position: Position) -> None:
-        """Nobody to tell."""
+        """Nothing to do."""
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to close."""
 
 
 class Source(Protocol):
-    """What has the partitions: files, topics."""
+    """Files or topics, with their partitions."""
 
     def list_partitions(self) -> list[str]:
         """Return the names of the source partitions."""

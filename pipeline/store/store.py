@@ -1,15 +1,15 @@
 """One transactional store per key of a stateful step: LMDB, one commit per epoch, undo of the last one.
 
-The rules are DESIGN 6. In short: writes are buffered and committed once per epoch together with the old
-bytes of every row they change; a resume that finds the store one epoch ahead of Bytewax puts those old
-bytes back. The store knows bytes, not operations.
+The rules are DESIGN 6. In short: writes are buffered and committed once per epoch together with the old bytes
+of every row they change; a resume that finds the store one epoch ahead of Bytewax restores those old bytes.
+The store knows bytes, not operations.
 
-At an epoch's end its worker stands still. So most rows are put into the transaction before (`prepare`). And
-where several stores commit, each does so in a thread of its own: what they wait for is the disk.
+At an epoch's end its worker stands still, so most rows are put into the transaction before that (`prepare`).
+Where several stores commit, each does so in a thread of its own: they only wait for the disk.
 
-LMDB takes its writer's lock for the thread that begins a transaction, and only that thread can let go of it:
-committed by another one, the next would wait for ever. So the store's own thread begins and ends it; in
-between the worker's puts its rows. They never do so at the same time.
+LMDB takes its writer lock for the thread that begins a transaction, and only that thread can release it: if
+another one committed, the next transaction would wait for ever. So the store's own thread begins and ends it;
+in between the worker's thread puts its rows. The two never do so at the same time.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PREPARE_ROWS = 32
-"""So many rows at a time are worth putting into the transaction before the epoch's end."""
+"""From this many rows on it pays to put them into the transaction before the epoch's end."""
 EARLY_ROWS = 2_000
-"""No more than so many of an epoch, since they may change again."""
+"""At most this many of an epoch, since they may change again."""
 
 READER_CHECK_SECS = 60.0
-"""How often the slots of readers that have ended without a word are freed."""
+"""How often the slots of dead readers are freed."""
 
 REWRITE_ROWS = 10_000
 """Rows of one transaction while all are rewritten."""
@@ -64,7 +64,7 @@ REWRITE_ROWS = 10_000
 class Store:
     """The state of one key. Owned by one process (flock) and written by one thread.
 
-    own_thread: whether it commits in a thread of its own, so that several stores can at the same time.
+    own_thread: whether it commits in a thread of its own, so that several stores can commit at the same time.
     Raises StateError where the folder is in use, damaged or of another version, and Fatal on a full disk.
     """
 
@@ -87,19 +87,19 @@ class Store:
             self._env.close()
             raise unreadable(path, ValueError("its file has been cut off"))
         with writing(path):
-            # All in one transaction: a sync for each table would be the first start's longest part.
+            # All in one transaction: a sync for each table would take most of the first start.
             with self._env.begin(write=True) as txn:
                 self._tables = {table: self._env.open_db(table.name.lower().encode(), txn) for table in Table}
                 self._undo, self._meta = self._tables[Table.UNDO], self._tables[Table.META]
                 format, self._seals, self.seq, self._runs = take_meta(path, txn, self._meta)
                 if format != FORMAT:
-                    # LMDB syncs what is in its file, not that there is one. Before the commit: where a kill
-                    # comes between, nothing of it would be made up for.
+                    # LMDB syncs its file's contents, not its directory entry. Before the commit: if a kill
+                    # comes between, nothing refers to it yet.
                     sync(path)
             self._read = self._env.begin()
         self._run = secrets.token_hex(8)
-        """What the epochs are known by that this opening of the store commits: copies of a store go on with
-        the same numbers."""
+        """Identifies the epochs that this opening of the store commits: copies of a store continue with the
+        same numbers."""
         self._pending = Pending(self._tables)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="hookline-commit") if own_thread else None
         self._beginning: Future[_Txn] | None = None
@@ -107,13 +107,13 @@ class Store:
         self._committing: Future[float] | float | None = None
         self._then: Future[None] | None = None
         self._then_before: Future[None] | None = None
-        """What follows the last commit, and what followed the one before it."""
+        """What follows the last commit, and what followed the previous one."""
         self._txn: _Txn | None = None
         self._early = 0
         self.dirty = False
         """True where the epoch has written something."""
         self.commit_secs = 0.0
-        """How long the last commit took."""
+        """Duration of the last commit."""
 
     # --- reading and writing, by the worker thread only
 
@@ -156,7 +156,7 @@ class Store:
 
     @property
     def to_commit(self) -> int:
-        """About how many bytes this epoch has written so far; they are held in memory until its commit."""
+        """About how many bytes this epoch has written so far; they are in memory until its commit."""
         return self._pending.bytes + self._pending.flushed_bytes
 
     def prepare(self) -> None:
@@ -186,7 +186,7 @@ class Store:
         return self.end_commit()
 
     def complete(self) -> None:
-        """Put all of the epoch into its transaction: nothing but to commit it is left."""
+        """Put all of the epoch into its transaction: only the commit is left."""
         if self.dirty:
             with writing(self.path):
                 txn = self._transaction()
@@ -196,9 +196,9 @@ class Store:
     def begin_commit(self, then: Callable[[], None] = lambda: None) -> int:
         """Begin to make the epoch durable, and return the sequence number that the store will have then.
 
-        Where the store has a thread of its own, that one waits for it. Until `end_commit` returns the store
-        is not to be used; to write raises RuntimeError. then: is called by who commits, after that; nobody
-        waits for it, and what it raises is raised by the next `end_commit`.
+        A store with a thread of its own waits in that thread. Until `end_commit` returns the store must not
+        be used; writing raises RuntimeError. then: called after the commit, by its thread; nobody waits for
+        it, and what it raises is raised by the next `end_commit`.
         """
         if not self.dirty:
             then()
@@ -216,9 +216,9 @@ class Store:
         return self.seq + 1
 
     def end_commit(self) -> int:
-        """Wait for the commit that was begun and return the store's sequence number.
+        """Wait for the commit and return the store's sequence number.
 
-        Raises what the commit has raised: then the epoch is not durable.
+        Raises the commit's error: then the epoch is not durable.
         """
         committing, self._committing = self._committing, None
         if committing is not None:
@@ -242,8 +242,8 @@ class Store:
     def resume(self, seq: int, run: str = "") -> bool:
         """Go to the state of ``seq``, the number that Bytewax holds; True where an epoch was undone.
 
-        run: who committed that one; "": not known. Raises StateError where the store is neither there nor
-        exactly one epoch ahead, or where that epoch is another one's.
+        run: who committed that one; "": unknown. Raises StateError where the store is neither there nor
+        exactly one epoch ahead, or where that epoch is somebody else's.
         """
         if self.seq in (seq, seq + 1) and run and run != self.run_of(seq):
             raise StateError(f"{self.path}: {OTHERS_EPOCH} {ONE_BACKUP}")
@@ -267,7 +267,7 @@ class Store:
         return True
 
     def commit_as(self, seq: int, run: str = "") -> None:
-        """Commit under a given number and name, with nothing to undo: for a store that was rebuilt."""
+        """Commit under a given number and name, without undo: for a rebuilt store."""
         self.flush()
         with writing(self.path):
             txn = self._transaction()
@@ -279,9 +279,10 @@ class Store:
         self._after_transaction()
 
     def seal_all(self, renew: Renew) -> int:
-        """Write every row in today's format and note that none of another is left; return how many changed.
+        """Rewrite every row in today's format and note that no other is left; return how many changed.
 
-        renew: gives a value as it is written today. Nothing may be pending. A crash leaves rows of both.
+        renew: converts a value to today's format. Nothing may be pending. A crash leaves rows of both
+        formats.
         """
         changed = 0
         for table, db in self._tables.items():
@@ -319,7 +320,7 @@ class Store:
     # --- reading by other threads
 
     def committed(self, table: Table, start: bytes, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Yield committed rows from key ``start`` on while they carry the prefix; for any thread."""
+        """Yield committed rows from key ``start`` on while they have the prefix; from any thread."""
         with self._env.begin() as txn:
             yield from self._seals.scan(table, txn.cursor(db=self._tables[table]), start, prefix)
 
@@ -327,7 +328,7 @@ class Store:
 
     def _first_write(self) -> None:
         if self._committing is not None:
-            # It would be of no epoch: neither committed with this one nor undone with the next.
+            # It would belong to no epoch: neither committed with this one nor undone with the next.
             raise RuntimeError(f"{self.path}: written while it commits")
         self.dirty = True
         if self._thread is not None and self._beginning is None:
@@ -344,11 +345,11 @@ class Store:
         return call() if self._thread is None else self._thread.submit(call).result()
 
     def _end(self, txn: _Txn, begun: float) -> float:
-        """Commit, and return how long it took since ``begun``; in the store's thread, where it has one."""
+        """Commit, and return how long it took since ``begun``; in the store's thread, if it has one."""
         try:
             txn.commit()
         finally:
-            # Nothing where it is committed. Else it must be this thread that lets go of it.
+            # No effect once committed. Otherwise this thread must be the one to release it.
             txn.abort()
         return time.perf_counter() - begun
 
@@ -364,13 +365,13 @@ class Store:
                 if old == b"\0":
                     txn.delete(mark[1:], db=db)
                 else:
-                    # The row's own bytes, seal and all.
+                    # The row's own bytes, seal included.
                     txn.put(mark[1:], old[1:], db=db)
             txn.drop(self._undo, delete=False)
             put_epoch(txn, self._meta, seq, (self._runs[1], ""))
 
     def _forget_readers(self) -> None:
-        """Now and then: what a killed reader saw would be kept for ever, and the file would grow."""
+        """Occasionally: a killed reader's snapshot would be kept for ever, and the file would grow."""
         now = self._clock()
         if now - self._checked >= READER_CHECK_SECS:
             self._checked = now

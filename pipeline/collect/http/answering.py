@@ -21,40 +21,40 @@ from pipeline.collect.http.unpack import UnpackError, tried
 from pipeline.collect.request import Answer, Request
 
 _THREAD_FROM: Final = 16 << 10
-"""A packed body of this size is unpacked beside the loop: it may take milliseconds."""
+"""A compressed body of this size is decompressed outside the event loop: it may take milliseconds."""
 _LINGER_SECS: Final = 10.0
-"""What a client still sends after a last answer is read so long, so that it gets to read that answer."""
+"""How long to read on after a last answer, so that the client gets to read that answer."""
 WRITE_SECS: Final = 30.0
 
 
 class Later(msgspec.Struct, frozen=True):
-    """An answer that is not there yet. No task is made for it: most requests wait for one future."""
+    """A pending answer. It needs no task: most requests wait for one future."""
 
     future: asyncio.Future[Any]
     finish: Finish
-    """Called when the future is done; what it raises is a fault of ours."""
+    """Called when the future is done; an exception is an internal error."""
 
 
 Finish = Callable[[asyncio.Future[Any]], Answer | Later]
 
 
 class Service(Protocol):
-    """Who answers."""
+    """Answers requests."""
 
     def answer(self, request: Request, connection: Answering) -> Answer | Later:
-        """Return the answer, or what becomes it."""
+        """Return the answer, or a pending one."""
         ...
 
     def busy(self, request: Request, retry_secs: int) -> Answer:
-        """Return what is answered to a request that there is no room for; its body is not read."""
+        """Return the answer for lack of room; the body is not read."""
         ...
 
     def failed(self, request: Request | None, answer: Answer, code: str) -> Answer:
-        """Note that this answers what is no request, or one beyond the limits; return it for that page."""
+        """Count this answer to a malformed request, or one beyond the limits; return it with CORS headers."""
         ...
 
     def broke(self, error: Exception) -> Answer:
-        """Note a fault of ours; return what is answered."""
+        """Log an internal error; return the answer."""
         ...
 
 
@@ -65,14 +65,14 @@ class Host(Protocol):
     gate: Gate
     limits: Limits
     unpacker: ThreadPoolExecutor
-    """Of one thread: so many large bodies are unpacked at a time."""
+    """A single thread: one large body is decompressed at a time."""
     heads: Heads
     closing: bool
-    """Each answer is the last of its connection."""
+    """Each answer is the last on its connection."""
     requests: int
     """Answered so far."""
     now: float
-    """On the loop's clock, to a quarter of a second: enough for what is measured in seconds."""
+    """By the loop's clock, to a quarter of a second: enough for limits in seconds."""
 
     def opened(self, connection: Answering) -> bool:
         """Return whether there is room for one more."""
@@ -84,7 +84,7 @@ class Host(Protocol):
 
 
 class Answering(asyncio.Protocol):
-    """Has the queue of a connection; `Connection` fills it."""
+    """The queue of a connection; `Connection` fills it."""
 
     __slots__ = (
         "_busy",
@@ -107,57 +107,57 @@ class Answering(asyncio.Protocol):
         self._host = host
         self._loop = loop
         self._request: Incoming | None = None
-        """The one that is being read."""
+        """The request being read."""
         self._queue: deque[Incoming] = deque()
-        """Read, or being read, and not answered."""
+        """Requests read, or being read, that are not answered yet."""
         self._busy: Incoming | None = None
-        """The one that is being answered."""
+        """The request being answered."""
         self._last = False
-        """What still comes is thrown away."""
+        """Further input is discarded."""
         self._continue = False
-        """The client waits to be asked for a body."""
+        """The client waits for 100 Continue."""
         self._paused = False
         self._unread = b""
-        """What has come and waits for its turn; meanwhile nothing more is taken in."""
+        """Input that waits for its turn; meanwhile no more is read."""
         self.served = False
-        """It has had an answer: whoever it is, it is no slow loris."""
+        """It has had an answer: it is not a slowloris."""
         self.deadline = inf
-        """When `overdue` is to be called, on the loop's clock."""
+        """When to call `overdue`, by the loop's clock."""
 
     @property
     def is_idle(self) -> bool:
-        """Return whether no request is under way."""
+        """Return whether no request is in progress."""
         return not self._queue and self._busy is None and self._request is None and not self._unread
 
     @property
     def asks_nothing(self) -> bool:
-        """Return whether no head has come whole: nobody would miss an answer."""
+        """Return whether no complete head has arrived: nobody would miss an answer."""
         request = self._request
         return not self._queue and self._busy is None and (request is None or not request.method)
 
     @property
     def may_go(self) -> bool:
-        """Return whether it may be closed where another one needs its place."""
+        """Return whether it may be closed to make room for another one."""
         return self.asks_nothing or self.is_leaving or self.is_slow
 
     @property
     def is_slow(self) -> bool:
-        """Return whether a body takes longer than it may where others want its room."""
+        """Return whether a body is slower than allowed while others need its room."""
         request = self._request
         if request is None or request.parked or not request.method:
             return False
         return self._host.now - request.since > self._host.limits.body_secs
 
     def overdue(self) -> None:
-        """Its time is over. Called when ``deadline`` has passed."""
+        """Its time is up. Called once ``deadline`` has passed."""
         raise NotImplementedError
 
     def give_up_slow(self) -> None:
-        """Answer a body that is slow, and read no more of it."""
+        """Answer a slow request, and read no more of it."""
         raise NotImplementedError
 
     def refuse(self, request: Incoming, retry_secs: int) -> None:
-        """Let a request wait no longer at the gate."""
+        """End a request's wait at the gate."""
         answer = self._host.service.busy(request.whole(b"", b""), retry_secs)
         if not request.complete:
             self._give_up(request, answer)
@@ -169,21 +169,21 @@ class Answering(asyncio.Protocol):
 
     @property
     def is_leaving(self) -> bool:
-        """Return whether all is answered that will be."""
+        """Return whether everything is answered that will be."""
         return self._last and not self._queue and self._busy is None
 
     def close(self) -> None:
-        """End it, when what is written has left."""
+        """Close it once the pending output is written."""
         self._transport.close()
 
     def abort(self) -> None:
-        """End it now."""
+        """Close it now."""
         self._transport.abort()
 
     # --- answering
 
     def entered(self) -> None:
-        """A request of this connection has come through the gate."""
+        """A request of this connection has passed the gate."""
         if self._busy is None:
             self._next()
         self._settle()
@@ -271,26 +271,26 @@ class Answering(asyncio.Protocol):
         if read_all:
             self._transport.close()
             return
-        # To close now would reset the connection, and the client would not read why.
+        # Closing now would reset the connection, and the client would not read why.
         if self._transport.can_write_eof():
             self._transport.write_eof()
         self.deadline = self._host.now + _LINGER_SECS
         self._resume()
 
     def _let_go(self) -> None:
-        """Answer none of those that wait: what they leave may let others in, also of this connection."""
+        """Drop the waiting requests: the room they free may admit others, even of this connection."""
         queue, self._queue = self._queue, deque()
         for request in queue:
             request.leave()
 
     def _invite(self) -> None:
-        """Let the client send its body, where it waits to be asked and all before it is answered."""
+        """Send 100 Continue, if the client waits for it and everything before is answered."""
         if self._continue and self._busy is None and self._queue and self._queue[0] is self._request:
             self._continue = False
             self._transport.write(reply.CONTINUE)
 
     def _pause(self) -> None:
-        """Read nothing more: what is read waits for others, and so no time of the client's runs."""
+        """Stop reading: earlier requests must finish first, so the client's time does not run."""
         self.deadline = inf
         if not self._paused and not self._transport.is_closing():
             self._paused = True
@@ -303,7 +303,7 @@ class Answering(asyncio.Protocol):
                 self._transport.resume_reading()
 
     def _settle(self) -> None:
-        """Read on where nothing waits, and say how long that may take."""
+        """Read on if nothing waits, and set the deadline."""
         if self._queue and (self._busy is not None or self._queue[0].parked):
             return
         self._resume()
@@ -315,7 +315,7 @@ class Answering(asyncio.Protocol):
             self.deadline = self._host.now + secs
 
     def _give_up(self, request: Incoming, answer: Answer) -> None:
-        """Answer a request that is not read to its end, after those before it; nothing more is read."""
+        """Answer a request that is not read to its end, after those before it; stop reading."""
         request.answer = answer
         request.close = True
         request.leave()

@@ -1,7 +1,7 @@
 """One connection: reads complete requests one after another and answers them in order.
 
-httptools (llhttp, strict) refuses what two servers could read in two ways: a bare line feed, two lengths, a
-length beside chunks, a zero byte. Here it is bounded: sizes, numbers, times.
+httptools (llhttp, strict) refuses what two servers might read differently: a bare line feed, two lengths, a
+length beside chunks, a zero byte. Limits on sizes, numbers and times are enforced here.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from pipeline.collect.http.incoming import Incoming
 from pipeline.collect.request import Answer
 
 _names: dict[bytes, str] = {}
-"""Names of headers as they were sent, and in small letters."""
+"""Header names as sent, and in lower case."""
 _MOST_NAMES: Final = 1_024
 _HEAD_END: Final = b"\r\n\r\n"
 _TURN_BYTES: Final = 1 << 15
-"""Small requests and small chunks take milliseconds for so much; the event loop alone would read megabytes of
-one connection at a time."""
+"""Small requests and small chunks of this total size take milliseconds; the event loop alone would read
+megabytes from one connection at a time."""
 _MANY: Final = 64
 _SHORT_TURN_BYTES: Final = 1 << 11
-"""Of a connection of which more than `_MANY` requests were answered in one turn."""
+"""For a connection with more than `_MANY` requests answered in one turn."""
 
 
 def _name(name: bytes) -> str:
@@ -45,23 +45,23 @@ class Connection(Answering):
         super().__init__(host, loop)
         self._parser = httptools.HttpRequestParser(self)
         self._fed = 0
-        """Bytes of the head that is not complete."""
+        """Bytes of the incomplete head."""
         self._headers = 0
         """Of this head, and after its body."""
         self._size = 0
-        """Of the headers."""
+        """Size of the headers."""
         self._turn = _TURN_BYTES
         self._at = 0
-        """Where the next turn begins in what is unread."""
+        """Where the next turn begins in the unread input."""
         self._whole: bytes | None = None
-        """What is read at this moment, where it begins with a head."""
+        """The input being read, if it begins with a head."""
         self._again = False
-        """A request that wanted another protocol is read on as what it is."""
+        """A request that asked for an upgrade is parsed again as HTTP/1.1."""
 
     # --- the transport calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a place, or say that there is none."""
+        """Take a place, or report that there is none."""
         self._transport = cast(asyncio.Transport, transport)
         if self._host.opened(self):
             self.deadline = self._host.now + self._host.limits.head_secs
@@ -73,7 +73,7 @@ class Connection(Answering):
         self._refuse(self._host.service.failed(None, answer, "connections"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of what was not handed over; what was is kept, although nobody hears of it."""
+        """Drop what was not handed over; what was is kept, although nobody hears of it."""
         self.deadline = inf
         self._last = True
         self._unread = b""
@@ -82,7 +82,7 @@ class Connection(Answering):
         self._host.closed(self)
 
     def eof_received(self) -> bool:
-        """Answer what came whole; then it is over."""
+        """Answer complete requests; then close."""
         unread, self._unread = self._unread[self._at :], b""
         self._feed(unread)
         if self._request is not None:
@@ -112,7 +112,7 @@ class Connection(Answering):
             self._feed(data)
 
     def _take_known(self, data: bytes) -> bool:
-        """Take a request that came whole and begins as one before it did; False: it has to be read."""
+        """Take a complete request with a cached head; False: it must be parsed."""
         end = data.find(_HEAD_END) + len(_HEAD_END)
         head = self._host.heads.of(data[:end])
         if head is None or head.length != len(data) - end:
@@ -129,7 +129,7 @@ class Connection(Answering):
         return True
 
     def _learn(self, request: Incoming) -> None:
-        """Know its head, where it and its body are all that has come."""
+        """Cache its head, if it and its body are all the input."""
         data, head = self._whole, request.head()
         if data is None or head is None:
             return
@@ -156,7 +156,7 @@ class Connection(Answering):
             self._pause()
 
     def _take_turns(self) -> None:
-        """Read a part of what has come: the others have their turn before the next one."""
+        """Read a part of the input, then let the others have their turn."""
         begin, data = self._at, self._unread
         self._at = end = begin + self._turn
         if end < len(data):
@@ -172,7 +172,7 @@ class Connection(Answering):
             self._transport.resume_reading()
 
     def pause_writing(self) -> None:
-        """Nobody reads the answers: nothing more is read either."""
+        """The client does not read answers: stop reading, too."""
         self._pause()
         self.deadline = self._host.now + WRITE_SECS
 
@@ -214,7 +214,7 @@ class Connection(Answering):
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
 
     def on_headers_complete(self) -> None:
-        """Decide whether its body is read."""
+        """Decide whether to read its body."""
         self._fed = 0
         request = self._request
         if request is None or self._again:
@@ -262,7 +262,7 @@ class Connection(Answering):
             self._pause()
 
     def on_message_complete(self) -> None:
-        """Answer it, when it is its turn."""
+        """Answer it when it is its turn."""
         request = self._request
         if request is None or (self._parser.should_upgrade() and not self._again):
             return
@@ -279,7 +279,7 @@ class Connection(Answering):
     # --- what is too much, or nothing at all
 
     def overdue(self) -> None:
-        """Its time is over. Called when ``deadline`` has passed."""
+        """Its time is up. Called once ``deadline`` has passed."""
         self.deadline = inf
         if self._last or self._transport.get_write_buffer_size():
             self._transport.abort()
@@ -292,7 +292,7 @@ class Connection(Answering):
             self._broken(reply.error(408, "timeout", "the head did not come in time"), "timeout")
 
     def give_up_slow(self) -> None:
-        """Answer a body that is slow, and read no more of it."""
+        """Answer a slow request, and read no more of it."""
         if self._request is not None:
             self._fail(self._request, reply.error(408, "timeout", "the body did not come in time"), "timeout")
 
@@ -309,7 +309,7 @@ class Connection(Answering):
         self._give_up(request, self._host.service.failed(request.whole(b"", b""), answer, code))
 
     def _broken(self, answer: Answer, code: str) -> None:
-        """Answer what is no request, after those before it."""
+        """Answer malformed input, after the requests before it."""
         request = self._request
         if request is None or not request.method:
             request = Incoming(self._host.gate, self, self._limit)
@@ -337,7 +337,7 @@ class Connection(Answering):
             self._invite()
 
     def _stay(self, rest: bytes) -> None:
-        """Read a request on that would rather speak h2c (Java's client asks so): it gets HTTP/1.1."""
+        """Continue with HTTP/1.1 where a request offers h2c (Java's client does)."""
         request = self._request
         if request is None or self._last:
             return

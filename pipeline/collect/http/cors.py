@@ -1,6 +1,6 @@
 """CORS: only origins that some key names get answers that their pages can read.
 
-Never `*`: it does not cover `authorization`, which analytics-next sends, and not with credentials.
+Never `*`: that covers neither `authorization`, which analytics-next sends, nor credentials.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from pipeline.collect.request import Answer, Request
 
 _MOST_NAMES: Final = 2_048
-"""Of the headers that a page asks for, in characters."""
+"""Maximum length of the header names that a page asks for."""
 _KNOWN: Final = 1_024
 
 
@@ -38,11 +38,11 @@ class Cors:
         return found
 
     def allowed(self, answer: Answer, origin: str) -> Answer:
-        """Return the answer so that this page may read it."""
+        """Return the answer with the headers that let this page read it."""
         return replace(answer, headers=answer.headers + self.of(origin))
 
     def preflight(self, request: Request, origin: str) -> Answer:
-        """Return the leave to send what a page asks for."""
+        """Return the answer to a preflight request."""
         names = request.headers.get("access-control-request-headers", "")
         headers = [*self.of(origin), ("access-control-allow-methods", "GET, POST, OPTIONS")]
         if names and len(names) <= _MOST_NAMES and all(map(_is_plain, names)):
@@ -52,7 +52,7 @@ class Cors:
 
 
 def is_preflight(request: Request) -> bool:
-    """Return whether a browser asks before it sends."""
+    """Return whether a request is a CORS preflight."""
     return request.method == "OPTIONS" and "access-control-request-method" in request.headers
 
 

@@ -1,7 +1,7 @@
 """Limits the total bytes of requests in progress. What exceeds the limit queues, first come first served.
 
-A request that is being read or kept is inside. One that waits is not read on: what it would send stays in
-the client's socket. So memory stays what it is, however many send.
+A request that is being read or kept is inside. A waiting one is not read: its remaining bytes stay in the
+client's socket. So memory stays constant, however many clients send.
 """
 
 from __future__ import annotations
@@ -14,39 +14,39 @@ _HALF_LIFE_SECS: Final = 5.0
 
 
 class Guest(Protocol):
-    """One who asks to be let in."""
+    """A request at the gate."""
 
     size: int
-    """Bytes that it has brought."""
+    """Bytes received so far."""
 
     @property
     def need(self) -> int:
-        """Bytes that it may come to."""
+        """Bytes that it may need in total."""
         ...
 
     def enter(self, room: int) -> None:
-        """Go on: it is inside now, with room for all that it needs."""
+        """Continue: it is inside now, with room for everything it needs."""
         ...
 
     def turned_away(self, retry_secs: int) -> None:
-        """It has waited for long enough."""
+        """It has waited too long."""
         ...
 
 
 class Gate:
-    """Lets in while there is room. With nobody inside, the first one enters whatever its size."""
+    """Admits requests while there is room. The first one enters whatever its size."""
 
     def __init__(self, limit: int, clock: Callable[[], float]) -> None:
         self.limit = limit
         self.inside = 0
         """Bytes of requests that are being read or kept."""
         self.held = 0
-        """Bytes that those who wait have brought so far."""
+        """Bytes received so far from waiting requests."""
         self._queue: dict[Guest, float] = {}
         """Since when they wait."""
         self._clock = clock
         self._left = 0
-        """Bytes of requests that were answered since ``_since``."""
+        """Bytes of requests answered since ``_since``."""
         self._rate = 0.0
         self._since = clock()
         self._entering = False
@@ -63,18 +63,20 @@ class Gate:
 
     @property
     def full(self) -> bool:
-        """Return whether who comes now waits."""
+        """Return whether a new request must wait."""
         return self.inside + self.held >= self.limit or bool(self._queue)
 
     def retry_secs(self) -> int:
-        """Return in how many seconds it is worth coming again: what is inside by what leaves, 1 to 60."""
+        """Return in how many seconds to retry: bytes inside divided by the rate at which they
+        leave, 1 to 60.
+        """
         self._measure()
         if self._rate <= 0.0:
             return 60 if self.full else 1
         return max(1, min(60, math.ceil((self.inside + self.held) / self._rate)))
 
     def wait(self, guest: Guest, inside: int) -> None:
-        """Let it wait: it was inside with so many bytes."""
+        """Queue it: it was inside with this many bytes."""
         self.inside -= inside
         self.held += guest.size
         self._queue[guest] = self._clock()
@@ -82,12 +84,12 @@ class Gate:
             self.settle()
 
     def give_up(self, guest: Guest) -> None:
-        """Do not wait any more."""
+        """Stop waiting."""
         if self._queue.pop(guest, None) is not None:
             self.held -= guest.size
 
     def turn_away(self, secs: float) -> None:
-        """Let nobody wait for longer than that."""
+        """Let nobody wait longer than this."""
         before = self._clock() - secs
         late = []
         for guest, since in self._queue.items():
@@ -101,13 +103,13 @@ class Gate:
                     guest.turned_away(retry_secs)
 
     def leave(self, brought: int) -> None:
-        """Say that so many bytes are kept, or given up."""
+        """This many bytes are kept, or dropped."""
         self.inside -= brought
         self._left += brought
         self.settle()
 
     def settle(self) -> None:
-        """Let in who has room now, in the order of coming."""
+        """Admit those that now have room, in order of arrival."""
         if self._entering or not self._queue:
             return
         self._entering = True

@@ -14,37 +14,37 @@ from pipeline.collect.request import Answer, Request
 
 _MOST_FIELDS: Final = 100
 _MOST_PARTS: Final = 64
-"""Pieces beyond are put together while they come, where they are small."""
+"""Beyond this number, small pieces are joined as they come."""
 _CRUMB: Final = 4_096
 _HEAP: Final = 1 << 16
 _MOST_CRUMBS: Final = 20_000
-"""Small pieces beyond have to hold `_LEAST_PIECE` bytes each, on average."""
+"""Beyond this number, small pieces must hold `_LEAST_PIECE` bytes each, on average."""
 _LEAST_PIECE: Final = 16
 _NO_QUERY: Final[dict[str, str]] = {}
 _UNUSUAL: Final = frozenset({"transfer-encoding", "expect", "upgrade", "trailer"})
-"""With these a request is more than its head and so many bytes."""
+"""With these, a request is more than a head and a number of bytes."""
 
 
 class Owner(Protocol):
-    """Whose request it is."""
+    """The connection of a request."""
 
     def entered(self) -> None:
-        """It has come through the gate."""
+        """It has passed the gate."""
         ...
 
     def refuse(self, request: Incoming, retry_secs: int) -> None:
-        """It waits no longer."""
+        """Its wait is over without success."""
         ...
 
 
 class Incoming:
-    """A guest of the gate: what it brings is counted from its first byte until its answer is written."""
+    """A guest of the gate: its bytes are counted from the first one until its answer is written."""
 
-    # What most requests do not change stands here: to make one has to be cheap.
+    # Class attributes for what most requests never change: creating one must be cheap.
     size = 0
     target = b""
     path: str | None = None
-    """Of the target, once somebody has asked."""
+    """Of the target, once it is needed."""
     query: Mapping[str, str] = _NO_QUERY
     method = ""
     is_old = False
@@ -54,20 +54,20 @@ class Incoming:
     complete = False
     encoding: str | None = None
     is_packed = False
-    """It has to be unpacked: known when it is complete."""
+    """It must be decompressed: known once it is complete."""
     parked = False
     """It waits at the gate."""
     answer: Answer | None = None
     """It was answered before it was read to its end; the rest is not read."""
     since = 0.0
-    """When its body began, on the host's clock."""
+    """When its body began, by the host's clock."""
     is_crumbled = False
-    """It comes in so small pieces that reading it costs more than it may hold."""
+    """Its pieces are so small that reading them costs more than it may."""
     _crumbs = 0
     _inside = 0
-    """Bytes that the gate counts for it as inside: what it has brought, or what it was let in for."""
+    """Bytes that the gate counts as inside for it: received, or reserved when it was admitted."""
     _let_in = False
-    """It has waited, and has the room for all of it: it does not wait again."""
+    """It has waited, and has room for everything: it does not wait again."""
 
     def __init__(self, gate: Gate, owner: Owner, limit: int) -> None:
         self._gate = gate
@@ -92,12 +92,12 @@ class Incoming:
         if more > 0:
             self._inside += more
             gate.inside += more
-            # As `crowded` and `waiting` say: nearly everybody walks through.
+            # `crowded` and `waiting` inlined: nearly all requests pass straight through.
             if (gate.inside + gate.held > gate.limit or (first and gate.waiting)) and not self._let_in:
                 self._park()
 
     def _gather(self, crumb: bytes) -> None:
-        """Take a small piece: one by one they would take twenty times their size."""
+        """Take a small piece: kept one by one they would take twenty times their size."""
         last = self._parts[-1]
         if type(last) is bytearray and len(last) < _HEAP:
             last += crumb
@@ -107,13 +107,13 @@ class Incoming:
         self.is_crumbled = self._crumbs > _MOST_CRUMBS and self.size < _LEAST_PIECE * self._crumbs
 
     def completes(self) -> None:
-        """Say that it came whole; what it may become unpacked has to have room, too."""
+        """It is complete; its decompressed size must have room, too."""
         self.complete = True
         if not self._parts:
             return
         encoding = self.encoding = self.headers.get("content-encoding")
         if encoding is None and self._parts[0][:1] == b"{":
-            return  # nothing that is packed begins so
+            return  # no compressed data begins like this
         if self._looks_packed():
             self.is_packed = True
             if not self.parked and not self._let_in:
@@ -124,7 +124,7 @@ class Incoming:
                     self._park()
 
     def holds(self, size: int) -> None:
-        """Count what it has become."""
+        """Count its decompressed size."""
         gate = self._gate
         gate.inside += size - self._inside
         self.size = self._inside = size
@@ -132,7 +132,7 @@ class Incoming:
 
     @property
     def need(self) -> int:
-        """Return how much room it takes to its end, at most."""
+        """Return the maximum room it needs."""
         size = self.size
         if not self.complete:
             size = max(size, int(self.headers.get("content-length", self._limit)))
@@ -140,7 +140,7 @@ class Incoming:
         return size + min(self._limit, most(self.headers.get("content-encoding"), size)) if packed else size
 
     def enter(self, room: int) -> None:
-        """Go on."""
+        """Continue."""
         self.parked = False
         self._let_in = True
         self._inside = room
@@ -157,11 +157,11 @@ class Incoming:
         return is_packed(self.headers.get("content-encoding"), begin)
 
     def turned_away(self, retry_secs: int) -> None:
-        """Wait no longer."""
+        """Stop waiting."""
         self._owner.refuse(self, retry_secs)
 
     def leave(self) -> None:
-        """Let go of the body; it is answered, or nobody waits for the answer any more."""
+        """Release the body; it is answered, or nobody waits for the answer any more."""
         self._parts = []
         if self.parked:
             self.parked = False
@@ -172,7 +172,7 @@ class Incoming:
             self._gate.leave(inside)
 
     def body(self) -> bytes:
-        """Return the body as it came; the request does not hold it any more."""
+        """Return the body as received; the request no longer holds it."""
         parts, self._parts = self._parts, []
         return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
 
@@ -184,12 +184,12 @@ class Incoming:
         return Request(self.method, path, self.query, self.headers, body, int(time.time() * 1000), raw)
 
     def says(self, head: Head) -> None:
-        """Take what a head says that came before."""
+        """Take the contents of a cached head."""
         self.method, self.target, self.headers = head.method, head.target, head.headers
         self.path, self.query = head.path, head.query
 
     def head(self) -> Head | None:
-        """Return what its head says, where it is worth to be known; to be asked when it is complete."""
+        """Return its head, if worth caching; call it once it is complete."""
         headers = self.headers
         if self.close or self.is_old or self.answer is not None or not _UNUSUAL.isdisjoint(headers):
             return None
@@ -205,7 +205,7 @@ class Incoming:
             try:
                 self.query = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
             except ValueError:
-                pass  # so many fields are no client's: the path answers for itself
+                pass  # no client sends so many fields: they are ignored
         if path[:1] != "/":
             path = _of_absolute(path)
         if "%" in path:
@@ -215,7 +215,7 @@ class Incoming:
 
 
 def _of_absolute(target: str) -> str:
-    """Return the path of ``http://host/path``, as proxies write it."""
+    """Return the path of ``http://host/path``, as sent by proxies."""
     _, scheme, rest = target.partition("://")
     if not scheme:
         return target

@@ -8,25 +8,25 @@ from typing import Final
 
 @dataclass(slots=True, frozen=True)
 class Limits:
-    """Of one collector. Sizes in bytes."""
+    """Limits of a collector. Sizes in bytes."""
 
     body: int = 20 << 20
-    """One request's, as it came and unpacked."""
+    """Of one request, as received and decompressed."""
     in_flight: int = 64 << 20
-    """Of all requests that are being read or kept. Beyond, they are held."""
+    """Of all requests that are being read or kept. Beyond, they wait."""
     hold_secs: float = 5.0
-    """So long, then they are refused. SDKs give up after ten."""
+    """How long they wait before they are refused. SDKs give up after ten."""
     connections: int = 10_000
     head: int = 16 << 10
     headers: int = 100
     head_secs: float = 10.0
     """From the first byte of a head to its last."""
     body_secs: float = 30.0
-    """Between two pieces of a body. Where it must be hurried: for all of it."""
+    """Between two pieces of a body. While others wait: for the whole body."""
     idle_secs: float = 75.0
     """Between two requests of a connection; longer than most clients and proxies keep theirs."""
     drain_secs: float = 5.0
-    """After SIGTERM: what is not ready any more is served on, until those who send have noticed."""
+    """After SIGTERM: how long to keep serving while not ready, until senders have noticed."""
 
 
 USUAL: Final = Limits()

@@ -16,14 +16,15 @@ CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _WITHOUT_LENGTH: Final = frozenset({204, 304})
 _date: tuple[int, bytes] = (0, b"")
 _usual: dict[int, tuple[Answer, bytes]] = {}
-"""Answers that were given in this second, and their bytes: most are one of a few."""
+"""Answers of this second, and their bytes: most are one of a few."""
 _MOST_USUAL: Final = 64
 _SHORT: Final = 200
 
 
 def error(status: int, code: str, message: str, *headers: tuple[str, str]) -> Answer:
-    """Return an error. Its body has ``code`` and ``message``: rudder-sdk-python sends a 400 ten times
-    where they are missing."""
+    """Return an error. Its body has ``code`` and ``message``: rudder-sdk-python repeats a 400 ten times where
+    they are missing.
+    """
     return Answer(status, orjson.dumps({"code": code, "message": message, "error": message}), headers=headers)
 
 

@@ -17,19 +17,19 @@ from pipeline.collect.http.limits import Limits
 
 _TICK_SECS: Final = 0.25
 _LOOKED_AT: Final = 256
-"""Connections among which one is looked for that may go."""
+"""Connections examined to find one that may be closed."""
 _OTHER_FILES: Final = 128
 """Descriptors that are not connections."""
 _LEAVING: Final = 256
-"""Connections without a place that are told why; with more they are only closed."""
+"""Surplus connections that get an answer; beyond that they are only closed."""
 _QUIET_SECS: Final = 1.0
-"""With no request for so long, whoever sends has noticed that nothing is to be sent here."""
+"""After this long without a request, senders have noticed that it is not ready."""
 _LAST_SECS: Final = 30.0
 """How long a last commit may take."""
 
 
 def room_for_connections(wanted: int) -> int:
-    """Return how many connections may be open, of those wanted; the descriptors allow no more.
+    """Return how many of the wanted connections may be open; descriptors limit them.
 
     Raises the soft limit to what is wanted, or to the hard one.
     """
@@ -56,7 +56,7 @@ class Server:
         self.now = self._loop.time()
         self._room = room_for_connections(limits.connections)
         self._open: dict[Answering, None] = {}
-        """The oldest first."""
+        """Oldest first."""
         self._leaving: set[Answering] = set()
         self._listener: asyncio.Server | None = None
         self._tick: asyncio.TimerHandle | None = None
@@ -68,7 +68,7 @@ class Server:
 
     @property
     def room(self) -> int:
-        """Return how many may be open."""
+        """Return the maximum number of connections."""
         return self._room
 
     async def listen(self, host: str, port: int) -> tuple[str, int]:
@@ -81,9 +81,9 @@ class Server:
         return found[0], found[1]
 
     async def stop(self, refuse_rest: Callable[[], None]) -> None:
-        """Answer for a moment more, the last request of each connection; then close all.
+        """Keep answering for a moment, the last request of each connection; then close all.
 
-        refuse_rest: called when what is not whole yet will not be taken any more.
+        refuse_rest: called when incomplete requests will not be accepted any more.
         """
         self.closing = True
         begun = quiet = self._loop.time()
@@ -115,7 +115,7 @@ class Server:
     # --- what connections call
 
     def opened(self, connection: Answering) -> bool:
-        """Return whether there is room for one more; who asks nothing makes it."""
+        """Return whether there is room for one more; an idle one is closed to make room."""
         if len(self._open) >= self._room and not self._make_room():
             if len(self._leaving) < _LEAVING:
                 self._leaving.add(connection)
@@ -133,7 +133,7 @@ class Server:
     # --- inside
 
     def _make_room(self) -> bool:
-        """Close the oldest that never asked anything, else the oldest that nobody would miss."""
+        """Close the oldest that never sent a request, else the oldest idle one."""
         idle = [one for one in islice(self._open, _LOOKED_AT) if one.may_go]
         if not idle:
             return False

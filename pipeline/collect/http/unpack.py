@@ -1,6 +1,7 @@
 """Decompresses bodies, but never to more than a body may hold.
 
-What unpacks is asked for little at a time: a bomb of 20 KB that holds 20 GB costs its limit, not its size.
+The decompressor is asked for a little at a time: a bomb of 20 KB that holds 20 GB costs its limit, not its
+size.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ import zstandard
 _GZIP: Final = b"\x1f\x8b"
 _NONE: Final = frozenset({"", "identity"})
 _MOST_LAYERS: Final = 3
-"""Packed in packed in packed: no client does more."""
+"""Layers of compression: no client uses more."""
 _STEP: Final = 1 << 18
 _ZSTD_WINDOW: Final = 1 << 23
-"""What RFC 8878 (3.1.1.1.2) asks of a decoder: a frame that wants more memory is refused."""
+"""The window that RFC 8878 (3.1.1.1.2) recommends decoders to support: frames that need more are refused."""
 _MOST_BLOCKS: Final = 1 << 16
 """Of 128 KiB each; a body has a hundred or two."""
 ACCEPTED: Final = "gzip, deflate, zstd"
 
 
 class UnpackError(Exception):
-    """A body that cannot be unpacked. ``status`` and ``code`` are those of the answer."""
+    """A body that cannot be decompressed. ``status`` and ``code`` are those of the answer."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -33,15 +34,15 @@ class UnpackError(Exception):
 
 
 def is_packed(encoding: str | None, body: bytes) -> bool:
-    """Return whether there is anything to unpack: it is said, or the body begins like gzip."""
+    """Return whether there is anything to decompress: a header says so, or the body begins like gzip."""
     return (encoding is not None and encoding.strip().lower() not in _NONE) or body[:2] == _GZIP
 
 
 def unpack(encoding: str | None, body: bytes, limit: int) -> bytes:
-    """Return the body as it was before it was packed, at most ``limit`` bytes. Raises UnpackError.
+    """Return the decompressed body, at most ``limit`` bytes. Raises UnpackError.
 
-    What begins like gzip is unpacked although nothing says so (posthog-js and rudder-sdk-node say nothing),
-    and what is said to be packed but is plain JSON is taken as it is.
+    A body that begins like gzip is decompressed without a header (posthog-js and rudder-sdk-node send none),
+    and one declared as compressed that is plain JSON is taken as it is.
     """
     layers = [one.strip().lower() for one in (encoding or "").split(",")]
     layers = [one for one in layers if one not in _NONE]
@@ -59,9 +60,9 @@ def unpack(encoding: str | None, body: bytes, limit: int) -> bytes:
 
 
 def tried(encoding: str | None, body: bytes, limit: int) -> bytes | UnpackError:
-    """Return the body, or why it cannot be had.
+    """Return the body, or the reason why there is none.
 
-    Raised, the error would hold what was unpacked so far, until somebody collects garbage.
+    Raised, the error would keep the partial output alive until a garbage collection.
     """
     try:
         return unpack(encoding, body, limit)
@@ -70,7 +71,7 @@ def tried(encoding: str | None, body: bytes, limit: int) -> bytes | UnpackError:
 
 
 def most(encoding: str | None, size: int) -> int:
-    """Return how much a packed body of this size may become: DEFLATE at most 1,032 times as much, a layer."""
+    """Return the maximum decompressed size: with DEFLATE 1,032 times as much per layer."""
     return size * 1032 if encoding is None or encoding.lower() in ("gzip", "deflate") else 1 << 40
 
 
@@ -78,7 +79,7 @@ def _layer(layer: str, body: bytes, limit: int) -> bytes:
     if layer in ("gzip", "x-gzip"):
         return _inflate(body, limit, 31)
     if layer == "deflate":
-        # The name means zlib; half of the world sends it bare. A zlib head is a multiple of 31.
+        # The name means zlib; half of the world sends raw deflate. A zlib head is a multiple of 31.
         zlib_head = len(body) >= 2 and body[0] & 15 == 8 and not int.from_bytes(body[:2], "big") % 31
         return _inflate(body, limit, 15 if zlib_head else -15)
     if layer == "zstd":
@@ -87,7 +88,7 @@ def _layer(layer: str, body: bytes, limit: int) -> bytes:
 
 
 def too_large(limit: int) -> UnpackError:
-    """Return what is answered to a body that holds more than it may."""
+    """Return the answer to a body that holds more than allowed."""
     return UnpackError(413, "too_large", f"the body is larger than {limit} bytes")
 
 
@@ -110,7 +111,7 @@ def _inflate(body: bytes, limit: int, window: int) -> bytes:
                 if not body and not piece:
                     raise UnpackError(400, "bad_encoding", "the packed body ends too early")
             if window != 31 or body[:2] != _GZIP:
-                break  # gzip may have several members; what else follows is no part of it
+                break  # gzip may have several members; other trailing data is ignored
     except zlib.error:
         raise UnpackError(400, "bad_encoding", "the body is not packed as it says") from None
     return b"".join(found) if len(found) > 1 else found[0] if found else b""
@@ -136,7 +137,7 @@ def _unzstd(body: bytes, limit: int) -> bytes:
 
 
 def _ends_with_a_frame(body: bytes) -> bool:
-    """Return whether no frame is cut off (RFC 8878, 3.1): the reader above takes a body's end for one."""
+    """Return whether no frame is truncated (RFC 8878, 3.1), which the decompressor does not report."""
     at, blocks = 0, 0
     while at < len(body):
         magic = int.from_bytes(body[at : at + 4], "little")

@@ -52,7 +52,7 @@ class Amplitude(Protocol):
         return self.cut_text(request, text, beside, says)
 
     def cut_text(self, request: Request, text: bytes, beside: Mapping[str, str], says: str) -> Cut:
-        """Return the events of an unpacked body. Raises Malformed."""
+        """Return the events of a decompressed body. Raises Malformed."""
         limits = self.settings.limits
         envelope: members.Fields = {}
         held = text
@@ -85,25 +85,25 @@ class Amplitude(Protocol):
         return Cut(self, credential, pieces, kept=kept, shift_ms=shift.by_ms)
 
     def accepted(self, request: Request, cut: Cut, repeats: int) -> Answer:
-        """Return 200 and how many events are kept."""
+        """Return 200 and the number of events kept."""
         return cut.kept or answers.as_json(200, {"code": 200})
 
     def malformed(self, request: Request, error: Malformed) -> Answer:
-        """Return the reason, and the status once more as `code`."""
+        """Return the reason, with the status repeated as `code`."""
         body = {"code": error.status, "error": error.reason, "message": error.reason}
         return answers.as_json(error.status, body)
 
     def unauthorised(self, request: Request, status: int, reason: str) -> Answer:
-        """Return 400, as Amplitude does: so its libraries give up at once."""
+        """Return 400, as Amplitude does: its libraries then give up at once."""
         return self.malformed(request, Malformed(f"Invalid API key: {reason}"))
 
     def refused(self, request: Request, why: Why, retry_secs: int) -> Answer:
-        """Return 429: the libraries keep their events then."""
+        """Return 429: the libraries then keep their events."""
         return answers.refusal(429, {"code": 429, "error": answers.why(why)}, retry_secs)
 
 
 def is_one(text: bytes) -> bool:
-    """Return whether a body on a path that is PostHog's, too, looks like Amplitude's."""
+    """Return whether a body on a path shared with PostHog looks like Amplitude's."""
     try:
         envelope = members.fields(text)
     except Malformed:
@@ -119,7 +119,7 @@ def _piece(value: bytes, shift: Shift, named: Extra) -> Piece:
     at_ms, extra = shift.of(seen.event_time, seen.time, seen.client_event_time)
     insert_id, also = members.id_of(seen.insert_id), members.id_of(seen.device_id)
     user = members.id_of(seen.user_id) or also
-    # Amplitude takes two of a device for one where this is equal; of a user where there is none.
+    # Amplitude treats two of a device as one where this is equal; of a user where there is none.
     same = None if insert_id is None else f"{also or user}\0{insert_id}"
     if named and seen.event_type is None:
         extra = extra + named

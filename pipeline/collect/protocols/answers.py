@@ -15,7 +15,7 @@ def as_json(status: int, body: object, *headers: tuple[str, str]) -> Answer:
 
 
 def refusal(status: int, body: dict[str, object], retry_secs: int) -> Answer:
-    """Return an answer that says when to come again."""
+    """Return an answer that says when to retry."""
     return as_json(status, body, ("Retry-After", str(retry_secs)))
 
 
@@ -25,12 +25,12 @@ def why(found: Why) -> str:
 
 
 class Plain(Protocol):
-    """Says what is wrong with a request as Hookline does."""
+    """Reports errors in Hookline's own form."""
 
     def malformed(self, request: Request, error: Malformed) -> Answer:
         """Return the reason, which clients show."""
         return as_json(error.status, {"code": "refused", "message": error.reason})
 
     def refused(self, request: Request, why: Why, retry_secs: int) -> Answer:
-        """Return 503 and when to come again."""
+        """Return 503 and when to retry."""
         return refusal(503, {"code": "try_again", "message": REFUSALS[why]}, retry_secs)

@@ -78,7 +78,7 @@ class CloudEvents(answers.Plain):
         return Cut(self, credential, [_piece(value, shift) for value in keyless.clean_all(found, text)])
 
     def handshake(self, request: Request, says: str) -> Cut:
-        """Allow a sender to send: without its key nothing is kept. Raises Malformed."""
+        """Answer a sender's handshake: without its key nothing is kept. Raises Malformed."""
         origin = request.headers.get("webhook-request-origin")
         if not origin:
             raise Malformed("the header WebHook-Request-Origin is missing")
@@ -90,11 +90,11 @@ class CloudEvents(answers.Plain):
         return Cut(self, None, answer=Answer(200, headers=headers))
 
     def accepted(self, request: Request, cut: Cut, repeats: int) -> Answer:
-        """Return how many events are kept."""
+        """Return the number of events kept."""
         return answers.as_json(200, {"accepted": len(cut.pieces), "repeats": repeats})
 
     def refused(self, request: Request, why: Why, retry_secs: int) -> Answer:
-        """Return 429 and when to come again, as the webhook specification has it."""
+        """Return 429 and when to retry, as in the webhook specification."""
         return answers.refusal(429, {"code": "try_again", "message": answers.why(why)}, retry_secs)
 
 
@@ -123,7 +123,7 @@ def _binary(request: Request, keyless: Keyless, shift: Shift, protocol: Protocol
 def _decoded(value: str) -> str:
     if len(value) > 1 and value[0] == value[-1] == '"':
         value = re.sub(r"\\(.)", r"\1", value[1:-1])
-    # Beyond ASCII it came as it is; what is no escape stays.
+    # Text beyond ASCII came unencoded; invalid escapes stay.
     return unquote(value, errors="replace") if "%" in value else value
 
 
@@ -160,6 +160,6 @@ def _anonymous(data: _Ids, attribute: Any) -> str | None:
 
 
 def _same(source: object, id: object) -> str | None:
-    # Two sources may give the same id: together they are unique (the specification).
+    # Two sources may use the same id: together they are unique (the specification).
     found = members.id_of(id)
     return None if found is None else f"{source}\0{found}"

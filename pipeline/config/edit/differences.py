@@ -17,11 +17,11 @@ class Change(NamedTuple):
     path: KeyPath
     value: Value = None
     at: int | None = None
-    """Of a new key: its place."""
+    """For a new key: its index."""
 
 
 def differences(old: Value, new: Value, path: KeyPath) -> list[Change] | None:
-    """Return the edits, in order, that make one collection of another; None where nothing is common."""
+    """Return the edits, in order, that turn one collection into the other; None where nothing is common."""
     found = list(_differences(old, new, path))
     return None if any(change.path == path for change in found) else found
 

@@ -1,7 +1,7 @@
 """Where the parts of a YAML file stand, as offsets in its text: where edits cut and paste.
 
-The parser's marks are exact for scalars and flow collections; a block collection ends where its last value
-does, since its mark lies behind the comments that follow.
+The parser's marks are exact for scalars and flow collections; a block collection ends with its last value,
+since its own mark lies after the comments that follow.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ _BLANK = " \t\r\n"
 
 @dataclass(slots=True, eq=False)
 class Part:
-    """One value as it is written."""
+    """One value as written."""
 
     value: Value
     start: int
     end: int
-    """Behind its last character; never in a line of its own, so that the line's end is that of the value."""
+    """After its last character; never at the start of a line, so that the line's end is that of the value."""
     raw_end: int
-    """Where the parser ends it: a block text has its last line end, and blank lines, too."""
+    """Where the parser ends it: for a block text including its last line end and blank lines."""
     column: int
     kind: str
     """map, list, or "" for a scalar."""
     flow: bool
-    """In braces or brackets, or inside of such."""
+    """In braces or brackets, or nested in such."""
     style: str
     """Of a scalar: "" plain, ' and " quoted, | literal, > folded."""
     entries: list[Entry] = field(default_factory=list)
 
     @property
     def is_block(self) -> bool:
-        """Whether it is a collection in lines of its own."""
+        """Whether it is a collection on lines of its own."""
         return bool(self.kind) and not self.flow
 
 
@@ -50,21 +50,21 @@ class Entry:
 
     key: str | None
     begin: int
-    """Its key, ``?``, dash, or (in a flow list) its value."""
+    """The start of its key, ``?``, dash, or (in a flow list) value."""
     indicator: int
-    """Behind its colon or dash; in a flow list its begin."""
+    """After its colon or dash; in a flow list its begin."""
     part: Part
     key_start: int = 0
     key_end: int = 0
 
     @property
     def end(self) -> int:
-        """Behind its last character."""
+        """After its last character."""
         return self.part.end
 
 
 class Layout:
-    """The parts of one text, which holds no errors."""
+    """The parts of one valid text."""
 
     def __init__(self, text: str, root: Node) -> None:
         self.text = text
@@ -72,25 +72,25 @@ class Layout:
         self.root = self._part(root, 0, flow=False)
 
     def line_start(self, at: int) -> int:
-        """Return where the line of an offset begins."""
+        """Return the start of an offset's line."""
         return self._starts[bisect_right(self._starts, at) - 1]
 
     def line_end(self, at: int) -> int:
-        """Return where the line of an offset ends, its break not included."""
+        """Return the end of an offset's line, without the line break."""
         found = _BREAK.search(self.text, at)
         return len(self.text) if found is None else found.start()
 
     def next_line(self, at: int) -> int:
-        """Return where the line after that of an offset begins; the end of the text where there is none."""
+        """Return the start of the line after an offset's; the end of the text where there is none."""
         found = _BREAK.search(self.text, at)
         return len(self.text) if found is None else found.end()
 
     def begins_line(self, at: int) -> bool:
-        """Return whether nothing but blanks stands before an offset in its line."""
+        """Return whether only blanks precede an offset in its line."""
         return not self.text[self.line_start(at) : at].strip(" \t")
 
     def skip(self, at: int) -> int:
-        """Return where the next token begins: blanks, line breaks and comments are passed over."""
+        """Return where the next token begins, after blanks, line breaks and comments."""
         text = self.text
         while at < len(text):
             if text[at] in _BLANK:
@@ -164,7 +164,7 @@ class Layout:
             part.end, part.raw_end = part.entries[-1].end, part.entries[-1].part.raw_end
 
     def _block_end(self, start: int, end: int) -> int:
-        """Return where the last line of a block text ends; blank lines count where they are kept (``|+``)."""
+        """Return the end of a block text's last line; blank lines count where they are kept (``|+``)."""
         header = _HEADER.match(self.text, start)
         kept = header is not None and "+" in header[0]
         body = self.text[start:end]
@@ -176,7 +176,7 @@ class Layout:
         return end
 
     def header_end(self, part: Part) -> int:
-        """Return where the header of a block text (``|-``) ends."""
+        """Return the end of a block text's header (``|-``)."""
         header = _HEADER.match(self.text, part.start)
         return part.start if header is None else header.end()
 

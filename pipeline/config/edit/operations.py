@@ -1,7 +1,7 @@
 """The edits: each returns a new text that differs from the old one in exactly what was meant.
 
-A new text is parsed and compared with the data that was meant, with the order of keys; where no way of
-cutting and pasting leads there the edit is refused. Comments, quotes, order, line ends stay as they are.
+The new text is parsed and compared with the intended data, including the order of keys; if no way of cutting
+and pasting achieves it, the edit is refused. Comments, quotes, order, line ends stay as they are.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from pipeline.model.words import counted, did_you_mean
 
 _BOM = "\ufeff"
 _EDITABLE = frozenset({EMPTY, "empty-value"})
-"""Faults of a file that an edit may mend."""
+"""Faults of a file that an edit may fix."""
 MOST_STEPS = 50
-"""A collection that differs in more places is written anew."""
+"""A collection that differs in more places is rewritten."""
 
 
 def set_value(text: str, path: KeyPath, value: Value, *, file: str = "") -> str:
-    """Return the text in which this value stands at a path; maps that are missing on the way are made.
+    """Return the text with this value at a path; missing maps on the way are created.
 
-    Of a map or list in the place of another one only what differs is written. Raises ConfigError.
+    If one map or list replaces another, only the differences are written. Raises ConfigError.
     """
     require_writable(value, path, file)
     edit = _Edit.of(text, file)
@@ -71,8 +71,8 @@ def set_value(text: str, path: KeyPath, value: Value, *, file: str = "") -> str:
 def insert(text: str, path: KeyPath, value: Value, *, at: int | None = None, file: str = "") -> str:
     """Return the text with a new entry.
 
-    Of a map it comes to a place among its keys (None: the last); of a list before the element that the path
-    names (one more than the last: behind it). Raises ConfigError.
+    In a map it gets this position among its keys (None: the last); in a list it comes before the element at
+    the path (one past the last: at the end). Raises ConfigError.
     """
     require_writable(value, path, file)
     edit = _Edit.of(text, file)
@@ -82,7 +82,7 @@ def insert(text: str, path: KeyPath, value: Value, *, at: int | None = None, fil
 
 
 def append(text: str, path: KeyPath, value: Value, *, file: str = "") -> str:
-    """Return the text with a new last element of the list at a path; a list that is not there is made.
+    """Return the text with a new last element of the list at a path; a missing list is created.
 
     Raises ConfigError.
     """
@@ -96,7 +96,8 @@ def append(text: str, path: KeyPath, value: Value, *, file: str = "") -> str:
 
 
 def delete(text: str, path: KeyPath, *, file: str = "") -> str:
-    """Return the text without an entry and the comment in its line; the only one leaves `{}` or `[]`.
+    """Return the text without an entry and the comment in its line; deleting the only one leaves `{}` or
+    `[]`.
 
     Raises ConfigError.
     """
@@ -109,7 +110,7 @@ def delete(text: str, path: KeyPath, *, file: str = "") -> str:
 
 
 def move(text: str, path: KeyPath, to: int, *, file: str = "") -> str:
-    """Return the text in which an entry, with its comments, stands at another place among its neighbours.
+    """Return the text with an entry, and its comments, at another position among its siblings.
 
     Raises ConfigError.
     """
@@ -134,7 +135,7 @@ def move(text: str, path: KeyPath, to: int, *, file: str = "") -> str:
 
 
 def rename(text: str, path: KeyPath, key: str, *, file: str = "") -> str:
-    """Return the text in which the key at the end of a path is another one. Raises ConfigError."""
+    """Return the text with the key at the end of a path renamed. Raises ConfigError."""
     require_writable({key: None}, path, file)
     edit = _Edit.of(text, file)
     meant, outer, at = edit.entry(path)
@@ -150,7 +151,7 @@ def rename(text: str, path: KeyPath, key: str, *, file: str = "") -> str:
 
 
 class _Edit(NamedTuple):
-    """A text that one edit begins with."""
+    """The text on which one edit works."""
 
     text: str
     document: Document
@@ -181,7 +182,7 @@ class _Edit(NamedTuple):
         return _at(self.data, path)
 
     def entry(self, path: KeyPath) -> tuple[Value, Part, int]:
-        """Return a copy of the data, the collection that an entry is in, and its place there."""
+        """Return a copy of the data, the collection that contains an entry, and its position there."""
         if not path:
             raise self.refusal((), "no-path", "the whole file is meant: name something in it")
         outer = self.layout.find(path[:-1])
@@ -193,7 +194,7 @@ class _Edit(NamedTuple):
     def replace(self, path: KeyPath, value: Value) -> str:
         meant = copy.deepcopy(self.data)
         part = self.layout.find(path)
-        assert part is not None  # whoever replaces has asked
+        assert part is not None  # the caller of a replacement has checked
         outer = self.layout.find(path[:-1]) if path else None
         entry = None if outer is None else outer.entries[at_index(outer, path[-1]) or 0]
         if path:
@@ -238,7 +239,7 @@ class _Edit(NamedTuple):
         )
 
     def first(self, meant: Value, ways: Iterator[Way], path: KeyPath, verb: str) -> str:
-        """Return the first text that means the right data. Raises ConfigError where there is none."""
+        """Return the first text that yields the intended data. Raises ConfigError where there is none."""
         warned = Counter((one.code, one.message) for one in self.document.findings)
         mark = self.text[: len(self.text) - len(self.layout.text)]
         reasons = []
@@ -265,12 +266,12 @@ class _Edit(NamedTuple):
         return ConfigError([place(self.document, Problem(path, code, message, hint))])
 
     def no_such(self, path: KeyPath) -> ConfigError:
-        """Return the error of a path that leads nowhere, with the key that was meant."""
+        """Return the error for a path that does not exist, with the key probably meant."""
         known = 0
         while known < len(path) and self.has(path[: known + 1]):
             known += 1
         part = self.layout.find(path[:known])
-        assert part is not None  # as was just asked
+        assert part is not None  # just checked
         step, owner = path[min(known, len(path) - 1)], _named(path[:known])
         if part.kind == "list":
             if isinstance(step, int):
@@ -298,7 +299,7 @@ def _nothing(document: Document) -> Node:
 
 
 def _in_steps(edit: _Edit, path: KeyPath, value: Value) -> str | None:
-    """Return the text after an edit of each place at which two collections differ; None where that fails."""
+    """Return the text after editing each place at which two collections differ; None where that fails."""
     changes = differences(edit.value(path), value, path)
     if changes is None or len(changes) > MOST_STEPS:
         return None

@@ -17,7 +17,7 @@ _QUOTED = re.compile(r"""\[("(?:[^"\\]|\\.)*"|'(?:[^'])*')\]""")
 def parse_path(text: str, data: Value = None) -> KeyPath:
     """Return the keys and indexes of a path. Raises UsageError.
 
-    data: the file's; where it has a key with dots, such as `event.properties.amount`, that one is meant.
+    data: the file's; if it has a key with dots, such as `event.properties.amount`, that one is meant.
     """
     return _joined(tuple(_parts(text)), data)
 

@@ -1,6 +1,6 @@
 """Ways to cut and paste text for one edit; the first that yields the intended data is taken.
 
-A way is a tuple of splices: what stands between two offsets of the text, and what comes in its place.
+A way is a tuple of splices: a range of the text, and its replacement.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pipeline.model.json import Value
 
 
 class Splice(NamedTuple):
-    """What stands from ``start`` to ``end`` becomes this."""
+    """The text from ``start`` to ``end`` becomes this."""
 
     start: int
     end: int
@@ -25,7 +25,7 @@ Way: TypeAlias = tuple[Splice, ...]
 
 
 def apply(text: str, way: Way) -> str:
-    """Return the text with its splices, which do not overlap."""
+    """Return the text with its splices, which must not overlap."""
     for start, end, new in sorted(way, reverse=True):
         text = text[:start] + new + text[end:]
     return text
@@ -37,7 +37,7 @@ def apply(text: str, way: Way) -> str:
 def replacing(
     layout: Layout, part: Part, entry: Entry | None, outer: Part | None, value: Value
 ) -> Iterator[Way]:
-    """Yield ways to put a value in the place of another one.
+    """Yield ways to replace one value by another.
 
     entry, outer: where it stands; None for the root.
     """
@@ -73,7 +73,7 @@ def _in_flow(layout: Layout, part: Part, entry: Entry | None, text: str) -> Iter
 def _blocks(
     layout: Layout, writer: Writer, part: Part, entry: Entry | None, outer: Part | None, value: Value
 ) -> Iterator[Way]:
-    """A collection in lines in the place of any value."""
+    """A multi-line collection in place of any value."""
     own_lines = part.is_block or (
         entry is not None and layout.line_start(entry.indicator) != layout.line_start(part.start)
     )
@@ -105,7 +105,7 @@ def _insertion(at: int, text: str) -> Splice:
 
 
 def _collapsed(layout: Layout, part: Part, entry: Entry | None, text: str) -> Iterator[Way]:
-    """One line in the place of a block collection: behind its key, if that is in a line above."""
+    """One line in place of a block collection: after its key, if that is on a line above."""
     if entry is not None and not layout.begins_line(part.start):
         yield (Splice(part.start, part.end, text),)
     elif entry is not None:
@@ -114,7 +114,7 @@ def _collapsed(layout: Layout, part: Part, entry: Entry | None, text: str) -> It
 
 
 def _block_text(layout: Layout, writer: Writer, part: Part, column: int, value: Value) -> Iterator[Way]:
-    """Any value in the place of a literal or folded text; a comment behind its header stays."""
+    """Any value in place of a literal or folded text; a comment after its header stays."""
     header, line_end = layout.header_end(part), layout.line_end(part.start)
     end = max(part.end, line_end)
     if isinstance(value, str) and "\n" in value:
@@ -133,7 +133,7 @@ def _block_text(layout: Layout, writer: Writer, part: Part, column: int, value: 
 
 
 def inserting(layout: Layout, part: Part, at: int, key: str | None, value: Value) -> Iterator[Way]:
-    """Yield ways to put a new entry before the one at an index, or behind the last one."""
+    """Yield ways to insert an entry before the one at an index, or after the last one."""
     writer = Writer(layout, layout.text, part)
     key_style = _key_style(layout, part)
     styles = dict.fromkeys((_value_style(part), '"'))
@@ -154,7 +154,7 @@ def inserting(layout: Layout, part: Part, at: int, key: str | None, value: Value
                 text = writer.element(value, part.column, literal=literal, style=style)
             indent = writer.newline + " " * part.column
             if at == 0:
-                # Comments above the first entry are its own, but for those at the head of the file.
+                # Comments above the first entry belong to it, except those at the top of the file.
                 yield (_insertion(_slot(layout, part, 0, with_comments=True)[0], text + indent),)
                 yield (_insertion(part.entries[0].begin, text + indent),)
             else:
@@ -170,7 +170,7 @@ def _key_style(layout: Layout, part: Part) -> str:
 
 
 def _value_style(part: Part) -> str:
-    """How the texts beside are quoted, where all are quoted alike."""
+    """The quoting of the neighbouring texts, if they are all quoted alike."""
     styles = {entry.part.style for entry in part.entries if isinstance(entry.part.value, str)}
     return styles.pop() if len(styles) == 1 and styles <= {"'", '"'} else ""
 
@@ -217,7 +217,7 @@ def _inserting_flow(layout: Layout, writer: Writer, part: Part, at: int, text: s
 
 
 def deleting(layout: Layout, part: Part, at: int, entry: Entry | None) -> Iterator[Way]:
-    """Yield ways to take an entry out of a collection. entry: where that stands, None for the root."""
+    """Yield ways to remove an entry from a collection. entry: the collection's, None for the root."""
     one = part.entries[at]
     if part.flow:
         yield from _deleting_flow(layout, part, at)
@@ -228,7 +228,7 @@ def deleting(layout: Layout, part: Part, at: int, entry: Entry | None) -> Iterat
         if one.part.raw_end > layout.next_line(one.end):
             yield (Splice(layout.line_start(one.begin), one.part.raw_end, ""),)
         yield (Splice(layout.line_start(one.begin), layout.next_line(one.end), ""),)
-    else:  # `- a: 1`: the first of its map, behind a dash
+    else:  # `- a: 1`: the first of its map, after a dash
         following = part.entries[at + 1].begin
         if not layout.text[layout.next_line(one.end) : following].strip():
             yield (Splice(one.begin, following, ""),)
@@ -244,7 +244,7 @@ def _deleting_flow(layout: Layout, part: Part, at: int) -> Iterator[Way]:
     comma = layout.skip(one.end)
     has_comma = source[comma] == ","
     end = comma + 1 if has_comma else one.end
-    if has_comma and comma > layout.line_end(one.end):  # in a later line: what stands between them stays
+    if has_comma and comma > layout.line_end(one.end):  # on a later line: what is between them stays
         yield Splice(one.begin, one.end, ""), Splice(comma, comma + 1, "")
         return
     alone = layout.begins_line(one.begin) and layout.skip(end) > layout.line_end(end)
@@ -267,7 +267,9 @@ def _comma(layout: Layout, entry: Entry) -> Splice:
 
 
 def lines_of(layout: Layout, begin: int, end: int) -> Splice:
-    """Return the removal of whole lines; where the file ends without a break, of the one before them."""
+    """Return the removal of whole lines; at the end of a file without a line break, including the
+    one before.
+    """
     start, following = layout.line_start(begin), layout.next_line(end)
     if following == layout.line_end(end) and start:  # the last line, without a break
         back = 2 if layout.text[start - 2 : start] == "\r\n" else 1
@@ -276,7 +278,7 @@ def lines_of(layout: Layout, begin: int, end: int) -> Splice:
 
 
 def moving(layout: Layout, part: Part, at: int, to: int) -> Iterator[Way]:
-    """Yield ways to put an entry at another place among its neighbours; its comments go with it."""
+    """Yield ways to move an entry to another position among its siblings, with its comments."""
     order = list(range(len(part.entries)))
     order.insert(to, order.pop(at))
     for with_comments in (True, False):
@@ -304,7 +306,7 @@ def _slot(layout: Layout, part: Part, index: int, with_comments: bool) -> tuple[
 
 
 def renaming(layout: Layout, part: Part, at: int, key: str) -> Iterator[Way]:
-    """Yield ways to give an entry of a map another key."""
+    """Yield ways to rename an entry's key in a map."""
     writer, entry = Writer(layout, layout.text), part.entries[at]
     style = layout.text[entry.key_start]
     for quoted in dict.fromkeys((style if style in ("'", '"') else "", '"')):
@@ -312,7 +314,7 @@ def renaming(layout: Layout, part: Part, at: int, key: str) -> Iterator[Way]:
 
 
 def beginning(text: str, key: str, value: Value) -> Iterator[Way]:
-    """Yield ways to put a first entry into a file without content."""
+    """Yield ways to write a first entry into an empty file."""
     writer = Writer(None, text)
     at = len(text)
     break_before = writer.newline if text and text[-1] not in "\r\n" else ""
@@ -323,7 +325,7 @@ def beginning(text: str, key: str, value: Value) -> Iterator[Way]:
 
 
 def at_index(part: Part, step: str | int) -> int | None:
-    """Return the place of an entry among its neighbours, None where there is none."""
+    """Return the place of an entry among its siblings, None where there is none."""
     keys: Sequence[str | int | None] = (
         range(len(part.entries)) if part.kind == "list" else [entry.key for entry in part.entries]
     )

@@ -12,7 +12,9 @@ from pipeline.model.json import Value
 
 
 def same(one: Value, other: Value) -> bool:
-    """Return whether two values are the same to the type and the order of keys: 1 is not 1.0, nor true."""
+    """Return whether two values are identical, including types and the order of keys: 1 is not
+    1.0, nor true.
+    """
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):
@@ -25,7 +27,7 @@ def same(one: Value, other: Value) -> bool:
 
 
 def require_writable(value: Value, path: KeyPath, file: str) -> None:
-    """Raise ConfigError for a value that no YAML file of ours can hold."""
+    """Raise ConfigError for a value that our YAML files cannot hold."""
     todo = [(value, path)]
     while todo:
         one, at = todo.pop()

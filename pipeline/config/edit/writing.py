@@ -17,20 +17,20 @@ _OTHER_TYPES = re.compile(
     r"|[-+]?[0-9][0-9_,]*(\.[0-9_]*)?(e[-+]?[0-9]+)?|[-+]?\.[0-9_]+(e[-+]?[0-9]+)?|0[xob][0-9a-f_]+"
     r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*|[-+]?[0-9]+(:[0-9]+)+(\.[0-9]*)?"
 )
-"""Texts that other readers of YAML, and people, take for something else."""
+"""Texts that other YAML readers, and people, take for something else."""
 _PLACEHOLDER = re.compile(r"\$\{[^{}\s]*\}")
 _ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _ESCAPED = re.compile(f'["\\\\]|{_CONTROL.pattern}')
 _LONG = 90
-"""Characters of a flow collection that is still easy to read."""
+"""Maximum length of a flow collection that is still easy to read."""
 
 
 class Writer:
-    """Writes values as its file does: quotes, indentation, line breaks, lists and maps on one line or not."""
+    """Writes values in the style of a file: quotes, indentation, line breaks, flow or block collections."""
 
     def __init__(self, layout: Layout | None, text: str, outer: Part | None = None) -> None:
-        """outer: the collection that a value comes into."""
+        """outer: the collection that receives the value."""
         found = re.search("\r\n|\r|\n", text)
         self.newline = found[0] if found is not None else "\n"
         parts = list(layout.parts()) if layout is not None else []
@@ -50,14 +50,14 @@ class Writer:
 
     @staticmethod
     def _prefers_flow(parts: list[Part], kind: str) -> bool:
-        """Whether collections of scalars stand on one line in this file; lists do where nothing tells."""
+        """Whether this file writes collections of scalars on one line; lists do by default."""
         leaves = [part for part in parts if part.kind == kind and part.entries]
         leaves = [part for part in leaves if not any(entry.part.kind for entry in part.entries)]
         flows = sum(part.flow for part in leaves)
         return flows * 2 >= len(leaves) if leaves else kind == "list"
 
     def scalar(self, value: Value, *, flow: bool, style: str = "") -> str:
-        """Return a scalar on one line. style: how it is quoted if it is a text, where that can be."""
+        """Return a scalar on one line. style: the quoting of a text, where possible."""
         if not isinstance(value, str):
             return _number_or_constant(value)
         if style not in ("'", '"'):
@@ -82,18 +82,18 @@ class Writer:
         return self.scalar(value, flow=True, style=style)
 
     def prefers_flow(self, value: Value) -> bool:
-        """Return whether a collection is written on one line, in a file like this one."""
+        """Return whether a collection is written on one line, as in this file."""
         if not isinstance(value, (dict, list)) or not value:
             return True
         inner = list(value.values()) if isinstance(value, dict) else value
         if any(isinstance(one, (dict, list)) and one for one in inner):
             return False
         if any(isinstance(one, str) and ("\n" in one or _PLACEHOLDER.fullmatch(one)) for one in inner):
-            return False  # a placeholder needs quotes on one line, and would be no number any more
+            return False  # on one line a placeholder needs quotes, and would no longer be a number
         return self._flows["map" if isinstance(value, dict) else "list"] and len(self.inline(value)) <= _LONG
 
     def _like_beside(self, value: Value, column: int) -> bool:
-        """Return whether a collection may stand on one line: not where all of its neighbours have lines."""
+        """Return whether a collection may be on one line: not if all of its siblings are blocks."""
         if self._outer is None or self._outer.column != column or not value:
             return True
         kind = "map" if isinstance(value, dict) else "list"
@@ -101,7 +101,9 @@ class Writer:
         return not beside or any(beside)
 
     def block(self, value: Value, column: int, *, literal: bool = True) -> str:
-        """Return a collection in lines; the first one without its indentation, the last without its end."""
+        """Return a collection in lines; the first one without its indentation, the last without
+        its line end.
+        """
         indent = self.newline + " " * column
         if isinstance(value, dict):
             lines = [self.entry(key, one, column, literal=literal) for key, one in value.items()]
@@ -119,12 +121,12 @@ class Writer:
         key_style: str = "",
         style: str = "",
     ) -> str:
-        """Return an entry of a block map whose keys stand in this column."""
+        """Return an entry of a block map whose keys are in this column."""
         written = self.key(key, flow=False, style=key_style)
         return f"{written}:{self.after_key(value, column, literal=literal, style=style)}"
 
     def after_key(self, value: Value, column: int, *, literal: bool, style: str = "") -> str:
-        """Return what stands behind a colon."""
+        """Return what follows a colon."""
         on_one_line = self.prefers_flow(value) and self._like_beside(value, column)
         if isinstance(value, (dict, list)) and not on_one_line:
             inner = column + (self.step if isinstance(value, dict) else self.list_step)
@@ -132,13 +134,13 @@ class Writer:
         return " " + self.value(value, column, literal=literal, style=style)
 
     def element(self, value: Value, column: int, *, literal: bool = True, style: str = "") -> str:
-        """Return an element of a block list whose dashes stand in this column."""
+        """Return an element of a block list whose dashes are in this column."""
         if isinstance(value, (dict, list)) and not self.prefers_flow(value):
             return "- " + self.block(value, column + 2, literal=literal)
         return "- " + self.value(value, column, literal=literal, style=style)
 
     def value(self, value: Value, column: int, *, literal: bool = True, style: str = "") -> str:
-        """Return what needs no lines of its own, or a text of several lines as a block."""
+        """Return a value that needs no lines of its own, or a multi-line text as a block."""
         if isinstance(value, (dict, list)):
             return self.inline(value)
         if literal and isinstance(value, str) and _fits_literal(value):
@@ -146,7 +148,7 @@ class Writer:
         return self.scalar(value, flow=False, style=style)
 
     def literal(self, value: str, column: int) -> tuple[str, str]:
-        """Return the header and the lines of a literal block, inside of what stands in this column."""
+        """Return the header and the lines of a literal block, nested in this column."""
         indent = " " * (column + self.step)
         lines = value.removesuffix("\n").split("\n")
         body = "".join(self.newline + (indent + line if line else "") for line in lines)

@@ -23,7 +23,7 @@ from pipeline.language import units
 
 T = TypeVar("T")
 
-# Deferred: only the models of whole files ever check anything; building all takes twice as long.
+# Deferred: only the models of whole files validate anything; building all takes twice as long.
 _CONFIG: Final = ConfigDict(
     extra="forbid", strict=True, validate_by_name=True, validate_by_alias=True, defer_build=True
 )
@@ -37,17 +37,17 @@ class Section(BaseModel):
 
 @dataclass_transform(frozen_default=True, field_specifiers=(Field,))
 def settings(cls: type[T]) -> type[T]:
-    """Make a section that is read per delivery: a dataclass with slots, checked like any other section.
+    """Make a section that is read per delivery: a dataclass with slots, validated like any other section.
 
     An attribute of a `Section` takes four times as long (pydantic's models define ``__getattr__``: 100 ns
-    where one of slots takes 25).
+    instead of 25).
     """
 
     def from_map(source: Any, handler: Callable[[Any], Any]) -> Any:
         made = inner = handler(source)
         while inner["type"] != "dataclass":
             inner = inner["schema"]  # a validator around it
-        inner["strict"] = False  # its fields stay strict; it itself is written as a map
+        inner["strict"] = False  # its fields stay strict; it is itself written as a map
         return made
 
     cls.__get_pydantic_core_schema__ = staticmethod(from_map)  # type: ignore[attr-defined]  # pydantic asks for it
@@ -55,7 +55,7 @@ def settings(cls: type[T]) -> type[T]:
 
 
 def is_section(annotation: object) -> bool:
-    """Return whether a type is that of a part of a file."""
+    """Return whether a type is that of a section."""
     return isinstance(annotation, type) and hasattr(annotation, "__pydantic_fields__")
 
 
@@ -68,7 +68,7 @@ def fields_of(section: type) -> Iterator[tuple[str, str, FieldInfo]]:
 
 def problem(code: str, message: str) -> PydanticCustomError:
     """Return the error that becomes this problem of the file."""
-    # The message goes through a variable: braces in it are no format fields.
+    # The message goes through a variable: braces in it must not be format fields.
     return PydanticCustomError(code, "{message}", {"message": message})
 
 
@@ -85,7 +85,7 @@ def checked(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def only_one(**given: object) -> None:
-    """Raise the problem of fields that exclude each other where more than one is given."""
+    """Raise a problem where more than one of mutually exclusive fields is given."""
     names = [name for name, value in given.items() if value is not None]
     if len(names) > 1:
         listed = " and ".join(f"`{name}`" for name in names)
@@ -93,12 +93,12 @@ def only_one(**given: object) -> None:
 
 
 class Reading(Enum):
-    """The context of validation while the text of a file is checked: amounts need their units there."""
+    """The validation context while a file's text is checked: amounts need their units there."""
 
     FILES = auto()
-    """Files as they are now: everything is refused that is refused today."""
+    """Files as they are now: all of today's rules apply."""
     STORED = auto()
-    """A version out of a state directory: what is refused only since then passes (see `newly`)."""
+    """A version from a state directory: rules added since then do not apply (see `newly`)."""
 
 
 def _amount(parse: Callable[[object], float]) -> BeforeValidator:
@@ -141,7 +141,7 @@ def _id(value: object) -> str:
 
 
 def is_id(text: str) -> bool:
-    """Return whether a text can be the id of a webhook."""
+    """Return whether a text can be a webhook's id."""
     return _ID.fullmatch(text) is not None and any(map(str.isalnum, text))
 
 
@@ -188,7 +188,7 @@ DurationOrEver = Annotated[
 
 
 def newly(check: Callable[[Any], Any]) -> AfterValidator:
-    """Return a check that an older Hookline did not make: its ValueError counts only where files are read."""
+    """Return a check that older versions did not make: its ValueError counts only where files are read."""
 
     def validate(value: Any, info: Info) -> Any:
         if info.context is Reading.FILES:
@@ -199,9 +199,9 @@ def newly(check: Callable[[Any], Any]) -> AfterValidator:
 
 
 def lasting(name: str, most: str = "36600d", *, zero: str = "") -> AfterValidator:
-    """Return the check of a time: longer than nothing, and no longer than anybody could mean.
+    """Return the check of a duration: positive, and not absurdly long.
 
-    zero: what to write by those who mean nothing at all.
+    zero: what to write for none at all.
     """
     longest = units.parse_duration(most)
 
@@ -215,7 +215,7 @@ def lasting(name: str, most: str = "36600d", *, zero: str = "") -> AfterValidato
 
 
 def at_most(name: str, most: float, shown: str = "") -> AfterValidator:
-    """Return the check of a number: no larger than anybody could mean. shown: how a file has that number."""
+    """Return the check of a number: not absurdly large. shown: how a file writes that number."""
 
     def check(value: float | None) -> None:
         if value is not None and value > most:
@@ -225,7 +225,7 @@ def at_most(name: str, most: float, shown: str = "") -> AfterValidator:
 
 
 def few(name: str, most: int, remedy: str = "") -> AfterValidator:
-    """Return the check of a list, each entry of which makes work for every event or request."""
+    """Return the check of a list whose entries each cost work for every event or request."""
 
     def check(values: list[Any] | dict[str, Any]) -> None:
         if len(values) > most:
@@ -287,7 +287,7 @@ WebhookId = Annotated[
 ]
 
 Tree = Annotated[Any, WithJsonSchema({"title": "any value"})]
-"""A value whose inside is checked by a compiler (conditions, bodies), not by a model."""
+"""A value whose contents a compiler checks (conditions, bodies), not a model."""
 
 Conditions = Annotated[
     Any,

@@ -109,7 +109,7 @@ SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
     "workers": ("concurrency",),
     "xpath": ("selector",),
 }
-"""What other products call a field; the first name that the section has is meant."""
+"""Other products' names of a field; the first name that the section has is meant."""
 
 VALUES: Final[dict[str, tuple[str, ...]]] = {
     "application/json": ("json",),
@@ -131,7 +131,7 @@ VALUES: Final[dict[str, tuple[str, ...]]] = {
     "wait": ("pause",),
     "xml": ("text",),
 }
-"""What other products call one of a field's values; the first name that the field takes is meant."""
+"""Other products' names of a field's value; the first one that the field accepts is meant."""
 
 REMEDIES: Final = {
     "admin": "a job listens on a socket in its state directory, there is nothing to set",
@@ -143,7 +143,7 @@ REMEDIES: Final = {
     "webhook": "webhooks are files in webhooks/, one each",
     "webhooks": "webhooks are files in webhooks/, one each",
 }
-"""What to do in the place of fields that there are not."""
+"""What to do instead of fields that do not exist."""
 
 KINDS: Final = {
     "a webhook": (("trigger", "request"), "webhooks/"),
@@ -152,4 +152,4 @@ KINDS: Final = {
     "the job's pipeline.yaml": (("source", "shards", "epoch"), ""),
     "a config test": (("cases",), "a file `NAME.test.yaml` beside its webhook"),
 }
-"""Top-level fields that tell what a file is meant to be, and where such a file belongs."""
+"""Top-level fields that reveal a file's kind, and where such a file belongs."""

@@ -13,10 +13,10 @@ _ROUNDS = 4
 
 
 def salvage(data: dict[str, Value], problems: Problems) -> tuple[dict[str, Value], WebhookFile | None]:
-    """Return a copy of the data without its faulty fields, and the model that accepts it (None: no luck).
+    """Return a copy of the data without its faulty fields, and the model that accepts it (None: impossible).
 
-    Required fields that are missing get a stand-in. Faults that a model only sees once others are gone are
-    added to the problems.
+    Missing required fields get a stand-in. Faults that a model only finds once others are gone are added to
+    the problems.
     """
     kept = deepcopy(data)
     found = problems.found

@@ -20,16 +20,16 @@ from pipeline.model.words import did_you_mean, likeness
 
 M = TypeVar("M", bound=BaseModel)
 _PLAIN = re.compile(r"[A-Za-z0-9][^\s{}\[\],:#'\"]*(:[^\s{}\[\],:#'\"]+)*")
-"""Texts that need no quotes, not even inside of a flow map."""
+"""Texts that need no quotes, not even inside a flow map."""
 
 MOST_TOLD = 100
-"""Problems of one file with its fields that are told: what is meant by each takes a while to find out."""
+"""Problems reported per file: searching for what was meant takes a while."""
 
 
 def check_quoted(
     model: type[M], data: Value, quoted: Mapping[KeyPath, tuple[str, Value]], problems: Problems, *, what: str
 ) -> M | None:
-    """Return what `check` does; quoted settings stand for what they say where a field wants no text."""
+    """Like `check`; quoted settings count as numbers or constants where a field does not take text."""
     known = len(problems.found)
     found = check(model, data, problems, what=what)
     if found is None and reread(data, quoted, problems, known):
@@ -59,7 +59,7 @@ def check(model: type[M], data: Value, problems: Problems, *, what: str) -> M | 
         if len(details) > MOST_TOLD:
             message = f"and {len(details) - MOST_TOLD:,} more problems with the fields of {what}"
             problems.error((), "more-problems", message)
-        # `triger` is one slip, not a field too many and another one missing.
+        # `triger` is a single mistake, not an unknown field and a missing one.
         meant = {
             (problem.path[:-1], problem.hint) for problem in found.found if problem.code == "unknown-field"
         }
@@ -71,7 +71,7 @@ def check(model: type[M], data: Value, problems: Problems, *, what: str) -> M | 
 
 
 def _stray(model: type, data: dict[str, Value]) -> tuple[str, str] | None:
-    """Return what a file in the wrong place is, and where it belongs; None where the place may be right."""
+    """Return the kind of a misplaced file, and where it belongs; None where the place may be right."""
     own = {name for name, _, _ in fields_of(model)}
     for kind, (telling, folder) in KINDS.items():
         if not own & data.keys() and any(name in data for name in telling):
@@ -121,11 +121,11 @@ _WISHES = {
     "too_short": ("wrong-value", "not empty"),
     "string_too_short": ("wrong-value", "not empty"),
 }
-"""What pydantic's errors want, by their kind; the numbers come with the error."""
+"""What pydantic's errors expect, by their kind; the numbers come with the error."""
 
 
 def _wish(kind: str, context: Mapping[str, Any], found: Value) -> tuple[str, str, str | None]:
-    """Return (code, what is wanted, hint)."""
+    """Return (code, what is expected, hint)."""
     if kind == "literal_error":
         # pydantic gives "'a', 'b' or 'c'".
         options = [part.strip(" '") for part in str(context["expected"]).replace(" or ", ", ").split(", ")]
@@ -158,7 +158,7 @@ def _wish(kind: str, context: Mapping[str, Any], found: Value) -> tuple[str, str
 
 
 def describe(value: Value) -> str:
-    """Return what was found, short enough for a message: ``a text ("64")``."""
+    """Return a value, short enough for a message: ``a text ("64")``."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -172,10 +172,11 @@ def describe(value: Value) -> str:
 
 
 def suggest_field(word: str, section: type, root: type) -> str:
-    """Return the remedy for an unknown field: the close name, its right place, or all the names there are."""
+    """Return the remedy for an unknown field: a similar name, its right place, or all names."""
     names = [name for name, _, _ in fields_of(section)]
     synonyms = SYNONYMS.get(word.lower(), ())
-    # A synonym wins over likeness: `event` is meant as `events`, but so is `retries` as `retry`.
+    # A synonym takes precedence over similarity: `event` is meant as `events`, but so is `retries` as
+    # `retry`.
     for synonym in synonyms:
         if synonym in names:
             return f"did you mean `{synonym}`?"
@@ -226,12 +227,12 @@ def _section_at(model: type, path: KeyPath) -> type:
 
 
 def _real_path(data: Value, loc: tuple[str | int, ...]) -> KeyPath:
-    """Drop what pydantic adds to a location that is no key of the data (tags of unions)."""
+    """Drop the parts of pydantic's location that are not keys of the data (tags of unions)."""
     path: list[str | int] = []
     here = data
     for index, part in enumerate(loc):
         last = index == len(loc) - 1
-        # A number is the place in a list that a validator has made of one map.
+        # A number is the index in a list that a validator has made of a single map.
         if isinstance(here, dict) and (part in here or (last and isinstance(part, str))):
             path.append(part)
             here = here.get(part)
@@ -247,7 +248,7 @@ def _example(model: type, path: KeyPath) -> str | None:
     if found:
         return f"for example `{path[-1]}: {_flow(found[0])}`"
     section, inner = _section_at(model, path[:-1]), _section_at(model, path)
-    if inner is section:  # an entry of a map: what it is called is anybody's choice
+    if inner is section:  # an entry of a map, whose name is arbitrary
         above = next(iter(_examples(model, path[:-1])), None)
         entry = next(iter(above.values()), None) if isinstance(above, dict) else None
         return f"for example `{path[-1]}: {_flow(entry)}`" if isinstance(entry, dict) else None
@@ -261,7 +262,7 @@ def _examples(model: type, path: KeyPath) -> list[Value]:
 
 
 def _flow(value: Value) -> str:
-    """Return an example as it is written on one line of YAML."""
+    """Return an example as written on one line of YAML."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_flow(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list):

@@ -1,7 +1,7 @@
 """Problems of a config: collected while it is read and compiled, located and rendered at the end.
 
-Everything that checks a part of a file gets a `Problems` collector and names the place by the path of
-keys and indexes from the file's root. Nothing raises at the first problem: all of them are shown.
+Everything that checks a part of a file gets a `Problems` collector and names the place by the path of keys
+and indexes from the file's root. Nothing raises at the first problem: all of them are shown.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Problem:
     on_key: bool = False
     """True: point at the key at the end of the path, not at its value."""
     offset: int | None = None
-    """Character inside the scalar's text that is meant, e.g. the position in a template."""
+    """The character concerned inside the scalar's text, e.g. the position in a template."""
     length: int | None = None
     warning: bool = False
 
@@ -38,7 +38,7 @@ class Problems:
     found: list[Problem] = field(default_factory=list)
     prefix: KeyPath = ()
     stored: bool = False
-    """True: what is checked is a version out of a state directory, which some Hookline has accepted."""
+    """True: a version from a state directory is checked, which some version of Hookline has accepted."""
 
     def at(self, *parts: str | int) -> Problems:
         """Return a collector of the same list whose paths start with these parts."""
@@ -75,7 +75,7 @@ class Problems:
     ) -> None:
         """Add an error that an older Hookline did not know: it counts only where files are read.
 
-        A stored version that has the form keeps the meaning it had, so that what it owes is still sent.
+        A stored version keeps the meaning it had, so that what it owes is still sent.
         """
         if not self.stored:
             self.error(path, code, message, hint=hint, on_key=on_key, offset=offset, length=length)

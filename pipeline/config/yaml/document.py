@@ -1,7 +1,7 @@
 """A parsed YAML file: plain data in which every node knows its file, line and column.
 
-Positions are kept beside the data, so models and compilers see ordinary dicts and lists and name a place
-by its key path; `locate` finds that path again, also through a merge of two files (`extends`).
+Positions are kept beside the data, so models and compilers see ordinary dicts and lists and name a place by
+its key path; `locate` finds that path again, also through a merge of two files (`extends`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pipeline.model.json import Value
 
 
 class Span(NamedTuple):
-    """A stretch of a file; lines and columns count from 0, the end is exclusive."""
+    """A range of a file; lines and columns count from 0, the end is exclusive."""
 
     line: int
     column: int
@@ -24,7 +24,7 @@ class Span(NamedTuple):
 
 
 UNSET: Final = object()
-"""The value of a node whose setting has none: its key is left out, so that a default stands in."""
+"""The value of a node whose setting has none: its key is omitted, so that a default applies."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -40,12 +40,12 @@ class Node:
     items: dict[str, tuple[Span, Node]] | None = None
     """The nodes of a mapping by key, with the span of the key."""
     elements: list[Node] | None = None
-    """Those of a list."""
+    """The nodes of a list."""
 
 
 @dataclass(slots=True, eq=False)
 class Document:
-    """What became of one file: a root (None where nothing could be read) and what was wrong with it."""
+    """A parsed file: a root (None where nothing could be read) and its findings."""
 
     file: str
     """Name relative to the config directory: ``webhooks/big-purchase.yaml``."""
@@ -55,15 +55,15 @@ class Document:
     settled: bool = False
     """True once placeholders outside secrets hold their values."""
     unset: list[KeyPath] = field(default_factory=list)
-    """Where placeholders stand that have no value: what follows from that is no fault of its own."""
+    """Places of placeholders without a value: consequences of that are not errors of their own."""
     quoted: dict[KeyPath, tuple[str, Value]] = field(default_factory=dict)
-    """Where a placeholder stood alone in quotes: its value, and the number or constant that this says."""
+    """Places of quoted placeholders without other text: the value, and the number or constant it spells."""
     values: int = 0
-    """How many values it holds, those inside of others included."""
+    """How many values it contains, nested ones included."""
 
     @property
     def is_base(self) -> bool:
-        """True where others can be laid over it: it could be read, is a map, and extends nothing itself."""
+        """True where others can extend it: it could be read, is a map, and extends nothing itself."""
         return self.root is not None and self.root.items is not None and "extends" not in self.root.items
 
     def finding(
@@ -112,7 +112,7 @@ def locate(root: Node, path: KeyPath) -> Place:
             key, node = None, node.elements[part]
         elif part != 0 or node.items is not None or node.elements is not None:
             return Place(node, key, False)
-        # One text stands for a list of one: it is its own first element.
+        # A single text stands for a list of one: it is its own first element.
     return Place(node, key, True)
 
 
@@ -120,7 +120,7 @@ def text_span(node: Node, offset: int, length: int) -> Span:
     """Return where a character of a scalar's text stands in the file.
 
     The text and its source differ by quotes, escapes, indentation and folded lines, so both are walked in
-    step; where they cannot be matched the span of the whole scalar is returned.
+    parallel; where they cannot be matched the span of the whole scalar is returned.
     """
     if not isinstance(node.value, str) or offset > len(node.value):
         return node.span
@@ -133,7 +133,7 @@ def text_span(node: Node, offset: int, length: int) -> Span:
 
 
 def _literal(node: Node, lines: list[str], before: str) -> tuple[int, int]:
-    """A literal block: every line of the text is one of the file, behind the block's indentation."""
+    """A literal block: every line of the text is one of the file, after the block's indentation."""
     line = node.span.line + 1 + before.count("\n")
     return line, _block_indent(lines, node.span.line + 1) + len(before) - before.rfind("\n") - 1
 
@@ -185,7 +185,7 @@ _ESCAPE_WIDTHS = {"x": 4, "u": 6, "U": 10}
 
 
 def _source_width(source: str, column: int, wanted: str, style: str) -> int:
-    """Return how many characters of the source line stand for one character of the text."""
+    """Return how many characters of the source line represent one character of the text."""
     if style == '"' and source[column] == "\\" and column + 1 < len(source):
         return _ESCAPE_WIDTHS.get(source[column + 1], 2)
     if style == "'" and wanted == "'":

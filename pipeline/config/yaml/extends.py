@@ -33,9 +33,9 @@ def merge_data(base: Value, over: Value) -> Value:
 def resolve_base(
     document: Document, documents: Mapping[str, Document], findings: list[Finding]
 ) -> tuple[Node, Document | None]:
-    """Return the webhook's tree laid over the base that it names, and the base's document."""
+    """Return the webhook's tree merged over the base that it names, and the base's document."""
     root = document.root
-    assert root is not None  # the caller leaves out what could not be read
+    assert root is not None  # the caller skips what could not be read
     entry = root.items.get("extends") if root.items is not None else None
     if entry is None or not isinstance(entry[1].value, str):
         return root, None
@@ -56,7 +56,7 @@ def resolve_base(
         return root, None
     base = documents[bases[named]]
     if base.root is None or base.root.items is None:
-        return root, base  # its own file has the problem
+        return root, base  # its own file reports the problem
     if "extends" in base.root.items:
         span, _ = base.root.items["extends"]
         message = f"`{named}` is a base and cannot extend another one"

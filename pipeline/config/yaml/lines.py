@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 
 def split_value(source: str) -> tuple[str, str, str] | None:
-    """Return what stands before the value of a line (dashes, a key), the value, and blanks with a comment.
+    """Return what precedes a line's value (dashes, a key), the value, and trailing blanks with a comment.
 
-    None for a line without a value. One pass: a pattern would try every way to share out the blanks.
+    None for a line without a value. A single pass: a regex would try every way to distribute the blanks.
     """
     start = _after_blanks(source, 0)
     while source[start : start + 1] == "-":
@@ -34,7 +34,7 @@ def _after_blanks(source: str, at: int) -> int:
 
 
 def _after_key(source: str, start: int) -> int:
-    """Return where the value behind a key begins; the start, where there is no key with a value."""
+    """Return where the value after a key begins; the start, where there is no key with a value."""
     first = source[start]
     if first in "\"'":
         close = source.find(first, start + 1)

@@ -1,7 +1,7 @@
 """Reads one YAML file into data with positions; never raises, whatever the file contains.
 
-libyaml's event parser does the reading (some 1 us per event); what it must not decide (scalars, anchors,
-tags, duplicate keys, empty values) is decided here, on its events.
+libyaml's event parser reads (some 1 us per event); what it must not decide (scalars, anchors, tags, duplicate
+keys, empty values) is decided here, on its events.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ _CUT_COMMENT = re.compile(r"[ \t]#[^\s#!]")
 
 
 EMPTY = "empty-file"
-"""The code of a file without content: for pipeline.yaml, whose fields all have defaults, it is none."""
+"""The code of a file without content: not a fault for pipeline.yaml, whose fields all have defaults."""
 
 
 class _Stop(Exception):
-    """The rest of the file cannot be understood; the finding is already noted."""
+    """The rest of the file cannot be parsed; the finding is already noted."""
 
 
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-"""How a file begins that some editors write."""
+"""The first bytes of files that some editors write."""
 
 
 def decode_text(raw: bytes) -> str:
@@ -87,7 +87,7 @@ def parse_yaml(text: str, file: str) -> Document:
         except _Stop:
             document.root = None
         except YAMLError as error:
-            # A known slip is put right and the file read once more, so that its other faults show too.
+            # A known mistake is repaired and the file read once more, so that its other faults show too.
             fault = syntax.explain(document, error, repaired)
             document.findings.append(fault.finding)
             if fault.repair is not None and fault.line not in repaired:
@@ -126,7 +126,7 @@ def _forbidden(document: Document, text: str, index: int) -> Finding:
 
 @dataclass(slots=True, eq=False)
 class _Frame:
-    """A mapping or list that is being read."""
+    """A mapping or list that is being parsed."""
 
     node: Node
     is_map: bool
@@ -152,7 +152,7 @@ class _Builder:
         try:
             documents = 0
             while True:
-                event: Any = parser.get_event()  # one of many classes; told apart by `kind`
+                event: Any = parser.get_event()  # one of many classes, distinguished by `kind`
                 if event is None:
                     return self.root
                 kind = type(event)

@@ -10,8 +10,8 @@ from pipeline.model.findings import Finding
 def place(document: Document, problem: Problem, root: Node | None = None) -> Finding:
     """Return the finding at the problem's place.
 
-    root: the tree that was checked, where it is not the document's own (two files merged by `extends`);
-    the finding then names the file in which the place really is.
+    root: the tree that was checked, if it is not the document's own (two files merged by `extends`); the
+    finding then names the file in which the place really is.
     """
     root = root or document.root
     if root is None:
@@ -34,7 +34,7 @@ def place(document: Document, problem: Problem, root: Node | None = None) -> Fin
 
 
 def _head(node: Node) -> Span:
-    """Return the first key of a map: a place to point at where a field is missing."""
+    """Return the first key of a map: the place to point at where a field is missing."""
     if node.items:
         return next(iter(node.items.values()))[0]
     line, column = node.span[:2]

@@ -14,43 +14,43 @@ from pipeline.language.secrets import PlaceholderError, SecretRef, SecretText, p
 from pipeline.model.json import Value
 
 Lookup: TypeAlias = Callable[[SecretRef], str | None]
-"""Where values come from: the environment, or the settings that a config text carries."""
+"""Source of the values: the environment, or the settings in a config text."""
 
 
 def among(settings: Mapping[str, str]) -> Lookup:
-    """Return a lookup in a config text's settings; defaults stand in for what is not set."""
+    """Return a lookup in a config text's settings; defaults replace missing ones."""
     return lambda ref: settings.get(ref.key, ref.default)
 
 
 def everywhere(_: KeyPath) -> bool:
-    """All places of a file are meant."""
+    """Matches every place of a file."""
     return True
 
 
 def nowhere(_: KeyPath) -> bool:
-    """No place of a file is meant."""
+    """Matches no place of a file."""
     return False
 
 
 @dataclass(slots=True, frozen=True)
 class Places:
-    """What placeholders are at the places of one file."""
+    """The meaning of placeholders at the places of one file."""
 
     settings: Callable[[KeyPath], bool] = everywhere
-    """Plain settings: their values are put in."""
+    """Plain settings: resolved."""
     secrets: Callable[[KeyPath], bool] = nowhere
     """Among those: texts that stay as they are, marked as secret."""
     refused: Callable[[KeyPath], bool] = nowhere
-    """Among those: only ``{setting: ..}`` may have one."""
+    """Among those: places where only ``{setting: ..}`` is allowed."""
     named: Callable[[Value], str | None] = lambda value: None
     """Returns the text of a ``{setting: ..}``."""
 
 
 def substitute(document: Document, lookup: Lookup, places: Places) -> None:
-    """Replace the placeholders of a document in place, once; what is missing is added to its findings.
+    """Replace the placeholders of a document in place, once; missing values are added to its findings.
 
-    An unquoted value is read anew, so that ``concurrency: ${N}`` is a number. Inside of ``{...}`` it must be
-    quoted: what it says then counts where a field wants no text (`Document.quoted`).
+    An unquoted value is parsed again, so that ``concurrency: ${N}`` is a number. Inside ``{...}`` it must be
+    quoted: its parsed value then counts where a field does not take text (`Document.quoted`).
     """
     if document.root is not None and not document.settled:
         document.settled = True
@@ -100,9 +100,9 @@ def _put_in(node: Node, path: KeyPath, document: Document, lookup: Lookup) -> No
 
 
 def reread(data: Value, quoted: Mapping[KeyPath, tuple[str, Value]], problems: Problems, since: int) -> bool:
-    """Put what quoted settings say where a field wants no text; return whether there was any.
+    """Apply quoted settings' parsed values where a field does not take text; return whether there were any.
 
-    Then the data is to be checked again: what was found in it (``since``: from this problem on) is dropped.
+    Then the data must be checked again: its problems (``since``: from this one on) are dropped.
     """
     found = False
     for path in [
@@ -127,7 +127,7 @@ def _refs(text: str) -> list[SecretRef]:
 
 
 def _keep(node: Node) -> bool:
-    """Mark a text that holds secrets; False where it holds none."""
+    """Mark a text that contains secrets; False where it contains none."""
     if _refs(node.value):
         node.value = SecretText(node.value)
         return True
@@ -183,4 +183,4 @@ def _reread(text: str) -> Value:
     try:
         return scalars.resolve(text)
     except ValueError:
-        return text  # a number beyond 64 bits stays a text; the field's own check speaks
+        return text  # a number beyond 64 bits stays a text; the field's own check reports it

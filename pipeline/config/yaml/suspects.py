@@ -14,12 +14,12 @@ _NO_BLANK: Final = re.compile(r"[\w$.-]+:(?:[^\W\d]|[\u00a0\u200b\"'\[{])")
 _OPENING: Final = "\u201c\u201e\u201d\u2018\u201a\u00ab"
 _CLOSING: Final = "\u201d\u201c\u2019\u2018\u00bb"
 _UNSEEN: Final = "\u00a0\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
-"""Blanks that are none, and marks without width: web pages and word processors have them."""
+"""Unusual blanks, and zero-width characters, from web pages and word processors."""
 _SHOWN: Final = 40
 
 
 def of_text(text: str) -> Iterator[Suspicion]:
-    """Yield what is suspicious in a text without quotes."""
+    """Yield what is suspicious in an unquoted text."""
     meant = scalars.LOOKS_LIKE.get(text)
     if meant is not None:
         hint = f'write `{meant}`, or "{text}" in quotes if the text is meant'
@@ -34,7 +34,7 @@ def of_text(text: str) -> Iterator[Suspicion]:
 
 
 def unseen(text: str) -> Suspicion | None:
-    """Return the suspicion of a text without quotes, or of a key, with an invisible character at an end."""
+    """Return the warning for an unquoted text, or a key, with an invisible character at an end."""
     found = next((char for char in (text[:1], text[-1:]) if char and char in _UNSEEN), None)
     if found is None:
         return None
@@ -45,7 +45,7 @@ def unseen(text: str) -> Suspicion | None:
 
 
 def no_map(text: str) -> Suspicion | None:
-    """Return what is suspicious in a text on a line of its own below a key: ``a:b`` is no map."""
+    """Return the warning for a text on a line of its own below a key: ``a:b`` is not a map."""
     if _NO_BLANK.match(text) is None:
         return None
     message = f"`{text[:_SHOWN]}` is one text: in a map a blank follows the colon"
@@ -53,7 +53,7 @@ def no_map(text: str) -> Suspicion | None:
 
 
 def empty_block(written: str) -> Suspicion:
-    """Return the suspicion of a block without a line: ``>5`` and ``|`` begin one."""
+    """Return the warning for an empty block: ``>5`` and ``|`` start one."""
     mark = written.partition(" #")[0].strip()
     hint = f'quote the value: "{mark}"' if len(mark) > 1 else 'write "" for an empty text'
     return "empty-block", f"`{mark}` begins a block of text that has no lines", hint

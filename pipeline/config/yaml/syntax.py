@@ -32,13 +32,13 @@ class Fault:
 
 _FLOW_TEMPLATE = re.compile(r"\{\{.*?\}\}[^,\]}]*")
 _LOOKBACK = 3
-"""libyaml notices some slips only at the next token, a few lines further down."""
+"""libyaml notices some mistakes only at the next token, a few lines further down."""
 _MAX_LINE = 1_000
 """Nothing is guessed about longer lines."""
 
 
 def explain(document: Document, error: YAMLError, repaired: set[int]) -> Fault:
-    """Return the finding for a parser's error, with a repair where the slip is a known one."""
+    """Return the finding for a parser's error, with a repair where the mistake is a known one."""
     if isinstance(error, UnquotedTemplate):
         return _unquoted_template(document, error)
     mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
@@ -77,7 +77,9 @@ _OPENED = {"while parsing a flow sequence": "]", "while parsing a flow mapping":
 
 
 def _unclosed(document: Document, error: YAMLError, message: str, repaired: set[int]) -> Fault | None:
-    """A bracket or quote without its partner: libyaml stumbles lines later, a person looks at its start."""
+    """An unmatched bracket or quote: libyaml stumbles lines later, but its start is what a person
+    looks for.
+    """
     if not isinstance(error, MarkedYAMLError) or error.context_mark is None or error.problem_mark is None:
         return None
     line, column = error.context_mark.line, error.context_mark.column
@@ -93,7 +95,7 @@ def _unclosed(document: Document, error: YAMLError, message: str, repaired: set[
         return None
     span = Span(line, column, line, column + 1)
     finding = document.finding(span, "yaml-syntax", message, hint=f"this {opened} is not closed by {close}")
-    # Put right only where the next line goes on with something else.
+    # Repaired only where the next line starts something else.
     following = document.lines[line + 1] if line + 1 < len(document.lines) else ""
     repair = f"{source.rstrip()}{close}" if re.match(r"\s*(-\s+)?[\w$.-]+:(\s|$)", following) else None
     return Fault(finding, line, repair)
@@ -101,7 +103,7 @@ def _unclosed(document: Document, error: YAMLError, message: str, repaired: set[
 
 _PAIR = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 _ESCAPED = re.compile(r"\\([^0abtnvfre \"/\\N_LPxuU\t])|\\.")
-"""An escape in double quotes; with a group where YAML has none of that letter."""
+"""An escape in double quotes; with a group where YAML has no such escape."""
 
 
 def _escape(document: Document, message: str, line: int, column: int) -> Fault | None:
@@ -154,7 +156,7 @@ def _message(error: YAMLError) -> str:
 
 
 def _slip(source: str, column: int | None) -> tuple[int, str, str, str | None] | None:
-    """Return (column, text, hint, repaired line) where the line holds a value that must be quoted."""
+    """Return (column, text, hint, repaired line) where the line contains a value that must be quoted."""
     parts = split_value(source) if len(source) <= _MAX_LINE else None
     if parts is None:
         return None
@@ -188,7 +190,7 @@ _FLOW_SLIPS = (
     r"(?<=[\[,:\s])\*(?=\s*[,\]}])",
     r"(?<=[\[,:\s])[@`%][^,\]}]*",
     r"\{\{.*?\}\}[^,\]}]*",
-    # A channel or a colour, which begins a comment: `{channel: #growth}`.
+    # A channel or a colour, which starts a comment: `{channel: #growth}`.
     r"(?<=[:,\[]\s)#[^\s,\]}#]+(?=\s*[,\]}])",
     # The whole value: `Bearer ${TOKEN}`, `https://h.example/${A}/${B}`.
     r"(?:(?<=:\s)|(?<=,\s)|(?<=[\[,]))(?=\S)(?:(?!:\s)[^\"'{}\[\],])*?\$\{[^}]*\}"
@@ -197,7 +199,7 @@ _FLOW_SLIPS = (
 
 
 def _flow_slip(source: str, start: int) -> tuple[int, str, str, str | None] | None:
-    """A slip inside ``{...}`` or ``[...]`` on one line: ``[*]``, ``{a: @b}``, ``{url: x/${NAME}}``."""
+    """A mistake inside ``{...}`` or ``[...]`` on one line: ``[*]``, ``{a: @b}``, ``{url: x/${NAME}}``."""
     for pattern in _FLOW_SLIPS:
         found = re.search(pattern, source[start:])
         if found is not None and source[start + found.start() - 1] not in "\"'":

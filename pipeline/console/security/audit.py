@@ -1,6 +1,6 @@
 """The audit log: what was done through the console and by whom, on disk before the answer is sent.
 
-Lines name what was done to what, and which keys of a file changed; they hold no bodies and no values.
+Lines say what was done to what, and which keys of a file changed; they contain no bodies and no values.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ Action = Literal[
     "pause", "resume", "replay", "purge", "send now", "drop", "refused", "other",
 ]  # fmt: skip
 Result = Literal["done", "refused", "unknown"]
-"""unknown: it was cut off, by a limit of time or the end of the console, and may have been done."""
+"""unknown: it was cut off, by a timeout or the end of the console, and may have been done."""
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
 NAME: Final = "audit.jsonl"
-"""How the file is called in the state directory, where no other one is named."""
+"""The file's name in the state directory, unless another path is configured."""
 ROOM_BYTES: Final = 1 << 20
-"""With less room on its disk nothing is begun that would have to be written down."""
+"""With less room on its disk, nothing is started that would have to be logged."""
 CHARS: Final = 200
-"""Of a text that came from outside."""
+"""Maximum length of a text from outside."""
 KEYS: Final = 100
 REFUSALS_PER_MIN: Final = 60
 """Refusals that get a line; further ones are counted in the next line."""
 
 
 class AuditFailed(HooklineError):
-    """The audit cannot be written, so what wants a line in it is not done."""
+    """The audit log cannot be written, so nothing that needs a line is done."""
 
 
 @dataclass(slots=True, frozen=True)
 class Act:
-    """What a handler says that it did, or was about to do."""
+    """What a handler says it did, or was about to do."""
 
     action: Action
     target: str = ""
@@ -68,16 +68,16 @@ class Line:
     who: str
     role: str
     by: str
-    """How who asked had logged in: link, token, proxy; "" where nobody had."""
+    """How the user had logged in: link, token, proxy; "" where nobody had."""
     address: str
     request: str
-    """Method and path as the route table has them."""
+    """Method and path as in the route table."""
     status: int
     result: Result
     why: str = ""
 
     def to_json(self) -> dict[str, Value]:
-        """Return the fields that say something."""
+        """Return the non-empty fields."""
         act = self.act
         found: dict[str, Value] = {
             "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -101,13 +101,13 @@ class Line:
 
 
 class Audit:
-    """The file; may be used by several threads. Each line is synced."""
+    """The file; thread-safe. Each line is synced."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
         self._owed: list[bytes] = []
-        """Lines of what was done that could not be written then."""
+        """Lines of completed actions that could not be written yet."""
         self._refused: list[float] = []
         self._unlisted = 0
 
@@ -117,7 +117,7 @@ class Audit:
             os.close(self._open())
 
     def write(self, lines: Iterable[Line]) -> None:
-        """Return when these lines are on disk, each whole.
+        """Return when these lines are on disk, each complete.
 
         Raises AuditFailed where they are not: they are kept, and written before the next one.
         """
@@ -126,8 +126,8 @@ class Audit:
             self._settle()
 
     def refused(self, line: Line) -> None:
-        """Write that somebody was refused. More than one a second on average are only counted, and where the
-        file cannot be written nothing is: a refusal stays one.
+        """Log that somebody was refused. More than one a second on average are only counted, and nothing is
+        written where the file cannot be.
         """
         now = time.monotonic()
         with self._lock:
@@ -176,7 +176,7 @@ class Audit:
             if is_new:
                 sync(self.path.parent)
             if found.st_size and os.pread(descriptor, 1, found.st_size - 1) != b"\n":
-                append_all(descriptor, b"\n")  # what a crash left of a line stays a line of its own
+                append_all(descriptor, b"\n")  # the fragment left by a crash stays a line of its own
         except OSError as error:
             os.close(descriptor)
             raise _failed(error) from None
@@ -187,7 +187,7 @@ class Audit:
 
 
 def keys_changed(before: str, after: str) -> tuple[str, ...]:
-    """Return the dotted names of what differs between two YAML texts; never what stands there."""
+    """Return the dotted names of what differs between two YAML texts; never the values."""
     old, new = (_leaves(parse_yaml(text, "").root) for text in (before, after))
     return tuple(sorted(key for key in old.keys() | new.keys() if old.get(key, _GONE) != new.get(key, _GONE)))
 
@@ -219,7 +219,7 @@ def _text(line: dict[str, Value]) -> bytes:
 
 
 def _short(text: str) -> str:
-    # A header or a path may hold bytes that are no text: a line is written of it all the same.
+    # A header or path may contain invalid UTF-8: it is logged all the same.
     text = text.encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= CHARS else text[:CHARS] + "..."
 

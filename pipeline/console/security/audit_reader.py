@@ -17,24 +17,24 @@ from pipeline.model.process.private import NEVER_FOLLOWED
 BLOCK: Final = 64 << 10
 MOST_LINE: Final = 64 << 10
 LOOK_SECS: Final = 0.5
-"""How long it is looked for lines that fit; further ones are on the next page."""
+"""How long to search for matching lines; further ones are on the next page."""
 
 
 @dataclass(slots=True, frozen=True)
 class Wanted:
-    """Which lines; "" wants any."""
+    """Which lines; "" matches any."""
 
     action: str = ""
     who: str = ""
     target: str = ""
-    """A part of it."""
+    """A substring of it."""
     result: str = ""
     since: str = ""
-    """As the lines have it, or the beginning of it: ``2026-11-29``."""
+    """As in the lines, or a prefix: ``2026-11-29``."""
     until: str = ""
 
     def fits(self, line: dict[str, Value]) -> bool:
-        """Return whether a line is wanted."""
+        """Return whether a line matches."""
         at = str(line.get("at", ""))
         return (
             self.action in ("", line.get("action"))
@@ -48,7 +48,7 @@ class Wanted:
 
 @dataclass(slots=True, frozen=True)
 class AuditPage:
-    """Lines, the last one first."""
+    """Lines, newest first."""
 
     lines: list[dict[str, Value]] = field(default_factory=list)
     next: int | None = None
@@ -56,7 +56,7 @@ class AuditPage:
 
 
 def read_page(path: Path, wanted: Wanted, before: int | None = None, most: int = 50) -> AuditPage:
-    """Return the last lines that are wanted, of those that begin before this place of the file."""
+    """Return the last matching lines that begin before this place in the file."""
     found: list[dict[str, Value]] = []
     ends = time.monotonic() + LOOK_SECS
     at = None
@@ -64,7 +64,7 @@ def read_page(path: Path, wanted: Wanted, before: int | None = None, most: int =
         try:
             line = orjson.loads(raw)
         except ValueError:
-            continue  # what a crash left
+            continue  # left by a crash
         if isinstance(line, dict) and wanted.fits(line):
             found.append(line)
         if at and (len(found) >= most or time.monotonic() > ends):
@@ -73,7 +73,7 @@ def read_page(path: Path, wanted: Wanted, before: int | None = None, most: int =
 
 
 def _backwards(path: Path, before: int | None) -> Iterator[tuple[int, bytes]]:
-    """Yield each line with the place where it begins."""
+    """Yield each line with its place."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | NEVER_FOLLOWED)
     except OSError:
@@ -96,7 +96,7 @@ def _backwards(path: Path, before: int | None) -> Iterator[tuple[int, bytes]]:
                 at += len(raw) + 1
             yield from ((place, raw) for place, raw in reversed(places) if raw)
             if len(rest) > MOST_LINE:
-                return  # no audit of ours
+                return  # not our audit log
     except OSError:
         return
     finally:

@@ -6,7 +6,7 @@ from aiohttp import web
 
 
 def policy(nonce: str) -> str:
-    """Return the content security policy of a page; nonce: for the styles that the editor makes."""
+    """Return the content security policy of a page; nonce: for the editor's styles."""
     return (
         f"default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; connect-src 'self'; "
         "img-src 'self' data:; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -14,7 +14,7 @@ def policy(nonce: str) -> str:
 
 
 def harden(response: web.StreamResponse, nonce: str) -> None:
-    """Add the headers to an answer; what says how long it may be kept is left."""
+    """Add the headers to an answer; its cache headers stay."""
     headers = response.headers
     headers.pop("server", None)
     headers["content-security-policy"] = policy(nonce)

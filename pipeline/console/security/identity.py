@@ -19,7 +19,7 @@ BEARER: Final = "bearer "
 
 
 class Keeper(Protocol):
-    """What a console knows of who may come in."""
+    """What a console knows about who may come in."""
 
     sessions: Sessions
     tokens: Tokens
@@ -28,27 +28,27 @@ class Keeper(Protocol):
 
 @dataclass(slots=True, frozen=True)
 class Rules:
-    """How a console was started, as far as it says who may what."""
+    """The options of a console that decide who may do what."""
 
     read_only: bool
     hide_payloads: bool
     proxy: Proxy | None
 
     def viewer(self, name: str, role: Role, by: str) -> Viewer:
-        """Return somebody of this role."""
+        """Return a viewer with this role."""
         rights = rights_of(role, read_only=self.read_only, hide_payloads=self.hide_payloads)
         return Viewer(name, role, rights, by)
 
 
 def address_of(request: web.Request, proxy: Proxy | None) -> str:
-    """Return from where a request comes."""
+    """Return a request's client address."""
     return client_of(request.remote or "", request.headers.getall("x-forwarded-for", []), proxy)
 
 
 def identify(request: web.Request, keeper: Keeper, rules: Rules) -> tuple[Viewer, Session | None]:
-    """Return who asks, and the session of a browser; NOBODY where nothing is said.
+    """Return the viewer and a browser's session; NOBODY without credentials.
 
-    Raises HTTPForbidden for a proxy's header from elsewhere, HTTPUnauthorized for a token that is not good,
+    Raises HTTPForbidden for a proxy's header from elsewhere, HTTPUnauthorized for an invalid token,
     HTTPTooManyRequests after too many of those.
     """
     headers = request.headers
@@ -75,10 +75,10 @@ def identify(request: web.Request, keeper: Keeper, rules: Rules) -> tuple[Viewer
 
 
 def is_still(request: web.Request, keeper: Keeper, rules: Rules, viewer: Viewer) -> bool:
-    """Return whether a request that began as this viewer's would begin so now.
+    """Return whether a request that began as this viewer's would be this viewer's now.
 
-    A token may have been struck off or given another role meanwhile, a session may have ended. What a proxy
-    says holds as long as the request that it said it of.
+    A token may have been revoked or changed its role meanwhile, a session may have ended. A proxy's word is
+    valid as long as its request.
     """
     if viewer.by == "proxy":
         return True
@@ -91,7 +91,7 @@ def is_still(request: web.Request, keeper: Keeper, rules: Rules, viewer: Viewer)
 
 
 def _session(request: web.Request, keeper: Keeper) -> Session | None:
-    """Return the session of a browser; one whose token is not good any more has ended."""
+    """Return the session of a browser; one whose token is no longer valid has ended."""
     session = keeper.sessions.find(request.cookies.get(keeper.sessions.cookie))
     if session is not None and session.token is not None and not keeper.tokens.holds(session.token):
         keeper.sessions.close(request.cookies.get(keeper.sessions.cookie))

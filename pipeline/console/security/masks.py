@@ -14,22 +14,22 @@ from pipeline.model.masking import exact_forms
 
 HIDDEN: Final = "•••"
 SHORTEST: Final = 4
-"""Shorter values are not searched for: every text holds them."""
+"""Shorter values are not searched for: every text contains them."""
 SHORTEST_NUMBER: Final = 7
-"""So many digits are a telephone's, a card's, an id's; fewer are counts and amounts."""
+"""This many digits are a telephone number, a card, an id; fewer are counts and amounts."""
 VALUES: Final = 200
 TEXT_BYTES: Final = 1 << 20
 
 _ELEMENT: Final = "element"
 LOOKED_UP: Final = "[..]"
-"""In place of a key that another path's value is."""
+"""Stands for a key that is another path's value."""
 
 
 class Mask:
-    """What `console.mask` names.
+    """The properties in `console.mask`.
 
-    A record of any shape has a property under the last name of its path, whatever stands around it
-    (`properties`, `traits`, `$set`), so it is that name that is hidden, anywhere, in any case of letters.
+    Whatever the record's shape, a property appears under the last name of its path (inside `properties`,
+    `traits`, `$set`), so that name is hidden anywhere, ignoring case.
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
@@ -38,8 +38,8 @@ class Mask:
         )
 
     def applied(self, value: Value, also: frozenset[str] = frozenset()) -> Value:
-        """Return a value without them; as it is where nothing is to be hidden. also: other names, in small
-        letters, under which a value of theirs stands here.
+        """Return a value without them; unchanged where there are none. also: other names, in lower case,
+        under which their values appear here.
         """
         if not self.names:
             return value
@@ -55,10 +55,10 @@ class Mask:
         return bool(self.names)
 
     def asked_by(self, condition: Value) -> str | None:
-        """Return what in a condition asks about a property that is hidden; None where nothing does.
+        """Return the part of a condition that concerns a hidden property; None where none does.
 
-        condition: as it was written, in the language of the config. A key that is itself looked up
-        (`[user.properties.x]`) may lead anywhere, and so does, here.
+        condition: as written, in the language of the config. A key that is itself looked up
+        (`[user.properties.x]`) may lead anywhere, and is treated so.
         """
         if self.names:
             for text in _texts(condition):
@@ -89,7 +89,7 @@ def _by_name(value: Value, names: Collection[str], values: dict[str, None]) -> V
 
 
 def _in_text(text: str, names: Collection[str], values: dict[str, None]) -> str:
-    """Return a text that is JSON without them; byte for byte as it was where it holds none."""
+    """Return JSON text without them; byte for byte unchanged where it has none."""
     try:
         data = orjson.loads(text)
     except ValueError:
@@ -112,7 +112,7 @@ def _texts(value: Value) -> Iterator[str]:
 
 
 def _parts(text: str) -> Iterator[str]:
-    """Yield the names in a path, in small letters, whatever it starts at; of what is no path, all of it."""
+    """Yield the names in a path, in lower case, whatever its root; anything else is yielded whole."""
     found = False
     for start, roots in (("", EVENT_ROOTS), (f"{_ELEMENT}.", (_ELEMENT,)), (_ELEMENT, (_ELEMENT,))):
         with suppress(PathError):

@@ -18,7 +18,7 @@ def host_of(header: str) -> str:
 
 
 def is_known(header: str, names: Collection[str], own: str = "") -> bool:
-    """Return whether a Host header names this console: a name turned to this address by others does not.
+    """Return whether a Host header names this console: a name that others rebound to this address does not.
 
     own: the address at which this connection arrived.
     """
@@ -31,10 +31,10 @@ def _machine() -> str:
 
 
 def is_ours(method: str, headers: Mapping[str, str], host: str) -> bool:
-    """Return whether a request that changes something comes from a page of ours, or from no page at all.
+    """Return whether a request that changes something comes from one of our pages, or from no page at all.
 
-    Browsers say whence (Sec-Fetch-Site, Origin); what says neither is no browser: it brings a token, or
-    nothing that others could have made a browser bring.
+    Browsers say where a request comes from (Sec-Fetch-Site, Origin); a client that says neither is not a
+    browser: it brings a token, or nothing that others could have made a browser send.
     """
     if method in SAFE:
         return True
@@ -50,6 +50,7 @@ def is_ours(method: str, headers: Mapping[str, str], host: str) -> bool:
 def is_said(method: str, headers: Mapping[str, str]) -> bool:
     """Return whether a request that changes something says where it comes from.
 
-    Whom a proxy lets in is let in wherever the request was made: without that word it may be anybody's page.
+    A proxy authenticates a user's requests wherever they were made: without that header it may be anybody's
+    page.
     """
     return method in SAFE or "sec-fetch-site" in headers or "origin" in headers

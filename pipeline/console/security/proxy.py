@@ -15,19 +15,19 @@ CHARS: Final = 200
 
 
 class Impostor(Exception):
-    """A header of the proxy came from somewhere else, or not from it alone; the text says which."""
+    """A header of the proxy came from elsewhere, or not from it alone; the text says which."""
 
 
 @dataclass(slots=True, frozen=True)
 class Proxy:
-    """Where the proxy asks from, and how it names people."""
+    """The proxy's networks, and how it names users."""
 
     networks: tuple[str, ...]
     user_header: str | None = None
-    """None: it logs nobody in, it only stands before us."""
+    """None: it authenticates nobody, it only stands in front."""
     role_header: str | None = None
     role: Role = "viewer"
-    """Of whom no role is said."""
+    """For users without a role of their own."""
 
     def is_peer(self, address: str) -> bool:
         """Return whether the proxy asks from there."""
@@ -40,9 +40,9 @@ class Proxy:
         return any(one in ipaddress.ip_network(network) for network in self.networks for one in asked)
 
     def who(self, headers: MultiMapping[str], peer: str) -> tuple[str, Role] | None:
-        """Return name and role of who asks; None where the proxy names nobody.
+        """Return name and role of the user; None where the proxy names nobody.
 
-        Raises Impostor where somebody else names anybody.
+        Raises Impostor where somebody else sends its header.
         """
         users = headers.getall(self.user_header, []) if self.user_header else []
         roles = headers.getall(self.role_header, []) if self.role_header else []
@@ -51,7 +51,7 @@ class Proxy:
                 "the header that says who is logged in came from an address that is not the proxy's"
             )
         if len(users) > 1 or len(roles) > 1:
-            # One is the client's: the proxy adds its own where it should put it in the place of others.
+            # One is the client's: the proxy adds its own where it should replace others.
             raise Impostor("the header that says who is logged in came twice: let the proxy replace it")
         user = _text(users[0]) if users else ""
         if not user:
@@ -67,7 +67,7 @@ class Proxy:
 
 
 def _text(header: str) -> str:
-    """Return what a header says: UTF-8, or as older servers write it."""
+    """Return a header's text: UTF-8, or as older servers write it."""
     raw = header.strip().encode("utf-8", "surrogateescape")
     try:
         return raw.decode()
@@ -76,7 +76,7 @@ def _text(header: str) -> str:
 
 
 def client_of(peer: str, forwarded: Sequence[str], proxy: Proxy | None) -> str:
-    """Return the address of who asks: behind our proxy the last one that it names."""
+    """Return the client's address: behind our proxy the last one that it names."""
     if proxy is None or not forwarded or not proxy.is_peer(peer):
         return peer
     return forwarded[-1].rpartition(",")[2].strip() or peer

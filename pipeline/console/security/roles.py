@@ -19,15 +19,15 @@ RIGHTS: Final[dict[Role, frozenset[Right]]] = {
 """view: pages and counts. payloads: bodies, properties, user ids. operate: send, replay, pause, drop.
 edit: files."""
 CHANGING: Final[frozenset[Right]] = frozenset({"operate", "edit"})
-"""Rights that ``--read-only`` takes from everybody."""
+"""Rights that ``--read-only`` removes from everybody."""
 
 HIDING: Final[frozenset[Right]] = frozenset({"payloads"})
-"""Rights that ``--hide-payloads`` takes from everybody."""
+"""Rights that ``--hide-payloads`` removes from everybody."""
 
 
 @dataclass(slots=True, frozen=True)
 class Viewer:
-    """Who asks."""
+    """The person or program behind a request."""
 
     name: str
     role: Role
@@ -37,6 +37,6 @@ class Viewer:
 
 
 def rights_of(role: Role, *, read_only: bool = False, hide_payloads: bool = False) -> frozenset[Right]:
-    """Return what a role may do in a console that was started so."""
+    """Return a role's rights in a console with these options."""
     taken = (CHANGING if read_only else frozenset()) | (HIDING if hide_payloads else frozenset())
     return RIGHTS[role] - taken

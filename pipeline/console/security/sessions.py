@@ -16,9 +16,9 @@ from pipeline.console.security.tokens import Token
 _COOKIE: Final = "hookline_console"
 LASTS_SECS: Final = 12 * 3600.0
 LINK_SECS: Final = 15 * 60.0
-"""How long the link is good; a terminal's lines are kept, and read by others later."""
+"""How long the link is valid; a terminal's output is kept, and others may read it later."""
 MOST: Final = 1_000
-"""Sessions; the oldest go."""
+"""Sessions; the oldest are dropped."""
 
 
 @dataclass(slots=True)
@@ -30,35 +30,35 @@ class Session:
     ends: float
     by: str = "link"
     token: Token | None = None
-    """The one that it was opened with: it ends with it."""
+    """The token that opened it: it ends with that."""
     said: list[tuple[str, str]] = field(default_factory=list)
-    """What the next page tells: kind (good, bad) and words."""
+    """Messages for the next page: kind (good, bad) and text."""
     saved: object = None
-    """The file that was saved last, for the page that says what became of it."""
+    """The file saved last, for the page that shows the result."""
 
 
 class Sessions:
-    """Who is logged in; gone when the console ends."""
+    """The log-ins; in memory only."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._sessions: dict[str, Session] = {}
         self._named: dict[str, Session] = {}
         self.cookie = _COOKIE
-        """What the cookie is called."""
+        """The cookie's name."""
         self.once = ""
-        """What a person with the terminal logs in with, once."""
+        """The one-time token in the log-in link."""
         self._once_ends = 0.0
         self._renew()
 
     def listens(self, port: int) -> None:
-        """Name the cookie after the port: a browser has one of a name for all ports of a host, so that two
-        consoles on one machine would log each other's people out.
+        """Name the cookie after the port: browsers share cookies between all ports of a host, so two consoles
+        on one machine would log each other's users out.
         """
         self.cookie = f"{_COOKIE}_{port}"
 
     def redeem(self, token: str) -> bool:
-        """Return whether this is the token of the link, in time; then it is good no more."""
+        """Return whether this is the link's token, in time; it is then used up."""
         good = hmac.compare_digest(token.encode("utf-8", "surrogateescape"), self.once.encode())
         good = good and self._clock() < self._once_ends
         if good:
@@ -66,7 +66,7 @@ class Sessions:
         return good
 
     def renewed(self) -> bool:
-        """Return whether there is another link, since the last one has ended unused."""
+        """Return whether there is a new link because the last one has expired unused."""
         if self._clock() < self._once_ends:
             return False
         self._renew()
@@ -85,7 +85,7 @@ class Sessions:
         return cookie
 
     def of_proxy(self, name: str) -> Session:
-        """Return what is remembered of somebody whom a proxy names at each request: what is to be told."""
+        """Return the messages and state of a user whom a proxy names at each request."""
         session = self._named.pop(name, None) or Session(name, "viewer", math.inf, "proxy")
         while len(self._named) >= MOST:
             del self._named[next(iter(self._named))]
@@ -93,7 +93,7 @@ class Sessions:
         return session
 
     def find(self, cookie: str | None) -> Session | None:
-        """Return the session of a cookie; None where there is none any more."""
+        """Return the session of a cookie; None where it has ended."""
         session = self._sessions.get(cookie or "")
         if session is not None and session.ends < self._clock():
             self.close(cookie)

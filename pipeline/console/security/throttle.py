@@ -10,23 +10,23 @@ from typing import Final
 FAILURES: Final = 10
 WITHIN_SECS: Final = 60.0
 MOST: Final = 4_096
-"""Addresses that are remembered; the oldest go."""
+"""Addresses that are remembered; the oldest are dropped."""
 
 
 class Throttle:
-    """Failures per address: ten a minute, then nothing is compared any more."""
+    """Failures per address: ten a minute, after which nothing is compared any more."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._failed: dict[str, list[float]] = {}
 
     def wait_secs(self, address: str) -> float:
-        """Return how long this address has to wait until it may try again; 0.0: not at all."""
+        """Return how long this address must wait before the next try; 0.0: not at all."""
         times = self._recent(_network(address))
         return 0.0 if len(times) < FAILURES else WITHIN_SECS - (self._clock() - times[-FAILURES])
 
     def failed(self, address: str) -> None:
-        """Take note of a failure."""
+        """Record a failure."""
         network = _network(address)
         times = [*self._recent(network), self._clock()][-FAILURES:]
         self._failed.pop(network, None)
@@ -40,7 +40,7 @@ class Throttle:
 
 
 def _network(address: str) -> str:
-    """Return what one guesser has: an IPv4 address, or the network of an IPv6 one."""
+    """Return the unit of throttling: an IPv4 address, or an IPv6 network."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

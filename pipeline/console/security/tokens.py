@@ -18,7 +18,7 @@ from pipeline.telemetry import log
 _log = log.get("console")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 LOOK_SECS: Final = 1.0
-"""How often it is looked whether the file has changed."""
+"""How often to check whether the file has changed."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -31,9 +31,9 @@ class Token:
 
 
 def parse_tokens(text: str, file: str) -> tuple[Token, ...]:
-    """Return the lines; empty ones and those with ``#`` at their beginning are none. Raises UsageError.
+    """Return the tokens; empty lines and those starting with ``#`` are skipped. Raises UsageError.
 
-    No message holds what stands where a digest is wanted: it may be the token.
+    No message quotes what stands in place of a digest: it may be the token itself.
     """
     found: list[Token] = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -56,7 +56,7 @@ def parse_tokens(text: str, file: str) -> tuple[Token, ...]:
 
 
 class Tokens:
-    """The tokens of a file, as it is now. Raises UsageError where it cannot be read at the start."""
+    """The tokens in a file, kept up to date. Raises UsageError where it cannot be read at the start."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -65,7 +65,7 @@ class Tokens:
         self._tokens = self._read()
 
     def find(self, token: str) -> Token | None:
-        """Return the line of a token. Each line is compared, in the same time whether it is right or not."""
+        """Return the line of a token. Every line is compared, in constant time."""
         self._look()
         digest = sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
         found = None
@@ -75,7 +75,7 @@ class Tokens:
         return found
 
     def holds(self, token: Token) -> bool:
-        """Return whether a token is still good as it was."""
+        """Return whether a token is still valid and unchanged."""
         self._look()
         return token in self._tokens
 

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 MAX_ENTRIES = 1000
 MAX_BYTES = 32 * 1024 * 1024
 HELD_BYTES = 1500
-"""What a delivery takes in memory beside its body."""
+"""Memory of a delivery besides its body."""
 WAITING_SHARE = 0.5
-"""The part of a lane's memory that waiting retries may fill; later ones are parked on disk."""
+"""The fraction of a lane's memory that waiting retries may fill; later ones are parked on disk."""
 RETRY_SHARE = 0.5
-"""The part of a lane's slots that retries may take."""
+"""The fraction of a lane's slots that retries may take."""
 PARK_FROM_SECS = 2.0
 """What is due sooner than a commit could bring it back is not parked."""
 
@@ -45,12 +45,12 @@ _order = count()
 
 @dataclass(slots=True)
 class Quota:
-    """How much a lane may send until somebody looks again; see yielding.py."""
+    """How much a lane may send until the next look; see yielding.py."""
 
     given: int
     left: int
     until: float
-    """When it has ended in any case."""
+    """When it ends in any case."""
 
 
 class Lane:
@@ -62,9 +62,9 @@ class Lane:
         self.spec: LaneSpec | None = None
         self.sender: Sender | None = None
         self.secrets = secrets
-        """What its senders have used so far: answers still on their way may show what a reload replaced."""
+        """What its senders have used so far: answers still in flight may show what a reload replaced."""
         self.trouble_until = 0.0
-        """Nothing is sent before: the sender could not be made (a secret is missing)."""
+        """Nothing is sent before this: the sender could not be created (a secret is missing)."""
         self.halt: Halt = ""
         """gone: a 410 answer; disabled, paused: a command."""
         self.held: dict[bytes, Delivery] = {}
@@ -72,13 +72,13 @@ class Lane:
         self.fresh: deque[Item] = deque()
         self.retries: deque[Item] = deque()
         self.waiting: list[tuple[float, int, Item, bool]] = []
-        """Due time, order, item, and whether it is no retry to the slots: its failure was bad luck."""
+        """Due time, sequence, item, and whether it counts as a first try: its failure was bad luck."""
         self.flying: dict[Attempt, None] = {}
         self.flying_retries = 0
         self.users: dict[str, deque[Delivery]] = {}
         """Ordered lanes: everything in memory by user, the one that may be sent first."""
         self.parked = Parked()
-        """Of ordered lanes."""
+        """For ordered lanes."""
         self.ordered = False
         self.batcher: Batcher | None = None
         self.limit = Concurrency(1)
@@ -89,12 +89,12 @@ class Lane:
         self.longest_delay_secs = MAX_RETRY_AFTER_SECS
         self.max_entries = MAX_ENTRIES
         self.asked_until = 0.0
-        """The latest time before which the receiver asked not to be tried again, of any delivery."""
+        """The latest time until which the receiver asked not to be retried, for any delivery."""
         self.armed = inf
-        """When the engine looks at the lane next without a cause."""
+        """When the engine looks at the lane next without an event."""
         self.in_ring = False
         self.fast = True
-        """True where pausing the source for it costs others next to nothing; see pressure.py."""
+        """True where pausing the source for it costs the others next to nothing; see pressure.py."""
         self.seen = (0, 0)
         self.success = 1.0
         """Share of good answers, smoothed; with ``seen`` for pressure.py."""
@@ -105,7 +105,7 @@ class Lane:
         self.tally = Tally()
 
     def configure(self, spec: LaneSpec, share: float, now: float) -> None:
-        """Take over a new version of the webhook; what is queued stays."""
+        """Apply a new version of the webhook; what is queued stays."""
         before = self.spec
         if spec == before:
             return
@@ -114,7 +114,8 @@ class Lane:
         self.trouble_until = 0.0
         delivery = spec.delivery
         for attempt in self.flying:
-            # A shorter one holds for them, too: of those in flight the first is looked at, as it ends first.
+            # A shorter timeout applies to them, too: only the first one in flight is checked, as it ends
+            # first.
             attempt.deadline = min(attempt.deadline, attempt.started + delivery.timeout_secs)
         self.limit.resize(ceil(delivery.concurrency * share))
         if before is None:
@@ -131,7 +132,7 @@ class Lane:
             self.token = Token(auth) if isinstance(auth, OAuth2Auth) else None
         self.max_entries = MAX_ENTRIES
         if delivery.batch is not None:
-            # One batch in the making and one on its way.
+            # One batch being collected and one in flight.
             self.max_entries = max(MAX_ENTRIES, 2 * delivery.batch.max_events)
         self.longest_delay_secs = max(delivery.retry.max_delay_secs, MAX_RETRY_AFTER_SECS)
         self.ordered = delivery.ordering == "per_user"
@@ -147,7 +148,7 @@ class Lane:
             self.throttle = Throttle()
 
     def renew(self) -> None:
-        """Use secrets and certificates as they are now, for requests to come."""
+        """Use the present secrets and certificates for further requests."""
         self.sender = None
         self.trouble_until = 0.0
         if self.token is not None:
@@ -159,7 +160,7 @@ class Lane:
         """Take a delivery into memory; False where it must be parked instead.
 
         That is so in an ordered lane where an older one of the same user was parked and is not back. Rows
-        from disk come in their order, so nothing older can be behind them.
+        from disk come in order, so nothing older can be behind them.
         """
         row, request, held = delivery.row, delivery.request, self.held
         if row in held:
@@ -189,7 +190,7 @@ class Lane:
         return True
 
     def enqueue(self, delivery: Delivery, now: float) -> None:
-        """Put a delivery where it is sent from, or where it waits for its due time."""
+        """Queue a delivery for sending, or until its due time."""
         progress = delivery.progress
         if progress.due_ms:
             due = min(self.clock.monotonic_of(progress.due_ms), now + self.longest_delay_secs)
@@ -206,7 +207,7 @@ class Lane:
             self.fresh.append((delivery,))
 
     def wait(self, item: Item, due: float, *, lucky: bool = False) -> None:
-        """Let an item wait until its due time. lucky: then it is as good as one that was not tried yet."""
+        """Delay an item until its due time. lucky: then it counts as one that was not tried yet."""
         heappush(self.waiting, (due, next(_order), item, lucky))
 
     # --- sending
@@ -239,7 +240,7 @@ class Lane:
             if any(delivery.gone for delivery in item):
                 item = tuple(delivery for delivery in item if not delivery.gone)
             if self.batcher is None and len(item) > 1:
-                # A reload has ended the webhook's batches.
+                # A reload has turned batching off.
                 (self.retries if is_retry else self.fresh).extendleft((each,) for each in item[:0:-1])
                 item = item[:1]
             if item:
@@ -257,7 +258,7 @@ class Lane:
         return max(1, int(self.limit.limit * self.throttle.part))
 
     def is_free(self, now: float) -> bool:
-        """Return whether nothing but its slots, and what is left of a quota, holds the lane back."""
+        """Return whether only its slots, or the rest of a quota, hold the lane back."""
         spec = self.spec
         return (
             spec is not None
@@ -288,7 +289,7 @@ class Lane:
         return 0.0
 
     def awaits_token(self) -> bool:
-        """Return whether something can be sent as soon as the token is here that has been asked for."""
+        """Return whether something can be sent as soon as the requested token arrives."""
         return self.token is not None and self.token.asking and bool(self.held) and not self.halt
 
     # --- leaving
@@ -302,7 +303,7 @@ class Lane:
         if self.ordered:
             queue = self.users.get(request.user)
             if queue is None or delivery not in queue:
-                return  # it came before a reload that asks for order
+                return  # it was queued before a reload that asks for order
             was_head = queue[0] is delivery
             queue.remove(delivery)
             if not queue:
@@ -311,14 +312,14 @@ class Lane:
                 self.enqueue(queue[0], now)
 
     def should_park(self, due: float, now: float) -> bool:
-        """Return whether a retry due then must wait on disk."""
+        """Return whether a retry with this due time must wait on disk."""
         return due - now > PARK_FROM_SECS and (
             len(self.waiting) >= self.max_entries * WAITING_SHARE
             or self.held_bytes >= MAX_BYTES * WAITING_SHARE
         )
 
     def park(self, delivery: Delivery) -> list[Delivery]:
-        """Put a delivery out of memory, in an ordered lane with all that the user has behind it."""
+        """Remove a delivery from memory, in an ordered lane with all that the user has behind it."""
         leaving = [delivery]
         user = delivery.request.user
         if self.ordered and delivery in self.users.get(user, ()):
@@ -331,12 +332,12 @@ class Lane:
         return leaving
 
     def note_parked(self, delivery: Delivery) -> None:
-        """Remember that an ordered delivery is on its way to disk: later ones of the user follow it."""
+        """Remember that an ordered delivery is on its way to disk: the user's later ones follow it."""
         if self.ordered:
             self.parked.add(delivery)
 
     def is_at_rest(self) -> bool:
-        """Return whether nothing is in it, on its way to it or back, and nobody has halted it."""
+        """Return whether it is empty, nothing is on its way to it or back, and nobody has halted it."""
         return not (
             self.held
             or self.flying

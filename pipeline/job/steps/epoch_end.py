@@ -53,11 +53,11 @@ class Ending(Protocol):
 
 
 class Arriving(Protocol):
-    """What knows of the chunks between the source and the shards."""
+    """Knows the chunks in flight between the source and the shards."""
 
     @property
     def all_arrived(self) -> bool:
-        """True where the worker has all shards of the job, and nothing is on its way to them."""
+        """True where the worker has all shards of the job, and no chunk is in flight to them."""
 
     def release(self) -> None:
         """Send what was handed over: it does not wait for the disk."""
@@ -66,9 +66,8 @@ class Arriving(Protocol):
 class EpochEnd(threading.local):
     """One per worker: each thread that uses it has its own.
 
-    A thread that Bytewax has begun must `stay_known`. Where it does not, each shard commits by itself.
-
-    partitions: those of the whole job, once the source has listed them.
+    A thread that Bytewax has started must `stay_known`. Otherwise each shard commits by itself. partitions:
+    those of the whole job, once the source has listed them.
     """
 
     def __init__(self, rest: Arriving, partitions: Sequence[str]) -> None:
@@ -77,11 +76,11 @@ class EpochEnd(threading.local):
         self._ends: Counter[str] = Counter()
         """How many epochs each partition of this worker has ended."""
         self._closed = False
-        """True where all partitions have ended the present one, and it is not durable yet."""
+        """True where all partitions have ended the present epoch, and it is not durable yet."""
         self._called: dict[int, Ending] = {}
         """The shards that were called in this epoch."""
         self._committed: set[int] = set()
-        """Those whose epoch is committed, and whose snapshot is not asked for yet."""
+        """Those whose epoch is committed, and whose snapshot was not requested yet."""
         self._begun: dict[int, Ending] = {}
         """Those whose commit has begun."""
         self._ahead: list[Ahead] = []
@@ -93,7 +92,7 @@ class EpochEnd(threading.local):
         Not to be told of one that is read no more: what the job's last epoch calls is not known before.
         """
         self._ends[partition] += 1
-        # Each ends every epoch once: where all have ended as many, it was the same one.
+        # Each ends every epoch once: where all have ended the same number, it was the same epoch.
         same = len(set(self._ends.values())) == 1
         self._closed = same and len(self._ends) == len(self._partitions)
         return self._closed

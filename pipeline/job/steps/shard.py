@@ -45,11 +45,12 @@ Token = tuple[str, int, int, str]
 Older versions kept three of them."""
 
 PREPARE_RECORDS = 16
-"""After so many something is done ahead of the epoch's end: by the chunk that costs as much as it saves."""
+"""After this many records, some of the epoch's final work is done early: per chunk it would cost as much as
+it saves."""
 NEXT_EPOCH = timedelta(milliseconds=20)
-"""How soon a shard is woken again that was to wake while it commits."""
+"""How soon a shard is woken again whose timer rang during its commit."""
 ROOM_AGAIN = 0.9
-"""The part of `max_pending` below which a webhook that was full has room again."""
+"""The fraction of `max_pending` below which a full webhook has room again."""
 
 _log = log.get("job")
 
@@ -84,14 +85,14 @@ class Shard:
         self.counters = Counters(store)
         versions.learn(left_of(self.counters))
         self.unprepared = 0
-        """Records since something was done ahead of the epoch's end."""
+        """Records since some of the final work was last done early."""
         self.is_prepared = False
-        """True where all was that could be, as the end is near."""
+        """True where all that can be done early was done, as the end is near."""
         self.after_commit: list[Callable[[], None]] = []
         """Called once the present epoch is written."""
         self.left: list[Path] = []
         self.done: list[Path] = []
-        """Requests left for the stopped job, done in this epoch and in the last one."""
+        """Requests left for the stopped job that were executed in this epoch and in the last one."""
         self.outbox = Outbox(
             store, self.counters, engine, number, settings.clock,
             copier=copier, quota=settings.dead_letters.of_shard(settings.shards),
@@ -102,11 +103,11 @@ class Shard:
 
     @property
     def waits_for_commit(self) -> bool:
-        """True where there is something that the engine can only read after the epoch's end."""
+        """True where something can be read by the engine only after the epoch's end."""
         return self.outbox.waits_for_commit
 
     def work(self, chunk: Routed) -> None:
-        """Take one chunk: what becomes of every record of it, then note how far the sources have come."""
+        """Process one chunk: what becomes of each record, then the sources' progress."""
         snapshot = self.versions.get(chunk.config, chunk.text)
         self.now = self.clock()
         version = snapshot.hash
@@ -123,7 +124,7 @@ class Shard:
         self.unprepared += len(chunk.items)
 
     def work_watched(self, chunk: Routed, snapshot: Snapshot) -> None:
-        """Do the same while somebody looks on."""
+        """Do the same while taps observe."""
         taps, version, matches = self.taps, snapshot.hash, 0
         looks = not taps.passes_over()
         unmatched = taps.unmatched if looks else None
@@ -142,7 +143,7 @@ class Shard:
         taps.passed_over(matches)
 
     def take(self, match: Match, version: str) -> Request | None:
-        """Owe the request of a match and return it, or keep the reason why there is none."""
+        """Owe the request of a match and return it, or record why there is none."""
         rendered = match.request
         if rendered is None:
             self.keep_back(match, version)
@@ -173,7 +174,7 @@ class Shard:
         return request
 
     def keep_back(self, match: Match, version: str) -> None:
-        """Count a match that a limit suppresses; make a dead letter of one that cannot be rendered."""
+        """Count a match that a limit suppresses; dead-letter one that cannot be rendered."""
         webhook_id, event = match.webhook.id, match.event
         if match.suppressed:
             self.outbox.suppress(webhook_id)
@@ -198,7 +199,7 @@ class Shard:
         return True
 
     def invalid(self, record: Invalid) -> None:
-        """Keep a record that nobody can understand, with its reason."""
+        """Dead-letter an unreadable record, with its reason."""
         now = self.clock()
         request = Request(key=delivery_key("", record.origin), body=record.raw, created_ms=now)
         self._die("record", record.reason, now, request, record.origin, record.message)
@@ -219,14 +220,14 @@ class Shard:
         self.outbox.give_up(letter)
 
     def prepare(self) -> None:
-        """Do some of what is left for the epoch's end, where the source waits."""
+        """Do some of the work that is left for the epoch's end, when the source waits."""
         self.unprepared = 0
         self.outbox.absorb()
         self.story.prepare()
         self.store.prepare()
 
     def prepare_all(self) -> None:
-        """Do what can be done ahead of the epoch's end, as it is near: until then little comes."""
+        """Do all work that can be done early, as the epoch's end is near and little more will come."""
         self.unprepared = 0
         self.is_prepared = True
         self.outbox.prepare()
@@ -242,7 +243,7 @@ class Shard:
     # --- the end of an epoch (DESIGN 6, rule 3)
 
     def collect(self) -> None:
-        """Collect what the engine finished, and write all that is left for the epoch's end."""
+        """Collect the engine's results, and write everything that is left for the epoch's end."""
         self.is_prepared = False
         self.story.end_epoch()
         self.outbox.collect()
@@ -254,7 +255,7 @@ class Shard:
         self.store.begin_commit(self.outbox.old_journals())
 
     def end_commit(self) -> None:
-        """Wait until it is committed; then what waited for that goes on."""
+        """Wait for the commit; then do what waited for it."""
         before = self.store.seq
         if self.store.end_commit() != before:
             observe("state_commit_seconds", self.store.commit_secs)
@@ -329,7 +330,7 @@ class ShardStep(StatefulBatchLogic[Routed, Never, Token]):
         self.wakes_at = datetime.now(UTC)
 
     def on_batch(self, values: list[Routed]) -> tuple[Iterable[Never], bool]:
-        """Work through the chunks in order, then hand over what they owe."""
+        """Process the chunks in order, then hand over their requests."""
         with self.failure:
             shard = self.shard or self.build(values[0].shard)
             self.epoch_end.calls(shard)
@@ -349,7 +350,7 @@ class ShardStep(StatefulBatchLogic[Routed, Never, Token]):
             return (), self.RETAIN
 
     def on_notify(self) -> tuple[Iterable[Never], bool]:
-        """Wake up without input: results of the engine and commands of the admin socket go on."""
+        """Wake up without input: handle the engine's results and commands of the admin socket."""
         self.pulse.turned()
         with self.failure:
             shard = self.shard
@@ -377,7 +378,7 @@ class ShardStep(StatefulBatchLogic[Routed, Never, Token]):
             return (), self.RETAIN
 
     def notify_at(self) -> datetime | None:
-        """Wake up once per epoch, so that results are committed also while no input comes."""
+        """Wake up once per epoch, so that results are committed even without input."""
         return None if self.eof else self.wakes_at
 
     def snapshot(self) -> Token:
@@ -393,7 +394,7 @@ class ShardStep(StatefulBatchLogic[Routed, Never, Token]):
             return ("v1", self.shard.number, seq, self.shard.store.run_of(seq))
 
     def build(self, number: int) -> Shard:
-        """Open the store at the epoch that Bytewax resumed; the shard's number comes with the hello."""
+        """Open the store at the epoch from which Bytewax resumes; the shard's number comes with the hello."""
         store = self.stores.open(shard_folder(self.settings.state, number), own_thread=True)
         if store.resume(*(self.token[2:] if self.token is not None else (0,))):
             count("state_undone_total")

@@ -29,24 +29,24 @@ log = get(__name__)
 
 @dataclass(slots=True, frozen=True)
 class Paths:
-    """What a recording is made of: files, folders of them, patterns, ``-``."""
+    """The paths of a recording: files, folders, patterns, ``-``."""
 
     both: Sequence[str] = ()
     """Each record says what it is."""
     events: Sequence[str] = ()
     users: Sequence[str] = ()
     collected: Sequence[str] = ()
-    """Those among them that are a collector's folder, though it need not be there yet."""
+    """Those among them that are a collector's folder, which may not exist yet."""
     written: Mapping[str, str] | None = None
-    """How the paths are called in formats, where they have such a name."""
+    """How the paths are written in formats, if they have such a name."""
 
 
 class Inputs:
-    """Opens what paths lead to. Raises ConfigError where one leads nowhere, StateError, Fatal."""
+    """Opens the files at paths. Raises ConfigError where one does not exist, StateError, Fatal."""
 
     def __init__(self, paths: Paths, known: Known, *, follow: bool, max_line_bytes: int) -> None:
         self.cursors: list[LineCursor] = []
-        """Of all that is open, by name; the same list while they become more."""
+        """All that are open, by name; the same list while they increase."""
         self._paths = paths
         self._known = known
         self._follow = follow
@@ -54,22 +54,22 @@ class Inputs:
         self._formats = ALL_AUTO
         self._resumed_names = frozenset(known.files)
         self._aside: set[tuple[str, int]] = set()
-        """Further names of what is read already, and inodes."""
+        """Further names of open files, and inodes."""
 
     def under(self, formats: Formats) -> None:
-        """Give these shapes to what is open, and to what will be."""
+        """Give these shapes to open cursors, and to later ones."""
         self._formats = formats
         for cursor in self.cursors:
             cursor.under(formats)
 
     def open(self) -> None:
-        """Open all that is there."""
-        # A followed file that the state knows may have gone for as long as it takes to rotate it.
+        """Open everything that exists."""
+        # A followed file in the state may be gone for as long as its rotation takes.
         self._open(self._find(may_be_gone=self._follow and bool(self._known.files)))
         self._tell_left()
 
     def open_new(self) -> bool:
-        """Open what has come since; return whether something has."""
+        """Open new files; return whether there are any."""
         open_paths = {cursor.source.path for cursor in self.cursors}
         found = [source for source in self._find(may_be_gone=True) if source.path not in open_paths]
         new = [source for source in found if not self._is_aside(source)]
@@ -78,7 +78,7 @@ class Inputs:
         return bool(new)
 
     def close(self) -> None:
-        """Close all that is open. Never raises."""
+        """Close everything that is open. Never raises."""
         for cursor in self.cursors:
             cursor.close()
 
@@ -96,7 +96,7 @@ class Inputs:
 
     def _open(self, inputs: Iterable[Input]) -> None:
         moved = Moved(self._known.files.values())
-        # What is called as it was first: of what is not, some may be read there under its old name.
+        # First those that still have their names: a file without one may be read there under its old name.
         for source in sorted(inputs, key=lambda one: one.name not in self._known.files):
             if source.sole_name in self._resumed_names and source.name not in self._resumed_names:
                 raise StateError(
@@ -109,7 +109,7 @@ class Inputs:
                 continue
             except Fatal as error:
                 if self._follow and isinstance(error.__cause__, FileNotFoundError):
-                    continue  # it was renamed since it was found: its name is looked for again
+                    continue  # it was renamed since it was found: search for its name again
                 raise
             cursor.under(self._formats)
             self.cursors.append(cursor)
@@ -128,16 +128,16 @@ class Inputs:
         return kind(source, fd, known.files, max_line_bytes=longest, is_of=entry)
 
     def _entry_of(self, source: Input, moved: Moved) -> Entry | None:
-        """Return what is known of a file that was read under another name; None of any other.
+        """Return what is known of a file that was read under another name; None for any other.
 
-        Raises Unready where it is not to be opened: it is open under that name, or being compressed.
+        Raises Unready where it must not be opened: it is open under that name, or being compressed.
         """
         if source.path == STDIN or source.name in self._known.files:
             return None
         try:
             inode = os.stat(source.path).st_ino
         except OSError:
-            return None  # who opens it says what is wrong
+            return None  # opening it reports what is wrong
         entry = moved.entry_of(source.path, inode)
         files = [cursor for cursor in self.cursors if isinstance(cursor, FileCursor)]
         if any(cursor.is_open_as(inode) or (entry and cursor.name == entry.name) for cursor in files):
@@ -165,7 +165,9 @@ class Inputs:
                 )
 
     def _tell_left(self) -> None:
-        """Warn where folders that were read before are not among those of now, and one of these is new."""
+        """Warn where folders that were read before are not among the present ones, and one of
+        these is new.
+        """
         places, collectors = self._known.folders, self._collectors()
         left = sorted(places.keys() - {cursor.name for cursor in collectors})
         new = [cursor.source.path for cursor in collectors if cursor.name not in places]

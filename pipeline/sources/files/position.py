@@ -11,17 +11,17 @@ from pipeline.sources.files.reading.entry import Entry
 
 VERSION = "jsonl-3"
 _OLDER = ("jsonl-1", "jsonl-2")
-"""Positions without the origins that were seen; the first without doubts about a file's latest time."""
+"""Positions without seen origins; the first also without doubts about a file's latest time."""
 _WITH_FOLDERS = "jsonl-4"
 """Positions with places in collectors' folders."""
 
 
 class Known:
-    """Taken up from a position, kept up to date while the recording is read. Raises StateError."""
+    """Restored from a position, kept up to date while the recording is read. Raises StateError."""
 
     def __init__(self, position: Position | None) -> None:
         self.lines = 0
-        """How many were handed out."""
+        """How many were yielded."""
         self.files: dict[str, Entry] = {}
         self.folders: dict[str, SegmentPlace] = {}
         self.origins = Origins()
@@ -40,7 +40,7 @@ class Known:
                 self.origins.resume(place)
             elif place[0] != COLLECTED:
                 entry = Entry(*place)  # type: ignore[arg-type]  # written by us
-                # Older versions kept a name that is no UTF-8 as Python reads it: the file is the same.
+                # Older versions kept an invalid UTF-8 name as Python reads it: the file is the same.
                 name = as_utf8_name(entry.name)
                 self.files[name] = entry._replace(name=name)
         self.folders = {place.name: place for place in folders_of(position)}
@@ -55,11 +55,11 @@ class Known:
 
 
 def folders_of(position: Position) -> list[SegmentPlace]:
-    """Return where collectors' folders were left."""
+    """Return the places in collectors' folders."""
     return [SegmentPlace(*place) for place in position[2] if place[0] == COLLECTED]  # type: ignore[arg-type]  # written by us
 
 
 def has_only_folders(position: Position) -> bool:
-    """Return whether nothing but collectors' folders was read."""
+    """Return whether only collectors' folders were read."""
     marks = {place[0] for place in position[2]}
     return COLLECTED in marks and marks <= {COLLECTED, SEEN}

@@ -6,16 +6,12 @@ packages than the job does. Those of npm come from package-lock.json beside this
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.console.browser.build import cached_folder
 from tests.kit.streams.samples import ROOT
 
 HERE = Path(__file__).parent
@@ -46,7 +42,7 @@ def python() -> Path:
             [sys.executable, "-m", "pip", "--python", str(interpreter), *words, "-r", str(PYTHON_LOCK)],
         )
 
-    return _made("sdks-python", PYTHON_LOCK, make) / "bin" / "python"
+    return cached_folder("sdks-python", PYTHON_LOCK, make) / "bin" / "python"
 
 
 def node_modules() -> Path:
@@ -61,7 +57,7 @@ def node_modules() -> Path:
             shutil.copy(file, folder)
         _run(["npm", "ci", "--ignore-scripts", "--silent"], folder)
 
-    return _made("sdks-node", NODE_LOCK, make) / "node_modules"
+    return cached_folder("sdks-node", NODE_LOCK, make) / "node_modules"
 
 
 def chromium() -> Path:
@@ -70,26 +66,6 @@ def chromium() -> Path:
     if found is None:
         raise Absent("there is no `chromium` on the path (Debian: chromium)")
     return Path(found)
-
-
-def _made(name: str, lock: Path, make: Callable[[Path], None]) -> Path:
-    """Return the folder of the cache for this lock; it appears whole, and one process makes it."""
-    base = os.environ.get("HOOKLINE_CACHE") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "hookline"
-    )
-    cache = Path(base)
-    digest = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    folder = cache / f"{name}-{digest}"
-    if folder.is_dir():
-        return folder
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / f"{name}.lock").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        if not folder.is_dir():
-            with tempfile.TemporaryDirectory(dir=cache) as scratch:
-                make(Path(scratch) / "made")
-                (Path(scratch) / "made").rename(folder)
-    return folder
 
 
 def _run(command: list[str], folder: Path | None = None) -> None:

@@ -1,9 +1,9 @@
 """Corrects the times of a client whose clock is wrong.
 
-A client that says when it sent (`sentAt`, `sent_at`, `client_upload_time`) tells how far its clock is off:
-received minus sent. Up to the tolerance that is the way over the network, and nothing is done; beyond it
-every time of the request is shifted by it. A time that would still lie in the future becomes that of receipt.
-The shift is written beside the member, once, so that a replay gives the same times.
+A client that says when it sent (`sentAt`, `sent_at`, `client_upload_time`) reveals how far its clock is off:
+received minus sent. Up to the tolerance that is network delay, and nothing is done; beyond it every time of
+the request is shifted. A time that would still lie in the future becomes that of receipt. The shift is stored
+beside the member, so that a replay yields the same times.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _USUAL = {_LONG}
 
 
 def read_time(value: object) -> int | None:
-    """Return unix milliseconds as the decoder reads them; None for what is no time."""
+    """Return unix milliseconds as the decoder reads them; None for an invalid time."""
     if value is None:
         return None
     try:
@@ -30,7 +30,7 @@ def read_time(value: object) -> int | None:
 
 
 class Shift:
-    """How far the times of one request are moved."""
+    """By how much the times of one request are moved."""
 
     __slots__ = (
         "_before",
@@ -53,21 +53,21 @@ class Shift:
         self._header: Extra = _header(self.by_ms) if self.by_ms else NONE
         self._received_ms = received_ms
         self._latest_ms = received_ms + clock.max_future_ms
-        # Only a page's members are put in order by time; others are asked whether they lie in the future.
+        # Only a page's members are ordered by time; others are only checked for times in the future.
         self._before = "" if self.by_ms or request.origin is not None else _second(self._latest_ms // 1000)
 
     def are_past(self, times: list[str]) -> bool:
-        """Return whether `of` surely says nothing of any of these, all at once: so are most."""
+        """Return whether `of` certainly returns None for all of these at once: the usual case."""
         if max(times) >= self._before or set(map(len, times)) != _USUAL:
             return False
         text, n = "".join(times), len(times)
         return text[4::_LONG] == "-" * n and text[10::_LONG] == "T" * n and text[23::_LONG] == "Z" * n
 
     def of(self, *times: object, is_right: bool = False, sent: object = None) -> tuple[int | None, Extra]:
-        """Return the time that counts of the first that is set, and the header that says so.
+        """Return the corrected time of the first one set, and the header that records the correction.
 
-        None where a member says no time (it happened when it came), and where it is not asked for. is_right:
-        it needs no correction. sent: when the member itself says that it was sent.
+        None where a member has no time (it happened when it was received), and where none is needed.
+        is_right: it needs no correction. sent: when the member itself says that it was sent.
         """
         for value in times:
             if value is not None and value != "":
@@ -83,7 +83,7 @@ class Shift:
         return (None, NONE) if at_ms is None else self.of_ms(at_ms, is_right=is_right)
 
     def of_ms(self, at_ms: int, *, is_right: bool) -> tuple[int | None, Extra]:
-        """Return what `of` does, of a time in unix milliseconds."""
+        """The same for a time in unix milliseconds."""
         by_ms = 0 if is_right else self.by_ms
         counts = at_ms + by_ms
         if counts > self._latest_ms or not MIN_MS <= counts <= MAX_MS:
@@ -92,7 +92,7 @@ class Shift:
 
 
 def _is_plain(text: str) -> bool:
-    """Return whether a text sorts like its time: 2026-11-28T11:44:51Z. Reading it takes ten times as long."""
+    """Return whether a text sorts like its time: 2026-11-28T11:44:51Z. Parsing it takes ten times as long."""
     return text[4:5] == "-" and text[10:11] == "T" and (text[-1] == "Z" or text[-6:] == "+00:00")
 
 

@@ -1,8 +1,8 @@
 """Removes the write key from members, so that no line and no webhook shows it.
 
-The value of a key field (`writeKey`, `api_key`, ...) of the member itself goes whatever it is. Deeper down a
-field of that name goes where its value is the request's key. A text that is the key, or holds it, goes from
-anywhere as soon as the key is long enough to be no word. All by place in the text, nothing is written anew.
+The value of a member's own key field (`writeKey`, `api_key`, ...) is removed whatever it is; deeper down only
+where it is the request's key. A text that is the key, or contains it, is removed anywhere, if the key is long
+enough not to be a word. All edits cut the raw text; nothing is serialised again.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],:]', re.DOTALL)
 _ESCAPED = re.compile(
     rb'(?:[^"]++|"[^"\\]*+(?:\\(?!u00[2-7]).[^"\\]*+)*+")*+("[^"\\]*+(?:\\.[^"\\]*+)*+")', re.DOTALL
 )
-"""A text in which a letter of ASCII is escaped; those between are skipped at once."""
+"""A text with an escaped ASCII letter; plain stretches are skipped at once."""
 _EMPTY = (b'""', b"null")
 _ESCAPED_ASCII = re.compile(rb"\\u00[2-7]")
 _UNSEEN = re.compile(r'["\\/]|[^ -~]')
-"""What a JSON text may write in more than one way beside \\u."""
+"""Characters that JSON may write in several ways besides Unicode escapes."""
 
 _MOST_TEXTS = 100_000
-"""So many texts of a request are looked at one by one: a quarter of a second."""
+"""Strings of a request examined one by one: a quarter of a second."""
 
 
 class Names:
@@ -44,31 +44,31 @@ class Names:
             for quoted in self._quoted.values()
             for colon in (b":", b": ")
         ]
-        """How nearly everybody writes one of them up to its value, and the same with none."""
+        """A key field's usual spelling up to its value, and the same with an empty value."""
         fields = TypedDict("fields", dict.fromkeys(names, msgspec.Raw), total=False)  # type: ignore[misc]  # names of a class are
         self._top = msgspec.json.Decoder(fields).decode
 
     def any_in(self, text: bytes) -> bool:
-        """Return whether one of them stands in the text."""
+        """Return whether the text contains one of them."""
         for quoted in self._quoted.values():  # noqa: SIM110 - twice as fast as any()
             if quoted in text:
                 return True
         return False
 
     def are_empty(self, member: bytes) -> bool:
-        """Return whether the member's own key fields surely hold nothing."""
+        """Return whether the member's own key fields are certainly empty."""
         try:
             top = cast(dict[str, msgspec.Raw], self._top(member))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return False
-        # Of a field that comes twice only the last is seen.
+        # Of a repeated field only the last is seen.
         return all(
             bytes(value) in _EMPTY and member.count(self._quoted[name]) == 1 for name, value in top.items()
         )
 
 
 class Keyless:
-    """Cuts one request's key out of its members. ``names``: the key fields of its protocol."""
+    """Removes one request's key from its members. ``names``: the key fields of its protocol."""
 
     __slots__ = ("_any_backslash", "_bytes", "_key", "_left", "_names")
 
@@ -80,7 +80,7 @@ class Keyless:
         self._left = _MOST_TEXTS
 
     def clean_all(self, members: list[bytes], text: bytes) -> list[bytes]:
-        """Return the members without the key. ``text``: all of them at once, which is looked at first.
+        """Return the members without the key. ``text``: all of them at once, which is checked first.
 
         Raises Malformed where that would take too long.
         """
@@ -101,7 +101,7 @@ class Keyless:
             pieces.append(new)
             at = end
         cleaned = b"".join([*pieces, member[at:]]) if pieces else member
-        # What is no JSON is read by nobody, and may hold it all the same.
+        # Nobody reads invalid JSON, but it may still contain the key.
         return cleaned.replace(self._bytes, b"***") if len(self._bytes) >= NO_WORD else cleaned
 
     def _may_hold(self, text: bytes) -> bool:
@@ -131,7 +131,7 @@ class Keyless:
     def _plainly(self, member: bytes) -> bytes:
         """Return the member without the key where it is written without escapes.
 
-        Walking through all of its texts takes ten times as long, and a page's every event has its key in it.
+        Examining all of its strings takes ten times as long, and every event of a page contains the key.
         """
         key = self._bytes
         if not key:
@@ -156,12 +156,12 @@ class Keyless:
             raise Malformed("too many texts have escapes, or stand beside a key: send smaller requests", 413)
 
     def _cuts(self, member: bytes) -> Iterator[tuple[int, int, bytes]]:
-        """Yield (start, end, what stands there instead)."""
+        """Yield (start, end, replacement)."""
         objects: list[bool] = []
         name: bytes | None = None  # of the field whose value comes next
         begun = 0  # where a bare value may begin
         is_bare = False
-        whole = -1  # where a list or object began that goes as it is
+        whole = -1  # where an unchanged list or object began
         for token in _TOKENS.finditer(member):
             self._count()
             start, end = token.span()

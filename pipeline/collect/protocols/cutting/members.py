@@ -1,8 +1,8 @@
 """Cuts a body into its members as raw bytes: they are never parsed and written again.
 
-A body that is good JSON is cut by msgspec. Where one member holds NaN, a number beyond its bounds, a lone
-surrogate or a thousand brackets, the same tolerant reader cuts that the job has for envelopes: the member is
-kept as it came, and the job dead-letters it with its reason.
+Valid JSON is cut by msgspec. Where one member holds NaN, a number beyond the limits, a lone surrogate or a
+thousand brackets, the job's tolerant reader of envelopes cuts instead: the member is kept as received, and
+the job dead-letters it with its reason.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipeline.decode.raw import walk
 from pipeline.model.json import Json
 
 Fields = Mapping[str, bytes | msgspec.Raw]
-"""The fields of an envelope, each as it was sent."""
+"""The raw fields of an envelope."""
 
 _Envelope = TypedDict(
     "_Envelope",
@@ -45,39 +45,39 @@ _Envelope = TypedDict(
     },
     total=False,
 )
-"""What is asked of any envelope; of what else is there, ten million fields may be, nothing is made."""
+"""The fields needed of any envelope; others, perhaps ten million, cost nothing."""
 
 NOT_SEEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What a look at a member raises that is no good JSON: the job says what is wrong with it."""
+"""Raised for a member that is not valid JSON: the job reports what is wrong with it."""
 
 _raw_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _raw_object = msgspec.json.Decoder(_Envelope).decode
 _LINES_OF_A_MEMBER = 4
-"""Some senders leave lines empty."""
+"""Some senders leave blank lines."""
 _any = msgspec.json.Decoder().decode
 _BOM = b"\xef\xbb\xbf"
 _FLAT_BYTES = 400
-"""A shorter value is surely not nested deeper than any reader of a line goes."""
+"""A shorter value certainly is not nested deeper than any reader of a line goes."""
 _OF_MEMBERS = {name: b'"%b"' % name.encode() for name in ("batch", "events", "users", "identification")}
 """Fields that hold the members."""
 _ESCAPED_NAME = re.compile(rb'"[^"\\]{0,14}\\u00[67][0-9a-fA-F][^"]{0,80}"\s*:')
-"""One of them, perhaps, with a letter that is escaped."""
+"""Possibly one of them, with an escaped letter."""
 _JOINED = re.compile(rb"\}[ \t]*\{")
 _MOST_BAD_BYTES = 6 << 20
-"""Everybody waits while a tolerant reader walks over so much. No SDK sends more than 5 MB at once."""
+"""Everybody waits while the tolerant reader examines this much. No SDK sends more than 5 MB at once."""
 _COMMAS_OF_A_MEMBER = 40
 """A list with more may hold a million members: they are counted while they are cut."""
 
 
 class Good(list[bytes]):
-    """Members that stand in a line as they are: a reader of the line finds the same bytes again.
+    """Members that may stand in a line as they are: a reader of the line finds the same bytes again.
 
-    They are one JSON value each, in UTF-8, without a line end, nested no deeper than readers go.
+    Each is a single JSON value in UTF-8, without a line end, nested no deeper than readers go.
     """
 
 
 def are_good(values: Sequence[bytes], text: bytes) -> bool:
-    """Return whether members that msgspec found in a text stand in a line as they are."""
+    """Return whether members that msgspec found in a text may stand in a line as they are."""
     if b"\n" in text or b"\r" in text or b"null" in values:
         return False
     if not text.isascii():
@@ -85,16 +85,16 @@ def are_good(values: Sequence[bytes], text: bytes) -> bool:
             text.decode()  # msgspec looks at no text: a line that is not UTF-8 is JSON for nobody else
         except UnicodeDecodeError:
             return False
-    # Most are short; so are all, where they are short together.
+    # Most are short; all are, if they are short together.
     if len(text) < _FLAT_BYTES or max(map(len, values), default=0) < _FLAT_BYTES:
         return True
     return not any(map(_may_be_deep, values))
 
 
 def which_are_good(values: Sequence[bytes | None]) -> list[bool]:
-    """Return which members stand in a line as they are, of those of which nothing is known.
+    """Return which of some unchecked members may stand in a line as they are.
 
-    As long as all do, one pass looks at all of them.
+    As long as all do, one pass checks all of them.
     """
     if _stand_alone(values):
         return [True] * len(values)
@@ -105,7 +105,7 @@ def which_are_good(values: Sequence[bytes | None]) -> list[bool]:
 
 
 def _stand_alone(values: Sequence[bytes | None]) -> bool:
-    """Return whether all are good: as items of a list, each is just as long as its value.
+    """Return whether all are good: as items of a list, each is exactly as long as its value.
 
     So none can begin or end within another.
     """
@@ -126,7 +126,7 @@ def _may_be_deep(value: bytes) -> bool:
 
 
 def text_of(body: bytes) -> bytes:
-    """Return the body without what stands around its JSON. Raises Malformed where there is none."""
+    """Return the body without what surrounds its JSON. Raises Malformed where there is none."""
     text = body.removeprefix(_BOM).strip()
     if not text:
         raise Malformed("the body is empty: JSON is wanted")
@@ -136,12 +136,12 @@ def text_of(body: bytes) -> bytes:
 
 
 def fields(text: bytes) -> Fields:
-    """Return the fields of an object. Raises Malformed where it is none."""
+    """Return the fields of an object. Raises Malformed for anything else."""
     return _envelope(text)[0]
 
 
 def _envelope(text: bytes) -> tuple[Fields, bool]:
-    """Return the fields of an object, and whether it is good JSON. Raises Malformed where it is no object."""
+    """Return the fields of an object, and whether it is valid JSON. Raises Malformed for anything else."""
     found: Fields | None
     try:
         found, is_good = cast(Fields, _raw_object(text)), True
@@ -151,14 +151,14 @@ def _envelope(text: bytes) -> tuple[Fields, bool]:
             raise Malformed("the body is not JSON") from None
     for name in _OF_MEMBERS:
         if name in found and _comes_twice(text, name, found):
-            # Of two, readers see the last one: what is in the other would be lost, and answered as kept.
+            # Readers use the last of two: the contents of the first would be lost, although acknowledged.
             raise Malformed(f"the body has two `{name}`: send one")
     return found, is_good
 
 
 def _comes_twice(text: bytes, name: str, found: Fields) -> bool:
     quoted = _OF_MEMBERS[name]
-    # One byte is found some sixty times faster than four.
+    # Searching for one byte is some sixty times faster than for four.
     is_escaped = b"\\" in text and b"\\u00" in text and _ESCAPED_NAME.search(text) is not None
     if not is_escaped and text.count(quoted) < 2:
         return False
@@ -179,7 +179,7 @@ def _comes_twice(text: bytes, name: str, found: Fields) -> bool:
 
 
 def items(text: bytes | msgspec.Raw, limits: Limits) -> list[bytes]:
-    """Return the members of an array. Raises Malformed where it is none, or beyond the limits."""
+    """Return the members of an array. Raises Malformed for anything else, or beyond the limits."""
     found: list[bytes] | None
     raw = bytes(text)
     most = _COMMAS_OF_A_MEMBER * limits.members
@@ -200,7 +200,7 @@ def items(text: bytes | msgspec.Raw, limits: Limits) -> list[bytes]:
 def batch(text: bytes, limits: Limits) -> tuple[Fields, bytes, list[bytes]]:
     """Return the envelope of an object with a `batch`, the text that holds the members, and the members.
 
-    An array has no envelope; an object without a `batch` is one member. Raises Malformed.
+    An array has no envelope; an object without a `batch` is a single member. Raises Malformed.
     """
     if text[:1] == b"[":
         return {}, text, items(text, limits)
@@ -212,7 +212,7 @@ def batch(text: bytes, limits: Limits) -> tuple[Fields, bytes, list[bytes]]:
 
 
 def _alone(text: bytes) -> list[bytes]:
-    """Return the one member that a text is, which msgspec has read."""
+    """Return the single member in a text, read by msgspec."""
     alone = (text,)
     return Good(alone) if are_good(alone, text) else [text]
 
@@ -235,9 +235,9 @@ def _refuse_large(text: bytes) -> None:
 
 
 def within(found: list[bytes], limits: Limits) -> list[bytes]:
-    """Return the members. Raises Malformed where they are none, too many, or one that is too large.
+    """Return the members. Raises Malformed for invalid ones, too many, or a single one that is too large.
 
-    Of several the large ones are cut when they are kept (`Cut.batch`).
+    If there are several, large ones are truncated when they are kept (`Cut.batch`).
     """
     if not found:
         raise Malformed("there is no record in the body")
@@ -251,9 +251,9 @@ def within(found: list[bytes], limits: Limits) -> list[bytes]:
 
 
 def lines(body: bytes, limits: Limits) -> list[bytes]:
-    """Return the records of a body that is one object, an array of them, or an object a line.
+    """Return the records of a body that is one object, an array of them, or an object per line.
 
-    Raises Malformed where it is no JSON, or neither object nor array.
+    Raises Malformed where it is not JSON, or neither object nor array.
     """
     text = text_of(body)
     if text[:1] == b"[":
@@ -263,7 +263,7 @@ def lines(body: bytes, limits: Limits) -> list[bytes]:
         return within(_alone(text), limits)
     except NOT_SEEN:
         first, _, others = text.partition(b"\n")
-        # Of what begins with a whole object the lines are good or bad each on its own, however many.
+        # After a first complete object, each line is valid or invalid on its own, however many there are.
         if (not others or _fields(first) is None) and _fields(text) is not None:
             return within([text], limits)
     if text.count(b"\n") > _LINES_OF_A_MEMBER * limits.members:

@@ -1,9 +1,9 @@
 """Reads a collector's folder as one stream of lines, whatever the number of segments.
 
-Followed, a line is there as soon as it is written. That a segment has ended is known by the next one, so it
-is read once more when that was seen. A segment goes from the plain file to the compressed one under the
-reader, which then goes on in the open file, or at its place in the other. Segments that were read may go;
-one that goes before it was read ends the job, which says which.
+When followed, a line is read as soon as it is written. Only the next segment shows that a segment has ended,
+so it is read once more when that appears. A segment may be compressed while it is read; the reader then
+continues in the open file, or at its place in the compressed one. Segments that were read may be deleted; one
+that is deleted before it was read ends the job, which names it.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from pipeline.telemetry.log import get
 log = get(__name__)
 
 _LOOK_SECS = 0.01
-"""How often is looked for a collector that was not there yet."""
+"""How often to look for a collector's folder that does not exist yet."""
 
 
 _MOST_GAPS = 1_000
-"""A collector remembers so many, the latest."""
+"""How many a collector remembers, the latest ones."""
 
 
 class SegmentsCursor(LineCursor):
-    """The lines of a collector's folder, which need not be there yet where it is followed.
+    """The lines of a collector's folder, which need not exist yet if it is followed.
 
-    places: where to go on, by collector; kept up to date by ``remember``. Raises StateError where lines
-    are gone that were not read, Fatal where something cannot be read.
+    places: where to resume, by collector; kept up to date by ``remember``. Raises StateError where unread
+    lines are gone, Fatal where something cannot be read.
     """
 
     def __init__(
@@ -56,14 +56,14 @@ class SegmentsCursor(LineCursor):
         self._is_known = False
         self._segment: Segment | None = None
         self._is_final = False
-        """The open segment gets no line any more."""
+        """The open segment will get no more lines."""
         self._left: int | None = None
         """The last segment that was read to its end."""
         self._is_damaged = False
-        """Of the one before nobody knows how many lines it had."""
+        """The number of lines in the previous segment is unknown."""
         self._passed_bytes = 0
         self._of_buffer = 0
-        """The segment that the buffer's lines are of."""
+        """The segment of the buffer's lines."""
         self._next_line = 0
         self._know()
 
@@ -73,14 +73,14 @@ class SegmentsCursor(LineCursor):
         return self._passed_bytes + (0 if self._segment is None else self._segment.read_bytes)
 
     def is_still(self) -> bool:
-        """True where the segment that was read to its end is the last one, and has not grown."""
+        """True where the last segment was read to its end and has not grown."""
         segment = self._segment
         if segment is None or self._is_final or not self.is_empty:
             return False
         return segment.is_still() and self._folder.is_same()
 
     def fill(self) -> bool:
-        """Get lines when all were handed out; False where there are none now (or ever: ``ended``)."""
+        """Get lines when all were yielded; False where there are none now (or ever: ``ended``)."""
         while not self.ended:
             if not self._is_known and not self._know():
                 return self._wait()
@@ -110,18 +110,18 @@ class SegmentsCursor(LineCursor):
         return False
 
     def advance(self, lines: int) -> None:
-        """Count this many lines as handed out."""
+        """Count this many lines as yielded."""
         super().advance(lines)
         self._is_moved = True
 
     @property
     def place(self) -> SegmentPlace | None:
-        """Where it stands; None before the first line of all."""
+        """Its place; None before the first line."""
         self._settle()
         return self._place
 
     def _settle(self) -> None:
-        """Note down where the lines that were handed out have led, before others take their place."""
+        """Record the place after the yielded lines, before others replace them."""
         if self._is_moved:
             self._is_moved = False
             messages = self.buffer.messages
@@ -132,7 +132,7 @@ class SegmentsCursor(LineCursor):
             )  # fmt: skip
 
     def remember(self) -> None:
-        """Note down where it stands, for the recovery state."""
+        """Record the place, for the recovery state."""
         if self.place is not None:
             self._places[self.name] = self.place
 
@@ -141,12 +141,12 @@ class SegmentsCursor(LineCursor):
         try:
             self._drop()
         except OSError:
-            pass  # it is being given up anyway
+            pass  # it is being discarded anyway
 
     # --- the folder
 
     def _know(self) -> bool:
-        """Learn whose folder it is, and where to go on; False while there is no collector."""
+        """Find out whose folder it is, and where to resume; False while there is no collector."""
         now = time.monotonic()
         if self._looked_at and now - self._looked_at < _LOOK_SECS:
             return False
@@ -178,7 +178,7 @@ class SegmentsCursor(LineCursor):
     # --- segments
 
     def _enter(self) -> bool:
-        """Open the segment in which the next line is; False while there is none."""
+        """Open the segment with the next line; False while there is none."""
         place = self.place
         while True:
             left = self._left
@@ -200,17 +200,17 @@ class SegmentsCursor(LineCursor):
                 return True
 
     def _open(self, first: int, byte: int) -> bool:
-        """Open a segment at a place in it; False where it is not there, or not any more."""
+        """Open a segment at a place in it; False where it does not exist, or no longer."""
         for path in self._folder.files(first):
             kind = PlainSegment if path.endswith(".jsonl") else PackedSegment
             try:
                 segment: Segment = kind(path, first, byte, self._max_line_bytes)
             except FileNotFoundError:
-                continue  # compressed at this moment
+                continue  # being compressed right now
             except OSError as error:
                 raise Fatal(f"{path}: cannot be read: {reason(error)}") from error
             if not segment.reaches(byte):
-                # A crash has taken back what was never called kept, before or after the job has read it.
+                # A crash removed lines that were never acknowledged, before or after the job had read them.
                 log.warning("a segment is shorter than what was read of it", file=path, read=byte)
             self._segment, self._is_final = segment, False
             self.total_bytes = self._passed_bytes + segment.size
@@ -230,14 +230,14 @@ class SegmentsCursor(LineCursor):
             self._segment = None
 
     def _check(self, first: int) -> None:
-        """Raise StateError where lines before a segment are missing that were not read."""
+        """Raise StateError where unread lines before a segment are missing."""
         place, line = self.place, self._next_line
         if first == line or self._is_damaged:
             self._is_damaged = False
             return
         gaps = self._folder.gaps()
         if place is None:
-            # The beginning of a folder is what is left of it.
+            # A folder begins with whatever is left of it.
             if gaps is not None and reaches(gaps, 0, first):
                 return
             log.warning(
@@ -251,7 +251,7 @@ class SegmentsCursor(LineCursor):
             )
         is_known = gaps is not None and reaches(gaps, line, first)
         if not is_known and (gaps is None or (len(gaps) >= _MOST_GAPS and line < gaps[0].first)):
-            # The collector does not say it, or not any more. It removes the oldest segments first.
+            # The collector does not say, or no longer. It deletes the oldest segments first.
             is_known = place.segment in self._folder.firsts()
         if not is_known:
             raise self._gone(
@@ -271,7 +271,7 @@ class SegmentsCursor(LineCursor):
         assert self._segment is not None
         found.unwrap(self.name)
         messages = found.messages
-        assert messages is not None  # unwrap has found them
+        assert messages is not None  # reported by unwrap
         for at in found.faults:
             before = messages[at - 1].offset if at else self._next_line - 1
             messages[at] = messages[at]._replace(source=f"{self.name}/0", offset=before + 1)
@@ -288,7 +288,7 @@ class SegmentsCursor(LineCursor):
         return True
 
     def _pass_damage(self, error: Damaged) -> bool:
-        """Hand out what is left of a segment as one line with a fault, and go on with the next one."""
+        """Yield the rest of a segment as one line with a fault, and continue with the next one."""
         assert self._segment is not None
         first = self._segment.first
         after = self._after(first)
@@ -308,7 +308,7 @@ class SegmentsCursor(LineCursor):
         return True
 
     def _look(self, ahead: int) -> Mark | None:
-        """Look ahead in one segment only: each line's place is in its own."""
+        """Look ahead within one segment only: each line's place is in its own segment."""
         self._settle()
         self._stays = True
         try:

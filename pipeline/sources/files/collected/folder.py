@@ -17,22 +17,22 @@ _NAME = re.compile(r"([0-9]{20})\.rec\.jsonl(\.gz|\.zst)?")
 _ID = re.compile(r"[0-9a-f]{8}")
 
 SETTLED_SECS = 0.05
-"""A folder that was changed so shortly before it was listed may have changed again at what is the same
-instant by its clock."""
+"""A folder changed this shortly before it was listed may have changed again at the same instant
+of its clock."""
 AGAIN_SECS = 1.0
-"""It is listed at least so often: the clocks of network file systems tell less."""
+"""It is listed at least this often: clocks of network file systems are coarser."""
 
 
 @dataclass(slots=True, frozen=True)
 class Gap:
-    """Numbers that no line has: a crash or a failed sync has taken them back."""
+    """Numbers without a line: a crash or a failed sync removed them."""
 
     first: int
     next: int
 
 
 class Folder:
-    """Looked into again and again; it may not be there yet. Raises Fatal where it cannot be read."""
+    """Listed repeatedly; it may not exist yet. Raises Fatal where it cannot be read."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -43,7 +43,7 @@ class Folder:
         self._is_settled = False
 
     def read_id(self) -> str | None:
-        """Return the eight digits of its collector, None before one was there. Raises StateError."""
+        """Return its collector's eight digits, None before there was one. Raises StateError."""
         said = self._said()
         if said is None:
             return None
@@ -56,7 +56,7 @@ class Folder:
         return id
 
     def gaps(self) -> list[Gap] | None:
-        """Return the numbers that no line has, ascending; None where the collector does not say it."""
+        """Return the numbers without a line, ascending; None where the collector does not say."""
         said = (self._said() or {}).get("gaps")
         if type(said) is not list:
             return None
@@ -79,17 +79,17 @@ class Folder:
         return said if type(said) is dict else {}
 
     def firsts(self) -> list[int]:
-        """Return the numbers of the segments' first lines, ascending: each is what its name says."""
+        """Return the numbers of the segments' first lines, ascending, from their names."""
         self._look()
         return self._firsts
 
     def files(self, first: int) -> list[str]:
-        """Return the paths of a segment, that of the plain file first; none where it is not there."""
+        """Return the paths of a segment, that of the plain file first; none where it does not exist."""
         self._look()
         return [os.path.join(self.path, name) for name in self._listed.get(first, ())]
 
     def is_same(self) -> bool:
-        """Return whether it is surely as it was when it was listed."""
+        """Return whether it is certainly unchanged since it was listed."""
         if not self._is_settled:
             return False
         try:
@@ -98,7 +98,7 @@ class Folder:
             return False
 
     def forget(self) -> None:
-        """List it anew: a file that was there is there no more."""
+        """List it again: a file that existed does not any more."""
         self._changed_ns = -1
 
     def _look(self) -> None:

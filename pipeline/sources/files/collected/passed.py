@@ -17,13 +17,14 @@ log = get(__name__)
 FOLDER = ".readers"
 EVERY_SECS = 1.0
 TOUCHED_SECS = 3600.0
-"""So often it shows that it is there, although it read nothing: the collector forgets who does not."""
+"""How often it shows that it is alive even if it read nothing: the collector forgets idle readers."""
 
 
 class Passed:
-    """Keeps ``.readers/NAME`` in a collector's folder; ``name`` is asked when there is something to say.
+    """Maintains ``.readers/NAME`` in a collector's folder; ``name`` is called when there is something to
+    report.
 
-    A file behind is no harm, so it is written beside the job, at most once a second.
+    A file that lags does no harm, so it is written by a thread beside the job, at most once a second.
     """
 
     def __init__(
@@ -38,13 +39,13 @@ class Passed:
         self._is_refused = False
 
     def durable(self, line: int) -> None:
-        """Say that no line before this one is needed any more. Never raises, never waits."""
+        """Report that no line before this one is needed any more. Never raises, never blocks."""
         now = self._clock()
         due = EVERY_SECS if line != self._said else TOUCHED_SECS
         if self._said is not None and now - self._said_at < due:
             return
         if self._thread is not None and self._thread.is_alive():
-            return  # a slow disk: the next epoch says it
+            return  # a slow disk: the next epoch reports it
         self._said, self._said_at = line, now
         self._thread = threading.Thread(
             target=self._write, args=(line,), name="collected-passed", daemon=True
@@ -52,7 +53,7 @@ class Passed:
         self._thread.start()
 
     def close(self) -> None:
-        """Wait for what is being written, but not for a disk that hangs."""
+        """Wait for a write in progress, but not for a disk that hangs."""
         if self._thread is not None:
             self._thread.join(1.0)
 
@@ -62,7 +63,7 @@ class Passed:
             replace_durably(self._folder / self._name(), orjson.dumps({"version": 1, "offset": line}) + b"\n")
             self._is_refused = False
         except FileNotFoundError:
-            pass  # there is no collector yet, or none any more
+            pass  # there is no collector yet, or no longer
         except Exception as error:
             if not self._is_refused:
                 self._is_refused = True

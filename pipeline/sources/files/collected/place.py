@@ -7,11 +7,11 @@ from typing import Literal, NamedTuple
 from pipeline.sources.files.merging.running_time import RunningTime
 
 COLLECTED: Literal["\0collected"] = "\0collected"
-"""The first field of a place in a collector's folder: no file is called so."""
+"""The first field of a place in a collector's folder: no file has this name."""
 
 
 class SegmentPlace(NamedTuple):
-    """Behind the last line that was handed out."""
+    """After the last line that was yielded."""
 
     mark: str
     name: str
@@ -19,15 +19,15 @@ class SegmentPlace(NamedTuple):
     segment: int
     """The number of the first line of the segment; its file is named after it."""
     byte: int
-    """In the segment, uncompressed."""
+    """Offset in the segment, uncompressed."""
     line: int
-    """The number of the last line, and one."""
+    """One more than the number of the last line."""
     latest: int | None = None
-    """With what follows: `RunningTime`."""
+    """With the next fields: `RunningTime`."""
     doubts: tuple[int | None, ...] = ()
     since: int = 0
 
     @property
     def time(self) -> RunningTime:
-        """Where the time of the lines stands."""
+        """The running time of the lines."""
         return RunningTime(self.latest, self.doubts, self.since)

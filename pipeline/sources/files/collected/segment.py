@@ -1,6 +1,6 @@
 """One segment, read forward by whole lines: a plain file that may grow, or a complete compressed one.
 
-Places are uncompressed bytes in both, so that a place in the one is a place in the other.
+Places are uncompressed bytes in both, so they are interchangeable.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pipeline.sources.files.lines.lines import EXCERPT_BYTES, Lines, LineSplitte
 
 
 class Segment(Protocol):
-    """An open one."""
+    """An open segment."""
 
     first: int
     """The number of its first line."""
 
     def read(self) -> Lines | None:
-        """Return the lines that come next, None at its (present) end. Raises OSError, and Damaged."""
+        """Return the next lines, None at its (present) end. Raises OSError, and Damaged."""
 
     @property
     def size(self) -> int:
@@ -31,20 +31,20 @@ class Segment(Protocol):
 
     @property
     def is_gone(self) -> bool:
-        """True where nothing was in it, and its file is removed: another one may have its name."""
+        """True where it was empty, and its file is deleted: another one may have its name."""
 
     def is_still(self) -> bool:
         """True where it is certain that nothing has come since it was read to its end."""
 
     def reaches(self, byte: int) -> bool:
-        """Return False where it surely has fewer bytes than that."""
+        """Return False where it certainly has fewer bytes."""
 
     def close(self) -> None:
         """Close it."""
 
 
 class PlainSegment:
-    """What is behind the last line end is read again: a collector that begins anew may have cut it off."""
+    """Bytes after the last line end are read again: a restarting collector may have cut them off."""
 
     def __init__(self, path: str, first: int, byte: int, max_line_bytes: int) -> None:
         self.first = first
@@ -54,7 +54,7 @@ class PlainSegment:
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def read(self) -> Lines | None:
-        """Return the lines that come next, None at its present end."""
+        """Return the next lines, None at its present end."""
         size = BLOCK_BYTES
         while True:
             data = os.pread(self._fd, size, self._at)
@@ -74,7 +74,7 @@ class PlainSegment:
         return found if found.lines else self.read()
 
     def _pass_over(self, data: bytes) -> Lines | None:
-        """Return a line that is too long as one with a fault, once its end is there."""
+        """Return an overlong line as one with a fault, once its end is there."""
         length, at = len(data), self._at + len(data)
         while block := os.pread(self._fd, BLOCK_BYTES, at):
             cut = block.find(b"\n")
@@ -99,15 +99,15 @@ class PlainSegment:
 
     @property
     def is_gone(self) -> bool:
-        """True where nothing was in it, and its file is removed."""
+        """True where it was empty, and its file is deleted."""
         return self._at == 0 and os.fstat(self._fd).st_nlink == 0
 
     def is_still(self) -> bool:
-        """True where its size is what it was at the end of the last read that found no line."""
+        """True where its size is as at the end of the last read that found no line."""
         return os.fstat(self._fd).st_size == self._seen
 
     def reaches(self, byte: int) -> bool:
-        """Return whether it has as many bytes."""
+        """Return whether it has this many bytes."""
         return self.size >= byte
 
     def close(self) -> None:
@@ -116,7 +116,7 @@ class PlainSegment:
 
 
 class PackedSegment:
-    """Read from its beginning, whatever the place: what was read before is passed over."""
+    """Read from its beginning, whatever the place: what was read before is skipped."""
 
     def __init__(self, path: str, first: int, byte: int, max_line_bytes: int) -> None:
         self.first = first
@@ -126,7 +126,7 @@ class PackedSegment:
         self._splitter = LineSplitter(byte, max_line_bytes)
 
     def read(self) -> Lines | None:
-        """Return the lines that come next, None at its end."""
+        """Return the next lines, None at its end."""
         while True:
             block = b"" if self._splitter.has_rest else self._blocks.read()
             if not block and not self._splitter.has_rest:
@@ -149,7 +149,7 @@ class PackedSegment:
 
     @property
     def is_gone(self) -> bool:
-        """It has lines: an empty one is not compressed."""
+        """Never: it has lines, since an empty one is not compressed."""
         return False
 
     def is_still(self) -> bool:
@@ -157,7 +157,7 @@ class PackedSegment:
         return False
 
     def reaches(self, byte: int) -> bool:
-        """Return True: only reading it tells."""
+        """Return True: only reading it would tell."""
         return True
 
     @property

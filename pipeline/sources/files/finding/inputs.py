@@ -1,7 +1,7 @@
 """Finds the files that a recording's paths name.
 
-A file found in a directory is called by its path inside it, a file given itself by its name alone, so that
-neither the working directory nor where the recording lies changes an origin.
+A file found in a directory is named by its path inside it, a file given itself by its name alone, so that
+neither the working directory nor the recording's location changes an origin.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pipeline.model.disk import below
 from pipeline.model.errors import ConfigError
 
 COLLECTORS = ".collect.json"
-"""The file that tells a collector's folder from others."""
+"""The file that distinguishes a collector's folder from others."""
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".ndjson", ".ndjson.gz", ".ndjson.zst")
 
@@ -34,11 +34,12 @@ class Input:
     sole_name: str = ""
     """The name it would have had if no other file of the recording had the same one."""
     part: str | None = None
-    """The path that names it in pipeline.yaml, where that is known: formats go by it."""
+    """The path that names it in pipeline.yaml, if known: formats go by it."""
     is_collectors: bool = False
     """It is the folder of a collector, whose files are its segments."""
     beside: tuple[str, ...] = ()
-    """Patterns of names beside it that are read in their own right: it was found in a folder, or by one."""
+    """Patterns of file names beside it that are inputs of their own: it was found in a folder, or by a
+    pattern."""
 
 
 def find_inputs(
@@ -46,8 +47,8 @@ def find_inputs(
 ) -> list[Input]:
     """Return the inputs that these paths name: files, directories, glob patterns, ``-``.
 
-    ``may_be_empty``: a directory without recordings is fine (files may come); ``may_be_gone``: so is a path
-    that leads nowhere (for now). Raises ConfigError.
+    ``may_be_empty``: a directory without recordings is fine (files may be added); ``may_be_gone``: so is a
+    path that does not exist (yet). Raises ConfigError.
     """
     found: list[Input] = []
     for text in paths:
@@ -71,7 +72,7 @@ def find_inputs(
 
 
 def _in_folder(folder: Path, side: int | None, may_be_empty: bool) -> list[Input]:
-    """Return the folders of collectors in a folder, or this one, if it is one, and the files outside them."""
+    """Return the folders of collectors in a folder, or itself if it is one, and the files outside them."""
     items = list(below(folder))
     collectors = {item.parent for item in items if item.name == COLLECTORS}
     found = [
@@ -104,7 +105,7 @@ def _in_folder(folder: Path, side: int | None, may_be_empty: bool) -> list[Input
 def part_of(path: str, written: Mapping[str, str]) -> str | None:
     """Return the path of pipeline.yaml that a file is, or lies in; None where it is in none.
 
-    written: those paths as they stand there, by where they lead.
+    written: those paths as written, by where they lead.
     """
     if path == STDIN or not written:
         return None

@@ -13,7 +13,7 @@ from pipeline.sources.files.finding.inputs import STDIN, Input
 
 
 def name_apart(inputs: Iterable[Input]) -> list[Input]:
-    """Return the inputs sorted by name, each file once, with equal names told apart by parent directories."""
+    """Return the inputs sorted by name, each file once; equal names get parent directories in front."""
     by_path: dict[str, Input] = {}
     for item in inputs:
         where = STDIN if item.path == STDIN else str(Path(item.path).absolute())
@@ -38,18 +38,18 @@ def name_apart(inputs: Iterable[Input]) -> list[Input]:
 
 
 def as_utf8_name(name: str) -> str:
-    """Return a name that may stand in JSON: bytes that are no UTF-8 as ``\\xff``.
+    r"""Return a name that may stand in JSON: invalid UTF-8 becomes ``\xff``.
 
-    In positions and origins for good, hence not as `model.json.as_utf8` shows such names to people.
+    Permanent in positions and origins, hence not as `model.json.as_utf8` shows such names to people.
     """
     return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def each_once(inputs: Iterable[Input], known: Container[str]) -> list[Input]:
-    """Return the inputs without further names of one file, which links give it.
+    """Return the inputs without further names of one file, such as links.
 
-    Of several names the one counts that is known already, else that of the file itself, else the first.
-    Raises ConfigError where one is for events and another for users.
+    Of several names the one already known counts, else that of the file itself, else the first. Raises
+    ConfigError where one is for events and another for users.
     """
     by_file: dict[tuple[int, int], Input] = {}
     others: list[Input] = []
@@ -71,11 +71,11 @@ def _status(path: str) -> os.stat_result | None:
     try:
         return os.stat(path)
     except OSError:
-        return None  # who opens it says what is wrong
+        return None  # opening it reports what is wrong
 
 
 def _endings(paths: list[str]) -> list[str]:
-    """Return the shortest ends of these different absolute paths that differ."""
+    """Return the shortest endings that distinguish these absolute paths."""
     parts = [Path(path).parts for path in paths]
     length = 1
     while len({item[-length:] for item in parts}) < len(parts):

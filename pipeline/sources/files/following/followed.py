@@ -20,18 +20,18 @@ _TRIES = 3
 
 
 class FollowedCursor(FileCursor):
-    """Reads a file on and on, and the files that take its name, one after the other."""
+    """Reads a file continuously, and the files that take its name, one after another."""
 
     _is_followed = True
     _begin = b""
-    """How a plain file began, of what was read."""
+    """The beginning of a plain file, as read."""
     _is_left = False
-    """Another file has its name and lines already: what is still to come of this one is there."""
+    """Another file already has its name and lines: new lines are written there."""
     _searched_ns = 0
-    """When the folder had changed last as it was searched for the next file, and had none."""
+    """When the folder had last changed at the last search that found no next file."""
 
     def is_still(self) -> bool:
-        """True where all that the file has was read and handed out, and it has its name."""
+        """True where everything in the file was yielded, and it still has its name."""
         return not self._is_left and super().is_still()
 
     def _resume(self, entry: Entry) -> None:
@@ -40,9 +40,9 @@ class FollowedCursor(FileCursor):
         super()._resume(entry)
 
     def _open_copy(self, entry: Entry) -> bool:
-        """Open the file that an entry speaks of, under the name that it has now; False where there is none.
+        """Open the file of an entry under its present name; False where there is none.
 
-        While it is looked for others may be renamed: it is looked for again then.
+        Files may be renamed during the search: then it is repeated.
         """
         for _ in range(_TRIES):
             found = find(self.source.path, entry)
@@ -55,7 +55,7 @@ class FollowedCursor(FileCursor):
         return False
 
     def _change_to(self, fd: int, path: str) -> None:
-        """Read another open file, from its beginning, in place of the one that was read."""
+        """Switch to another open file, from its beginning."""
         self._close_fd()
         self._searched_ns = 0
         os.set_blocking(fd, True)
@@ -78,7 +78,7 @@ class FollowedCursor(FileCursor):
     def _begins_alike(self) -> bool:
         """Return whether a plain file still begins as it did, now that more of it was read.
 
-        It may have been cut off and be longer again than it was.
+        It may have been truncated and have grown beyond its old length.
         """
         if self._blocks.is_compressed:
             return True
@@ -90,7 +90,7 @@ class FollowedCursor(FileCursor):
         return True
 
     def _at_end(self) -> bool:
-        """See whether another file has taken the name; True where there are lines."""
+        """Check whether another file has taken the name; True where there are lines."""
         if os.fstat(self._fd).st_size < self._blocks.fed:
             return self._replaced("it shrank while it was followed")
         if not self._begins_alike():
@@ -102,7 +102,7 @@ class FollowedCursor(FileCursor):
         except OSError:
             self._is_left = self._was_followed()  # it is gone, for now at least
             return False
-        # Who has begun to write there writes here no more: what came until then is read first.
+        # Once the writer writes there, it no longer writes here: what came until then is read first.
         self._is_left = (
             now.st_ino != self._inode
             and stat.S_ISREG(now.st_mode)
@@ -113,7 +113,7 @@ class FollowedCursor(FileCursor):
     def _was_followed(self) -> bool:
         """Return whether the next file was rotated away, too, though none at the path has lines yet.
 
-        One that is compressed waits for them: it may be an older one whose time is not put back yet.
+        A compressed one waits for them: it may be an older one whose modification time is not restored yet.
         """
         changed_ns = changed(self.source.path)
         if changed_ns == self._searched_ns:
@@ -123,12 +123,12 @@ class FollowedCursor(FileCursor):
         return after is not None and not after.path.endswith(PACKED)
 
     def _replaced(self, fault: str) -> bool:
-        """Read on in the copy of a file that was cut off (copytruncate). Raises StateError without one."""
+        """Continue in the copy of a truncated file (copytruncate). Raises StateError without one."""
         if self._is_looking:
             return False
         entry = self._entries.get(self.name)
         if entry is None or not entry.offset:
-            offset = 0  # nothing of it was handed out
+            offset = 0  # nothing of it was yielded
             fd = os.dup(self._fd)
             os.lseek(fd, 0, os.SEEK_SET)
             self._change_to(fd, self._path)
@@ -145,13 +145,13 @@ class FollowedCursor(FileCursor):
         return False
 
     def _go_on(self) -> bool:
-        """Begin with the next file; True where there are lines, one without its end of the last one first."""
+        """Start the next file; True where there are lines, a last one without its end first."""
         if self._is_looking:
             return False
         if self._splitter.has_open_line:
             return self._take_last()
         path = self.source.path
-        # Opened before others are looked for: what is rotated away meanwhile is among those then.
+        # Opened before searching for others: the search then finds what is rotated away meanwhile.
         fd = _opened(path)
         between = find_after(self.source, self._fd, self._entries.values())
         if between is not None:
@@ -160,7 +160,7 @@ class FollowedCursor(FileCursor):
             path = between.path
             fd = _opened(path, between.inode)
         if fd is None:
-            self._is_left = between is not None  # else that one has gone again
+            self._is_left = between is not None  # otherwise that one has disappeared again
             return False
         entry = self._entries.get(self.name)
         is_same = (
@@ -186,7 +186,7 @@ class FollowedCursor(FileCursor):
 
 
 def _opened(path: str, inode: int = 0) -> int | None:
-    """Open a file; None where it is gone, or the path leads to none, or to another than that inode by now."""
+    """Open a file; None where it is gone, or the path leads nowhere, or by now to another inode."""
     try:
         fd = os.open(path, AT_ONCE)
     except FileNotFoundError:

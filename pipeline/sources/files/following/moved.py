@@ -16,25 +16,25 @@ _ROTATED: Final = re.compile(rf"(.+?){COUNTED}(\.[A-Za-z]+)?")
 
 
 class Unready(Exception):
-    """A file is not to be opened now: it is being compressed, or open under another name."""
+    """A file must not be opened now: it is being compressed, or open under another name."""
 
 
 class Moved:
-    """Tells files that were read under another name: they were renamed, or are compressed now."""
+    """Recognises files that were read under another name: renamed, or compressed since."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self._by_inode: dict[int, list[Entry]] = {}
         self._by_name: dict[str, list[Entry]] = {}
         for entry in entries:
-            # An inode may be given again, and so may the beginning of a short file.
+            # Inodes are reused, and the beginning of a short file may not be unique.
             if entry.head_bytes >= HEAD_BYTES and entry.inode:
                 self._by_inode.setdefault(entry.inode, []).append(entry)
                 self._by_name.setdefault(Path(parted(entry.name)[0]).name, []).append(entry)
 
     def entry_of(self, path: str, inode: int) -> Entry | None:
-        """Return what the state knows of a file; None where it is new.
+        """Return the state's entry for a file; None where it is new.
 
-        Raises Unready where that cannot be told yet: it is being compressed.
+        Raises Unready where that cannot be decided yet: it is being compressed.
         """
         for entry in self._by_inode.get(inode, ()):
             if begins_as(path, entry):

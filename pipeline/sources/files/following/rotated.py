@@ -1,6 +1,6 @@
 """Finds a rotated file: beside its old name, perhaps compressed, perhaps a copy.
 
-One that was renamed is told by its inode and its beginning, a copy of it by its name (``app.jsonl.1``,
+A renamed file is recognised by its inode and its beginning, a copy by its name (``app.jsonl.1``,
 ``app.jsonl-20261129.gz``, ``app-20261129.jsonl``) and its beginning.
 """
 
@@ -18,13 +18,13 @@ from pipeline.sources.files.reading.beginning import HEAD_BYTES, begins_as, dige
 from pipeline.sources.files.reading.entry import Entry
 
 COUNTED: Final = r"[._-][0-9][0-9T:._-]*"
-"""What rotation adds to a name."""
+"""What rotation appends to a name."""
 PACKED: Final = (".gz", ".zst")
 _TAIL_BYTES: Final = 1 << 16
 
 
 class Beside(NamedTuple):
-    """A file in the folder of another one, in the order in which such were written last."""
+    """A file in the folder of another one, sorted by modification time."""
 
     written_ns: int
     path: str
@@ -32,7 +32,7 @@ class Beside(NamedTuple):
 
 
 def find(path: str, entry: Entry) -> Beside | None:
-    """Return where the file lies that an entry speaks of, now that its path leads to another one.
+    """Return the path of an entry's file, now that its old path leads to another one.
 
     None where it cannot be found.
     """
@@ -47,28 +47,29 @@ def find(path: str, entry: Entry) -> Beside | None:
 
 
 def find_after(source: Input, fd: int, entries: Iterable[Entry]) -> Beside | None:
-    """Return the file that had this path after the open one, and was rotated away since; None where none was.
+    """Return the file that had this path after the open one, and was rotated away since; None if there was
+    none.
 
-    entries: what is known of all files. Asked anew each time: such files are renamed, and others come.
+    entries: what is known of all files. Called anew each time: such files are renamed, and others appear.
     """
     status = os.fstat(fd)
     known = {one.digest for one in entries if one.head_bytes == HEAD_BYTES}
-    # Of the one at the path a copy is made now: it is cut off next.
+    # The one at the path is being copied now: it is truncated next.
     known.add(digest(head_of(source.path) or b""))
     for one in _beside(source.path):
         if one.written_ns <= status.st_mtime_ns or one.inode == status.st_ino:
             continue
         if _was_at(source.path, one) and not _is_found(source, one):
             head = head_of(one.path)
-            # What was read may be compressed now; while it is being, it lies there as it was, too. Of
-            # short files several may begin alike.
+            # The file that was read may be compressed now; while it is being compressed, the original exists,
+            # too. Several short files may begin alike.
             if head is not None and (len(head) < HEAD_BYTES or digest(head) not in known):
                 return one
     return None
 
 
 def changed(path: str) -> int:
-    """Return when a name in the file's folder came, went or changed last, in nanoseconds; 0 without one."""
+    """Return when the file's folder last changed, in nanoseconds; 0 without one."""
     try:
         return os.stat(os.path.dirname(os.path.abspath(path))).st_mtime_ns
     except OSError:
@@ -76,9 +77,9 @@ def changed(path: str) -> int:
 
 
 def is_renewed(fd: int, new: int, offset: int) -> bool:
-    """Return whether the second open file is the first one, written anew with what was read of it.
+    """Return whether the second open file is a rewrite of the first one, with the same beginning.
 
-    So rsync and editors change a file. The first one is gone then; one that was rotated still has a name.
+    rsync and editors change files like this. The first one is then deleted; a rotated one still has a name.
     """
     if os.fstat(fd).st_nlink:
         return False
@@ -97,22 +98,22 @@ def is_renewed(fd: int, new: int, offset: int) -> bool:
 
 
 def first_byte(fd: int) -> int:
-    """Return where the zeros end that stand at a file's beginning.
+    """Return where the zeros at a file's beginning end.
 
-    Who does not append writes on at its old place when a file was cut off: before it there is a hole then.
+    A writer that does not append continues at its old offset after a truncation, which leaves a hole.
     """
     try:
         at = os.lseek(fd, 0, os.SEEK_DATA)
         block = os.pread(fd, _TAIL_BYTES, at)
     except OSError:
-        return 0  # there is nothing yet, or no such thing in this file system
+        return 0  # nothing there yet, or not supported by the file system
     finally:
         os.lseek(fd, 0, os.SEEK_SET)
     return at + len(block) - len(block.lstrip(b"\0"))
 
 
 def _was_at(path: str, one: Beside) -> bool:
-    """Return whether a file is called as one that was rotated, and had this path before."""
+    """Return whether a file's name is that of a rotated file that had this path before."""
     stem, suffix = os.path.splitext(Path(path).name)
     end = re.escape(suffix)
     form = rf"{re.escape(stem)}(?:{end}{COUNTED}|{COUNTED}{end})(?:\.gz|\.zst)?"
@@ -120,7 +121,7 @@ def _was_at(path: str, one: Beside) -> bool:
 
 
 def _is_found(source: Input, one: Beside) -> bool:
-    """Return whether what has found an input finds that file, too: it is read in its own right then."""
+    """Return whether the rule that found an input finds that file, too: it is then an input of its own."""
     return any(fnmatchcase(os.path.basename(one.path), pattern) for pattern in source.beside)
 
 
@@ -135,5 +136,5 @@ def _beside(path: str) -> list[Beside]:
                     if status.st_size:
                         found.append(Beside(status.st_mtime_ns, entry.path, status.st_ino))
     except OSError:
-        pass  # who reads the file itself says what is wrong
+        pass  # the reader of the file itself reports what is wrong
     return sorted(found)

@@ -1,7 +1,7 @@
 """Blocks of bytes from a file or pipe, decompressed; the first bytes tell whether they are compressed.
 
-A block is what one read gives, at most about 256 KiB after decompression, so that a small file that would
-unpack to terabytes costs time and never memory.
+A block is the result of one read, at most about 256 KiB after decompression, so that a small file that would
+decompress to terabytes costs time but never memory.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pipeline.model.plain_file import await_writer
 from pipeline.sources.files.lines.unpackers import MAGIC_BYTES, MAGIC_STARTS, Unpacker, unpacker_for
 
 BLOCK_BYTES = 1 << 18
-"""Measured: a megabyte leaves the processor's caches before its lines are read, 0.3 us per line more."""
+"""Measured: a megabyte leaves the CPU's caches before its lines are read, which costs 0.3 us more
+per line."""
 
 _COMPRESSED_BYTES = 1 << 16
 
@@ -23,7 +24,7 @@ FIRST_BYTES = 64 << 20
 
 
 class Damaged(Exception):
-    """Compressed data cannot be read on; ``byte`` is where in the compressed file."""
+    """Compressed data cannot be decompressed further; ``byte`` is where in the compressed file."""
 
     def __init__(self, byte: int, reason: str) -> None:
         super().__init__(reason)
@@ -32,9 +33,9 @@ class Damaged(Exception):
 
 
 def first_line(path: str) -> bytes:
-    """Return how a regular file begins, unpacked, up to its first line end; b"" of one that is damaged.
+    """Return the beginning of a regular file, decompressed, up to its first line end; b"" for a damaged one.
 
-    `FIRST_BYTES`, or a block more, are read at most.
+    At most `FIRST_BYTES`, or a block more, are read.
     """
     fd = os.open(path, os.O_RDONLY)
     try:
@@ -45,7 +46,7 @@ def first_line(path: str) -> bytes:
                 break
         return bytes(start.partition(b"\n")[0])
     except Damaged:
-        return b""  # who reads it all says what is wrong
+        return b""  # whoever reads it all reports what is wrong
     finally:
         os.close(fd)
 
@@ -64,7 +65,7 @@ class Blocks:
 
     @property
     def is_compressed(self) -> bool:
-        """True once the first bytes were seen to be gzip's or zstd's."""
+        """True once the first bytes were found to be gzip's or zstd's."""
         return self._unpacker is not None
 
     @property
@@ -73,9 +74,9 @@ class Blocks:
         return self._unpacker is not None and (self._unpacker.inside or self._unpacker.unread > 0)
 
     def await_writer(self) -> bool:
-        """Return whether somebody writes to a named pipe, as soon as that is known; True for what is none.
+        """Return whether somebody writes to a named pipe, once that is known; True for anything else.
 
-        What has been read for that is kept.
+        Bytes read to find out are kept.
         """
         if not stat.S_ISFIFO(os.fstat(self._fd).st_mode):
             return True
@@ -86,7 +87,7 @@ class Blocks:
         return True
 
     def seek(self, offset: int) -> None:
-        """Go on from this byte of a plain regular file."""
+        """Continue from this byte of a plain regular file."""
         os.lseek(self._fd, offset, os.SEEK_SET)
         self.fed = offset
         self._begun = offset > 0

@@ -11,7 +11,7 @@ from pipeline.model.errors import InvalidRecord
 from pipeline.sources.files.lines.recorded import Message, parse_line
 
 EXCERPT_BYTES = 1024
-"""How much of a line that is too long is kept."""
+"""How much of an overlong line is kept."""
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class Lines:
     """Of a recording of topics: the message of each line; its value is in ``lines``."""
 
     def unwrap(self, name: str) -> None:
-        """Put recorded messages in the place of the lines that hold them. name: of the file."""
+        """Replace the lines by the recorded messages in them. name: of the file."""
         self.messages = []
         for at, line in enumerate(self.lines):
             try:
@@ -57,15 +57,15 @@ class Lines:
 
 
 class LineSplitter:
-    """Turns blocks into complete lines without their line ends (LF or CRLF), blank ones left out.
+    """Splits blocks into complete lines without their line ends (LF or CRLF), skipping blank ones.
 
-    A line longer than ``max_line_bytes`` is passed over without being kept and comes as its first bytes with
-    a fault.
+    A line longer than ``max_line_bytes`` is skipped without being kept, and yielded as its first bytes with a
+    fault.
     """
 
     def __init__(self, start: int, max_line_bytes: int) -> None:
         self.next_start = start
-        """Where the line that is not complete yet starts."""
+        """Where the incomplete line starts."""
         self._max_line_bytes = max_line_bytes
         self._carry = b""
         self._rest = b""
@@ -79,16 +79,16 @@ class LineSplitter:
 
     @property
     def has_open_line(self) -> bool:
-        """True where something that is not blank waits for its line end."""
+        """True where a non-blank line waits for its line end."""
         return self._overlong_bytes > 0 or bool(self._carry.strip())
 
     @property
     def open_line(self) -> bytes:
-        """The start of the line that waits for its end."""
+        """The beginning of the line that waits for its end."""
         return self._overlong or self._carry[:EXCERPT_BYTES]
 
     def push(self, block: bytes) -> Lines:
-        """Return the lines that are complete now; they may be none."""
+        """Return the lines that are now complete, if any."""
         if self._rest:
             block, self._rest = self._rest + block, b""
         if self._overlong_bytes:
@@ -104,15 +104,15 @@ class LineSplitter:
             self._overlong = self._carry[:EXCERPT_BYTES]
             self._overlong_bytes = len(self._carry)
             self._carry = b""
-        # One byte is found some sixty times faster than three.
+        # Searching for one byte is some sixty times faster than for three.
         has_bom = BOM[:1] in data and BOM in data
         faults = self._tidy(lines, starts, b"\r" in data, has_bom)
         return Lines(lines, starts, faults)  # type: ignore[arg-type]  # a fresh list of bytes only
 
     def _tidy(self, lines: list[bytes], starts: list[int], has_cr: bool, has_bom: bool) -> dict[int, str]:
-        """Remove what is no part of the records, in place; return the faults."""
+        """Remove what is not part of the records, in place; return the faults."""
         if has_bom:
-            # At any line: files that each begin with one may have been put together.
+            # In any line: files that each begin with one may have been concatenated.
             lines[:] = [without_bom(line) for line in lines]
         if has_cr:
             lines[:] = [line[:-1] if line.endswith(b"\r") else line for line in lines]

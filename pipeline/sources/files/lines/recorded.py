@@ -25,7 +25,7 @@ from pipeline.sources.chunk import Headers
 PREFIX = b'{"hookline":1,'
 
 NAMES = (".rec.jsonl", ".rec.jsonl.gz", ".rec.jsonl.zst")
-"""How a recording's name ends: what a line says of itself anybody can write."""
+"""Suffixes of a recording: anybody can write a line that looks like one."""
 
 
 class Message(NamedTuple):
@@ -78,7 +78,7 @@ def dump_line(message: Message, *, dead: str | None = None) -> bytes:
         return head + b',"value":null}\n'
     if value != b"null" and b"\n" not in value and b"\r" not in value and _is_utf8(value):
         line = head + b',"value":' + value + b"}"
-        # The value may be anything: only a line that reads back as the same bytes holds it as it is.
+        # The value may be anything: it is embedded only if the line reads back as the same bytes.
         try:
             if parse_line(line) == message:
                 return line + b"\n"
@@ -88,7 +88,7 @@ def dump_line(message: Message, *, dead: str | None = None) -> bytes:
 
 
 def parse_line(line: bytes) -> Message:
-    """Return the message of a line. Raises InvalidRecord where the line is damaged."""
+    """Return the message in a line. Raises InvalidRecord where the line is damaged."""
     try:
         read = _DECODER.decode(line)
         if read.hookline != 1:
@@ -112,7 +112,7 @@ def parse_line(line: bytes) -> Message:
 
 
 def died_in(line: bytes) -> str | None:
-    """Return the state directory that a dead record was written out of; None of any other line."""
+    """Return the state directory from which a dead record was written; None for any other line."""
     try:
         return _DECODER.decode(line).dead
     except (msgspec.DecodeError, ValueError, RecursionError):
@@ -125,9 +125,9 @@ def is_recording(name: str) -> bool:
 
 
 def refuse_unnamed(path: str, line: bytes) -> None:
-    """Raise ConfigError where the first line of a file that is not called a recording is one of a recording.
+    """Raise ConfigError where the first line of a file not named like a recording is one of a recording.
 
-    That was enough for older versions. As plain lines they would be records that nobody can understand.
+    Older versions accepted that. As plain lines they would be unreadable records.
     """
     if not line.startswith(PREFIX):
         return
@@ -142,7 +142,7 @@ def refuse_unnamed(path: str, line: bytes) -> None:
 
 
 def _is_utf8(value: bytes) -> bool:
-    # msgspec looks into no text; a line that is not UTF-8 would be JSON for no other reader.
+    # msgspec does not validate text; for every other reader a line that is not UTF-8 is not JSON.
     try:
         return value.isascii() or value.decode() is not None
     except UnicodeDecodeError:

@@ -9,22 +9,24 @@ import zstandard
 
 MAGIC_BYTES = 4
 MAGIC_STARTS = frozenset({0x1F, 0x28, *range(0x50, 0x60)})
-"""First bytes after which the next ones must be seen; a pipe may give one byte at a time."""
+"""First bytes that need a look at the next ones; a pipe may yield one byte at a time."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _ZSTD_BYTES = 256
-"""Input per step: one step of zstd cannot be told to stop early, and these may unpack to 8 MiB at worst."""
+"""Input per step: a zstd step cannot be stopped early, and this much may decompress to 8 MiB at worst."""
 
 
 class Unpacker(Protocol):
-    """Takes compressed bytes, gives what they hold."""
+    """Takes compressed bytes, yields their contents."""
 
     def push(self, data: bytes) -> None:
         """Take more input."""
 
     def pull(self, most: int) -> bytes:
-        """Return about ``most`` unpacked bytes; empty: more input is needed. Raises ValueError for damage."""
+        """Return about ``most`` decompressed bytes; empty: more input is needed. Raises ValueError for
+        damage.
+        """
 
     @property
     def unread(self) -> int:
@@ -36,7 +38,7 @@ class Unpacker(Protocol):
 
 
 def unpacker_for(head: bytes) -> Unpacker | None:
-    """Return who unpacks what begins so; None where it is not compressed."""
+    """Return the decompressor for data that begins like this; None where it is not compressed."""
     # No JSON text begins with these bytes. 0x184D2A5? is a skippable zstd frame, which some tools put first.
     if head.startswith(_GZIP_MAGIC):
         return _Gzip()
@@ -46,12 +48,12 @@ def unpacker_for(head: bytes) -> Unpacker | None:
 
 
 def is_compressed(head: bytes) -> bool:
-    """Return whether a file that begins so is compressed."""
+    """Return whether a file that begins like this is compressed."""
     return unpacker_for(head) is not None
 
 
 class _Gzip:
-    """Gzip, also of several members one after the other, padded with zeros or not."""
+    """Gzip, including several members in a row, padded with zeros or not."""
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(zlib.MAX_WBITS | 16)
@@ -93,7 +95,7 @@ class _Gzip:
         return self._member.decompress(b"", most) if self.inside else b""
 
     def _salvage(self, member: zlib._Decompress, most: int) -> bytes:
-        """Return what comes out before the damage: a failing call gives nothing of what it had unpacked."""
+        """Return the output before the damage: a failing call returns nothing of what it had decompressed."""
         out = b""
         while self._input:
             try:
@@ -105,7 +107,7 @@ class _Gzip:
 
 
 class _Zstd:
-    """Zstandard, also of several frames one after the other."""
+    """Zstandard, including several frames in a row."""
 
     def __init__(self) -> None:
         self._decompressor = zstandard.ZstdDecompressor()

@@ -22,16 +22,16 @@ class ChunkBuilder:
         self._messages: list[Message | None] = []
         self._faults: dict[int, str] = {}
         self.twice = 0
-        """Lines that were handed out before, and are not added."""
+        """Duplicate lines, which are not added."""
         self._parts: list[str | None] = []
         self.bytes = 0
-        """Of the lines that were added."""
+        """Size of the added lines."""
 
     def __len__(self) -> int:
         return len(self._sources)
 
     def add(self, cursor: LineCursor) -> None:
-        """Add the line that the cursor stands at."""
+        """Add the cursor's current line."""
         at = cursor.index
         found = cursor.buffer
         if at in found.faults:
@@ -45,7 +45,7 @@ class ChunkBuilder:
         self._messages.append(None if found.messages is None else found.messages[at])
 
     def chunk(self) -> RawChunk | None:
-        """Return what was collected, None for nothing."""
+        """Return the collected lines, None for nothing."""
         if not self._sources and not self.twice:
             return None
         self._chunk.sources = self._sources
@@ -59,7 +59,7 @@ class ChunkBuilder:
 
 
 def without(chunk: RawChunk, twice: Sequence[int]) -> RawChunk:
-    """Return a chunk without the lines at these places, which were handed out before, and note how many."""
+    """Return a chunk without the duplicate lines at these indexes, and note how many."""
     gone = set(twice)
     left = [at for at in range(len(chunk)) if at not in gone]
 

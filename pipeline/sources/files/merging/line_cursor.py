@@ -15,11 +15,11 @@ _BEFORE_ALL_TIMES = -(2**63)
 
 
 class LineCursor(ABC):
-    """One input of a recording. ``fill()`` gets the next lines; who hands them out calls ``advance``."""
+    """One input of a recording. ``fill()`` gets the next lines; their consumer calls ``advance``."""
 
     def __init__(self, source: Input) -> None:
         self.name = source.name
-        """Of its lines' origins, and in positions."""
+        """Name in its lines' origins, and in positions."""
         self.source = source
         self.ended = False
         self.damage: str | None = None
@@ -32,15 +32,15 @@ class LineCursor(ABC):
         self._time_with_order = self.time
         self._outlook = Outlook(self._look)
         self._is_looking = False
-        """Lines are got while others are not handed out yet: they have to be of the same file."""
+        """Lines are read ahead while others are not yielded yet: they must be of the same file."""
 
     @abstractmethod
     def fill(self) -> bool:
-        """Get lines when all were handed out; False where there are none now (or ever: ``ended``)."""
+        """Get lines when all were yielded; False where there are none now (or ever: ``ended``)."""
 
     @abstractmethod
     def remember(self) -> None:
-        """Note down where it stands, for the recovery state."""
+        """Record its place, for the recovery state."""
 
     @abstractmethod
     def close(self) -> None:
@@ -53,7 +53,7 @@ class LineCursor(ABC):
 
     @property
     def is_empty(self) -> bool:
-        """True where every line that was got has been handed out."""
+        """True where every line that was read has been yielded."""
         return self.index >= len(self.buffer.lines)
 
     @property
@@ -66,7 +66,7 @@ class LineCursor(ABC):
         return False
 
     def advance(self, lines: int) -> None:
-        """Count this many lines as handed out."""
+        """Count this many lines as yielded."""
         self.index += lines
         self._outlook.advance(lines)
         if self._order is not None:
@@ -74,7 +74,7 @@ class LineCursor(ABC):
             self._order = None
 
     def under(self, formats: Formats) -> None:
-        """From the next line on what is seen of a line is told by these shapes."""
+        """From the next line on, look at lines by these shapes."""
         self._formats = formats
         self._order = None
         self._outlook = Outlook(self._look)
@@ -82,7 +82,7 @@ class LineCursor(ABC):
     def order(self) -> tuple[int, int]:
         """Return the sort key of the next line: latest time so far, and 0 for an update, 1 for an event.
 
-        Lines before the first time of a file sort before everything.
+        Lines before a file's first time sort before everything.
         """
         if self._order is None:
             mark = self._outlook.mark(0)
@@ -104,7 +104,7 @@ class LineCursor(ABC):
         return self._order
 
     def _look(self, ahead: int) -> Mark | None:
-        """Return what is seen of a line so many lines after the next one, None while it is not there."""
+        """Return the look at a line this many after the next one, None while it is not there."""
         while self.index + ahead >= len(self.buffer.lines):
             if self.ended:
                 return None

@@ -1,10 +1,10 @@
 """Yields the lines of one or many inputs in order.
 
-One is read as it is, without looking at its times. Several are merged by the running maximum of their record
-times; ties: update before event, then file name, then offset.
+A single one is read as it is, without looking at its times. Several are merged by the running maximum of
+their record times; ties: update before event, then file name, then offset.
 
-While files are followed, a line goes out as soon as every other file was seen to have nothing before it: what
-was appended to one file before something else was appended to another is handed out in that order.
+While files are followed, a line is yielded as soon as every other file is known to have nothing before it:
+lines appended to one file before others were appended to another are yielded in that order.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pipeline.sources.files.merging.origins import Origins
 
 
 class Merge:
-    """Reads cursors, which may become more. name: of the chunks' partition.
+    """Reads cursors, which may increase in number. name: of the chunks' partition.
 
-    A recorded message that was handed out already, as origins tell, is left out and noted in the chunk.
+    A duplicate recorded message, by its origin, is left out and noted in the chunk.
     """
 
     def __init__(
@@ -34,11 +34,11 @@ class Merge:
         self.problems: list[str] = []
         """What is damaged, and where."""
         self.has_renamed = False
-        """True once a cursor has gone on to a file of another name; for who asks to set back."""
+        """True once a cursor has switched to a file of another name; the caller resets it."""
 
     def read(self, limit: int) -> RawChunk | None:
         """Return at most ``limit`` lines, without a position, or None where there is nothing now."""
-        # Where one file is left there is nothing to merge, and no line need be looked into.
+        # With a single file left there is nothing to merge, and no line need be examined.
         left = [cursor for cursor in self._cursors if not (cursor.ended and cursor.is_empty)]
         is_alone = len(left) == 1 and (not self._is_followed or len(self._cursors) == 1)
         return self._read_one(left[0], limit) if is_alone else self._read_merged(limit)
@@ -95,7 +95,7 @@ class Merge:
         return builder.chunk()
 
     def _is_new(self, cursor: LineCursor, at: int) -> bool:
-        """Return whether a line is to be handed out: not a recorded message that was already."""
+        """Return whether to yield a line: unless it is a duplicate recorded message."""
         found = cursor.buffer
         if found.messages is None or at in found.faults:
             return True
@@ -107,7 +107,7 @@ class Merge:
         empty = [cursor for cursor in self._cursors if cursor.is_empty]
         got = True
         while got:
-            # Once around without finding anything: what was found has nothing before it elsewhere.
+            # A full round without finding anything: what was found has nothing before it elsewhere.
             got = sum(self._fill(cursor) for cursor in empty) > 0
             empty = [cursor for cursor in empty if cursor.is_empty]
             if not self._is_followed:

@@ -1,8 +1,8 @@
 """Which lines of a recording were already yielded: some are in it twice.
 
-`hookline record` keeps each message at least once, and recordings that overlap are read together. A message
-is known by its source and offset. What is remembered stands in the position, so that the same lines are left
-out when a stretch is read again.
+`hookline record` writes each message at least once, and overlapping recordings are read together. A message
+is identified by source and offset. What was seen is part of the position, so that the same lines are left out
+when a stretch is read again.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from bisect import bisect_right
 from pipeline.sources.chunk import Place
 
 SEEN = "\0origins"
-"""The first field of a place that is no file's."""
+"""The first field of a place that is not a file's."""
 SPANS = 4096
-"""Stretches without a gap that are remembered of a source; of more the lowest are forgotten. Nothing is left
-out that is not known to have been there: at worst a line comes twice."""
+"""Contiguous ranges remembered per source; beyond that the lowest are forgotten. No line is left out unless
+it is known to be a duplicate: at worst one is yielded twice."""
 SOURCES = 10_000
 
 
 class Origins:
-    """The offsets that were seen, as stretches without gaps, by source."""
+    """The offsets that were seen, as contiguous ranges, by source."""
 
     def __init__(self) -> None:
         self._by_source: dict[str, tuple[list[int], list[int]]] = {}
-        """The first and the last offset of each stretch."""
+        """The first and the last offset of each range."""
 
     def is_new(self, source: str, offset: int) -> bool:
-        """Return whether the offset comes for the first time, and remember it."""
+        """Return whether the offset occurs for the first time, and remember it."""
         spans = self._by_source.get(source)
         if spans is None:
             if len(self._by_source) >= SOURCES:
@@ -59,7 +59,7 @@ class Origins:
         return tuple((SEEN, source, (*firsts, *lasts)) for source, (firsts, lasts) in self._by_source.items())
 
     def resume(self, place: Place) -> None:
-        """Take up what a place of a position says."""
+        """Restore from a place in a position."""
         _, source, spans = place
         assert isinstance(source, str)  # written by us
         assert isinstance(spans, tuple)

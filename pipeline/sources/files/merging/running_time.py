@@ -1,8 +1,8 @@
 """The time of a file so far: the running maximum of its records' times, ignoring stamps far ahead.
 
-One stamp far ahead would hold up all that follows it, so the next `VOTES` records decide, never a clock:
-where most of them lie more than `AHEAD_MS` before it, it is no time. Where fewer follow yet (the file's end
-for now) it is believed until what comes contradicts it.
+One timestamp far ahead would hold up everything after it, so the next `VOTES` records decide, never a clock:
+if most of them lie more than `AHEAD_MS` before it, it is ignored. If fewer follow yet (the file's present
+end) it is believed until later records contradict it.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import NamedTuple, TypeAlias
 AHEAD_MS = 60_000
 VOTES = 100
 DOUBTS = 8
-"""How many stamps are doubted at once."""
+"""How many timestamps are doubted at once."""
 
 Mark: TypeAlias = tuple[int | None, bool]
-"""What is seen of a line: its time, and whether it is an update."""
+"""The look at a line: its time, and whether it is an update."""
 
 
 class Outlook:
-    """The lines that come next, looked into once each.
+    """The next lines, each looked at once.
 
-    look: returns the mark of the line so many lines after the next one, None while it is not there.
+    look: returns the mark of the line this many after the next one, None while it is not there.
     """
 
     def __init__(self, look: Callable[[int], Mark | None]) -> None:
@@ -36,7 +36,7 @@ class Outlook:
         """The latest time among those and the next one, or later."""
 
     def mark(self, ahead: int) -> Mark | None:
-        """Return what is seen of a line; 0: the next one."""
+        """Return the look at a line; 0: the next one."""
         while len(self._marks) <= ahead:
             found = self._look(len(self._marks))
             if found is None:
@@ -45,7 +45,7 @@ class Outlook:
         return self._marks[ahead]
 
     def advance(self, lines: int) -> None:
-        """The next lines were handed out."""
+        """The next lines were yielded."""
         if lines >= len(self._marks):
             self._marks.clear()
         else:
@@ -54,9 +54,9 @@ class Outlook:
         self._calm = max(0, self._calm - lines)
 
     def votes(self, stamp: int) -> tuple[int, list[int]]:
-        """Return how many lines follow the next one, up to `VOTES`, and their times far before its stamp.
+        """Return how many lines follow the next one, up to `VOTES`, and their times far before its timestamp.
 
-        These are [] where they are not the most of all that have a time.
+        These are [] unless they are the majority of all that have a time.
         """
         if self._calm == 0:
             self._highest = stamp
@@ -74,12 +74,14 @@ class Outlook:
         return VOTES, []
 
     def refutes(self, stamp: int) -> bool:
-        """Return whether most of what comes lies far before a stamp; the next line does."""
+        """Return whether most of the following lines lie far before a timestamp; the next line does."""
         _, timed, before = self._count(stamp)
         return 2 * (len(before) + 1) > timed + 1
 
     def _count(self, stamp: int) -> tuple[int, int, list[int]]:
-        """Return how many lines follow, how many of them have a time, and the times far before the stamp."""
+        """Return how many lines follow, how many of them have a time, and the times far before
+        the timestamp.
+        """
         self.mark(VOTES)
         times = [mark[0] for mark in islice(self._marks, 1, VOTES + 1)]
         before = [when for when in times if when is not None and when < stamp - AHEAD_MS]
@@ -87,18 +89,18 @@ class Outlook:
 
 
 class RunningTime(NamedTuple):
-    """Where the time of a file stands; part of its place in the recovery state."""
+    """The running time of a file; part of its place in the recovery state."""
 
     latest: int | None = None
     """The running maximum; None before the first time."""
     doubts: tuple[int | None, ...] = ()
-    """Stamps that were believed although fewer than `VOTES` records had followed them, in pairs: the running
-    maximum before, the stamp."""
+    """Timestamps that were believed although fewer than `VOTES` records had followed them, in pairs: the
+    running maximum before, the timestamp."""
     since: int = 0
     """Records since the last of them."""
 
     def after(self, when: int | None, outlook: Outlook) -> tuple[int | None, RunningTime]:
-        """Return the time by which the next record is merged, and where the file's time stands behind it.
+        """Return the time by which the next record is merged, and the file's running time after it.
 
         when: its own time.
         """

@@ -14,12 +14,12 @@ HEAD_BYTES: Final = 1024
 
 
 def digest(data: bytes) -> str:
-    """Return 16 hexadecimal digits that name these bytes."""
+    """Return 16 hexadecimal digits that identify these bytes."""
     return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
 def head_of(path: str, size: int = HEAD_BYTES) -> bytes | None:
-    """Return how a file begins, unpacked; None where it cannot be read, or is compressed and cut off."""
+    """Return a file's beginning, decompressed; None where it is unreadable, or compressed and truncated."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
@@ -36,7 +36,7 @@ def head_of(path: str, size: int = HEAD_BYTES) -> bytes | None:
 
 
 def begins_as(path: str, entry: Entry) -> bool:
-    """Return whether a file, unpacked, begins as an entry of a plain file says, if it says anything."""
+    """Return whether a file, decompressed, begins as an entry of a plain file says, if it says anything."""
     if not entry.head_bytes:
         return False
     head = head_of(path, entry.head_bytes)

@@ -16,8 +16,8 @@ from pipeline.sources.files.reading.content import Content
 from pipeline.sources.files.reading.entry import Entry
 
 AT_ONCE = os.O_RDONLY | (os.O_NONBLOCK if sys.platform == "linux" else 0)
-"""A pipe is open before somebody writes to it: a job that waited for that would hear no Ctrl-C, and send
-nothing of what it owes. Linux alone tells such a pipe from one whose writer has gone."""
+"""A pipe is opened without waiting for a writer: otherwise a job would react to no Ctrl-C meanwhile, and send
+nothing of what it owes. Only Linux distinguishes such a pipe from one whose writer has gone."""
 
 
 def open_input(path: str) -> int:
@@ -38,9 +38,9 @@ def open_input(path: str) -> int:
 
 
 class BlockCursor(LineCursor):
-    """Reads what is open to its end. fd: of it, closed by this.
+    """Reads an open descriptor to its end. fd: closed by this.
 
-    entries: what the state knows of all files; looked into, and kept up to date by ``remember``.
+    entries: the state's entries of all files; read, and kept up to date by ``remember``.
     """
 
     def __init__(self, source: Input, fd: int, entries: dict[str, Entry], *, max_line_bytes: int) -> None:
@@ -52,9 +52,9 @@ class BlockCursor(LineCursor):
         self._splitter = LineSplitter(0, max_line_bytes)
         self._content = Content(source.path)
         self._to_skip = 0
-        """Bytes, unpacked, that were handed out in an earlier run."""
+        """Bytes, uncompressed, that were yielded in an earlier run."""
         self._is_finished = False
-        """Ended as it should, not by damage: repaired, that would go on."""
+        """It ended properly, not by damage, after which a repaired file would continue."""
 
     @property
     def read_bytes(self) -> int:
@@ -64,7 +64,7 @@ class BlockCursor(LineCursor):
     # --- reading
 
     def fill(self) -> bool:
-        """Get lines when all were handed out; False where there are none now (or ever: ``ended``)."""
+        """Get lines when all were yielded; False where there are none now (or ever: ``ended``)."""
         while not self.ended:
             try:
                 block = b"" if self._splitter.has_rest else self._blocks.read()
@@ -85,7 +85,7 @@ class BlockCursor(LineCursor):
         return self._splitter.has_open_line
 
     def _at_end(self) -> bool:
-        """End; True where there was a line without its end."""
+        """End; True where there was a last line without its end."""
         if self._blocks.is_cut:
             return self._stop_at_damage(Damaged(self._blocks.fed, "it is cut off"))
         got = self._take_last() if self._has_open_line else False
@@ -107,7 +107,7 @@ class BlockCursor(LineCursor):
         return got
 
     def _stop_at_damage(self, error: Damaged) -> bool:
-        """Hand out what is left as one line with a fault. Not finished: repaired, the file goes on here."""
+        """Yield the rest as one line with a fault. Not finished: once repaired, the file continues here."""
         reason = f"{self.source.path}: damaged at byte {error.byte}: {error.reason}; what follows is not read"
         self.damage = reason
         self.ended = True
@@ -143,16 +143,16 @@ class BlockCursor(LineCursor):
 
     @abstractmethod
     def entry(self) -> Entry | None:
-        """Return what the recovery state has to remember; None before anything was read of a pipe."""
+        """Return the entry for the recovery state; None before anything was read of a pipe."""
 
     def remember(self) -> None:
-        """Note down where it stands, for the recovery state."""
+        """Record its place, for the recovery state."""
         entry = self.entry()
         if entry is not None:
             self._entries[entry.name] = entry
 
     def _entry(self, head_bytes: int, digest: str, offset: int, size: int, inode: int) -> Entry:
-        # In one go: it is made anew for each chunk.
+        # All at once: it is created again for each chunk.
         time = self.time
         return Entry(
             self.name, head_bytes, digest, offset, size, self._is_finished and self.is_empty,
@@ -169,4 +169,4 @@ class BlockCursor(LineCursor):
         try:
             self._close_fd()
         except OSError:
-            pass  # it is being given up anyway
+            pass  # it is being discarded anyway

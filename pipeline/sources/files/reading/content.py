@@ -8,16 +8,17 @@ from pipeline.sources.files.reading.entry import Entry, Kind
 
 
 class Content:
-    """Of the file with this path."""
+    """What the file at this path contains."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._is_recorded: bool | None = True if is_recording(path) else None
         self._is_of_old = False
-        """True where an older version has read it, which asked the first line whether it is a recording."""
+        """True where an older version has read it, which decided by the first line whether it is
+        a recording."""
 
     def resume(self, entry: Entry, head: bytes = b"") -> None:
-        """Go on as it was begun. head: how a file begins that is not compressed."""
+        """Continue as it was begun. head: the beginning of an uncompressed file."""
         if self._is_recorded:
             return
         if entry.kind in ("plain", "messages"):
@@ -27,9 +28,9 @@ class Content:
             self._is_recorded = head.startswith(PREFIX)
 
     def is_recorded(self, first: bytes, format: str) -> bool:
-        """Return whether the lines are messages. first: of those that are there; asked until it is known.
+        """Return whether the lines are messages. first: of the lines there are; called until it is known.
 
-        Raises ConfigError where neither name nor format say what the first line says.
+        Raises ConfigError where neither name nor format agree with the first line.
         """
         if self._is_recorded is None:
             says_so = format == RECORDING
@@ -42,7 +43,7 @@ class Content:
 
     @property
     def kind(self) -> Kind:
-        """What a position says of it."""
+        """Its value in a position."""
         if self._is_recorded is None:
             return "" if self._is_of_old else "new"
         return "messages" if self._is_recorded else "plain"
