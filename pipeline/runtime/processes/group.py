@@ -29,6 +29,8 @@ from pipeline.telemetry import log
 
 CAUSE_SECS = 0.3
 """How long to wait for the exit of a process that may have caused another's."""
+STOPPED_CAUSE_SECS = 2.0
+"""The same after a stop: one that had begun nothing yet closes its stores before it ends."""
 END_SECS = 0.3
 """How long the others may then take to exit before they are killed. They can finish no epoch any more, so a
 clean stop is impossible: most do not even notice the signal."""
@@ -137,15 +139,16 @@ class Group:
                     self._signal(signal.SIGKILL)
                     told.wait_for(lambda: len(ended) == self.processes)
                     return int(Exit.FATAL)
-                if failed is None and self.stopping and any(code in BEFORE_IT_JOINED for _, code in ended):
-                    self._signal(signal.SIGKILL)  # the others wait for it to join them
-                    told.wait_for(lambda: len(ended) == self.processes)
-                    return 0
                 if failed is None and any(code for _, code in ended):
                     # Its peers panic at once: a moment later it is known who was first; a kill ranks before
                     # everything.
-                    told.wait_for(lambda: len(ended) == self.processes, CAUSE_SECS)
+                    cause_secs = STOPPED_CAUSE_SECS if self.stopping else CAUSE_SECS
+                    told.wait_for(lambda: _has_cause(ended) or len(ended) == self.processes, cause_secs)
                     number, failed = min((one for one in ended if one[1]), key=_rank)
+                    if self.stopping and failed in BEFORE_IT_JOINED:
+                        self._signal(signal.SIGKILL)  # the others wait for it to join them
+                        told.wait_for(lambda: len(ended) == self.processes)
+                        return 0
                     if failed != MEMBER_EXIT and not self.killed:
                         pid = self.members[number].pid
                         _log.error("a process ended", member=self.name, process=number, exit=failed, pid=pid)
@@ -220,8 +223,12 @@ def _each_line(pipe: IO[bytes], hear: Hear) -> bytes:
 
 
 def _rank(one: tuple[int, int]) -> int:
-    """Return a sort key for exits, causes before consequences: a kill, a clock set back."""
-    return 0 if one[1] < 0 else 1 if one[1] == MEMBER_EXIT else 2
+    """Return a sort key for exits, causes before consequences: a kill, a clock set back, a stop."""
+    return 0 if one[1] < 0 else 1 if one[1] in (MEMBER_EXIT, MEMBER_STOPPED) else 2
+
+
+def _has_cause(ended: Sequence[tuple[int, int]]) -> bool:
+    return any(code in BEFORE_IT_JOINED for _, code in ended)
 
 
 def free_ports(number: int) -> list[int]:

@@ -18,7 +18,7 @@ import pytest
 from pipeline.job.control.peers import Peers
 from pipeline.job.steps.keys import shard_of
 from pipeline.model.errors import StateError
-from pipeline.model.process.exits import MEMBER_STOPPED
+from pipeline.model.process.exits import MEMBER_STOPPED, Exit
 from pipeline.model.process.stop import forget, handled_by, listen
 from pipeline.receiver.server import Receiver
 from pipeline.runtime.processes import group
@@ -172,6 +172,13 @@ def test_those_that_wait_for_a_member_that_was_stopped_before_it_joined_are_ende
         assert members[0].returncode == -signal.SIGKILL
     finally:
         members[0].kill()
+
+
+def test_one_that_lost_the_member_that_was_stopped_is_no_failure():
+    """Kafka is waited for when they have found one another: who is stopped there is missed by the others."""
+    commands = (["sh", "-c", f"exit {Exit.FATAL}"], ["sh", "-c", f"sleep 0.4; exit {MEMBER_STOPPED}"])
+    members = [subprocess.Popen(command, stdout=subprocess.PIPE) for command in commands]
+    assert Group([], 2, members, stopping=True).wait() == 0
 
 
 def test_only_processes_of_one_name_share_a_state_directory(tmp_path: Path):
