@@ -63,7 +63,11 @@ def test_at_most_properties_what_goes_makes_room(change: dict[str, Any]) -> None
 
 @pytest.mark.parametrize(
     "change",
-    [{"set": {"new": 1}}, {"set_once": {"new": 1}}, {"unset": ["k0"], "set": {"new": 1}, "set_once": {"k": 1}}],
+    [
+        {"set": {"new": 1}},
+        {"set_once": {"new": 1}},
+        {"unset": ["k0"], "set": {"new": 1}, "set_once": {"k": 1}},
+    ],
 )
 def test_one_property_too_many_is_refused_with_the_rest_of_its_update(change: dict[str, Any]) -> None:
     known = users()
