@@ -73,7 +73,6 @@ class Versions:
         make_folder(folder)
         for path in self._paths()[KEEP:]:
             path.unlink(missing_ok=True)
-        self.latest = latest
         self.install(latest)
 
     def install(self, snapshot: Snapshot) -> None:

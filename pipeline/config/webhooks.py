@@ -20,7 +20,7 @@ from pipeline.config.documents import (
 from pipeline.config.files import SHAPES, ConfigText, is_webhook, is_yaml
 from pipeline.config.models.salvage import salvage
 from pipeline.config.models.shape import ShapeFile
-from pipeline.config.models.validate import check, check_quoted
+from pipeline.config.models.validate import check, check_quoted, describe
 from pipeline.config.models.webhooks.label import LabelFile
 from pipeline.config.models.webhooks.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import Problems
@@ -147,6 +147,8 @@ def check_files(text: ConfigText, *, stored: bool = False, kept: Kept = Kept()) 
             _shape(document, text, checked)
         elif is_webhook(name):
             _webhook(document, text, checked)
+        elif name.startswith("webhooks/_"):
+            _base(document, checked)
     _check_unique(checked.webhooks, "id", lambda model: model.id, "duplicate-id", findings)
     _check_unique(checked.labels, "name", lambda model: model.name, "duplicate-label", findings)
     # The compiler gets one of each: it would find the same fault again.
@@ -198,6 +200,15 @@ def _webhook(document: Document, text: ConfigText, checked: CheckedConfig) -> No
         problems.found[:] = [
             replace(one, hint=_TAKEN_AWAY) if one.code == "one-of" else one for one in problems.found
         ]
+    checked.findings.extend(_placed(root, problems))
+
+
+def _base(document: Document, checked: CheckedConfig) -> None:
+    root, problems = document.root, Problems(stored=checked.stored)
+    assert root is not None  # the caller leaves out what could not be read
+    if not isinstance(root.value, dict):
+        message = f"a base is a map of fields, not {describe(root.value)}"
+        problems.refuse((), "wrong-type", message, hint="write `field: value` lines")
     checked.findings.extend(_placed(root, problems))
 
 

@@ -50,7 +50,9 @@ def test_a_hundred_edits_leave_a_few_versions_in_memory_and_the_last_ones_on_dis
         del snapshot
     assert alive() - before <= COMPILED
     assert texts(tmp_path) == set(hashes[-RECENT:])
+    newest = versions.specs["w"]
     assert versions.get(hashes[-RECENT]).hash == hashes[-RECENT]  # compiled anew
+    assert versions.specs["w"] is newest
     with pytest.raises(StateError, match="is not in"):
         versions.get(hashes[0])
 
@@ -77,6 +79,19 @@ def test_the_last_version_of_a_webhook_that_is_gone_stays(tmp_path: Path, versio
     again = Versions(tmp_path / "versions", edit(9999), lambda specs: None)
     again.learn({"gone"})
     assert "gone" in again.specs
+
+
+def test_of_an_old_version_only_what_is_asked_for_is_learnt(tmp_path: Path, versions: Versions):
+    versions.install(edit(1, "gone", "unasked", "w"))
+    again = Versions(tmp_path / "versions", edit(2), lambda specs: None)
+    again.learn({"gone"})
+    assert again.gone == {"gone"}
+
+
+def test_a_stored_version_that_this_one_does_not_understand_is_named(versions: Versions):
+    broken = ConfigText({"webhooks/w.yaml": "id: [w"})
+    with pytest.raises(StateError, match="was written by another version"):
+        versions.get(broken.hash, broken.to_bytes())
 
 
 def test_names_that_change_with_each_edit_fill_no_disk(tmp_path: Path, versions: Versions):
@@ -122,6 +137,7 @@ def test_what_is_forgotten_is_found_again_and_its_text_stays_as_other_processes_
     versions = Versions(tmp_path / "versions", edit(0), lambda specs: told.append(set(specs)))
     last = edit(1, "gone", "w")
     versions.install(last)
+    assert told == [{"w"}, {"gone", "w"}]
     versions.install(edit(2))
     assert versions.gone == {"gone"}
     versions.forget({"gone", "w"}, lambda ids: left.append(set(ids)))  # the latest version has `w`
@@ -132,6 +148,9 @@ def test_what_is_forgotten_is_found_again_and_its_text_stays_as_other_processes_
     versions.learn({"gone"})
     assert told == [{"gone"}]
     assert versions.gone == {"gone"}
+    versions.forget({"gone"}, lambda ids: left.append(set(ids)))
+    versions.learn({"gone"})
+    assert versions.gone == {"gone"}, "once more"
     versions.forget({"gone"}, lambda ids: left.append(set(ids)))
     for number in range(3, 2 * RECENT):
         versions.install(edit(number))

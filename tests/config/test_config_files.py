@@ -36,10 +36,11 @@ def directory(tmp_path: Path) -> Path:
         (tmp_path / folder).mkdir()
     (tmp_path / "webhooks" / "a.yaml").write_text(WEBHOOK)
     (tmp_path / "lists" / "free.txt").write_text("gmail.com\n\n# comment\n#tag\n web.de \r\n")
+    (tmp_path / "lists" / "more.txt").write_text("aol.com\n")
     return tmp_path
 
 
-ENV = {"HOST": "h.example", "SIZE": "5", "TOKEN": "canary", "UNUSED": "x"}
+ENV = {"HOST": "h.example", "SIZE": "5", "MORE": "6", "TOKEN": "canary", "UNUSED": "x"}
 
 
 def test_a_config_holds_files_list_files_and_plain_settings_only(directory: Path) -> None:
@@ -52,6 +53,22 @@ def test_a_config_holds_files_list_files_and_plain_settings_only(directory: Path
     assert sorted(text.files) == ["lists/free.txt", "webhooks/a.yaml", "webhooks/b.yml"]
     assert text.settings == {"HOST": "h.example", "SIZE": "5"}
     assert b"canary" not in text.to_bytes()
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "enabled: ${SIZE}",
+        "trigger: {events: [X, '${SIZE}']}",
+        "vars: {n: {setting: '${SIZE}'}}",
+        "vars: {n: [1, {deep: {setting: '${SIZE}'}}]}",
+        "delivery: {retry: {max_attempts: '${SIZE}'}}",
+        "request: {url: 'https://h.example:${SIZE}/'}",
+    ],
+)
+def test_a_setting_is_read_wherever_it_stands(directory: Path, field: str) -> None:
+    (directory / "webhooks" / "a.yaml").write_text(field)
+    assert read_config(directory, environ=ENV).settings == {"SIZE": "5"}
 
 
 @pytest.mark.parametrize(
@@ -82,6 +99,9 @@ def test_a_map_of_a_body_names_no_list_file(directory: Path) -> None:
     "change",
     [
         lambda d: (d / "webhooks" / "a.yaml").write_text(WEBHOOK + "# comment\n"),
+        lambda d: (d / "webhooks" / "a.yaml").write_text(
+            WEBHOOK.replace("free", "more").replace("SIZE", "MORE")
+        ),
         lambda d: (d / "lists" / "free.txt").write_text("gmx.de\n"),
         lambda d: (d / "webhooks" / "b.yaml").write_text("id: b\n"),
         lambda d: (d / "labels" / "l.yaml").write_text("name: l\n"),
@@ -89,10 +109,12 @@ def test_a_map_of_a_body_names_no_list_file(directory: Path) -> None:
     ],
 )
 def test_whatever_changes_the_meaning_changes_the_hash(directory: Path, change) -> None:
-    before = read_config(directory, environ=ENV).hash
-    assert read_config(directory, environ=ENV).hash == before
+    before = read_config(directory, environ=ENV)
+    assert read_config(directory, environ=ENV).hash == before.hash
     change(directory)
-    assert read_config(directory, environ=ENV).hash != before
+    after = read_config(directory, environ=ENV)
+    assert after.hash != before.hash
+    assert read_config(directory, environ=ENV, before=before).to_bytes() == after.to_bytes()
 
 
 def test_the_hash_follows_settings_and_defaults_but_not_secrets_or_places(directory: Path) -> None:

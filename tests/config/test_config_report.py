@@ -164,6 +164,26 @@ def test_a_base_is_merged_maps_by_key_and_lists_whole(config) -> None:
     assert webhook.model.delivery.retry.max_delay_secs == 5.0
 
 
+@pytest.mark.parametrize(("base", "own"), [("text", "{a: 1}"), ("{a: 1}", "text"), ("[1]", "{a: 1}")])
+def test_what_is_no_map_in_both_is_the_webhooks_own(config, base: str, own: str) -> None:
+    base = f"request: {{url: 'https://x.example/', body: {base}}}\n"
+    checked, _ = config(
+        webhooks___base=base,
+        webhooks__a=f"id: a\nextends: _base\ntrigger: {{events: [X]}}\nrequest: {{body: {own}}}\n",
+    )
+    (webhook,) = checked.webhooks
+    assert webhook.data["request"]["body"] == (own if own == "text" else {"a": 1})
+
+
+@pytest.mark.parametrize("file", ["webhooks__a", "webhooks___base", "labels__l", "shapes__s"])
+@pytest.mark.parametrize("text", ["- 1\n", "text\n", "", "null\n"])
+def test_a_file_that_is_no_map_is_a_problem_of_that_file(config, file: str, text: str) -> None:
+    used = GOOD.format(id="b") + ("extends: _base\n" if file == "webhooks___base" else "")
+    _, shown = config(**{file: text}, webhooks__b=used)
+    assert f"config/{file.replace('__', '/', 1)}.yaml:1:1: error[" in shown
+    assert shown.splitlines()[-1].startswith("1 problem in 1 file (1 error")
+
+
 def test_a_problem_of_a_base_is_shown_once_at_its_place_in_the_base(config) -> None:
     base = "request: {url: 'https://x.example/', methd: PUT}\n"
     one = "extends: _base\ntrigger: {events: [X]}\n"

@@ -32,7 +32,9 @@ def folder(tmp_path: Path) -> Path:
         (tmp_path / name).mkdir()
     (tmp_path / "lists/good.txt").write_text("one\n")
     (tmp_path / "secrets/slack").write_text("canary-secret\n")
-    (tmp_path / "token").write_text("canary-secret\n")
+    (tmp_path / "webhooks/secrets").mkdir()
+    for name in ("token", "webhooks/near", "webhooks/secrets/beside"):
+        (tmp_path / name).write_text("canary-secret\n")
     (tmp_path / ".env").write_text("A=canary-secret\n")
     (tmp_path / "pipeline.yaml").write_text(
         "delivery: {proxy: 'http://u:canary@p.example', client: aiohttp}\n"
@@ -83,12 +85,22 @@ def test_neither_is_one_in_the_place_of_pipeline_yaml_or_of_a_secret(folder: Pat
 
 
 @pytest.mark.parametrize(
-    "name", ["secrets/slack", "./secrets/../secrets/slack", "pipeline.yaml", ".env", "token"]
+    "name",
+    [
+        "secrets/slack",
+        "secrets/beside",
+        "./secrets/../secrets/slack",
+        "pipeline.yaml",
+        ".env",
+        "token",
+        "near",
+    ],
 )
 def test_a_list_file_does_not_read_what_is_secret(folder: Path, name: str) -> None:
     (folder / "webhooks/a.yaml").write_text(HOOK % name)
     (folder / "webhooks/b.yaml").write_text(
-        "id: b\ntrigger: {events: [X]}\nrequest: {url: 'https://x.example/', body: '${file:token}'}\n"
+        "id: b\ntrigger: {events: [X]}\n"
+        "request: {url: 'https://x.example/', body: '${file:token}${file:near}'}\n"
     )
     text = read_config(folder)
     assert b"canary" not in text.to_bytes()

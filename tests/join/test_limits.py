@@ -92,7 +92,9 @@ def test_ever_means_once_and_for_all() -> None:
     assert fired(run(spec, [0, HOUR, 10_000 * HOUR], rows)) == [0]
     rows.drop_expired(1 << 60)
     assert fired(run(spec, [20_000 * HOUR], rows)) == []
-    assert fired(run(limits("v", limit={"count": 3, "every": "ever"}), [0, 1, 2, 3, 4])) == [0, 1, 2]
+    for by in (None, "event.id"):
+        several = limits("v", limit={"count": 3, "every": "ever", "by": by})
+        assert fired(run(several, [0, 1, 2, 3, 4])) == [0, 1, 2]
 
 
 def test_users_webhooks_and_by_values_count_apart() -> None:

@@ -63,6 +63,21 @@ def test_at_most_properties_what_goes_makes_room(change: dict[str, Any]) -> None
 
 @pytest.mark.parametrize(
     "change",
+    [
+        {"set": {"new": 1}},
+        {"set_once": {"new": 1}},
+        {"unset": ["k0"], "set": {"new": 1}, "set_once": {"k": 1}},
+    ],
+)
+def test_one_property_too_many_is_refused_with_the_rest_of_its_update(change: dict[str, Any]) -> None:
+    known = users()
+    known.apply("u:u", update(set=(full := {f"k{number}": 1 for number in range(10)})), "p")
+    assert known.apply("u:u", update(**change), "p") == {}
+    assert (known.get("u:u"), known.refused) == (full, 1)
+
+
+@pytest.mark.parametrize(
+    "change",
     [{"unset": ["long"], "set": {"other": "y" * 900}}, {"delete": True, "set": {"other": "y" * 900}}],
 )
 def test_at_most_bytes_what_goes_makes_room(change: dict[str, Any]) -> None:

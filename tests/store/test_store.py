@@ -251,6 +251,10 @@ def test_rows_go_to_the_transaction_before_the_epochs_end_once_there_are_enough(
     assert len(rows(store)) == PREPARE_ROWS
     assert store.resume(1) is True
     assert rows(store) == {(Table.USERS, b"u"): b"before"}
+    for number in range(PREPARE_ROWS):
+        store.put(Table.OUTBOX, b"%02d" % number, b"new")
+    store.prepare()
+    assert not any(store._pending.rows.values()), "each epoch may have as many there"
     store.close()
 
 

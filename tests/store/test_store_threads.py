@@ -51,7 +51,9 @@ def test_epoch_after_epoch_the_writers_lock_is_given_back(stores: list[Store]) -
             for number in range(PREPARE_ROWS if epoch % 2 else 3):
                 store.put(Table.USERS, b"%d" % number, b"%d" % epoch)
                 store.delete(Table.CAPS, b"%d" % number)
-            store.prepare()
+            for _ in range(2):
+                store.prepare()
+                assert store._txn is None or store._beginning is None, "one transaction at a time"
             store.delete(Table.CAPS, b"last")
         for store in stores:
             store.begin_commit()
@@ -63,9 +65,11 @@ def test_epoch_after_epoch_the_writers_lock_is_given_back(stores: list[Store]) -
 def test_an_epoch_without_writes_is_none(stores: list[Store]) -> None:
     told: list[str] = []
     store = stores[0]
-    for _ in range(2):
-        store.prepare()  # begins a transaction, one
-        assert store._beginning is not None, "the epoch's end need not wait for it"
+    store.prepare()
+    begun = store._beginning
+    assert begun is not None, "the epoch's end need not wait for it"
+    store.prepare()
+    assert store._beginning is begun, "another one would wait for it for ever"
     store.complete()
     assert store.begin_commit(lambda: told.append("asked")) == 0
     assert store.end_commit() == 0
