@@ -19,6 +19,7 @@ from pipeline.job.control.peers import Peers
 from pipeline.job.control.pressure import Busy, Pressure
 from pipeline.job.control.pulse import Pulse
 from pipeline.job.control.rest import Gathering, Rest
+from pipeline.job.control.skew import Skew
 from pipeline.job.event_names import EventNames
 from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Shards, Stores
@@ -83,7 +84,7 @@ class Job:
         settings, engine, peers = self.settings, self.engine, self.peers
         self.lookout.taps.let_look = engine.orders.let_look
         self.pulse = Pulse(settings.epoch_secs)
-        self.pace = Pace(settings.epoch_secs)
+        self.pace = Pace(settings.epoch_secs, skew=None if peers is None else Skew(settings.epoch_secs))
         self.pressure = Pressure(
             engine, settings.state, settings.disk_reserve_bytes, others=peers, pace=self.pace
         )

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from math import inf
 
+from pipeline.job.control.skew import Skew
 from pipeline.telemetry import log
 from pipeline.telemetry.happenings import COMMITS_FAST, COMMITS_SLOW
 
@@ -32,9 +33,15 @@ _log = log.get("job")
 
 
 class Pace:
-    """One per process; the worker calls what changes it, any thread may call `is_slow`."""
+    """One per process; the worker calls what changes it, any thread may call `is_slow`.
 
-    def __init__(self, epoch_secs: float, clock: Callable[[], float] = time.monotonic) -> None:
+    skew: in a job of several processes, aligns the ends of this one's epochs with the others'.
+    """
+
+    def __init__(
+        self, epoch_secs: float, clock: Callable[[], float] = time.monotonic, *, skew: Skew | None = None
+    ) -> None:
+        self.skew = skew
         self._slow_after = max(SLOW_SECS, SLOW_SHARE * epoch_secs)
         self._ending_after = epoch_secs - min(ENDING_SECS, epoch_secs * SLOW_SHARE)
         self._ending_at = inf
@@ -54,6 +61,8 @@ class Pace:
         """A store of this epoch is about to be committed."""
         if self._begun is None:
             self._begun = self._clock()
+            if self.skew is not None:
+                self.skew.all_ended()
             self._ending_at = self._begun + self._ending_after
 
     def committed(self) -> None:

@@ -148,6 +148,8 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
             self.bytes_read[self.name] = self.progress()
             self.pace.committed()
             self.epoch_end.opens()
+        elif self.pace.skew is not None:
+            self.pace.skew.polled()
         if not self.version:
             return [self.enter_version()]
         if self.drain.stopping:
@@ -262,6 +264,8 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
         already wait for the disk while Bytewax stores this position and asks the steps before them.
         """
         with self.failure:
+            if self.pace.skew is not None:
+                self.pace.skew.ended()
             is_read_on = not self.said_last and not self.drain.stopping
             if is_read_on and self.epoch_end.closes(self.name):
                 self.pace.committing()
