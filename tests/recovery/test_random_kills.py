@@ -106,13 +106,15 @@ def test_kills_of_one_member_or_of_all_of_a_job_of_two_processes_lose_nothing(
             return len(long_trial.receiver.arrivals) >= wanted or group.poll() is not None
 
         until(is_time, secs=60)
-        assert group.poll() is None, "the stream was too short"
+        if group.poll() == 0:
+            break  # how far it comes between two looks is luck
         if dice.random() < 0.5:
             os.killpg(group.pid, signal.SIGKILL)
         else:
             os.kill(dice.choice(children(group.pid)), signal.SIGKILL)
         assert group.wait(30) != 0
         long_trial.note_kill(since)
+    assert long_trial.kills > 2, "the stream was too short"
     assert long_trial.run() == 0, "one process goes on where two were"
     check_all(long_trial)
     assert not set(long_trial.duplicates()) - long_trial.unsettled
