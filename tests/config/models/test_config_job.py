@@ -58,6 +58,22 @@ def test_a_setting_in_quotes_is_a_number_where_a_field_wants_one(load) -> None:
     assert 'not the text "four"' in shown(load(text, env={"N": "four", "E": "2s"}))
 
 
+def test_paths_of_a_variable_replace_the_pair_of_files_that_the_file_names(load) -> None:
+    pair = "source: {jsonl: {events: e.jsonl, users: u.jsonl}}\n"
+    config = load(pair, env={"HOOKLINE_SOURCE_JSONL_PATHS": "a.jsonl, b.jsonl,"}).require()
+    assert isinstance(config.source, JsonlSource)
+    assert [config.source.events, config.source.users] == [None, None]
+    assert config.source.paths == ["a.jsonl", "b.jsonl"]
+
+
+@pytest.mark.parametrize(("text", "read"), [("0", False), ("1", True), ("false", False), ("true", True)])
+def test_a_variable_says_yes_or_no_in_words_and_digits(load, text: str, read: bool) -> None:
+    env = {"HOOKLINE_CONSOLE_READ_ONLY": text, "HOOKLINE_DELIVERY_PROXY": "null"}
+    file = load("delivery: {proxy: 'http://p.example'}", env=env).require().file
+    assert file.console.read_only is read
+    assert file.delivery.proxy is None
+
+
 def test_environment_wins_over_file_and_flags_over_both(load) -> None:
     report = load(
         "shards: 2\nepoch: 2s\nlog: {level: debug}\n",
