@@ -36,8 +36,7 @@ class Identity:
         self._sizes = sizes
         self._cache: Generations[str, str | None] = Generations(cache_ids, CACHE_BYTES, _held)
         # Alias calls may merge ids that were used as user ids. They are few, and no more than `max_merged`,
-        # so
-        # all are in memory, and events of ordinary user ids cost one look-up in a dict.
+        # so all are in memory, and events of ordinary user ids cost one look-up in a dict.
         self._merged: dict[str, str] = {}
         self._merged_size = 0
         for _, value in rows.items(Table.MERGED):

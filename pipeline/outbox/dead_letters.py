@@ -20,6 +20,9 @@ from pipeline.telemetry.metrics import count
 
 _log = log.get("outbox")
 
+MOST_FORGOTTEN = 1_000
+"""Keys of dropped letters that may wait for the copier: there it is noticed that they are gone."""
+
 
 class Copying(Protocol):
     """What has dead letters copied."""
@@ -91,10 +94,14 @@ class DeadLetters:
         dropped: Counter[tuple[str, Cause]] = Counter()
         for webhook_id, key, cause in self._index.surplus(now_ms, kept):
             self._store.delete(Table.DEAD, key)
+            if key in self._due:
+                self._forget_due(key)
             self._counters.change(webhook_id).dropped += 1
             dropped[webhook_id, cause] += 1
         for (webhook_id, cause), number in dropped.items():
             DEAD_LETTERS_DROPPED.happened(_log, number, webhook=webhook_id, reason=cause, number=number)
+        if len(self._next) > MOST_FORGOTTEN + 2 * len(self._due):
+            self._next = deque(key for key in self._next if key in self._due)
 
     def copy(self) -> None:
         """Give the copier what it has room for; what it has copied is due no more. Never waits."""

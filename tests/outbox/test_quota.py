@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.model.records import Origin
+from pipeline.outbox import dead_letters
 from pipeline.outbox.codec import DeadLetter, delivery_key, pack_dead, unpack_dead
 from pipeline.outbox.counters import Counters
 from pipeline.outbox.dead_letters import DeadLetters
@@ -180,6 +181,26 @@ def test_where_nothing_can_be_copied_the_quota_holds_all_the_same(tmp_path: Path
     shard.end_epoch()
     assert len(shard.kept("w")) == 2
     assert shard.dropped("w") == 8
+
+
+def test_a_place_that_is_gone_for_long_lets_nothing_grow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letters, "MOST_FORGOTTEN", 20)
+    copier = HandCopier(room=5)
+    copier.fails = True
+    shard = Shard(tmp_path, Quota(2 * LETTER_BYTES, DAY_MS), copier=copier)
+    for number in range(200):
+        shard.add("w", number)
+        shard.letters.copy()
+        shard.end_epoch()
+    assert len(list(shard.store.items(Table.COPIES))) == 2
+    assert len(shard.letters._next) <= 30
+    copier.fails = False
+    shard.letters.copy_all(1.0)
+    shard.end_epoch()
+    assert {1_000_000 - one.origin.offset for one in copier.taken} == {*range(5), 198, 199}
+    assert not list(shard.store.items(Table.COPIES))
 
 
 def test_what_is_too_old_and_still_to_be_copied_stays_until_it_is(tmp_path: Path) -> None:

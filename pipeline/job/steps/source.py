@@ -211,8 +211,7 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
         """Return whether the next line runs under another version than the last one."""
         if self.history.version_at(self.line) != self.version:
             # Also at the high-water mark: the job may have died there between a switch and its first chunk,
-            # and
-            # continuing under another version than the history says would make the next replay differ.
+            # and continuing under another version than the history says would make the next replay differ.
             return True
         at_new_line = self.line >= self.history.high
         return at_new_line and at_boundary and self.versions.latest.hash != self.version
