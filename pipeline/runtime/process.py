@@ -26,7 +26,6 @@ from pipeline.deliver.halts import Halts
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.job.assembly import Job
 from pipeline.job.control.drain import Drain
-from pipeline.job.control.failure import Failure
 from pipeline.job.control.peers import PeerReporter, Peers
 from pipeline.job.flow import build_flow
 from pipeline.job.replay import Replay
@@ -227,16 +226,13 @@ def run_job(
             with Watchdog(job.pulse, job.drain, job.failure, cores.look).watching():
                 _run_flow(job, flow, config, cluster)
         except BaseException as error:
-            cause = _cause(job.failure, cluster, error)
-            if isinstance(cause, ClockSetBack):
-                cause.stopping = job.drain.stopping
-            raise cause from error
+            raise _cause(job, cluster, error) from error
         finally:
             cores.release()
             if done is not None:
                 done()
         if job.failure.first is not None:
-            raise _cause(job.failure, cluster, job.failure.first)
+            raise _cause(job, cluster, job.failure.first)
         stats = job.engine.stats()
     return {
         **accounting(config.state),
@@ -281,10 +277,12 @@ def stop_on_signals(drain: Drain) -> Iterator[None]:
         yield
 
 
-def _cause(failure: Failure, cluster: Cluster, error: BaseException) -> BaseException:
+def _cause(job: Job, cluster: Cluster, error: BaseException) -> BaseException:
     """Return the error to show: the first one that a step raised, not Bytewax's wrapper."""
-    noted = failure.first
-    first = noted or failure.beneath(error) or error
+    noted = job.failure.first
+    first = noted or job.failure.beneath(error) or error
+    if isinstance(first, ClockSetBack):
+        first.stopping = job.drain.stopping
     if isinstance(first, (HooklineError, KeyboardInterrupt, SystemExit)):
         return first
     if cluster.processes > 1 and noted is None and "thread panic" in str(first):

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pipeline.admin.view_routes import view_routes
+from pipeline.job.assembly import Job
 from pipeline.job.control.failure import Failure
 from pipeline.job.control.pulse import Pulse
 from pipeline.model.errors import ClockSetBack, Refused, StateError
 from pipeline.runtime.watchdog import LOOKS, Steps, Watchdog
 from tests.kit.machine.clock import HandClock
-from tests.kit.programs.run import until
+from tests.kit.programs.inprocess import run_flow
+from tests.kit.programs.run import Bench, until
 
 
 class TestSteps:
@@ -159,3 +162,17 @@ def test_a_stop_that_is_not_heard_ends_the_process_and_one_that_is_does_not():
     now.now += 2
     dog.look()
     assert codes == [4]
+
+
+@pytest.mark.parametrize("stopping", [False, True])
+def test_a_clock_set_back_at_the_end_of_a_stopped_flow_forgets_no_stop(tmp_path: Path, stopping: bool):
+    def look(job: Job) -> None:
+        job.failure.note(ClockSetBack(3600.0))
+        job.drain.stopping = stopping
+
+    bench = Bench(tmp_path)
+    bench.webhook("w", "http://127.0.0.1:9/")
+    bench.stream.touch()
+    with pytest.raises(ClockSetBack) as found:
+        run_flow(tmp_path, stream=bench.stream.name, look=look)
+    assert found.value.stopping == stopping, "the run that takes its place must be told"
