@@ -19,14 +19,15 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AclOperation
 
 from pipeline.decode.formats import ALL_AUTO, Formats
-from pipeline.kafka.admin import COMPACTED, KafkaAdmin, Place, Topic, topic_id
+from pipeline.kafka.admin import COMPACTED, KafkaAdmin, Topic, topic_id
 from pipeline.kafka.client import KafkaSettings, make_consumer, wait_ms
 from pipeline.model.errors import Fatal, StateError
 from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.reader import BaseReader
-from pipeline.sources.topics.began import FILE, Began, Beginnings
+from pipeline.sources.topics.began import FILE, Beginnings
 from pipeline.sources.topics.kafka_reader import KafkaReader
-from pipeline.sources.topics.side import BEFORE_ALL, Side
+from pipeline.sources.topics.places import Places, is_another
+from pipeline.sources.topics.side import Side
 from pipeline.sources.topics.stream import Message, SidePlace, Stream, group_committed, places_of
 from pipeline.store.folders import source_folder
 from pipeline.telemetry import log as logging
@@ -34,7 +35,6 @@ from pipeline.telemetry.happenings import (
     EVENTS_COMPACTED,
     HISTORY_LIMITED,
     PARTITIONS_ADDED,
-    PLACE_LOST,
     TOPICS_UNEVEN,
 )
 
@@ -42,10 +42,6 @@ log = logging.get(__name__)
 
 PREFIX = "kafka-"
 _UNKNOWN = KafkaError.UNKNOWN_TOPIC_OR_PART
-REMEDY = (
-    "Set `source.kafka.out_of_range: earliest` (or `latest`) for one start to go on with what is there, or "
-    "begin with a new state directory"
-)
 TOPICS_EVERY_MS = 2_000
 """How soon a topic that is made anew is noticed where its offsets do not tell."""
 TOPICS_AGAIN_MS = 10
@@ -90,6 +86,7 @@ class KafkaSource:
         self._topics: dict[str, Topic] = {}
         """As they were seen last."""
         self._counts: dict[str, int] = {}
+        self._places = Places(settings, self.admin, self.counts, lambda: self._topics)
         self._described: dict[str, Future[Any]] = {}
         self._describe_at = self._asked_at = 0
         self._known_at: dict[str, int] = {}
@@ -152,7 +149,7 @@ class KafkaSource:
                     f"{name}: the state directory was written by another kind of source ({position[0]})"
                 )
             _, handed_out, places = position
-            stored = self._adopted(name, places_of(places))
+            stored = self._places.adopted(name, places_of(places))
         # Topics of updates first, with all their partitions: an update precedes an event of its time.
         present = [
             (topic, one)
@@ -167,10 +164,10 @@ class KafkaSource:
                 )
         absent = [
             stored[key]
-            for key in sorted(stored.keys() - {self._key(*one) for one in present})
+            for key in sorted(stored.keys() - {self._places.key(*one) for one in present})
             if stored[key].topic in self.settings.topics
         ]
-        vanished = [self._vanished(max(place.partition, index), place) for place in absent]
+        vanished = [self._places.vanished(max(place.partition, index), place) for place in absent]
         if not present:
             gone = (KafkaReader.VERSION, handed_out, tuple(place.stored for place in vanished))
             return GoneReader(name, gone, ends=self.settings.stop != "never")
@@ -179,7 +176,9 @@ class KafkaSource:
         streams: list[Stream] = []
         for topic, index in present:
             updates = self.settings.side_of(topic) == "users"
-            place = self._place(topic, index, updates, stored.get(self._key(topic, index)), began)
+            place = self._places.place(
+                topic, index, updates, stored.get(self._places.key(topic, index)), began
+            )
             side: Side[Message] = Side(place.source(index), place.offset, place.floor, place.stop)
             side.is_events = self.settings.side_of(topic) == "events"
             wait = wait_ms(sum(self.counts().values()), is_alone=len(present) == 1)
@@ -207,114 +206,6 @@ class KafkaSource:
             reader.durable(reader.position)
         return reader
 
-    def _key(self, topic: str, index: int) -> str:
-        return f"{topic}/{index}" if self.settings.together else topic
-
-    def _adopted(self, name: str, stored: dict[str, SidePlace]) -> dict[str, SidePlace]:
-        """Return the places of a position that was written with partitions read as they are now.
-
-        Topics of one partition are read in the same order either way. Raises StateError for others.
-        """
-        together = self.settings.together
-        if all((place.partition >= 0) == together for place in stored.values()):
-            return stored
-        if max(self.counts().values()) > 1:
-            was = "apart" if together else "together"
-            raise StateError(
-                f"{name}: the state directory was written by a job that reads the partitions {was}: set "
-                f"`join: {{partitions: {was}}}`, or begin with a new state directory"
-            )
-        adopted = [place._replace(partition=0 if together else -1) for place in stored.values()]
-        return {place.key: place for place in adopted}
-
-    def _place(
-        self, topic: str, index: int, updates: bool, stored: SidePlace | None, began: Beginnings
-    ) -> SidePlace:
-        """Return where a topic partition begins or goes on."""
-        if stored is not None:
-            return self.checked(index, stored)
-        start: Place = self.settings.users_start if updates else self.settings.start
-        known, key = self._topics[topic].id, self._key(topic, index)
-        offset = None if start == "earliest" else began.offset(key, known, start)
-        is_new = offset is None
-        if offset is None:
-            if start != "earliest" and self._appeared_since(topic, index, began):
-                start = "earliest"
-            offset = self.admin.find(topic, index, start)
-            if start != "earliest":
-                began.note(key, Began(offset, self.counts()[topic], known, start))
-        life, id = (self.settings.lives or {}).get(topic, (1, known))
-        if id and known and id != known:
-            life += 1
-        stop, partition = self._stop(topic, index), index if self.settings.together else -1
-        place = SidePlace(topic, offset, BEFORE_ALL, stop, life, known, partition)
-        return place if is_new else self.checked(index, place)
-
-    def _stop(self, topic: str, index: int) -> int | None:
-        stop = self.settings.stop
-        return None if stop == "never" else self.admin.find(topic, index, "latest" if stop == "end" else stop)
-
-    def _appeared_since(self, topic: str, index: int, began: Beginnings) -> bool:
-        """True for a partition added after the job's first start.
-
-        Such a partition is read from its beginning, or what came before the restart would be lost. Where the
-        state directory does not tell, as one of an older version, the group does: it has offsets of others.
-        """
-        had = began.had(topic, self._topics[topic].id, index)
-        if had is not None:
-            return not had
-        known = self.admin.group_offsets(topic, self.counts()[topic])
-        return bool(known) and index not in known
-
-    def checked(self, index: int, place: SidePlace, *, is_truncated: bool = False) -> SidePlace:
-        """Return a place if the log still has it, else what `out_of_range` makes of it. Raises StateError."""
-        topic, offset, known = place.topic, place.offset, self._topics[place.topic].id
-        first, end = self.admin.find(topic, index, "earliest"), self.admin.find(topic, index, "log_end")
-        is_another = self.is_another(topic, place.id)
-        if first <= offset <= end and not is_another and not is_truncated:
-            return place._replace(id=known or place.id)
-        policy = self.settings.out_of_range
-        if is_another:
-            what = f"{topic} is not the topic that was read: it was made anew, or these brokers are another "
-            what += f"cluster (its id is {known}; {place.id} was read up to {topic}/{index}:{offset})"
-        elif offset < first:  # also where that was truncated
-            what = f"{topic}/{index} begins at offset {first} now: {first - offset} offsets from {offset} on "
-            what += "were removed (retention) before they were read"
-        elif offset <= end:
-            what = (
-                f"{topic}/{index} lost records that were read before offset {offset}, and has others there "
-            )
-            what += "now: a replica that lacked them became its leader (unclean.leader.election.enable)"
-        else:
-            what = f"{topic}/{index} ends at offset {end}, but was read up to {offset}: "
-            what += "it was recreated or truncated"
-        if policy == "error":
-            raise StateError(f"{what}. {REMEDY}")
-        chosen = first if policy == "earliest" else self.admin.find(topic, index, "latest")
-        begins_again = is_another or is_truncated or chosen < offset
-        skipped = chosen - first if begins_again else chosen - offset
-        PLACE_LOST.happened(log, skipped, partition=f"{topic}/{index}", what=what, goes_on_at=chosen)
-        if not begins_again:
-            # Of what stands before it now nobody tells the epoch.
-            return place._replace(offset=chosen, id=known or place.id, epoch=-1)
-        stop = self._stop(topic, index)
-        return SidePlace(topic, chosen, BEFORE_ALL, stop, place.life + 1, known, place.partition)
-
-    def _vanished(self, index: int, place: SidePlace) -> SidePlace:
-        """A partition that was read is not there any more: only a topic made anew can have fewer.
-
-        Returns its place in that topic, where it may come to be. Raises StateError.
-        """
-        if place.offset == 0:
-            return place
-        found = self._topics[place.topic]
-        what = f"{place.topic} has {found.partitions} partitions now, but partition {index} of it was read "
-        what += f"up to offset {place.offset}: it was made anew, or these brokers are another cluster"
-        if self.settings.out_of_range == "error":
-            raise StateError(f"{what}. {REMEDY}")
-        PLACE_LOST.happened(log, 0, partition=f"{place.topic}/{index}", what=what, goes_on_at=None)
-        return SidePlace(place.topic, 0, BEFORE_ALL, None, place.life + 1, found.id, place.partition)
-
     def relocated(self, index: int, place: SidePlace, *, is_truncated: bool = False) -> SidePlace:
         """Return where to go on after a place that a running reader could not have. Waits for the brokers.
 
@@ -324,7 +215,7 @@ class KafkaSource:
         if found is None:
             raise self._gone(place.topic)
         self._topics[place.topic] = Topic(len(found.partitions), topic_id(found))
-        return self.checked(index, place, is_truncated=is_truncated)
+        return self._places.checked(index, place, is_truncated=is_truncated)
 
     def _gone(self, topic: str) -> Fatal:
         where = self.settings.brokers
@@ -332,8 +223,7 @@ class KafkaSource:
 
     def is_another(self, topic: str, id: str) -> bool:
         """True where a topic does not have this id any more, as far as is known by now. Never waits."""
-        known = self._topics[topic].id
-        return known != id and bool(known and id)
+        return is_another(self._topics[topic].id, id)
 
     def watch_topics(self, now_ms: int) -> None:
         """Notice topics that were made anew, and partitions that were added: these are read after a restart.
