@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import sys
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -135,6 +136,21 @@ def test_watching_checks_again_after_each_change(config):
         assert "unknown-field" in watching.stdout.readline()
         watching.send_signal(signal.SIGINT)
         assert watching.wait(10) == 0
+
+
+def test_the_time_beside_a_watch_is_utc(config, hookline, monkeypatch):
+    monkeypatch.setattr("pipeline.operate.check.check_changes", lambda *_, **__: iter(["looked"]))
+    monkeypatch.setenv("TZ", "AAA-5:30")
+    time.tzset()
+    try:
+        begun = int(time.time())
+        told = hookline("check", "--watch", "--offline", "-c", config).err
+        hours, minutes, secs = map(int, told.split()[0].split(":"))
+        since = (hours * 3600 + minutes * 60 + secs - begun) % 86_400
+        assert since <= time.time() - begun
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 # --- schema, config show, new

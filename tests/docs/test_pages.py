@@ -45,6 +45,17 @@ def test_every_page_of_the_list_exists_and_is_in_the_site():
     assert set(GENERATED) <= set(PAGES)
 
 
+def test_a_page_is_called_in_the_site_as_at_its_top():
+    nav = yaml.safe_load((ROOT / "properdocs.yml").read_text())["nav"]
+    for group in nav:
+        for name, page in (
+            (name, page) for pages in group.values() for one in pages for name, page in one.items()
+        ):
+            if page.removesuffix(".md") in DOCS - {"index"}:
+                title = (ROOT / "docs" / page).read_text().splitlines()[0].removeprefix("# ")
+                assert name.split()[0] == re.split(r"[\s:]", title)[0], page
+
+
 def test_the_index_leads_to_every_page():
     linked = set(LINK.findall((ROOT / "docs" / "index.md").read_text()))
     assert {f"{name}.md" for name in DOCS - {"index"}} <= linked

@@ -124,6 +124,6 @@ def follow(config: Path, offline: bool, as_json: bool) -> None:
                 print_text(found)
             else:
                 tell(config, found, as_json)
-            say(f"{time.strftime('%H:%M:%S')} waiting for the next change; Ctrl-C ends")
+            say(f"{time.strftime('%H:%M:%S', time.gmtime())} waiting for the next change; Ctrl-C ends")
     except KeyboardInterrupt:
         return

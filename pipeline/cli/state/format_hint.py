@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def format_hint(state: Path, records: Mapping[str, int]) -> str:
-    """Return the hint where at least half of the records were invalid; "" otherwise."""
+    """Return the hint where more than half of the records were invalid; "" otherwise."""
     if not records["invalid"] or 2 * records["invalid"] <= records["read"]:
         return ""
     none = not any(records[kind] for kind in ("events", "updates", "links"))

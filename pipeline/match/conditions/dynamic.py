@@ -206,7 +206,7 @@ def _operand_value(value: Value, conversion: Conversion, at: tzinfo | None) -> V
         converted = conversion.value(value, at)
         if converted is not MISSING or conversion.name != "domain":
             return converted
-        # A domain without its first label, as in a config: `.acme.com`, `acme`.
+        # What is no whole domain may still be one in a config: `.acme.com`, `acme`.
     try:
         return conversion.operand(value, at)
     except OperandError:
