@@ -29,6 +29,7 @@ from pipeline.config.models.installation.collect import CollectSection
 from pipeline.config.models.installation.job import PipelineFile
 from pipeline.config.models.installation.source import JsonlSource, KafkaSource
 from pipeline.config.models.validate import check, check_quoted
+from pipeline.config.places import FILE as FILE
 from pipeline.config.places import check_moved_state, check_recordings, place, place_all
 from pipeline.config.settings import Setting, settings_followed, settings_of
 from pipeline.config.yaml.diagnostics import KeyPath, Problem, Problems
@@ -41,8 +42,6 @@ from pipeline.model.errors import ConfigError, reason
 from pipeline.model.findings import Finding, in_order
 from pipeline.model.json import Value
 from pipeline.model.plain_file import read_plain
-
-FILE = "pipeline.yaml"
 
 
 @dataclass(slots=True, frozen=True)
@@ -147,7 +146,7 @@ def load_pipeline(
         if check_source and (model.source is not None or model.collect is None):
             _check_source(source, model.collect, base, were, problems)
         if guard_state and is_read and ("state",) in were:
-            check_moved_state(model.state, were["state",], problems)
+            check_moved_state(base, model.state, were["state",], problems)
     findings += _placed(problems, document, layers)
     findings = in_order(findings)
     if model is None or used is None or any(not found.warning for found in findings):

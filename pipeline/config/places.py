@@ -17,8 +17,7 @@ from pipeline.model.json import Value
 
 STATE_META: Final = "hookline.json"
 """The file that makes a folder a state directory."""
-RUN_ON: Final = "crash.lock"
-"""Left by every run since about the time when relative paths in files start at the file's folder."""
+FILE: Final = "pipeline.yaml"
 STDIN: Final = "-"
 _ROTATION_SECS: Final = 1.0
 """Within this time a rotated file exists again."""
@@ -98,15 +97,14 @@ def _setting_paths(data: dict[str, Value]) -> Iterator[KeyPath]:
                 yield (*path, name)
 
 
-def check_moved_state(new: str, was: str, problems: Problems) -> None:
+def check_moved_state(base: Path, new: str, was: str, problems: Problems) -> None:
     """Refuse to start afresh beside an earlier state: relative paths once started at the working directory.
 
-    A state directory on which a job with the present rule has run is at its right place: it is another
-    project's.
+    base: the config directory. A state directory in another project's folder is that project's.
     """
     old = os.path.normpath(was)
     # If the working directory is gone there is nothing in it to check.
-    if os.path.isabs(was) or not is_state(old) or is_state(new) or os.path.exists(os.path.join(old, RUN_ON)):
+    if os.path.isabs(was) or not is_state(old) or is_state(new) or _is_of_another(Path(old), base):
         return
     if os.path.realpath(old) != os.path.realpath(new):
         problems.error(
@@ -116,6 +114,12 @@ def check_moved_state(new: str, was: str, problems: Problems) -> None:
             f"at its folder), and `{old}` in the working directory is one",
             hint=f"move it: mv {old} {new}; or name it with --state {old}",
         )
+
+
+def _is_of_another(state: Path, base: Path) -> bool:
+    """Return whether a state directory lies in or beside another config directory than ours."""
+    folders = [one for one in (state.parent, state.parent / "config") if (one / FILE).is_file()]
+    return bool(folders) and not any(one.samefile(base) for one in folders)
 
 
 def is_state(path: str) -> bool:

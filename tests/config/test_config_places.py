@@ -11,7 +11,7 @@ from pipeline.compile.snapshot import compile_config
 from pipeline.config.files import ConfigText
 from pipeline.config.job import PipelineReport, load_pipeline
 from pipeline.config.models.installation.source import JsonlSource, KafkaSource
-from pipeline.config.places import RUN_ON, STATE_META
+from pipeline.config.places import STATE_META
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
 from tests.kit.receivers.certificates import Certificates
@@ -158,11 +158,24 @@ def test_any_other_start_goes_on(
     assert loaded("state: state\n", guard_state=True, **options).findings == []
 
 
-def test_the_state_of_another_project_in_whose_folder_one_stands_is_none_of_before(elsewhere: Path) -> None:
+@pytest.mark.parametrize("where", ["config", "."])
+def test_the_state_of_another_project_in_whose_folder_one_stands_is_none_of_before(
+    elsewhere: Path, where: str
+) -> None:
     """`hookline init new && cd new` below a project that has run: `mv ../state state` was the advice."""
     a_state_directory(elsewhere / "state")
-    (elsewhere / "state" / RUN_ON).touch()
+    (elsewhere / where).mkdir(exist_ok=True)
+    (elsewhere / where / "pipeline.yaml").touch()
     assert loaded("state: state\n", guard_state=True).findings == []
+
+
+def test_a_state_of_before_that_was_run_on_by_its_name_stays_one(elsewhere: Path) -> None:
+    """Who forgets `--state state` once would have everything sent again."""
+    a_state_directory(elsewhere / "state")
+    (elsewhere / "state" / "crash.lock").touch()
+    (elsewhere / "config").symlink_to("../project/config")
+    (found,) = loaded("state: state\n", guard_state=True).findings
+    assert found.code == "moved-state"
 
 
 def test_the_folder_itself_as_the_working_directory_is_no_other_place(

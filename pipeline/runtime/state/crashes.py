@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.config.places import RUN_ON
 from pipeline.model.disk import locked
 from pipeline.model.errors import StateError
 from pipeline.model.process.private import NEVER_FOLLOWED
@@ -35,7 +34,7 @@ def crashes_noted(state: Path, process: int) -> Iterator[None]:
     Raises StateError for a damaged store. If somebody else uses Python's fault handler (a debugger,
     ``PYTHONFAULTHANDLER``), it is left alone, and no mark is made.
     """
-    lock = locked(state / RUN_ON, LOCK_SECS)
+    lock = locked(state / "crash.lock", LOCK_SECS)
     try:
         _look_into(sorted(state.glob(MARKS)), state)
     finally:
