@@ -29,8 +29,7 @@ from pipeline.config.models.installation.collect import CollectSection
 from pipeline.config.models.installation.job import PipelineFile
 from pipeline.config.models.installation.source import JsonlSource, KafkaSource
 from pipeline.config.models.validate import check, check_quoted
-from pipeline.config.places import FILE as FILE
-from pipeline.config.places import check_moved_state, check_recordings, place, place_all
+from pipeline.config.places import FILE, check_moved_state, check_recordings, place, place_all
 from pipeline.config.settings import Setting, settings_followed, settings_of
 from pipeline.config.yaml.diagnostics import KeyPath, Problem, Problems
 from pipeline.config.yaml.document import Document, locate

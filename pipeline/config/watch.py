@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from pipeline.config.files import ConfigText, JobDefaults, config_files, read_config, wanted_lists
-from pipeline.config.job import FILE, load_pipeline
+from pipeline.config.job import load_pipeline
+from pipeline.config.places import FILE
 from pipeline.model.errors import ConfigError
 
 Signature: TypeAlias = tuple[tuple[str, int, int, int, int], ...]

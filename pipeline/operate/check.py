@@ -10,7 +10,8 @@ from pathlib import Path
 from pipeline.compile.answers import NEVER_HOLDS
 from pipeline.compile.snapshot import Report, compile_config
 from pipeline.config.files import NOTHING, JobDefaults, read_config
-from pipeline.config.job import FILE, PipelineConfig, PipelineReport, load_pipeline
+from pipeline.config.job import PipelineConfig, PipelineReport, load_pipeline
+from pipeline.config.places import FILE
 from pipeline.config.watch import Watcher
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.secrets import Secrets

@@ -17,8 +17,9 @@ from pipeline.collect.ops import TOKEN
 from pipeline.collect.service import serve
 from pipeline.collect.sinks import KafkaSinkSettings, RecordingSettings, open_sink
 from pipeline.config.files import NO_DIRECTORY
-from pipeline.config.job import FILE, PipelineConfig
+from pipeline.config.job import PipelineConfig
 from pipeline.config.models.installation.collect import CollectSection
+from pipeline.config.places import FILE
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
 from pipeline.model.process.stop import requested, stoppable

@@ -128,7 +128,7 @@ def left_of_natives(lines: Iterable[bytes], wants: Wants) -> list[int]:
         or not (
             _FIRST_YEAR <= time.year <= _LAST_YEAR
             if type(time := one.time) is datetime
-            else time is None or 0 <= time < _LAST_MS  # type: ignore[operator]
+            else time is None or 0 <= time < _LAST_MS  # type: ignore[operator]  # a number then
         )
     ]
 

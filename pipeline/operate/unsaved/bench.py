@@ -25,8 +25,9 @@ from pipeline.config.files import (
     read_config,
     wanted_lists,
 )
-from pipeline.config.job import FILE, PipelineReport, load_pipeline
+from pipeline.config.job import PipelineReport, load_pipeline
 from pipeline.config.layers import PREFIX
+from pipeline.config.places import FILE
 from pipeline.config.yaml.loader import decode_text
 from pipeline.language.secrets import SecretRef, Secrets
 from pipeline.model.findings import Finding

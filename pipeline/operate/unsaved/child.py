@@ -10,7 +10,7 @@ from pipeline.compile.secret_uses import file_state, secret_uses
 from pipeline.compile.trial.child import bounded
 from pipeline.compile.trial.desk import AskBack, keep_desk
 from pipeline.config.files import is_webhook
-from pipeline.config.job import FILE
+from pipeline.config.places import FILE
 from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.language.secrets import SecretRef
 from pipeline.model.findings import in_order
