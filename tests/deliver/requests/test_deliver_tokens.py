@@ -19,14 +19,25 @@ from pipeline.config.models.webhooks.receiver import OAuth2Auth, ReceiverSetting
 from pipeline.deliver.engine import DeliveryEngine
 from pipeline.deliver.http.attempt import OwnLimit, Posted
 from pipeline.deliver.http.by_aiohttp.client import AiohttpClient
+from pipeline.deliver.http.resolve import Resolver
+from pipeline.deliver.http.tls import Contexts
+from pipeline.deliver.lanes import access_tokens
 from pipeline.deliver.lanes.access_tokens import not_given
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.requests.credentials import UsedSecrets
-from pipeline.deliver.requests.oauth import LEAST_SECS, UNKNOWN_SECS, Token, TokenError, request_token
+from pipeline.deliver.requests.oauth import (
+    EARLY_SECS,
+    LEAST_SECS,
+    UNKNOWN_SECS,
+    Token,
+    TokenError,
+    request_token,
+)
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.language.secrets import Secrets
 from pipeline.outbox.handover import Outcome
 from pipeline.receiver.server import Receiver
+from pipeline.telemetry import metrics
 from tests.kit.delivery.rig import LOOPBACK, Disk, Rig, delivery, submit
 from tests.kit.programs.run import HOOKLINE, Bench, ended, finished, until
 
@@ -231,6 +242,79 @@ def test_a_lane_asks_for_a_token_once_a_second_at_most() -> None:
     token.refuse(token.generation)
     assert not token.usable(100.2)
     assert token.retry_at == 100.0 + LEAST_SECS
+
+
+@pytest.mark.parametrize("lifetime", [1.0, 60.0, 61.0, 3600.0])
+def test_a_token_is_renewed_early_and_a_short_lived_one_is_used_for_its_whole_life(lifetime: float) -> None:
+    token = Token(OAuth2Auth("https://t.test/", "id", "s"))
+    token.ask(99.0)
+    token.arrived("t1", lifetime, 100.0)
+    end = 100.0 + lifetime - (EARLY_SECS if lifetime > 60.0 else 0.0)
+    assert token.usable(end - 0.01)
+    assert not token.usable(end)
+
+
+def test_pauses_between_failures_double_up_to_a_minute_and_end_with_a_token() -> None:
+    token = Token(OAuth2Auth("https://t.test/", "id", "s"))
+    pauses = []
+    for _ in range(12):
+        token.ask(100.0)
+        token.failed(100.0, refused=True)
+        pauses.append(token.retry_at - 100.0)
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60, 60]
+    assert token.refusals == 12
+    token.failed(100.0)
+    assert token.refusals == 0  # in a row, that is
+    token.failed(100.0, refused=True)
+    token.arrived("t1", 3600.0, 100.0)
+    assert (token.failures, token.refusals, token.asking) == (0, 0, False)
+
+
+def test_a_refusal_of_an_older_token_leaves_the_new_one() -> None:
+    token = Token(OAuth2Auth("https://t.test/", "id", "s"))
+    token.arrived("t1", 3600.0, 100.0)
+    old = token.generation
+    token.arrived("t2", 3600.0, 100.0)
+    token.refuse(old)
+    assert token.usable(100.0)
+    token.refuse(token.generation)
+    assert not token.usable(100.0)
+
+
+def test_a_renewal_that_fails_counts_as_an_error_also_while_the_old_token_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    metrics.reset()
+    answers = [TokenError("answered 500"), ("t2", 3600.0)]
+
+    async def answer(*_: Any) -> tuple[str, float]:
+        if isinstance(found := answers.pop(0), TokenError):
+            raise found
+        return found
+
+    monkeypatch.setattr(access_tokens, "request_token", answer)
+    auth = ReceiverSettings(auth=OAuth2Auth("https://t.test/", "id", "s"))
+    rig = Rig(LaneSpec("w", receiver=auth))
+    rig.give(delivery(1))
+    lane = rig.core.lane("w")
+    assert lane.token is not None
+    lane.token.arrived("t1", 3600.0, rig.clock.now())
+
+    async def ask() -> None:
+        answered = asyncio.Event()
+        client = AiohttpClient(lambda attempt: None, Resolver(()), Contexts())
+        tokens = access_tokens.Tokens(
+            {"aiohttp": client}, rig.clock, rig.core.settler, lambda lane: answered.set()
+        )
+        tokens.fetch(lane)
+        await answered.wait()
+        await client.close()
+
+    asyncio.run(ask())
+    assert metrics.read("oauth_tokens_total", webhook="w", result="error") == 1
+    assert metrics.read("oauth_tokens_total", webhook="w", result="ok") == 0
+    asyncio.run(ask())
+    assert metrics.read("oauth_tokens_total", webhook="w", result="ok") == 1
 
 
 @pytest.fixture
