@@ -172,6 +172,22 @@ def test_spread_merges_and_explicit_keys_win() -> None:
     assert "`$spread` wants an object, not a text" in dead({"$spread": "{{ event.id }}"})
 
 
+@pytest.mark.parametrize(
+    ("missing", "value", "left"),
+    [
+        ("null", "{{ event.properties.gone }}", {"usd": None}),
+        ("omit", "{{ event.properties.gone }}", {}),
+        ("omit_empty", "{{ event.properties.empty }}", {}),
+        ("null", {"$if": {"event.id": "e2"}, "$then": 1}, {}),
+    ],
+)
+def test_a_written_key_wins_over_spread_ones_also_where_it_is_left_out(
+    missing: str, value: Any, left: Any
+) -> None:
+    body = {"$spread": "{{ event.properties.prices }}", "usd": value}
+    assert body_of(body, missing=missing) == {"eur": 1, **left}
+
+
 def test_spread_keys_of_users_are_data() -> None:
     event = an_event({"$if": 1, "{{ x }}": 2, "$for": "{{ event.id }}"})
     assert (
@@ -353,6 +369,9 @@ def test_secrets_in_a_form_are_slots_until_it_is_sent() -> None:
     assert mask(made.body) == b"a=${TOK}&b=${TOK}e1"
     _, _, sent = fill(made.url, made.headers, made.body, encoding="form", secrets=SECRETS)
     assert sent == b"a=a%22%5C%0A%26%3D%25%C3%BC&b=a%22%5C%0A%26%3D%25%C3%BCe1"
+    beside = {"encoding": "form", "body": {"a": "ü& ${TOK}{{ event.properties.v }}"}}
+    made = rendered(beside, an_event({"v": "1&b=2"}), secrets=SECRETS)
+    assert mask(made.body) == b"a=%C3%BC%26+${TOK}1%26b%3D2"
 
 
 def test_data_cannot_fake_a_slot() -> None:
