@@ -126,6 +126,18 @@ def test_for_over_nothing(name: str) -> None:
     assert body_of({"a": loop, "b": 1}, missing="dead_letter") == {"b": 1}
 
 
+def test_what_one_turn_lacks_follows_the_rule_for_missing_values() -> None:
+    loop = {"$for": "{{ event.properties.products }}", "$do": "{{ item.new }}"}
+    assert body_of({"a": loop}) == {"a": [True, None]}
+    assert body_of({"a": loop}, missing="omit") == {"a": [True]}
+    assert dead({"a": loop}, missing="dead_letter").startswith("required value is missing")
+
+
+def test_lists_of_turns_become_one_list() -> None:
+    inner = {"$for": "{{ item }}", "$do": "{{ item | times: 10 }}"}
+    assert body_of({"a": {"$for": "{{ event.properties.nested }}", "$do": inner}}) == {"a": [10, 20, 30]}
+
+
 def test_for_over_an_empty_list() -> None:
     loop = {"$for": "{{ event.properties.list }}", "$do": 1}
     assert body_of({"a": loop}, missing="omit") == {"a": []}
@@ -169,6 +181,10 @@ def test_spread_merges_and_explicit_keys_win() -> None:
     ) == {"zero": 0}
     left_out = {"$if": {"event.id": "e2"}, "a": 1}
     assert body_of({"$spread": [left_out, {"b": 2}], "c": 3}) == {"b": 2, "c": 3}
+    for nothing in ("gone", "none"):
+        assert body_of({"$spread": f"{{{{ event.properties.{nothing} }}}}", "c": 3}) == {"c": 3}
+    gone = {"$spread": "{{ event.properties.gone }}", "c": 3}
+    assert dead(gone, missing="dead_letter").startswith("required value is missing")
     assert "`$spread` wants an object, not a text" in dead({"$spread": "{{ event.id }}"})
 
 
