@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import json
 import signal
@@ -11,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -211,6 +213,79 @@ def refuse(rig: Rig, lane: Lane) -> None:
         lane.token.failed(rig.clock.now())
         not_given(rig.core.settler, lane, "oauth2: unreachable", 0, rig.clock.now())
         rig.core.nudge(lane)
+
+
+def exchanged(auth: OAuth2Auth, *answers: Posted) -> tuple[list[tuple[dict[str, str], str | None]], Any]:
+    """Return the forms sent to a token endpoint, each with its `authorization`, and the token or error."""
+    left, sent = list(answers), []
+
+    async def post(url: str, form: bytes, headers: dict[str, str]) -> Posted:
+        assert url == "https://t.test/"
+        sent.append((dict(parse_qsl(form.decode(), strict_parsing=True)), headers.get("authorization")))
+        return left.pop(0)
+
+    secrets = UsedSecrets(Secrets({"S": "a s:ü\n", "R": "r&1"}))
+    try:
+        return sent, asyncio.run(request_token(auth, secrets, post))
+    except TokenError as error:
+        return sent, error
+
+
+GIVEN = Posted(200, {}, b'{"access_token": "t1"}', cut=False)
+
+
+def test_a_token_is_asked_for_by_the_grants_that_are_configured() -> None:
+    basic = "Basic " + base64.b64encode(b"i%2Fd:a+s%3A%C3%BC").decode()
+    sent, token = exchanged(OAuth2Auth("https://t.test/", "i/d", "${S}"), GIVEN)
+    assert sent == [({"grant_type": "client_credentials"}, basic)]
+    assert token == ("t1", UNKNOWN_SECS)
+    sent, _ = exchanged(OAuth2Auth("https://t.test/", "i/d", "${S}", "a b", "${R}"), GIVEN)
+    form = {"grant_type": "refresh_token", "refresh_token": "r&1", "scope": "a b"}
+    assert sent == [(form, basic)]
+
+
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_server_that_reads_credentials_from_the_form_only_gets_them_there(status: int) -> None:
+    refused = Posted(status, {}, b'{"error": "invalid_client"}', cut=False)
+    auth = OAuth2Auth("https://t.test/", "i/d", "${S}")
+    sent, token = exchanged(auth, refused, GIVEN)
+    form = {"grant_type": "client_credentials", "client_id": "i/d", "client_secret": "a s:ü"}
+    assert sent[1] == (form, None)
+    assert token == ("t1", UNKNOWN_SECS)
+    _, error = exchanged(auth, refused, refused)
+    assert error.status == status
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "final"),
+    [
+        (199, b"", 0),
+        (300, b"", 300),
+        (302, b"", 302),
+        (403, b"", 403),
+        (408, b"", 0),
+        (425, b"", 0),
+        (429, b"", 0),
+        (499, b"", 499),
+        (500, b"", 0),
+        (200, b'{"error": "invalid_scope"}', 200),
+        (200, b'{"error": "temporarily_unavailable"}', 0),
+        (200, b'{"error": "slow_down"}', 0),
+        (200, b"{}", 0),
+        (200, b'["access_token"]', 0),
+        (200, b"null", 0),
+        (200, b'{"access_token": null}', 0),
+        (200, b'{"access_token": ""}', 0),
+        (200, b'{"access_token": 5}', 0),
+        (200, '{"access_token": "ü"}'.encode(), 0),
+        (200, b'{"access_token": "a\\nb"}', 0),
+    ],
+)
+def test_only_a_refusal_is_final(status: int, body: bytes, final: int) -> None:
+    sent, error = exchanged(OAuth2Auth("https://t.test/", "id", "s"), Posted(status, {}, body, cut=False))
+    assert isinstance(error, TokenError)
+    assert (len(sent), error.status) == (1, final)
+    assert str(error).startswith("the token endpoint")
 
 
 @pytest.mark.parametrize("said", ["0", "-5", '"soon"', "null", "true", "[]", '"NaN"', '"Infinity"'])
