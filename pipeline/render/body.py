@@ -125,7 +125,7 @@ def is_empty(value: Value | Missing) -> bool:
 
 
 def _array(parts: list[Part], spot: Spot) -> Part:
-    if all(part.constant and not isinstance(part.value, Splice) for part in parts):
+    if all(part.constant for part in parts):
         return _constant([part.value for part in parts])
     gets = [_frozen(part, spot).get for part in parts]
     keep_missing = spot.missing == "null"
@@ -182,6 +182,9 @@ def _object(tree: Mapping[Any, Value], spot: Spot) -> Part:
     def merged(event: Event, user: User, scope: Scope) -> dict[str, Value]:
         built = spread(event, user, scope)
         mine: Any = own(event, user, scope)
+        for key in fields:
+            if key not in mine:  # a written key wins also where it is left out
+                built.pop(key, None)
         built.update(mine)
         return built
 

@@ -126,6 +126,18 @@ def test_for_over_nothing(name: str) -> None:
     assert body_of({"a": loop, "b": 1}, missing="dead_letter") == {"b": 1}
 
 
+def test_what_one_turn_lacks_follows_the_rule_for_missing_values() -> None:
+    loop = {"$for": "{{ event.properties.products }}", "$do": "{{ item.new }}"}
+    assert body_of({"a": loop}) == {"a": [True, None]}
+    assert body_of({"a": loop}, missing="omit") == {"a": [True]}
+    assert dead({"a": loop}, missing="dead_letter").startswith("required value is missing")
+
+
+def test_lists_of_turns_become_one_list() -> None:
+    inner = {"$for": "{{ item }}", "$do": "{{ item | times: 10 }}"}
+    assert body_of({"a": {"$for": "{{ event.properties.nested }}", "$do": inner}}) == {"a": [10, 20, 30]}
+
+
 def test_for_over_an_empty_list() -> None:
     loop = {"$for": "{{ event.properties.list }}", "$do": 1}
     assert body_of({"a": loop}, missing="omit") == {"a": []}
@@ -169,7 +181,27 @@ def test_spread_merges_and_explicit_keys_win() -> None:
     ) == {"zero": 0}
     left_out = {"$if": {"event.id": "e2"}, "a": 1}
     assert body_of({"$spread": [left_out, {"b": 2}], "c": 3}) == {"b": 2, "c": 3}
+    for nothing in ("gone", "none"):
+        assert body_of({"$spread": f"{{{{ event.properties.{nothing} }}}}", "c": 3}) == {"c": 3}
+    gone = {"$spread": "{{ event.properties.gone }}", "c": 3}
+    assert dead(gone, missing="dead_letter").startswith("required value is missing")
     assert "`$spread` wants an object, not a text" in dead({"$spread": "{{ event.id }}"})
+
+
+@pytest.mark.parametrize(
+    ("missing", "value", "left"),
+    [
+        ("null", "{{ event.properties.gone }}", {"usd": None}),
+        ("omit", "{{ event.properties.gone }}", {}),
+        ("omit_empty", "{{ event.properties.empty }}", {}),
+        ("null", {"$if": {"event.id": "e2"}, "$then": 1}, {}),
+    ],
+)
+def test_a_written_key_wins_over_spread_ones_also_where_it_is_left_out(
+    missing: str, value: Any, left: Any
+) -> None:
+    body = {"$spread": "{{ event.properties.prices }}", "usd": value}
+    assert body_of(body, missing=missing) == {"eur": 1, **left}
 
 
 def test_spread_keys_of_users_are_data() -> None:
@@ -353,6 +385,9 @@ def test_secrets_in_a_form_are_slots_until_it_is_sent() -> None:
     assert mask(made.body) == b"a=${TOK}&b=${TOK}e1"
     _, _, sent = fill(made.url, made.headers, made.body, encoding="form", secrets=SECRETS)
     assert sent == b"a=a%22%5C%0A%26%3D%25%C3%BC&b=a%22%5C%0A%26%3D%25%C3%BCe1"
+    beside = {"encoding": "form", "body": {"a": "ü& ${TOK}{{ event.properties.v }}"}}
+    made = rendered(beside, an_event({"v": "1&b=2"}), secrets=SECRETS)
+    assert mask(made.body) == b"a=%C3%BC%26+${TOK}1%26b%3D2"
 
 
 def test_data_cannot_fake_a_slot() -> None:

@@ -138,6 +138,20 @@ def test_a_mistake_in_the_url_is_found_at_load(url: str, message: str) -> None:
     assert any(message in one for one in found), found
 
 
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ({"a": {"b": 1}}, "a parameter is a text, a number or a list of them"),
+        ({"a": [[1]]}, "a parameter is a text, a number or a list of them"),
+        ({"a{{ event.id }}": 1}, "cannot be a template"),
+        ({"a${TOK}": 1}, "cannot be a template"),
+    ],
+)
+def test_a_mistake_in_the_query_is_found_at_load(query: dict[str, Any], message: str) -> None:
+    (found,) = mistakes({"query": query})
+    assert message in found
+
+
 def test_scheme_host_and_port_may_be_settings() -> None:
     url = "${SCHEME}://${HOST}:${PORT:-8080}/a?b=${TOK}"
     assert (
@@ -259,6 +273,10 @@ def test_headers_are_checked_at_load() -> None:
         "cannot carry" in found
         for found in mistakes({"headers": {"X": "${TOK}"}}, secrets=Secrets({"TOK": "a\nb"}))
     )
+    with_secret = {"headers": {"X": "${TOK}"}}
+    assert mistakes(with_secret, secrets=None) == []  # a stored version's are looked up when it is sent
+    (unknown,) = mistakes(with_secret, secrets=Secrets({}))
+    assert "`TOK` is not set" in unknown
     for value, found in ((["a"], "a list"), (None, "null"), (5, "the number 5")):
         assert [f"wrong-type: `headers.X` must be a text, not {found}"] == [
             told.partition(" (")[0] for told in mistakes({"headers": {"X": value}})

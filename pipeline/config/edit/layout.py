@@ -185,4 +185,4 @@ def entry_at(part: Part, step: str | int) -> Entry | None:
     """Return the entry of a collection by its key or index, None where there is none."""
     if part.kind == "list":
         return part.entries[step] if isinstance(step, int) and 0 <= step < len(part.entries) else None
-    return next((entry for entry in part.entries if entry.key == str(step)), None)
+    return next((entry for entry in part.entries if entry.key == step), None)

@@ -37,11 +37,11 @@ class Writer:
         quotes = Counter(part.style for part in parts if part.style in ("'", '"'))
         self.quote = "'" if quotes["'"] > quotes['"'] else '"'
         steps, list_steps = Counter[int](), Counter[int]()
-        for outer in parts:
-            for entry in outer.entries if outer.is_block and outer.kind == "map" else ():
+        for part in parts:
+            for entry in part.entries if part.is_block and part.kind == "map" else ():
                 inner = entry.part
                 if inner.is_block:
-                    (steps if inner.kind == "map" else list_steps)[inner.column - outer.column] += 1
+                    (steps if inner.kind == "map" else list_steps)[inner.column - part.column] += 1
         usual = [step for step, _ in (steps + list_steps).most_common() if step > 0]
         self.step = usual[0] if usual else 2
         self.list_step = list_steps.most_common(1)[0][0] if list_steps else self.step

@@ -64,6 +64,7 @@ class Tokens:
         except (TokenError, HooklineError, OSError, ValueError) as error:
             now, status = self._clock.now(), error.status if isinstance(error, TokenError) else 0
             token.failed(now, refused=status != 0)
+            count("oauth_tokens_total", webhook=lane.webhook_id, result="error")
             text = f"oauth2: {secrets.mask(str(error))}"
             lane.tally.error = text
             log.warning("no oauth2 token", webhook=lane.webhook_id, error=text)
@@ -73,10 +74,9 @@ class Tokens:
         else:
             now, failed = self._clock.now(), token.failures
             token.arrived(value, lifetime, now)
+            count("oauth_tokens_total", webhook=lane.webhook_id, result="ok")
             if failed and lane.token is token:
                 hurry(lane, now, self._settler.random)
-        result = "ok" if token.value is not None else "error"
-        count("oauth_tokens_total", webhook=lane.webhook_id, result=result)
         # A token that a reload has replaced meanwhile is ignored.
         self._answered(lane)
 

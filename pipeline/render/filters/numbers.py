@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Final
 
 from pipeline.model.json import Value
@@ -15,7 +15,7 @@ from pipeline.render.values.printing import Failure, bounded, exact, finite, to_
 DECIMAL: Final = Context(prec=40)
 """The decimal context: far more digits than a float has, independent of the process's own context."""
 _WIDE: Final = Context(prec=700)
-"""Enough for every digit of the largest float, with its fraction."""
+"""Enough for every digit of the largest float divided by the smallest, with its fraction."""
 
 
 def abs_(value: Value) -> int | float:
@@ -75,10 +75,7 @@ def modulo(value: Value, other: Value) -> int | float:
     if isinstance(left, int) and isinstance(right, int):
         return left % right
     divisor = exact(right)
-    try:
-        rest = _WIDE.remainder(exact(left), divisor)
-    except InvalidOperation:
-        raise Failure("modulo: the numbers are too far apart", value) from None
+    rest = _WIDE.remainder(exact(left), divisor)
     if rest and (rest < 0) is not (divisor < 0):
         # The sign is the divisor's, as for integers.
         rest = _WIDE.add(rest, divisor)
@@ -96,7 +93,7 @@ def round_(value: Value, digits: Value = 0) -> int | float:
     if not -20 <= places <= 20:
         raise Failure("round wants between -20 and 20 digits", digits)
     if places > 0 and isinstance(number, int) and float(number) != number:
-        return number  # no Decimal holds all its digits
+        return number  # no float holds all its digits
     rounded = _rounded(number, places)
     return finite(float(rounded)) if places > 0 else bounded(int(rounded))
 

@@ -110,6 +110,14 @@ INSERT = [
     ("a: 1\n", ("b: c",), 1, None, 'a: 1\n"b: c": 1\n'),
     ("a: 1\n", ("<<",), 1, None, 'a: 1\n"<<": 1\n'),
     ("a: 1\n", ("yes",), 1, None, 'a: 1\n"yes": 1\n'),
+    # as its neighbours, where the file writes most on one line
+    (
+        "a:\n  b:\n    c: 1\nd: {e: 1}\nf: {g: 1}\n",
+        ("a", "h"),
+        {"i": 1},
+        None,
+        "a:\n  b:\n    c: 1\n  h:\n    i: 1\nd: {e: 1}\nf: {g: 1}\n",
+    ),
 ]
 
 DELETE = [
@@ -192,6 +200,7 @@ REFUSED = {
     "no such element": ("[1]", lambda text: delete(text, (1,)), "no-such-element"),
     "a place beyond": ("[1]", lambda text: move(text, (0,), 1), "no-place"),
     "a key of a list": ("[1]", lambda text: set_value(text, ("a",), 1), "wrong-type"),
+    "an element of a map": ("a: {'0': 1}\n", lambda text: set_value(text, ("a", 0), 1), "no-such-key"),
     "inside of a text": ("a: x\n", lambda text: set_value(text, ("a", "b"), 1), "wrong-type"),
     "a template as a key": ("a: 1\n", lambda text: rename(text, ("a",), "{{ x }}"), "wrong-value"),
     "not a number": ("a: 1\n", lambda text: set_value(text, ("a",), float("nan")), "wrong-value"),

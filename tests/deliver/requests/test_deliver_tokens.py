@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import json
 import signal
@@ -11,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -19,14 +21,25 @@ from pipeline.config.models.webhooks.receiver import OAuth2Auth, ReceiverSetting
 from pipeline.deliver.engine import DeliveryEngine
 from pipeline.deliver.http.attempt import OwnLimit, Posted
 from pipeline.deliver.http.by_aiohttp.client import AiohttpClient
+from pipeline.deliver.http.resolve import Resolver
+from pipeline.deliver.http.tls import Contexts
+from pipeline.deliver.lanes import access_tokens
 from pipeline.deliver.lanes.access_tokens import not_given
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.requests.credentials import UsedSecrets
-from pipeline.deliver.requests.oauth import LEAST_SECS, UNKNOWN_SECS, Token, TokenError, request_token
+from pipeline.deliver.requests.oauth import (
+    EARLY_SECS,
+    LEAST_SECS,
+    UNKNOWN_SECS,
+    Token,
+    TokenError,
+    request_token,
+)
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.language.secrets import Secrets
 from pipeline.outbox.handover import Outcome
 from pipeline.receiver.server import Receiver
+from pipeline.telemetry import metrics
 from tests.kit.delivery.rig import LOOPBACK, Disk, Rig, delivery, submit
 from tests.kit.programs.run import HOOKLINE, Bench, ended, finished, until
 
@@ -202,6 +215,79 @@ def refuse(rig: Rig, lane: Lane) -> None:
         rig.core.nudge(lane)
 
 
+def exchanged(auth: OAuth2Auth, *answers: Posted) -> tuple[list[tuple[dict[str, str], str | None]], Any]:
+    """Return the forms sent to a token endpoint, each with its `authorization`, and the token or error."""
+    left, sent = list(answers), []
+
+    async def post(url: str, form: bytes, headers: dict[str, str]) -> Posted:
+        assert url == "https://t.test/"
+        sent.append((dict(parse_qsl(form.decode(), strict_parsing=True)), headers.get("authorization")))
+        return left.pop(0)
+
+    secrets = UsedSecrets(Secrets({"S": "a s:ü\n", "R": "r&1"}))
+    try:
+        return sent, asyncio.run(request_token(auth, secrets, post))
+    except TokenError as error:
+        return sent, error
+
+
+GIVEN = Posted(200, {}, b'{"access_token": "t1"}', cut=False)
+
+
+def test_a_token_is_asked_for_by_the_grants_that_are_configured() -> None:
+    basic = "Basic " + base64.b64encode(b"i%2Fd:a+s%3A%C3%BC").decode()
+    sent, token = exchanged(OAuth2Auth("https://t.test/", "i/d", "${S}"), GIVEN)
+    assert sent == [({"grant_type": "client_credentials"}, basic)]
+    assert token == ("t1", UNKNOWN_SECS)
+    sent, _ = exchanged(OAuth2Auth("https://t.test/", "i/d", "${S}", "a b", "${R}"), GIVEN)
+    form = {"grant_type": "refresh_token", "refresh_token": "r&1", "scope": "a b"}
+    assert sent == [(form, basic)]
+
+
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_server_that_reads_credentials_from_the_form_only_gets_them_there(status: int) -> None:
+    refused = Posted(status, {}, b'{"error": "invalid_client"}', cut=False)
+    auth = OAuth2Auth("https://t.test/", "i/d", "${S}")
+    sent, token = exchanged(auth, refused, GIVEN)
+    form = {"grant_type": "client_credentials", "client_id": "i/d", "client_secret": "a s:ü"}
+    assert sent[1] == (form, None)
+    assert token == ("t1", UNKNOWN_SECS)
+    _, error = exchanged(auth, refused, refused)
+    assert error.status == status
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "final"),
+    [
+        (199, b"", 0),
+        (300, b"", 300),
+        (302, b"", 302),
+        (403, b"", 403),
+        (408, b"", 0),
+        (425, b"", 0),
+        (429, b"", 0),
+        (499, b"", 499),
+        (500, b"", 0),
+        (200, b'{"error": "invalid_scope"}', 200),
+        (200, b'{"error": "temporarily_unavailable"}', 0),
+        (200, b'{"error": "slow_down"}', 0),
+        (200, b"{}", 0),
+        (200, b'["access_token"]', 0),
+        (200, b"null", 0),
+        (200, b'{"access_token": null}', 0),
+        (200, b'{"access_token": ""}', 0),
+        (200, b'{"access_token": 5}', 0),
+        (200, '{"access_token": "ü"}'.encode(), 0),
+        (200, b'{"access_token": "a\\nb"}', 0),
+    ],
+)
+def test_only_a_refusal_is_final(status: int, body: bytes, final: int) -> None:
+    sent, error = exchanged(OAuth2Auth("https://t.test/", "id", "s"), Posted(status, {}, body, cut=False))
+    assert isinstance(error, TokenError)
+    assert (len(sent), error.status) == (1, final)
+    assert str(error).startswith("the token endpoint")
+
+
 @pytest.mark.parametrize("said", ["0", "-5", '"soon"', "null", "true", "[]", '"NaN"', '"Infinity"'])
 def test_a_lifetime_that_makes_no_sense_is_unknown(said: str) -> None:
     assert lifetime(said) == UNKNOWN_SECS
@@ -231,6 +317,79 @@ def test_a_lane_asks_for_a_token_once_a_second_at_most() -> None:
     token.refuse(token.generation)
     assert not token.usable(100.2)
     assert token.retry_at == 100.0 + LEAST_SECS
+
+
+@pytest.mark.parametrize("lifetime", [1.0, 60.0, 61.0, 3600.0])
+def test_a_token_is_renewed_early_and_a_short_lived_one_is_used_for_its_whole_life(lifetime: float) -> None:
+    token = Token(OAuth2Auth("https://t.test/", "id", "s"))
+    token.ask(99.0)
+    token.arrived("t1", lifetime, 100.0)
+    end = 100.0 + lifetime - (EARLY_SECS if lifetime > 60.0 else 0.0)
+    assert token.usable(end - 0.01)
+    assert not token.usable(end)
+
+
+def test_pauses_between_failures_double_up_to_a_minute_and_end_with_a_token() -> None:
+    token = Token(OAuth2Auth("https://t.test/", "id", "s"))
+    pauses = []
+    for _ in range(12):
+        token.ask(100.0)
+        token.failed(100.0, refused=True)
+        pauses.append(token.retry_at - 100.0)
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60, 60]
+    assert token.refusals == 12
+    token.failed(100.0)
+    assert token.refusals == 0  # in a row, that is
+    token.failed(100.0, refused=True)
+    token.arrived("t1", 3600.0, 100.0)
+    assert (token.failures, token.refusals, token.asking) == (0, 0, False)
+
+
+def test_a_refusal_of_an_older_token_leaves_the_new_one() -> None:
+    token = Token(OAuth2Auth("https://t.test/", "id", "s"))
+    token.arrived("t1", 3600.0, 100.0)
+    old = token.generation
+    token.arrived("t2", 3600.0, 100.0)
+    token.refuse(old)
+    assert token.usable(100.0)
+    token.refuse(token.generation)
+    assert not token.usable(100.0)
+
+
+def test_a_renewal_that_fails_counts_as_an_error_also_while_the_old_token_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    metrics.reset()
+    answers = [TokenError("answered 500"), ("t2", 3600.0)]
+
+    async def answer(*_: Any) -> tuple[str, float]:
+        if isinstance(found := answers.pop(0), TokenError):
+            raise found
+        return found
+
+    monkeypatch.setattr(access_tokens, "request_token", answer)
+    auth = ReceiverSettings(auth=OAuth2Auth("https://t.test/", "id", "s"))
+    rig = Rig(LaneSpec("w", receiver=auth))
+    rig.give(delivery(1))
+    lane = rig.core.lane("w")
+    assert lane.token is not None
+    lane.token.arrived("t1", 3600.0, rig.clock.now())
+
+    async def ask() -> None:
+        answered = asyncio.Event()
+        client = AiohttpClient(lambda attempt: None, Resolver(()), Contexts())
+        tokens = access_tokens.Tokens(
+            {"aiohttp": client}, rig.clock, rig.core.settler, lambda lane: answered.set()
+        )
+        tokens.fetch(lane)
+        await answered.wait()
+        await client.close()
+
+    asyncio.run(ask())
+    assert metrics.read("oauth_tokens_total", webhook="w", result="error") == 1
+    assert metrics.read("oauth_tokens_total", webhook="w", result="ok") == 0
+    asyncio.run(ask())
+    assert metrics.read("oauth_tokens_total", webhook="w", result="ok") == 1
 
 
 @pytest.fixture
