@@ -1,9 +1,10 @@
 """Reads one HTTP answer, however receivers write it: its head, and where its body ends.
 
 Both clients read answers through this, so that they are equally lenient. Bare line feeds, folded lines,
-blanks before a colon, padded chunk sizes and a repeated equal length are accepted. Whatever makes the
-answer's end ambiguous is refused (two lengths, a length beside chunks, unrequested codings), and so are other
-protocols, a switch of protocols, and control characters. 1xx responses are skipped.
+blanks before a colon, padded chunk sizes and a repeated equal length are accepted; so is a length beside
+chunks, which override it (RFC 9112, 6.3), but the connection is then not reused. Whatever else makes the
+answer's end ambiguous is refused (two lengths, unrequested codings), and so are other protocols, a switch of
+protocols, and control characters. 1xx responses are skipped.
 """
 
 from __future__ import annotations
@@ -279,10 +280,11 @@ def _strict(raw: bytes, status: int) -> bytes:
     if codings and codings != [b"chunked"]:
         raise wrong(f"transfer-encoding is {_shown(b', '.join(codings))}")
     if codings and lengths:
-        raise wrong("it has a content-length beside chunks")
-    made += [b"content-length: %b" % length for length in lengths]
+        made = [line for line in made if not line.lower().startswith(b"connection:")] + [b"connection: close"]
     if codings:
         made.append(b"transfer-encoding: chunked")
+    else:
+        made += [b"content-length: %b" % length for length in lengths]
     return b"\r\n".join(made) + b"\r\n\r\n"
 
 

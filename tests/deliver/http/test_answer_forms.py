@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from pipeline.deliver.http.reader import AnswerReader
 from tests.kit.delivery.sending import Sending, in_a_loop
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -21,6 +22,10 @@ def ok(head: bytes, body: bytes = b"ok") -> bytes:
 def chunked(body: bytes) -> bytes:
     return ok(b"transfer-encoding: chunked\r\n", body)
 
+
+BOTH = ok(
+    b"connection: keep-alive\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n", b"2\r\nok\r\n0\r\n\r\n"
+)
 
 TAKEN: dict[str, bytes] = {
     "plain": OK,
@@ -44,6 +49,9 @@ TAKEN: dict[str, bytes] = {
     "chunks in capitals": ok(b"TRANSFER-ENCODING: Chunked\r\n", b"2\r\nok\r\n0\r\n\r\n"),
     "chunks said twice over": ok(b"transfer-encoding: identity, chunked\r\n", b"2\r\nok\r\n0\r\n\r\n"),
     "identity and a length": ok(b"transfer-encoding: identity\r\ncontent-length: 2\r\n"),
+    "a length beside chunks": BOTH,
+    "a wrong length beside chunks": BOTH.replace(b"length: 2", b"length: 99"),
+    "a length beside chunks in HTTP/1.0": BOTH.replace(b"HTTP/1.1", b"HTTP/1.0"),
     "no reason": b"HTTP/1.1 200\r\ncontent-length: 2\r\n\r\nok",
     "a blank for a reason": b"HTTP/1.1 200 \r\ncontent-length: 2\r\n\r\nok",
     "a long reason": b"HTTP/1.1 200 " + b"Fine " * 99 + b"\r\ncontent-length: 2\r\n\r\nok",
@@ -75,9 +83,7 @@ REFUSED: dict[str, tuple[bytes, int]] = {
     "a hexadecimal length": (ok(b"content-length: 0x2\r\n"), 200),
     "a length beyond 64 bits": (ok(b"content-length: 18446744073709551618\r\n"), 200),
     "a folded length": (ok(b"content-length: 2\r\n 3\r\n"), 200),
-    "a length beside chunks": (
-        ok(b"content-length: 2\r\ntransfer-encoding: chunked\r\n", b"2\r\nok\r\n0\r\n\r\n"), 200,
-    ),
+    "two lengths beside chunks": (BOTH.replace(b"length: 2", b"length: 2, 3"), 200),
     "a coding nobody asked for": (ok(b"transfer-encoding: gzip, chunked\r\n", b"2\r\nok\r\n0\r\n\r\n"), 200),
     "an unknown coding": (ok(b"transfer-encoding: xchunked\r\n"), 200),
     "chunked twice": (ok(b"transfer-encoding: chunked, chunked\r\n", b"2\r\nok\r\n0\r\n\r\n"), 200),
@@ -203,3 +209,11 @@ def test_of_one_without_an_end_both_clients_tell_its_status(form: str, name: str
         verdict(name, wire, close=False, pieces=1, whole=False, patience_secs=1.0)
     )
     assert (fault, status, told) == ("timeout", 0, begun)
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_a_length_beside_chunks_ends_the_connection(version: bytes) -> None:
+    reader = AnswerReader()
+    reader.feed(BOTH.replace(b"HTTP/1.1", b"HTTP/" + version))
+    assert reader.done
+    assert not reader.keep
