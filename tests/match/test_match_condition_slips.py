@@ -110,6 +110,21 @@ A_ROOT = A_FIELD.format("properties.{}")
             "it goes with eq, in and the text operators",
         ),
         ({P: {"eq": "x", "tz": "UTC"}}, (P, "tz"), "it goes with as: date, weekday or hour"),
+        ({P: {"as": "number", "eq": 1, "tz": "UTC"}}, (P, "tz"), "it goes with as: date, weekday or hour"),
+        ({P: {"eq": "x", "ignore_case": "yes"}}, (P, "ignore_case"), None),
+        ({P: {"as": "number", "before": "2026-01-01"}}, (P, "before"), None),
+        (
+            {P: {"as": "version", "eq": "1.2", "ignore_case": True}},
+            (P, "ignore_case"),
+            "it goes with eq, in and the text operators",
+        ),
+        ({P: {"eq": {"file": "lists/a.txt"}}}, (P, "eq", "file"), None),
+        (
+            {P: {"in": {"file": "lists/a.txt"}}},
+            (P, "in", "file"),
+            "its name is relative to the config folder",
+        ),
+        ({P: {"gt": {"a": 1}}}, (P, "gt"), "for another path write {path: ...}"),
         ({T: {"as": "hour", "eq": "09:00", "tz": "Mars"}}, (T, "tz"), "such as Europe/Berlin"),
         (
             {T: {"as": "hour", "eq": "09:00", "tz": "europe/berln"}},
@@ -209,6 +224,11 @@ def test_a_var_stands_for_what_it_has_also_a_relative_date_and_a_pattern(
     if "not" in operators:
         tree = {"not": {P: operators["not"]}}
     assert holds(tree, event(properties={"a": value}), vars=vars) is verdict
+
+
+def test_an_empty_list_file_is_an_error() -> None:
+    (found,) = problems_of({P: {"in": {"file": "lists/a.txt"}}}, lists={"lists/a.txt": []})
+    assert "is empty" in found.message
 
 
 def test_a_wrong_pattern_of_a_var_is_found_at_load() -> None:

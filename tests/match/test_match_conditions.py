@@ -115,6 +115,7 @@ PRODUCTS = [{"category": "Shoes", "qty": 1, "tags": ["a", "b"]}, {"category": "H
         ({"any_element": {"event.properties.products": {'["category"]': "Hats"}}}, True),
         ({"any_element": {"event.properties.products": {"category": {"eq": {"path": "event.name"}}}}}, False),
         ({"any_element": {"event.properties.numbers": [{"gt": 2}, {"lt": 5}]}}, False),
+        ({"any_element": {"event.properties.numbers": [{"gt": 1}, {"lt": 5}]}}, True),
         ({"any_element": {"event.properties.numbers": {"gte": 2, "lt": 5}}}, True),
         ({"event.properties.numbers": {"gt": 2, "lt": 5}}, True),
         ({"any_element": {"event.properties.absent": {"gte": 2}}}, False),
@@ -173,6 +174,11 @@ def test_equal_clauses_have_equal_keys_and_others_do_not() -> None:
         condition({"event.properties.a": {"eq": {"path": "vars.x"}}}, vars={"x": x}) for x in (1, 2)
     )
     assert one.nodes[0].key != other.nodes[0].key
+    # Files of one name may lie in several folders.
+    for listed in ({"file": "lists/a.txt"}, ["x", {"file": "lists/a.txt"}]):
+        tree = {"event.properties.a": {"in": listed}}
+        one, other = (condition(tree, lists={"lists/a.txt": lines}) for lines in (["b"], ["c"]))
+        assert one.nodes[0].key != other.nodes[0].key
 
 
 def test_labels_are_conditions() -> None:

@@ -16,7 +16,7 @@ HIDDEN: Final = "•••"
 SHORTEST: Final = 4
 """Shorter values are not searched for: every text contains them."""
 SHORTEST_NUMBER: Final = 7
-"""This many digits are a telephone number, a card, an id; fewer are counts and amounts."""
+"""This many characters are a telephone number, a card, an id, a place; fewer are counts and amounts."""
 VALUES: Final = 200
 TEXT_BYTES: Final = 1 << 20
 
@@ -139,7 +139,7 @@ def _leaves(value: Value, values: dict[str, None]) -> None:
             _leaves(inner, values)
     elif isinstance(value, str) and len(value) >= SHORTEST:
         values[value] = None
-    elif type(value) is int and len(str(value)) >= SHORTEST_NUMBER:
+    elif type(value) in (int, float) and len(str(value)) >= SHORTEST_NUMBER:
         values[str(value)] = None
 
 
@@ -158,6 +158,6 @@ def _by_value(value: Value, values: list[str]) -> Value:
         for one in values:
             if one in value:
                 value = value.replace(one, HIDDEN)
-    elif type(value) is int and str(value) in values:
+    elif type(value) in (int, float) and str(value) in values:
         return HIDDEN
     return value

@@ -125,7 +125,9 @@ class Inputs:
         if source.path == STDIN or not stat.S_ISREG(os.fstat(fd).st_mode):
             return PipeCursor(source, fd, known.files, max_line_bytes=longest)
         kind = FollowedCursor if self._follow else FileCursor
-        return kind(source, fd, known.files, max_line_bytes=longest, is_of=entry)
+        # The last file of this name may have been renamed before this one was there.
+        taken = {cursor.name for cursor in self.cursors}
+        return kind(source, fd, known.files, max_line_bytes=longest, is_of=entry, taken=taken)
 
     def _entry_of(self, source: Input, moved: Moved) -> Entry | None:
         """Return what is known of a file that was read under another name; None for any other.

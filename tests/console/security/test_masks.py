@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from pipeline.config.yaml.loader import parse_yaml
-from pipeline.console.security.masks import Mask
+from pipeline.console.security.masks import HIDDEN, Mask
 from tests.kit.machine.kept import keep, letter
 from tests.kit.web.pages import served
 
@@ -38,6 +38,22 @@ def test_a_condition_about_what_is_hidden_is_known_for_one(condition: str, asks:
     assert root is not None
     assert bool(Mask(MASK).asked_by(root.value)) is asks
     assert Mask(()).asked_by(root.value) is None
+
+
+@pytest.mark.parametrize("value", ["ann@shop.example", 4111111111111111, 52.5200066])
+def test_a_value_is_hidden_also_where_a_template_has_copied_it(value: str | int | float):
+    shown = {
+        "event": {"properties": {"Email": value, "amount": 499.5}},
+        "sent": [{"to": value, "total": 499.5}, f"to {value}: 499.5", f"https://h.example/{value}?n=3"],
+    }
+    assert Mask(MASK).applied(shown) == {
+        "event": {"properties": {"Email": HIDDEN, "amount": 499.5}},
+        "sent": [
+            {"to": HIDDEN, "total": 499.5},
+            f"to {HIDDEN}: 499.5",
+            f"https://h.example/{HIDDEN}?n=3",
+        ],
+    }
 
 
 def test_a_tap_does_not_answer_about_it(tmp_path: Path):

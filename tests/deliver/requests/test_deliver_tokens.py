@@ -360,7 +360,7 @@ def test_a_renewal_that_fails_counts_as_an_error_also_while_the_old_token_is_kno
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     metrics.reset()
-    answers = [TokenError("answered 500"), ("t2", 3600.0)]
+    answers: list[TokenError | tuple[str, float]] = [TokenError("answered 500"), ("t2", 3600.0)]
 
     async def answer(*_: Any) -> tuple[str, float]:
         if isinstance(found := answers.pop(0), TokenError):

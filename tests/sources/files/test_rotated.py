@@ -246,6 +246,24 @@ def test_a_finished_file_that_was_compressed_or_renamed_is_not_read_again(tmp_pa
     assert run.read() == []
 
 
+def test_a_next_file_that_comes_after_the_restart_repeats_nothing_of_the_renamed_one(tmp_path: Path) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(lines(1, 5))
+    following = Following(tmp_path)
+    assert following.read() == [1, 2, 3, 4, 5]
+    append(path, lines(6, 9))
+    rename_with_a_date(path)
+    following.again()  # finds the renamed file alone
+    append(path, lines(10, 12))
+    assert sorted(following.named()) == [
+        *(("app.jsonl", number) for number in range(6, 10)),
+        *(("app.jsonl~2", number) for number in range(10, 13)),
+    ]
+    append(path, line(13))
+    following.again()
+    assert following.named() == [("app.jsonl~2", 13)]
+
+
 def test_short_files_that_begin_alike_are_different_ones(tmp_path: Path) -> None:
     following = Following(tmp_path)
     for number in range(1, 4):

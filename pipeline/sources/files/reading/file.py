@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 
 from pipeline.model.errors import StateError
 from pipeline.sources.files.finding.inputs import Input
@@ -16,8 +17,8 @@ from pipeline.sources.files.reading.lives import Lives
 class FileCursor(BlockCursor):
     """Reads one file to its end.
 
-    is_of: what the state knows of the file, where it was read under another name. Raises StateError where
-    the file is not the one that the state knows by its name.
+    is_of: what the state knows of the file, where it was read under another name. taken: as in `Lives`.
+    Raises StateError where the file is not the one that the state knows by its name.
     """
 
     _is_followed = False
@@ -31,9 +32,10 @@ class FileCursor(BlockCursor):
         *,
         max_line_bytes: int,
         is_of: Entry | None = None,
+        taken: Collection[str] = (),
     ) -> None:
         super().__init__(source, fd, entries, max_line_bytes=max_line_bytes)
-        self._lives = Lives(source.name, entries, is_of)
+        self._lives = Lives(source.name, entries, is_of, taken)
         self._path = source.path
         """Of the file that is open."""
         self._inode = 0

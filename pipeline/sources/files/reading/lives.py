@@ -7,6 +7,7 @@ are the origins of their lines.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Final
 
 from pipeline.sources.files.reading.entry import Entry
@@ -19,14 +20,19 @@ _NUMBERED: Final = re.compile(r"(.+)~([2-9]|[1-9][0-9]{1,8})", re.DOTALL)
 class Lives:
     """The files of one name. is_of: what the state knows of the first, where it had another name.
 
-    entries: what the state knows of all files; looked into as it is when it is asked.
+    entries: what the state knows of all files; looked into as it is when it is asked. taken: what files are
+    called that are open under another name.
     """
 
-    def __init__(self, name: str, entries: dict[str, Entry], is_of: Entry | None) -> None:
+    def __init__(
+        self, name: str, entries: dict[str, Entry], is_of: Entry | None, taken: Collection[str] = ()
+    ) -> None:
         self._entries = entries
         self._base, self._number = parted(name if is_of is None else is_of.name)
         if is_of is None:
             self._number = self._last()
+            if self.name in taken:
+                self.next()
 
     @property
     def name(self) -> str:
