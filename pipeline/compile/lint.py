@@ -25,6 +25,7 @@ from pipeline.language.secrets import (
     parse_placeholders,
 )
 from pipeline.model.json import Value
+from pipeline.model.plain_file import Sign, sign_of
 
 _SECRETS = frozenset({"password", "token", "value", "client_secret", "refresh_token", "secret"})
 """Fields of `auth` and `signature` that hold a secret, besides the list `secrets`."""
@@ -161,7 +162,7 @@ def _check_files(model: WebhookFile, problems: Problems, secrets: Secrets) -> No
             problems.error(path, "missing-file", f"there is no file `{text}`", hint=hint)
     if found and len(found) == sum(text is not None for _, text in named):
         files = (found.get("ca"), found.get("cert"), found.get("key"))
-        wrong = _fault_of(*files, tuple(os.stat(each).st_mtime_ns for each in files if each is not None))
+        wrong = _fault_of(*files, tuple(sign_of(os.stat(each)) for each in files if each is not None))
         if wrong is not None:
             field, told = wrong
             problems.refuse(next(path for path, _ in named if path[-1] == field), "wrong-certificate", told)
@@ -169,9 +170,9 @@ def _check_files(model: WebhookFile, problems: Problems, secrets: Secrets) -> No
 
 @lru_cache(maxsize=64)
 def _fault_of(
-    ca: str | None, cert: str | None, key: str | None, times: tuple[int, ...]
+    ca: str | None, cert: str | None, key: str | None, signs: tuple[Sign, ...]
 ) -> tuple[str, str] | None:
-    """Return which file cannot be used, by its field, and why. times: modification times, for the cache."""
+    """Return which file cannot be used, by its field, and why. signs: of the files, for the cache."""
     # Imported late: few webhooks name such files.
     from pipeline.deliver.http.tls import CertificateError, build_context
 

@@ -16,9 +16,10 @@ from pipeline.config.files import ConfigText, JobDefaults, config_files, read_co
 from pipeline.config.job import load_pipeline
 from pipeline.config.places import FILE
 from pipeline.model.errors import ConfigError
+from pipeline.model.plain_file import NO_SIGN, Sign, sign_of
 
-Signature: TypeAlias = tuple[tuple[str, int, int, int, int], ...]
-"""Name, device and inode, size, modification time of every relevant file."""
+Signature: TypeAlias = tuple[tuple[str, Sign], ...]
+"""Of every relevant file, by name."""
 
 SETTLE_SECS = 0.2
 """A change counts once nothing has changed for this long: editors and `rsync` write several times."""
@@ -53,12 +54,12 @@ def look(directory: Path, lists: Iterable[str] = ()) -> Signature:
     return tuple([_stat(base, name) for name in names])
 
 
-def _stat(directory: str, name: str) -> tuple[str, int, int, int, int]:
+def _stat(directory: str, name: str) -> tuple[str, Sign]:
     try:
         found = os.stat(os.path.join(directory, name))  # creating a Path takes four times as long
     except OSError:
-        return (name, 0, 0, -1, 0)
-    return (name, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+        return name, NO_SIGN
+    return name, sign_of(found)
 
 
 class Watcher:

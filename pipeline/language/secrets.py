@@ -12,20 +12,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 from pipeline.model.errors import ConfigError
 from pipeline.model.masking import Masks
-from pipeline.model.plain_file import read_plain
+from pipeline.model.plain_file import NO_SIGN, Sign, read_plain, sign_of
 
 _PLACEHOLDER = re.compile(r"\$\$\{(?!\{)|\$\{(?!\{)([^}]*)(\}?)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PATH_START = re.compile(r"[/?#]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-
-Signature: TypeAlias = tuple[int, int, int]
-"""Inode, size and modification time of a file."""
 
 
 class PlaceholderError(ValueError):
@@ -152,9 +147,9 @@ class Secrets:
         self.masks = Masks()
         """The values that were put into requests, to be hidden in everything shown."""
         self._values: dict[SecretRef, str | None] = {}
-        self._files: dict[SecretRef, Signature] = {}
+        self._files: dict[SecretRef, Sign] = {}
         """The files that were read, with their signatures."""
-        self._changing: dict[SecretRef, Signature] = {}
+        self._changing: dict[SecretRef, Sign] = {}
 
     def place(self, path: str) -> str:
         """Return where a path in a webhook's file leads: beside that file, or in the config directory."""
@@ -207,12 +202,12 @@ class Secrets:
                 changed = True
         return changed
 
-    def _signature(self, ref: SecretRef) -> Signature:
+    def _signature(self, ref: SecretRef) -> Sign:
         try:
             found = os.stat(self._base / (ref.file or ""))
         except (OSError, ValueError):
-            return (0, -1, 0)
-        return (found.st_ino, found.st_size, found.st_mtime_ns)
+            return NO_SIGN
+        return sign_of(found)
 
     def find(self, ref: SecretRef) -> str | None:
         """Return the value, None where there is none."""

@@ -6,12 +6,35 @@ import os
 import stat
 import time
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 MOST: Final = 16 << 20
 """Maximum size of a config file, in bytes."""
 WRITER_SECS: Final = 5.0
 """How long to wait for a named pipe's writer."""
+
+
+class Sign(NamedTuple):
+    """What distinguishes a file's content from the next one under its name.
+
+    The modification time alone does not: who unpacks an archive, copies with `rsync -t` or builds with fixed
+    times sets it. The time of the inode's change is nobody's to set.
+    """
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+
+NO_SIGN: Final = Sign(0, 0, -1, 0, 0)
+"""Where there is no file."""
+
+
+def sign_of(found: os.stat_result) -> Sign:
+    """Return the sign of a file's content."""
+    return Sign(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def read_plain(path: Path) -> bytes:

@@ -110,6 +110,20 @@ def test_an_edit_through_a_temporary_file_is_told_once(watched: Watched, directo
     assert watched.settle() is None
 
 
+def test_an_edit_in_place_that_keeps_the_size_and_sets_the_old_time_is_one(
+    watched: Watched, directory: Path
+) -> None:
+    path = directory / "webhooks" / "a.yaml"
+    before = path.stat()
+    text = WEBHOOK.format("b")
+    while path.stat().st_ctime_ns == before.st_ctime_ns:  # the next tick of the file system's clock
+        path.write_text(text)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    found = watched.settle()
+    assert isinstance(found, ConfigText)
+    assert found.files["webhooks/a.yaml"] == text
+
+
 def test_a_directory_swapped_by_symlink_is_one_change(tmp_path: Path, directory: Path) -> None:
     first = directory.rename(tmp_path / "..v1")
     second = tmp_path / "..v2"

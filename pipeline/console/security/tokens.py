@@ -12,7 +12,7 @@ from typing import Final
 
 from pipeline.console.security.roles import ROLES, Role
 from pipeline.model.errors import UsageError
-from pipeline.model.plain_file import read_plain
+from pipeline.model.plain_file import NO_SIGN, Sign, read_plain, sign_of
 from pipeline.telemetry import log
 
 _log = log.get("console")
@@ -94,12 +94,12 @@ class Tokens:
         except UsageError as error:
             _log.error("the token file cannot be read: the tokens stay as they were", problem=str(error))
 
-    def _sign(self) -> tuple[int, int, int]:
+    def _sign(self) -> Sign:
         try:
             found = self._path.stat() if self._path is not None else None
         except OSError:
             found = None
-        return (0, 0, 0) if found is None else (found.st_ino, found.st_size, found.st_mtime_ns)
+        return NO_SIGN if found is None else sign_of(found)
 
     def _read(self) -> tuple[Token, ...]:
         if self._path is None:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Final, Literal
 
 from pipeline.config.models.webhooks.receiver import ReceiverSettings
+from pipeline.model.plain_file import Sign, sign_of
 
 _NO_CERTIFICATE: Final = "holds no certificate that can be read: it must be PEM (-----BEGIN CERTIFICATE-----)"
 
@@ -104,8 +105,8 @@ class Contexts:
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._names: dict[tuple[str, ...], list[str]] = {}
         """Context names per set of files, the latest last."""
-        self._files: dict[str, int] = {}
-        """The files in use, with their modification times."""
+        self._files: dict[str, Sign] = {}
+        """The files in use."""
 
     def name(self, receiver: ReceiverSettings, resolve: Callable[[str], str]) -> str:
         """Return the name of a receiver's context, creating it on first use; raises OSError.
@@ -116,8 +117,8 @@ class Contexts:
         cert = self._place(resolve(receiver.mtls.cert)) if receiver.mtls else None
         key = self._place(resolve(receiver.mtls.key)) if receiver.mtls else None
         files = [path for path in (ca, cert, key) if path is not None]
-        # With modification times, so that a certificate renewed in place is a new one.
-        name = "|".join(f"{path}@{self._time(path)}" for path in files)
+        # With their signs, so that a certificate renewed in place is a new one.
+        name = "|".join(f"{path}@{tuple(self._sign(path))}" for path in files)
         if name and name not in self._contexts:
             self._keep((*files,), name, build_context(ca, cert, key))
         return name
@@ -131,7 +132,7 @@ class Contexts:
         if not receiver.ca:
             return ""
         ca = self._place(resolve(receiver.ca))
-        name = f"+{ca}@{self._time(ca)}"
+        name = f"+{ca}@{tuple(self._sign(ca))}"
         if name not in self._contexts:
             context = _system()
             with _reading(ca):
@@ -147,20 +148,20 @@ class Contexts:
         if len(names) > KEPT:
             self._contexts.pop(names.pop(0), None)
 
-    def _time(self, path: str) -> int:
+    def _sign(self, path: str) -> Sign:
         found = os.stat(path)
         if not stat.S_ISREG(found.st_mode):
             # OpenSSL would block on a pipe, and read a device without end.
             raise OSError(errno.EINVAL, "is no plain file", path)
-        self._files[path] = found.st_mtime_ns
-        return found.st_mtime_ns
+        sign = self._files[path] = sign_of(found)
+        return sign
 
     def changed(self) -> bool:
         """Return whether a file in use has changed since the last call; callable from any thread."""
         changed = False
         for path, known in list(self._files.items()):
             try:
-                changed |= self._time(path) != known
+                changed |= self._sign(path) != known
             except OSError:
                 pass  # it may be about to be replaced
         return changed

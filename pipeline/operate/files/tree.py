@@ -15,7 +15,7 @@ from pipeline.config.files import TESTS, config_files, is_config_file, is_webhoo
 from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value, as_utf8
-from pipeline.model.plain_file import read_plain
+from pipeline.model.plain_file import Sign, read_plain, sign_of
 from pipeline.operate.files.literals import literal_secrets
 
 Kind = Literal["webhook", "base", "label", "shape", "list", "test"]
@@ -49,7 +49,7 @@ class ConfigFile:
 class _Said(NamedTuple):
     """What one file says about itself and others."""
 
-    signature: tuple[int, int, int]
+    sign: Sign
     name: str
     extends: str = ""
     lists: tuple[str, ...] = ()
@@ -95,7 +95,9 @@ class Tree:
         for name in _shapes(formats or {}):
             used[f"shapes/{name}.yaml"].append("pipeline.yaml")
         found = [
-            ConfigFile(name, _kind(name), one.name, tuple(dict.fromkeys(used[name])), one.signature[2] / 1e9)
+            ConfigFile(
+                name, _kind(name), one.name, tuple(dict.fromkeys(used[name])), one.sign.modified_ns / 1e9
+            )
             for name, one in said.items()
         ]
         found += [
@@ -123,20 +125,20 @@ class Tree:
             found = (self._config / name).stat()
         except OSError:
             return None
-        signature = (found.st_ino, found.st_size, found.st_mtime_ns)
+        sign = sign_of(found)
         known = self._said.get(name)
-        if known is not None and known.signature == signature:
+        if known is not None and known.sign == sign:
             return known
         stem = re.sub(r"\.ya?ml$", "", name.partition("/")[2])
         text = self.text(name)
         document = None if text is None else parse_yaml(text, name)
         data = None if document is None or document.root is None else document.root.value
         if document is None or not isinstance(data, dict):
-            return _Said(signature, stem)
+            return _Said(sign, stem)
         own = data.get("name" if name.startswith("labels/") else "id")
         extends = data.get("extends")
         return _Said(
-            signature,
+            sign,
             own if isinstance(own, str) and own else stem,
             extends if isinstance(extends, str) else "",
             tuple(list_names(data)),

@@ -16,7 +16,7 @@ from pipeline.config.files import config_files, is_webhook
 from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.model.json import Value
 from pipeline.model.masking import Masks
-from pipeline.model.plain_file import read_plain
+from pipeline.model.plain_file import Sign, read_plain, sign_of
 from pipeline.operate.files.literals import HIDDEN, literal_values
 
 FRESH_SECS: Final = 2.0
@@ -26,7 +26,7 @@ _ANY: Final = frozenset({"url", "headers", "body"})
 
 @dataclass(slots=True, frozen=True)
 class _Said:
-    sign: tuple[int, ...]
+    sign: Sign
     secrets: frozenset[str]
     webhook: str | None
     shows: frozenset[str]
@@ -80,8 +80,7 @@ class Written:
         for name in config_files(self._config):
             path = self._config / name
             try:
-                seen = path.stat()
-                sign = seen.st_ino, seen.st_size, seen.st_mtime_ns
+                sign = sign_of(path.stat())
                 known = self._known.get(name)
                 if known is None or known.sign != sign:
                     document = parse_yaml(decode_text(read_plain(path)), name)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from pipeline.compile.snapshot import Report, Snapshot, as_enabled, compile_config
 from pipeline.compile.trial.desk import AskBack, AskedFor
@@ -32,12 +32,11 @@ from pipeline.config.yaml.loader import decode_text
 from pipeline.language.secrets import SecretRef, Secrets
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
-from pipeline.model.plain_file import read_plain
+from pipeline.model.plain_file import NO_SIGN, Sign, read_plain, sign_of
 from pipeline.operate.check import all_found
 
 SETTLED_NS: Final = 50_000_000
 """A file changed more recently may change again without a visible difference."""
-Sign: TypeAlias = tuple[int, ...]
 REPLACED: Final = 10_000
 """Replaced objects that may accumulate before a full collection; an edit leaves a hundred or two."""
 STAND_IN: Final = "set"
@@ -237,8 +236,8 @@ class Bench:
                 except (OSError, ValueError):
                     self._unread[name] = sign
                     continue
-            if not sign or now - sign[0] < SETTLED_NS:
-                known = (), known[1]
+            if now - sign.changed_ns < SETTLED_NS:
+                known = NO_SIGN, known[1]
             found[name] = known
         self._files = found
         return {name: text for name, (_, text) in found.items()}
@@ -258,12 +257,11 @@ def _doubtful(finding: Finding) -> bool:
 
 
 def _sign(path: str) -> Sign:
-    """Return what distinguishes a file's content from its next; () where there is no file."""
+    """Return what distinguishes a file's content from its next; `NO_SIGN` where there is no file."""
     try:
-        seen = os.stat(path)
+        return sign_of(os.stat(path))
     except (OSError, ValueError):
-        return ()
-    return seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size, seen.st_ino
+        return NO_SIGN
 
 
 class _Whole(Mapping[str, str]):

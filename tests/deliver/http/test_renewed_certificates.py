@@ -41,6 +41,25 @@ def test_those_before_the_last_are_let_go(settings: ReceiverSettings) -> None:
             contexts.get(made[-KEPT - 1])
 
 
+def test_one_with_the_time_of_the_old_one_is_used(tmp_path: Path, settings: ReceiverSettings) -> None:
+    """As where all files of an image or a store have one time, and a link leads to the present one."""
+    assert settings.ca is not None
+    folder, link = tmp_path / "new", tmp_path / "link.pem"
+    folder.mkdir()
+    new = Certificates.make(folder).ca
+    for path in (settings.ca, new):
+        renewed(str(path), 1)
+    link.symlink_to(settings.ca)
+    contexts = Contexts()
+    linked = ReceiverSettings(ca=str(link))
+    name = contexts.name(linked, str)
+    assert not contexts.changed()
+    link.unlink()
+    link.symlink_to(new)
+    assert contexts.changed()
+    assert contexts.name(linked, str) != name
+
+
 @pytest.mark.parametrize("wrong", ["mismatch", "cert", "key", "ca"])
 def test_a_file_that_is_no_certificate_is_told_by_name(
     tmp_path: Path, settings: ReceiverSettings, wrong: str
