@@ -31,7 +31,7 @@ def members_of(state: Path) -> list[int]:
             words = (process / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"--member" in words and os.fsencode(state) in words:
+        if os.fsencode(state) in words:
             found.append(int(process.name))
     return found
 

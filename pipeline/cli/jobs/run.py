@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,15 +153,21 @@ def run_alone(
 
 def run_together(job_config: PipelineConfig, processes: int, restart: bool) -> Summary:
     """Run the job in processes of their own and return the summary of all; exits as the job did."""
+    import pipeline.runtime.accompany
+    import pipeline.runtime.process  # noqa: F401 - the members, forked from this process, need both
+    from pipeline.cli.app import run as run_words
     from pipeline.runtime.processes.supervisor import run_group
     from pipeline.runtime.progress import Progress, look_through
 
     begun = time.monotonic()
-    progress = Progress(look_through(lambda: account(job_config.state)))
-    try:
-        code, figures = run_group(sys.argv[1:], processes, restart=restart)
-    finally:
-        progress.stop()
+    with ExitStack() as stack:
+
+        def show_progress() -> None:
+            stack.callback(Progress(look_through(lambda: account(job_config.state))).stop)
+
+        code, figures = run_group(
+            sys.argv[1:], processes, restart=restart, run=run_words, begun=show_progress
+        )
     if code:
         raise click.exceptions.Exit(code)
     elapsed = round(time.monotonic() - begun, 3)

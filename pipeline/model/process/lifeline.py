@@ -35,6 +35,11 @@ class Lifeline:
         """Tie a process started with this environment to this one."""
         environment[VARIABLE] = str(self._read)
 
+    def hold(self) -> None:
+        """Tie this process, which was forked from the one that made the pipe."""
+        os.close(self._write)
+        _hold(self._read)
+
     def close(self) -> None:
         """Close the pipe: processes that are still tied end."""
         os.close(self._read)
@@ -50,12 +55,16 @@ def hold() -> None:
     descriptor = os.environ.pop(VARIABLE, None)
     if descriptor is not None:
         os.set_inheritable(int(descriptor), False)
-        threading.Thread(target=_watch, args=(int(descriptor),), name="lifeline", daemon=True).start()
+        _hold(int(descriptor))
 
 
 def is_let_go() -> bool:
     """Return whether the parent of this process is gone, so that it is about to end."""
     return _let_go.is_set()
+
+
+def _hold(descriptor: int) -> None:
+    threading.Thread(target=_watch, args=(descriptor,), name="lifeline", daemon=True).start()
 
 
 def _watch(descriptor: int) -> None:

@@ -1,14 +1,15 @@
 """One launch of processes that start and stop together.
 
-Each runs a verb of the command line with the hidden flag ``--member``. Members have sessions of their own: a
-Ctrl-C or a signal to the group reaches only this process, which passes it on: the first stops them cleanly, a
-second ends them at once. Bytewax cannot continue without a member: when one is gone, all are ended, and none
-outlives this process.
+Each runs a verb of the command line with the hidden flag ``--member``, as a new process or a fork of this
+one. Members have sessions of their own: a Ctrl-C or a signal to the group reaches only this process, which
+passes it on: the first stops them cleanly, a second ends them at once. Bytewax cannot continue without a
+member: when one is gone, all are ended, and none outlives this process.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import random
 import signal
@@ -24,6 +25,7 @@ from typing import IO, TypeAlias
 from pipeline.model.errors import Fatal
 from pipeline.model.process.exits import MEMBER_EXIT, MEMBER_STOPPED, Exit
 from pipeline.model.process.lifeline import Lifeline
+from pipeline.runtime.processes.forked import Member, can_fork, fork
 from pipeline.runtime.processes.mesh import look
 from pipeline.telemetry import log
 
@@ -48,6 +50,10 @@ Hear: TypeAlias = Callable[[bytes], None]
 """Takes a line, without its line end."""
 
 
+Run: TypeAlias = Callable[[Sequence[str]], int]
+"""Runs a command line, without the program, in this process; returns its exit code."""
+
+
 def unheard(_line: bytes) -> None:
     """Ignore the line."""
 
@@ -58,7 +64,7 @@ class Group:
 
     words: Sequence[str]
     processes: int = 1
-    members: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    members: list[Member] = field(default_factory=list)
     outputs: dict[int, bytes] = field(default_factory=dict)
     """The last line of each member that has exited."""
     stopping: bool = False
@@ -76,6 +82,8 @@ class Group:
     """They are members of one job, and connect to one another."""
     name: str = "job"
     """Its name in the log."""
+    run: Run | None = None
+    """What a forked member runs; None: members are not forked."""
     look_secs: float = MESH_SECS
     """Pause before the next look at the ports."""
     heard_at: float | None = None
@@ -88,10 +96,16 @@ class Group:
         if self.joined:
             self.ports = free_ports(self.processes)
         addresses = ";".join(f"127.0.0.1:{port}" for port in self.ports)
+        run = self.run if can_fork() else None
         for number in range(self.processes):
-            command = [sys.executable, "-m", "pipeline.cli", *self.words, "--member", f"{number}@{addresses}"]
+            words = [*self.words, "--member", f"{number}@{addresses}"]
             # The member that owns a source partition reads it, for `--source -`.
             reads = self.joined and sys.stdin is not None and not sys.stdin.isatty()
+            if run is not None:
+                work = functools.partial(run, words)
+                self.members.append(fork(work, self.lifeline, self.members, reads=reads))
+                continue
+            command = [sys.executable, "-m", "pipeline.cli", *words]
             self.members.append(
                 subprocess.Popen(
                     command,

@@ -12,7 +12,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import NamedTuple, TypedDict
@@ -22,7 +22,7 @@ import orjson
 from pipeline.deliver.lanes.clock import keep_steady
 from pipeline.model.process.exits import MEMBER_EXIT, Exit
 from pipeline.model.process.stop import HEAR_SECS, handled_by, requested
-from pipeline.runtime.processes.group import Group, Hear, unheard
+from pipeline.runtime.processes.group import Group, Hear, Run, unheard
 from pipeline.telemetry import log
 
 FIRST_WAIT_SECS = 0.5
@@ -48,6 +48,8 @@ class Team:
     restart: bool = True
     joined: bool = True
     """They are members of one job."""
+    run: Run | None = None
+    """What its members run where they are forked; None: they are not."""
     talks: Hear | None = None
     tells: Hear = unheard
     silent_secs: float | None = None
@@ -95,7 +97,9 @@ class _Standing:
 class Supervisor:
     """Runs teams until they have ended, one of them cannot continue, or a signal stops them."""
 
-    def __init__(self, teams: Sequence[Team]) -> None:
+    def __init__(self, teams: Sequence[Team], begun: Callable[[], None] = lambda: None) -> None:
+        """begun: called once all teams have been started; it may start threads, which they must not meet."""
+        self._begun = begun
         self.ended: dict[str, Ended] = {}
         self._standing = {team.name: _Standing(team, dict(os.environ)) for team in teams}
         self._stopping = False
@@ -124,6 +128,8 @@ class Supervisor:
             if requested():
                 self._hear_signal(signal.SIGTERM)  # the previous handler has noted it
             try:
+                self._act()
+                self._begun()
                 while len(self.ended) < len(self._standing):
                     try:
                         happened = self._happened.get(timeout=self._act())
@@ -196,6 +202,7 @@ class Supervisor:
             tells=team.tells,
             joined=team.joined,
             name=name,
+            run=team.run,
         )
         one.begun, one.group = time.monotonic(), group
         group.start(one.environment)
@@ -255,13 +262,21 @@ class Supervisor:
                 one.group.stop()
 
 
-def run_group(words: Sequence[str], processes: int, *, restart: bool) -> tuple[int, Figures]:
+def run_group(
+    words: Sequence[str],
+    processes: int,
+    *,
+    restart: bool,
+    run: Run | None = None,
+    begun: Callable[[], None] = lambda: None,
+) -> tuple[int, Figures]:
     """Run a multi-process job; return its exit code and its members' figures.
 
+    run: what a forked member runs; None: none is forked. begun: called when they have been started.
     restart: restart all when one fails, after 0.5 s, 1 s, ... 60 s; problems of config, usage or state are
     not cured by that and end the group at once. After a clock was set back all restart in any case.
     """
-    supervisor = Supervisor([Team(JOB, words, processes, restart)])
+    supervisor = Supervisor([Team(JOB, words, processes, restart, run=run)], begun)
     code = supervisor.run()
     return code, figures_of(supervisor.ended.get(JOB))
 

@@ -98,10 +98,11 @@ def test_a_group_that_a_stranger_comes_to_first_is_ended_and_says_who(
     with socket.create_server(("127.0.0.1", 0)) as server:
         group.ports = [server.getsockname()[1]]
         # In the members' place: they would listen here.
-        group.members = [subprocess.Popen(["sleep", "60"], stdout=subprocess.PIPE) for _ in range(2)]
+        members = [subprocess.Popen(["sleep", "60"], stdout=subprocess.PIPE) for _ in range(2)]
+        group.members = [*members]
         with stranger(group.ports[0]):
             assert group.wait() == Exit.FATAL
-    assert [member.returncode for member in group.members] == [-signal.SIGKILL] * 2
+    assert [member.returncode for member in members] == [-signal.SIGKILL] * 2
     assert "another user of this machine is at a port" in caplog.text
 
 
