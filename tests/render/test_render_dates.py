@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -15,9 +16,17 @@ from pipeline.render.values.strftime import format_time, zone
 AT = parse_time("2026-03-05T04:07:09.045Z")
 
 
-@given(st.integers(0, 4_102_444_800_000), st.sampled_from("aAbBCdDeFgGhHIjmMnpRStTuUVwWxXyYz%"))
-def test_a_directive_prints_as_in_c(ms: int, letter: str) -> None:
-    assert format_time(ms, f"%{letter}") == (EPOCH + timedelta(milliseconds=ms)).strftime(f"%{letter}")
+ZONES = ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "Pacific/Apia"]
+
+
+@given(
+    st.integers(0, 4_102_444_800_000),
+    st.sampled_from("aAbBCdDeFgGhHIjmMnpRStTuUVwWxXyYzZ%"),
+    st.sampled_from(ZONES),
+)
+def test_a_directive_prints_as_in_c(ms: int, letter: str, name: str) -> None:
+    at = (EPOCH + timedelta(milliseconds=ms)).astimezone(ZoneInfo(name))
+    assert format_time(ms, f"%{letter}", zone(name)) == at.strftime(f"%{letter}")
 
 
 @pytest.mark.parametrize(
