@@ -10,7 +10,8 @@ from functools import partial
 from pipeline.admin.routes import Route
 from pipeline.deliver.halts import Order
 from pipeline.job.assembly import Job
-from pipeline.job.commands import Action, execute
+from pipeline.job.commands import execute
+from pipeline.job.left_requests import Action
 from pipeline.job.steps.shard import Shard
 from pipeline.model.errors import Fatal, HooklineError, Refused, StateError, UsageError
 from pipeline.model.words import no_webhook

@@ -10,15 +10,15 @@ STOPPABLE = frozenset({"run", "replay", "collect", "up"})
 """Verbs that run until they are stopped."""
 
 
-AUTHORING = frozenset({"new", "schema", "check"})
-"""Verbs that write nothing but config files: those are as open as the person's other files."""
+AUTHORING = frozenset({"init", "new", "schema", "check"})
+"""Verbs that write nothing but files to share: those are as open as the person's other files."""
 
 
 def main() -> None:
     """Run the command line of this process; never returns. Exit codes: `pipeline.model.process.exits`."""
-    interrupted = signal.getsignal(signal.SIGINT)
-    if interrupted is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C among the imports ends it without a traceback
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Ctrl-C among the imports ends it without a traceback; `Verbs` undoes this once the verb is there.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     from pipeline.model.process.garbage import ending, starting
     from pipeline.model.process.lifeline import hold
     from pipeline.model.process.private import keep_private, leave_no_memory
@@ -43,8 +43,6 @@ def main() -> None:
     hold()
     from pipeline.cli.app import run
 
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, interrupted)
     code = run()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # so it does while threads end

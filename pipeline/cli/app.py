@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -110,6 +111,10 @@ class Verbs(click.Group):
         module, attribute = verb.place.split(":")
         command = getattr(importlib.import_module(f"pipeline.cli.{module}"), attribute)
         assert isinstance(command, click.Command)
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            import orjson  # noqa: F401 - a KeyboardInterrupt raised while it is imported is a segmentation fault
+
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         if COMPLETES in os.environ:
             from pipeline.cli.completion import add_completion
 

@@ -1,35 +1,25 @@
 """Commands on dead letters and pending requests: transitions of a shard, counted (DESIGN 6.8).
 
-A running job is asked over its admin socket; for a stopped one, the request is left in the shard's folder and
-executed at the next start. Executing a request twice does no harm.
+A running job is asked over its admin socket; for a stopped one, the request is left in the shard's folder
+(`left_requests`) and executed at the next start. Executing a request twice does no harm.
 """
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
-from zlib import crc32
 
 import msgspec
-import orjson
 
+from pipeline.job.left_requests import Action, left_for, read_left
 from pipeline.job.steps.shard import Shard
 from pipeline.language.work import widened
-from pipeline.model.disk import make_folder, replace_durably
-from pipeline.model.errors import RenderError, StateError
+from pipeline.model.errors import RenderError
 from pipeline.outbox.codec import DeadLetter, replay_key, unpack_dead
 from pipeline.outbox.handover import Request
 from pipeline.outbox.seen import event_and_user
 from pipeline.store.rows import MAX_KEY, Table
 from pipeline.telemetry import log
-
-Action: TypeAlias = Literal["replay", "purge", "drop"]
-
-FOLDER = "commands"
-"""Where requests for a stopped job wait, in the shard's folder."""
 
 _log = log.get("commands")
 
@@ -98,40 +88,6 @@ def _render(shard: Shard, letter: DeadLetter) -> Request | None:
         headers=rendered.headers,
         body=rendered.body,
     )
-
-
-# --- for a job that is stopped
-
-
-def leave(shard_folder: Path, action: Action, keys: Sequence[bytes]) -> None:
-    """Leave a request for the shard's next start; it is on disk when this returns."""
-    folder = shard_folder / FOLDER
-    make_folder(folder)
-    request = orjson.dumps({"action": action, "keys": [key.hex() for key in keys]})
-    replace_durably(folder / f"{time.time_ns()}-{os.getpid()}-{crc32(request):08x}.json", request)
-
-
-def left_for(shard_folder: Path) -> list[Path]:
-    """Return the files of the requests that wait for a shard's next start, in order."""
-    return sorted((shard_folder / FOLDER).glob("*.json"))
-
-
-def read_left(path: Path) -> tuple[Action, list[bytes]]:
-    """Return a waiting request. Raises StateError where its file is damaged."""
-    try:
-        text = path.read_bytes()
-        # Older versions have no checksum in the name.
-        if path.stem.split("-")[2:] not in ([], [f"{crc32(text):08x}"]):
-            raise ValueError("its checksum is another one")
-        request = orjson.loads(text)
-        if request["action"] not in get_args(Action):
-            raise ValueError("no action that is known")
-        return request["action"], [bytes.fromhex(key) for key in request["keys"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise StateError(
-            f"{path}: damaged ({error}); it was left by `hookline dlq` or `outbox` for this start. Remove "
-            "the file and give the command again."
-        ) from error
 
 
 def execute_left(shard: Shard) -> list[Path]:

@@ -180,8 +180,7 @@ def machine_fault(error: BaseException) -> Fatal | None:
         if isinstance(error, OSError) and error.filename:
             place, text = os.fsdecode(error.filename), os.strerror(error.errno or 0)
         return Fatal(
-            f"the disk of {place} is full ({text}). Nothing is lost: free disk space and start again; a job "
-            "goes on from its last epoch."
+            f"the disk of {place} is full ({text}). Nothing is lost: free disk space and start again."
         )
     if number in FAILING or "disk I/O error" in text:
         # SQLite says the same of a file that may not grow.
@@ -189,7 +188,7 @@ def machine_fault(error: BaseException) -> Fatal | None:
         return Fatal(
             f"a disk does not read or write ({text}). What was on it before is not lost: "
             f"{'raise `ulimit -f`, or ' if is_limited else ''}see what the system says of the disk "
-            "(`dmesg`), then start again; the job goes on from the last epoch."
+            "(`dmesg`), then start again."
         )
     for words, what, remedy in LIMITS:
         if words in text:

@@ -35,7 +35,11 @@ _NOT_WRITTEN = (
 )
 """Texts of errors that more room or permissions would fix. LMDB's errors have no number."""
 
-RESTORE = "Restore the state directory from a backup, or start with an empty one."
+REMEDY = (
+    "Restore the whole state directory from one backup; or remove this folder and let `hookline state "
+    "rebuild` make its users and links anew from the source."
+)
+"""For one damaged store: without a backup the others keep what they owe."""
 ONE_BACKUP = "Restore the whole state directory from one backup, or start with an empty one."
 OTHERS_EPOCH = (
     "the epoch from which the recovery store goes on is not the one that the store has under this number; "
@@ -104,7 +108,7 @@ def unreadable(path: Path, error: Exception) -> HooklineError:
             "more (`ulimit -v`, the container's limit) and start again."
         )
     fault = machine_fault(error)
-    return fault or StateError(f"{path}: the store cannot be read ({error}). {RESTORE}")
+    return fault or StateError(f"{path}: the store cannot be read ({error}). {REMEDY}")
 
 
 @contextlib.contextmanager

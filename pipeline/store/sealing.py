@@ -27,7 +27,7 @@ from zlib import crc32
 import lmdb
 
 from pipeline.model.errors import StateError
-from pipeline.store.environment import unreadable
+from pipeline.store.environment import REMEDY, unreadable
 from pipeline.store.rows import Table
 
 Renew: TypeAlias = Callable[[Table, bytes], bytes]
@@ -163,9 +163,7 @@ class Seals:
         """Return the error for a damaged row."""
         return StateError(
             f"{self.path}: a row of table `{table.name.lower()}` is damaged (key {key[:100]!r}); "
-            "`hookline state check` lists all that are. Restore the whole state directory from one backup; "
-            "or remove this folder and let `hookline state rebuild` make its users and links anew from the "
-            "source."
+            f"`hookline state check` lists all that are. {REMEDY}"
         )
 
 

@@ -237,6 +237,29 @@ def test_help_is_where_one_looks_for_it(hookline):
     assert (alone.code, alone.out, alone.err) == (2, "", hookline("--help").out)
 
 
+@pytest.mark.parametrize("verb", ["explain", "status"])
+def test_ctrl_c_raises_nothing_while_a_verb_is_imported(verb):
+    """Raised while orjson is, it is a segmentation fault."""
+    watched = f"""
+import signal, sys
+
+class Watch:
+    def find_spec(self, name, *rest):
+        if name == "orjson":
+            print("orjson", signal.getsignal(signal.SIGINT).name)
+
+sys.meta_path.insert(0, Watch())
+sys.argv = ["hookline", "{verb}", "--help"]
+from pipeline.cli import main
+from pipeline.cli.page import help_pages
+prepare = help_pages.prepare
+help_pages.prepare = lambda command: print(signal.getsignal(signal.SIGINT).__name__) or prepare(command)
+main()
+"""
+    said = subprocess.run([sys.executable, "-c", watched], stdout=subprocess.PIPE, text=True, check=True)
+    assert said.stdout.splitlines()[:2] == ["orjson SIG_DFL", "default_int_handler"]
+
+
 def test_every_kind_of_schema_is_printed(hookline):
     from pipeline.cli.author.schema import KINDS
     from pipeline.config.models.schema import SCHEMAS

@@ -43,8 +43,13 @@ def test_a_replay_for_a_stopped_job_is_done_at_its_next_start(bench: Bench, rece
     assert bench.run()["webhooks"]["w"]["dead"] == 3
     name = bench.listed("dlq")[0]["id"]
     receiver.answer({"*": [200]})
-    assert "1 dead letter to be sent again at the next start" in bench.hookline("dlq", "replay", name)
+    assert "at the next start: " not in bench.hookline("status")
+    for _ in range(2):
+        assert "1 dead letter to be sent again at the next start" in bench.hookline("dlq", "replay", name)
+    assert "\nat the next start: 1 dead letter to be sent again\n" in bench.hookline("status")
+    assert bench.status()["left"] == {"replay": 1}
     counts = bench.run()["webhooks"]["w"]
+    assert bench.status()["left"] == {}
     assert counts == {"matched": 3, "delivered": 1, "dead": 2, "pending": 0, "suppressed": 0}
     assert len(bench.listed("dlq")) == 2
 

@@ -67,6 +67,17 @@ def test_the_receiver_listens_where_a_new_project_sends():
     assert f"url: http://{listen}/" in FILES["config/webhooks/big-purchase.yaml"]
 
 
+def test_a_project_is_as_open_as_other_files_of_its_author(tmp_path: Path):
+    """A job runs as another user: of a service, of a container."""
+    subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", "init", "shop"],
+        cwd=tmp_path, umask=0o027, capture_output=True, check=True,
+    )  # fmt: skip
+    folder = tmp_path / "shop"
+    modes = {path.stat().st_mode & 0o777 for path in (folder, *folder.rglob("*"))}
+    assert modes == {0o750, 0o640}
+
+
 def test_nothing_of_a_project_overwrites_a_file(hookline, tmp_path: Path):
     (tmp_path / "config").mkdir()
     (tmp_path / "config/pipeline.yaml").write_text("state: ../mine\n")

@@ -18,7 +18,7 @@ import pytest
 from pipeline.compile.versions import Versions
 from pipeline.config.files import ConfigText
 from pipeline.deliver.halts import Halts
-from pipeline.job.commands import FOLDER, leave
+from pipeline.job.left_requests import FOLDER, leave
 from pipeline.job.steps.history import History
 from pipeline.model import disk
 from pipeline.model.errors import StateError

@@ -18,13 +18,14 @@ from pipeline.deliver.halts import Halts, Order
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.job import flow
 from pipeline.job.assembly import Job
-from pipeline.job.commands import Action, execute
+from pipeline.job.commands import execute
 from pipeline.job.control.drain import Drain
 from pipeline.job.control.failure import Failure
 from pipeline.job.control.pace import Pace
 from pipeline.job.control.pressure import Pressure
 from pipeline.job.control.pulse import Pulse
 from pipeline.job.control.rest import Rest
+from pipeline.job.left_requests import Action
 from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Stores
 from pipeline.job.steps import history

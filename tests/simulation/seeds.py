@@ -12,7 +12,7 @@ from random import Random
 from typing import Literal, get_args
 
 from pipeline.deliver.halts import Order
-from pipeline.job.commands import Action, leave
+from pipeline.job.left_requests import Action, leave
 from pipeline.outbox.codec import unpack_dead, unpack_owed
 from pipeline.outbox.handover import Outcome
 from pipeline.store.folders import shard_folder

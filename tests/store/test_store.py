@@ -206,7 +206,7 @@ def test_a_second_owner_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path) -> None:
     Store(tmp_path).close()
     (tmp_path / "data.mdb").write_bytes(b"not a store" * 1000)
-    with pytest.raises(StateError, match="Restore the state directory from a backup"):
+    with pytest.raises(StateError, match="Restore the whole state directory from one backup"):
         Store(tmp_path)
 
 

@@ -175,7 +175,7 @@ def test_a_damaged_page_is_not_taken_for_a_full_disk(
     zero_pages(path, seal(table, key, value))
     store = Store(path, map_size=1 << 26)
     store.put(Table.USERS, b"u1", b"after")
-    with pytest.raises(StateError, match=f"{path}: the store cannot be read .* Restore the state directory"):
+    with pytest.raises(StateError, match=f"{path}: the store cannot be read .* `hookline state rebuild`"):
         act(store)
     store.close()
 

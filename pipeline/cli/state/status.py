@@ -15,6 +15,14 @@ from pipeline.cli.accounts import (
 )
 from pipeline.cli.options import on_state
 from pipeline.cli.output import json_option, print_json, print_text
+from pipeline.model.words import counted
+
+LEFT = {
+    "replay": ("dead letter", "to be sent again"),
+    "purge": ("dead letter", "to be deleted"),
+    "drop": ("pending request", "to be given up"),
+}
+"""What each request that waits for a job's next start does, and to what."""
 
 
 @click.command()
@@ -63,5 +71,7 @@ def status(state: Path, as_json: bool) -> None:
                 f"{webhook}: its receiver answers what it was not asked, and gets a connection per request "
                 f"until {str(until)[11:19]}. Look for what answers twice: it, or a proxy before it"
             )
+    for action, number in found.left.items():
+        print_text(f"at the next start: {counted(number, LEFT[action][0])} {LEFT[action][1]}")
     for webhook, why in found.waiting.items():
         print_text(why.line(webhook, found.webhooks[webhook]["pending"]))

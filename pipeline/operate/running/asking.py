@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline.admin.socket_client import NotRunning, ask
-
-if TYPE_CHECKING:
-    from pipeline.job.commands import Action
+from pipeline.job.left_requests import Action, leave
 
 AT_ONCE = 1000
 """Keys per request: each request completes within one epoch."""
@@ -46,8 +43,6 @@ def ask_or_leave(
             if not told(start + len(keys), done):
                 break
     except NotRunning:
-        from pipeline.job.commands import leave  # imports all of a job's steps: not needed for listing
-
         for store in dict.fromkeys(store for store, _ in found):
             leave(store, action, [key for owner, key in found if owner == store])
         told(len(found), len(found))

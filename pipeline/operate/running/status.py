@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.admin.socket_client import NotRunning, ask
 from pipeline.deliver.halts import Halt, Halts
+from pipeline.job.left_requests import Action, waiting_requests
 from pipeline.model.json import Value
 from pipeline.operate.running.processes import Processes
 from pipeline.operate.running.waiting import Waiting, waiting
@@ -24,6 +25,8 @@ class Status:
     running: Processes | None
     waiting: dict[str, Waiting]
     """By webhook, where something is pending: why."""
+    left: dict[Action, int]
+    """How many rows each request names that waits for the next start of a stopped job."""
 
     def to_json(self) -> dict[str, Value]:
         """Return the keys of DESIGN 10, and what else is known of the job."""
@@ -38,6 +41,7 @@ class Status:
             "state": str(self.state),
             "halted": self.halted,
             "waiting": {webhook: why.to_json() for webhook, why in self.waiting.items()},
+            "left": {**self.left},
             **(
                 {}
                 if live is None
@@ -56,7 +60,8 @@ def status(state: Path) -> Status:
     found = accounting(state)
     running, webhooks = _running(state), found["webhooks"]
     why = waiting(state, webhooks, None if running is None else running.lanes)
-    return Status(state, found["records"], webhooks, Halts(state).all(), running, why)
+    left = waiting_requests(state) if running is None else {}
+    return Status(state, found["records"], webhooks, Halts(state).all(), running, why, left)
 
 
 def _running(state: Path) -> Processes | None:

@@ -14,6 +14,7 @@ import orjson
 
 from pipeline.model.errors import HooklineError
 from pipeline.outbox.codec import unpack_dead, unpack_number, unpack_owed, unpack_result
+from pipeline.store.environment import REMEDY
 from pipeline.store.reading import reading
 from pipeline.store.rows import Table
 
@@ -72,11 +73,7 @@ def _answers(stores: Sequence[Path]) -> Iterator[Checked]:
 
 def _end(code: int) -> str:
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    return (
-        f"the store is damaged so that reading it ends the process ({how}). Restore the whole state "
-        "directory from one backup; or remove this folder and let `hookline state rebuild` make its users "
-        "and links anew from the source."
-    )
+    return f"the store is damaged so that reading it ends the process ({how}). {REMEDY}"
 
 
 def check_store(path: Path) -> Checked:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from pipeline.compile.versions import read_text
 from pipeline.deliver.halts import Halts, read_halt
-from pipeline.job.commands import left_for, read_left
+from pipeline.job.left_requests import left_for, read_left
 from pipeline.job.steps.history import HIGH, SWITCHES, parse_switches, read_high, read_switches
 from pipeline.job.steps.source import position_of
 from pipeline.model.errors import HooklineError, StateError

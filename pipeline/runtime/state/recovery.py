@@ -97,7 +97,7 @@ def reading(part: Path) -> Iterator[sqlite3.Connection]:
     faults of the disk.
     """
     try:
-        with closing(sqlite3.connect(part)) as db:
+        with closing(_connected(part)) as db:
             yield db
     except sqlite3.Error as error:
         said: Exception = error
@@ -109,6 +109,16 @@ def reading(part: Path) -> Iterator[sqlite3.Connection]:
                 "`ulimit -n`, then start again."
             ) from error
         raise machine_fault(said) or unreadable(part.parent, str(error)) from error
+
+
+def _connected(part: Path) -> sqlite3.Connection:
+    """Open a file of a recovery store, also where nothing can be written beside it (a snapshot, a backup)."""
+    if os.access(part.parent, os.W_OK):
+        return sqlite3.connect(part)
+    log = part.with_name(f"{part.name}-wal")
+    # To read a log SQLite needs the index beside it; without a log it would make both.
+    how = "mode=ro" if log.exists() and log.stat().st_size else "immutable=1"
+    return sqlite3.connect(f"{part.absolute().as_uri()}?{how}", uri=True)
 
 
 def unreadable(folder: Path, why: str) -> StateError:

@@ -5,6 +5,7 @@ Always exit 3, the file's place and what to do; never a wrong body, a Python exc
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import lmdb
 import pytest
 
 from pipeline.receiver.server import Receiver
+from pipeline.runtime.state.check import check_directory
 from tests.chaos.damage import Damage, Killed, Seen, answers, at_random, killed, tried
 
 
@@ -163,6 +165,20 @@ def test_what_is_whole_is_taken_and_what_the_journals_lost_is_sent_again(
     for number, damage in enumerate((lambda state: None, cut("shards/*/journal/*"))):
         seen = tried(left, tmp_path / str(number), damage)
         assert (seen.code, seen.checked) == (0, 0), seen
+
+
+def test_a_copy_on_a_disk_that_nobody_may_write_is_checked_and_left_alone(
+    tmp_path: Path, left: Killed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = left.copy(tmp_path / "copy").state
+    recovery = state / "recovery"
+    store = "part-0.sqlite3"
+    for names in ({store, f"{store}-shm", f"{store}-wal"}, {store}):
+        with monkeypatch.context() as closed:
+            closed.setattr(os, "access", lambda path, mode: Path(path) != recovery)
+            assert check_directory(state).problems == []
+            assert {path.name for path in recovery.iterdir()} == names
+        assert check_directory(state).problems == []  # it may write, and merges the log
 
 
 @pytest.mark.parametrize("seed", range(4))
