@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import shutil
@@ -16,7 +17,7 @@ import pytest
 from tests.bench import collecting, measure, rates, sections, suite, watch
 from tests.bench.alone import http_clients
 from tests.bench.measure import Candidate, Run
-from tests.bench.streams import candidates, kafka_topics
+from tests.bench.streams import candidates, java_peers, kafka_topics
 from tests.bench.streams.candidates import job, make_config
 from tests.bench.streams.kafka_topics import NoBroker
 from tests.bench.streams.servers import receiver
@@ -121,13 +122,23 @@ def test_collect_prints_rates_and_waits_of_each_candidate(
         assert {row.rpartition(": ")[2] for row in measure.SHOWN} == {"aiohttp, from memory"}
 
 
+def test_jars_of_a_peer_that_are_not_those_of_its_list_are_named(tmp_path: Path) -> None:
+    for name in ("same", "other", "more"):
+        (tmp_path / f"{name}.jar").write_bytes(name.encode())
+    sums = tmp_path / "jars.sha256"
+    digest = hashlib.sha256(b"same").hexdigest()
+    sums.write_text("".join(f"{digest}  {name}.jar\n" for name in ("same", "other", "missing")))
+    with pytest.raises(java_peers.NoPeer, match=r"^missing.jar, more.jar, other.jar in "):
+        java_peers.check(tmp_path, sums)
+
+
 def test_without_a_broker_kafka_is_left_out_loudly(
     bench: sections.Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sections.kafka(bench)
     assert "LEFT OUT: kafka: none is asked for here" in capsys.readouterr().out
     sections.engines(bench)
-    assert "LEFT OUT: Quix Streams: no interpreter" in capsys.readouterr().out
+    assert "LEFT OUT: engines: " in capsys.readouterr().out
 
 
 def test_what_is_not_installed_is_named(

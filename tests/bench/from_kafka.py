@@ -1,12 +1,10 @@
-"""From Kafka: what an event costs, and a delivery beside another engine that does the same join."""
+"""From Kafka: what an event costs, and when a consumer that does nothing has it."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,16 +13,13 @@ import orjson
 from confluent_kafka import Consumer, TopicPartition
 
 from tests.bench.latency import SPAWN, Latency, result, write_topics
-from tests.bench.measure import Candidate, Process, Run, left_out
+from tests.bench.measure import Candidate, Process, left_out
 from tests.bench.streams.candidates import USERS, job, make_config, program
 from tests.bench.streams.kafka_topics import CRC32, NoBroker, filled, make_topics
 from tests.kit.streams.samples import ROOT
 
 if TYPE_CHECKING:
     from tests.bench.sections import Bench
-
-QUIX = "HOOKLINE_BENCH_QUIX"
-"""An interpreter that has quixstreams, aiohttp, orjson and uvloop."""
 
 
 def kafka(bench: Bench) -> None:
@@ -73,41 +68,6 @@ def reading(state: Path, records: int) -> Callable[[Process], float | None]:
         return float(result.stdout) if result.returncode == 0 else None
 
     return watch
-
-
-def engines(bench: Bench) -> None:
-    """The same join with durable state from the same topics, signed, every event firing: Quix Streams."""
-    python = os.environ.get(QUIX)
-    if python is None:
-        left_out(f"Quix Streams: no interpreter that has it is named in {QUIX} (tests/bench/peers/README.md)")
-        return
-    try:
-        brokers = bench.brokers()
-    except NoBroker as reason:
-        left_out(f"engines: {reason}")
-        return
-    many, few = bench.deliveries, bench.deliveries // 4
-    events, users = filled(brokers, bench.stream(1.0, few), 1)
-    script = [
-        python,
-        "tests/bench/peers/quix.py",
-        brokers,
-        events,
-        users,
-        f"{bench.origin}/hooks/w0",
-        str(few),
-    ]
-    candidates = [
-        Candidate("Quix Streams", script, few, read=without_start),
-        kafka_job(bench, "hookline", brokers, bench.stream(1.0, many), many),
-    ]
-    title = f"engines: Kafka, 100 % of {many:,} events fire (the other: {few:,}); rate without the start"
-    bench.compare(title, candidates, "POST", "Quix Streams")
-
-
-def without_start(output: str, run: Run) -> Run:
-    """Return the run with the seconds that the peer says it has worked."""
-    return replace(run, wall_secs=float(output.split()[-1]))
 
 
 def bare(brokers: str, rate: int, secs: float, warm_up_secs: float) -> Latency:

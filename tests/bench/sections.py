@@ -12,7 +12,8 @@ from pathlib import Path
 
 from tests.bench.alone import http_clients
 from tests.bench.collecting import collect
-from tests.bench.from_kafka import engines, kafka, kafka_job
+from tests.bench.engines import engines
+from tests.bench.from_kafka import kafka, kafka_job
 from tests.bench.latency import Latency, measure, nobody
 from tests.bench.measure import Candidate, heading, left_out, show, take_turns
 from tests.bench.rates import crowd, idle, latencies, show_latencies, steady, tails

@@ -13,6 +13,9 @@ from pathlib import Path
 
 from tests.kit.programs.ports import free_port
 
+COUNTED = "/requests"
+"""Where nginx tells how many requests it has had."""
+
 NGINX = """
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
 events {{ worker_connections 4096; }}
@@ -21,7 +24,8 @@ http {{
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
   uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   add_header x-request-id $request_id;
-  server {{ listen 127.0.0.1:{port} reuseport; location / {{ return 200; }} }}
+  server {{ listen 127.0.0.1:{port} reuseport; location / {{ return 200; }}
+    location = {counted} {{ stub_status; }} }}
 }}
 """
 
@@ -62,7 +66,7 @@ def receiver(folder: Path) -> Iterator[tuple[str, str]]:
     nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if nginx:
         config = folder / "nginx.conf"
-        config.write_text(NGINX.format(folder=folder, port=port))
+        config.write_text(NGINX.format(folder=folder, port=port, counted=COUNTED))
         command = [nginx, "-c", str(config), "-p", str(folder)]
         name = "nginx, `return 200` with a request id and a date"
     else:
