@@ -1,28 +1,28 @@
-"""Hookline: a stream of product events becomes webhooks. The rooms, in the order in which data walks down.
+"""Hookline: turns a stream of product events into webhooks. The rooms, in the order in which data flows down.
 
-cli         words, tables, exit codes: no logic
-console     web pages over operate: webhooks shown and edited in a browser
-operate     what a person may ask of a config, stream or job: status, dead letters, check, explain, sniff
-runtime     one process of a job or a collector: parts, state directory, recovery, reload; several of them
-admin       what a running job answers: one route table, over a socket (commands) and HTTP (health, metrics)
-collect     events over HTTP: protocols, keys, limits, and the sinks that keep what came
+cli         the command line: arguments, output, exit codes; no logic
+console     the web console over operate: view and edit webhooks in a browser
+operate     operations on a config, stream or job: status, dead letters, check, explain, sniff
+runtime     one process of a job or collector: parts, state directory, recovery, reload; process groups
+admin       the API of a running job: one route table, over a socket (commands) and HTTP (health, metrics)
+collect     events over HTTP: protocols, keys, limits, and the sinks that store them
 job         the dataflow and its steps: source, select, identity, shard, copies
-compile     config texts become a snapshot of plain functions; lint; versions; edits tried in another process
-recording   streams kept as files, and files put into topics
-deliver     the engine: lanes (whose turn it is), requests (the bytes), http (the wire)
-outbox      what is owed, done, dead, counted: handover, journal, dead letters; copies, reading (from outside)
+compile     config texts become a snapshot of plain functions; lint; versions; trials in another process
+recording   streams recorded to files, and files produced to topics
+deliver     the delivery engine: lanes (scheduling), requests (bytes), http (the wire)
+outbox      deliveries owed and ended: handover, journal, dead letters, counts; copies, reading (from outside)
 sources     readers of files and topics, merged by time
-kafka       librdkafka for everybody: clients, questions to brokers, files
+kafka       Kafka access shared by all: clients, admin queries, files
 match       conditions, labels, triggers
 render      templates, bodies, requests
-join        users, links, limits
-config      files and the job's own settings; yaml (places and slips), edit (patches of them), models
-decode      raw records become events, updates, links: a table of shapes, and custom ones
-store       bytes on disk: LMDB, one transaction per epoch, undo
-language    paths, secrets, slots, units: the words that match, render and config share
-telemetry   the table of metrics, what happens (a metric and a log line), the log
-receiver    the receiver of tests, tours and `hookline receiver`
-model       records, times, errors, files; process (bounds, signals, exit codes): imports nothing of ours
+join        user state: properties, links, limits
+config      config files and job settings; yaml (positions, errors), edit (patches), models
+decode      raw records become events, updates and links: a table of shapes, and custom shapes
+store       durable storage: LMDB, one transaction per epoch, undo
+language    paths, secrets, slots, units: the vocabulary shared by match, render and config
+telemetry   metrics, happenings (a metric and a log line), the log
+receiver    the receiver used by tests, tours and `hookline receiver`
+model       records, times, errors, files; process (limits, signals, exit codes): imports no other room
 """
 
 __version__ = "0.1.0"

@@ -53,7 +53,6 @@ def produce(
     settings: Mapping[str, Any] | None = None,
     stopping: Callable[[], bool] = lambda: False,
     progress: Callable[[Produced], None] = lambda produced: None,
-    clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
 ) -> Produced:
     """Write everything the reader has into topics, created with ``partitions`` where they are missing.
 
@@ -78,7 +77,7 @@ def produce(
             for index, message in enumerate(messages(chunk)):
                 for part in _parts(message, format, is_fault=index in faults):
                     topic = users if users and part.is_update else events
-                    stamp = clock_ms() if times == "now" else part.time
+                    stamp = time.time_ns() // 1_000_000 if times == "now" else part.time
                     writer.send(
                         topic,
                         part.value,

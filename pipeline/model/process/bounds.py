@@ -47,10 +47,10 @@ USUAL: Final = Bounds()
 class Exceeded(ConfigError):
     """Reading a config exceeds a limit; the finding names the file that was being read."""
 
-    def __init__(self, what: str, file: str, *, root: str = "") -> None:
+    def __init__(self, what: str, file: str) -> None:
         message = f"working on it takes {what}: given up"
         self.finding = Finding(file, 0, 0, "config-too-expensive", message, SMALLER)
-        super().__init__([self.finding], root=root)
+        super().__init__([self.finding])
 
 
 def too_slow(file: str, bounds: Bounds) -> Exceeded:
