@@ -53,8 +53,8 @@ class Inputs:
         self._max_line_bytes = max_line_bytes
         self._formats = ALL_AUTO
         self._resumed_names = frozenset(known.files)
-        self._aside: set[tuple[str, int]] = set()
-        """Further names of open files, and inodes."""
+        self._aside: dict[tuple[str, int], str | None] = {}
+        """Further paths of open files, and inodes: what the files are called, None where it is for good."""
 
     def under(self, formats: Formats) -> None:
         """Give these shapes to open cursors, and to later ones."""
@@ -70,7 +70,10 @@ class Inputs:
 
     def open_new(self) -> bool:
         """Open new files; return whether there are any."""
-        open_paths = {cursor.source.path for cursor in self.cursors}
+        for cursor in [cursor for cursor in self.cursors if cursor.is_over()]:
+            cursor.close()
+            self.cursors.remove(cursor)
+        open_paths = {cursor.source.path for cursor in self.cursors if cursor.has_path}
         found = [source for source in self._find(may_be_gone=True) if source.path not in open_paths]
         new = [source for source in found if not self._is_aside(source)]
         if new:
@@ -124,34 +127,54 @@ class Inputs:
         fd = open_input(source.path)
         if source.path == STDIN or not stat.S_ISREG(os.fstat(fd).st_mode):
             return PipeCursor(source, fd, known.files, max_line_bytes=longest)
-        kind = FollowedCursor if self._follow else FileCursor
         # The last file of this name may have been renamed before this one was there.
         taken = {cursor.name for cursor in self.cursors}
-        return kind(source, fd, known.files, max_line_bytes=longest, is_of=entry, taken=taken)
+        if not self._follow:
+            return FileCursor(source, fd, known.files, max_line_bytes=longest, is_of=entry, taken=taken)
+        return FollowedCursor(
+            source, fd, known.files, max_line_bytes=longest, is_of=entry, taken=taken, is_read=self._is_read
+        )
 
     def _entry_of(self, source: Input, moved: Moved) -> Entry | None:
         """Return what is known of a file that was read under another name; None for any other.
 
         Raises Unready where it must not be opened: it is open under that name, or being compressed.
         """
-        if source.path == STDIN or source.name in self._known.files:
+        has_name = source.name in self._known.files
+        if source.path == STDIN or (has_name and not self._follow):
             return None
         try:
-            inode = os.stat(source.path).st_ino
+            status = os.stat(source.path)
         except OSError:
             return None  # opening it reports what is wrong
-        entry = moved.entry_of(source.path, inode)
-        files = [cursor for cursor in self.cursors if isinstance(cursor, FileCursor)]
-        if any(cursor.is_open_as(inode) or (entry and cursor.name == entry.name) for cursor in files):
-            self._aside.add((source.path, inode))
-            raise Unready(source.path)
+        find = moved.renamed if has_name else moved.entry_of
+        entry = find(source.path, status.st_ino)
+        for cursor in self._files():
+            if cursor.is_open_as(status) or (entry is not None and cursor.name == entry.name):
+                # One that is too short to be recognised later must not be read as a new one then.
+                self._aside[source.path, status.st_ino] = None if entry is None else cursor.name
+                raise Unready(source.path)
         return entry
+
+    def _files(self) -> list[FileCursor]:
+        return [cursor for cursor in self.cursors if isinstance(cursor, FileCursor)]
+
+    def _is_read(self, path: str, status: os.stat_result) -> bool:
+        if any(cursor.is_open_as(status) for cursor in self._files()):
+            return True
+        entry = Moved(self._known.files.values()).renamed(path, status.st_ino)
+        # Inodes are reused, and files may begin alike.
+        return entry is not None and status.st_size >= entry.offset
 
     def _is_aside(self, source: Input) -> bool:
         try:
-            return bool(self._aside) and (source.path, os.stat(source.path).st_ino) in self._aside
+            place = source.path, os.stat(source.path).st_ino
         except OSError:
             return False
+        if place not in self._aside:
+            return False
+        name = self._aside[place]
+        return name is None or any(cursor.name == name for cursor in self.cursors)
 
     # --- collectors' folders
 

@@ -161,7 +161,7 @@ class Recording(BaseReader):
     def _listen(self) -> None:
         cursors = self._cursors
         is_heard = self._follow and len(cursors) <= FEW and not any(cursor.is_pipe for cursor in cursors)
-        self._listener.listen_to([cursor.source.path for cursor in cursors] if is_heard else [])
+        self._listener.listen_to([cursor.heard_at for cursor in cursors] if is_heard else [])
 
     def is_still(self) -> bool:
         """True where files and collectors' folders are followed, few of them, and none has grown."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
+from typing import Any
 
 from pipeline.model.errors import Fatal, StateError, reason
 from pipeline.sources.files.following.rotated import PACKED, changed, find, find_after, first_byte, is_renewed
@@ -20,7 +22,12 @@ _TRIES = 3
 
 
 class FollowedCursor(FileCursor):
-    """Reads a file continuously, and the files that take its name, one after another."""
+    """Reads a file continuously, and the files that take its name, one after another.
+
+    is_read: whether the file at a path, of this status, is or was read by another cursor. Where the numbers
+    of rotated files count up, each name passes to a file that another one reads: this one stays with its
+    own, whatever that is called by then.
+    """
 
     _is_followed = True
     _begin = b""
@@ -29,6 +36,21 @@ class FollowedCursor(FileCursor):
     """Another file already has its name and lines: new lines are written there."""
     _searched_ns = 0
     """When the folder had last changed at the last search that found no next file."""
+
+    def __init__(
+        self, *given: Any, is_read: Callable[[str, os.stat_result], bool] = lambda *_: False, **more: Any
+    ) -> None:
+        self._is_read = is_read
+        super().__init__(*given, **more)
+
+    @property
+    def heard_at(self) -> str:
+        """Where the system can be asked to report what is written to it."""
+        return self.source.path if self.has_path else f"/proc/self/fd/{self._fd}"
+
+    def is_over(self) -> bool:
+        """True where its file has no name any more, and its path is another's."""
+        return not self.has_path and self.is_still() and not os.fstat(self._fd).st_nlink
 
     def is_still(self) -> bool:
         """True where everything in the file was yielded, and it still has its name."""
@@ -97,10 +119,15 @@ class FollowedCursor(FileCursor):
             return self._replaced("its beginning has changed while it was followed")
         if self._is_left:
             return self._go_on()
+        if not self.has_path:
+            return False
         try:
             now = os.stat(self.source.path)
         except OSError:
             self._is_left = self._was_followed()  # it is gone, for now at least
+            return False
+        if now.st_ino != self._inode and self._is_read(self.source.path, now):
+            self.has_path = False
             return False
         # Once the writer writes there, it no longer writes here: what came until then is read first.
         self._is_left = (
@@ -159,6 +186,10 @@ class FollowedCursor(FileCursor):
                 os.close(fd)
             path = between.path
             fd = _opened(path, between.inode)
+        elif fd is not None and self._is_read(path, os.fstat(fd)):
+            os.close(fd)
+            self._is_left = self.has_path = False
+            return False
         if fd is None:
             self._is_left = between is not None  # otherwise that one has disappeared again
             return False
@@ -182,6 +213,7 @@ class FollowedCursor(FileCursor):
         begin = first_byte(fd)
         self._split_from(begin)
         self._go_to(begin, 0)
+        self.remember()  # its name is taken: another cursor's next file may be of the same path
         return self.fill()
 
 

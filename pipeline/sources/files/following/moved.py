@@ -31,14 +31,19 @@ class Moved:
                 self._by_inode.setdefault(entry.inode, []).append(entry)
                 self._by_name.setdefault(Path(parted(entry.name)[0]).name, []).append(entry)
 
+    def renamed(self, path: str, inode: int) -> Entry | None:
+        """Return the state's entry for a file by its inode and its beginning, whatever its name."""
+        found = self._by_inode.get(inode, ())
+        return next((entry for entry in found if begins_as(path, entry)), None)
+
     def entry_of(self, path: str, inode: int) -> Entry | None:
         """Return the state's entry for a file; None where it is new.
 
         Raises Unready where that cannot be decided yet: it is being compressed.
         """
-        for entry in self._by_inode.get(inode, ()):
-            if begins_as(path, entry):
-                return entry
+        entry = self.renamed(path, inode)
+        if entry is not None:
+            return entry
         name = Path(path).name
         bare = next((name.removesuffix(end) for end in PACKED if name.endswith(end)), None)
         if bare is None:

@@ -21,6 +21,8 @@ class LineCursor(ABC):
         self.name = source.name
         """Name in its lines' origins, and in positions."""
         self.source = source
+        self.has_path = True
+        """Its path leads to what it reads or will read; else its file was renamed, the path is of another."""
         self.ended = False
         self.damage: str | None = None
         self.buffer = Lines([], [0])
@@ -59,6 +61,15 @@ class LineCursor(ABC):
     @property
     def is_pipe(self) -> bool:
         """True for standard input and other pipes: they end when their writer is gone, also when followed."""
+        return False
+
+    @property
+    def heard_at(self) -> str:
+        """Where the system can be asked to report what is written to it."""
+        return self.source.path
+
+    def is_over(self) -> bool:
+        """True where nothing will ever come, though it has not ended."""
         return False
 
     def is_still(self) -> bool:

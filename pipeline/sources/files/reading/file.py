@@ -103,9 +103,9 @@ class FileCursor(BlockCursor):
 
     # --- reading
 
-    def is_open_as(self, inode: int) -> bool:
+    def is_open_as(self, status: os.stat_result) -> bool:
         """Return whether this is the file that is open."""
-        return self._fd >= 0 and self._inode == inode
+        return self._fd >= 0 and self._inode == status.st_ino and os.path.samestat(os.fstat(self._fd), status)
 
     def is_still(self) -> bool:
         """True where all that the file has was read and handed out."""

@@ -1,0 +1,105 @@
+"""Followed folders in which the numbers of rotated files count up: each name passes to another file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.sources.files.test_rotated import Following, append, lines
+
+FORMS = ["app.jsonl.{}", "app.{}.jsonl"]
+
+
+class Counted:
+    """A folder with a log, whose old files get the next number at each rotation."""
+
+    def __init__(self, folder: Path, form: str, *, kept: int = 9) -> None:
+        self.path = folder / "app.jsonl"
+        self._form, self._kept, self._number = form, kept, 0
+        self.write(self.path)
+        self.following = Following(Path(f"{folder}/app*"))
+
+    def old(self, number: int) -> Path:
+        return self.path.with_name(self._form.format(number))
+
+    def write(self, path: Path) -> list[int]:
+        """Append three lines; their numbers."""
+        first = self._number + 1
+        self._number += 3
+        append(path, lines(first, self._number))
+        return list(range(first, self._number + 1))
+
+    def rotate(self) -> None:
+        for number in range(self._kept, 0, -1):
+            if self.old(number).exists():
+                if number == self._kept:
+                    self.old(number).unlink()
+                else:
+                    self.old(number).rename(self.old(number + 1))
+        self.path.rename(self.old(1))
+
+    def read(self) -> list[int]:
+        return sorted(self.following.read())
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+@pytest.mark.parametrize("form", FORMS)
+def test_each_file_is_read_once_whatever_its_number_is_by_now(
+    tmp_path: Path, form: str, is_stopped: bool
+) -> None:
+    log = Counted(tmp_path, form)
+    assert log.read() == [1, 2, 3]
+    for _ in range(4):
+        written = log.write(log.path)
+        log.rotate()
+        written += log.write(log.path)
+        if is_stopped:
+            log.following.again()
+        assert log.read() == written
+        # Somebody has the old one open for a while.
+        assert log.write(log.old(1)) == log.read()
+    log.following.again()
+    assert log.read() == []
+
+
+def test_files_that_were_numbered_before_the_start_are_read_once_too(tmp_path: Path) -> None:
+    append(tmp_path / "app.jsonl.1", lines(101, 103))
+    append(tmp_path / "app.jsonl.2", lines(201, 203))
+    log = Counted(tmp_path, FORMS[0])
+    assert log.read() == [1, 2, 3, 101, 102, 103, 201, 202, 203]
+    for _ in range(3):
+        log.rotate()
+        log.following.again()
+        assert log.read() == []
+        assert log.write(log.path) == log.read()
+
+
+def test_two_rotations_between_two_looks_give_each_file_a_name_of_its_own(tmp_path: Path) -> None:
+    log = Counted(tmp_path, FORMS[0])
+    assert log.following.named() == [("app.jsonl", number) for number in (1, 2, 3)]
+    for _ in range(2):
+        log.rotate()
+        log.write(log.path)
+        assert len(log.following.named()) == 3  # now the numbered file is followed as well
+    for _ in range(2):
+        log.rotate()
+        log.write(log.path)
+    found = log.following.named()
+    assert sorted(number for _, number in found) == [10, 11, 12, 13, 14, 15]
+    assert len({name for name, _ in found}) == 2
+    log.rotate()
+    log.following.again()
+    assert log.read() == []
+
+
+def test_a_file_that_was_deleted_when_its_number_was_too_high_is_closed(tmp_path: Path) -> None:
+    log = Counted(tmp_path, FORMS[0], kept=2)
+    assert log.read() == [1, 2, 3]
+    for _ in range(12):
+        log.rotate()
+        log.write(log.path)
+        log.read()
+    open_files = [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
+    assert len([name for name in open_files if name.startswith(str(tmp_path))]) <= 4
