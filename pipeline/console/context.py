@@ -27,6 +27,7 @@ from pipeline.console.security.tokens import Tokens
 from pipeline.console.turns import Turns
 from pipeline.model.errors import HooklineError, UsageError
 from pipeline.model.json import Value
+from pipeline.model.process.private import require_own
 from pipeline.operate.files.authors import AuthorRules
 from pipeline.operate.files.literals import hide_literals
 from pipeline.operate.files.tree import Tree
@@ -121,6 +122,8 @@ class Console:
         self.mask = Mask(self.options.mask)
         self.written = Written(self.options.config, self.mask.names)
         self.tree = Tree(self.options.config)
+        if self.options.audit is None:
+            require_own(self.options.state)
         self.audit = Audit(self.options.audit or self.options.state / NAME)
         self.workbench = Workbench(self.options.config, self.options.state, authors=self.options.authors)
         self.looks = Looks(self.options.state)

@@ -89,6 +89,17 @@ def wrong_hands(path: Path, found: os.stat_result) -> str | None:
     return None
 
 
+def require_own(state: Path) -> None:
+    """Raise ClosedState where a state directory is another user's: a job cannot use what is made in it here.
+
+    Root may write there, and the next start of the job would be refused.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        found = os.stat(state)
+        if found.st_uid != os.geteuid():
+            raise ClosedState(f"{state} {wrong_hands(state, found)}.")
+
+
 def tighten(path: Path, found: os.stat_result) -> None:
     """Remove others' permissions that an older version or another umask left on a file or folder of ours."""
     if found.st_mode & 0o077 and not stat.S_ISLNK(found.st_mode):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.admin.socket_client import NotRunning, ask
 from pipeline.job.left_requests import Action, leave
+from pipeline.model.process.private import require_own
 
 AT_ONCE = 1000
 """Keys per request: each request completes within one epoch."""
@@ -43,6 +44,7 @@ def ask_or_leave(
             if not told(start + len(keys), done):
                 break
     except NotRunning:
+        require_own(state)
         for store in dict.fromkeys(store for store, _ in found):
             leave(store, action, [key for owner, key in found if owner == store])
         told(len(found), len(found))

@@ -11,6 +11,7 @@ from pipeline.admin.socket_client import NotRunning, ask
 from pipeline.deliver.halts import LEADS_TO, Halts, Order
 from pipeline.model.errors import ConfigError, HooklineError, Refused, StateError, UsageError
 from pipeline.model.json import Value
+from pipeline.model.process.private import require_own
 from pipeline.model.words import no_webhook
 from pipeline.operate.offline import load_snapshot
 from pipeline.outbox.reading.view import accounting
@@ -163,6 +164,7 @@ def _tell(state: Path, webhooks: Sequence[str], order: Order) -> dict[str, str]:
 
 
 def _leave(state: Path, webhooks: Sequence[str], order: Order) -> dict[str, str]:
+    require_own(state)
     halts, refused = Halts(state), dict[str, str]()
     for one in webhooks:
         try:

@@ -139,6 +139,24 @@ def test_a_directory_of_another_user_is_refused(state: Path, what: str) -> None:
 
 
 @ROOT
+def test_roots_commands_leave_nothing_in_a_stopped_jobs_directory_that_its_start_would_refuse(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path)
+    with Receiver({"*": 400}) as receiver:
+        bench.webhook("w", receiver.url("/w"))
+        bench.append({"id": "1"})
+        assert bench.run()["webhooks"]["w"]["dead"] == 1
+    for path in everything(bench.state):
+        os.chown(path, NOBODY, NOBODY)
+    for words in ("webhook pause w", "dlq replay --all", "console --listen 127.0.0.1:0"):
+        said = bench.hookline(*words.split(), code=1)
+        assert "belongs to user 65534, this process runs as user 0: run as the user that owns" in said
+    assert {path.stat().st_uid for path in everything(bench.state)} == {NOBODY}
+    assert bench.status()["webhooks"]["w"]["dead"] == 1, "who only looks may"
+
+
+@ROOT
 def test_a_path_through_somebody_elses_link_is_refused(state: Path) -> None:
     given = state.with_name("given")
     given.symlink_to(state)
