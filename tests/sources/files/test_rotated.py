@@ -313,6 +313,38 @@ def test_a_file_that_is_written_anew_with_what_was_read_goes_on(tmp_path: Path) 
         assert following.named() == [("app.jsonl", last)]
 
 
+@pytest.mark.parametrize("is_renamed", [False, True])
+def test_a_next_file_that_only_begins_as_the_last_one_is_read_whole(tmp_path: Path, is_renamed: bool) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(lines(1, 9))
+    following = Following(path)
+    assert following.read() == list(range(1, 10))
+    new = tmp_path / ".app.jsonl.x"
+    if is_renamed:  # the old one has a name still: it is no other state of one file
+        rename_with_a_counter(path)
+        new.write_bytes(lines(1, 12))
+        wanted = list(range(1, 13))
+    else:
+        new.write_bytes(lines(1, 8) + lines(10, 12))
+        wanted = [*range(1, 9), 10, 11, 12]
+    new.replace(path)
+    assert following.named() == [("app.jsonl~2", number) for number in wanted]
+
+
+def test_a_file_that_is_being_compressed_is_read_from_its_original(tmp_path: Path) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(lines(1, 5))
+    following = Following(path)
+    assert following.read() == [1, 2, 3, 4, 5]
+    append(path, lines(6, 9))
+    rename_with_a_counter(path)
+    half = gzip.compress(lines(1, 6))
+    (tmp_path / "app.jsonl.1.gz").write_bytes(half)
+    path.write_bytes(lines(10, 12))
+    following.again()
+    assert following.read() == list(range(6, 13))
+
+
 def test_a_followed_file_may_go_and_come_again(tmp_path: Path) -> None:
     for pattern in ("app.jsonl", "*.jsonl"):
         path = tmp_path / "app.jsonl"
@@ -333,6 +365,7 @@ def test_a_file_that_was_cut_off_and_has_no_copy_is_an_error_that_says_what_to_d
     path.write_bytes(lines(1, 3))
     following = Following(path)
     assert following.read() == [1, 2, 3]
+    shutil.copy(path, tmp_path / "kept.jsonl")  # under no name that rotation gives
     os.truncate(path, 0)
     append(path, lines(11, 10 + size))
     with pytest.raises(StateError, match="no copy of it lies beside it"):
