@@ -305,6 +305,17 @@ def test_what_is_on_the_way_is_bounded_in_number_and_bytes() -> None:
     let_go.set()
 
 
+def test_what_is_copied_makes_room_for_what_comes_later() -> None:
+    place, done = Refusing(), deque[bytes]()
+    copier = Copier(place)
+    for offset in range(3):
+        assert copier.has_room
+        copier.take(letter(offset=offset), MOST_BYTES, done)
+        assert copier.wait(30)
+    assert place.batches == [[0], [1], [2]]
+    copier.close()
+
+
 def test_one_that_was_given_nothing_closes_its_place() -> None:
     place = Refusing()
     Copier(place).close()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from pipeline.model.errors import ConfigError, StateError
@@ -33,6 +34,10 @@ def lines(first: int, last: int) -> bytes:
 def append(path: Path, text: bytes) -> None:
     with path.open("ab") as file:
         file.write(text)
+
+
+def number_of(text: bytes | None) -> int:
+    return int(orjson.loads(text or b"")["id"])
 
 
 class Following:
@@ -62,7 +67,7 @@ class Following:
         while (chunk := self._recording.read(100)) is None:
             pass
         self.position = chunk.position
-        return [int((text or b"").split(b'"')[7]) for text in chunk.lines]
+        return [number_of(text) for text in chunk.lines]
 
     def named(self) -> list[tuple[str, int]]:
         """Return what is there now: what its file is called, and its number."""
@@ -73,10 +78,7 @@ class Following:
                 assert not chunk.faults
                 self.position = chunk.position
                 names = chunk.sources if isinstance(chunk.sources, list) else [chunk.sources] * len(chunk)
-                found += [
-                    (name, int((text or b"").split(b'"')[7]))
-                    for name, text in zip(names, chunk.lines, strict=True)
-                ]
+                found += [(name, number_of(text)) for name, text in zip(names, chunk.lines, strict=True)]
         return found
 
 
@@ -311,6 +313,23 @@ def test_a_file_that_is_written_anew_with_what_was_read_goes_on(tmp_path: Path) 
         new.write_bytes(lines(1, last))
         new.replace(path)
         assert following.named() == [("app.jsonl", last)]
+
+
+def test_the_file_after_a_compressed_one_is_known_by_its_own_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(lines(1, 5))
+    following = Following(path)
+    assert following.read() == [1, 2, 3, 4, 5]
+    append(path, lines(6, 9))
+    compress_and_truncate(path)
+    append(path, lines(10, 30))
+    following.again()
+    assert following.read() == list(range(6, 31))
+    append(path, lines(31, 33))
+    rename_with_a_counter(path)
+    append(path, lines(34, 80))
+    following.again()
+    assert following.read() == list(range(31, 81))
 
 
 @pytest.mark.parametrize("is_renamed", [False, True])
