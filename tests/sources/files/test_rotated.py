@@ -45,16 +45,18 @@ class Following:
 
     def __init__(self, *paths: Path, follow: bool = True) -> None:
         self._paths = [str(path) for path in paths]
-        self._follow = follow
+        self.follow = follow
         self._now = 0.0
         self.position: Position | None = None
         self._recording = self._begin()
 
     def _begin(self) -> Recording:
-        return Recording(self._paths, follow=self._follow, resume=self.position, clock=lambda: self._now)
+        return Recording(self._paths, follow=self.follow, resume=self.position, clock=lambda: self._now)
 
     def again(self) -> None:
         """Begin anew."""
+        if self.position is not None:
+            self.position = self._recording.position
         self._recording.close()
         self._recording = self._begin()
 
@@ -330,6 +332,54 @@ def test_the_file_after_a_compressed_one_is_known_by_its_own_beginning(tmp_path:
     append(path, lines(34, 80))
     following.again()
     assert following.read() == list(range(31, 81))
+
+
+def test_a_file_that_was_read_to_its_end_is_followed_when_that_is_asked_for_later(tmp_path: Path) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(lines(1, 3))
+    following = Following(path, follow=False)
+    assert following.read() == [1, 2, 3]
+    following.follow = True
+    following.again()
+    assert following.read() == []
+    append(path, lines(4, 5))
+    assert following.read() == [4, 5]
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_a_file_that_ends_before_the_place_that_was_read_is_an_error(tmp_path: Path, follow: bool) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(lines(1, 9))
+    following = Following(path, follow=follow)
+    assert following.step() == list(range(1, 10))
+    os.truncate(path, len(lines(1, 5)))
+    with pytest.raises(StateError, match=r"it has \d+ bytes, \d+ of it were read"):
+        following.again()
+
+
+def test_a_torn_line_of_a_short_file_may_be_written_anew(tmp_path: Path) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(line(1) + line(2)[:25])
+    following = Following(path)
+    assert following.read() == [1]
+    path.write_bytes(line(1) + line(3))
+    following.again()
+    assert following.read() == [3]
+
+
+def test_a_short_file_is_known_by_what_was_read_of_it_when_it_is_compressed(tmp_path: Path) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(lines(1, 1))
+    following = Following(path)
+    assert following.read() == [1]
+    append(path, lines(2, 4))
+    (tmp_path / "app.jsonl.1.gz").write_bytes(gzip.compress(path.read_bytes(), 0))
+    os.truncate(path, 0)
+    following.again()
+    assert following.step() == [2, 3, 4]
+    following.again()
+    append(path, lines(5, 9))
+    assert following.read() == [5, 6, 7, 8, 9]
 
 
 @pytest.mark.parametrize("is_renamed", [False, True])
