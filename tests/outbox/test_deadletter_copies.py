@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -20,6 +21,8 @@ from pipeline.language.slots import CLOSE, OPEN
 from pipeline.model.errors import ConfigError, Fatal
 from pipeline.model.records import Origin
 from pipeline.outbox.codec import DeadLetter, delivery_key, replay_key
+from pipeline.outbox.copies import copies as copies_module
+from pipeline.outbox.copies import kafka_copies
 from pipeline.outbox.copies.copier import MOST_BYTES, MOST_LETTERS, Copier
 from pipeline.outbox.copies.copies import BothCopies, JsonlCopies, open_copies
 from pipeline.outbox.copies.place import NotCopied
@@ -128,6 +131,37 @@ def test_lines_are_appended_and_on_disk_when_copy_returns(tmp_path: Path) -> Non
     assert path.stat().st_mode & 0o077 == 0, "payloads are for the owner alone"
 
 
+def test_lines_are_written_under_a_lock_of_all_processes_and_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, steps = tmp_path / "dead.jsonl", list[str]()
+
+    def noting(module: Any, name: str, step: Callable[..., str]) -> None:
+        real = getattr(module, name)
+
+        def noted(*given: Any) -> Any:
+            steps.append(step(*given))
+            return real(*given)
+
+        monkeypatch.setattr(module, name, noted)
+
+    noting(copies_module, "sync", lambda folder: f"sync {folder.name}")
+    noting(copies_module, "append_all", lambda file, data: f"write {len(data.splitlines())}")
+    noting(os, "fsync", lambda file: "fsync")
+    locks = {fcntl.LOCK_EX: "lock", fcntl.LOCK_UN: "unlock"}
+    noting(fcntl, "flock", lambda file, how: locks[how])
+    before = metrics.read("dead_letter_copies_total", result="ok")
+    copies = JsonlCopies(path)
+    copies.copy([letter(offset=1), letter(offset=2)])
+    copies.close()
+    opened = steps.index("lock")
+    assert f"sync {tmp_path.name}" in steps[:opened]
+    assert steps[opened:] == ["lock", "write 2", "fsync", "unlock"]
+    assert metrics.read("dead_letter_copies_total", result="ok") == before + 2
+    JsonlCopies(path).copy([letter(offset=3)])
+    assert path.read_bytes() == b"".join(to_json(letter(offset=offset)) + b"\n" for offset in (1, 2, 3))
+
+
 def test_a_line_torn_by_a_crash_does_not_spoil_the_next(tmp_path: Path) -> None:
     path = tmp_path / "dead.jsonl"
     path.write_bytes(b'{"key":"whole"}\n{"key":"to')
@@ -203,12 +237,14 @@ class Refusing:
 
 
 def test_both_places_get_every_copy_once_though_one_of_them_refuses_at_first(tmp_path: Path) -> None:
-    both = BothCopies([JsonlCopies(tmp_path / "a"), Refusing(1), JsonlCopies(tmp_path / "b")])
+    refusing = Refusing(1)
+    both = BothCopies([JsonlCopies(tmp_path / "a"), refusing, JsonlCopies(tmp_path / "b")])
     with pytest.raises(NotCopied, match="it refuses"):
         both.copy([letter(offset=1)])
     both.copy([letter(offset=1)])
     both.copy([letter(offset=2)])
     both.close()
+    assert refusing.closed.is_set()
     assert offsets_in(tmp_path / "a") == offsets_in(tmp_path / "b") == [1, 2]
 
 
@@ -305,6 +341,17 @@ def test_what_is_on_the_way_is_bounded_in_number_and_bytes() -> None:
     let_go.set()
 
 
+def test_what_is_copied_makes_room_for_what_comes_later() -> None:
+    place, done = Refusing(), deque[bytes]()
+    copier = Copier(place)
+    for offset in range(3):
+        assert copier.has_room
+        copier.take(letter(offset=offset), MOST_BYTES, done)
+        assert copier.wait(30)
+    assert place.batches == [[0], [1], [2]]
+    copier.close()
+
+
 def test_one_that_was_given_nothing_closes_its_place() -> None:
     place = Refusing()
     Copier(place).close()
@@ -316,6 +363,31 @@ def test_what_the_config_names_is_opened(tmp_path: Path) -> None:
     copies = open_copies(DeadLettersSection(jsonl=DeadLettersJsonl(path=str(tmp_path / "dead.jsonl"))))
     assert isinstance(copies, JsonlCopies)
     copies.close()
+
+
+def test_a_topic_is_one_of_the_brokers_that_are_named_else_of_the_source_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[tuple[Any, ...]] = []
+
+    class Opened(Refusing):
+        def __init__(self, *given: Any) -> None:
+            super().__init__()
+            opened.append(given)
+
+    monkeypatch.setattr(kafka_copies, "KafkaCopies", Opened)
+    source = KafkaSource(brokers="a:1", events=["events"], settings={"client.id": "x", "sasl.username": "u"})
+    for brokers in (None, "b:2"):
+        of = DeadLettersKafka(topic="dead", brokers=brokers, settings={"client.id": "y"})
+        open_copies(DeadLettersSection(kafka=of), source)
+    settings = {"client.id": "y"}
+    assert opened == [("a:1", "dead", {**settings, "sasl.username": "u"}), ("b:2", "dead", settings)]
+    to_file = DeadLettersJsonl(path=str(tmp_path / "dead.jsonl"))
+    both = open_copies(DeadLettersSection(kafka=of, jsonl=to_file), source)
+    assert isinstance(both, BothCopies)
+    both.copy([letter(offset=1)])
+    both.close()
+    assert offsets_in(tmp_path / "dead.jsonl") == [1]
 
 
 def test_a_topic_without_brokers_is_an_error() -> None:

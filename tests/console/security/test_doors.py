@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.console.context import Options
+from pipeline.console.security import throttle as throttle_module
 from pipeline.console.security.proxy import Proxy
-from pipeline.console.security.sessions import LASTS_SECS, LINK_SECS, Sessions
+from pipeline.console.security.sessions import LASTS_SECS, LINK_SECS, MOST, Sessions
 from pipeline.console.security.throttle import FAILURES, Throttle
 from pipeline.console.security.tokens import Tokens, parse_tokens
 from pipeline.console.service import check_door, link
@@ -78,6 +79,22 @@ def test_sessions_end_by_themselves():
     assert sessions.find(cookie) is not None
     clock.now += 2
     assert sessions.find(cookie) is None
+
+
+def test_what_strangers_fill_is_bounded_and_the_oldest_goes():
+    sessions, throttle = Sessions(HandClock()), Throttle(HandClock())
+    cookies = [sessions.open("local", "editor") for _ in range(MOST + 1)]
+    assert [sessions.find(cookie) is not None for cookie in cookies[:2]] == [False, True]
+    first, used = sessions.of_proxy("first"), sessions.of_proxy("used")
+    for number in range(MOST - 1):
+        assert sessions.of_proxy("used") is used  # is not the oldest, then
+        sessions.of_proxy(f"u{number}")
+    assert sessions.of_proxy("used") is used
+    assert sessions.of_proxy("first") is not first
+    for number in range(throttle_module.MOST + 1):
+        for _ in range(FAILURES):
+            throttle.failed(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
+    assert [throttle.wait_secs(f"10.0.0.{number}") > 0 for number in range(2)] == [False, True]
 
 
 def test_a_link_is_good_for_a_quarter_of_an_hour():

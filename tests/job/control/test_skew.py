@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.job.control.pace import Pace
-from pipeline.job.control.skew import EPOCHS, LEAST_SECS, WINDOW_SECS, Skew
+from pipeline.job.control.skew import EPOCHS, LEAST_SECS, MOST_SECS, WINDOW_SECS, Skew
 
 STEP_SECS = 0.001
 
@@ -70,6 +70,42 @@ def test_one_epoch_in_which_another_one_is_late_changes_nothing() -> None:
             process.skew.all_ended()
     assert one.slept <= WINDOW_SECS
     assert other.slept <= WINDOW_SECS
+
+
+def test_it_sleeps_just_before_an_epochs_end_and_no_longer_than_it_may() -> None:
+    now, slept = 0.0, list[float]()
+    skew = Skew(1.0, clock=lambda: now, sleep=slept.append)
+
+    def wait(secs: float, epochs: int) -> None:
+        nonlocal now
+        for _ in range(epochs):
+            skew.ended()
+            now += secs
+            skew.all_ended()
+            skew.all_ended()  # of a second step: the others were there before
+            now += 1.0 - secs
+        skew.ended()
+
+    def poll(before_the_end: float) -> list[float]:
+        nonlocal now
+        now += 1.0 - before_the_end
+        skew.polled()
+        now += before_the_end
+        found, slept[:] = slept.copy(), []
+        return found
+
+    late, left = 0.1, WINDOW_SECS / 4
+    wait(late, EPOCHS)
+    for too_early in (0.5, WINDOW_SECS * 1.01, 0.0, -0.001):
+        assert poll(too_early) == []
+        skew.ended()
+    assert poll(left) == pytest.approx([left + late - LEAST_SECS / 2])
+    skew.ended()
+    assert poll(left) == [], "one step, then it measures anew"
+    wait(0.9, EPOCHS - 1)
+    assert poll(left) == [], "of so few epochs nothing is known"
+    wait(0.9, 1)
+    assert poll(left) == pytest.approx([left + MOST_SECS])
 
 
 def test_what_is_asked_behind_the_source_tells_of_the_others_once_an_epoch() -> None:

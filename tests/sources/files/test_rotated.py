@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from pipeline.model.errors import ConfigError, StateError
@@ -35,21 +36,27 @@ def append(path: Path, text: bytes) -> None:
         file.write(text)
 
 
+def number_of(text: bytes | None) -> int:
+    return int(orjson.loads(text or b"")["id"])
+
+
 class Following:
     """A followed recording, begun anew where it stood as often as is wanted."""
 
     def __init__(self, *paths: Path, follow: bool = True) -> None:
         self._paths = [str(path) for path in paths]
-        self._follow = follow
+        self.follow = follow
         self._now = 0.0
         self.position: Position | None = None
         self._recording = self._begin()
 
     def _begin(self) -> Recording:
-        return Recording(self._paths, follow=self._follow, resume=self.position, clock=lambda: self._now)
+        return Recording(self._paths, follow=self.follow, resume=self.position, clock=lambda: self._now)
 
     def again(self) -> None:
         """Begin anew."""
+        if self.position is not None:
+            self.position = self._recording.position
         self._recording.close()
         self._recording = self._begin()
 
@@ -62,7 +69,7 @@ class Following:
         while (chunk := self._recording.read(100)) is None:
             pass
         self.position = chunk.position
-        return [int((text or b"").split(b'"')[7]) for text in chunk.lines]
+        return [number_of(text) for text in chunk.lines]
 
     def named(self) -> list[tuple[str, int]]:
         """Return what is there now: what its file is called, and its number."""
@@ -73,10 +80,7 @@ class Following:
                 assert not chunk.faults
                 self.position = chunk.position
                 names = chunk.sources if isinstance(chunk.sources, list) else [chunk.sources] * len(chunk)
-                found += [
-                    (name, int((text or b"").split(b'"')[7]))
-                    for name, text in zip(names, chunk.lines, strict=True)
-                ]
+                found += [(name, number_of(text)) for name, text in zip(names, chunk.lines, strict=True)]
         return found
 
 
@@ -313,6 +317,103 @@ def test_a_file_that_is_written_anew_with_what_was_read_goes_on(tmp_path: Path) 
         assert following.named() == [("app.jsonl", last)]
 
 
+def test_the_file_after_a_compressed_one_is_known_by_its_own_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(lines(1, 5))
+    following = Following(path)
+    assert following.read() == [1, 2, 3, 4, 5]
+    append(path, lines(6, 9))
+    compress_and_truncate(path)
+    append(path, lines(10, 30))
+    following.again()
+    assert following.read() == list(range(6, 31))
+    append(path, lines(31, 33))
+    rename_with_a_counter(path)
+    append(path, lines(34, 80))
+    following.again()
+    assert following.read() == list(range(31, 81))
+
+
+def test_a_file_that_was_read_to_its_end_is_followed_when_that_is_asked_for_later(tmp_path: Path) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(lines(1, 3))
+    following = Following(path, follow=False)
+    assert following.read() == [1, 2, 3]
+    following.follow = True
+    following.again()
+    assert following.read() == []
+    append(path, lines(4, 5))
+    assert following.read() == [4, 5]
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_a_file_that_ends_before_the_place_that_was_read_is_an_error(tmp_path: Path, follow: bool) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(lines(1, 9))
+    following = Following(path, follow=follow)
+    assert following.step() == list(range(1, 10))
+    os.truncate(path, len(lines(1, 5)))
+    with pytest.raises(StateError, match=r"it has \d+ bytes, \d+ of it were read"):
+        following.again()
+
+
+def test_a_torn_line_of_a_short_file_may_be_written_anew(tmp_path: Path) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(line(1) + line(2)[:25])
+    following = Following(path)
+    assert following.read() == [1]
+    path.write_bytes(line(1) + line(3))
+    following.again()
+    assert following.read() == [3]
+
+
+def test_a_short_file_is_known_by_what_was_read_of_it_when_it_is_compressed(tmp_path: Path) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(lines(1, 1))
+    following = Following(path)
+    assert following.read() == [1]
+    append(path, lines(2, 4))
+    (tmp_path / "app.jsonl.1.gz").write_bytes(gzip.compress(path.read_bytes(), 0))
+    os.truncate(path, 0)
+    following.again()
+    assert following.step() == [2, 3, 4]
+    following.again()
+    append(path, lines(5, 9))
+    assert following.read() == [5, 6, 7, 8, 9]
+
+
+@pytest.mark.parametrize("is_renamed", [False, True])
+def test_a_next_file_that_only_begins_as_the_last_one_is_read_whole(tmp_path: Path, is_renamed: bool) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(lines(1, 9))
+    following = Following(path)
+    assert following.read() == list(range(1, 10))
+    new = tmp_path / ".app.jsonl.x"
+    if is_renamed:  # the old one has a name still: it is no other state of one file
+        rename_with_a_counter(path)
+        new.write_bytes(lines(1, 12))
+        wanted = list(range(1, 13))
+    else:
+        new.write_bytes(lines(1, 8) + lines(10, 12))
+        wanted = [*range(1, 9), 10, 11, 12]
+    new.replace(path)
+    assert following.named() == [("app.jsonl~2", number) for number in wanted]
+
+
+def test_a_file_that_is_being_compressed_is_read_from_its_original(tmp_path: Path) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(lines(1, 5))
+    following = Following(path)
+    assert following.read() == [1, 2, 3, 4, 5]
+    append(path, lines(6, 9))
+    rename_with_a_counter(path)
+    half = gzip.compress(lines(1, 6))
+    (tmp_path / "app.jsonl.1.gz").write_bytes(half)
+    path.write_bytes(lines(10, 12))
+    following.again()
+    assert following.read() == list(range(6, 13))
+
+
 def test_a_followed_file_may_go_and_come_again(tmp_path: Path) -> None:
     for pattern in ("app.jsonl", "*.jsonl"):
         path = tmp_path / "app.jsonl"
@@ -333,6 +434,7 @@ def test_a_file_that_was_cut_off_and_has_no_copy_is_an_error_that_says_what_to_d
     path.write_bytes(lines(1, 3))
     following = Following(path)
     assert following.read() == [1, 2, 3]
+    shutil.copy(path, tmp_path / "kept.jsonl")  # under no name that rotation gives
     os.truncate(path, 0)
     append(path, lines(11, 10 + size))
     with pytest.raises(StateError, match="no copy of it lies beside it"):

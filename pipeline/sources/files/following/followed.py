@@ -84,10 +84,6 @@ class FollowedCursor(FileCursor):
         self._fd, self._path, self._blocks = fd, path, Blocks(fd)
         self._name_file()
 
-    def _name_file(self) -> None:
-        super()._name_file()
-        self._begin = b""
-
     def _go_to(self, byte: int, offset: int) -> None:
         super()._go_to(byte, offset)
         self._begin = os.pread(self._fd, min(HEAD_BYTES, byte), 0)

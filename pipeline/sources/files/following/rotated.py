@@ -83,22 +83,18 @@ def is_renewed(fd: int, new: int, offset: int) -> bool:
     """
     if os.fstat(fd).st_nlink:
         return False
-    places = (
-        (HEAD_BYTES if offset > HEAD_BYTES else offset, 0),
-        (_TAIL_BYTES, max(0, offset - _TAIL_BYTES)),
-    )
+    places = ((HEAD_BYTES, 0), (_TAIL_BYTES, max(0, offset - _TAIL_BYTES)))
     try:
-        same = all(
+        return offset > 0 and all(
             os.pread(fd, size, at)[: offset - at] == os.pread(new, size, at)[: offset - at]
             for size, at in places
         )
     except OSError:
         return False
-    return same and os.fstat(new).st_size >= offset > 0
 
 
 def first_byte(fd: int) -> int:
-    """Return where the zeros at a file's beginning end.
+    """Return where the zeros at a file's beginning end; the descriptor stands there or before.
 
     A writer that does not append continues at its old offset after a truncation, which leaves a hole.
     """
@@ -107,8 +103,6 @@ def first_byte(fd: int) -> int:
         block = os.pread(fd, _TAIL_BYTES, at)
     except OSError:
         return 0  # nothing there yet, or not supported by the file system
-    finally:
-        os.lseek(fd, 0, os.SEEK_SET)
     return at + len(block) - len(block.lstrip(b"\0"))
 
 
