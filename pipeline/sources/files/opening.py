@@ -16,6 +16,7 @@ from pipeline.sources.files.finding.inputs import STDIN, Input, find_inputs, par
 from pipeline.sources.files.finding.names import each_once, name_apart
 from pipeline.sources.files.following.followed import FollowedCursor
 from pipeline.sources.files.following.moved import Moved, Unready
+from pipeline.sources.files.following.rotated import PACKED
 from pipeline.sources.files.merging.line_cursor import LineCursor
 from pipeline.sources.files.position import Known
 from pipeline.sources.files.reading.block_cursor import open_input
@@ -132,7 +133,7 @@ class Inputs:
         if not self._follow:
             return FileCursor(source, fd, known.files, max_line_bytes=longest, is_of=entry, taken=taken)
         return FollowedCursor(
-            source, fd, known.files, max_line_bytes=longest, is_of=entry, taken=taken, is_read=self._is_read
+            source, fd, known.files, max_line_bytes=longest, is_of=entry, taken=taken, known=self._name_of
         )
 
     def _entry_of(self, source: Input, moved: Moved) -> Entry | None:
@@ -147,8 +148,8 @@ class Inputs:
             status = os.stat(source.path)
         except OSError:
             return None  # opening it reports what is wrong
-        find = moved.renamed if has_name else moved.entry_of
-        entry = find(source.path, status.st_ino)
+        is_own = has_name and source.path.endswith(PACKED)
+        entry = (moved.renamed if is_own else moved.entry_of)(source.path, status.st_ino)
         for cursor in self._files():
             if cursor.is_open_as(status) or (entry is not None and cursor.name == entry.name):
                 # One that is too short to be recognised later must not be read as a new one then.
@@ -159,12 +160,18 @@ class Inputs:
     def _files(self) -> list[FileCursor]:
         return [cursor for cursor in self.cursors if isinstance(cursor, FileCursor)]
 
-    def _is_read(self, path: str, status: os.stat_result) -> bool:
-        if any(cursor.is_open_as(status) for cursor in self._files()):
-            return True
-        entry = Moved(self._known.files.values()).renamed(path, status.st_ino)
+    def _name_of(self, path: str, status: os.stat_result) -> str | None:
+        """Return what the file at a path is called, where it is open or was read."""
+        for cursor in self._files():
+            if cursor.is_open_as(status):
+                return cursor.name
+        try:
+            entry = Moved(self._known.files.values()).entry_of(path, status.st_ino)
+        except Unready:
+            return path  # that of one that is open
         # Inodes are reused, and files may begin alike.
-        return entry is not None and status.st_size >= entry.offset
+        is_new = entry is None or (entry.inode == status.st_ino and status.st_size < entry.offset)
+        return None if is_new or entry is None else entry.name
 
     def _is_aside(self, source: Input) -> bool:
         try:

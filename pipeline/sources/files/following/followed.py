@@ -24,9 +24,9 @@ _TRIES = 3
 class FollowedCursor(FileCursor):
     """Reads a file continuously, and the files that take its name, one after another.
 
-    is_read: whether the file at a path, of this status, is or was read by another cursor. Where the numbers
-    of rotated files count up, each name passes to a file that another one reads: this one stays with its
-    own, whatever that is called by then.
+    known: what the file at a path, of this status, is called, where it is open or was read. Where the
+    numbers of rotated files count up, each path passes to a file that another cursor reads: this one stays
+    with its own, whatever its path is by then.
     """
 
     _is_followed = True
@@ -38,9 +38,9 @@ class FollowedCursor(FileCursor):
     """When the folder had last changed at the last search that found no next file."""
 
     def __init__(
-        self, *given: Any, is_read: Callable[[str, os.stat_result], bool] = lambda *_: False, **more: Any
+        self, *given: Any, known: Callable[[str, os.stat_result], str | None] = lambda *_: None, **more: Any
     ) -> None:
-        self._is_read = is_read
+        self._known = known
         super().__init__(*given, **more)
 
     @property
@@ -122,7 +122,7 @@ class FollowedCursor(FileCursor):
         except OSError:
             self._is_left = self._was_followed()  # it is gone, for now at least
             return False
-        if now.st_ino != self._inode and self._is_read(self.source.path, now):
+        if now.st_ino != self._inode and self._is_anothers(self.source.path, now):
             self.has_path = False
             return False
         # Once the writer writes there, it no longer writes here: what came until then is read first.
@@ -132,6 +132,9 @@ class FollowedCursor(FileCursor):
             and (now.st_size > 0 or self._was_followed())
         )
         return False
+
+    def _is_anothers(self, path: str, status: os.stat_result) -> bool:
+        return self._known(path, status) not in (None, self.name)
 
     def _was_followed(self) -> bool:
         """Return whether the next file was rotated away, too, though none at the path has lines yet.
@@ -182,7 +185,7 @@ class FollowedCursor(FileCursor):
                 os.close(fd)
             path = between.path
             fd = _opened(path, between.inode)
-        elif fd is not None and self._is_read(path, os.fstat(fd)):
+        elif fd is not None and self._is_anothers(path, os.fstat(fd)):
             os.close(fd)
             self._is_left = self.has_path = False
             return False

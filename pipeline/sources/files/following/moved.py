@@ -1,4 +1,4 @@
-"""Recognises files that were read under another name: renamed or compressed since."""
+"""Recognises files that were read under another name: renamed, copied or compressed since."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Unready(Exception):
 
 
 class Moved:
-    """Recognises files that were read under another name: renamed, or compressed since."""
+    """Recognises files that were read under another name: renamed, copied, or compressed since."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self._by_inode: dict[int, list[Entry]] = {}
@@ -45,14 +45,12 @@ class Moved:
         if entry is not None:
             return entry
         name = Path(path).name
-        bare = next((name.removesuffix(end) for end in PACKED if name.endswith(end)), None)
-        if bare is None:
-            return None
-        rotated = _ROTATED.fullmatch(bare)
+        bare = next((name.removesuffix(end) for end in PACKED if name.endswith(end)), "")
+        rotated = _ROTATED.fullmatch(bare or name)
         for was in (bare, rotated[1] + (rotated[2] or "") if rotated else ""):
             for entry in self._by_name.get(was, ()):
                 if begins_as(path, entry):
                     return entry
-                if head_of(path) is None:
+                if bare and head_of(path) is None:
                     raise Unready(path)
         return None
