@@ -34,7 +34,7 @@ user_option = click.option(
     "--user",
     "user_file",
     type=FILE,
-    help='File with what is known of the user: {"id": .., "properties": {..}}, or the properties alone.',
+    help='File with the user: {"id": .., "properties": {..}}, or the properties alone.',
 )
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     env="HOOKLINE_COLLECT_TO_RECORDING",
     type=Place(file_okay=False),
     metavar="DIR",
-    help="Directory that keeps the events.",
+    help="Directory to store the events in.",
 )
 @log_options
 @metrics_option(

@@ -29,7 +29,7 @@ STOP_SECS = 10.0
     "--folder",
     type=Place(file_okay=False),
     default=".demo",
-    help="Where what arrives and the state are kept; made anew each time.",
+    help="Where requests and state are stored; recreated each time.",
 )
 @click.option(
     "--console",

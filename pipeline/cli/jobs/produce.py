@@ -31,17 +31,17 @@ REPORT_SECS = 0.5
     envvar="HOOKLINE_BROKERS",
     show_envvar=True,
     metavar="HOST:PORT,..",
-    help="Where the brokers are.",
+    help="Addresses of the brokers.",
 )
 @click.option("--events", default="events", metavar="TOPIC", help="Topic of events.")
 @click.option("--users", default="user-properties", metavar="TOPIC", help="Topic of user properties.")
 @click.option("--one-topic", is_flag=True, help="Put user properties into the topic of events.")
-@click.option("--partitions", type=click.IntRange(1), default=4, help="Of topics that are not there yet.")
+@click.option("--partitions", type=click.IntRange(1), default=4, help="Of topics that it creates.")
 @click.option(
     "--times",
     type=click.Choice(["now", "keep"]),
     default="now",
-    help="Broker times: the present, or those of the records.",
+    help="Timestamps: the present, or those of the records.",
 )
 @click.option(
     "--setting",
@@ -50,14 +50,14 @@ REPORT_SECS = 0.5
     metavar="NAME=VALUE",
     help="Setting of librdkafka: TLS, SASL. `${NAME}` and `${file:PATH}` stand for secrets.",
 )
-@click.option("--generate", is_flag=True, help="Instead of files: events of a made-up shop, until Ctrl-C.")
+@click.option("--generate", is_flag=True, help="Instead of files: events of a simulated shop, until Ctrl-C.")
 @click.option(
     "--rate",
     type=Rate(),
     default=50.0,
     show_default=False,
     metavar="N/s",
-    help="With --generate: records a second (50/s).",
+    help="With --generate: records per second (50/s).",
 )
 @click.option(
     "--format",

@@ -48,8 +48,13 @@ if TYPE_CHECKING:
     help="Recording to read: a file, a directory, or - for stdin; may be given several times.",
 )
 @state_option
-@setting("--follow", env="HOOKLINE_FOLLOW", is_flag=True, help="Go on reading as the files grow.")
-@setting("--shards", env="HOOKLINE_SHARDS", type=int, help="Parts of the users; fixed for a state directory.")
+@setting("--follow", env="HOOKLINE_FOLLOW", is_flag=True, help="Keep reading as the files grow.")
+@setting(
+    "--shards",
+    env="HOOKLINE_SHARDS",
+    type=int,
+    help="Number of shards; fixed for a state directory.",
+)
 @setting("--epoch", env="HOOKLINE_EPOCH", metavar="TIME", help="Time between two commits, e.g. 1s.")
 @allow_option
 @log_options
@@ -58,15 +63,13 @@ if TYPE_CHECKING:
     "for follow after commas. HOOKLINE_METRICS_TOKEN: the bearer token that /metrics and /status want."
 )
 @processes_option("Processes on this machine; the shards are spread over them.")
-@click.option(
-    "--restart", is_flag=True, help="Start again, with growing waits, after a fatal error or a crash."
-)
+@click.option("--restart", is_flag=True, help="Restart after a fatal error or a crash, with backoff.")
 @click.option(
     "--pin",
     is_flag=True,
     envvar="HOOKLINE_PIN",
     show_envvar=True,
-    help="Keep the process on one core, each of several on its own: less CPU per delivery.",
+    help="Pin each process to a core of its own: less CPU per delivery.",
 )
 @click.option("--member", hidden=True, help="Place in the group that this process belongs to.")
 @yes_option

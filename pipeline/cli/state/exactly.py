@@ -24,10 +24,10 @@ def exactly(function: F) -> F:
     add = flags(
         json_option,
         click.option(
-            "--digest", metavar="HEX", help="Only if these are exactly those that --dry-run counted."
+            "--digest", metavar="HEX", help="Only if the selection is exactly the one that --dry-run counted."
         ),
         click.option("--dry-run", is_flag=True, help="Count them by webhook and reason; change nothing."),
-        click.option("--all", "everything", is_flag=True, help="All of them, where nothing else selects."),
+        click.option("--all", "everything", is_flag=True, help="Select all, if nothing else is given."),
     )
     return add(function)
 

@@ -23,7 +23,7 @@ def state() -> None:
 @state.command()
 @on_state
 @click.option(
-    "--rewrite", is_flag=True, help="Where nothing is damaged, give rows of older versions their checksums."
+    "--rewrite", is_flag=True, help="If nothing is damaged, add checksums to rows of older versions."
 )
 @json_option
 def check(state: Path, rewrite: bool, as_json: bool) -> int:

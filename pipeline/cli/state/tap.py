@@ -60,11 +60,11 @@ class Span(click.ParamType[float]):
     help="As in a trigger: 'event.properties.amount: {gte: 100}'. What is known of users is asked from "
     "unmatched on.",
 )
-@click.option("--status", "statuses", metavar="S,..", help="Attempts with this answer: 503, 5xx, timeout.")
+@click.option("--status", "statuses", metavar="S,..", help="Attempts with this response: 503, 5xx, timeout.")
 @click.option("--outcome", "outcomes", metavar="O,..", help="delivered, retry, dead.")
 @click.option("--why", is_flag=True, help="Name the clause that does not hold; alone: of what is unmatched.")
-@click.option("--rate", type=Rate(), default="100/s", metavar="N/s", help="Show at most so many lines.")
-@click.option("--count", type=click.IntRange(1), metavar="N", help="End after so many lines.")
+@click.option("--rate", type=Rate(), default="100/s", metavar="N/s", help="At most so many lines per second.")
+@click.option("--count", type=click.IntRange(1), metavar="N", help="End after this many lines.")
 @click.option("--for", "span", type=Span(), metavar="TIME", help="End after this time: 30s, 5m.")
 @click.option(
     "--format",
@@ -73,11 +73,11 @@ class Span(click.ParamType[float]):
     show_default=False,
     help="By default line on a terminal, json elsewhere.",
 )
-@click.option("--full", is_flag=True, help="Values as long as they are; with lines the payload, too.")
+@click.option("--full", is_flag=True, help="Values in full length; with lines the payload, too.")
 @click.option("--no-payload", is_flag=True, help="No properties, requests or users' data.")
-@click.option("--record", type=Place(), metavar="FILE", help="Keep the events: NAME.rec.jsonl.")
+@click.option("--record", type=Place(), metavar="FILE", help="Record the events to NAME.rec.jsonl.")
 @click.option("--as-test", is_flag=True, help="Print cases for the webhook's NAME.test.yaml.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing about the tap itself.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing about the tap itself.")
 @click.option("--no-reconnect", is_flag=True, help="End when the job ends.")
 @json_option
 def tap(

@@ -34,14 +34,14 @@ LEAST_SECS = 0.1
 @config_option
 @state_option
 @console_options
-@click.option("--interval", type=Span(), default="1s", metavar="TIME", help="How often to look.")
+@click.option("--interval", type=Span(), default="1s", metavar="TIME", help="Time between refreshes.")
 @click.option("--webhook", "webhooks", multiple=True, metavar="GLOB", help="Only these; several times.")
 @click.option(
     "--sort", default="id", metavar="COL", help="id, state, delivered, pending, dead, retry, p99, .."
 )
-@click.option("--desc", is_flag=True, help="The other way round: numbers begin with the most anyway.")
-@click.option("--filter", "text", metavar="TEXT", help="Whose name, state or failure holds this.")
-@click.option("--once", is_flag=True, help="One plain table; so it is where stdout is no terminal, too.")
+@click.option("--desc", is_flag=True, help="Reverse the order; numbers begin with the largest by default.")
+@click.option("--filter", "text", metavar="TEXT", help="Only those whose name, state or error contains this.")
+@click.option("--once", is_flag=True, help="Print one plain table; the default if stdout is not a terminal.")
 @json_option
 def top(
     config: Path,

@@ -22,9 +22,7 @@ def _options(function: F) -> F:
     for option in (
         json_option,
         click.option("--offline", is_flag=True, help="Do not look up secrets and settings."),
-        click.option(
-            "--dry-run", is_flag=True, help="Show what would change, and what would be wrong with it."
-        ),
+        click.option("--dry-run", is_flag=True, help="Show what would change, and any problems with it."),
         click.argument("path"),
         click.argument("id"),
         config_option,
@@ -34,7 +32,7 @@ def _options(function: F) -> F:
 
 
 _text_option = click.option(
-    "--text", "is_text", is_flag=True, help="VALUE is a text, also where it looks like a number."
+    "--text", "is_text", is_flag=True, help="VALUE is text, even if it looks like a number."
 )
 _NEGATIVE = {"ignore_unknown_options": True}
 """A value such as -5 is no option."""

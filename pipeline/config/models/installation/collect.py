@@ -287,7 +287,7 @@ class CollectSection(Section):
         default=256 << 20, validation_alias="segment", description="A new file begins after so much."
     )
     segment_secs: Annotated[Duration, lasting("segment_age", "7d")] = Field(
-        default=3600.0, validation_alias="segment_age", description="Or after so long."
+        default=3600.0, validation_alias="segment_age", description="Or after this time."
     )
 
     @property

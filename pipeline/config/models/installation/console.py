@@ -87,7 +87,7 @@ class ConsoleProxy(Section):
     )
     role_header: HeaderName | None = Field(
         default=None,
-        description="The header in which it says their role.",
+        description="The header in which the proxy gives the user's role.",
         examples=["X-Forwarded-Role"],
     )
     role: ConsoleRole = Field(default="viewer", description="The role of whom no role is said.")
@@ -129,9 +129,11 @@ class ConsoleSection(Section):
         description="The proxy before it.",
         examples=[{"from": ["10.0.0.5/32"], "user_header": "X-Forwarded-User"}],
     )
-    read_only: bool = Field(default=False, description="Nobody may change files, the job or what waits.")
+    read_only: bool = Field(
+        default=False, description="Allow no changes of files, job or pending deliveries."
+    )
     hide_payloads: bool = Field(
-        default=False, description="Nobody sees bodies, properties, samples and user ids."
+        default=False, description="Hide bodies, properties, samples and user ids from everyone."
     )
     audit: str | None = Field(
         default=None,

@@ -205,7 +205,7 @@ class JsonlSource(Section):
     users: Names | None = Field(
         default=None, description="With `events`: files with user updates, merged by time."
     )
-    follow: bool = Field(default=False, description="Go on reading as the files grow.")
+    follow: bool = Field(default=False, description="Keep reading as the files grow.")
     format: ShapeFormat = Field(
         default="auto",
         description="Shape of the records: the name of a built-in or a custom one, a custom one itself, or "
