@@ -183,7 +183,9 @@ def _webhook(document: Document, text: ConfigText, checked: CheckedConfig) -> No
         data = {**data, "delivery": merge_data(text.defaults.delivery, data.get("delivery", {}))}
     quoted = document.quoted if base is None else {**base.quoted, **document.quoted}
     model = check_quoted(WebhookFile, data, quoted, problems, what="a webhook")
-    lists = _lists(data, document, text)
+    uses = text.documents.uses
+    named = uses(document.file).lists or (base is not None and uses(base.file).lists)
+    lists = _lists(data, document, text) if named else {}
     if model is not None and not _broken(document) and not (base is not None and _broken(base)):
         checked.webhooks.append(CheckedFile(document.file, root, data, model, lists, problems))
         return

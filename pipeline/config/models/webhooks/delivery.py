@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationInfo, model_validator
@@ -113,7 +114,7 @@ class DeliverySettings:
     ordering: Literal["none", "per_user"] = Field(
         default="none", description="`per_user`: a user's deliveries one after another, in order."
     )
-    retry: RetrySettings = Field(default_factory=RetrySettings, description="Retries.")
+    retry: RetrySettings = Field(default_factory=cache(RetrySettings), description="Retries.")
     max_pending: Annotated[int, at_most("max_pending", MAX_PENDING)] = Field(
         default=1_000_000,
         ge=1,
