@@ -40,68 +40,68 @@ _FLAGS = {
     env="HOOKLINE_CONSOLE_HOSTS",
     metavar="NAME",
     multiple=True,
-    help="A name by which browsers ask for it; may be given several times.",
+    help="A host name that browsers use for it; may be given several times.",
 )
 @setting(
     "--base-path",
     env="HOOKLINE_CONSOLE_BASE_PATH",
     metavar="PATH",
-    help="What stands before every path, e.g. /hookline.",
+    help="Prefix of every path, e.g. /hookline.",
 )
 @setting(
     "--token-file",
     env="HOOKLINE_CONSOLE_TOKENS",
     metavar="FILE",
-    help="Who may come in: lines ROLE NAME SHA256 (of a token).",
+    help="File of who may log in: lines of ROLE NAME SHA256 (of a token).",
 )
 @setting(
     "--behind-proxy",
     env="HOOKLINE_CONSOLE_BEHIND_PROXY",
     is_flag=True,
-    help="A proxy before it speaks TLS to browsers.",
+    help="A proxy in front of it speaks TLS to browsers.",
 )
 @setting(
     "--proxy-from",
     env="HOOKLINE_CONSOLE_PROXY_FROM",
     metavar="CIDR",
     multiple=True,
-    help="Where the proxy asks from; may be given several times.",
+    help="Addresses of the proxy; may be given several times.",
 )
 @setting(
     "--proxy-user-header",
     env="HOOKLINE_CONSOLE_PROXY_USER_HEADER",
     metavar="NAME",
-    help="The header in which the proxy says who is logged in.",
+    help="The header in which the proxy sends the user's name.",
 )
 @setting(
     "--proxy-role-header",
     env="HOOKLINE_CONSOLE_PROXY_ROLE_HEADER",
     metavar="NAME",
-    help="The header in which it says their role.",
+    help="The header in which it sends the user's role.",
 )
 @setting(
     "--proxy-role",
     env="HOOKLINE_CONSOLE_PROXY_ROLE",
     metavar="ROLE",
-    help="The role of whom no role is said; viewer by default.",
+    help="The role of users for whom none is sent; viewer by default.",
 )
 @setting(
     "--read-only",
     env="HOOKLINE_CONSOLE_READ_ONLY",
     is_flag=True,
-    help="Nobody may change files, the job or what waits.",
+    help="Nobody may change files, the job or pending deliveries.",
 )
 @setting(
     "--hide-payloads",
     env="HOOKLINE_CONSOLE_HIDE_PAYLOADS",
     is_flag=True,
-    help="Nobody sees bodies, properties, samples and user ids.",
+    help="Hide bodies, properties, samples and user ids from everybody.",
 )
 @setting(
     "--audit",
     env="HOOKLINE_CONSOLE_AUDIT",
     metavar="FILE",
-    help="The file that says who did what; by default audit.jsonl in the state directory.",
+    help="File that records who did what; by default audit.jsonl in the state directory.",
 )
 @log_options
 @click.option("--member", hidden=True, help="Given by `hookline up`.")

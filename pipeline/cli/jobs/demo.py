@@ -29,7 +29,7 @@ STOP_SECS = 10.0
     "--folder",
     type=Place(file_okay=False),
     default=".demo",
-    help="Where what arrives and the state are kept; made anew each time.",
+    help="Directory for the state and what arrives; made anew at each start.",
 )
 @click.option(
     "--console",

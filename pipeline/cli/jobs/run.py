@@ -48,8 +48,13 @@ if TYPE_CHECKING:
     help="Recording to read: a file, a directory, or - for stdin; may be given several times.",
 )
 @state_option
-@setting("--follow", env="HOOKLINE_FOLLOW", is_flag=True, help="Go on reading as the files grow.")
-@setting("--shards", env="HOOKLINE_SHARDS", type=int, help="Parts of the users; fixed for a state directory.")
+@setting("--follow", env="HOOKLINE_FOLLOW", is_flag=True, help="Keep reading as the files grow.")
+@setting(
+    "--shards",
+    env="HOOKLINE_SHARDS",
+    type=int,
+    help="Parts that users are divided into; fixed for a state directory.",
+)
 @setting("--epoch", env="HOOKLINE_EPOCH", metavar="TIME", help="Time between two commits, e.g. 1s.")
 @allow_option
 @log_options
@@ -59,7 +64,7 @@ if TYPE_CHECKING:
 )
 @processes_option("Processes on this machine; the shards are spread over them.")
 @click.option(
-    "--restart", is_flag=True, help="Start again, with growing waits, after a fatal error or a crash."
+    "--restart", is_flag=True, help="Restart after a fatal error or a crash, waiting longer each time."
 )
 @click.option(
     "--pin",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipeline.outbox.codec import DeadLetter
 
 selection = flags(
-    click.option("--text", metavar="TEXT", help="With this text in the body, in small or capital letters."),
+    click.option("--text", metavar="TEXT", help="With this text in the body, ignoring case."),
     click.option("--user", metavar="ID", help="Of this user."),
     click.option("--until", type=When(), help="Given up before this time."),
     click.option("--since", type=When(), help="Given up at or after this time: a date, or 2h, 3d ago."),
@@ -46,8 +46,8 @@ def dlq() -> None:
 
 @dlq.command("list")
 @selection
-@click.option("--limit", type=click.IntRange(min=1), default=50, help="Show at most so many.")
-@click.option("--before", metavar="CURSOR", help="Go on after the last list: it names its cursor.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, help="Show at most this many.")
+@click.option("--before", metavar="CURSOR", help="Continue the previous list, which printed its cursor.")
 @json_option
 def list_(state: Path, limit: int, before: str | None, as_json: bool, **wanted: Any) -> None:
     """List dead letters: how many for which reason, then the newest ones."""

@@ -15,10 +15,10 @@ from pipeline.model.errors import UsageError
 from pipeline.model.process.exits import Exit
 
 selection = flags(
-    click.option("--text", metavar="TEXT", help="With this text in the body, however capitalised."),
+    click.option("--text", metavar="TEXT", help="With this text in the body, ignoring case."),
     click.option("--until", type=When(), help="Matched before this time."),
     click.option("--since", type=When(), help="Matched at or after this time: a date, or 2h, 3d ago."),
-    click.option("--due", type=click.Choice(["now", "later"]), help="By when it is to be sent."),
+    click.option("--due", type=click.Choice(["now", "later"]), help="Whether it is due already."),
     status_option,
     click.option("--user", metavar="ID", help="Of this user."),
     click.option("--webhook", metavar="ID", help="Of this webhook."),
@@ -34,8 +34,8 @@ def outbox() -> None:
 
 @outbox.command("list")
 @selection
-@click.option("--limit", type=click.IntRange(min=1), default=50, help="Show at most so many.")
-@click.option("--after", metavar="CURSOR", help="Go on after the last list: it names its cursor.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, help="Show at most this many.")
+@click.option("--after", metavar="CURSOR", help="Continue the previous list, which printed its cursor.")
 @json_option
 def list_(state: Path, limit: int, after: str | None, as_json: bool, **wanted: Any) -> None:
     """List requests that wait on disk, the one that is due first first.

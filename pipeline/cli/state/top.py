@@ -39,9 +39,11 @@ LEAST_SECS = 0.1
 @click.option(
     "--sort", default="id", metavar="COL", help="id, state, delivered, pending, dead, retry, p99, .."
 )
-@click.option("--desc", is_flag=True, help="The other way round: numbers begin with the most anyway.")
-@click.option("--filter", "text", metavar="TEXT", help="Whose name, state or failure holds this.")
-@click.option("--once", is_flag=True, help="One plain table; so it is where stdout is no terminal, too.")
+@click.option("--desc", is_flag=True, help="Reverse the order; numbers start with the largest anyway.")
+@click.option(
+    "--filter", "text", metavar="TEXT", help="Only rows whose name, state or failure contains this."
+)
+@click.option("--once", is_flag=True, help="Print one plain table; the default where stdout is no terminal.")
 @json_option
 def top(
     config: Path,

@@ -65,7 +65,7 @@ _USER: Final = "user.id"
 class Sample(Section):
     """A stable share of the matches: a hash of one value decides, so a user is always in or out."""
 
-    percent: float = Field(gt=0, le=100, description="How many of a hundred fire.", examples=[10])
+    percent: float = Field(gt=0, le=100, description="Percentage of the matches that fire.", examples=[10])
     by: Annotated[str, AfterValidator(lambda path: path or _USER)] = Field(
         default=_USER,
         description="The path whose value is hashed; without a value nothing fires. "
