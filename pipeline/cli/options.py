@@ -67,7 +67,7 @@ def allow_option(function: F) -> F:
         env="HOOKLINE_NETWORK_ALLOW",
         multiple=True,
         metavar="CIDR",
-        help="Open a network that the guard refuses, e.g. 127.0.0.0/8; may be given several times.",
+        help="Allow a network that the guard blocks, e.g. 127.0.0.0/8; may be given several times.",
     )
     return add(function)
 
@@ -147,14 +147,14 @@ def console_options(function: F) -> F:
         "--url",
         metavar="URL",
         is_eager=True,
-        help="A job on another machine, through its console: https://HOST.",
+        help="Ask a job on another machine through its console: https://HOST.",
     )
     token = click.option(
         "--token-file",
         type=Place(),
         metavar="FILE",
         callback=need_both,
-        help="Holds the token that the console knows.",
+        help="File with the token for the console.",
     )
     return url(token(function))
 

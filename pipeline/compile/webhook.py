@@ -10,9 +10,7 @@ from pipeline.compile.answers import check_answer_paths, reads_of
 from pipeline.compile.lint import lint_webhook
 from pipeline.config.files import ConfigText
 from pipeline.config.models.webhooks.delivery import DeliverySettings
-from pipeline.config.webhooks import (
-    CheckedWebhook,
-)
+from pipeline.config.webhooks import CheckedWebhook
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.document import locate
 from pipeline.deliver.requests.spec import LaneSpec, Reads

@@ -189,7 +189,7 @@ def read_files(
     lists: dict[str, str] = {}
     for name in wanted_lists(text):
         path = reader.path(name)
-        if path.exists() and not path.is_dir():
+        if os.path.exists(path) and not os.path.isdir(path):
             if _is_private(name, text):
                 reader.faults[name] = "holds secrets or settings: as a list it would be stored and shown"
             elif (content := reader.read(name)) is not None:
@@ -220,15 +220,15 @@ class _Reader:
     """Reads files by their names in a config; unreadable ones are faults."""
 
     def __init__(self, base: Path, webhooks: Path, unsaved: Mapping[str, str | None]) -> None:
-        self._base = base
-        self._webhooks = webhooks
+        self._base = str(base)
+        self._webhooks = str(webhooks)
         self._unsaved = unsaved
         self.faults: dict[str, str] = {}
 
-    def path(self, name: str) -> Path:
+    def path(self, name: str) -> str:
         """Return where a file of the config lies."""
         folder, _, rest = name.partition("/")
-        return self._webhooks / rest if folder == "webhooks" else self._base / name
+        return f"{self._webhooks}/{rest}" if folder == "webhooks" else f"{self._base}/{name}"
 
     def read(self, name: str) -> str | None:
         """Return a file's text; None where it has none."""

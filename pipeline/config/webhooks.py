@@ -144,7 +144,8 @@ def check_files(text: ConfigText, *, stored: bool = False, kept: Kept = Kept()) 
         if name.startswith("labels/"):
             _label(document, text, checked)
         elif name.startswith(f"{SHAPES}/"):
-            _shape(document, text, checked)
+            shape = _alone(ShapeFile, document, text, checked, what="a shape")
+            checked.shapes += [] if shape is None else [shape]
         elif is_webhook(name):
             _webhook(document, text, checked)
         elif name.startswith("webhooks/_"):
@@ -183,7 +184,9 @@ def _webhook(document: Document, text: ConfigText, checked: CheckedConfig) -> No
         data = {**data, "delivery": merge_data(text.defaults.delivery, data.get("delivery", {}))}
     quoted = document.quoted if base is None else {**base.quoted, **document.quoted}
     model = check_quoted(WebhookFile, data, quoted, problems, what="a webhook")
-    lists = _lists(data, document, text)
+    uses = text.documents.uses
+    named = uses(document.file).lists or (base is not None and uses(base.file).lists)
+    lists = _lists(data, document, text) if named else {}
     if model is not None and not _broken(document) and not (base is not None and _broken(base)):
         checked.webhooks.append(CheckedFile(document.file, root, data, model, lists, problems))
         return
@@ -213,30 +216,27 @@ def _base(document: Document, checked: CheckedConfig) -> None:
 
 
 def _label(document: Document, text: ConfigText, checked: CheckedConfig) -> None:
-    root, problems = document.root, Problems(stored=checked.stored)
-    assert root is not None  # the caller skips what could not be read
-    data = root.value
-    model = check(LabelFile, data, problems, what="a label")
-    if model is not None and not _broken(document):
-        lists = _lists(data, document, text)
-        checked.labels.append(CheckedFile(document.file, root, data, model, lists, problems))
+    label = _alone(LabelFile, document, text, checked, what="a label")
+    if label is not None:
+        checked.labels.append(label)
         return
-    checked.findings.extend(_placed(root, problems))
+    data: Value = None if document.root is None else document.root.value
     if isinstance(data, dict) and isinstance(data.get("name"), str):
         checked.broken_labels.add(data["name"])
 
 
-def _shape(document: Document, text: ConfigText, checked: CheckedConfig) -> None:
+def _alone(
+    kind: type[M], document: Document, text: ConfigText, checked: CheckedConfig, *, what: str
+) -> CheckedFile[M] | None:
+    """Return a file that extends no other; None after adding its findings."""
     root, problems = document.root, Problems(stored=checked.stored)
     assert root is not None  # the caller skips what could not be read
     data = root.value
-    model = check(ShapeFile, data, problems, what="a shape")
+    model = check(kind, data, problems, what=what)
     if model is not None and not _broken(document):
-        checked.shapes.append(
-            CheckedFile(document.file, root, data, model, _lists(data, document, text), problems)
-        )
-        return
+        return CheckedFile(document.file, root, data, model, _lists(data, document, text), problems)
     checked.findings.extend(_placed(root, problems))
+    return None
 
 
 def _placed(root: Node, problems: Problems) -> list[Finding]:

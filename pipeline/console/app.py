@@ -142,6 +142,8 @@ class _Gate:
                 if route.method == "GET" and not (is_api(context) or context.is_partial):
                     return context.go("/login")
                 raise web.HTTPUnauthorized(reason=LOGIN)
+            if request.headers.get("content-encoding", "identity") != "identity":
+                raise web.HTTPUnsupportedMediaType(reason="what is sent to a console is not compressed")
             if context.viewer is not NOBODY and (self._console.mask or not context.may("edit")):
                 await context.run(self._console.written.look)
             if route.right == "edit":

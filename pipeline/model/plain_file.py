@@ -37,7 +37,7 @@ def sign_of(found: os.stat_result) -> Sign:
     return Sign(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-def read_plain(path: Path) -> bytes:
+def read_plain(path: str | Path) -> bytes:
     """Return a file's content. Raises OSError, and ValueError for special files and files beyond `MOST`.
 
     A pipe without a writer would block for ever, and a device never ends.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Iterable
 
@@ -28,6 +27,8 @@ def without_addresses(reason: str) -> str:
 
 def did_you_mean(word: str, known: Iterable[str], likeness: float = LIKENESS) -> str | None:
     """Return the known word that was probably meant, ignoring case, or None."""
+    import difflib  # only for mistakes
+
     by_fold = {name.lower(): name for name in known}
     close = difflib.get_close_matches(word.lower(), by_fold, n=1, cutoff=likeness)
     return by_fold[close[0]] if close else None
@@ -58,6 +59,8 @@ LONGEST_ZONE = 40
 
 def likeness(word: str, other: str) -> float:
     """Return how similar two words are, from 0 to 1."""
+    import difflib  # as above
+
     return difflib.SequenceMatcher(None, word, other).ratio()
 
 

@@ -58,15 +58,15 @@ def all_found(pipeline: PipelineReport, report: Report, *, offline: bool = False
     if pipeline.config is not None and not offline:
         own += pipeline.placed(_wrong_settings(pipeline.config))
     # A job tolerates these, since it always did, but they are wrong all the same.
-    found = (replace(one, warning=one.warning and one.code != NEVER_HOLDS) for one in report.findings)
+    found = (replace(one, warning=False) if one.code == NEVER_HOLDS else one for one in report.findings)
     return own + [placed for one in found for placed in _at_exclude(pipeline, one)]
 
 
 def _at_exclude(pipeline: PipelineReport, finding: Finding) -> Iterable[Finding]:
     """Return the findings about pipeline.yaml's `exclude` from compiling the webhooks."""
-    excluded = () if pipeline.config is None else pipeline.config.defaults.exclude
     if finding.file != FILE or finding.line:
         return [finding]
+    excluded = () if pipeline.config is None else pipeline.config.defaults.exclude
     problems = Problems()
     for index, name in enumerate(excluded):
         if f"`{name}`" in finding.message:

@@ -28,6 +28,7 @@ from pipeline.render.form import encode_form
 from pipeline.render.headers import compile_headers
 from pipeline.render.loops import OMIT
 from pipeline.render.templates.spot import ConditionCompiler, LineOf, MissingRule, Spot, fail
+from pipeline.render.templates.template import around
 from pipeline.render.text_body import MAX_BODY, Bytes, compile_text_body
 from pipeline.render.url import compile_url
 from pipeline.render.values.printing import Failure, reason_of
@@ -38,6 +39,7 @@ _PER_PARAMETER: Final = 12
 """Work of writing one value into a form, relative to touching it."""
 BODILESS: Final = ("GET", "DELETE")
 DEFAULT_BODY: Final[Mapping[str, Value]] = {"event": "{{ event }}", "user": "{{ user }}"}
+_UNDER_A_NAME: Final = "put it under a name, such as `items: ..`, or leave out `encoding: form`"
 _OUTPUT: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _AS_JSON: Final = re.compile(r"\{\{[^{}]*\|\s*json\s*-?\}\}")
 _TAG: Final = re.compile(r"\{%.*?%\}", re.DOTALL)
@@ -178,7 +180,6 @@ def _check_header_secrets(headers: Headers | None, spot: Spot) -> None:
 
 def _body(tree: Value, spot: Spot) -> Bytes:
     part = compile_body(tree, spot)
-    place = spot.place("the body")
     if part.constant:
         try:
             fixed = encode_form(part.value) if spot.form else orjson.dumps(part.value)
@@ -186,9 +187,26 @@ def _body(tree: Value, spot: Spot) -> Bytes:
             spot.error("body", error.reason if isinstance(error, Failure) else reason_of(error))
             fixed = b""
         return lambda event, user: fixed
+    place = spot.place("the body")
     if spot.form:
+        _refuse_no_map(tree, spot)
         return _form_body(part, place)
     return _json_body(part, place, spot.missing, may_be_large=repeats(tree))
+
+
+def _refuse_no_map(tree: Value, spot: Spot) -> None:
+    """Report the body of a form that is never a map: each event would be a dead letter."""
+    key: tuple[str, ...] = ()
+    if isinstance(tree, dict) and "$for" in tree:
+        key, what = ("$for",), "`$for` makes a list"
+    elif isinstance(tree, list):
+        what = "this is a list"
+    elif isinstance(tree, str) and around(tree).strip():
+        what = "this is a text"
+    else:
+        return
+    message = f"a form is a map of fields, and {what}: each event would become a dead letter"
+    spot.problems.refuse((*spot.path, *key), "body", message, hint=_UNDER_A_NAME, on_key=bool(key))
 
 
 def _json_body(part: Part, place: str, missing: MissingRule, *, may_be_large: bool) -> Bytes:

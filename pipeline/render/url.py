@@ -57,7 +57,7 @@ def compile_url(text: str, query: Mapping[str, Value], spot: Spot, query_spot: S
     path_text, query_text = (rest, "") if cut < 0 else (rest[:cut], rest[cut + 1 :])
     path = _path(path_text, spot.shifted(end))
     parameters = [*_written(query_text, spot.shifted(end + cut + 1)), *_mapped(query, query_spot)]
-    return _assemble(origin, path, parameters, spot.place(text))
+    return _assemble(origin, path, parameters, spot, text)
 
 
 def _origin(text: str, spot: Spot) -> str:
@@ -209,7 +209,7 @@ def _parameter(value: Value, spot: Spot) -> Template:
     return constant_template(None if value is None else _quoted(to_text(value)))
 
 
-def _assemble(origin: str, path: Template, parameters: list[Parameter], place: str) -> Template:
+def _assemble(origin: str, path: Template, parameters: list[Parameter], spot: Spot, text: str) -> Template:
     kept: list[tuple[str, Getter, bool]] = [
         (name, template.get, template.constant)
         for name, template in parameters
@@ -217,6 +217,7 @@ def _assemble(origin: str, path: Template, parameters: list[Parameter], place: s
     ]
     get_path = path.get
     is_constant = path.constant and all(constant for _, _, constant in kept)
+    place = "" if is_constant else spot.place(text)
 
     def url(event: Event, user: User, scope: Scope) -> str:
         path_now = get_path(event, user, scope)

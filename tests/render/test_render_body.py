@@ -365,6 +365,32 @@ def test_a_form_takes_objects_only() -> None:
     assert "a form wants an object" in dead("{{ event.id }}", encoding="form")
 
 
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        ({"$for": "{{ event.properties.items }}", "sku": "{{ item.sku }}"}, "`$for` makes a list"),
+        (["{{ event.name }}"], "this is a list"),
+        ("name={{ event.name }}", "this is a text"),
+    ],
+)
+def test_the_body_of_a_form_that_is_never_an_object_is_found_at_load(body: Any, what: str) -> None:
+    (found,) = mistakes({"encoding": "form", "body": body})
+    assert what in found
+    assert "each event would become a dead letter" in found
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{{ event.properties }}",
+        {"items": {"$for": "{{ event.properties.items }}", "sku": "{{ item.sku }}"}},
+        {"$if": {"event.name": "Purchase"}, "$then": {"a": "{{ event.name }}"}},
+    ],
+)
+def test_the_body_of_a_form_that_may_be_an_object_is_taken(body: Any) -> None:
+    assert not mistakes({"encoding": "form", "body": body})
+
+
 SECRETS = Secrets({"TOK": 'a"\\\n&=%ü'})
 
 

@@ -34,7 +34,7 @@ def _examples(_context: click.Context, _parameter: click.Parameter, begun: str) 
 @click.option(
     "--description", metavar="TEXT", default="Say what it is for.", show_default=False, help="What it is for."
 )
-@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
 @click.pass_context
 def new(
     context: click.Context,

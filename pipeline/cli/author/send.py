@@ -19,7 +19,7 @@ from pipeline.model.process.exits import Exit
 @given.line_option
 @given.user_option
 @given.format_option
-@click.option("--allow", multiple=True, metavar="CIDR", help="Open a network that the guard refuses.")
+@click.option("--allow", multiple=True, metavar="CIDR", help="Allow a network that the guard blocks.")
 @json_option
 def send(
     config: Path,

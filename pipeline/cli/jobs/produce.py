@@ -36,7 +36,9 @@ REPORT_SECS = 0.5
 @click.option("--events", default="events", metavar="TOPIC", help="Topic of events.")
 @click.option("--users", default="user-properties", metavar="TOPIC", help="Topic of user properties.")
 @click.option("--one-topic", is_flag=True, help="Put user properties into the topic of events.")
-@click.option("--partitions", type=click.IntRange(1), default=4, help="Of topics that it creates.")
+@click.option(
+    "--partitions", type=click.IntRange(1), default=4, help="Partitions of topics that do not exist yet."
+)
 @click.option(
     "--times",
     type=click.Choice(["now", "keep"]),

@@ -21,8 +21,10 @@ from pipeline.model.words import counted
 @setting(
     "--source", env="HOOKLINE_SOURCE", multiple=True, metavar="PATH", help="Record files instead of topics."
 )
-@click.option("--compression", type=click.Choice(["zst", "gz", "none"]), default="zst", help="Of the files.")
-@click.option("--rotate-mb", type=click.IntRange(1), default=256, help="Begin a new file at this size.")
+@click.option(
+    "--compression", type=click.Choice(["zst", "gz", "none"]), default="zst", help="Compression of the files."
+)
+@click.option("--rotate-mb", type=click.IntRange(1), default=256, help="Start a new file at this size.")
 @click.option("--rotate-minutes", type=click.IntRange(1), default=60, help="Or after this time.")
 @json_option
 def record(

@@ -50,10 +50,16 @@ class Speed(click.ParamType[float]):
 @click.option(
     "--from", "since", type=When(), help="Fire events at or after this time; earlier ones are read."
 )
-@click.option("--webhook", "webhooks", multiple=True, metavar="ID", help="Only this webhook; several times.")
+@click.option(
+    "--webhook",
+    "webhooks",
+    multiple=True,
+    metavar="ID",
+    help="Only this webhook; may be given several times.",
+)
 @click.option("--user", metavar="ID", help="Only events of this user or anonymous id.")
-@click.option("--speed", type=Speed(), default="max", help="Speed of event time: 1x, 10x, max.")
-@click.option("--rate", type=Rate(), metavar="N/s", help="At most so many requests per second and webhook.")
+@click.option("--speed", type=Speed(), default="max", help="How fast event time passes: 1x, 10x, max.")
+@click.option("--rate", type=Rate(), metavar="N/s", help="At most this many requests per second and webhook.")
 @click.option("--dry-run", is_flag=True, help="Send nothing; print each request as one line of JSON.")
 @click.option(
     "--to",
@@ -76,7 +82,13 @@ class Speed(click.ParamType[float]):
     help="Join with what the job of this state directory knows of users now; dead records alone are joined "
     "so with the config's job.",
 )
-@setting("--allow", env="HOOKLINE_NETWORK_ALLOW", multiple=True, metavar="CIDR", help="Allow this network.")
+@setting(
+    "--allow",
+    env="HOOKLINE_NETWORK_ALLOW",
+    multiple=True,
+    metavar="CIDR",
+    help="Allow a network that the guard blocks.",
+)
 @given.format_option
 @json_option
 def replay(

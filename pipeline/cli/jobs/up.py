@@ -39,7 +39,10 @@ HUNG_SECS = 30.0
 @click.command()
 @config_option
 @setting(
-    "--listen", env="HOOKLINE_COLLECT_LISTEN", metavar="ADDRESS", help="Of the collector: PORT or HOST:PORT."
+    "--listen",
+    env="HOOKLINE_COLLECT_LISTEN",
+    metavar="ADDRESS",
+    help="Address of the collector: PORT or HOST:PORT.",
 )
 @state_option
 @allow_option

@@ -63,9 +63,9 @@ class Span(click.ParamType[float]):
 @click.option("--status", "statuses", metavar="S,..", help="Attempts with this response: 503, 5xx, timeout.")
 @click.option("--outcome", "outcomes", metavar="O,..", help="delivered, retry, dead.")
 @click.option("--why", is_flag=True, help="Name the clause that does not hold; alone: of what is unmatched.")
-@click.option("--rate", type=Rate(), default="100/s", metavar="N/s", help="At most so many lines per second.")
-@click.option("--count", type=click.IntRange(1), metavar="N", help="End after this many lines.")
-@click.option("--for", "span", type=Span(), metavar="TIME", help="End after this time: 30s, 5m.")
+@click.option("--rate", type=Rate(), default="100/s", metavar="N/s", help="Show at most this many lines.")
+@click.option("--count", type=click.IntRange(1), metavar="N", help="Stop after this many lines.")
+@click.option("--for", "span", type=Span(), metavar="TIME", help="Stop after this time: 30s, 5m.")
 @click.option(
     "--format",
     "form",

@@ -72,9 +72,10 @@ def check(model: type[M], data: Value, problems: Problems, *, what: str) -> M | 
 
 def _stray(model: type, data: dict[str, Value]) -> tuple[str, str] | None:
     """Return the kind of a misplaced file, and where it belongs; None where the place may be right."""
-    own = {name for name, _, _ in fields_of(model)}
+    if any(name in data for name, _, _ in fields_of(model)):
+        return None
     for kind, (telling, folder) in KINDS.items():
-        if not own & data.keys() and any(name in data for name in telling):
+        if any(name in data for name in telling):
             return kind, f"it belongs in {folder}" if folder else "it belongs in the config directory itself"
     return None
 

@@ -55,7 +55,8 @@ def substitute(document: Document, lookup: Lookup, places: Places) -> None:
     if document.root is not None and not document.settled:
         document.settled = True
         # Most files have none; an escape may write one.
-        if any("${" in line or "\\" in line for line in document.lines):
+        text = "".join(document.lines)
+        if "${" in text or "\\" in text:
             _walk(document.root, (), document, lookup, places)
 
 

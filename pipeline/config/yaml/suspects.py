@@ -35,6 +35,8 @@ def of_text(text: str) -> Iterator[Suspicion]:
 
 def unseen(text: str) -> Suspicion | None:
     """Return the warning for an unquoted text, or a key, with an invisible character at an end."""
+    if text.isascii():
+        return None
     found = next((char for char in (text[:1], text[-1:]) if char and char in _UNSEEN), None)
     if found is None:
         return None

@@ -5,14 +5,14 @@ A map such as ``{as: version, gte: "4.9", lt: "5"}`` becomes one clause per oper
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import tzinfo
 from operator import eq, ge, gt, le, lt
 from typing import Final
 
 from pipeline.language.path_syntax import Path
-from pipeline.language.paths import Getter, Scope, compile_path, compile_time
+from pipeline.language.paths import Getter, Scope, compile_time
 from pipeline.language.work import CHARS, FREE_CHARS, extent, spend, width
 from pipeline.match.conditions.dynamic import compile_dynamic
 from pipeline.match.conditions.nodes import Predicate
@@ -29,14 +29,17 @@ from pipeline.model.times import MAX_MS, MIN_MS
 
 
 def compile_clause(
-    path: Path, vars: Mapping[str, Value], operator: Operator, operand: Operand, options: Options
+    path: Path, read: Getter, operator: Operator, operand: Operand, options: Options
 ) -> Predicate:
-    """Return the predicate of one operator; raises OperandError for an invalid pattern."""
+    """Return the predicate of one operator over what `read`, the path's getter, returns.
+
+    Raises OperandError for an invalid pattern.
+    """
     positive = OPERATORS[operator.negates] if operator.negates else operator
     # A pattern matches the text as it is: folding turns ß into two letters, and a pattern cannot be folded.
     reading = replace(options, ignore_case=False) if positive.name == "regex" else options
-    read = _of_time(path, options) or _converted(compile_path(path, vars), path.has_any, reading)
-    holds = _positive(read, path.has_any, positive, operand, options)
+    converted = _of_time(path, options) or _converted(read, path.has_any, reading)
+    holds = _positive(converted, path.has_any, positive, operand, options)
     if operator.negates is None:
         return holds
     return lambda event, user, scope: not holds(event, user, scope)

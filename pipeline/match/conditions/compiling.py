@@ -29,7 +29,7 @@ class LabelSource(Protocol):
         """Return all names."""
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, eq=False)
 class Context:
     """The context in which a condition is compiled; `at` goes one step down the tree."""
 

@@ -174,7 +174,8 @@ def _clause(
         reads.append(parse_path(tz, context.roots))
     try:
         checked, warning = check_operand(operator, operand, options)
-        test = compile_clause(path, context.vars, operator, checked, options)
+        read = compile_path(path, context.vars)
+        test = compile_clause(path, read, operator, checked, options)
     except OperandError as error:
         context.wrong((), error.message, error.hint)
         return None
@@ -186,10 +187,10 @@ def _clause(
     return Node(
         test=test,
         key=_clause_key(path, operator, raw, beside, reads, context),
-        reads_user=path.reads_user or any(read.reads_user for read in reads),
+        reads_user=path.reads_user or any(other.reads_user for other in reads),
         text=f"{path.text}: {_shown({**beside, operator.name: raw})}",
         path=path.text,
-        read=compile_path(path, context.vars),
+        read=read,
         operand=raw,
         values=_needed_values(path, operator, checked, options),
     )

@@ -13,7 +13,6 @@ from urllib.parse import quote, quote_plus, unquote_plus
 
 from pipeline.model.json import Value
 from pipeline.render.filters.filter import Example, Filter
-from pipeline.render.filters.markup import strip_html
 from pipeline.render.values.printing import MAX_RESULT, Failure, UrlPath, to_count, to_text, utf8
 
 _NOT_PATH: Final = re.compile(r"[\\\x00-\x1f\x7f-\x9f]|(?:^|/)\.{1,2}(?:;[^/]*)?(?:/|$)")
@@ -25,6 +24,17 @@ _XML_UNSAFE: Final = re.compile("[&<>\"'\r]")
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _CSV_UNSAFE: Final = re.compile(r'[",;\t\r\n]|^\s|\s$')
 _JS_UNSAFE: Final = re.compile(r"[\x00-\x1f\\'\"><&=\-;`\u2028\u2029]")
+
+
+def strip_html(value: Value) -> str:
+    text = to_text(value)
+    if "<" not in text or ">" not in text:
+        return text
+    if len(text) > MAX_RESULT // 8:
+        raise Failure("strip_html wants a text of at most 128 KiB", text)  # its parser may be quadratic
+    from pipeline.render.filters.markup import outside_tags  # few templates use it, and html.parser is large
+
+    return outside_tags(text)
 
 
 def append(value: Value, text: Value) -> str:

@@ -57,6 +57,11 @@ def warn_of_foreign(text: str, spot: Spot) -> None:
         )
 
 
+def may_warn(text: str) -> bool:
+    """Return whether `warn_of_foreign` could find something in a template that is one path."""
+    return "{{{" in text or _DOT_DIGIT.search(text) is not None
+
+
 def _warn_of_indexes(text: str, spot: Spot) -> None:
     """Warn of `{{ event.properties.items.0.sku }}`, other products' array index."""
     for one in _NUMBERED.finditer(text):

@@ -7,9 +7,9 @@ more complex, or wrong, is left to it: it reports the place.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
+from typing import Final, NamedTuple, TypeAlias
 
 from pipeline.language.paths import Getter
 from pipeline.model.json import Value
@@ -61,8 +61,16 @@ class Piped(NamedTuple):
         return get
 
 
-def read(text: str) -> list[tuple[int, str | Piped]] | None:
-    """Return literal texts and expressions, each with its place; None where the text holds anything else."""
+Parts: TypeAlias = "Sequence[tuple[int, str | Piped]]"
+"""Literal texts and expressions, each with its place."""
+
+
+def read(text: str) -> Parts | None:
+    """Return the parts of a text; None where it holds anything else."""
+    return _read(text) if len(text) > _SHORT else _known(text)
+
+
+def _read(text: str) -> Parts | None:
     if _MORE.search(text) is not None:
         return None
     parts: list[tuple[int, str | Piped]] = []
@@ -83,9 +91,12 @@ def read(text: str) -> list[tuple[int, str | Piped]] | None:
     return parts
 
 
-def compile_piped(
-    parts: list[tuple[int, str | Piped]], names: Names, encode: Encode | None, literal_text: Literal
-) -> Getter:
+_SHORT: Final = 100
+"""Only texts up to this length are cached: a thousand webhooks mostly have the same ones."""
+_known: Final = lru_cache(maxsize=2048)(_read)
+
+
+def compile_piped(parts: Parts, names: Names, encode: Encode | None, literal_text: Literal) -> Getter:
     """Return the function that writes texts and expressions in order."""
     return running(
         in_order(

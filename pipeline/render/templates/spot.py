@@ -23,7 +23,7 @@ ConditionCompiler = Callable[[Value, Problems], Predicate]
 LineOf = Callable[[KeyPath], int | None]
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, eq=False)
 class Spot:
     """A place in the file: problems are reported here, and runtime failures name it."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from pipeline.language.paths import Getter, Scope
@@ -17,7 +18,7 @@ from pipeline.language.slots import CLOSE, OPEN, slot
 from pipeline.language.work import begin, extent, spend
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
-from pipeline.render.templates.foreign import warn_of_foreign
+from pipeline.render.templates.foreign import may_warn, warn_of_foreign
 from pipeline.render.templates.names import MAX_TEMPLATE, TemplateError, check_closed, compile_name, scan_path
 from pipeline.render.templates.spot import Spot, fail, guarded
 from pipeline.render.values.printing import to_text
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from pipeline.render.templates.calls import Names
     from pipeline.render.templates.output import Encode, Literal
 
+_SHORT: Final = 100
+"""Only templates up to this length are cached."""
 _FEW: Final = 100
 """Elements that are printed for free."""
 _PLAIN: Final = re.compile(r"\{\{[ \t\n]*([^\W\d](?:[^{}|]*[^{}| \t\n])?)[ \t\n]*\}\}")
@@ -72,6 +75,8 @@ def compile_text(
         if text.startswith(("event.", "user.")):
             warn_of_foreign(text, spot)
         return constant_template(text)
+    if encode is None and len(text) <= _SHORT and (known := _known_path(text, spot.roots)) is not None:
+        return known
     warn_of_foreign(text, spot)
     try:
         return _compile(text, spot, encode, literal)
@@ -82,6 +87,22 @@ def compile_text(
     except RecursionError:
         spot.error("template-syntax", "the template is nested too deeply")
     return constant_template("")
+
+
+@lru_cache(maxsize=2048)
+def _known_path(text: str, roots: tuple[str, ...]) -> Template | None:
+    """Return the template of one path that means the same in every webhook; None for anything else.
+
+    Most values of bodies are of this kind, and a thousand webhooks mostly use the same ones.
+    """
+    alone = _ALONE.fullmatch(text)
+    if alone is None or OPEN in text or CLOSE in text or may_warn(text) or not _is_path(alone.group(1)):
+        return None
+    try:
+        get = compile_name(alone.group(1), 0, roots, {})
+    except TemplateError:
+        return None  # a var, or a mistake
+    return Template(get, typed=True, lookup=_lookup(text))
 
 
 def around(text: str) -> str:

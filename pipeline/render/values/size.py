@@ -21,17 +21,17 @@ _PROPERTY: Final = re.compile(r"(?:event|user)(?:\.\w+){0,2}")
 
 def repeats(tree: Value) -> bool:
     """Return whether a body names one property, or its container, more than `SEVERAL` times."""
-    found: Counter[str] = Counter()
+    found: list[str] = []
     todo: list[Value] = [tree]
     while todo:
         one = todo.pop()
         if isinstance(one, str):
-            found.update(_PROPERTY.findall(one))
+            found += _PROPERTY.findall(one)
         elif isinstance(one, dict):
             todo += one.values()
         elif isinstance(one, list):
             todo += one
-    return max(found.values(), default=0) > SEVERAL
+    return len(found) > SEVERAL and max(Counter(found).values()) > SEVERAL
 
 
 def printed_size(value: Value) -> int:

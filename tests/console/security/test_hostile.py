@@ -181,7 +181,7 @@ def test_what_nobody_expects_is_the_strangers_fault_and_fills_no_log(
     caller: Caller, caplog: pytest.LogCaptureFixture
 ):
     form = {"content-type": "application/x-www-form-urlencoded", **OURS}
-    assert caller.ask("POST", "/login", {**form, "content-encoding": "gzip"}, b"abc").status in (400, 403)
+    assert caller.ask("POST", "/login", {**form, "content-encoding": "gzip"}, b"abc").status == 415
     assert caller.ask("POST", "/login", {**form, "expect": "an answer"}, b"token=x").status == 417
     assert not caplog.records
 

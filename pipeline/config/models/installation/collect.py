@@ -94,7 +94,7 @@ class CollectTo(Section):
     recording: str | None = Field(
         default=None,
         min_length=1,
-        description="A directory, for the collector alone; relative: beside this file.",
+        description="A directory that only the collector writes to; relative: beside this file.",
         examples=["./collected"],
     )
     kafka: CollectKafka | None = Field(default=None, description="A Kafka topic.")
@@ -111,7 +111,7 @@ class CollectKey(Section):
     """A write key, what it may be used for, and from where."""
 
     key: Secrets = Field(
-        description="What the SDK sends as its write key, API key or token; a list while it is rotated.",
+        description="The write key, API key or token that the SDK sends; a list while it is rotated.",
         examples=["wk_live_1", ["${file:secrets/wk}", "${file:secrets/wk_old}"]],
     )
     origins: Origins = Field(
@@ -169,16 +169,18 @@ class CollectLimits(Section):
     """How much the collector takes at once."""
 
     body_bytes: Annotated[Size, Field(ge=1024, le=256 << 20)] = Field(
-        default=20 << 20, validation_alias="body", description="One request, packed and unpacked."
+        default=20 << 20,
+        validation_alias="body",
+        description="Size of one request, compressed and decompressed.",
     )
     member_bytes: Annotated[Size, Field(ge=1024, le=16 << 20)] = Field(
-        default=1 << 20, validation_alias="member", description="One record of it."
+        default=1 << 20, validation_alias="member", description="Size of one record in it."
     )
     members: int = Field(default=5_000, ge=1, le=100_000, description="Records in one request.")
     in_flight_bytes: Annotated[Size, Field(ge=1 << 20, le=16 << 30)] = Field(
         default=64 << 20,
         validation_alias="in_flight",
-        description="All that is taken and not yet kept. Beyond, requests are held, then refused.",
+        description="All that is received but not yet stored. Beyond it, requests are held, then refused.",
     )
     hold_secs: Annotated[DurationOrZero, at_most("hold", 5.0, "5s (SDKs give up after ten)")] = Field(
         default=5.0, validation_alias="hold", description="How long a request is held before it is refused."
@@ -200,12 +202,14 @@ class CollectClock(Section):
         default=True, description="Correct times by how far the client's clock is off when it sends."
     )
     tolerance_secs: Annotated[DurationOrZero, at_most("tolerance", 3600.0, "1h")] = Field(
-        default=5.0, validation_alias="tolerance", description="A clock that is off by no more is right."
+        default=5.0,
+        validation_alias="tolerance",
+        description="A clock that is off by at most this is left alone.",
     )
     max_future_secs: Annotated[DurationOrZero, at_most("max_future", 365 * 86_400.0, "365d")] = Field(
         default=60.0,
         validation_alias="max_future",
-        description="What is later than its receipt by more happened when it was received.",
+        description="An event dated further ahead than this is given the time of its receipt.",
     )
 
 
@@ -253,7 +257,7 @@ class CollectSection(Section):
     )
     hooks: Annotated[dict[WebhookId, CollectHook], few("hooks", 1_000)] = Field(
         default_factory=dict,
-        description="Webhooks of third parties by name: `/hooks/NAME`.",
+        description="Incoming webhooks of third parties by name: `/hooks/NAME`.",
         examples=[{"stripe": {"verify": {"stripe": "${STRIPE_SECRET}"}, "format": "stripe-events"}}],
     )
     limits: CollectLimits = Field(default_factory=CollectLimits, description="How much is taken at once.")
@@ -261,22 +265,22 @@ class CollectSection(Section):
     dedupe_secs: Annotated[DurationOrZero, at_most("dedupe", 86_400.0, "24h")] = Field(
         default=600.0,
         validation_alias="dedupe",
-        description="A message id that came with the same key within so long is a repeat; 0s: none is.",
+        description="A message id seen with the same key within this time is a repeat; 0s: none is.",
     )
     order_secs: Annotated[DurationOrZero, at_most("order", 1.0, "1s")] = Field(
         default=0.05,
         validation_alias="order",
-        description="Requests of pages wait so long, and are kept in the order of their times.",
+        description="Requests from web pages wait this long, and are written in the order of their times.",
     )
     keep_secs: Annotated[Duration, lasting("keep", "3650d")] = Field(
         default=7 * 86_400.0,
         validation_alias="keep",
-        description="A job that has not read the recording for so long is not waited for.",
+        description="A job that has not read the recording for this long is no longer waited for.",
     )
     retain_secs: Annotated[DurationOrZero, at_most("retain", 3650 * 86_400.0, "3650d")] = Field(
         default=86_400.0,
         validation_alias="retain",
-        description="A file of the recording stays so long although every job has read it, for replays.",
+        description="How long a file of the recording stays after every job has read it, for replays.",
     )
     reserve_bytes: Annotated[Size, at_most("reserve", 1 << 50, "1048576GiB")] = Field(
         default=1 << 30,
@@ -284,7 +288,7 @@ class CollectSection(Section):
         description="Requests are refused while the recording's disk has less room than this.",
     )
     segment_bytes: Annotated[Size, Field(ge=1 << 20, le=16 << 30)] = Field(
-        default=256 << 20, validation_alias="segment", description="A new file begins after so much."
+        default=256 << 20, validation_alias="segment", description="A new file is started at this size."
     )
     segment_secs: Annotated[Duration, lasting("segment_age", "7d")] = Field(
         default=3600.0, validation_alias="segment_age", description="Or after this time."

@@ -77,12 +77,12 @@ class ConsoleProxy(Section):
     from_: Networks = Field(
         validation_alias="from",
         min_length=1,
-        description="Where it asks from. What it says of itself is believed from nowhere else.",
+        description="Its addresses. These headers are believed from nowhere else.",
         examples=[["10.0.0.5/32"]],
     )
     user_header: HeaderName | None = Field(
         default=None,
-        description="The header in which it says who is logged in. From any other address it is refused.",
+        description="The header in which it sends the user's name. From any other address it is refused.",
         examples=["X-Forwarded-User"],
     )
     role_header: HeaderName | None = Field(
@@ -90,7 +90,7 @@ class ConsoleProxy(Section):
         description="The header in which the proxy gives the user's role.",
         examples=["X-Forwarded-Role"],
     )
-    role: ConsoleRole = Field(default="viewer", description="The role of whom no role is said.")
+    role: ConsoleRole = Field(default="viewer", description="The role of users for whom none is sent.")
 
     @model_validator(mode="after")
     def _whose(self) -> ConsoleProxy:
@@ -109,11 +109,11 @@ class ConsoleSection(Section):
     )
     hosts: Annotated[Hosts, few("hosts", 100)] = Field(
         default_factory=list,
-        description="Names by which browsers ask for it, beside those of this machine.",
+        description="Host names that browsers use for it, besides those of this machine.",
         examples=[["hookline.internal"]],
     )
     base_path: Annotated[str, AfterValidator(checked(_base_path))] = Field(
-        default="", description="What stands before every path.", examples=["/hookline"]
+        default="", description="Prefix of every path.", examples=["/hookline"]
     )
     tokens: str | None = Field(
         default=None,
@@ -122,11 +122,12 @@ class ConsoleSection(Section):
         examples=["console-tokens"],
     )
     behind_proxy: bool = Field(
-        default=False, description="A proxy before it speaks TLS to browsers: cookies go over TLS alone."
+        default=False,
+        description="A proxy in front of it speaks TLS to browsers: cookies are sent over TLS only.",
     )
     proxy: ConsoleProxy | None = Field(
         default=None,
-        description="The proxy before it.",
+        description="The proxy in front of it.",
         examples=[{"from": ["10.0.0.5/32"], "user_header": "X-Forwarded-User"}],
     )
     read_only: bool = Field(
@@ -138,7 +139,7 @@ class ConsoleSection(Section):
     audit: str | None = Field(
         default=None,
         min_length=1,
-        description="The file that says who did what; null: `audit.jsonl` in the state directory.",
+        description="The file that records who did what; null: `audit.jsonl` in the state directory.",
         examples=["/var/log/hookline/audit.jsonl"],
     )
     mask: Annotated[Names, AfterValidator(checked(_mask)), few("mask", 100)] = Field(

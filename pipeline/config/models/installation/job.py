@@ -33,7 +33,7 @@ class JoinSection(Section):
     max_wait_secs: Annotated[Duration, lasting("max_wait", "30d")] | None = Field(
         default=None,
         validation_alias="max_wait",
-        description="Let an event go on after so long without progress of the users side; null: never.",
+        description="Let an event pass after this long without progress of the users side; null: never.",
     )
     settle_secs: Annotated[DurationOrZero, at_most("settle", 3600.0, "1h")] | None = Field(
         default=None,
@@ -67,7 +67,7 @@ class NetworkSection(Section):
     allow: Annotated[Networks, few("allow", 1_000, ": join them to larger networks")] = Field(
         default_factory=list,
         json_schema_extra={"maxItems": 1_000},
-        description="Networks opened although they are private or local.",
+        description="Networks that may be reached although they are private or local.",
         examples=[["127.0.0.0/8"]],
     )
 
@@ -80,7 +80,7 @@ class DeadLettersKafka(Section):
         default=None, description="Bootstrap servers; by default the source's, with the source's `settings`."
     )
     settings: Settings = Field(
-        default_factory=dict, description="Passed to librdkafka; win over those of the source."
+        default_factory=dict, description="Passed to librdkafka; they override those of the source."
     )
 
 
@@ -102,7 +102,7 @@ class DeadLettersSection(Section):
     max_age_secs: Annotated[Duration, lasting("max_age")] | None = Field(
         default=None,
         validation_alias="max_age",
-        description="Older ones are dropped, and counted; null: none is for its age.",
+        description="Older ones are dropped, and counted; null: none is dropped for its age.",
         examples=["30d"],
     )
     kafka: DeadLettersKafka | None = Field(default=None, description="A Kafka topic.")
@@ -117,7 +117,7 @@ class LogSection(Section):
     """What the job prints."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="Least level shown."
+        default="info", description="Lowest level shown."
     )
     format: Literal["auto", "console", "json"] = Field(
         default="auto", description="`auto`: console on a terminal, JSON lines elsewhere."
@@ -130,7 +130,7 @@ class LimitsSection(Section):
     record_bytes: Annotated[Size, Field(ge=1024, le=16 << 20)] = Field(
         default=USUAL.record_bytes,
         validation_alias="record",
-        description="One line of a recording, or one message.",
+        description="Size of one line of a recording, or one message.",
         examples=["4MiB"],
     )
     members: int = Field(
@@ -170,7 +170,7 @@ class PipelineFile(Section):
         default=8,
         ge=1,
         le=MAX_SHARDS,
-        description="How many parts the users are split into; fixed for a state directory.",
+        description="How many parts users are divided into; fixed for a state directory.",
     )
     disk_reserve_bytes: Annotated[Size, at_most("disk_reserve", 1 << 50, "1048576GiB")] = Field(
         default=256 << 20,

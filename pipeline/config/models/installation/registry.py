@@ -94,7 +94,8 @@ class JsonSchemaSettings(Asking):
     """JSON behind the id of its JSON Schema; the schema is not needed to read it."""
 
     registry: RegistryUrl | None = Field(
-        default=None, description="Accepted for the reader's sake: it is not asked, records are JSON already."
+        default=None,
+        description="Only documents where the schemas are: it is never asked, as records are JSON already.",
     )
 
 

@@ -134,12 +134,12 @@ class TableSettings(Section):
     )
     exclude: Names = Field(
         default_factory=list,
-        description="With `format: debezium`: columns that are no property.",
+        description="With `format: debezium`: columns that do not become properties.",
         examples=[["password_hash"]],
     )
     rename: dict[str, str] = Field(
         default_factory=dict,
-        description="With `format: debezium`: names of properties by column.",
+        description="With `format: debezium`: property names by column.",
         examples=[{"mail": "email"}],
     )
     gives: Literal["user", "event", "both"] = Field(
@@ -246,7 +246,7 @@ class KafkaSource(Section):
         "time. Topics of user updates always begin at their first record.",
     )
     out_of_range: Literal["error", "earliest", "latest"] = Field(
-        default="error", description="What happens where retention has removed the stored offset."
+        default="error", description="What happens if retention has removed the stored offset."
     )
     topics: dict[str, TopicSettings] = Field(
         default_factory=dict,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationInfo, model_validator
@@ -44,7 +45,7 @@ class RetrySettings:
     """When a failed attempt is repeated: exponential backoff with full jitter."""
 
     min_delay_secs: Annotated[Duration, lasting("min_delay", "30d")] = Field(
-        default=1.0, validation_alias="min_delay", description="First delay at most."
+        default=1.0, validation_alias="min_delay", description="Longest first delay."
     )
     max_delay_secs: Annotated[Duration, lasting("max_delay", "30d")] = Field(
         default=3600.0, validation_alias="max_delay", description="Longest delay."
@@ -58,7 +59,7 @@ class RetrySettings:
         default=None,
         ge=1,
         json_schema_extra={"anyOf": [_whole(MAX_ATTEMPTS), {"type": "null"}]},
-        description="After this many too; null: only age counts.",
+        description="After this many attempts, too; null: only its age counts.",
     )
     statuses: Annotated[list[int], few("statuses", 300), newly(_retryable)] = Field(
         default=[408, 425, 429],
@@ -77,9 +78,9 @@ class RetrySettings:
 class BatchSettings:
     """Several deliveries in one request; an answer `{"failed": [0, 3]}` names those to be sent again."""
 
-    max_events: int = Field(default=100, ge=1, le=100_000, description="How many at most.")
+    max_events: int = Field(default=100, ge=1, le=100_000, description="Most deliveries in one request.")
     max_bytes: Annotated[Size, at_most("max_bytes", 64 << 20, "64MiB")] = Field(
-        default=1_000_000, description="How large the body may grow, without what `wrap` puts around it."
+        default=1_000_000, description="Largest body, without what `wrap` puts around it."
     )
     max_wait_secs: Annotated[Duration, lasting("max_wait", "1h", zero="leave out `batch`")] = Field(
         default=1.0, validation_alias="max_wait", description="How long the first one waits for others."
@@ -99,30 +100,30 @@ class DeliverySettings:
     """How requests are sent; `delivery` of pipeline.yaml sets other defaults."""
 
     timeout_secs: Annotated[Duration, lasting("timeout", "1h")] = Field(
-        default=10.0, validation_alias="timeout", description="Time for one attempt in all."
+        default=10.0, validation_alias="timeout", description="Total time for one attempt."
     )
     concurrency: int = Field(
-        default=64, ge=1, le=10_000, description="Requests at once, at most; it adapts below."
+        default=64, ge=1, le=10_000, description="Most requests at once; the number adapts below it."
     )
     rate_per_sec: Rate | None = Field(
         default=None,
         validation_alias="rate",
-        description="How many requests per time, at most.",
+        description="Most requests per second, minute, hour or day.",
         examples=["100/s"],
     )
     ordering: Literal["none", "per_user"] = Field(
         default="none", description="`per_user`: a user's deliveries one after another, in order."
     )
-    retry: RetrySettings = Field(default_factory=RetrySettings, description="Retries.")
+    retry: RetrySettings = Field(default_factory=cache(RetrySettings), description="Retries.")
     max_pending: Annotated[int, at_most("max_pending", MAX_PENDING)] = Field(
         default=1_000_000,
         ge=1,
         json_schema_extra=_whole(MAX_PENDING),
-        description="How many may wait on disk.",
+        description="How many deliveries may wait on disk.",
     )
     max_pending_bytes: Size = Field(
         default=8 << 30,
-        description="How much room they may take there.",
+        description="How much space they may take there.",
         examples=["8GiB"],
     )
     on_full: Literal["dead_letter", "pause"] | None = Field(

@@ -7,6 +7,7 @@ is its documentation. Conditions and bodies stay plain data for the compilers of
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -64,7 +65,7 @@ _USER: Final = "user.id"
 class Sample(Section):
     """A stable share of the matches: a hash of one value decides, so a user is always in or out."""
 
-    percent: float = Field(gt=0, le=100, description="How many of a hundred fire.", examples=[10])
+    percent: float = Field(gt=0, le=100, description="Percentage of the matches that fire.", examples=[10])
     by: Annotated[str, AfterValidator(lambda path: path or _USER)] = Field(
         default=_USER,
         description="The path whose value is hashed; without a value nothing fires. "
@@ -167,6 +168,10 @@ class Idempotency(Section):
     )
 
 
+_NO_AUTH: Final = AuthSection.model_construct()
+_NO_SIGNATURE: Final = SignatureSection.model_construct()
+
+
 class Request(Section):
     """The HTTP request that is sent."""
 
@@ -224,7 +229,7 @@ class Request(Section):
 
     def receiver(self) -> ReceiverSettings:
         """Return who we are to the receiver and how we trust it."""
-        auth, signature = self.auth or AuthSection(), self.signature or SignatureSection()
+        auth, signature = self.auth or _NO_AUTH, self.signature or _NO_SIGNATURE
         return ReceiverSettings(
             auth=auth.basic or auth.bearer or auth.header or auth.oauth2,
             mtls=auth.mtls,
@@ -252,4 +257,4 @@ class WebhookFile(Section):
     dedupe: Dedupe | None = Field(default=None, description="Suppress duplicates.")
     idempotency: Idempotency | None = Field(default=None, description="What the `webhook-id` is made of.")
     request: Request = Field(description="What is sent.")
-    delivery: DeliverySettings = Field(default_factory=DeliverySettings, description="How it is sent.")
+    delivery: DeliverySettings = Field(default_factory=cache(DeliverySettings), description="How it is sent.")
