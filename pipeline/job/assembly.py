@@ -14,6 +14,7 @@ from pipeline.job.committed import Committed
 from pipeline.job.control.doze import Doze
 from pipeline.job.control.drain import Drain, Sending
 from pipeline.job.control.failure import Failure
+from pipeline.job.control.lull import Lull
 from pipeline.job.control.pace import Pace
 from pipeline.job.control.peers import Peers
 from pipeline.job.control.pressure import Busy, Pressure
@@ -78,6 +79,7 @@ class Job:
     pressure: Pressure = field(init=False)
     drain: Drain = field(init=False)
     rest: Rest = field(init=False)
+    lull: Lull = field(init=False)
 
     def __post_init__(self) -> None:
         """Create the parts that depend on others."""
@@ -97,6 +99,11 @@ class Job:
             others=peers,
         )
         self.rest = Rest(self.drain.is_alone, engine, doze=None if peers is None else Doze())
+        self.lull = Lull(self.is_quiet)
+
+    def is_quiet(self) -> bool:
+        """Return whether nothing can come but from a single source partition, and from people."""
+        return len(self.partitions) == 1 and all(shard.is_quiet for shard in self.shards.all())
 
     def tell(self) -> tuple[bool, int]:
         """Return what the other processes must know: whether this one is behind, and its drained shards."""

@@ -44,6 +44,10 @@ class Shards(Generic[S]):
             self._asked.setdefault(number, deque()).append(command)
         return len(shards)
 
+    def are_asked(self) -> bool:
+        """Return whether commands wait."""
+        return any(self._asked.values())
+
     def commands(self, shard: S) -> Iterator[Callable[[S], None]]:
         """Yield the commands that wait for a shard."""
         waiting = self._asked.get(shard.number)

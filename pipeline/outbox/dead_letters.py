@@ -80,6 +80,11 @@ class DeadLetters:
             self._due[letter.key] = None
             self._next.append(letter.key)
 
+    @property
+    def are_due(self) -> bool:
+        """True where some are still to be copied."""
+        return bool(self._due)
+
     def remove(self, letter: DeadLetter) -> None:
         """Forget a dead letter: it is sent again, or was deleted by a command."""
         self._store.delete(Table.DEAD, letter.key)

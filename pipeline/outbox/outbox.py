@@ -183,6 +183,12 @@ class Outbox:
         """True where something can be read by the engine only after the epoch's end."""
         return self.port.parked or bool(self._new_on_disk)
 
+    @property
+    def is_quiet(self) -> bool:
+        """True where nothing is owed, and no dead letter is still to be copied."""
+        is_owed = any(counts.pending for _, counts in self._counters.webhooks())
+        return not is_owed and not self.dead_letters.are_due
+
     def hand_over(self) -> None:
         """Give the engine what was admitted since the last call."""
         self._room.clear()

@@ -30,6 +30,8 @@ from pipeline.telemetry.happenings import CLOCK_SET_BACK, WORKER_STILL
 LOOK_SECS = 0.25
 STEP_SECS = 1.0
 """A smaller step back only delays the job by as much."""
+PLACE_LOOKS = 4
+"""The state directory is looked at once in so many looks."""
 LOOKS = 4
 """How many earlier looks a clock is compared with, as it may be set back in several small steps."""
 GRACE_SECS = 5.0
@@ -84,6 +86,7 @@ class Watchdog:
         self._back_secs = back_secs or Steps().back_secs
         self._error: HooklineError | None = None
         self._is_still = False
+        self._looks = 0
         self._stop_seen: float | None = None
         self._armed = False
         self._ended = threading.Event()
@@ -120,7 +123,9 @@ class Watchdog:
         if self._armed and self._error is None:
             if back:
                 CLOCK_SET_BACK.happened(_log, secs=round(back, 1))
-            error = self._failure.beneath(None) or (ClockSetBack(back) if back else None)
+            moved = None if self._looks % PLACE_LOOKS else self._failure.beneath(None)
+            self._looks += 1
+            error = moved or (ClockSetBack(back) if back else None)
             if error is not None:
                 self._error = error
                 self._failure.note(error)

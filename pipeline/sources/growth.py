@@ -8,19 +8,22 @@ import select
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
-HEAR_SECS = 0.2
+HEAR_SECS = 0.4
 """How long to wait for a notification."""
 UNHEARD = 3
 """Changes without a notification after which another machine must be the writer: then the files
 are polled."""
 
 _MODIFY, _CREATE, _MOVED_TO = 0x2, 0x100, 0x80
+_MOVE_SELF, _ATTRIB = 0x800, 0x4
+"""A file was renamed; a file was removed that is still open."""
+_EVENTS = _MODIFY | _CREATE | _MOVED_TO | _MOVE_SELF | _ATTRIB
 _EVENTS_BYTES = 1 << 16
 """Read per look: only the fact that there are events counts."""
 
 
 class Growth:
-    """Notices what this machine writes to some files, and to files in some folders.
+    """Notices what this machine writes to some files, and to files in some folders, and that one is rotated.
 
     Raises OSError where the system has no inotify, or no more watches.
     """
@@ -34,7 +37,7 @@ class Growth:
         self._fd = _done(begin(os.O_NONBLOCK | os.O_CLOEXEC))
         try:
             for path in paths:
-                _done(add(self._fd, os.fsencode(path), _MODIFY | _CREATE | _MOVED_TO))
+                _done(add(self._fd, os.fsencode(path), _EVENTS))
         except BaseException:
             self.close()
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -21,6 +22,7 @@ from pipeline.job.assembly import Job
 from pipeline.job.commands import execute
 from pipeline.job.control.drain import Drain
 from pipeline.job.control.failure import Failure
+from pipeline.job.control.lull import MOST_SECS, Lull
 from pipeline.job.control.pace import Pace
 from pipeline.job.control.pressure import Pressure
 from pipeline.job.control.pulse import Pulse
@@ -123,6 +125,9 @@ class Life:
         job.drain = Drain(engine, world.shards, job.partitions, clock=self.monotonic)
         if world.luck.random() < 0.5:  # a worker that rests reads nothing while a chunk walks
             job.rest = Rest(job.drain.is_alone, engine, clock=self.monotonic, sleep=lambda secs: None)
+        # Where an epoch may last longer, its source polls itself a few times.
+        ticks = count(step=MOST_SECS / 4)
+        job.lull = Lull(job.is_quiet, clock=lambda: world.now + next(ticks))
         engine.start()
         versions.learn(halts.all())
         halts.restore(engine.orders, {name: spec.definition for name, spec in versions.specs.items()})

@@ -46,6 +46,17 @@ def test_what_is_written_to_a_file_or_into_a_folder_is_heard_once(tmp_path: Path
     heard.close()
 
 
+@pytest.mark.parametrize("gone", ["renamed", "removed"])
+def test_a_file_that_is_rotated_is_heard(gone: str, tmp_path: Path) -> None:
+    file = tmp_path / "a"
+    file.write_bytes(b"1\n")
+    heard = Growth([str(file)])
+    with file.open("rb"):  # whoever reads it still has it open
+        file.rename(tmp_path / "a.1") if gone == "renamed" else file.unlink()
+        assert heard.wait(9)
+    heard.close()
+
+
 def test_a_path_that_leads_nowhere_leaves_no_descriptor(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(OSError, match="No such file"):

@@ -93,6 +93,11 @@ class Rest:
         return self._quiet
 
     @property
+    def idles(self) -> bool:
+        """True while the worker rests and nothing has come for a while: then each look waits before it."""
+        return self._quiet and self._walking <= 0 and self._clock() - self._came_at >= IDLE_AFTER_SECS
+
+    @property
     def pause_secs(self) -> float:
         """Pause between two looks of a worker that may not rest; 0 where much comes."""
         return 0.0 if self._quiet or not self._has_little else self._gather_secs * LEAST_SHARE

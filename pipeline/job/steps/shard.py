@@ -106,6 +106,11 @@ class Shard:
         """True where something can be read by the engine only after the epoch's end."""
         return self.outbox.waits_for_commit
 
+    @property
+    def is_quiet(self) -> bool:
+        """True where it has nothing to do until a record or a command comes."""
+        return not self.store.dirty and self.outbox.is_quiet
+
     def work(self, chunk: Routed) -> None:
         """Process one chunk: what becomes of each record, then the sources' progress."""
         snapshot = self.versions.get(chunk.config, chunk.text)

@@ -12,6 +12,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from pipeline.compile.versions import Versions
 from pipeline.job.control.drain import Drain
 from pipeline.job.control.failure import Failure
+from pipeline.job.control.lull import Lull
 from pipeline.job.control.pace import Pace
 from pipeline.job.control.pressure import Pressure
 from pipeline.job.control.pulse import Pulse
@@ -72,7 +73,10 @@ class SourceStep(FixedPartitionedSource[tuple[str, Selected], Token]):
 
 
 class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
-    """One reader, as Bytewax polls it. select: returns what is left of a chunk, under its keys."""
+    """One reader, as Bytewax polls it.
+
+    select: returns what is left of a chunk, under its keys. are_asked: whether commands wait for shards.
+    """
 
     def __init__(
         self,
@@ -90,6 +94,8 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
         pace: Pace,
         rest: Rest,
         epoch_end: EpochEnd,
+        lull: Lull,
+        are_asked: Callable[[], bool],
     ) -> None:
         self.name = name
         self.reader = reader
@@ -106,6 +112,8 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
         self.pace = pace
         self.rest = rest
         self.epoch_end = epoch_end
+        self.lull = lull
+        self.are_asked = are_asked
         folder = source_folder(settings.state, name)
         self.reader.keep_trail(folder)
         self.read_before = self.reader.progress[0]
@@ -127,6 +135,9 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
         selected: list[tuple[str, Selected]] = []
         with self.failure:
             batch = self.advance()
+            while self.lull.lasts(wanted=self.is_wanted(batch)):
+                self.pulse.polled(self.name)
+                batch = self.advance()
             for chunk in batch or ():
                 selected += self.select(chunk)
         if batch is None:
@@ -135,6 +146,16 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
         self.gave = bool(batch)
         self.rest.walks(len(selected))
         return selected
+
+    def is_wanted(self, batch: list[Intake] | None) -> bool:
+        """Return whether Bytewax must turn: something has come, or waits for a turn, or may not be read."""
+        return (
+            batch != []
+            or not (self.looked and self.rest.idles)
+            or self.drain.stopping
+            or self.versions.latest.hash != self.version
+            or self.are_asked()
+        )
 
     def advance(self) -> list[Intake] | None:
         """Return the chunks of the next batch; None at the end."""
@@ -148,6 +169,7 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
             self.bytes_read[self.name] = self.progress()
             self.pace.committed()
             self.epoch_end.opens()
+            self.lull.begins((durable, self.version))
         elif self.pace.skew is not None:
             self.pace.skew.polled()
         if not self.version:

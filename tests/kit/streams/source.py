@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.job.control.drain import Drain
 from pipeline.job.control.failure import Failure
+from pipeline.job.control.lull import Lull
 from pipeline.job.control.pace import Pace
 from pipeline.job.control.pressure import Pressure
 from pipeline.job.control.pulse import Pulse
@@ -35,5 +36,5 @@ def open_partition(name: str, reader: Reader, state: Path, versions: Any) -> Sou
     rest = Rest(lambda: False, engine)
     return SourcePartition(
         name, reader, select, settings, versions, Stretches(), pressure, drain, {}, Failure(), Pulse(1.0),
-        Pace(1.0), rest, EpochEnd(rest, [name]),
+        Pace(1.0), rest, EpochEnd(rest, [name]), Lull(lambda: False), lambda: False,
     )  # fmt: skip
