@@ -67,6 +67,14 @@ def test_the_receiver_listens_where_a_new_project_sends():
     assert f"url: http://{listen}/" in FILES["config/webhooks/big-purchase.yaml"]
 
 
+@pytest.mark.parametrize("words", ["demo", "demo --console"])
+def test_a_demo_where_nothing_can_be_written_says_how_to_begin_it_elsewhere(hookline, words, monkeypatch):
+    monkeypatch.chdir("/proc")  # also root makes no folder there
+    said = hookline(*words.split())
+    assert (said.code, ".demo cannot be made here" in said.err) == (2, True)
+    assert "--folder DIR" in said.err
+
+
 def test_a_project_is_as_open_as_other_files_of_its_author(tmp_path: Path):
     """A job runs as another user: of a service, of a container."""
     subprocess.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.model.errors import StateError
+from pipeline.model.errors import Fatal, StateError
 from pipeline.runtime.state.directory import META, StateDirectory
 
 
@@ -22,6 +23,15 @@ def test_a_directory_has_one_owner_until_he_lets_go(tmp_path: Path) -> None:
         StateDirectory(tmp_path / "state", shards=8, job="b")
     first.close()
     StateDirectory(tmp_path / "state", shards=8).close()
+
+
+def test_a_disk_without_an_inode_left_is_a_full_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: object, *rest: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(Fatal, match=r"the disk of .* is full"):
+        StateDirectory(tmp_path, shards=8)
 
 
 def test_processes_of_one_job_share_it_and_another_job_may_not(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import click
 from pipeline.cli.kinds import Place
 from pipeline.cli.output import say
 from pipeline.cli.page.lines import room, short
+from pipeline.model.errors import UsageError
 from pipeline.model.process.lifeline import Lifeline
 from pipeline.model.process.stop import kept_back
 from pipeline.model.words import counted
@@ -46,13 +47,18 @@ def demo(folder: Path, shows: bool, flags: tuple[str, ...]) -> int:
     """
     from pipeline.operate.starting.shipped import demo_config
 
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be made here ({error.strerror}): go to a folder of yours, or say --folder DIR"
+        ) from error
     if shows:
         from pipeline.cli.jobs.demo_console import serve
 
         serve(folder / "console", flags)
         return 0
     shutil.rmtree(folder / "state", ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
     config = demo_config(folder)
     arrived = folder / "arrived.jsonl"
     lifeline, environment = Lifeline(), dict(os.environ)  # both end with us, however we end

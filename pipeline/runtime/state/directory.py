@@ -26,7 +26,7 @@ from pipeline.model.disk import (
     replace_durably,
     try_lock,
 )
-from pipeline.model.errors import StateError
+from pipeline.model.errors import FULL, StateError, machine_fault
 from pipeline.model.process.private import NEVER_FOLLOWED, require_sight, tighten, wrong_hands
 
 FORMAT = 1
@@ -54,7 +54,7 @@ class StateDirectory:
     job: identifies a multi-process job: its processes share the directory, and each shard's own lock keeps
     them apart. "": this process is the job. waits: called repeatedly while another job owns it: whether to
     keep waiting; it may raise. Raises StateError where another job owns it, another version wrote it, or it
-    is not writable.
+    is not writable, Fatal where its disk has no room (or inode) left.
     """
 
     def __init__(
@@ -76,7 +76,8 @@ class StateDirectory:
         except OSError as error:
             if error.errno == errno.ELOOP:
                 raise _not_ours(path / "lock", "is a symbolic link") from None
-            raise StateError(
+            full = machine_fault(error) if error.errno in FULL else None
+            raise full or StateError(
                 f"{path}: the state directory cannot be written ({error.strerror}). "
                 "Fix its permissions, or name another one with --state."
             ) from error
