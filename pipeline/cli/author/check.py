@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 def check(config: Path, watch: bool, offline: bool, sample: Path | None, form: str, as_json: bool) -> int:
     """Show every problem of a config with file, line, column and a remedy.
 
-    Exit code 1 if there is an error, or if a line of --sample cannot be read; warnings alone are no error.
-    Nothing is sent, no network is used.
+    Exit code 1 if there is an error, or if a line of --sample cannot be read; warnings do not count.
+    Nothing is sent, and no network is used.
     """
     from pipeline.operate import check as checking
 

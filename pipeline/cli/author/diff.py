@@ -49,9 +49,9 @@ def diff(
     as_json: bool,
     format: str | None,
 ) -> int:
-    """Show which deliveries would appear, vanish or change from config OLD to config NEW.
+    """Show which deliveries would be added, removed or changed from config OLD to config NEW.
 
-    Both run over the recording in memory, as the job would; nothing is sent.
+    Both are run on the recording in memory, as in the job; nothing is sent.
     """
     from pipeline.operate.trials import diff as comparing
     from pipeline.operate.trials.numbers import LineNumbers

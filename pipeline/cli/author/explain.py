@@ -55,9 +55,9 @@ def explain(
     webhook: str | None,
     as_json: bool,
 ) -> int:
-    """Show every clause's verdict for one event, and the request that would be sent.
+    """Show for one event which conditions hold, and the request that would be sent.
 
-    Times are the record's own; the user of a dead letter that could not be read is as the job knows them now.
+    Times are the record's own; for an unreadable dead letter, the user is as the job knows them now.
     Exit code 0 if a webhook fires, 1 if none does or a request cannot be rendered
     (a dead letter). Nothing is sent.
     """

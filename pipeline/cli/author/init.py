@@ -14,9 +14,9 @@ from pipeline.cli.output import echo, say
 @click.command()
 @click.argument("directory", type=Place(file_okay=False), default=".")
 def init(directory: Path) -> None:
-    """Write a project that runs as it is: a config, a webhook with its tests, six lines of a stream.
+    """Create a project that runs as it is: a config, a webhook with its tests, six lines of a stream.
 
-    DIRECTORY is made where it is not there. Nothing is overwritten.
+    DIRECTORY is created if it does not exist. Nothing is overwritten.
     """
     from pipeline.operate.starting.project import write_project
 

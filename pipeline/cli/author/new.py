@@ -46,9 +46,9 @@ def new(
     description: str,
     force: bool,
 ) -> None:
-    """Write a webhook file, config/webhooks/ID.yaml, and print its name.
+    """Create a webhook file, config/webhooks/ID.yaml, and print its name.
 
-    Without --from it is a commented one that shows what a webhook may hold.
+    Without --from it is a commented template that shows what a webhook can contain.
     """
     from pipeline.operate.starting.webhook import commented, from_example, write_webhook
 

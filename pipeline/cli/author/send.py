@@ -31,10 +31,10 @@ def send(
     allow: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """Really send one request, and show the answer.
+    """Send one real request, and show the response.
 
-    It goes out as the job would send it, with its secrets and its signature, and the header
-    `webhook-test: true`. It is tried once. Exit code 1 if it does not succeed.
+    It is sent as by the job, with its secrets and signature, and with the header `webhook-test: true`. It is
+    tried once. Exit code 1 if it fails.
     """
     from pipeline.operate.trials import send as sending
 

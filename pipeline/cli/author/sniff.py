@@ -58,13 +58,13 @@ def sniff(
     own: bool,
     as_json: bool,
 ) -> int:
-    """Show which shape records have, and propose a shape file for those that have none.
+    """Identify the shape of records, and propose a shape file for unknown ones.
 
-    Looks at the first 1,000 records (16 MiB) of files, directories or standard input (-), plain or
-    compressed, or at the latest of topics. A proposal is compiled and tried on all of them before it is
-    shown. Nothing is written but by --write, which replaces nothing.
+    Examines the first 1,000 records (16 MiB) of files, directories or standard input (-), plain or
+    compressed, or the latest of topics. A proposal is compiled and tried on all of them before it is shown.
+    Only --write writes a file, and it never replaces one.
 
-    Exit code 1 if no shape, not even the proposed one, can read most of the records.
+    Exit code 1 if no shape, not even the proposed one, can decode most of the records.
     """
     from pipeline.operate.sniff import sniff as sniffing
     from pipeline.operate.sniff.sample import sample_files, sample_topics

@@ -48,10 +48,10 @@ def collect(
     member: str | None,
     as_json: bool,
 ) -> int:
-    """Take events over HTTP, as pipeline.yaml's `collect` says, until SIGTERM or Ctrl-C.
+    """Accept events over HTTP, as configured by `collect` in pipeline.yaml, until SIGTERM or Ctrl-C.
 
-    The SDKs of Segment, RudderStack, PostHog and Heap post to it as they are, and curl to /v1/events. A
-    success answer means that all of the request is on disk. `hookline run -c` with the same config reads it.
+    Unmodified SDKs of Segment, RudderStack, PostHog and Heap can post to it, and curl to /v1/events. A
+    success response means that the whole request is on disk. `hookline run -c` with the same config reads it.
     """
     from pipeline.runtime.collector import Pulse, look, place_of, render, run_collector, section_of
     from pipeline.runtime.progress import Line, Shown

@@ -113,10 +113,10 @@ def console(
     member: str | None,
     **given: Any,
 ) -> None:
-    """Serve the pages of the console until Ctrl-C; prints a link that is good once, for 15 minutes.
+    """Serve the web console until Ctrl-C; prints a link that is valid once, for 15 minutes.
 
-    It holds no data: it edits the YAML files, reads the state directory, and asks the running job. Who comes
-    in, and what they may see and do, is said by pipeline.yaml's `console`; flags win.
+    It stores no data: it edits the YAML files, reads the state directory, and asks the running job. Users and
+    their permissions are configured by `console` in pipeline.yaml; flags take precedence.
     """
     from pipeline.console.service import options_of, run_console
     from pipeline.telemetry import log

@@ -41,9 +41,9 @@ STOP_SECS = 10.0
 )
 @click.argument("flags", nargs=-1, metavar="[FLAGS OF `hookline run`]")
 def demo(folder: Path, shows: bool, flags: tuple[str, ...]) -> int:
-    """Run the recorded stream of a shop through five webhooks to a receiver of its own, and show what came.
+    """Run the recorded stream of a shop through five webhooks to a local receiver, and show what arrived.
 
-    Needs no service and sends nothing elsewhere. Begins anew each time.
+    Needs no other service and sends nothing elsewhere. Starts from scratch each time.
     """
     from pipeline.operate.starting.shipped import demo_config
 

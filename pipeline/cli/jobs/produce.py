@@ -82,11 +82,11 @@ def produce(
     format: str | None,
     as_json: bool,
 ) -> None:
-    """Load recordings into topics, keyed by user; topics that are not there are created.
+    """Load recordings into topics, keyed by user; missing topics are created.
 
-    Updates go to the topic of user properties, and broker times keep the order of the lines, so that the job
-    reads from the topics what it would read from the files. Lines of a --format are written as they are, for
-    topics of that format; one of several users is keyed by the first.
+    Updates go to the topic of user properties, and timestamps preserve the order of the lines, so that the
+    job reads from the topics what it would read from the files. Lines of a --format stay unchanged, for
+    topics of that format; a line with several users is keyed by the first.
     """
     from pipeline.decode.formats import Formats
     from pipeline.recording import produce as production

@@ -68,7 +68,7 @@ def receiver(
     key: Path | None,
     as_json: bool,
 ) -> None:
-    """Receive webhooks on this machine, show them and check their signatures, until Ctrl-C.
+    """Run a local receiver that shows webhooks and checks their signatures, until Ctrl-C.
 
     The job must be allowed to reach it: `network.allow` in pipeline.yaml, or `run --allow 127.0.0.0/8`.
     """

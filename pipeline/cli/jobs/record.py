@@ -36,10 +36,10 @@ def record(
     rotate_minutes: int,
     as_json: bool,
 ) -> None:
-    """Write the job's source to files of JSON lines with origin, key and headers, until Ctrl-C.
+    """Record the job's source to JSON Lines files with origin, key and headers, until Ctrl-C.
 
-    Each message is there at least once, with its topic, partition and offset: a replay of the recording sends
-    the webhook-ids of the live run. The same command again goes on where it was stopped.
+    Each message is recorded at least once, with its topic, partition and offset, so a replay of the recording
+    sends the webhook-ids of the live run. If it was stopped, the same command continues where it was.
     """
     from pipeline.cli.jobs.run import load
     from pipeline.compile.shapes import read_formats

@@ -108,12 +108,12 @@ def replay(
     format: str | None,
     as_json: bool,
 ) -> int | None:
-    """Run a recorded stream through the webhooks once more: a backfill of a new one, or a repair.
+    """Run a recorded stream through the webhooks again: to backfill a new one, or to repair.
 
-    The whole stream is read, so that each event finds the user's properties as they were; --from, --to,
-    --webhook and --user say what fires. Records of `dlq export --records` alone do not bring their users:
-    they are joined with what the job knows of them now. Requests carry the webhook-ids of the live run and
-    `webhook-replay: true`. The same command again goes on where it was stopped.
+    The whole stream is read, so that each event is joined with its user as of that event; --from, --to,
+    --webhook and --user select what fires. Records of `dlq export --records` contain no users: they are
+    joined with the users as the job knows them now. Requests carry the webhook-ids of the live run and
+    `webhook-replay: true`. If it was stopped, the same command continues where it was.
     """
     from pipeline.cli.jobs.run import load
     from pipeline.decode.framed.schemas import FOLDER, SCHEMAS

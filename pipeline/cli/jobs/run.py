@@ -90,7 +90,7 @@ def run(
     """Run the job: read the source, fire the webhooks, end with a summary.
 
     A recording is read to its end; a job that follows files or reads topics runs until SIGTERM or Ctrl-C.
-    What is not delivered by then is kept in the state directory, and the next run goes on with it.
+    Pending deliveries are kept in the state directory, and the next run continues with them.
     """
     from pipeline.model.errors import ClockSetBack, Stopped
     from pipeline.model.process.exits import MEMBER_EXIT, MEMBER_STOPPED

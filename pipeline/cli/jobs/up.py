@@ -63,11 +63,11 @@ def up(
     as_json: bool,
     **flags: Any,
 ) -> int:
-    """Run what pipeline.yaml names, the collector, the job and the console, until Ctrl-C.
+    """Run the collector, the job and the console, as far as pipeline.yaml configures them, until Ctrl-C.
 
-    Each is a process of its own (the job of several, with --processes). One that fails is started again after
-    growing waits; exit 1, 2 or 3 of one ends all with that code. Ctrl-C stops the collector, then the job,
-    then the console; a second one ends them at once.
+    Each runs in its own process (the job in several, with --processes). A failed one is restarted with
+    backoff; exit code 1, 2 or 3 of one ends all with that code. Ctrl-C stops the collector, then the job,
+    then the console; a second one ends them immediately.
     """
     from pipeline.model.process.garbage import settled
     from pipeline.runtime.preflight import preflight

@@ -41,7 +41,7 @@ selection = flags(
 
 @click.group(cls=Actions)
 def dlq() -> None:
-    """Look at dead letters, send them again, export or delete them."""
+    """List, show, replay, export or delete dead letters."""
 
 
 @dlq.command("list")
@@ -50,7 +50,7 @@ def dlq() -> None:
 @click.option("--before", metavar="CURSOR", help="Continue after the list that printed this cursor.")
 @json_option
 def list_(state: Path, limit: int, before: str | None, as_json: bool, **wanted: Any) -> None:
-    """List dead letters: how many for which reason, then the newest ones."""
+    """List dead letters: the count for each reason, then the newest."""
     selection = Selection(**wanted)
     shown = page(state, selection, before, limit, secs=None)
     if as_json:
@@ -94,7 +94,7 @@ def list_(state: Path, limit: int, before: str | None, as_json: bool, **wanted: 
 @click.argument("id")
 @json_option
 def show(state: Path, id: str, as_json: bool) -> None:
-    """Show one dead letter with its request, its last answer and its origin; a record with its message."""
+    """Show one dead letter: its request, last response and origin; for a record, its message."""
     facts = as_json_value(find(state, id))
     if as_json:
         print_json(facts)
@@ -134,7 +134,7 @@ def show(state: Path, id: str, as_json: bool) -> None:
     "it by the present shapes, joined with what is known of users now.",
 )
 def export(state: Path, output: Path | None, records: bool, **wanted: Any) -> None:
-    """Write dead letters as JSON lines, one complete object each."""
+    """Export dead letters as JSON Lines, one complete object each."""
     from pipeline.model.disk import wholly
     from pipeline.model.process.private import write_private
     from pipeline.operate.kept.dead_records import records as recorded
@@ -171,11 +171,11 @@ def export(state: Path, output: Path | None, records: bool, **wanted: Any) -> No
 @click.argument("ids", nargs=-1)
 @exactly
 def replay(state: Path, ids: tuple[str, ...], **wanted: Any) -> int:
-    """Owe the selected dead letters again, with their webhook-id: by IDS, by flags, or --all.
+    """Send the selected dead letters again, with the same webhook-id: by IDS, by flags, or --all.
 
-    A running job sends them at once; for a stopped one they are sent at the next start. What could not be
-    rendered is rendered anew with the present config. Records that could not be read stay: `dlq export
-    --records` writes them for `hookline replay`.
+    A running job sends them immediately, a stopped one at the next start. Events that could not be rendered
+    are rendered with the current config. Unreadable records stay: `dlq export --records` exports them for
+    `hookline replay`.
     """
     return act("replay", state, ids, "to be sent again", **wanted)
 
@@ -185,7 +185,7 @@ def replay(state: Path, ids: tuple[str, ...], **wanted: Any) -> int:
 @click.argument("ids", nargs=-1)
 @exactly
 def purge(state: Path, ids: tuple[str, ...], **wanted: Any) -> int:
-    """Delete the selected dead letters for good; they stay counted as dead."""
+    """Delete the selected dead letters for good; they still count as dead."""
     return act("purge", state, ids, "to be deleted", **wanted)
 
 

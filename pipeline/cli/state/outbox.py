@@ -29,7 +29,7 @@ selection = flags(
 
 @click.group(cls=Actions)
 def outbox() -> None:
-    """Look at what is owed, send it now, or give it up."""
+    """List pending deliveries, send them now, or drop them."""
 
 
 @outbox.command("list")
@@ -38,9 +38,9 @@ def outbox() -> None:
 @click.option("--after", metavar="CURSOR", help="Continue after the list that printed this cursor.")
 @json_option
 def list_(state: Path, limit: int, after: str | None, as_json: bool, **wanted: Any) -> None:
-    """List requests that wait on disk, the one that is due first first.
+    """List pending requests on disk, in the order in which they are due.
 
-    What a running job holds in memory is on disk after the epoch's end, a second or so.
+    Requests in the memory of a running job are on disk after the end of the epoch, within about a second.
     """
     from pipeline.operate.kept.answers import last_answer
     from pipeline.operate.kept.outbox import Owing, to_json
@@ -78,7 +78,7 @@ def list_(state: Path, limit: int, after: str | None, as_json: bool, **wanted: A
 @on_state
 @click.option("--webhook", metavar="ID", required=True, help="The webhook.")
 def retry_now(state: Path, webhook: str) -> None:
-    """Let the running job send what waits for a webhook now, whenever it is due."""
+    """Make the running job send pending deliveries of a webhook now, before they are due."""
     from pipeline.operate.kept.outbox import retry_now as retry
 
     retry(state, webhook)
@@ -91,9 +91,9 @@ def retry_now(state: Path, webhook: str) -> None:
 def drop(
     state: Path, everything: bool, dry_run: bool, digest: str | None, as_json: bool, **wanted: Any
 ) -> int:
-    """Give up what waits: it becomes dead letters with the reason `dropped`, which can be replayed.
+    """Drop pending deliveries: they become dead letters with the reason `dropped`, which can be replayed.
 
-    A stopped job does it at its next start.
+    A stopped job does this at its next start.
     """
     from pipeline.operate.kept.outbox import Owing, choose
     from pipeline.operate.kept.outbox import drop as give_up

@@ -17,7 +17,7 @@ from pipeline.model.words import counted
 
 @click.group(cls=Actions)
 def state() -> None:
-    """Check a state directory, give unused space back, or rebuild what is lost."""
+    """Check a state directory, free unused space, or rebuild lost stores."""
 
 
 @state.command()
@@ -27,11 +27,11 @@ def state() -> None:
 )
 @json_option
 def check(state: Path, rewrite: bool, as_json: bool) -> int:
-    """Look at all of a state directory; also beside a running job. Exit code 3 if anything is damaged.
+    """Check a whole state directory; also beside a running job. Exit code 3 if anything is damaged.
 
-    Every row of every store is read, and every other file: the recovery store, config versions and their
-    history, what waits for a stopped job. Rows that an older version wrote have no checksum until they
-    change: damage in them may go unseen. With --rewrite, for a stopped job, all get one.
+    Reads every row of every store, and every other file: the recovery store, config versions and their
+    history, commands for a stopped job. Rows written by an older version have no checksum until they change,
+    so damage in them may go undetected. With --rewrite, for a stopped job, all get one.
     """
     from pipeline.outbox.reading import care
     from pipeline.runtime.state.check import check_directory
@@ -59,9 +59,9 @@ def check(state: Path, rewrite: bool, as_json: bool) -> int:
 @state_option
 @json_option
 def rebuild(config: Path, state: Path | None, as_json: bool) -> None:
-    """Make stores anew whose files are gone: users and links, read again from the source.
+    """Rebuild stores whose files are lost: users and links, read again from the source.
 
-    What a lost store owed, its dead letters, limits and counts cannot come back.
+    Pending deliveries, dead letters, limits and counts of a lost store cannot be recovered.
     """
     from dataclasses import replace
 
@@ -92,7 +92,7 @@ def rebuild(config: Path, state: Path | None, as_json: bool) -> None:
 @on_state
 @json_option
 def compact(state: Path, as_json: bool) -> None:
-    """Write the stores of a stopped job anew, without the space that deleted rows left."""
+    """Rewrite the stores of a stopped job without the space of deleted rows."""
     from pipeline.outbox.reading import care
     from pipeline.outbox.reading.view import stores
 

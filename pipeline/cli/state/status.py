@@ -29,9 +29,9 @@ LEFT = {
 @on_state
 @json_option
 def status(state: Path, as_json: bool) -> None:
-    """Show what was read, delivered, given up and is still owed.
+    """Show what was read, and what is delivered, dead and pending.
 
-    The numbers are cumulative over the life of the state directory and include the last finished epoch of
+    The numbers are cumulative over the lifetime of the state directory and include the last finished epoch of
     a running job. matched = delivered + dead + pending + suppressed.
     """
     from pipeline.cli.state.format_hint import format_hint

@@ -102,10 +102,10 @@ def tap(
     as_json: bool,
     **filters: Any,
 ) -> None:
-    """Show what goes through the running job: events, matches, requests and their answers.
+    """Watch the running job: events, matches, requests and their responses.
 
-    Lines are left out where there are too many, and counted. The job neither waits for this nor is changed by
-    it; a reload, an end and a new start of it are survived. Secrets are shown as `${NAME}`.
+    If there are too many lines, some are dropped and counted. The job is neither slowed nor changed, and the
+    tap survives reloads and restarts of it. Secrets are shown as `${NAME}`.
     """
     from pipeline.operate.tap.filters import Filters, usual_stages, words
 

@@ -56,10 +56,10 @@ def top(
     once: bool,
     as_json: bool,
 ) -> int | None:
-    """Show the webhooks of the running job: rates, what is pending, failing receivers.
+    """Show the webhooks of the running job: rates, pending deliveries, failing receivers.
 
-    On a terminal the table lives: arrows move, s sorts, / filters, enter shows all facts, p pauses, t taps, ?
-    names all keys, q ends. With --json each look is one object per line.
+    On a terminal the table is live: arrows move, s sorts, / filters, enter shows all details, p pauses, t
+    taps, ? lists all keys, q quits. With --json each refresh is one object on a line.
     """
     from pipeline.cli.state.top_rows import BY_NAME
     from pipeline.cli.state.top_view import View

@@ -22,10 +22,10 @@ LISTED = 20
 
 @click.group(cls=Actions)
 def webhook() -> None:
-    """See which webhooks are sent to; disable, enable, pause or resume one, some, or all; edit their files.
+    """List webhooks; disable, enable, pause or resume one, some, or all; edit their files.
 
-    Matches of a webhook that is not sent to are kept as pending, up to its max_age. The state is remembered
-    over restarts; a webhook that answered 410 is disabled until its file changes or it is enabled here.
+    Matches of a disabled or paused webhook stay pending, up to its max_age. The state persists across
+    restarts; a webhook whose receiver answered 410 is disabled until its file changes or it is enabled here.
     """
 
 
@@ -34,7 +34,7 @@ def webhook() -> None:
 @state_option
 @json_option
 def list_(config: Path, state: Path | None, as_json: bool) -> None:
-    """List the webhooks of the config with what they match and whether they are sent to."""
+    """List the webhooks of the config, their triggers, and whether they are sent."""
     from pipeline.operate.running.halts import webhook_states
 
     found = webhook_states(state_dir(config, state), config)

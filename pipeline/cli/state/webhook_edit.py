@@ -43,9 +43,9 @@ _NEGATIVE = {"ignore_unknown_options": True}
 @click.argument("value")
 @_text_option
 def set_(value: str, is_text: bool, **given: Any) -> None:
-    """Set the value at PATH in a webhook's file; all else stays as it is written.
+    """Set the value at PATH in a webhook's file; everything else is preserved.
 
-    PATH: request.url, trigger.where[0], request.headers["X-Plan"]. VALUE: a text, a number, true, false,
+    PATH: request.url, trigger.where[0], request.headers["X-Plan"]. VALUE: text, a number, true, false,
     null, or a map or list on one line, such as '[Purchase, Refund]'. The whole config is checked first.
     """
     from pipeline.config.edit.operations import set_value
@@ -67,7 +67,7 @@ def add(value: str, is_text: bool, **given: Any) -> None:
 @click.command("unset")
 @_options
 def unset(**given: Any) -> None:
-    """Delete what stands at PATH in the file of a webhook, with its key."""
+    """Delete the value at PATH in the file of a webhook, with its key."""
     from pipeline.config.edit.operations import delete
 
     _edit(lambda text, path, file: delete(text, path, file=file), **given)
