@@ -74,6 +74,12 @@ def test_the_pair_of_basic_authentication_is_masked_as_it_is_sent() -> None:
     assert "ann:pw1" not in secrets.mask("no user ann:pw1")
 
 
+def test_a_long_secret_that_is_echoed_again_and_again_is_masked_to_its_end() -> None:
+    secrets, value = UsedSecrets(Secrets()), "".join(f"{number:05d}" for number in range(1_000))
+    secrets.remember(value, "${KEY}")
+    assert excerpt((value * 20).encode(), secrets) == "${KEY}" * 20  # whatever is looked at first cuts one
+
+
 @given(st.text(max_size=20), st.text(max_size=40))
 def test_no_header_can_break_out_of_its_line(name: str, value: str) -> None:
     try:
