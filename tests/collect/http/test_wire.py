@@ -119,6 +119,22 @@ def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(running):
         assert client.read().status == 200
 
 
+def test_a_client_is_asked_for_a_body_once_the_request_before_it_is_answered(running):
+    head, _, body = post(b'{"n":1}', "Expect: 100-continue").partition(b"\r\n\r\n")
+    running.sink.held = True
+    try:
+        with running.connect() as client:
+            client.send(post(b'{"n":0}') + head + b"\r\n\r\n")
+            while not running.sink.batches:
+                pass
+            running.do(running.sink.release)
+            assert [client.read().status for _ in range(2)] == [200, 100]
+            client.send(body)
+            assert client.read().status == 200
+    finally:
+        running.sink.held = False
+
+
 def test_a_client_that_waits_to_be_asked_hears_first_that_its_body_is_too_large(running):
     with running.connect() as client:
         client.send(

@@ -54,6 +54,11 @@ def test_charsets_are_read(charset: str, form: str) -> None:
     assert parse(text_of(SAID.encode(charset), headers))["error"] == "Größe €"
 
 
+@pytest.mark.parametrize("charset", ["utf-16le", "utf-16be", "utf-32le", "utf-32be"])
+def test_a_charset_that_names_its_byte_order_needs_no_zeros(charset: str) -> None:
+    assert text_of("日本 ok".encode(charset), {"content-type": f"text/plain; charset={charset}"}) == "日本 ok"
+
+
 @pytest.mark.parametrize("charset", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
 def test_a_byte_order_mark_or_the_zeros_tell_the_charset(charset: str) -> None:
     assert parse(text_of(SAID.encode(charset), {}))["error"] == "Größe €"

@@ -11,7 +11,7 @@ from pipeline.config.models.webhooks.receiver import BasicAuth, BearerAuth, Head
 from pipeline.deliver.http.target import TargetError, build_target, parse_origin
 from pipeline.deliver.http.tls import Contexts
 from pipeline.deliver.lanes.counts import Tally, quantiles
-from pipeline.deliver.requests.credentials import UsedSecrets
+from pipeline.deliver.requests.credentials import UsedSecrets, auth_headers
 from pipeline.deliver.requests.excerpt import MAX_EXCERPT, excerpt
 from pipeline.deliver.requests.sender import Sender
 from pipeline.deliver.requests.spec import LaneSpec
@@ -64,6 +64,20 @@ def test_no_path_can_break_out_of_the_request_line(path: str) -> None:
     assert line.count(b" ") == 2
     assert b"\n" not in line
     assert target.prefix.count(b"\r\n") == 4
+
+
+def test_the_pair_of_basic_authentication_is_masked_as_it_is_sent() -> None:
+    secrets = UsedSecrets(Secrets({"U": "ann", "P": "pw1"}))  # too short to be masked alone
+    line = auth_headers(ReceiverSettings(auth=BasicAuth("${U}", "${P}")), secrets)
+    assert line == b"authorization: Basic YW5uOnB3MQ==\r\n"
+    assert "YW5uOnB3MQ" not in secrets.mask("you sent Basic YW5uOnB3MQ==")
+    assert "ann:pw1" not in secrets.mask("no user ann:pw1")
+
+
+def test_a_long_secret_that_is_echoed_again_and_again_is_masked_to_its_end() -> None:
+    secrets, value = UsedSecrets(Secrets()), "".join(f"{number:05d}" for number in range(1_000))
+    secrets.remember(value, "${KEY}")
+    assert excerpt((value * 20).encode(), secrets) == "${KEY}" * 20  # whatever is looked at first cuts one
 
 
 @given(st.text(max_size=20), st.text(max_size=40))

@@ -79,7 +79,9 @@ def test_rotation_signs_with_every_secret() -> None:
     private = Ed25519PrivateKey.generate()
     secret = "whsk_" + base64.b64encode(private.private_bytes_raw()).decode()
     public = "whpk_" + base64.b64encode(private.public_key().public_bytes_raw()).decode()
-    given_signatures = signature(StandardSigner([SECRET, secret, OTHER]).lines(b"msg_1", b"1", b"{}"))
+    line = StandardSigner([SECRET, secret, OTHER]).lines(b"msg_1", b"1", b"{}")
+    assert line.count(b"\n") == 1  # at its end
+    given_signatures = signature(line)
     assert [each.split(",")[0] for each in given_signatures.split(" ")] == ["v1", "v1", "v1a"]
     for each in (SECRET, OTHER, public):
         assert is_signed([each], "msg_1", "1", b"{}", given_signatures)
@@ -122,7 +124,7 @@ def test_plain_hmac_in_every_form_is_what_the_standard_library_says(
         assert len(wanted) == length
 
 
-@pytest.mark.parametrize("secret", ["whsec_not base64!", "whsk_AAAA", "whsk_%%%"])
+@pytest.mark.parametrize("secret", ["whsec_not base64!", "whsec_AAAA!BBBB", "whsk_AAAA", "whsk_%%%"])
 def test_a_bad_secret_is_refused_without_being_shown(secret: str) -> None:
     with pytest.raises(SecretError) as caught:
         StandardSigner([secret]).lines(b"", b"", b"")
