@@ -18,8 +18,9 @@ from pipeline.job.steps.epoch_end import EpochEnd
 from pipeline.job.steps.identity import IdentityStep, to_shards
 from pipeline.job.steps.identity import Token as IdentityToken
 from pipeline.job.steps.select import select
-from pipeline.job.steps.shard import Shard, ShardStep
-from pipeline.job.steps.shard import Token as ShardToken
+from pipeline.job.steps.shard import Shard
+from pipeline.job.steps.shard_step import ShardStep
+from pipeline.job.steps.shard_step import Token as ShardToken
 from pipeline.job.steps.source import SourcePartition, SourceStep
 from pipeline.job.steps.stretch import Stretches
 from pipeline.sources.chunk import Position

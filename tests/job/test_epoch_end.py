@@ -21,7 +21,7 @@ from pipeline.job.control.failure import Failure
 from pipeline.job.control.pulse import Pulse
 from pipeline.job.control.rest import Rest
 from pipeline.job.steps.epoch_end import EpochEnd
-from pipeline.job.steps.shard import ShardStep
+from pipeline.job.steps.shard_step import ShardStep
 from pipeline.model.errors import Fatal
 from pipeline.model.process.threads import stay_known
 from pipeline.outbox.codec import DeadLetter

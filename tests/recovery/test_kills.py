@@ -36,7 +36,7 @@ ONCE: list[Kill] = [
     (STORE + "_begin", "after", 6),
     *((COMMIT, "after", nth) for nth in (5, 6, 7, 8)),
     (COMMIT, "before", 6),
-    ("pipeline.job.steps.shard:ShardStep.snapshot", "after", 6),
+    ("pipeline.job.steps.shard_step:ShardStep.snapshot", "after", 6),
     ("pipeline.job.steps.source:SourcePartition.snapshot", "after", 2),
     ("durable", "", 1),
     ("durable", "", 3),
@@ -54,8 +54,8 @@ ONCE: list[Kill] = [
     ("pipeline.outbox.journal:Journal.forget_before", "after", 5),
     (OUTBOX + "Outbox.absorb", "before", 9),
     (OUTBOX + "Outbox.absorb", "after", 9),
-    ("pipeline.job.steps.shard:ShardStep.on_eof", "before", 2),
-    ("pipeline.job.steps.shard:ShardStep.on_eof", "after", 2),
+    ("pipeline.job.steps.shard_step:ShardStep.on_eof", "before", 2),
+    ("pipeline.job.steps.shard_step:ShardStep.on_eof", "after", 2),
 ]
 
 WHILE_RECOVERING: list[Kill] = [
@@ -79,7 +79,7 @@ APART: list[Kill] = [
     ("pipeline.job.steps.epoch_end:EpochEnd.begin", "after", 4),
     (COMMIT, "before", 7),
     (COMMIT, "after", 9),
-    ("pipeline.job.steps.shard:ShardStep.snapshot", "after", 5),
+    ("pipeline.job.steps.shard_step:ShardStep.snapshot", "after", 5),
     ("durable", "", 2),
 ]
 """Points of the end of an epoch of two source partitions."""
