@@ -23,6 +23,8 @@ SLOW_SECS = 0.1
 """Faster commits are never slow, however short the epoch."""
 ENDING_SECS = 0.008
 """This long before an epoch's end, its remaining work is done at once: a few looks at a busy source."""
+OVERDUE_SECS = 0.1
+"""An epoch that ends later than this has lasted because nothing came (`lull`)."""
 SPELL = 3
 """Consecutive slow commits that are reported; ten times as many fast ones end the spell."""
 START_CHUNKS = 3
@@ -100,8 +102,11 @@ class Pace:
         self._wanted_more = self._wanted_more or all_allowed
 
     def is_ending(self) -> bool:
-        """Return whether the present epoch is about to end: usually it starts where the previous one ends."""
-        return self._clock() >= self._ending_at
+        """Return whether the present epoch is about to end: usually it starts where the previous one ends.
+
+        One that is overdue was a lull: what comes then is to be sent, not prepared for the end.
+        """
+        return 0.0 <= self._clock() - self._ending_at < OVERDUE_SECS
 
     def is_slow(self) -> bool:
         """Return whether the source is waiting for a slow commit."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.job.control.pace import ENDING_SECS, MAX_CHUNKS, SPELL, START_CHUNKS, Pace
+from pipeline.job.control.pace import ENDING_SECS, MAX_CHUNKS, OVERDUE_SECS, SPELL, START_CHUNKS, Pace
 from pipeline.job.control.pressure import Pressure
 from tests.kit.delivery.engine import RecordingEngine
 from tests.kit.machine.clock import HandClock
@@ -110,5 +110,7 @@ def test_an_epoch_is_about_to_end_shortly_before_its_time_is_over() -> None:
     assert not epochs.pace.is_ending()
     epochs.clock.now += 0.002
     assert epochs.pace.is_ending()
+    epochs.clock.now += OVERDUE_SECS
+    assert not epochs.pace.is_ending()
     epochs.one(0.3)
     assert not epochs.pace.is_ending()
