@@ -4,7 +4,8 @@ At a low rate a record's cost is not work but wake-ups: Bytewax wakes the worker
 not there is anything to do, each hand-over wakes the engine's thread, and with each the GIL changes hands. So
 while little comes, nothing is read as long as a chunk is in flight, and then the worker sleeps in the
 source's poll: for the rest of `Reader.gather_secs` since the last look or, where the reader can be notified,
-until something comes. Where it cannot, and nothing has come for a while, for `IDLE_SECS` at a time. The
+until something comes; after a pause it gathers nothing before. Where it cannot be notified, and nothing has
+come for a while, it sleeps for `IDLE_SECS` at a time. The
 engine is woken once per look, just before that sleep: any sooner, and the two threads would take the GIL from
 each other several times. As soon as much comes the worker never sleeps.
 
@@ -35,6 +36,9 @@ MUCH, MUCH_BYTES = 64, 1 << 16
 LEAST_SHARE = 2 / 3
 """Minimum fraction of `Reader.gather_secs` where chunks are slow: what is gathered then waits for
 these, too."""
+PAUSE = 1.2
+"""Multiple of `Reader.gather_secs` between two records after which the next one is not gathered with any;
+what a sleep takes longer than asked is less."""
 WALK_SECS = 0.1
 """Longer than any chunk takes to its shard, unless a commit intervenes: then the source is read anyway."""
 
@@ -80,6 +84,9 @@ class Rest:
         self._gave = self._flows = False
         """Whether the last round has brought something, and the one before it, too."""
         self._records = self._bytes = 0
+        self._gave_at = 0.0
+        self._is_sparse = False
+        """Whether the last round has brought nothing, or one record after a pause."""
         self._much, self._quiet, self._has_little = True, False, False
         self._hurry = False
         self._gather_secs = GATHER_SECS
@@ -169,8 +176,10 @@ class Rest:
         """Learn from the last round, and sleep until the next one is due."""
         now = self._clock()
         self._flows, self._gave = self._gave and self._records > 0, self._records > 0
+        paused = self._looked_at - self._gave_at >= PAUSE * self._gather_secs
+        self._is_sparse = not self._gave or (self._records == 1 and paused)
         if self._gave:
-            self._came_at = now
+            self._came_at, self._gave_at = now, self._looked_at
         much = self._records >= MUCH or self._bytes >= MUCH_BYTES
         # Two rounds: the last lines of a block are few.
         self._has_little = not much and not self._much
@@ -191,17 +200,21 @@ class Rest:
         may_hear = len(readers) == 1 and not self._hurry and reader.hears
         if self._hurry:
             due = now + ANSWER_SECS
+        elif may_hear and (is_idle or self._is_sparse):
+            # After a pause a record is read at once: there is nothing to gather it with.
+            due = now
         elif is_idle:
-            # After a long silence a record is read at once: there is nothing to gather it with.
-            due = now if may_hear else self._looked_at + IDLE_SECS
+            due = self._looked_at + IDLE_SECS
         else:
             due = self._looked_at + self._gathering()
         if due > now:
             self._sleep(due - now)
-        if self._flows:
+        if self._flows and not self._is_sparse:
             return  # more is coming: waiting for a notification costs as much as reading
         if may_hear:
-            reader.hear(IDLE_SECS if is_idle else self._gather_secs)
+            # As long as gathering and listening: where nothing comes it looks no more often.
+            few = self._gather_secs * (2 if self._is_sparse else 1)
+            reader.hear(IDLE_SECS if is_idle else few)
         elif is_idle and not self._hurry:
             for _ in range(IDLE_LOOKS):
                 if not all(one.is_still() for one in readers.values()):

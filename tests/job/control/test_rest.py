@@ -16,6 +16,7 @@ from pipeline.job.control.rest import (
     LEAST_SHARE,
     MUCH,
     MUCH_BYTES,
+    PAUSE,
     WALK_SECS,
     Rest,
 )
@@ -146,30 +147,35 @@ def test_between_two_looks_of_an_idle_worker_others_only_ask_whether_there_is_an
     assert len(worker.slept) == 1, "of two partitions each must be asked"
 
 
-def test_a_reader_that_hears_is_listened_to_after_the_gathering_and_nobody_looks_for_nothing() -> None:
+def test_after_nothing_and_after_a_record_that_came_alone_the_worker_listens_at_once() -> None:
     worker = Worker(reader=Source(can_hear=True))
-    worker.looks(2, 1)
+    worker.looks(3, 2)
     worker.looks(1)
     worker.reader.heard.clear()
+    for lines in (0, 1):
+        worker.now += PAUSE * GATHER_SECS
+        worker.look(lines)
     worker.look()
-    assert worker.slept == [pytest.approx(GATHER_SECS)]
-    assert worker.reader.heard == [GATHER_SECS]
+    assert worker.slept == []
+    assert worker.reader.heard == [2 * GATHER_SECS] * 3
     worker.now += 1.01 * IDLE_AFTER_SECS
-    worker.slept.clear()
     worker.look()
     worker.look()
     assert worker.slept == [], "what comes after long is read at once"
-    assert worker.reader.heard[1:] == [IDLE_SECS] * 2
+    assert worker.reader.heard[-2:] == [IDLE_SECS] * 2
 
 
-def test_nobody_listens_while_each_look_brings_something() -> None:
+@pytest.mark.parametrize(("lines", "apart"), [(2, PAUSE), (1, 0.9)])
+def test_nobody_listens_while_more_comes_than_one_record_in_the_time_of_gathering(
+    lines: int, apart: float
+) -> None:
     worker = Worker(reader=Source(can_hear=True))
-    worker.looks(4, 1)
+    worker.looks(3, 2)
     worker.reader.heard.clear()
-    worker.looks(2, 1)
+    for _ in range(3):
+        worker.now += apart * GATHER_SECS
+        worker.look(lines)
     assert worker.reader.heard == []
-    worker.looks(2)
-    assert worker.reader.heard == [GATHER_SECS]
 
 
 @pytest.mark.parametrize(("of", "lines", "hurry"), [("a", MUCH, False), ("ab", 0, False), ("a", 0, True)])
