@@ -259,7 +259,7 @@ body:
     - {$for: "{{ event.properties.products }}", sku: "{{ item.id }}", no: "{{ index | plus: 1 }}"}
     - {$if: {user.properties.plan: pro}, type: note}     # left out where the condition does not hold
   color: {$if: {event.properties.amount: {gte: 500}}, $then: red, $else: green}
-  attributes: {$spread: "{{ event.properties }}", plan: x}   # copied keys; written ones win, also left out
+  attributes: {$spread: "{{ event.properties }}", plan: x}   # copied keys; written ones win, even if left out
 ```
 
 `$for` repeats for every element of a list (or `item.key`, `item.value` of an object), at most 1,000 times;

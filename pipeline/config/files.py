@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import orjson
 
-from pipeline.config.documents import Documents, list_candidates
+from pipeline.config.documents import Documents, list_candidates, list_names
 from pipeline.config.yaml.loader import decode_text
 from pipeline.language.secrets import SecretRef, Secrets
 from pipeline.model.errors import ConfigError, reason
@@ -250,11 +250,10 @@ class _Reader:
 
 def wanted_lists(text: ConfigText) -> list[str]:
     """Return every place where a list file named by conditions may be, whether it exists or not."""
+    uses = [(name, text.documents.uses(name).lists) for name in text.documents]
+    uses.append(("pipeline.yaml", tuple(list_names(text.defaults.delivery))))
     places = {
-        candidate
-        for name in text.documents
-        for listed in text.documents.uses(name).lists
-        for candidate in list_candidates(listed, name)
+        candidate for name, lists in uses for listed in lists for candidate in list_candidates(listed, name)
     }
     return sorted(place for place in places if place not in text.documents)
 

@@ -184,9 +184,9 @@ def _webhook(document: Document, text: ConfigText, checked: CheckedConfig) -> No
         data = {**data, "delivery": merge_data(text.defaults.delivery, data.get("delivery", {}))}
     quoted = document.quoted if base is None else {**base.quoted, **document.quoted}
     model = check_quoted(WebhookFile, data, quoted, problems, what="a webhook")
-    uses = text.documents.uses
-    named = uses(document.file).lists or (base is not None and uses(base.file).lists)
-    lists = _lists(data, document, text) if named else {}
+    sources = (document,) if base is None else (document, base)
+    named = any(text.documents.uses(one.file).lists for one in sources)
+    lists = _lists(data, document, text) if named or any(list_names(text.defaults.delivery)) else {}
     if model is not None and not _broken(document) and not (base is not None and _broken(base)):
         checked.webhooks.append(CheckedFile(document.file, root, data, model, lists, problems))
         return

@@ -201,7 +201,7 @@ def _refuse_no_map(tree: Value, spot: Spot) -> None:
         key, what = ("$for",), "`$for` makes a list"
     elif isinstance(tree, list):
         what = "this is a list"
-    elif isinstance(tree, str) and around(tree).strip():
+    elif isinstance(tree, str) and ("{%" in tree or tree.count("{{") > 1 or around(tree).strip()):
         what = "this is a text"
     else:
         return

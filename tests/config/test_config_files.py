@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config.documents import list_candidates, read_list
-from pipeline.config.files import ConfigText, JobDefaults, read_config
+from pipeline.config.files import ConfigText, JobDefaults, read_config, wanted_lists
+from pipeline.config.webhooks import check_files
 from pipeline.language.units import (
     parse_duration,
     parse_rate,
@@ -86,6 +87,18 @@ def test_a_list_file_is_read_wherever_a_condition_names_it(directory: Path, wher
     file = f"id: a\ntrigger: {{events: [X], where: {where}}}\nrequest: {{url: 'https://h.example'}}\n"
     (directory / "webhooks" / "a.yaml").write_text(file)
     assert "lists/free.txt" in read_config(directory, environ=ENV).files
+
+
+def test_a_list_file_is_read_where_only_the_defaults_of_the_job_name_it(directory: Path) -> None:
+    (directory / "webhooks" / "a.yaml").write_text(
+        "id: a\ntrigger: {events: [X]}\nrequest: {url: 'https://h.example'}\n"
+    )
+    defaults = JobDefaults(delivery={"fail_when": {"response.body.code": {"in": {"file": "lists/free.txt"}}}})
+    text = read_config(directory, environ=ENV, defaults=defaults)
+    assert "lists/free.txt" in wanted_lists(text)
+    assert [file.lists for file in check_files(text).webhooks] == [
+        {"lists/free.txt": ["gmail.com", "#tag", "web.de"]}
+    ]
 
 
 def test_a_map_of_a_body_names_no_list_file(directory: Path) -> None:

@@ -371,6 +371,8 @@ def test_a_form_takes_objects_only() -> None:
         ({"$for": "{{ event.properties.items }}", "sku": "{{ item.sku }}"}, "`$for` makes a list"),
         (["{{ event.name }}"], "this is a list"),
         ("name={{ event.name }}", "this is a text"),
+        ("{{ event.properties }}{{ user.properties }}", "this is a text"),
+        ("{% if event.name %}{{ event.properties }}{% endif %}", "this is a text"),
     ],
 )
 def test_the_body_of_a_form_that_is_never_an_object_is_found_at_load(body: Any, what: str) -> None:
@@ -383,6 +385,7 @@ def test_the_body_of_a_form_that_is_never_an_object_is_found_at_load(body: Any, 
     "body",
     [
         "{{ event.properties }}",
+        "{{- event.properties | without: 'a' -}}\n",
         {"items": {"$for": "{{ event.properties.items }}", "sku": "{{ item.sku }}"}},
         {"$if": {"event.name": "Purchase"}, "$then": {"a": "{{ event.name }}"}},
     ],

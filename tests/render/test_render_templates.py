@@ -114,6 +114,22 @@ def test_names_are_keys_and_nothing_else(template: str, wanted: Any) -> None:
 @pytest.mark.parametrize(
     ("template", "wanted"),
     [
+        ("{{ vars }}", ({"a": 1}, {"a": 2})),
+        ("{{ vars[event.properties.text] }}", (1, 2)),
+        ("{{ vars.a }}", (1, 2)),
+        ("{{ P.list[vars.a] }}", ("b", None)),
+        ("{{ P.list[vars[event.properties.text]] }}", ("b", None)),
+    ],
+)
+def test_the_same_template_reads_the_vars_of_its_own_webhook(
+    template: str, wanted: tuple[object, object]
+) -> None:
+    assert (value_of(template, vars={"a": 1}), value_of(template, vars={"a": 2})) == wanted
+
+
+@pytest.mark.parametrize(
+    ("template", "wanted"),
+    [
         ("{{ 'big' if P.n > 5 else 'small' }}", "big"),
         ("{{ 'big' if P.n > 7 }}", None),
         ("{{ 'big' | upcase if P.n >= 7 else 'small' }}", "BIG"),

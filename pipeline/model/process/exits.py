@@ -23,7 +23,7 @@ MEANING: dict[Exit, str] = {
     "`explain` does not fire, a test or `send` fails, nothing is selected",
     Exit.USAGE: "wrong usage: an unknown verb or flag, a missing argument",
     Exit.STATE: "the state directory is in use by another job, of another version, or damaged",
-    Exit.FATAL: "stopped by a fatal error; nothing is lost, the next start goes on",
+    Exit.FATAL: "stopped by a fatal error; nothing is lost, the next start resumes",
     Exit.INTERRUPTED: "ended by Ctrl-C before it was done; `run`, `up` and others that serve end with 0",
 }
 

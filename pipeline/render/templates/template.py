@@ -96,12 +96,14 @@ def _known_path(text: str, roots: tuple[str, ...]) -> Template | None:
     Most values of bodies are of this kind, and a thousand webhooks mostly use the same ones.
     """
     alone = _ALONE.fullmatch(text)
-    if alone is None or OPEN in text or CLOSE in text or may_warn(text) or not _is_path(alone.group(1)):
+    if alone is None or "vars" in text or OPEN in text or CLOSE in text or may_warn(text):
+        return None
+    if not _is_path(alone.group(1)):
         return None
     try:
         get = compile_name(alone.group(1), 0, roots, {})
     except TemplateError:
-        return None  # a var, or a mistake
+        return None  # a mistake, which is reported at its place
     return Template(get, typed=True, lookup=_lookup(text))
 
 

@@ -280,7 +280,7 @@ class CollectSection(Section):
     retain_secs: Annotated[DurationOrZero, at_most("retain", 3650 * 86_400.0, "3650d")] = Field(
         default=86_400.0,
         validation_alias="retain",
-        description="How long a file of the recording stays after every job has read it, for replays.",
+        description="How long a closed file stays even if all jobs have read it, for replays.",
     )
     reserve_bytes: Annotated[Size, at_most("reserve", 1 << 50, "1048576GiB")] = Field(
         default=1 << 30,
