@@ -139,4 +139,4 @@ class InlineShape(Section):
 
 
 class ShapeFile(InlineShape):
-    """How records of one's own are read."""
+    """How records in your own format are decoded."""

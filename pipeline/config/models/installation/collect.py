@@ -89,7 +89,7 @@ class CollectKafka(Section):
 
 
 class CollectTo(Section):
-    """Where what is collected is kept: one of recording and kafka."""
+    """Where collected events are stored: one of recording and kafka."""
 
     recording: str | None = Field(
         default=None,
@@ -116,14 +116,14 @@ class CollectKey(Section):
     )
     origins: Origins = Field(
         default_factory=list,
-        description="Pages that may send with it: `scheme://host`, `:port` where it is not the usual one; "
-        "`*`: every page. Without any it is a server's: what a page sends with it is refused.",
+        description="Pages that may send with it: `scheme://host`, with `:port` if it is not the default "
+        "one; `*`: every page. Without any, it is a server's key: requests from pages are refused.",
         examples=[["https://shop.example"]],
     )
     protocols: Protocols = Field(
         default_factory=lambda: list(USUAL_PROTOCOLS),
-        description="What it may be used for. `mixpanel` and `amplitude` only where they are named: their "
-        "paths are PostHog's, too.",
+        description="What it may be used for. `mixpanel` and `amplitude` must be listed explicitly, because "
+        "they share paths with PostHog.",
         examples=[["segment", "posthog"]],
     )
 

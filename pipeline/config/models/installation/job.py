@@ -38,26 +38,26 @@ class JoinSection(Section):
     settle_secs: Annotated[DurationOrZero, at_most("settle", 3600.0, "1h")] | None = Field(
         default=None,
         validation_alias="settle",
-        description="Two topics: hold each record until the clock is so far past its time, for records of "
-        "the other topic that come later but precede it. null: 2s where a topic has `format: debezium`, 50ms "
-        "where one has CreateTime, else 0.",
+        description="With two topics: hold each record until the clock is this far past its time, for "
+        "records of the other topic that arrive later but precede it. null: 2s if a topic has `format: "
+        "debezium`, 50ms if one has CreateTime, else 0.",
         examples=["100ms"],
     )
     partitions: Literal["apart", "together"] | None = Field(
         default=None,
-        description="Which partitions of topics are read in one order. `apart`: those of one number, each "
-        "number for itself, so that topics must have equally many and put a user into the same. `together`: "
-        "all of them, by one process. null: `together` where a topic has `format: debezium`, whose keys are "
-        "not those of events, else `apart`.",
+        description="Which partitions are read in one order. `apart`: those with the same number, each "
+        "number separately; the topics must be co-partitioned. `together`: all of them, by one process. "
+        "null: `together` if a topic has `format: debezium`, whose keys are not those of events, else "
+        "`apart`.",
         examples=["together"],
     )
     max_merged: int = Field(
         default=USUAL.merged,
         ge=0,
         le=10_000_000,
-        description="Ids that alias calls join to another user's, at most, of each source partition: they "
-        "are in memory, some 300 bytes each. Pairs of over 512 characters count several times. Beyond, an "
-        "alias joins as a link does, for the anonymous id only, and is a dead letter.",
+        description="Most ids per source partition that alias calls merge into another user's. They are "
+        "kept in memory, about 300 bytes each; pairs of over 512 characters count several times. Beyond "
+        "this, an alias only links the anonymous id, and is a dead letter.",
     )
 
 
@@ -95,8 +95,8 @@ class DeadLettersSection(Section):
 
     max_bytes: Annotated[Size, Field(ge=1 << 20)] = Field(
         default=4 << 30,
-        description="What all of them may take there. Beyond, the oldest are dropped of the webhook that has "
-        "most (records that are no webhook's count as one), and counted.",
+        description="Space for all of them. Beyond it, the oldest of the webhook with the most are dropped "
+        "and counted (records that belong to no webhook count as one webhook).",
         examples=["20GiB"],
     )
     max_age_secs: Annotated[Duration, lasting("max_age")] | None = Field(

@@ -164,15 +164,15 @@ class PathSettings(TableSettings):
 
 
 class TopicSettings(TableSettings):
-    """What is said of one topic alone."""
+    """Settings of a single topic."""
 
     format: ShapeFormat | None = Field(
         default=None, description="Shape of its records; by default the source's `format`."
     )
     side: Side | None = Field(
         default=None,
-        description="What it holds: events wait for `users` and `both`, never for `events`. By default what "
-        "its shape holds.",
+        description="What it contains: events wait for `users` and `both`, never for `events`. The default "
+        "depends on its shape.",
     )
 
 
@@ -208,10 +208,10 @@ class JsonlSource(Section):
     follow: bool = Field(default=False, description="Keep reading as the files grow.")
     format: ShapeFormat = Field(
         default="auto",
-        description="Shape of the records: the name of a built-in or a custom one, a custom one itself, or "
-        "{avro: ..} or {json_schema: ..} around such a one; "
-        "`auto` recognises each record. `recording`: the files hold recorded messages, whatever their names "
-        "(else `*.rec.jsonl`, `*.rec.jsonl.gz` and `*.rec.jsonl.zst` do).",
+        description="Shape of the records: the name of a built-in or custom one, an inline one, or {avro: "
+        "..} or {json_schema: ..} around either; `auto` recognizes each record. `recording`: the files "
+        "contain recorded messages, whatever their names (otherwise only `*.rec.jsonl`, `*.rec.jsonl.gz` "
+        "and `*.rec.jsonl.zst` do).",
         examples=["auto", "shop", "recording"],
     )
 
@@ -250,15 +250,14 @@ class KafkaSource(Section):
     )
     topics: dict[str, TopicSettings] = Field(
         default_factory=dict,
-        description="Topics by name, each with its own `format` and `side`; beside or instead of `events` "
+        description="Topics by name, each with its own `format` and `side`; with or instead of `events` "
         "and `users`.",
         examples=[{"app-events": {"format": "shop"}}],
     )
     format: ShapeFormat = Field(
         default="auto",
-        description="Shape of the records: the name of a built-in or a custom one, a custom one itself, or "
-        "{avro: ..} or {json_schema: ..} around such a one; "
-        "`auto` recognises each record.",
+        description="Shape of the records: the name of a built-in or custom one, an inline one, or {avro: "
+        "..} or {json_schema: ..} around either; `auto` recognizes each record.",
         examples=["auto", "shop"],
     )
     settings: Settings = Field(

@@ -65,7 +65,7 @@ class Case(Section):
         examples=[[{"name": "Purchase", "properties": {"amount": 600}}]],
     )
     expect: Expected = Field(description="The requests, or `none`.")
-    exact: bool = Field(default=False, description="Bodies hold nothing but what is given.")
+    exact: bool = Field(default=False, description="Bodies contain nothing else.")
 
 
 class ShapeCase(Section):
@@ -82,7 +82,7 @@ class ShapeCase(Section):
         "`{dead_letter: TEXT}` for a line that cannot be read; what is ignored gives none.",
         examples=[[{"type": "event", "name": "Order Placed", "user_id": "u1"}]],
     )
-    exact: bool = Field(default=False, description="Records hold nothing but what is given.")
+    exact: bool = Field(default=False, description="Records contain nothing else.")
 
 
 class ShapeCaseFile(Section):

@@ -128,14 +128,14 @@ class DeliverySettings:
     )
     on_full: Literal["dead_letter", "pause"] | None = Field(
         default=None,
-        description="What happens beyond: dead letters (default on live input) or pause the source "
+        description="What happens beyond that: dead letters (default on live input) or pause the source "
         "(default on finite recordings).",
     )
     max_pause_secs: Annotated[Duration, lasting("max_pause", "30d", zero="`on_full: dead_letter`")] = Field(
         default=5.0,
         validation_alias="max_pause",
-        description="How long the source waits for a webhook that takes nothing (a minute where none of its "
-        "attempts fails meanwhile); then what it would owe becomes dead letters, until it takes something.",
+        description="How long the source waits for a webhook whose receiver accepts nothing (a minute if no "
+        "attempt fails in that time); then its further deliveries become dead letters, until it accepts one.",
     )
     batch: BatchSettings | None = Field(default=None, description="Send several deliveries in one request.")
     fail_when: Conditions = Field(

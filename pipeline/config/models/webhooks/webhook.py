@@ -83,7 +83,7 @@ class Repeat(Section):
     )
     by: str | None = Field(
         default=None,
-        description="Count separately per value of this path; an event without one is no repetition.",
+        description="Count separately per value of this path; an event without a value does not count.",
     )
 
 
@@ -143,9 +143,9 @@ class Dedupe(Section):
     by: Annotated[Paths, few("by", MAX_PATHS)] = Field(
         default=["event.id"],
         json_schema_extra={"maxItems": MAX_PATHS},
-        description="The path whose equal values are duplicates, per user; of several paths all values. "
-        "Where one has none, or null, an event is no duplicate. `event.id` of a CloudEvent counts together "
-        "with its source.",
+        description="Events of a user with equal values of this path (of all paths, if several) are "
+        "duplicates. An event in which one is missing or null is never a duplicate. `event.id` of a "
+        "CloudEvent counts together with its source.",
         examples=[["event.source", "event.id"]],
     )
     within_secs: Annotated[Duration, lasting("within")] = Field(
@@ -156,14 +156,14 @@ class Dedupe(Section):
 
 
 class Idempotency(Section):
-    """What makes an event that event for the receiver: events that are equal in it have one `webhook-id`."""
+    """What identifies an event to the receiver: events with equal values have the same `webhook-id`."""
 
     by: Annotated[Paths, few("by", MAX_PATHS)] = Field(
         default=["event.id"],
         json_schema_extra={"maxItems": MAX_PATHS},
-        description="Paths of the event whose values the `webhook-id` is made of; where one has no value, "
-        "the place of the record in its stream is taken. `event.id` of a CloudEvent counts together with "
-        "its source.",
+        description="Paths of the event whose values the `webhook-id` is derived from; if one has no value, "
+        "the record's position in its stream is used. `event.id` of a CloudEvent counts together with its "
+        "source.",
         examples=[["event.source", "event.id"]],
     )
 
