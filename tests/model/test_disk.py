@@ -26,7 +26,7 @@ from pipeline.outbox.handover import Outcome, Result
 from pipeline.outbox.journal import Journal, read_journal
 from pipeline.runtime.state.directory import META, StateDirectory
 from pipeline.runtime.state.recovery import prepare_recovery, resume_epoch
-from pipeline.sources.topics.trail import Boundary, Trail
+from pipeline.sources.topics.merging.trail import Boundary, Trail
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
 from tests.kit.machine.powercut import cuts

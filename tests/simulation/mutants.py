@@ -26,8 +26,8 @@ from pipeline.outbox.journal import Journal
 from pipeline.outbox.outbox import Outbox
 from pipeline.runtime.state import directory
 from pipeline.sources.topics import kafka_reader
-from pipeline.sources.topics.merge import Alignment
-from pipeline.sources.topics.trail import Trail
+from pipeline.sources.topics.merging.merge import Alignment
+from pipeline.sources.topics.merging.trail import Trail
 from pipeline.store import store as store_module
 from pipeline.store.meta import put_epoch
 from pipeline.store.pending import Pending

@@ -22,7 +22,7 @@ from pipeline.runtime.state.directory import META, describe
 from pipeline.runtime.state.recovery import read_tokens, sound
 from pipeline.sources.topics.began import FILE as BEGAN
 from pipeline.sources.topics.began import read_began
-from pipeline.sources.topics.trail import FILE, read_head
+from pipeline.sources.topics.merging.trail import FILE, read_head
 from pipeline.store.environment import ONE_BACKUP, OTHERS_EPOCH
 from pipeline.store.folders import identity_folder, shard_folder, source_folder, store_folders
 

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from pipeline.kafka.admin import END_SECS, KafkaAdmin, offset_of
 from pipeline.kafka.brokers import Known
-from pipeline.sources.topics.merge import Alignment, Question
+from pipeline.sources.topics.merging.merge import Alignment, Question
 from pipeline.sources.topics.stream import Message, Stream
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.metrics import gauge

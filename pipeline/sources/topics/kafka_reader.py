@@ -18,7 +18,9 @@ from pipeline.sources.chunk import Position, RawChunk, fitting
 from pipeline.sources.reader import BaseReader
 from pipeline.sources.topics.ends import Ends
 from pipeline.sources.topics.loss import Loss
-from pipeline.sources.topics.merge import Alignment
+from pipeline.sources.topics.merging.merge import Alignment
+from pipeline.sources.topics.merging.side import Run
+from pipeline.sources.topics.merging.trail import Trail
 from pipeline.sources.topics.message_chunk import (
     bytes_of,
     mark_empty_events,
@@ -26,9 +28,7 @@ from pipeline.sources.topics.message_chunk import (
     raw_chunk,
     sizes_of,
 )
-from pipeline.sources.topics.side import Run
 from pipeline.sources.topics.stream import HEAR_SECS, Message, SidePlace, Stream, Topics, close_all, places_of
-from pipeline.sources.topics.trail import Trail
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.happenings import JOIN_AHEAD, JOIN_LATE, UNALIGNED
 from pipeline.telemetry.metrics import observe

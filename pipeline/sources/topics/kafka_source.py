@@ -26,8 +26,8 @@ from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.reader import BaseReader
 from pipeline.sources.topics.began import FILE, Beginnings
 from pipeline.sources.topics.kafka_reader import KafkaReader
+from pipeline.sources.topics.merging.side import Side
 from pipeline.sources.topics.places import Places, is_another
-from pipeline.sources.topics.side import Side
 from pipeline.sources.topics.stream import Message, SidePlace, Stream, group_committed, places_of
 from pipeline.store.folders import source_folder
 from pipeline.telemetry import log as logging

@@ -9,7 +9,7 @@ from pipeline.decode.builtin.cloudevents import is_binary
 from pipeline.decode.decode import reads_binary
 from pipeline.decode.formats import Formats
 from pipeline.sources.chunk import Position, RawChunk
-from pipeline.sources.topics.side import Run
+from pipeline.sources.topics.merging.side import Run
 from pipeline.sources.topics.stream import Message
 
 

@@ -8,7 +8,7 @@ from pipeline.kafka.admin import KafkaAdmin, Place, Topic
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import StateError
 from pipeline.sources.topics.began import Began, Beginnings
-from pipeline.sources.topics.side import BEFORE_ALL
+from pipeline.sources.topics.merging.side import BEFORE_ALL
 from pipeline.sources.topics.stream import SidePlace
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.happenings import PLACE_LOST

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from pipeline.decode.framed.framing import Frame
 from pipeline.sources.chunk import Place
-from pipeline.sources.topics.side import Side
+from pipeline.sources.topics.merging.side import Side
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.happenings import COMMIT_FAILED
 

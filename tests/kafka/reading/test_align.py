@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources.topics.merge import Alignment, Question
-from pipeline.sources.topics.side import Side
+from pipeline.sources.topics.merging.merge import Alignment, Question
+from pipeline.sources.topics.merging.side import Side
 from tests.kit.examples import examples
 
 UPDATES, EVENTS, CLICKS = "updates", "events", "clicks"

@@ -20,7 +20,7 @@ from pipeline.model.errors import ConfigError, Fatal, StateError
 from pipeline.sources.reader import Reader
 from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.sources.topics.kafka_source import TOPICS_ANSWER_MS, TOPICS_EVERY_MS, KafkaSource
-from pipeline.sources.topics.side import Side
+from pipeline.sources.topics.merging.side import Side
 from pipeline.sources.topics.stream import Stream
 from pipeline.telemetry import metrics
 from pipeline.telemetry.happenings import EVENTS_COMPACTED

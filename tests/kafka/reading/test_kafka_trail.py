@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from pipeline.sources.paced import Paced
 from pipeline.sources.reader import Reader
-from pipeline.sources.topics.merge import Alignment
-from pipeline.sources.topics.side import Side
-from pipeline.sources.topics.trail import FILE, REWRITE_BYTES, Boundary, Trail
+from pipeline.sources.topics.merging.merge import Alignment
+from pipeline.sources.topics.merging.side import Side
+from pipeline.sources.topics.merging.trail import FILE, REWRITE_BYTES, Boundary, Trail
 from tests.kafka.servers.topics import Tap, Topics
 
 Tapper = Callable[[Reader], Tap]

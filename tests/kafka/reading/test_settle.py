@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources.topics.merge import Alignment
-from pipeline.sources.topics.side import Run, Side
-from pipeline.sources.topics.trail import Trail
+from pipeline.sources.topics.merging.merge import Alignment
+from pipeline.sources.topics.merging.side import Run, Side
+from pipeline.sources.topics.merging.trail import Trail
 from tests.kit.examples import examples
 
 NAMES = ("users", "events")

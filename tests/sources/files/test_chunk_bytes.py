@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.sources.chunk import CHUNK_BYTES, fitting
 from pipeline.sources.files.recording import Recording
-from pipeline.sources.topics.merge import Alignment
-from pipeline.sources.topics.side import Side
+from pipeline.sources.topics.merging.merge import Alignment
+from pipeline.sources.topics.merging.side import Side
 
 LARGE = CHUNK_BYTES * 3 // 4
 

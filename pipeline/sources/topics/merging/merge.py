@@ -41,7 +41,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from pipeline.sources.chunk import CHUNK_BYTES, fitting
-from pipeline.sources.topics.side import BEFORE_ALL, Covers, Proof, Run, Side
+from pipeline.sources.topics.merging.side import BEFORE_ALL, Covers, Proof, Run, Side
 
 T = TypeVar("T")
 

@@ -24,7 +24,7 @@ import orjson
 from pipeline.model.disk import make_folder
 from pipeline.model.errors import StateError
 from pipeline.model.log_file import LogFile
-from pipeline.sources.topics.side import Run, Side
+from pipeline.sources.topics.merging.side import Run, Side
 
 T = TypeVar("T")
 
