@@ -109,3 +109,36 @@ def test_a_file_that_was_deleted_when_its_number_was_too_high_is_closed(tmp_path
         log.read()
     open_files = [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
     assert len([name for name in open_files if name.startswith(str(tmp_path))]) <= 4
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_number_whose_file_was_deleted_while_the_job_was_stopped_is_the_next_files(
+    tmp_path: Path, form: str
+) -> None:
+    append(tmp_path / form.format(1), lines(101, 103))
+    log = Counted(tmp_path, form, kept=3)
+    assert log.read() == [1, 2, 3, 101, 102, 103]
+    for _ in range(3):  # the one that was there before is deleted by then
+        log.rotate()
+        assert log.write(log.path) == log.read()
+    log.rotate()
+    written = log.write(log.path)
+    log.rotate()
+    written += log.write(log.path)
+    log.following.again()
+    assert log.read() == written
+    log.following.again()
+    assert log.read() == []
+
+
+def test_the_last_line_of_a_numbered_file_is_read_without_its_end_once_the_file_is_deleted(
+    tmp_path: Path,
+) -> None:
+    append(tmp_path / "app.jsonl.1", lines(101, 103)[:-1])
+    log = Counted(tmp_path, FORMS[0], kept=2)
+    found = log.read()
+    for _ in range(3):
+        log.rotate()
+        log.write(log.path)
+        found += log.read()
+    assert sorted(found) == [*range(1, 13), 101, 102, 103]

@@ -8,7 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline.model.errors import Fatal, StateError, reason
-from pipeline.sources.files.following.rotated import PACKED, changed, find, find_after, first_byte, is_renewed
+from pipeline.sources.files.following.rotated import (
+    PACKED,
+    changed,
+    find,
+    find_after,
+    first_byte,
+    is_counted,
+    is_renewed,
+)
 from pipeline.sources.files.lines.blocks import Blocks
 from pipeline.sources.files.reading.beginning import HEAD_BYTES, digest
 from pipeline.sources.files.reading.block_cursor import AT_ONCE
@@ -50,15 +58,22 @@ class FollowedCursor(FileCursor):
 
     def is_over(self) -> bool:
         """True where its file has no name any more, and its path is another's."""
-        return not self.has_path and self.is_still() and not os.fstat(self._fd).st_nlink
+        return self._is_deleted() and self.is_still() and not self._splitter.has_open_line
+
+    def _is_deleted(self) -> bool:
+        return not self.has_path and not os.fstat(self._fd).st_nlink
 
     def is_still(self) -> bool:
         """True where everything in the file was yielded, and it still has its name."""
         return not self._is_left and super().is_still()
 
     def _resume(self, entry: Entry) -> None:
-        if self._fault(entry) is not None:
-            self._open_copy(entry)
+        if self._fault(entry) is not None and not self._open_copy(entry) and is_counted(self.source.path):
+            # The file that was read here was deleted as its number was too high: the path is the next one's.
+            self._lives.next()
+            self._name_file()
+            log.info("a rotated file is gone: the next one is read", file=self._path, called=self.name)
+            return
         super()._resume(entry)
 
     def _open_copy(self, entry: Entry) -> bool:
@@ -116,7 +131,7 @@ class FollowedCursor(FileCursor):
         if self._is_left:
             return self._go_on()
         if not self.has_path:
-            return False
+            return self._is_deleted() and self._splitter.has_open_line and self._take_last()
         try:
             now = os.stat(self.source.path)
         except OSError:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
 
-from pipeline.sources.files.following.rotated import COUNTED, PACKED
+from pipeline.sources.files.following.rotated import PACKED, before_rotation
 from pipeline.sources.files.reading.beginning import HEAD_BYTES, begins_as, head_of
 from pipeline.sources.files.reading.entry import Entry
 from pipeline.sources.files.reading.lives import parted
-
-_ROTATED: Final = re.compile(rf"(.+?){COUNTED}(\.[A-Za-z]+)?")
 
 
 class Unready(Exception):
@@ -46,8 +42,7 @@ class Moved:
             return entry
         name = Path(path).name
         bare = next((name.removesuffix(end) for end in PACKED if name.endswith(end)), "")
-        rotated = _ROTATED.fullmatch(bare or name)
-        for was in (bare, rotated[1] + (rotated[2] or "") if rotated else ""):
+        for was in (bare, before_rotation(name)):
             for entry in self._by_name.get(was, ()):
                 if begins_as(path, entry):
                     return entry

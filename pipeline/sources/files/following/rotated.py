@@ -20,6 +20,7 @@ from pipeline.sources.files.reading.entry import Entry
 COUNTED: Final = r"[._-][0-9][0-9T:._-]*"
 """What rotation appends to a name."""
 PACKED: Final = (".gz", ".zst")
+_ROTATED: Final = re.compile(rf"(.+?){COUNTED}(\.[A-Za-z]+)?")
 _TAIL_BYTES: Final = 1 << 16
 
 
@@ -66,6 +67,20 @@ def find_after(source: Input, fd: int, entries: Iterable[Entry]) -> Beside | Non
             if head is not None and (len(head) < HEAD_BYTES or digest(head) not in known):
                 return one
     return None
+
+
+def before_rotation(name: str) -> str:
+    """Return what a file was called before it was rotated; "" where its name has no number."""
+    bare = next((name.removesuffix(end) for end in PACKED if name.endswith(end)), name)
+    rotated = _ROTATED.fullmatch(bare)
+    return rotated[1] + (rotated[2] or "") if rotated else ""
+
+
+def is_counted(path: str) -> bool:
+    """Return whether a path passes from file to file as the numbers of rotated files count up."""
+    folder, name = os.path.split(path)
+    before = before_rotation(name)
+    return bool(before) and os.path.exists(os.path.join(folder, before))
 
 
 def changed(path: str) -> int:
