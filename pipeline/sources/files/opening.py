@@ -54,8 +54,8 @@ class Inputs:
         self._max_line_bytes = max_line_bytes
         self._formats = ALL_AUTO
         self._resumed_names = frozenset(known.files)
-        self._aside: dict[tuple[str, int], str | None] = {}
-        """Further paths of open files, and inodes: what the files are called, None where it is for good."""
+        self._aside: dict[str, tuple[int, str | None]] = {}
+        """Further paths of open files: inode, and what the file is called, None where it is for good."""
 
     def under(self, formats: Formats) -> None:
         """Give these shapes to open cursors, and to later ones."""
@@ -132,9 +132,12 @@ class Inputs:
         taken = {cursor.name for cursor in self.cursors}
         if not self._follow:
             return FileCursor(source, fd, known.files, max_line_bytes=longest, is_of=entry, taken=taken)
-        return FollowedCursor(
+        cursor = FollowedCursor(
             source, fd, known.files, max_line_bytes=longest, is_of=entry, taken=taken, known=self._name_of
         )
+        if cursor.name not in known.files and cursor.name != source.name:
+            cursor.remember()  # another cursor's next file may be of the same path
+        return cursor
 
     def _entry_of(self, source: Input, moved: Moved) -> Entry | None:
         """Return what is known of a file that was read under another name; None for any other.
@@ -153,7 +156,7 @@ class Inputs:
         for cursor in self._files():
             if cursor.is_open_as(status) or (entry is not None and cursor.name == entry.name):
                 # One that is too short to be recognised later must not be read as a new one then.
-                self._aside[source.path, status.st_ino] = None if entry is None else cursor.name
+                self._aside[source.path] = status.st_ino, None if entry is None else cursor.name
                 raise Unready(source.path)
         return entry
 
@@ -174,13 +177,12 @@ class Inputs:
         return None if is_new or entry is None else entry.name
 
     def _is_aside(self, source: Input) -> bool:
+        inode, name = self._aside.get(source.path, (0, None))
         try:
-            place = source.path, os.stat(source.path).st_ino
+            if not inode or os.stat(source.path).st_ino != inode:
+                return False
         except OSError:
             return False
-        if place not in self._aside:
-            return False
-        name = self._aside[place]
         return name is None or any(cursor.name == name for cursor in self.cursors)
 
     # --- collectors' folders

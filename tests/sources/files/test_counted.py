@@ -100,7 +100,7 @@ def test_two_rotations_between_two_looks_give_each_file_a_name_of_its_own(tmp_pa
     assert log.read() == []
 
 
-def test_a_file_that_was_deleted_when_its_number_was_too_high_is_closed(tmp_path: Path) -> None:
+def test_a_file_that_was_deleted_when_its_number_was_too_high_is_closed_and_forgotten(tmp_path: Path) -> None:
     log = Counted(tmp_path, FORMS[0], kept=2)
     assert log.read() == [1, 2, 3]
     for _ in range(12):
@@ -109,6 +109,7 @@ def test_a_file_that_was_deleted_when_its_number_was_too_high_is_closed(tmp_path
         log.read()
     open_files = [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
     assert len([name for name in open_files if name.startswith(str(tmp_path))]) <= 4
+    assert len(log.following._recording._inputs._aside) <= 2  # a path each, not a file each
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -142,3 +143,20 @@ def test_the_last_line_of_a_numbered_file_is_read_without_its_end_once_the_file_
         log.write(log.path)
         found += log.read()
     assert sorted(found) == [*range(1, 13), 101, 102, 103]
+
+
+def test_files_that_pass_through_one_number_unread_have_names_of_their_own(tmp_path: Path) -> None:
+    append(tmp_path / "app.jsonl.1", lines(101, 103))
+    log = Counted(tmp_path, FORMS[0])
+    log.read()
+    log.rotate()
+    log.write(log.path)
+    log.following.again()
+    for _ in range(2):
+        log.rotate()
+        log.write(log.path)
+    found = log.following.named()
+    assert sorted(number for _, number in found) == [*range(4, 13)]
+    assert len({name for name, _ in found}) == 3
+    log.following.again()
+    assert log.read() == []
