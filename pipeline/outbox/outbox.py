@@ -104,14 +104,15 @@ class Outbox:
                 if before.outcome is not Outcome.RETRY:
                     self._has_ended(request, before)
                     return
-        behind = ordered and self._is_behind(request)
-        counts.pending += 1
-        row = self._applied.next_row(webhook_id, request.user) if ordered else request.key
         room = self._room.get(webhook_id)
         if room is None:
             # Until the next hand-over the engine does not count what it is about to get.
             room = self._room[webhook_id] = self._engine.accepts(webhook_id)
-        if behind or not room:
+        # Without room it goes to disk in any case; to look for older ones there costs a flush.
+        to_disk = not room or (ordered and self._is_behind(request))
+        counts.pending += 1
+        row = self._applied.next_row(webhook_id, request.user) if ordered else request.key
+        if to_disk:
             self._rows.add(row, request, progress)
             self._count_on_disk(webhook_id)
             return

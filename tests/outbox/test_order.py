@@ -11,6 +11,7 @@ from pipeline.outbox.codec import (
 )
 from pipeline.outbox.handover import Outcome
 from pipeline.store.rows import Table
+from pipeline.store.store import Store
 from tests.kit.delivery.engine import ScriptedEngine
 from tests.kit.streams.records import place
 from tests.outbox.bench import Bench
@@ -33,6 +34,24 @@ def test_an_ordered_delivery_follows_an_older_one_of_its_user_to_disk(tmp_path: 
     behind = [made.message_id for row, made in rows.items() if row != made.key and made.user == "u:1"]
     assert behind == ["msg_w_1", "msg_w_2"]
     assert bench.engine.disk == {"w": 2}
+
+
+def test_what_goes_to_disk_for_want_of_room_asks_for_no_older_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, ScriptedEngine(room=0))
+
+    def flushed(store: Store) -> None:
+        raise AssertionError("each delivery to a dead receiver would write what the epoch has gathered")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "flush", flushed)
+        for offset in range(1, 4):
+            bench.admit("w", offset, ordered=True)
+        bench.outbox.hand_over()
+    bench.end_epoch()
+    assert bench.engine.refill("w") == 3
+    assert [one.request.message_id for one in bench.engine.held.values()] == ["msg_w_1", "msg_w_2", "msg_w_3"]
 
 
 def test_an_ordered_delivery_follows_one_that_the_engine_has_parked(tmp_path: Path) -> None:
