@@ -16,7 +16,7 @@ from pipeline.config.files import ConfigText, JobDefaults, config_files, read_co
 from pipeline.config.job import load_pipeline
 from pipeline.config.places import FILE
 from pipeline.model.errors import ConfigError
-from pipeline.model.plain_file import NO_SIGN, Sign, sign_of
+from pipeline.model.plain_file import Sign, sign_at
 
 Signature: TypeAlias = tuple[tuple[str, Sign], ...]
 """Of every relevant file, by name."""
@@ -55,11 +55,7 @@ def look(directory: Path, lists: Iterable[str] = ()) -> Signature:
 
 
 def _stat(directory: str, name: str) -> tuple[str, Sign]:
-    try:
-        found = os.stat(os.path.join(directory, name))  # creating a Path takes four times as long
-    except OSError:
-        return name, NO_SIGN
-    return name, sign_of(found)
+    return name, sign_at(os.path.join(directory, name))  # creating a Path takes four times as long
 
 
 class Watcher:

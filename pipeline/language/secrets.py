@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipeline.model.errors import ConfigError
 from pipeline.model.masking import Masks
-from pipeline.model.plain_file import NO_SIGN, Sign, read_plain, sign_of
+from pipeline.model.plain_file import Sign, read_plain, sign_at
 
 _PLACEHOLDER = re.compile(r"\$\$\{(?!\{)|\$\{(?!\{)([^}]*)(\}?)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -203,11 +203,7 @@ class Secrets:
         return changed
 
     def _signature(self, ref: SecretRef) -> Sign:
-        try:
-            found = os.stat(self._base / (ref.file or ""))
-        except (OSError, ValueError):
-            return NO_SIGN
-        return sign_of(found)
+        return sign_at(self._base / (ref.file or ""))
 
     def find(self, ref: SecretRef) -> str | None:
         """Return the value, None where there is none."""

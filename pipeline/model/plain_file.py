@@ -37,6 +37,14 @@ def sign_of(found: os.stat_result) -> Sign:
     return Sign(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
+def sign_at(path: str | Path) -> Sign:
+    """Return the sign of what is at a path; `NO_SIGN` where nothing is, or it cannot be looked at."""
+    try:
+        return sign_of(os.stat(path))
+    except (OSError, ValueError):
+        return NO_SIGN
+
+
 def read_plain(path: str | Path) -> bytes:
     """Return a file's content. Raises OSError, and ValueError for special files and files beyond `MOST`.
 

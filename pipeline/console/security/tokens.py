@@ -12,7 +12,7 @@ from typing import Final
 
 from pipeline.console.security.roles import ROLES, Role
 from pipeline.model.errors import UsageError
-from pipeline.model.plain_file import NO_SIGN, Sign, read_plain, sign_of
+from pipeline.model.plain_file import NO_SIGN, Sign, read_plain, sign_at
 from pipeline.telemetry import log
 
 _log = log.get("console")
@@ -95,11 +95,7 @@ class Tokens:
             _log.error("the token file cannot be read: the tokens stay as they were", problem=str(error))
 
     def _sign(self) -> Sign:
-        try:
-            found = self._path.stat() if self._path is not None else None
-        except OSError:
-            found = None
-        return NO_SIGN if found is None else sign_of(found)
+        return NO_SIGN if self._path is None else sign_at(self._path)
 
     def _read(self) -> tuple[Token, ...]:
         if self._path is None:

@@ -5,9 +5,9 @@ not there is anything to do, each hand-over wakes the engine's thread, and with 
 while little comes, nothing is read as long as a chunk is in flight, and then the worker sleeps in the
 source's poll: for the rest of `Reader.gather_secs` since the last look or, where the reader can be notified,
 until something comes; after a pause it gathers nothing before. Where it cannot be notified, and nothing has
-come for a while, it sleeps for `IDLE_SECS` at a time. The
-engine is woken once per look, just before that sleep: any sooner, and the two threads would take the GIL from
-each other several times. As soon as much comes the worker never sleeps.
+come for a while, it sleeps for `IDLE_SECS` at a time. The engine is woken once per look, just before that
+sleep: any sooner, and the two threads would take the GIL from each other several times. As soon as much
+comes the worker never sleeps.
 
 Only a worker that has all shards of the job may rest: nobody else waits for it then. Others do not sleep, and
 wake the engine as they go; but while little comes they poll less often (`pause_secs`), and where nothing

@@ -6,7 +6,6 @@ In the process of `child.py` alone: nothing here is bounded but by it.
 from __future__ import annotations
 
 import gc
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ from pipeline.config.yaml.loader import decode_text
 from pipeline.language.secrets import SecretRef, Secrets
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
-from pipeline.model.plain_file import NO_SIGN, Sign, read_plain, sign_of
+from pipeline.model.plain_file import NO_SIGN, Sign, read_plain, sign_at
 from pipeline.operate.check import all_found
 
 SETTLED_NS: Final = 50_000_000
@@ -188,7 +187,7 @@ class Bench:
         return bool(self._environ.get(name)) or self.is_named(name)
 
     def _listed(self) -> list[Sign]:
-        return [_sign(f"{self.config}/{name}") for name in self._lists]
+        return [sign_at(f"{self.config}/{name}") for name in self._lists]
 
     def _known(self) -> Known:
         return Known(self._environ, self.config, self.is_named)
@@ -228,7 +227,7 @@ class Bench:
         base = str(self.config)
         for name in config_files(self.config):
             path = f"{base}/{name}"
-            sign = _sign(path)
+            sign = sign_at(path)
             known = self._files.get(name)
             if known is None or known[0] != sign:
                 try:
@@ -254,14 +253,6 @@ class _Pipeline(NamedTuple):
 def _doubtful(finding: Finding) -> bool:
     """Return whether a finding may be due to a value that only the job knows."""
     return finding.file == FILE and not finding.warning and not finding.code.startswith("unknown-")
-
-
-def _sign(path: str) -> Sign:
-    """Return what distinguishes a file's content from its next; `NO_SIGN` where there is no file."""
-    try:
-        return sign_of(os.stat(path))
-    except (OSError, ValueError):
-        return NO_SIGN
 
 
 class _Whole(Mapping[str, str]):

@@ -82,7 +82,7 @@ class Places:
             if start != "earliest":
                 began.note(key, Began(offset, self._counts()[topic], known, start))
         life, id = (self._settings.lives or {}).get(topic, (1, known))
-        if id and known and id != known:
+        if is_another(known, id):
             life += 1
         stop, partition = self._stop(topic, index), index if self._settings.together else -1
         place = SidePlace(topic, offset, BEFORE_ALL, stop, life, known, partition)
