@@ -127,11 +127,12 @@ def read_entry(entry: Entry, frame: Frame, numbers: Numbers, raw: bytes) -> list
         raise lacking[0] if lacking else LeftOut("the `when` of no part holds")
     if len(wrong) == len(invalid) == 1 and not (updates or links or events):
         raise wrong[0]
-    if links or events:
-        updates = [one for one in updates if not is_empty(one)]
+    # Before empty updates are dropped: those after them keep their numbers, which nobody else may have.
     numbers.updates += len(updates)
     numbers.links += len(links)
     numbers.events += len(events)
+    if links or events:
+        updates = [one for one in updates if not is_empty(one)]
     return [*updates, *links, *events, *invalid]
 
 

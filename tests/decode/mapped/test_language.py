@@ -307,6 +307,15 @@ def test_a_line_that_is_a_list_is_many_records() -> None:
     assert [one.origin.item for one in found] == [0, 0, 1]
 
 
+def test_no_two_updates_of_a_line_have_one_origin() -> None:
+    users = "[{user_id: u, set: {p: p}}, {user_id: v, set: {p: q}}]"
+    by = shape(f"- {{event: {EVENT}}}, user: {users}}}")
+    records = read(by, [{"u": "a", "v": "b", "q": 1}, {"u": "c", "v": "d", "p": 2, "q": 3}])
+    updates = [one for one in records if type(one) is PropertyUpdate]
+    assert [one.user_id for one in updates] == ["b", "c", "d"], "an update of nothing beside an event is none"
+    assert len({one.origin for one in updates}) == 3
+
+
 def test_an_ignored_record_gives_nothing() -> None:
     assert (
         told(
