@@ -117,6 +117,22 @@ def test_somebody_else_has_saved_meanwhile(ann: Visitor):
     file.write_text(text)
 
 
+def test_what_both_have_left_alone_is_kept_when_changes_are_applied_to_theirs(ann: Visitor):
+    text = (
+        "id: both\nenabled: false\ntrigger:\n  events: [Purchase]\n  where:\n"
+        "    - event.properties.amount: {gte: 500}   # large\nrequest:\n  url: https://crm.example/a\n"
+        "  headers: {X-Team: growth}\n  body: {who: Ada}\n"
+    )
+    path, file = "/webhooks/both/edit", ann.caller.config / "webhooks" / "both.yaml"
+    file.write_text(text)
+    page = ann.send(ann.get(path), path, "add-header")
+    file.write_text(text.replace("/a", "/theirs"))
+    refused = ann.send(page, path, "save", header_1_name="X-Mine", header_1_value="1")
+    merged = ann.send(refused, path, "apply")
+    assert ann.send(merged, path, "save").status == 303
+    assert file.read_text() == text.replace("/a", "/theirs").replace("growth}", 'growth, X-Mine: "1"}')
+
+
 WRONG = [
     ({"id": "welcome"}, "id"),
     ({"header_0_name": "Content-Length", "header_0_value": "5"}, "header-0-name"),

@@ -11,7 +11,7 @@ from pipeline.config.yaml.loader import MAX_FILE_BYTES
 from pipeline.console.forms.posted import is_field
 from pipeline.console.forms.proposals import proposed_id
 from pipeline.console.forms.rows import FieldError, WebhookForm
-from pipeline.console.forms.settle import Settled, opened, settle
+from pipeline.console.forms.settle import Settled, as_before, opened, settle
 from pipeline.model.errors import UsageError
 from pipeline.operate.files.edits import new_file
 
@@ -107,7 +107,10 @@ def sent_draft(file: str, pairs: Iterable[tuple[str, str]], taken: Collection[st
         proposed = proposed_id(form, taken)
         return replace(form, fields={**form.fields, "id": proposed})
 
-    settled = settle(base, yaml, fields, do, file, complete=with_id)
+    if do == "apply":  # the page of a conflict has no form: the rows that it does not send were not removed
+        settled = opened(as_before(yaml, base))
+    else:
+        settled = settle(base, yaml, fields, do, file, complete=with_id)
     if taken is not None:
         file = new_file(settled.form.fields["id"])
         if settled.form.fields["id"] in taken:
