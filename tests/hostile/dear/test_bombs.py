@@ -17,7 +17,7 @@ from pipeline.match.operators.conversions import CONVERSIONS
 from pipeline.match.operators.table import OPERATORS
 from pipeline.render.filters.table import FILTERS
 from pipeline.render.keys import DIRECTIVES
-from pipeline.render.templates.liquid import TAGS
+from pipeline.render.templates.parsing.liquid import TAGS
 from pipeline.runtime.process import GC_THRESHOLD
 from tests.hostile.bombs.run import GROUPS, Found, calibrate, explode
 from tests.hostile.bombs.values import Bomb, half, whole

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from pipeline.render.templates import slips
-from pipeline.render.templates.names import TemplateError, scan_path, secret_inside
+from pipeline.render.templates.parsing import slips
+from pipeline.render.templates.parsing.names import TemplateError, scan_path, secret_inside
 
 WORD: Final = "word"
 _KEYWORDS: Final = frozenset(

@@ -9,7 +9,7 @@ from typing import Final
 from pipeline.language.path_syntax import PathError, parse_path, unknown_var
 from pipeline.language.paths import Getter, compile_path
 from pipeline.model.json import Value
-from pipeline.render.templates.slips import unknown_root, unquoted
+from pipeline.render.templates.parsing.slips import unknown_root, unquoted
 
 MAX_TEMPLATE: Final = 1 << 16
 _OPEN: Final = re.compile(r"\{[{%]")

@@ -33,9 +33,9 @@ from liquid.tag import Tag
 from liquid.token import TOKEN_COMMA, TOKEN_EOF, TOKEN_EXPRESSION, TOKEN_OR, TOKEN_OUTPUT
 
 from pipeline.model.words import did_you_mean
-from pipeline.render.templates import slips
-from pipeline.render.templates.names import TemplateError
-from pipeline.render.templates.tokens import tokenize
+from pipeline.render.templates.parsing import slips
+from pipeline.render.templates.parsing.names import TemplateError
+from pipeline.render.templates.parsing.tokens import tokenize
 
 TAGS: Final = (
     *("assign", "break", "capture", "case", "comment", "continue"),
