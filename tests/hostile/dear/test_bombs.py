@@ -9,7 +9,7 @@ from functools import cache
 
 import pytest
 
-from pipeline.decode.mapped.forms import MAINS
+from pipeline.decode.mapped.values.forms import MAINS
 from pipeline.language.formats import FORMATS
 from pipeline.match import selectors
 from pipeline.match.captures import READERS

@@ -9,8 +9,8 @@ from decimal import Decimal, DecimalException
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pipeline.decode.mapped.forms import TIMES, Context, compile_source, missing
 from pipeline.decode.mapped.frame import Frame, Source
+from pipeline.decode.mapped.values.forms import TIMES, Context, compile_source, missing
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, Value, kind_of
 from pipeline.model.records import MISSING

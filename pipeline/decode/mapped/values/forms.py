@@ -7,13 +7,13 @@ from typing import Final
 
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.decode.mapped.frame import Frame, Source
-from pipeline.decode.mapped.paths import compile_record_path
-from pipeline.decode.mapped.prices import (
+from pipeline.decode.mapped.values.paths import compile_record_path
+from pipeline.decode.mapped.values.prices import (
     PAIR,
     spend_joined,
     spend_parsed,
 )
-from pipeline.decode.mapped.texts import as_text, found_in, lowered
+from pipeline.decode.mapped.values.texts import as_text, found_in, lowered
 from pipeline.decode.raw import strict
 from pipeline.decode.work import spend_work
 from pipeline.language.path_syntax import Path, PathError

@@ -13,10 +13,10 @@ import msgspec
 from pipeline.config.models.shape import EventPart
 from pipeline.decode.glance.glance import Wants
 from pipeline.decode.mapped.entries import Entry
-from pipeline.decode.mapped.forms import is_form
+from pipeline.decode.mapped.fast_path.writing import Unwanted, write_unwanted
 from pipeline.decode.mapped.objects import REST
-from pipeline.decode.mapped.prices import longest_cheap
-from pipeline.decode.mapped.writing import Unwanted, write_unwanted
+from pipeline.decode.mapped.values.forms import is_form
+from pipeline.decode.mapped.values.prices import longest_cheap
 from pipeline.decode.work import begin_work, nothing
 from pipeline.language.path_syntax import Path, PathError
 from pipeline.language.record_paths import RECORD, first_name, parse_record_path

@@ -9,7 +9,7 @@ import msgspec
 
 from pipeline.decode.mapped.conditions import Predicate
 from pipeline.decode.mapped.entries import Entry
-from pipeline.decode.mapped.writing import Read, write_read
+from pipeline.decode.mapped.fast_path.writing import Read, write_read
 from pipeline.decode.work import nothing
 from pipeline.language.record_paths import RECORD
 from pipeline.model.records import Event, Origin

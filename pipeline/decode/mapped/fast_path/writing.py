@@ -13,11 +13,11 @@ from pipeline.config.models.shape import EventPart
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.decode.glance.glance import Wants
 from pipeline.decode.mapped.entries import Member
-from pipeline.decode.mapped.forms import Context, compile_source, is_form
 from pipeline.decode.mapped.frame import Frame
 from pipeline.decode.mapped.objects import REST
 from pipeline.decode.mapped.parts import EventReads
-from pipeline.decode.mapped.times import millis_per
+from pipeline.decode.mapped.values.forms import Context, compile_source, is_form
+from pipeline.decode.mapped.values.times import millis_per
 from pipeline.decode.raw.fields import Place
 from pipeline.language.path_syntax import PathError
 from pipeline.language.record_paths import RECORD, parse_record_path

@@ -1,4 +1,4 @@
-"""The cost of forms: counted while they run, and estimated beforehand for a whole line (glance.py)."""
+"""The cost of forms: counted while they run, estimated beforehand for a whole line (fast_path/glance.py)."""
 
 from __future__ import annotations
 

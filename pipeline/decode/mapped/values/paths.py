@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.decode.mapped.frame import Frame, Source, key_text, message_of
-from pipeline.decode.mapped.prices import STEP, spend_joined
+from pipeline.decode.mapped.values.prices import STEP, spend_joined
 from pipeline.decode.work import spend_work
 from pipeline.language.path_syntax import ANY, Part, Path
 from pipeline.language.paths import step

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 import re2
 
 from pipeline.decode.mapped.frame import Frame, Source
-from pipeline.decode.mapped.prices import (
+from pipeline.decode.mapped.values.prices import (
     costs_to_match,
     program_of,
     search_price,
