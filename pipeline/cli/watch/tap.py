@@ -169,7 +169,7 @@ def _check_as_test(webhooks: tuple[str, ...]) -> None:
 
 def _writer(form: str, *, full: bool, as_test: bool) -> Callable[[dict[str, Any]], str]:
     """Return what makes a text of a line; "" for one that is not shown."""
-    from pipeline.cli.state.tap_lines import FORMATS, text_line
+    from pipeline.cli.watch.tap_lines import FORMATS, text_line
 
     if as_test:
         from pipeline.operate.cases.seen import as_yaml, case_of

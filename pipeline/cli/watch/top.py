@@ -14,14 +14,14 @@ import click
 
 from pipeline.cli.options import config_option, console_options, state_dir, state_option
 from pipeline.cli.output import echo, json_option, print_json_lines
-from pipeline.cli.state.tap import Span
+from pipeline.cli.watch.tap import Span
 from pipeline.model.errors import HooklineError
 from pipeline.model.printable import one_line
 from pipeline.model.words import did_you_mean
 from pipeline.telemetry.screen import is_live
 
 if TYPE_CHECKING:
-    from pipeline.cli.state.top_view import Act, View
+    from pipeline.cli.watch.top_view import Act, View
     from pipeline.operate.running.top import Table, Top
 
 PLAIN_WIDTH = 120
@@ -61,8 +61,8 @@ def top(
     On a terminal the table is live: arrows move, s sorts, / filters, enter shows all details, p pauses, t
     taps, ? lists all keys, q quits. With --json each refresh is one object on a line.
     """
-    from pipeline.cli.state.top_rows import BY_NAME
-    from pipeline.cli.state.top_view import View
+    from pipeline.cli.watch.top_rows import BY_NAME
+    from pipeline.cli.watch.top_view import View
 
     if sort not in BY_NAME:
         meant = did_you_mean(sort, BY_NAME)
@@ -98,7 +98,7 @@ def _plain(view: View, table: Table) -> None:
     import shutil
 
     from pipeline.cli.page.colours import RED, YELLOW
-    from pipeline.cli.state.top_rows import fitting, head_lines, row_line, title_line
+    from pipeline.cli.watch.top_rows import fitting, head_lines, row_line, title_line
 
     width = shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns
     columns = fitting(width)

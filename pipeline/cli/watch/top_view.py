@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from pipeline.cli.page.colours import BOLD, DIM, REVERSE
-from pipeline.cli.state.top_rows import (
+from pipeline.cli.watch.top_rows import (
     BY_NAME,
     FIRST_DOWN,
     colour_of,
