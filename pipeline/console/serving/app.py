@@ -13,13 +13,13 @@ from typing import Final
 from aiohttp import web
 
 from pipeline.console.context import FORM_BYTES, Console, RequestContext
-from pipeline.console.failures import is_api, status_of, told
-from pipeline.console.routes import ROUTES, Route
 from pipeline.console.security.audit import Act, AuditFailed, Line, Result
 from pipeline.console.security.headers import harden
 from pipeline.console.security.identity import NOBODY, address_of, identify
 from pipeline.console.security.origin import is_known, is_ours, is_said
 from pipeline.console.security.roles import CHANGING
+from pipeline.console.serving.failures import is_api, status_of, told
+from pipeline.console.serving.routes import ROUTES, Route
 from pipeline.model.errors import ConfigError
 from pipeline.telemetry import log
 

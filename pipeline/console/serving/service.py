@@ -13,10 +13,10 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from pipeline.config.job import PipelineConfig
-from pipeline.console.app import make_app
 from pipeline.console.context import Console, Options
 from pipeline.console.glance import sample
 from pipeline.console.security.proxy import Proxy
+from pipeline.console.serving.app import make_app
 from pipeline.language.addresses import is_loopback
 from pipeline.model.errors import HooklineError, Stopped, UsageError
 from pipeline.model.process.garbage import settled
