@@ -15,10 +15,10 @@ from pipeline.config.models.field_types import ID_LENGTH
 from pipeline.console import writes
 from pipeline.console.api import samples
 from pipeline.console.context import RequestContext
+from pipeline.console.forms.fields.rows import BODIES, KINDS
+from pipeline.console.forms.fields.scalars import METHODS
 from pipeline.console.forms.posted import movable
 from pipeline.console.forms.proposals import is_secret_name
-from pipeline.console.forms.rows import BODIES, KINDS
-from pipeline.console.forms.scalars import METHODS
 from pipeline.console.forms.settle import opened
 from pipeline.console.pages.editing.draft import BLANK, Draft, opened_draft, sent_draft
 from pipeline.console.pages.editing.look import look, redacted

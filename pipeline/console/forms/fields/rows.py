@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from pipeline.config.yaml.diagnostics import KeyPath
-from pipeline.console.forms.trees import Node
+from pipeline.console.forms.fields.trees import Node
 
 LOCKED: Final = "locked"
 CONSTANT: Final = "constant"

@@ -7,8 +7,8 @@ from typing import Final, Literal, NamedTuple
 
 from pipeline.config.edit.writing import Writer
 from pipeline.config.yaml.diagnostics import KeyPath
-from pipeline.console.forms.constants import comes_back, meant, meant_list, normal, shown, shown_list
-from pipeline.console.forms.trees import ABSENT
+from pipeline.console.forms.fields.constants import comes_back, meant, meant_list, normal, shown, shown_list
+from pipeline.console.forms.fields.trees import ABSENT
 from pipeline.model.json import Value
 
 

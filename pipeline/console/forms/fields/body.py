@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from pipeline.console.forms.constants import comes_back, meant, normal, shown
-from pipeline.console.forms.rows import (
+from pipeline.console.forms.fields.constants import comes_back, meant, normal, shown
+from pipeline.console.forms.fields.rows import (
     CONSTANT,
     EVENT,
     LIST,
@@ -20,8 +20,8 @@ from pipeline.console.forms.rows import (
     FieldError,
     Row,
 )
-from pipeline.console.forms.scalars import written
-from pipeline.console.forms.trees import Node, kept
+from pipeline.console.forms.fields.scalars import written
+from pipeline.console.forms.fields.trees import Node, kept
 from pipeline.language.path_syntax import PathError, parse_path
 from pipeline.model.json import Value
 from pipeline.render.keys import DIRECTIVES

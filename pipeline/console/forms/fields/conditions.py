@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from pipeline.console.forms.constants import comes_back, meant, meant_list, shown, shown_list
-from pipeline.console.forms.rows import LOCKED, FieldError, Row
-from pipeline.console.forms.scalars import written
-from pipeline.console.forms.trees import Node, kept, node_of
+from pipeline.console.forms.fields.constants import comes_back, meant, meant_list, shown, shown_list
+from pipeline.console.forms.fields.rows import LOCKED, FieldError, Row
+from pipeline.console.forms.fields.scalars import written
+from pipeline.console.forms.fields.trees import Node, kept, node_of
 from pipeline.match.operators.table import OPERATORS
 from pipeline.model.json import Value
 
