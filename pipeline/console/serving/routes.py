@@ -20,17 +20,16 @@ from pipeline.console.pages import (
     audit,
     config,
     dead_letters,
-    edit,
     events,
     live,
     login,
     overview,
     pending,
-    trial,
     webhook,
     webhooks,
     work,
 )
+from pipeline.console.pages.editing import edit, trial
 from pipeline.console.security.origin import SAFE
 from pipeline.console.security.roles import CHANGING, Right
 
