@@ -20,8 +20,8 @@ from pipeline.model.words import counted
 
 if TYPE_CHECKING:
     from pipeline.config.job import PipelineConfig
-    from pipeline.job.preview import Preview
     from pipeline.job.replay import Replay
+    from pipeline.job.trials.preview import Preview
     from pipeline.model.records import Invalid, Origin
 
 

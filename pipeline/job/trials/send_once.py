@@ -14,9 +14,9 @@ from pipeline.deliver.engine import DeliveryEngine
 from pipeline.deliver.http.attempt import TOKEN_TIMEOUT_SECS
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.stats import Publisher
-from pipeline.job.rehearse import Rehearsal
 from pipeline.job.replay import Replay
 from pipeline.job.story import Match
+from pipeline.job.trials.rehearse import Rehearsal
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError, RenderError
 from pipeline.model.json import Value
