@@ -11,7 +11,7 @@ from pipeline.admin.service import AdminService
 from pipeline.admin.try_routes import try_routes
 from pipeline.admin.view_routes import view_routes
 from pipeline.job.assembly import Job
-from pipeline.runtime.progress import Progress, look_at
+from pipeline.runtime.background.progress import Progress, look_at
 
 TOKEN = "HOOKLINE_METRICS_TOKEN"
 
