@@ -18,7 +18,7 @@ from pipeline.deliver.lanes.results import Results
 from pipeline.job.steps import history
 from pipeline.job.steps.epoch_end import EpochEnd
 from pipeline.job.steps.history import History
-from pipeline.model import disk
+from pipeline.model.files import disk
 from pipeline.outbox import journal, outbox
 from pipeline.outbox.finished import FinishedRequests
 from pipeline.outbox.handover import Port

@@ -19,8 +19,8 @@ from pipeline.decode.decode import decode
 from pipeline.job.tap.why import WAITS, why_unmatched
 from pipeline.job.trials.preview import Preview
 from pipeline.job.trials.rehearse import Rehearsal
-from pipeline.model.disk import below
 from pipeline.model.errors import ConfigError
+from pipeline.model.files.disk import below
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.model.process.bounds import bounded

@@ -7,7 +7,7 @@ import os
 import threading
 from pathlib import Path
 
-from pipeline.model.disk import append_all, replace_durably, sync, sync_data
+from pipeline.model.files.disk import append_all, replace_durably, sync, sync_data
 from pipeline.model.process.private import NEVER_FOLLOWED
 
 REST_SECS = 0.01
