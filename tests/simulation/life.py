@@ -237,7 +237,7 @@ def on_stage() -> Iterator[pytest.MonkeyPatch]:
         append(journal, results, now_ms)
         world = STAGE.world
         if world is not None:
-            world.journaled(results, journal._generation)
+            world.journalled(results, journal._generation)
 
     compiled = snapshot_module.compile_config
 

@@ -74,7 +74,7 @@ def journal_is_not_written(patch: Patch) -> None:
     patch.setattr(Journal, "append", nothing)
 
 
-def results_are_queued_and_then_journaled(patch: Patch) -> None:
+def results_are_queued_and_then_journalled(patch: Patch) -> None:
     """The slot is freed, and a result taken, before the journal has it."""
     post = Results.post
 
@@ -240,7 +240,7 @@ MUTANTS: dict[str, Mutant] = {
         counters_are_not_undone,
         journal_is_forgotten_one_epoch_early,
         journal_is_not_written,
-        results_are_queued_and_then_journaled,
+        results_are_queued_and_then_journalled,
         torn_tail_is_not_rewritten,
         later_generations_stay_after_an_undo,
         finished_expires_at_once,
