@@ -17,7 +17,7 @@ def get_flow() -> Dataflow:
 
     What is wrong with the config or the state ends the process, as it ends `hookline run`.
     """
-    from pipeline.runtime.accompany import accompany
+    from pipeline.runtime.background.accompany import accompany
     from pipeline.runtime.bytewax_run import prepare
 
     metrics = os.environ.get("HOOKLINE_METRICS")

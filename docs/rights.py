@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.console.routes import ROUTES
 from pipeline.console.security.roles import CHANGING, HIDING, RIGHTS, ROLES
+from pipeline.console.serving.routes import ROUTES
 
 _HEADS = ("viewer", "payloads", "operator", "editor", "`--read-only`", "`--hide-payloads`")
 

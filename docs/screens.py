@@ -24,7 +24,7 @@ from rich.text import Text
 from pipeline.cli.app import run
 from pipeline.cli.output import say
 from pipeline.cli.page.lines import fitted
-from pipeline.cli.state.top_view import View
+from pipeline.cli.watch.top_view import View
 from pipeline.operate.running.top import Head, Row, Table
 
 HERE = Path(__file__).resolve().parent / "pictures"

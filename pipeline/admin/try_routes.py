@@ -14,9 +14,9 @@ from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import config_files, is_webhook, read_files
 from pipeline.decode.decode import decode
 from pipeline.job.assembly import Job
-from pipeline.job.preview import Preview
-from pipeline.job.send_once import match_for, send_once
 from pipeline.job.settings import wall_clock
+from pipeline.job.trials.preview import Preview
+from pipeline.job.trials.send_once import match_for, send_once
 from pipeline.language.secrets import SecretRef, Secrets
 from pipeline.model.errors import UsageError
 from pipeline.model.json import Value

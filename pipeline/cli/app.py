@@ -53,8 +53,8 @@ GROUPS: dict[str, dict[str, Verb]] = {
     },
     "Look after a job": {
         "status": Verb("state.status:status", "show what was read, and what is delivered, dead and pending"),
-        "tap": Verb("state.tap:tap", "watch a running job, and see why something did not fire"),
-        "top": Verb("state.top:top", "show a live table of the webhooks: rates, pending, failures"),
+        "tap": Verb("watch.tap:tap", "watch a running job, and see why something did not fire"),
+        "top": Verb("watch.top:top", "show a live table of the webhooks: rates, pending, failures"),
         "dlq": Verb("state.dlq:dlq", "list, show, export, replay or delete dead letters"),
         "outbox": Verb("state.outbox:outbox", "list pending deliveries, send them now, or drop them"),
         "console": Verb("jobs.console:console", "serve the web console, to view and edit webhooks"),

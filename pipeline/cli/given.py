@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.model.errors import GivenError
+from pipeline.model.files.plain_file import MOST, read_given
 from pipeline.model.findings import Finding
-from pipeline.model.plain_file import MOST, read_given
 
 if TYPE_CHECKING:
     from pipeline.operate.trials.given import Given, Text

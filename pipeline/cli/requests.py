@@ -8,7 +8,7 @@ from pipeline.cli.output import echo, print_text
 from pipeline.model.printable import one_line
 
 if TYPE_CHECKING:
-    from pipeline.job.preview import Preview
+    from pipeline.job.trials.preview import Preview
 
 
 def show(shown: Preview) -> None:

@@ -24,8 +24,8 @@ from pipeline.language.secrets import (
     origin_end,
     parse_placeholders,
 )
+from pipeline.model.files.plain_file import Sign, sign_of
 from pipeline.model.json import Value
-from pipeline.model.plain_file import Sign, sign_of
 
 _SECRETS = frozenset({"password", "token", "value", "client_secret", "refresh_token", "secret"})
 """Fields of `auth` and `signature` that hold a secret, besides the list `secrets`."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pipeline.config.documents import setting_refs
 from pipeline.language.secrets import PlaceholderError, SecretRef, parse_placeholders
+from pipeline.model.files.plain_file import read_plain
 from pipeline.model.json import Value
-from pipeline.model.plain_file import read_plain
 
 
 @dataclass(slots=True)

@@ -30,9 +30,9 @@ from pipeline.language.path_syntax import Path
 from pipeline.language.record_paths import ROOTS, parse_record_path
 from pipeline.match.conditions.compile import compile_condition
 from pipeline.model.errors import ConfigError
+from pipeline.model.files.plain_file import read_plain
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
-from pipeline.model.plain_file import read_plain
 from pipeline.model.words import did_you_mean
 
 if TYPE_CHECKING:

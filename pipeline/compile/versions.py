@@ -21,8 +21,8 @@ import orjson
 from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import ConfigText
 from pipeline.deliver.requests.spec import LaneSpec
-from pipeline.model.disk import locked, make_folder, replace_durably
 from pipeline.model.errors import StateError
+from pipeline.model.files.disk import locked, make_folder, replace_durably
 from pipeline.store.folders import CONFIGURED
 from pipeline.telemetry import log
 

@@ -23,8 +23,8 @@ from pipeline.config.documents import Documents, list_candidates, list_names
 from pipeline.config.yaml.loader import decode_text
 from pipeline.language.secrets import SecretRef, Secrets
 from pipeline.model.errors import ConfigError, reason
+from pipeline.model.files.plain_file import read_plain
 from pipeline.model.json import Value, as_utf8, is_utf8
-from pipeline.model.plain_file import read_plain
 from pipeline.model.process.under_way import begins
 
 LANGUAGE = 3

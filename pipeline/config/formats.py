@@ -11,8 +11,8 @@ from pipeline.config.models.installation.source import TABLE_SETTINGS
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.language.formats import FORMATS, RECORDING
+from pipeline.model.files.plain_file import read_plain
 from pipeline.model.json import Value
-from pipeline.model.plain_file import read_plain
 from pipeline.model.words import did_you_mean
 
 DEBEZIUM = "debezium"

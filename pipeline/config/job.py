@@ -38,9 +38,9 @@ from pipeline.config.yaml.locating import place as locate_problem
 from pipeline.config.yaml.placeholders import Places, substitute
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError, reason
+from pipeline.model.files.plain_file import read_plain
 from pipeline.model.findings import Finding, in_order
 from pipeline.model.json import Value
-from pipeline.model.plain_file import read_plain
 
 
 @dataclass(slots=True, frozen=True)

@@ -16,7 +16,7 @@ from pipeline.config.files import ConfigText, JobDefaults, config_files, read_co
 from pipeline.config.job import load_pipeline
 from pipeline.config.places import FILE
 from pipeline.model.errors import ConfigError
-from pipeline.model.plain_file import Sign, sign_at
+from pipeline.model.files.plain_file import Sign, sign_at
 
 Signature: TypeAlias = tuple[tuple[str, Sign], ...]
 """Of every relevant file, by name."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import orjson
 
-from pipeline.model.disk import make_folder, remove_durably, replace_durably
 from pipeline.model.errors import Refused, StateError
+from pipeline.model.files.disk import make_folder, remove_durably, replace_durably
 
 if TYPE_CHECKING:
     from pipeline.deliver.orders import Orders

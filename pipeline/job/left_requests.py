@@ -12,8 +12,8 @@ from zlib import crc32
 
 import orjson
 
-from pipeline.model.disk import make_folder, replace_durably
 from pipeline.model.errors import StateError
+from pipeline.model.files.disk import make_folder, replace_durably
 
 Action: TypeAlias = Literal["replay", "purge", "drop"]
 

@@ -1,7 +1,7 @@
 """What a record does, written once: `choose` who may want it, `resolve` its user, `tell` what it fires.
 
 Each part works on its own rows, so that the flow can run them in three places (job/steps); `Rehearsal` runs
-them in one (job/rehearse.py). Only these two know the order.
+them in one (job/trials/rehearse.py). Only these two know the order.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.model.errors import ConfigError
+from pipeline.model.files.plain_file import Sign, read_plain, sign_at
 from pipeline.model.masking import Masks
-from pipeline.model.plain_file import Sign, read_plain, sign_at
 
 _PLACEHOLDER = re.compile(r"\$\$\{(?!\{)|\$\{(?!\{)([^}]*)(\}?)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

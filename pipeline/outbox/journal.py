@@ -12,8 +12,8 @@ import struct
 import zlib
 from pathlib import Path
 
-from pipeline.model.disk import append_all, make_folder, replace_durably
 from pipeline.model.errors import StateError
+from pipeline.model.files.disk import append_all, make_folder, replace_durably
 from pipeline.model.process.private import NEVER_FOLLOWED
 from pipeline.outbox.codec import Finished, pack_result, unpack_result
 from pipeline.outbox.handover import Outcome, Result

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import orjson
 
-from pipeline.model.disk import append_all
+from pipeline.model.files.disk import append_all
 
 
 @dataclass(slots=True, frozen=True)

@@ -17,8 +17,8 @@ from zlib import crc32
 
 import orjson
 
-from pipeline.model.disk import locked, make_folder, remove_partials, replace_durably
 from pipeline.model.errors import Fatal, StateError, reason
+from pipeline.model.files.disk import locked, make_folder, remove_partials, replace_durably
 from pipeline.recording.segments import STATE, SUFFIX, Compression, Segment, unknown
 from pipeline.sources.chunk import CHUNK_LINES, Position, RawChunk
 from pipeline.sources.files.lines.recorded import Message, dump_line

@@ -17,8 +17,8 @@ from typing import Literal
 
 import zstandard
 
-from pipeline.model.disk import append_all, is_in_place, make_folder, sync
 from pipeline.model.errors import Fatal, StateError, reason
+from pipeline.model.files.disk import append_all, is_in_place, make_folder, sync
 
 Compression = Literal["zst", "gz", "none"]
 

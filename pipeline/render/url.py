@@ -15,7 +15,7 @@ from pipeline.language.slots import PATH_SAFE
 from pipeline.model.errors import RenderError
 from pipeline.model.json import Value
 from pipeline.model.records import Event, User
-from pipeline.render.templates.names import TemplateError, check_closed
+from pipeline.render.templates.parsing.names import TemplateError, check_closed
 from pipeline.render.templates.spot import Spot
 from pipeline.render.templates.template import Template, compile_text, constant_template
 from pipeline.render.values.printing import HALF_A_PAIR, Failure, UrlPath, show, to_text

@@ -19,10 +19,10 @@ from pipeline.job.replay import Replay
 from pipeline.model.errors import ClockSetBack, Fatal, HooklineError, UsageError
 from pipeline.model.process.private import keep_private
 from pipeline.model.process.standard import open_standard
+from pipeline.runtime.background.watchdog import Watchdog
 from pipeline.runtime.process import Cluster, open_job, stop_on_signals
 from pipeline.runtime.reexec import reexec
 from pipeline.runtime.state.resend import refuse_without_consent
-from pipeline.runtime.watchdog import Watchdog
 from pipeline.telemetry import log
 
 Observe: TypeAlias = Callable[[Job, int], Callable[[], None]]

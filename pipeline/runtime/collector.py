@@ -24,7 +24,7 @@ from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
 from pipeline.model.process.stop import requested, stoppable
 from pipeline.model.words import counted
-from pipeline.runtime.progress import Facts
+from pipeline.runtime.background.progress import Facts
 from pipeline.telemetry import log, metrics
 from pipeline.telemetry.process import PROMETHEUS, measure_process
 

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pipeline.model.disk import append_all
+from pipeline.model.files.disk import append_all
 
 _STDERR = 2
 _PASSED_ON = re.compile(

@@ -40,16 +40,16 @@ from pipeline.outbox.copies.copier import Copier
 from pipeline.outbox.copies.copies import open_copies
 from pipeline.outbox.quota import Quota
 from pipeline.outbox.reading.view import Accounting, accounting
-from pipeline.runtime.cores import Cores
+from pipeline.runtime.background.cores import Cores
+from pipeline.runtime.background.reload import ConfigWatcher
+from pipeline.runtime.background.watchdog import Watchdog
 from pipeline.runtime.panics import held_back
 from pipeline.runtime.parts import REAL, Parts
 from pipeline.runtime.readers import Remembered, with_schemas
-from pipeline.runtime.reload import ConfigWatcher
 from pipeline.runtime.state.crashes import crashes_noted
 from pipeline.runtime.state.directory import StateDirectory
 from pipeline.runtime.state.patience import Patience
 from pipeline.runtime.state.recovery import prepare_recovery, read_tokens
-from pipeline.runtime.watchdog import Watchdog
 from pipeline.store.warm import start_warming
 from pipeline.telemetry import log
 

@@ -12,8 +12,8 @@ from pipeline.config.models.installation.source import JsonlSource, Side
 from pipeline.config.models.installation.source import KafkaSource as KafkaModel
 from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.decode.framed.schemas import FOLDER, SCHEMAS
-from pipeline.model.disk import make_folder
 from pipeline.model.errors import ConfigError, Fatal
+from pipeline.model.files.disk import make_folder
 from pipeline.runtime.state.directory import reader_name
 from pipeline.sources.chunk import Position
 from pipeline.sources.files.recording import Recording

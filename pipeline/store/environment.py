@@ -13,8 +13,8 @@ from pathlib import Path
 
 import lmdb
 
-from pipeline.model.disk import locked
 from pipeline.model.errors import FULL, Fatal, HooklineError, StateError, machine_fault
+from pipeline.model.files.disk import locked
 
 MAP_SIZE = 1 << 38
 """Address space per store (256 GiB); the file is sparse and grows as needed."""

@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import lmdb
 
-from pipeline.model.disk import make_folder, sync
 from pipeline.model.errors import StateError
+from pipeline.model.files.disk import make_folder, sync
 from pipeline.store.environment import (
     LOCK_WAIT_SECS,
     MAP_SIZE,

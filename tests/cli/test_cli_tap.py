@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline.admin.socket_client import ask
-from pipeline.cli.state.tap_lines import curl_command, json_line, text_line, yaml_document
+from pipeline.cli.watch.tap_lines import curl_command, json_line, text_line, yaml_document
 from pipeline.model.errors import HooklineError, UsageError
 from pipeline.operate.running import looks
 from pipeline.operate.trials.cases import run_tests

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from pipeline.cli.state.top_rows import COLUMNS, count, facts, rate, span
-from pipeline.cli.state.top_view import Act, View
+from pipeline.cli.watch.top_rows import COLUMNS, count, facts, rate, span
+from pipeline.cli.watch.top_view import Act, View
 from pipeline.operate.running.top import Head, Row, Table
 from pipeline.receiver.server import Receiver
 from tests.kit.programs.run import Bench, until

@@ -18,8 +18,8 @@ from pipeline.config.models.schema import SCHEMAS
 from pipeline.config.models.webhooks.case import CaseFile
 from pipeline.config.yaml.loader import parse_yaml
 from pipeline.decode.decode import decode
-from pipeline.job.preview import Preview
-from pipeline.job.rehearse import Rehearsal
+from pipeline.job.trials.preview import Preview
+from pipeline.job.trials.rehearse import Rehearsal
 from pipeline.language.secrets import Secrets
 from pipeline.model.records import Origin
 from pipeline.operate.schemas.files import schema

@@ -9,10 +9,10 @@ import pytest
 
 from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import read_config
-from pipeline.job.preview import Preview
-from pipeline.job.rehearse import Rehearsal
 from pipeline.job.replay import Replay
 from pipeline.job.story import Match
+from pipeline.job.trials.preview import Preview
+from pipeline.job.trials.rehearse import Rehearsal
 from pipeline.model.records import Event, Origin, PropertyUpdate
 from pipeline.model.times import parse_time
 from tests.kit.streams.samples import shared_data, webhook_cases, webhook_folders

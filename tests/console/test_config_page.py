@@ -11,9 +11,9 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from pipeline.config.files import config_files
-from pipeline.console.routes import ROUTES
 from pipeline.console.security.audit_reader import Wanted, read_page
 from pipeline.console.security.roles import ROLES
+from pipeline.console.serving.routes import ROUTES
 from pipeline.operate.check import check
 from tests.kit.web.pages import OURS, WEBHOOK, Caller, served
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.console.routes import ROUTES
+from pipeline.console.serving.routes import ROUTES
 from tests.kit.programs.run import until
 from tests.kit.web import console as kit
 from tests.kit.web.console import Desk, Tab

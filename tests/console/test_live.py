@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pipeline.cli.state.top import Afar, order
-from pipeline.cli.state.top_view import Act, View
+from pipeline.cli.watch.top import Afar, order
+from pipeline.cli.watch.top_view import Act, View
 from tests.kit.programs.run import HOOKLINE, ended, started, until
 from tests.kit.web import console as kit
 from tests.kit.web.console import Desk, Tab

@@ -65,7 +65,7 @@ def test_heavy_libraries_are_imported_only_behind_their_doors():
 
 def test_a_job_loads_only_what_every_job_needs():
     code = (
-        "import sys, pipeline.runtime.process, pipeline.runtime.accompany\n"
+        "import sys, pipeline.runtime.process, pipeline.runtime.background.accompany\n"
         "sys.exit(repr({'aiohttp', 'confluent_kafka', 'liquid', 'rich', 'jinja2', 're2'} & set(sys.modules)))"
     )
     result = subprocess.run(

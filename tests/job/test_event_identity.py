@@ -9,8 +9,8 @@ import orjson
 import pytest
 
 from pipeline.decode.decode import decode
-from pipeline.job.rehearse import Rehearsal
 from pipeline.job.story import Match
+from pipeline.job.trials.rehearse import Rehearsal
 from pipeline.model.errors import ConfigError
 from pipeline.model.records import Origin
 from pipeline.operate.offline import load_snapshot

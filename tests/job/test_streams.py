@@ -15,7 +15,7 @@ from pipeline.compile.snapshot import compile_config
 from pipeline.config.files import read_config
 from pipeline.config.job import load_pipeline
 from pipeline.decode.decode import decode
-from pipeline.job.rehearse import Rehearsal
+from pipeline.job.trials.rehearse import Rehearsal
 from pipeline.model.records import Invalid, Origin
 from tests.job.model import Model, Request
 from tests.job.modelled import canonical, write_config

@@ -20,8 +20,8 @@ from pipeline.config.files import ConfigText
 from pipeline.deliver.halts import Halts
 from pipeline.job.left_requests import FOLDER, leave
 from pipeline.job.steps.history import History
-from pipeline.model import disk
 from pipeline.model.errors import StateError
+from pipeline.model.files import disk
 from pipeline.outbox.handover import Outcome, Result
 from pipeline.outbox.journal import Journal, read_journal
 from pipeline.runtime.state.directory import META, StateDirectory

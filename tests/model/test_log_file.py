@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.model.log_file import LogFile
+from pipeline.model.files.log_file import LogFile
 from tests.kit.programs.run import until
 
 

@@ -142,7 +142,7 @@ def test_a_named_pipe_is_read_once_somebody_writes_and_not_waited_for_for_ever(
             code, out, err = said(capsys, bench, *verb, pipe)
         assert code == 0, err
         assert "fires on A" in out or "1 record of" in out
-    monkeypatch.setattr("pipeline.model.plain_file.WRITER_SECS", 0.05)
+    monkeypatch.setattr("pipeline.model.files.plain_file.WRITER_SECS", 0.05)
     assert "it is a pipe to which nobody writes" in said(capsys, bench, "explain", "--event", pipe)[2]
     assert "empty" in "".join(map(str, said(capsys, bench, "sniff", pipe)))
 

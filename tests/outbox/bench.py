@@ -83,7 +83,7 @@ class Bench:
         return dict(self.store.committed(table, b"", b""))
 
     def crash(self) -> None:
-        """Die: what was not committed is gone, what was journaled stays."""
+        """Die: what was not committed is gone, what was journalled stays."""
         self.outbox.port.journal.close()  # type: ignore[attr-defined]  # only to spare descriptors
         self.store.close()
 

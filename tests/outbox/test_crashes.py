@@ -1,4 +1,4 @@
-"""Whenever the process dies, what was sent and journaled counts once."""
+"""Whenever the process dies, what was sent and journalled counts once."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_finished_rows_live_until_their_origin_has_passed_durably(tmp_path: Path
 
 
 @pytest.mark.parametrize("outcome", [Outcome.DELIVERED, Outcome.DEAD, Outcome.RETRY])
-def test_a_journaled_result_of_a_stored_row_is_applied_to_it(tmp_path: Path, outcome: Outcome) -> None:
+def test_a_journalled_result_of_a_stored_row_is_applied_to_it(tmp_path: Path, outcome: Outcome) -> None:
     bench = Bench(tmp_path)
     made = bench.hand_over("w", 1)
     bench.end_epoch()

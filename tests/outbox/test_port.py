@@ -1,4 +1,4 @@
-"""The port: what two threads pass each other is passed once, journaled first, and hidden until committed."""
+"""The port: what two threads pass each other is passed once, journalled first, and hidden until committed."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def read_one(path: Path, folder: Path) -> list:
     return read_journal(alone, int(path.stem))
 
 
-def test_results_are_journaled_before_they_can_be_taken(tmp_path: Path) -> None:
+def test_results_are_journalled_before_they_can_be_taken(tmp_path: Path) -> None:
     seen: list[int] = []
 
     class Watched(Journal):

@@ -48,7 +48,7 @@ WEBHOOKS = {
 CONCURRENCY = 8
 
 Kill = tuple[str, str, int]
-"""A function (or "durable"), before or after it, or once results were journaled after it ("posted"), and
+"""A function (or "durable"), before or after it, or once results were journalled after it ("posted"), and
 which of its calls."""
 
 STORE = "pipeline.store.store:Store."

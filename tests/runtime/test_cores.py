@@ -9,7 +9,15 @@ from collections.abc import Iterable
 
 import pytest
 
-from pipeline.runtime.cores import REST_SECS, SPAN_SECS, Cores, Used, set_cores, threads_on, threads_used
+from pipeline.runtime.background.cores import (
+    REST_SECS,
+    SPAN_SECS,
+    Cores,
+    Used,
+    set_cores,
+    threads_on,
+    threads_used,
+)
 from tests.kit.machine.clock import HandClock
 
 WORKER, ENGINE, ADMIN, BEGUN = 11, 12, 13, 14

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pipeline.runtime.progress import Progress, render
+from pipeline.runtime.background.progress import Progress, render
 
 
 def line(pending: int, ends_in_secs: float) -> str:

@@ -14,7 +14,7 @@ from pipeline.job.assembly import Job
 from pipeline.job.control.failure import Failure
 from pipeline.job.control.pulse import Pulse
 from pipeline.model.errors import ClockSetBack, Refused, StateError
-from pipeline.runtime.watchdog import LOOKS, Steps, Watchdog
+from pipeline.runtime.background.watchdog import LOOKS, Steps, Watchdog
 from tests.kit.machine.clock import HandClock
 from tests.kit.programs.inprocess import run_flow
 from tests.kit.programs.run import Bench, until

@@ -35,7 +35,7 @@ from pipeline.job.steps.chunks import Intake, Selected
 from pipeline.job.steps.shard import Shard
 from pipeline.job.steps.source import SourcePartition
 from pipeline.model.errors import Refused
-from pipeline.model.log_file import LogFile
+from pipeline.model.files.log_file import LogFile
 from pipeline.outbox import outbox
 from pipeline.outbox.handover import Result
 from pipeline.outbox.journal import Journal
@@ -237,7 +237,7 @@ def on_stage() -> Iterator[pytest.MonkeyPatch]:
         append(journal, results, now_ms)
         world = STAGE.world
         if world is not None:
-            world.journaled(results, journal._generation)
+            world.journalled(results, journal._generation)
 
     compiled = snapshot_module.compile_config
 

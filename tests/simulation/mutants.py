@@ -18,7 +18,7 @@ from pipeline.deliver.lanes.results import Results
 from pipeline.job.steps import history
 from pipeline.job.steps.epoch_end import EpochEnd
 from pipeline.job.steps.history import History
-from pipeline.model import disk
+from pipeline.model.files import disk
 from pipeline.outbox import journal, outbox
 from pipeline.outbox.finished import FinishedRequests
 from pipeline.outbox.handover import Port
@@ -74,7 +74,7 @@ def journal_is_not_written(patch: Patch) -> None:
     patch.setattr(Journal, "append", nothing)
 
 
-def results_are_queued_and_then_journaled(patch: Patch) -> None:
+def results_are_queued_and_then_journalled(patch: Patch) -> None:
     """The slot is freed, and a result taken, before the journal has it."""
     post = Results.post
 
@@ -240,7 +240,7 @@ MUTANTS: dict[str, Mutant] = {
         counters_are_not_undone,
         journal_is_forgotten_one_epoch_early,
         journal_is_not_written,
-        results_are_queued_and_then_journaled,
+        results_are_queued_and_then_journalled,
         torn_tail_is_not_rewritten,
         later_generations_stay_after_an_undo,
         finished_expires_at_once,

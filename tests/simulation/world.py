@@ -157,7 +157,7 @@ class World:
 
     # --- what the process has promised so far
 
-    def journaled(self, results: Sequence[Result], generation: int) -> None:
+    def journalled(self, results: Sequence[Result], generation: int) -> None:
         """These results are in a journal: a kill does not take them."""
         self.time += 1
         for result in results:

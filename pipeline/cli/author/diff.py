@@ -16,7 +16,7 @@ from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
 
 if TYPE_CHECKING:
-    from pipeline.job.preview import Preview
+    from pipeline.job.trials.preview import Preview
     from pipeline.model.records import Invalid
     from pipeline.operate.trials.diff import Difference
 

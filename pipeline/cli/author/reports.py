@@ -14,7 +14,7 @@ from pipeline.model.words import counted
 from pipeline.operate.trials.diff import KINDS
 
 if TYPE_CHECKING:
-    from pipeline.job.preview import Preview
+    from pipeline.job.trials.preview import Preview
     from pipeline.operate.trials.diff import Difference
 
 MARKS = {"appear": "new", "vanish": "gone", "change": "changed"}

@@ -12,8 +12,8 @@ import click
 from pipeline.cli.kinds import Place
 from pipeline.cli.options import config_option
 from pipeline.cli.output import json_option, print_json, print_text, say
-from pipeline.model.disk import write_text
 from pipeline.model.errors import UsageError
+from pipeline.model.files.disk import write_text
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
 

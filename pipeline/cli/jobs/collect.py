@@ -53,8 +53,8 @@ def collect(
     Unmodified SDKs of Segment, RudderStack, PostHog and Heap can post to it, and curl to /v1/events. A
     success response means that the whole request is on disk. `hookline run -c` with the same config reads it.
     """
+    from pipeline.runtime.background.progress import Line, Shown
     from pipeline.runtime.collector import Pulse, look, place_of, render, run_collector, section_of
-    from pipeline.runtime.progress import Line, Shown
     from pipeline.telemetry import log
 
     flags = {

@@ -118,7 +118,7 @@ def console(
     It stores no data: it edits the YAML files, reads the state directory, and asks the running job. Users and
     their permissions are configured by `console` in pipeline.yaml; flags take precedence.
     """
-    from pipeline.console.service import options_of, run_console
+    from pipeline.console.serving.service import options_of, run_console
     from pipeline.telemetry import log
 
     job_config = load(config, state, {"log.level": log_level, "log.format": log_format}, given, member)

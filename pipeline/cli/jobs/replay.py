@@ -20,8 +20,8 @@ from pipeline.model.words import counted
 
 if TYPE_CHECKING:
     from pipeline.config.job import PipelineConfig
-    from pipeline.job.preview import Preview
     from pipeline.job.replay import Replay
+    from pipeline.job.trials.preview import Preview
     from pipeline.model.records import Invalid, Origin
 
 
@@ -233,7 +233,7 @@ def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, a
     from pipeline.config.files import read_config
     from pipeline.language.secrets import Secrets
     from pipeline.model.process.bounds import bounded
-    from pipeline.runtime.accompany import accompany
+    from pipeline.runtime.background.accompany import accompany
     from pipeline.runtime.process import run_job
     from pipeline.runtime.state.lives import known_lives
 

@@ -139,8 +139,8 @@ def run_alone(
     job_config: PipelineConfig, config: Path, metrics: str | None, member: str | None, *, pin: bool
 ) -> Summary:
     """Run the job, or one member of it, in this process and return its summary."""
-    from pipeline.runtime.accompany import accompany
-    from pipeline.runtime.cores import keep_on_one_core
+    from pipeline.runtime.background.accompany import accompany
+    from pipeline.runtime.background.cores import keep_on_one_core
     from pipeline.runtime.process import Cluster, run_job
 
     cluster = Cluster.of_member(member) if member else Cluster()
@@ -156,11 +156,11 @@ def run_alone(
 
 def run_together(job_config: PipelineConfig, processes: int, restart: bool) -> Summary:
     """Run the job in processes of their own and return the summary of all; exits as the job did."""
-    import pipeline.runtime.accompany
+    import pipeline.runtime.background.accompany
     import pipeline.runtime.process  # noqa: F401 - the members, forked from this process, need both
     from pipeline.cli.app import run as run_words
+    from pipeline.runtime.background.progress import Progress, look_through
     from pipeline.runtime.processes.supervisor import run_group
-    from pipeline.runtime.progress import Progress, look_through
 
     begun = time.monotonic()
     with ExitStack() as stack:

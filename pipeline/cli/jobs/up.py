@@ -70,10 +70,10 @@ def up(
     then the console; a second one ends them immediately.
     """
     from pipeline.model.process.garbage import settled
+    from pipeline.runtime.background.progress import Progress, look_through
     from pipeline.runtime.preflight import preflight
     from pipeline.runtime.processes.board import Board
     from pipeline.runtime.processes.supervisor import JOB, Ended, Supervisor, figures_of
-    from pipeline.runtime.progress import Progress, look_through
     from pipeline.telemetry import log
 
     job_config = running.load(config, {**flags, "collect.listen": listen}, collects=True)
@@ -142,9 +142,9 @@ def teams_of(
     board: Board,
 ) -> list[Team]:
     """Return the collector, the job and the console, each as the command that it is."""
+    from pipeline.runtime.background.progress import Facts
     from pipeline.runtime.collector import render
     from pipeline.runtime.processes.supervisor import JOB, Team
-    from pipeline.runtime.progress import Facts
     from pipeline.telemetry import screen
 
     form = job_config.file.log.format

@@ -1,1 +1,1 @@
-"""Verbs that look after a job: status, tap, top, dlq, outbox, webhook, state."""
+"""Verbs that look after a job: status, dlq, outbox, webhook, state."""

@@ -135,7 +135,7 @@ def show(state: Path, id: str, as_json: bool) -> None:
 )
 def export(state: Path, output: Path | None, records: bool, **wanted: Any) -> None:
     """Export dead letters as JSON Lines, one complete object each."""
-    from pipeline.model.disk import wholly
+    from pipeline.model.files.disk import wholly
     from pipeline.model.process.private import write_private
     from pipeline.operate.kept.dead_records import records as recorded
     from pipeline.sources.files.lines.recorded import NAMES, is_recording

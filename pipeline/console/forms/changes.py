@@ -8,11 +8,11 @@ from typing import Final
 
 from pipeline.config.edit.values import same
 from pipeline.config.yaml.diagnostics import KeyPath
-from pipeline.console.forms import body, conditions
+from pipeline.console.forms.fields import body, conditions
+from pipeline.console.forms.fields.rows import LOCKED, OBJECT, FieldError, Row, Table, WebhookForm
+from pipeline.console.forms.fields.scalars import FIELDS, Field, value_at, value_of
+from pipeline.console.forms.fields.trees import ABSENT, Node, Patch, kept, patches
 from pipeline.console.forms.read import BODY, BODY_TEXT, HEADERS, WHERE
-from pipeline.console.forms.rows import LOCKED, OBJECT, FieldError, Row, Table, WebhookForm
-from pipeline.console.forms.scalars import FIELDS, Field, value_at, value_of
-from pipeline.console.forms.trees import ABSENT, Node, Patch, kept, patches
 from pipeline.model.json import Value
 
 _GROUPS: Final[tuple[KeyPath, ...]] = (

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from pipeline.config.yaml.diagnostics import KeyPath
 from pipeline.config.yaml.document import Node, Span, locate
 from pipeline.config.yaml.loader import parse_yaml
+from pipeline.console.forms.fields.rows import Row, WebhookForm
+from pipeline.console.forms.fields.scalars import FIELDS
 from pipeline.console.forms.read import BODY, BODY_TEXT, HEADERS, WHERE
-from pipeline.console.forms.rows import Row, WebhookForm
-from pipeline.console.forms.scalars import FIELDS
 
 
 class Fields:

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from pipeline.console.forms.constants import normal
-from pipeline.console.forms.read import BODY_TEXT
-from pipeline.console.forms.rows import (
+from pipeline.console.forms.fields.constants import normal
+from pipeline.console.forms.fields.rows import (
     BODIES,
     CONSTANT,
     KINDS,
@@ -22,7 +21,8 @@ from pipeline.console.forms.rows import (
     WebhookForm,
     with_rows,
 )
-from pipeline.console.forms.scalars import BY_NAME
+from pipeline.console.forms.fields.scalars import BY_NAME
+from pipeline.console.forms.read import BODY_TEXT
 from pipeline.model.errors import UsageError
 
 MAX_ROWS: Final = 2_000

@@ -7,10 +7,10 @@ from collections.abc import Collection
 from typing import Final
 from urllib.parse import urlsplit
 
-from pipeline.console.forms.body import is_template
-from pipeline.console.forms.constants import meant_list
-from pipeline.console.forms.rows import EVENT, TEMPLATE, USER, WebhookForm
-from pipeline.console.forms.scalars import value_at
+from pipeline.console.forms.fields.body import is_template
+from pipeline.console.forms.fields.constants import meant_list
+from pipeline.console.forms.fields.rows import EVENT, TEMPLATE, USER, WebhookForm
+from pipeline.console.forms.fields.scalars import value_at
 from pipeline.language.path_syntax import EVENT_ROOTS, Path, PathError, parse_path
 from pipeline.match.operators.table import OPERATORS
 from pipeline.model.json import Value

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Final
 
 from pipeline.config.yaml.diagnostics import KeyPath
-from pipeline.console.forms import body, conditions
-from pipeline.console.forms.constants import comes_back
-from pipeline.console.forms.rows import LIST, LOCKED, OBJECT, Other, Row, WebhookForm
-from pipeline.console.forms.scalars import FIELDS, text_at, value_at, written
-from pipeline.console.forms.trees import ABSENT, Node, node_of
+from pipeline.console.forms.fields import body, conditions
+from pipeline.console.forms.fields.constants import comes_back
+from pipeline.console.forms.fields.rows import LIST, LOCKED, OBJECT, Other, Row, WebhookForm
+from pipeline.console.forms.fields.scalars import FIELDS, text_at, value_at, written
+from pipeline.console.forms.fields.trees import ABSENT, Node, node_of
 from pipeline.model.json import Value
 
 HEADERS: Final = ("request", "headers")

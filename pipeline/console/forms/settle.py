@@ -9,9 +9,9 @@ from difflib import SequenceMatcher
 from typing import Final
 
 from pipeline.console.forms.changes import Changes, changes
+from pipeline.console.forms.fields.rows import TABLES, FieldError, Row, WebhookForm, with_rows
 from pipeline.console.forms.posted import act, posted
 from pipeline.console.forms.read import read
-from pipeline.console.forms.rows import TABLES, FieldError, Row, WebhookForm, with_rows
 from pipeline.console.forms.writing import Refused, apply, data_of
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding

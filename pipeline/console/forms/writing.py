@@ -13,10 +13,10 @@ from pipeline.config.models.webhooks.webhook import Request, Trigger, WebhookFil
 from pipeline.config.yaml.diagnostics import KeyPath
 from pipeline.config.yaml.loader import EMPTY, parse_yaml
 from pipeline.console.forms.changes import changes
+from pipeline.console.forms.fields.rows import WebhookForm
+from pipeline.console.forms.fields.scalars import value_at
+from pipeline.console.forms.fields.trees import ABSENT, Patch
 from pipeline.console.forms.read import read
-from pipeline.console.forms.rows import WebhookForm
-from pipeline.console.forms.scalars import value_at
-from pipeline.console.forms.trees import ABSENT, Patch
 from pipeline.model.errors import ConfigError
 from pipeline.model.json import Value
 

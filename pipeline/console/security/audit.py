@@ -18,8 +18,8 @@ from typing import Final, Literal, get_args
 import orjson
 
 from pipeline.config.yaml.loader import parse_yaml
-from pipeline.model.disk import append_all, make_folder, sync, sync_data
 from pipeline.model.errors import HooklineError
+from pipeline.model.files.disk import append_all, make_folder, sync, sync_data
 from pipeline.model.json import Value
 from pipeline.model.process.private import NEVER_FOLLOWED
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from pipeline.console.security.roles import ROLES, Role
 from pipeline.model.errors import UsageError
-from pipeline.model.plain_file import NO_SIGN, Sign, read_plain, sign_at
+from pipeline.model.files.plain_file import NO_SIGN, Sign, read_plain, sign_at
 from pipeline.telemetry import log
 
 _log = log.get("console")

@@ -22,8 +22,8 @@ from zlib import crc32
 import msgspec
 
 from pipeline.decode.raw import strict
-from pipeline.model.disk import make_folder, replace_durably
 from pipeline.model.errors import InvalidRecord
+from pipeline.model.files.disk import make_folder, replace_durably
 from pipeline.model.json import Json
 
 FOLDER: Final = "schemas"

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Final
 
 from pipeline.config.yaml.diagnostics import Problems
-from pipeline.decode.mapped.forms import Context, compile_source, field_names, is_form, slipped_form
 from pipeline.decode.mapped.frame import Frame, Source
-from pipeline.decode.mapped.prices import spend_parsed
+from pipeline.decode.mapped.values.forms import Context, compile_source, field_names, is_form, slipped_form
+from pipeline.decode.mapped.values.prices import spend_parsed
 from pipeline.decode.raw import strict
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, Value, kind_of

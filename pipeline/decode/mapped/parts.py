@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from pipeline.config.models.shape import EventPart, LinkPart, UserPart
-from pipeline.decode.mapped.forms import Context, compile_source, missing
 from pipeline.decode.mapped.frame import Frame
 from pipeline.decode.mapped.objects import Object, compile_object, empty
-from pipeline.decode.mapped.texts import as_text
-from pipeline.decode.mapped.times import Time, compile_time
+from pipeline.decode.mapped.values.forms import Context, compile_source, missing
+from pipeline.decode.mapped.values.texts import as_text
+from pipeline.decode.mapped.values.times import Time, compile_time
 from pipeline.decode.raw import fields
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, Value, kind_of
@@ -90,7 +90,7 @@ def _object(value: Value, context: Context, name: str) -> Object:
 
 @dataclass(slots=True, frozen=True)
 class EventReads:
-    """The readers of an event's fields, also used without its properties (glance.py)."""
+    """The readers of an event's fields, also used without its properties (fast_path/glance.py)."""
 
     name: Id
     kind: Id

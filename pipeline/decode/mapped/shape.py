@@ -13,9 +13,9 @@ from pipeline.config.models.shape import EventPart, InlineShape, Part, ShapeEntr
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.decode.mapped.conditions import CompileConditions, failing, holds
 from pipeline.decode.mapped.entries import Entry, Member, Numbers, first_time, is_update, read_entry
-from pipeline.decode.mapped.forms import Context, checked
+from pipeline.decode.mapped.fast_path.glance import compile_look
+from pipeline.decode.mapped.fast_path.plain import compile_plain
 from pipeline.decode.mapped.frame import Frame, Source
-from pipeline.decode.mapped.glance import compile_look
 from pipeline.decode.mapped.parts import (
     LeftOut,
     ReadPart,
@@ -27,9 +27,9 @@ from pipeline.decode.mapped.parts import (
     event_reads,
     no_time,
 )
-from pipeline.decode.mapped.paths import compile_record_path
-from pipeline.decode.mapped.plain import compile_plain
-from pipeline.decode.mapped.times import Time, compile_time
+from pipeline.decode.mapped.values.forms import Context, checked
+from pipeline.decode.mapped.values.paths import compile_record_path
+from pipeline.decode.mapped.values.times import Time, compile_time
 from pipeline.decode.raw import strict
 from pipeline.decode.raw.fields import Fields, Place
 from pipeline.decode.shape import Seen, Shape, Side

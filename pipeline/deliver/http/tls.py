@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final, Literal
 
 from pipeline.config.models.webhooks.receiver import ReceiverSettings
-from pipeline.model.plain_file import Sign, sign_of
+from pipeline.model.files.plain_file import Sign, sign_of
 
 _NO_CERTIFICATE: Final = "holds no certificate that can be read: it must be PEM (-----BEGIN CERTIFICATE-----)"
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
-from pipeline.model.disk import make_folder, replace_durably, sync, sync_data
 from pipeline.model.errors import StateError
+from pipeline.model.files.disk import make_folder, replace_durably, sync, sync_data
 from pipeline.model.process.private import NEVER_FOLLOWED
 
 SWITCHES, HIGH = "switches", "high-water"

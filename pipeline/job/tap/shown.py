@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import orjson
 
 from pipeline.decode.decode import decode
-from pipeline.job.preview import Preview
 from pipeline.job.tap.seen import Raw, Seen
 from pipeline.job.tap.taps import NOBODY
 from pipeline.job.tap.wanted import Payload, Wanted
 from pipeline.job.tap.why import why_skipped, why_unmatched
+from pipeline.job.trials.preview import Preview
 from pipeline.language.slots import mask
 from pipeline.model.json import Value
 from pipeline.model.records import Event, IdentityLink, Invalid, PropertyUpdate, Record, User

@@ -11,10 +11,10 @@ import orjson
 from pipeline.config.edit.operations import append
 from pipeline.config.files import TESTS
 from pipeline.config.models.webhooks.case import CaseFile
-from pipeline.model.disk import create_durably, remove_durably, replace_durably
 from pipeline.model.errors import UsageError
+from pipeline.model.files.disk import create_durably, remove_durably, replace_durably
+from pipeline.model.files.plain_file import read_plain
 from pipeline.model.json import Value
-from pipeline.model.plain_file import read_plain
 from pipeline.model.times import format_iso
 from pipeline.operate.cases.seen import as_yaml
 from pipeline.operate.files.edits import require_editable

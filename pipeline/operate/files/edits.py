@@ -22,11 +22,11 @@ from pipeline.compile.snapshot import Report
 from pipeline.config.files import FOLDERS, NOTHING, is_webhook, is_yaml, read_config
 from pipeline.config.models.field_types import ID_LENGTH, is_id
 from pipeline.config.yaml.loader import MAX_FILE_BYTES, UTF_16, decode_text, parse_yaml
-from pipeline.model.disk import create_durably, remove_durably, replace_durably
 from pipeline.model.errors import ConfigError
+from pipeline.model.files.disk import create_durably, remove_durably, replace_durably
+from pipeline.model.files.plain_file import read_plain
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
-from pipeline.model.plain_file import read_plain
 from pipeline.model.words import no_webhook
 from pipeline.operate.check import check
 from pipeline.operate.files.folder import locked, not_editable, told

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from pipeline.model.disk import remove_own_partials, try_lock
 from pipeline.model.errors import ConfigError, reason
+from pipeline.model.files.disk import remove_own_partials, try_lock
 from pipeline.model.findings import Finding
 from pipeline.model.process.private import NEVER_FOLLOWED
 

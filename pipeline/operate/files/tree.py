@@ -13,9 +13,9 @@ from typing import Literal, NamedTuple
 from pipeline.config.documents import list_candidates, list_names
 from pipeline.config.files import TESTS, config_files, is_config_file, is_webhook
 from pipeline.config.yaml.loader import decode_text, parse_yaml
+from pipeline.model.files.plain_file import Sign, read_plain, sign_of
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value, as_utf8
-from pipeline.model.plain_file import Sign, read_plain, sign_of
 from pipeline.operate.files.literals import literal_secrets
 
 Kind = Literal["webhook", "base", "label", "shape", "list", "test"]

@@ -14,9 +14,9 @@ from typing import Final
 
 from pipeline.config.files import config_files, is_webhook
 from pipeline.config.yaml.loader import decode_text, parse_yaml
+from pipeline.model.files.plain_file import Sign, read_plain, sign_of
 from pipeline.model.json import Value
 from pipeline.model.masking import Masks
-from pipeline.model.plain_file import Sign, read_plain, sign_of
 from pipeline.operate.files.literals import HIDDEN, literal_values
 
 FRESH_SECS: Final = 2.0

@@ -14,7 +14,7 @@ import orjson
 
 from pipeline.config.models.schema import SCHEMAS, model_schema
 from pipeline.language.units import show_duration
-from pipeline.model.disk import write_text
+from pipeline.model.files.disk import write_text
 from pipeline.model.json import Value
 from pipeline.operate.schemas.trees import definitions, ref
 

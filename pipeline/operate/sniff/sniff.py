@@ -18,8 +18,8 @@ from pipeline.decode.collected import is_collected
 from pipeline.decode.decode import BY_NAME
 from pipeline.decode.shape import Shape
 from pipeline.language.formats import RECORDING
-from pipeline.model.disk import write_text
 from pipeline.model.errors import ConfigError, UsageError
+from pipeline.model.files.disk import write_text
 from pipeline.model.json import Value
 from pipeline.model.records import Invalid, Record
 from pipeline.operate.sniff.doubts import lost, timeless

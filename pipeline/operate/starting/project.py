@@ -7,8 +7,8 @@ from typing import Final
 
 import orjson
 
-from pipeline.model.disk import write_text
 from pipeline.model.errors import UsageError
+from pipeline.model.files.disk import write_text
 from pipeline.model.json import Value
 from pipeline.operate.schemas.files import write_schemas
 from pipeline.operate.starting.shipped import reference

@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from pipeline.config.edit.operations import set_value
 from pipeline.config.models.field_types import is_id
-from pipeline.model.disk import write_text
 from pipeline.model.errors import UsageError
+from pipeline.model.files.disk import write_text
 from pipeline.operate.files.edits import new_file, no_id
 from pipeline.operate.schemas.files import write_schemas
 from pipeline.operate.starting.shipped import TESTS, example, example_tests

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import orjson
 
-from pipeline.model.disk import append_all
 from pipeline.model.errors import Fatal, UsageError, reason
+from pipeline.model.files.disk import append_all
 from pipeline.model.json import Value
 from pipeline.sources.files.lines.recorded import Message, dump_line
 

@@ -16,11 +16,11 @@ from pipeline.compile.webhook import Webhook
 from pipeline.config.files import SHAPES, TESTS, JobDefaults, config_files, is_yaml, read_files
 from pipeline.config.models.webhooks.case import Case, CaseFile, ExpectedRequest, GivenUser
 from pipeline.decode.decode import decode
-from pipeline.job.preview import Preview
-from pipeline.job.rehearse import Rehearsal
 from pipeline.job.tap.why import WAITS, why_unmatched
-from pipeline.model.disk import below
+from pipeline.job.trials.preview import Preview
+from pipeline.job.trials.rehearse import Rehearsal
 from pipeline.model.errors import ConfigError
+from pipeline.model.files.disk import below
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.model.process.bounds import bounded

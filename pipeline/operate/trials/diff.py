@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.decode.formats import Formats
-from pipeline.job.preview import Preview
-from pipeline.job.rehearse import Rehearsal
+from pipeline.job.trials.preview import Preview
+from pipeline.job.trials.rehearse import Rehearsal
 from pipeline.model.json import Value
 from pipeline.model.records import Invalid
 from pipeline.operate.offline import load_snapshot

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.decode.formats import Formats
-from pipeline.job.preview import Preview
-from pipeline.job.rehearse import Rehearsal
 from pipeline.job.replay import Replay
+from pipeline.job.trials.preview import Preview
+from pipeline.job.trials.rehearse import Rehearsal
 from pipeline.join.known import Known
 from pipeline.model.records import Invalid
 from pipeline.model.sizes import USUAL, Sizes

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.compile.snapshot import Snapshot
-from pipeline.job.preview import Preview
-from pipeline.job.rehearse import Rehearsal
 from pipeline.job.story import Moment
+from pipeline.job.trials.preview import Preview
+from pipeline.job.trials.rehearse import Rehearsal
 from pipeline.join.known import Beneath
 from pipeline.match.advice import advice
 from pipeline.match.verdicts import Clause, explain_trigger

@@ -14,8 +14,8 @@ from pipeline.config.yaml.document import Node
 from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.config.yaml.locating import place
 from pipeline.model.errors import ConfigError, reason
+from pipeline.model.files.plain_file import read_plain
 from pipeline.model.json import Value, equal
-from pipeline.model.plain_file import read_plain
 from pipeline.model.records import MISSING
 
 M = TypeVar("M", bound=Section)

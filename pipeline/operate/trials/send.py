@@ -9,9 +9,9 @@ from pathlib import Path
 from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import read_config
 from pipeline.config.job import load_pipeline
-from pipeline.job.preview import Preview
-from pipeline.job.send_once import Answer, match_for, send_once
 from pipeline.job.story import Match
+from pipeline.job.trials.preview import Preview
+from pipeline.job.trials.send_once import Answer, match_for, send_once
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError, GivenError
 from pipeline.model.findings import Finding

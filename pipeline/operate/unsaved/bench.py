@@ -29,9 +29,9 @@ from pipeline.config.layers import PREFIX
 from pipeline.config.places import FILE
 from pipeline.config.yaml.loader import decode_text
 from pipeline.language.secrets import SecretRef, Secrets
+from pipeline.model.files.plain_file import NO_SIGN, Sign, read_plain, sign_at
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
-from pipeline.model.plain_file import NO_SIGN, Sign, read_plain, sign_at
 from pipeline.operate.check import all_found
 
 SETTLED_NS: Final = 50_000_000

@@ -13,9 +13,9 @@ from pipeline.config.files import is_webhook
 from pipeline.config.places import FILE
 from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.language.secrets import SecretRef
+from pipeline.model.files.plain_file import read_plain
 from pipeline.model.findings import in_order
 from pipeline.model.json import Value
-from pipeline.model.plain_file import read_plain
 from pipeline.operate.files.authors import unreadable
 from pipeline.operate.unsaved.bench import Bench, Tried
 from pipeline.operate.unsaved.complete.offers import complete

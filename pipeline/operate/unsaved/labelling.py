@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from pipeline.compile.snapshot import Snapshot
-from pipeline.job.rehearse import Rehearsal
 from pipeline.job.story import Moment
+from pipeline.job.trials.rehearse import Rehearsal
 from pipeline.language.work import TooExpensive, begin
 from pipeline.match.index import TriggerIndex
 from pipeline.match.labels import UPDATE, Label

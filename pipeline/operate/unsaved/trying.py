@@ -20,9 +20,9 @@ from pipeline.config.models.webhooks.receiver import (
     StandardSignature,
 )
 from pipeline.decode.decode import decode
-from pipeline.job.preview import Preview
-from pipeline.job.rehearse import Rehearsal
 from pipeline.job.story import Match
+from pipeline.job.trials.preview import Preview
+from pipeline.job.trials.rehearse import Rehearsal
 from pipeline.join.known import Beneath
 from pipeline.language.secrets import PlaceholderError, SecretRef, parse_placeholders
 from pipeline.match.advice import advice

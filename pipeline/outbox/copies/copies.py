@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pipeline.config.models.installation.job import DeadLettersSection
 from pipeline.config.models.installation.source import JsonlSource, KafkaSource
-from pipeline.model.disk import append_all, is_in_place, make_folder, sync
 from pipeline.model.errors import Fatal
+from pipeline.model.files.disk import append_all, is_in_place, make_folder, sync
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.copies.place import Copies, NotCopied
 from pipeline.outbox.reading.dead_letter_json import to_json

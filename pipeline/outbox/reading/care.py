@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import lmdb
 
-from pipeline.model.disk import replacing
 from pipeline.model.errors import Fatal
+from pipeline.model.files.disk import replacing
 from pipeline.outbox.codec import pack_dead, pack_owed, unpack_dead, unpack_owed
 from pipeline.outbox.reading.apart import check_store
 from pipeline.outbox.reading.view import stores

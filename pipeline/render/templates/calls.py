@@ -16,7 +16,7 @@ from pipeline.model.words import did_you_mean, zone_meant
 from pipeline.render.filters.filter import Filter
 from pipeline.render.filters.table import FILTERS
 from pipeline.render.templates.applying import Check, Constant, applied, known, metered
-from pipeline.render.templates.names import TemplateError, secret_inside
+from pipeline.render.templates.parsing.names import TemplateError, secret_inside
 from pipeline.render.values.printing import Failure, check_size, check_weight
 from pipeline.render.values.strftime import as_written, in_directives
 

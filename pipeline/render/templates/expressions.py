@@ -48,7 +48,7 @@ from pipeline.render.templates.calls import (
     apply,
     literal,
 )
-from pipeline.render.templates.names import TemplateError, compile_name
+from pipeline.render.templates.parsing.names import TemplateError, compile_name
 from pipeline.render.values.ordering import BLANK, EMPTY, contains, equal, less, truthy
 from pipeline.render.values.printing import Failure, to_count
 

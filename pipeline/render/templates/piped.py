@@ -21,9 +21,9 @@ from pipeline.render.templates.calls import (
     apply,
     literal,
 )
-from pipeline.render.templates.names import TemplateError, compile_name
 from pipeline.render.templates.output import Encode, Literal, content, in_order, output, running
-from pipeline.render.templates.tokens import WORD, Word, tokenize
+from pipeline.render.templates.parsing.names import TemplateError, compile_name
+from pipeline.render.templates.parsing.tokens import WORD, Word, tokenize
 
 _EXPRESSION: Final = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _MORE: Final = re.compile(r"\{%|\{\{-|-\}\}")

@@ -14,7 +14,7 @@ from pipeline.language.work import TooExpensive
 from pipeline.model.errors import RenderError
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
-from pipeline.render.templates.names import TemplateError
+from pipeline.render.templates.parsing.names import TemplateError
 from pipeline.render.values.printing import Failure, show
 
 MissingRule = Literal["null", "omit", "omit_empty", "dead_letter"]

@@ -28,7 +28,6 @@ from pipeline.model.records import MISSING, Event, Missing, User
 from pipeline.render.templates.budget import FREE_TURNS, PER_COMPARED, Run
 from pipeline.render.templates.calls import Names
 from pipeline.render.templates.expressions import Test, compile_condition, compile_expression
-from pipeline.render.templates.names import TemplateError
 from pipeline.render.templates.output import (
     GO,
     Encode,
@@ -39,6 +38,7 @@ from pipeline.render.templates.output import (
     output,
     running,
 )
+from pipeline.render.templates.parsing.names import TemplateError
 from pipeline.render.values.ordering import equal
 from pipeline.render.values.printing import to_count
 

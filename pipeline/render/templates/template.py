@@ -19,7 +19,13 @@ from pipeline.language.work import begin, extent, spend
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
 from pipeline.render.templates.foreign import may_warn, warn_of_foreign
-from pipeline.render.templates.names import MAX_TEMPLATE, TemplateError, check_closed, compile_name, scan_path
+from pipeline.render.templates.parsing.names import (
+    MAX_TEMPLATE,
+    TemplateError,
+    check_closed,
+    compile_name,
+    scan_path,
+)
 from pipeline.render.templates.spot import Spot, fail, guarded
 from pipeline.render.values.printing import to_text
 
@@ -299,7 +305,7 @@ def _compile_liquid(
     from liquid.builtin.output import OutputNode
 
     from pipeline.render.templates.expressions import compile_expression
-    from pipeline.render.templates.liquid import parse
+    from pipeline.render.templates.parsing.liquid import parse
     from pipeline.render.templates.statements import Writing, compile_statements
 
     bare = _bare(text)

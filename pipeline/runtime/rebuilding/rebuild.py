@@ -20,8 +20,8 @@ from pipeline.job.steps.source import position_of
 from pipeline.job.story import resolve
 from pipeline.join.links import Identity
 from pipeline.join.users import Users
-from pipeline.model.disk import make_folder, sync
 from pipeline.model.errors import NoState, StateError
+from pipeline.model.files.disk import make_folder, sync
 from pipeline.model.records import IdentityLink, PropertyUpdate, Record
 from pipeline.runtime.parts import REAL
 from pipeline.runtime.readers import with_schemas

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.model.disk import locked
 from pipeline.model.errors import StateError
+from pipeline.model.files.disk import locked
 from pipeline.model.process.private import NEVER_FOLLOWED
 from pipeline.outbox.reading.apart import check_stores
 from pipeline.store.folders import store_folders

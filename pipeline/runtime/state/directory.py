@@ -17,7 +17,8 @@ from shlex import quote
 import orjson
 
 from pipeline.config.places import STATE_META
-from pipeline.model.disk import (
+from pipeline.model.errors import FULL, StateError, machine_fault
+from pipeline.model.files.disk import (
     POLL_SECS,
     below,
     is_in_place,
@@ -26,7 +27,6 @@ from pipeline.model.disk import (
     replace_durably,
     try_lock,
 )
-from pipeline.model.errors import FULL, StateError, machine_fault
 from pipeline.model.process.private import NEVER_FOLLOWED, require_sight, tighten, wrong_hands
 
 FORMAT = 1

@@ -16,8 +16,8 @@ from typing import Any, NoReturn
 
 from bytewax.recovery import init_db_dir
 
-from pipeline.model.disk import locked, make_folder, sync
 from pipeline.model.errors import Fatal, StateError, machine_fault
+from pipeline.model.files.disk import locked, make_folder, sync
 from pipeline.store.environment import ONE_BACKUP
 from pipeline.store.folders import store_folders
 from pipeline.store.reading import reading as read_store

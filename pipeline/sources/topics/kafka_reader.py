@@ -13,11 +13,10 @@ from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError
 from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.kafka.admin import KafkaAdmin
 from pipeline.kafka.client import KafkaSettings
-from pipeline.model.errors import Fatal, StateError
 from pipeline.sources.chunk import Position, RawChunk, fitting
 from pipeline.sources.reader import BaseReader
 from pipeline.sources.topics.ends import Ends
-from pipeline.sources.topics.loss import Loss
+from pipeline.sources.topics.irregularities import Irregularities
 from pipeline.sources.topics.merging.merge import Alignment
 from pipeline.sources.topics.merging.side import Run
 from pipeline.sources.topics.merging.trail import Trail
@@ -28,9 +27,9 @@ from pipeline.sources.topics.message_chunk import (
     raw_chunk,
     sizes_of,
 )
+from pipeline.sources.topics.relocation import Relocation
 from pipeline.sources.topics.stream import HEAR_SECS, Message, SidePlace, Stream, Topics, close_all, places_of
 from pipeline.telemetry import log as logging
-from pipeline.telemetry.happenings import JOIN_AHEAD, JOIN_LATE, UNALIGNED
 from pipeline.telemetry.metrics import observe
 
 log = logging.get(__name__)
@@ -45,12 +44,7 @@ COMMIT_SETTLE_MS = 2_000
 writes what it has found (tests/cdc/lag.py measures it)."""
 NO_TIME = -1
 """librdkafka's time of a message without one."""
-WARN_EVERY_MS = 10_000
 CLOSE_SECS = 2.0
-
-TRUNCATED = "truncation"
-"""In librdkafka's words for a log whose leader has lost records that another one had."""
-_GONE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC)
 
 Taken: TypeAlias = list[Run[Message]]
 
@@ -100,10 +94,8 @@ class KafkaReader(BaseReader):
         self._updates = {one.side.name for one in streams if settings.side_of(one.topic) != "events"}
         """Sides where a null value deletes a user."""
         self._ends = Ends(name, streams, self._alignment, admin)
-        self._loss = Loss()
-        self._warned: dict[int, int] = {}
-        self._unaligned = 0
-        self._late: dict[str, int] = {}
+        self._relocation = Relocation(self._streams, topics, self._alignment, self._updates)
+        self._irregularities = Irregularities(name, self._streams, self._alignment)
         self._closed = False
         self._trail: Trail | None = None
 
@@ -175,8 +167,8 @@ class KafkaReader(BaseReader):
         topic that is gone or closed to us; see `Loss` for when.
         """
         now = self._clock_ms()
-        self._watch_topics(now)
-        if self._loss.holds(self._handed_out):
+        self._relocation.watch_topics(now)
+        if self._relocation.loss.holds(self._handed_out):
             return None
         if len(self._streams) == 1:
             taken = self._read_alone(self._streams[0], limit, now)
@@ -191,22 +183,12 @@ class KafkaReader(BaseReader):
             run.side.left, run.side.epoch = run.offsets[-1] + 1, -1 if epoch is None else epoch
         return self._chunk(taken)
 
-    def _watch_topics(self, now: int) -> None:
-        try:
-            self._topics.watch_topics(now)
-        except Fatal as gone:
-            self._loss.met(gone)
-        for stream in self._streams:
-            if stream.next_life is None and self._topics.is_another(stream.topic, stream.id):
-                stream.forget_doubtful()
-                self._go_elsewhere(stream)
-
     def _read_alone(self, stream: Stream, limit: int, now: int) -> Taken:
         side = stream.side
         if side.offsets:  # left of a fetch of large records
             return [side.release(fitting(sizes_of(side.items[:limit])))]
         if stream.next_life is not None:
-            self._begin_life(stream, stream.next_life)
+            self._relocation.begin_life(stream, stream.next_life, self._trail)
         messages, stamps = self._consume(stream, limit, now) if not side.done else ([], [])
         if not messages:
             return []
@@ -231,7 +213,7 @@ class KafkaReader(BaseReader):
             side = stream.side
             if stream.next_life is not None and not stream.held:
                 if not side.offsets:
-                    self._begin_life(stream, stream.next_life)
+                    self._relocation.begin_life(stream, stream.next_life, self._trail)
             elif len(side.offsets) < AHEAD and not side.done:
                 messages, stamps = self._consume(stream, limit, now)
                 if messages and self._settles_by_kind:
@@ -242,9 +224,7 @@ class KafkaReader(BaseReader):
             return self._repeat(self._trail, limit)
         taken = alignment.take(limit, now)
         self._ends.ask(now)
-        if alignment.unaligned > self._unaligned:
-            fresh, self._unaligned = alignment.unaligned - self._unaligned, alignment.unaligned
-            UNALIGNED.happened(log, fresh, partition=self.name, records=fresh)
+        self._irregularities.count_unaligned()
         if taken and self._trail is not None:
             self._trail.note_runs(self._handed_out, self._alignment.sides, taken)
         if taken:
@@ -256,24 +236,6 @@ class KafkaReader(BaseReader):
         stream.has_create_times = message.timestamp()[0] == TIMESTAMP_CREATE_TIME
         has_any = any(one.has_create_times for one in self._streams)
         self._alignment.settle_ms = SETTLE_MS if has_any else 0
-
-    def _noted(self, taken: Taken) -> dict[str, int] | None:
-        """Return how many records of a chunk were late or ahead of the clock, None if none was."""
-        noted: dict[str, int] = {}
-        for stream in self._streams:
-            name = stream.side.name
-            late = self._alignment.late.get(name, 0) - self._late.get(name, 0)
-            if late:
-                self._late[name] = self._alignment.late[name]
-                side = "users" if stream.updates else "events"
-                kind = "late_updates" if stream.updates else "late_events"
-                noted[kind] = noted.get(kind, 0) + late
-                JOIN_LATE.happened(log, late, side=side, partition=name, records=late)
-        ahead = sum([len(run.clamped) for run in taken])
-        if ahead:
-            noted["ahead"] = ahead
-            JOIN_AHEAD.happened(log, ahead, partition=self.name, records=ahead)
-        return noted or None
 
     def _repeat(self, trail: Trail, limit: int) -> Taken:
         """Return the next chunk of the trail once all of it was fetched."""
@@ -308,65 +270,21 @@ class KafkaReader(BaseReader):
                 self._alignment.reached(stream.side, message.offset(), now)
                 self._reachability.answered()
             else:
-                self._failed(stream, error, now)
+                self._relocation.failed(stream, error, now)
         return good, [message.timestamp()[1] for message in good]
-
-    def _failed(self, stream: Stream, error: KafkaError, now: int) -> None:
-        code, name = error.code(), stream.side.name
-        if code == KafkaError._AUTO_OFFSET_RESET:
-            self._go_elsewhere(stream, is_truncated=TRUNCATED in error.str())
-        elif code in _GONE:
-            self._loss.met(Fatal(f"{name} is gone: {error.str()}"))
-        elif code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-            raise Fatal(f"Kafka does not let us read {name}: {error.str()}; the user needs READ on it")
-        elif error.fatal():
-            raise Fatal(f"the Kafka client gave up on {name}: {error.str()}")
-        elif now >= self._warned.get(code, 0):
-            self._warned[code] = now + WARN_EVERY_MS
-            log.warning("Kafka reports an error, reading goes on", partition=name, reason=error.str())
-
-    def _go_elsewhere(self, stream: Stream, *, is_truncated: bool = False) -> None:
-        """The place of a stream is not to be had: go on as `out_of_range` says."""
-        if stream.is_over:
-            return
-        try:
-            place = self._topics.relocated(stream.index, stream.fetched, is_truncated=is_truncated)
-        except (StateError, Fatal) as lost:
-            self._loss.met(lost, stream)
-            return
-        if place.life == stream.life:
-            stream.id = place.id
-            stream.go_to(place.offset)
-            return
-        stream.next_life = place
-        stream.consumer.unassign()
-
-    def _begin_life(self, stream: Stream, place: SidePlace) -> None:
-        """Go on with a topic that was made anew, now that all of the old one has left."""
-        side, name = stream.side, place.source(stream.index)
-        if side.name in self._updates:
-            self._updates.add(name)
-        self._alignment.begin_anew(side)
-        side.name, side.floor, side.released_floor, side.stop = name, place.floor, place.floor, place.stop
-        stream.life, stream.id, stream.next_life = place.life, place.id, None
-        stream.go_to(place.offset)
-        if self._trail is not None:
-            self._trail.begin_anew(
-                [one.side.name for one in self._streams], [one.side.next_offset for one in self._streams]
-            )
 
     def _chunk(self, taken: Taken) -> RawChunk:
         chunk = raw_chunk(self.name, taken, self.position)
         if None in chunk.lines:
             mark_empty_events(chunk, self._updates, self._formats)
         self._bytes += bytes_of(chunk.lines) + bytes_of(chunk.keys or ())
-        chunk.noted = self._noted(taken) if len(self._streams) > 1 else None
+        chunk.noted = self._irregularities.of(taken) if len(self._streams) > 1 else None
         return chunk
 
     def durable(self, position: Position) -> None:
         """Commit the group's offsets up to a position that is safe on disk. Does not wait for the answer."""
         _, handed_out, places = position
-        self._loss.durable(handed_out)
+        self._relocation.loss.durable(handed_out)
         if self._trail is not None:
             self._trail.forget(handed_out)
         known = places_of(places)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.console.forms.rows import Table
-from pipeline.console.forms.scalars import FIELDS
+from pipeline.console.forms.fields.rows import Table
+from pipeline.console.forms.fields.scalars import FIELDS
 from pipeline.console.forms.settle import Settled
 
 

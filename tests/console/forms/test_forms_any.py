@@ -19,12 +19,10 @@ from hypothesis import strategies as st
 
 from pipeline.config.edit.values import same
 from pipeline.config.yaml.loader import parse_yaml
-from pipeline.console.forms import body
 from pipeline.console.forms.changes import changes
-from pipeline.console.forms.constants import meant, meant_list, shown, shown_list
-from pipeline.console.forms.posted import act, movable
-from pipeline.console.forms.read import read
-from pipeline.console.forms.rows import (
+from pipeline.console.forms.fields import body
+from pipeline.console.forms.fields.constants import meant, meant_list, shown, shown_list
+from pipeline.console.forms.fields.rows import (
     CONSTANT,
     EVENT,
     LIST,
@@ -37,7 +35,9 @@ from pipeline.console.forms.rows import (
     WebhookForm,
     with_rows,
 )
-from pipeline.console.forms.scalars import FIELDS
+from pipeline.console.forms.fields.scalars import FIELDS
+from pipeline.console.forms.posted import act, movable
+from pipeline.console.forms.read import read
 from pipeline.console.forms.settle import opened, settle
 from pipeline.console.forms.writing import apply, data_of, text_of
 from pipeline.render.keys import DIRECTIVES

@@ -7,7 +7,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from pipeline.console.forms.rows import CONSTANT, EVENT, LOCKED, OBJECT, TEMPLATE, USER, Row
+from pipeline.console.forms.fields.rows import CONSTANT, EVENT, LOCKED, OBJECT, TEMPLATE, USER, Row
 from pipeline.console.forms.settle import Settled, opened, settle
 from pipeline.model.errors import UsageError
 from tests.console.forms.sending import sent

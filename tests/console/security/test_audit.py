@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from pipeline.console import app
 from pipeline.console.context import RequestContext
 from pipeline.console.render import data
-from pipeline.console.routes import ROUTES, Route
 from pipeline.console.security.audit import Act, Audit, AuditFailed, Line, keys_changed
+from pipeline.console.serving import app
+from pipeline.console.serving.routes import ROUTES, Route
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding
 from tests.kit.web.pages import OURS, Caller, served

@@ -16,7 +16,7 @@ from pipeline.console.security.proxy import Proxy
 from pipeline.console.security.sessions import LASTS_SECS, LINK_SECS, MOST, Sessions
 from pipeline.console.security.throttle import FAILURES, Throttle
 from pipeline.console.security.tokens import Tokens, parse_tokens
-from pipeline.console.service import check_door, link
+from pipeline.console.serving.service import check_door, link
 from pipeline.model.errors import UsageError
 from tests.kit.machine.clock import HandClock
 from tests.kit.web.pages import OURS, Caller, served
@@ -374,7 +374,7 @@ def test_a_path_leads_nowhere_else(caller: Caller):
 
 
 def test_who_connects_and_says_nothing_is_sent_away(caller: Caller, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("pipeline.console.service.HEAD_SECS", 0.2)
+    monkeypatch.setattr("pipeline.console.serving.service.HEAD_SECS", 0.2)
     with socket.create_connection(("127.0.0.1", caller.port), timeout=10) as silent:
         silent.sendall(b"GET /login HTTP/1.1\r\nhost: localhost\r\nx-slow: ")
         try:
@@ -384,7 +384,7 @@ def test_who_connects_and_says_nothing_is_sent_away(caller: Caller, monkeypatch:
 
 
 def test_a_body_that_never_ends_is_not_waited_for(caller: Caller, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("pipeline.console.app.REQUEST_SECS", 0.3)
+    monkeypatch.setattr("pipeline.console.serving.app.REQUEST_SECS", 0.3)
     with socket.create_connection(("127.0.0.1", caller.port), timeout=10) as slow:
         slow.sendall(
             b"POST /login HTTP/1.1\r\nhost: localhost\r\nsec-fetch-site: same-origin\r\n"

@@ -17,7 +17,7 @@ import pytest
 from pipeline.console.context import Console, Options
 from pipeline.console.security.proxy import Proxy
 from pipeline.console.security.throttle import FAILURES
-from pipeline.console.service import serve
+from pipeline.console.serving.service import serve
 from pipeline.console.turns import Turns
 from pipeline.model.errors import UsageError
 from pipeline.operate.unsaved.results import Superseded
@@ -99,7 +99,7 @@ def test_a_stream_ends_with_the_token_that_it_was_begun_with(caller: Caller, mon
 def test_one_person_does_not_take_all_places_of_those_who_look_on(
     caller: Caller, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("pipeline.console.app.STREAMS_EACH", 2)
+    monkeypatch.setattr("pipeline.console.serving.app.STREAMS_EACH", 2)
     with live(caller, "authorization: Bearer viewer"), live(caller, "authorization: Bearer viewer"):
         said = caller.ask("GET", "/api/v1/tap", token="viewer")
         assert (said.status, said.json["error"]) == (503, "2 pages of yours look on already: close one")
@@ -187,7 +187,7 @@ def test_what_nobody_expects_is_the_strangers_fault_and_fills_no_log(
 
 
 def test_strangers_who_take_all_places_keep_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("pipeline.console.service.CONNECTIONS", 20)
+    monkeypatch.setattr("pipeline.console.serving.service.CONNECTIONS", 20)
     with (
         served(tmp_path) as caller,
         live(caller, "authorization: Bearer editor") as stream,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.console.routes import ROUTES, Route
 from pipeline.console.security.roles import CHANGING, RIGHTS, ROLES, rights_of
+from pipeline.console.serving.routes import ROUTES, Route
 from tests.kit.web.pages import OURS, Caller, served
 
 PAGE = Path("docs/console.md")

@@ -57,7 +57,7 @@ def test_a_rejection_is_dead_with_its_status_and_answer() -> None:
     assert result.delivery.progress.excerpt == r"amount\x00 is\nmissing \xff"
 
 
-def test_results_are_journaled_before_the_slot_is_used_again() -> None:
+def test_results_are_journalled_before_the_slot_is_used_again() -> None:
     rig = Rig(spec(concurrency=1))
     order: list[str] = []
     rig.disk.journal.on_append = lambda: order.append(f"journal after {len(rig.client.sent)}")

@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 import pytest
 
-from pipeline.model.disk import append_all, naming, wholly, write_text
 from pipeline.model.errors import Fatal, machine_fault, reason
+from pipeline.model.files.disk import append_all, naming, wholly, write_text
 from pipeline.runtime.state.recovery import prepare_recovery
 
 

@@ -9,7 +9,7 @@ from functools import cache
 
 import pytest
 
-from pipeline.decode.mapped.forms import MAINS
+from pipeline.decode.mapped.values.forms import MAINS
 from pipeline.language.formats import FORMATS
 from pipeline.match import selectors
 from pipeline.match.captures import READERS
@@ -17,7 +17,7 @@ from pipeline.match.operators.conversions import CONVERSIONS
 from pipeline.match.operators.table import OPERATORS
 from pipeline.render.filters.table import FILTERS
 from pipeline.render.keys import DIRECTIVES
-from pipeline.render.templates.liquid import TAGS
+from pipeline.render.templates.parsing.liquid import TAGS
 from pipeline.runtime.process import GC_THRESHOLD
 from tests.hostile.bombs.run import GROUPS, Found, calibrate, explode
 from tests.hostile.bombs.values import Bomb, half, whole

@@ -11,8 +11,8 @@ import pytest
 from pipeline.compile.snapshot import compile_config
 from pipeline.config.files import read_config
 from pipeline.decode.decode import decode
-from pipeline.job.preview import Preview
 from pipeline.job.replay import Replay
+from pipeline.job.trials.preview import Preview
 from pipeline.language.secrets import Secrets
 from pipeline.model.records import Invalid, Origin
 from pipeline.operate.kept.dlq import Selection, change

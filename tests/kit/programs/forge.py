@@ -40,10 +40,10 @@ from tests.kit.streams.samples import ROOT
 
 IMPORTED = (
     "pipeline.cli.app", "pipeline.cli.jobs.run", "pipeline.cli.author.check", "pipeline.runtime.process",
-    "pipeline.runtime.accompany", "pipeline.runtime.collector", "pipeline.runtime.state.resend",
+    "pipeline.runtime.background.accompany", "pipeline.runtime.collector", "pipeline.runtime.state.resend",
     "pipeline.admin.service", "pipeline.admin.command_routes", "pipeline.admin.look_routes",
     "pipeline.admin.try_routes", "pipeline.admin.view_routes", "pipeline.collect.service",
-    "pipeline.console.service", "pipeline.config.models.webhooks.webhook",
+    "pipeline.console.serving.service", "pipeline.config.models.webhooks.webhook",
     "pipeline.deliver.http.by_aiohttp.client", "bytewax.recovery", "aiohttp", "encodings.utf_8_sig", "ctypes",
     "multiprocessing.util", "sqlite3",
 )  # fmt: skip

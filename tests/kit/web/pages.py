@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 
 from pipeline.console.context import Console, Options
 from pipeline.console.security.roles import ROLES
-from pipeline.console.service import check_door, serve
+from pipeline.console.serving.service import check_door, serve
 from tests.kit.programs.run import until
 
 OURS = {"sec-fetch-site": "same-origin"}

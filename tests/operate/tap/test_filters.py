@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlencode
 import pytest
 from click.testing import CliRunner
 
-from pipeline.cli.state.tap import tap
+from pipeline.cli.watch.tap import tap
 from pipeline.model.errors import UsageError
 from pipeline.operate.tap import filters as module
 from pipeline.operate.tap.filters import NAMES, Filters, redacted, usual_stages

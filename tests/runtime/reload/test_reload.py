@@ -14,7 +14,7 @@ from pipeline.config.files import read_config
 from pipeline.config.job import load_pipeline
 from pipeline.config.watch import look
 from pipeline.language.secrets import Secrets
-from pipeline.runtime.reload import MOST_SECS, POLL_SECS, ConfigWatcher, pause_after
+from pipeline.runtime.background.reload import MOST_SECS, POLL_SECS, ConfigWatcher, pause_after
 from tests.kit.programs.run import until
 
 HOOK = "id: a\ntrigger: {{events: [{event}]}}\nrequest: {{url: 'https://x.example/'}}\n"

@@ -26,8 +26,8 @@ from zlib import crc32
 
 import orjson
 
-from pipeline.model.disk import is_in_place, locked, make_folder, remove_partials, replace_durably
 from pipeline.model.errors import Fatal, StateError
+from pipeline.model.files.disk import is_in_place, locked, make_folder, remove_partials, replace_durably
 from pipeline.sources.files.finding.inputs import COLLECTORS
 
 PLAIN, PACKED, PARTIAL = ".rec.jsonl", ".rec.jsonl.zst", ".rec.jsonl.zst.partial"

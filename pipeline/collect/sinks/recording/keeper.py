@@ -16,7 +16,7 @@ import zstandard
 from pipeline.collect.sinks.recording.folder import Folder
 from pipeline.collect.sinks.recording.readers import passed_line
 from pipeline.collect.sinks.settings import RecordingSettings
-from pipeline.model.disk import sync, sync_data
+from pipeline.model.files.disk import sync, sync_data
 from pipeline.model.process.private import NEVER_FOLLOWED
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.happenings import COLLECT_NOT_LOOKED_AFTER

@@ -12,8 +12,8 @@ from pathlib import Path
 import zstandard
 
 from pipeline.collect.sinks.recording.folder import GAP, PARTIAL, Folder, remedy
-from pipeline.model.disk import sync
 from pipeline.model.errors import Fatal
+from pipeline.model.files.disk import sync
 from pipeline.telemetry import log as logging
 
 log = logging.get(__name__)

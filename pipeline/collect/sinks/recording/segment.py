@@ -7,7 +7,7 @@ import errno
 import os
 from pathlib import Path
 
-from pipeline.model.disk import append_all, is_in_place, sync, sync_data
+from pipeline.model.files.disk import append_all, is_in_place, sync, sync_data
 from pipeline.model.process.private import NEVER_FOLLOWED
 
 

@@ -209,7 +209,7 @@ class JsonlSource(Section):
     format: ShapeFormat = Field(
         default="auto",
         description="Shape of the records: the name of a built-in or custom one, an inline one, or {avro: "
-        "..} or {json_schema: ..} around either; `auto` recognizes each record. `recording`: the files "
+        "..} or {json_schema: ..} around either; `auto` recognises each record. `recording`: the files "
         "contain recorded messages, whatever their names (otherwise only `*.rec.jsonl`, `*.rec.jsonl.gz` "
         "and `*.rec.jsonl.zst` do).",
         examples=["auto", "shop", "recording"],
@@ -257,7 +257,7 @@ class KafkaSource(Section):
     format: ShapeFormat = Field(
         default="auto",
         description="Shape of the records: the name of a built-in or custom one, an inline one, or {avro: "
-        "..} or {json_schema: ..} around either; `auto` recognizes each record.",
+        "..} or {json_schema: ..} around either; `auto` recognises each record.",
         examples=["auto", "shop"],
     )
     settings: Settings = Field(

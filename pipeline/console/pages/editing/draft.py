@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from pipeline.config.yaml.loader import MAX_FILE_BYTES
+from pipeline.console.forms.fields.rows import FieldError, WebhookForm
 from pipeline.console.forms.posted import is_field
 from pipeline.console.forms.proposals import proposed_id
-from pipeline.console.forms.rows import FieldError, WebhookForm
 from pipeline.console.forms.settle import Settled, as_before, opened, settle
 from pipeline.model.errors import UsageError
 from pipeline.operate.files.edits import new_file

@@ -8,13 +8,13 @@ from difflib import unified_diff
 from typing import Final
 
 from pipeline.console.context import Console
-from pipeline.console.forms import constants
-from pipeline.console.forms.body import path_text
+from pipeline.console.forms.fields import constants
+from pipeline.console.forms.fields.body import path_text
+from pipeline.console.forms.fields.rows import EVENT, USER, Row, WebhookForm
+from pipeline.console.forms.fields.scalars import value_at
+from pipeline.console.forms.fields.trees import ABSENT
 from pipeline.console.forms.places import Fields
 from pipeline.console.forms.proposals import host_of, is_secret_name
-from pipeline.console.forms.rows import EVENT, USER, Row, WebhookForm
-from pipeline.console.forms.scalars import value_at
-from pipeline.console.forms.trees import ABSENT
 from pipeline.console.pages.editing.draft import Draft
 from pipeline.console.pages.editing.offers import Offers, offers
 from pipeline.console.pages.editing.samples import OWN, Chosen, choose

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.config.yaml.loader import parse_yaml
-from pipeline.console.forms.constants import shown_list
+from pipeline.console.forms.fields.constants import shown_list
+from pipeline.model.files.plain_file import read_plain
 from pipeline.model.json import Value
-from pipeline.model.plain_file import read_plain
 from pipeline.operate.unsaved.environment import SecretState
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pipeline.config.edit.differences import differences
-from pipeline.console.forms.scalars import value_at
+from pipeline.console.forms.fields.scalars import value_at
+from pipeline.console.forms.fields.trees import ABSENT, Patch
 from pipeline.console.forms.settle import opened
-from pipeline.console.forms.trees import ABSENT, Patch
 from pipeline.console.forms.writing import apply, data_of
 from pipeline.console.pages.editing.draft import Draft
 from pipeline.operate.unsaved.workbench import Workbench

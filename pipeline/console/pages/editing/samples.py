@@ -10,9 +10,9 @@ from typing import Final
 
 import orjson
 
-from pipeline.console.forms.constants import meant_list
+from pipeline.console.forms.fields.constants import meant_list
+from pipeline.console.forms.fields.rows import WebhookForm
 from pipeline.console.forms.proposals import made_up
-from pipeline.console.forms.rows import WebhookForm
 from pipeline.model.json import Value
 from pipeline.operate.running.looks import Sample
 

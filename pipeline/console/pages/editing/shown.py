@@ -7,7 +7,7 @@ from typing import Final
 
 import orjson
 
-from pipeline.console.forms.rows import LIST, OBJECT, Row
+from pipeline.console.forms.fields.rows import LIST, OBJECT, Row
 from pipeline.match.operators.table import OPERATORS
 from pipeline.model.json import Value
 from pipeline.model.printable import printable

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from pipeline.model.disk import replace_durably
+from pipeline.model.files.disk import replace_durably
 from pipeline.telemetry.log import get
 
 log = get(__name__)

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.model.disk import below
 from pipeline.model.errors import ConfigError
+from pipeline.model.files.disk import below
 
 COLLECTORS = ".collect.json"
 """The file that distinguishes a collector's folder from others."""

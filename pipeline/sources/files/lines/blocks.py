@@ -10,7 +10,7 @@ import os
 import select
 import stat
 
-from pipeline.model.plain_file import await_writer
+from pipeline.model.files.plain_file import await_writer
 from pipeline.sources.files.lines.unpackers import MAGIC_BYTES, MAGIC_STARTS, Unpacker, unpacker_for
 
 BLOCK_BYTES = 1 << 18

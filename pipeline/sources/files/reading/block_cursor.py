@@ -7,7 +7,7 @@ import sys
 from abc import abstractmethod
 
 from pipeline.model.errors import Fatal, StateError, reason
-from pipeline.model.plain_file import is_endless
+from pipeline.model.files.plain_file import is_endless
 from pipeline.sources.files.finding.inputs import STDIN, Input
 from pipeline.sources.files.lines.blocks import Blocks, Damaged
 from pipeline.sources.files.lines.lines import Lines, LineSplitter

@@ -21,9 +21,9 @@ from typing import NamedTuple, TypeVar
 
 import orjson
 
-from pipeline.model.disk import make_folder
 from pipeline.model.errors import StateError
-from pipeline.model.log_file import LogFile
+from pipeline.model.files.disk import make_folder
+from pipeline.model.files.log_file import LogFile
 from pipeline.sources.topics.merging.side import Run, Side
 
 T = TypeVar("T")

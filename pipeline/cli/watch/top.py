@@ -1,0 +1,219 @@
+"""``hookline top``: a live table of the webhooks of a running job."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import click
+
+from pipeline.cli.options import config_option, console_options, state_dir, state_option
+from pipeline.cli.output import echo, json_option, print_json_lines
+from pipeline.cli.watch.tap import Span
+from pipeline.model.errors import HooklineError
+from pipeline.model.printable import one_line
+from pipeline.model.words import did_you_mean
+from pipeline.telemetry.screen import is_live
+
+if TYPE_CHECKING:
+    from pipeline.cli.watch.top_view import Act, View
+    from pipeline.operate.running.top import Table, Top
+
+PLAIN_WIDTH = 120
+"""Columns of a plain table where no terminal says how many there are."""
+REDRAW_SECS = 0.25
+LEAST_SECS = 0.1
+
+
+@click.command()
+@config_option
+@state_option
+@console_options
+@click.option("--interval", type=Span(), default="1s", metavar="TIME", help="Time between refreshes.")
+@click.option("--webhook", "webhooks", multiple=True, metavar="GLOB", help="Only these; several times.")
+@click.option(
+    "--sort", default="id", metavar="COL", help="id, state, delivered, pending, dead, retry, p99, .."
+)
+@click.option("--desc", is_flag=True, help="Reverse the order; numbers begin with the largest by default.")
+@click.option("--filter", "text", metavar="TEXT", help="Only those whose name, state or error contains this.")
+@click.option("--once", is_flag=True, help="Print one plain table; the default if stdout is not a terminal.")
+@json_option
+def top(
+    config: Path,
+    state: Path | None,
+    url: str | None,
+    token_file: Path | None,
+    interval: float,
+    webhooks: tuple[str, ...],
+    sort: str,
+    desc: bool,
+    text: str | None,
+    once: bool,
+    as_json: bool,
+) -> int | None:
+    """Show the webhooks of the running job: rates, pending deliveries, failing receivers.
+
+    On a terminal the table is live: arrows move, s sorts, / filters, enter shows all details, p pauses, t
+    taps, ? lists all keys, q quits. With --json each refresh is one object on a line.
+    """
+    from pipeline.cli.watch.top_rows import BY_NAME
+    from pipeline.cli.watch.top_view import View
+
+    if sort not in BY_NAME:
+        meant = did_you_mean(sort, BY_NAME)
+        hint = f"did you mean `{meant}`?" if meant else f"there are {', '.join(BY_NAME)}"
+        raise click.UsageError(f"there is no column `{sort}`: {hint}")
+    job = Here(state_dir(config, state)) if url is None else Afar(url, token_file)
+    looked = job.looked(webhooks)
+    view = View(sort=sort, reverse=desc, filter=text or "")
+    interval = max(LEAST_SECS, interval)
+    first = looked.look()
+    if as_json:
+        _as_json(looked, first, interval, once=once)
+    elif once or not (sys.stdin.isatty() and is_live(sys.stdout)):
+        _plain(view, first)
+    else:
+        return _live(job, looked, first, view, interval)
+    return None
+
+
+def _as_json(looked: Top, first: Table, interval: float, *, once: bool) -> None:
+    print_json_lines([first.to_json()])
+    try:
+        while not once:
+            sys.stdout.flush()
+            time.sleep(interval)
+            print_json_lines([looked.look().to_json()])
+    except KeyboardInterrupt:
+        pass  # that is how it ends
+
+
+def _plain(view: View, table: Table) -> None:
+    """Print the whole table as it is now."""
+    import shutil
+
+    from pipeline.cli.page.colours import RED, YELLOW
+    from pipeline.cli.watch.top_rows import fitting, head_lines, row_line, title_line
+
+    width = shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns
+    columns = fitting(width)
+    for line in head_lines(table.head):
+        echo(line.removeprefix(RED).removeprefix(YELLOW))
+    echo()
+    echo(title_line(columns, width).rstrip())
+    for row in view.rows(table):
+        echo(row_line(columns, row, width).rstrip())
+
+
+class Here:
+    """The job of a state directory of this machine."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self.flags = ["--state", str(state)]
+        """By which another verb finds the same job."""
+
+    def looked(self, webhooks: tuple[str, ...]) -> Top:
+        """Return what looks at it."""
+        from pipeline.operate.running.top import Top
+
+        return Top(self._state, webhooks)
+
+    def order(self, order: str, webhook: str) -> None:
+        """Pause or resume a webhook. Raises HooklineError."""
+        from pipeline.admin.socket_client import ask
+
+        ask(self._state, f"webhook-{order}", webhook=webhook)
+
+
+class Afar:
+    """The job behind a console."""
+
+    def __init__(self, url: str, token_file: Path | None) -> None:
+        from pipeline.operate.running.remote import RemoteConsole
+
+        self._console = RemoteConsole(url, token_file)
+        self.flags = ["--url", url, *(["--token-file", str(token_file)] if token_file else [])]
+        """By which another verb finds the same job."""
+
+    def looked(self, webhooks: tuple[str, ...]) -> Top:
+        """Return what looks at it."""
+        from pipeline.operate.running.top import afar
+
+        return afar(self._console, webhooks)
+
+    def order(self, order: str, webhook: str) -> None:
+        """Pause or resume a webhook. Raises HooklineError."""
+        self._console.post(f"/api/v1/webhooks/{quote(webhook, safe='')}/{order}")
+
+
+class Looking:
+    """Looks again and again in a thread of its own: a job that does not answer must not hold up a key."""
+
+    def __init__(self, looked: Top, first: Table, interval: float) -> None:
+        self.table = first
+        self.note = ""
+        """What is wrong, "" where nothing is."""
+        self._looked = looked
+        self._interval = interval
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="top", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopped.set()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._interval):
+            try:
+                self.table, self.note = self._looked.look(), ""
+            except HooklineError as error:
+                self.note = f"{one_line(str(error))}; waiting"
+
+
+def _live(job: Here | Afar, looked: Top, first: Table, view: View, interval: float) -> int | None:
+    """Show the table until a key or a signal ends it; return the exit code."""
+    from pipeline.cli.terminal import Ended, Terminal
+
+    terminal, looking = Terminal(), Looking(looked, first, interval)
+    try:
+        with terminal.taken():
+            while True:
+                terminal.show(view.frame(looking.table, *terminal.size(), looking.note))
+                for key in terminal.keys(min(interval, REDRAW_SECS)):
+                    act = view.press(key)
+                    if act is None:
+                        continue
+                    if act.what == "quit":
+                        return None
+                    if act.what == "tap":
+                        with terminal.lent():
+                            _tap(job, act.webhook)
+                    else:
+                        order(job, act, view)
+    except KeyboardInterrupt:
+        return None
+    except Ended as ended:
+        return 128 + ended.number
+    finally:
+        looking.stop()
+
+
+def _tap(job: Here | Afar, webhook: str) -> None:
+    words = [sys.executable, "-m", "pipeline.cli", "tap", *job.flags, "--webhook", webhook]
+    subprocess.run(words, check=False)
+
+
+def order(job: Here | Afar, act: Act, view: View) -> None:
+    """Pause or resume a webhook, and say what came of it."""
+    try:
+        job.order(act.what, act.webhook)
+        view.message = f"{act.webhook}: {'paused' if act.what == 'pause' else 'active'} now"
+    except HooklineError as error:
+        view.message = one_line(str(error))

@@ -1,0 +1,1 @@
+"""The console's server: one process, one gate for every request, one table of routes."""

@@ -1,0 +1,200 @@
+"""The process of a console: serves pages until a signal arrives."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from pipeline.config.job import PipelineConfig
+from pipeline.console.context import Console, Options
+from pipeline.console.glance import sample
+from pipeline.console.security.proxy import Proxy
+from pipeline.console.serving.app import make_app
+from pipeline.language.addresses import is_loopback
+from pipeline.model.errors import HooklineError, Stopped, UsageError
+from pipeline.model.process.garbage import settled
+from pipeline.model.process.stop import requested, stoppable
+from pipeline.operate.files.authors import AuthorRules
+from pipeline.telemetry import log
+
+_log = log.get("console")
+STOP_SECS = 2.0
+LOOK_SECS = 0.1
+HEAD_SECS = 10.0
+"""How long a new connection may take to send its request's head."""
+IDLE_SECS = 15.0
+CONNECTIONS: Final = 500
+HEAD_BYTES: Final = 16 << 10
+THREADS: Final = 32
+"""For what pages wait for: most of them only wait, too."""
+
+
+def run_console(options: Options, *, listening: Callable[[str], None]) -> None:
+    """Serve until Ctrl-C or SIGTERM. listening: called with the one-time link once it accepts requests, and
+    with a new one whenever one was used.
+
+    Raises UsageError where it cannot listen, or would let in strangers.
+    """
+    check_door(options)
+    console = Console(options)
+    console.audit.ready()
+    with stoppable(lambda number: _log.info("stopping")):
+        asyncio.run(serve(console, listening))
+
+
+def options_of(config: Path, job: PipelineConfig) -> Options:
+    """Return a console's options from pipeline.yaml, variables and flags."""
+    said = job.file.console
+    host, port = said.address
+    proxy = None
+    if said.proxy is not None:
+        told = said.proxy
+        proxy = Proxy(tuple(told.from_), told.user_header, told.role_header, told.role)
+    return Options(
+        config,
+        job.state,
+        host,
+        port,
+        base_path=said.base_path,
+        names=tuple(said.hosts),
+        read_only=said.read_only,
+        hide_payloads=said.hide_payloads,
+        tokens=None if said.tokens is None else Path(said.tokens),
+        behind_proxy=said.behind_proxy,
+        proxy=proxy,
+        audit=None if said.audit is None else Path(said.audit),
+        mask=tuple(said.mask),
+        authors=AuthorRules(said.secrets),
+    )
+
+
+def check_door(options: Options) -> None:
+    """Raise UsageError where other machines can reach a console without log-in, or over plain HTTP; warn
+    where all clients look alike.
+    """
+    if options.behind_proxy and options.proxy is None:
+        _log.warning(
+            "behind a proxy that is not named everybody has its address: ten wrong tokens of a stranger keep "
+            "all others out for a minute. Say `console.proxy.from`, and let it set X-Forwarded-For"
+        )
+    if is_loopback(options.host):
+        return
+    place = f"other machines reach {options.host}"
+    if options.tokens is None and (options.proxy is None or options.proxy.user_header is None):
+        raise UsageError(
+            f"{place}: say who may come in, with `--token-file FILE` or `--proxy-user-header NAME` and "
+            "`--proxy-from CIDR`, or listen on 127.0.0.1"
+        )
+    if not options.behind_proxy:
+        raise UsageError(
+            f"{place}, and tokens would pass in clear: put a proxy with TLS before it and say "
+            "`--behind-proxy`, or listen on 127.0.0.1"
+        )
+
+
+async def serve(
+    console: Console, listening: Callable[[str], None], *, stopped: Callable[[], bool] = requested
+) -> None:
+    """Serve until it is stopped."""
+    options = console.options
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "console"))
+    runner = web.AppRunner(
+        make_app(console),
+        access_log=None,
+        shutdown_timeout=STOP_SECS,
+        keepalive_timeout=IDLE_SECS,
+        max_line_size=HEAD_BYTES,
+        max_field_size=HEAD_BYTES,
+        auto_decompress=False,  # nobody compresses requests to us: bad gzip would be our error
+    )
+    await runner.setup()
+    server: asyncio.Server | None = None
+    try:
+        try:
+            server = await asyncio.get_running_loop().create_server(
+                _Doorman(runner, console), options.host, options.port, reuse_address=True
+            )
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            remedy = "end what listens there, or name another address with `--listen`"
+            raise UsageError(
+                f"cannot listen on {options.host}:{options.port}: {reason} ({remedy})"
+            ) from error
+        # A config of a thousand webhooks takes seconds to read: not while somebody types.
+        sampling = asyncio.create_task(sample(console))
+        preparing = asyncio.create_task(asyncio.to_thread(_prepare, console))
+        console.port = int(server.sockets[0].getsockname()[1])
+        console.sessions.listens(console.port)
+        console.announce = lambda token: listening(link(options, console.port, token))
+        console.announce(console.sessions.once)
+        settled()
+        while not stopped():
+            await asyncio.sleep(LOOK_SECS)
+        sampling.cancel()
+    finally:
+        if server is not None:
+            server.close()
+        console.workbench.close()
+        await runner.cleanup()
+    await preparing
+
+
+def _prepare(console: Console) -> None:
+    try:
+        console.workbench.prepare()
+    except (Stopped, OSError):
+        pass  # its pipes were closed before it was ready
+    except HooklineError as error:
+        _log.warning("the config cannot be read yet", reason=str(error))
+
+
+class _Doorman:
+    """Creates the handler of each connection; idle ones are closed.
+
+    Where there is no room, the oldest one without a logged-in user is closed, else the new one.
+    """
+
+    def __init__(self, runner: web.AppRunner, console: Console) -> None:
+        assert runner.server is not None  # it was set up
+        self._server = runner.server
+        self._silent, self._known = console.silent, console.known
+
+    def __call__(self) -> asyncio.Protocol:
+        there = self._server.connections
+        handler = self._server()
+        self._silent.add(id(handler))
+        self._known.discard(id(handler))  # of one that is gone
+        has_room = len(there) < CONNECTIONS or self._made_room(there)
+        asyncio.get_running_loop().call_later(HEAD_SECS if has_room else 0.0, self._look, handler)
+        return handler
+
+    def _made_room(self, there: list[RequestHandler]) -> bool:
+        self._known.intersection_update(map(id, there))
+        for one in there:
+            if id(one) not in self._known and one.transport is not None and not one.transport.is_closing():
+                one.transport.abort()
+                return True
+        return False
+
+    def _look(self, handler: RequestHandler) -> None:
+        if id(handler) in self._silent:
+            self._silent.discard(id(handler))
+            if handler.transport is not None:
+                handler.transport.abort()
+
+
+def link(options: Options, port: int, token: str) -> str:
+    """Return the one-time log-in link."""
+    path = f"{options.base_path}/login#token={token}"
+    if options.behind_proxy and options.names:
+        return f"https://{options.names[0]}{path}"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.host, options.host)
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}{path}"

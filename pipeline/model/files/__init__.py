@@ -1,0 +1,1 @@
+"""Files: durable writes and locks, log files, bounded reads of files that a config names."""
