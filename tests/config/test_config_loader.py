@@ -164,6 +164,26 @@ def test_what_is_not_closed_is_shown_where_it_opens(text: str, place: tuple[int,
     assert second.code == "duplicate-key"
 
 
+@pytest.mark.parametrize(
+    ("text", "place", "hint"),
+    [
+        ("a: 1\nfoo\nb: 2\n", (3, 1), "a key needs a `:` after it"),
+        ("a:\n  b: 1\n c: 2\n", (3, 2), "is it indented like its neighbours?"),
+        ("- a\nb: 1\n", (2, 1), "is it indented like its neighbours?"),
+        ("a: 1\n  b: 2\n", (2, 4), "is it indented like its neighbours?"),
+        ("a:\n\tb: 1\n", (2, 1), "indent with spaces: YAML allows no tabs there"),
+        ('a: "x', (1, 4), 'this " is not closed by "'),
+        ("a: [b, 'x #", (1, 8), "this ' is not closed by '"),
+        ("a: - b\n", (1, 4), 'quote the value: "- b"; a list begins in a new line'),
+        ("a: ? b\n", (1, 4), 'quote the value: "? b"'),
+        ("a: |x y\n", (1, 4), 'quote the value: "|x y"'),
+    ],
+)
+def test_what_was_probably_meant_is_said(text: str, place: tuple[int, int], hint: str) -> None:
+    (found,) = parse_yaml(text, "f.yaml").findings
+    assert (found.line, found.column, found.hint) == (*place, hint)
+
+
 def test_a_quote_inside_a_quoted_text_is_explained() -> None:
     assert 'write a quote inside it as \\"' in shown('a: {b: "it is "so" here"}\n')
     assert "double the inner" not in shown("a: 'it's'\n")

@@ -83,7 +83,9 @@ def _unclosed(document: Document, error: YAMLError, message: str, repaired: set[
     if not isinstance(error, MarkedYAMLError) or error.context_mark is None or error.problem_mark is None:
         return None
     line, column = error.context_mark.line, error.context_mark.column
-    if line == error.problem_mark.line or line >= len(document.lines) or line in repaired:
+    if line >= len(document.lines) or line in repaired:
+        return None
+    if line == error.problem_mark.line and "end of stream" not in message:
         return None
     source = document.lines[line]
     opened = source[column : column + 1]
@@ -215,13 +217,18 @@ def _indenting_tab(document: Document, line: int) -> int | None:
     return indent.index("\t") if "\t" in indent else None
 
 
+_MISPLACED = (
+    "did not find expected key",
+    "did not find expected '-' indicator",
+    "mapping values are not allowed",
+)
+
+
 def _general(message: str) -> str | None:
     if "could not find expected ':'" in message:
         return "a key needs a `:` after it"
-    if "did not find expected key" in message or "did not find expected '-' indicator" in message:
+    if any(sign in message for sign in _MISPLACED):
         return "is it indented like its neighbours?"
-    if "unexpected end of stream" in message:
-        return "a quote is not closed"
     return None
 
 

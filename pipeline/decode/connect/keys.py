@@ -52,7 +52,7 @@ def user_id(names: tuple[str, ...], row: Fields, key: Fields | None) -> str:
     parts = []
     for name in names:
         found = key if key is not None and row.get(name) is None else row
-        if found is key and len(names) == 1 and name not in found and "" in found:
+        if len(names) == 1 and name not in found and "" in found:
             found = {name: found[""]}
         part = fields.text_id(found, name)
         if part is None:

@@ -138,8 +138,6 @@ def read_entry(entry: Entry, frame: Frame, numbers: Numbers, raw: bytes) -> list
 
 def _frames(member: Member, frame: Frame, lacking: list[LeftOut]) -> Iterable[Frame]:
     """Return the record itself or, with `each`, its elements."""
-    if not member.each:
-        return (frame,)
     found = [frame]
     for source in member.each:
         found = [inner for outer in found for inner in _inside(source(outer.here, outer), outer)]

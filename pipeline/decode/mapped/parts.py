@@ -213,7 +213,7 @@ def _deleted(value: Value, context: Context) -> Callable[[Json, Frame], bool]:
         found = source(here, frame)
         if found is True or found == "true":
             return True
-        if found is MISSING or found is None or found is False or found in ("", "false", 0):
+        if found is MISSING or found is None or found in ("", "false", 0):  # False is 0
             return False
         if is_conditional:
             return True

@@ -85,6 +85,14 @@ def test_a_user_named_by_another_column_is_never_another_one(connector: str) -> 
         assert lost[2].reason.startswith("TRUNCATE of `accounts`")
 
 
+def test_of_a_deleted_row_its_empty_columns_name_nobody() -> None:
+    row = {"id": 7, "owner": 0, "note": "", "balance": "AA==", "born": "1970-01-01"}
+    for value in (change(op="d", before=row, after=None), row | {"__deleted": "true"}):
+        assert "in neither row nor key" in only(value, Table(key=("owner",))).reason
+    assert only(row, Table(key=("owner",))).user_id == "0", "of a row that is there they are its values"
+    assert only(row).set == row
+
+
 def test_every_long_value_that_was_not_read_leaves_what_is_known() -> None:
     users = profiles(by_table("schemas", "wide", Table()))
     (row,) = rows("wide")
@@ -131,6 +139,9 @@ def test_it_happened_when_it_was_committed() -> None:
     assert (update.time, update.received_at) == (1_795_898_010_000, 1_795_898_011_000)
     assert only({"id": 7, "__source_ts_ms": 1_795_898_010_000}).time == 1_795_898_010_000
     assert only({"id": 7}).time == 1_795_898_011_000
+    gone = only(change(op="d", after=None))
+    assert (gone.user_id, gone.delete, gone.time) == ("7", True, 1_795_898_010_000)
+    assert only(None).time == 1_795_898_011_000
 
 
 def test_columns_are_excluded_and_renamed_but_still_name_the_user() -> None:
@@ -140,12 +151,31 @@ def test_columns_are_excluded_and_renamed_but_still_name_the_user() -> None:
     assert (update.user_id, update.set) == ("7", {"email": "a@b", "plan": None})
 
 
+DECIMAL_KEY = orjson.dumps(
+    {
+        "schema": {
+            "type": "struct",
+            "fields": [
+                {
+                    "field": "id",
+                    "type": "bytes",
+                    "name": "org.apache.kafka.connect.data.Decimal",
+                    "parameters": {"scale": "0"},
+                }
+            ],
+        },
+        "payload": {"id": "Bw=="},
+    }
+)
+
+
 @pytest.mark.parametrize(
     ("key", "user_id"),
     [
         (b'{"id":7}', "7"),
         (b'{"schema":{"type":"struct"},"payload":{"id":7}}', "7"),
         (b'{"schema":null,"payload":7}', "7"),
+        (DECIMAL_KEY, "7"),
         # ExtractField$Key leaves the column's value: then keys are those of the events.
         (b"7", "7"),
         (b'"u-7"', "u-7"),
@@ -183,6 +213,7 @@ def test_events_of_a_table() -> None:
     assert len(ids) == 3
     assert only(change(before=before), table).id in ids
     place = {"table": "users", "file": "binlog.000003", "pos": 805, "row": 1}
+    assert only(change(source={"table": "people"}), table).name == "people.updated"
     assert only(change(source=place), table).id == "users:binlog.000003/805/1:u:7", "of MySQL"
     assert only(change(source={"table": "users"}), table).id is None
 
@@ -228,11 +259,17 @@ def test_users_and_events_of_a_table() -> None:
         (b"7", b'{"id":7}', "the change is a number"),
         ({"schema": 7, "payload": change()}, b'{"id":7}', "`schema` is a number"),
         ({"__op": "u"}, b'{"id":7}', "no columns"),
+        ({"event_type": "x", "user_id": 7, "event_properties": {}}, b'{"id":7}', "Amplitude"),
         ({"before": None, "after": None, "source": {}}, b'{"id":7}', "the change has no `op`"),
     ],
 )
 def test_what_cannot_be_read_is_told(value: Any, key: bytes | None, reason: str) -> None:
     assert reason in only(value, Table(), key).reason
+
+
+def test_a_column_that_neither_row_nor_key_holds_names_nobody() -> None:
+    for names, key in ((("owner",), None), (("owner",), b'{"id":7}'), (("id", "owner"), b"7")):
+        assert "in neither row nor key" in only(change(), Table(key=names), key).reason
 
 
 def test_when_a_change_was_committed_orders_the_topics() -> None:

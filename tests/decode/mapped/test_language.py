@@ -34,6 +34,7 @@ def properties(spec: str, record: dict[str, Any], **given: Any) -> Any:
         ("{total: sum, gone: nothing}", {"sum": None}, {"total": None}),
         ("{total: [sum, total]}", {"sum": None, "total": 3}, {"total": 3}),
         ("{total: [sum, total]}", {"sum": 0, "total": 3}, {"total": 0}),
+        ("{total: [sum, total]}", {"sum": "", "total": None}, {}),
         ("{plan: {text: pro}, n: {text: 5}}", {}, {"plan": "pro", "n": 5}),
         ("{shop: {name: s.n, town: s.t}, other: {x: y}}", {"s": {"n": "N"}}, {"shop": {"name": "N"}}),
         ("{k: {join: [a.b, n, f], with: ':'}}", {"a": {"b": "x"}, "n": 7, "f": 1.5}, {"k": "x:7:1.5"}),
@@ -44,9 +45,11 @@ def properties(spec: str, record: dict[str, Any], **given: Any) -> Any:
         ('{k: {path: url, find: "a(b)?"}}', {"url": "ac"}, {}),
         ("{k: {path: email, lower: true}}", {"email": "A@B.C"}, {"k": "a@b.c"}),
         ("{k: {path: [x, email], lower: true}}", {"email": "Ä"}, {"k": "ä"}),
+        ("{k: {path: email, lower: false}}", {"email": "A"}, {"k": "A"}),
         ("{k: {json: raw, path: a.b}}", {"raw": '{"a":{"b":[1]}}'}, {"k": [1]}),
         ("{k: {json: raw, path: a.b}}", {"raw": "{broken"}, {}),
         ("{k: {json: raw, path: a.b}}", {"raw": {"a": {"b": 1}}}, {"k": 1}),
+        ("{k: {json: raw, path: '[0]'}}", {"raw": [1]}, {"k": 1}),
         ("{json: raw}", {"raw": '{"a":1}'}, {"a": 1}),
         ("{k: {json: raw, path: m, find: '(.)$', lower: true}}", {"raw": '{"m":"aB"}'}, {"k": "b"}),
         (
@@ -118,6 +121,12 @@ def test_star_is_what_no_path_of_the_entry_begins_with() -> None:
         ("{path: t, zone: Europe/Berlin}", "2026-11-23T12:00:00Z", AT),
         ("t", "soon", "`t`: 'soon' is no time"),
         ("{json: j, path: t}", None, AT),
+        ("{json: j, path: t, unit: ms}", None, AT),
+        ("[{path: x, unit: s}, {path: t, unit: us}]", AT * 1000, AT),
+        ("{path: t, unit: us}", AT * 1000 + 999.0, AT),
+        ("{path: t, unit: ms}", AT + 0.9, AT),
+        ("{path: t, format: '%Y%m%d'}", 20261123, AT - 12 * 3_600_000),
+        ("{path: t, format: '%Y'}", True, "`t`: a boolean is no text of the form %Y"),
     ],
 )
 def test_times_have_units_formats_and_zones(spec: str, value: Any, wanted: int | str) -> None:
@@ -132,8 +141,9 @@ def test_times_have_units_formats_and_zones(spec: str, value: Any, wanted: int |
 
 
 def test_a_record_without_its_time_has_the_brokers() -> None:
-    (found,) = told(shape(f"- event: {EVENT}, time: ts}}"), {"u": 1}, received_at=AT)
-    assert (found["time"], found["received_at"], found["user_id"]) == (AT, AT, "1")
+    for nothing in ({}, {"ts": None}, {"ts": ""}):
+        (found,) = told(shape(f"- event: {EVENT}, time: ts}}"), {"u": 1} | nothing, received_at=AT)
+        assert (found["time"], found["received_at"], found["user_id"]) == (AT, AT, "1")
 
 
 @pytest.mark.parametrize(
@@ -152,6 +162,10 @@ def test_without_a_when_delete_is_true_or_nothing() -> None:
     assert told(by, {"id": "u", "gone": True}) == [{"type": "user", "delete": True, "user_id": "u"}]
     assert "true or false is wanted" in told(by, {"id": "u", "gone": "2026-01-01"})[0]
     assert told(shape("- user: {user_id: id, delete: true}"), {"id": 1})[0]["delete"] is True
+    by = shape("- when: [{kind: p}]\n  user: {user_id: id, delete: gone}")
+    assert "delete" not in told(by, {"kind": "p", "id": "u"})[0]
+    by = shape("- user: {when: [{kind: p}], user_id: id, delete: gone}")
+    assert told(by, {"kind": "p", "id": "u", "gone": "2026-01-01"})[0]["delete"] is True
 
 
 @pytest.mark.parametrize(
@@ -219,6 +233,22 @@ def test_updates_come_before_links_and_links_before_events() -> None:
     # Parts whose paths are missing are left out, and so is an update that changes nothing.
     assert [one["type"] for one in told(by, {"type": "T", "uid": "u"})] == ["event"]
     assert [one["type"] for one in told(by, {"uid": "u", "traits": {"a": 1}})] == ["user"]
+    assert [one["type"] for one in told(by, {"uid": "u", "dev": "d"})] == ["identify"]
+    by = shape("- {event: {name: type, user_id: uid}, user: {user_id: uid, unset: gone}}")
+    assert [one["type"] for one in told(by, {"type": "T", "uid": "u", "gone": "plan"})] == ["user", "event"]
+
+
+def test_a_user_has_one_of_its_ids_and_a_link_has_both() -> None:
+    by = shape("- user: {user_id: uid, anonymous_id: dev, set: {a: a}, time: ts}")
+    assert told(by, {"uid": "", "dev": "d", "a": 1, "ts": AT}, received_at=AT + 1) == [
+        {"type": "user", "set": {"a": 1}, "anonymous_id": "d", "time": AT, "received_at": AT + 1}
+    ]
+    assert told(by, {"dev": "d"}, received_at=AT)[0]["time"] == AT
+    assert "the user has no id (`uid` or `dev`)" in told(by, {"a": 1})[0]
+    by = shape("- link: {anonymous_id: dev, user_id: uid, time: ts}")
+    assert told(by, {"uid": 1, "dev": "d", "ts": AT}, received_at=AT + 1)[0]["time"] == AT
+    assert "the link has no `user_id` (`uid`)" in told(by, {"dev": "d"})[0]
+    assert "the link has no `anonymous_id` (`dev`)" in told(by, {"uid": 1})[0]
 
 
 def test_the_first_entry_that_fits_reads_the_record() -> None:
@@ -276,6 +306,7 @@ def test_properties_that_cannot_be_read_are_not_left_out_in_silence(
         ({"kind": "bag", "items": []}, "records[1] comes nearest, but there is no element at `items[*]`"),
         ({"kind": "order", "type": ["T"], "b": 1}, "`name` (`type`) is an array, a text or a number is"),
         ({"kind": "order", "type": "T", "b": {"x": 1}}, "`user_id` (`a.id` and `b`) is an object"),
+        ({"kind": "order", "type": "T", "b": True}, "`user_id` (`a.id` and `b`) is a boolean"),
         ("text", "the record is a text, an object is wanted"),
         ([], "the list is empty"),
     ],
@@ -293,6 +324,13 @@ def test_a_dead_letter_names_the_nearest_entry_and_the_missing_path(record: Any,
     assert wanted in found
 
 
+def test_of_several_parts_the_first_that_lacks_something_is_named() -> None:
+    by = shape("- {event: {name: n, user_id: u}, user: {user_id: v, set: {a: a}}}")
+    assert "but the user has no id (`v`)" in told(by, {"n": "N"})[0]
+    by = shape("- event: {when: [{kind: a}], name: n, user_id: u}")
+    assert "but the `when` of no part holds" in told(by, {"n": "N", "u": 1, "kind": "b"})[0]
+
+
 def test_a_member_with_a_wrong_value_costs_that_member_alone() -> None:
     by = shape('- event: {each: "items[*]", name: n, user_id: ^.u, time: t}')
     good, other, broken = told(by, {"u": 1, "items": [{"n": "a"}, {"n": "b", "t": "soon"}, {"n": "c"}]})
@@ -305,15 +343,21 @@ def test_a_line_that_is_a_list_is_many_records() -> None:
     found = read(by, [{"n": "a", "u": 1}, {"n": "b"}, {"n": "c", "u": 1}])
     assert [type(one).__name__ for one in found] == ["Event", "Invalid", "Event"]
     assert [one.origin.item for one in found] == [0, 0, 1]
+    by = shape("- event: {name: n, user_id: u, time: t}")
+    found += read(by, [{"n": "a", "u": 1}, {"n": "b", "u": 1, "t": "x"}])
+    raws = [one.raw for one in found if isinstance(one, Invalid)]
+    assert raws == [b'{"n":"b"}', b'{"n":"b","u":1,"t":"x"}'], "each can be read again alone"
 
 
-def test_no_two_updates_of_a_line_have_one_origin() -> None:
-    users = "[{user_id: u, set: {p: p}}, {user_id: v, set: {p: q}}]"
-    by = shape(f"- {{event: {EVENT}}}, user: {users}}}")
-    records = read(by, [{"u": "a", "v": "b", "q": 1}, {"u": "c", "v": "d", "p": 2, "q": 3}])
-    updates = [one for one in records if type(one) is PropertyUpdate]
-    assert [one.user_id for one in updates] == ["b", "c", "d"], "an update of nothing beside an event is none"
-    assert len({one.origin for one in updates}) == 3
+def test_no_two_records_of_one_kind_in_a_line_have_one_origin() -> None:
+    parts = (
+        "user: [{user_id: u, set: {p: p}}, {user_id: v, set: {p: q}}], link: {anonymous_id: d, user_id: u}"
+    )
+    by = shape(f"- {{event: {EVENT}}}, {parts}}}")
+    records = read(by, [{"u": "a", "v": "b", "q": 1, "d": 1}, {"u": "c", "v": "d", "p": 2, "q": 3, "d": 2}])
+    users = [one.user_id for one in records if type(one) is PropertyUpdate]
+    assert users == ["b", "c", "d"], "an update of nothing beside an event is none"
+    assert len(records) == 7 == len({(type(one), one.origin) for one in records})
 
 
 def test_an_ignored_record_gives_nothing() -> None:
@@ -389,6 +433,8 @@ def test_a_line_gives_no_more_records_than_members_are_allowed() -> None:
     (found,) = told(by, {"u": 1, "items": [{}] * 11}, most_members=10)
     assert "more than the 10 records of `limits.members`" in found
     assert len(told(by, {"u": 1, "items": [{}] * 10}, most_members=10)) == 10
+    (found,) = told(shape(f"- event: {EVENT}}}"), [{"u": 1}] * 11, most_members=10)
+    assert "the list holds 11 records" in found
 
 
 def test_work_is_bounded_and_the_next_record_has_all_of_it_again() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal, DecimalException
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -27,6 +27,7 @@ _WORDS: Final = {
     "milliseconds": "ms", "millis": "ms", "msec": "ms",
     "micros": "us", "microseconds": "us", "µs": "us", "nanos": "ns", "nanoseconds": "ns",
 }  # fmt: skip
+_MS: Final = timedelta(milliseconds=1)
 _YEARS: Final = ("%Y", "%y", "%G", "%c", "%x", "%D")
 
 
@@ -35,7 +36,7 @@ def compile_time(value: Value, context: Context) -> Time:
     name = "the time"
     if type(value) is str:
         name = f"`{value}`"
-    if type(value) is not dict or value.keys().isdisjoint(TIMES):
+    if type(value) is not dict:
         if type(value) is list:
             return _first([compile_time(one, context.at(index)) for index, one in enumerate(value)])
         return _reader(compile_source(value, context), parse_time, name)
@@ -161,11 +162,8 @@ def _in_format(form: Value, zone: tzinfo, context: Context) -> Parse:
             at = datetime.strptime(text.strip(), form)
         except (ValueError, OverflowError):
             raise ValueError(f"{text!r:.60} is not of the form {form}") from None
-        if at.tzinfo is not None:
-            since = at - EPOCH
-            return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
-        since = at.replace(tzinfo=UTC) - EPOCH
-        ms = since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
-        return ms if zone is UTC else ms - offset_at(ms, zone, local=True)
+        is_local = at.tzinfo is None
+        ms = ((at.replace(tzinfo=UTC) if is_local else at) - EPOCH) // _MS
+        return ms - offset_at(ms, zone, local=True) if is_local else ms
 
     return parse

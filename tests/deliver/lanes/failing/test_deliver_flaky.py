@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.config.models.webhooks.delivery import BatchSettings, DeliverySettings
+from pipeline.config.models.webhooks.delivery import BatchSettings, DeliverySettings, RetrySettings
 from pipeline.deliver.lanes.limits.throttle import PROBED_AGAIN
 from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.outbox.handover import Outcome
 from tests.kit.delivery.rig import Rig, delivery
 
 TRIP_SECS = 0.1
@@ -184,6 +185,56 @@ def test_a_receiver_that_fails_nine_of_ten_from_its_first_request_is_soon_found_
         lane = rig.core.lane("w")
         healed += lane.tally.delivered > 0
     assert healed >= 9
+
+
+@pytest.mark.parametrize(
+    ("answer", "retry", "least"),
+    [
+        (503, {}, 0.0),
+        ((503, {"retry_after": "7"}), {}, 7.0),
+        (503, {"min_delay_secs": 8.0}, 2.0),
+    ],
+)
+def test_bad_luck_is_no_way_around_what_receiver_or_owner_asked_for(
+    answer: Any, retry: dict[str, Any], least: float
+) -> None:
+    rig = lucky(retry=RetrySettings(**retry))
+    rig.client.by_message["msg_late"] = [answer, 200]
+    rig.give(delivery("late"))
+    rig.run(60.0)
+    first, second = (one.started for one in rig.client.sent if one.items[0].request.message_id == "msg_late")
+    assert first + least <= second <= first + max(2 * least, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("retry", "reason"), [({"max_attempts": 1}, "max-attempts"), ({"max_age_secs": 60.0}, "max-age")]
+)
+def test_bad_luck_is_no_further_attempt_for_what_has_had_its_last(retry: dict[str, Any], reason: str) -> None:
+    rig = lucky(retry=RetrySettings(**retry))
+    rig.client.latency["w"] = 0.3
+    rig.client.by_message["msg_late"] = [503]
+    rig.give(delivery("late", created_ms=int(rig.clock.wall() * 1000) - 59_800))
+    rig.run(0.4)
+    assert [one for one in rig.outcomes() if one[0] == "msg_late"] == [("msg_late", Outcome.DEAD, reason)]
+
+
+def test_a_batch_that_failed_by_bad_luck_has_failed_for_each_of_its_deliveries() -> None:
+    rig = lucky(batch=BatchSettings(max_events=2, max_wait_secs=0.01))
+    rig.client.script["w"] = [503, 200]
+    rig.results()
+    rig.give(delivery("a"), delivery("b"))
+    rig.run(60.0)
+    failed = [name for name, outcome, _ in rig.outcomes() if outcome is Outcome.RETRY]
+    assert failed == ["msg_a", "msg_b"]
+
+
+def lucky(**settings: Any) -> Rig:
+    """Return a rig whose receiver has just taken a delivery: the next failure may be bad luck."""
+    rig = Rig(LaneSpec("w", delivery=DeliverySettings(**settings)))
+    rig.give(delivery("well"))
+    rig.run(0.1)
+    assert rig.core.lane("w").throttle.lucky(rig.clock.at) > 0
+    return rig
 
 
 def test_what_always_fails_among_good_ones_is_not_hammered() -> None:
