@@ -35,7 +35,7 @@ def view_routes(job: Job, process: int) -> list[Route]:
         return "ok\n"
 
     def standstill() -> str:
-        return f"the worker stands still, since {job.pulse.still_secs():.0f} s: nothing is read or committed"
+        return f"the worker has been stuck for {job.pulse.still_secs():.0f} s: nothing is read or committed"
 
     def readyz() -> str:
         healthz()

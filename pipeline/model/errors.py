@@ -170,7 +170,7 @@ class ClockSetBack(StartAnew):
 
     def __init__(self, secs: float) -> None:
         super().__init__(
-            f"the machine's clock was set back by {secs:,.1f} s, and every timer of the flow stands still "
+            f"the machine's clock was set back by {secs:,.1f} s, and no timer of the flow runs "
             "until it has caught up. Nothing is lost: the next start goes on from the last epoch."
         )
 

@@ -65,7 +65,7 @@ TOPICS_UNEVEN = Happening(
 )
 HISTORY_LIMITED = Happening(
     Log.warning,
-    "a topic of user updates does not keep its history: what compaction or retention removes, no event sees",
+    "a topic of user updates does not keep its history: compaction or retention hides updates from events",
     "source_history_limited",
 )
 EVENTS_COMPACTED = Happening(
@@ -79,26 +79,29 @@ PARTITIONS_ADDED = Happening(
     "source_new_partitions_total",
 )
 RECORDED_TWICE = Happening(
-    Log.warning, "a recording holds messages twice: they are left out", "source_twice_total", once=True
+    Log.warning,
+    "a recording contains messages twice: the repeats are skipped",
+    "source_twice_total",
+    once=True,
 )
-PLACE_LOST = Happening(Log.error, "the place in a topic was lost", "source_skipped_total")
+PLACE_LOST = Happening(Log.error, "the position in a topic was lost", "source_skipped_total")
 SCHEMA_HELD = Happening(
     Log.error,
-    "schemas cannot be fetched: records that name them wait, with all behind them in their partition",
+    "schemas cannot be fetched: records that need them wait, with everything behind them in their partition",
     "source_schemas_missing",
 )
-SCHEMA_THERE = Happening(Log.info, "the schemas that records waited for are there", "source_schemas_missing")
+SCHEMA_THERE = Happening(Log.info, "the missing schemas were fetched", "source_schemas_missing")
 SCHEMA_FETCHED = Happening(Log.info, "schema fetched", "source_schemas_total", {"result": "ok"})
 SCHEMA_UNKNOWN = Happening(
     Log.warning,
-    "the registry does not have a schema: records that name it are dead letters",
+    "the registry does not have a schema: records that need it become dead letters",
     "source_schemas_total",
     {"result": "unknown"},
 )
 JOIN_MISROUTED = Happening(
     Log.warning,
-    "users are written from more than one partition: the topics are not co-partitioned by user, "
-    "and the as-of join is best effort",
+    "users are written from more than one partition: the topics are not co-partitioned by user, and the "
+    "as-of join is best effort",
     "join_misrouted_total",
     once=True,
 )
@@ -109,45 +112,45 @@ JOIN_REFUSED = Happening(
 )
 JOIN_FORMS_FULL = Happening(
     Log.warning,
-    "the rows of a table have ever other columns: what columns are dropped from now on is not known, and "
-    "users keep them",
+    "the rows of a table keep changing their columns: columns dropped from now on are not noticed, and users "
+    "keep their values",
     "join_forms_full_total",
     once=True,
 )
 JOIN_MERGES_REFUSED = Happening(
     Log.warning,
-    "alias calls join no more users: `join.max_merged` in pipeline.yaml are joined already; each is a dead "
-    "letter, and was taken as a link of its anonymous id",
+    "alias calls no longer merge users: `join.max_merged` in pipeline.yaml is reached; each becomes a dead "
+    "letter, and is treated as a link of its anonymous id",
     "join_merges_refused_total",
     once=True,
 )
 JOIN_LATE = Happening(
     Log.warning,
-    "records came too late: one of the other topic that they precede had left",
+    "records came too late: a later record of the other topic had been joined",
     "join_late_records_total",
     once=True,
 )
 JOIN_AHEAD = Happening(
     Log.warning,
-    "records are stamped more than a minute ahead of the clock: their stamps are not believed in the join",
+    "records are stamped more than a minute ahead of the clock: the join does not use their time",
     "join_clock_ahead_total",
     once=True,
 )
-UNALIGNED = Happening(Log.warning, "records went on without alignment", "join_unaligned_total")
-
-NOT_UNDERSTOOD = Happening(
-    Log.error, "most of the records cannot be understood", "records_not_understood_total"
+UNALIGNED = Happening(
+    Log.warning, "events were joined before the other topic had caught up", "join_unaligned_total"
 )
+
+NOT_UNDERSTOOD = Happening(Log.error, "most of the records cannot be parsed", "records_not_understood_total")
 
 PAUSE_ENDED = Happening(
     Log.warning,
-    "a webhook that pauses the source takes nothing: reading goes on, and what it would owe beyond "
-    "`max_pending` becomes dead letters",
+    "a webhook that pauses the source takes nothing: reading goes on, and its matches beyond `max_pending` "
+    "become dead letters",
     "source_pauses_ended_total",
 )
 
 CLOCK_SET_BACK = Happening(
-    Log.warning, "the machine's clock was set back: starting anew from the last epoch", "clock_set_back_total"
+    Log.warning, "the machine's clock was set back: restarting from the last epoch", "clock_set_back_total"
 )
 COMMITS_SLOW = Happening(
     Log.warning,
@@ -156,7 +159,9 @@ COMMITS_SLOW = Happening(
 )
 COMMITS_FAST = Happening(Log.info, "commits are fast again", "commits_slow", value=0)
 WORKER_STILL = Happening(
-    Log.error, "the worker stands still: nothing is read, committed or stopped", "worker_standstills_total"
+    Log.error,
+    "the worker is stuck: it reads and commits nothing, and cannot stop",
+    "worker_standstills_total",
 )
 
 DEAD_LETTERS_DROPPED = Happening(
@@ -181,12 +186,12 @@ DEAD_LETTER_TOO_LARGE = Happening(
 )
 
 COLLECT_REFUSING = Happening(
-    Log.error, "events cannot be kept: requests are refused, and clients come again", "collect_refusing"
+    Log.error, "events cannot be stored: requests are refused, and clients retry", "collect_refusing"
 )
-COLLECT_KEEPING = Happening(Log.info, "events are kept again", "collect_refusing", value=0)
+COLLECT_KEEPING = Happening(Log.info, "events are stored again", "collect_refusing", value=0)
 COLLECT_UNFIT = Happening(
     Log.error,
-    "the brokers refuse a record for good: its request is refused as often as it comes",
+    "the brokers refuse a record permanently: its request is refused each time it is sent",
     "collect_unfit_total",
     every_secs=60.0,
 )
@@ -198,7 +203,8 @@ COLLECT_FORGOTTEN = Happening(
 )
 COLLECT_READER_DAMAGED = Happening(
     Log.warning,
-    "the file of a reader is damaged: no segment goes until its job writes it anew, or it is removed",
+    "a reader's position file is damaged: no segment is removed until its job rewrites the file, or it is "
+    "deleted",
     "collect_readers_damaged_total",
     every_secs=600.0,
 )

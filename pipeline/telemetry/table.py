@@ -25,43 +25,42 @@ METRICS: dict[MetricName, Metric] = {
     ),
     "records_not_understood_total": counter(
         "records",
-        "invalid records of a start of which most could not be understood, when that was noticed",
-        "the source has another shape than `format` says: `hookline sniff FILE` tells which",
+        "invalid records read until it was noticed, once per start, that most records cannot be parsed",
+        "the records have another shape than `format` says: `hookline sniff FILE` shows which",
     ),
     "bytes_read_total": counter("bytes", "bytes of input read"),
     "chunks_total": counter("chunks", "chunks of records that entered the flow"),
-    "events_selected_total": counter("events", "events that some webhook may want, by their event side"),
+    "events_selected_total": counter("events", "events that may match a webhook, judged by the event alone"),
     "source_lag": gauge(
         "records",
-        "records of a topic partition that are not read yet",
+        "records of a topic partition not read yet",
         "grows: add processes (`--processes`), or look for a paused source",
         ("partition",),
     ),
     "source_paused": gauge(
         "0 or 1",
-        "1 while the source waits: `disk` (reserve), `commit` (a slow one is under way, or "
-        "much waits for it), "
-        "`webhook` (on_full: pause), `engine` (queues full), "
-        "`peers` (another process of the job has enough to do); the first of these that holds",
-        "disk: free space; commit: see `hookline_commits_slow`; "
-        "webhook: `hookline status` shows the lane that is full",
+        "1 while reading pauses, by reason: `disk` (below the reserve), `commit` (a slow commit is running, "
+        "or a large one is due), `webhook` (one with `on_full: pause` is full), `engine` (queues full), "
+        "`peers` (another process of the job pauses); of several reasons only the first is 1",
+        "disk: free space; commit: see `hookline_commits_slow`; webhook: `hookline status` shows the lane "
+        "that is full",
         ("reason",),
     ),
     "source_schemas_missing": gauge(
         "schemas",
-        "schemas that records wait for because their registry does not answer, or not as one",
+        "schemas that records wait for because the registry does not answer, or not like a registry",
         "`hookline status` and /readyz say which and why: look at the registry, its URL and credentials",
     ),
     "source_schemas_total": counter(
         "schemas",
-        "schemas that a registry was asked for, by result: ok, unknown",
+        "schemas requested from a registry, by result: ok, unknown",
         "unknown grows: producers write ids of another registry than the topic's `format` names",
         ("result",),
     ),
     "source_pauses_ended_total": counter(
         "pauses",
-        "times that the source waited no longer for a webhook with `on_full: pause`: it took nothing",
-        "mend its receiver, `hookline dlq replay --reason max-pending`; or raise `delivery.max_pause`",
+        "times the source stopped waiting for a webhook with `on_full: pause` whose receiver took nothing",
+        "fix its receiver, then `hookline dlq replay --reason max-pending`; or raise `delivery.max_pause`",
         WEBHOOK,
     ),
     "source_new_partitions_total": counter(
@@ -75,12 +74,12 @@ METRICS: dict[MetricName, Metric] = {
     ),
     "source_uneven_topics": gauge(
         "0 or 1",
-        "1 where the topics of the source have different numbers of partitions",
+        "1 if the topics of the source have different numbers of partitions",
         "give them the same number and the same key, or set `join: {partitions: together}`",
     ),
     "source_history_limited": gauge(
         "0 or 1",
-        "1 where a topic of user updates is compacted (its records are deltas) or expires, or one of events "
+        "1 if a topic of user updates is compacted (its records are deltas) or expires, or a topic of events "
         "is compacted",
         "give it `cleanup.policy=delete` and `retention.ms=-1`: a new state directory, `state rebuild` and "
         "`replay --from-kafka` see only what is left",
@@ -88,14 +87,14 @@ METRICS: dict[MetricName, Metric] = {
     ),
     "source_skipped_total": counter(
         "offsets",
-        "offsets jumped over because retention had removed them or the topic was made anew (`out_of_range`)",
+        "offsets skipped because retention had removed them or the topic was recreated (`out_of_range`)",
         "lengthen the topic's retention: records were lost before they were read",
         ("partition",),
     ),
     "source_twice_total": counter(
         "lines",
-        "lines of recordings left out: a message of the same topic, partition and offset was read before",
-        "nothing, where recordings overlap; else look what was written twice",
+        "lines of recordings skipped: a message of the same topic, partition and offset was read before",
+        "none if recordings overlap; otherwise find out what was written twice",
     ),
     "source_commit_failures_total": counter(
         "commits",
@@ -105,41 +104,43 @@ METRICS: dict[MetricName, Metric] = {
     # --- join
     "join_late_records_total": counter(
         "records",
-        "records that came after one of the other side of the join had left that they precede: read again, "
-        "the same topics are joined in another order. Per partition: an upper bound of the events concerned",
-        "raise `join.settle` above what producers linger, or let the topics stamp (LogAppendTime)",
+        "records that arrived after a later record of the join's other side had been joined: a replay joins "
+        "them in another order. Counted per partition, so an upper bound of the events concerned",
+        "raise `join.settle` above the `linger.ms` of producers, or let brokers set the time (LogAppendTime)",
         ("side",),
     ),
     "join_clock_ahead_total": counter(
         "records",
-        "records stamped more than a minute ahead of the clock and of their topic partition; such a stamp is "
-        "not believed in the join",
+        "records stamped more than a minute ahead of the clock and of their topic partition; the join does "
+        "not use such a time",
         "look for a producer with a wrong clock",
     ),
     "join_unaligned_total": counter(
         "events",
-        "events that went on before the user-property topic had passed their time",
-        "raise `join.max_wait`, or look at why the property topic lags",
+        "events joined before the topic of user updates had passed their time (`join.max_wait`)",
+        "raise `join.max_wait`, or find out why the topic of user updates lags",
     ),
     "join_misrouted_total": counter(
         "users",
         "users whose records came from more than one partition",
-        "key all topics by user id and give them equally many partitions, or `join: {partitions: together}`",
+        "key all topics by user id with the same number of partitions, or set `join: {partitions: together}`",
     ),
     "join_merges_refused_total": counter(
         "alias calls",
-        "alias calls that joined no users, because `join.max_merged` are joined already",
-        "`hookline dlq list --webhook -` has them; raise `join.max_merged`: 300 bytes of memory each",
+        "alias calls that merged no users because `join.max_merged` is reached",
+        "`hookline dlq list --webhook -` lists them; raise `join.max_merged` (300 bytes of memory each)",
     ),
     "join_forms_full_total": counter(
         "updates",
-        "rows of tables with columns that no row before had together, beyond 1 MiB of names of columns",
-        "a topic of changes has what is no table; drop such columns before (`exclude` of the topic)",
+        "rows of tables with a new combination of columns, beyond 1 MiB of column names",
+        "a topic of changes carries something else than a table; leave out such columns (`exclude` of the "
+        "topic)",
     ),
     "join_refused_total": counter(
         "updates",
-        "updates of users that were refused: with them a user would be larger than `limits` allows",
-        "find who writes without end (`dlq` does not have them); raise `limits.user` if it is meant",
+        "updates refused because the user would become larger than `limits` allows",
+        "find what keeps adding properties (these are no dead letters); raise `limits.user` if that is "
+        "intended",
     ),
     "join_wait_seconds": seconds("time that an event waited for the user-property side"),
     # --- per webhook: matched = delivered + dead + pending + suppressed
@@ -158,16 +159,16 @@ METRICS: dict[MetricName, Metric] = {
     "webhook_disabled": gauge(
         "0 or 1",
         "1 while a webhook is disabled by a 410 answer or paused by a command",
-        "`hookline webhook enable ID` (`resume ID` where it was paused), or a change of its file",
+        "`hookline webhook enable ID` (`resume ID` if it was paused), or edit its file",
         WEBHOOK,
     ),
     # --- delivery engine
     "attempts_total": counter(
         "requests",
         "requests sent, by outcome: a status (200, 503), `timeout`, `connect`, `reset`, `guard-refused`; "
-        "`machine`: not sent, as this machine had no descriptor, port or thread for it",
-        "much beside 2xx: the receiver's fault or the request's; `hookline status` has the last answer. "
-        "`machine`: raise what it names",
+        "`machine`: not sent, because this machine had no descriptor, port or thread left",
+        "many other than 2xx: the receiver or the request is at fault; `hookline status` shows the last "
+        "answer. `machine`: raise the limit that it names",
         ("webhook", "outcome"),
     ),
     "attempt_seconds": seconds(
@@ -198,46 +199,49 @@ METRICS: dict[MetricName, Metric] = {
     ),
     "lane_success_share": gauge(
         "share",
-        "part of the latest answers that were good; below 0.4 fewer requests are sent at once",
-        "stays below 0.9: a part of the receiver fails; deliveries are tried again soon, and arrive",
+        "share of recent answers that were successful; below 0.4 fewer requests are sent at once",
+        "stays below 0.9: the receiver fails some requests; they are retried soon, and arrive",
         WEBHOOK,
     ),
     "connections_open": gauge("connections", "open connections to receivers"),
     "connections_opened_total": counter(
         "connections",
-        "connections made",
-        "near `hookline_attempts_total`: the receiver closes after each answer, so each request shakes hands",
+        "connections opened",
+        "near `hookline_attempts_total`: the receiver closes after each answer, so each request needs a "
+        "handshake",
     ),
     "answers_out_of_step_total": counter(
         "signs",
-        "answers that nobody had asked for, by sign: unasked (no request was under way), surplus (more came "
-        "than the answer), early (before the request was sent), garbled (no answer, after others were)",
-        "find what answers twice or too early: the receiver, or a proxy before it",
+        "unexpected answers, by sign: unasked (no request was under way), surplus (more data than the "
+        "answer), early (before the request was sent), garbled (not HTTP, after answers that were)",
+        "find what answers twice or too early: the receiver, or a proxy in front of it",
         ("webhook", "sign"),
     ),
     "origins_distrusted": gauge(
         "origins",
-        "receivers (scheme, host, port) that get a connection per request for an hour after such a sign",
+        "receivers (scheme, host, port) that get a new connection per request, for an hour after such an "
+        "answer",
     ),
     "guard_refused_total": counter(
         "dials",
         "connections refused because the address is private, loopback, metadata or otherwise special",
-        "if it is meant, open it in `network.allow` of config/pipeline.yaml",
+        "if it is intended, allow it in `network.allow` of config/pipeline.yaml",
         WEBHOOK,
     ),
     "oauth_tokens_total": counter(
         "requests",
         "OAuth2 token requests, by result: ok, error",
-        "error: client id, secret or token_url are wrong or the token endpoint is down",
+        "error: client id, secret or token_url is wrong, or the token endpoint is down",
         ("webhook", "result"),
     ),
     # --- state
     "state_commit_seconds": seconds(
-        "time of one shard's commit, sync included", "over 0.1: a slow disk; raise `epoch` or move `state`"
+        "time of one shard's commit, including the sync",
+        "over 0.1: a slow disk; raise `epoch` or move `state`",
     ),
     "epoch_commit_seconds": gauge(
         "seconds",
-        "time that the last epoch's end took, all commits together; nothing is read meanwhile",
+        "how long the end of the last epoch took, all commits included; nothing is read meanwhile",
         "over half of `epoch`: see `hookline_commits_slow`",
     ),
     "commits_slow": gauge(
@@ -246,20 +250,20 @@ METRICS: dict[MetricName, Metric] = {
         "put the state directory on a faster disk, raise `epoch`, or start a new one with fewer `shards`",
     ),
     "state_disk_free_bytes": gauge(
-        "bytes", "free space where the state directory is", "free space before the reserve is reached"
+        "bytes", "free space on the disk of the state directory", "free some before the reserve is reached"
     ),
-    "state_undone_total": counter("shards", "shards that took back an epoch at the start, after a crash"),
+    "state_undone_total": counter("shards", "shards that undid an epoch at the start, after a crash"),
     "journal_results_total": counter("results", "results read from journals at the start, after a crash"),
     "dead_letters_total": counter(
         "dead letters",
-        "dead letters that this process made, by reason; records not understood have no webhook",
-        "`hookline dlq list --webhook ID`; after the cause is mended `hookline dlq replay`",
+        "dead letters of this process, by reason; records that cannot be parsed have no webhook",
+        "`hookline dlq list --webhook ID`; once the cause is fixed, `hookline dlq replay`",
         ("webhook", "reason"),
     ),
     "dead_letters_dropped_total": counter(
         "dead letters",
-        "dead letters that were let go, by reason: quota (`dead_letters.max_bytes`), age (`max_age`)",
-        "mend what makes them, then replay or purge what is left; raise `dead_letters.max_bytes`",
+        "dead letters dropped, by reason: quota (`dead_letters.max_bytes`), age (`max_age`)",
+        "fix their cause, then replay or purge the rest; raise `dead_letters.max_bytes`",
         ("webhook", "reason"),
     ),
     "dead_letter_copies_total": counter(
@@ -272,23 +276,23 @@ METRICS: dict[MetricName, Metric] = {
     "worker_still_seconds": gauge(
         "seconds",
         "time since the worker last read or worked; over 10 (or three epochs) the job is not ready",
-        "the log says where it stands: a disk or a lock that does not answer; a restart is safe",
+        "the log says where it is stuck, on a disk or a lock that does not answer; a restart is safe",
     ),
     "worker_standstills_total": counter(
         "standstills",
-        "times that the worker stood still: nothing was read, committed or stopped",
+        "times the worker was stuck: it read and committed nothing, and could not stop",
         "the log says where: look at the disk; a restart is safe",
     ),
     "clock_set_back_total": counter(
         "steps",
-        "times that the machine's clock was set back by more than a second; the job starts anew at once",
-        "let NTP slew the clock once the machine runs, and step it only before",
+        "times the machine's clock was set back by more than a second; the job restarts at once",
+        "let NTP slew the clock while jobs run, and step it only at boot",
     ),
     # --- config
     "config_reloads_total": counter(
         "reloads",
         "config changes seen while running, by result: ok, broken",
-        "broken: `hookline check` shows what is wrong; mend it before the next start",
+        "broken: `hookline check` shows what is wrong; fix it before the next start",
         ("result",),
     ),
     "config_problems": gauge(

@@ -1,7 +1,7 @@
 """Events over HTTP: what `hookline collect` takes and how soon it answers, beside what one would write.
 
 Rates are asked for by wrk (C) over 64 connections from the same two cores; every event has an id of its own.
-Waits are those of pace.py. Each candidate runs as a process on a folder of its own.
+Waits are those of programs/pace.py. Each candidate runs as a process on a folder of its own.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def overload(bench: Bench) -> None:
 
 def paced(port: int, rate: int, bench: Bench) -> dict[str, float]:
     """Post at an even rate, and return the waits."""
-    script = [sys.executable, "-m", "tests.bench.pace", f"http://127.0.0.1:{port}", str(rate)]
+    script = [sys.executable, "-m", "tests.bench.programs.pace", f"http://127.0.0.1:{port}", str(rate)]
     script += [str(bench.latency_secs), str(bench.warm_up_secs)]
     done = subprocess.run(script, capture_output=True, text=True, cwd=ROOT)
     if done.returncode:

@@ -39,8 +39,8 @@ import orjson
 import uvloop
 
 from tests.bench.measure import machine, reap, session_cpu_secs
+from tests.bench.programs.watch import until_it_reads
 from tests.bench.streams.kafka_topics import Filler, make_topics
-from tests.bench.watch import until_it_reads
 
 WARM_UP_SECS = 5.0
 USERS = 1000

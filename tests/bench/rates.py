@@ -31,11 +31,11 @@ from tests.bench.latency import (
     write_file,
 )
 from tests.bench.measure import SHOWN, heading, left_out, reap, session_cpu_secs
+from tests.bench.programs.watched import HOOKLINE, onlookers
 from tests.bench.streams.candidates import pythons
 from tests.bench.streams.kafka_topics import NoBroker
 from tests.bench.streams.servers import SYSLOG_NG, syslog_ng
 from tests.bench.users import fill, under_updates
-from tests.bench.watched import HOOKLINE, onlookers
 from tests.kit.programs.run import until
 from tests.kit.streams.samples import ROOT
 

@@ -16,12 +16,12 @@ from tests.bench.engines import engines
 from tests.bench.from_kafka import kafka, kafka_job
 from tests.bench.latency import Latency, measure, nobody
 from tests.bench.measure import Candidate, heading, left_out, show, take_turns
+from tests.bench.programs.watched import onlookers, watched
 from tests.bench.rates import crowd, idle, latencies, show_latencies, steady, tails
 from tests.bench.starting import starts
 from tests.bench.streams.candidates import USERS, job, make_config, make_stream, program, pythons
 from tests.bench.streams.kafka_topics import CRC32, MURMUR2, NoBroker, broker
 from tests.bench.streams.servers import syslog_ng
-from tests.bench.watched import onlookers, watched
 from tests.kit.streams.samples import ROOT
 
 

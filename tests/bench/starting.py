@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tests.bench.latency import event, receiving
 from tests.bench.measure import SHOWN, heading, reap
-from tests.bench.watched import HOOKLINE
+from tests.bench.programs.watched import HOOKLINE
 from tests.kit.streams.samples import ROOT
 
 if TYPE_CHECKING:

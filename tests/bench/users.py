@@ -27,7 +27,7 @@ import orjson
 
 from tests.bench import latency
 from tests.bench.measure import machine, reap, session_cpu_secs
-from tests.bench.watch import records_read, until_it_reads
+from tests.bench.programs.watch import records_read, until_it_reads
 
 WEBHOOK = """
 id: w

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from pipeline.deliver.http.attempt import AddrInfo
-from tests.deliver.http.test_proxies import proxy
+from tests.deliver.http.contract.test_proxies import proxy
 from tests.kit.delivery.sending import Sending, with_a_client
 
 ADDRESSES = {

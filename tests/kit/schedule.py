@@ -18,14 +18,14 @@ TOGETHER = frozenset({"kafka", "recovery"})
 STARTING = frozenset(
     (
         "cli", "collect", "console", "deliver", "docs", "faults", "hostile", "job", "kafka", "recovery",
-        "runtime", "simulation", "test_bench_suite.py",
+        "runtime", "simulation", "bench",
     )
 )  # fmt: skip
 """Rooms whose tests start processes, or wait."""
 LONGEST = (
     "kafka",
     "tests/console/test_every_page.py",
-    "tests/test_bench_suite.py",
+    "tests/bench/test_suite.py",
     "recovery",
     "tests/collect/sdks/test_servers.py",
     "tests/console/pages/test_edit_browser.py",

@@ -307,4 +307,4 @@ def test_the_log_says_once_that_most_records_are_not_understood(caplog: pytest.L
         assert not caplog.records
         found.saw(20, 20, broken)
         found.saw(20, 20, broken)
-    assert [record.getMessage() for record in caplog.records] == ["most of the records cannot be understood"]
+    assert [record.getMessage() for record in caplog.records] == ["most of the records cannot be parsed"]

@@ -54,8 +54,8 @@ def status(state: Path, as_json: bool) -> None:
         print_text(line)
     if live and live.still_secs:
         print_text(
-            f"the job stands still, since {live.still_secs:,.0f} s: nothing is read or committed. Its log "
-            "says where; to stop and start it is safe"
+            f"the job has been stuck for {live.still_secs:,.0f} s: nothing is read or committed. Its log "
+            "says where; a restart is safe"
         )
     if live and live.waits:
         print_text(f"{live.waits}. What is behind them in their partition waits, too; nothing is lost")

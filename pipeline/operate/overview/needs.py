@@ -79,7 +79,7 @@ def _of_job(stands: Standing) -> Iterable[Need]:
             _at(webhook),
         )
     if stands.still_secs:
-        words = f"The worker has stood still for {stands.still_secs:.0f} s: nothing is read or committed"
+        words = f"The worker has been stuck for {stands.still_secs:.0f} s: nothing is read or committed"
         yield Need("bad", words, "Look at the log", "/config")
     if stands.problems:
         words = "An edit is refused: the job goes on with the config that it had"

@@ -315,7 +315,7 @@ def test_out_of_range_earliest_goes_on_with_what_is_there_and_counts_the_gap(
     reader.close()
     assert seen.take(4) == [b"6", b"7", b"8", b"9"]
     assert metrics.read("source_skipped_total", partition=f"{events}/0") == 6
-    assert "the place in a topic was lost" in caplog.text
+    assert "the position in a topic was lost" in caplog.text
 
 
 def test_an_offset_removed_while_reading_is_handled_alike(topics: Topics, tap: Tapper) -> None:

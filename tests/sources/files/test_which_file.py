@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.model.errors import ConfigError, StateError
 from pipeline.sources.files.recording import Recording
-from tests.sources.files.rotations import (
+from tests.sources.files.following.rotations import (
     Following,
     append,
     compress_and_truncate,

@@ -1,6 +1,6 @@
 """A job that is looked at beside one that is not: the console is open, its page Live shows 100 rows a second.
 
-    python -m tests.bench.watched CONFIG STATE    looks at the job there, until it is ended
+    python -m tests.bench.programs.watched CONFIG STATE    looks at the job there, until it is ended
 
 The onlookers are processes of their own. Their CPU is not the job's, but they share the machine with it.
 """
@@ -47,7 +47,7 @@ def watched(name: str, of: Candidate, config: Path) -> Candidate:
 @contextlib.contextmanager
 def onlookers(config: Path, state: Path) -> Iterator[None]:
     """Look at the job that runs there, or will run, until the end."""
-    words = [sys.executable, "-m", "tests.bench.watched", str(config), str(state)]
+    words = [sys.executable, "-m", "tests.bench.programs.watched", str(config), str(state)]
     process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:

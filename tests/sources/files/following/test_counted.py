@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sources.files.rotations import Following, append, lines
+from tests.sources.files.following.rotations import Following, append, lines
 
 FORMS = ["app.jsonl.{}", "app.{}.jsonl"]
 

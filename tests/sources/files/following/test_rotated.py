@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.model.errors import StateError
 from pipeline.sources.files.reading import lives
-from tests.sources.files.rotations import (
+from tests.sources.files.following.rotations import (
     ROTATIONS,
     Following,
     append,

@@ -14,14 +14,15 @@ from subprocess import PIPE, Popen
 
 import pytest
 
-from tests.bench import collecting, measure, rates, sections, suite, watch
+from tests.bench import collecting, measure, rates, sections, suite
 from tests.bench.alone import http_clients
 from tests.bench.measure import Candidate, Run
+from tests.bench.programs import watch
+from tests.bench.programs.watched import watched
 from tests.bench.streams import candidates, java_peers, kafka_topics
 from tests.bench.streams.candidates import job, make_config
 from tests.bench.streams.kafka_topics import NoBroker
 from tests.bench.streams.servers import receiver
-from tests.bench.watched import watched
 from tests.kit.programs.run import until
 
 TINY = {

@@ -269,7 +269,7 @@ def test_paths_with_filters_do_not_load_the_template_engine() -> None:
     from pathlib import Path
 
     script = (
-        "import sys; from rendering import rendered\n"
+        "import sys; from tests.render.rendering import rendered\n"
         "rendered({'body': {'a': 'x {{ event.id }} {{ user.properties.y }}', 'b': '{{ event }}'}})\n"
         "print('liquid' in sys.modules)\n"
         "rendered({'body': {'a': '{{ event.id | upcase }}', 'b': 'x {{ event.id | default: 5 }}'}})\n"
@@ -279,8 +279,7 @@ def test_paths_with_filters_do_not_load_the_template_engine() -> None:
     )
     ran = subprocess.run(
         [sys.executable, "-c", script],
-        cwd=Path(__file__).parent,
-        env={"PYTHONPATH": str(Path(__file__).parents[2])},
+        env={"PYTHONPATH": str(Path(__file__).parents[3])},
         capture_output=True,
         text=True,
         check=True,

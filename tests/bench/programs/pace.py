@@ -1,6 +1,6 @@
 """Post events at an even rate over 64 connections, and tell how long each waited for its answer.
 
-    python -m tests.bench.pace URL RATE SECS WARM_UP_SECS
+    python -m tests.bench.programs.pace URL RATE SECS WARM_UP_SECS
 
 An event is due at its own time, whether or not those before it were answered: what a slow answer delays
 counts. Each holds the time of its writing (`sent`). Prints p50, p99 and the longest wait in milliseconds.

@@ -1,6 +1,6 @@
 """How fast a job reads that never ends: looks at what it has committed until that is all there is.
 
-    python -m tests.bench.watch STATE RECORDS PID
+    python -m tests.bench.programs.watch STATE RECORDS PID
 
 Prints records per second between the first commit and the last one while it was still reading, so that
 neither the start of the job nor the wait for its last commit counts. Fails when the process is gone.

@@ -1,0 +1,1 @@
+"""Programs that a bench runs beside what it measures."""
