@@ -371,6 +371,32 @@ def test_it_is_merged_with_other_files_by_when_it_was_received(
     reader.close()
 
 
+@pytest.mark.parametrize("follow", [True, False])
+def test_a_clock_that_is_far_ahead_shortly_before_a_segments_end_moves_no_place(
+    folder: CollectorsFolder, tmp_path: Path, follow: bool
+) -> None:
+    """Lines are read ahead to see whether its time is believed."""
+    other = tmp_path / "other.jsonl"
+    other.write_bytes(event(12) + b"\n")
+    for n in range(12):
+        ahead_ms = 10**8 if n % 4 == 1 else 0
+        folder.time_ms += ahead_ms
+        folder.append(event(n))
+        folder.time_ms -= ahead_ms
+        if n % 4 == 3:
+            folder.rotate()
+    read: list[int] = []
+    position: Position | None = None
+    while len(read) < 13:
+        reader = Recording([str(folder.path), str(other)], follow=follow, resume=position)
+        chunk = reader.read(1)
+        reader.close()
+        assert chunk is not None
+        position = chunk.position
+        read += [orjson.loads(line)["n"] for line in chunk.lines if line]
+    assert sorted(read) == list(range(13))
+
+
 @settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 2**32))
 def test_whatever_happens_to_segments_every_line_is_read_once(
