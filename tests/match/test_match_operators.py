@@ -282,6 +282,43 @@ def test_operands_from_other_paths(operators: Value, properties: dict[str, Value
     assert holds(tree, event(properties={"x": 5}), user(properties), vars={"five": 5}) is verdict
 
 
+@pytest.mark.parametrize(
+    ("operators", "x", "y", "verdict"),
+    [
+        ("eq", ["a", "pro"], "pro", True),
+        ("eq", ["a"], "pro", False),
+        ("eq", "pro", [], False),
+        ("ne", "pro", [], True),
+        ("gt", [1, 9], 5, True),
+        ("gt", [1, 9], [8, 10], True),
+        ("lt", 9, [8, 10], True),
+        ("gt", 9, [9, "a", None, True, {}], False),
+        ("starts_with", "ac", ["a", "ab"], True),
+        ("starts_with", ["x", "ac"], ["ab", "a"], True),
+        ("starts_with", "A", ["a"], False),
+        ("starts_with", 5, ["5"], False),
+        ("ends_with", "ca", ["a", "ba"], True),
+        ("ends_with", 5, ["5"], False),
+    ],
+)
+def test_of_arrays_on_either_side_any_element_counts(
+    operators: str, x: Value, y: Value, verdict: bool
+) -> None:
+    other = "user.properties.y[*]" if isinstance(y, list) else "user.properties.y"
+    tree = {"event.properties.x": {operators: {"path": other}}}
+    assert holds(tree, event(properties={"x": x}), user({"y": y})) is verdict
+
+
+@pytest.mark.parametrize(
+    ("now", "verdict"), [("23:00", True), ("05:00", True), ("12:00", False), ("22:00", True)]
+)
+def test_hours_of_other_paths_may_lie_across_midnight(now: str, verdict: bool) -> None:
+    between = [{"path": "user.properties.from"}, {"path": "user.properties.to"}]
+    tree = {"event.properties.x": {"as": "hour", "between": between}}
+    at = event(properties={"x": f"2026-11-23T{now}:00Z"})
+    assert holds(tree, at, user({"from": "22:00", "to": "06:00"})) is verdict
+
+
 def test_a_time_zone_may_come_from_a_path_and_falls_back_to_utc() -> None:
     tree: dict[str, Any] = {"event.time": {"as": "hour", "eq": "07:00", "tz": "user.properties.zone"}}
     assert holds(tree, event(), user({"zone": "America/New_York"}))
