@@ -202,6 +202,39 @@ def test_a_segment_that_goes_before_it_was_read_is_named(
     assert "empty state directory" in said
 
 
+def test_numbers_without_a_line_elsewhere_excuse_no_line_that_is_gone(
+    folder: CollectorsFolder, following: Following
+) -> None:
+    fill(folder, 0)
+    assert following.read() == [0]
+    folder.rotate()
+    fill(folder, 1)
+    folder.remove(folder.rotate(gap=3))
+    fill(folder, 2)
+    following.restart()
+    with pytest.raises(StateError, match="the lines 1 to 4 are gone"):
+        following.read()
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (b"{", "is damaged"),
+        (b'{"version":2,"id":"89abcdef"}', "does not understand it"),
+        (b'{"version":1,"id":"../../etc"}', "does not understand it"),
+        (b'{"version":1,"id":7}', "does not understand it"),
+        (b"[]", "does not understand it"),
+    ],
+)
+def test_a_folder_whose_collector_cannot_be_known_is_not_read(
+    folder: CollectorsFolder, following: Following, said: bytes, told: str
+) -> None:
+    fill(folder, 0)
+    (folder.path / ".collect.json").write_bytes(said)
+    with pytest.raises(StateError, match=told):
+        following.restart()
+
+
 def test_lines_that_begin_anew_are_not_taken_for_those_that_were_read(
     folder: CollectorsFolder, following: Following, tmp_path: Path
 ) -> None:
