@@ -247,6 +247,32 @@ def test_relative_dates_do_not_hold_for_an_event_without_time() -> None:
     assert not holds({"user.properties.x": {"after": "-30d"}}, event(time=None), user({"x": "2026-11-01"}))
 
 
+@pytest.mark.parametrize("x", [None, "soon", [], [None, "soon"], {"a": 1}, True])
+def test_what_is_no_date_is_neither_before_nor_after_one_that_is_relative(x: Value) -> None:
+    for operator in ("before", "after", "gte"):
+        tree = {"user.properties.x": {"as": "date", operator: "-30d"}}
+        assert not holds(tree, event(), user({"x": x}))
+    assert not holds({"user.properties.gone": {"after": "-30d"}}, event(), user({}))
+
+
+@pytest.mark.parametrize(
+    ("values", "exists", "present"),
+    [
+        ([], False, False),
+        ([None], False, False),
+        (["", None], True, False),
+        ([None, 0], True, True),
+    ],
+)
+def test_of_many_elements_one_that_is_there_is_enough(
+    values: list[Value], exists: bool, present: bool
+) -> None:
+    seen = event(properties={"items": [{"x": value} for value in values]})
+    for wanted in (True, False):
+        assert holds({"event.properties.items[*].x": {"exists": wanted}}, seen) is (exists is wanted)
+        assert holds({"event.properties.items[*].x": {"present": wanted}}, seen) is (present is wanted)
+
+
 def test_event_time_is_read_as_a_date_whatever_form_it_came_in() -> None:
     assert holds({"event.time": {"as": "weekday", "eq": "mon"}})
     assert holds({"event.time": {"after": "2026-11-23", "before": "2026-11-24"}})
