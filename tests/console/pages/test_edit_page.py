@@ -190,6 +190,18 @@ def test_what_check_would_warn_of_is_told_before_and_after_it_is_saved(ann: Visi
     assert "gte: abc" in _text(ann, "odd")
 
 
+def test_a_name_that_is_nearly_a_known_one_is_told_at_its_field(ann: Visitor):
+    new = "/new-webhook"
+    page = ann.get(new)
+    for typed, told in (("Pricing Pag", "Pricing Page"), ("Refund, pricing page", "Pricing Page")):
+        name = typed.rpartition(", ")[2]
+        words = f"no event or label is known as `{name}`: did you mean `{told}`?"
+        answer = ann.send(page, new, "refresh", events=typed)
+        assert f'id="events-told">{html.escape(words)}' in answer.text
+    for typed in ("Pricing Page", "Refund", "*", '"'):
+        assert "is known as" not in ann.send(page, new, "refresh", events=typed).text
+
+
 def test_markup_is_text_wherever_it_is_typed(ann: Visitor):
     new, evil = "/new-webhook", "\"'><script>alert(1)</script>{{ 7 }}{% x %}&amp;"
     page = ann.send(ann.send(ann.get(new), new, "add-header"), new, "add-key")
