@@ -220,7 +220,7 @@ class FollowedCursor(FileCursor):
     def _after(self) -> Beside | None:
         """Return the file that was rotated away next after the open one."""
         written_ns = self._left_ns or os.fstat(self._fd).st_mtime_ns
-        folder = os.path.dirname(os.path.abspath(self._path))
+        folder = os.path.dirname(os.path.realpath(f"/proc/self/fd/{self._fd}"))  # by its present name
         return find_after(self.source, written_ns, self._entries.values(), but=self._inode, folder=folder)
 
     def _replaced(self) -> bool:
