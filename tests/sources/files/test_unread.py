@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.sources.files.recording import RESCAN_SECS, Recording
-from tests.sources.files.rotations import append, lines
+from tests.sources.files.following.rotations import append, lines
 
 
 def utf_16(text: bytes) -> bytes:
