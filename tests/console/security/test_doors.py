@@ -138,7 +138,7 @@ def test_tokens_are_good_as_bearer_and_in_the_page_with_their_role(caller: Calle
     wrong = caller.ask("GET", "/", token="viewer2")
     assert wrong.status == 401
     assert wrong.headers["www-authenticate"] == "Bearer"
-    assert caller.ask("GET", "/api/v1/nothing", token="viewer2").json["error"] == "this token is not good"
+    assert caller.ask("GET", "/api/v1/nothing", token="viewer2").json["error"] == "this token is not valid"
 
 
 def test_after_ten_failures_nothing_is_compared_any_more(caller: Caller):

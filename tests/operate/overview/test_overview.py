@@ -173,7 +173,7 @@ def test_what_needs_a_person_comes_the_worst_first_with_what_to_do(tmp_path: Pat
     known = rows([listed("crm"), listed("paused")], stands, Sampler())
     found = needs(state, stands, known, [Unset("T", ("crm",))])
     assert [(one.kind, one.words + (f": {one.detail}" if one.detail else "")) for one in found] == [
-        ("bad", "An edit is refused: the job goes on with the config that it had"),
+        ("bad", "An edit was refused: the job keeps the previous config"),
         ("bad", "${T} has no value: crm cannot be sent to"),
         ("bad", "The receiver of crm is down: 503"),
         ("warn", "2 dead letters of crm in the last hour: max-age"),
