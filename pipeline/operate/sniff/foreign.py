@@ -24,7 +24,7 @@ _MAGIC: Final = (
     (b"\xfe\xff", "text in UTF-16", "`iconv -f UTF-16 -t UTF-8 FILE > out.jsonl`"),
     (b"\x1e{", "a JSON text sequence (RFC 7464)", "`tr -d '\\036' < FILE > out.jsonl`"),
 )
-_TO_LINES: Final = "one record a line is wanted, each a JSON object"
+_TO_LINES: Final = "expected one record per line, each a JSON object"
 _COLUMNS: Final = (
     (",", "CSV", "--icsv"),
     (";", "CSV with semicolons", "--icsv --ifs ';'"),
