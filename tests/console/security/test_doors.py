@@ -207,7 +207,7 @@ def test_a_token_file_that_breaks_lets_in_whom_it_let_in(tmp_path: Path):
         ("viewer hunter2", "want `ROLE NAME SHA256`"),
         ("admin bot " + "0" * 64, "roles are viewer, payloads, operator, editor"),
         ("viewer bot hunter2", "is no SHA-256"),
-        (f"viewer a {'0' * 64}\neditor b {'0' * 64}", "stands here twice"),
+        (f"viewer a {'0' * 64}\neditor b {'0' * 64}", "is listed twice"),
     ],
 )
 def test_a_token_file_says_what_is_wrong_and_never_a_token(line: str, told: str):

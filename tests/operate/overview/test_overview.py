@@ -178,7 +178,7 @@ def test_what_needs_a_person_comes_the_worst_first_with_what_to_do(tmp_path: Pat
         ("bad", "The receiver of crm is down: 503"),
         ("warn", "2 dead letters of crm in the last hour: max-age"),
         ("warn", "1 record that could not be read in the last hour: invalid: no JSON"),
-        ("info", "paused is paused and owes 3 requests"),
+        ("info", "paused is paused and has 3 pending requests"),
     ]
     assert found[3].path == "/dead-letters?webhook=crm&since=1h&reason=max-age"
     assert found[2].path == "/webhooks/crm"
