@@ -15,7 +15,7 @@ from pipeline import __version__
 from pipeline.cli.output import say
 from pipeline.cli.page.help_pages import Context, prepare, with_subcommands
 from pipeline.cli.page.usage import told
-from pipeline.model.errors import ClockSetBack, HooklineError, machine_fault, reason
+from pipeline.model.errors import HooklineError, StartAnew, machine_fault, reason
 from pipeline.model.process.exits import MEANING, Exit
 from pipeline.model.words import did_you_mean
 
@@ -209,7 +209,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader of our output is gone (`| head`): nothing is wrong, and nothing more can be said.
         return Exit.OK
-    except ClockSetBack as error:
+    except StartAnew as error:
         if arguments is None and "-" not in words:
             from pipeline.runtime.reexec import reexec
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.config.documents import setting_refs
-from pipeline.language.secrets import PlaceholderError, SecretRef, parse_placeholders
+from pipeline.language.secrets import SecretRef, refs_in
 from pipeline.model.files.plain_file import read_plain
 from pipeline.model.json import Value
 
@@ -66,10 +66,7 @@ def file_state(key: str, base: Path) -> tuple[bool, float | None]:
 def _refs(value: Value) -> Iterator[SecretRef]:
     if isinstance(value, str):
         if "${" in value:
-            try:
-                yield from (part for part in parse_placeholders(value) if isinstance(part, SecretRef))
-            except PlaceholderError:
-                return
+            yield from refs_in(value)
     elif isinstance(value, Mapping):
         for inner in value.values():
             yield from _refs(inner)

@@ -13,7 +13,14 @@ from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.deliver.http.guard import Network, check_url_literal
 from pipeline.deliver.http.target import TargetError, parse_proxy
 from pipeline.language.headers import NAME, OURS, is_reserved
-from pipeline.language.secrets import PlaceholderError, SecretRef, Secrets, parse_placeholders
+from pipeline.language.secrets import (
+    NESTED,
+    PlaceholderError,
+    SecretRef,
+    Secrets,
+    parse_placeholders,
+    refs_in,
+)
 from pipeline.model.errors import ConfigError
 from pipeline.model.json import Value
 
@@ -30,6 +37,7 @@ def check_sendable(
 ) -> None:
     """Report secrets, header names and proxy of a webhook that could not be sent."""
     _check_header_names(model, problems)
+    _check_defaults(model, problems)
     for path, text, bad in _texts(model):
         found = _found(text, bad, secrets)
         if found is not None:
@@ -48,6 +56,15 @@ def check_sendable(
         problems.error(place, "wrong-secret", "the user name of basic authentication holds a colon")
     if model.delivery.proxy is not None:
         _check_proxy(model.delivery.proxy, problems, secrets, allow)
+
+
+def _check_defaults(model: WebhookFile, problems: Problems) -> None:
+    """Refuse ``${A:-${B}}``, as a shell takes it: what is sent would be neither."""
+    others = *_strings(model.vars, ("vars",)), *_strings(model.request.headers, ("request", "headers"))
+    for path, text, _ in (*_texts(model), *others):
+        if ":-" in text and any(ref.is_nested for ref in refs_in(text)):
+            message, hint = NESTED
+            problems.refuse(path, "placeholder", message, hint=hint, offset=text.index(":-") + 2)
 
 
 def refuse_literal(path: KeyPath, host: str, allow: tuple[Network, ...], problems: Problems) -> bool:

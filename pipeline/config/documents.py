@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pipeline.config.yaml.diagnostics import KeyPath
 from pipeline.config.yaml.document import Document
 from pipeline.config.yaml.loader import parse_yaml
-from pipeline.language.secrets import PlaceholderError, SecretRef, origin_refs, parse_placeholders
+from pipeline.language.secrets import SecretRef, origin_refs, refs_in
 from pipeline.model.json import Value
 from pipeline.model.process.under_way import begins
 
@@ -146,10 +146,7 @@ def setting_refs(value: Value, *, is_webhook: bool) -> Iterator[SecretRef]:
             yield from origin_refs(request["url"])
     for path, text, named in _texts(value, ()):
         if "${" in text and (not is_webhook or (is_setting(path) and (named or not is_var(path)))):
-            try:
-                yield from (part for part in parse_placeholders(text) if isinstance(part, SecretRef))
-            except PlaceholderError:
-                continue  # the compiler reports it with its place
+            yield from refs_in(text)  # what cannot be read the compiler reports with its place
 
 
 def _texts(value: Value, path: KeyPath) -> Iterator[tuple[KeyPath, str, bool]]:

@@ -23,6 +23,13 @@ _PATH_START = re.compile(r"[/?#]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
+NESTED = (
+    "a default is a text and holds no placeholder",
+    "name one variable, and set it where the job is started",
+)
+"""The message, and the remedy, of a placeholder in a placeholder (`SecretRef.is_nested`)."""
+
+
 class PlaceholderError(ValueError):
     """An invalid ``${...}``. ``offset`` is its place in the text, ``hint`` the remedy."""
 
@@ -46,6 +53,11 @@ class SecretRef:
     def file(self) -> str | None:
         """The path, where the value is the content of a file; else None."""
         return self.key[5:] if self.key.startswith("file:") else None
+
+    @property
+    def is_nested(self) -> bool:
+        """True where the default begins a placeholder: the first `}` closes both, and the last is a text."""
+        return "${" in (self.default or "")
 
     @property
     def source(self) -> str:
@@ -119,6 +131,14 @@ def parse_placeholders(text: str) -> list[str | SecretRef]:
     return parts
 
 
+def refs_in(text: str) -> list[SecretRef]:
+    """Return the references of a text; none where it cannot be read."""
+    try:
+        return [part for part in parse_placeholders(text) if isinstance(part, SecretRef)]
+    except PlaceholderError:
+        return []
+
+
 def origin_end(url: str) -> int:
     """Return where a URL's path begins, after scheme, host and port."""
     blank = _PLACEHOLDER.sub(lambda found: "x" * len(found.group()), url)
@@ -129,10 +149,7 @@ def origin_end(url: str) -> int:
 
 def origin_refs(url: str) -> list[SecretRef]:
     """Return the placeholders in a URL's scheme, host and port: the plain settings. Empty if unreadable."""
-    try:
-        return [part for part in parse_placeholders(url[: origin_end(url)]) if isinstance(part, SecretRef)]
-    except PlaceholderError:
-        return []
+    return refs_in(url[: origin_end(url)])
 
 
 class Secrets:

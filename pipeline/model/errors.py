@@ -14,7 +14,9 @@
     │   ├── NoState      no job has run on it yet                        exit 1
     │   └── ClosedState  this user may not look into it                  exit 1
     └── Fatal            log, stop the job                               exit 4
-        └── ClockSetBack the flow cannot go on, a start anew can
+        └── StartAnew    the flow cannot go on, a start anew can
+            ├── ClockSetBack
+            └── TopicGrew
 
 What a receiver answers is no exception: outcomes are data (pipeline/deliver/lanes/policy.py).
 """
@@ -144,13 +146,27 @@ class Fatal(HooklineError):
     """The job cannot go on (disk full, broker refuses us); nothing is lost, the next start resumes."""
 
 
-class ClockSetBack(Fatal):
-    """The machine's clock was set back while the job ran; `hookline run` and `replay` restart at once.
+class StartAnew(Fatal):
+    """Only a start anew helps; `hookline run` and `replay` restart at once.
 
     stopping: whether a stop was requested as well.
     """
 
     stopping = False
+
+
+class TopicGrew(StartAnew):
+    """A topic has partitions that it had not when the job started."""
+
+    def __init__(self, topic: str, partitions: int) -> None:
+        super().__init__(
+            f"topic `{topic}` has {partitions} partitions now, and new ones are only read from a start on. "
+            "Nothing is lost: the next start reads them from their beginning."
+        )
+
+
+class ClockSetBack(StartAnew):
+    """The machine's clock was set back while the job ran."""
 
     def __init__(self, secs: float) -> None:
         super().__init__(

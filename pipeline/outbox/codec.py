@@ -17,8 +17,6 @@ _POSITION = struct.Struct(">QI")
 _RESULT = struct.Struct("<BIHqHHH")
 _PLACE = struct.Struct(">Q")
 _DELIVERED = Outcome.DELIVERED
-PLACE_BYTES = _PLACE.size
-"""Length of the sequence number that ends the outbox key of an ordered delivery."""
 
 MAX_NAME = 300
 """Longer names of sources and users are hashed, so that a webhook's id and a place fit beside them."""
@@ -77,6 +75,11 @@ def ordered_row(webhook_id: str, user: str, sequence: int) -> bytes:
     """Return the outbox key of a delivery whose webhook keeps the order per user."""
     name = bounded(user.encode("utf-8", "surrogatepass"), MAX_NAME)
     return b"%b\0%b\0%b" % (webhook_id.encode(), name, _PLACE.pack(sequence))
+
+
+def queue_of(row: bytes) -> bytes:
+    """Return the prefix that the outbox keys of one webhook and user have in common, from one of them."""
+    return row[: -_PLACE.size]
 
 
 def webhook_prefix(webhook_id: str) -> bytes:

@@ -12,7 +12,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from pipeline.outbox.applied import Applied
-from pipeline.outbox.codec import PLACE_BYTES, DeadLetter, Finished, ordered_row
+from pipeline.outbox.codec import DeadLetter, Finished, ordered_row, queue_of
 from pipeline.outbox.counters import Counters, Ended
 from pipeline.outbox.dead_letters import Copying, DeadLetters
 from pipeline.outbox.finished import FinishedRequests
@@ -64,6 +64,8 @@ class Outbox:
         self._settled: list[bytes] = []
         self._dropping: set[bytes] = set()
         self._new_on_disk: dict[str, int] = {}
+        self._fresh_queues: set[bytes] = set()
+        """Queues of ordered deliveries of which this epoch has put one on disk that is not in memory."""
         self._handing: list[Delivery] = []
         self._room: dict[str, Room] = {}
         self._applied = Applied(store)
@@ -108,13 +110,15 @@ class Outbox:
         if room is None:
             # Until the next hand-over the engine does not count what it is about to get.
             room = self._room[webhook_id] = self._engine.accepts(webhook_id)
-        # Without room it goes to disk in any case; to look for older ones there costs a flush.
+        # Without room it goes to disk in any case, whatever is there.
         to_disk = not room or (ordered and self._is_behind(request))
         counts.pending += 1
         row = self._applied.next_row(webhook_id, request.user) if ordered else request.key
         if to_disk:
             self._rows.add(row, request, progress)
             self._count_on_disk(webhook_id)
+            if ordered:
+                self._fresh_queues.add(queue_of(row))
             return
         if room is _LONG:
             # A result of orjson holds 4 to 8 KiB more than its length.
@@ -244,6 +248,7 @@ class Outbox:
         for webhook_id, rows in self._new_on_disk.items():
             self._engine.on_disk(self.port, webhook_id, rows)
         self._new_on_disk.clear()
+        self._fresh_queues.clear()
 
     def old_journals(self) -> Callable[[], None]:
         """Return a function that deletes the generations before the store's present epoch.
@@ -309,6 +314,7 @@ class Outbox:
         if outcome is Outcome.PARKED:
             self._store_row(delivery)
             self._count_on_disk(webhook_id)
+            self._fresh_queues.add(queue_of(row))
             return
         if delivery.stored:
             self._rows.remove(row, delivery.request)
@@ -354,8 +360,11 @@ class Outbox:
         webhook_id = request.webhook_id
         if self.pending(webhook_id) == self._in_memory.get(webhook_id, 0):
             return False
-        prefix = ordered_row(webhook_id, request.user, 0)[:-PLACE_BYTES]
-        return any(row not in self._live for row in self._rows.of_user(prefix))
+        queue = queue_of(ordered_row(webhook_id, request.user, 0))
+        if queue in self._fresh_queues:
+            return True
+        # What was committed and is still there: a scan of the epoch's own rows, too, would write them first.
+        return any(row not in self._live and row in self._rows for row in self._rows.committed_of(queue))
 
     def _recover(self, journal: list[Finished]) -> None:
         """Apply the journal to the outbox (rule 6)."""

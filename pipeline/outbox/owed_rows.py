@@ -35,9 +35,9 @@ class OwedRows:
         value = self._store.get(Table.OUTBOX, row)
         return None if value is None else unpack_owed(value)
 
-    def of_user(self, prefix: bytes) -> Iterator[bytes]:
-        """Yield the rows with this prefix, in order."""
-        return (row for row, _ in self._store.items(Table.OUTBOX, prefix))
+    def committed_of(self, queue: bytes) -> Iterator[bytes]:
+        """Yield the rows of this queue (see `queue_of`) as the last commit left them, in order."""
+        return self._store.committed_keys(Table.OUTBOX, queue)
 
     def committed(
         self, webhook_id: str, cursor: bytes | None

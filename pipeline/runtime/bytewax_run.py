@@ -16,9 +16,10 @@ from bytewax.run import _parse_args
 from pipeline.config.job import load_pipeline
 from pipeline.job.assembly import Job
 from pipeline.job.replay import Replay
-from pipeline.model.errors import ClockSetBack, Fatal, HooklineError, UsageError
+from pipeline.model.errors import Fatal, HooklineError, StartAnew, UsageError
 from pipeline.model.process.private import keep_private
 from pipeline.model.process.standard import open_standard
+from pipeline.model.process.stop import requested
 from pipeline.runtime.background.watchdog import Watchdog
 from pipeline.runtime.process import Cluster, open_job, stop_on_signals
 from pipeline.runtime.reexec import reexec
@@ -84,10 +85,11 @@ def _end(job: Job, closing: ExitStack) -> None:
     """Close everything; where a step failed, exit as `hookline run` would: the runner only knows
     exit code 1.
     """
+    stopping = job.drain.stopping if job.drain.anew is None else requested()
     closing.close()
-    failure = job.failure.first
-    if isinstance(failure, ClockSetBack) and job.peers is None:
-        reexec(stopping=job.drain.stopping)
+    failure = job.failure.first or job.drain.anew
+    if isinstance(failure, StartAnew) and job.peers is None:
+        reexec(stopping=stopping)
     if failure is not None:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -32,7 +32,7 @@ from pipeline.job.replay import Replay
 from pipeline.job.settings import JobSettings
 from pipeline.join.known import Known
 from pipeline.language.secrets import Secrets
-from pipeline.model.errors import ClockSetBack, Fatal, HooklineError, machine_fault
+from pipeline.model.errors import Fatal, HooklineError, StartAnew, machine_fault
 from pipeline.model.process.bounds import bounded
 from pipeline.model.process.stop import requested, stoppable
 from pipeline.model.process.threads import allow_late
@@ -212,8 +212,8 @@ def run_job(
     """Run a job to the end of its input or to a signal, and return the summary.
 
     observe: called with the job when it begins; what it returns is called when it has ended (progress, admin
-    socket). Raises what stopped the job: StateError, or Fatal with the first cause (ClockSetBack where a
-    restart is all it takes).
+    socket). Raises what stopped the job: StateError, or Fatal with the first cause (StartAnew where a restart
+    is all it takes).
     """
     begun = time.monotonic()
     opened = open_job(config, config_dir, cluster=cluster, replay=replay, parts=parts)
@@ -233,6 +233,9 @@ def run_job(
                 done()
         if job.failure.first is not None:
             raise _cause(job, cluster, job.failure.first)
+        if job.drain.anew is not None:
+            job.drain.anew.stopping = requested()
+            raise job.drain.anew
         stats = job.engine.stats()
     return {
         **accounting(config.state),
@@ -281,7 +284,7 @@ def _cause(job: Job, cluster: Cluster, error: BaseException) -> BaseException:
     """Return the error to show: the first one that a step raised, not Bytewax's wrapper."""
     noted = job.failure.first
     first = noted or job.failure.beneath(error) or error
-    if isinstance(first, ClockSetBack):
+    if isinstance(first, StartAnew):
         first.stopping = job.drain.stopping
     if isinstance(first, (HooklineError, KeyboardInterrupt, SystemExit)):
         return first

@@ -74,7 +74,9 @@ EVENTS_COMPACTED = Happening(
     "source_history_limited",
 )
 PARTITIONS_ADDED = Happening(
-    Log.warning, "a topic has new partitions: restart to read them", "source_new_partitions_total"
+    Log.warning,
+    "a topic has new partitions: they are read from the next start on",
+    "source_new_partitions_total",
 )
 RECORDED_TWICE = Happening(
     Log.warning,

@@ -66,7 +66,7 @@ METRICS: dict[MetricName, Metric] = {
     "source_new_partitions_total": counter(
         "partitions",
         "topic partitions that appeared after the start",
-        "restart the job to read them",
+        "none for a job, which starts anew by itself; restart `hookline record` to record them",
         ("topic",),
     ),
     "source_unreachable": gauge(

@@ -154,6 +154,17 @@ def test_several_processes_deliver_the_same_as_one(bench: Bench, receiver: Recei
     assert set(summary["latency_ms"]) == {"p50", "p99"}
 
 
+def test_without_a_terminal_a_reload_signal_ends_nothing(bench: Bench) -> None:
+    """As `systemctl reload` and reloaders beside a container send it."""
+    with bench.started("--follow", "--json", session=True) as job:
+        until(lambda: delivered(bench, 60, job))
+        job.send_signal(signal.SIGHUP)
+        bench.append({"id": "more"})
+        until(lambda: delivered(bench, 61, job))
+        job.send_signal(signal.SIGTERM)
+        ended(job, secs=40)
+
+
 @pytest.mark.parametrize("whole_group", [False, True])
 def test_sigterm_to_the_parent_or_its_group_stops_all_cleanly(bench: Bench, whole_group: bool):
     with bench.started("--follow", "--processes", 2, "--json", session=True) as job:

@@ -197,3 +197,25 @@ def test_of_an_answer_only_what_is_looked_at_is_read(
     (webhook,) = report(tmp_path, delivery=f"  fail_when: {condition}").require().webhooks
     found = webhook.spec.reads
     assert (found.fields, found.body, found.headers) == reads
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        "  auth: {bearer: {token: '${A:-${B}}'}}",
+        "  headers: {X-Key: 'Key ${A:-${B:-c}}'}",
+        "  body: {a: [{b: '${A:-${B}}'}]}",
+        "  query: {a: '${A:-${file:b}}'}",
+    ],
+)
+def test_a_placeholder_in_the_default_of_another_is_refused(tmp_path: Path, request_: str) -> None:
+    """A shell takes it; here `B}` would be left as a text, and sent."""
+    assert errors(report(tmp_path, environ={"A": "a", "B": "b"}, request=request_)) == [
+        "placeholder: a default is a text and holds no placeholder "
+        "name one variable, and set it where the job is started"
+    ]
+
+
+def test_a_setting_takes_no_placeholder_in_its_default_either(tmp_path: Path) -> None:
+    found = report(tmp_path, environ={"A": "5", "B": "6"}, delivery="  concurrency: ${A:-${B}}")
+    assert any(one.startswith("placeholder: a default is a text and holds no") for one in errors(found))

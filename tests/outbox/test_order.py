@@ -10,6 +10,7 @@ from pipeline.outbox.codec import (
     unpack_owed,
 )
 from pipeline.outbox.handover import Outcome
+from pipeline.outbox.owed_rows import OwedRows
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
 from tests.kit.delivery.engine import ScriptedEngine
@@ -36,22 +37,64 @@ def test_an_ordered_delivery_follows_an_older_one_of_its_user_to_disk(tmp_path: 
     assert bench.engine.disk == {"w": 2}
 
 
+@pytest.fixture
+def _unflushed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def flushed(store: Store) -> None:
+        raise AssertionError("a look for older deliveries would write what the epoch has gathered, each time")
+
+    monkeypatch.setattr(Store, "flush", flushed)
+
+
 def test_what_goes_to_disk_for_want_of_room_asks_for_no_older_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = Bench(tmp_path, ScriptedEngine(room=0))
 
-    def flushed(store: Store) -> None:
-        raise AssertionError("each delivery to a dead receiver would write what the epoch has gathered")
+    def looked(rows: OwedRows, queue: bytes) -> None:
+        raise AssertionError("it goes to disk in any case")
 
-    with monkeypatch.context() as patched:
-        patched.setattr(Store, "flush", flushed)
-        for offset in range(1, 4):
-            bench.admit("w", offset, ordered=True)
-        bench.outbox.hand_over()
+    monkeypatch.setattr(OwedRows, "committed_of", looked)
+    for offset in range(1, 4):
+        bench.admit("w", offset, ordered=True)
+    bench.outbox.hand_over()
     bench.end_epoch()
     assert bench.engine.refill("w") == 3
     assert [one.request.message_id for one in bench.engine.held.values()] == ["msg_w_1", "msg_w_2", "msg_w_3"]
+
+
+@pytest.mark.usefixtures("_unflushed")
+@pytest.mark.parametrize("committed", [False, True])
+@pytest.mark.parametrize("parked", [False, True])
+def test_an_older_one_on_disk_is_found_without_writing_the_epochs_rows(
+    tmp_path: Path, parked: bool, committed: bool
+) -> None:
+    bench = Bench(tmp_path, ScriptedEngine(room=100 if parked else 0))
+    first = bench.hand_over("w", 1, ordered=True)
+    if parked:
+        bench.engine.end(first.row, Outcome.PARKED)
+        bench.outbox.absorb(1)
+    if committed:
+        bench.end_epoch()
+    bench.engine.room = 100
+    bench.admit("w", 2, ordered=True, user="u:2")
+    bench.admit("w", 3, ordered=True)
+    bench.outbox.hand_over()
+    assert [one.request.message_id for one in bench.engine.held.values()] == ["msg_w_2"]
+
+
+@pytest.mark.usefixtures("_unflushed")
+def test_a_row_that_has_ended_in_this_epoch_holds_up_nobody(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, ScriptedEngine(room=0))
+    first = bench.admit("w", 1, ordered=True)
+    bench.admit("w", 2, ordered=True, user="u:2")
+    bench.outbox.hand_over()
+    bench.end_epoch()
+    bench.engine.room = 100
+    bench.engine.refill("w")
+    bench.engine.end(first.row, Outcome.DELIVERED)
+    bench.outbox.absorb(1)
+    third = bench.hand_over("w", 3, ordered=True)
+    assert third.row in bench.engine.held
 
 
 def test_an_ordered_delivery_follows_one_that_the_engine_has_parked(tmp_path: Path) -> None:

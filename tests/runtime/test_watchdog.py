@@ -13,7 +13,7 @@ from pipeline.admin.view_routes import view_routes
 from pipeline.job.assembly import Job
 from pipeline.job.control.failure import Failure
 from pipeline.job.control.pulse import Pulse
-from pipeline.model.errors import ClockSetBack, Refused, StateError
+from pipeline.model.errors import ClockSetBack, Refused, StateError, TopicGrew
 from pipeline.runtime.background.watchdog import LOOKS, Steps, Watchdog
 from tests.kit.machine.clock import HandClock
 from tests.kit.programs.inprocess import run_flow
@@ -176,3 +176,17 @@ def test_a_clock_set_back_at_the_end_of_a_stopped_flow_forgets_no_stop(tmp_path:
     with pytest.raises(ClockSetBack) as found:
         run_flow(tmp_path, stream=bench.stream.name, look=look)
     assert found.value.stopping == stopping, "the run that takes its place must be told"
+
+
+@pytest.mark.parametrize("stopping", [False, True])
+def test_what_grows_ends_the_flow_cleanly_to_start_anew_and_forgets_no_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopping: bool
+):
+    monkeypatch.setattr("pipeline.runtime.process.requested", lambda: stopping)
+    bench = Bench(tmp_path)
+    bench.webhook("w", "http://127.0.0.1:9/")
+    bench.stream.touch()
+    grown = TopicGrew("events", 2)
+    with pytest.raises(TopicGrew) as found:
+        run_flow(tmp_path, stream=bench.stream.name, look=lambda job: job.drain.start_anew(grown))
+    assert (found.value, found.value.stopping) == (grown, stopping)

@@ -57,6 +57,20 @@ def test_an_epoch_reads_its_own_writes_and_others_read_only_committed_ones(tmp_p
     store.close()
 
 
+def test_committed_keys_are_those_of_the_last_commit_that_have_the_prefix(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for key in (b"b\xff", b"a", b"b", b"c", b"b\0"):
+        store.put(Table.OUTBOX, key, b"1")
+    assert list(store.committed_keys(Table.OUTBOX, b"b")) == []
+    store.commit()
+    store.put(Table.OUTBOX, b"bb", b"1")
+    store.delete(Table.OUTBOX, b"b")
+    store.flush()
+    assert list(store.committed_keys(Table.OUTBOX, b"b")) == [b"b", b"b\0", b"b\xff"]
+    assert list(store.committed_keys(Table.OUTBOX, b"d")) == []
+    store.close()
+
+
 def test_an_epoch_without_writes_keeps_its_number(tmp_path: Path) -> None:
     store = Store(tmp_path)
     assert store.commit() == 0

@@ -92,7 +92,7 @@ def run(
     A recording is read to its end; a job that follows files or reads topics runs until SIGTERM or Ctrl-C.
     Pending deliveries are kept in the state directory, and the next run continues with them.
     """
-    from pipeline.model.errors import ClockSetBack, Stopped
+    from pipeline.model.errors import StartAnew, Stopped
     from pipeline.model.process.exits import MEMBER_EXIT, MEMBER_STOPPED
     from pipeline.telemetry import log
 
@@ -106,7 +106,7 @@ def run(
     else:
         try:
             summary = run_alone(job_config, config, metrics, member, pin=pin)
-        except ClockSetBack:
+        except StartAnew:
             if member is None:
                 raise
             # A part cannot start anew alone: its supervisor does it for all.

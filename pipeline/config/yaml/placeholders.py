@@ -10,7 +10,14 @@ from pipeline.config.yaml import scalars
 from pipeline.config.yaml.diagnostics import KeyPath, Problem, Problems
 from pipeline.config.yaml.document import UNSET, Document, Node
 from pipeline.config.yaml.locating import place
-from pipeline.language.secrets import PlaceholderError, SecretRef, SecretText, parse_placeholders
+from pipeline.language.secrets import (
+    NESTED,
+    PlaceholderError,
+    SecretRef,
+    SecretText,
+    parse_placeholders,
+    refs_in,
+)
 from pipeline.model.json import Value
 
 Lookup: TypeAlias = Callable[[SecretRef], str | None]
@@ -82,7 +89,7 @@ def _walk(node: Node, path: KeyPath, document: Document, lookup: Lookup, places:
         if places.secrets(path) and _keep(node):
             return
         text = node.value
-        if places.refused(path) and _refs(text):
+        if places.refused(path) and refs_in(text):
             document.findings.append(place(document, _refused(path, text)))
             node.value = UNSET if path and isinstance(path[-1], str) else text
             return
@@ -120,23 +127,16 @@ def reread(data: Value, quoted: Mapping[KeyPath, tuple[str, Value]], problems: P
     return found
 
 
-def _refs(text: str) -> list[SecretRef]:
-    try:
-        return [part for part in parse_placeholders(text) if isinstance(part, SecretRef)]
-    except PlaceholderError:
-        return []
-
-
 def _keep(node: Node) -> bool:
     """Mark a text that contains secrets; False where it contains none."""
-    if _refs(node.value):
+    if refs_in(node.value):
         node.value = SecretText(node.value)
         return True
     return False
 
 
 def _refused(path: KeyPath, text: str) -> Problem:
-    ref = _refs(text)[0]
+    ref = refs_in(text)[0]
     return Problem(
         path,
         "secret-in-condition",
@@ -156,6 +156,8 @@ def _resolve(node: Node, path: KeyPath, lookup: Lookup) -> Problem | None:
     for part in parts:
         if isinstance(part, str):
             texts.append(part)
+        elif part.is_nested:
+            return Problem(path, "placeholder", *NESTED, offset=node.value.index(":-") + 2)
         elif (value := lookup(part)) is not None:
             texts.append(value)
         else:

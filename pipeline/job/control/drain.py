@@ -8,6 +8,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from pipeline.model.errors import StartAnew
+from pipeline.telemetry import log
+
+_log = log.get("job")
+
 
 class Sending(Protocol):
     """The delivery engine, as the drain uses it."""
@@ -59,6 +64,8 @@ class Drain:
     ) -> None:
         self.stopping = False
         """Set by a signal: sources end, the job stops cleanly."""
+        self.anew: StartAnew | None = None
+        """Why the process is to start anew once it has stopped."""
         self.finished = False
         """True once the last epoch may end: the engine has stopped."""
         self._engine = engine
@@ -84,6 +91,12 @@ class Drain:
     def left_secs(self) -> float:
         """How long it may still take; infinite before it begins."""
         return max(0.0, self._deadline - self._clock())
+
+    def start_anew(self, why: StartAnew) -> None:
+        """Stop as after a signal; then the process starts anew."""
+        if self.anew is None:
+            _log.info("stopping to start anew", reason=str(why))
+        self.anew, self.stopping = why, True
 
     def opened(self, shard: Owing) -> None:
         """A shard is open, and this thread works for it."""

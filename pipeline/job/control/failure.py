@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from pipeline.model.errors import ClockSetBack, HooklineError, Stopped, machine_fault
+from pipeline.model.errors import HooklineError, StartAnew, Stopped, machine_fault
 from pipeline.telemetry import log
 
 _log = log.get("job")
@@ -36,7 +36,7 @@ class Failure:
                 return
             self.first = error
         known = machine_fault(error) or error
-        if isinstance(known, (Stopped, ClockSetBack)):
+        if isinstance(known, (Stopped, StartAnew)):
             self.on_planned_end()
         elif isinstance(known, HooklineError):
             _log.error("stopping", reason=str(known))

@@ -22,7 +22,7 @@ from pipeline.job.steps.chunks import Intake, Selected
 from pipeline.job.steps.epoch_end import EpochEnd
 from pipeline.job.steps.history import History
 from pipeline.job.steps.stretch import Stretches
-from pipeline.model.errors import StateError
+from pipeline.model.errors import StartAnew, StateError
 from pipeline.model.process.threads import stay_known
 from pipeline.sources.chunk import Position
 from pipeline.sources.reader import Reader, Source
@@ -206,8 +206,12 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
         limit = self.chunk_lines * self.stretches.of(self.name)
         if self.line < self.history.high:
             limit = min(limit, self.history.boundary_after(self.line) - self.line)
-        chunk = self.reader.read(limit)
         reader = self.reader
+        try:
+            chunk = reader.read(limit)
+        except StartAnew as why:
+            self.drain.start_anew(why)
+            return False
         self.rest.took(chunk, hurry=reader.expects_answer, gather_secs=reader.gather_secs)
         if chunk is None:
             return False

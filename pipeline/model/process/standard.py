@@ -27,16 +27,18 @@ def open_standard() -> None:
 
 
 def own_output() -> None:
-    """Make a failed print raise Fatal whoever prints: its OSError names no file.
+    """Make a failed print raise Fatal whoever prints, since its OSError names no file.
 
+    What the output's encoding lacks (box lines in Latin-1, the odd bytes of a file's name in any) is printed
+    escaped, as Python does on standard error.
     Raises nothing itself. A reader that is gone still gives BrokenPipeError.
     """
     given = sys.stdout
     if isinstance(given, io.TextIOWrapper) and given is sys.__stdout__:
         given.flush()
         sys.stdout = io.TextIOWrapper(
-            io.BufferedWriter(_Output(given.fileno(), "wb", closefd=False)), given.encoding, given.errors,
-            line_buffering=given.line_buffering or given.write_through,
+            io.BufferedWriter(_Output(given.fileno(), "wb", closefd=False)), given.encoding,
+            "backslashreplace", line_buffering=given.line_buffering or given.write_through,
         )  # fmt: skip
 
 

@@ -1,6 +1,8 @@
 """Clean stop: the first SIGTERM or SIGINT is kept until it can be handled, the second ends the process.
 
 A signal may arrive while a verb is still starting or waits for something; code that waits checks `requested`.
+A terminal that is closed (SIGHUP) is a stop as well, unless `nohup` has said that it is none. Without a
+terminal SIGHUP is somebody's `reload`, and means nothing here: edits of the config are noticed anyway.
 """
 
 from __future__ import annotations
@@ -11,6 +13,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TypeAlias
+
+Handler: TypeAlias = Callable[[int, FrameType | None], None]
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 HEAR_SECS = 0.5
@@ -22,15 +27,15 @@ _requested: list[int] = []
 
 def listen() -> None:
     """Keep SIGTERM and SIGINT from now on; a second one ends the process at once."""
-    for number in SIGNALS:
-        signal.signal(number, _keep)
+    for number, handler in _handlers(_keep).items():
+        signal.signal(number, handler)
     _unblock()
 
 
 @contextmanager
-def handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def handled_by(handler: Handler) -> Iterator[None]:
     """Let a function handle SIGTERM and SIGINT inside the block; then restore the old handlers."""
-    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    before = {number: signal.signal(number, one) for number, one in _handlers(handler).items()}
     _unblock()
     try:
         yield
@@ -85,6 +90,21 @@ def kept_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def _handlers(handler: Handler) -> dict[int, Handler | signal.Handlers]:
+    handlers: dict[int, Handler | signal.Handlers] = dict.fromkeys(SIGNALS, handler)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        handlers[signal.SIGHUP] = handler if _has_terminal() else signal.SIG_IGN
+    return handlers
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
 def _unblock() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
@@ -100,6 +120,6 @@ def forget() -> None:
 
 
 def _keep(number: int, _frame: FrameType | None) -> None:
-    if _requested:
+    if _requested and number != signal.SIGHUP:  # the shell and the system both send that one
         os._exit(128 + number)
     _requested.append(number)

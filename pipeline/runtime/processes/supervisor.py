@@ -244,6 +244,8 @@ class Supervisor:
             _log.info("ended, the others go on", member=name)
 
     def _hear_signal(self, number: int) -> None:
+        if self._stopping and number == signal.SIGHUP:
+            return  # the shell and the system both send it
         self._stopping = True
         self._signals += 1
         if self._signals > 1:

@@ -142,7 +142,8 @@ class Inputs:
     def _entry_of(self, source: Input, moved: Moved) -> Entry | None:
         """Return what is known of a file that was read under another name; None for any other.
 
-        Raises Unready where it must not be opened: it is open under that name, or being compressed.
+        Raises Unready where it must not be opened: it is open under that name, or being compressed, or may be
+        the copy that another cursor has to continue in.
         """
         has_name = source.name in self._known.files
         if source.path == STDIN or (has_name and not self._follow):
@@ -154,6 +155,8 @@ class Inputs:
         is_own = has_name and source.path.endswith(PACKED)
         entry = (moved.renamed if is_own else moved.entry_of)(source.path, status.st_ino)
         for cursor in self._files():
+            if cursor.is_replaced():
+                raise Unready(source.path)
             if cursor.is_open_as(status) or (entry is not None and cursor.name == entry.name):
                 # One that is too short to be recognised later must not be read as a new one then.
                 self._aside[source.path] = status.st_ino, None if entry is None else cursor.name

@@ -84,11 +84,14 @@ class _Session:
             self._masks.add(password, "***")
             self._masks.add(pair, "***")
             headers["Authorization"] = f"Basic {pair}"
-        context = None if registry.ca is None else ssl.create_default_context(cafile=base / registry.ca)
+        trusted: ssl.SSLContext | bool = True
+        if registry.ca is not None:
+            trusted = ssl.create_default_context(cafile=base / registry.ca)
+            trusted.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # as for receivers
         self._session = aiohttp.ClientSession(
             headers=headers,
             timeout=aiohttp.ClientTimeout(total=TOTAL_SECS),
-            connector=aiohttp.TCPConnector(ssl=True if context is None else context),
+            connector=aiohttp.TCPConnector(ssl=trusted),
             auto_decompress=False,
         )
         self._references: dict[tuple[str, int], str] = {}

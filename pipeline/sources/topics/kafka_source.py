@@ -21,7 +21,7 @@ from confluent_kafka.admin import AclOperation
 from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.kafka.admin import COMPACTED, KafkaAdmin, Topic, topic_id
 from pipeline.kafka.client import KafkaSettings, make_consumer, wait_ms
-from pipeline.model.errors import Fatal, StateError
+from pipeline.model.errors import Fatal, StateError, TopicGrew
 from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.reader import BaseReader
 from pipeline.sources.topics.began import FILE, Beginnings
@@ -226,9 +226,9 @@ class KafkaSource:
         return is_another(self._topics[topic].id, id)
 
     def watch_topics(self, now_ms: int) -> None:
-        """Notice recreated topics and added partitions; the latter are read after a restart.
+        """Notice recreated topics, and added partitions.
 
-        Never waits. Raises Fatal for a topic that is gone.
+        Never waits. Raises Fatal for a topic that is gone, TopicGrew in a job for one with new partitions.
         """
         if self._described and all(future.done() for future in self._described.values()):
             described, self._described = self._described, {}
@@ -263,3 +263,5 @@ class KafkaSource:
         self._topics[topic] = Topic(partitions, topic_id(found) or before.id)
         if self._topics[topic].id == before.id and partitions > before.partitions:
             PARTITIONS_ADDED.happened(log, partitions - before.partitions, topic=topic, partitions=partitions)
+            if self.settings.state is not None:
+                raise TopicGrew(topic, partitions)

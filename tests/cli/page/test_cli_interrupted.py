@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from pipeline.receiver.server import Receiver
 from tests.kit.programs.jobs import Job, ready
 from tests.kit.programs.run import Bench, until
 from tests.kit.streams.samples import ROOT
-from tests.kit.terminal import Terminal, ends, terminal
+from tests.kit.terminal import Terminal, ends, family, gone, terminal
 
 CLOSED = "127.0.0.1:1"
 INTERRUPTED = 130
@@ -113,6 +114,19 @@ def test_ctrl_c_ends_a_verb_and_leaves_nothing_behind(place: Place, verb: str) -
         print(shown.said)
         assert (found, shown.faults()) == (code, []), shown.said
     assert [path for path in place.folder.rglob("*") if path.name.endswith(HALF)] == []
+
+
+@pytest.mark.parametrize("verb", ["run", "run, of two processes", "collect", "console"])
+def test_a_terminal_that_is_closed_is_a_stop(place: Place, verb: str) -> None:
+    line, sign, code = WAITING[verb]
+    words = place.words(line.replace("--state {state}", "--state {state}-closed"))
+    with terminal(words, place.bench.environ) as shown:
+        until(lambda: begun(shown, sign))
+        started = family(shown.process.pid)
+        for _ in range(2):  # the shell and the system both send it
+            os.killpg(shown.process.pid, signal.SIGHUP)
+        assert (shown.process.wait(20), shown.faults()) == (code, []), shown.said
+        until(lambda: gone(started))
 
 
 @pytest.mark.parametrize("verb", ["run", "console"])

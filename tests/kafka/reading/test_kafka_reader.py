@@ -417,7 +417,7 @@ def test_new_partitions_are_noticed_and_read_from_their_beginning_after_a_restar
         return metrics.read("source_new_partitions_total", topic=events) == 1
 
     until(noticed, "the metric")
-    assert "restart to read them" in caplog.text
+    assert "read from the next start on" in caplog.text
     Topics(topics.broker).send(events, b"between", partition=1)
     after = tap(topics.open(name="kafka-1", events=(events,), start="latest"))
     assert after.take(1) == [b"between"], "although it begins at the latest"

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.model.json import Value
 from pipeline.model.records import Event, IdentityLink, Origin, PropertyUpdate, User
-from pipeline.outbox.codec import PLACE_BYTES, delivery_key
+from pipeline.outbox.codec import delivery_key, queue_of
 from pipeline.outbox.handover import Delivery, Port, Progress, Request, Result
 
 NOW_MS = 1_750_000_000_000
@@ -57,7 +57,7 @@ def delivery(webhook_id: str, offset: int, *, user: str = "") -> Delivery:
 
 def place(of: Delivery) -> int:
     """Return the number that orders a delivery; 0 where none does."""
-    return 0 if of.row == of.request.key else int.from_bytes(of.row[-PLACE_BYTES:], "big")
+    return 0 if of.row == of.request.key else int.from_bytes(of.row.removeprefix(queue_of(of.row)), "big")
 
 
 def event(name: str = "Purchase", properties: Mapping[str, Value] | None = None, **fields: Any) -> Event:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,3 +29,15 @@ def test_what_is_closed_at_the_start_takes_no_place_of_a_file(tmp_path: Path, cl
     words = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", PROGRAM, str(file)]
     subprocess.run(words, check=True, capture_output=True, timeout=60)
     assert file.read_bytes() == b"kept"
+
+
+def test_what_the_outputs_encoding_lacks_is_printed_escaped() -> None:
+    program = "import pipeline.model.process.standard as s; s.own_output(); print('é ✓ \\udce9', flush=True)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"},
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.stdout == b"\xe9 \\u2713 \\udce9\n"

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.model.errors import Fatal, StateError, reason
 from pipeline.sources.files.following.rotated import (
-    PACKED,
+    Beside,
     changed,
     find,
     find_after,
@@ -42,6 +42,8 @@ class FollowedCursor(FileCursor):
     """The beginning of a plain file, as read."""
     _is_left = False
     """Another file already has its name and lines: new lines are written there."""
+    _asked = (0, 0)
+    """Inode and size of the file at its path that was no other cursor's at the last look."""
     _searched_ns = 0
     """When the folder had last changed at the last search that found no next file."""
 
@@ -56,33 +58,53 @@ class FollowedCursor(FileCursor):
         """Where the system can be asked to report what is written to it."""
         return self.source.path if self.has_path else f"/proc/self/fd/{self._fd}"
 
+    def entry(self) -> Entry:
+        """Return what the recovery state has to remember."""
+        entry = super().entry()
+        # By that time a file is found that nothing was read of, so that its content tells nothing.
+        return entry if entry.offset else entry._replace(left_ns=os.fstat(self._fd).st_mtime_ns)
+
+    def is_replaced(self) -> bool:
+        """Return whether what was read of the open file is no longer there: it was truncated."""
+        return self._fd >= 0 and (super().is_replaced() or not self._begins_alike())
+
     def is_over(self) -> bool:
         """True where its file has no name any more, and its path is another's."""
-        return self._is_deleted() and self.is_still() and not self._splitter.has_open_line
-
-    def _is_deleted(self) -> bool:
-        return not self.has_path and not os.fstat(self._fd).st_nlink
+        is_deleted = not self.has_path and not os.fstat(self._fd).st_nlink
+        return is_deleted and self.is_still() and not self._splitter.has_open_line
 
     def is_still(self) -> bool:
         """True where everything in the file was yielded, and it still has its name."""
         return not self._is_left and super().is_still()
 
     def _resume(self, entry: Entry) -> None:
-        if self._fault(entry) is not None and not self._open_copy(entry) and is_counted(self.source.path):
-            # The file that was read here was deleted as its number was too high: the path is the next one's.
-            self._lives.next()
-            self._name_file()
-            log.info("a rotated file is gone: the next one is read", file=self._path, called=self.name)
+        is_another = self._fault(entry) is not None
+        is_moved = bool(entry.born_ns) and (entry.inode, entry.born_ns) != (self._inode, self._born_ns)
+        if (is_another or is_moved or not entry.offset) and self._open_copy(entry, is_another=is_another):
+            is_another = False
+        if not is_another or not (entry.left_ns or is_counted(self.source.path)):
+            super()._resume(entry)
             return
-        super()._resume(entry)
+        # It was deleted: after it had been read to its end, or as its number was too high.
+        self._lives.next()
+        after = find_after(self.source, entry.left_ns, self._entries.values()) if entry.left_ns else None
+        fd = None if after is None else _opened(after.path, after.inode)
+        if after is not None and fd is not None:
+            self._change_to(fd, after.path)
+        else:
+            self._name_file()
+        log.info("a rotated file is gone: the next one is read", file=self._path, called=self.name)
 
-    def _open_copy(self, entry: Entry) -> bool:
+    def _open_copy(self, entry: Entry, *, is_another: bool = True) -> bool:
         """Open the file of an entry under its present name; False where there is none.
 
-        Files may be renamed during the search: then it is repeated.
+        is_another: the open file is certainly another one, also where only a copy of that of the entry is
+        left. Files may be renamed during the search: then it is repeated.
         """
         for _ in range(_TRIES):
-            found = find(self.source.path, entry)
+            found = find(self.source.path, entry, may_be_copy=is_another)
+            if found is None and not entry.offset and entry.left_ns:
+                found = find_after(self.source, entry.left_ns, self._entries.values())
             if found is not None and (fd := _opened(found.path, found.inode)) is not None:
                 self._change_to(fd, found.path)
                 log.info(
@@ -94,7 +116,7 @@ class FollowedCursor(FileCursor):
     def _change_to(self, fd: int, path: str) -> None:
         """Switch to another open file, from its beginning."""
         self._close_fd()
-        self._searched_ns = 0
+        self._searched_ns = self._left_ns = 0
         os.set_blocking(fd, True)
         self._fd, self._path, self._blocks = fd, path, Blocks(fd)
         self._name_file()
@@ -106,6 +128,7 @@ class FollowedCursor(FileCursor):
     def _take(self, block: bytes) -> bool:
         if block and not self._begins_alike():
             return self._replaced("its beginning has changed while it was followed")
+        self._left_ns = 0
         return super()._take(block)
 
     def _begins_alike(self) -> bool:
@@ -124,57 +147,74 @@ class FollowedCursor(FileCursor):
 
     def _at_end(self) -> bool:
         """Check whether another file has taken the name; True where there are lines."""
-        if os.fstat(self._fd).st_size < self._blocks.fed:
+        if super().is_replaced():
             return self._replaced("it shrank while it was followed")
         if not self._begins_alike():
             return self._replaced("its beginning has changed while it was followed")
         if self._is_left:
             return self._go_on()
         if not self.has_path:
-            return self._is_deleted() and self._splitter.has_open_line and self._take_last()
+            return self._take_last_of_deleted()
         try:
             now = os.stat(self.source.path)
         except OSError:
             self._is_left = self._was_followed()  # it is gone, for now at least
+            return self._pass_on()
+        if now.st_ino == self._inode:
             return False
-        if now.st_ino != self._inode and self._is_anothers(self.source.path, now):
+        sign = now.st_ino, now.st_size
+        if sign != self._asked and self._is_anothers(self.source.path, now):
             self.has_path = False
             return False
+        self._asked = sign
         # Once the writer writes there, it no longer writes here: what came until then is read first.
-        self._is_left = (
-            now.st_ino != self._inode
-            and stat.S_ISREG(now.st_mode)
-            and (now.st_size > 0 or self._was_followed())
-        )
+        self._is_left = stat.S_ISREG(now.st_mode) and (now.st_size > 0 or self._was_followed())
+        return self._pass_on()
+
+    def _pass_on(self) -> bool:
+        """Note that what was read is all, as the file may be gone at the next start; True where there is a
+        last line.
+        """
+        if self._is_looking:
+            return False
+        if self._take_last_of_deleted():
+            return True
+        if not self._left_ns and not self._splitter.has_open_line:
+            self._left_ns = os.fstat(self._fd).st_mtime_ns
+            self.remember()
         return False
+
+    def _take_last_of_deleted(self) -> bool:
+        return not os.fstat(self._fd).st_nlink and self._splitter.has_open_line and self._take_last()
 
     def _is_anothers(self, path: str, status: os.stat_result) -> bool:
         return self._known(path, status) not in (None, self.name)
 
     def _was_followed(self) -> bool:
-        """Return whether the next file was rotated away, too, though none at the path has lines yet.
-
-        A compressed one waits for them: it may be an older one whose modification time is not restored yet.
-        """
+        """Return whether the next file was rotated away, too, though none at the path has lines yet."""
         changed_ns = changed(self.source.path)
         if changed_ns == self._searched_ns:
             return False
         self._searched_ns = changed_ns
-        after = find_after(self.source, self._fd, self._entries.values())
-        return after is not None and not after.path.endswith(PACKED)
+        return self._after() is not None
+
+    def _after(self) -> Beside | None:
+        """Return the file that was rotated away next after the open one."""
+        written_ns = os.fstat(self._fd).st_mtime_ns
+        return find_after(self.source, written_ns, self._entries.values(), but=self._inode)
 
     def _replaced(self, fault: str) -> bool:
         """Continue in the copy of a truncated file (copytruncate). Raises StateError without one."""
         if self._is_looking:
             return False
         entry = self._entries.get(self.name)
-        if entry is None or not entry.offset:
+        if entry is not None and self._open_copy(entry):
+            offset = entry.offset
+        elif entry is None or not entry.offset:
             offset = 0  # nothing of it was yielded
             fd = os.dup(self._fd)
             os.lseek(fd, 0, os.SEEK_SET)
             self._change_to(fd, self._path)
-        elif self._open_copy(entry):
-            offset = entry.offset
         else:
             raise StateError(
                 f"{self.source.path}: {fault}, and no copy of it lies beside it: what was not read of it is "
@@ -194,7 +234,7 @@ class FollowedCursor(FileCursor):
         path = self.source.path
         # Opened before searching for others: the search then finds what is rotated away meanwhile.
         fd = _opened(path)
-        between = find_after(self.source, self._fd, self._entries.values())
+        between = self._after()
         if between is not None:
             if fd is not None:
                 os.close(fd)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline.sources.files.following.rotated import PACKED, before_rotation
-from pipeline.sources.files.reading.beginning import HEAD_BYTES, begins_as, head_of
+from pipeline.sources.files.following.rotated import before_rotation, unpacked
+from pipeline.sources.files.reading.beginning import HEAD_BYTES, begins_as, head_of, holds
+from pipeline.sources.files.reading.birth import born_ns
 from pipeline.sources.files.reading.entry import Entry
 from pipeline.sources.files.reading.lives import parted
 
@@ -23,14 +24,18 @@ class Moved:
         self._by_name: dict[str, list[Entry]] = {}
         for entry in entries:
             # Inodes are reused, and the beginning of a short file may not be unique.
-            if entry.head_bytes >= HEAD_BYTES and entry.inode:
+            if entry.inode and (entry.head_bytes >= HEAD_BYTES or entry.born_ns):
                 self._by_inode.setdefault(entry.inode, []).append(entry)
                 self._by_name.setdefault(Path(parted(entry.name)[0]).name, []).append(entry)
 
     def renamed(self, path: str, inode: int) -> Entry | None:
         """Return the state's entry for a file by its inode and its beginning, whatever its name."""
-        found = self._by_inode.get(inode, ())
-        return next((entry for entry in found if begins_as(path, entry)), None)
+        found = self._by_inode.get(inode)
+        if found is None:
+            return None
+        born = born_ns(path)
+        alike = (entry for entry in found if entry.head_bytes >= HEAD_BYTES or entry.born_ns == born)
+        return next((entry for entry in alike if not entry.offset or begins_as(path, entry)), None)
 
     def entry_of(self, path: str, inode: int) -> Entry | None:
         """Return the state's entry for a file; None where it is new.
@@ -41,11 +46,11 @@ class Moved:
         if entry is not None:
             return entry
         name = Path(path).name
-        bare = next((name.removesuffix(end) for end in PACKED if name.endswith(end)), "")
+        bare = unpacked(name)
         for was in (bare, before_rotation(name)):
-            for entry in self._by_name.get(was, ()):
-                if begins_as(path, entry):
+            for entry in self._by_name.get(was, ()) if was != name else ():
+                if (begins_as if entry.head_bytes >= HEAD_BYTES else holds)(path, entry):
                     return entry
-                if bare and head_of(path) is None:
+                if bare != name and head_of(path) is None:
                     raise Unready(path)
         return None

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from pipeline.sources.files.finding.inputs import Input
 from pipeline.sources.files.reading.beginning import HEAD_BYTES, begins_as, digest, head_of
+from pipeline.sources.files.reading.birth import born_ns
 from pipeline.sources.files.reading.entry import Entry
 
 COUNTED: Final = r"[._-][0-9][0-9T:._-]*"
@@ -32,47 +33,66 @@ class Beside(NamedTuple):
     inode: int
 
 
-def find(path: str, entry: Entry) -> Beside | None:
-    """Return the path of an entry's file, now that its old path leads to another one.
+def find(path: str, entry: Entry, *, may_be_copy: bool = True) -> Beside | None:
+    """Return the path of an entry's file, now that its old path leads to another one; of a copy of it, if
+    that is all there is.
 
     None where it cannot be found.
     """
     found = None
     for one in _beside(path):
-        is_itself = one.inode == entry.inode
-        if (is_itself or _was_at(path, one)) and begins_as(one.path, entry):
+        if one.inode == entry.inode and _is_of(one.path, entry):
+            return one
+        if may_be_copy and _was_at(path, one) and begins_as(one.path, entry):
             found = one
-            if is_itself:
-                break
     return found
 
 
-def find_after(source: Input, fd: int, entries: Iterable[Entry]) -> Beside | None:
-    """Return the file that had this path after the open one, and was rotated away since; None if there was
+def _is_of(path: str, entry: Entry) -> bool:
+    """Return whether the file at a path, whose inode is an entry's, is that of the entry."""
+    if not entry.born_ns:
+        return begins_as(path, entry)
+    return born_ns(path) == entry.born_ns and (not entry.offset or begins_as(path, entry))
+
+
+def find_after(source: Input, written_ns: int, entries: Iterable[Entry], but: int = 0) -> Beside | None:
+    """Return the file that had this path after another one, and was rotated away since; None if there was
     none.
 
-    entries: what is known of all files. Called anew each time: such files are renamed, and others appear.
+    written_ns: when that one was last written. entries: what is known of all files. but: the inode of one
+    that it is not. Called anew each time: such files are renamed, and others appear.
     """
-    status = os.fstat(fd)
-    known = {one.digest for one in entries if one.head_bytes == HEAD_BYTES}
+    entries = list(entries)
+    files = {(one.inode, one.born_ns) for one in entries if one.born_ns}
+    known = {one.digest for one in entries if one.head_bytes == min(HEAD_BYTES, one.offset)}
     # The one at the path is being copied now: it is truncated next.
     known.add(digest(head_of(source.path) or b""))
     for one in _beside(source.path):
-        if one.written_ns <= status.st_mtime_ns or one.inode == status.st_ino:
+        if one.written_ns <= written_ns or one.inode == but or (one.inode, born_ns(one.path)) in files:
             continue
-        if _was_at(source.path, one) and not _is_found(source, one):
+        if _was_at(source.path, one) and not _is_found(source, one) and not _is_being_packed(one.path):
             head = head_of(one.path)
-            # The file that was read may be compressed now; while it is being compressed, the original exists,
-            # too. Several short files may begin alike.
-            if head is not None and (len(head) < HEAD_BYTES or digest(head) not in known):
+            # The file that was read may be compressed now. Several short files may be alike.
+            is_unique = head is not None and (len(head) == HEAD_BYTES or unpacked(one.path) != one.path)
+            if head is not None and not (is_unique and digest(head) in known):
                 return one
     return None
 
 
+def _is_being_packed(path: str) -> bool:
+    """Return whether a file is being compressed: the original is there, whose time it will get."""
+    original = unpacked(path)
+    return original != path and os.path.exists(original)
+
+
+def unpacked(name: str) -> str:
+    """Return what a file was called before it was compressed."""
+    return next((name.removesuffix(end) for end in PACKED if name.endswith(end)), name)
+
+
 def before_rotation(name: str) -> str:
     """Return what a file was called before it was rotated; "" where its name has no number."""
-    bare = next((name.removesuffix(end) for end in PACKED if name.endswith(end)), name)
-    rotated = _ROTATED.fullmatch(bare)
+    rotated = _ROTATED.fullmatch(unpacked(name))
     return rotated[1] + (rotated[2] or "") if rotated else ""
 
 

@@ -18,13 +18,18 @@ def digest(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
-def head_of(path: str, size: int = HEAD_BYTES) -> bytes | None:
-    """Return a file's beginning, decompressed; None where it is unreadable, or compressed and truncated."""
+def head_of(path: str, size: int = HEAD_BYTES, *, is_raw: bool = False) -> bytes | None:
+    """Return a file's beginning, decompressed; None where it is unreadable, or compressed and truncated.
+
+    is_raw: as it is on disk.
+    """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return None
     try:
+        if is_raw:
+            return os.pread(fd, size, 0)
         blocks, head = Blocks(fd), b""
         while len(head) < size and (block := blocks.read()):
             head += block
@@ -35,9 +40,20 @@ def head_of(path: str, size: int = HEAD_BYTES) -> bytes | None:
         os.close(fd)
 
 
+def holds(path: str, entry: Entry) -> bool:
+    """Return whether a file of fewer than `HEAD_BYTES`, decompressed, has what was read of an entry's, and
+    no further line.
+    """
+    head = head_of(path) or b""
+    is_all = entry.head_bytes == entry.offset and len(head) < HEAD_BYTES
+    is_same = is_all and 0 < entry.offset <= len(head) and digest(head[: entry.offset]) == entry.digest
+    return is_same and not head[entry.offset :].strip()
+
+
 def begins_as(path: str, entry: Entry) -> bool:
-    """Return whether a file, decompressed, begins as an entry of a plain file says, if it says anything."""
-    if not entry.head_bytes:
-        return False
-    head = head_of(path, entry.head_bytes)
-    return head is not None and len(head) == entry.head_bytes and digest(head) == entry.digest
+    """Return whether a file, as it is or decompressed, begins as an entry says, if it says anything."""
+    size = entry.head_bytes
+    return size > 0 and any(
+        head is not None and len(head) == size and digest(head) == entry.digest
+        for head in (head_of(path, size, is_raw=is_raw) for is_raw in (True, False))
+    )

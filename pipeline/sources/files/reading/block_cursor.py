@@ -151,12 +151,14 @@ class BlockCursor(LineCursor):
         if entry is not None:
             self._entries[entry.name] = entry
 
-    def _entry(self, head_bytes: int, digest: str, offset: int, size: int, inode: int) -> Entry:
+    def _entry(
+        self, head_bytes: int, digest: str, offset: int, size: int, inode: int, born: int = 0, left: int = 0
+    ) -> Entry:
         # All at once: it is created again for each chunk.
         time = self.time
         return Entry(
             self.name, head_bytes, digest, offset, size, self._is_finished and self.is_empty,
-            time.latest, time.doubts, time.since, self._content.kind, inode,
+            time.latest, time.doubts, time.since, self._content.kind, inode, born, left,
         )  # fmt: skip
 
     def _close_fd(self) -> None:

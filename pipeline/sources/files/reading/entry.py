@@ -32,6 +32,11 @@ class Entry(NamedTuple):
     first line."""
     inode: int = 0
     """Of a plain file that was followed: it may be renamed. 0: not known."""
+    born_ns: int = 0
+    """When that file was made; 0: not known."""
+    left_ns: int = 0
+    """When it was last written, where it was read to its end after its name had passed on, or nothing of it
+    was read; else 0."""
 
     @property
     def time(self) -> RunningTime:

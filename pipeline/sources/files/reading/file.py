@@ -9,6 +9,7 @@ from pipeline.model.errors import StateError
 from pipeline.sources.files.finding.inputs import Input
 from pipeline.sources.files.lines.unpackers import is_compressed
 from pipeline.sources.files.reading.beginning import HEAD_BYTES, begins_as, digest
+from pipeline.sources.files.reading.birth import born_ns
 from pipeline.sources.files.reading.block_cursor import BlockCursor
 from pipeline.sources.files.reading.entry import Entry
 from pipeline.sources.files.reading.lives import Lives
@@ -39,6 +40,8 @@ class FileCursor(BlockCursor):
         self._path = source.path
         """Of the file that is open."""
         self._inode = 0
+        self._born_ns = 0
+        self._left_ns = 0
         self._is_copy = False
         """It is compressed now, and was not."""
         self._finished_size = 0
@@ -54,6 +57,7 @@ class FileCursor(BlockCursor):
         """Take the name and the place of the file that is open."""
         status = os.fstat(self._fd)
         self.name, self.total_bytes, self._inode = self._lives.name, status.st_size, status.st_ino
+        self._born_ns = born_ns(self._fd)
 
     # --- resuming
 
@@ -107,6 +111,10 @@ class FileCursor(BlockCursor):
         """Return whether this is the file that is open."""
         return self._fd >= 0 and self._inode == status.st_ino and os.path.samestat(os.fstat(self._fd), status)
 
+    def is_replaced(self) -> bool:
+        """Return whether what was read of the open file is no longer there."""
+        return self._fd >= 0 and os.fstat(self._fd).st_size < self._blocks.fed
+
     def is_still(self) -> bool:
         """True where all that the file has was read and handed out."""
         if self.ended or not self.is_empty:
@@ -128,7 +136,8 @@ class FileCursor(BlockCursor):
         # Of a plain file only what was handed out: a torn last line may be written anew.
         is_short = not self._blocks.is_compressed and not is_finished
         self._know_head(min(HEAD_BYTES, offset) if is_short else HEAD_BYTES)
-        return self._entry(*self._head, offset, self._finished_size if is_finished else 0, self._inode)
+        size = self._finished_size if is_finished else 0
+        return self._entry(*self._head, offset, size, self._inode, self._born_ns, self._left_ns)
 
     def _know_head(self, size: int) -> None:
         if self._head[0] >= size or self._is_copy:

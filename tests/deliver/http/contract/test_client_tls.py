@@ -31,6 +31,21 @@ def test_a_receiver_with_its_own_authority_is_reached(client: Any, certificates:
         client(act)
 
 
+def test_the_receivers_own_certificate_may_stand_for_its_authority(
+    client: Any, certificates: Certificates
+) -> None:
+    cert, key = certificates.issue("pinned")
+    with Receiver(tls=server_tls(cert, key)) as receiver:
+
+        async def act(sending: Sending) -> None:
+            attempt = await sending.send(
+                receiver.url(), tls=sending.contexts.name(ReceiverSettings(ca=str(cert)), str)
+            )
+            assert (attempt.status, attempt.fault) == (200, None), attempt.detail
+
+        client(act)
+
+
 @pytest.mark.parametrize(
     ("name", "hosts", "days", "trusted", "told"),
     [
