@@ -13,7 +13,7 @@ import pytest
 from pipeline.model.errors import StateError
 from pipeline.sources.files.reading import birth
 from pipeline.sources.files.reading.birth import born_ns
-from tests.sources.files.rotations import (
+from tests.sources.files.following.rotations import (
     ROTATIONS,
     Following,
     append,
