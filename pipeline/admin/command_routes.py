@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from pipeline.admin.routes import Route
-from pipeline.deliver.halts import Order
+from pipeline.deliver.halts import Order, halted
 from pipeline.job.assembly import Job
 from pipeline.job.commands import execute
 from pipeline.job.left_requests import Action
@@ -94,8 +94,11 @@ class Commands:
         return sum(numbers)
 
     def retry_now(self, webhook: str) -> int:
-        """Make everything pending for the webhook due now."""
+        """Make everything pending for the webhook due now. Raises Refused where nothing is sent to it."""
         self._known(webhook)
+        halt, _ = self._job.halts.get(webhook)
+        if halt is not None:
+            raise Refused(halted(webhook, halt))
         self._wait_for_shards()
         self._job.engine.orders.retry_now(webhook)
         return 1

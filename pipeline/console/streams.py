@@ -32,6 +32,8 @@ class Batch:
     counts: dict[str, Value] | None = None
     """Lines shown, not shown, not examined, and of the second those dropped because this client was too slow;
     None where nothing has changed."""
+    is_connected: bool = True
+    """False: a job is waited for."""
 
 
 class TapFeed:
@@ -93,7 +95,7 @@ class TapFeed:
                 # Once more after the last change: what is told of the last second is nothing then.
                 self._was_told = told != self._told
                 self._told = counts = told
-        return Batch(lines, notices, counts)
+        return Batch(lines, notices, counts, self._followed.is_connected)
 
     def _follow(self) -> None:
         """Run in the thread: pass on lines without waiting for the reader."""

@@ -43,6 +43,12 @@ def read_halt(path: Path) -> tuple[Halt, str]:
     return halt, definition
 
 
+def halted(webhook_id: str, halt: Halt) -> str:
+    """Return what to say of a webhook to which nothing is sent, and how to end that."""
+    again = "resume" if halt == "paused" else "enable"
+    return f"{webhook_id} is {halt}: `hookline webhook {again} {webhook_id}` sends again"
+
+
 class Halts:
     """The halted webhooks of a state directory; written by the job, or beside a stopped one."""
 

@@ -15,10 +15,11 @@ from pipeline.store.cache import Generations
 from pipeline.store.rows import Rows, Table, bounded
 
 Known: TypeAlias = "list[Any]"
-"""[Partition of the last update, properties, `held_bytes`, forms]; an unknown user is [None, {}, n, {}].
+"""[Partition of the last update, properties, weight, forms]; an unknown user is [None, {}, n, {}].
 
-forms: by table, which form of its columns the user's row had (`Forms`). On disk it comes third and last, and
-only where there are any."""
+weight: its `held_bytes`; until they are asked for (`_weight`), the row to count them from. forms: by table,
+which form of its columns the user's row had (`Forms`). On disk it comes third and last, and only where there
+are any."""
 
 CACHE_USERS = 16_384
 """Decoded users cached per shard in each of two generations."""
@@ -48,7 +49,7 @@ class Users:
     ) -> None:
         self._rows = rows
         self._forms = Forms(rows)
-        self._cache: Generations[str, Known] = Generations(cache_users, cache_bytes, _held)
+        self._cache: Generations[str, Known] = Generations(cache_users, cache_bytes, _weight_in_cache)
         self._changed: dict[str, Known] = {}
         self._sizes = sizes
         self._most: dict[str, int] = {}
@@ -82,7 +83,7 @@ class Users:
             if writer is not None:
                 self.misrouted += 1
             user[0] = partition
-        if not self._fits(key, user[2], {} if update.delete else properties, update):
+        if not self._fits(key, _weight(user), {} if update.delete else properties, update):
             self.refused += 1
             return {}
         old: dict[str, Any] = {}
@@ -188,7 +189,7 @@ class Users:
         whole = [user[0], user[1], user[3]] if user[3] else user[:2]
         value = b"".join((orjson.dumps(whole), b""))
         self._rows.put(Table.USERS, row, value)
-        heavier = held_bytes(value) - user[2]
+        heavier = held_bytes(value) - _weight(user)
         if heavier > 0:
             user[2] += heavier
             if key in self._cache.young:
@@ -200,8 +201,11 @@ class Users:
             value = self._rows.get(Table.USERS, _row(key))
             if value is None:
                 return [None, {}, _NOBODY_BYTES, {}]
-            writer, properties, *forms = orjson.loads(value)
-            found = [writer, properties, held_bytes(value), forms[0] if forms else {}]
+            # In place: each list that need not be made is felt where most users are read from the store.
+            found = orjson.loads(value)
+            found.insert(2, value)
+            if len(found) == 3:
+                found.append({})
         return found
 
 
@@ -223,9 +227,16 @@ def held_bytes(row: bytes) -> int:
     return 400 + text + 130 * (size - len(row.translate(None, _SIGNS)))
 
 
-def _held(key: str, user: Known) -> int:
-    held: int = user[2]
-    return held + len(key)
+def _weight(user: Known) -> int:
+    weight: int | bytes = user[2]
+    if isinstance(weight, bytes):
+        # Not at once: most of ten million users are read, and neither cached nor changed.
+        weight = user[2] = held_bytes(weight)
+    return weight
+
+
+def _weight_in_cache(key: str, user: Known) -> int:
+    return _weight(user) + len(key)
 
 
 NESTED_BYTES = 64

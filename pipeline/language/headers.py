@@ -16,7 +16,7 @@ RESERVED: Final = frozenset(
 )
 """Lower-case names that address or frame a message, or concern one connection alone."""
 
-OURS: Final = frozenset({"content-type", "user-agent", "accept-encoding"})
+OURS: Final = frozenset({"content-type", "user-agent", "accept", "accept-encoding"})
 """Lower-case names that the sender sets unless `headers` does; `auth` and `signature` cannot."""
 
 CONTENT_TYPES: Final = {

@@ -83,15 +83,13 @@ class Seals:
 
     def open(self, table: Table, key: bytes, stored: bytes) -> bytes:
         """Return the value of a row."""
-        value = stored[5:]
-        # Shorter than its head: damaged, or an old row.
-        if len(stored) >= _HEAD.size:
-            version, crc = _HEAD.unpack_from(stored)
-            if crc == crc32(value, crc32(key, _SEEDS[table])):
-                if version == VERSION:
-                    return value
-                if table is Table.ALIASES:
-                    raise self.damaged(table, key)
+        value = stored[HEAD_BYTES:]
+        # Compared as bytes: half the time of taking the head apart.
+        head = _HEAD.pack(VERSION, crc32(value, crc32(key, _SEEDS[table])))
+        if stored[:HEAD_BYTES] == head:
+            return value
+        if table is Table.ALIASES and stored[1:HEAD_BYTES] == head[1:]:
+            raise self.damaged(table, key)
         if self.old_rows:
             if stored and stored[0] in _OLD_BEGINNINGS[table]:
                 return stored
@@ -104,7 +102,7 @@ class Seals:
     ) -> bytes | None:
         """Return the value of the row with this key; None where there is none."""
         try:
-            stored = txn.get(key, db=db)
+            stored = txn.get(key, None, db)  # by place: a keyword costs a fifth of the call
             if stored is not None:
                 return self.open(table, key, stored)
             if table in _MISSED:

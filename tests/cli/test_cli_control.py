@@ -226,6 +226,19 @@ def test_retry_now_does_not_wait_for_the_due_time(bench: Bench, receiver: Receiv
         until(lambda: bench.counts("w")["delivered"] == 1)
 
 
+def test_retry_now_of_a_webhook_to_which_nothing_is_sent_says_how_to_end_that(
+    bench: Bench, receiver: Receiver
+):
+    bench.webhook("w", receiver.url("/w"))
+    receiver.answer({"*": [503]})
+    bench.append({"id": "1"})
+    with bench.running():
+        until(lambda: bench.counts("w")["pending"] == 1)
+        bench.hookline("webhook", "pause", "w")
+        said = bench.hookline("outbox", "retry-now", "--webhook", "w", code=1)
+        assert "w is paused: `hookline webhook resume w` sends again" in said
+
+
 def test_commands_without_a_job_say_so(bench: Bench):
     bench.append({"id": "1"})
     bench.run()

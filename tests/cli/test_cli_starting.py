@@ -95,6 +95,18 @@ def test_nothing_of_a_project_overwrites_a_file(hookline, tmp_path: Path):
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["config", "pipeline.yaml"]
 
 
+def test_what_is_kept_of_people_stays_out_of_the_repository_of_a_project(hookline, tmp_path: Path):
+    assert hookline("init", tmp_path).code == 0
+    (tmp_path / "config/pipeline.yaml").write_text("collect: {keys: any}\nstate: ../state\n")
+    settings = load_pipeline(tmp_path / "config", environ={}).require()
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    for folder in (settings.state, str(settings.collected)):
+        file = Path(folder) / "x"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        assert subprocess.run(["git", "-C", tmp_path, "check-ignore", "-q", file.resolve()]).returncode == 0
+
+
 def test_a_project_leaves_the_gitignore_that_is_there(hookline, tmp_path: Path):
     (tmp_path / ".gitignore").write_text("mine\n")
     assert hookline("init", tmp_path).code == 0

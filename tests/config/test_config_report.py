@@ -125,6 +125,20 @@ def test_wrong_types_say_what_is_wanted_and_what_was_found(config) -> None:
         assert told in shown
 
 
+def test_an_element_that_is_no_map_is_told_its_fields(config) -> None:
+    _, shown = config(labels__l="name: L\nany: [5]\n", shapes__s="name: s\nrecords: [5]\n")
+    assert "`any[0]` must be a map of fields, not the number 5" in shown
+    assert "its fields: events, where, capture" in shown
+    assert "its fields: when, event, user, link, ignore" in shown
+
+
+def test_so_many_problems_are_counted_once_they_are_enough(config) -> None:
+    many = "".join(f"x{n}: 1\n" for n in range(103))
+    checked, shown = config(webhooks__a=GOOD.format(id="a") + many)
+    assert "and 3 more problems with the fields of a webhook" in shown
+    assert len(checked.findings) == 101
+
+
 def test_fields_that_exclude_each_other_are_named(config) -> None:
     _, shown = config(
         webhooks__a="id: a\ntrigger: {events: x, changes: y}\nrequest: {url: 'https://x.example/', auth: "
@@ -301,9 +315,9 @@ def test_a_long_line_is_cut_around_its_place() -> None:
 
 
 def test_a_misspelt_required_field_is_one_problem(config) -> None:
-    _, shown = config(webhooks__a="id: a\ntriger: {events: [X]}\nrequest: {url: 'https://x.example/'}\n")
+    _, shown = config(webhooks__a="id: a\ntriger: {events: [X]}\nrequest: {ulr: 'https://x.example/'}\n")
     assert "did you mean `trigger`?" in shown
-    assert shown.splitlines()[-1] == "1 problem in 1 file (1 error)"
+    assert shown.splitlines()[-1] == "2 problems in 1 file (2 errors)"
 
 
 def test_an_error_carries_its_findings_and_shows_each_with_its_place():

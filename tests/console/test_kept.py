@@ -239,7 +239,8 @@ def test_an_empty_house_says_what_to_do(tmp_path: Path):
         assert "No webhooks yet" in get(caller, "/webhooks").text
         assert "No job has run here yet" in get(caller, "/dead-letters").text
         assert "Nothing is pending" in get(caller, "/pending").text
-        assert "No job is running" in get(caller, "/").text
+        needs = get(caller, "/?format=json").json["needs"]
+        assert needs[0]["words"].startswith("No job is running")
         assert "No job is running" in get(caller, "/events").text
         assert "No job has run here yet" in get(caller, "/events/users?id=u1").text
 

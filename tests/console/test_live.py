@@ -112,6 +112,15 @@ def test_a_filter_that_there_is_not_is_told_on_the_page(tab: Tab):
     tab.open("/live?stages=sent", status=400)
 
 
+def test_that_no_job_is_running_stays_on_the_page(browser: Browser, tmp_path: Path):
+    with kit.desk(tmp_path, config=None, webhooks=WEBHOOKS, job=False) as desk:
+        tab = Tab(desk, desk.log_in(browser))
+        page = tab.open("/live")
+        page.locator("#live-told", has_text="0 new").wait_for()
+        assert page.get_by_text("No job is running: rows come when one is started.").is_visible()
+        tab.close()
+
+
 def test_without_scripts_the_last_attempts_are_there(desk: Desk, browser: Browser):
     desk.bench.append({"name": "View", "user_id": "ns1"})
     until(lambda: [one for one in desk.bench.listed("dlq") if one["user"] == "ns1"] or None)

@@ -115,3 +115,25 @@ def test_no_value_takes_more_than_it_is_said_to_take_at_most(value: Any) -> None
 def test_what_is_held_counts_for_each_of_many_objects(value: Any) -> None:
     row = orjson.dumps(["p", {"a": value}])
     assert 100 * 1_000 < held_bytes(row) < 300 * 1_000
+
+
+def test_a_user_that_is_only_read_is_not_weighed(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, weighed = MemoryRows(), list[bytes]()
+
+    def weigh(row: bytes) -> int:
+        weighed.append(row)
+        return held_bytes(row)
+
+    before = Users(rows)
+    for number in range(100):
+        before.apply(f"u:{number}", update(set={"n": number}), "p")
+    before.flush()
+    monkeypatch.setattr("pipeline.join.users.held_bytes", weigh)
+    known = Users(rows, cache_users=2)
+    for number in range(100):
+        assert known.get(f"u:{number}") == {"n": number}
+    assert 2 <= len(weighed) < 60, "those cached, and some taken for read before"
+    known.apply("u:5", update(set={"n": 0}), "p")
+    assert b'["p",{"n":5}]' in weighed, "what is changed has a limit"
+    known.flush()
+    assert known.get("u:5") == {"n": 0}

@@ -247,6 +247,32 @@ def test_relative_dates_do_not_hold_for_an_event_without_time() -> None:
     assert not holds({"user.properties.x": {"after": "-30d"}}, event(time=None), user({"x": "2026-11-01"}))
 
 
+@pytest.mark.parametrize("x", [None, "soon", [], [None, "soon"], {"a": 1}, True])
+def test_what_is_no_date_is_neither_before_nor_after_one_that_is_relative(x: Value) -> None:
+    for operator in ("before", "after", "gte"):
+        tree = {"user.properties.x": {"as": "date", operator: "-30d"}}
+        assert not holds(tree, event(), user({"x": x}))
+    assert not holds({"user.properties.gone": {"after": "-30d"}}, event(), user({}))
+
+
+@pytest.mark.parametrize(
+    ("values", "exists", "present"),
+    [
+        ([], False, False),
+        ([None], False, False),
+        (["", None], True, False),
+        ([None, 0], True, True),
+    ],
+)
+def test_of_many_elements_one_that_is_there_is_enough(
+    values: list[Value], exists: bool, present: bool
+) -> None:
+    seen = event(properties={"items": [{"x": value} for value in values]})
+    for wanted in (True, False):
+        assert holds({"event.properties.items[*].x": {"exists": wanted}}, seen) is (exists is wanted)
+        assert holds({"event.properties.items[*].x": {"present": wanted}}, seen) is (present is wanted)
+
+
 def test_event_time_is_read_as_a_date_whatever_form_it_came_in() -> None:
     assert holds({"event.time": {"as": "weekday", "eq": "mon"}})
     assert holds({"event.time": {"after": "2026-11-23", "before": "2026-11-24"}})
@@ -280,6 +306,43 @@ def test_event_time_is_read_as_a_date_whatever_form_it_came_in() -> None:
 def test_operands_from_other_paths(operators: Value, properties: dict[str, Value], verdict: bool) -> None:
     tree = {"event.properties.x": operators}
     assert holds(tree, event(properties={"x": 5}), user(properties), vars={"five": 5}) is verdict
+
+
+@pytest.mark.parametrize(
+    ("operators", "x", "y", "verdict"),
+    [
+        ("eq", ["a", "pro"], "pro", True),
+        ("eq", ["a"], "pro", False),
+        ("eq", "pro", [], False),
+        ("ne", "pro", [], True),
+        ("gt", [1, 9], 5, True),
+        ("gt", [1, 9], [8, 10], True),
+        ("lt", 9, [8, 10], True),
+        ("gt", 9, [9, "a", None, True, {}], False),
+        ("starts_with", "ac", ["a", "ab"], True),
+        ("starts_with", ["x", "ac"], ["ab", "a"], True),
+        ("starts_with", "A", ["a"], False),
+        ("starts_with", 5, ["5"], False),
+        ("ends_with", "ca", ["a", "ba"], True),
+        ("ends_with", 5, ["5"], False),
+    ],
+)
+def test_of_arrays_on_either_side_any_element_counts(
+    operators: str, x: Value, y: Value, verdict: bool
+) -> None:
+    other = "user.properties.y[*]" if isinstance(y, list) else "user.properties.y"
+    tree = {"event.properties.x": {operators: {"path": other}}}
+    assert holds(tree, event(properties={"x": x}), user({"y": y})) is verdict
+
+
+@pytest.mark.parametrize(
+    ("now", "verdict"), [("23:00", True), ("05:00", True), ("12:00", False), ("22:00", True)]
+)
+def test_hours_of_other_paths_may_lie_across_midnight(now: str, verdict: bool) -> None:
+    between = [{"path": "user.properties.from"}, {"path": "user.properties.to"}]
+    tree = {"event.properties.x": {"as": "hour", "between": between}}
+    at = event(properties={"x": f"2026-11-23T{now}:00Z"})
+    assert holds(tree, at, user({"from": "22:00", "to": "06:00"})) is verdict
 
 
 def test_a_time_zone_may_come_from_a_path_and_falls_back_to_utc() -> None:

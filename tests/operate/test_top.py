@@ -89,7 +89,7 @@ def test_only_some_webhooks_and_those_without_a_lane():
     found = job.top.look()
     assert [row.id for row in found.rows] == ["w", "web"]
     assert found.rows[1].matched == 4
-    assert found.head.waits == "disk"
+    assert found.head.waits == "free disk space is below the reserve"
 
 
 def test_an_older_job_says_less():

@@ -15,6 +15,7 @@ from pipeline.cli.accounts import (
 )
 from pipeline.cli.options import on_state
 from pipeline.cli.output import json_option, print_json, print_text
+from pipeline.deliver.halts import halted
 from pipeline.model.words import counted
 
 LEFT = {
@@ -63,8 +64,7 @@ def status(state: Path, as_json: bool) -> None:
         print_text("the config was edited and is refused; what ran before still runs:")
         print_text(live.config["problems"])
     for webhook, halt in found.halted.items():
-        again = "resume" if halt == "paused" else "enable"
-        print_text(f"{webhook} is {halt}: `hookline webhook {again} {webhook}` sends again")
+        print_text(halted(webhook, halt))
     for webhook, lane in (live.lanes if live else {}).items():
         if until := lane.get("single_until"):  # a job of an older version does not say
             print_text(

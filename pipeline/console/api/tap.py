@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Final
 
 import orjson
@@ -165,7 +166,7 @@ async def _batches(
                 return
         if batch.lines or batch.notices or batch.counts is not None:
             told = time.monotonic()
-            yield Batch([seen(line) for line in batch.lines], batch.notices, batch.counts)
+            yield replace(batch, lines=[seen(line) for line in batch.lines])
         else:
             if time.monotonic() >= told + HEARTBEAT_SECS:
                 told = time.monotonic()

@@ -136,7 +136,12 @@ async def rows(context: RequestContext) -> web.StreamResponse:
                 parts = [fragment(context, "live_told.html", notice=text) for text in batch.notices[-1:]]
                 if batch.counts is not None:
                     lately, not_shown = batch.counts["not_shown"] - not_shown, batch.counts["not_shown"]
-                    told = {"notice": None, "counts": batch.counts, "lately": lately}
+                    told = {
+                        "notice": None,
+                        "counts": batch.counts,
+                        "lately": lately,
+                        "runs": batch.is_connected,
+                    }
                     parts = [fragment(context, "live_told.html", **told)]
                 if batch.lines:
                     new = [Row.of(line) for line in reversed(batch.lines[-MOST_ROWS:])]

@@ -27,7 +27,7 @@ async def show(context: RequestContext) -> web.StreamResponse:
         found.insert(0, Need("bad", "The config cannot be read", "See what is wrong", "/config"))
     if not seen.stands.running:
         words = "No job is running: nothing is read or sent. Start one with `hookline run --follow`"
-        found.append(Need("info", words, "See what is pending", "/pending"))
+        found.insert(0, Need("warn", words, "See what is pending", "/pending"))
     totals = seen.stands.totals
     if context.wants_json:
         return data(

@@ -241,10 +241,7 @@ def _records(change: Change, place: Place, table: Table) -> list[Record]:
             if table.key and change.before is not None and change.op == "u":
                 before_id = keys.user_id(table.key, change.before, None)
                 if before_id != user_id:
-                    gone = keys.deletion(before_id, change.at, place)
-                    # Both may fire one webhook: what is sent of each needs an id of its own.
-                    gone.origin = gone.origin._replace(item=gone.origin.item + 1)
-                    records.append(gone)
+                    records.append(keys.deletion(before_id, change.at, place))
             at = place.received_at if change.at is None else change.at
             properties = table.properties(change.row)
             records.append(

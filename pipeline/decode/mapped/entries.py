@@ -113,19 +113,15 @@ def read_entry(entry: Entry, frame: Frame, numbers: Numbers, raw: bytes) -> list
                     invalid.append(Invalid(raw, str(error), numbers.origin(numbers.invalid)))
                     numbers.invalid += 1
                     continue
-                if type(made) is Invalid:
-                    spend_work(len(raw) // CHARS)
-                    invalid.append(made)
-                else:
-                    number += 1
-                    yield made
+                number += 1
+                yield made
 
     updates = list(all_of(entry.users, numbers.updates))
     links = list(all_of(entry.links, numbers.links))
     events = list(all_of(entry.events, numbers.events))
     if not (updates or links or events or invalid):
         raise lacking[0] if lacking else LeftOut("the `when` of no part holds")
-    if len(wrong) == len(invalid) == 1 and not (updates or links or events):
+    if len(wrong) == 1 and not (updates or links or events):
         raise wrong[0]
     # Before empty updates are dropped: those after them keep their numbers, which nobody else may have.
     numbers.updates += len(updates)

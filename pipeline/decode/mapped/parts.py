@@ -17,7 +17,7 @@ from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, Value, kind_of
 from pipeline.model.records import MISSING, Event, IdentityLink, Invalid, Missing, Origin, PropertyUpdate
 
-Made: TypeAlias = "Event | PropertyUpdate | IdentityLink | Invalid"
+Made: TypeAlias = "Event | PropertyUpdate | IdentityLink"
 ReadPart: TypeAlias = "Callable[[Json, Frame, Origin, int | None], Made]"
 """Returns the record of a part, given the broker's time; raises LeftOut where a required path is missing,
 else InvalidRecord."""
@@ -230,18 +230,18 @@ def compile_link(model: LinkPart, context: Context, usual_time: Time) -> ReadPar
     lacks_user = f"the link has no `user_id` ({told(model.user_id)})"
     lacks_other = f"the link has no `anonymous_id` ({told(model.anonymous_id)})"
 
-    def read(here: Json, frame: Frame, origin: Origin, at: int | None) -> IdentityLink | Invalid:
+    def read(here: Json, frame: Frame, origin: Origin, at: int | None) -> IdentityLink:
         user_id, anonymous_id = user_of(here, frame), anonymous_of(here, frame)
         if user_id is None:
             raise LeftOut(lacks_user)
         if anonymous_id is None:
             raise LeftOut(lacks_other)
         time = time_of(here, frame)
-        place = fields.Place(origin, raw=frame.place.raw)
-        (made,) = fields.link(
-            {}, place, anonymous_id, user_id, frame.place.received_at if time is None else time
-        )
-        return made  # type: ignore[return-value]  # a link or an Invalid
+        (made,) = fields.link({}, fields.Place(origin), anonymous_id, user_id, at if time is None else time)
+        if isinstance(made, Invalid):
+            raise InvalidRecord(made.reason)
+        assert isinstance(made, IdentityLink)
+        return made
 
     return read
 

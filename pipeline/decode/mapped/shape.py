@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import NoReturn, TypeAlias, TypeVar
 
 import orjson
 
@@ -188,7 +188,7 @@ def _member(model: P, context: Context, conditions: CompileConditions, make: Mak
     return member
 
 
-def _unread(here: Json, frame: Frame, origin: object, at: int | None) -> Invalid:
+def _unread(here: Json, frame: Frame, origin: object, at: int | None) -> NoReturn:
     raise InvalidRecord("the part was not compiled")
 
 

@@ -18,7 +18,14 @@ _BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]|[^\x00-\xff]")
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 """Methods whose requests give a length even without a body."""
 
-USER_AGENT = f"hookline/{__version__}"
+_DEFAULTS = (
+    ("user-agent", f"hookline/{__version__}"),
+    # Firewalls refuse a request without it (rule 920300 of OWASP's core rule set).
+    ("accept", "*/*"),
+    # Without it any coding would be acceptable (RFC 9110, 12.5.3).
+    ("accept-encoding", "identity"),
+)
+"""Set unless the webhook's `headers` do."""
 
 
 class TargetError(ValueError):
@@ -183,11 +190,7 @@ def build_target(
         lines.append((name, value.strip(" \t")))
     if content_type and "content-type" not in names:
         lines.append(("content-type", content_type))
-    if "user-agent" not in names:
-        lines.append(("user-agent", USER_AGENT))
-    if "accept-encoding" not in names:
-        # Without it any coding would be acceptable (RFC 9110, 12.5.3).
-        lines.append(("accept-encoding", "identity"))
+    lines += [(name, value) for name, value in _DEFAULTS if name not in names]
     head = f"{method} {path} HTTP/1.1\r\nhost: {authority(origin)}\r\n"
     head += "".join(f"{name}: {value}\r\n" for name, value in lines)
     pool = f"{webhook} {origin.scheme}://{authority(origin)} {origin.tls}"

@@ -110,6 +110,11 @@ class Rest:
         return 0.0 if self._quiet or not self._has_little else self._gather_secs * LEAST_SHARE
 
     @property
+    def trickles(self) -> bool:
+        """True while little comes now and then: neither a backlog nor silence."""
+        return self._has_little and not self.dozing
+
+    @property
     def dozing(self) -> bool:
         """True while the worker may be woken late: its sources are then polled whenever it is."""
         return self._doze is not None and self._doze.dozing

@@ -5,6 +5,9 @@ before the epoch is durable everywhere. So a process that has been late once sta
 the others stand still until it has caught up, spinning on a core. Each process measures how long it waits;
 then it ends one epoch that much later, and with it all that follow: Bytewax takes the time before it polls,
 so a poll that sleeps past the end moves it.
+
+Even then an epoch's end takes some 40 ms, in which Bytewax looks without a pause whether it is over, unless
+the source wants to be polled later: by most of what the last ends took.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ LEAST_SECS = 0.03
 """Shorter waits are left alone: processes need some of it in any case to tell one another."""
 MOST_SECS = 0.25
 """At most this much in one step, as the poll holds up everything in its process; the rest follows."""
+SPARED = 0.75
+"""The fraction of the shortest of the last ends that a source need not be polled in."""
 EPOCHS = 3
 """This many epochs in a row must have waited: a single late one says nothing."""
 
@@ -37,15 +42,19 @@ class Skew:
         self._epoch_secs = epoch_secs
         self._clock = clock
         self._sleep = sleep
+        self._polled_at = self._started_at = inf
+        """When the source was polled last, and just before it ended an epoch: Bytewax counts from it."""
         self._ended_at = inf
         """When this process's source ended its last epoch."""
         self._is_awaited = False
+        self._ends: deque[float] = deque(maxlen=EPOCHS)
+        """Seconds from the end of the last epochs here until they were durable everywhere."""
         self._waits: deque[float] = deque(maxlen=EPOCHS)
         """Seconds that the last epochs waited for the other processes."""
 
     def ended(self) -> None:
         """A source partition of this process ends its epoch."""
-        self._ended_at = self._clock()
+        self._started_at, self._ended_at = self._polled_at, self._clock()
         self._is_awaited = True
 
     def all_ended(self) -> None:
@@ -54,12 +63,28 @@ class Skew:
             self._is_awaited = False
             self._waits.append(self._clock() - self._ended_at)
 
+    def durable(self) -> None:
+        """The source is polled for the first time since: the epoch is durable in all processes."""
+        self._polled_at = self._clock()
+        if self._ended_at < inf:  # else it is the first poll of all
+            self._ends.append(self._polled_at - self._ended_at)
+
     def polled(self) -> None:
         """The source is polled: sleep past the epoch's end if it is to come later."""
-        left = self._ended_at + self._epoch_secs - self._clock()
+        self._polled_at = self._clock()
+        left = self._ended_at + self._epoch_secs - self._polled_at
         if not 0 < left < WINDOW_SECS or len(self._waits) < EPOCHS:
             return
         early = min(self._waits)
         self._waits.clear()
         if early >= LEAST_SECS:
             self._sleep(left + min(early - LEAST_SECS / 2, MOST_SECS))
+
+    @property
+    def pause_secs(self) -> float:
+        """How long the source need not be polled again: until its epoch is nearly durable, if this poll was
+        the epoch's last; else 0.
+        """
+        if self._polled_at - self._started_at < self._epoch_secs:
+            return 0.0
+        return min(SPARED * min(self._ends, default=0.0), MOST_SECS)

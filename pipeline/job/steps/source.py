@@ -170,6 +170,8 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
             self.pace.committed()
             self.epoch_end.opens()
             self.lull.begins((durable, self.version))
+            if self.pace.skew is not None:
+                self.pace.skew.durable()
         elif self.pace.skew is not None:
             self.pace.skew.polled()
         if not self.version:
@@ -263,7 +265,9 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
         """Poll at once, a millisecond after nothing came (Bytewax's own rule), or when an answer is due.
 
         Later where little comes, and much later where nothing has come for long: polls are most of such a
-        job's cost. Where the worker rests, at once: it sleeps in the poll.
+        job's cost. Where the worker rests, at once: it sleeps in the poll. In a job of several processes, the
+        last poll of an epoch is followed by none before the epoch is nearly durable, unless what comes then
+        would be late.
         """
         pause = self.rest.pause_secs if self.looked else 0.0
         if self.gave:
@@ -280,6 +284,8 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
                 self.idle_since = now
             if now - self.idle_since >= IDLE_AFTER_SECS:
                 pause = IDLE_SECS
+        if self.pace.skew is not None and not self.rest.trickles:
+            pause = max(pause, self.pace.skew.pause_secs)
         return datetime.now(UTC) + timedelta(seconds=pause) if pause else None
 
     def snapshot(self) -> Token:

@@ -52,9 +52,9 @@ def versions(config: Path, file: str) -> list[Version] | None:
 
 
 def is_committed(config: Path, file: str) -> bool | None:
-    """Return whether the file equals its committed version; None outside a repository."""
-    told = _git(config, "status", "--porcelain", "--", file)
-    return None if told is None else not told.strip()
+    """Return whether the file equals its committed version; None outside a repository, or if ignored."""
+    told = _git(config, "status", "--porcelain", "--ignored", "--", file)
+    return None if told is None or told.startswith("!!") else not told.strip()
 
 
 def _git(config: Path, *words: str) -> str | None:

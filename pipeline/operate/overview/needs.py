@@ -16,6 +16,7 @@ from pipeline.model.json import Value
 from pipeline.model.words import counted
 from pipeline.operate.overview.rows import Row
 from pipeline.operate.overview.standing import Standing
+from pipeline.operate.running.processes import PAUSED
 from pipeline.outbox.reading.dead_letter_json import reason_of
 from pipeline.outbox.reading.newest import newest
 
@@ -87,7 +88,11 @@ def _of_job(stands: Standing) -> Iterable[Need]:
     if stands.waits:
         yield Need("bad", f"Records wait: {stands.waits}", "See the settings", "/config")
     if stands.paused:
-        yield Need("warn", f"The source is paused: {stands.paused}", "See what is pending", "/pending")
+        kind: Kind = (
+            "warn" if stands.paused in ("disk", "webhook") else "info"
+        )  # the others pass by themselves
+        words = f"Nothing is read for the moment: {PAUSED.get(stands.paused, stands.paused)}"
+        yield Need(kind, words, "See what is pending", "/pending")
 
 
 def _of_secrets(unset: Iterable[Unset]) -> Iterable[Need]:
@@ -194,8 +199,9 @@ def _of_dead(state: Path, now_ms: int) -> Iterable[Need]:
         return  # no job has run yet
     for (webhook, reason), number in counts.most_common(REASONS):
         is_record = webhook == "-"
-        noun = counted(number, "record that could not be read" if is_record else "dead letter")
-        words = f"{more}{noun}{'' if is_record else f' of {webhook}'} in the last hour"
+        many = counted(number, "record" if is_record else "dead letter")
+        which_ones = "that could not be read" if is_record else f"of {webhook}"
+        words = f"{more}{many} {which_ones} in the last hour"
         short = reason if len(reason) <= 100 else f"{reason[:100]}…"
         which = {"webhook": webhook, "since": "1h"}
         if is_stable(reason):

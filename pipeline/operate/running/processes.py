@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
+from typing import Final
 
 from pipeline.deliver.stats import ADDED, LaneStats
 from pipeline.model.json import Value
 from pipeline.outbox.counters import WEBHOOK
 
+PAUSED: Final = {
+    "disk": "free disk space is below the reserve",
+    "commit": "much waits to be written to the state, or its disk is slow",
+    "webhook": "a webhook with `on_full: pause` owes as much as it may",
+    "engine": "the queues of requests are full",
+    "peers": "another process of the job has enough to do",
+}
+"""What the reasons of the metric ``source_paused`` mean."""
 _ADDED = frozenset(one.name for one in fields(LaneStats) if one.metadata == ADDED)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.admin.socket_client import NotRunning, ask
 from pipeline.model.json import Value
 from pipeline.model.times import parse_time
-from pipeline.operate.running.processes import Processes
+from pipeline.operate.running.processes import PAUSED, Processes
 from pipeline.operate.running.remote import RemoteConsole
 from pipeline.outbox.counters import WEBHOOK
 
@@ -64,7 +64,7 @@ class Head:
     lag: int
     """Of topics: records that are not read yet."""
     waits: str
-    """Why nothing is read: a sentence, or the reason of the metric ``source_paused``."""
+    """Why nothing is read, in words."""
     resident_bytes: int
     disk_free_bytes: int
 
@@ -183,7 +183,7 @@ class Top:
             invalid_rate=(invalid - self._read[1]) / secs if secs else None,
             left_bytes=job.left_bytes,
             lag=job.lag,
-            waits=job.waits or job.paused,
+            waits=job.waits or PAUSED.get(job.paused, job.paused),
             resident_bytes=job.resident_bytes,
             disk_free_bytes=job.disk_free_bytes or 0,
         )

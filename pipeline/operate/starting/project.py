@@ -77,8 +77,9 @@ def _stream() -> str:
 
 
 _IGNORED = """\
-# What the job owes and has done: no file to share.
+# What the job owes and has done, and what a collector keeps of people: no files to share.
 /state/
+/config/collected/
 # Secrets
 .env
 """

@@ -126,6 +126,11 @@ class Followed:
         self.not_looked_at = 0
         self._said = (0, 0)
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether a job is followed now, and not waited for."""
+        return bool(self._processes)
+
     def __iter__(self) -> Iterator[Line | Notice | None]:
         """Yield lines and notices until the job ends, unless reconnecting, or the caller stops."""
         waits = False

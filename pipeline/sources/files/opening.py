@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -14,9 +14,9 @@ from pipeline.model.errors import ConfigError, Fatal, StateError
 from pipeline.sources.files.collected.cursor import SegmentsCursor
 from pipeline.sources.files.finding.inputs import STDIN, Input, find_inputs, part_of
 from pipeline.sources.files.finding.names import each_once, name_apart
-from pipeline.sources.files.following.followed import FollowedCursor
+from pipeline.sources.files.following.followed import FollowedCursor, open_regular
 from pipeline.sources.files.following.moved import Moved, Unready
-from pipeline.sources.files.following.rotated import PACKED
+from pipeline.sources.files.following.rotated import PACKED, find, is_found
 from pipeline.sources.files.merging.line_cursor import LineCursor
 from pipeline.sources.files.position import Known
 from pipeline.sources.files.reading.block_cursor import open_input
@@ -54,6 +54,8 @@ class Inputs:
         self._max_line_bytes = max_line_bytes
         self._formats = ALL_AUTO
         self._resumed_names = frozenset(known.files)
+        self._late: dict[str, str] = {}
+        """By path: the name of the rotated file that was looked for, as somebody may still write there."""
         self._aside: dict[str, tuple[int, str | None]] = {}
         """Further paths of open files: inode, and what the file is called, None where it is for good."""
 
@@ -67,6 +69,7 @@ class Inputs:
         """Open everything that exists."""
         # A followed file in the state may be gone for as long as its rotation takes.
         self._open(self._find(may_be_gone=self._follow and bool(self._known.files)))
+        self._open_late()
         self._tell_left()
 
     def open_new(self) -> bool:
@@ -79,7 +82,7 @@ class Inputs:
         new = [source for source in found if not self._is_aside(source)]
         if new:
             self._open(new)
-        return bool(new)
+        return self._open_late() or bool(new)
 
     def close(self) -> None:
         """Close everything that is open. Never raises."""
@@ -132,12 +135,45 @@ class Inputs:
         taken = {cursor.name for cursor in self.cursors}
         if not self._follow:
             return FileCursor(source, fd, known.files, max_line_bytes=longest, is_of=entry, taken=taken)
-        cursor = FollowedCursor(
-            source, fd, known.files, max_line_bytes=longest, is_of=entry, taken=taken, known=self._name_of
-        )
+        cursor = self._followed(source, fd, entry, taken)
         if cursor.name not in known.files and cursor.name != source.name:
             cursor.remember()  # another cursor's next file may be of the same path
         return cursor
+
+    def _open_late(self) -> bool:
+        """Open the last rotated file of each path, unless it is an input of its own; return whether there is
+        one. Several processes may write to a file, and not all of them turn to the next one at once.
+        """
+        opened = False
+        for cursor in [one for one in self._files() if isinstance(one, FollowedCursor) and one.has_path]:
+            entry = cursor.before
+            if entry is None or self._late.get(cursor.source.name) == entry.name:
+                continue
+            self._late[cursor.source.name] = entry.name
+            for other in self._files():
+                if other.is_late and other.source.name == cursor.source.name:
+                    other.close()
+                    self.cursors.remove(other)
+            found = find(cursor.source.path, entry, may_be_copy=False)
+            if found is None or found.path.endswith(PACKED) or is_found(cursor.source, found):
+                continue
+            fd = open_regular(found.path, found.inode)
+            if fd is None:
+                continue  # it was renamed or deleted just now
+            late = self._followed(replace(cursor.source, path=found.path), fd, entry)
+            late.is_late, late.has_path = True, False
+            late.under(self._formats)
+            self.cursors.append(late)
+            opened = True
+        return opened
+
+    def _followed(
+        self, source: Input, fd: int, entry: Entry | None, taken: Collection[str] = ()
+    ) -> FollowedCursor:
+        return FollowedCursor(
+            source, fd, self._known.files, max_line_bytes=self._max_line_bytes, is_of=entry, taken=taken,
+            known=self._name_of,
+        )  # fmt: skip
 
     def _entry_of(self, source: Input, moved: Moved) -> Entry | None:
         """Return what is known of a file that was read under another name; None for any other.
@@ -155,7 +191,7 @@ class Inputs:
         is_own = has_name and source.path.endswith(PACKED)
         entry = (moved.renamed if is_own else moved.entry_of)(source.path, status.st_ino)
         for cursor in self._files():
-            if cursor.is_replaced():
+            if isinstance(cursor, FollowedCursor) and cursor.is_replaced():
                 raise Unready(source.path)
             if cursor.is_open_as(status) or (entry is not None and cursor.name == entry.name):
                 # One that is too short to be recognised later must not be read as a new one then.

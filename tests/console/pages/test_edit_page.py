@@ -169,6 +169,13 @@ def test_a_save_of_what_is_not_finished_leads_to_it(ann: Visitor):
     assert 'id="where-0-value"' in refused.text
 
 
+def test_a_save_of_what_is_no_yaml_leads_to_the_place(ann: Visitor):
+    path = "/webhooks/welcome/edit"
+    refused = ann.send(ann.get(path), path, "save", yaml="id: welcome\r\ntrigger: {events: [a]\r\n")
+    assert refused.status == 422
+    assert '<li><a href="#yaml">line 2, column 10 of the YAML</a>' in refused.text
+
+
 def test_what_check_would_warn_of_is_told_before_and_after_it_is_saved(ann: Visitor):
     new, told = "/new-webhook", "&#34;abc&#34; is a text"
     page = ann.send(
@@ -181,6 +188,18 @@ def test_what_check_would_warn_of_is_told_before_and_after_it_is_saved(ann: Visi
     assert saved.headers["location"] == "/webhooks/odd/saved"
     assert told in ann.get("/webhooks/odd/saved").text
     assert "gte: abc" in _text(ann, "odd")
+
+
+def test_a_name_that_is_nearly_a_known_one_is_told_at_its_field(ann: Visitor):
+    new = "/new-webhook"
+    page = ann.get(new)
+    for typed, told in (("Pricing Pag", "Pricing Page"), ("Refund, pricing page", "Pricing Page")):
+        name = typed.rpartition(", ")[2]
+        words = f"no event or label is known as `{name}`: did you mean `{told}`?"
+        answer = ann.send(page, new, "refresh", events=typed)
+        assert f'id="events-told">{html.escape(words)}' in answer.text
+    for typed in ("Pricing Page", "Refund", "*", '"'):
+        assert "is known as" not in ann.send(page, new, "refresh", events=typed).text
 
 
 def test_markup_is_text_wherever_it_is_typed(ann: Visitor):

@@ -6,9 +6,11 @@ import html
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from pipeline.operate.files.history import is_committed
 from pipeline.operate.running import looks
 from tests.kit.streams.samples import ROOT
 from tests.kit.web.pages import served
@@ -82,6 +84,15 @@ def test_its_history_is_that_of_the_repository(ann: Visitor):
     assert "webhooks: all of &lt;them&gt;" in page
     assert "changes that are not committed" in page
     assert "+id: welcome" in page
+
+
+def test_a_file_that_git_ignores_is_neither_committed_nor_waits_for_it(tmp_path: Path):
+    subprocess.run(["git", "-C", str(tmp_path), "init", "-q"], check=True)
+    (tmp_path / ".gitignore").write_text("/mine.yaml\n")
+    for name in ("mine.yaml", "ours.yaml"):
+        (tmp_path / name).touch()
+    assert is_committed(tmp_path, "mine.yaml") is None
+    assert is_committed(tmp_path, "ours.yaml") is False
 
 
 def test_orders_are_given_and_say_what_becomes_of_what_is_owed(ann: Visitor):

@@ -360,6 +360,14 @@ def test_no_two_records_of_one_kind_in_a_line_have_one_origin() -> None:
     assert len(records) == 7 == len({(type(one), one.origin) for one in records})
 
 
+def test_each_link_to_nobody_is_a_dead_letter_of_its_own() -> None:
+    by = shape("- link: {each: 'ids[*]', anonymous_id: ., user_id: ^.u}")
+    records = read(by, {"u": "x", "ids": ["null", "d", "undefined"]})
+    assert [type(one).__name__ for one in records] == ["IdentityLink", "Invalid", "Invalid"]
+    assert len({one.origin for one in records if isinstance(one, Invalid)}) == 2
+    assert "stands for nobody" in told(by, {"u": "x", "ids": ["null"]})[0]
+
+
 def test_an_ignored_record_gives_nothing() -> None:
     assert (
         told(

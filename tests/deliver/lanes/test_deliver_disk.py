@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.config.models.webhooks.delivery import DeliverySettings, RetrySettings
+from pipeline.deliver.lanes.disk.parked import Parked
 from pipeline.deliver.lanes.disk.refill import SLICE
 from pipeline.deliver.lanes.lane import HELD_BYTES, MAX_ENTRIES
 from pipeline.deliver.lanes.limits.outages import hurry
@@ -33,6 +34,16 @@ def test_rows_on_disk_are_all_delivered_once() -> None:
     assert [each.outcome for each in rig.commit()] == [D] * 3000
     assert rig.core.is_empty()
     assert rig.disk.rows == {}
+
+
+def test_a_user_is_held_up_until_the_last_of_its_deliveries_is_on_disk_or_back() -> None:
+    parked, given = Parked(), [delivery(n, user="u") for n in range(2)]
+    for each in given:
+        parked.add(each)
+    parked.forget((given[0].row,))
+    assert parked.holds_up("u")
+    parked.forget((given[1].row,))
+    assert not parked.holds_up("u")
 
 
 def test_a_hanging_receiver_costs_bounded_memory() -> None:

@@ -63,7 +63,7 @@ def test_no_path_can_break_out_of_the_request_line(path: str) -> None:
     assert line.endswith(b" HTTP/1.1")
     assert line.count(b" ") == 2
     assert b"\n" not in line
-    assert target.prefix.count(b"\r\n") == 4
+    assert target.prefix.count(b"\r\n") == 5
 
 
 def test_the_pair_of_basic_authentication_is_masked_as_it_is_sent() -> None:
@@ -86,8 +86,8 @@ def test_no_header_can_break_out_of_its_line(name: str, value: str) -> None:
         target = build_target("POST", "http://example.com/", ((name, value),), None)
     except TargetError:
         return
-    assert target.prefix.count(b"\r\n") == 5
-    assert target.prefix.count(b"\n") == 5
+    assert target.prefix.count(b"\r\n") == 6
+    assert target.prefix.count(b"\n") == 6
 
 
 @pytest.mark.parametrize("name", ["Host", "Transfer-Encoding", *sorted(RESERVED), "a b", "", "a:b"])
@@ -117,6 +117,7 @@ def test_a_header_of_the_webhook_takes_the_place_of_ours() -> None:
     headers = (
         ("Content-Type", "application/vnd.api+json"),
         ("User-Agent", "me"),
+        ("Accept", "application/vnd.api+json"),
         ("Accept-Encoding", "gzip"),
     )
     target = build_target("POST", "http://example.com/", headers, "application/json")

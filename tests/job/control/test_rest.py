@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.job.control.pace import Pace
 from pipeline.job.control.rest import (
     ANSWER_SECS,
     IDLE_AFTER_SECS,
@@ -333,7 +334,7 @@ def test_a_source_of_a_resting_worker_is_polled_at_once_but_not_where_it_must_wa
     partition = SourcePartition.__new__(SourcePartition)
     partition.rest, partition.gave, partition.idle_since = worker.rest, False, None
     partition.reader = type("Reader", (), {"expects_answer": False})()
-    partition.looked = True
+    partition.looked, partition.pace = True, Pace(1.0)
     assert partition.next_awake() is AT_ONCE
     assert datetime.now(UTC) > AT_ONCE
     partition.looked = False  # the engine is busy, the disk full

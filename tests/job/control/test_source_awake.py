@@ -9,6 +9,8 @@ from typing import cast
 
 import pytest
 
+from pipeline.job.control.doze import DOZES_AFTER_SECS, Doze
+from pipeline.job.control.pace import Pace
 from pipeline.job.control.rest import IDLE_AFTER_SECS, MUCH, Rest
 from pipeline.job.steps.source import AT_ONCE, SourcePartition
 from pipeline.sources.chunk import NOWHERE, Position, RawChunk
@@ -17,12 +19,13 @@ from tests.kit.delivery.engine import RecordingEngine
 from tests.kit.streams.source import open_partition
 
 
-def looked(reader: object, *, gave: bool) -> SourcePartition:
+def looked(reader: object, *, gave: bool, skew: object = None) -> SourcePartition:
     """Return a partition that was polled just now, by a worker that does not rest."""
     partition = SourcePartition.__new__(SourcePartition)
     partition.reader, partition.gave = cast(Reader, reader), gave
     partition.looked, partition.idle_since = True, None
     partition.rest = Rest(lambda: False, RecordingEngine())
+    partition.pace = cast(Pace, SimpleNamespace(skew=skew))
     return partition
 
 
@@ -98,3 +101,31 @@ def test_a_worker_that_may_not_rest_looks_less_often_while_little_comes() -> Non
             assert at <= datetime.now(UTC) + timedelta(seconds=GATHER_SECS)
     partition.looked = False  # the engine is busy, the disk full
     assert partition.next_awake() is None
+
+
+def test_in_a_backlog_and_in_silence_the_last_poll_of_an_epoch_lets_the_processes_end_it_unasked() -> None:
+    now = 10.0
+    partition = looked(BaseReader(), gave=True, skew=SimpleNamespace(pause_secs=0.03))
+    doze = Doze(clock=lambda: now, allow=lambda secs: None)
+    partition.rest = Rest(lambda: False, RecordingEngine(), doze=doze)
+
+    def is_left_alone(lines: int) -> bool:
+        nonlocal now
+        for _ in range(2):
+            assert partition.rest.may_look("a", partition.reader)
+            took = RawChunk("a", "a", [*range(lines)], [b"x"] * lines, NOWHERE) if lines else None
+            partition.rest.took(took, hurry=False)
+            partition.rest.walks(1 if lines else 0)
+        partition.gave = lines > 0
+        before = datetime.now(UTC)
+        at = partition.next_awake()
+        now += DOZES_AFTER_SECS
+        return at is not None and at >= before + timedelta(seconds=0.03)
+
+    assert is_left_alone(MUCH)
+    assert is_left_alone(1), "the last lines of a block are few"
+    assert not is_left_alone(1), "what comes now would be late"
+    assert is_left_alone(0)
+    assert not is_left_alone(1)
+    partition.pace = Pace(1.0)
+    assert not is_left_alone(MUCH), "the only process ends it itself"

@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from sys import getsizeof
+from typing import get_args
 
 import pytest
 
 from pipeline.deliver.halts import Halts
+from pipeline.job.control.pressure import Reason
 from pipeline.model.errors import UsageError
 from pipeline.operate.overview.needs import Unset, needs
 from pipeline.operate.overview.rows import Listing, host_of, rows, trigger_words
 from pipeline.operate.overview.sampler import POINTS, READ, STEP_SECS, STEPS, Sampler, spark
 from pipeline.operate.overview.standing import Standing, standing
+from pipeline.operate.running.processes import PAUSED
 from pipeline.outbox.handover import Progress
 from tests.kit.machine.kept import keep, letter
 
@@ -160,6 +163,7 @@ def test_what_needs_a_person_comes_the_worst_first_with_what_to_do(tmp_path: Pat
             letter("crm", 2, at=NOW - 2000),
             letter("old", 3, at=NOW - 3 * 3_600_000),
             letter("", 4, kind="record", reason="no JSON", at=NOW),
+            letter("", 5, kind="record", reason="no JSON", at=NOW),
         ],
     )
     Halts(state).obey("paused", "pause")
@@ -176,13 +180,20 @@ def test_what_needs_a_person_comes_the_worst_first_with_what_to_do(tmp_path: Pat
         ("bad", "An edit was refused: the job keeps the previous config"),
         ("bad", "${T} has no value: crm cannot be sent to"),
         ("bad", "The receiver of crm is down: 503"),
+        ("warn", "2 records that could not be read in the last hour: invalid: no JSON"),
         ("warn", "2 dead letters of crm in the last hour: max-age"),
-        ("warn", "1 record that could not be read in the last hour: invalid: no JSON"),
         ("info", "paused is paused and has 3 pending requests"),
     ]
-    assert found[3].path == "/dead-letters?webhook=crm&since=1h&reason=max-age"
+    assert found[4].path == "/dead-letters?webhook=crm&since=1h&reason=max-age"
     assert found[2].path == "/webhooks/crm"
     assert needs(tmp_path / "new", Standing(running=False), []) == []
+
+
+@pytest.mark.parametrize("reason", get_args(Reason))
+def test_why_nothing_is_read_is_told_in_words(tmp_path: Path, reason: Reason):
+    (one,) = needs(tmp_path, Standing(running=True, paused=reason), [])
+    assert one.words == f"Nothing is read for the moment: {PAUSED[reason]}"
+    assert (one.kind == "warn") == (reason in ("disk", "webhook"))
 
 
 def test_many_in_one_state_are_one_line(tmp_path: Path):

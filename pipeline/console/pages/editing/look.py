@@ -23,6 +23,7 @@ from pipeline.language.headers import is_reserved
 from pipeline.language.path_syntax import PathError, parse_path
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
+from pipeline.model.words import did_you_mean
 from pipeline.operate.unsaved.cases import case_samples
 from pipeline.operate.unsaved.results import Previewed, WouldFire
 from pipeline.render.values.printing import show
@@ -166,8 +167,15 @@ def _problems(draft: Draft, own: Sequence[Finding]) -> dict[str, str]:
 
 
 def _warnings(form: WebhookForm, offered: Offers) -> dict[str, str]:
-    """Return what is to be said of headers that carry secrets."""
+    """Return what is to be said of names that no event had yet, and of headers that carry secrets."""
     found = {}
+    try:
+        names = constants.meant_list(form.fields["events"], names=True)
+    except ValueError:  # a problem of the field, and told there
+        names = []
+    for name in map(str, names):
+        if name not in offered.names and (meant := did_you_mean(name, offered.names)) is not None:
+            found["events"] = f"no event or label is known as `{name}`: did you mean `{meant}`?"
     known = dict(offered.secrets)
     for index, row in enumerate(form.headers):
         name = f"header-{index}-value"

@@ -18,6 +18,8 @@ class Offers:
     """All of them: a text to insert, and what it is."""
 
     events: list[tuple[str, str]] = field(default_factory=list)
+    names: frozenset[str] = frozenset()
+    """Of events that the job has sampled, and of labels."""
     event_paths: list[tuple[str, str]] = field(default_factory=list)
     user_paths: list[tuple[str, str]] = field(default_factory=list)
     secrets: list[tuple[str, str]] = field(default_factory=list)
@@ -40,6 +42,7 @@ def offers(
             properties.setdefault(name, told)
     return Offers(
         [(head + shown_list([name], names=True), words) for name, words in names],
+        frozenset(name for name, _ in names),
         _paths(properties.items(), payloads=payloads),
         _paths(seen["user_properties"].items(), payloads=payloads),
         [(f"${{{one.name}}}", _state(one)) for one in secrets if not one.name.startswith("file:")],

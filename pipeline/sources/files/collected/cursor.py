@@ -97,8 +97,6 @@ class SegmentsCursor(LineCursor):
                 raise Fatal(f"{self._path(self._segment.first)}: cannot be read: {reason(error)}") from error
             if found is not None:
                 return self._take(found)
-            if self._stays:
-                return False
             if self._segment.is_gone:
                 self._drop()
             elif self._is_final:

@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.model.errors import Fatal, StateError, reason
 from pipeline.sources.files.following.rotated import (
     Beside,
+    before_rotation,
     changed,
     find,
     find_after,
@@ -58,6 +59,11 @@ class FollowedCursor(FileCursor):
         """Where the system can be asked to report what is written to it."""
         return self.source.path if self.has_path else f"/proc/self/fd/{self._fd}"
 
+    @property
+    def before(self) -> Entry | None:
+        """What the state knows of the file that was read before this one."""
+        return self._lives.before
+
     def entry(self) -> Entry:
         """Return what the recovery state has to remember."""
         entry = super().entry()
@@ -65,13 +71,21 @@ class FollowedCursor(FileCursor):
         return entry if entry.offset else entry._replace(left_ns=os.fstat(self._fd).st_mtime_ns)
 
     def is_replaced(self) -> bool:
-        """Return whether what was read of the open file is no longer there: it was truncated."""
-        return self._fd >= 0 and (super().is_replaced() or not self._begins_alike())
+        """Return whether what was read of the open file is no longer there: it was truncated.
+
+        A rotated file is overwritten before it is deleted (logrotate's `shred`): that is none of it.
+        """
+        return self._fd >= 0 and not self._is_rotated() and bool(self._changed())
+
+    def _is_rotated(self) -> bool:
+        is_packed = self._blocks.is_compressed and before_rotation(os.path.basename(self._path)) != ""
+        return self.is_late or self._left_ns > 0 or is_packed or is_counted(self.source.path)
 
     def is_over(self) -> bool:
         """True where its file has no name any more, and its path is another's."""
-        is_deleted = not self.has_path and not os.fstat(self._fd).st_nlink
-        return is_deleted and self.is_still() and not self._splitter.has_open_line
+        if self.has_path or os.fstat(self._fd).st_nlink:
+            return False
+        return bool(self._changed()) or (self.is_still() and not self._splitter.has_open_line)
 
     def is_still(self) -> bool:
         """True where everything in the file was yielded, and it still has its name."""
@@ -88,7 +102,7 @@ class FollowedCursor(FileCursor):
         # It was deleted: after it had been read to its end, or as its number was too high.
         self._lives.next()
         after = find_after(self.source, entry.left_ns, self._entries.values()) if entry.left_ns else None
-        fd = None if after is None else _opened(after.path, after.inode)
+        fd = None if after is None else open_regular(after.path, after.inode)
         if after is not None and fd is not None:
             self._change_to(fd, after.path)
         else:
@@ -105,7 +119,7 @@ class FollowedCursor(FileCursor):
             found = find(self.source.path, entry, may_be_copy=is_another)
             if found is None and not entry.offset and entry.left_ns:
                 found = find_after(self.source, entry.left_ns, self._entries.values())
-            if found is not None and (fd := _opened(found.path, found.inode)) is not None:
+            if found is not None and (fd := open_regular(found.path, found.inode)) is not None:
                 self._change_to(fd, found.path)
                 log.info(
                     "a followed file was rotated: what is left of the old one is read first", file=found.path
@@ -127,9 +141,15 @@ class FollowedCursor(FileCursor):
 
     def _take(self, block: bytes) -> bool:
         if block and not self._begins_alike():
-            return self._replaced("its beginning has changed while it was followed")
+            return not self._is_rotated() and self._replaced()
         self._left_ns = 0
         return super()._take(block)
+
+    def _changed(self) -> str:
+        """Return how what was read of the open file has changed; "" where it has not."""
+        if os.fstat(self._fd).st_size < self._blocks.fed:
+            return "it shrank while it was followed"
+        return "" if self._begins_alike() else "its beginning has changed while it was followed"
 
     def _begins_alike(self) -> bool:
         """Return whether a plain file still begins as it did, now that more of it was read.
@@ -147,10 +167,8 @@ class FollowedCursor(FileCursor):
 
     def _at_end(self) -> bool:
         """Check whether another file has taken the name; True where there are lines."""
-        if super().is_replaced():
-            return self._replaced("it shrank while it was followed")
-        if not self._begins_alike():
-            return self._replaced("its beginning has changed while it was followed")
+        if self.is_replaced():
+            return self._replaced()
         if self._is_left:
             return self._go_on()
         if not self.has_path:
@@ -161,7 +179,8 @@ class FollowedCursor(FileCursor):
             self._is_left = self._was_followed()  # it is gone, for now at least
             return self._pass_on()
         if now.st_ino == self._inode:
-            return False
+            # Found under another name than it was read before: that one has passed on.
+            return not self.name.startswith(self.source.name) and self._pass_on()
         sign = now.st_ino, now.st_size
         if sign != self._asked and self._is_anothers(self.source.path, now):
             self.has_path = False
@@ -200,13 +219,15 @@ class FollowedCursor(FileCursor):
 
     def _after(self) -> Beside | None:
         """Return the file that was rotated away next after the open one."""
-        written_ns = os.fstat(self._fd).st_mtime_ns
-        return find_after(self.source, written_ns, self._entries.values(), but=self._inode)
+        written_ns = self._left_ns or os.fstat(self._fd).st_mtime_ns
+        folder = os.path.dirname(os.path.abspath(self._path))
+        return find_after(self.source, written_ns, self._entries.values(), but=self._inode, folder=folder)
 
-    def _replaced(self, fault: str) -> bool:
+    def _replaced(self) -> bool:
         """Continue in the copy of a truncated file (copytruncate). Raises StateError without one."""
         if self._is_looking:
             return False
+        fault = self._changed()
         entry = self._entries.get(self.name)
         if entry is not None and self._open_copy(entry):
             offset = entry.offset
@@ -233,13 +254,13 @@ class FollowedCursor(FileCursor):
             return self._take_last()
         path = self.source.path
         # Opened before searching for others: the search then finds what is rotated away meanwhile.
-        fd = _opened(path)
+        fd = open_regular(path)
         between = self._after()
         if between is not None:
             if fd is not None:
                 os.close(fd)
             path = between.path
-            fd = _opened(path, between.inode)
+            fd = open_regular(path, between.inode)
         elif fd is not None and self._is_anothers(path, os.fstat(fd)):
             os.close(fd)
             self._is_left = self.has_path = False
@@ -271,7 +292,7 @@ class FollowedCursor(FileCursor):
         return self.fill()
 
 
-def _opened(path: str, inode: int = 0) -> int | None:
+def open_regular(path: str, inode: int = 0) -> int | None:
     """Open a file; None where it is gone, or the path leads nowhere, or by now to another inode."""
     try:
         fd = os.open(path, AT_ONCE)

@@ -1,4 +1,5 @@
-"""Finds a rotated file: beside its old name, perhaps compressed, perhaps a copy.
+"""Finds a rotated file: beside its old name, or where a link of that name leads, or in a folder there;
+perhaps compressed, perhaps a copy.
 
 A renamed file is recognised by its inode and its beginning, a copy by its name (``app.jsonl.1``,
 ``app.jsonl-20261129.gz``, ``app-20261129.jsonl``) and its beginning.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -26,7 +28,7 @@ _TAIL_BYTES: Final = 1 << 16
 
 
 class Beside(NamedTuple):
-    """A file in the folder of another one, sorted by modification time."""
+    """A file near another one, sorted by modification time."""
 
     written_ns: int
     path: str
@@ -40,11 +42,14 @@ def find(path: str, entry: Entry, *, may_be_copy: bool = True) -> Beside | None:
     None where it cannot be found.
     """
     found = None
-    for one in _beside(path):
-        if one.inode == entry.inode and _is_of(one.path, entry):
-            return one
-        if may_be_copy and _was_at(path, one) and begins_as(one.path, entry):
-            found = one
+    for folders in (_folders(path), _folders_below(path)):
+        for one in _files(path, folders):
+            if one.inode == entry.inode and _is_of(one.path, entry):
+                return one
+            if may_be_copy and _was_at(path, one) and begins_as(one.path, entry):
+                found = one
+        if found is not None:
+            break
     return found
 
 
@@ -55,22 +60,25 @@ def _is_of(path: str, entry: Entry) -> bool:
     return born_ns(path) == entry.born_ns and (not entry.offset or begins_as(path, entry))
 
 
-def find_after(source: Input, written_ns: int, entries: Iterable[Entry], but: int = 0) -> Beside | None:
+def find_after(
+    source: Input, written_ns: int, entries: Iterable[Entry], *, but: int = 0, folder: str = ""
+) -> Beside | None:
     """Return the file that had this path after another one, and was rotated away since; None if there was
     none.
 
     written_ns: when that one was last written. entries: what is known of all files. but: the inode of one
-    that it is not. Called anew each time: such files are renamed, and others appear.
+    that it is not. folder: where that one lies. Called anew each time: such files are renamed, and others
+    appear.
     """
     entries = list(entries)
     files = {(one.inode, one.born_ns) for one in entries if one.born_ns}
     known = {one.digest for one in entries if one.head_bytes == min(HEAD_BYTES, one.offset)}
     # The one at the path is being copied now: it is truncated next.
     known.add(digest(head_of(source.path) or b""))
-    for one in _beside(source.path):
+    for one in _files(source.path, {*_folders(source.path), *([folder] if folder else [])}):
         if one.written_ns <= written_ns or one.inode == but or (one.inode, born_ns(one.path)) in files:
             continue
-        if _was_at(source.path, one) and not _is_found(source, one) and not _is_being_packed(one.path):
+        if _was_at(source.path, one) and not is_found(source, one) and not _is_being_packed(one.path):
             head = head_of(one.path)
             # The file that was read may be compressed now. Several short files may be alike.
             is_unique = head is not None and (len(head) == HEAD_BYTES or unpacked(one.path) != one.path)
@@ -104,9 +112,9 @@ def is_counted(path: str) -> bool:
 
 
 def changed(path: str) -> int:
-    """Return when the file's folder last changed, in nanoseconds; 0 without one."""
+    """Return when a folder in which the file may be rotated last changed, in nanoseconds; 0 without one."""
     try:
-        return os.stat(os.path.dirname(os.path.abspath(path))).st_mtime_ns
+        return max(os.stat(folder).st_mtime_ns for folder in _folders(path))
     except OSError:
         return 0
 
@@ -142,28 +150,47 @@ def first_byte(fd: int) -> int:
 
 
 def _was_at(path: str, one: Beside) -> bool:
-    """Return whether a file's name is that of a rotated file that had this path before."""
-    stem, suffix = os.path.splitext(Path(path).name)
-    end = re.escape(suffix)
-    form = rf"{re.escape(stem)}(?:{end}{COUNTED}|{COUNTED}{end})(?:\.gz|\.zst)?"
-    return re.fullmatch(form, Path(one.path).name) is not None
+    """Return whether a file's name is that of a rotated file that had this path before, or the path to which
+    a link leads.
+    """
+    for stem, suffix in map(os.path.splitext, {Path(path).name, Path(os.path.realpath(path)).name}):
+        end = re.escape(suffix)
+        form = rf"{re.escape(stem)}(?:{end}{COUNTED}|{COUNTED}{end})(?:\.gz|\.zst)?"
+        if re.fullmatch(form, Path(one.path).name):
+            return True
+    return False
 
 
-def _is_found(source: Input, one: Beside) -> bool:
+def is_found(source: Input, one: Beside) -> bool:
     """Return whether the rule that found an input finds that file, too: it is then an input of its own."""
     return any(fnmatchcase(os.path.basename(one.path), pattern) for pattern in source.beside)
 
 
-def _beside(path: str) -> list[Beside]:
+def _folders(path: str) -> set[str]:
+    return {os.path.dirname(place) for place in (os.path.abspath(path), os.path.realpath(path))}
+
+
+def _folders_below(path: str) -> set[str]:
+    """Return the folders among which is logrotate's `olddir`, where it has no folder elsewhere."""
+    return {entry.path for folder in _folders(path) for entry in _entries(folder) if entry.is_dir()}
+
+
+def _files(path: str, folders: Iterable[str]) -> list[Beside]:
+    """Return the files in some folders that are not empty, but the one at a path."""
+    own = {os.path.abspath(path), os.path.realpath(path)}
     found = []
-    folder, own = os.path.split(os.path.abspath(path))
+    for entry in (entry for folder in folders for entry in _entries(folder)):
+        with suppress(OSError):  # it is gone
+            if entry.path not in own and entry.is_file(follow_symlinks=False):
+                status = entry.stat()
+                if status.st_size:
+                    found.append(Beside(status.st_mtime_ns, entry.path, status.st_ino))
+    return sorted(found)
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name != own and entry.is_file(follow_symlinks=False):
-                    status = entry.stat()
-                    if status.st_size:
-                        found.append(Beside(status.st_mtime_ns, entry.path, status.st_ino))
+            return list(entries)
     except OSError:
-        pass  # the reader of the file itself reports what is wrong
-    return sorted(found)
+        return []  # the reader of the file itself reports what is wrong

@@ -23,6 +23,8 @@ class LineCursor(ABC):
         self.source = source
         self.has_path = True
         """Its path leads to what it reads or will read; else its file was renamed, the path is of another."""
+        self.is_late = False
+        """It reads a rotated file, in case somebody still writes there; usually nobody does."""
         self.ended = False
         self.damage: str | None = None
         self.buffer = Lines([], [0])

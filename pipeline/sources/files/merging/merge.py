@@ -39,8 +39,9 @@ class Merge:
     def read(self, limit: int) -> RawChunk | None:
         """Return at most ``limit`` lines, without a position, or None where there is nothing now."""
         # With a single file left there is nothing to merge, and no line need be examined.
-        left = [cursor for cursor in self._cursors if not (cursor.ended and cursor.is_empty)]
-        is_alone = len(left) == 1 and (not self._is_followed or len(self._cursors) == 1)
+        cursors = [cursor for cursor in self._cursors if not (cursor.is_late and cursor.is_still())]
+        left = [cursor for cursor in cursors if not (cursor.ended and cursor.is_empty)]
+        is_alone = len(left) == 1 and (not self._is_followed or len(cursors) == 1)
         return self._read_one(left[0], limit) if is_alone else self._read_merged(limit)
 
     def _read_one(self, cursor: LineCursor, limit: int) -> RawChunk | None:

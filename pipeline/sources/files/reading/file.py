@@ -111,10 +111,6 @@ class FileCursor(BlockCursor):
         """Return whether this is the file that is open."""
         return self._fd >= 0 and self._inode == status.st_ino and os.path.samestat(os.fstat(self._fd), status)
 
-    def is_replaced(self) -> bool:
-        """Return whether what was read of the open file is no longer there."""
-        return self._fd >= 0 and os.fstat(self._fd).st_size < self._blocks.fed
-
     def is_still(self) -> bool:
         """True where all that the file has was read and handed out."""
         if self.ended or not self.is_empty:

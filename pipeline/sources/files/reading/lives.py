@@ -44,6 +44,12 @@ class Lives:
         """Return what the state knows of the present file."""
         return self._entries.get(self.name)
 
+    @property
+    def before(self) -> Entry | None:
+        """Return what the state knows of the file before the present one."""
+        number = self._number - 1
+        return self._entries.get(self._base if number == 1 else f"{self._base}~{number}")
+
     def next(self) -> None:
         """Go on to the next file."""
         self._number = self._last() + 1

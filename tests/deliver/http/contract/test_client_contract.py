@@ -36,7 +36,7 @@ def test_a_request_arrives_as_it_was_made(client: Any, receiver: Receiver, metho
         assert got.headers["user-agent"].startswith("hookline/")
         assert got.headers.get("content-type") == ("application/json" if body else None)
         assert got.headers.get("content-length", "0") == str(len(body))
-        assert got.headers["accept-encoding"] == "identity"
+        assert (got.headers["accept"], got.headers["accept-encoding"]) == ("*/*", "identity")
         assert "cookie" not in got.headers
 
     client(act)

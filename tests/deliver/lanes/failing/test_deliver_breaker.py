@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from pipeline.config.models.webhooks.delivery import RetrySettings
+from pipeline.outbox.handover import Outcome
 from tests.deliver.lanes.settings import D, spec
 from tests.kit.delivery.rig import Rig, delivery
 
@@ -45,6 +46,16 @@ def test_a_refusal_ends_an_outage_as_it_is_an_answer() -> None:
     assert rig.core.lane("w").throttle.down
     rig.run(1)
     assert not rig.core.lane("w").throttle.down
+
+
+@pytest.mark.parametrize("fault", ["guard-refused", "request"])
+def test_what_never_reached_the_receiver_ends_no_outage(fault: str) -> None:
+    rig = Rig(spec())
+    rig.client.script["w"] = [500] * 12 + [fault]
+    rig.give(*(delivery(n) for n in range(12)))
+    rig.run(1)
+    assert Counter(each.outcome for each in rig.results())[Outcome.DEAD] > 0, "not sent, for good"
+    assert rig.core.lane("w").throttle.down
 
 
 def test_when_the_breaker_closes_what_waits_becomes_due_soon() -> None:

@@ -202,6 +202,39 @@ def test_a_segment_that_goes_before_it_was_read_is_named(
     assert "empty state directory" in said
 
 
+def test_numbers_without_a_line_elsewhere_excuse_no_line_that_is_gone(
+    folder: CollectorsFolder, following: Following
+) -> None:
+    fill(folder, 0)
+    assert following.read() == [0]
+    folder.rotate()
+    fill(folder, 1)
+    folder.remove(folder.rotate(gap=3))
+    fill(folder, 2)
+    following.restart()
+    with pytest.raises(StateError, match="the lines 1 to 4 are gone"):
+        following.read()
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (b"{", "is damaged"),
+        (b'{"version":2,"id":"89abcdef"}', "does not understand it"),
+        (b'{"version":1,"id":"../../etc"}', "does not understand it"),
+        (b'{"version":1,"id":7}', "does not understand it"),
+        (b"[]", "does not understand it"),
+    ],
+)
+def test_a_folder_whose_collector_cannot_be_known_is_not_read(
+    folder: CollectorsFolder, following: Following, said: bytes, told: str
+) -> None:
+    fill(folder, 0)
+    (folder.path / ".collect.json").write_bytes(said)
+    with pytest.raises(StateError, match=told):
+        following.restart()
+
+
 def test_lines_that_begin_anew_are_not_taken_for_those_that_were_read(
     folder: CollectorsFolder, following: Following, tmp_path: Path
 ) -> None:
@@ -369,6 +402,32 @@ def test_it_is_merged_with_other_files_by_when_it_was_received(
     ]
     assert [is_event for is_event, _ in order] == [False, False, True, False, True, False, True, False]
     reader.close()
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_a_clock_that_is_far_ahead_shortly_before_a_segments_end_moves_no_place(
+    folder: CollectorsFolder, tmp_path: Path, follow: bool
+) -> None:
+    """Lines are read ahead to see whether its time is believed."""
+    other = tmp_path / "other.jsonl"
+    other.write_bytes(event(12) + b"\n")
+    for n in range(12):
+        ahead_ms = 10**8 if n % 4 == 1 else 0
+        folder.time_ms += ahead_ms
+        folder.append(event(n))
+        folder.time_ms -= ahead_ms
+        if n % 4 == 3:
+            folder.rotate()
+    read: list[int] = []
+    position: Position | None = None
+    while len(read) < 13:
+        reader = Recording([str(folder.path), str(other)], follow=follow, resume=position)
+        chunk = reader.read(1)
+        reader.close()
+        assert chunk is not None
+        position = chunk.position
+        read += [orjson.loads(line)["n"] for line in chunk.lines if line]
+    assert sorted(read) == list(range(13))
 
 
 @settings(max_examples=examples(60), deadline=None)

@@ -112,9 +112,9 @@ function difference(before, after) {
   return { from: start, to: before.length - end, insert: text.slice(start, text.length - end) };
 }
 
-/** Return the names by which a screen reader knows the editor: those of the textarea. */
+/** Return what makes the editor a field: it is reached by Tab, and has the textarea's names for a screen reader. */
 function names(area) {
-  const found = {};
+  const found = { tabindex: "0" };
   for (const name of ["aria-label", "aria-labelledby", "aria-describedby", "aria-invalid"]) {
     if (area.hasAttribute(name)) found[name] = area.getAttribute(name);
   }
