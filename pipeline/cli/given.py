@@ -39,7 +39,10 @@ user_option = click.option(
 
 
 line_option = click.option(
-    "--line", type=click.IntRange(1), metavar="N", help="With --event: the n-th line of the file."
+    "--line",
+    type=click.IntRange(1),
+    metavar="N",
+    help="With --event: the n-th line of the file, whose user is as the lines before it say.",
 )
 
 

@@ -142,7 +142,9 @@ def _with_schema(schema: Json, record: Fields) -> str | None:
 def stranger_bytes(raw: bytes) -> str | None:
     """Return what bytes that are not JSON look like; None where they resemble nothing known."""
     if raw.startswith(b"\0") and len(raw) > 5:
-        return "a message framed for a schema registry"
+        # No schema has the id 0: a crash leaves such zeros in a log. Nor 2**24 and more: text in UTF-16.
+        is_framed = any(raw[1:5]) and not (raw[1] and not raw[2])
+        return "a message framed for a schema registry" if is_framed else None
     if raw.count(b"\t") >= _TSV_TABS and not raw.startswith((b"{", b"[")):
         return "an enriched event of Snowplow as tab-separated text"
     return None

@@ -195,14 +195,23 @@ def _body(tree: Value, spot: Spot) -> Bytes:
 
 
 def _refuse_no_map(tree: Value, spot: Spot) -> None:
-    """Report the body of a form that is never a map: each event would be a dead letter."""
+    """Report the body of a form, or a branch of it, that is never a map: its events would be dead letters."""
     key: tuple[str, ...] = ()
+    if isinstance(tree, dict) and "$if" in tree:
+        branches = [name for name in ("$then", "$else") if name in tree]
+        for name in branches:
+            _refuse_no_map(tree[name], spot.at(name))
+        if "$then" not in branches:
+            _refuse_no_map({name: tree[name] for name in tree if name not in ("$if", "$else")}, spot)
+        return
     if isinstance(tree, dict) and "$for" in tree:
         key, what = ("$for",), "`$for` makes a list"
     elif isinstance(tree, list):
         what = "this is a list"
     elif isinstance(tree, str) and ("{%" in tree or tree.count("{{") > 1 or around(tree).strip()):
         what = "this is a text"
+    elif isinstance(tree, (bool, int, float)):
+        what = "this is one value"
     else:
         return
     message = f"a form is a map of fields, and {what}: each event would become a dead letter"

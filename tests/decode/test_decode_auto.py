@@ -95,6 +95,7 @@ CLICKHOUSE = {
         ),
         ({"resourceLogs": [{"scopeLogs": []}]}, "OpenTelemetry", None),
         (b"\0\0\0\0\x07Hello", "schema registry", "{avro: {registry: URL, then: SHAPE}}"),
+        (b"\0\0\x01\0\x07Hello", "schema registry", "{avro: {registry: URL, then: SHAPE}}"),
     ],
 )
 def test_a_known_shape_of_another_format_is_refused_by_name(
@@ -104,6 +105,11 @@ def test_a_known_shape_of_another_format_is_refused_by_name(
     assert said.startswith("looks like")
     assert name in said
     assert ("no reader for it yet" if format is None else f"set `format: {format}`") in said
+
+
+@pytest.mark.parametrize("raw", [bytes(40) + b'{"a":1}', '{"type":"event"}'.encode("utf-16-be")])
+def test_zeros_of_a_crash_and_of_utf_16_are_no_message_of_a_registry(raw: bytes) -> None:
+    assert "looks like" not in reason(raw)
 
 
 @pytest.mark.parametrize("record", [CAPTURED, {**CAPTURED, "event": "Purchase"}])

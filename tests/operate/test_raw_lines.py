@@ -47,6 +47,36 @@ def said(capsys: pytest.CaptureFixture[str], bench: Bench, *words: object) -> tu
     return code, found.out, found.err
 
 
+def test_a_line_has_the_user_that_the_lines_before_it_say(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = "{url: 'http://127.0.0.1:9/x', body: {who: '{{ user.properties.name }}'}}"
+    bench.write(
+        "a", f"trigger: {{events: [Buy], where: {{user.properties.plan: pro}}}}\nrequest: {request}\n"
+    )
+    stream, user = bench.folder / "told.jsonl", bench.folder / "user.json"
+    lines = [
+        {"type": "user", "anonymous_id": "a1", "set": {"name": "Ada"}},
+        {"type": "user", "user_id": "u2", "set": {"plan": "pro", "name": "Bob"}},
+        {"type": "identify", "anonymous_id": "a1", "user_id": "u1"},
+        {"type": "event", "name": "Buy", "anonymous_id": "a1"},
+        {"type": "user", "user_id": "u1", "set": {"plan": "pro"}},
+        {"type": "event", "name": "Buy", "anonymous_id": "a1"},
+    ]
+    stream.write_text("".join(f"{json.dumps(one)}\n" for one in lines))
+    user.write_text('{"name": "Eve"}')
+    asked = ("explain", "--format", "native", "--json", "--event", stream, "--line")
+    assert said(capsys, bench, *asked, 4)[0] == 1
+    code, out, _ = said(capsys, bench, *asked, 6)
+    assert (code, json.loads(out)[0]["request"]["body"]) == (0, {"who": "Ada"})
+    assert said(capsys, bench, *asked, 6, "--user", user)[0] == 1
+    os.mkfifo(pipe := bench.folder / "pipe")  # read once: what came before is gone
+    with ThreadPoolExecutor() as pool:
+        written = pool.submit(pipe.write_bytes, stream.read_bytes())
+        assert said(capsys, bench, *asked[:-2], pipe, "--line", 6)[0] == 1
+        written.result()
+
+
 def test_explain_takes_the_nth_line_of_a_stream(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     stream = bench.config / "s.jsonl"
     code, out, _ = said(capsys, bench, "explain", "--event", stream, "--line", 1, "--json")

@@ -373,6 +373,13 @@ def test_a_form_takes_objects_only() -> None:
         ("name={{ event.name }}", "this is a text"),
         ("{{ event.properties }}{{ user.properties }}", "this is a text"),
         ("{% if event.name %}{{ event.properties }}{% endif %}", "this is a text"),
+        ({"$if": {"event.name": "A"}, "$then": ["{{ event.name }}"], "$else": {"a": 1}}, "this is a list"),
+        ({"$if": {"event.name": "A"}, "a": "{{ event.name }}", "$else": "b"}, "this is a text"),
+        (
+            {"$if": {"event.name": "A"}, "$then": {"$if": {"event.name": "B"}, "$then": 1}},
+            "this is one value",
+        ),
+        ({"$if": {"event.name": "A"}, "$for": "{{ event.properties.items }}", "a": 1}, "`$for` makes a list"),
     ],
 )
 def test_the_body_of_a_form_that_is_never_an_object_is_found_at_load(body: Any, what: str) -> None:

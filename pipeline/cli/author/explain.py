@@ -93,7 +93,7 @@ def explain(
     else:
         for number, one in enumerate(found):
             show(one, is_first=number == 0)
-        if user_file is None and letter is None and any(map(_asks_the_user, found)):
+        if user_file is None and letter is None and not tried.before and any(map(_asks_the_user, found)):
             say("\nOne record says little of its user: `--user FILE` gives what was known by then.")
     requests_made = [one.request for one in found if one.request is not None]
     is_dead = any(request.dead_letter is not None for request in requests_made)

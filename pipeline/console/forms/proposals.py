@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Final
 from urllib.parse import urlsplit
 
-from pipeline.console.forms.fields.body import is_template
+from pipeline.console.forms.fields.body import is_template, path_text
 from pipeline.console.forms.fields.constants import meant_list
 from pipeline.console.forms.fields.rows import EVENT, TEMPLATE, USER, WebhookForm
 from pipeline.console.forms.fields.scalars import value_at
@@ -63,7 +64,8 @@ def made_up(form: WebhookForm, text: str) -> tuple[dict[str, Value], dict[str, V
         _put(found, "example", event, user)
     for row in form.body:
         if row.kind in (EVENT, USER) and row.value and not is_template(row.value):
-            _put(f"{row.kind}.properties.{row.value}", "example", event, user)
+            with suppress(ValueError):  # no path, and told at its field
+                _put(path_text(row.kind, row.value), "example", event, user)
         elif row.kind == TEMPLATE and (number := _NUMBERS.search(row.value)):
             _put(number[1], 100, event, user)
     for row in form.conditions:

@@ -45,16 +45,23 @@ class Answer:
 
 
 def match_for(
-    snapshot: Snapshot, webhook_id: str, records: Iterable[Record], known: PropertyUpdate | None
+    snapshot: Snapshot,
+    webhook_id: str,
+    records: Iterable[Record],
+    known: PropertyUpdate | None,
+    before: Iterable[Record] = (),
 ) -> tuple[Match, bool] | None:
     """Return the webhook's first match, and whether its trigger holds; None where there is no event.
 
+    known: what is known of their user. before: updates and links that precede them.
     Raises UsageError for an unknown webhook.
     """
     webhook = snapshot.named(webhook_id)
     rehearsal = Rehearsal(snapshot, Replay(webhooks=frozenset({webhook_id})))
     if known is not None:
         rehearsal.know(known)
+    for record in before:
+        rehearsal.rehearse(record)
     for record in records:
         for event, user, matches, _ in rehearsal.moments(record):
             for match in matches:

@@ -8,20 +8,16 @@ from typing import Final
 
 import orjson
 
+from pipeline.sources.files.lines.unpackers import UNREAD
+
 _MAGIC: Final = (
+    *UNREAD,
     (b"PAR1", "a Parquet file", "duckdb -c \"COPY 'FILE' TO 'out.jsonl' (FORMAT json)\""),
     (b"Obj\x01", "an Avro file", "`avro cat FILE > out.jsonl`, or `avro-tools tojson FILE > out.jsonl`"),
     (b"ORC", "an ORC file", "read it with the tool that wrote it, and write JSON lines"),
-    (b"PK\x03\x04", "a zip archive", "unpack it (`unzip FILE`) and name what was in it"),
-    (b"BZh", "a file compressed with bzip2", "`bunzip2 FILE`; gzip and zstd are read as they are"),
-    (b"\xfd7zXZ\x00", "a file compressed with xz", "`unxz FILE`; gzip and zstd are read as they are"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it and name what was in it"),
-    (b"\x04\x22\x4d\x18", "a file compressed with lz4", "`unlz4 FILE`; gzip and zstd are read as they are"),
     (b"SQLite format 3", "an SQLite database", "`sqlite3 FILE -json` gives a list: `jq -c '.[]'` its lines"),
     (b"%PDF", "a PDF", "name a file of JSON lines"),
     (b"\x89PNG", "an image", "name a file of JSON lines"),
-    (b"\xff\xfe", "text in UTF-16", "`iconv -f UTF-16 -t UTF-8 FILE > out.jsonl`"),
-    (b"\xfe\xff", "text in UTF-16", "`iconv -f UTF-16 -t UTF-8 FILE > out.jsonl`"),
     (b"\x1e{", "a JSON text sequence (RFC 7464)", "`tr -d '\\036' < FILE > out.jsonl`"),
 )
 _TO_LINES: Final = "expected one record per line, each a JSON object"

@@ -74,6 +74,8 @@ def explain_under(
     rehearsal = Rehearsal(snapshot, known=known)
     if given.known is not None:
         rehearsal.know(given.known)
+    for record in given.before:
+        rehearsal.rehearse(record)
     for record in given.records:
         for event, user, matches, unusable in rehearsal.moments(record):
             fired = {match.webhook.id: Preview.of(match) for match in matches}

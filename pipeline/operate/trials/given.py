@@ -70,6 +70,8 @@ class Given:
     known: PropertyUpdate | None
     joins_now: bool = False
     """True for records whose users are as the job knows them now."""
+    before: tuple[Record, ...] = ()
+    """Updates and links that precede them in their stream, of their users."""
 
 
 def configured(config: Path, format: str | None = None) -> list[Shape]:
@@ -136,8 +138,8 @@ def understand(event: Text, user: Text | None, shapes: Sequence[Shape], now: int
 
 
 def with_user(given: Given, user: Text) -> Given:
-    """Return the records with what is known of their user. Raises GivenError."""
-    return replace(given, known=_known_of(given.records, *_user(user)))
+    """Return the records with what is known of their user, whatever precedes them. Raises GivenError."""
+    return replace(given, before=(), known=_known_of(given.records, *_user(user)))
 
 
 def _known_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from pipeline.decode.shape import Shape
 from pipeline.model.errors import GivenError, UsageError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
-from pipeline.model.records import Envelope, Event, Invalid, Origin, PropertyUpdate, Record
+from pipeline.model.records import Envelope, Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 from pipeline.model.words import counted
 from pipeline.operate.kept.dlq import find
 from pipeline.operate.trials.given import Given, known
@@ -108,18 +108,50 @@ def _line(chunk: RawChunk, at: int, formats: Formats, now: int | None = None) ->
 
 
 def line_of(path: str, number: int, formats: Formats, now: int | None = None) -> Given:
-    """Return the n-th line of a file (from 1) as input for a verb. Raises GivenError, UsageError.
+    """Return the n-th line of a file (from 1) as input for a verb, with what the lines before it say of its
+    users. Raises GivenError, UsageError.
 
     now: as in `read_lines`.
     """
     last = 0
+    links: list[IdentityLink] = []
     for count, line in enumerate(read_lines(path, formats, now), 1):
         last = line.number or count
         if last == number:
-            return given_of(f"{path}:{number}", line.records)
+            found = given_of(f"{path}:{number}", line.records)
+            ids = _connected(line.records, links)
+            return replace(found, before=tuple(_before(path, number, formats, ids)))
         if last > number:
             raise UsageError(f"line {number:,} of {path} is blank")
+        links += (one for one in line.records if isinstance(one, IdentityLink))
     raise UsageError(f"{path} has {counted(last, 'line')}: there is no line {number:,}")
+
+
+def _connected(records: Iterable[Record], links: Sequence[IdentityLink]) -> set[str]:
+    """Return the ids in records, user ids and anonymous ones, and those that links connect with them."""
+    ids = {one for record in records for one in _ids(record)}
+    known = 0
+    while len(ids) > known:
+        known = len(ids)
+        ids.update(one for link in links if not ids.isdisjoint(_ids(link)) for one in _ids(link))
+    return ids
+
+
+def _before(path: str, number: int, formats: Formats, ids: set[str]) -> Iterator[Record]:
+    """Yield what the lines before the n-th say of users; nothing where a file cannot be read twice."""
+    if not Path(path).is_file():
+        return
+    for count, line in enumerate(read_lines(path, formats), 1):
+        if (line.number or count) >= number:
+            return
+        for record in line.records:
+            if isinstance(record, PropertyUpdate | IdentityLink) and not ids.isdisjoint(_ids(record)):
+                yield record
+
+
+def _ids(record: Record) -> Iterator[str]:
+    if not isinstance(record, Invalid):
+        yield from (one for one in (record.user_id, record.anonymous_id) if one is not None)
 
 
 def letter_of(state: Path, name: str, formats: Formats) -> Given:

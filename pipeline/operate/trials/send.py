@@ -44,7 +44,7 @@ def prepare(config: Path, webhook_id: str, given: Given, allow: Sequence[str] = 
     with bounded(root=str(config)):
         text = read_config(config, defaults=job.defaults)
         snapshot = compile_config(text, secrets=Secrets(base=config)).require()
-    found = match_for(snapshot, webhook_id, given.records, given.known)
+    found = match_for(snapshot, webhook_id, given.records, given.known, given.before)
     if found is None:
         message = "there is no event in it, and no change of a property"
         raise GivenError([Finding(given.name, 0, 0, "record", message)])

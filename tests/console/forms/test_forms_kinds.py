@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from pipeline.console.forms.fields.rows import CONSTANT, EVENT, LOCKED, OBJECT, TEMPLATE, USER, Row
+from pipeline.console.forms.proposals import made_up
 from pipeline.console.forms.settle import Settled, opened, settle
 from pipeline.model.errors import UsageError
 from tests.console.forms.sending import sent
@@ -290,3 +291,15 @@ def test_a_template_and_a_text_with_quotes_are_told_apart():
         (CONSTANT, '" x"'),
     ]
     assert Row().is_blank
+
+
+def test_a_sample_is_made_up_of_what_the_body_reads_as_it_is_named_there() -> None:
+    text = (
+        "trigger: {events: [Buy]}\nrequest:\n  url: https://a.example\n  body:\n"
+        '    all: "{{ event.properties }}"\n    id: "{{ event.id }}"\n'
+        '    name: "{{ user.properties.name }}"\n'
+        "    price: \"{{ event.properties['list price'] }}\"\n"
+    )
+    event, user = made_up(opened(text).form, text)
+    assert event == {"name": "Buy", "user_id": "u1", "properties": {"list price": "example"}}
+    assert user == {"name": "example"}

@@ -38,8 +38,8 @@ class Input:
     is_collectors: bool = False
     """It is the folder of a collector, whose files are its segments."""
     beside: tuple[str, ...] = ()
-    """Patterns of file names beside it that are inputs of their own: it was found in a folder, or by a
-    pattern."""
+    """Patterns of file names beside it (`**/`: and in the folders there) that are inputs of their own: it was
+    found in a folder, or by a pattern."""
 
 
 def find_inputs(
@@ -64,7 +64,7 @@ def find_inputs(
             matches = sorted(glob.glob(text, recursive=True)) if glob.has_magic(text) else []
             if not matches and not may_be_gone:
                 raise ConfigError(f"{text}: there is no such file or directory")
-            beside = (Path(text).name,)
+            beside = (f"{'**/' if '**' in text else ''}{Path(text).name}",)
             found += [
                 Input(Path(item).name, item, side, beside=beside) for item in matches if Path(item).is_file()
             ]
@@ -96,7 +96,7 @@ def _in_folder(folder: Path, side: int | None, may_be_empty: bool) -> list[Input
             f"{folder}: there is no *.jsonl, *.jsonl.gz or *.jsonl.zst in this directory; name files "
             f"that end otherwise by a pattern ({folder / '*.json.gz'})"
         )
-    beside = tuple(f"*{suffix}" for suffix in SUFFIXES)
+    beside = tuple(f"**/*{suffix}" for suffix in SUFFIXES)
     return found + [
         Input(item.relative_to(folder).as_posix(), str(item), side, beside=beside) for item in files
     ]

@@ -68,7 +68,8 @@ class FollowedCursor(FileCursor):
         """Return what the recovery state has to remember."""
         entry = super().entry()
         # By that time a file is found that nothing was read of, so that its content tells nothing.
-        return entry if entry.offset else entry._replace(left_ns=os.fstat(self._fd).st_mtime_ns)
+        is_known = entry.offset or self._fd < 0
+        return entry if is_known else entry._replace(left_ns=os.fstat(self._fd).st_mtime_ns)
 
     def is_replaced(self) -> bool:
         """Return whether what was read of the open file is no longer there: it was truncated.
@@ -83,7 +84,7 @@ class FollowedCursor(FileCursor):
 
     def is_over(self) -> bool:
         """True where its file has no name any more, and its path is another's."""
-        if self.has_path or os.fstat(self._fd).st_nlink:
+        if self.has_path or self._fd < 0 or os.fstat(self._fd).st_nlink:
             return False
         return bool(self._changed()) or (self.is_still() and not self._splitter.has_open_line)
 
@@ -220,7 +221,7 @@ class FollowedCursor(FileCursor):
     def _after(self) -> Beside | None:
         """Return the file that was rotated away next after the open one."""
         written_ns = self._left_ns or os.fstat(self._fd).st_mtime_ns
-        folder = os.path.dirname(os.path.abspath(self._path))
+        folder = os.path.dirname(os.path.realpath(f"/proc/self/fd/{self._fd}"))  # by its present name
         return find_after(self.source, written_ns, self._entries.values(), but=self._inode, folder=folder)
 
     def _replaced(self) -> bool:

@@ -163,7 +163,12 @@ def _was_at(path: str, one: Beside) -> bool:
 
 def is_found(source: Input, one: Beside) -> bool:
     """Return whether the rule that found an input finds that file, too: it is then an input of its own."""
-    return any(fnmatchcase(os.path.basename(one.path), pattern) for pattern in source.beside)
+    folder, name = os.path.split(one.path)
+    is_beside = folder == os.path.dirname(os.path.abspath(source.path))
+    return any(
+        (is_beside or pattern.startswith("**/")) and fnmatchcase(name, pattern.removeprefix("**/"))
+        for pattern in source.beside
+    )
 
 
 def _folders(path: str) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import Protocol
+from typing import Final, Protocol
 
 import zstandard
 
@@ -45,6 +45,25 @@ def unpacker_for(head: bytes) -> Unpacker | None:
     if head.startswith(_ZSTD_MAGIC) or (head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50):
         return _Zstd()
     return None
+
+
+UNREAD: Final = (
+    (b"BZh", "a file compressed with bzip2", "`bunzip2 FILE`; gzip and zstd are read as they are"),
+    (b"\xfd7zXZ\x00", "a file compressed with xz", "`unxz FILE`; gzip and zstd are read as they are"),
+    (b"\x04\x22\x4d\x18", "a file compressed with lz4", "`unlz4 FILE`; gzip and zstd are read as they are"),
+    (b"\x1f\x9d", "a file compressed with compress", "`uncompress FILE`; gzip and zstd are read as they are"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it and name what was in it"),
+    (b"PK\x03\x04", "a zip archive", "unpack it (`unzip FILE`) and name what was in it"),
+    (b"\xff\xfe", "text in UTF-16", "`iconv -f UTF-16 -t UTF-8 FILE > out.jsonl`"),
+    (b"\xfe\xff", "text in UTF-16", "`iconv -f UTF-16 -t UTF-8 FILE > out.jsonl`"),
+)
+"""What files begin with that hold no lines as they are: what such a file is, and what to do with it."""
+
+
+def unread(head: bytes) -> str | None:
+    """Return why the lines of a file that begins like this cannot be read; None where they may be."""
+    found = next((one for one in UNREAD if head.startswith(one[0])), None)
+    return None if found is None else f"it is {found[1]}, which is not read: {found[2]}"
 
 
 def is_compressed(head: bytes) -> bool:

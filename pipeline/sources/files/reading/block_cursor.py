@@ -11,6 +11,7 @@ from pipeline.model.files.plain_file import is_endless
 from pipeline.sources.files.finding.inputs import STDIN, Input
 from pipeline.sources.files.lines.blocks import Blocks, Damaged
 from pipeline.sources.files.lines.lines import Lines, LineSplitter
+from pipeline.sources.files.lines.unpackers import unread
 from pipeline.sources.files.merging.line_cursor import LineCursor
 from pipeline.sources.files.reading.content import Content
 from pipeline.sources.files.reading.entry import Entry
@@ -69,13 +70,15 @@ class BlockCursor(LineCursor):
             try:
                 block = b"" if self._splitter.has_rest else self._blocks.read()
             except Damaged as error:
-                return self._stop_at_damage(error)
+                return self._stop_at(f"damaged at byte {error.byte}: {error.reason}")
             except OSError as error:
                 raise Fatal(f"{self.source.path}: cannot be read: {reason(error)}") from error
             if block is None:
                 return False
             if not block and not self._splitter.has_rest:
                 return self._at_end()
+            if not self._splitter.next_start and (fault := unread(block)) is not None:
+                return self._stop_at(fault)
             if self._take(block):
                 return True
         return False
@@ -87,7 +90,7 @@ class BlockCursor(LineCursor):
     def _at_end(self) -> bool:
         """End; True where there was a last line without its end."""
         if self._blocks.is_cut:
-            return self._stop_at_damage(Damaged(self._blocks.fed, "it is cut off"))
+            return self._stop_at(f"damaged at byte {self._blocks.fed}: it is cut off")
         got = self._take_last() if self._has_open_line else False
         if self._to_skip:
             raise StateError(
@@ -106,9 +109,9 @@ class BlockCursor(LineCursor):
             self.buffer.starts[-1] -= 1
         return got
 
-    def _stop_at_damage(self, error: Damaged) -> bool:
+    def _stop_at(self, fault: str) -> bool:
         """Yield the rest as one line with a fault. Not finished: once repaired, the file continues here."""
-        reason = f"{self.source.path}: damaged at byte {error.byte}: {error.reason}; what follows is not read"
+        reason = f"{self.source.path}: {fault}; what follows is not read"
         self.damage = reason
         self.ended = True
         self._close_fd()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.model.errors import StateError
-from tests.sources.files.rotations import (
+from tests.sources.files.following.rotations import (
     Following,
     append,
     copy_and_truncate,
