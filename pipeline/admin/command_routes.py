@@ -118,7 +118,7 @@ class Commands:
         tells = {"enable": self._job.engine.orders.enable, "disable": self._job.engine.orders.disable}
         tells |= {"pause": self._job.engine.orders.pause, "resume": self._job.engine.orders.resume}
         if order not in tells:
-            raise UsageError(f"`{order}` is no order; there are {', '.join(tells)}")
+            raise UsageError(f"`{order}` is not an order; there are {', '.join(tells)}")
         for webhook in webhooks:
             self._known(webhook)
         refused: dict[str, str] = {}

@@ -238,7 +238,7 @@ class _Reader:
         try:
             return decode_text(read_plain(self.path(name)))
         except IsADirectoryError:
-            self.faults[name] = "is a folder: a file is wanted here"
+            self.faults[name] = "is a folder: expected a file"
         except OSError as error:
             is_odd = _ESCAPED.search(name) is not None
             why = "its name is no UTF-8: rename it" if is_odd else f"cannot be read: {reason(error)}"

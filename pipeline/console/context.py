@@ -140,7 +140,7 @@ class Console:
         """Return one of these. Raises UsageError where it is gone."""
         found = next((one for one in self.samples(file) if one.id == name), None)
         if found is None:
-            raise UsageError(f"the sample {name} is gone by now: take another one")
+            raise UsageError(f"the sample {name} is no longer available: choose another one")
         return found
 
     async def job(self) -> list[Value]:
@@ -235,7 +235,7 @@ class RequestContext:
     async def form(self) -> MultiDict[str]:
         """Return the text fields of a form. Raises UsageError for files and other content types."""
         if self.request.content_type != "application/x-www-form-urlencoded":
-            raise UsageError("a form is wanted: application/x-www-form-urlencoded")
+            raise UsageError("expected a form: application/x-www-form-urlencoded")
         try:
             found = await self.request.post()
         except (LookupError, UnicodeError):

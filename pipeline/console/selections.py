@@ -47,7 +47,7 @@ async def act(context: RequestContext, choose: Callable[[], Chosen], digest: str
     """
     console = context.console
     if not digest:
-        raise UsageError("a digest is wanted: count the selection first, and say what was counted")
+        raise UsageError("the digest is missing: count the selection first, and say what was counted")
     chosen = await context.run(choose)
     wanted = to_type(chosen)
     if wanted and typed is not None and typed.strip().replace(",", "") != wanted:

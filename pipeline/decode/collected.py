@@ -144,7 +144,7 @@ def _milliseconds(text: bytes) -> int:
             return int(text)
     except ValueError:
         pass
-    raise InvalidRecord(f"`hk-shift` is {_shown(text)}, a whole number of milliseconds is wanted")
+    raise InvalidRecord(f"`hk-shift` is {_shown(text)}, expected a whole number of milliseconds")
 
 
 def _shown(value: bytes) -> str:

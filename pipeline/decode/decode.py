@@ -93,7 +93,7 @@ def decode(
             return shape.read(value, place)
         if type(value) is list:
             return _read_all(value, "the list", {}, shape, raw, place)
-        raise InvalidRecord(f"the line is {kind_of(value)}, an object is wanted")
+        raise InvalidRecord(f"the line is {kind_of(value)}, expected an object")
     except InvalidRecord as error:
         return [Invalid(raw or b"", _reason(raw, error, shape), origin)]
     except Exception as error:
@@ -187,7 +187,7 @@ def _read_all(
         try:
             member = strict.loads(given) if type(given) is bytes else given
             if type(member) is not dict:
-                raise InvalidRecord(f"a member of `{name}` is {kind_of(member)}, an object is wanted")
+                raise InvalidRecord(f"a member of `{name}` is {kind_of(member)}, expected an object")
             if shape.is_doubtful is not None and shape.is_doubtful(member):
                 refuse_another(member, shape)
             records += shape.read(member, inside)

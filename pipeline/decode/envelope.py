@@ -29,7 +29,7 @@ def read(record: Json, place: Place) -> list[Record]:
         return _tombstone(place)
     value = payload if schema is None else schema.converted(payload)
     if type(value) is not dict:
-        raise InvalidRecord(f"`payload` is {kind_of(value)}, an object is wanted")
+        raise InvalidRecord(f"`payload` is {kind_of(value)}, expected an object")
     return AUTO.read(value, place)
 
 

@@ -289,7 +289,7 @@ def _one_path(text: str, context: _Context, place: tuple[str | int, ...] = ("by"
     try:
         path = parse_path(text)
         if path.has_any:
-            raise PathError("`[*]` stands for many values, and one is wanted", 0)
+            raise PathError("`[*]` stands for many values, expected one", 0)
         wrong = unknown_var(path, context.vars)
         if wrong is not None:
             raise wrong

@@ -105,7 +105,7 @@ def test_a_missing_directory_is_a_problem(hookline, tmp_path):
 def test_a_record_in_the_place_of_a_file_is_told_how_it_can_be_given(hookline, verb):
     said = hookline(verb, "--event", '{"name": "Purchase"}')
     assert said.code == 2
-    assert "--event: a file is wanted, not a record: write it to one, or pipe it in and say `-`" in said.err
+    assert "--event: expected a file, not a record: write it to one, or pipe it in and say `-`" in said.err
 
 
 def test_pipeline_yaml_may_be_named_instead_of_its_directory(hookline, config):

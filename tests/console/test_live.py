@@ -93,7 +93,7 @@ def test_the_form_is_the_flags_and_says_the_command(desk: Desk, tab: Tab):
     page.get_by_label("Webhook").fill("pick*")
     page.get_by_text("More filters").click()
     page.get_by_label("Condition", exact=True).fill("event.properties.amount: {gte: 100}")
-    page.get_by_label("Say which condition failed").check()
+    page.get_by_label("Show which condition failed").check()
     page.get_by_role("button", name="Show").click()
     command = page.locator("#live-command").inner_text()
     assert command == "hookline tap --webhook 'pick*' --where 'event.properties.amount: {gte: 100}' --why"

@@ -195,7 +195,7 @@ def test_a_wrong_entry_of_a_list_is_named() -> None:
     for operand in (["5", "abc"], {"file": "ids.txt"}):
         tree = {"event.properties.a": {"as": "number", "in": operand}}
         (found,) = problems_of(tree, lists={"ids.txt": ["5", "abc"]})
-        assert found.message == "of abc: a number is wanted here"
+        assert found.message == "of abc: expected a number"
 
 
 @pytest.mark.parametrize(

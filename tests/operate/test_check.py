@@ -384,7 +384,7 @@ FILES: list[tuple[Files, list[str]]] = [
     ),
     ({"webhooks/a.yaml": b"\xef\xbb\xbf" + HOOK.encode().replace(b"\n", b"\r\n")}, []),
     ({"webhooks/a.yaml": HOOK.encode("utf-16")}, ["webhooks/a.yaml:0: the file is UTF-16; save it as UTF-8"]),
-    ({"webhooks/a.yaml": None}, ["webhooks/a.yaml:0: is a folder: a file is wanted here"]),
+    ({"webhooks/a.yaml": None}, ["webhooks/a.yaml:0: is a folder: expected a file"]),
     ({"webhooks/a.yml": HOOK}, []),
     ({"webhooks/a.YAML": HOOK}, ["warning: webhooks/a.YAML:0: it is not read: its name must end in"]),
     ({"webhooks/a.json": "{}"}, ["warning: webhooks/a.json:0: it is not read: its name must end in"]),

@@ -88,7 +88,7 @@ def _wanted(message: str) -> str:
     if found := _NO_FILE.match(message):
         name = found[1].strip("'\"")
         if name.lstrip().startswith(("{", "[")):
-            return "a file is wanted, not a record: write it to one, or pipe it in and say `-`"
+            return "expected a file, not a record: write it to one, or pipe it in and say `-`"
         return f"there is no `{name}`" if found[2] == "does not exist" else f"`{name}` {found[2]}"
     return _ticked(message)
 

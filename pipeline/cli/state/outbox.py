@@ -82,7 +82,7 @@ def retry_now(state: Path, webhook: str) -> None:
     from pipeline.operate.kept.outbox import retry_now as retry
 
     retry(state, webhook)
-    say(f"{webhook}: everything that waits is due now")
+    say(f"{webhook}: everything pending is due now")
 
 
 @outbox.command()

@@ -32,13 +32,13 @@ async def body(context: RequestContext, *required: str, **kinds: tuple[type, ...
     Raises UsageError that names the field.
     """
     if context.request.content_type != "application/json":
-        raise UsageError("JSON is wanted: `Content-Type: application/json`")
+        raise UsageError("expected JSON: `Content-Type: application/json`")
     try:
         given = orjson.loads(await context.request.read())
     except orjson.JSONDecodeError as error:
-        raise UsageError(f"the body is no JSON: {error}") from None
+        raise UsageError(f"the body is not valid JSON: {error}") from None
     if not isinstance(given, dict):
-        raise UsageError(f"the body is {kind_of(given)}: an object is wanted, with {', '.join(kinds)}")
+        raise UsageError(f"the body is {kind_of(given)}: expected an object with {', '.join(kinds)}")
     for name, value in given.items():
         if name not in kinds:
             close = did_you_mean(name, kinds)
@@ -46,7 +46,7 @@ async def body(context: RequestContext, *required: str, **kinds: tuple[type, ...
             raise UsageError(f"there is no field `{name}`: {hint}")
         if value is not None and type(value) not in kinds[name]:
             words = " or ".join(_NAMES[one] for one in kinds[name])
-            raise UsageError(f"`{name}` is {kind_of(value)}: {words} is wanted")
+            raise UsageError(f"`{name}` is {kind_of(value)}: expected {words}")
     missing = next((name for name in required if given.get(name) is None), None)
     if missing is not None:
         raise UsageError(f"the field `{missing}` is missing")

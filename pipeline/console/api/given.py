@@ -20,7 +20,7 @@ def number(context: RequestContext, name: str, default: int) -> int:
     """Return a count from the query, 1 to 1,000. Raises UsageError."""
     text = context.query.get(name, str(default))
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST):
-        raise UsageError(f"`{name}={text[:40]}`: 1 to {MOST:,} is wanted")
+        raise UsageError(f"`{name}={text[:40]}`: expected 1 to {MOST:,}")
     return int(text)
 
 
@@ -33,10 +33,10 @@ def require_may_try(context: RequestContext, text: str | None) -> None:
     if text is None or context.may("edit"):
         return
     if not context.may("payloads"):
-        raise web.HTTPForbidden(reason="your role may try what is on disk alone, not a text of its own")
+        raise web.HTTPForbidden(reason="your role may only try what is on disk, not a text of its own")
     if context.console.mask:
         raise web.HTTPForbidden(
-            reason="this console hides properties (`console.mask`): your role may try what is on disk alone"
+            reason="this console hides properties (`console.mask`): your role may only try what is on disk"
         )
 
 

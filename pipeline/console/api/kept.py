@@ -100,7 +100,7 @@ async def send_now(context: RequestContext) -> web.StreamResponse:
     """Make what waits for a webhook due now."""
     webhook = (await _body(context)).get("webhook")
     if not isinstance(webhook, str):
-        raise UsageError("`webhook` is wanted: an id")
+        raise UsageError("`webhook` is missing: expected an id")
     context.audit("send now", webhook)
     await context.run(outbox.retry_now, context.console.options.state, webhook)
     return data({"webhook": webhook})
@@ -158,7 +158,7 @@ async def _body(context: RequestContext) -> dict[str, Value]:
     try:
         given = orjson.loads(await context.request.read())
     except ValueError:
-        raise UsageError("the body is no JSON") from None
+        raise UsageError("the body is not valid JSON") from None
     if not isinstance(given, dict):
         raise UsageError("the body is a JSON object")
     return given

@@ -83,7 +83,7 @@ async def send(context: RequestContext, webhook: str, given: dict[str, Value]) -
         except Changed:  # there is no such file
             saved = None
         if saved != text:
-            raise web.HTTPForbidden(reason="a text that is not saved is sent only for who may edit")
+            raise web.HTTPForbidden(reason="only a role that may edit can send a text that is not saved")
     record, user = await record_of(context, file, given)
     written = await text_of(context, file, text)
     shown = await context.run(bench.preview, file, written, record, user)

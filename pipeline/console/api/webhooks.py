@@ -73,7 +73,7 @@ async def patch(context: RequestContext) -> web.Response:
     """
     given = await _json(context)
     if not isinstance(given, list) or not given or len(given) > MOST_PATCHES:
-        raise UsageError(f"a list of 1 to {MOST_PATCHES:,} patches is wanted: [{{op, path, value}}]")
+        raise UsageError(f"expected a list of 1 to {MOST_PATCHES:,} patches: [{{op, path, value}}]")
     found = await writes.read(context, context.name("id"))
     text = await context.run(_patched, found, given)
     return await _save(context, found, text)
@@ -130,7 +130,7 @@ def _require_match(context: RequestContext, found: FileText) -> None:
         raise web.HTTPPreconditionRequired(reason=words)
     if found.etag not in {one or other for one, other in _TAG.findall(given)}:
         raise Changed(
-            f"{found.file}: somebody has changed it since it was read, nothing was written: read it anew"
+            f"{found.file}: somebody has changed it since it was read; nothing was written: read it again"
         )
 
 
@@ -162,7 +162,7 @@ async def _json(context: RequestContext) -> Value:
     try:
         return orjson.loads(await context.request.read())
     except orjson.JSONDecodeError as error:
-        raise UsageError(f"the body is no JSON: {error}") from None
+        raise UsageError(f"the body is not valid JSON: {error}") from None
 
 
 def _patched(found: FileText, given: list[Value]) -> str:

@@ -57,7 +57,7 @@ def apply(text: str, patches: list[Patch], file: str = "") -> Applied:
         if patch.verb != "insert" and not _is(found, patch.was):
             if patch.verb == "set" and same(found, patch.value):
                 continue  # somebody else said the same
-            refused.append(Refused(patch, f"`{show_path(patch.path)}` is another one by now"))
+            refused.append(Refused(patch, f"`{show_path(patch.path)}` has changed since"))
             continue
         try:
             text = _applied(text, data, patch, file)

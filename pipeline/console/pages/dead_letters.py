@@ -194,7 +194,7 @@ def _does(word: str) -> Literal["replay", "purge"]:
         return "replay"
     if word == "purge":
         return "purge"
-    raise UsageError(f"`{word[:40]}` is nothing to be done with dead letters: there are {', '.join(DOES)}")
+    raise UsageError(f"`{word[:40]}` is not an action for dead letters: there are {', '.join(DOES)}")
 
 
 async def export(context: RequestContext) -> web.StreamResponse:

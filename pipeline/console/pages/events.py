@@ -152,7 +152,7 @@ async def _tried(
         try:
             record = orjson.loads(event)
         except ValueError:
-            return event, Explanation("the event is no JSON object")
+            return event, Explanation("the event is not a JSON object")
     elif not event:
         record = next((one for sample in recent for one in sample.records if "name" in one), None)
     else:

@@ -13,8 +13,8 @@ from pipeline.console.security.identity import refuse_failing
 from pipeline.console.security.sessions import LASTS_SECS
 
 PROBLEM = (
-    "This token is not good, or was used before, or is older than 15 minutes. The terminal of `hookline "
-    "console` shows a new link after each one that was used, and when this page is opened after its end."
+    "This token is wrong, was used before, or is older than 15 minutes. `hookline console` prints a new link "
+    "after each use, and when this page is opened after the last one has expired."
 )
 
 

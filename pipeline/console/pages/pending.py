@@ -83,7 +83,7 @@ async def send_now(context: RequestContext) -> web.StreamResponse:
     webhook = form.get("webhook", "")
     context.audit("send now", webhook)
     await context.run(outbox.retry_now, context.console.options.state, webhook)
-    context.say(f"{webhook}: everything that waits is due now.")
+    context.say(f"{webhook}: everything pending is due now.")
     return context.go("/pending")
 
 

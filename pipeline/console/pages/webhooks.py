@@ -122,7 +122,7 @@ def back_to(form: MultiDict[str]) -> str:
 def order_of(word: str) -> Order:
     """Return the order that a form gives. Raises UsageError."""
     if word not in ORDERS:
-        raise UsageError(f"`{word[:40]}` is no order; there are {', '.join(ORDERS)}")
+        raise UsageError(f"`{word[:40]}` is not an order; there are {', '.join(ORDERS)}")
     return word
 
 

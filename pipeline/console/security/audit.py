@@ -170,7 +170,9 @@ class Audit:
         try:
             found, disk = os.fstat(descriptor), os.fstatvfs(descriptor)
             if not stat.S_ISREG(found.st_mode):
-                raise AuditFailed("the audit cannot be written, so nothing was done: it is no plain file")
+                raise AuditFailed(
+                    "the audit cannot be written, so nothing was done: it is not a regular file"
+                )
             if disk.f_bavail * disk.f_frsize < ROOM_BYTES:
                 raise AuditFailed("the audit cannot be written, so nothing was done: its disk is full")
             if is_new:

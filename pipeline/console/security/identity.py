@@ -66,7 +66,7 @@ def identify(request: web.Request, keeper: Keeper, rules: Rules) -> tuple[Viewer
         token = keeper.tokens.find(said[len(BEARER) :].strip())
         if token is None:
             keeper.throttle.failed(address)
-            raise web.HTTPUnauthorized(reason="this token is not good")
+            raise web.HTTPUnauthorized(reason="this token is not valid")
         return rules.viewer(token.name, token.role, "token"), None
     session = _session(request, keeper)
     if session is None:

@@ -50,7 +50,7 @@ def parse_tokens(text: str, file: str) -> tuple[Token, ...]:
             remedy = '`printf %s "$TOKEN" | sha256sum` gives its 64 digits'
             raise UsageError(f"{file}:{number}: the third word is no SHA-256 of a token: {remedy}")
         if any(words[2].lower() == other.digest for other in found):
-            raise UsageError(f"{file}:{number}: this token stands here twice")
+            raise UsageError(f"{file}:{number}: this token is listed twice")
         found.append(Token(role, words[1], words[2].lower()))
     return tuple(found)
 

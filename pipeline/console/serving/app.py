@@ -164,9 +164,9 @@ class _Gate:
 
     async def _streamed(self, route: Route, context: RequestContext) -> web.StreamResponse:
         if self._streams.total() >= STREAMS:
-            raise web.HTTPServiceUnavailable(reason=f"{STREAMS} pages look on already: close one")
+            raise web.HTTPServiceUnavailable(reason=f"{STREAMS} pages are watching already: close one")
         if self._streams[context.person] >= STREAMS_EACH:
-            reason = f"{STREAMS_EACH} pages of yours look on already: close one"
+            reason = f"{STREAMS_EACH} of your pages are watching already: close one"
             raise web.HTTPServiceUnavailable(reason=reason)
         self._streams[context.person] += 1
         try:

@@ -19,8 +19,8 @@ from pipeline.telemetry import log
 _log = log.get("console")
 _AGAIN_SECS = 2
 _READING = (
-    "The config is being read for the first time since the console began, which takes some seconds where "
-    "there are many webhooks. This page comes by itself as soon as that is done."
+    "The config is being read for the first time since the console started, which takes some seconds with "
+    "many webhooks. This page then loads by itself."
 )
 _AGAIN: Final = (
     HTTPStatus.UNAUTHORIZED,
@@ -31,7 +31,7 @@ _AGAIN: Final = (
 _TYPED_SECS: Final = 15.0
 """How long to wait for the rest of a form."""
 _IN_PART: Final[dict[int, str]] = {
-    HTTPStatus.UNAUTHORIZED: "You are logged out. What is here stays: log in in another tab, then go on."
+    HTTPStatus.UNAUTHORIZED: "You are logged out. What you typed stays: log in in another tab, then go on."
 }
 """The message on a page when its scripts' request fails, in place of the general text."""
 

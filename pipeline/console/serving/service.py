@@ -81,21 +81,21 @@ def check_door(options: Options) -> None:
     """
     if options.behind_proxy and options.proxy is None:
         _log.warning(
-            "behind a proxy that is not named everybody has its address: ten wrong tokens of a stranger keep "
-            "all others out for a minute. Say `console.proxy.from`, and let it set X-Forwarded-For"
+            "behind a proxy that is not named all users share its address: ten wrong tokens of a stranger "
+            "lock everybody out for a minute. Set `console.proxy.from`, and let the proxy set X-Forwarded-For"
         )
     if is_loopback(options.host):
         return
     place = f"other machines reach {options.host}"
     if options.tokens is None and (options.proxy is None or options.proxy.user_header is None):
         raise UsageError(
-            f"{place}: say who may come in, with `--token-file FILE` or `--proxy-user-header NAME` and "
+            f"{place}: say who may log in, with `--token-file FILE` or `--proxy-user-header NAME` and "
             "`--proxy-from CIDR`, or listen on 127.0.0.1"
         )
     if not options.behind_proxy:
         raise UsageError(
-            f"{place}, and tokens would pass in clear: put a proxy with TLS before it and say "
-            "`--behind-proxy`, or listen on 127.0.0.1"
+            f"{place}, and tokens would be sent unencrypted: put a proxy with TLS in front and "
+            "pass `--behind-proxy`, or listen on 127.0.0.1"
         )
 
 
@@ -123,7 +123,7 @@ async def serve(
             )
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else str(error)
-            remedy = "end what listens there, or name another address with `--listen`"
+            remedy = "stop what listens there, or choose another address with `--listen`"
             raise UsageError(
                 f"cannot listen on {options.host}:{options.port}: {reason} ({remedy})"
             ) from error

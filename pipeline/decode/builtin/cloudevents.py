@@ -89,7 +89,7 @@ def _event(record: Fields, data: Json, place: Place) -> Event:
             is_native = record.get("type") in ("event", "user", "identify")
             ours = ": Hookline's own are `format: native`, over HTTP POST /v1/events" if is_native else ""
             raise InvalidRecord(f"this is no CloudEvent, it has no `specversion`{ours}")
-        raise InvalidRecord(f"`specversion` is {version!r:.40}, the text '1.0' (or '0.3') is wanted")
+        raise InvalidRecord(f"`specversion` is {version!r:.40}, expected the text '1.0' (or '0.3')")
     name = fields.text(record, "type")
     if name is None:
         raise InvalidRecord("the CloudEvent has no `type`")
@@ -122,7 +122,7 @@ def _event(record: Fields, data: Json, place: Place) -> Event:
 
 def _unpack(packed: Json, content_type: Json) -> Json:
     if type(packed) is not str:
-        raise InvalidRecord(f"`data_base64` is {kind_of(packed)}, a text is wanted")
+        raise InvalidRecord(f"`data_base64` is {kind_of(packed)}, expected a text")
     try:
         value = base64.b64decode(packed, validate=True)
     except ValueError as error:

@@ -36,7 +36,7 @@ def read_elements(chain: Json) -> list[Element]:
         return parse_elements_chain(chain)
     if type(chain) is list:
         return [_element(item) for item in _within(chain[:MAX_ELEMENTS])]
-    raise InvalidRecord(f"the element chain is {kind_of(chain)}, an array or a text is wanted")
+    raise InvalidRecord(f"the element chain is {kind_of(chain)}, expected an array or a text")
 
 
 def _within(chain: list[Json]) -> list[Json]:
@@ -62,7 +62,7 @@ def _length(value: Json) -> int:
 
 def _element(item: Json) -> Element:
     if type(item) is not dict:
-        raise InvalidRecord(f"an element of the chain is {kind_of(item)}, an object is wanted")
+        raise InvalidRecord(f"an element of the chain is {kind_of(item)}, expected an object")
     attributes: dict[str, str] = {}
     given = item.get("attributes")
     if type(given) is dict:

@@ -37,8 +37,8 @@ def read(record: Fields, place: Place) -> list[Record]:
     if identity is not None and number is not None:
         return fields.link(record, place, number, identity, _time(record, place))
     raise InvalidRecord(
-        "no Heap call: `event` (track), `properties` (add_user_properties) or `user_id` with `identity` "
-        "(identify) are wanted"
+        "no Heap call: expected `event` (track), `properties` (add_user_properties) or `user_id` with "
+        "`identity` (identify)"
     )
 
 

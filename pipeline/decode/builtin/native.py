@@ -49,9 +49,9 @@ def read(record: Fields, place: Place) -> list[Record]:
         case "delete":
             return [_update({**record, "delete": True}, place)]
         case None:
-            raise InvalidRecord("the record has no `type`: one of event, user, identify and delete is wanted")
+            raise InvalidRecord("the record has no `type`: expected one of event, user, identify and delete")
         case other:
-            raise InvalidRecord(f"`type` is {other!r:.60}, one of event, user, identify and delete is wanted")
+            raise InvalidRecord(f"`type` is {other!r:.60}, expected one of event, user, identify and delete")
 
 
 _FIELDS = frozenset(
@@ -132,7 +132,7 @@ def _update(record: Fields, place: Place) -> PropertyUpdate:
     time = fields.time(record, "time")
     delete = record.get("delete")
     if delete is not None and type(delete) is not bool:
-        raise InvalidRecord(f"`delete` is {kind_of(delete)}, true or false is wanted")
+        raise InvalidRecord(f"`delete` is {kind_of(delete)}, expected true or false")
     given = fields.mapping(record, "properties") if "properties" in record else None
     set_ = record.get("set")
     if type(set_) is not dict:

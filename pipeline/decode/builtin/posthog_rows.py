@@ -63,5 +63,5 @@ def _object(record: Fields, name: str) -> Fields:
     if read is None:
         return {}
     if type(read) is not dict:
-        raise InvalidRecord(f"the text in `{name}` is {kind_of(read)}, an object is wanted")
+        raise InvalidRecord(f"the text in `{name}` is {kind_of(read)}, expected an object")
     return read

@@ -77,7 +77,7 @@ def read(record: Fields, place: Place) -> list[Record]:
     if call == "delete":
         return [_update(record, place, {}, delete=True)]
     raise InvalidRecord(
-        f"no Segment call: `type` is {call!r:.60}, one of {', '.join(sorted(CALLS))} is wanted"
+        f"no Segment call: `type` is {call!r:.60}, expected one of {', '.join(sorted(CALLS))}"
     )
 
 

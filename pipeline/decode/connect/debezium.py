@@ -113,7 +113,7 @@ def read(record: Json, place: Place, table: Table) -> list[Record]:
     if value is None:
         return _tombstone(place, table)
     if type(value) is not dict:
-        raise InvalidRecord(f"the change is {kind_of(value)}, an object is wanted")
+        raise InvalidRecord(f"the change is {kind_of(value)}, expected an object")
     change = _change(value, schema, place)
     return [] if change is None else _records(change, place, table)
 
@@ -141,7 +141,7 @@ def _from_envelope(value: Fields, op: str, source: Fields, schema: Schema | None
             "by DELETE; or stop the job and begin with a new state directory"
         )
     if op not in ("c", "u", "d", "r"):
-        raise InvalidRecord(f"`op` is {op!r:.40}, one of c, u, d, r, t and m is wanted")
+        raise InvalidRecord(f"`op` is {op!r:.40}, expected one of c, u, d, r, t and m")
     after, before = _row(value, "after", schema), _row(value, "before", schema)
     key = keys.columns_of(place)
     if op == "d":
@@ -205,7 +205,7 @@ def _row(value: Fields, name: str, schema: Schema | None) -> Fields | None:
         return None
     if type(row) is not dict:
         what = "; of MongoDB, flatten the documents (ExtractNewDocumentState)" if type(row) is str else ""
-        raise InvalidRecord(f"`{name}` is {kind_of(row)}, an object with the columns is wanted{what}")
+        raise InvalidRecord(f"`{name}` is {kind_of(row)}, expected an object with the columns{what}")
     return _without_unavailable(row, None if schema is None else schema.field(name))
 
 

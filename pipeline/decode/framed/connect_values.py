@@ -112,7 +112,7 @@ def unwrap(value: Json) -> tuple[Json, Schema | None]:
             return value["payload"], schema
         if schema is None or type(schema) is dict:
             return value["payload"], None if schema is None else Schema(schema)
-        raise InvalidRecord(f"`schema` is {kind_of(value['schema'])}, an object or null is wanted")
+        raise InvalidRecord(f"`schema` is {kind_of(value['schema'])}, expected an object or null")
     return value, None
 
 
@@ -181,7 +181,7 @@ def _decimals(schema: Fields) -> Convert:
         places = int(scale)  # type: ignore[arg-type]  # a text; what is none is refused
     except (TypeError, ValueError):
         raise InvalidRecord(
-            f"the schema of a decimal has the scale {scale!r:.40}, a number is wanted"
+            f"the schema of a decimal has the scale {scale!r:.40}, expected a number"
         ) from None
     return lambda value: _decimal(value, places)
 

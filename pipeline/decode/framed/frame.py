@@ -81,7 +81,7 @@ def _from_header(headers: Headers, part: Part) -> str | None:
             if value is not None and len(value) == _PREFIX and value[0] == _MAGIC:
                 return str(int.from_bytes(value[1:], "big"))
             shown = "nothing" if value is None else value[:20].hex()
-            raise InvalidRecord(f"the header `{wanted}` holds {shown}: 01 and a GUID of 16 bytes are wanted")
+            raise InvalidRecord(f"the header `{wanted}` holds {shown}: expected 01 and a GUID of 16 bytes")
         if name in apicurio:
             raise InvalidRecord(
                 f"the header `{name}` is Apicurio's own frame, which is not read: let the producer write "
@@ -100,7 +100,7 @@ def _stranger(data: bytes) -> str:
     if data[:2] == b"\xc3\x01":
         return "the record is Avro's single-object encoding (c3 01), which is not read"
     if data[:4] == b"Obj\1":
-        return "the record is a whole Avro file; a record in the frame of a registry is wanted"
+        return "the record is a whole Avro file; expected a record in the frame of a registry"
     if data[:1] in (b"{", b"["):
         return "the record is plain JSON, in no frame of a registry: take the frame out of its `format`"
     if not data:

@@ -51,7 +51,7 @@ def compile_object(value: Value, context: Context) -> Object:
             if explain is not None:
                 explain(here, frame)
             return {}
-        raise InvalidRecord(f"{name} is {kind_of(found)}, an object is wanted")
+        raise InvalidRecord(f"{name} is {kind_of(found)}, expected an object")
 
     return whole
 
@@ -75,7 +75,7 @@ def _explain_missing(value: Value) -> Callable[[Json, Frame], None] | None:
         if held is MISSING or held is None or held == "" or type(held) is list:
             return
         if main == "pairs":
-            raise InvalidRecord(f"{name} is {kind_of(held)}, an array of pairs is wanted")
+            raise InvalidRecord(f"{name} is {kind_of(held)}, expected an array of pairs")
         if type(held) is str:
             spend_parsed(held)
             try:
@@ -83,7 +83,7 @@ def _explain_missing(value: Value) -> Callable[[Json, Frame], None] | None:
             except (InvalidRecord, UnicodeEncodeError) as error:
                 raise InvalidRecord(f"{name} is no JSON: {error}") from None
         elif type(held) is not dict:
-            raise InvalidRecord(f"{name} is {kind_of(held)}, a JSON text is wanted")
+            raise InvalidRecord(f"{name} is {kind_of(held)}, expected a JSON text")
 
     return explain
 
@@ -97,7 +97,7 @@ def _rest(context: Context) -> Object:
         if used is None:
             used = field_names(reads)
         if type(here) is not dict:
-            raise InvalidRecord(f"the element is {kind_of(here)}, an object is wanted for `*`")
+            raise InvalidRecord(f"the element is {kind_of(here)}, expected an object for `*`")
         return {name: one for name, one in here.items() if name not in used}
 
     return rest

@@ -74,7 +74,7 @@ def compile_id(value: Value, context: Context, name: str) -> Id:
             return None
         text = None if type(found) is bool else as_text(found)
         if text is None:
-            raise InvalidRecord(f"`{name}` ({told(value)}) is {kind_of(found)}, a text or a number is wanted")
+            raise InvalidRecord(f"`{name}` ({told(value)}) is {kind_of(found)}, expected a text or a number")
         return text
 
     return read
@@ -217,7 +217,7 @@ def _deleted(value: Value, context: Context) -> Callable[[Json, Frame], bool]:
             return False
         if is_conditional:
             return True
-        raise InvalidRecord(f"`delete` ({told(value)}) is {found!r:.40}, true or false is wanted")
+        raise InvalidRecord(f"`delete` ({told(value)}) is {found!r:.40}, expected true or false")
 
     return deleted
 

@@ -220,7 +220,7 @@ def _reader(name: str, entries: Sequence[Entry]) -> Callable[[Fields, Place], li
 
     def of_record(record: Json, place: Place, numbers: Numbers | None) -> list[Record]:
         if type(record) is not dict:
-            raise InvalidRecord(f"the record is {kind_of(record)}, an object is wanted")
+            raise InvalidRecord(f"the record is {kind_of(record)}, expected an object")
         frame = Frame(record, place)
         lacking: tuple[str, LeftOut] | None = None
         for entry in entries:

@@ -60,7 +60,7 @@ def text_id(fields: Fields, *names: str) -> str | None:
         elif type(value) is float:
             return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
         elif value is not None:
-            raise InvalidRecord(f"`{name}` is {kind_of(value)}, a text or a number is wanted")
+            raise InvalidRecord(f"`{name}` is {kind_of(value)}, expected a text or a number")
     return None
 
 
@@ -98,7 +98,7 @@ def text(fields: Fields, *names: str) -> str | None:
             if value:
                 return value
         elif value is not None:
-            raise InvalidRecord(f"`{name}` is {kind_of(value)}, a text is wanted")
+            raise InvalidRecord(f"`{name}` is {kind_of(value)}, expected a text")
     return None
 
 
@@ -109,7 +109,7 @@ def mapping(fields: Fields, name: str) -> Fields:
         return value
     if value is None or value == []:
         return {}  # PHP serialises an empty map as []
-    raise InvalidRecord(f"`{name}` is {kind_of(value)}, an object is wanted")
+    raise InvalidRecord(f"`{name}` is {kind_of(value)}, expected an object")
 
 
 def time(fields: Fields, *names: str) -> int | None:
@@ -135,4 +135,4 @@ def names(fields: Fields, name: str) -> tuple[str, ...]:
         return tuple(texts)
     if type(value) is dict:
         return tuple(value)
-    raise InvalidRecord(f"`{name}` is {kind_of(value)}, an array of property names is wanted")
+    raise InvalidRecord(f"`{name}` is {kind_of(value)}, expected an array of property names")

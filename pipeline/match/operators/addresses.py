@@ -53,7 +53,7 @@ def _name(text: str) -> str:
 def domain_operand(value: Value, tz: tzinfo | None) -> Value:
     """Return the operand after `as: domain`; raises OperandError."""
     if type(value) is not str or not value.strip():
-        raise OperandError("a domain is wanted here", "such as acme.com")
+        raise OperandError("expected a domain", "such as acme.com")
     if "@" in value or "/" in value:
         raise OperandError(f'"{value}" is more than a domain', "write the part after `@` or `//`: acme.com")
     return _name(value.strip())
@@ -127,6 +127,4 @@ def ip_operand(value: Value, tz: tzinfo | None) -> Value:
                 # Addresses in this block are read as the IPv4 addresses that they are.
                 return Network(4, address & 0xFFFFFFFF, bits - 96)
             return Network(network.version, address, bits)
-    raise OperandError(
-        "an IP address or a CIDR block is wanted here", 'such as "203.0.113.9" or "10.0.0.0/8"'
-    )
+    raise OperandError("expected an IP address or a CIDR block", 'such as "203.0.113.9" or "10.0.0.0/8"')

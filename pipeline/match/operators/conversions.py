@@ -73,7 +73,7 @@ def _operand(convert: Convert, wish: str) -> Callable[[Value, tzinfo | None], Va
     def operand(value: Value, tz: tzinfo | None) -> Value:
         converted = convert(value, tz)
         if converted is MISSING:
-            raise OperandError(f"{wish} is wanted here")
+            raise OperandError(f"expected {wish}")
         return converted
 
     return operand
@@ -150,7 +150,7 @@ def _parse_version(text: str) -> Value | Missing:
 def _version_operand(value: Value, tz: tzinfo | None) -> Value:
     version = to_version(value)
     if version is MISSING or type(value) is float:
-        raise OperandError("a version is wanted here", 'a text such as "4.10.1" (quoted)')
+        raise OperandError("expected a version", 'a text such as "4.10.1" (quoted)')
     return version
 
 
@@ -164,7 +164,7 @@ def to_size(value: Value, tz: tzinfo | None = None) -> Value | Missing:
 
 def _size_operand(value: Value, tz: tzinfo | None) -> Value:
     if type(value) is not int:
-        raise OperandError("a whole number is wanted here")
+        raise OperandError("expected a whole number")
     return value
 
 

@@ -40,7 +40,7 @@ def date_operand(value: Value, tz: tzinfo | None) -> Value:
     ms = to_date(value, tz)
     if ms is MISSING:
         raise OperandError(
-            "a date is wanted here",
+            "expected a date",
             'ISO 8601 ("2026-01-31", "2026-01-31T09:00:00Z"), unix seconds, or relative to the event: -30d',
         )
     return ms
@@ -61,7 +61,7 @@ def weekday_operand(value: Value, tz: tzinfo | None) -> Value:
     """Return the day after `as: weekday`; raises OperandError."""
     day = _WEEKDAY_NAMES.get(value.lower()) if type(value) is str else None
     if day is None:
-        raise OperandError("a weekday is wanted here", "mon, tue, wed, thu, fri, sat or sun")
+        raise OperandError("expected a weekday", "mon, tue, wed, thu, fri, sat or sun")
     return day
 
 
@@ -80,7 +80,7 @@ def hour_operand(value: Value, tz: tzinfo | None) -> Value:
     """Return the minute of the day after `as: hour`; raises OperandError."""
     found = _HOUR.fullmatch(value) if type(value) is str else None
     if found is None:
-        raise OperandError("a time of day is wanted here", 'such as "09:00" or "17:30"')
+        raise OperandError("expected a time of day", 'such as "09:00" or "17:30"')
     return 1440 if found[1] is None else int(found[1]) * 60 + int(found[2])
 
 

@@ -56,7 +56,7 @@ def read_plain(path: str | Path) -> bytes:
         if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError
         if not stat.S_ISREG(found.st_mode):
-            raise ValueError("is no file but a pipe, a device or a socket: a plain file is wanted here")
+            raise ValueError("is no file but a pipe, a device or a socket: expected a plain file")
         # read() allocates what it is asked for, and the limit is a thousand times a usual file.
         raw = file.read(min(found.st_size, MOST) + 1)
         if len(raw) > found.st_size:

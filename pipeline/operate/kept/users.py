@@ -33,7 +33,7 @@ class KnownUser:
     properties: dict[str, Json] | None
     """None: nothing is stored."""
     links: list[str] = field(default_factory=list)
-    """Ids that lead here: anonymous ids, and user ids that alias calls have merged."""
+    """Linked ids: anonymous ids, and user ids that alias calls have merged."""
     all_links: bool = True
     """False: time was up, or the limit reached; there may be others."""
 

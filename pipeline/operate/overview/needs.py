@@ -83,7 +83,7 @@ def _of_job(stands: Standing) -> Iterable[Need]:
         words = f"The worker has been stuck for {stands.still_secs:.0f} s: nothing is read or committed"
         yield Need("bad", words, "Look at the log", "/config")
     if stands.problems:
-        words = "An edit is refused: the job goes on with the config that it had"
+        words = "An edit was refused: the job keeps the previous config"
         yield Need("bad", words, "See what is wrong", "/config")
     if stands.waits:
         yield Need("bad", f"Records wait: {stands.waits}", "See the settings", "/config")
@@ -138,22 +138,22 @@ _STATES: Final = (
     _Words(
         "unknown",
         "warn",
-        "{id} is in no file and owes {pending} requests",
-        "{n} webhooks that owe requests are in no file",
+        "{id} is in no file and has {pending} pending requests",
+        "{n} webhooks with pending requests are in no file",
         "See what is owed",
     ),
     _Words(
         "paused",
         "info",
-        "{id} is paused and owes {pending} requests",
-        "{n} paused webhooks owe requests",
+        "{id} is paused and has {pending} pending requests",
+        "{n} paused webhooks have pending requests",
         "Show",
     ),
     _Words(
         "disabled",
         "info",
-        "{id} is disabled by hand and owes {pending} requests",
-        "{n} disabled webhooks owe requests",
+        "{id} is disabled by hand and has {pending} pending requests",
+        "{n} disabled webhooks have pending requests",
         "Show",
     ),
 )

@@ -20,7 +20,7 @@ _MAGIC: Final = (
     (b"\x89PNG", "an image", "name a file of JSON lines"),
     (b"\x1e{", "a JSON text sequence (RFC 7464)", "`tr -d '\\036' < FILE > out.jsonl`"),
 )
-_TO_LINES: Final = "one record a line is wanted, each a JSON object"
+_TO_LINES: Final = "expected one record per line, each a JSON object"
 _COLUMNS: Final = (
     (",", "CSV", "--icsv"),
     (";", "CSV with semicolons", "--icsv --ifs ';'"),

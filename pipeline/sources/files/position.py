@@ -31,7 +31,7 @@ class Known:
     def _resume(self, position: Position) -> None:
         if len(position) != 3 or position[0] not in (VERSION, _WITH_FOLDERS, *_OLDER):
             raise StateError(
-                f"the recovery state holds the position {str(position[:1])[:40]}, {VERSION} is wanted: "
+                f"the recovery state holds the position {str(position[:1])[:40]}, expected {VERSION}: "
                 "it is from another version or another kind of source. Start with an empty state directory"
             )
         _, self.lines, places = position

@@ -23,15 +23,15 @@ class Began(NamedTuple):
 
     offset: int
     partitions: int
-    """How many its topic had."""
+    """How many partitions its topic had."""
     id: str
     """Of the topic."""
     start: str | int
-    """What `start` said: where it says something else now, that holds."""
+    """The `start` setting then; a setting that has changed since wins."""
 
 
 def read_began(path: Path) -> dict[str, Began]:
-    """Return what a file says, by the keys of places; nothing where there is none. Raises StateError."""
+    """Return the contents of a file, by the keys of places; empty if there is none. Raises StateError."""
     try:
         check, _, facts = path.read_bytes().partition(b" ")
     except FileNotFoundError:
@@ -60,12 +60,12 @@ class Beginnings:
         self._is_kept = True
 
     def offset(self, key: str, id: str, start: str | int) -> int | None:
-        """Return where the topic of this id began by this `start`, None where it did not."""
+        """Return where the topic of this id began under this `start`, None if it did not."""
         one = self._own.get(key)
         return one.offset if one is not None and (one.id, one.start) == (id, start) else None
 
     def had(self, topic: str, id: str, index: int) -> bool | None:
-        """Return whether a topic had this partition when the job began; None where nothing tells."""
+        """Return whether a topic had this partition when the job began; None if unknown."""
         if self._path is None:
             return None
         files = sorted(self._path.parent.parent.glob(f"*/{FILE}"))
@@ -74,12 +74,12 @@ class Beginnings:
         return index < min(counts) if counts else None
 
     def note(self, key: str, began: Began) -> None:
-        """A partition begins."""
+        """Note where a partition begins."""
         self._own[key] = began
         self._is_kept = False
 
     def keep(self) -> None:
-        """Write down what was noted; it is on disk when this returns."""
+        """Write what was noted; it is on disk when this returns."""
         if self._path is not None and not self._is_kept:
             make_folder(self._path.parent)
             facts = orjson.dumps({key: tuple(one) for key, one in self._own.items()})

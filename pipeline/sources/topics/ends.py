@@ -58,7 +58,7 @@ class Ends:
             self._question = question, self._futures(committed=question.committed)
 
     def take_answer(self, now: int) -> None:
-        """Tell the merge what was answered, if it was."""
+        """Pass an answer on to the merge, if there is one."""
         if self._question is None:
             return
         question, futures = self._question
@@ -74,7 +74,7 @@ class Ends:
             self._alignment.answer(question, ends, now)
 
     def watch_lag(self, now: int) -> bool:
-        """Measure now and then how far behind we are: ask now, look at the answer next time. True then."""
+        """Measure the lag now and then: ask now, and read the answer at the next call. True then."""
         if now < self._lag_at:
             return False
         answered = all(future.done() for future in self._lag)
@@ -95,7 +95,7 @@ class Ends:
         return self._admin.ends(partitions, committed=committed)
 
     def _read(self, futures: list[Future[Any]], known: Known | None = None) -> dict[str, int] | None:
-        """Return the answered end of every side, or None where the question failed: it is asked again.
+        """Return the answered end of every side, or None if the question failed: it is asked again.
 
         known: of the brokers when it was asked, for an answer that is looked at late.
         """

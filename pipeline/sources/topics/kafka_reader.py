@@ -35,10 +35,10 @@ from pipeline.telemetry.metrics import observe
 log = logging.get(__name__)
 
 AHEAD = 1000
-"""Records of one side that wait in our queue before no more are fetched: the other side lags behind."""
+"""Records of one side in our queue beyond which no more are fetched: the other side lags behind."""
 SETTLE_MS = 50
-"""How old records of topics with their producers' times must be (`join.settle`): what a producer may linger,
-and the way to the broker."""
+"""How old records with producers' times (CreateTime) must be before they are merged, unless `join.settle` is
+set: it covers the producers' linger and the way to the broker."""
 COMMIT_SETTLE_MS = 2_000
 """The same for topics that are merged by the times of commits: Debezium looks twice a second, and Connect
 writes what it has found (tests/cdc/lag.py measures it)."""
@@ -50,12 +50,12 @@ Taken: TypeAlias = list[Run[Message]]
 
 
 class KafkaReader(BaseReader):
-    """A reader of one source partition; the places of its position are those of `SidePlace`."""
+    """The reader of one source partition; the places in its position are `SidePlace`s."""
 
     gather_secs = 0.00075  # producers and broker have made batches already
     VERSION = "kafka-3"
     OLDER = ("kafka-1", "kafka-2")
-    """Positions without epochs; the first without lives and topic ids: they adopt those that are found."""
+    """Positions without epochs; the first also has no lives and topic ids, and adopts those found."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class KafkaReader(BaseReader):
         self._reachability = admin.reachability
         self._handed_out = handed_out
         self._vanished = [place.stored for place in vanished]
-        """Places in topics that do not have this partition any more."""
+        """Places in topics that no longer have this partition."""
         self._topics = topics
         self._clock_ms = clock_ms
         self._wall_ms = wall_ms
@@ -100,7 +100,7 @@ class KafkaReader(BaseReader):
         self._trail: Trail | None = None
 
     def keep_trail(self, folder: Path) -> None:
-        """Write the ends of chunks to a folder, repeat those found there. One topic alone has one order."""
+        """Write the ends of chunks to a folder, and repeat those found there. A single topic needs none."""
         if len(self._streams) == 1:
             return
         names = [stream.side.name for stream in self._streams]
@@ -122,23 +122,23 @@ class KafkaReader(BaseReader):
 
     @property
     def position(self) -> Position:
-        """Where the reader stands: per topic the next offset, the floor of the merge and the stop."""
+        """The position: per topic the next offset, the floor of the merge and the stop."""
         places = [stream.place.stored for stream in self._streams]
         return (self.VERSION, self._handed_out, (*places, *self._vanished))
 
     @property
     def progress(self) -> tuple[int, int]:
-        """Bytes of keys and values handed out; where a topic ends nobody knows."""
+        """Bytes of keys and values handed out; the total is unknown."""
         return self._bytes, 0
 
     @property
     def expects_answer(self) -> bool:
-        """True while records wait for an answer that will be here within a millisecond or so."""
+        """True while records wait for an answer that is due within a millisecond or so."""
         now = self._clock_ms()
         return self._ends.are_expected(now) or any(stream.is_doubted_at(now) for stream in self._streams)
 
     def is_still(self) -> bool:
-        """True where nothing waits here and nothing has come; what has come is kept for `read`."""
+        """True if nothing waits here and nothing has arrived; what has arrived is kept for `read`."""
         for stream in self._streams:
             if stream.holds or not stream.goes_on:
                 return False
@@ -149,22 +149,22 @@ class KafkaReader(BaseReader):
 
     @property
     def hears(self) -> bool:
-        """True where nothing waits here: what comes of the topic named last, of events, is heard."""
+        """True if nothing waits here, so that `hear` can wait for the last topic, which holds events."""
         return self._streams[-1].goes_on and not any(stream.holds for stream in self._streams)
 
     def hear(self, secs: float) -> None:
-        """Sleep until librdkafka has something; where there is one topic alone, for longer than ``secs``."""
+        """Sleep until librdkafka has something; with a single topic, for longer than ``secs``."""
         self._streams[-1].hear(secs if len(self._streams) > 1 else HEAR_SECS)
 
     def under(self, formats: Formats) -> None:
-        """From the next record on these shapes say what a record without a value is."""
+        """Use these shapes from the next record on, to tell what a record without a value is."""
         self._formats = formats
 
     def read(self, limit: int) -> RawChunk | None:
-        """Return at most ``limit`` records, or None where none may leave now. Never waits for the network.
+        """Return at most ``limit`` records, or None if none may leave now. Never waits for the network.
 
         Raises StateError for an offset that is gone (unless `out_of_range` says where to go on), Fatal for a
-        topic that is gone or closed to us; see `Loss` for when.
+        topic that is gone or that we may not read; see `Loss` for when.
         """
         now = self._clock_ms()
         self._relocation.watch_topics(now)
@@ -232,13 +232,13 @@ class KafkaReader(BaseReader):
         return taken
 
     def _learn_kind(self, stream: Stream, message: Message) -> None:
-        """Let records settle while a topic has its producers' times: acknowledged is not yet in order."""
+        """Let records settle while a topic has its producers' times: they can arrive out of order."""
         stream.has_create_times = message.timestamp()[0] == TIMESTAMP_CREATE_TIME
         has_any = any(one.has_create_times for one in self._streams)
         self._alignment.settle_ms = SETTLE_MS if has_any else 0
 
     def _repeat(self, trail: Trail, limit: int) -> Taken:
-        """Return the next chunk of the trail once all of it was fetched."""
+        """Return the next chunk of the trail once all of it is fetched."""
         boundary = trail.ahead[0]
         taken = self._alignment.take_up_to(boundary.offsets, limit)
         if taken is None:
@@ -294,7 +294,7 @@ class KafkaReader(BaseReader):
                 stream.commit(place.offset)
 
     def close(self) -> None:
-        """Let go of the connections; commits nothing. Never raises, and waits `CLOSE_SECS` at most."""
+        """Close the connections; commits nothing. Never raises, and waits `CLOSE_SECS` at most."""
         if self._closed:
             return
         self._closed = True

@@ -43,17 +43,17 @@ log = logging.get(__name__)
 PREFIX = "kafka-"
 _UNKNOWN = KafkaError.UNKNOWN_TOPIC_OR_PART
 TOPICS_EVERY_MS = 2_000
-"""How soon a topic that is made anew is noticed where its offsets do not tell."""
+"""How soon a recreated topic is noticed if its offsets do not tell."""
 TOPICS_AGAIN_MS = 10
-"""How often topics are looked at, at most, where records wait for that."""
+"""How often topics are looked up, at most, while records wait for it."""
 TOPICS_ANSWER_MS = 200
-"""How long records wait for that, at most."""
+"""How long records wait for it, at most."""
 GONE_MS = 10_000
-"""How long a topic that is deleted may be away before the job ends: it may be made anew."""
+"""How long a deleted topic may be missing before the job ends: it may be recreated."""
 
 
 class GoneReader(BaseReader):
-    """Of a partition that no topic has any more: Bytewax wants every partition it has known."""
+    """The reader of a partition that no topic has any more: Bytewax needs every partition it has known."""
 
     def __init__(self, name: str, position: Position, *, ends: bool) -> None:
         self.name = name
@@ -61,16 +61,16 @@ class GoneReader(BaseReader):
         self.done = ends
 
     def read(self, limit: int) -> RawChunk | None:
-        """Return nothing, ever."""
+        """Return None, always."""
         return None
 
     def is_still(self) -> bool:
-        """It is."""
+        """True: nothing ever comes."""
         return True
 
 
 class KafkaSource:
-    """One per process: readers share its client for questions."""
+    """The Kafka source of one process; its readers share a client for questions."""
 
     def __init__(
         self,
@@ -78,24 +78,24 @@ class KafkaSource:
         formats: Formats = ALL_AUTO,
         clock_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000,
     ) -> None:
-        """Contacts nobody yet. Raises ConfigError for settings that cannot be used."""
+        """Contacts no broker yet. Raises ConfigError for settings that cannot be used."""
         self.settings = settings
         self._formats = formats
         self._clock_ms = clock_ms
         self.admin = KafkaAdmin(settings)
         self._topics: dict[str, Topic] = {}
-        """As they were seen last."""
+        """As last seen."""
         self._counts: dict[str, int] = {}
         self._places = Places(settings, self.admin, self.counts, lambda: self._topics)
         self._described: dict[str, Future[Any]] = {}
         self._describe_at = self._asked_at = 0
         self._known_at: dict[str, int] = {}
-        """By topic: when was asked what is known of it."""
+        """By topic: when what is known of it was asked for."""
         self._gone_since: dict[str, int] = {}
-        """By topic; librdkafka does not say of one that is deleted that nothing comes of it any more."""
+        """By topic; librdkafka does not report that a topic was deleted."""
 
     def counts(self) -> dict[str, int]:
-        """Return the number of partitions of each topic, as they were when first asked for.
+        """Return the number of partitions of each topic, as of the first call.
 
         Raises ConfigError for an unknown or forbidden topic or group and for brokers that refuse us, Fatal
         where no broker answers in time.
@@ -118,13 +118,13 @@ class KafkaSource:
         return self._counts
 
     def _tell_limits(self, topic: str) -> None:
-        """Say what removes records of a topic that are needed."""
+        """Warn of settings of a topic that remove records the join needs."""
         limits = self.admin.history_limits(topic)
         if topic not in (*self.settings.users, *self.settings.both):
-            # Who only looks at a topic does not know what it holds.
+            # A reader that only looks at a topic does not know what it holds.
             if COMPACTED in limits and self.settings.stop == "never":
                 EVENTS_COMPACTED.happened(log, topic=topic, limits=limits)
-        # Each change of a table has the whole row: compaction leaves what is needed.
+        # Each change of a table carries the whole row: compaction keeps what is needed.
         elif limits and (limits != COMPACTED or self._formats.of(f"{topic}/0").committed is None):
             HISTORY_LIMITED.happened(log, topic=topic, limits=limits)
 
@@ -134,7 +134,7 @@ class KafkaSource:
         return [f"{PREFIX}{index}" for index in range(number)]
 
     def open(self, name: str, position: Position | None = None) -> KafkaReader | GoneReader:
-        """Return the reader of a source partition, going on from ``position`` or beginning as configured.
+        """Return the reader of a source partition, from ``position`` on, or from the configured start.
 
         Raises StateError where the position is not to be had any more, and like `counts`.
         """
@@ -207,7 +207,7 @@ class KafkaSource:
         return reader
 
     def relocated(self, index: int, place: SidePlace, *, is_truncated: bool = False) -> SidePlace:
-        """Return where to go on after a place that a running reader could not have. Waits for the brokers.
+        """Return where a running reader goes on after a place that is gone. Waits for the brokers.
 
         Raises StateError where it is not to be had, Fatal where the topic is gone.
         """
@@ -222,11 +222,11 @@ class KafkaSource:
         return Fatal(f"topic `{topic}` is gone from {where}: make it anew, or take it out of `source.kafka`")
 
     def is_another(self, topic: str, id: str) -> bool:
-        """True where a topic does not have this id any more, as far as is known by now. Never waits."""
+        """True if a topic is known to have another id now. Never waits."""
         return is_another(self._topics[topic].id, id)
 
     def watch_topics(self, now_ms: int) -> None:
-        """Notice topics that were made anew, and partitions that were added.
+        """Notice recreated topics, and added partitions.
 
         Never waits. Raises Fatal for a topic that is gone, TopicGrew in a job for one with new partitions.
         """
@@ -240,7 +240,7 @@ class KafkaSource:
                     if now_ms - self._gone_since.setdefault(topic, now_ms) >= GONE_MS:
                         raise self._gone(topic)
                 else:
-                    # Where brokers do not tell, offsets alone must do.
+                    # If brokers do not tell, offsets alone must do.
                     self._known_at[topic] = self._asked_at
                     self._gone_since.pop(topic, None)
         is_late = now_ms >= self._asked_at + TOPICS_EVERY_MS
@@ -249,7 +249,7 @@ class KafkaSource:
             self._described = self.admin.describe(list(self.counts()))
 
     def are_known_since(self, when_ms: int, topic: str, now_ms: int) -> bool:
-        """True where a topic was looked at since then, or brokers do not answer; else it soon is.
+        """True if a topic was looked up since then, or brokers do not answer; otherwise a look-up is started.
 
         Never waits. The one that is asked may be away while others bring records.
         """

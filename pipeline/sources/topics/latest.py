@@ -1,4 +1,4 @@
-"""The latest messages of a topic, for a person who wants to know what is in it."""
+"""The latest messages of a topic, for a person who wants to see what it holds."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from pipeline.sources.topics.stream import Message as Fetched
 
 WAIT_SECS: Final = 10.0
 BACK: Final = 100
-"""How far back the last message is looked for: markers of transactions and compaction leave gaps."""
+"""How far back to look for the last message: transaction markers and compaction leave gaps."""
 
 
 def latest(settings: KafkaSettings, topic: str, most: int, most_bytes: int) -> tuple[list[Message], bool]:
-    """Return at most so many of the latest messages, each partition with its share; whether these are all.
+    """Return the latest messages, each partition with its share, and whether these are all.
 
     Commits nothing. Raises ConfigError, and Fatal where the brokers do not answer.
     """
@@ -49,7 +49,7 @@ def latest(settings: KafkaSettings, topic: str, most: int, most_bytes: int) -> t
 def one_message(
     settings: KafkaSettings, topic: str, partition: int | None = None, offset: int | None = None
 ) -> Message | None:
-    """Return the message at a place of a topic, else the latest of the topic; None where there is none.
+    """Return the message at a place of a topic, by default the latest; None if there is none.
 
     Commits nothing. Raises ConfigError, and Fatal where the brokers do not answer.
     """
@@ -76,7 +76,7 @@ def source_of(settings: KafkaSettings, topic: str) -> KafkaSource:
 
 
 def partitions_of(source: KafkaSource) -> int:
-    """Return how many partitions the one topic has; who commits nothing needs no right to a group.
+    """Return how many partitions the one topic has; without commits no right to a group is needed.
 
     Raises like `KafkaSource.counts`.
     """

@@ -38,7 +38,7 @@ def raw_chunk(partition: str, runs: list[Run[Message]], position: Position) -> R
 
 
 def mark_empty_events(chunk: RawChunk, updates: AbstractSet[str], formats: Formats) -> None:
-    """Make events without a value faults: only in a topic of user updates a null value says something.
+    """Turn events without a value into faults: only in a topic of user updates a null value has a meaning.
 
     updates: the sources that are such topics. A CloudEvent in binary mode says all it must in its headers,
     and some shapes know what such a record means.
@@ -57,7 +57,7 @@ def mark_empty_events(chunk: RawChunk, updates: AbstractSet[str], formats: Forma
 
 
 def offsets_of(messages: Sequence[Message]) -> list[int]:
-    """Return the offsets of messages of one partition, in their order; seldom is one missing between them."""
+    """Return the offsets of messages of one partition, in order; there are few gaps between them."""
     if not messages:
         return []
     first, last = messages[0].offset(), messages[-1].offset()
@@ -67,10 +67,10 @@ def offsets_of(messages: Sequence[Message]) -> list[int]:
 
 
 def bytes_of(values: Iterable[bytes | None]) -> int:
-    """Return how long values are in all."""
+    """Return the total length of values."""
     return sum(map(len, filter(None, values)))
 
 
 def sizes_of(messages: Sequence[Message]) -> list[int]:
-    """Return how long their values are."""
+    """Return the lengths of their values."""
     return list(map(len, messages))

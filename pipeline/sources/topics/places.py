@@ -1,4 +1,4 @@
-"""Where topic partitions begin or go on, and what is done where their place is not to be had any more."""
+"""Where topic partitions begin or go on, also when their place no longer exists."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ REMEDY = (
 
 
 def is_another(known: str, id: str) -> bool:
-    """Return whether a topic is not the one of this id; "" where an id is not known."""
+    """Return whether a topic has another id than this; "" stands for an unknown id."""
     return known != id and bool(known and id)
 
 
 class Places:
-    """Of one source.
+    """The places of one source.
 
     counts: the number of partitions of each topic as they were at first. known: what is known of each now.
     """
@@ -45,11 +45,11 @@ class Places:
         self._known = known
 
     def key(self, topic: str, index: int) -> str:
-        """Return what a place is known by among those of a position."""
+        """Return the key of a place within a position."""
         return f"{topic}/{index}" if self._settings.together else topic
 
     def adopted(self, name: str, stored: dict[str, SidePlace]) -> dict[str, SidePlace]:
-        """Return the places of a position that was written with partitions read as they are now.
+        """Return the places of a position, provided that partitions were read in the same way as now.
 
         Topics of one partition are read in the same order either way. Raises StateError for others.
         """
@@ -117,13 +117,13 @@ class Places:
         skipped = chosen - first if begins_again else chosen - offset
         PLACE_LOST.happened(log, skipped, partition=f"{topic}/{index}", what=what, goes_on_at=chosen)
         if not begins_again:
-            # Of what stands before it now nobody tells the epoch.
+            # The epoch of the record before it is unknown now.
             return place._replace(offset=chosen, id=known or place.id, epoch=-1)
         stop = self._stop(topic, index)
         return SidePlace(topic, chosen, BEFORE_ALL, stop, place.life + 1, known, place.partition)
 
     def vanished(self, index: int, place: SidePlace) -> SidePlace:
-        """A partition that was read is not there any more: only a topic made anew can have fewer.
+        """Handle a partition that is gone: only a recreated topic can have fewer.
 
         Returns its place in that topic, where it may come to be. Raises StateError.
         """

@@ -22,7 +22,7 @@ _GONE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaE
 
 
 class Relocation:
-    """Of the streams of one reader.
+    """The relocation of the streams of one reader.
 
     loss: why the reader is to end, if a stream can go on nowhere.
     updates: sides where a null value deletes a user; a topic made anew joins them.
@@ -39,7 +39,7 @@ class Relocation:
         self._warned: dict[int, int] = {}
 
     def watch_topics(self, now: int) -> None:
-        """Look now and then whether a topic is gone or was made anew. Never waits."""
+        """Check now and then whether a topic is gone or was recreated. Never waits."""
         try:
             self._topics.watch_topics(now)
         except Fatal as gone:
@@ -50,7 +50,7 @@ class Relocation:
                 self._go_elsewhere(stream)
 
     def failed(self, stream: Stream, error: KafkaError, now: int) -> None:
-        """Take an error in place of a message. Raises Fatal where the client or the user's rights end it."""
+        """Handle an error that came in place of a message. Raises Fatal if reading cannot go on."""
         code, name = error.code(), stream.side.name
         if code == KafkaError._AUTO_OFFSET_RESET:
             self._go_elsewhere(stream, is_truncated=TRUNCATED in error.str())
@@ -65,7 +65,7 @@ class Relocation:
             log.warning("Kafka reports an error, reading goes on", partition=name, reason=error.str())
 
     def _go_elsewhere(self, stream: Stream, *, is_truncated: bool = False) -> None:
-        """The place of a stream is not to be had: go on as `out_of_range` says."""
+        """Go on as `out_of_range` says: the place of a stream no longer exists."""
         if stream.is_over:
             return
         try:
@@ -81,7 +81,7 @@ class Relocation:
         stream.consumer.unassign()
 
     def begin_life(self, stream: Stream, place: SidePlace, trail: Trail | None) -> None:
-        """Go on with a topic that was made anew, now that all of the old one has left."""
+        """Go on with a recreated topic, now that all records of the old one have left."""
         side, name = stream.side, place.source(stream.index)
         if side.name in self._updates:
             self._updates.add(name)

@@ -19,13 +19,13 @@ from pipeline.telemetry.happenings import COMMIT_FAILED
 log = logging.get(__name__)
 
 HEAR_SECS = 0.05
-"""How long is listened where all that may come is heard."""
+"""How long to wait for messages if nothing else can arrive."""
 PAUSE_MS = 300
-"""A topic that is deleted and made anew brings nothing for so long."""
+"""A topic that is deleted and recreated brings nothing for at least this long."""
 KNOWN_MS = 15
-"""How soon brokers usually say what a topic is."""
+"""How soon brokers usually describe a topic."""
 REFILLED = 200_000
-"""More than a log made anew has before that is noticed: beyond that offset brokers refuse the fetch."""
+"""More than a recreated log holds before that is noticed: brokers refuse to fetch beyond its end."""
 
 Message: TypeAlias = Any
 """A confluent_kafka.Message; its stubs allow None where a fetched message has a value."""
@@ -40,36 +40,36 @@ class SidePlace(NamedTuple):
     floor: int
     """Monotone time of the merge there (`Side.released_floor`)."""
     stop: int | None
-    """Where it is to end."""
+    """The offset where reading is to end."""
     life: int = 1
-    """Which topic of this name it is: one that is made anew has the next."""
+    """Which topic of this name it is, counted from 1: each recreated one has the next number."""
     id: str = ""
-    """The topic's id, "" where none is known."""
+    """The topic's id, "" if unknown."""
     partition: int = -1
-    """Which partition of it, where a source partition reads all of them; -1: the one of its own number."""
+    """The partition, if a source partition reads all of them; -1: the one with its own number."""
     epoch: int = -1
-    """Epoch of the leader that wrote the record before it; -1 where that is not known."""
+    """Epoch of the leader that wrote the record before it; -1 if unknown."""
 
     @property
     def key(self) -> str:
-        """Return what the place is known by among those of its position."""
+        """Return the key of the place within its position."""
         return self.topic if self.partition < 0 else f"{self.topic}/{self.partition}"
 
     @property
     def stored(self) -> Place:
-        """Return the place as a position holds it."""
+        """Return the place as it is stored in a position."""
         if self.epoch >= 0:
             return tuple(self)
         return tuple(self)[:-1] if self.partition >= 0 else tuple(self)[:-2]
 
     def source(self, index: int) -> str:
-        """Return the source of a partition's origins: what a topic made anew holds is never what it held."""
+        """Return the source of a partition's origins: those of a recreated topic differ from the old ones."""
         life = f"~{self.life}" if self.life > 1 else ""
         return f"{self.topic}{life}/{index}"
 
 
 def places_of(places: Iterable[Place]) -> dict[str, SidePlace]:
-    """Return the places of a reader's position by their keys; older positions know no lives."""
+    """Return the places of a reader's position by their keys; older positions have no lives."""
     return {place.key: place for place in (SidePlace(*one) for one in places)}  # type: ignore[arg-type]  # written by us
 
 
@@ -77,24 +77,24 @@ class Topics(Protocol):
     """What a reader asks of its source about the topics themselves."""
 
     def relocated(self, index: int, place: SidePlace, *, is_truncated: bool) -> SidePlace:
-        """Return where to go on after a place that is not to be had; waits. Raises StateError, Fatal.
+        """Return where to go on after a place that is gone; waits. Raises StateError, Fatal.
 
         is_truncated: another leader's log has other records there.
         """
 
     def is_another(self, topic: str, id: str) -> bool:
-        """True where a topic does not have this id any more, as far as is known by now."""
+        """True if a topic is known to have another id now."""
 
     def watch_topics(self, now_ms: int) -> None:
         """Look at the topics now and then. Never waits. Raises Fatal for one that is gone."""
 
     def are_known_since(self, when_ms: int, topic: str, now_ms: int) -> bool:
-        """True where a topic was looked at since then, or brokers do not answer; else it soon is."""
+        """True if a topic was looked up since then, or brokers do not answer; else it soon is."""
 
 
 @dataclass(slots=True)
 class Stream:
-    """One topic partition. Made with a consumer that is not assigned yet."""
+    """One topic partition, with a consumer that is not assigned yet."""
 
     topic: str
     index: int
@@ -106,27 +106,27 @@ class Stream:
     id: str = ""
     """Which topic it is, see `SidePlace`."""
     next_life: SidePlace | None = None
-    """Where to go on once all that was fetched of a topic that is gone has left."""
+    """Where to go on once all that was fetched of the old topic has left."""
     is_over: bool = False
-    """True where nothing more is to be had of it: the job is about to end."""
+    """True if nothing more can be read: the job is about to end."""
     brought_ms: int = 0
     """When it last brought something."""
     doubted_ms: int | None = None
-    """When it brought something after a pause, until its topic is known to be the same still."""
+    """When it brought something after a pause, until its topic is known to be the same."""
     committed: int = -1
     """Offset last committed for the group."""
     is_one_of_many: bool = False
-    """True where all partitions of the topic are read together."""
+    """True if all partitions of the topic are read together."""
     commit_time: Callable[[bytes], int | None] | None = None
-    """Tells when a record's change was committed, where the topic is merged by that."""
+    """Returns when a record's change was committed, if the topic is merged by that."""
     frame: Frame | None = None
-    """What is around its records, where it is merged by what they say."""
+    """The frame of its records, if it is merged by a time in them."""
     doubted: list[Message] = field(default_factory=list)
     """What it has brought while its topic is in doubt."""
     held: list[Message] = field(default_factory=list)
-    """What was fetched from the first record on whose schema is not here yet: it says no time."""
+    """What was fetched from the first record on whose schema is missing: its time is unknown."""
     heard: Message = None
-    """What has ended a wait, and was not fetched yet."""
+    """The message that ended a wait, not fetched yet."""
     has_create_times: bool = False
     """True where its messages carry their producers' times, which tell nothing about when they arrive."""
 
@@ -170,7 +170,7 @@ class Stream:
         return messages
 
     def _vouched(self, messages: list[Message], topics: Topics, now_ms: int) -> bool:
-        """Return whether what it has brought is of the topic that was read; False: that is not known yet.
+        """Return whether what it has brought is of the topic that was read; False: not known yet.
 
         Only what comes after a pause, at an offset that is soon reached, can be of a topic made anew. Errors
         are no records: of a topic that is gone they come as well.
@@ -187,30 +187,30 @@ class Stream:
         return True
 
     def is_doubted_at(self, now_ms: int) -> bool:
-        """Return whether its topic has been in doubt for so short a time that we know at any moment."""
+        """Return whether its topic has been in doubt so briefly that the answer is due at any moment."""
         return self.doubted_ms is not None and now_ms < self.doubted_ms + KNOWN_MS
 
     def forget_doubtful(self) -> None:
-        """Its topic is another one: what it has brought since that was in doubt is not of it."""
+        """Drop what it has brought since its topic was in doubt: the topic is another one."""
         self.doubted, self.doubted_ms = [], None
 
     @property
     def goes_on(self) -> bool:
-        """True where more may come of it."""
+        """True if more may come of it."""
         return self.next_life is None and not self.is_over and not self.side.done
 
     @property
     def holds(self) -> bool:
-        """True where something has been fetched that has not left."""
+        """True if something was fetched that has not left."""
         return bool(self.held or self.doubted or self.side.offsets)
 
     def hear(self, secs: float) -> None:
-        """Return as soon as something has arrived, at the latest after so long."""
+        """Return as soon as something has arrived, at the latest after ``secs``."""
         if self.heard is None:
             self.heard = self.consumer.poll(secs)
 
     def own_times(self, messages: Sequence[Message]) -> list[int] | None:
-        """Return when messages say that they were committed (ms); None where nobody asks.
+        """Return when messages say that they were committed (ms); None if not merged by that.
 
         A tombstone goes with what stands before it, and what does not say it by the broker's time.
         """
@@ -227,16 +227,16 @@ class Stream:
 
     @property
     def place(self) -> SidePlace:
-        """Where a restart goes on."""
+        """The place where a restart goes on."""
         side, partition = self.side, self.index if self.is_one_of_many else -1
         offset, floor = side.next_offset, side.released_floor
-        # Between the two stand markers of transactions, of which nobody tells the epoch.
+        # Between the two are transaction markers, whose epoch is unknown.
         epoch = side.epoch if offset == side.left else -1
         return SidePlace(self.topic, offset, floor, side.stop, self.life, self.id, partition, epoch)
 
     @property
     def fetched(self) -> SidePlace:
-        """Where fetching goes on."""
+        """The place where fetching goes on."""
         return self.place._replace(offset=self.side.position, epoch=-1)
 
     def commit(self, offset: int) -> None:
@@ -259,7 +259,7 @@ class Stream:
 
 
 def close_all(streams: Iterable[Stream], secs: float) -> None:
-    """Close the consumers, and wait for them so long at most. Never raises.
+    """Close the consumers, and wait for them ``secs`` at most. Never raises.
 
     Without brokers librdkafka waits for a minute to finish what is under way.
     """

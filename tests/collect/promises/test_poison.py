@@ -40,5 +40,5 @@ def test_of_a_hundred_calls_with_five_poisons_ninety_five_fire_and_five_are_dead
         assert sorted(json.loads(one.body)["id"] for one in receiver.requests) == ids
         assert len(dead) == 5
         reasons = " ".join(row["reason"] for row in dead)
-        for word in ("NaN", "infinity", "12345678901234567890123456", "surrogate", "an object is wanted"):
+        for word in ("NaN", "infinity", "12345678901234567890123456", "surrogate", "expected an object"):
             assert word in reasons, reasons

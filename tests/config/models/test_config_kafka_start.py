@@ -33,5 +33,5 @@ def test_start_is_a_word_or_a_time(tmp_path: Path, start: str, meaning: object) 
 
 
 def test_another_word_is_an_error_that_names_what_is_wanted(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="`earliest`, `latest` or a time is wanted"):
+    with pytest.raises(ConfigError, match="expected `earliest`, `latest` or a time"):
         loaded(tmp_path, "some day")

@@ -49,9 +49,9 @@ def test_what_is_asked_wrongly_is_said_with_its_field(bob: Caller) -> None:
     for path, body, said in (
         ("check", {}, "the field `file` is missing"),
         ("check", {"file": NEW, "txt": ""}, "did you mean `text`?"),
-        ("check", {"file": 5}, "`file` is a number: a text is wanted"),
+        ("check", {"file": 5}, "`file` is a number: expected a text"),
         ("preview", {"file": NEW, "text": HOOK}, "what is tried is missing"),
-        ("preview", {"file": NEW, "text": HOOK, "sample": "9-9"}, "the sample 9-9 is gone by now"),
+        ("preview", {"file": NEW, "text": HOOK, "sample": "9-9"}, "the sample 9-9 is no longer available"),
         ("complete", {"file": NEW, "text": "", "line": 1}, "the field `column` is missing"),
     ):
         reply = ask(bob, path, **body)

@@ -200,7 +200,7 @@ def test_an_edit_of_the_yaml_shows_in_the_form_and_both_at_once_meet():
     clash = press(replace(page, yaml=other), url="https://crm.example/b", where_0_value="7")
     assert clash.base == other.replace("example/a", "example/b")
     assert [refused.reason for refused in clash.refused] == [
-        '`trigger.where[0]["event.properties.amount"].gte` is another one by now'
+        '`trigger.where[0]["event.properties.amount"].gte` has changed since'
     ]
 
 

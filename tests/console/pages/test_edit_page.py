@@ -110,7 +110,7 @@ def test_somebody_else_has_saved_meanwhile(ann: Visitor):
     assert "# theirs" in file.read_text()
     merged = ann.send(refused, path, "apply")
     assert merged.status == 200, merged.text
-    assert "A change of the form was left out: `description` is another one by now" in merged.text
+    assert "A change of the form was left out: `description` has changed since" in merged.text
     assert ann.send(merged, path, "save").status == 303
     assert "method: PUT" in file.read_text()
     assert "Theirs." in file.read_text()

@@ -82,7 +82,7 @@ def test_its_history_is_that_of_the_repository(ann: Visitor):
     file.write_text(file.read_text().replace("once and for all", "once"))
     page = ann.get("/webhooks/welcome/history").text
     assert "webhooks: all of &lt;them&gt;" in page
-    assert "not as it was committed" in page
+    assert "changes that are not committed" in page
     assert "+id: welcome" in page
 
 
@@ -154,7 +154,7 @@ def test_one_is_tried_without_being_opened_and_kept_as_a_case_that_holds(ann: Vi
     assert all(one["passed"] for one in found), found
     assert len(found) == before.count("- name:") + 1
     gone = ann.post(path, [("sample", "0-99"), ("do", "send")])
-    assert "this sample is gone by now" in gone.text
+    assert "this sample is no longer available" in gone.text
     shown = ann.post(path, [("sample", "made"), ("do", "send")]).text
     assert "the job is stopped" in shown
     (ann.caller.config / "webhooks" / "fresh.yaml").write_text(

@@ -138,7 +138,7 @@ def test_tokens_are_good_as_bearer_and_in_the_page_with_their_role(caller: Calle
     wrong = caller.ask("GET", "/", token="viewer2")
     assert wrong.status == 401
     assert wrong.headers["www-authenticate"] == "Bearer"
-    assert caller.ask("GET", "/api/v1/nothing", token="viewer2").json["error"] == "this token is not good"
+    assert caller.ask("GET", "/api/v1/nothing", token="viewer2").json["error"] == "this token is not valid"
 
 
 def test_after_ten_failures_nothing_is_compared_any_more(caller: Caller):
@@ -207,7 +207,7 @@ def test_a_token_file_that_breaks_lets_in_whom_it_let_in(tmp_path: Path):
         ("viewer hunter2", "want `ROLE NAME SHA256`"),
         ("admin bot " + "0" * 64, "roles are viewer, payloads, operator, editor"),
         ("viewer bot hunter2", "is no SHA-256"),
-        (f"viewer a {'0' * 64}\neditor b {'0' * 64}", "stands here twice"),
+        (f"viewer a {'0' * 64}\neditor b {'0' * 64}", "is listed twice"),
     ],
 )
 def test_a_token_file_says_what_is_wrong_and_never_a_token(line: str, told: str):

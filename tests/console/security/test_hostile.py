@@ -102,7 +102,7 @@ def test_one_person_does_not_take_all_places_of_those_who_look_on(
     monkeypatch.setattr("pipeline.console.serving.app.STREAMS_EACH", 2)
     with live(caller, "authorization: Bearer viewer"), live(caller, "authorization: Bearer viewer"):
         said = caller.ask("GET", "/api/v1/tap", token="viewer")
-        assert (said.status, said.json["error"]) == (503, "2 pages of yours look on already: close one")
+        assert (said.status, said.json["error"]) == (503, "2 of your pages are watching already: close one")
         with live(caller, "authorization: Bearer editor"):
             pass
     until(lambda: caller.ask("GET", "/live/rows", token="viewer").status == 200)

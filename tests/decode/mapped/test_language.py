@@ -28,7 +28,7 @@ def properties(spec: str, record: dict[str, Any], **given: Any) -> Any:
         ("payload", {}, {}),
         ("payload", {"payload": None}, {}),
         ("payload", {"payload": []}, {}),
-        ("payload", {"payload": "x"}, "`payload` is a text, an object is wanted"),
+        ("payload", {"payload": "x"}, "`payload` is a text, expected an object"),
         ('"*"', {"a": 1, "b": {"c": 2}}, {"a": 1, "b": {"c": 2}}),
         (".", {"a": 1}, {"u": "x", "a": 1}),
         ("{total: sum, gone: nothing}", {"sum": None}, {"total": None}),
@@ -160,7 +160,7 @@ def test_delete_is_true_or_present_where_when_has_decided(gone: Any, wanted: boo
 def test_without_a_when_delete_is_true_or_nothing() -> None:
     by = shape("- user: {user_id: id, delete: gone}")
     assert told(by, {"id": "u", "gone": True}) == [{"type": "user", "delete": True, "user_id": "u"}]
-    assert "true or false is wanted" in told(by, {"id": "u", "gone": "2026-01-01"})[0]
+    assert "expected true or false" in told(by, {"id": "u", "gone": "2026-01-01"})[0]
     assert told(shape("- user: {user_id: id, delete: true}"), {"id": 1})[0]["delete"] is True
     by = shape("- when: [{kind: p}]\n  user: {user_id: id, delete: gone}")
     assert "delete" not in told(by, {"kind": "p", "id": "u"})[0]
@@ -281,9 +281,9 @@ def test_what_is_missing_is_told_as_it_is_written() -> None:
     ("record", "wanted"),
     [
         ({"p": "{broken"}, "`p` is no JSON"),
-        ({"p": 5}, "`p` is a number, a JSON text is wanted"),
-        ({"q": {"a": 1}}, "`q` is an object, an array of pairs is wanted"),
-        ({"q": "a"}, "`q` is a text, an array of pairs is wanted"),
+        ({"p": 5}, "`p` is a number, expected a JSON text"),
+        ({"q": {"a": 1}}, "`q` is an object, expected an array of pairs"),
+        ({"q": "a"}, "`q` is a text, expected an array of pairs"),
         ({"p": "", "q": None}, None),
         ({"p": "{}", "q": []}, None),
         ({}, None),
@@ -304,10 +304,10 @@ def test_properties_that_cannot_be_read_are_not_left_out_in_silence(
         ({"kind": "order", "type": "T"}, "but the event has no id of a user (`a.id` and `b`)"),
         ({"kind": "x"}, "records[0] comes nearest, but `when: kind: {\"eq\":\"order\"}` does not hold"),
         ({"kind": "bag", "items": []}, "records[1] comes nearest, but there is no element at `items[*]`"),
-        ({"kind": "order", "type": ["T"], "b": 1}, "`name` (`type`) is an array, a text or a number is"),
+        ({"kind": "order", "type": ["T"], "b": 1}, "`name` (`type`) is an array, expected a text"),
         ({"kind": "order", "type": "T", "b": {"x": 1}}, "`user_id` (`a.id` and `b`) is an object"),
         ({"kind": "order", "type": "T", "b": True}, "`user_id` (`a.id` and `b`) is a boolean"),
-        ("text", "the record is a text, an object is wanted"),
+        ("text", "the record is a text, expected an object"),
         ([], "the list is empty"),
     ],
 )  # fmt: skip

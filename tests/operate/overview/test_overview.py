@@ -177,12 +177,12 @@ def test_what_needs_a_person_comes_the_worst_first_with_what_to_do(tmp_path: Pat
     known = rows([listed("crm"), listed("paused")], stands, Sampler())
     found = needs(state, stands, known, [Unset("T", ("crm",))])
     assert [(one.kind, one.words + (f": {one.detail}" if one.detail else "")) for one in found] == [
-        ("bad", "An edit is refused: the job goes on with the config that it had"),
+        ("bad", "An edit was refused: the job keeps the previous config"),
         ("bad", "${T} has no value: crm cannot be sent to"),
         ("bad", "The receiver of crm is down: 503"),
         ("warn", "2 records that could not be read in the last hour: invalid: no JSON"),
         ("warn", "2 dead letters of crm in the last hour: max-age"),
-        ("info", "paused is paused and owes 3 requests"),
+        ("info", "paused is paused and has 3 pending requests"),
     ]
     assert found[4].path == "/dead-letters?webhook=crm&since=1h&reason=max-age"
     assert found[2].path == "/webhooks/crm"

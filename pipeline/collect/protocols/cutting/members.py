@@ -129,7 +129,7 @@ def text_of(body: bytes) -> bytes:
     """Return the body without what surrounds its JSON. Raises Malformed where there is none."""
     text = body.removeprefix(_BOM).strip()
     if not text:
-        raise Malformed("the body is empty: JSON is wanted")
+        raise Malformed("the body is empty: expected JSON")
     if text[0] not in b"{[":
         raise Malformed("the body is neither a JSON object nor an array")
     return text
@@ -193,7 +193,7 @@ def items(text: bytes | msgspec.Raw, limits: Limits) -> list[bytes]:
         except NOT_SEEN:
             found = _items(raw, limits)
     if found is None:
-        raise Malformed("the body is not JSON, or holds something else where a list of records is wanted")
+        raise Malformed("the body is not JSON, or holds something else than a list of records")
     return within(found, limits)
 
 
@@ -274,7 +274,7 @@ def lines(body: bytes, limits: Limits) -> list[bytes]:
         return within(found, limits)
     if _JOINED.search(text, 0, _MOST_BAD_BYTES):
         raise Malformed(
-            "the body holds several objects in one line: one a line is wanted (curl: --data-binary)"
+            "the body holds several objects in one line: expected one per line (curl: --data-binary)"
         )
     raise Malformed("the body is not JSON")
 

@@ -21,7 +21,7 @@ def _url(value: object) -> object:
     except ValueError as error:
         raise ValueError(f"`{value}` is no URL: {error}") from None
     if url.scheme not in ("http", "https") or not url.host:
-        raise ValueError(f"`{value}` is no URL of a registry: http://HOST:PORT with its path is wanted")
+        raise ValueError(f"`{value}` is no URL of a registry: expected http://HOST:PORT with its path")
     if url.user is not None or url.password is not None:
         raise ValueError("a URL with a password would be shown: write `username` and `password` beside it")
     if url.query_string or url.fragment:

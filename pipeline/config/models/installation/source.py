@@ -42,7 +42,7 @@ def _start(value: object) -> object:
             raise ValueError(
                 f"`{value}` is none of earliest, latest, a time: did you mean `{close}`?"
             ) from None
-        raise ValueError(f"{error}; `earliest`, `latest` or a time is wanted") from None
+        raise ValueError(f"{error}; expected `earliest`, `latest` or a time") from None
 
 
 _BROKER = re.compile(

@@ -1,7 +1,7 @@
 // What a script asked for and did not get is said above the page, which stays as it is: nothing typed is lost. The next
 // answer that is good takes the words away.
 
-const LOGGED_OUT = "You are logged out. What is here stays: log in in another tab, then go on.";
+const LOGGED_OUT = "You are logged out. What you typed stays here: log in in another tab, then continue.";
 const SILENT = "The console does not answer. This page stays as it is; it is tried again.";
 
 function tell(words) {

@@ -45,7 +45,7 @@ def meant(text: str) -> Value:
     try:
         return scalars.resolve(text)
     except ValueError as error:
-        raise ValueError(f'{error}: as a text it stands in quotes, "{text[:24]}"') from None
+        raise ValueError(f'{error}: as a text it needs quotes, "{text[:24]}"') from None
 
 
 def _means(text: str) -> Value:

@@ -146,7 +146,7 @@ async def _tested(context: RequestContext, draft: Draft) -> dict[str, Value]:
         given["user"] = json.loads(chosen.user) if chosen.user.strip() else None
     except ValueError as error:
         context.unchanged()
-        return {"problem": f"the sample is no JSON: {error}"}
+        return {"problem": f"the sample is not valid JSON: {error}"}
     try:
         return await samples.send(context, webhook, {**given, "file": draft.file, "text": draft.text})
     except HooklineError as error:

@@ -49,11 +49,13 @@ async def act(context: RequestContext) -> web.StreamResponse:
     tried = await _tried(context, form.get("sample", ""))
     if tried.chosen.key != form.get("sample", ""):
         context.unchanged()
-        return await _show(context, tried, {"problem": "this sample is gone by now: here is another one"})
+        return await _show(
+            context, tried, {"problem": "this sample is no longer available: here is another one"}
+        )
     if do == "keep":
         return await _keep(context, tried)
     if do != "send":
-        raise UsageError(f"`{do[:40]}` is nothing to be done with a sample: there are send, keep")
+        raise UsageError(f"`{do[:40]}` is not an action for a sample: there are send, keep")
     given: dict[str, Value] = dict.fromkeys(("sample", "file", "text"))
     given["record"] = json.loads(tried.chosen.record)
     given["user"] = json.loads(tried.chosen.user) if tried.chosen.user.strip() else None

@@ -79,7 +79,7 @@ def _pairs(record: Fields, name: str) -> Fields:
     if given is None:
         return {}
     if type(given) is not list:
-        raise InvalidRecord(f"`{name}` is {kind_of(given)}, an array of keys and values is wanted")
+        raise InvalidRecord(f"`{name}` is {kind_of(given)}, expected an array of keys and values")
     found: Fields = {}
     for pair in given:
         key = fields.text(pair, "key") if type(pair) is dict else None

@@ -60,9 +60,7 @@ def read(record: Fields, place: Place) -> list[Record]:
         return _legacy(record, place)
     kind = record.get("type")
     if type(kind) is not str or kind not in segment.CALLS or "message_id" not in record:
-        raise InvalidRecord(
-            "no message or row of Jitsu: `httpPayload`, or `message_id` and `type`, are wanted"
-        )
+        raise InvalidRecord("no message or row of Jitsu: expected `httpPayload`, or `message_id` and `type`")
     return _row(record, place)
 
 

@@ -55,7 +55,7 @@ def read(record: Fields, place: Place) -> list[Record]:
         return _people(record, place)
     if "$group_key" in record:
         raise InvalidRecord("the properties of a Mixpanel group belong to no user")
-    raise InvalidRecord("no call of Mixpanel: `event` (an event) or `$distinct_id` (people) is wanted")
+    raise InvalidRecord("no call of Mixpanel: expected `event` (an event) or `$distinct_id` (people)")
 
 
 def is_doubtful(record: Fields) -> bool:

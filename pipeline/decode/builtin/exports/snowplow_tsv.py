@@ -75,7 +75,7 @@ def read_line(raw: bytes) -> Fields:
                 found[name] = _READ[kind](cell)
             except (ValueError, KeyError):
                 raise InvalidRecord(
-                    f"the column `{name}` is {cell!r:.60}, {_WANTED[kind]} is wanted"
+                    f"the column `{name}` is {cell!r:.60}, expected {_WANTED[kind]}"
                 ) from None
     return found
 

@@ -90,10 +90,10 @@ def compile_source(value: Value, context: Context) -> Source:
         if is_form(value):
             return _form(value, context)
         hint = _nearest_form(value)
-        context.wrong("a path, a list of paths or a form such as {text: X} is wanted here, not a map", hint)
+        context.wrong("expected a path, a list of paths or a form such as {text: X}, not a map", hint)
         return missing
     remedy = f"a constant is written {{text: {_shown(value)}}}" if value is not None else None
-    context.wrong(f"a path is wanted here, not {_shown(value)}", remedy)
+    context.wrong(f"expected a path, not {_shown(value)}", remedy)
     return missing
 
 

@@ -81,7 +81,7 @@ class Alignment(Generic[T]):
         """The clock (unix ms), set before each call; None: records settle by when they were fetched, and none
         is ahead of it."""
         self.late: dict[str, int] = {}
-        """Per side the records that left after one of another side that they precede."""
+        """Per side, the records that left after a later record of another side."""
         self.unaligned = 0
         """Records that left because a side brought nothing for ``max_wait_ms``."""
         self.held_by: Side[T] | None = None
@@ -102,7 +102,7 @@ class Alignment(Generic[T]):
         now_ms: int,
         own_ms: Sequence[int] | None = None,
     ) -> None:
-        """Records were fetched, in their order. Those beyond its stop are not taken and only end it.
+        """Add records that were fetched, in order. Those beyond the side's stop only end it.
 
         own_ms: see `Side.add`.
         """
@@ -119,7 +119,7 @@ class Alignment(Generic[T]):
         side.progress_ms = now_ms
 
     def reached(self, side: Side[T], offset: int, now_ms: int) -> None:
-        """The side was read up to ``offset`` (its end for now): no record lies before it."""
+        """Note that the side was read up to ``offset`` (its current end)."""
         side.progress_ms = now_ms
         side.position = max(side.position, offset)
 
@@ -152,7 +152,7 @@ class Alignment(Generic[T]):
         return max(fetched, self._end_known_at(side, when_ms))
 
     def answer(self, question: Question, ends: Mapping[str, int], now_ms: int) -> None:
-        """The ends of all sides, queried after the question was returned."""
+        """Take the ends of all sides, queried after the question was returned."""
         if question is not self._question:
             return
         self._question = None
@@ -169,7 +169,7 @@ class Alignment(Generic[T]):
                 side.asked.append(Proof(until, question.covers, question.committed))
 
     def begin_anew(self, side: Side[T]) -> None:
-        """A side without records in its queue goes on as another topic: what was known of its log is void."""
+        """Start a side with an empty queue anew as another topic: what was known of its log is void."""
         side.asked.clear()
         side.covers.clear()
         side.fetches.clear()
@@ -179,7 +179,7 @@ class Alignment(Generic[T]):
         self._question = self.held_by = self._held = None
 
     def lost(self, question: Question) -> None:
-        """The question failed; another one may be asked."""
+        """Note that the question failed; another one may be asked."""
         if self._question is question:
             self._question = None
 
@@ -210,7 +210,7 @@ class Alignment(Generic[T]):
         return taken
 
     def _release(self, side: Side[T], number: int) -> Run[T]:
-        """Let the first records of a side go, and count those that are late."""
+        """Release the first records of a side, and count those that are late."""
         earlier = True  # whether the other side is named before this one: then it wins a tie
         passed = BEFORE_ALL
         for other in self.sides:
@@ -223,7 +223,7 @@ class Alignment(Generic[T]):
         return side.release(number)
 
     def take_up_to(self, ends: Sequence[int], limit: int) -> list[Run[T]] | None:
-        """Return the records below an offset per side, in order; None while one of them may not be fetched.
+        """Return the records below an offset per side, in order; None while one of them is not fetched yet.
 
         For a replay: which records leave together was decided before, so nothing waits for another side.
         """

@@ -38,7 +38,7 @@ class Side(Generic[T]):
 
     name: str
     position: int
-    """Offset up to which it is fetched: the next record is at this one or above."""
+    """Offset up to which it is fetched: the next record has this offset or a higher one."""
     floor: int = BEFORE_ALL
     """Monotone time (ms) of the last record fetched that is not ahead of the clock."""
     stop: int | None = None
@@ -46,7 +46,7 @@ class Side(Generic[T]):
     released_floor: int = BEFORE_ALL
     """Monotone time (ms) of the last record that left: kept with the position, a restart begins with it."""
     offsets: list[int] = field(default_factory=list)
-    """Of the records that are fetched and have not left, in columns: offset, ..."""
+    """The records that are fetched and have not left, in columns: offset, ..."""
     stamps: list[int] = field(default_factory=list)
     """... broker time (ms) ..."""
     times: list[int] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Side(Generic[T]):
     clamped_before: Collection[int] = ()
     """Of those below ``decided_until``: which of them were ahead of the clock, as decided before a crash."""
     decided_until: int = 0
-    """Below this offset nothing is decided anew."""
+    """Below this offset nothing is decided again."""
     fetches: deque[tuple[int, int]] = field(default_factory=deque)
     """When they were fetched (ms, any clock): time of a fetch, and the offset after its last record."""
     known_ends: deque[tuple[int, int]] = field(default_factory=deque)
@@ -70,13 +70,13 @@ class Side(Generic[T]):
     covers: dict[str, int] = field(default_factory=dict)
     """Per other side, the offset below which records need not wait for this one."""
     is_events: bool = False
-    """True where it holds events alone: another side of events need not wait for it."""
+    """True if it holds only events: another side of events need not wait for it."""
     progress_ms: int = 0
     """When it last brought something."""
     left: int = -1
     """Offset after the last record that left."""
     epoch: int = -1
-    """Epoch of the leader that wrote that one; -1 where none is known."""
+    """Epoch of the leader that wrote that one; -1 if unknown."""
 
     @property
     def next_offset(self) -> int:
@@ -90,7 +90,7 @@ class Side(Generic[T]):
 
     @property
     def done(self) -> bool:
-        """True when it stands where it is to stop; records may still be in the queue."""
+        """True when it has reached its stop; records may still be in the queue."""
         return self.stop is not None and self.position >= self.stop
 
     @property
@@ -107,7 +107,7 @@ class Side(Generic[T]):
         wall_ms: int | None,
         own: Sequence[int] | None = None,
     ) -> None:
-        """Take records that were fetched, in their order.
+        """Add records that were fetched, in order.
 
         wall_ms: the clock (unix ms) then; None: there is none, and nothing is ahead of it.
         own: what the records themselves say of their times (ms), in the place of ``stamps``.
@@ -150,7 +150,7 @@ class Side(Generic[T]):
             self.times.append(self.floor)
 
     def settled(self, settle_ms: int, now_ms: int, wall_ms: int | None) -> int:
-        """Return the offset below which all records are so old by the clock, or have been here so long."""
+        """Return the offset below which all records have settled, by the clock or since their fetch."""
         if not settle_ms or not self.offsets:
             return self.position
         settled = 0
@@ -168,7 +168,7 @@ class Side(Generic[T]):
         return bisect_left(self.times, after_ms, 0, number)
 
     def release(self, number: int) -> Run[T]:
-        """Let the first records go, and return them."""
+        """Release the first records, and return them."""
         clamped: list[int] = []
         if self.clamped:
             clamped = self.clamped[: bisect_right(self.clamped, self.offsets[number - 1])]
@@ -195,7 +195,7 @@ class Side(Generic[T]):
 
 
 class Run(NamedTuple, Generic[T]):
-    """Records of one side that leave one after the other."""
+    """Records of one side that leave one after another."""
 
     side: Side[T]
     offsets: list[int]

@@ -31,7 +31,7 @@ T = TypeVar("T")
 FILE = "trail"
 REWRITE_BYTES = 1 << 16
 CLAMPED = 1 << 63
-"""In the line of an entry that is no end of a chunk but a record ahead of the clock: its side, its offset."""
+"""Marks the line of an entry that is a record ahead of the clock (side, offset), not a chunk's end."""
 
 
 class Boundary(NamedTuple):
@@ -59,7 +59,7 @@ class Trail:
         self.base, known = self._load(tuple(base))
         recent = [entry for entry in known if _line(entry) > line]
         self.ahead = deque(entry for entry in recent if not entry.line & CLAMPED)
-        """Boundaries that the chunks to come must have."""
+        """Boundaries that the next chunks must have."""
         self.clamped: list[tuple[int, int]] = [entry.offsets[:2] for entry in recent if entry.line & CLAMPED]  # type: ignore[misc]  # two sides at least
         """Which of their records were ahead of the clock: number of the side, offset."""
         if line > 0 or not self.ahead:
@@ -68,7 +68,7 @@ class Trail:
         self._file = LogFile(self._path, self._needed())
 
     def _load(self, base: tuple[int, ...]) -> tuple[tuple[int, ...], list[Boundary]]:
-        """Return what the file holds: where its first run began, and its boundaries up to a torn end."""
+        """Return the contents of the file: where its first run began, and its boundaries up to a torn end."""
         try:
             names, first, rest = read_head(self._path)
         except FileNotFoundError:
@@ -89,12 +89,12 @@ class Trail:
         return raw + zlib.crc32(raw).to_bytes(4, "big")
 
     def _needed(self) -> bytes:
-        """Return the file as it is with nothing but the boundaries that are still needed."""
+        """Return the file with only the boundaries that are still needed."""
         head = orjson.dumps({"names": self._names, "base": self.base}) + b"\n"
         return head + b"".join(map(self._pack, self._recent))
 
     def note(self, boundary: Boundary, clamped: Sequence[tuple[int, int]] = ()) -> None:
-        """A chunk is about to leave that ends here, with these records ahead of the clock."""
+        """Note the end of a chunk that is about to leave, and its records ahead of the clock."""
         rest = (0,) * (len(self._names) - 2)
         entries = [Boundary(boundary.line | CLAMPED, (*record, *rest)) for record in clamped]
         entries.append(boundary)
@@ -103,7 +103,7 @@ class Trail:
         self._file.append(data)
 
     def note_runs(self, line: int, sides: Sequence[Side[T]], runs: Sequence[Run[T]]) -> None:
-        """A chunk of these runs is about to leave, after ``line`` records; the sides stand behind it.
+        """Note a chunk of these runs that is about to leave, after ``line`` records; the sides are past it.
 
         Where a stamp was ahead of the clock the end of each run is noted: their order is not one of times.
         """
@@ -121,14 +121,14 @@ class Trail:
             self.note(Boundary(line, tuple(ends_now.values())), clamped)
 
     def forget(self, line: int) -> None:
-        """Nothing up to this line will be read again."""
+        """Forget boundaries up to this line: nothing before it is read again."""
         while self._recent and _line(self._recent[0]) <= line:
             self._recent.popleft()
         if self._file.bytes > REWRITE_BYTES:
             self._file.renew(self._needed())
 
     def begin_anew(self, names: Sequence[str], base: Sequence[int]) -> None:
-        """One of the sides is another topic from here on: nothing before can be read again."""
+        """Start anew, because one of the sides is another topic now: nothing before can be read again."""
         self._names, self.base = list(names), tuple(base)
         self._recent.clear()
         self.ahead.clear()
@@ -136,7 +136,7 @@ class Trail:
         self._file = LogFile(self._path, self._needed())
 
     def close(self) -> None:
-        """Let go of the file; all of it is on disk then. Never raises."""
+        """Close the file; all of it is on disk then. Never raises."""
         self._file.close(self._needed() if self._file.bytes > REWRITE_BYTES else None)
 
 
