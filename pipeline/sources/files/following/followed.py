@@ -77,7 +77,7 @@ class FollowedCursor(FileCursor):
 
         A rotated file is overwritten before it is deleted (logrotate's `shred`): that is none of it.
         """
-        return self._fd >= 0 and not self._is_rotated() and bool(self._changed())
+        return self._fd >= 0 and bool(self._changed()) and not self._is_rotated()
 
     def _is_rotated(self) -> bool:
         is_packed = self._blocks.is_compressed and before_rotation(os.path.basename(self._path)) != ""
@@ -183,8 +183,10 @@ class FollowedCursor(FileCursor):
             self._is_left = self._was_followed()  # it is gone, for now at least
             return self._pass_on()
         if now.st_ino == self._inode:
-            # Found under another name than it was read before: that one has passed on.
-            return not self.name.startswith(self.source.name) and self._pass_on()
+            if self.name.startswith(self.source.name):
+                self._left_ns = 0  # it may have been away for an instant
+                return False
+            return self._pass_on()  # found under another name than before, which has passed on
         sign = now.st_ino, now.st_size
         if sign != self._asked and self._is_anothers(self.source.path, now):
             self.has_path = False

@@ -228,3 +228,16 @@ def test_a_rotated_file_that_is_cut_off_while_no_job_runs_ends_no_start(tmp_path
     following.again()
     append(path, lines(12, 12))
     assert following.read() == [12]
+
+
+def test_a_file_that_was_away_for_an_instant_may_be_truncated_as_any(tmp_path: Path) -> None:
+    path = tmp_path / "app.jsonl"
+    append(path, lines(1, 3))
+    following = Following(path)
+    assert following.read() == [1, 2, 3]
+    away = path.rename(tmp_path / "away")
+    assert following.read() == []
+    away.rename(path)
+    copy_and_truncate(path)
+    append(path, lines(4, 4))
+    assert following.read() == [4]
