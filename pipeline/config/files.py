@@ -294,6 +294,9 @@ def _strays(base: Path) -> Iterator[tuple[str, str]]:
     for path in sorted(base.iterdir()):
         if is_yaml(path.name) and path.stem != "pipeline" and path.is_file() and _is_trigger(path):
             yield path.name, "it is not read: a webhook must lie in webhooks/"
+        meant = path.name.lower().removesuffix("s") + "s"
+        if meant in FOLDERS and path.name != meant and path.is_dir():
+            yield path.name, f"its files are not read: the folder must be named {meant}"
 
 
 def _is_trigger(path: Path) -> bool:

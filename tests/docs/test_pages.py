@@ -139,6 +139,7 @@ def test_the_webhook_of_a_front_page_sends_the_request_beside_it(page: str, line
     sent = {name.lower(): value for name, value in request.headers.items()}
     for header in headers:
         name, value = header.split(": ", 1)
+        name = name.lower()
         # A value that ends in dots stands for one that is another one each time.
         assert name == "host" or sent[name].startswith(value.removesuffix("...")), header
     assert json.loads(request.body) == json.loads(body)

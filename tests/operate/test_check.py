@@ -398,6 +398,10 @@ FILES: list[tuple[Files, list[str]]] = [
         ["warning: a.yaml:0: it is not read: a webhook must lie in webhooks/"],
     ),
     (
+        {"Webhook": None, "Webhook/a.yaml": HOOK, "shapes": None},
+        ["warning: Webhook:0: its files are not read: the folder must be named webhooks"],
+    ),
+    (
         {"pipeline.yml": "state: x\n", "webhooks/a.yaml": HOOK},
         ["warning: pipeline.yml:0: `pipeline.yml` is not read (move what it says"],
     ),

@@ -190,14 +190,10 @@ def _piece(value: bytes, shift: Shift, named: Extra) -> Piece:
     sent = seen.sentAt
     is_right = seen.receivedAt is not None
     at_ms, extra = shift.of(seen.timestamp, seen.originalTimestamp, sent, is_right=is_right, sent=sent)
-    user, also = seen.userId, seen.anonymousId
-    if type(user) is not str or not user:
-        user = members.id_of(user, seen.user_id, seen.anonymousId, seen.anonymous_id)
-    if type(also) is not str or not also:
-        also = members.id_of(also, seen.anonymous_id, seen.previousId)
-    same = seen.messageId
-    if type(same) is not str or not same:
-        same = members.id_of(same, seen.message_id)
+    id_of = members.id_of
+    user = id_of(seen.userId, seen.user_id, seen.anonymousId, seen.anonymous_id)
+    also = id_of(seen.anonymousId, seen.anonymous_id, seen.previousId)
+    same = id_of(seen.messageId, seen.message_id)
     if named and seen.type is None and seen.action is None:
         extra = extra + named
     return Piece(value, user, at_ms, same, extra, also)

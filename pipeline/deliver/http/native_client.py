@@ -273,6 +273,6 @@ def _wire(attempt: Attempt) -> bytes:
     """Return the whole request, for a single write."""
     target, body = attempt.target, attempt.body
     if body or target.method in WITH_BODY:
-        length = b"content-length: %d\r\n\r\n" % len(body)
+        length = b"Content-Length: %d\r\n\r\n" % len(body)
         return b"".join((target.prefix, attempt.extra, length, body))
     return b"".join((target.prefix, attempt.extra, b"\r\n"))

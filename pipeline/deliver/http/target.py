@@ -9,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from pipeline import __version__
-from pipeline.language.headers import NAME, RESERVED
+from pipeline.language.headers import NAME, OURS, RESERVED
 from pipeline.language.hosts import HostError, to_ascii
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -19,13 +19,14 @@ WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 """Methods whose requests give a length even without a body."""
 
 _DEFAULTS = (
-    ("user-agent", f"hookline/{__version__}"),
+    ("User-Agent", f"hookline/{__version__}"),
     # Firewalls refuse a request without it (rule 920300 of OWASP's core rule set).
-    ("accept", "*/*"),
+    ("Accept", "*/*"),
     # Without it any coding would be acceptable (RFC 9110, 12.5.3).
-    ("accept-encoding", "identity"),
+    ("Accept-Encoding", "identity"),
 )
-"""Set unless the webhook's `headers` do."""
+"""Set unless the webhook's `headers` do. Written, as all that is usual, with capitals: some servers know no
+other spelling of a name, and read no body where there is a `content-length` for them."""
 
 
 class TargetError(ValueError):
@@ -187,11 +188,11 @@ def build_target(
     for name, value in headers:
         check_header(name, value)
         names.add(name.lower())
-        lines.append((name, value.strip(" \t")))
+        lines.append((name.title() if name in OURS else name, value.strip(" \t")))
     if content_type and "content-type" not in names:
-        lines.append(("content-type", content_type))
-    lines += [(name, value) for name, value in _DEFAULTS if name not in names]
-    head = f"{method} {path} HTTP/1.1\r\nhost: {authority(origin)}\r\n"
+        lines.append(("Content-Type", content_type))
+    lines += [(name, value) for name, value in _DEFAULTS if name.lower() not in names]
+    head = f"{method} {path} HTTP/1.1\r\nHost: {authority(origin)}\r\n"
     head += "".join(f"{name}: {value}\r\n" for name, value in lines)
     pool = f"{webhook} {origin.scheme}://{authority(origin)} {origin.tls}"
     return Target(origin, method, path, tuple(lines), head.encode("latin-1"), webhook, pool)

@@ -57,9 +57,9 @@ def auth_headers(receiver: ReceiverSettings, secrets: UsedSecrets) -> bytes:
         case BasicAuth(username, password):
             pair = f"{_value(secrets, username)}:{_value(secrets, password)}"
             secrets.remember(pair, "${credentials}")
-            return _line("authorization", "Basic " + base64.b64encode(pair.encode()).decode())
+            return _line("Authorization", "Basic " + base64.b64encode(pair.encode()).decode())
         case BearerAuth(token):
-            return _line("authorization", "Bearer " + _value(secrets, token))
+            return _line("Authorization", "Bearer " + _value(secrets, token))
         case HeaderAuth(name, value):
             return _line(name, _value(secrets, value))
         case _:

@@ -58,7 +58,7 @@ class Sender:
         """Authenticate with this OAuth2 token from now on."""
         self.token_generation = generation
         self.secrets.remember(token, "${oauth2 token}")
-        self._auth = f"authorization: Bearer {token}\r\n".encode("latin-1")
+        self._auth = f"Authorization: Bearer {token}\r\n".encode("latin-1")
 
     def single(self, delivery: Delivery, wall: float) -> Attempt:
         """Return the attempt for one delivery. ``wall``: unix seconds for ``webhook-timestamp``."""

@@ -42,11 +42,10 @@ class Skew:
         self._epoch_secs = epoch_secs
         self._clock = clock
         self._sleep = sleep
-        self._polled_at = self._started_at = inf
-        """When the source was polled last, and just before it ended an epoch: Bytewax counts from it."""
         self._ended_at = inf
         """When this process's source ended its last epoch."""
-        self._is_awaited = False
+        self._is_awaited = self._is_ending = False
+        """Whether the other processes are still to end that epoch, and whether it is to be durable."""
         self._ends: deque[float] = deque(maxlen=EPOCHS)
         """Seconds from the end of the last epochs here until they were durable everywhere."""
         self._waits: deque[float] = deque(maxlen=EPOCHS)
@@ -54,8 +53,8 @@ class Skew:
 
     def ended(self) -> None:
         """A source partition of this process ends its epoch."""
-        self._started_at, self._ended_at = self._polled_at, self._clock()
-        self._is_awaited = True
+        self._ended_at = self._clock()
+        self._is_awaited = self._is_ending = True
 
     def all_ended(self) -> None:
         """Those of all processes have ended it: a later step is asked for its snapshot."""
@@ -64,15 +63,14 @@ class Skew:
             self._waits.append(self._clock() - self._ended_at)
 
     def durable(self) -> None:
-        """The source is polled for the first time since: the epoch is durable in all processes."""
-        self._polled_at = self._clock()
-        if self._ended_at < inf:  # else it is the first poll of all
-            self._ends.append(self._polled_at - self._ended_at)
+        """The last epoch is durable in all processes."""
+        if self._is_ending:
+            self._is_ending = False
+            self._ends.append(self._clock() - self._ended_at)
 
     def polled(self) -> None:
         """The source is polled: sleep past the epoch's end if it is to come later."""
-        self._polled_at = self._clock()
-        left = self._ended_at + self._epoch_secs - self._polled_at
+        left = self._ended_at + self._epoch_secs - self._clock()
         if not 0 < left < WINDOW_SECS or len(self._waits) < EPOCHS:
             return
         early = min(self._waits)
@@ -80,11 +78,11 @@ class Skew:
         if early >= LEAST_SECS:
             self._sleep(left + min(early - LEAST_SECS / 2, MOST_SECS))
 
-    @property
-    def pause_secs(self) -> float:
-        """How long the source need not be polled again: until its epoch is nearly durable, if this poll was
-        the epoch's last; else 0.
+    def pause_secs(self, since: float) -> float:
+        """Return how long a partition need not be polled again: 0, unless its last poll ends the epoch.
+
+        since: how much later that was than the poll that ended the epoch before: Bytewax goes by that.
         """
-        if self._polled_at - self._started_at < self._epoch_secs:
+        if since < self._epoch_secs:
             return 0.0
         return min(SPARED * min(self._ends, default=0.0), MOST_SECS)

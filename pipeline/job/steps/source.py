@@ -126,6 +126,8 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
         self.looked = False
         """True where the last poll only checked whether there is something to read."""
         self.idle_since: float | None = None
+        self.polled_at = self.ended_at = 0.0
+        """When it was polled last, and when it was by the poll that ended an epoch."""
 
     def next_batch(self) -> Iterable[tuple[str, Selected]]:
         """Return what is selected of the next chunk, a hello first; nothing while there is no chunk or the
@@ -160,6 +162,7 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
     def advance(self) -> list[Intake] | None:
         """Return the chunks of the next batch; None at the end."""
         self.rest.polled()
+        self.polled_at = monotonic()
         durable, self.snapped = self.snapped, None
         self.looked = False
         if durable is not None:
@@ -285,7 +288,7 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
             if now - self.idle_since >= IDLE_AFTER_SECS:
                 pause = IDLE_SECS
         if self.pace.skew is not None and not self.rest.trickles:
-            pause = max(pause, self.pace.skew.pause_secs)
+            pause = max(pause, self.pace.skew.pause_secs(self.polled_at - self.ended_at))
         return datetime.now(UTC) + timedelta(seconds=pause) if pause else None
 
     def snapshot(self) -> Token:
@@ -295,6 +298,7 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
         already wait for the disk while Bytewax stores this position and asks the steps before them.
         """
         with self.failure:
+            self.ended_at = self.polled_at
             if self.pace.skew is not None:
                 self.pace.skew.ended()
             is_read_on = not self.said_last and not self.drain.stopping

@@ -14,12 +14,12 @@ from pipeline.model.errors import ConfigError, Fatal, StateError
 from pipeline.sources.files.collected.cursor import SegmentsCursor
 from pipeline.sources.files.finding.inputs import STDIN, Input, find_inputs, part_of
 from pipeline.sources.files.finding.names import each_once, name_apart
-from pipeline.sources.files.following.followed import FollowedCursor, open_regular
+from pipeline.sources.files.following.followed import FollowedCursor
 from pipeline.sources.files.following.moved import Moved, Unready
 from pipeline.sources.files.following.rotated import PACKED, find, is_found
 from pipeline.sources.files.merging.line_cursor import LineCursor
 from pipeline.sources.files.position import Known
-from pipeline.sources.files.reading.block_cursor import open_input
+from pipeline.sources.files.reading.block_cursor import open_input, open_regular
 from pipeline.sources.files.reading.entry import Entry
 from pipeline.sources.files.reading.file import FileCursor
 from pipeline.sources.files.reading.pipe import PipeCursor
@@ -160,6 +160,9 @@ class Inputs:
             fd = open_regular(found.path, found.inode)
             if fd is None:
                 continue  # it was renamed or deleted just now
+            if os.fstat(fd).st_size < entry.offset:
+                os.close(fd)
+                continue  # it is being deleted
             late = self._followed(replace(cursor.source, path=found.path), fd, entry)
             late.is_late, late.has_path = True, False
             late.under(self._formats)

@@ -7,6 +7,8 @@ import json
 import pytest
 
 from pipeline.collect.batch import Why
+from pipeline.collect.protocols.protocol import Limits, Settings
+from pipeline.collect.protocols.table import Table
 from tests.collect.protocols.asking import NOW, answer_of, asked, cut, headers_of, json_of, members_of
 
 EVENT = {"type": "event", "name": "A", "user_id": "u1", "id": "i1", "time": NOW}
@@ -58,6 +60,20 @@ def test_what_is_no_record_is_refused(body: bytes) -> None:
 def test_a_key_is_found_beside_the_body(target: str, headers: dict[str, str]) -> None:
     assert cut(asked("POST", target, LINE, headers)).credential == "wk"
     assert cut(asked("POST", "/v1/events", LINE)).credential is None
+
+
+@pytest.mark.parametrize("shown", ["wk_live_1234567890", "\\u0077k_live_1234567890"])
+def test_a_key_is_in_no_record_however_it_is_written(shown: str) -> None:
+    body = LINE[:-1] + f',"said":"{shown}","k":"x"}}'.encode()
+    (member,) = members_of(asked("POST", "/v1/events", body, {"x-write-key": "wk_live_1234567890"}))
+    assert member.value is not None
+    assert json.loads(member.value) == {**EVENT, "said": "***", "k": "x"}
+
+
+def test_one_record_that_is_too_large_is_refused() -> None:
+    table = Table(Settings(limits=Limits(member_bytes=len(LINE))))
+    assert answer_of(asked("POST", "/v1/events", LINE), table).status == 200
+    assert answer_of(asked("POST", "/v1/events", {**EVENT, "a": 1}), table).status == 413
 
 
 def test_a_time_in_the_future_becomes_that_of_receipt() -> None:

@@ -195,6 +195,29 @@ def test_the_same_message_under_the_same_key_is_the_same() -> None:
     assert cut(request).batch("server", request).members[0].same != first.same
 
 
+@pytest.mark.parametrize(
+    ("call", "user", "also"),
+    [
+        ({"userId": "u", "anonymousId": "a"}, "u", "a"),
+        ({"userId": 17, "anonymousId": 5}, "17", "5"),
+        ({"userId": "", "user_id": "u", "anonymous_id": "a"}, "u", "a"),
+        ({"userId": None, "anonymousId": "a"}, "a", "a"),
+        ({"userId": "u", "previousId": "p"}, "u", "p"),
+        ({"userId": {"x": 1}}, None, None),
+    ],
+)
+def test_whose_a_call_is_is_known_however_its_ids_are_written(
+    call: dict[str, object], user: str | None, also: str | None
+) -> None:
+    for time in ({"timestamp": "2026-11-28T11:44:51.123Z"}, {"timestamp": NOW}):
+        (member,) = members_of(asked("POST", "/v1/batch", {"batch": [{"messageId": "m", **call, **time}]}))
+        assert (member.user, member.also) == (user, also)
+        assert member.same is not None
+    known = [{"message_id": 5, **call}, {"messageId": "5", **call}]
+    first, again = members_of(asked("POST", "/v1/batch", {"batch": known}))
+    assert first.same == again.same
+
+
 @pytest.mark.parametrize("path", ["/v1/batch", "/ingest/v1/batch//", "/a/b/v1/batch/"])
 def test_slashes_and_what_a_proxy_puts_before_a_path_do_not_count(path: str) -> None:
     assert TABLE.find("POST", path) is not None

@@ -6,7 +6,7 @@ from textwrap import dedent
 
 import pytest
 
-from pipeline.config.edit.operations import delete, insert, move, rename, set_value
+from pipeline.config.edit.operations import append, delete, insert, move, rename, set_value
 from pipeline.model.errors import ConfigError
 
 SET = [
@@ -206,6 +206,14 @@ REFUSED = {
     "not a number": ("a: 1\n", lambda text: set_value(text, ("a",), float("nan")), "wrong-value"),
     "half a character": ("a: 1\n", lambda text: set_value(text, ("a",), "\ud800"), "wrong-value"),
     "too large a number": ("a: 1\n", lambda text: set_value(text, ("a",), 2**64), "wrong-value"),
+    "an element too many": ("a: [1]\n", lambda text: set_value(text, ("a", 1), 1), "no-such-element"),
+    "an element of no list": ("a: 1\n", lambda text: set_value(text, ("b", 0), 1), "missing-list"),
+    "the whole file, inserted": ("a: 1\n", lambda text: insert(text, (), 1), "no-path"),
+    "the whole file, deleted": ("a: 1\n", lambda text: delete(text, ()), "no-path"),
+    "appended to a map": ("a: {}\n", lambda text: append(text, ("a",), 1), "wrong-type"),
+    "the key of an element": ("[1]", lambda text: rename(text, (0,), "a"), "no-key"),
+    "inserted twice": ("a: 1\n", lambda text: insert(text, ("a",), 2), "duplicate-key"),
+    "a place beyond the keys": ("a: 1\n", lambda text: insert(text, ("b",), 2, at=2), "no-place"),
     # A last text without its line end would get one from whatever came after it.
     "after such a text": ("a: |\n  x", lambda text: insert(text, ("b",), 1), "not-editable"),
 }  # fmt: skip
@@ -216,6 +224,17 @@ def test_what_cannot_be_done_cleanly_is_refused(text, edit, code):
     with pytest.raises(ConfigError) as error:
         edit(text)
     assert [one.code for one in error.value.findings] == [code]
+
+
+def test_what_is_appended_is_the_last_element_and_a_missing_list_is_made():
+    assert append("a: [1]\n", ("a",), 2) == "a: [1, 2]\n"
+    assert append("a:\n  - 1  # one\n", ("a",), 2) == "a:\n  - 1  # one\n  - 2\n"
+    assert append("a: 1\n", ("b",), 2) == "a: 1\nb: [2]\n"
+
+
+def test_an_edit_of_nothing_changes_nothing():
+    text = "a: [1,   2]  # kept\n"
+    assert rename(text, ("a",), "a") == move(text, ("a", 0), 0) == set_value(text, ("a",), [1, 2]) == text
 
 
 def test_a_typo_in_a_path_names_the_key_that_was_meant():

@@ -52,6 +52,10 @@ async def _break(context: RequestContext) -> web.StreamResponse:
     raise RuntimeError("/etc/passwd hunter2")
 
 
+async def _forbid(context: RequestContext) -> web.StreamResponse:
+    raise web.HTTPForbidden(reason="not this one")
+
+
 OWN = (
     Route("POST", "/t/save", "edit", _save),
     Route("POST", "/t/refuse", "edit", _refuse),
@@ -59,6 +63,7 @@ OWN = (
     Route("POST", "/t/look", "edit", _look),
     Route("POST", "/t/nothing/{id}", "operate", _say_nothing),
     Route("POST", "/t/break", "operate", _break),
+    Route("POST", "/t/forbid", "operate", _forbid),
 )
 
 
@@ -124,6 +129,11 @@ def test_what_breaks_has_a_line_and_its_page_says_nothing_of_the_inside(caller: 
     ]  # fmt: skip
 
 
+def test_what_is_forbidden_within_has_one_line(caller: Caller):
+    assert caller.ask("POST", "/t/forbid", token="editor").status == 403
+    assert [(line["result"], line["why"]) for line in caller.audit] == [("refused", "not this one")]
+
+
 def test_log_ins_have_a_line_whether_they_come_in_or_not(caller: Caller):
     cookie = caller.log_in().cookie
     assert last(caller, "who", "role", "action", "result") == ["local", "editor", "log in", "done"]
@@ -163,10 +173,13 @@ def test_what_was_done_while_the_audit_broke_is_said_and_written_later(
     said = caller.ask("POST", "/t/save", token="editor")
     assert said.status == 503
     assert "it was done, but" in said.text
+    said = caller.ask("POST", "/t/refuse", token="editor")
+    assert said.status == 422
+    assert "it was done" not in said.text
     audit.path.rmdir()
     monkeypatch.undo()
     caller.ask("POST", "/login", OURS, {"token": "editor"})
-    assert [line["action"] for line in caller.audit] == ["save", "log in"]
+    assert [line["result"] for line in caller.audit] == ["done", "refused", "done"]
 
 
 ACT = Act("save", "x" * 1000, keys=("a",) * 200)

@@ -66,6 +66,8 @@ def properties(spec: str, record: dict[str, Any], **given: Any) -> Any:
         ),
         ("{pairs: params}", {"params": [{"key": 1, "value": None}]}, {"1": None}),
         ("{all: 'items[*].sku'}", {"items": [{"sku": 1}, {}, {"sku": 2}]}, {"all": [1, 2]}),
+        ("{all: 'items[*].n'}", {"items": {"a": {"n": 1}, "b": {"n": 2}, "c": 5}}, {"all": [1, 2]}),
+        ("{all: 'items[*].n'}", {"items": "text"}, {}),
         ("{last: 'items[-1].sku'}", {"items": [{"sku": 1}]}, {"last": 1}),
         ("{odd: '[\"a.b\"].c'}", {"a.b": {"c": 2}}, {"odd": 2}),
         ("{own: '[\"message\"].x'}", {"message": {"x": 1}}, {"own": 1}),

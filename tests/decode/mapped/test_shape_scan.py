@@ -72,6 +72,13 @@ RECORDS = st.fixed_dictionaries(
 )
 
 
+WHOLE = {
+    "kind": "order", "type": "A", "how": "screen", "actor": {"id": "u"}, "dev": "d", "eid": "e", "ts": 7,
+    "got": 1_795_435_200_000, "payload": {"a": 1}, "meta": {"ip": "::1", "x": 2},
+}  # fmt: skip
+"""With every field that is read."""
+
+
 def wants_none(name: str, kind: str) -> bool:
     return False
 
@@ -102,6 +109,7 @@ def filtered(by: Shape, lines: list[bytes | None], wants: Any) -> list[Record]:
 )
 @example([{"kind": "order", "type": "A", "uid": "u", "ts": 1.5, "payload": [], "meta": None}], wants_all)
 @example([{"type": "A", "uid": "u", "payload": "x"}], wants_none)
+@example([WHOLE, {"kind": "visit", "uid": "u", "at": 5, "src": "web", "other": 1}], wants_all)
 def test_the_quick_roads_give_what_decode_gives(records: list[Any], wants: Any) -> None:
     lines: list[bytes | None] = [orjson.dumps(record) for record in records]
     for by in (SHOP, PLAIN, MESSAGE):

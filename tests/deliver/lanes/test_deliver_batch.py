@@ -79,12 +79,12 @@ def test_ndjson_and_wrapped_bodies() -> None:
     rig.give(*items(1, 2))
     rig.run()
     assert rig.client.sent[0].body == b'{"n":1}\n{"n":2}\n'
-    assert ("content-type", "application/x-ndjson") in rig.client.sent[0].target.headers
+    assert ("Content-Type", "application/x-ndjson") in rig.client.sent[0].target.headers
     wrapped = rig_with(max_events=2, wrap=lambda parts: b'{"data":[' + b",".join(parts) + b"]}")
     wrapped.give(*items(1, 2))
     wrapped.run()
     assert wrapped.client.sent[0].body == b'{"data":[{"n":1},{"n":2}]}'
-    assert ("content-type", "application/json") in wrapped.client.sent[0].target.headers
+    assert ("Content-Type", "application/json") in wrapped.client.sent[0].target.headers
 
 
 def test_a_failed_batch_is_repeated_with_the_same_id_and_body() -> None:

@@ -89,7 +89,7 @@ def test_a_lane_waits_for_its_token_and_asks_for_one_only_once() -> None:
     lane.token.arrived("t0ken", 3600, rig.clock.at)
     rig.core.nudge(lane)
     rig.run()
-    assert all(b"authorization: Bearer t0ken\r\n" in sent.extra for sent in rig.client.sent)
+    assert all(b"Authorization: Bearer t0ken\r\n" in sent.extra for sent in rig.client.sent)
     assert len(rig.client.sent) == 2
 
 

@@ -69,7 +69,7 @@ def test_no_path_can_break_out_of_the_request_line(path: str) -> None:
 def test_the_pair_of_basic_authentication_is_masked_as_it_is_sent() -> None:
     secrets = UsedSecrets(Secrets({"U": "ann", "P": "pw1"}))  # too short to be masked alone
     line = auth_headers(ReceiverSettings(auth=BasicAuth("${U}", "${P}")), secrets)
-    assert line == b"authorization: Basic YW5uOnB3MQ==\r\n"
+    assert line == b"Authorization: Basic YW5uOnB3MQ==\r\n"
     assert "YW5uOnB3MQ" not in secrets.mask("you sent Basic YW5uOnB3MQ==")
     assert "ann:pw1" not in secrets.mask("no user ann:pw1")
 
@@ -107,10 +107,10 @@ def test_the_host_header_has_the_port_only_where_it_is_unusual() -> None:
     def host(url: str) -> bytes:
         return build_target("POST", url, (), None).prefix.split(b"\r\n")[1]
 
-    assert host("http://example.com/") == b"host: example.com"
-    assert host("https://example.com:443/") == b"host: example.com"
-    assert host("http://example.com:443/") == b"host: example.com:443"
-    assert host("http://[2606::1]:81/") == b"host: [2606::1]:81"
+    assert host("http://example.com/") == b"Host: example.com"
+    assert host("https://example.com:443/") == b"Host: example.com"
+    assert host("http://example.com:443/") == b"Host: example.com:443"
+    assert host("http://[2606::1]:81/") == b"Host: [2606::1]:81"
 
 
 def test_a_header_of_the_webhook_takes_the_place_of_ours() -> None:

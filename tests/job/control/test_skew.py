@@ -123,25 +123,25 @@ def test_what_is_asked_behind_the_source_tells_of_the_others_once_an_epoch() -> 
 def test_the_last_poll_of_an_epoch_tells_how_long_its_end_will_take_at_least() -> None:
     now = 5.0
     skew = Skew(1.0, clock=lambda: now, sleep=lambda secs: None)
-
-    def end(secs: float) -> list[float]:
-        """End an epoch, which takes so long; return what the polls of the next one say, the last one last."""
-        nonlocal now
-        skew.ended()
-        now += secs
-        skew.durable()
-        said = [skew.pause_secs]
-        for _ in range(9):
-            now += 0.125
-            skew.polled()
-            said.append(skew.pause_secs)
-        return said
-
     skew.durable()
-    assert skew.pause_secs == 0.0, "the first poll of all"
-    assert end(0.04) == pytest.approx([0.0] * 8 + [0.04 * SPARED] * 2)
-    assert end(0.08)[-1] == pytest.approx(0.04 * SPARED), "the shortest of some"
-    assert end(0.02)[-1] == pytest.approx(0.02 * SPARED)
+    assert skew.pause_secs(5.0) == 0.0, "the first poll of all"
+
+    def end(secs: float) -> None:
+        nonlocal now
+        for _ in "ab":
+            skew.ended()
+        now += secs
+        for _ in "ab":
+            skew.durable()
+            now += 1.0
+
+    end(0.04)
+    assert skew.pause_secs(0.999) == 0.0
+    assert skew.pause_secs(1.0) == pytest.approx(0.04 * SPARED)
+    end(0.08)
+    assert skew.pause_secs(1.0) == pytest.approx(0.04 * SPARED), "the shortest of some"
+    end(0.02)
+    assert skew.pause_secs(1.0) == pytest.approx(0.02 * SPARED)
     for _ in range(EPOCHS):
-        last = end(7.0)[-1]
-    assert last == MOST_SECS
+        end(0.9)
+    assert skew.pause_secs(1.0) == MOST_SECS

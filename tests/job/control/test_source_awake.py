@@ -25,7 +25,7 @@ def looked(reader: object, *, gave: bool, skew: object = None) -> SourcePartitio
     partition.reader, partition.gave = cast(Reader, reader), gave
     partition.looked, partition.idle_since = True, None
     partition.rest = Rest(lambda: False, RecordingEngine())
-    partition.pace = cast(Pace, SimpleNamespace(skew=skew))
+    partition.pace, partition.polled_at, partition.ended_at = cast(Pace, SimpleNamespace(skew=skew)), 1.0, 0.0
     return partition
 
 
@@ -105,7 +105,9 @@ def test_a_worker_that_may_not_rest_looks_less_often_while_little_comes() -> Non
 
 def test_in_a_backlog_and_in_silence_the_last_poll_of_an_epoch_lets_the_processes_end_it_unasked() -> None:
     now = 10.0
-    partition = looked(BaseReader(), gave=True, skew=SimpleNamespace(pause_secs=0.03))
+    partition = looked(
+        BaseReader(), gave=True, skew=SimpleNamespace(pause_secs=lambda since: 0.03 * (since >= 1))
+    )
     doze = Doze(clock=lambda: now, allow=lambda secs: None)
     partition.rest = Rest(lambda: False, RecordingEngine(), doze=doze)
 
@@ -117,6 +119,9 @@ def test_in_a_backlog_and_in_silence_the_last_poll_of_an_epoch_lets_the_processe
             partition.rest.took(took, hurry=False)
             partition.rest.walks(1 if lines else 0)
         partition.gave = lines > 0
+        partition.polled_at = partition.ended_at + 0.9
+        assert not partition.next_awake() or lines < MUCH, "the epoch goes on"
+        partition.polled_at += 0.1
         before = datetime.now(UTC)
         at = partition.next_awake()
         now += DOZES_AFTER_SECS

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.model.errors import Fatal, StateError, reason
+from pipeline.model.errors import StateError
 from pipeline.sources.files.following.rotated import (
     Beside,
     before_rotation,
@@ -20,7 +20,8 @@ from pipeline.sources.files.following.rotated import (
 )
 from pipeline.sources.files.lines.blocks import Blocks
 from pipeline.sources.files.reading.beginning import HEAD_BYTES, digest
-from pipeline.sources.files.reading.block_cursor import AT_ONCE
+from pipeline.sources.files.reading.birth import born_ns
+from pipeline.sources.files.reading.block_cursor import open_regular
 from pipeline.sources.files.reading.entry import Entry
 from pipeline.sources.files.reading.file import FileCursor
 from pipeline.telemetry import log as logs
@@ -76,7 +77,7 @@ class FollowedCursor(FileCursor):
 
         A rotated file is overwritten before it is deleted (logrotate's `shred`): that is none of it.
         """
-        return self._fd >= 0 and not self._is_rotated() and bool(self._changed())
+        return self._fd >= 0 and bool(self._changed()) and not self._is_rotated()
 
     def _is_rotated(self) -> bool:
         is_packed = self._blocks.is_compressed and before_rotation(os.path.basename(self._path)) != ""
@@ -120,6 +121,8 @@ class FollowedCursor(FileCursor):
             found = find(self.source.path, entry, may_be_copy=is_another)
             if found is None and not entry.offset and entry.left_ns:
                 found = find_after(self.source, entry.left_ns, self._entries.values())
+                if found is not None and 0 < born_ns(found.path) < entry.left_ns:
+                    found = None  # an older one, to which somebody still writes: no copy of this one
             if found is not None and (fd := open_regular(found.path, found.inode)) is not None:
                 self._change_to(fd, found.path)
                 log.info(
@@ -180,8 +183,10 @@ class FollowedCursor(FileCursor):
             self._is_left = self._was_followed()  # it is gone, for now at least
             return self._pass_on()
         if now.st_ino == self._inode:
-            # Found under another name than it was read before: that one has passed on.
-            return not self.name.startswith(self.source.name) and self._pass_on()
+            if self.name.startswith(self.source.name):
+                self._left_ns = 0  # it may have been away for an instant
+                return False
+            return self._pass_on()  # found under another name than before, which has passed on
         sign = now.st_ino, now.st_size
         if sign != self._asked and self._is_anothers(self.source.path, now):
             self.has_path = False
@@ -291,18 +296,3 @@ class FollowedCursor(FileCursor):
         self._go_to(begin, 0)
         self.remember()  # its name is taken: another cursor's next file may be of the same path
         return self.fill()
-
-
-def open_regular(path: str, inode: int = 0) -> int | None:
-    """Open a file; None where it is gone, or the path leads nowhere, or by now to another inode."""
-    try:
-        fd = os.open(path, AT_ONCE)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise Fatal(f"{path}: cannot be read: {reason(error)}") from error
-    status = os.fstat(fd)
-    if stat.S_ISREG(status.st_mode) and inode in (0, status.st_ino):
-        return fd
-    os.close(fd)
-    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from abc import abstractmethod
 
@@ -36,6 +37,21 @@ def open_input(path: str) -> int:
             "or a pipe"
         )
     return fd
+
+
+def open_regular(path: str, inode: int = 0) -> int | None:
+    """Open a file; None where it is gone, or the path leads nowhere, or by now to another inode."""
+    try:
+        fd = os.open(path, AT_ONCE)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Fatal(f"{path}: cannot be read: {reason(error)}") from error
+    status = os.fstat(fd)
+    if stat.S_ISREG(status.st_mode) and inode in (0, status.st_ino):
+        return fd
+    os.close(fd)
+    return None
 
 
 class BlockCursor(LineCursor):

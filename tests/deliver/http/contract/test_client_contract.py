@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -13,6 +14,7 @@ from pipeline.deliver.http.target import build_target
 from pipeline.receiver.faults import FAULTS
 from pipeline.receiver.server import Receiver
 from tests.kit.delivery.sending import Sending
+from tests.kit.receivers.listening import listening
 
 TIMEOUT_SECS = 0.4
 
@@ -40,6 +42,32 @@ def test_a_request_arrives_as_it_was_made(client: Any, receiver: Receiver, metho
         assert "cookie" not in got.headers
 
     client(act)
+
+
+def test_the_usual_names_have_capitals(client: Any) -> None:
+    """Some servers look for `Content-Length` as it is, and take a body without it for none."""
+    heads: list[bytes] = []
+
+    def answer(connection: socket.socket) -> None:
+        with connection:
+            heads.append(connection.recv(4096).partition(b"\r\n\r\n")[0])
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    with listening(answer) as port:
+
+        async def act(sending: Sending) -> None:
+            assert (await sending.send(f"http://127.0.0.1:{port}/", body=b"{}")).status == 200
+
+        client(act)
+    names = {line.partition(b":")[0] for line in heads[0].split(b"\r\n")[1:]}
+    assert names >= {
+        b"Host",
+        b"Content-Type",
+        b"Content-Length",
+        b"User-Agent",
+        b"Accept",
+        b"Accept-Encoding",
+    }
 
 
 def test_a_body_without_content_still_has_a_length(client: Any, receiver: Receiver) -> None:

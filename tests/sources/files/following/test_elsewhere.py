@@ -200,3 +200,44 @@ def test_an_unread_file_that_was_truncated_is_an_error_still(tmp_path: Path) -> 
     os.truncate(path, 0)
     with pytest.raises(StateError, match="no copy of it lies beside it"):
         following.read()
+
+
+def test_an_older_file_to_which_somebody_still_writes_is_no_copy_of_an_empty_one(tmp_path: Path) -> None:
+    old = tmp_path / "app.jsonl.1"
+    append(old, lines(1, 3))
+    path = tmp_path / "app.jsonl"
+    path.touch()
+    following = Following(path)
+    assert following.read() == []
+    following.position = following._recording.position
+    append(old, lines(4, 4))
+    append(path, lines(5, 5))
+    following.again()
+    assert following.named() == [("app.jsonl", 5)]
+
+
+def test_a_rotated_file_that_is_cut_off_while_no_job_runs_ends_no_start(tmp_path: Path) -> None:
+    path = tmp_path / "app.jsonl"
+    append(path, lines(1, 9))
+    following = Following(path)
+    following.read()
+    rename_with_a_counter(path)
+    append(path, lines(10, 11))
+    assert following.read() == [10, 11]
+    os.truncate(tmp_path / "app.jsonl.1", len(lines(1, 5)))
+    following.again()
+    append(path, lines(12, 12))
+    assert following.read() == [12]
+
+
+def test_a_file_that_was_away_for_an_instant_may_be_truncated_as_any(tmp_path: Path) -> None:
+    path = tmp_path / "app.jsonl"
+    append(path, lines(1, 3))
+    following = Following(path)
+    assert following.read() == [1, 2, 3]
+    away = path.rename(tmp_path / "away")
+    assert following.read() == []
+    away.rename(path)
+    copy_and_truncate(path)
+    append(path, lines(4, 4))
+    assert following.read() == [4]
