@@ -23,8 +23,8 @@ from pipeline.config.webhooks import (
 )
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.decode.formats import ALL_AUTO, Formats
-from pipeline.language.path_syntax import no_var
 from pipeline.language.secrets import Secrets
+from pipeline.language.vars import no_var
 from pipeline.match.index import TriggerIndex
 from pipeline.match.labels import Labels, compile_labels
 from pipeline.model.errors import ConfigError, UsageError

@@ -11,8 +11,9 @@ from typing import Final, Literal
 from pipeline.config.models.webhooks.webhook import Sample, WebhookFile
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.join.limits import EVER, Cap, Limits
-from pipeline.language.path_syntax import Path, PathError, parse_path, unknown_var
+from pipeline.language.path_syntax import Path, PathError, parse_path
 from pipeline.language.paths import Getter, Scope, compile_identity, compile_path
+from pipeline.language.vars import unknown_var
 from pipeline.language.work import TooExpensive, begin
 from pipeline.match.conditions.compile import compile_condition
 from pipeline.match.conditions.nodes import Condition, Node, Predicate, all_of, any_of, conjunction, group

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 
 from pipeline.config.models.webhooks.webhook import Request
-from pipeline.language.path_syntax import PathError, parse_path, var_at
+from pipeline.language.path_syntax import PathError, parse_path
 from pipeline.language.secrets import SecretText, holds_secret, origin_end
+from pipeline.language.vars import var_at
 from pipeline.model.json import Value
 
 _NAMED = re.compile(r"\{\{-?[ \t\n]*(vars[.\[][^{}|]*?)[ \t\n]*-?\}\}")

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.language.path_syntax import ANY, PathError, key_step, parse_path, unknown_var
+from pipeline.language.path_syntax import ANY, PathError, key_step, parse_path
 from pipeline.language.paths import compile_path, event_view, user_view
+from pipeline.language.vars import unknown_var
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING
 from tests.kit.streams.records import NOON, event, user

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
-from pipeline.language.path_syntax import Path, PathError, like_index, parse_path, unknown_var
+from pipeline.language.path_syntax import Path, PathError, like_index, parse_path
+from pipeline.language.vars import unknown_var
 from pipeline.match.conditions.nodes import Node
 from pipeline.match.operators.synonyms import OTHER_GROUPS
 from pipeline.match.operators.table import OPERATORS

@@ -11,8 +11,9 @@ from datetime import tzinfo
 import orjson
 
 from pipeline.config.yaml.diagnostics import Problems
-from pipeline.language.path_syntax import EVENT_ROOTS, OPEN_FIELDS, Path, parse_path, var_at
+from pipeline.language.path_syntax import EVENT_ROOTS, OPEN_FIELDS, Path, parse_path
 from pipeline.language.paths import compile_path
+from pipeline.language.vars import var_at
 from pipeline.match.conditions import meant
 from pipeline.match.conditions.clauses import compile_clause
 from pipeline.match.conditions.compiling import ELEMENT, Context, checked_path, describe, path_key

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from pipeline.render.filters import data, lists, numbers, texts
+from pipeline.render.filters import data, encodings, lists, numbers, texts
 from pipeline.render.filters.filter import Filter
 
 FILTERS: Final[dict[str, Filter]] = {
     filter_.name: filter_
     for filter_ in sorted(
-        (*texts.TABLE, *numbers.TABLE, *lists.TABLE, *data.TABLE), key=lambda filter_: filter_.name
+        (*texts.TABLE, *encodings.TABLE, *numbers.TABLE, *lists.TABLE, *data.TABLE),
+        key=lambda filter_: filter_.name,
     )
 }
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from pipeline.language.path_syntax import PathError, parse_path, unknown_var
+from pipeline.language.path_syntax import PathError, parse_path
 from pipeline.language.paths import Getter, compile_path
+from pipeline.language.vars import unknown_var
 from pipeline.model.json import Value
 from pipeline.render.templates.parsing.slips import unknown_root, unquoted
 
