@@ -35,7 +35,7 @@ def started(
     """
     environment = {**os.environ, **variables}
     lifeline.tie(environment)
-    with log.open("wb") as talk, (data or log).open("ab" if data is None else "wb") as out:
+    with log.open("wb") as talk, data.open("wb") if data else contextlib.nullcontext(talk) as out:
         process = subprocess.Popen(
             [*HOOKLINE, verb, *words],
             stdout=out,
