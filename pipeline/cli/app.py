@@ -17,7 +17,7 @@ from pipeline.cli.page.help_pages import Context, prepare, with_subcommands
 from pipeline.cli.page.usage import told
 from pipeline.model.errors import HooklineError, StartAnew, machine_fault, reason
 from pipeline.model.process.exits import MEANING, Exit
-from pipeline.model.words import did_you_mean
+from pipeline.model.words import meant_or
 
 
 class Verb(NamedTuple):
@@ -93,8 +93,7 @@ DEBUG = click.Option(
 
 def no_verb(word: str) -> str:
     """Return what is said to whoever calls for a verb that is not there."""
-    close = did_you_mean(word, VERBS, likeness=0.5)
-    hint = f"did you mean `{close}`?" if close else "see `hookline --help`"
+    hint = meant_or(word, VERBS, "see `hookline --help`", likeness=0.5)
     return f"`hookline` has no `{word}`: {hint}"
 
 

@@ -6,11 +6,14 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from pipeline.cli.kinds import DEFAULT, ConfigDir, Folder, Place, Statuses
+
+if TYPE_CHECKING:
+    from pipeline.config.job import PipelineConfig, PipelineReport
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,61 +38,40 @@ def flags(*options: Callable[[F], F]) -> Callable[[F], F]:
     return add
 
 
-def config_option(function: F) -> F:
-    """Add ``-c/--config``: the config directory."""
-    return click.option(
-        "-c",
-        "--config",
-        type=ConfigDir(),
-        default=str(DEFAULT),
-        envvar="HOOKLINE_CONFIG",
-        show_envvar=True,
-        help="Config directory.",
-    )(function)
-
-
-def state_option(function: F) -> F:
-    """Add ``--state``: the state directory, by default the one of the config."""
-    add = setting(
-        "--state",
-        env="HOOKLINE_STATE",
-        type=Folder(),
-        metavar="DIR",
-        help="State directory; by default that of the config.",
-    )
-    return add(function)
-
-
-def allow_option(function: F) -> F:
-    """Add ``--allow``: networks that a job may reach although the guard refuses them."""
-    add = setting(
-        "--allow",
-        env="HOOKLINE_NETWORK_ALLOW",
-        multiple=True,
-        metavar="CIDR",
-        help="Allow a network that the guard blocks, e.g. 127.0.0.0/8; may be given several times.",
-    )
-    return add(function)
-
-
-def log_options(function: F) -> F:
-    """Add ``--log-level`` and ``--log-format``."""
-    level = setting(
-        "--log-level", env="HOOKLINE_LOG_LEVEL", metavar="LEVEL", help="debug, info, warning or error."
-    )
-    form = setting("--log-format", env="HOOKLINE_LOG_FORMAT", metavar="FORM", help="auto, console or json.")
-    return level(form(function))
-
-
-def yes_option(function: F) -> F:
-    """Add ``--yes``: a job starts on a new state directory without asking."""
-    return click.option(
-        "--yes",
-        is_flag=True,
-        envvar="HOOKLINE_YES",
-        show_envvar=True,
-        help="Do not ask: a new state directory may send again what the Kafka group has read.",
-    )(function)
+config_option = click.option(
+    "-c",
+    "--config",
+    type=ConfigDir(),
+    default=str(DEFAULT),
+    envvar="HOOKLINE_CONFIG",
+    show_envvar=True,
+    help="Config directory.",
+)
+state_option = setting(
+    "--state",
+    env="HOOKLINE_STATE",
+    type=Folder(),
+    metavar="DIR",
+    help="State directory; by default that of the config.",
+)
+allow_option = setting(
+    "--allow",
+    env="HOOKLINE_NETWORK_ALLOW",
+    multiple=True,
+    metavar="CIDR",
+    help="Allow a network that the guard blocks, e.g. 127.0.0.0/8; may be given several times.",
+)
+log_options = flags(
+    setting("--log-format", env="HOOKLINE_LOG_FORMAT", metavar="FORM", help="auto, console or json."),
+    setting("--log-level", env="HOOKLINE_LOG_LEVEL", metavar="LEVEL", help="debug, info, warning or error."),
+)
+yes_option = click.option(
+    "--yes",
+    is_flag=True,
+    envvar="HOOKLINE_YES",
+    show_envvar=True,
+    help="Do not ask: a new state directory may send again what the Kafka group has read.",
+)
 
 
 def metrics_option(help: str) -> Callable[[F], F]:
@@ -109,6 +91,22 @@ def processes_option(help: str) -> Callable[[F], F]:
         show_envvar=True,
         help=help,
     )
+
+
+def taken(report: PipelineReport, *, quiet: bool = False) -> PipelineConfig:
+    """Return the settings that were found, and log as they say; tells what is doubtful.
+
+    Raises ConfigError for what is wrong. quiet: whoever started us has told it.
+    """
+    from pipeline.cli.output import say
+    from pipeline.model.findings import render
+    from pipeline.telemetry import log
+
+    found = report.require()
+    if report.findings and not quiet:
+        say(render(report.findings, root=report.root))
+    log.setup(found.file.log.level, found.file.log.format)
+    return found
 
 
 def state_dir(config: Path, state: Path | None) -> Path:

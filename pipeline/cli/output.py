@@ -19,11 +19,7 @@ from pipeline.model.printable import printable, printable_json
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def json_option(function: F) -> F:
-    """Add ``--json`` as the parameter ``as_json``."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, to stdout.")(
-        function
-    )
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else, to stdout.")
 
 
 def echo(text: object = "", *, err: bool = False) -> None:

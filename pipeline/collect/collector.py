@@ -20,7 +20,8 @@ from pipeline.collect.protocols.cutting.members import which_are_good
 from pipeline.collect.protocols.protocol import REFUSALS, Cut, Malformed, Protocol, Route
 from pipeline.collect.protocols.table import Table
 from pipeline.collect.request import Answer, Request
-from pipeline.collect.verdicts import verdicts_of
+from pipeline.decode.decode import COLLECTED, decode
+from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 from pipeline.telemetry import log as logs
 
 _log = logs.get(__name__)
@@ -209,3 +210,32 @@ def _cut_large(route: Route, request: Request) -> Cut | Malformed:
     if isinstance(cut, Cut) and not cut.are_good:
         cut.are_good = which_are_good([piece.value for piece in cut.pieces])
     return cut
+
+
+def verdicts_of(cut: Cut, key: str, request: Request) -> list[dict[str, object]]:
+    """Return one verdict a member: what it is read as, or why it would be a dead letter.
+
+    Several, where a member holds several records: the place among the members is in each.
+    """
+    found: list[dict[str, object]] = []
+    for place, member in enumerate(cut.batch(key, request).members):
+        origin = Origin("collect", place)
+        records = decode(
+            member.value, format=COLLECTED, origin=origin, received_at=request.received_ms,
+            headers=list(member.headers),
+        )  # fmt: skip
+        for record in records:
+            found.append({"member": place, **_said(record)})
+    return found
+
+
+def _said(record: Record) -> dict[str, object]:
+    match record:
+        case Event():
+            return {"reads": "event", "name": record.name, "user_id": record.user_id}
+        case PropertyUpdate():
+            return {"reads": "update", "user_id": record.user_id}
+        case IdentityLink():
+            return {"reads": "link", "user_id": record.user_id, "anonymous_id": record.anonymous_id}
+        case Invalid():
+            return {"reads": "invalid", "reason": record.reason}

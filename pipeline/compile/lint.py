@@ -25,7 +25,7 @@ from pipeline.language.secrets import (
     parse_placeholders,
 )
 from pipeline.model.files.plain_file import Sign, sign_of
-from pipeline.model.json import Value
+from pipeline.model.json import Value, leaves
 
 _SECRETS = frozenset({"password", "token", "value", "client_secret", "refresh_token", "secret"})
 """Fields of `auth` and `signature` that hold a secret, besides the list `secrets`."""
@@ -63,24 +63,20 @@ def lint_webhook(model: WebhookFile, text: ConfigText, problems: Problems, secre
                 f"a secret stands in the file (`{'.'.join(map(str, path))}`)",
                 hint="put it into the environment and write ${NAME}",
             )
-    _warn_of_templates(("vars",), model.vars, problems)
+    _warn_of_templates(model.vars, problems)
     if secrets is not None:
         _check_signing_secrets(model, problems, secrets)
         _check_files(model, problems, secrets)
         check_sendable(model, problems, secrets, _networks(text.defaults.network_allow))
 
 
-def _warn_of_templates(path: KeyPath, value: Value, problems: Problems) -> None:
+def _warn_of_templates(vars: Value, problems: Problems) -> None:
     """Warn of templates in vars: they are used literally."""
-    if isinstance(value, dict):
-        for name, one in value.items():
-            _warn_of_templates((*path, name), one, problems)
-    elif isinstance(value, list):
-        for index, one in enumerate(value):
-            _warn_of_templates((*path, index), one, problems)
-    elif isinstance(value, str) and "{{" in value:
-        hint = "write the template where the value is used"
-        problems.warn(path, "no-template", "vars hold values: a template in them is no template", hint=hint)
+    hint = "write the template where the value is used"
+    for path, value in leaves(vars, ("vars",)):
+        if isinstance(value, str) and "{{" in value:
+            message = "vars hold values: a template in them is no template"
+            problems.warn(path, "no-template", message, hint=hint)
 
 
 def _check_dollar(path: KeyPath, text: str, problems: Problems) -> None:

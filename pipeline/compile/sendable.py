@@ -22,7 +22,7 @@ from pipeline.language.secrets import (
     refs_in,
 )
 from pipeline.model.errors import ConfigError
-from pipeline.model.json import Value
+from pipeline.model.json import Value, leaves
 
 _HEADER = re.compile(r"[^\t\x20-\x7e]")
 """What no header of the aiohttp client can carry; it writes UTF-8."""
@@ -107,14 +107,9 @@ def _texts(model: WebhookFile) -> Iterator[tuple[KeyPath, str, re.Pattern[str]]]
 
 
 def _strings(tree: Value, path: KeyPath) -> Iterator[tuple[KeyPath, str, re.Pattern[str]]]:
-    if isinstance(tree, dict):
-        for key, value in tree.items():
-            yield from _strings(value, (*path, key))
-    elif isinstance(tree, list):
-        for index, value in enumerate(tree):
-            yield from _strings(value, (*path, index))
-    elif isinstance(tree, str) and "${" in tree:
-        yield path, tree, _NO_TEXT
+    for place, text in leaves(tree, path):
+        if isinstance(text, str) and "${" in text:
+            yield place, text, _NO_TEXT
 
 
 def _found(text: str, bad: re.Pattern[str], secrets: Secrets) -> tuple[SecretRef | None, str] | None:

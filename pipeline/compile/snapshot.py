@@ -9,10 +9,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from pipeline.compile.shapes import compile_formats
-from pipeline.compile.unchanged import unchanged
 from pipeline.compile.webhook import Webhook, compile_webhook
 from pipeline.config.documents import SETTING
-from pipeline.config.files import ConfigText
+from pipeline.config.files import ConfigText, is_webhook
 from pipeline.config.webhooks import (
     CheckedConfig,
     CheckedLabel,
@@ -218,3 +217,21 @@ def _report(
 def _follows(finding: Finding, broken_labels: Collection[str]) -> bool:
     """Return whether a finding is only a consequence of a label file's own errors."""
     return finding.code == "unknown-label" and any(f"`{name}`" in finding.message for name in broken_labels)
+
+
+def unchanged(text: ConfigText, before: ConfigText) -> frozenset[str]:
+    """Return the names of the webhook files that mean the same in `text` as in `before`.
+
+    Any of them may refer to labels, bases, lists, settings and the job's defaults: where one of these
+    differs, none is unchanged. Webhooks do not refer to one another.
+    """
+    if _surroundings(text) != _surroundings(before):
+        return frozenset()
+    return frozenset(
+        name for name, content in text.files.items() if is_webhook(name) and before.files.get(name) == content
+    )
+
+
+def _surroundings(text: ConfigText) -> tuple[object, ...]:
+    others: Mapping[str, str] = {name: one for name, one in text.files.items() if not is_webhook(name)}
+    return text.language, text.defaults, dict(text.settings), others

@@ -12,7 +12,7 @@ from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.language.formats import FORMATS, RECORDING
 from pipeline.model.files.plain_file import read_plain
-from pipeline.model.json import Value
+from pipeline.model.json import Value, leaves
 from pipeline.model.words import did_you_mean
 
 DEBEZIUM = "debezium"
@@ -140,14 +140,11 @@ def is_registry_secret(path: KeyPath) -> bool:
     return path[:1] == ("source",) and "format" in path and path[-1] in ("username", "password", "token")
 
 
-def registry_secrets(data: Value, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
-    """Yield the texts of such places, for what stands at ``path`` in pipeline.yaml."""
-    parts = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
-    for name, inner in parts:
-        if isinstance(inner, str) and is_registry_secret((*path, name)):
-            yield (*path, name), inner
-        else:
-            yield from registry_secrets(inner, (*path, name))
+def registry_secrets(data: Value) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the texts of such places in the data of pipeline.yaml."""
+    for path, text in leaves(data):
+        if path and isinstance(text, str) and is_registry_secret(path):
+            yield path, text
 
 
 def _listed(value: Value) -> list[Value]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 from pipeline.console.context import RequestContext
@@ -55,16 +55,10 @@ def dead_filter(context: RequestContext, given: Mapping[str, str]) -> Filter[Sel
     words = _Words(context, given)
     kind = words.one("kind", ("requests", "records"))
     selection = Selection(
-        webhook=words.text("webhook"),
         kind="records" if kind == "records" else "requests" if kind == "requests" else None,
         reason=words.text("reason"),
-        statuses=words.read("status", _statuses) or (),
-        since=words.read("since", parse_when),
-        until=words.read("until", parse_when),
-        user=words.text("user"),
-        text=words.text("text"),
-        seen=context.masked if context.console.mask else None,
         ids=tuple(one for one in (words.text("id") or "").split(",") if one),
+        **words.rows(),
     )
     return Filter(selection, words.typed, words.problems)
 
@@ -74,14 +68,8 @@ def owed_filter(context: RequestContext, given: Mapping[str, str]) -> Filter[Owi
     words = _Words(context, given)
     due = words.one("due", ("now", "later"))
     owing = Owing(
-        webhook=words.text("webhook"),
-        statuses=words.read("status", _statuses) or (),
         due="now" if due == "now" else "later" if due == "later" else None,
-        since=words.read("since", parse_when),
-        until=words.read("until", parse_when),
-        user=words.text("user"),
-        text=words.text("text"),
-        seen=context.masked if context.console.mask else None,
+        **words.rows(),
     )
     return Filter(owing, words.typed, words.problems)
 
@@ -106,6 +94,18 @@ class _Words:
             return None
         self.typed[name] = value
         return value
+
+    def rows(self) -> dict[str, Any]:
+        """Return what selects dead letters and pending requests alike."""
+        return {
+            "webhook": self.text("webhook"),
+            "statuses": self.read("status", _statuses) or (),
+            "since": self.read("since", parse_when),
+            "until": self.read("until", parse_when),
+            "user": self.text("user"),
+            "text": self.text("text"),
+            "seen": self._asked.masked if self._asked.console.mask else None,
+        }
 
     def one(self, name: str, known: tuple[str, ...]) -> str | None:
         value = self.text(name)

@@ -12,7 +12,7 @@ from pipeline.decode.auto import AUTO, RECORDED, refuse_another
 from pipeline.decode.builtin import cloudevents
 from pipeline.decode.collected import collected, corrected
 from pipeline.decode.envelope import CONNECT
-from pipeline.decode.raw import members, strict
+from pipeline.decode.raw import strict, walk
 from pipeline.decode.raw.fields import Fields, Headers, Place
 from pipeline.decode.shape import Shape
 from pipeline.decode.shapes import SHAPES
@@ -74,7 +74,7 @@ def decode(
         try:
             value = strict.loads(raw, is_clean=is_clean) if shape.parse is None else shape.parse(raw, place)
         except InvalidRecord:
-            found = None if shape.takes_any else members.cut(raw, shape.envelopes)
+            found = None if shape.takes_any else walk.members(raw, shape.envelopes)
             if found is None:
                 raise
             name, texts, rest = found
@@ -112,7 +112,7 @@ def member_of(raw: bytes, item: int, shape: Shape) -> bytes:
     try:
         value = strict.loads(raw)
     except InvalidRecord:
-        found = members.cut(raw, shape.envelopes)
+        found = walk.members(raw, shape.envelopes)
         return raw if found is None or item >= len(found[1]) else found[1][item]
     held: Json = value
     if type(value) is dict:

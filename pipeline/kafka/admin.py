@@ -29,7 +29,7 @@ from pipeline.kafka.brokers import Reachability
 from pipeline.kafka.client import KafkaSettings, make_admin, make_consumer
 from pipeline.model.errors import ConfigError, Fatal, Stopped
 from pipeline.model.process.stop import requested
-from pipeline.model.words import did_you_mean
+from pipeline.model.words import meant_or
 from pipeline.telemetry import log as logging
 
 log = logging.get(__name__)
@@ -157,9 +157,7 @@ class KafkaAdmin:
             known = [name for name in self._client.list_topics(timeout=2.0).topics if name[:2] != "__"]
         except KafkaException:
             known = []
-        close = did_you_mean(topic, known)
-        listed = ", ".join(sorted(known)[:20]) or "none"
-        hint = f"did you mean `{close}`?" if close else f"topics there: {listed}"
+        hint = meant_or(topic, known, f"topics there: {', '.join(sorted(known)[:20]) or 'none'}")
         return ConfigError(f"topic `{topic}` does not exist at {self.settings.brokers}; {hint}")
 
     def create(self, topics: Sequence[str], partitions: int, config: Mapping[str, str]) -> None:

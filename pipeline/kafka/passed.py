@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaException, Producer
 
 from pipeline.kafka.brokers import Reachability
 from pipeline.model.errors import ConfigError
-from pipeline.model.words import did_you_mean
+from pipeline.model.words import meant_or
 
 C = TypeVar("C")
 
@@ -126,8 +126,7 @@ def _without_prefix(refused: str) -> str:
 
 def _told(name: str, refused: str) -> Wrong:
     if refused.startswith(_UNKNOWN):
-        close = did_you_mean(name, _USUAL, likeness=0.75)
-        hint = f"did you mean `{close}`?" if close else ""
+        hint = meant_or(name, _USUAL, "", likeness=0.75)
         return Wrong(name, f"`{name}` is no setting of librdkafka", hint)
     # It reports some under other names.
     return Wrong(name, refused if f'"{name}"' in refused else f"`{name}`: {refused}")

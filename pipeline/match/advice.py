@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Final
 
 from pipeline.match.verdicts import Clause
-from pipeline.model.json import Value
+from pipeline.model.json import Value, leaves
 from pipeline.model.records import MISSING
 
 UNKNOWN: Final = "nothing had said it of this user by then"
@@ -27,7 +26,7 @@ def advice(clause: Clause) -> str | None:
         return None
     if '"as":' in clause.text or '"ignore_case":' in clause.text:
         return None  # covered by the config's author
-    wanted = list(_constants(clause.operand))
+    wanted = [one for _, one in leaves(clause.operand)]
     if isinstance(seen, str):
         return _of_text(seen, wanted, is_name=clause.path == "event.name")
     if isinstance(seen, bool | int | float):
@@ -50,14 +49,3 @@ def _of_text(seen: str, wanted: list[Value], *, is_name: bool) -> str | None:
 
 def _plain(text: str) -> str:
     return re.sub(r"[\s_-]+", " ", text.strip()).casefold()
-
-
-def _constants(operand: Value) -> Iterator[Value]:
-    if isinstance(operand, list):
-        for one in operand:
-            yield from _constants(one)
-    elif isinstance(operand, dict):
-        for one in operand.values():
-            yield from _constants(one)
-    else:
-        yield operand

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -17,6 +17,24 @@ files. With `Json`, each step of a hot path would have to prove again what is al
 
 
 _HALF: Final = re.compile("[\ud800-\udfff]")
+
+
+def leaves(value: Value, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Value]]:
+    """Yield what a value's objects and lists hold, at whatever depth, each with its place; empty ones too."""
+    if isinstance(value, (dict, list)) and value:
+        for step, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(inner, (*path, step))
+    else:
+        yield path, value
+
+
+def with_leaves(value: Value, change: Callable[[Value], Value]) -> Value:
+    """Return a value with everything that is no object and no list changed."""
+    if isinstance(value, dict):
+        return {name: with_leaves(inner, change) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [with_leaves(inner, change) for inner in value]
+    return change(value)
 
 
 def equal(left: object, right: object) -> bool:

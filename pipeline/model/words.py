@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
+from typing import TypeVar, cast
 
+from pipeline.model.errors import UsageError
+
+W = TypeVar("W", bound=str)
 LIKENESS = 0.6
 """How similar the known word must be, from 0 to 1: one letter of two may differ."""
 
@@ -32,6 +36,20 @@ def did_you_mean(word: str, known: Iterable[str], likeness: float = LIKENESS) ->
     by_fold = {name.lower(): name for name in known}
     close = difflib.get_close_matches(word.lower(), by_fold, n=1, cutoff=likeness)
     return by_fold[close[0]] if close else None
+
+
+def meant_or(word: str, known: Iterable[str], otherwise: str, likeness: float = LIKENESS) -> str:
+    """Return the hint that names the known word that was probably meant, or else the other hint."""
+    close = did_you_mean(word, known, likeness)
+    return otherwise if close is None else f"did you mean `{close}`?"
+
+
+def one_of(word: str, known: Collection[W], what: str) -> W:
+    """Return a known word. Raises UsageError for others, with the one that was probably meant."""
+    if word not in known:
+        hint = meant_or(word, known, f"there are {', '.join(known)}")
+        raise UsageError(f"there is no {what} `{word}`: {hint}")
+    return cast(W, word)
 
 
 _OFFSET = re.compile(r"(?:UTC|GMT)?([+-])0?([0-9]|1[0-4])(?::?00)?", re.ASCII | re.IGNORECASE)

@@ -210,18 +210,7 @@ def flaky(bench: Bench) -> None:
 def users(bench: Bench) -> None:
     """100,000 users and ten million: joins, memory, restart."""
     heading("users: joins with 100,000 and with ten million users")
-    run_script("users.py", "--users", str(bench.users))
-
-
-def parts(bench: Bench) -> None:
-    """Each part alone: decode, select, join, render, then the flow without HTTP."""
-    for script in ("decode", "match", "join", "render"):
-        heading(f"part: {script}")
-        run_script(f"bench_{script}")
-    heading("the flow without HTTP")
-    for share in ("1.0", "0.05", "0"):
-        flags = ("--records", str(bench.events // 10), "--firing", share, "--rounds", str(bench.rounds))
-        run_script("flow", *flags)
+    run_script("users", "--users", str(bench.users))
 
 
 def run_script(name: str, *flags: str) -> None:
@@ -268,7 +257,6 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "flaky": flaky,
     "watched": looked_at,
     "users": users,
-    "parts": parts,
 }
-USUAL = tuple(name for name in SECTIONS if name not in ("flaky", "watched", "users", "parts"))
+USUAL = tuple(name for name in SECTIONS if name not in ("flaky", "watched", "users"))
 """What is measured when nothing is asked for: ten million users take some twenty minutes by themselves."""

@@ -8,8 +8,7 @@ cannot be had on a machine (nginx, syslog-ng, wrk, hey, a Kafka broker) is left 
 fails for being slow. The progress goes to stderr, the report to stdout.
 
 HOOKLINE_BENCH_PYTHONS names further interpreters, on which job and loop run too. Takes some 40 minutes on two
-slow cores, with --quick five. --full adds ten million users and each part
-alone.
+slow cores, with --quick five. --full adds ten million users.
 """
 
 from __future__ import annotations

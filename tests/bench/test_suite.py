@@ -155,7 +155,7 @@ def test_what_is_not_installed_is_named(
 
 
 def test_the_usual_sections_leave_out_what_takes_long() -> None:
-    assert set(sections.SECTIONS) - set(sections.USUAL) == {"users", "parts", "flaky", "watched"}
+    assert set(sections.SECTIONS) - set(sections.USUAL) == {"users", "flaky", "watched"}
 
 
 def test_steady_rates_and_idleness_print_a_row_per_case(

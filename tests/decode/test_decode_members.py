@@ -23,6 +23,8 @@ BROKEN = [
     (call(b"9" * 5000), "infinity"),
     (call(b'"\\ud800"'), "not JSON"),
     (call(b"[" * 300 + b"]" * 300), "nested"),
+    (call(b'"\xff"'), "not UTF-8"),
+    (call(b'"\x01"'), "not JSON"),
 ]
 
 
@@ -83,8 +85,6 @@ def test_the_members_of_other_shapes_are_cut_alike() -> None:
         b'{5:1,"batch":[%s]}',
         b'{"event":"A","batch":[%s,NaN]}',
         b'{"batch":{"a":NaN}}',
-        b'{"batch":[%s,"\xff"]}',
-        b'{"batch":[%s,"\x01"]}',
         b'{"batch":' + b"[" * 100_000,
     ],
 )

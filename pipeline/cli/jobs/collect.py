@@ -5,19 +5,18 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli.kinds import Place
-from pipeline.cli.options import config_option, log_options, metrics_option, setting
-from pipeline.cli.output import echo, json_option, print_json, print_json_lines, print_text, say
+from pipeline.cli.options import config_option, log_options, metrics_option, setting, taken
+from pipeline.cli.output import echo, json_option, print_json, print_json_lines, print_text
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
 
 if TYPE_CHECKING:
     from pipeline.collect.figures import Figures
-    from pipeline.config.job import PipelineConfig
     from pipeline.config.models.installation.collect import CollectSection
 
 
@@ -53,6 +52,7 @@ def collect(
     Unmodified SDKs of Segment, RudderStack, PostHog and Heap can post to it, and curl to /v1/events. A
     success response means that the whole request is on disk. `hookline run -c` with the same config reads it.
     """
+    from pipeline.config.job import load_pipeline
     from pipeline.runtime.background.progress import Line, Shown
     from pipeline.runtime.collector import Pulse, look, place_of, render, run_collector, section_of
     from pipeline.telemetry import log
@@ -63,9 +63,9 @@ def collect(
         "log.format": log_format,
         "collect.to": None if to is None else {"recording": str(to)},
     }
-    job_config = load(config, flags, quiet=member is not None)
+    report = load_pipeline(config, flags=flags, collects=True)
+    job_config = taken(report, quiet=member is not None)
     section = section_of(job_config, config)
-    log.setup(job_config.file.log.level, job_config.file.log.format)
     line: Line | None = None
     pulse = Pulse()
     said = log.get("collect")
@@ -94,18 +94,6 @@ def collect(
             line.stop()
     show(figures, as_json, member is not None)
     return Exit.OK
-
-
-def load(config: Path, flags: dict[str, Any], *, quiet: bool = False) -> PipelineConfig:
-    """Return the settings; says what is doubtful, raises ConfigError for what is wrong."""
-    from pipeline.config.job import load_pipeline
-    from pipeline.model.findings import render
-
-    report = load_pipeline(config, flags=flags, collects=True)
-    loaded = report.require()
-    if report.findings and not quiet:
-        say(render(report.findings, root=report.root))
-    return loaded
 
 
 def url_of(address: tuple[str, int]) -> str:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from pipeline.cli.options import config_option, log_options, setting, state_option
-from pipeline.cli.output import echo, print_json_lines, say
-
-if TYPE_CHECKING:
-    from pipeline.config.job import PipelineConfig
+from pipeline.cli.options import config_option, log_options, setting, state_option, taken
+from pipeline.cli.output import echo, print_json_lines
 
 _FLAGS = {
     "listen": "listen",
@@ -118,11 +115,17 @@ def console(
     It stores no data: it edits the YAML files, reads the state directory, and asks the running job. Users and
     their permissions are configured by `console` in pipeline.yaml; flags take precedence.
     """
+    from pipeline.config.job import load_pipeline
     from pipeline.console.serving.service import options_of, run_console
-    from pipeline.telemetry import log
 
-    job_config = load(config, state, {"log.level": log_level, "log.format": log_format}, given, member)
-    log.setup(job_config.file.log.level, job_config.file.log.format)
+    flags: dict[str, Any] = {
+        f"console.{_FLAGS[name]}": list(value) if isinstance(value, tuple) else value
+        for name, value in given.items()
+        if value
+    }
+    flags |= {"log.level": log_level, "log.format": log_format}
+    report = load_pipeline(config, flags={**flags, "state": None if state is None else str(state)})
+    job_config = taken(report, quiet=member is not None)
     run_console(options_of(config, job_config), listening=echo if member is None else tell_link)
 
 
@@ -130,23 +133,3 @@ def tell_link(link: str) -> None:
     """Tell the supervisor the link that is good once."""
     print_json_lines([{"link": link}])
     sys.stdout.flush()
-
-
-def load(
-    config: Path,
-    state: Path | None,
-    flags: dict[str, Any],
-    given: dict[str, Any],
-    member: str | None = None,
-) -> PipelineConfig:
-    """Return the settings; says what is doubtful, raises ConfigError for what is wrong."""
-    from pipeline.config.job import load_pipeline
-    from pipeline.model.findings import render
-
-    own = {f"console.{_FLAGS[name]}": list(value) if isinstance(value, tuple) else value
-           for name, value in given.items() if value}  # fmt: skip
-    report = load_pipeline(config, flags={**flags, **own, "state": None if state is None else str(state)})
-    loaded = report.require()
-    if report.findings and member is None:
-        say(render(report.findings, root=report.root))
-    return loaded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 
 import click
 
+from pipeline.cli.jobs.beside import HOOKLINE, started
 from pipeline.cli.kinds import Place
 from pipeline.cli.output import say
 from pipeline.cli.page.lines import room, short
@@ -21,8 +23,6 @@ from pipeline.model.words import counted
 
 SECRET = "whsec_aG9va2xpbmUtZGVtby1zZWNyZXQtMDEyMzQ1Njc4OQ=="
 """The published secret that config/webhooks/big-purchase.yaml signs with where none is given."""
-HOOKLINE = (sys.executable, "-P", "-m", "pipeline.cli")
-STOP_SECS = 10.0
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -61,28 +61,16 @@ def demo(folder: Path, shows: bool, flags: tuple[str, ...]) -> int:
     shutil.rmtree(folder / "state", ignore_errors=True)
     config = demo_config(folder)
     arrived = folder / "arrived.jsonl"
-    lifeline, environment = Lifeline(), dict(os.environ)  # both end with us, however we end
-    lifeline.tie(environment)
-    with arrived.open("wb") as out:
-        secret = os.environ.get("SIGNING_SECRET", SECRET)
-        receiver = subprocess.Popen(
-            [*HOOKLINE, "receiver", "--listen", "127.0.0.1:0", "--json", "--secret", secret],
-            stdout=out,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-            pass_fds=lifeline.descriptors,
-            start_new_session=True,  # we end it, not the terminal
-        )
-    try:
-        assert receiver.stderr is not None
-        url = receiver.stderr.readline().strip().removeprefix("listening on ")
-        if not url.startswith("http"):
-            say(url or "error: the receiver did not start")
-            return 4
+    words = ["--listen", "127.0.0.1:0", "--json", "--secret", os.environ.get("SIGNING_SECRET", SECRET)]
+    log, lifeline = folder / "receiver.log", Lifeline()  # all end with us, however we end
+    with (
+        contextlib.closing(lifeline),
+        started("receiver", *words, log=log, lifeline=lifeline, data=arrived, until="listening on ") as url,
+    ):
         say(f"A receiver listens on {url}; the recording is read, and what its events fire is sent there.")
         command = [*HOOKLINE, "run", "-c", str(config), "--state", str(folder / "state"), *flags]
-        environment["RECEIVER"] = url
+        environment = {**os.environ, "RECEIVER": url}
+        lifeline.tie(environment)
         with kept_back():
             job = subprocess.Popen(command, env=environment, pass_fds=lifeline.descriptors)
         with job:
@@ -91,10 +79,6 @@ def demo(folder: Path, shows: bool, flags: tuple[str, ...]) -> int:
             except BaseException:
                 job.kill()
                 raise
-    finally:
-        receiver.terminate()
-        receiver.wait(STOP_SECS)
-        lifeline.close()
     tell(arrived)
     say("")
     for what, where in (

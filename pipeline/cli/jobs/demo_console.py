@@ -8,26 +8,21 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
-import os
 import shutil
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
+from pipeline.cli.jobs.beside import started
 from pipeline.cli.output import say
 from pipeline.model.process.lifeline import Lifeline
 from pipeline.model.process.stop import HEAR_SECS
 from pipeline.operate.starting.shipped import demo_stream, shipped_config
 
-HOOKLINE = (sys.executable, "-P", "-m", "pipeline.cli")
 AT_ONCE = 6_000
 """Records of the shop that are there at the beginning; the rest comes `PER_SEC` a second."""
 PER_SEC = 10.0
-STOP_SECS = 10.0
 ANSWERS = {
     "/hooks/plan-changed": [503, 200, 503, 503, 200],
     "/hooks/pricing-interest": [200, 200, 422, 200, 410],
@@ -70,22 +65,22 @@ def running(
         lifeline = Lifeline()
         stack.callback(lifeline.close)
         words = ["--listen", "127.0.0.1:0", "--quiet", "--script", str(folder / "answers.json")]
-        receiver = stack.enter_context(
-            _running("receiver", *words, log=folder / "receiver.log", lifeline=lifeline)
+        log = folder / "receiver.log"
+        url = stack.enter_context(
+            started("receiver", *words, log=log, lifeline=lifeline, until="listening on ")
         )
-        url = _line(receiver, folder / "receiver.log", "listening on ")
         told = {"RECEIVER": url}
         words = [*state, "--source", str(stream), "--follow", "--log-level", "warning"]
-        stack.enter_context(_running("run", *words, log=folder / "job.log", lifeline=lifeline, told=told))
+        log = folder / "job.log"
+        stack.enter_context(started("run", *words, log=log, lifeline=lifeline, variables=told))
         shop_goes_on = threading.Thread(target=_feed, args=(stream, lines[AT_ONCE:], per_sec, ended))
         stack.callback(shop_goes_on.join)
         stack.callback(ended.set)
         shop_goes_on.start()
-        log = folder / "console.log"
-        console = stack.enter_context(
-            _running("console", *state, *flags, log=log, lifeline=lifeline, told=told)
+        log, words = folder / "console.log", [*state, *flags]
+        yield "http" + stack.enter_context(
+            started("console", *words, log=log, lifeline=lifeline, variables=told, until="http")
         )
-        yield "http" + _line(console, log, "http")
 
 
 def _feed(stream: Path, lines: list[bytes], per_sec: float, ended: threading.Event) -> None:
@@ -96,40 +91,6 @@ def _feed(stream: Path, lines: list[bytes], per_sec: float, ended: threading.Eve
             file.write(line)
 
 
-@contextlib.contextmanager
-def _running(
-    verb: str, *words: str, log: Path, lifeline: Lifeline, told: Mapping[str, str] = MappingProxyType({})
-) -> Iterator[subprocess.Popen[bytes]]:
-    environment = {**os.environ, **told}
-    lifeline.tie(environment)
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [*HOOKLINE, verb, *words], stdout=out, stderr=out, env=environment, start_new_session=True,
-            pass_fds=lifeline.descriptors,
-        )  # fmt: skip
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
 def _links(log: Path) -> list[str]:
     lines = log.read_text(errors="replace").splitlines()
     return [line for line in lines if line.startswith("http") and "/login#" in line]
-
-
-def _line(process: subprocess.Popen[bytes], log: Path, begin: str) -> str:
-    """Return what follows `begin` in the line that a program prints. Exits where it ends without that."""
-    pause = threading.Event()
-    while True:
-        lines = log.read_text(errors="replace").splitlines()
-        found = next((line.partition(begin)[2] for line in lines if begin in line), None)
-        if found is not None:
-            return found.strip()
-        if process.poll() is not None:
-            sys.exit("\n".join(lines) or f"error: `{' '.join(map(str, process.args[3:5]))}` did not start")  # type: ignore[index]  # a list
-        pause.wait(0.05)

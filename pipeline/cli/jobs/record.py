@@ -47,11 +47,10 @@ def record(
     from pipeline.recording import record as recording
     from pipeline.runtime.readers import make_readers, with_schemas
     from pipeline.runtime.state.lives import known_lives
-    from pipeline.telemetry import log, screen
+    from pipeline.telemetry import screen
 
     job = load(config, {"source": source})
     formats = read_formats(config, job.defaults)
-    log.setup(job.file.log.level, job.file.log.format)
     terminal = screen.is_live(sys.stderr)
 
     def progress(done: recording.Recorded) -> None:

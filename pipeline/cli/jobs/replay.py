@@ -118,7 +118,6 @@ def replay(
     from pipeline.cli.jobs.run import load
     from pipeline.decode.framed.schemas import FOLDER, SCHEMAS
     from pipeline.job.replay import Replay
-    from pipeline.telemetry import log
 
     if not paths and not from_kafka:
         paths = kept_in(config)
@@ -128,7 +127,6 @@ def replay(
     chosen = Replay(since, until, frozenset(webhooks), user, to, rate, speed or None)
     shape = "source.kafka.format" if from_kafka else "format"
     job = load(config, {"source": paths, shape: format, "allow": allow})
-    log.setup(job.file.log.level, job.file.log.format)
     if dry_run and from_kafka:
         raise click.UsageError("--dry-run reads recordings; `hookline record` makes one from topics")
     chosen = replace(chosen, users_of=joined_with(users_of, job.state, paths))
@@ -229,17 +227,12 @@ def ends_of(ends: tuple[str, ...]) -> tuple[int | None, str | None]:
 def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, as_json: bool) -> int | None:
     """Run the replay as a job of its own, with a summary."""
     from pipeline.cli.jobs.run import account, show
-    from pipeline.compile.snapshot import compile_config
-    from pipeline.config.files import read_config
-    from pipeline.language.secrets import Secrets
-    from pipeline.model.process.bounds import bounded
     from pipeline.runtime.background.accompany import accompany
+    from pipeline.runtime.preflight import preflight
     from pipeline.runtime.process import run_job
     from pipeline.runtime.state.lives import known_lives
 
-    with bounded(root=str(config)):
-        text = read_config(config, defaults=job.defaults)
-        snapshot = compile_config(text, secrets=Secrets(base=config)).require()
+    snapshot = preflight(job, config)
     for webhook_id in sorted(chosen.webhooks):
         snapshot.named(webhook_id)
     if state is None:

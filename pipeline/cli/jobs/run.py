@@ -25,6 +25,7 @@ from pipeline.cli.options import (
     processes_option,
     setting,
     state_option,
+    taken,
     yes_option,
 )
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, print_text, say
@@ -94,10 +95,8 @@ def run(
     """
     from pipeline.model.errors import StartAnew, Stopped
     from pipeline.model.process.exits import MEMBER_EXIT, MEMBER_STOPPED
-    from pipeline.telemetry import log
 
     job_config = load(config, flags, quiet=member is not None)
-    log.setup(job_config.file.log.level, job_config.file.log.format)
     if member is None and not yes:
         ask_before_again(job_config)
     before = 0 if member else account(job_config.state)["records"]["read"]
@@ -185,7 +184,6 @@ def load(
     collects: whether a collector runs beside it, that needs its keys.
     """
     from pipeline.config.job import load_pipeline
-    from pipeline.model.findings import render
 
     names = {
         "source": "source.jsonl.paths",
@@ -200,10 +198,7 @@ def load(
         if isinstance(value, Path):
             given[name] = str(value)
     report = load_pipeline(config, flags=given, check_source=True, guard_state=True, collects=collects)
-    loaded = report.require()
-    if report.findings and not quiet:
-        say(render(report.findings, root=report.root))
-    return loaded
+    return taken(report, quiet=quiet)
 
 
 def account(state: Path) -> Accounting:

@@ -74,10 +74,8 @@ def up(
     from pipeline.runtime.preflight import preflight
     from pipeline.runtime.processes.board import Board
     from pipeline.runtime.processes.supervisor import JOB, Ended, Supervisor, figures_of
-    from pipeline.telemetry import log
 
     job_config = running.load(config, {**flags, "collect.listen": listen}, collects=True)
-    log.setup(job_config.file.log.level, job_config.file.log.format)
     preflight(job_config, config)  # or the collector would take events for a job that never starts
     if not yes:
         running.ask_before_again(job_config)

@@ -17,7 +17,7 @@ from pipeline.cli.output import echo, json_option, print_json_lines
 from pipeline.cli.watch.tap import Span
 from pipeline.model.errors import HooklineError
 from pipeline.model.printable import one_line
-from pipeline.model.words import did_you_mean
+from pipeline.model.words import meant_or
 from pipeline.telemetry.screen import is_live
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ def top(
     from pipeline.cli.watch.top_view import View
 
     if sort not in BY_NAME:
-        meant = did_you_mean(sort, BY_NAME)
-        hint = f"did you mean `{meant}`?" if meant else f"there are {', '.join(BY_NAME)}"
+        hint = meant_or(sort, BY_NAME, f"there are {', '.join(BY_NAME)}")
         raise click.UsageError(f"there is no column `{sort}`: {hint}")
     job = Here(state_dir(config, state)) if url is None else Afar(url, token_file)
     looked = job.looked(webhooks)

@@ -6,12 +6,12 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from math import ceil
 
 import msgspec
 
 from pipeline.collect.batch import Batch, Member, Refused, Why
 from pipeline.collect.sinks.dedupe import Ring
-from pipeline.collect.sinks.drain import Drain
 from pipeline.collect.sinks.order import Order
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.happenings import COLLECT_FORGOTTEN
@@ -19,6 +19,9 @@ from pipeline.telemetry.metrics import count, gauge, observe
 
 log = logging.get(__name__)
 
+_WEIGHT = 0.2
+"""Of the latest commit in the mean rate at which the backlog is kept."""
+LONGEST_SECS = 60
 _MEMBER_BYTES = 100
 """What a member takes beside its value."""
 _TICK_SECS = 0.002
@@ -251,3 +254,22 @@ def tell(outcome: asyncio.Future[int], failed: Exception | None, repeats: int = 
         outcome.set_exception(Refused(failed.why, failed.retry_secs))
     else:
         outcome.set_exception(failed)
+
+
+class Drain:
+    """How fast a sink keeps what waits, as a moving mean over its commits."""
+
+    def __init__(self) -> None:
+        self._bytes_per_sec = 0.0
+
+    def kept(self, size: int, secs: float) -> None:
+        """Take what one commit kept, and how long it took."""
+        rate = size / max(secs, 1e-6)
+        before = self._bytes_per_sec or rate
+        self._bytes_per_sec = before + _WEIGHT * (rate - before)
+
+    def retry_secs(self, waiting_bytes: int) -> int:
+        """Return in how many seconds the backlog is gone, 1 to 60; 1 where nothing is known yet."""
+        if not self._bytes_per_sec:
+            return 1
+        return max(1, min(LONGEST_SECS, ceil(waiting_bytes / self._bytes_per_sec)))

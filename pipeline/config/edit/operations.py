@@ -32,7 +32,7 @@ from pipeline.config.yaml.loader import EMPTY, parse_yaml
 from pipeline.config.yaml.locating import place
 from pipeline.model.errors import ConfigError
 from pipeline.model.json import Value
-from pipeline.model.words import counted, did_you_mean
+from pipeline.model.words import counted, meant_or
 
 _BOM = "\ufeff"
 _EDITABLE = frozenset({EMPTY, "empty-value"})
@@ -285,8 +285,7 @@ class _Edit(NamedTuple):
             )
         if part.kind == "map":
             keys = [entry.key for entry in part.entries if entry.key is not None]
-            close = did_you_mean(str(step), keys)
-            hint = f"did you mean `{close}`?" if close else f"keys: {', '.join(keys[:20]) or 'none'}"
+            hint = meant_or(str(step), keys, f"keys: {', '.join(keys[:20]) or 'none'}")
             return self.refusal(path[:known], "no-such-key", f"there is no `{step}` in {owner}", hint)
         return self.refusal(
             path[:known], "no-such-key", f"{owner} is a single value: there is no `{step}` in it"

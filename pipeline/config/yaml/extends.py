@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pipeline.config.yaml.document import UNSET, Document, Node
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
-from pipeline.model.words import did_you_mean
+from pipeline.model.words import meant_or
 
 
 def merge(base: Node, over: Node) -> Node:
@@ -47,10 +47,7 @@ def resolve_base(
         if name.startswith("webhooks/_")
     }
     if named not in bases:
-        close = did_you_mean(named, bases)
-        hint = (
-            f"did you mean `{close}`?" if close else "a base is a file beside it whose name begins with `_`"
-        )
+        hint = meant_or(named, bases, "a base is a file beside it whose name begins with `_`")
         message = f"there is no base file `webhooks/{named}.yaml`"
         findings.append(document.finding(node.span, "unknown-base", message, hint=hint))
         return root, None

@@ -9,7 +9,7 @@ import orjson
 from pipeline.console.context import RequestContext
 from pipeline.model.errors import UsageError
 from pipeline.model.json import Value, kind_of
-from pipeline.model.words import did_you_mean
+from pipeline.model.words import one_of
 
 _NAMES: Final = {
     str: "a text",
@@ -40,10 +40,7 @@ async def body(context: RequestContext, *required: str, **kinds: tuple[type, ...
     if not isinstance(given, dict):
         raise UsageError(f"the body is {kind_of(given)}: expected an object with {', '.join(kinds)}")
     for name, value in given.items():
-        if name not in kinds:
-            close = did_you_mean(name, kinds)
-            hint = f"did you mean `{close}`?" if close else f"there are {', '.join(kinds)}"
-            raise UsageError(f"there is no field `{name}`: {hint}")
+        one_of(name, kinds, "field")
         if value is not None and type(value) not in kinds[name]:
             words = " or ".join(_NAMES[one] for one in kinds[name])
             raise UsageError(f"`{name}` is {kind_of(value)}: expected {words}")

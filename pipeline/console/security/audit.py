@@ -9,7 +9,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,10 +17,11 @@ from typing import Final, Literal, get_args
 
 import orjson
 
+from pipeline.config.yaml.document import Node
 from pipeline.config.yaml.loader import parse_yaml
 from pipeline.model.errors import HooklineError
 from pipeline.model.files.disk import append_all, make_folder, sync, sync_data
-from pipeline.model.json import Value
+from pipeline.model.json import Value, leaves
 from pipeline.model.process.private import NEVER_FOLLOWED
 
 Action = Literal[
@@ -197,23 +198,10 @@ def keys_changed(before: str, after: str) -> tuple[str, ...]:
 _GONE: Final = object()
 
 
-def _leaves(root: object) -> dict[str, object]:
-    found: dict[str, object] = {}
-
-    def walk(value: object, path: Sequence[str]) -> None:
-        if isinstance(value, dict) and value:
-            for key, inner in value.items():
-                walk(inner, (*path, str(key)))
-        elif isinstance(value, list) and value:
-            for index, inner in enumerate(value):
-                walk(inner, (*path, str(index)))
-        else:
-            found[".".join(path)] = value
-
-    value = getattr(root, "value", None)
-    if value is not None:
-        walk(value, ())
-    return found
+def _leaves(root: Node | None) -> dict[str, Value]:
+    if root is None or root.value is None:
+        return {}
+    return {".".join(map(str, path)): value for path, value in leaves(root.value)}
 
 
 def _text(line: dict[str, Value]) -> bytes:

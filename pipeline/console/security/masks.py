@@ -9,7 +9,7 @@ from typing import Final
 import orjson
 
 from pipeline.language.path_syntax import EVENT_ROOTS, Path, PathError, parse_path
-from pipeline.model.json import Value
+from pipeline.model.json import Value, leaves, with_leaves
 from pipeline.model.masking import exact_forms
 
 HIDDEN: Final = "•••"
@@ -131,16 +131,11 @@ def _names(path: Path) -> Iterator[str]:
 
 
 def _leaves(value: Value, values: dict[str, None]) -> None:
-    if isinstance(value, dict):
-        for inner in value.values():
-            _leaves(inner, values)
-    elif isinstance(value, list):
-        for inner in value:
-            _leaves(inner, values)
-    elif isinstance(value, str) and len(value) >= SHORTEST:
-        values[value] = None
-    elif type(value) in (int, float) and len(str(value)) >= SHORTEST_NUMBER:
-        values[str(value)] = None
+    for _, one in leaves(value):
+        if isinstance(one, str) and len(one) >= SHORTEST:
+            values[one] = None
+        elif type(one) in (int, float) and len(str(one)) >= SHORTEST_NUMBER:
+            values[str(one)] = None
 
 
 def _forms(value: str) -> Iterator[str]:
@@ -150,14 +145,13 @@ def _forms(value: str) -> Iterator[str]:
 
 
 def _by_value(value: Value, values: list[str]) -> Value:
-    if isinstance(value, dict):
-        return {key: _by_value(inner, values) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_by_value(inner, values) for inner in value]
-    if isinstance(value, str):
-        for one in values:
-            if one in value:
-                value = value.replace(one, HIDDEN)
-    elif type(value) in (int, float) and str(value) in values:
-        return HIDDEN
-    return value
+    def hidden(one: Value) -> Value:
+        if isinstance(one, str):
+            for each in values:
+                if each in one:
+                    one = one.replace(each, HIDDEN)
+        elif type(one) in (int, float) and str(one) in values:
+            return HIDDEN
+        return one
+
+    return with_leaves(value, hidden)

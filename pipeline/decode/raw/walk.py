@@ -1,14 +1,16 @@
 """Cuts the fields of an object or the members of a list out of text that is not valid JSON throughout.
 
-More lenient than for envelopes: it accepts invalid UTF-8, unescaped control characters, a thousand brackets
-and words that are not JSON, wherever it is clear which value they belong to. The sender may be hostile: time
-and memory are bounded whatever the text contains.
+One NaN, one integer beyond 64 bits or one lone surrogate costs its member, not the hundred beside it: SDKs do
+send them (Segment's and RudderStack's Python libraries write NaN). It takes invalid UTF-8, unescaped control
+characters, a thousand brackets and words that are not JSON, wherever it is clear which value they belong to.
+The sender may be hostile: time and memory are bounded whatever the text contains.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection, Sequence
 
 from pipeline.decode.raw import strict
 
@@ -37,8 +39,28 @@ def _nested(levels: int) -> bytes:
 _VALUE = re.compile(rb"[{\[]" + _nested(_LEVELS - 1) + rb"*+[}\]]", re.DOTALL)
 
 
-def fields(raw: bytes) -> dict[str, bytes] | None:
-    """Return the fields of an object; None where the text is not one, or too much to examine."""
+def members(raw: bytes, names: Sequence[str]) -> tuple[str, list[bytes], bytes] | None:
+    """Return (name of the field, its members, the envelope without them); None where it cannot be cut.
+
+    A line that is a list is an envelope called "the list" with nothing around it: ``{}``.
+    """
+    listed = items(raw, MANY)
+    if listed is not None:
+        return "the list", listed, b"{}"
+    around = fields(raw, once=names) or {}
+    name = next((one for one in names if around.get(one, b"")[:1] == b"["), None)
+    held = None if name is None else items(around.pop(name), MANY)
+    if name is None or held is None:
+        return None
+    rest = [json.dumps(one).encode() + b":" + value for one, value in around.items()]
+    return name, held, b"{" + b",".join(rest) + b"}"
+
+
+def fields(raw: bytes, *, once: Collection[str] = ()) -> dict[str, bytes] | None:
+    """Return the fields of an object; None where the text is not one, or too much to examine.
+
+    once: names that it may have only once: the contents of the first would be lost.
+    """
     text = strict.without_bom(raw)
     walk = _Walk(text)
     found: dict[str, bytes] = {}
@@ -55,7 +77,10 @@ def fields(raw: bytes) -> dict[str, bytes] | None:
                 return None
             start = named.end()
             end = walk.end_of_any(start)
-            found[_name_of(named[1])] = text[start:end]
+            name = _name_of(named[1])
+            if name in once and name in found:
+                return None
+            found[name] = text[start:end]
             at = walk.blank(end)
             if text[at] != _COMMA:
                 return found if text[at] == _CLOSE_OBJECT and walk.blank(at + 1) == len(text) else None

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
-from typing import Final, TypeVar, cast, get_args
+from collections.abc import Collection
+from typing import Final, get_args
 
-from pipeline.model.errors import UsageError
-from pipeline.model.words import did_you_mean
+from pipeline.model.words import one_of
 
 _STATUS: Final = re.compile(r"[1-5](?:[0-9]{2}|xx)")
-W = TypeVar("W", bound=str)
 
 
 def ends_with(statuses: Collection[str], status: int, fault: str) -> bool:
@@ -35,12 +33,3 @@ def checked_statuses(given: Collection[str]) -> tuple[str, ...]:
 def fault_of(excerpt: str) -> str:
     """Return the fault with which such an excerpt begins."""
     return excerpt.partition(":")[0]
-
-
-def one_of(word: str, known: Sequence[W], what: str) -> W:
-    """Return a known word. Raises UsageError for others, with the one that was probably meant."""
-    if word not in known:
-        meant = did_you_mean(word, known)
-        hint = f"did you mean `{meant}`?" if meant else f"there are {', '.join(known)}"
-        raise UsageError(f"there is no {what} `{word}`: {hint}")
-    return cast(W, word)

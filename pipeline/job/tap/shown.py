@@ -13,7 +13,7 @@ from pipeline.job.tap.wanted import Payload, Wanted
 from pipeline.job.tap.why import why_skipped, why_unmatched
 from pipeline.job.trials.preview import Preview
 from pipeline.language.slots import mask
-from pipeline.model.json import Value
+from pipeline.model.json import Value, with_leaves
 from pipeline.model.records import Event, IdentityLink, Invalid, PropertyUpdate, Record, User
 from pipeline.model.times import format_iso
 from pipeline.outbox.reading.dead_letter_json import as_json_value, request_json
@@ -188,15 +188,13 @@ def _fitting(value: Value, payload: Payload) -> Value:
 
 
 def _cut(value: Value, payload: Payload) -> Value:
-    if payload == "full":
+    return value if payload == "full" else with_leaves(value, _short)
+
+
+def _short(value: Value) -> Value:
+    if not isinstance(value, str) or len(value) <= SHORT:
         return value
-    if isinstance(value, str):
-        return value if len(value) <= SHORT else f"{value[:SHORT]}… ({len(value):,} characters)"
-    if isinstance(value, list):
-        return [_cut(one, payload) for one in value]
-    if isinstance(value, dict):
-        return {name: _cut(one, payload) for name, one in value.items()}
-    return value
+    return f"{value[:SHORT]}… ({len(value):,} characters)"
 
 
 def _clean(text: str) -> str:

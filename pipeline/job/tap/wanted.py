@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Final, Literal, TypeAlias, get_args
 
-from pipeline.job.tap.answers import ends_with, one_of
+from pipeline.job.tap.answers import ends_with
 from pipeline.language.work import TooExpensive, apart, begin
 from pipeline.match.conditions.nodes import Condition
 from pipeline.model.records import Event, User
+from pipeline.model.words import one_of
 
 Stage: TypeAlias = Literal[
     "read", "invalid", "skipped", "unmatched", "suppressed", "matched", "sent", "dead"

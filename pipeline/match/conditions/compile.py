@@ -23,7 +23,7 @@ from pipeline.match.conditions.leaves import is_operators, on_path, operators_on
 from pipeline.match.conditions.nodes import Condition, Node, Predicate, all_nodes, conjunction, group
 from pipeline.model.json import Value
 from pipeline.model.records import Event, User
-from pipeline.model.words import did_you_mean
+from pipeline.model.words import meant_or
 
 _MAX_DEPTH: Final = 150
 _MAX_LEVELS: Final = 200
@@ -154,8 +154,8 @@ def _label(value: Value, context: Context) -> Node | None:
             continue
         node = context.labels.node(name) if context.labels is not None else None
         if node is None:
-            close = did_you_mean(name, context.labels.names() if context.labels is not None else ())
-            hint = f"did you mean `{close}`?" if close else "labels are files in config/labels/"
+            known = context.labels.names() if context.labels is not None else ()
+            hint = meant_or(name, known, "labels are files in config/labels/")
             context.problems.error(place, "unknown-label", f"there is no label `{name}`", hint=hint)
             continue
         test = once_per_event(node.test) if context.in_element or context.in_label else node.test

@@ -26,7 +26,7 @@ from pipeline.match.operators.synonyms import OTHER_CONVERSIONS, as_word
 from pipeline.match.operators.table import MODIFIERS, OPERATORS, Operator
 from pipeline.match.operators.values import OperandError
 from pipeline.model.json import Value
-from pipeline.model.words import did_you_mean, zone_meant
+from pipeline.model.words import did_you_mean, meant_or, zone_meant
 
 
 def compile_on_path(path: Path, value: Value, problems: Problems) -> Node | None:
@@ -251,8 +251,7 @@ def _list_file(name: Value, operator: Operator, context: Context) -> Operand:
         return None
     lines = context.lists.get(name) if type(name) is str else None
     if lines is None:
-        close = did_you_mean(str(name), context.lists)
-        hint = f"did you mean `{close}`?" if close else "its name is relative to the config folder"
+        hint = meant_or(str(name), context.lists, "its name is relative to the config folder")
         context.wrong((), f"there is no list file `{name}`", hint, code="unknown-file")
         return None
     if not lines:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
+from pipeline.config.edit.writing import Writer
 from pipeline.model.json import Value
 
 _LEFT_OUT: Final = frozenset({"webhook-id"})
 """Headers that depend on where the event was read."""
-_PLAIN: Final = re.compile(r"[A-Za-z_][\w-]*")
-_WORDS: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 
 
 def case_of(line: Mapping[str, Value]) -> dict[str, Value] | None:
@@ -72,30 +69,5 @@ def _expected(request: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def as_yaml(case: Mapping[str, Value]) -> str:
-    """Return a case as an entry of `cases`, as a person would write it; scalars are written as JSON."""
-    return "\n".join(_entry(case, 0)) + "\n"
-
-
-def _entry(value: Mapping[str, Value], depth: int) -> Iterator[str]:
-    lead = "  " * depth
-    for at, line in enumerate(_map(value, 0)):
-        yield f"{lead}{'- ' if at == 0 else '  '}{line}"
-
-
-def _map(value: Mapping[str, Value], depth: int) -> Iterator[str]:
-    lead = "  " * depth
-    for name, inner in value.items():
-        key = name if _PLAIN.fullmatch(name) and name.lower() not in _WORDS else json.dumps(name)
-        if isinstance(inner, dict) and inner:
-            yield f"{lead}{key}:"
-            yield from _map(inner, depth + 1)
-        elif isinstance(inner, list) and inner and all(isinstance(one, dict) and one for one in inner):
-            yield f"{lead}{key}:"
-            for one in inner:
-                yield from _entry(one, depth + 1)
-        else:
-            yield f"{lead}{key}: {_flow(inner)}"
-
-
-def _flow(value: Value) -> str:
-    return "none" if value == "none" else json.dumps(value)
+    """Return a case as an entry of `cases`, as a person would write it."""
+    return Writer(None, "").element(dict(case), 0) + "\n"

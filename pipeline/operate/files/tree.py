@@ -15,7 +15,7 @@ from pipeline.config.files import TESTS, config_files, is_config_file, is_webhoo
 from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.model.files.plain_file import Sign, read_plain, sign_of
 from pipeline.model.findings import Finding
-from pipeline.model.json import Value, as_utf8
+from pipeline.model.json import Value, as_utf8, leaves
 from pipeline.operate.files.literals import literal_secrets
 
 Kind = Literal["webhook", "base", "label", "shape", "list", "test"]
@@ -177,30 +177,13 @@ def _base(extends: str, said: Mapping[str, _Said]) -> str:
     return f"{bare}.yml" if f"{bare}.yml" in said else f"{bare}.yaml"
 
 
-def _words(value: Value, key: str = "") -> Iterator[str]:
+def _words(data: Value) -> Iterator[str]:
     """Yield the values where a label may stand: in `events`, `changes`, `exclude`, `label`, `labels`."""
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _words(inner, str(name))
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _words(inner, key)
-    elif isinstance(value, str) and key in ("events", "changes", "exclude", "label", "labels"):
-        yield value
+    for path, value in leaves(data):
+        key = next((step for step in reversed(path) if isinstance(step, str)), "")
+        if isinstance(value, str) and key in ("events", "changes", "exclude", "label", "labels"):
+            yield value
 
 
 def _shapes(formats: Mapping[str, Value]) -> set[str]:
-    found: set[str] = set()
-
-    def walk(value: Value) -> None:
-        if isinstance(value, dict):
-            for inner in value.values():
-                walk(inner)
-        elif isinstance(value, list):
-            for inner in value:
-                walk(inner)
-        elif isinstance(value, str):
-            found.add(value)
-
-    walk(dict(formats))
-    return found
+    return {value for _, value in leaves(dict(formats)) if isinstance(value, str)}

@@ -15,7 +15,7 @@ from typing import Final
 from pipeline.config.files import config_files, is_webhook
 from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.model.files.plain_file import Sign, read_plain, sign_of
-from pipeline.model.json import Value
+from pipeline.model.json import Value, leaves, with_leaves
 from pipeline.model.masking import Masks
 from pipeline.operate.files.literals import HIDDEN, literal_values
 
@@ -68,7 +68,9 @@ class Written:
     def hidden(self, value: Value) -> Value:
         """Return data without the secrets, which are found by value: mainly in stored requests."""
         masks = self._masks
-        return value if masks is None else _masked(value, masks)
+        if masks is None:
+            return value
+        return with_leaves(value, lambda one: masks.mask(one) if isinstance(one, str) else one)
 
     def shows(self, webhook: str) -> frozenset[str]:
         """Return under which lower-case names a webhook's request shows one of the properties: body keys,
@@ -98,28 +100,9 @@ class Written:
             return
         request = data.get("request")
         for key, inner in request.items() if isinstance(request, dict) else ():
-            for last, text in _texts(inner, str(key)):
-                if self._mentions.search(text):
+            for path, text in leaves(inner, (str(key),)):
+                if isinstance(text, str) and self._mentions.search(text):
+                    # The innermost name on the way to it that also occurs in a request.
+                    named = (one for one in reversed(path) if isinstance(one, str) and one[:1] != "$")
+                    last = next(named, str(key))
                     yield "url" if key == "query" else last.casefold()
-
-
-def _texts(value: Value, key: str) -> Iterator[tuple[str, str]]:
-    """Yield every text with the innermost name on the way to it that also occurs in a request."""
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _texts(inner, key if str(name).startswith("$") else str(name))
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _texts(inner, key)
-    elif isinstance(value, str):
-        yield key, value
-
-
-def _masked(value: Value, masks: Masks) -> Value:
-    if isinstance(value, str):
-        return masks.mask(value)
-    if isinstance(value, dict):
-        return {key: _masked(inner, masks) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_masked(inner, masks) for inner in value]
-    return value

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.model.errors import Refused
-from pipeline.operate.kept.answers import has_ended
-from pipeline.operate.kept.bodies import Seen, holds_text
 from pipeline.operate.kept.chosen import Chosen
 from pipeline.operate.kept.paging import Deadline
+from pipeline.operate.kept.rows import Rows
 from pipeline.operate.running.asking import Changed, ask_or_leave
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.reading.dead_letter_json import as_json_value, name_of, reason_of
@@ -21,28 +20,14 @@ from pipeline.outbox.reading.newest import PLACE_BYTES, newest
 from pipeline.outbox.reading.view import dead_letters, require_webhook
 
 
-@dataclass(slots=True, frozen=True)
-class Selection:
-    """Which dead letters: those that meet every given condition."""
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Selection(Rows):
+    """Which dead letters. The webhook ``-``: unreadable records."""
 
-    webhook: str | None = None
-    """``-``: unreadable records."""
     kind: Literal["requests", "records"] | None = None
     """requests: of webhooks, including those that could not be rendered; records: unreadable ones."""
     reason: str | None = None
     """A prefix of the reason."""
-    statuses: tuple[str, ...] = ()
-    """How the last attempt ended: ``503``, ``5xx``, or a fault such as ``timeout``."""
-    since: int | None = None
-    """Given up at or after this, in unix milliseconds."""
-    until: int | None = None
-    """Given up before this."""
-    user: str | None = None
-    """A user id or an anonymous id."""
-    text: str | None = None
-    """A text in the body, ignoring case."""
-    seen: Seen | None = None
-    """What the viewer may see of a dead letter: the text is searched there; None: everything."""
     ids: tuple[str, ...] = ()
     """Short names or webhook-ids."""
 
@@ -56,16 +41,9 @@ class Selection:
         return (
             (self.owner is None or letter.request.webhook_id == self.owner)
             and (self.kind is None or (letter.kind == "record") is (self.kind == "records"))
-            and (self.since is None or letter.dead_ms >= self.since)
-            and (self.until is None or letter.dead_ms < self.until)
             and (self.reason is None or reason_of(letter).startswith(self.reason))
-            and (not self.statuses or has_ended(letter.progress, self.statuses))
-            and (self.user is None or letter.request.user[2:] == self.user)
-            and (
-                self.text is None
-                or holds_text(letter.request.body, self.text, self.seen, lambda: as_json_value(letter))
-            )
             and (not self.ids or name_of(letter) in self.ids or letter.request.message_id in self.ids)
+            and self.holds_row(letter.request, letter.progress, letter.dead_ms, lambda: as_json_value(letter))
         )
 
 

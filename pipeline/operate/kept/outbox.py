@@ -12,45 +12,27 @@ from pipeline.admin.socket_client import ask
 from pipeline.model.errors import Refused
 from pipeline.model.json import Value
 from pipeline.model.times import format_iso
-from pipeline.operate.kept.answers import has_ended, last_answer
-from pipeline.operate.kept.bodies import Seen, holds_text
+from pipeline.operate.kept.answers import last_answer
 from pipeline.operate.kept.chosen import Chosen
 from pipeline.operate.kept.paging import Deadline
+from pipeline.operate.kept.rows import Rows
 from pipeline.operate.running.asking import Changed, ask_or_leave
 from pipeline.outbox.reading.dead_letter_json import request_json
 from pipeline.outbox.reading.view import Owed, require_webhook
 from pipeline.outbox.reading.view import owed as owed_rows
 
 
-@dataclass(slots=True, frozen=True)
-class Owing:
-    """Which pending requests: those that meet every given condition."""
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Owing(Rows):
+    """Which pending requests."""
 
-    webhook: str | None = None
-    statuses: tuple[str, ...] = ()
-    """How the last attempt ended: ``503``, ``5xx``, or a fault such as ``timeout``."""
     due: Literal["now", "later"] | None = None
-    since: int | None = None
-    """Matched at or after this, in unix milliseconds."""
-    until: int | None = None
-    """Matched before this."""
-    user: str | None = None
-    """A user id or an anonymous id."""
-    text: str | None = None
-    """A text in the body, ignoring case."""
-    seen: Seen | None = None
-    """What the viewer may see of a request: the text is searched there; None: everything."""
 
     def holds(self, owed: Owed, now_ms: int) -> bool:
         """Return whether a request is selected."""
         request, progress = owed.request, owed.progress
-        return (
-            (self.due is None or (progress.due_ms <= now_ms) is (self.due == "now"))
-            and (self.since is None or request.created_ms >= self.since)
-            and (self.until is None or request.created_ms < self.until)
-            and (not self.statuses or has_ended(progress, self.statuses))
-            and (self.user is None or user_of(owed) == self.user)
-            and (self.text is None or holds_text(request.body, self.text, self.seen, lambda: to_json(owed)))
+        return (self.due is None or (progress.due_ms <= now_ms) is (self.due == "now")) and self.holds_row(
+            request, progress, request.created_ms, lambda: to_json(owed)
         )
 
 

@@ -79,19 +79,20 @@ def _of_job(stands: Standing) -> Iterable[Need]:
             "Show it",
             _at(webhook),
         )
-    if stands.still_secs:
-        words = f"The worker has been stuck for {stands.still_secs:.0f} s: nothing is read or committed"
+    job = stands.job
+    if job is None:
+        return
+    if job.still_secs:
+        words = f"The worker has been stuck for {job.still_secs:.0f} s: nothing is read or committed"
         yield Need("bad", words, "Look at the log", "/config")
-    if stands.problems:
+    if job.config["problems"]:
         words = "An edit was refused: the job keeps the previous config"
         yield Need("bad", words, "See what is wrong", "/config")
-    if stands.waits:
-        yield Need("bad", f"Records wait: {stands.waits}", "See the settings", "/config")
-    if stands.paused:
-        kind: Kind = (
-            "warn" if stands.paused in ("disk", "webhook") else "info"
-        )  # the others pass by themselves
-        words = f"Nothing is read for the moment: {PAUSED.get(stands.paused, stands.paused)}"
+    if job.waits:
+        yield Need("bad", f"Records wait: {job.waits}", "See the settings", "/config")
+    if job.paused:
+        kind: Kind = "warn" if job.paused in ("disk", "webhook") else "info"  # the others pass by themselves
+        words = f"Nothing is read for the moment: {PAUSED.get(job.paused, job.paused)}"
         yield Need(kind, words, "See what is pending", "/pending")
 
 

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
-from pipeline.model.words import did_you_mean
+from pipeline.model.words import one_of
 from pipeline.operate.overview.sampler import Sampler
 from pipeline.operate.overview.standing import Standing
 
@@ -166,9 +165,9 @@ class Listing:
 
     def of(self, found: Sequence[Row]) -> list[Row]:
         """Return those rows in this order. Raises UsageError for an unknown sort key or state."""
-        _known(self.sort, SORTS, "column")
+        one_of(self.sort, SORTS, "column")
         if self.state:
-            _known(self.state, (*STATES, "attention"), "state")
+            one_of(self.state, (*STATES, "attention"), "state")
         text = self.text.casefold()
         chosen = [row for row in found if self._holds(row, text)]
 
@@ -200,12 +199,3 @@ def wants_look(row: Row) -> bool:
     return (
         row.state in ("failing", "down", "gone", "broken", "unknown") or row.all_events or bool(row.dead_rate)
     )
-
-
-def _known(word: str, known: Sequence[str], what: str) -> None:
-    if word not in known:
-        meant = did_you_mean(word, known)
-        raise UsageError(
-            f"there is no {what} `{word}`: "
-            + (f"did you mean `{meant}`?" if meant else f"there are {', '.join(known)}")
-        )

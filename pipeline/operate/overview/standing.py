@@ -17,33 +17,22 @@ from pipeline.outbox.reading.view import accounting, is_new
 
 @dataclass(slots=True, frozen=True)
 class Standing:
-    """All processes of a job as one."""
+    """A job: its counts, and what it reports while it runs."""
 
-    running: bool
-    records: dict[str, int] = field(default_factory=dict)
-    webhooks: dict[str, dict[str, int]] = field(default_factory=dict)
+    job: Processes | None = None
+    """What its processes report; None while it is stopped."""
+    records: Mapping[str, int] = field(default_factory=dict)
+    webhooks: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """By id: matched, delivered, dead, pending, suppressed."""
-    lanes: dict[str, dict[str, Value]] = field(default_factory=dict)
+    lanes: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     """By id: the fields of `LaneStats`; {} while it is stopped."""
     halted: Mapping[str, str] = field(default_factory=dict)
     """By id: paused, disabled, gone."""
-    p50_ms: float | None = None
-    p99_ms: float | None = None
-    elapsed_secs: float | None = None
-    version: str = ""
-    problems: str = ""
-    """What is wrong with a rejected edit."""
-    waits: str = ""
-    """Why records wait for something external: a sentence."""
-    paused: str = ""
-    """Why the source is paused: a reason of the metric ``source_paused``."""
-    still_secs: float = 0.0
-    lag: int = 0
-    """Of topics: records that are not read yet."""
-    left_bytes: int | None = None
-    """For files: how much is still to be read; None where unknown."""
-    disk_free_bytes: int | None = None
-    processes: int = 0
+
+    @property
+    def running(self) -> bool:
+        """Whether the job runs."""
+        return self.job is not None
 
     @property
     def totals(self) -> dict[str, int]:
@@ -70,34 +59,15 @@ def standing(state: Path, said: Sequence[Mapping[str, Value]]) -> Standing:
     A state directory without a job yet has no counts. Raises StateError for a damaged one.
     """
     halted = Halts(state).all()
-    if not said:
-        if is_new(state):
-            return Standing(running=False, halted=halted)
-        try:
-            found = accounting(state)
-        except StateError:
-            if is_new(state):
-                return Standing(running=False, halted=halted)  # removed a moment ago
+    if said:
+        job = Processes(said)
+        return Standing(job, job.records, job.webhooks, job.lanes, halted)
+    try:
+        found = None if is_new(state) else accounting(state)
+    except StateError:
+        if not is_new(state):
             raise
-        return Standing(running=False, records=found["records"], webhooks=found["webhooks"], halted=halted)
-    job = Processes(said)
-    latency_ms, config = job.latency_ms, job.config
-    return Standing(
-        running=True,
-        records=job.records,
-        webhooks=job.webhooks,
-        lanes=job.lanes,
-        halted=halted,
-        p50_ms=latency_ms["p50"],
-        p99_ms=latency_ms["p99"],
-        elapsed_secs=job.elapsed_secs,
-        version=config["version"],
-        problems=config["problems"],
-        waits=job.waits,
-        paused=job.paused,
-        still_secs=job.still_secs,
-        lag=job.lag,
-        left_bytes=job.left_bytes,
-        disk_free_bytes=job.disk_free_bytes,
-        processes=len(job),
-    )
+        found = None  # removed a moment ago
+    if found is None:
+        return Standing(halted=halted)
+    return Standing(None, found["records"], found["webhooks"], halted=halted)

@@ -9,7 +9,7 @@ from typing import Final, Literal, get_args
 
 from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
-from pipeline.model.words import did_you_mean
+from pipeline.model.words import one_of
 
 Payload = Literal["none", "short", "full"]
 USUAL: Final = ("matched", "sent", "dead")
@@ -48,11 +48,8 @@ class Filters:
         """
         found: dict[str, Value] = {}
         for name in query:
-            if name in NAMES or name in more:
-                continue
-            meant = did_you_mean(name, NAMES)
-            hint = f"did you mean `{meant}`?" if meant else f"there are {', '.join(NAMES)}"
-            raise UsageError(f"there is no filter `{name}`: {hint}")
+            if name not in more:
+                one_of(name, NAMES, "filter")
         for name, field in _LISTS.items():
             found[field] = words(",".join(query.get(name, ())))
         for name, field in _MANY.items():

@@ -21,13 +21,13 @@ from pipeline.decode.raw.sizes import long_id, too_large
 from pipeline.decode.raw.strict import without_bom
 from pipeline.decode.scan import NATIVE
 from pipeline.decode.shape import Shape
-from pipeline.model.errors import GivenError, InvalidRecord, UsageError
+from pipeline.model.errors import GivenError, InvalidRecord
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.model.process.bounds import bounded
 from pipeline.model.records import Event, Invalid, Origin, PropertyUpdate, Record
 from pipeline.model.sizes import USUAL, Sizes
-from pipeline.model.words import did_you_mean
+from pipeline.model.words import one_of
 from pipeline.sources.files.lines.recorded import Message, parse_line
 
 
@@ -100,11 +100,7 @@ def formats_for(config: Path, format: str | None = None) -> Formats:
 def named_shape(formats: Formats, name: str) -> Shape:
     """Return a built-in or custom shape by its name. Raises UsageError."""
     known = {**BY_NAME, **formats.named}
-    if name not in known:
-        close = did_you_mean(name, known)
-        hint = f"did you mean `{close}`?" if close else f"there are {', '.join(known)}"
-        raise UsageError(f"there is no shape `{name}`: {hint}")
-    return known[name]
+    return known[one_of(name, known, "shape")]
 
 
 def understand(event: Text, user: Text | None, shapes: Sequence[Shape], now: int | None = None) -> Given:

@@ -7,18 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicCollection
-from confluent_kafka.admin import (
-    AclOperation,
-    AdminClient,
-)
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka.admin import AclOperation
 
-from pipeline.kafka.admin import may
-from pipeline.kafka.brokers import Reachability
+from pipeline.kafka.admin import KafkaAdmin
+from pipeline.kafka.client import KafkaSettings, client_settings
 from pipeline.kafka.passed import made
-from pipeline.model.errors import ConfigError, Fatal, Stopped
+from pipeline.model.errors import ConfigError
 from pipeline.model.json import Value
-from pipeline.model.process.stop import requested
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.copies.place import NotCopied
 from pipeline.outbox.reading.dead_letter_json import key_of, to_json
@@ -36,7 +32,6 @@ OURS: Final[Mapping[str, str | bool]] = {"acks": "all", "enable.idempotence": Tr
 """What `copy` promises rests on these."""
 CLOSED: Final = OURS.keys() | {"request.required.acks", "bootstrap.servers", "metadata.broker.list"}
 """Settings that cannot be passed through. Some have two names."""
-_UNANSWERED = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)
 _TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE)
 
 
@@ -59,64 +54,25 @@ class KafkaCopies:
             raise ConfigError("dead_letters.kafka needs `brokers`: the source has none to take over")
         self._where = f"topic `{topic}` at {brokers}"
         self._topic = topic
-        self._user = settings.get("sasl.username")
         self._flush_secs = flush_secs
         self._waiting = 0
         self._failed: KafkaError | None = None
         self._too_large: list[DeadLetter] = []
-        self._reachability = Reachability(brokers)
-        base = {
-            "bootstrap.servers": brokers,
+        # Asked by a client of its own: a producer tells why brokers do not answer only afterwards.
+        admin = KafkaAdmin(KafkaSettings(brokers, settings=settings, where=PLACE, connect_secs=connect_secs))
+        self._reachability = admin.reachability
+        own = {
+            "linger.ms": 5,
             "client.id": "hookline-dead-letters",
             # A topic that is deleted stays so: made anew by us it would have a broker's defaults.
             "allow.auto.create.topics": False,
-            **settings,
-            "logger": self._reachability.messages,
-            "error_cb": self._reachability.failed,
         }
-        self._made = partial(made, Producer, {"linger.ms": 5, **base, **OURS}, settings, CLOSED, PLACE)
+        whole = {**client_settings(KafkaSettings(brokers), self._reachability), **own, **settings, **OURS}
+        self._made = partial(made, Producer, whole, settings, CLOSED, PLACE)
         self._producer: Producer | None = self._made()
         """None after a failure: what is left in it would be sent, too."""
-        # Asked by a client of its own: a producer tells why brokers do not answer only afterwards.
-        self._check(made(AdminClient, base, settings, CLOSED, PLACE), connect_secs)
-
-    def _check(self, client: AdminClient, connect_secs: float) -> None:
-        """Refuse a topic that we cannot write to now rather than at the first dead letter."""
-        asked = client.describe_topics(
-            TopicCollection([self._topic]), include_authorized_operations=True, request_timeout=connect_secs
-        )[self._topic]
-        while True:
-            try:
-                is_allowed = may(asked.result(timeout=0.02), AclOperation.WRITE)
-                break
-            except TimeoutError:
-                client.poll(0)
-            except KafkaException as error:
-                raise self._unusable(error.args[0]) from None
-            if requested():
-                raise Stopped(f"stopped while waiting for {self._where}; nothing was done")
-            if self._reachability.refusal:
-                raise ConfigError(
-                    f"Kafka refuses us for copies of dead letters to {self._where}: "
-                    f"{self._reachability.refusal}"
-                )
-        self._reachability.answered()
-        if not is_allowed:
-            raise self._forbidden()
-
-    def _unusable(self, error: KafkaError) -> ConfigError | Fatal:
-        if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            return ConfigError(f"{self._where} does not exist: create it for copies of dead letters")
-        if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-            return self._forbidden()
-        reason = error.str() if error.code() not in _UNANSWERED else self._reachability.reason
-        return Fatal(f"cannot reach {self._where} for copies of dead letters: {reason}")
-
-    def _forbidden(self) -> ConfigError:
-        user = "our user" if self._user is None else f"user `{self._user}`"
-        return ConfigError(
-            f"Kafka does not let us write copies of dead letters to {self._where}: {user} needs WRITE on it"
-        )
+        if admin.look_at(topic, AclOperation.WRITE) is None:
+            raise ConfigError(f"{self._where} does not exist: create it for copies of dead letters")
 
     def copy(self, letters: Sequence[DeadLetter]) -> None:
         """Return when every copy is acknowledged. Raises NotCopied where the brokers do not within the time.

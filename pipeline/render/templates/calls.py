@@ -12,7 +12,7 @@ from pipeline.language.paths import Getter
 from pipeline.language.work import TooExpensive
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING
-from pipeline.model.words import did_you_mean, zone_meant
+from pipeline.model.words import did_you_mean, meant_or, zone_meant
 from pipeline.render.filters.filter import Filter
 from pipeline.render.filters.table import FILTERS
 from pipeline.render.templates.applying import Check, Constant, applied, known, metered
@@ -122,8 +122,7 @@ def apply(left: Getter, name: str, at: int, given: Iterable[Argument], names: Na
             positional.append(argument.compile())
             continue
         if argument.option not in filter_.options:
-            wanted = did_you_mean(argument.option, filter_.options)
-            hint = f"did you mean `{wanted}`?" if wanted else None
+            hint = meant_or(argument.option, filter_.options, "") or None
             message = f"`{name}` has no option `{argument.option}`"
             raise TemplateError(message, argument.at, hint, len(argument.option))
         options[argument.option] = argument.compile()

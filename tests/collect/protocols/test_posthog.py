@@ -43,6 +43,11 @@ def form(data: str, **beside: str) -> str:
 SINGLE = {**EVENT, "token": "phc", "timestamp": LATE}
 
 
+def halves(event: object) -> tuple[bytes, bytes]:
+    text = json.dumps(event).encode()
+    return text[:20], text[20:]
+
+
 def lz_packed(text: str) -> str:
     """Return what lz-string's ``compressToBase64`` makes of a text; the plain algorithm of its authors."""
     known: dict[str, int] = {}
@@ -127,6 +132,7 @@ def test_every_captured_batch_is_cut_into_events_that_the_decoder_reads() -> Non
         ("POST", f"/e/?_={LATE}", "ip=1&data=" + urllib.parse.quote(json.dumps(SINGLE))),
         ("POST", f"/e/?_={LATE}&compression=gzip-js", gzip.compress(json.dumps(SINGLE).encode())),
         ("POST", f"/e/?_={LATE}", base64.b64encode(gzip.compress(json.dumps(SINGLE).encode()))),
+        ("POST", f"/e/?_={LATE}", base64.b64encode(b"".join(map(gzip.compress, halves(SINGLE))))),
         ("POST", f"/e/?_={LATE}", packed(SINGLE)),
         ("POST", f"/e/?_={LATE}&compression=lz64", form(lz_packed(json.dumps(SINGLE)))),
         ("POST", f"/e/?_={LATE}&compression=lz64", lz_packed(json.dumps(SINGLE))),

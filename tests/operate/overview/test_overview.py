@@ -16,7 +16,7 @@ from pipeline.operate.overview.needs import Unset, needs
 from pipeline.operate.overview.rows import Listing, host_of, rows, trigger_words
 from pipeline.operate.overview.sampler import POINTS, READ, STEP_SECS, STEPS, Sampler, spark
 from pipeline.operate.overview.standing import Standing, standing
-from pipeline.operate.running.processes import PAUSED
+from pipeline.operate.running.processes import PAUSED, Processes
 from pipeline.outbox.handover import Progress
 from tests.kit.machine.kept import keep, letter
 
@@ -49,16 +49,17 @@ def said(**more: object) -> dict[str, object]:
 def test_several_processes_are_one_job(tmp_path: Path):
     other = said(waits="a schema is awaited", bytes=[0, 0], latency_ms={"p50": 2.0, "p99": 3.0})
     found = standing(tmp_path, [said(), other])
-    assert (found.running, found.processes, found.records["read"]) == (True, 2, 20)
+    assert (found.running, found.records["read"]) == (True, 20)
     assert found.webhooks["crm"] == counts(matched=10, delivered=6, pending=4)
-    assert (found.p50_ms, found.p99_ms, found.left_bytes) == (2.0, 4.0, 20)
-    assert found.waits == "a schema is awaited"
+    assert found.job is not None
+    assert (found.job.latency_ms, found.job.left_bytes) == ({"p50": 2.0, "p99": 4.0}, 20)
+    assert found.job.waits == "a schema is awaited"
     assert found.unbalanced == []
     assert standing(tmp_path, [said(webhooks={"crm": counts(matched=1)})]).unbalanced == ["crm"]
 
 
 def test_a_stopped_job_stands_as_its_stores_say_and_a_new_one_has_no_counts(tmp_path: Path):
-    assert standing(tmp_path / "new", []) == Standing(running=False)
+    assert standing(tmp_path / "new", []) == Standing()
     state = keep(tmp_path / "state", [letter("crm", 1)], [("crm", 2, Progress())])
     found = standing(state, [])
     assert found.totals == counts(matched=2, dead=1, pending=1)
@@ -67,7 +68,7 @@ def test_a_stopped_job_stands_as_its_stores_say_and_a_new_one_has_no_counts(tmp_
 
 def test_a_row_says_what_the_file_says_and_what_is_now():
     stands = Standing(
-        running=True,
+        Processes([said()]),
         webhooks={"crm": counts(matched=4, dead=4), "old": counts(matched=1, pending=1)},
         lanes={"crm": {"receiver": "down", "error": "timeout: slow", "status": 0, "p99_ms": 12.5}},
         halted={"shop": "gone"},
@@ -168,11 +169,10 @@ def test_what_needs_a_person_comes_the_worst_first_with_what_to_do(tmp_path: Pat
     )
     Halts(state).obey("paused", "pause")
     stands = Standing(
-        running=True,
+        Processes([said(config={"version": "c0ffee", "problems": "x"})]),
         webhooks={"paused": counts(matched=3, pending=3), "crm": counts(matched=2, dead=2)},
         lanes={"crm": {"receiver": "down", "error": "503"}},
         halted=Halts(state).all(),
-        problems="x",
     )
     known = rows([listed("crm"), listed("paused")], stands, Sampler())
     found = needs(state, stands, known, [Unset("T", ("crm",))])
@@ -186,17 +186,17 @@ def test_what_needs_a_person_comes_the_worst_first_with_what_to_do(tmp_path: Pat
     ]
     assert found[4].path == "/dead-letters?webhook=crm&since=1h&reason=max-age"
     assert found[2].path == "/webhooks/crm"
-    assert needs(tmp_path / "new", Standing(running=False), []) == []
+    assert needs(tmp_path / "new", Standing(), []) == []
 
 
 @pytest.mark.parametrize("reason", get_args(Reason))
 def test_why_nothing_is_read_is_told_in_words(tmp_path: Path, reason: Reason):
-    (one,) = needs(tmp_path, Standing(running=True, paused=reason), [])
+    (one,) = needs(tmp_path, Standing(Processes([said(paused=reason)])), [])
     assert one.words == f"Nothing is read for the moment: {PAUSED[reason]}"
     assert (one.kind == "warn") == (reason in ("disk", "webhook"))
 
 
 def test_many_in_one_state_are_one_line(tmp_path: Path):
     files = [listed(f"w{n}", errors=1) for n in range(9)]
-    (one,) = needs(tmp_path, Standing(running=False), rows(files, Standing(running=False), Sampler()))
+    (one,) = needs(tmp_path, Standing(), rows(files, Standing(), Sampler()))
     assert (one.words, one.path) == ("9 webhooks have errors in their files", "/webhooks?state=broken")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import binascii
-import zlib
 from base64 import b64decode
 from urllib.parse import parse_qsl
 
+from pipeline.collect.http.unpack import UnpackError
+from pipeline.collect.http.unpack import unpack as decompressed
 from pipeline.collect.protocols.packed import lz
 from pipeline.collect.protocols.protocol import Limits, Malformed
 from pipeline.collect.request import Request
@@ -52,7 +53,10 @@ def unpack(packed: bytes, compression: str, limits: Limits) -> bytes:
         if text[0] in b"{[":
             return text
         if text.startswith(_GZIP):
-            text = _gunzip(text, limits.body_bytes).strip()
+            try:
+                text = decompressed(None, text, limits.body_bytes).strip()
+            except UnpackError as error:
+                raise Malformed(error.message, error.status) from None
         elif compression == "lz64":
             text = _of_lz(text, limits.body_bytes).strip()
             compression = ""
@@ -61,19 +65,6 @@ def unpack(packed: bytes, compression: str, limits: Limits) -> bytes:
         if not text:
             break
     raise Malformed("the body is neither JSON nor JSON in base64, gzip or LZ-String")
-
-
-def _gunzip(packed: bytes, most: int) -> bytes:
-    reader = zlib.decompressobj(wbits=31)
-    try:
-        text = reader.decompress(packed, most + 1)
-    except zlib.error:
-        raise Malformed("the body is no gzip") from None
-    if len(text) > most:
-        raise Malformed(f"the body unpacks to more than {most:,} bytes (`limits.body`)", 413)
-    if not reader.eof:
-        raise Malformed("the body's gzip ends early")
-    return text
 
 
 def _of_base64(text: bytes) -> bytes:

@@ -11,15 +11,16 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import orjson
 import zstandard
 
 from pipeline.collect.sinks.recording.folder import Folder
-from pipeline.collect.sinks.recording.readers import passed_line
 from pipeline.collect.sinks.settings import RecordingSettings
 from pipeline.model.files.disk import sync, sync_data
 from pipeline.model.process.private import NEVER_FOLLOWED
+from pipeline.sources.files.collected.passed import FOLDER
 from pipeline.telemetry import log as logging
-from pipeline.telemetry.happenings import COLLECT_NOT_LOOKED_AFTER
+from pipeline.telemetry.happenings import COLLECT_NOT_LOOKED_AFTER, COLLECT_READER_DAMAGED
 from pipeline.telemetry.metrics import gauge
 
 log = logging.get(__name__)
@@ -167,3 +168,38 @@ class Keeper:
             os.utime(target.fileno(), ns=(times.st_atime_ns, times.st_mtime_ns))
             os.fsync(target.fileno())
         return True
+
+
+def passed_line(folder: Path, keep_secs: float, now: float) -> int:
+    """Return the first line that some reader still needs; 0 where nobody reads, or one is not understood.
+
+    A reader whose file is older than ``keep_secs`` at ``now`` (unix seconds) is not waited for.
+    """
+    try:
+        with os.scandir(folder / FOLDER) as entries:
+            places = [_line(Path(entry.path)) for entry in entries if _counts(entry, keep_secs, now)]
+    except OSError:
+        return 0
+    return min(places, default=0)
+
+
+def _counts(entry: os.DirEntry[str], keep_secs: float, now: float) -> bool:
+    # A file that is being replaced has another name meanwhile.
+    if entry.name.startswith(".") or entry.name.endswith(".partial"):
+        return False
+    try:
+        return now - entry.stat().st_mtime <= keep_secs
+    except FileNotFoundError:
+        return False
+
+
+def _line(path: Path) -> int:
+    try:
+        said = orjson.loads(path.read_bytes())
+        if said["version"] != 1 or type(said["offset"]) is not int or said["offset"] < 0:
+            raise ValueError("version 1 with an offset is known")
+        return int(said["offset"])
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        # The job replaces it at its next epoch; until then it may need everything.
+        COLLECT_READER_DAMAGED.happened(log, file=str(path), reason=str(error))
+        return 0

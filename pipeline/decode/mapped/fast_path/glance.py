@@ -21,7 +21,7 @@ from pipeline.decode.work import begin_work, nothing
 from pipeline.language.path_syntax import Path, PathError
 from pipeline.language.record_paths import RECORD, first_name, parse_record_path
 from pipeline.language.work import TooExpensive
-from pipeline.model.json import Value
+from pipeline.model.json import Value, leaves
 
 
 class _Object(msgspec.Struct, gc=False):
@@ -141,14 +141,7 @@ def _may_cost(value: Value) -> bool:
 
 
 def _texts(value: Value) -> Iterable[str]:
-    if isinstance(value, dict):
-        for inner in value.values():
-            yield from _texts(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _texts(inner)
-    elif isinstance(value, str):
-        yield value
+    return (one for _, one in leaves(value) if isinstance(one, str))
 
 
 def _scalar_texts(model: EventPart) -> set[str]:

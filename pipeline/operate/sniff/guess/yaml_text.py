@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
 from typing import Final
 
-from pipeline.model.json import Value
+from pipeline.config.edit.writing import Writer
 from pipeline.model.printable import one_line
 from pipeline.operate.sniff.guess.entries import Entry
 
-_PLAIN: Final = re.compile(r"[^\W\d][\w.$-]*|[$^][\w.^$-]+")
-_WORDS: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 _WIDTH: Final = 80
 _REMARK_AT: Final = 34
+_flow: Final = Writer(None, "").inline
 
 
 def shape_text(name: str, entries: Sequence[Entry], origin: str) -> str:
@@ -23,7 +20,7 @@ def shape_text(name: str, entries: Sequence[Entry], origin: str) -> str:
         "# yaml-language-server: $schema=../schema/shape.json",
         f"# Proposed by `hookline sniff` from {one_line(origin)}.",
         "# Read it, and mend what it guessed wrong: docs/shapes.md has the language.",
-        f"name: {_scalar(name)}",
+        f"name: {_flow(name)}",
         "records:" + ("" if len(entries) < 2 else "  # the first entry that fits reads the record"),
     ]
     for entry in entries:
@@ -43,7 +40,7 @@ def _entry(entry: Entry) -> list[str]:
             text = f"      {inner}: {_flow(source)}"
             if len(text) > _WIDTH and isinstance(source, dict):
                 lines.append(f"      {inner}:")
-                lines += [f"        {_scalar(str(key))}: {_flow(one)}" for key, one in source.items()]
+                lines += [f"        {_flow(key)}: {_flow(one)}" for key, one in source.items()]
             else:
                 lines.append(_remarked(text, entry.remarks.get((name, inner))))
     return lines
@@ -57,22 +54,3 @@ def _remarked(line: str, remark: str | None) -> str:
         return beside
     indent = " " * (len(line) - len(line.lstrip()))
     return f"{indent}# {one_line(remark)}\n{line}"
-
-
-def _flow(value: Value) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_scalar(str(key))}: {_flow(one)}" for key, one in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_flow, value)) + "]"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return _scalar(str(value))
-
-
-def _scalar(text: str) -> str:
-    """Return a text as YAML, plain where it cannot be mistaken for something else."""
-    if (_PLAIN.fullmatch(text) and text.lower() not in _WORDS) or text == ".":
-        return text
-    if '"' in text and "'" not in text and text.isprintable():
-        return f"'{text}'"
-    return json.dumps(text, ensure_ascii=False)
