@@ -4,7 +4,7 @@ Damage is detected where a row is read: one that was moved, cut, or changed in i
 key itself is damaged, a look-up by key (`find`) misses the row, while every scan and `state check` find it.
 For users and aliases, where a missed row would lead to a wrong body, `find` also examines the neighbours of a
 missing key: that costs 2 us once for each new user; elsewhere (limits, finished requests) missing keys are
-looked up all the time. Finding a row takes 1.7 us, 1.0 of them to open it; missing one 0.6; measured beside a
+looked up all the time. Finding a row takes 1.2 us, 0.5 of them to open it; missing one 0.6; measured beside a
 second thread.
 
 Stores created by format 1 hold rows without version byte and CRC until they are touched or rewritten; their

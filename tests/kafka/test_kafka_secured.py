@@ -18,17 +18,15 @@ from pipeline.outbox.copies.copies import open_copies
 from pipeline.outbox.copies.place import NotCopied
 from pipeline.receiver.server import Receiver
 from pipeline.recording.topic_writer import TopicWriter
-from pipeline.sources.reader import Reader
 from pipeline.sources.topics.kafka_source import KafkaSource
 from pipeline.telemetry.happenings import BROKERS_UNREACHABLE
 from tests.kafka.servers.secured import CANARY, PASSWORD, PRINCIPALS, USER, Security, forbid, permit
-from tests.kafka.servers.topics import Tap, Topics, until
+from tests.kafka.servers.topics import Tapper, Topics, until
 from tests.kafka.test_kafka_copies import letter
 from tests.kit.programs.forge import Child, forge
 from tests.kit.programs.run import Bench
 from tests.kit.receivers.certificates import Certificates
 
-Tapper = Callable[[Reader], Tap]
 WRONG = f"{CANARY}-mistyped"
 
 

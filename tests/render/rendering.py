@@ -4,18 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+import pytest
+
 from pipeline.config.models.validate import check
 from pipeline.config.models.webhooks.webhook import Request
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.paths import Scope
 from pipeline.language.secrets import Secrets
 from pipeline.language.slots import mask
+from pipeline.model.errors import RenderError
 from pipeline.model.records import Event, Origin, User
 from pipeline.model.times import parse_time
 from pipeline.render.request import Rendered, RequestTemplate, compile_request
 from tests.kit.streams.records import event, user
 
 AT = parse_time("2026-11-23T14:50:00.123Z")
+PROPERTIES = {
+    "text": "a",
+    "none": None,
+    "empty": "",
+    "no": False,
+    "zero": 0,
+    "list": [],
+    "object": {},
+    "products": [{"id": "p1", "qty": 3, "new": True}, {"id": "p2", "qty": 1}],
+    "prices": {"eur": 1, "usd": 2},
+    "nested": [[1, 2], [3]],
+}
+USER = {"plan": "pro", "email": "ann@acme.com"}
 
 
 def an_event(properties: dict[str, Any] | None = None, **fields: Any) -> Event:
@@ -90,3 +107,15 @@ def shown(request: Rendered) -> Rendered:
         tuple((name, mask(value)) for name, value in request.headers),
         mask(request.body),
     )
+
+
+def body_of(body: Any, **request: Any) -> Any:
+    """Return the decoded body."""
+    return orjson.loads(rendered({"body": body, **request}, an_event(PROPERTIES), a_user(USER)).body)
+
+
+def dead(body: Any, **request: Any) -> str:
+    """Return the reason why there is no body."""
+    with pytest.raises(RenderError) as caught:
+        rendered({"body": body, **request}, an_event(PROPERTIES), a_user(USER))
+    return str(caught.value)

@@ -3,45 +3,23 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import unquote
 
 import orjson
 import pytest
 
-from pipeline.config.models.webhooks.delivery import BatchSettings
-from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.secrets import Secrets
 from pipeline.language.slots import fill, mask
 from pipeline.model.errors import RenderError
-from pipeline.render.wrap import compile_wrap, split_array
-from tests.render.rendering import a_user, an_event, compiled, mistakes, read_request, rendered
-
-PROPERTIES = {
-    "text": "a",
-    "none": None,
-    "empty": "",
-    "no": False,
-    "zero": 0,
-    "list": [],
-    "object": {},
-    "products": [{"id": "p1", "qty": 3, "new": True}, {"id": "p2", "qty": 1}],
-    "prices": {"eur": 1, "usd": 2},
-    "nested": [[1, 2], [3]],
-}
-USER = {"plan": "pro", "email": "ann@acme.com"}
-
-
-def body_of(body: Any, **request: Any) -> Any:
-    """Return the decoded body."""
-    return orjson.loads(rendered({"body": body, **request}, an_event(PROPERTIES), a_user(USER)).body)
-
-
-def dead(body: Any, **request: Any) -> str:
-    """Return the reason why there is no body."""
-    with pytest.raises(RenderError) as caught:
-        rendered({"body": body, **request}, an_event(PROPERTIES), a_user(USER))
-    return str(caught.value)
-
+from tests.render.rendering import (
+    a_user,
+    an_event,
+    body_of,
+    compiled,
+    dead,
+    mistakes,
+    read_request,
+    rendered,
+)
 
 EVERY = {
     "gone": "{{ event.properties.gone }}",
@@ -316,91 +294,6 @@ def test_infinity_in_a_text_is_a_dead_letter(value: float) -> None:
         rendered({"body": {"v": "x {{ event.properties.v }}"}}, an_event({"v": value}))
 
 
-def test_a_form_nests_with_brackets_and_repeats_arrays() -> None:
-    request = {
-        "encoding": "form",
-        "body": {
-            "a b": "{{ event.properties.text }} & ü",
-            "list": [1, "{{ event.id }}"],
-            "o": {"x": {"y": True}, "none": None},
-            "products": "{{ event.properties.products | map: 'id' }}",
-            "gone": "{{ event.properties.gone }}",
-        },
-    }
-    made = rendered(request, an_event(PROPERTIES))
-    assert (
-        made.body == b"a+b=a+%26+%C3%BC&list%5B%5D=1&list%5B%5D=e1&o%5Bx%5D%5By%5D=true&o%5Bnone%5D="
-        b"&products%5B%5D=p1&products%5B%5D=p2&gone="
-    )
-    assert made.headers == (("content-type", "application/x-www-form-urlencoded"),)
-    assert rendered({**request, "missing": "omit"}, an_event(PROPERTIES)).body.endswith(b"products%5B%5D=p2")
-
-
-def test_arrays_of_a_form_with_objects_are_indexed() -> None:
-    body = {
-        "items": [{"sku": "A", "tags": ["x", "y"]}, {"sku": "B", "tags": []}],
-        "rows": [[1, 2], [3]],
-        "mixed": ["x", {"y": None}],
-        "own[]": [1, 2],
-        "none": [],
-    }
-    made = rendered({"encoding": "form", "body": body}, an_event({})).body
-    assert unquote(made.decode()).split("&") == [
-        "items[0][sku]=A",
-        "items[0][tags][]=x",
-        "items[0][tags][]=y",
-        "items[1][sku]=B",
-        "rows[0][]=1",
-        "rows[0][]=2",
-        "rows[1][]=3",
-        "mixed[0]=x",
-        "mixed[1][y]=",
-        "own[]=1",
-        "own[]=2",
-    ]
-
-
-def test_a_form_takes_objects_only() -> None:
-    assert any("a form wants an object" in found for found in mistakes({"encoding": "form", "body": [1]}))
-    assert "a form wants an object" in dead("{{ event.id }}", encoding="form")
-
-
-@pytest.mark.parametrize(
-    ("body", "what"),
-    [
-        ({"$for": "{{ event.properties.items }}", "sku": "{{ item.sku }}"}, "`$for` makes a list"),
-        (["{{ event.name }}"], "this is a list"),
-        ("name={{ event.name }}", "this is a text"),
-        ("{{ event.properties }}{{ user.properties }}", "this is a text"),
-        ("{% if event.name %}{{ event.properties }}{% endif %}", "this is a text"),
-        ({"$if": {"event.name": "A"}, "$then": ["{{ event.name }}"], "$else": {"a": 1}}, "this is a list"),
-        ({"$if": {"event.name": "A"}, "a": "{{ event.name }}", "$else": "b"}, "this is a text"),
-        (
-            {"$if": {"event.name": "A"}, "$then": {"$if": {"event.name": "B"}, "$then": 1}},
-            "this is one value",
-        ),
-        ({"$if": {"event.name": "A"}, "$for": "{{ event.properties.items }}", "a": 1}, "`$for` makes a list"),
-    ],
-)
-def test_the_body_of_a_form_that_is_never_an_object_is_found_at_load(body: Any, what: str) -> None:
-    (found,) = mistakes({"encoding": "form", "body": body})
-    assert what in found
-    assert "each event would become a dead letter" in found
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        "{{ event.properties }}",
-        "{{- event.properties | without: 'a' -}}\n",
-        {"items": {"$for": "{{ event.properties.items }}", "sku": "{{ item.sku }}"}},
-        {"$if": {"event.name": "Purchase"}, "$then": {"a": "{{ event.name }}"}},
-    ],
-)
-def test_the_body_of_a_form_that_may_be_an_object_is_taken(body: Any) -> None:
-    assert not mistakes({"encoding": "form", "body": body})
-
-
 SECRETS = Secrets({"TOK": 'a"\\\n&=%ü'})
 
 
@@ -434,60 +327,3 @@ def test_data_cannot_fake_a_slot() -> None:
         assert made.body.count(b"\x01") == 1
     everything = rendered({"body": "{{ event }}"}, an_event({"v": fake, fake: fake}))
     assert b"\x01" not in everything.body
-
-
-@pytest.mark.parametrize(
-    ("body", "elements"),
-    [
-        (b"[]", []),
-        (b"[1]", [b"1"]),
-        (b'[{"a":[1,2],"b":"],["},"\\",[",[3]]', [b'{"a":[1,2],"b":"],["}', b'"\\",["', b"[3]"]),
-        (b'["\x01TOK\x02",1]', [b'"\x01TOK\x02"', b"1"]),
-    ],
-)
-def test_an_array_is_split_as_it_is_written(body: bytes, elements: list[bytes]) -> None:
-    assert split_array(body) == elements
-
-
-def wrap(**batch: Any) -> tuple[Any, list[str]]:
-    problems = Problems()
-    made = compile_wrap(
-        BatchSettings(**batch), vars={"v": 1}, problems=problems, file="w.yaml", secrets=Secrets({"TOK": "t"})
-    )
-    return made, [problem.message for problem in problems.found]
-
-
-def test_batches_are_arrays_lines_or_wrapped() -> None:
-    bodies = [b'{"a":1}', b'[{"index":{}},{"b":"x,[\\"\\n"}]', b'{"k":"\x01TOK\x02"}']
-    assert wrap()[0](bodies) == b"[" + b",".join(bodies) + b"]"
-    assert wrap(as_="ndjson")[0](bodies) == b'{"a":1}\n{"index":{}}\n{"b":"x,[\\"\\n"}\n{"k":"\x01TOK\x02"}\n'
-    made, found = wrap(wrap={"data": "{{ items }}", "key": "${TOK}", "v": "{{ vars.v }}", "on": True})
-    assert not found
-    assert made(bodies) == b'{"data":[' + b",".join(bodies) + b'],"key":"\x01TOK\x02","v":1,"on":true}'
-
-
-def test_each_batch_has_a_whole_budget() -> None:
-    made, found = wrap(wrap={"data": "{{ items }}", "n": "{% for i in (1..9000) %}{% endfor %}{{ vars.v }}"})
-    assert not found
-    for _ in range(100):
-        assert made([b"1"]) == b'{"data":[1],"n":"1"}'
-
-
-@pytest.mark.parametrize(
-    ("batch", "message"),
-    [
-        ({"wrap": {"data": 1}}, "no place for the items"),
-        ({"wrap": {"data": "{{ items | size }}"}}, "`items` stands alone"),
-        ({"wrap": {"data": "{{ items }}", "n": "{{ event.id }}"}}, "`event` is not known here"),
-        ({"wrap": {"data": "{{ items }}"}, "as_": "ndjson"}, "keep one"),
-        ({"wrap": {"data": [{"$for": "{{ items }}", "a": "{{ item.a }}"}]}}, "`$for` cannot look into"),
-        ({"wrap": {"$spread": "{{ items }}"}}, "`$spread` cannot look into"),
-        (
-            {"wrap": {"data": "{{ items }}", "n": "{{ vars.v | split: '' | plus: 1 }}"}},
-            "for every batch: plus",
-        ),
-        ({"wrap": {"data": "{{ items }}", "at": "{{ 'now' | date: '%F' }}"}}, "there is no `now`"),
-    ],
-)
-def test_a_mistake_in_a_wrap_is_found_at_load(batch: dict[str, Any], message: str) -> None:
-    assert any(message in found for found in wrap(**batch)[1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -13,13 +12,11 @@ from pipeline.decode.decode import BY_NAME
 from pipeline.decode.formats import Formats
 from pipeline.decode.scan import scan
 from pipeline.model.records import Event, PropertyUpdate
-from pipeline.sources.reader import Reader
-from tests.kafka.servers.topics import Tap, Topics
+from tests.kafka.servers.topics import Tapper, Topics
 from tests.kit.programs.run import Bench
 from tests.kit.streams.shapes import shape
 
 pytestmark = pytest.mark.kafka
-Tapper = Callable[[Reader], Tap]
 
 PEOPLE = shape("- user: {user_id: message.key.id, set: .}", "people")
 SHOP = shape("- event: {name: message.headers.event, user_id: uid, properties: '*'}", "shop")

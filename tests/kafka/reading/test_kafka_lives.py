@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,16 +16,13 @@ from pipeline.collect.sinks.kafka import KafkaSink
 from pipeline.kafka.admin import Topic
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import ConfigError, Fatal, StateError
-from pipeline.sources.reader import Reader
 from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.sources.topics.kafka_source import TOPICS_ANSWER_MS, TOPICS_EVERY_MS, KafkaSource
 from pipeline.sources.topics.merging.side import Side
 from pipeline.sources.topics.stream import Stream
 from pipeline.telemetry import metrics
 from pipeline.telemetry.happenings import EVENTS_COMPACTED
-from tests.kafka.servers.topics import Tap, Topics, until
-
-Tapper = Callable[[Reader], Tap]
+from tests.kafka.servers.topics import Tap, Tapper, Topics, until
 
 
 def made_anew(topics: Topics, name: str, lines: int) -> str:

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import NewPartitions
 
 from pipeline.decode.scan import scan
 from pipeline.kafka.client import KafkaSettings
-from pipeline.model.errors import ConfigError, Fatal, StateError
+from pipeline.model.errors import ConfigError, Fatal
 from pipeline.model.records import Event
 from pipeline.sources.paced import Paced
-from pipeline.sources.reader import Reader
 from pipeline.sources.topics.ends import ANSWER_MS, LAG_EVERY_MS
-from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.sources.topics.kafka_source import KafkaSource
 from pipeline.telemetry import metrics
-from tests.kafka.servers.topics import Tap, Topics, until
-
-Tapper = Callable[[Reader], Tap]
-
-LOG_APPEND = {"message.timestamp.type": "LogAppendTime"}
+from tests.kafka.servers.topics import LOG_APPEND, Tapper, Topics, until
 
 
 def committed(topics: Topics, topic: str, partition: int = 0) -> int:
@@ -207,166 +199,6 @@ def test_one_topic_with_both_kinds_may_hold_tombstones(topics: Topics, tap: Tapp
     seen = tap(topics.open(events=(both,)))
     assert seen.take(1) == [None]
     assert seen.chunks[0].faults is None
-
-
-def test_two_topics_are_merged_by_time_whatever_the_order_of_arrival(topics: Topics, tap: Tapper) -> None:
-    events, users = topics.create("events"), topics.create("users")
-    for time in (10, 30, 20, 40):
-        topics.send(events, b"e%d" % time, time_ms=time)
-    for time in (5, 10, 35):
-        topics.send(users, b"u%d" % time, time_ms=time)
-    seen = tap(topics.open(events=(events,), users=(users,)))
-    assert seen.take(7, limit=2) == [b"u5", b"u10", b"e10", b"e30", b"e20", b"u35", b"e40"]
-
-
-def test_an_aborted_transaction_is_not_read_and_holds_nothing_back(topics: Topics, tap: Tapper) -> None:
-    events, users = topics.create("events"), topics.create("users")
-    topics.send(users, b"kept", time_ms=1)
-    with topics.transaction(commit=False) as producer:
-        producer.produce(users, b"aborted", b"u1", timestamp=2)
-    topics.send(events, b"event", time_ms=10)
-    seen = tap(topics.open(events=(events,), users=(users,)))
-    assert seen.take(2) == [b"kept", b"event"]
-
-
-def test_an_open_transaction_does_not_hold_events_back(topics: Topics, tap: Tapper) -> None:
-    events, users = topics.create("events", config=LOG_APPEND), topics.create("users", config=LOG_APPEND)
-    seen = tap(topics.open(events=(events,), users=(users,)))
-    with topics.transaction() as producer:
-        producer.produce(users, b"update", b"u1")
-        producer.flush()
-        topics.send(events, b"before")
-        assert seen.take(1) == [b"before"], "the update is not acknowledged before its commit"
-    topics.send(events, b"after")
-    assert seen.take(3) == [b"before", b"update", b"after"]
-
-
-def test_a_committed_update_is_seen_by_the_event_after_it(topics: Topics, tap: Tapper) -> None:
-    events, users = topics.create("events", config=LOG_APPEND), topics.create("users", config=LOG_APPEND)
-    seen = tap(topics.open(events=(events,), users=(users,)))
-    for turn in range(10):
-        with topics.transaction() as producer:
-            producer.produce(users, b"u%d" % turn, b"u1")
-        topics.send(events, b"e%d" % turn)
-        seen.take(2 * turn + 2)
-    assert seen.lines == [line for turn in range(10) for line in (b"u%d" % turn, b"e%d" % turn)]
-
-
-def test_a_lagging_property_topic_holds_events_until_it_has_caught_up(topics: Topics, tap: Tapper) -> None:
-    events, users = topics.create("events"), topics.create("users")
-    topics.send_many(users, [b"u%d" % i for i in range(3000)], first_ms=1)
-    topics.send(events, b"event", time_ms=2_000)
-    seen = tap(topics.open(events=(events,), users=(users,)))
-    seen.take(3001, limit=50)
-    assert seen.lines.index(b"event") == 2000, "after the updates up to its time, before the later ones"
-
-
-def test_a_compacted_property_topic_is_read_through_its_gaps(topics: Topics, tap: Tapper) -> None:
-    events = topics.create("events")
-    users = topics.create(
-        "users",
-        config={
-            "cleanup.policy": "compact",
-            "segment.ms": "100",
-            "min.cleanable.dirty.ratio": "0.01",
-            "max.compaction.lag.ms": "100",
-        },
-    )
-    for turn in range(20):
-        topics.send(users, b"old%d" % turn, key=b"u%d" % (turn % 3))
-
-    def compacted() -> bool:
-        topics.send(users, b"new", key=b"other")  # a new record rolls the segment, so that it may be cleaned
-        check = topics.open(users=(users,), stop="end")
-        lines = Tap(check).finish()
-        check.close()
-        return len([line for line in lines if line and line.startswith(b"old")]) == 3
-
-    until(compacted, "compaction", 30)
-    topics.send(events, b"event")
-    seen = tap(topics.open(events=(events,), users=(users,)))
-    until(lambda: seen.turn() and b"event" in seen.lines, "the event")
-    assert [line for line in seen.lines if line and line.startswith(b"old")] == [b"old17", b"old18", b"old19"]
-
-
-def test_an_offset_removed_by_retention_is_an_error_that_says_what_to_do(topics: Topics) -> None:
-    events = topics.create("events")
-    topics.send_many(events, [b"%d" % i for i in range(10)])
-    reader = topics.open(events=(events,))
-    position = reader.position
-    reader.close()
-    topics.admin.delete_records([TopicPartition(events, 0, 6)])
-    until(lambda: topics.source(events=(events,)).admin.find(events, 0, "earliest") == 6, "the deletion")
-    with pytest.raises(
-        StateError, match=r"begins at offset 6 now: 6 offsets from 0 on .*out_of_range: earliest"
-    ):
-        topics.open(position, events=(events,))
-
-
-def test_out_of_range_earliest_goes_on_with_what_is_there_and_counts_the_gap(
-    topics: Topics, tap: Tapper, caplog: pytest.LogCaptureFixture
-) -> None:
-    events = topics.create("events")
-    topics.send_many(events, [b"%d" % i for i in range(10)])
-    reader = topics.open(events=(events,))
-    topics.admin.delete_records([TopicPartition(events, 0, 6)])
-    until(lambda: topics.source(events=(events,)).admin.find(events, 0, "earliest") == 6, "the deletion")
-    seen = tap(topics.open(reader.position, events=(events,), out_of_range="earliest"))
-    reader.close()
-    assert seen.take(4) == [b"6", b"7", b"8", b"9"]
-    assert metrics.read("source_skipped_total", partition=f"{events}/0") == 6
-    assert "the position in a topic was lost" in caplog.text
-
-
-def test_an_offset_removed_while_reading_is_handled_alike(topics: Topics, tap: Tapper) -> None:
-    events = topics.create("events")
-    topics.send_many(events, [b"%d" % i for i in range(10)])
-    seen = tap(topics.open(events=(events,), out_of_range="earliest"))
-    lost = tap(topics.open(events=(events,)))
-    for one in (seen, lost):
-        assert isinstance(one.reader, KafkaReader)
-        stream = one.reader._streams[0]
-        stream.consumer.assign([TopicPartition(events, 0, 500)])
-        stream.side.position = 500
-    assert seen.take(10)[:1] == [b"0"]
-    with pytest.raises(StateError, match="ends at offset 10, but was read up to 500"):
-        until(lost.turn, "the error")
-
-
-def test_what_was_fetched_before_retention_took_it_leaves_and_is_durable_before_the_job_ends(
-    topics: Topics, tap: Tapper
-) -> None:
-    events, users = topics.create("events"), topics.create("users")
-    topics.send(users, b"u0", time_ms=1)
-    reader = topics.open(events=(events,), users=(users,))
-    seen = tap(reader)
-    seen.take(1)
-    reader.durable(reader.position)
-    behind, lost = reader._streams
-    behind.consumer.pause([TopicPartition(users, 0)])
-    topics.send(users, b"u1", time_ms=2)
-    topics.send_many(events, [b"%d" % i for i in range(10)], first_ms=3)
-    until(lambda: not seen.turn() and lost.side.position == 10, "the events, which wait for the users")
-    topics.admin.delete_records([TopicPartition(events, 0, 10)])
-    until(lambda: topics.source(events=(events,)).admin.find(events, 0, "earliest") == 10, "the deletion")
-    lost.go_to(9)
-    until(lambda: not seen.turn() and lost.is_over, "the loss")
-    behind.consumer.resume([TopicPartition(users, 0)])
-    assert seen.take(12) == [b"u0", b"u1", *(b"%d" % i for i in range(10))]
-    assert not seen.turn()
-    reader.durable((KafkaReader.VERSION, 3, ()))
-    assert not seen.turn()
-    reader.durable(reader.position)
-    with pytest.raises(StateError, match="begins at offset 10 now"):
-        seen.turn()
-
-
-def test_a_topic_that_was_recreated_is_an_error(topics: Topics) -> None:
-    events = topics.create("events")
-    topics.send_many(events, [b"x"] * 5)
-    position = ("kafka-1", 9, ((events, 9, 0, None),))
-    with pytest.raises(StateError, match="recreated or truncated"):
-        topics.open(position, events=(events,))
 
 
 def test_an_unknown_topic_is_named_with_what_was_probably_meant(topics: Topics) -> None:

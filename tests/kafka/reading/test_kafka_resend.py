@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,8 @@ from confluent_kafka.admin import NewPartitions
 from pipeline.config.job import load_pipeline
 from pipeline.model.errors import StateError
 from pipeline.runtime.state.resend import Resend, would_resend
-from pipeline.sources.reader import Reader
-from tests.kafka.servers.topics import Tap, Topics, until
+from tests.kafka.servers.topics import Tapper, Topics, until
 from tests.kit.programs.forge import Program, forge
-
-Tapper = Callable[[Reader], Tap]
 
 PIPELINE = """
 source: {kafka: {brokers: "%s", events: [%s], group: "group-%s"}}

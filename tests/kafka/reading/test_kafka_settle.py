@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import pytest
 from confluent_kafka import Producer
 
-from pipeline.sources.reader import Reader
 from pipeline.telemetry import metrics
-from tests.kafka.servers.topics import Tap, Topics, until
-
-Tapper = Callable[[Reader], Tap]
+from tests.kafka.servers.topics import Tap, Tapper, Topics, until
 
 PAIRS = 40
 LINGER_MS = 40

@@ -14,9 +14,7 @@ from pipeline.sources.reader import Reader
 from pipeline.sources.topics.merging.merge import Alignment
 from pipeline.sources.topics.merging.side import Side
 from pipeline.sources.topics.merging.trail import FILE, REWRITE_BYTES, Boundary, Trail
-from tests.kafka.servers.topics import Tap, Topics
-
-Tapper = Callable[[Reader], Tap]
+from tests.kafka.servers.topics import Tapper, Topics
 
 NAMES = ["users/0", "events/0"]
 

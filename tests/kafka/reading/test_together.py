@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,8 @@ import orjson
 import pytest
 
 from pipeline.model.errors import StateError
-from pipeline.sources.reader import Reader
 from pipeline.telemetry import metrics
-from tests.kafka.servers.topics import Tap, Topics
-
-Tapper = Callable[[Reader], Tap]
+from tests.kafka.servers.topics import Tapper, Topics
 
 NUMBER = 40
 

@@ -20,6 +20,7 @@ from pipeline.sources.topics.kafka_reader import KafkaReader
 from pipeline.sources.topics.kafka_source import KafkaSource
 from tests.kafka.servers.broker import Broker
 
+LOG_APPEND = {"message.timestamp.type": "LogAppendTime"}
 WAIT_SECS = 20.0
 
 
@@ -187,3 +188,6 @@ class Tap:
             sources = [chunk.sources] * len(chunk) if isinstance(chunk.sources, str) else chunk.sources
             found += [(source.split("-")[0], at) for source, at in zip(sources, chunk.offsets, strict=True)]
         return found
+
+
+Tapper = Callable[[Reader], Tap]
