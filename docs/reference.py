@@ -50,12 +50,12 @@ YAML here is YAML 1.2 with JSON's own constants: only `true`, `false`, `null` an
 `-1.5` are not text; `NO`, `12:30`, `010` and `2026-01-01` are text. Anchors, aliases, merge keys and tags are
 errors, and so are empty values. Quote what begins with `{{`, `*`, `@` or holds `: ` or ` #`.
 
-`${NAME}` and `${NAME:-default}` read the environment, `${file:path}` a file; `$${` is a literal `${`. Inside
-`request`, `vars`, `delivery.batch.wrap`, `delivery.proxy`, Kafka's `settings` and the credentials of a
-registry they are secrets: put in when they are used, never stored or shown. `{{ vars.x }}` with a secret
-stands alone, without filters, in a body, header, query or path. In the URL's scheme, host and port, and
-elsewhere, they are plain settings, resolved when the config is loaded. Conditions and `vars` take one that
-says so: `{setting: "${NAME}"}`.
+`${NAME}` and `${NAME:-default}` read the environment, `${file:path}` a file; `$${` is a literal `${`. A
+default is a text and holds no placeholder. Inside `request`, `vars`, `delivery.batch.wrap`,
+`delivery.proxy`, Kafka's `settings` and the credentials of a registry they are secrets: put in when they
+are used, never stored or shown. `{{ vars.x }}` with a secret stands alone, without filters, in a body,
+header, query or path. In the URL's scheme, host and port, and elsewhere, they are plain settings, resolved
+when the config is loaded. Conditions and `vars` take one that says so: `{setting: "${NAME}"}`.
 
 Durations are written `500ms`, `10s`, `1.5h`, `30d`; rates `100/s`, `60/m`; sizes `1000000`, `1MB`, `512KiB`.
 """

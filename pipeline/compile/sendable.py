@@ -60,7 +60,12 @@ def check_sendable(
 
 def _check_defaults(model: WebhookFile, problems: Problems) -> None:
     """Refuse ``${A:-${B}}``, as a shell takes it: what is sent would be neither."""
-    others = *_strings(model.vars, ("vars",)), *_strings(model.request.headers, ("request", "headers"))
+    batch = model.delivery.batch
+    others = (
+        *_strings(model.vars, ("vars",)),
+        *_strings(model.request.headers, ("request", "headers")),
+        *_strings(None if batch is None else batch.wrap, ("delivery", "batch", "wrap")),
+    )
     for path, text, _ in (*_texts(model), *others):
         if ":-" in text and any(ref.is_nested for ref in refs_in(text)):
             message, hint = NESTED

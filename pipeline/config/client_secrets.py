@@ -11,7 +11,7 @@ from pipeline.config.formats import is_registry_secret, registry_secrets
 from pipeline.config.models.installation.job import PipelineFile
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.placeholders import missing_setting
-from pipeline.language.secrets import PlaceholderError, SecretRef, Secrets, parse_placeholders
+from pipeline.language.secrets import NESTED, PlaceholderError, SecretRef, Secrets, parse_placeholders
 
 _RECEIVERS: tuple[KeyPath, ...] = (("delivery", "proxy"), ("delivery", "batch", "wrap"))
 _CLIENTS: tuple[KeyPath, ...] = (
@@ -59,6 +59,9 @@ def _known(path: KeyPath, text: str, secrets: Secrets, problems: Problems) -> bo
         refs = [part for part in parse_placeholders(text) if isinstance(part, SecretRef)]
     except PlaceholderError as error:
         problems.error(path, "placeholder", error.message, hint=error.hint, offset=error.offset)
+        return False
+    if any(ref.is_nested for ref in refs):
+        problems.error(path, "placeholder", NESTED[0], hint=NESTED[1], offset=text.index(":-") + 2)
         return False
     missing = next((ref for ref in refs if not secrets.known(ref)), None)
     if missing is not None:

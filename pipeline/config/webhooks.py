@@ -166,11 +166,11 @@ def _places(name: str, language: int, stored: bool) -> Places:
     webhook = name.startswith("webhooks/")
     settings = is_setting if webhook else everywhere
     if language == 1:
-        return Places(settings)
+        return Places(settings, stored=stored)
     refused = (
         nowhere if stored else (lambda path: path[:2] == ("trigger", "where")) if webhook else everywhere
     )
-    return Places(settings, is_var if webhook else nowhere, refused, named_setting)
+    return Places(settings, is_var if webhook else nowhere, refused, named_setting, stored)
 
 
 _TAKEN_AWAY: Final = "null takes away what the base has, such as `events: null`"

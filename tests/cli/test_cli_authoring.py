@@ -424,7 +424,7 @@ def test_send_tries_once_and_says_what_came(hookline, config, file, local, monke
             "127.0.0.0/8",
         )
     assert said.code == 1
-    assert "the trigger of big does not hold" in said.err
+    assert "big does not fire on this event" in said.err
     assert "status 503" in said.out
     assert "busy" in said.out
     assert len(receiver.requests) == 1

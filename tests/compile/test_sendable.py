@@ -206,11 +206,13 @@ def test_of_an_answer_only_what_is_looked_at_is_read(
         "  headers: {X-Key: 'Key ${A:-${B:-c}}'}",
         "  body: {a: [{b: '${A:-${B}}'}]}",
         "  query: {a: '${A:-${file:b}}'}",
+        "  batch: {wrap: {key: '${A:-${B}}', all: '{{ items }}'}}",
     ],
 )
 def test_a_placeholder_in_the_default_of_another_is_refused(tmp_path: Path, request_: str) -> None:
     """A shell takes it; here `B}` would be left as a text, and sent."""
-    assert errors(report(tmp_path, environ={"A": "a", "B": "b"}, request=request_)) == [
+    where = "delivery" if request_.startswith("  batch") else "request"
+    assert errors(report(tmp_path, environ={"A": "a", "B": "b"}, **{where: request_})) == [
         "placeholder: a default is a text and holds no placeholder "
         "name one variable, and set it where the job is started"
     ]

@@ -65,13 +65,25 @@ NEWLY_REFUSED = {
         "no-template",
         HEAD + URL + "  auth: {bearer: {token: '{{ user.properties.token }}'}}\n",
     ),
+    "a placeholder in the default of a setting": (
+        "placeholder",
+        HEAD + 'vars: {x: {setting: "${X:-${Y}}"}}\n' + URL,
+    ),
+    "a placeholder in the default of a secret": (
+        "placeholder",
+        HEAD + URL + "  headers: {X: '${X:-${Y}}'}\n",
+    ),
+    "a branch that is never a form": (
+        "body",
+        HEAD + URL + "  encoding: form\n  body: {$if: {event.id: x}, $then: [1], $else: {a: 1}}\n",
+    ),
     "a batch of forms": ("batch", HEAD + URL + "  encoding: form\n  body: {a: 1}\ndelivery: {batch: {}}\n"),
 }
 
 
 @pytest.mark.parametrize(("code", "text"), NEWLY_REFUSED.values(), ids=NEWLY_REFUSED)
 def test_a_newly_refused_form_is_an_error_in_files_and_none_in_a_stored_version(code: str, text: str) -> None:
-    config = ConfigText({"webhooks/a.yaml": text})
+    config = ConfigText({"webhooks/a.yaml": text}, {"X": "x"})
     as_files = compile_config(config, secrets=Secrets({}))
     assert [found.code for found in as_files.findings if not found.warning] == [code]
     assert as_files.snapshot is None

@@ -116,8 +116,9 @@ def test_that_no_job_is_running_stays_on_the_page(browser: Browser, tmp_path: Pa
     with kit.desk(tmp_path, config=None, webhooks=WEBHOOKS, job=False) as desk:
         tab = Tab(desk, desk.log_in(browser))
         page = tab.open("/live")
-        page.locator("#live-told", has_text="0 new").wait_for()
-        assert page.get_by_text("No job is running: rows come when one is started.").is_visible()
+        told = page.locator("#live-told", has_text="0 new")
+        told.wait_for()
+        assert told.get_by_text("No job is running: rows appear once one is started.").is_visible()
         tab.close()
 
 

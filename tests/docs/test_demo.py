@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from pipeline.cli.jobs.beside import started
 from pipeline.cli.jobs.demo_console import running
+from pipeline.model.errors import Fatal
+from pipeline.model.process.lifeline import Lifeline
 from tests.kit.programs.run import Bench, until
 from tests.kit.tour import ROOT, run, script
 
@@ -39,6 +45,17 @@ def test_the_demo_of_the_console_is_of_a_shop_that_goes_on(tmp_path: Path):
         until(lambda: stream.stat().st_size > begun)
         bench = Bench(folder)
         until(lambda: bench.counts("plan-changed")["delivered"] and bench.counts("pricing-interest")["dead"])
+
+
+def test_what_a_program_of_the_demo_says_at_its_end_is_told(tmp_path: Path):
+    words, log = ("--listen", "192.0.2.1:1"), tmp_path / "receiver.log"
+    with (
+        contextlib.closing(Lifeline()) as lifeline,
+        pytest.raises(Fatal) as found,
+        started("receiver", *words, log=log, lifeline=lifeline, until="listening on "),
+    ):
+        pass
+    assert found.value.shown().startswith("error: cannot listen on 192.0.2.1:1: ")
 
 
 def test_what_the_demo_has_started_ends_with_it_however_it_ends(tmp_path: Path):

@@ -41,7 +41,7 @@ def send(
     tried = given.read(config, event_file, line, user_file, format, happens_now=True)
     prepared = sending.prepare(config, webhook, tried, allow)
     if not prepared.holds:
-        say(f"note: the trigger of {webhook} does not hold for this event (`hookline explain` shows why)")
+        say(f"note: {webhook} does not fire on this event (`hookline explain` shows why)")
     if not as_json:
         requests.show(prepared.preview)
     answer = sending.send(prepared)

@@ -62,5 +62,5 @@ def _rest_of_line(process: subprocess.Popen[bytes], verb: str, log: Path, begin:
         if found is not None:
             return found.strip()
         if process.poll() is not None:
-            raise Fatal("\n".join(lines) or f"`hookline {verb}` did not start")
+            raise Fatal("\n".join(lines).removeprefix("error: ") or f"`hookline {verb}` did not start")
         pause.wait(0.05)

@@ -51,6 +51,8 @@ class Places:
     """Among those: places where only ``{setting: ..}`` is allowed."""
     named: Callable[[Value], str | None] = lambda value: None
     """Returns the text of a ``{setting: ..}``."""
+    stored: bool = False
+    """Whether the file is of a stored version (see `Problems.refuse`)."""
 
 
 def substitute(document: Document, lookup: Lookup, places: Places) -> None:
@@ -71,7 +73,7 @@ def _walk(node: Node, path: KeyPath, document: Document, lookup: Lookup, places:
     if node.items is not None:
         if places.settings(path) and places.named(node.value) is not None:
             ((key, (_, inner)),) = node.items.items()
-            _put_in(inner, (*path, key), document, lookup)
+            _put_in(inner, (*path, key), document, lookup, places)
             node.value, node.items = inner.value, None
             return
         for key, (_, inner) in node.items.items():
@@ -93,12 +95,12 @@ def _walk(node: Node, path: KeyPath, document: Document, lookup: Lookup, places:
             document.findings.append(place(document, _refused(path, text)))
             node.value = UNSET if path and isinstance(path[-1], str) else text
             return
-        _put_in(node, path, document, lookup)
+        _put_in(node, path, document, lookup, places)
 
 
-def _put_in(node: Node, path: KeyPath, document: Document, lookup: Lookup) -> None:
+def _put_in(node: Node, path: KeyPath, document: Document, lookup: Lookup, places: Places) -> None:
     text = node.value
-    problem = _resolve(node, path, lookup)
+    problem = _resolve(node, path, lookup, places)
     if problem is not None:
         value, node.value = node.value, text  # the place is found in the text as written
         document.findings.append(place(document, problem))
@@ -147,7 +149,7 @@ def _refused(path: KeyPath, text: str) -> Problem:
     )
 
 
-def _resolve(node: Node, path: KeyPath, lookup: Lookup) -> Problem | None:
+def _resolve(node: Node, path: KeyPath, lookup: Lookup, places: Places) -> Problem | None:
     try:
         parts = parse_placeholders(node.value)
     except PlaceholderError as error:
@@ -156,7 +158,7 @@ def _resolve(node: Node, path: KeyPath, lookup: Lookup) -> Problem | None:
     for part in parts:
         if isinstance(part, str):
             texts.append(part)
-        elif part.is_nested:
+        elif part.is_nested and not places.stored:
             return Problem(path, "placeholder", *NESTED, offset=node.value.index(":-") + 2)
         elif (value := lookup(part)) is not None:
             texts.append(value)

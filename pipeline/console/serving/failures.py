@@ -31,7 +31,9 @@ _AGAIN: Final = (
 _TYPED_SECS: Final = 15.0
 """How long to wait for the rest of a form."""
 _IN_PART: Final[dict[int, str]] = {
-    HTTPStatus.UNAUTHORIZED: "You are logged out. What you typed stays: log in in another tab, then go on."
+    HTTPStatus.UNAUTHORIZED: (
+        "You are logged out. What you typed stays here: log in in another tab, then continue."
+    )
 }
 """The message on a page when its scripts' request fails, in place of the general text."""
 

@@ -176,6 +176,11 @@ def test_placeholders_are_put_in_and_passwords_are_not_shown(load) -> None:
     assert "canary" not in json.dumps(config.settings)
 
 
+def test_a_password_takes_no_placeholder_in_its_default(load) -> None:
+    source = "source:\n  kafka: {brokers: b, events: e, settings: {sasl.password: '${A:-${B}}'}}\n"
+    assert "2:66: error[placeholder]: a default is a text" in shown(load(source, env={"A": "a", "B": "b"}))
+
+
 def test_faults_in_the_delivery_defaults_are_found_in_their_file(load) -> None:
     assert "config/pipeline.yaml:1:12: error[unknown-field]: `timeot`" in shown(
         load("delivery: {timeot: 5s}\n")

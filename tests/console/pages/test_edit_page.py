@@ -202,6 +202,16 @@ def test_a_name_that_is_nearly_a_known_one_is_told_at_its_field(ann: Visitor):
         assert "is known as" not in ann.send(page, new, "refresh", events=typed).text
 
 
+def test_of_many_unknown_names_few_are_compared(ann: Visitor, monkeypatch: pytest.MonkeyPatch):
+    compared: list[str] = []
+    monkeypatch.setattr(
+        "pipeline.console.pages.editing.look.did_you_mean", lambda name, known: compared.append(name)
+    )
+    new, names = "/new-webhook", [f"Z{number}" for number in range(40)]
+    ann.send(ann.get(new), new, "refresh", events=", ".join(names))
+    assert compared == names[:5]
+
+
 def test_markup_is_text_wherever_it_is_typed(ann: Visitor):
     new, evil = "/new-webhook", "\"'><script>alert(1)</script>{{ 7 }}{% x %}&amp;"
     page = ann.send(ann.send(ann.get(new), new, "add-header"), new, "add-key")

@@ -107,7 +107,7 @@ def test_one_person_does_not_take_all_places_of_those_who_look_on(
             pass
         monkeypatch.setattr("pipeline.console.serving.app.STREAMS", 2)
         said = caller.ask("GET", "/api/v1/tap", token="editor")
-        assert (said.status, said.json["error"]) == (503, "2 pages look on already: close one")
+        assert (said.status, said.json["error"]) == (503, "2 pages are watching already: close one")
     until(lambda: caller.ask("GET", "/live/rows", token="viewer").status == 200)
 
 
