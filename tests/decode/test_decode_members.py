@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.decode.decode import decode
+from pipeline.decode.raw import walk
 from pipeline.model.records import Event, Invalid, Origin, Record
 from tests.decode.reading import HERE
 
@@ -98,3 +99,14 @@ def test_a_record_alone_that_holds_nan_is_one_dead_letter() -> None:
     (dead,) = read(call(b"NaN"))
     assert type(dead) is Invalid
     assert "NaN is no number of JSON" in dead.reason
+
+
+@pytest.mark.parametrize("around", [b'{"batch":[%s]}', b"[%s]"])
+def test_of_too_many_members_to_examine_none_is_lost(monkeypatch: pytest.MonkeyPatch, around: bytes) -> None:
+    monkeypatch.setattr(walk, "MANY", 3)
+    line = around % b",".join([call(b"NaN"), *[GOOD] * 2])
+    assert [type(one) for one in read(line)] == [Invalid, Event, Event]
+    line = around % b",".join([call(b"NaN"), *[GOOD] * 5])
+    (dead,) = read(line)
+    assert type(dead) is Invalid
+    assert dead.raw == line

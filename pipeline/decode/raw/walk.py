@@ -40,17 +40,18 @@ _VALUE = re.compile(rb"[{\[]" + _nested(_LEVELS - 1) + rb"*+[}\]]", re.DOTALL)
 
 
 def members(raw: bytes, names: Sequence[str]) -> tuple[str, list[bytes], bytes] | None:
-    """Return (name of the field, its members, the envelope without them); None where it cannot be cut.
+    """Return (name of the field, its members, the envelope without them); None where it cannot be cut, or has
+    more than `MANY`: those after them would be lost.
 
     A line that is a list is an envelope called "the list" with nothing around it: ``{}``.
     """
     listed = items(raw, MANY)
     if listed is not None:
-        return "the list", listed, b"{}"
+        return None if len(listed) > MANY else ("the list", listed, b"{}")
     around = fields(raw, once=names) or {}
     name = next((one for one in names if around.get(one, b"")[:1] == b"["), None)
     held = None if name is None else items(around.pop(name), MANY)
-    if name is None or held is None:
+    if name is None or held is None or len(held) > MANY:
         return None
     rest = [json.dumps(one).encode() + b":" + value for one, value in around.items()]
     return name, held, b"{" + b",".join(rest) + b"}"

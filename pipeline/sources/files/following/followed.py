@@ -84,10 +84,15 @@ class FollowedCursor(FileCursor):
         return self.is_late or self._left_ns > 0 or is_packed or is_counted(self.source.path)
 
     def is_over(self) -> bool:
-        """True where its file has no name any more, and its path is another's."""
-        if self.has_path or self._fd < 0 or os.fstat(self._fd).st_nlink:
+        """True where its path is another's, all was handed out, and nothing more comes: its file has no name
+        any more, or is a rotated one that was overwritten.
+        """
+        if self.has_path or self._fd < 0 or not self.is_empty or self._splitter.has_rest:
             return False
-        return bool(self._changed()) or (self.is_still() and not self._splitter.has_open_line)
+        is_deleted = not os.fstat(self._fd).st_nlink
+        if self._changed():
+            return is_deleted or self.is_late
+        return is_deleted and self.is_still() and not self._splitter.has_open_line
 
     def is_still(self) -> bool:
         """True where everything in the file was yielded, and it still has its name."""

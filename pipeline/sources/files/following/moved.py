@@ -26,7 +26,10 @@ class Moved:
             # Inodes are reused, and the beginning of a short file may not be unique.
             if entry.inode and (entry.head_bytes >= HEAD_BYTES or entry.born_ns):
                 self._by_inode.setdefault(entry.inode, []).append(entry)
-                self._by_name.setdefault(Path(parted(entry.name)[0]).name, []).append(entry)
+                name = Path(parted(entry.name)[0]).name
+                # It may have been found when it was rotated already: `app.jsonl.1` is `app.jsonl.2.gz` then.
+                for was in {name, before_rotation(name) or name}:
+                    self._by_name.setdefault(was, []).append(entry)
 
     def renamed(self, path: str, inode: int) -> Entry | None:
         """Return the state's entry for a file by its inode and its beginning, whatever its name."""

@@ -58,6 +58,10 @@ class Following:
         """Return the numbers of what is there now."""
         return [number for _, number in self.named()]
 
+    def is_still(self) -> bool:
+        """Return whether the job may rest until one of the files has grown."""
+        return self._recording.is_still()
+
     def step(self) -> list[int]:
         """Return the numbers of the next lines that are there, of one file."""
         while (chunk := self._recording.read(100)) is None:

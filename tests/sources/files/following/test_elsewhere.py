@@ -79,6 +79,7 @@ def test_a_rotated_file_that_is_truncated_later_ends_nothing(tmp_path: Path) -> 
     os.truncate(tmp_path / "app.jsonl.1", 0)
     append(path, lines(6, 6))
     assert following.read() == [6]
+    assert following.is_still()
 
 
 def shred(path: Path) -> None:
@@ -109,6 +110,20 @@ def test_a_rotated_file_that_is_overwritten_before_it_is_deleted_ends_nothing(
     assert following.read() == [4, 5]
     following.again()
     assert following.read() == []
+
+
+def test_what_was_read_of_a_rotated_file_is_handed_out_though_it_is_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "app.jsonl"
+    append(path, line(1))
+    following = Following(path)
+    assert following.read() == [1]
+    rename_with_a_counter(path)
+    append(path, line(2))
+    assert following.read() == [2]
+    append(tmp_path / "app.jsonl.1", b"".join(map(line, range(3, 303))))
+    assert following.step() == [*range(3, 103)]
+    shred(tmp_path / "app.jsonl.1")
+    assert following.read() == [*range(103, 303)]
 
 
 @pytest.mark.parametrize("is_stopped", [False, True])

@@ -256,3 +256,26 @@ def test_the_birth_of_a_file_is_its_own(tmp_path: Path, monkeypatch: pytest.Monk
     assert born_ns(str(tmp_path / "none")) == 0
     monkeypatch.setattr(birth, "_STATX", None)
     assert born_ns(str(path)) == 0
+
+
+@pytest.mark.parametrize("size", [0, 400])
+def test_a_file_that_was_found_rotated_is_known_when_it_is_compressed_under_its_next_number(
+    tmp_path: Path, size: int
+) -> None:
+    path, first, second = tmp_path / "app.jsonl", tmp_path / "app.jsonl.1", tmp_path / "app.jsonl.2.gz"
+    append(path, line(1, size))
+    following = Following(tmp_path / "app*")
+    assert following.read() == [1]
+    rename_with_a_counter(path)
+    append(path, line(2, size) + line(3, size) + line(4, size))
+    first.rename(tmp_path / "app.jsonl.2")
+    rename_with_a_counter(path)
+    append(path, line(5, size))
+    following.again()
+    assert {*following.named()} == {*(("app.jsonl.1", number) for number in (2, 3, 4)), ("app.jsonl~2", 5)}
+    (tmp_path / "app.jsonl.2").unlink()
+    second.write_bytes(gzip.compress(first.read_bytes()))
+    first.unlink()
+    rename_with_a_counter(path)
+    append(path, line(6, size))
+    assert following.read() == [6]
