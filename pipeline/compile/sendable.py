@@ -10,17 +10,11 @@ from collections.abc import Iterator
 
 from pipeline.config.models.webhooks.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
+from pipeline.config.yaml.placeholders import nested
 from pipeline.deliver.http.guard import Network, check_url_literal
 from pipeline.deliver.http.target import TargetError, parse_proxy
 from pipeline.language.headers import NAME, OURS, is_reserved
-from pipeline.language.secrets import (
-    NESTED,
-    PlaceholderError,
-    SecretRef,
-    Secrets,
-    parse_placeholders,
-    refs_in,
-)
+from pipeline.language.secrets import PlaceholderError, SecretRef, Secrets, parse_placeholders
 from pipeline.model.errors import ConfigError
 from pipeline.model.json import Value, leaves
 
@@ -67,9 +61,8 @@ def _check_defaults(model: WebhookFile, problems: Problems) -> None:
         *_strings(None if batch is None else batch.wrap, ("delivery", "batch", "wrap")),
     )
     for path, text, _ in (*_texts(model), *others):
-        if ":-" in text and any(ref.is_nested for ref in refs_in(text)):
-            message, hint = NESTED
-            problems.refuse(path, "placeholder", message, hint=hint, offset=text.index(":-") + 2)
+        if not problems.stored and (problem := nested(path, text)) is not None:
+            problems.found.append(problem)
 
 
 def refuse_literal(path: KeyPath, host: str, allow: tuple[Network, ...], problems: Problems) -> bool:

@@ -10,8 +10,8 @@ from pipeline.config.collected import is_collect_secret
 from pipeline.config.formats import is_registry_secret, registry_secrets
 from pipeline.config.models.installation.job import PipelineFile
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
-from pipeline.config.yaml.placeholders import missing_setting
-from pipeline.language.secrets import NESTED, PlaceholderError, SecretRef, Secrets, parse_placeholders
+from pipeline.config.yaml.placeholders import missing_setting, sound_refs
+from pipeline.language.secrets import Secrets
 
 _RECEIVERS: tuple[KeyPath, ...] = (("delivery", "proxy"), ("delivery", "batch", "wrap"))
 _CLIENTS: tuple[KeyPath, ...] = (
@@ -55,13 +55,8 @@ def _known(path: KeyPath, text: str, secrets: Secrets, problems: Problems) -> bo
     """Return whether all secrets in a text are known; missing ones are reported."""
     if "${" not in text:
         return False
-    try:
-        refs = [part for part in parse_placeholders(text) if isinstance(part, SecretRef)]
-    except PlaceholderError as error:
-        problems.error(path, "placeholder", error.message, hint=error.hint, offset=error.offset)
-        return False
-    if any(ref.is_nested for ref in refs):
-        problems.error(path, "placeholder", NESTED[0], hint=NESTED[1], offset=text.index(":-") + 2)
+    refs = sound_refs(path, text, problems)
+    if refs is None:
         return False
     missing = next((ref for ref in refs if not secrets.known(ref)), None)
     if missing is not None:

@@ -10,8 +10,8 @@ from typing import Final
 from pipeline.config.models.installation.collect import CollectSection
 from pipeline.config.models.installation.source import JsonlSource, KafkaSource, SourceSection, TopicSettings
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
-from pipeline.config.yaml.placeholders import missing_setting
-from pipeline.language.secrets import PlaceholderError, SecretRef, Secrets, parse_placeholders
+from pipeline.config.yaml.placeholders import missing_setting, sound_refs
+from pipeline.language.secrets import Secrets
 from pipeline.model.json import Value
 
 COLLECTED = "collected"
@@ -118,13 +118,8 @@ def _name(path: KeyPath) -> str:
 
 
 def _value(path: KeyPath, text: str, secrets: Secrets, problems: Problems, needs_secrets: bool) -> str | None:
-    try:
-        parts = parse_placeholders(text)
-    except PlaceholderError as error:
-        problems.error(path, "placeholder", error.message, hint=error.hint, offset=error.offset)
-        return None
-    refs = [part for part in parts if isinstance(part, SecretRef)]
-    if refs and not needs_secrets:
+    refs = sound_refs(path, text, problems)
+    if refs is None or (refs and not needs_secrets):
         return None
     missing = next((ref for ref in refs if not secrets.known(ref)), None)
     if missing is not None:

@@ -23,13 +23,6 @@ _PATH_START = re.compile(r"[/?#]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-NESTED = (
-    "a default is a text and holds no placeholder",
-    "name one variable, and set it where the job is started",
-)
-"""The message, and the remedy, of a placeholder in a placeholder (`SecretRef.is_nested`)."""
-
-
 class PlaceholderError(ValueError):
     """An invalid ``${...}``. ``offset`` is its place in the text, ``hint`` the remedy."""
 
@@ -53,11 +46,6 @@ class SecretRef:
     def file(self) -> str | None:
         """The path, where the value is the content of a file; else None."""
         return self.key[5:] if self.key.startswith("file:") else None
-
-    @property
-    def is_nested(self) -> bool:
-        """True where the default begins a placeholder: the first `}` closes both, and the last is a text."""
-        return "${" in (self.default or "")
 
     @property
     def source(self) -> str:

@@ -10,14 +10,7 @@ from pipeline.config.yaml import scalars
 from pipeline.config.yaml.diagnostics import KeyPath, Problem, Problems
 from pipeline.config.yaml.document import UNSET, Document, Node
 from pipeline.config.yaml.locating import place
-from pipeline.language.secrets import (
-    NESTED,
-    PlaceholderError,
-    SecretRef,
-    SecretText,
-    parse_placeholders,
-    refs_in,
-)
+from pipeline.language.secrets import PlaceholderError, SecretRef, SecretText, parse_placeholders, refs_in
 from pipeline.model.json import Value
 
 Lookup: TypeAlias = Callable[[SecretRef], str | None]
@@ -154,12 +147,12 @@ def _resolve(node: Node, path: KeyPath, lookup: Lookup, places: Places) -> Probl
         parts = parse_placeholders(node.value)
     except PlaceholderError as error:
         return Problem(path, "placeholder", error.message, error.hint, offset=error.offset)
+    if not places.stored and (problem := nested(path, node.value)) is not None:
+        return problem
     texts = []
     for part in parts:
         if isinstance(part, str):
             texts.append(part)
-        elif part.is_nested and not places.stored:
-            return Problem(path, "placeholder", *NESTED, offset=node.value.index(":-") + 2)
         elif (value := lookup(part)) is not None:
             texts.append(value)
         else:
@@ -172,6 +165,29 @@ def _resolve(node: Node, path: KeyPath, lookup: Lookup, places: Places) -> Probl
     if node.style and type(said) is not str:
         node.document.quoted[path] = text, said
     return None
+
+
+def sound_refs(path: KeyPath, text: str, problems: Problems) -> list[SecretRef] | None:
+    """Return the references of a text that is resolved where it is used; None, and a problem, where it is
+    wrong."""
+    try:
+        refs = [part for part in parse_placeholders(text) if isinstance(part, SecretRef)]
+    except PlaceholderError as error:
+        problems.error(path, "placeholder", error.message, hint=error.hint, offset=error.offset)
+        return None
+    if (problem := nested(path, text)) is not None:
+        problems.found.append(problem)
+        return None
+    return refs
+
+
+def nested(path: KeyPath, text: str) -> Problem | None:
+    """Return the problem of ``${A:-${B}}``, which a shell takes: here the first `}` closes both."""
+    if not any("${" in (ref.default or "") for ref in refs_in(text)):
+        return None
+    hint = "name one variable, and set it where the job is started"
+    message = "a default is a text and holds no placeholder"
+    return Problem(path, "placeholder", message, hint, offset=text.index(":-") + 2)
 
 
 def missing_setting(path: KeyPath, ref: SecretRef, text: str) -> Problem:

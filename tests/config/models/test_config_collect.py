@@ -61,6 +61,11 @@ def test_a_topic_is_read_as_what_was_collected(load) -> None:
     assert list(shown) == ["source.kafka.brokers", "source.kafka.topics", "source.kafka.settings"]
 
 
+def test_a_key_takes_no_placeholder_in_its_default(load) -> None:
+    found = load("{keys: {web: {key: '${A:-${B}}'}}}", env={"A": "a", "B": "b"}, collects=True).findings
+    assert [one.message for one in found] == ["a default is a text and holds no placeholder"]
+
+
 def test_what_is_said_of_the_topic_counts(load, tmp_path: Path) -> None:
     collect = "{keys: any, to: {kafka: {brokers: b, topic: e}}}"
     named = "{kafka: {brokers: b, events: [e], users: [u]}}"
