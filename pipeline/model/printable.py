@@ -28,13 +28,14 @@ def printable(text: str, *, kept: str = "\n\t") -> str:
 
 def printable_json(text: str) -> str:
     """Return the same JSON with everything escaped that a terminal would act on."""
-    return _JSON_UNSAFE.sub(lambda found: _units(found.group()), text)
+    return _JSON_UNSAFE.sub(lambda found: escaped(found.group()), text)
 
 
 def _escape(sign: str) -> str:
     return sign.encode("unicode_escape").decode("ascii")
 
 
-def _units(sign: str) -> str:
-    units = sign.encode("utf-16-be").hex()
+def escaped(text: str) -> str:
+    """Return each sign as JSON escapes it, lone surrogates too."""
+    units = text.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))

@@ -63,7 +63,7 @@ def reading(state: Path, records: int) -> Callable[[Process], float | None]:
     """
 
     def watch(process: Process) -> float | None:
-        script = [*program("watch"), str(state), str(records), str(process.pid)]
+        script = [*program("programs.watch"), str(state), str(records), str(process.pid)]
         result = subprocess.run(script, capture_output=True, text=True, cwd=ROOT)
         return float(result.stdout) if result.returncode == 0 else None
 

@@ -80,7 +80,7 @@ class Wire:
         rest = bytes(came)
         while b"\r\n\r\n" in rest:
             head, _, after = rest.partition(b"\r\n\r\n")
-            lines = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
+            lines = dict(line.split(b": ", 1) for line in head.lower().split(b"\r\n")[1:])
             length = int(lines.get(b"content-length", b"0"))
             if len(after) < length:
                 break

@@ -52,8 +52,8 @@ ONCE: list[Kill] = [
     (OUTBOX + "Outbox.committed", "after", 5),
     ("pipeline.outbox.journal:Journal.forget_before", "before", 5),
     ("pipeline.outbox.journal:Journal.forget_before", "after", 5),
-    (OUTBOX + "Outbox.absorb", "before", 9),
-    (OUTBOX + "Outbox.absorb", "after", 9),
+    (OUTBOX + "Outbox.absorb", "before", 5),
+    (OUTBOX + "Outbox.absorb", "after", 5),
     ("pipeline.job.steps.shard_step:ShardStep.on_eof", "before", 2),
     ("pipeline.job.steps.shard_step:ShardStep.on_eof", "after", 2),
 ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import select
 import sys
 from typing import Any
+
+from pipeline.model.printable import escaped
 
 
 def open_standard() -> None:
@@ -30,16 +33,22 @@ def own_output() -> None:
     """Make a failed print raise Fatal whoever prints, since its OSError names no file.
 
     What the output's encoding lacks (box lines in Latin-1, the odd bytes of a file's name in any) is printed
-    escaped, as Python does on standard error.
+    escaped, as JSON does it: what is JSON stays JSON.
     Raises nothing itself. A reader that is gone still gives BrokenPipeError.
     """
     given = sys.stdout
     if isinstance(given, io.TextIOWrapper) and given is sys.__stdout__:
         given.flush()
+        codecs.register_error("hookline.escaped", _escaped)
         sys.stdout = io.TextIOWrapper(
             io.BufferedWriter(_Output(given.fileno(), "wb", closefd=False)), given.encoding,
-            "backslashreplace", line_buffering=given.line_buffering or given.write_through,
+            "hookline.escaped", line_buffering=given.line_buffering or given.write_through,
         )  # fmt: skip
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    return escaped(error.object[error.start : error.end]), error.end
 
 
 class _Output(io.FileIO):

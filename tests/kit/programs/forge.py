@@ -291,6 +291,7 @@ def say(to: int, **what: int) -> None:
 
 def serve() -> None:
     """Fork until nobody asks any more."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests may run under nohup, which commands respect
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # as `main` does before it imports
     for module in IMPORTED:
         importlib.import_module(module)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -31,13 +32,22 @@ def test_what_is_closed_at_the_start_takes_no_place_of_a_file(tmp_path: Path, cl
     assert file.read_bytes() == b"kept"
 
 
-def test_what_the_outputs_encoding_lacks_is_printed_escaped() -> None:
-    program = "import pipeline.model.process.standard as s; s.own_output(); print('é ✓ \\udce9', flush=True)"
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [
+        ("latin-1", b'"\xe9 \\u2713 \\ud83d\\ude00 \\udce9"\n'),
+        ("ascii", b'"\\u00e9 \\u2713 \\ud83d\\ude00 \\udce9"\n'),
+    ],
+)
+def test_what_the_outputs_encoding_lacks_is_printed_as_json_escapes_it(encoding: str, shown: bytes) -> None:
+    text = '"é ✓ 😀 \udce9"'
+    program = f"import pipeline.model.process.standard as s; s.own_output(); print({text!r}, flush=True)"
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"},
+        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
         check=True,
         capture_output=True,
         timeout=60,
     )
-    assert done.stdout == b"\xe9 \\u2713 \\udce9\n"
+    assert done.stdout == shown
+    assert json.loads(done.stdout.decode(encoding)) == json.loads(text)

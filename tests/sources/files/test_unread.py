@@ -43,6 +43,15 @@ def test_a_file_that_is_packed_otherwise_is_one_dead_letter_that_says_how(
     assert what in recording.problems[0]
 
 
+@pytest.mark.parametrize("odd", [b"\xff\xfe", b"\xfe\xff", b"\x1f\x9d", b"BZh9 is a name"])
+def test_a_first_line_of_odd_bytes_costs_no_other_line(tmp_path: Path, odd: bytes) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(odd + b"\n" + lines(1, 3))
+    chunk = Recording([str(path)]).read(100)
+    assert chunk is not None
+    assert (len(chunk), chunk.faults or {}) == (4, {})
+
+
 @pytest.mark.parametrize("text", [lzma.compress(lines(1, 3)), gzip.compress(b"")[:4] + b"?" * 40])
 def test_a_followed_file_that_cannot_be_read_stops_no_other(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "app.jsonl"

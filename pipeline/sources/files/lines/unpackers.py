@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from typing import Final, Protocol
 
@@ -47,22 +48,25 @@ def unpacker_for(head: bytes) -> Unpacker | None:
     return None
 
 
+_AS_THEY_ARE = "gzip and zstd are read as they are"
 UNREAD: Final = (
-    (b"BZh", "a file compressed with bzip2", "`bunzip2 FILE`; gzip and zstd are read as they are"),
-    (b"\xfd7zXZ\x00", "a file compressed with xz", "`unxz FILE`; gzip and zstd are read as they are"),
-    (b"\x04\x22\x4d\x18", "a file compressed with lz4", "`unlz4 FILE`; gzip and zstd are read as they are"),
-    (b"\x1f\x9d", "a file compressed with compress", "`uncompress FILE`; gzip and zstd are read as they are"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it and name what was in it"),
-    (b"PK\x03\x04", "a zip archive", "unpack it (`unzip FILE`) and name what was in it"),
-    (b"\xff\xfe", "text in UTF-16", "`iconv -f UTF-16 -t UTF-8 FILE > out.jsonl`"),
-    (b"\xfe\xff", "text in UTF-16", "`iconv -f UTF-16 -t UTF-8 FILE > out.jsonl`"),
+    (rb"BZh[1-9]1AY&SY", "a file compressed with bzip2", f"`bunzip2 FILE`; {_AS_THEY_ARE}"),
+    (rb"\xfd7zXZ\x00", "a file compressed with xz", f"`unxz FILE`; {_AS_THEY_ARE}"),
+    (rb"\x04\x22\x4d\x18", "a file compressed with lz4", f"`unlz4 FILE`; {_AS_THEY_ARE}"),
+    (rb"\x1f\x9d[\x89-\x90]", "a file compressed with compress", f"`uncompress FILE`; {_AS_THEY_ARE}"),
+    (rb"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it and name what was in it"),
+    (rb"PK\x03\x04", "a zip archive", "unpack it (`unzip FILE`) and name what was in it"),
+    (rb"\xff\xfe[^\x00]\x00|\xfe\xff\x00", "text in UTF-16", "`iconv -f UTF-16 -t UTF-8 FILE > out.jsonl`"),
 )
-"""What files begin with that hold no lines as they are: what such a file is, and what to do with it."""
+"""What files begin with that hold no lines as they are: what such a file is, and what to do with it.
+
+Each is more than a few odd bytes in a first line, after which there may be good ones.
+"""
 
 
 def unread(head: bytes) -> str | None:
     """Return why the lines of a file that begins like this cannot be read; None where they may be."""
-    found = next((one for one in UNREAD if head.startswith(one[0])), None)
+    found = next((one for one in UNREAD if re.match(one[0], head)), None)
     return None if found is None else f"it is {found[1]}, which is not read: {found[2]}"
 
 
