@@ -8,10 +8,9 @@ from typing import Final
 
 import orjson
 
-from pipeline.sources.files.lines.unpackers import UNREAD
+from pipeline.sources.files.lines.unpackers import no_lines
 
 _MAGIC: Final = (
-    *UNREAD,
     (b"PAR1", "a Parquet file", "duckdb -c \"COPY 'FILE' TO 'out.jsonl' (FORMAT json)\""),
     (b"Obj\x01", "an Avro file", "`avro cat FILE > out.jsonl`, or `avro-tools tojson FILE > out.jsonl`"),
     (b"ORC", "an ORC file", "read it with the tool that wrote it, and write JSON lines"),
@@ -38,6 +37,8 @@ def foreign(head: bytes) -> tuple[str, str] | None:
 
     ``FILE`` in the remedy stands for its name.
     """
+    if (found := no_lines(head)) is not None:
+        return found
     for magic, name, remedy in _MAGIC:
         if head.startswith(magic):
             return name, remedy

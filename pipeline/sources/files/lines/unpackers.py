@@ -49,7 +49,7 @@ def unpacker_for(head: bytes) -> Unpacker | None:
 
 
 _AS_THEY_ARE = "gzip and zstd are read as they are"
-UNREAD: Final = (
+_UNREAD: Final = (
     (rb"BZh[1-9]1AY&SY", "a file compressed with bzip2", f"`bunzip2 FILE`; {_AS_THEY_ARE}"),
     (rb"\xfd7zXZ\x00", "a file compressed with xz", f"`unxz FILE`; {_AS_THEY_ARE}"),
     (rb"\x04\x22\x4d\x18", "a file compressed with lz4", f"`unlz4 FILE`; {_AS_THEY_ARE}"),
@@ -64,10 +64,15 @@ Each is more than a few odd bytes in a first line, after which there may be good
 """
 
 
+def no_lines(head: bytes) -> tuple[str, str] | None:
+    """Return what a file is that begins like this and holds no lines, and what to do; None where it may."""
+    return next(((what, remedy) for begin, what, remedy in _UNREAD if re.match(begin, head)), None)
+
+
 def unread(head: bytes) -> str | None:
     """Return why the lines of a file that begins like this cannot be read; None where they may be."""
-    found = next((one for one in UNREAD if re.match(one[0], head)), None)
-    return None if found is None else f"it is {found[1]}, which is not read: {found[2]}"
+    found = no_lines(head)
+    return None if found is None else f"it is {found[0]}, which is not read: {found[1]}"
 
 
 def is_compressed(head: bytes) -> bool:
