@@ -22,14 +22,12 @@ CPU_FULL, CPU_ROOM, CPU_IDLE = 0.85, 0.7, 0.35
 that sends little loses its quota."""
 LESS, MORE = 0.8, 1.1
 """Change of the quota for the next tenth of a second, relative to the requests of the last."""
-FAIR, LEAST, CALM = 2.0, 0.5, 0.75
+FAIR, LEAST = 1.5, 0.5
 """A yielding lane keeps a fraction of what the healthy ones send together: the first times its share of good
-answers, at least the second. A receiver that fails half gets as many tries as they: a try costs a sixth of
-what an event costs, and what is not sent is written to disk. Without a backlog: the third of that, times its
-share once more."""
-BEHIND, MOST = 0.1, 0.75
-"""Weight of one look in the fraction of looks without gathering; from which fraction on there is a backlog,
-not a hiccup that is soon made up for. Without one, healthy lanes take what they need."""
+answers, at least the second. A receiver that fails half gets three tries for four of theirs."""
+BEHIND, MOST = 0.1, 0.5
+"""Weight of one look in the fraction of looks without gathering; from which fraction on there is a backlog.
+Without one, healthy lanes take what they need, and failing ones keep their fair share."""
 WELL = 0.9
 """A lane with at least this share of good answers never yields."""
 SMOOTHING = 0.3
@@ -73,7 +71,7 @@ class Yielding:
             has_room = spent < part * ROOM and used < elapsed * CPU_ROOM
             before = lane.quota.given if lane.quota is not None else lane.lately
             fair = int(self._well * max(LEAST, lane.throttle.share * FAIR))
-            least = fair if self._behind > MOST else int(fair * lane.throttle.share * CALM)
+            least = fair if self._behind > MOST else int(fair * lane.throttle.share)
             if lane.throttle.share >= WELL:
                 lane.quota = None
             elif is_full and lane.lately > least > 0:

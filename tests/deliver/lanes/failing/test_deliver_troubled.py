@@ -212,7 +212,7 @@ def test_who_fails_yields_while_the_engine_is_busy_down_to_what_is_fair() -> Non
     assert seen[-1] == 50
     assert looked_at(ROOM * SOONER - 0.1, failing=1000, well=100, looks=3) == [None] * 3
     assert looked_at(FULL + 0.1, failing=1000, well=0, looks=3) == [None] * 3, "nobody else wants the time"
-    assert looked_at(FULL + 0.1, failing=1000, well=100, looks=20, share=0.5)[-1] == 100
+    assert looked_at(FULL + 0.1, failing=1000, well=100, looks=20, share=0.5)[-1] == 75
     assert looked_at(FULL + 0.1, failing=45, well=100, looks=3) == [None] * 3, "it is not what takes it"
 
 
@@ -256,7 +256,7 @@ def test_what_is_left_to_who_fails_grows_by_and_by_once_the_worker_is_behind() -
         yielding.spent, yielding.ended = (FULL + 0.1) * 0.1, 1000 + lane.lately
         yielding.look([lane], n * 0.1, behind=n > 30)
         given.append(lane.quota.given if lane.quota is not None else 1000)
-    assert (given[29], given[-1]) == (375, 1000)
+    assert (given[29], given[-1]) == (375, 750)
     assert all(after <= before * 1.1 + 1 for before, after in pairwise(given[30:]))
 
 
@@ -271,8 +271,8 @@ def test_who_fails_yields_while_the_process_has_its_core_full() -> None:
         yielding.ended = 100 + lane.lately
         yielding.look([lane], n * 0.1, cpu)
         seen.append(None if lane.quota is None else lane.quota.given)
-    assert (seen[0], seen[19], seen[20] or 0) == (800, 100, 111)
-    assert (seen[21] or 0) > 111
+    assert (seen[0], seen[19], seen[20] or 0) == (800, 75, 83)
+    assert (seen[21] or 0) > 83
 
 
 def test_a_quota_outlives_an_epochs_end_and_goes_where_there_is_little_to_do() -> None:
