@@ -13,13 +13,13 @@ import msgspec
 from pipeline.config.models.shape import EventPart
 from pipeline.decode.glance.glance import Wants
 from pipeline.decode.mapped.entries import Entry
-from pipeline.decode.mapped.fast_path.writing import Unwanted, write_unwanted
+from pipeline.decode.mapped.fast_path.writing import Unwanted, simple, write_unwanted
 from pipeline.decode.mapped.objects import REST
 from pipeline.decode.mapped.values.forms import is_form
 from pipeline.decode.mapped.values.prices import longest_cheap
 from pipeline.decode.work import begin_work, nothing
-from pipeline.language.path_syntax import Path, PathError
-from pipeline.language.record_paths import RECORD, first_name, parse_record_path
+from pipeline.language.path_syntax import Path
+from pipeline.language.record_paths import RECORD, first_name
 from pipeline.language.work import TooExpensive
 from pipeline.model.json import Value, leaves
 
@@ -122,13 +122,8 @@ def _names(paths: Iterable[Path]) -> list[str] | None:
 
 def _field(value: Value) -> str | None:
     """Return the field's name where a path is a single top-level field."""
-    if not isinstance(value, str):
-        return None
-    try:
-        path = parse_record_path(value, 0)
-    except PathError:
-        return None
-    return first_name(path) if len(path.parts) == 1 else None
+    names = simple(value)
+    return names[0] if names is not None and len(names) == 1 else None
 
 
 def _may_cost(value: Value) -> bool:

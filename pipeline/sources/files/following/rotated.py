@@ -42,11 +42,12 @@ def find(path: str, entry: Entry, *, may_be_copy: bool = True) -> Beside | None:
     None where it cannot be found.
     """
     found = None
+    rotated = _rotated_names(path)
     for folders in (_folders(path), _folders_below(path)):
         for one in _files(path, folders):
             if one.inode == entry.inode and _is_of(one.path, entry):
                 return one
-            if may_be_copy and _was_at(path, one) and begins_as(one.path, entry):
+            if may_be_copy and rotated.fullmatch(Path(one.path).name) and begins_as(one.path, entry):
                 found = one
         if found is not None:
             break
@@ -75,10 +76,13 @@ def find_after(
     known = {one.digest for one in entries if one.head_bytes == min(HEAD_BYTES, one.offset)}
     # The one at the path is being copied now: it is truncated next.
     known.add(digest(head_of(source.path) or b""))
+    rotated = _rotated_names(source.path)
     for one in _files(source.path, {*_folders(source.path), *([folder] if folder else [])}):
-        if one.written_ns <= written_ns or one.inode == but or (one.inode, born_ns(one.path)) in files:
+        if one.written_ns <= written_ns or one.inode == but or not rotated.fullmatch(Path(one.path).name):
             continue
-        if _was_at(source.path, one) and not is_found(source, one) and not _is_being_packed(one.path):
+        if (one.inode, born_ns(one.path)) in files:
+            continue
+        if not is_found(source, one) and not _is_being_packed(one.path):
             head = head_of(one.path)
             # The file that was read may be compressed now. Several short files may be alike.
             is_unique = head is not None and (len(head) == HEAD_BYTES or unpacked(one.path) != one.path)
@@ -149,16 +153,13 @@ def first_byte(fd: int) -> int:
     return at + len(block) - len(block.lstrip(b"\0"))
 
 
-def _was_at(path: str, one: Beside) -> bool:
-    """Return whether a file's name is that of a rotated file that had this path before, or the path to which
-    a link leads.
-    """
+def _rotated_names(path: str) -> re.Pattern[str]:
+    """Return the names of rotated files that had this path before, or the path to which a link leads."""
+    forms = []
     for stem, suffix in map(os.path.splitext, {Path(path).name, Path(os.path.realpath(path)).name}):
         end = re.escape(suffix)
-        form = rf"{re.escape(stem)}(?:{end}{COUNTED}|{COUNTED}{end})(?:\.gz|\.zst)?"
-        if re.fullmatch(form, Path(one.path).name):
-            return True
-    return False
+        forms.append(rf"{re.escape(stem)}(?:{end}{COUNTED}|{COUNTED}{end})(?:\.gz|\.zst)?")
+    return re.compile("|".join(forms))
 
 
 def is_found(source: Input, one: Beside) -> bool:
