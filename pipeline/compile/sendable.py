@@ -53,7 +53,9 @@ def check_sendable(
 
 
 def _check_defaults(model: WebhookFile, problems: Problems) -> None:
-    """Refuse ``${A:-${B}}``, as a shell takes it: what is sent would be neither."""
+    """Refuse ``${A:-${B}}``, as a shell takes it: what is sent would be neither. Stored versions keep it."""
+    if problems.stored:
+        return
     batch = model.delivery.batch
     others = (
         *_strings(model.vars, ("vars",)),
@@ -61,7 +63,7 @@ def _check_defaults(model: WebhookFile, problems: Problems) -> None:
         *_strings(None if batch is None else batch.wrap, ("delivery", "batch", "wrap")),
     )
     for path, text, _ in (*_texts(model), *others):
-        if not problems.stored and (problem := nested(path, text)) is not None:
+        if (problem := nested(path, text)) is not None:
             problems.found.append(problem)
 
 
