@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import Any
 
 from pipeline.sources.files.following.rotated import (
@@ -31,6 +32,19 @@ log = logs.get(__name__)
 _TRIES = 3
 
 
+class PathIs(Enum):
+    """Whose the path of a followed file is."""
+
+    OWN = auto()
+    """It leads to the open file, or to none, or to an empty one."""
+    NEXT = auto()
+    """It is that of a file to which new lines are written; this cursor turns to it, or to one between."""
+    OTHERS = auto()
+    """Another cursor reads the file there; this one stays with its own, which was renamed."""
+    LATER = auto()
+    """It led to the open file long ago, which is read in case that somebody still writes there."""
+
+
 class FollowedCursor(FileCursor):
     """Reads a file continuously, and the files that take its name, one after another.
 
@@ -42,8 +56,7 @@ class FollowedCursor(FileCursor):
     _is_followed = True
     _begin = b""
     """The beginning of a plain file, as read."""
-    _is_left = False
-    """Another file already has its name and lines: new lines are written there."""
+    path_is = PathIs.OWN
     _asked = (0, 0)
     """Inode and size of the file at its path that was no other cursor's at the last look."""
     _searched_ns = 0
@@ -54,6 +67,16 @@ class FollowedCursor(FileCursor):
     ) -> None:
         self._known = known
         super().__init__(*given, **more)
+
+    @property
+    def has_path(self) -> bool:
+        """Return whether its path leads to what it reads or will read, not to what another cursor reads."""
+        return self.path_is in (PathIs.OWN, PathIs.NEXT)
+
+    @property
+    def is_late(self) -> bool:
+        """Return whether it reads a rotated file, in case somebody still writes there."""
+        return self.path_is is PathIs.LATER
 
     @property
     def heard_at(self) -> str:
@@ -96,7 +119,7 @@ class FollowedCursor(FileCursor):
 
     def is_still(self) -> bool:
         """True where everything in the file was yielded, and it still has its name."""
-        return not self._is_left and super().is_still()
+        return self.path_is is not PathIs.NEXT and super().is_still()
 
     def _resume(self, entry: Entry) -> None:
         is_another = self._fault(entry) is not None
@@ -197,33 +220,34 @@ class FollowedCursor(FileCursor):
         """Check whether another file has taken the name; True where there are lines."""
         if self.is_replaced():
             return self._replaced()
-        if self._is_left:
+        if self.path_is is PathIs.NEXT:
             return self._go_on()
         if not self.has_path:
             return self._take_last_of_deleted()
         try:
             now = os.stat(self.source.path)
         except OSError:
-            self._is_left = self._was_followed()  # it is gone, for now at least
-            return self._pass_on()
+            return self._pass_on(to_next=self._was_followed())  # it is gone, for now at least
         if now.st_ino == self._inode:
             if self.name.startswith(self.source.name):
                 self._left_ns = 0  # it may have been away for an instant
                 return False
-            return self._pass_on()  # found under another name than before, which has passed on
+            return self._pass_on(to_next=False)  # found under another name than before, which has passed on
         sign = now.st_ino, now.st_size
         if sign != self._asked and self._is_anothers(self.source.path, now):
-            self.has_path = False
+            self.path_is = PathIs.OTHERS
             return False
         self._asked = sign
         # Once the writer writes there, it no longer writes here: what came until then is read first.
-        self._is_left = stat.S_ISREG(now.st_mode) and (now.st_size > 0 or self._was_followed())
-        return self._pass_on()
+        is_next = stat.S_ISREG(now.st_mode) and (now.st_size > 0 or self._was_followed())
+        return self._pass_on(to_next=is_next)
 
-    def _pass_on(self) -> bool:
+    def _pass_on(self, *, to_next: bool) -> bool:
         """Note that what was read is all, as the file may be gone at the next start; True where there is a
         last line.
         """
+        if to_next:
+            self.path_is = PathIs.NEXT
         if self._is_looking:
             return False
         if self._take_last_of_deleted():
@@ -313,10 +337,11 @@ class FollowedCursor(FileCursor):
             fd = open_regular(path, between.inode)
         elif fd is not None and self._is_anothers(path, os.fstat(fd)):
             os.close(fd)
-            self._is_left = self.has_path = False
+            self.path_is = PathIs.OTHERS
             return False
         if fd is None:
-            self._is_left = between is not None  # otherwise that one has disappeared again
+            if between is None:
+                self.path_is = PathIs.OWN  # the next one has disappeared again
             return False
         entry = self._entries.get(self.name)
         is_same = (
@@ -326,7 +351,7 @@ class FollowedCursor(FileCursor):
         if not is_same:
             self._lives.next()
         self._change_to(fd, path)
-        self._is_left = False
+        self.path_is = PathIs.OWN
         if is_same and entry is not None:
             self._split_from(entry.offset)
             self._go_to(entry.offset, entry.offset)
