@@ -84,6 +84,19 @@ RECORDED_TWICE = Happening(
     "source_twice_total",
     once=True,
 )
+FILE_TRUNCATED = Happening(
+    Log.warning,
+    "a followed file was truncated after all of it was read: it is read from its beginning",
+    "source_truncated_total",
+    {"unread": "none"},
+)
+FILE_LOST = Happening(
+    Log.error,
+    "a followed file was truncated and no copy of it lies beside it: what was not read of it is lost, and it "
+    "is read from its beginning",
+    "source_truncated_total",
+    {"unread": "some"},
+)
 PLACE_LOST = Happening(Log.error, "the position in a topic was lost", "source_skipped_total")
 SCHEMA_HELD = Happening(
     Log.error,

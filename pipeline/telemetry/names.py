@@ -74,6 +74,7 @@ MetricName: TypeAlias = Literal[
     "source_schemas_missing",
     "source_schemas_total",
     "source_skipped_total",
+    "source_truncated_total",
     "source_twice_total",
     "source_uneven_topics",
     "source_unreachable",

@@ -91,6 +91,14 @@ METRICS: dict[MetricName, Metric] = {
         "lengthen the topic's retention: records were lost before they were read",
         ("partition",),
     ),
+    "source_truncated_total": counter(
+        "files",
+        "truncations of followed files that have no copy; unread: `some` if bytes are lost that were not "
+        "read, or if that is not known, otherwise `none`. The log says how many bytes",
+        "rotate it by renaming (`app.jsonl.1`) or keep the copy until it has been read: what is written "
+        "between the last read and a truncation is lost unseen",
+        ("unread",),
+    ),
     "source_twice_total": counter(
         "lines",
         "lines of recordings skipped: a message of the same topic, partition and offset was read before",

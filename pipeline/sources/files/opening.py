@@ -14,7 +14,7 @@ from pipeline.model.errors import ConfigError, Fatal, StateError
 from pipeline.sources.files.collected.cursor import SegmentsCursor
 from pipeline.sources.files.finding.inputs import STDIN, Input, find_inputs, part_of
 from pipeline.sources.files.finding.names import each_once, name_apart
-from pipeline.sources.files.following.followed import FollowedCursor
+from pipeline.sources.files.following.followed import FollowedCursor, PathIs
 from pipeline.sources.files.following.moved import Moved, Unready
 from pipeline.sources.files.following.rotated import PACKED, find, is_found
 from pipeline.sources.files.merging.line_cursor import LineCursor
@@ -164,7 +164,7 @@ class Inputs:
                 os.close(fd)
                 continue  # it is being deleted
             late = self._followed(replace(cursor.source, path=found.path), fd, entry)
-            late.is_late, late.has_path = True, False
+            late.path_is = PathIs.LATER
             late.under(self._formats)
             self.cursors.append(late)
             opened = True

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import Any
 
-from pipeline.model.errors import StateError
 from pipeline.sources.files.following.rotated import (
     Beside,
     before_rotation,
@@ -25,10 +25,24 @@ from pipeline.sources.files.reading.block_cursor import open_regular
 from pipeline.sources.files.reading.entry import Entry
 from pipeline.sources.files.reading.file import FileCursor
 from pipeline.telemetry import log as logs
+from pipeline.telemetry.happenings import FILE_LOST, FILE_TRUNCATED
 
 log = logs.get(__name__)
 
 _TRIES = 3
+
+
+class PathIs(Enum):
+    """Whose the path of a followed file is."""
+
+    OWN = auto()
+    """It leads to the open file, or to none, or to an empty one."""
+    NEXT = auto()
+    """It is that of a file to which new lines are written; this cursor turns to it, or to one between."""
+    OTHERS = auto()
+    """Another cursor reads the file there; this one stays with its own, which was renamed."""
+    LATER = auto()
+    """It led to the open file long ago, which is read in case that somebody still writes there."""
 
 
 class FollowedCursor(FileCursor):
@@ -42,8 +56,7 @@ class FollowedCursor(FileCursor):
     _is_followed = True
     _begin = b""
     """The beginning of a plain file, as read."""
-    _is_left = False
-    """Another file already has its name and lines: new lines are written there."""
+    path_is = PathIs.OWN
     _asked = (0, 0)
     """Inode and size of the file at its path that was no other cursor's at the last look."""
     _searched_ns = 0
@@ -54,6 +67,16 @@ class FollowedCursor(FileCursor):
     ) -> None:
         self._known = known
         super().__init__(*given, **more)
+
+    @property
+    def has_path(self) -> bool:
+        """Return whether its path leads to what it reads or will read, not to what another cursor reads."""
+        return self.path_is in (PathIs.OWN, PathIs.NEXT)
+
+    @property
+    def is_late(self) -> bool:
+        """Return whether it reads a rotated file, in case somebody still writes there."""
+        return self.path_is is PathIs.LATER
 
     @property
     def heard_at(self) -> str:
@@ -77,7 +100,7 @@ class FollowedCursor(FileCursor):
 
         A rotated file is overwritten before it is deleted (logrotate's `shred`): that is none of it.
         """
-        return self._fd >= 0 and bool(self._changed()) and not self._is_rotated()
+        return self._fd >= 0 and self._has_changed() and not self._is_rotated()
 
     def _is_rotated(self) -> bool:
         is_packed = self._blocks.is_compressed and before_rotation(os.path.basename(self._path)) != ""
@@ -90,13 +113,13 @@ class FollowedCursor(FileCursor):
         if self.has_path or self._fd < 0 or not self.is_empty or self._splitter.has_rest:
             return False
         is_deleted = not os.fstat(self._fd).st_nlink
-        if self._changed():
+        if self._has_changed():
             return is_deleted or self.is_late
         return is_deleted and self.is_still() and not self._splitter.has_open_line
 
     def is_still(self) -> bool:
         """True where everything in the file was yielded, and it still has its name."""
-        return not self._is_left and super().is_still()
+        return self.path_is is not PathIs.NEXT and super().is_still()
 
     def _resume(self, entry: Entry) -> None:
         is_another = self._fault(entry) is not None
@@ -104,7 +127,12 @@ class FollowedCursor(FileCursor):
         if (is_another or is_moved or not entry.offset) and self._open_copy(entry, is_another=is_another):
             is_another = False
         if not is_another or not (entry.left_ns or is_counted(self.source.path)):
-            super()._resume(entry)
+            if is_another and not is_moved and entry.born_ns and not self._begins_as(entry):
+                self.time = entry.time
+                self._begin_anew(entry.offset, None)
+            else:
+                # With its old beginning a power cut may have cut it off: all of it would be sent again.
+                super()._resume(entry)
             return
         # It was deleted: after it had been read to its end, or as its number was too high.
         self._lives.next()
@@ -148,17 +176,31 @@ class FollowedCursor(FileCursor):
         super()._go_to(byte, offset)
         self._begin = os.pread(self._fd, min(HEAD_BYTES, byte), 0)
 
-    def _take(self, block: bytes) -> bool:
-        if block and not self._begins_alike():
+    def _take_read(self, block: bytes) -> bool:
+        if block and self._has_changed():
             return not self._is_rotated() and self._replaced()
+        if block.startswith(b"\0") and not self._splitter.next_start:
+            begin = first_byte(self._fd)
+            if os.pread(self._fd, 1, begin).strip(b"\0"):
+                self._split_from(begin)
+                self._go_to(begin, 0)
+                return False
+        return super()._take_read(block)
+
+    def _take(self, block: bytes) -> bool:
         self._left_ns = 0
         return super()._take(block)
 
-    def _changed(self) -> str:
-        """Return how what was read of the open file has changed; "" where it has not."""
-        if os.fstat(self._fd).st_size < self._blocks.fed:
-            return "it shrank while it was followed"
-        return "" if self._begins_alike() else "its beginning has changed while it was followed"
+    def _has_changed(self) -> bool:
+        """Return whether what was read of the open file is no longer there."""
+        size = os.fstat(self._fd).st_size
+        if size < self._blocks.fed or not self._begins_alike():
+            return True
+        self.total_bytes = size
+        return False
+
+    def _begins_as(self, entry: Entry) -> bool:
+        return digest(os.pread(self._fd, entry.head_bytes, 0)) == entry.digest
 
     def _begins_alike(self) -> bool:
         """Return whether a plain file still begins as it did, now that more of it was read.
@@ -178,33 +220,34 @@ class FollowedCursor(FileCursor):
         """Check whether another file has taken the name; True where there are lines."""
         if self.is_replaced():
             return self._replaced()
-        if self._is_left:
+        if self.path_is is PathIs.NEXT:
             return self._go_on()
         if not self.has_path:
             return self._take_last_of_deleted()
         try:
             now = os.stat(self.source.path)
         except OSError:
-            self._is_left = self._was_followed()  # it is gone, for now at least
-            return self._pass_on()
+            return self._pass_on(to_next=self._was_followed())  # it is gone, for now at least
         if now.st_ino == self._inode:
             if self.name.startswith(self.source.name):
                 self._left_ns = 0  # it may have been away for an instant
                 return False
-            return self._pass_on()  # found under another name than before, which has passed on
+            return self._pass_on(to_next=False)  # found under another name than before, which has passed on
         sign = now.st_ino, now.st_size
         if sign != self._asked and self._is_anothers(self.source.path, now):
-            self.has_path = False
+            self.path_is = PathIs.OTHERS
             return False
         self._asked = sign
         # Once the writer writes there, it no longer writes here: what came until then is read first.
-        self._is_left = stat.S_ISREG(now.st_mode) and (now.st_size > 0 or self._was_followed())
-        return self._pass_on()
+        is_next = stat.S_ISREG(now.st_mode) and (now.st_size > 0 or self._was_followed())
+        return self._pass_on(to_next=is_next)
 
-    def _pass_on(self) -> bool:
+    def _pass_on(self, *, to_next: bool) -> bool:
         """Note that what was read is all, as the file may be gone at the next start; True where there is a
         last line.
         """
+        if to_next:
+            self.path_is = PathIs.NEXT
         if self._is_looking:
             return False
         if self._take_last_of_deleted():
@@ -235,27 +278,47 @@ class FollowedCursor(FileCursor):
         return find_after(self.source, written_ns, self._entries.values(), but=self._inode, folder=folder)
 
     def _replaced(self) -> bool:
-        """Continue in the copy of a truncated file (copytruncate). Raises StateError without one."""
+        """Continue in the copy of a truncated file (copytruncate), or in what it has now; True where there is
+        a last line of what it had.
+        """
         if self._is_looking:
             return False
-        fault = self._changed()
         entry = self._entries.get(self.name)
-        if entry is not None and self._open_copy(entry):
-            offset = entry.offset
-        elif entry is None or not entry.offset:
-            offset = 0  # nothing of it was yielded
-            fd = os.dup(self._fd)
-            os.lseek(fd, 0, os.SEEK_SET)
-            self._change_to(fd, self._path)
-        else:
-            raise StateError(
-                f"{self.source.path}: {fault}, and no copy of it lies beside it: what was not read of it is "
-                "gone. Rotate it by renaming (app.jsonl.1), or write each new file under a name of its own "
-                "and follow the folder; then start with an empty state directory"
-            )
+        offset = 0 if entry is None else entry.offset
+        if entry is None or not self._open_copy(entry):
+            is_packed, size = self._blocks.is_compressed, os.fstat(self._fd).st_size
+            # A writer may take back a line that it had begun.
+            if offset and (is_packed or size < offset or entry is None or not self._begins_as(entry)):
+                if self._splitter.has_open_line and self._take_last():
+                    return True
+                self._begin_anew(offset, self.total_bytes - (self._blocks.fed if is_packed else offset))
+                return False
+            self._reopen()
         self._split_from(offset)
         self._go_to(min(offset, self.total_bytes), offset)
         return False
+
+    def _reopen(self) -> None:
+        fd = os.dup(self._fd)
+        os.lseek(fd, 0, os.SEEK_SET)
+        self._change_to(fd, self._path)
+
+    def _begin_anew(self, offset: int, unread: int | None) -> None:
+        """Read a truncated file from its beginning, as the next one of its name.
+
+        offset: up to where its old content was handed out. unread: bytes of it that were not, as far as they
+        were seen; None where it was truncated while no job ran.
+        """
+        facts = {"file": self._path, "read_bytes": offset}
+        if unread == 0:
+            FILE_TRUNCATED.happened(log, **facts)
+        else:
+            FILE_LOST.happened(log, **facts, unread_bytes="unknown" if unread is None else unread)
+        before = self.name
+        self._lives.next()
+        self._entries.pop(before, None)  # no file has that content any more
+        self._reopen()
+        self._start_file()
 
     def _go_on(self) -> bool:
         """Start the next file; True where there are lines, a last one without its end first."""
@@ -274,10 +337,11 @@ class FollowedCursor(FileCursor):
             fd = open_regular(path, between.inode)
         elif fd is not None and self._is_anothers(path, os.fstat(fd)):
             os.close(fd)
-            self._is_left = self.has_path = False
+            self.path_is = PathIs.OTHERS
             return False
         if fd is None:
-            self._is_left = between is not None  # otherwise that one has disappeared again
+            if between is None:
+                self.path_is = PathIs.OWN  # the next one has disappeared again
             return False
         entry = self._entries.get(self.name)
         is_same = (
@@ -287,17 +351,21 @@ class FollowedCursor(FileCursor):
         if not is_same:
             self._lives.next()
         self._change_to(fd, path)
-        self._is_left = False
+        self.path_is = PathIs.OWN
         if is_same and entry is not None:
             self._split_from(entry.offset)
             self._go_to(entry.offset, entry.offset)
             return self.fill()
         log.info("a followed file was rotated: the next one is read", file=path, called=self.name)
+        self._start_file()
+        return self.fill()
+
+    def _start_file(self) -> None:
+        """Begin with the open file, of a new name."""
         self._is_copy = False
         self._to_skip = 0
         self._head = (0, digest(b""))
-        begin = first_byte(fd)
+        begin = first_byte(self._fd)
         self._split_from(begin)
         self._go_to(begin, 0)
         self.remember()  # its name is taken: another cursor's next file may be of the same path
-        return self.fill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from pipeline.sources.files.following.rotated import before_rotation, unpacked
@@ -10,6 +11,17 @@ from pipeline.sources.files.reading.beginning import HEAD_BYTES, begins_as, head
 from pipeline.sources.files.reading.birth import born_ns
 from pipeline.sources.files.reading.entry import Entry
 from pipeline.sources.files.reading.lives import parted
+
+
+@lru_cache(maxsize=1 << 16)
+def _names_before(name: str) -> frozenset[str]:
+    """Return what a file of this name may have been called before it was rotated.
+
+    It may have been found when it was rotated already: `app.jsonl.1` is `app.jsonl.2.gz` then. Kept, as all
+    entries are asked at each rotation of each file.
+    """
+    name = Path(parted(name)[0]).name
+    return frozenset({name, before_rotation(name) or name})
 
 
 class Unready(Exception):
@@ -26,9 +38,7 @@ class Moved:
             # Inodes are reused, and the beginning of a short file may not be unique.
             if entry.inode and (entry.head_bytes >= HEAD_BYTES or entry.born_ns):
                 self._by_inode.setdefault(entry.inode, []).append(entry)
-                name = Path(parted(entry.name)[0]).name
-                # It may have been found when it was rotated already: `app.jsonl.1` is `app.jsonl.2.gz` then.
-                for was in {name, before_rotation(name) or name}:
+                for was in _names_before(entry.name):
                     self._by_name.setdefault(was, []).append(entry)
 
     def renamed(self, path: str, inode: int) -> Entry | None:

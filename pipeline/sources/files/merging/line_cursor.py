@@ -21,10 +21,6 @@ class LineCursor(ABC):
         self.name = source.name
         """Name in its lines' origins, and in positions."""
         self.source = source
-        self.has_path = True
-        """Its path leads to what it reads or will read; else its file was renamed, the path is of another."""
-        self.is_late = False
-        """It reads a rotated file, in case somebody still writes there; usually nobody does."""
         self.ended = False
         self.damage: str | None = None
         self.buffer = Lines([], [0])
@@ -59,6 +55,16 @@ class LineCursor(ABC):
     def is_empty(self) -> bool:
         """True where every line that was read has been yielded."""
         return self.index >= len(self.buffer.lines)
+
+    @property
+    def has_path(self) -> bool:
+        """Return whether its path leads to what it reads or will read, not to what another cursor reads."""
+        return True
+
+    @property
+    def is_late(self) -> bool:
+        """Return whether it reads a rotated file, in case that somebody still writes there."""
+        return False
 
     @property
     def is_pipe(self) -> bool:

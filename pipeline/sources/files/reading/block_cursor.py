@@ -95,7 +95,7 @@ class BlockCursor(LineCursor):
                 return self._at_end()
             if not self._splitter.next_start and (fault := unread(block)) is not None:
                 return self._stop_at(fault)
-            if self._take(block):
+            if self._take_read(block):
                 return True
         return False
 
@@ -135,6 +135,10 @@ class BlockCursor(LineCursor):
         self.buffer = Lines([self._splitter.open_line], [at, at], {0: reason})
         self.index = 0
         return True
+
+    def _take_read(self, block: bytes) -> bool:
+        """Take a block that was read now; True where there are lines."""
+        return self._take(block)
 
     def _take(self, block: bytes) -> bool:
         """Split a block into lines; True where there are any."""

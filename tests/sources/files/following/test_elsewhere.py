@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.model.errors import StateError
 from tests.sources.files.following.rotations import (
     Following,
     append,
@@ -205,16 +204,6 @@ def test_a_file_of_that_name_in_another_folder_is_not_the_next_one(tmp_path: Pat
     append(path, lines(4, 5))
     following.again()
     assert following.read() == [4, 5]
-
-
-def test_an_unread_file_that_was_truncated_is_an_error_still(tmp_path: Path) -> None:
-    path = tmp_path / "app.jsonl"
-    append(path, lines(1, 3))
-    following = Following(path)
-    assert following.read() == [1, 2, 3]
-    os.truncate(path, 0)
-    with pytest.raises(StateError, match="no copy of it lies beside it"):
-        following.read()
 
 
 def test_an_older_file_to_which_somebody_still_writes_is_no_copy_of_an_empty_one(tmp_path: Path) -> None:

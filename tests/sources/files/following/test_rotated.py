@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from pipeline.model.errors import StateError
 from pipeline.sources.files.reading import lives
 from tests.sources.files.following.rotations import (
     ROTATIONS,
@@ -210,23 +208,6 @@ def test_a_followed_file_may_go_and_come_again(tmp_path: Path) -> None:
         assert following.read() == []
         path.write_bytes(lines(2, 2))
         assert following.read() == [2]
-
-
-@pytest.mark.parametrize("size", [1, 9])
-def test_a_file_that_was_cut_off_and_has_no_copy_is_an_error_that_says_what_to_do(
-    tmp_path: Path, size: int
-) -> None:
-    path = tmp_path / "app.jsonl"
-    path.write_bytes(lines(1, 3))
-    following = Following(path)
-    assert following.read() == [1, 2, 3]
-    shutil.copy(path, tmp_path / "kept.jsonl")  # under no name that rotation gives
-    os.truncate(path, 0)
-    append(path, lines(11, 10 + size))
-    with pytest.raises(StateError, match="no copy of it lies beside it"):
-        following.read()
-    with pytest.raises(StateError, match="put the old file back"):
-        following.again()
 
 
 def test_of_many_rotations_the_last_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
