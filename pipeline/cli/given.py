@@ -59,14 +59,15 @@ def read(
 
     happens_now: a record that says no time is one of this moment.
     """
-    from pipeline.operate.trials.given import configured, formats_for, understand, with_user
+    from pipeline.operate.trials.given import formats_for, understand, with_user
     from pipeline.operate.trials.lines import line_of
 
     user = None if user_file is None else read_text(user_file)
     now = time.time_ns() // 1_000_000 if happens_now else None
+    formats = formats_for(config, format)
     if line is None:
-        return understand(read_text(event_file), user, configured(config, format), now)
-    found = line_of(str(event_file), line, formats_for(config, format), now)
+        return understand(read_text(event_file), user, formats, now)
+    found = line_of(str(event_file), line, formats, now)
     return found if user is None else with_user(found, user)
 
 

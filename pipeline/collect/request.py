@@ -19,7 +19,7 @@ class Request(msgspec.Struct, frozen=True):
     body: bytes
     """Decompressed, where the request names an encoding or the body begins like gzip."""
     received_ms: int
-    raw: bytes = b""
+    raw: bytes
     """The body as received: what webhooks sign."""
 
     @property

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.collect.protocols.cutting import members
+from pipeline.collect.protocols.posthog.v1 import _HEADERS as HEADERS
 from pipeline.collect.protocols.protocol import Limits, Malformed, Settings
 from pipeline.collect.protocols.table import Table
 from pipeline.decode.decode import COLLECTED, decode
@@ -97,6 +98,27 @@ def test_a_member_that_is_too_large_costs_that_member(path: str, around: bytes) 
     with pytest.raises(Malformed, match=r"limits.member") as refused:
         members_of(asked("POST", path, around.replace(b"%s", large).replace(b"%n", large)), table)
     assert refused.value.status == 413
+
+
+@pytest.mark.parametrize(
+    ("path", "around"),
+    [
+        ("/v1/events", b"[%s]"),
+        ("/v1/batch", b'{"batch":[%s]}'),
+        ("/e/", b"[%s]"),
+        ("/i/v1/analytics/events", b'{"batch":[%s]}'),
+        ("/api/track", b'{"app_id":"1","events":[%s]}'),
+        ("/cloudevents", b"[%s]"),
+        ("/groups", b"[%s]"),
+        ("/2/httpapi", b'{"api_key":"k","events":[%s]}'),
+    ],
+)
+def test_members_without_an_id_are_no_repeats_and_a_poisoned_one_has_nobody(path: str, around: bytes) -> None:
+    three = b",".join([b'{"type":"event","event":"A","source":"s"}', b'{"n":undefined}', b"5"])
+    headers = {**dict.fromkeys(HEADERS, "1795866291000"), "authorization": "Bearer k"}
+    found = members_of(asked("POST", path, around.replace(b"%s", three), headers))
+    assert [member.same for member in found] == [None] * 3
+    assert [member.user for member in found[1:]] == [None, None]
 
 
 @pytest.mark.parametrize("poison", POISON[:10])

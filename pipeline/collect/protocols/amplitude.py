@@ -78,7 +78,7 @@ class Amplitude(Protocol):
         body = {
             "code": 200,
             "events_ingested": len(pieces),
-            "payload_size_bytes": len(request.raw or request.body),
+            "payload_size_bytes": len(request.raw),
             "server_upload_time": request.received_ms,
         }
         kept = answers.as_json(200, body)
@@ -108,7 +108,7 @@ def is_one(text: bytes) -> bool:
         envelope = members.fields(text)
     except Malformed:
         return False
-    return "events" in envelope and "batch" not in envelope
+    return "events" in envelope
 
 
 def _piece(value: bytes, shift: Shift, named: Extra) -> Piece:
@@ -121,6 +121,6 @@ def _piece(value: bytes, shift: Shift, named: Extra) -> Piece:
     user = members.id_of(seen.user_id) or also
     # Amplitude treats two of a device as one where this is equal; of a user where there is none.
     same = None if insert_id is None else f"{also or user}\0{insert_id}"
-    if named and seen.event_type is None:
+    if seen.event_type is None:
         extra = extra + named
     return Piece(value, user, at_ms, same, extra, also)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -64,13 +63,8 @@ class Mixpanel(Protocol):
 
     def cut(self, request: Request, says: str) -> Cut:
         """Return the calls of a request. Raises Malformed."""
-        if says == _IMPORT:
-            beside: Mapping[str, str] = request.query
-            text = request.body.strip()
-            found = members.lines(text, self.settings.limits)
-        else:
-            text, beside = forms.read(request, self.settings.limits)
-            found = members.lines(text, self.settings.limits)
+        text, beside = forms.read(request, self.settings.limits)
+        found = members.lines(text, self.settings.limits)
         seen = [_seen(value) for value in found]
         credential = _basic(request) or next((token for one in seen if (token := _token(one))), None)
         shift = Shift(self.settings.clock, request, None)
@@ -108,7 +102,7 @@ def is_one(text: bytes) -> bool:
     if not fields.isdisjoint({"distinct_id", "uuid", "timestamp", "api_key", "token", "batch"}):
         return False
     if seen.event is None:
-        return seen.distinct_id is not None or "$group_key" in fields
+        return seen.distinct_id is not None
     inside = seen.properties
     return inside is not None and (inside.lib is not None or type(inside.time) in (int, float))
 

@@ -194,7 +194,7 @@ def _piece(value: bytes, shift: Shift, named: Extra) -> Piece:
     user = id_of(seen.userId, seen.user_id, seen.anonymousId, seen.anonymous_id)
     also = id_of(seen.anonymousId, seen.anonymous_id, seen.previousId)
     same = id_of(seen.messageId, seen.message_id)
-    if named and seen.type is None and seen.action is None:
+    if seen.type is None and seen.action is None:
         extra = extra + named
     return Piece(value, user, at_ms, same, extra, also)
 

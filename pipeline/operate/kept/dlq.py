@@ -34,7 +34,8 @@ class Selection(Rows):
     @property
     def owner(self) -> str | None:
         """The webhook's name in the stores, where records have none; None: any."""
-        return "" if self.webhook == "-" or self.kind == "records" else self.webhook
+        is_records = self.webhook == "-" or (self.webhook is None and self.kind == "records")
+        return "" if is_records else self.webhook
 
     def holds(self, letter: DeadLetter) -> bool:
         """Return whether a dead letter is selected."""

@@ -50,7 +50,7 @@ class Rows:
     def _holds_text(self, body: bytes, text: str, facts: Callable[[], dict[str, Value]]) -> bool:
         """Spaces are ignored too where only a part may be seen, because masked bodies are reformatted."""
         wanted = text.lower()
-        if wanted.encode() not in body.lower():
+        if wanted not in body.decode("utf-8", "replace").lower():
             return False
         if self.seen is None:
             return True

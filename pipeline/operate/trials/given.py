@@ -74,17 +74,6 @@ class Given:
     """Updates and links that precede them in their stream, of their users."""
 
 
-def configured(config: Path, format: str | None = None) -> list[Shape]:
-    """Return the shape of this name, else every shape in a config, that of its source first.
-
-    Raises UsageError for an unknown shape, ConfigError.
-    """
-    formats = formats_for(config, format)
-    if format is not None:
-        return [formats.default]
-    return formats.all()
-
-
 def formats_for(config: Path, format: str | None = None) -> Formats:
     """Return which shape reads what in a config; with a name, that shape reads everything.
 
@@ -103,15 +92,22 @@ def named_shape(formats: Formats, name: str) -> Shape:
     return known[one_of(name, known, "shape")]
 
 
-def understand(event: Text, user: Text | None, shapes: Sequence[Shape], now: int | None = None) -> Given:
+def shapes_of(formats: Formats, source: str) -> list[Shape]:
+    """Return the shape of a topic or file; where the config gives it none, every shape, that first."""
+    first = formats.of(source)
+    return [first] if formats.names(source) else list(dict.fromkeys([first, *formats.all()]))
+
+
+def understand(event: Text, user: Text | None, formats: Formats, now: int | None = None) -> Given:
     """Return the records of one JSON value, and the user given by another one as an update.
 
-    shapes: the first that reads it completely is used; where none can, the first one's error is raised. A
-    line of a recording of topics is the message it holds, with its own origin and time. now: unix ms for a
+    The first shape that reads it completely is used; where none can, the first one's error is raised. A line
+    of a recording of topics is the message it holds, with its own origin, time and shape. now: unix ms for a
     record without a time; None: it has none then, as in a plain recording. An object without a type or other
     distinctive field, but with a name, is an event in Hookline's own shape, of the given user (or of an
     unknown one) where it names none. Raises GivenError for an unreadable one.
     """
+    shapes = formats.all()
     user_id, anonymous_id, properties = (None, None, {}) if user is None else _user(user)
     if any(shape.parse for shape in shapes) and not event.raw.lstrip().startswith((b"{", b"[")):
         value: Value = None  # a shape whose lines are not JSON
@@ -120,7 +116,10 @@ def understand(event: Text, user: Text | None, shapes: Sequence[Shape], now: int
     if shapes[0].name in NATIVE and isinstance(value, dict):
         value = _completed(value, user_id)
     if isinstance(value, dict) and value.keys() >= {"hookline", "source", "offset"}:
-        records = _first_whole(shapes, lambda shape: _recorded(event, shape))
+        message = _recorded(event)
+        records = _first_whole(
+            shapes_of(formats, message.source), lambda shape: decode_message(message, shape)
+        )
     else:
         origin = Origin(Path(event.name).name, 0)
         raw = event.raw.strip(b"\r\n") if value is None else orjson.dumps(value)
@@ -170,12 +169,11 @@ def _first_whole(shapes: Sequence[Shape], read: Callable[[Shape], list[Record]])
     return first or []
 
 
-def _recorded(line: Text, format: Shape) -> list[Record]:
+def _recorded(line: Text) -> Message:
     try:
-        message = parse_line(without_bom(line.raw).strip())
+        return parse_line(without_bom(line.raw).strip())
     except InvalidRecord as error:
         raise GivenError([Finding(line.name, 0, 0, "record", str(error))]) from None
-    return decode_message(message, format)
 
 
 def decode_message(message: Message, format: Shape) -> list[Record]:

@@ -21,7 +21,7 @@ from pipeline.model.json import Value
 from pipeline.model.records import Envelope, Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 from pipeline.model.words import counted
 from pipeline.operate.kept.dlq import find
-from pipeline.operate.trials.given import Given, known
+from pipeline.operate.trials.given import Given, known, shapes_of
 from pipeline.operate.trials.numbers import LineNumbers
 from pipeline.outbox.seen import event_and_user
 from pipeline.recording.native_lines import native_line
@@ -83,14 +83,13 @@ def read_lines(path: str, formats: Formats, now: int | None = None) -> Iterator[
 def _line(chunk: RawChunk, at: int, formats: Formats, now: int | None = None) -> Line:
     source = chunk.sources if isinstance(chunk.sources, str) else chunk.sources[at]
     origin = Origin(source, chunk.offsets[at])
-    first = formats.of(source)
-    others = () if formats.names(source) else formats.all()
+    shapes = shapes_of(formats, source)
     if chunk.faults and at in chunk.faults:
         return Line(
-            origin, chunk.lines[at], first, [Invalid(chunk.lines[at] or b"", chunk.faults[at], origin)]
+            origin, chunk.lines[at], shapes[0], [Invalid(chunk.lines[at] or b"", chunk.faults[at], origin)]
         )
     best: Line | None = None
-    for shape in dict.fromkeys([first, *others]):
+    for shape in shapes:
         records = decode(
             chunk.lines[at],
             format=shape,

@@ -9,6 +9,7 @@ import orjson
 
 from pipeline.model.errors import ConfigError, HooklineError
 from pipeline.model.json import Value
+from pipeline.operate.kept.dead_records import records
 from pipeline.operate.running.looks import samples
 from pipeline.operate.unsaved.results import Previewed, Verdict
 from pipeline.operate.unsaved.workbench import Workbench
@@ -43,7 +44,7 @@ class Today:
 def today(bench: Workbench, state: Path, letter: DeadLetter) -> Today:
     """Return what the config on disk makes of a dead letter now. Nothing is sent, nothing is changed."""
     if letter.kind == "record":
-        return _of_record(bench, letter)
+        return _of_record(bench, state, letter)
     webhook = letter.request.webhook_id
     try:
         file = bench.file_of(webhook)
@@ -87,13 +88,9 @@ def _of_delivery(bench: Workbench, state: Path, letter: DeadLetter, file: str, t
     return Today(words, good=True)
 
 
-def _of_record(bench: Workbench, letter: DeadLetter) -> Today:
-    body = letter.request.body
-    try:
-        text = body.decode()
-    except UnicodeDecodeError:
-        return Today("It is no UTF-8 text: no shape can read it", good=False)
-    told = bench.explain(text)
+def _of_record(bench: Workbench, state: Path, letter: DeadLetter) -> Today:
+    (line,) = records([letter], state)  # its key, its headers and its topic tell how it is read
+    told = bench.explain(line.decode())
     if told.problem is not None:
         return Today(f"It still cannot be read: {told.problem}", good=False)
     fires = sum(one.fires for one in told.verdicts)

@@ -128,7 +128,7 @@ def given_of(
     given = understand(
         Text("event", record.encode("utf-8", "surrogatepass")),
         None if user is None else Text("user", user.encode("utf-8", "surrogatepass")),
-        snapshot.formats.all(),
+        snapshot.formats,
         now,
     )
     stored = user is None and known is not None

@@ -129,12 +129,17 @@ def test_mixpanels_calls_come_in_every_form(
 
 def test_mixpanels_import_takes_a_call_a_line() -> None:
     headers = {"authorization": "Basic " + base64.b64encode(b"TOK:").decode()}
-    body = "\n".join([json.dumps(CALL)] * 3)
+    body = "\n".join([json.dumps({**CALL, "properties": {**INSIDE, "token": None}})] * 3)
     request = asked("POST", "/import?strict=1&project_id=1", body, headers)
     found = cut(request, TABLE)
     assert (found.protocol.name, found.credential, len(found.pieces)) == ("mixpanel", "TOK", 3)
     assert json_of(answer_of(request, TABLE)) == {"code": 200, "num_records_imported": 3, "status": "OK"}
-    assert found.pieces[0].at_ms == NOW
+    (member, *_) = found.batch("web", request).members
+    assert (member.at_ms, headers_of(member)["hk-type"]) == (NOW, "track")
+    nameless = cut(
+        asked("POST", "/import", body, {"authorization": "Basic " + base64.b64encode(b":").decode()})
+    )
+    assert nameless.credential is None
 
 
 # --- Amplitude
@@ -159,7 +164,9 @@ def test_an_insert_id_of_amplitude_is_one_of_a_device_else_of_a_user() -> None:
     whose = [{"user_id": "u1"}, {"user_id": "u2"}, {"device_id": "d1"}, {"device_id": "d1", "user_id": "u3"}]
     events = [{"event_type": "A", "insert_id": "1", **one} for one in whose]
     request = asked("POST", "/2/httpapi", {"api_key": "AKEY", "events": events})
-    first, second, third, fourth = [piece.same for piece in cut(request).pieces]
+    pieces = cut(request).pieces
+    assert [piece.user for piece in pieces] == ["u1", "u2", "d1", "u3"]
+    first, second, third, fourth = [piece.same for piece in pieces]
     assert len({first, second, third}) == 3
     assert third == fourth
 
@@ -174,6 +181,7 @@ def test_amplitudes_clock_is_put_right_by_when_it_uploaded() -> None:
 @pytest.mark.parametrize(
     "body",
     [
+        '{"api_key":"AKEY","identification":{"user_id":"u1","user_properties":{"$set":{"a":1}}}}',
         'api_key=AKEY&identification=[{"user_id":"u1","user_properties":{"$set":{"a":1}}}]',
         'api_key=AKEY&identification={"user_id":"u1","user_properties":{"$set":{"a":1}}}',
         '{"api_key":"AKEY","identification":[{"user_id":"u1","user_properties":{"$set":{"a":1}}}]}',
@@ -185,6 +193,13 @@ def test_an_identification_of_amplitude_is_one(body: str) -> None:
     assert found.credential == "AKEY"
     (member,) = found.batch("web", request).members
     assert (member.user, headers_of(member)["hk-type"]) == ("u1", "identify")
+
+
+def test_amplitudes_events_come_in_a_form_too() -> None:
+    (member,) = members_of(
+        asked("POST", "/httpapi", 'api_key=AKEY&event=[{"event_type":"A","user_id":"u1"}]')
+    )
+    assert (member.user, "hk-type" in headers_of(member)) == ("u1", False)
 
 
 def test_amplitude_says_what_its_libraries_wait_for() -> None:
@@ -211,11 +226,15 @@ POSTHOG = {"event": "A", "distinct_id": "u1", "properties": {}}
         ("/track", {**CALL, "properties": {**INSIDE, "token": "BOTH"}}, "mixpanel"),
         ("/track", {**POSTHOG, "api_key": "BOTH"}, "posthog"),
         ("/track", [{**POSTHOG, "token": "BOTH"}], "posthog"),
+        ("/track", [{**CALL, "properties": {**INSIDE, "token": "BOTH"}}], "mixpanel"),
+        ("/track", {"event": "A", "properties": {"token": "BOTH", "mp_lib": "web"}}, "mixpanel"),
+        ("/track", {"event": "A", "properties": {"token": "BOTH"}}, "posthog"),
         ("/engage", {"$token": "BOTH", "$distinct_id": "u1", "$set": {}}, "mixpanel"),
         ("/engage", {"$token": "BOTH", "distinct_id": "u1", "$set": {}}, "posthog"),
         ("/batch", {"api_key": "AKEY", "events": [{"event_type": "A", "user_id": "u1"}]}, "amplitude"),
         ("/batch", {"api_key": "BOTH", "events": [{"event_type": "A", "user_id": "u1"}]}, "amplitude"),
         ("/batch", {"api_key": "BOTH", "batch": [POSTHOG]}, "posthog"),
+        ("/batch", {**POSTHOG, "api_key": "BOTH"}, "posthog"),
         ("/batch", {"api_key": "phc", "events": [{"event_type": "A", "user_id": "u1"}]}, "posthog"),
         ("/batch", {"api_key": "unknown", "batch": [POSTHOG]}, "posthog"),
     ],

@@ -252,7 +252,8 @@ def test_engage_without_an_event_is_an_identify() -> None:
     request = asked("POST", "/engage/", {"token": "phc", "distinct_id": "u1", "$set": {"plan": "pro"}})
     (member,) = members_of(request)
     assert headers_of(member)["hk-type"] == "$identify"
-    assert "hk-type" not in headers_of(members_of(asked("POST", "/engage", SINGLE))[0])
+    for target, body in (("/engage", SINGLE), ("/track", {"token": "phc", "distinct_id": "u1"})):
+        assert "hk-type" not in headers_of(members_of(asked("POST", target, body))[0])
 
 
 def test_a_beacon_is_answered_without_a_body() -> None:

@@ -7,7 +7,9 @@ from typing import Any
 import orjson
 import pytest
 
+from pipeline.decode.mapped.values.prices import program_of
 from pipeline.decode.scan import scan
+from pipeline.language.work import BUDGET
 from pipeline.model.records import Event, Invalid, PropertyUpdate
 from pipeline.sources.chunk import NOWHERE, RawChunk
 from tests.kit.streams.shapes import read, shape, told
@@ -40,6 +42,7 @@ def properties(spec: str, record: dict[str, Any], **given: Any) -> Any:
         ("{k: {join: [a.b, n, f], with: ':'}}", {"a": {"b": "x"}, "n": 7, "f": 1.5}, {"k": "x:7:1.5"}),
         ("{k: {join: [a, n]}}", {"a": "x"}, {}),
         ("{k: {join: [a, {text: z}]}}", {"a": True}, {"k": "truez"}),
+        ("{k: {join: [a, b, c], with: ' '}}", {"a": False, "b": 5.0, "c": 1e17}, {"k": "false 5 1e+17"}),
         ('{k: {path: url, find: "^/users/(\\\\d+)"}}', {"url": "/users/42/x"}, {"k": "42"}),
         ('{k: {path: url, find: "^/users/(\\\\d+)"}}', {"url": "/users/x"}, {}),
         ('{k: {path: url, find: "a(b)?"}}', {"url": "ac"}, {}),
@@ -479,6 +482,36 @@ def test_each_record_has_the_whole_budget() -> None:
     by = shape(f"- event: {EVENT}, properties: {{k: {{pairs: p}}}}}}")
     dear = {"u": "x", "p": [{"key": "a", "value": 1}] * 100_000}
     assert [type(one) for _ in range(8) for one in read(by, dear)] == [Event] * 8
+
+
+def searched(pattern: str, per_instruction: int) -> int:
+    """Return how many texts of 160,000 characters the budget has for a pattern."""
+    return BUDGET // (10_000 * per_instruction * int(program_of(pattern).programsize))
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "most"),
+    [
+        ("{path: t, lower: true}", "X" * 160_000, 100),
+        ("{path: t, lower: true}", "Ä" * 160_000, 12),
+        ("{json: t}", f'"{"x" * 159_998}"', 25),
+        ("{join: [t, v]}", "x" * 159_999, 100),
+        ("{path: {join: [t, v]}, lower: true}", "x" * 159_999, 50),
+        ("{path: t, find: 'y(z)'}", "x" * 160_000, searched("y(z)", 1)),
+        ("{path: t, find: '(x+)'}", "x" * 160_000, searched("(x+)", 4)),
+        ("{path: t, find: '([a-w]*){12}z'}", "x" * 160_000, searched("([a-w]*){12}z", 2)),
+    ],
+)
+def test_how_many_long_texts_a_record_may_have_read(form: str, text: str, most: int) -> None:
+    for number, too_many in ((most, 0), (most + 1, 1)):
+        several = ", ".join(f"k{n}: {form}" for n in range(number))
+        by = shape(f"- event: {EVENT}, properties: {{{several}}}}}")
+        line = orjson.dumps({"u": "x", "t": text, "v": "v"})
+        for is_wanted in (True, False):  # it is the same whether a webhook wants it
+            found = scan(
+                RawChunk("p", "a", [0], [line], NOWHERE), format=by, wants=lambda *_, it=is_wanted: it
+            )
+            assert found.invalid == too_many
 
 
 def test_a_line_is_kept_for_each_wrong_element_only_while_that_is_little() -> None:

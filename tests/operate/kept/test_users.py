@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import orjson
 import pytest
 
@@ -13,7 +14,7 @@ from pipeline.join.links import Identity
 from pipeline.join.users import Users
 from pipeline.model.errors import NoState
 from pipeline.model.json import Value
-from pipeline.model.records import Event, IdentityLink, Origin, PropertyUpdate, User
+from pipeline.model.records import Envelope, Event, IdentityLink, Origin, PropertyUpdate, User
 from pipeline.operate.kept.users import look_up
 from pipeline.operate.unsaved.today import Today, today
 from pipeline.operate.unsaved.workbench import Workbench
@@ -104,8 +105,22 @@ def test_what_died_is_judged_by_the_present_config(bench: Workbench, state: Path
     record = letter("", 1, kind="record", body=body)
     read = today(bench, state, record)
     assert (read.good, [one.fires for one in read.verdicts]) == (True, [True])
-    broken = today(bench, state, letter("", 1, kind="record", body=b"{"))
-    assert (broken.good, "still cannot be read" in broken.words) == (False, True)
+    for bad in (b"{", b"\xff"):
+        broken = today(bench, state, letter("", 1, kind="record", body=bad))
+        assert (broken.good, "still cannot be read" in broken.words) == (False, True)
+
+
+def test_a_record_that_died_is_read_with_what_came_around_it(bench: Workbench, state: Path):
+    (bench.config / "pipeline.yaml").write_text(
+        "source: {jsonl: {paths: [{path: shop.jsonl, format: keyed}]}}\n"
+    )
+    (bench.config / "shapes").mkdir()
+    shape = "name: keyed\nrecords:\n- event: {name: {text: Purchase}, user_id: message.key, properties: .}\n"
+    (bench.config / "shapes" / "keyed.yaml").write_text(shape)
+    died = letter("", 1, kind="record", body=b'{"amount":11}')
+    assert not today(bench, state, died).good  # it came without a key
+    keyed = msgspec.structs.replace(died, message=Envelope(key=b"ada"))
+    assert [one.fires for one in today(bench, state, keyed).verdicts] == [True]
 
 
 def test_every_webhook_says_the_first_clause_that_does_not_hold(bench: Workbench):

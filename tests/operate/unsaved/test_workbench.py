@@ -20,7 +20,7 @@ from pipeline.operate import check as checking
 from pipeline.operate.running.looks import Sample
 from pipeline.operate.trials.dry_run import would_send
 from pipeline.operate.trials.explain import explain
-from pipeline.operate.trials.given import Text, configured, understand
+from pipeline.operate.trials.given import Text, formats_for, understand
 from pipeline.operate.unsaved import workbench as module
 from pipeline.operate.unsaved.cases import case_samples
 from pipeline.operate.unsaved.results import Superseded
@@ -111,7 +111,7 @@ def test_why_it_fires_is_what_explain_says_also_of_another_shape_and_where_it_do
         given = understand(
             Text("event", json.dumps(record).encode()),
             None if known is None else Text("user", json.dumps(known).encode()),
-            configured(config),
+            formats_for(config),
         )
         (wanted,) = (one.to_json() for one in explain(config, given, "big-purchase"))
         told = None if known is None else json.dumps(known)

@@ -148,7 +148,7 @@ def _piece(value: bytes, seen: Look | None, shift: Shift, received_ms: int, name
     if seen is None:
         return Piece(value, extra=named)
     at_ms, extra = time_of(seen, shift, received_ms)
-    if named and seen.event is None:
+    if seen.event is None:
         extra = extra + named
     same = seen.uuid if type(seen.uuid) is str and seen.uuid else members.id_of(seen.uuid)
     return Piece(value, seen.user(), at_ms, same, extra, seen.also())
