@@ -6,7 +6,6 @@ so the metrics copy it just before they are read.
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import asdict
 
@@ -14,6 +13,7 @@ from pipeline.admin.routes import Route
 from pipeline.job.assembly import Job
 from pipeline.job.control.pressure import REASONS
 from pipeline.model.errors import Refused
+from pipeline.model.files.disk import free_bytes
 from pipeline.model.json import Value
 from pipeline.model.process.lifeline import is_let_go
 from pipeline.telemetry import metrics
@@ -76,7 +76,7 @@ def view_routes(job: Job, process: int) -> list[Route]:
             "bytes": [sum(one) for one in zip(*list(job.bytes_read.values()), strict=True)] or [0, 0],
             "lag": int(metrics.total("source_lag")),
             "resident_bytes": resident_bytes(),
-            "disk_free_bytes": shutil.disk_usage(job.settings.state).free,
+            "disk_free_bytes": free_bytes(job.settings.state),
             "config": {"version": job.versions.in_use, "problems": job.config_problems()},
         }
 
@@ -100,7 +100,7 @@ def measure_job(job: Job) -> None:
         metrics.gauge("webhook_suppressed_total", counts["suppressed"], webhook=webhook)
         metrics.gauge("webhook_pending", counts["pending"], webhook=webhook)
     metrics.gauge("bytes_read_total", sum(read for read, _ in list(job.bytes_read.values())))
-    metrics.gauge("state_disk_free_bytes", shutil.disk_usage(job.settings.state).free)
+    metrics.gauge("state_disk_free_bytes", free_bytes(job.settings.state))
     metrics.gauge("epoch_commit_seconds", job.pace.commit_secs)
     metrics.gauge("worker_still_seconds", job.pulse.still_secs())
     paused = job.pressure.paused()

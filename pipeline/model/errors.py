@@ -196,7 +196,8 @@ def machine_fault(error: BaseException) -> Fatal | None:
         if isinstance(error, OSError) and error.filename:
             place, text = os.fsdecode(error.filename), os.strerror(error.errno or 0)
         return Fatal(
-            f"the disk of {place} is full ({text}). Nothing is lost: free disk space and start again."
+            f"the disk of {place} is full ({text}). Nothing is lost: free disk space, or files where `df -i` "
+            "shows none free, and start again."
         )
     if number in FAILING or "disk I/O error" in text:
         # SQLite says the same of a file that may not grow.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Final, Literal, Protocol, TypeAlias, get_args
 
 from pipeline.job.control.full import FullWebhooks
+from pipeline.model.files.disk import free_bytes
 from pipeline.telemetry import log
 
 Reason: TypeAlias = Literal["disk", "commit", "webhook", "engine", "peers"]
@@ -41,11 +41,6 @@ class Slow(Protocol):
 
     def is_slow(self) -> bool:
         """True during a slow commit; never when a source asks, for then it is over."""
-
-
-def free_bytes(folder: Path) -> int:
-    """Return the room on the folder's disk."""
-    return shutil.disk_usage(folder).free
 
 
 class Pressure:

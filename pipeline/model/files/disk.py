@@ -1,4 +1,4 @@
-"""Durable files: replacing in one step, folders, appends, locks (DESIGN 11, 4).
+"""Durable files: replacing in one step, folders, appends, locks, room for them (DESIGN 11, 4).
 
 After a power cut a file holds what was synced, and a folder the entries it had when it was synced. After a
 kill everything that was written is there.
@@ -25,7 +25,16 @@ POLL_SECS = 0.02
 
 PARTIAL_SECS = 60.0
 """A ``.partial`` file older than this is a leftover: no replacement takes that long."""
+LEAST_FILES = 100
+"""Files that a disk must still take: a job or collector makes a few dozen at once at most."""
 _PARTIAL = re.compile(r".+\.ya?ml\.\d+\.partial")
+
+
+def free_bytes(folder: Path) -> int:
+    """Return the room on the folder's disk; 0 where it has hardly any for another file, whatever its size."""
+    found = os.statvfs(folder)
+    # Some file systems have no fixed number of files, and say 0.
+    return 0 if found.f_files and found.f_favail < LEAST_FILES else found.f_bavail * found.f_frsize
 
 
 def replace_durably(path: Path, data: bytes, *, like: os.stat_result | None = None) -> None:

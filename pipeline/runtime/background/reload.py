@@ -80,6 +80,8 @@ class ConfigWatcher:
         )
         self._prepare_at = time.monotonic() + PREPARE_SECS if is_endless else None
         self._thread = threading.Thread(target=self._watch, name="config", daemon=True)
+        self._unused: ConfigText | ConfigError | None = None
+        """An edit that could not be put into effect yet: a full disk takes no version."""
         self.problems = ""
         """What is wrong with the files as they are now; "" where they are what runs."""
 
@@ -120,13 +122,25 @@ class ConfigWatcher:
             except Stopped:
                 return
             except Exception as error:  # the watcher must outlive anything a file system does
-                _log.error("config watcher failed", reason=repr(error), exc_info=error)
-            pause = pause_after(time.thread_time() - begun, is_pending=self._watcher.is_pending)
+                self._failed(error)
+                pause = MOST_SECS
+            else:
+                pause = pause_after(time.thread_time() - begun, is_pending=self._watcher.is_pending)
+
+    def _failed(self, error: Exception) -> None:
+        """Report a failure; that of an edit once, however often it is tried again."""
+        if self._unused is not None:
+            problems = f"the edit could not be put into effect yet, and is tried again: {error}"
+            if problems == self.problems:
+                return
+            self.problems = problems
+            gauge("config_problems", 1)
+        _log.error("config watcher failed", reason=repr(error), exc_info=error)
 
     def _poll(self) -> None:
         if self._renew_secrets():
             _log.info("secrets or certificates were read again")
-        found = self._watcher.poll()
+        found = self._unused = self._watcher.poll() or self._unused
         self._prepare()
         if found is None:
             return
@@ -138,12 +152,16 @@ class ConfigWatcher:
             self.problems = str(error)
             gauge("config_problems", 1)
             CONFIG_REFUSED.happened(_log, problems=self.problems)
+            self._unused = None
             return
+        is_new = snapshot.hash != self._versions.latest.hash
+        if is_new:
+            self._versions.install(snapshot)
+        self._unused = None
         if self.problems:
             CONFIG_GOOD_AGAIN.happened(_log)
         self.problems = ""
-        if snapshot.hash != self._versions.latest.hash:
-            self._versions.install(snapshot)
+        if is_new:
             CONFIG_RELOADED.happened(_log, version=snapshot.hash[:12], webhooks=len(snapshot.webhooks))
 
     def _prepare(self) -> None:

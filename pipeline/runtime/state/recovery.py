@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from bytewax.recovery import init_db_dir
 
 from pipeline.model.errors import Fatal, StateError, machine_fault
-from pipeline.model.files.disk import locked, make_folder, sync
+from pipeline.model.files.disk import free_bytes, locked, make_folder, sync
 from pipeline.store.environment import ONE_BACKUP
 from pipeline.store.folders import store_folders
 from pipeline.store.reading import reading as read_store
@@ -101,7 +101,7 @@ def reading(part: Path) -> Iterator[sqlite3.Connection]:
             yield db
     except sqlite3.Error as error:
         said: Exception = error
-        if shutil.disk_usage(part.parent).free < LEAST_ROOM:
+        if free_bytes(part.parent) < LEAST_ROOM:
             said = OSError(errno.ENOSPC, str(error))
         if error.sqlite_errorcode == sqlite3.SQLITE_CANTOPEN:
             raise Fatal(

@@ -8,12 +8,13 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import BinaryIO
 
 import pytest
 
 from pipeline.model.errors import Fatal, machine_fault, reason
-from pipeline.model.files.disk import append_all, naming, wholly, write_text
+from pipeline.model.files.disk import append_all, free_bytes, naming, wholly, write_text
 from pipeline.runtime.state.recovery import prepare_recovery
 
 
@@ -61,6 +62,15 @@ def test_the_full_disk_is_that_of_the_file_that_is_named() -> None:
     assert "the disk of /elsewhere/dead.jsonl is full (No space left on device)." in str(
         machine_fault(caught.value)
     )
+
+
+@pytest.mark.parametrize(("files", "left", "free"), [(1_000, 99, 0), (1_000, 100, 8_192), (0, 0, 8_192)])
+def test_a_disk_that_takes_no_more_files_is_full_unless_it_has_no_fixed_number_of_them(
+    files: int, left: int, free: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = SimpleNamespace(f_files=files, f_favail=left, f_bavail=2, f_frsize=4_096)
+    monkeypatch.setattr(os, "statvfs", lambda folder: disk)
+    assert free_bytes(tmp_path) == free
 
 
 def test_of_a_persons_file_that_cannot_be_written_no_part_is_left(tmp_path: Path) -> None:

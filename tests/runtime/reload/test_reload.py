@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pipeline.compile.snapshot import compile_config
+from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.compile.versions import Versions
 from pipeline.config.files import read_config
 from pipeline.config.job import load_pipeline
 from pipeline.config.watch import look
 from pipeline.language.secrets import Secrets
+from pipeline.runtime.background import reload
 from pipeline.runtime.background.reload import MOST_SECS, POLL_SECS, ConfigWatcher, pause_after
 from tests.kit.programs.run import until
 
@@ -58,6 +60,27 @@ def test_without_a_process_to_try_it_in_an_edit_is_taken_up_all_the_same_and_tha
     (folder / "webhooks/a.yaml").write_text(HOOK.format(event="''"))
     until(lambda: "no event name" in watcher.problems)
     assert "the config is read in the job itself" in caplog.text
+
+
+def test_an_edit_that_a_full_disk_does_not_take_is_told_once_and_taken_up_when_there_is_room(
+    watcher: ConfigWatcher, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(reload, "MOST_SECS", POLL_SECS)
+    tries = 0
+
+    def full(snapshot: Snapshot) -> None:
+        nonlocal tries
+        tries += 1
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(watcher._versions, "install", full)
+        watcher.start()
+        (folder / "webhooks/a.yaml").write_text(HOOK.format(event="Other"))
+        until(lambda: tries == 3)
+        assert "is tried again: [Errno 28] No space left" in watcher.problems
+        assert caplog.text.count("config watcher failed") == 1
+    until(lambda: runs(watcher) == ["{'events': ['Other']}"] and not watcher.problems)
 
 
 def test_a_stop_does_not_wait_for_a_trial(watcher: ConfigWatcher, folder: Path) -> None:

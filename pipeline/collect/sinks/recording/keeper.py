@@ -16,7 +16,7 @@ import zstandard
 
 from pipeline.collect.sinks.recording.folder import Folder
 from pipeline.collect.sinks.settings import RecordingSettings
-from pipeline.model.files.disk import sync, sync_data
+from pipeline.model.files.disk import free_bytes, sync, sync_data
 from pipeline.model.process.private import NEVER_FOLLOWED
 from pipeline.sources.files.collected.passed import FOLDER
 from pipeline.telemetry import log as logging
@@ -112,8 +112,7 @@ class Keeper:
         gauge("collect_disk_bytes", size)
 
     def _fits(self, size: int) -> bool:
-        found = os.statvfs(self._folder.path)
-        return found.f_bavail * found.f_frsize - size >= self._settings.reserve_bytes
+        return free_bytes(self._folder.path) - size >= self._settings.reserve_bytes
 
     def _passed(self) -> list[int]:
         """Return the closed segments that every reader has passed, the oldest first."""
