@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pipeline.cli.output import print_text, table
@@ -72,9 +73,20 @@ def show_webhooks(records: Mapping[str, int], webhooks: Mapping[str, Mapping[str
         print_text(line)
 
 
-def silent_lines(records: Mapping[str, int], webhooks: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """Return what to do where events came and a webhook matched none; nothing where all matched something."""
-    silent = [one_line(name) for name, counts in webhooks.items() if not counts["matched"]]
+def silent_lines(
+    state: Path, records: Mapping[str, int], webhooks: Mapping[str, Mapping[str, int]]
+) -> list[str]:
+    """Return what to do where events came and an enabled webhook matched none; nothing where all matched
+    something.
+    """
+    from pipeline.outbox.reading.view import configured
+
+    enabled = configured(state)
+    silent = [
+        one_line(name)
+        for name, counts in webhooks.items()
+        if not counts["matched"] and enabled.get(name, True)
+    ]
     if not silent or not records["events"]:
         return []
     which = silent[0] if len(silent) == 1 else f"{len(silent)} webhooks"

@@ -79,9 +79,10 @@ class Versions:
         """Make a version the latest one; its text is on disk when this returns."""
         with self._lock:
             self._save(snapshot.text)
-            self.configured = tuple(one.id for one in snapshot.webhooks if self._fires(one.id))
+            enabled = {one.id: one.enabled for one in snapshot.webhooks if self._fires(one.id)}
+            self.configured = tuple(enabled)
             # For questions about a stopped job's webhooks: those without a match are in no store.
-            replace_durably(self._folder / CONFIGURED, orjson.dumps(self.configured))
+            replace_durably(self._folder / CONFIGURED, orjson.dumps(enabled))
             self.latest = snapshot
             self._keep(snapshot)
             self._newest |= {webhook.id: snapshot.hash for webhook in snapshot.webhooks}

@@ -34,7 +34,7 @@ def identity_folder(state: Path, partition: str) -> Path:
 
 
 def configured_file(state: Path) -> Path:
-    """Return where the list of configured webhooks is."""
+    """Return where the configured webhooks are, and whether each is enabled."""
     return state / "versions" / CONFIGURED
 
 

@@ -74,8 +74,13 @@ def test_a_webhook_that_never_fires_stands_in_every_table_with_zeros_beside_the_
         live = bench.status()
         assert (live["webhooks"]["quiet"], live["events_seen"]) == (zeros, ["Late"])
         assert "events seen: Late\n" in bench.hookline("status")
+    quiet = bench.config / "webhooks/quiet.yaml"
+    quiet.write_text(quiet.read_text() + "enabled: false\n")
+    said = shell(bench, "--source", bench.stream).stdout
+    assert "matched nothing" not in said + bench.hookline("status"), "it is not to match"
+    assert bench.status()["webhooks"]["quiet"] == zeros
     # Who is no longer configured and never counted is gone; whoever counted stays.
-    (bench.config / "webhooks/quiet.yaml").unlink()
+    quiet.unlink()
     assert set(bench.run()["webhooks"]) == {"w"}
 
 

@@ -228,7 +228,7 @@ def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
     for line in reasons(state, summary):
         print_text(line)
     show_names(summary["events_seen"])
-    for line in silent_lines(summary["records"], summary["webhooks"]):
+    for line in silent_lines(state, summary["records"], summary["webhooks"]):
         print_text(line)
     print_text(f"\n{records_line(summary['records'])}")
     for line in order_lines(summary["records"]):

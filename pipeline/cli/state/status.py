@@ -51,7 +51,7 @@ def status(state: Path, as_json: bool) -> None:
         print_text(line)
     show_webhooks(found.records, found.webhooks)
     show_names(live.events_seen if live else ())
-    for line in silent_lines(found.records, found.webhooks):
+    for line in silent_lines(found.state, found.records, found.webhooks):
         print_text(line)
     if live and live.still_secs:
         print_text(

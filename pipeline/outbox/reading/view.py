@@ -76,13 +76,17 @@ class Accounting(TypedDict):
     webhooks: dict[str, dict[str, int]]
 
 
-def configured(state: Path) -> list[str]:
-    """Return the webhooks with which a state directory's last job was configured; [] where unknown."""
+def configured(state: Path) -> dict[str, bool]:
+    """Return the webhooks with which a state directory's last job was configured, and whether each was
+    enabled; nothing where unknown.
+    """
     try:
         found = orjson.loads(configured_file(state).read_bytes())
     except (OSError, ValueError):
-        return []  # not written yet, or damaged: the counts are still shown
-    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
+        return {}  # not written yet, or damaged: the counts are still shown
+    if isinstance(found, list):  # an older version's
+        found = {name: True for name in found if isinstance(name, str)}
+    return found if isinstance(found, dict) else {}
 
 
 def accounting(state: Path) -> Accounting:

@@ -52,6 +52,11 @@ GONE_MS = 10_000
 """How long a deleted topic may be missing before the job ends: it may be recreated."""
 
 
+GROWN_MS = 2 * TOPICS_EVERY_MS
+"""How long every answer must know new partitions before the job starts anew: a broker that lags behind might
+answer that start, and so on for ever."""
+
+
 class GoneReader(BaseReader):
     """The reader of a partition that no topic has any more: Bytewax needs every partition it has known."""
 
@@ -93,6 +98,8 @@ class KafkaSource:
         """By topic: when what is known of it was asked for."""
         self._gone_since: dict[str, int] = {}
         """By topic; librdkafka does not report that a topic was deleted."""
+        self._grown_since: dict[str, int] = {}
+        """By topic: since when every answer knew new partitions."""
 
     def counts(self) -> dict[str, int]:
         """Return the number of partitions of each topic, as of the first call.
@@ -235,7 +242,7 @@ class KafkaSource:
             for topic, future in described.items():
                 failed = future.exception()
                 if failed is None:
-                    self._seen(topic, future.result())
+                    self._seen(topic, future.result(), now_ms)
                 if isinstance(failed, KafkaException) and failed.args[0].code() == _UNKNOWN:
                     if now_ms - self._gone_since.setdefault(topic, now_ms) >= GONE_MS:
                         raise self._gone(topic)
@@ -258,10 +265,16 @@ class KafkaSource:
         self._describe_at = min(self._describe_at, self._asked_at + TOPICS_AGAIN_MS)
         return False
 
-    def _seen(self, topic: str, found: Any) -> None:
+    def _seen(self, topic: str, found: Any, now_ms: int) -> None:
         before, partitions = self._topics[topic], len(found.partitions)
-        self._topics[topic] = Topic(partitions, topic_id(found) or before.id)
-        if self._topics[topic].id == before.id and partitions > before.partitions:
+        id = topic_id(found) or before.id
+        has_grown = id == before.id and partitions > before.partitions
+        if not has_grown:
+            self._grown_since.pop(topic, None)
+        elif now_ms - self._grown_since.setdefault(topic, now_ms) < GROWN_MS:
+            return
+        self._topics[topic] = Topic(partitions, id)
+        if has_grown:
             PARTITIONS_ADDED.happened(log, partitions - before.partitions, topic=topic, partitions=partitions)
             if self.settings.state is not None:
                 raise TopicGrew(topic, partitions)

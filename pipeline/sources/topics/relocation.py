@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from confluent_kafka import KafkaError
 
-from pipeline.model.errors import Fatal, StateError
+from pipeline.model.errors import Fatal, StartAnew, StateError
 from pipeline.sources.topics.loss import Loss
 from pipeline.sources.topics.merging.merge import Alignment
 from pipeline.sources.topics.merging.trail import Trail
@@ -39,9 +39,11 @@ class Relocation:
         self._warned: dict[int, int] = {}
 
     def watch_topics(self, now: int) -> None:
-        """Check now and then whether a topic is gone or was recreated. Never waits."""
+        """Check now and then whether a topic is gone or was recreated. Never waits. Raises StartAnew."""
         try:
             self._topics.watch_topics(now)
+        except StartAnew:
+            raise  # nothing is lost: reading goes on until the job has stopped
         except Fatal as gone:
             self.loss.met(gone)
         for stream in self._streams:

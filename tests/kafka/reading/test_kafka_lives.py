@@ -15,9 +15,9 @@ from pipeline.collect.sinks import KafkaSinkSettings
 from pipeline.collect.sinks.kafka import KafkaSink
 from pipeline.kafka.admin import Topic
 from pipeline.kafka.client import KafkaSettings
-from pipeline.model.errors import ConfigError, Fatal, StateError
+from pipeline.model.errors import ConfigError, Fatal, StateError, TopicGrew
 from pipeline.sources.topics.kafka_reader import KafkaReader
-from pipeline.sources.topics.kafka_source import TOPICS_ANSWER_MS, TOPICS_EVERY_MS, KafkaSource
+from pipeline.sources.topics.kafka_source import GROWN_MS, TOPICS_ANSWER_MS, TOPICS_EVERY_MS, KafkaSource
 from pipeline.sources.topics.merging.side import Side
 from pipeline.sources.topics.stream import Stream
 from pipeline.telemetry import metrics
@@ -272,17 +272,18 @@ class Described:
     def __init__(self) -> None:
         self.asked = 0
         self.is_away = False
+        self.partitions = 1
 
     def describe(self, topics: list[str]) -> dict[str, Future[Any]]:
         self.asked += 1
         future: Future[Any] = Future()
         if not self.is_away:
-            future.set_result(SimpleNamespace(partitions=[None], topic_id="id"))
+            future.set_result(SimpleNamespace(partitions=[None] * self.partitions, topic_id="id"))
         return dict.fromkeys(topics, future)
 
 
-def source_of_one_topic() -> tuple[KafkaSource, Described]:
-    source = KafkaSource(KafkaSettings("127.0.0.1:1", events=("events",)))
+def source_of_one_topic(state: Path | None = None) -> tuple[KafkaSource, Described]:
+    source = KafkaSource(KafkaSettings("127.0.0.1:1", events=("events",), state=state))
     admin = Described()
     source.admin = cast(Any, admin)
     source._topics, source._counts = {"events": Topic(1, "id")}, {"events": 1}
@@ -355,3 +356,17 @@ def test_a_place_that_retention_has_moved_says_no_epoch(topics: Topics, tap: Tap
     assert (stream.place.offset, stream.place.epoch, stream.place.life) == (6, -1, 1)
     topics.send(str(topic), b"later")
     assert seen.take(1) == [b"later"]
+
+
+def test_a_job_starts_anew_once_all_brokers_agree_that_a_topic_has_grown(tmp_path: Path) -> None:
+    source, admin = source_of_one_topic(tmp_path)
+
+    def look(at: int, partitions: int) -> None:
+        admin.partitions = partitions
+        source.watch_topics(20_000 + at * TOPICS_EVERY_MS)  # it asks
+        source.watch_topics(20_000 + at * TOPICS_EVERY_MS)
+
+    for at, partitions in enumerate((2, 2, 1, 2, 1, 2, 2)):  # one of two brokers lags behind
+        look(at, partitions)
+    with pytest.raises(TopicGrew, match="2 partitions now"):
+        look(5 + GROWN_MS // TOPICS_EVERY_MS, 2)

@@ -12,7 +12,7 @@ from pipeline.model.errors import ConfigError, Fatal
 from pipeline.model.records import Event
 from pipeline.sources.paced import Paced
 from pipeline.sources.topics.ends import ANSWER_MS, LAG_EVERY_MS
-from pipeline.sources.topics.kafka_source import KafkaSource
+from pipeline.sources.topics.kafka_source import GROWN_MS, KafkaSource
 from pipeline.telemetry import metrics
 from tests.kafka.servers.topics import LOG_APPEND, Tapper, Topics, until
 
@@ -243,9 +243,12 @@ def test_new_partitions_are_noticed_and_read_from_their_beginning_after_a_restar
         "it",
     )
 
+    now = 1 << 40
+
     def noticed() -> bool:
-        source.watch_topics(1 << 40)
-        source._describe_at = 0
+        nonlocal now
+        now += GROWN_MS
+        source.watch_topics(now)
         return metrics.read("source_new_partitions_total", topic=events) == 1
 
     until(noticed, "the metric")

@@ -27,7 +27,7 @@ from pipeline.decode.raw.fields import Fields, Place
 from pipeline.decode.shape import Seen
 from pipeline.decode.strangers import ALWAYS
 from pipeline.model.errors import InvalidRecord
-from pipeline.model.records import Event, Record
+from pipeline.model.records import Event, Invalid, Record
 from pipeline.model.times import parse_time
 
 IDENTIFY: Final = "$identify"
@@ -81,6 +81,10 @@ def read(record: Fields, place: Place) -> list[Record]:
     if changes or is_empty:
         records.append(operators.update(changes, place, call_id, ids, times, source))
     records += operators.unsaid(changes, record, place)
+    if len(dead := [one for one in records if type(one) is Invalid]) > 1:  # of one place: one dead letter
+        reason = "; ".join(one.reason for one in dead)
+        records = [one for one in records if type(one) is not Invalid]
+        records.append(Invalid(dead[0].raw, reason, place.origin))
     if name == _GROUP:
         properties: Fields = {"groups": record.get("groups"), "traits": _traits(record)}
     elif name == IDENTIFY:

@@ -81,6 +81,15 @@ def test_an_operator_that_needs_the_value_before_it_is_a_dead_letter_beside_the_
     assert event.name == "Purchase"
 
 
+def test_a_call_with_two_faults_is_one_dead_letter_that_names_both() -> None:
+    given = {"$set": {"plan": "pro"}, "$add": {"logins": 1}}
+    update, dead = read({**AMPLITUDE_IDENTIFY, "device_id": "undefined", "user_properties": given})
+    assert update.set == {"plan": "pro"}
+    assert type(dead) is Invalid
+    assert "'undefined' stands for nobody" in dead.reason
+    assert "`$add` of `logins`" in dead.reason
+
+
 @pytest.mark.parametrize(
     ("changed", "time"),
     [
