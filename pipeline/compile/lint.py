@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
-from pipeline.compile.sendable import check_sendable, expanded, refuse_literal
+from pipeline.compile.sendable import check_defaults, check_sendable, expanded, receiver_texts, refuse_literal
 from pipeline.config.files import ConfigText
 from pipeline.config.models.webhooks.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
-from pipeline.config.yaml.placeholders import Lookup, among
+from pipeline.config.yaml.placeholders import Lookup, among, sound_refs
 from pipeline.deliver.http.guard import Network, check_url_literal, parse_allow
 from pipeline.deliver.requests.signing import SecretError, StandardSigner
 from pipeline.language.hosts import HostError, to_ascii
@@ -49,7 +48,7 @@ def lint_webhook(model: WebhookFile, text: ConfigText, problems: Problems, secre
         _check_address(place, auth.oauth2.token_url, text, problems, strict=strict)
     for name, value in model.request.headers.items():
         _check_dollar(("request", "headers", name), value, problems)
-    for path, used in _receiver_texts(model):
+    for path, used in receiver_texts(model):
         _check_dollar(path, used, problems)
         _check_placeholders(path, used, problems, secrets)
         if "{{" in used:
@@ -64,6 +63,7 @@ def lint_webhook(model: WebhookFile, text: ConfigText, problems: Problems, secre
                 hint="put it into the environment and write ${NAME}",
             )
     _warn_of_templates(model.vars, problems)
+    check_defaults(model, problems)
     if secrets is not None:
         _check_signing_secrets(model, problems, secrets)
         _check_files(model, problems, secrets)
@@ -93,23 +93,18 @@ def _check_dollar(path: KeyPath, text: str, problems: Problems) -> None:
 
 
 def _check_placeholders(path: KeyPath, text: str, problems: Problems, secrets: Secrets | None) -> None:
-    try:
-        parts = parse_placeholders(text)
-    except PlaceholderError as error:
-        problems.error(path, "placeholder", error.message, hint=error.hint, offset=error.offset)
-        return
-    for part in parts:
-        if isinstance(part, SecretRef) and secrets is not None and not secrets.known(part):
-            what = f"the file `{part.file}` cannot be read" if part.file else f"`{part.key}` is not set"
-            hint = None if part.file else "set it in the environment; `check --offline` does without secrets"
-            at = max(0, text.find("${" + part.key))
+    for ref in sound_refs(path, text, problems) or []:
+        if secrets is not None and not secrets.known(ref):
+            what = f"the file `{ref.file}` cannot be read" if ref.file else f"`{ref.key}` is not set"
+            hint = None if ref.file else "set it in the environment; `check --offline` does without secrets"
+            at = max(0, text.find("${" + ref.key))
             problems.error(
                 path,
                 "missing-secret",
-                f"secret {part}: {what}",
+                f"secret {ref}: {what}",
                 hint=hint,
                 offset=at,
-                length=len(part.key) + 3,
+                length=len(ref.key) + 3,
             )
 
 
@@ -218,23 +213,3 @@ def _origin(url: str, lookup: Lookup) -> str | None:
         return None
     texts = [lookup(part) if isinstance(part, SecretRef) else part for part in before]
     return None if None in texts else "".join(map(str, texts))
-
-
-def _receiver_texts(model: WebhookFile) -> Iterator[tuple[KeyPath, str]]:
-    """Yield the texts that the engine expands when it sends, except URL, headers and body."""
-    request = model.request
-    if request.auth is not None:
-        auth = request.auth.model_dump(exclude_none=True)
-        for kind, fields in auth.items():
-            for name, value in fields.items():
-                yield ("request", "auth", kind, name), value
-    if request.signature is not None:
-        if request.signature.hmac is not None:
-            yield ("request", "signature", "hmac", "secret"), request.signature.hmac.secret
-        if request.signature.standard_webhooks is not None:
-            for index, value in enumerate(request.signature.standard_webhooks.secrets):
-                yield ("request", "signature", "standard_webhooks", "secrets", index), value
-    if request.ca is not None:
-        yield ("request", "ca"), request.ca
-    if model.delivery.proxy is not None:
-        yield ("delivery", "proxy"), model.delivery.proxy

@@ -31,7 +31,6 @@ def check_sendable(
 ) -> None:
     """Report secrets, header names and proxy of a webhook that could not be sent."""
     _check_header_names(model, problems)
-    _check_defaults(model, problems)
     for path, text, bad in _texts(model):
         found = _found(text, bad, secrets)
         if found is not None:
@@ -52,8 +51,11 @@ def check_sendable(
         _check_proxy(model.delivery.proxy, problems, secrets, allow)
 
 
-def _check_defaults(model: WebhookFile, problems: Problems) -> None:
-    """Refuse ``${A:-${B}}``, as a shell takes it: what is sent would be neither. Stored versions keep it."""
+def check_defaults(model: WebhookFile, problems: Problems) -> None:
+    """Refuse ``${A:-${B}}``, as a shell takes it: what is sent would be neither. Stored versions keep it.
+
+    Those of `receiver_texts` are checked with their other faults.
+    """
     if problems.stored:
         return
     batch = model.delivery.batch
@@ -62,7 +64,7 @@ def _check_defaults(model: WebhookFile, problems: Problems) -> None:
         *_strings(model.request.headers, ("request", "headers")),
         *_strings(None if batch is None else batch.wrap, ("delivery", "batch", "wrap")),
     )
-    for path, text, _ in (*_texts(model), *others):
+    for path, text, _ in (*_request_texts(model), *others):
         if (problem := nested(path, text)) is not None:
             problems.found.append(problem)
 
@@ -81,29 +83,54 @@ def refuse_literal(path: KeyPath, host: str, allow: tuple[Network, ...], problem
 
 
 def expanded(text: str, secrets: Secrets) -> str | None:
-    """Return a text with its secrets; None where a missing one is reported elsewhere."""
+    """Return a text with its secrets; None where a missing or wrong one is reported elsewhere."""
+    if nested((), text) is not None:
+        return None
     try:
         return secrets.expand(text)
     except (ConfigError, PlaceholderError):
         return None
 
 
+def receiver_texts(model: WebhookFile) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the texts that the engine expands when it sends, except URL, headers and body."""
+    request = model.request
+    if request.auth is not None:
+        auth = request.auth.model_dump(exclude_none=True)
+        for kind, fields in auth.items():
+            for name, value in fields.items():
+                yield ("request", "auth", kind, name), value
+    if request.signature is not None:
+        if request.signature.hmac is not None:
+            yield ("request", "signature", "hmac", "secret"), request.signature.hmac.secret
+        if request.signature.standard_webhooks is not None:
+            for index, value in enumerate(request.signature.standard_webhooks.secrets):
+                yield ("request", "signature", "standard_webhooks", "secrets", index), value
+    if request.ca is not None:
+        yield ("request", "ca"), request.ca
+    if model.delivery.proxy is not None:
+        yield ("delivery", "proxy"), model.delivery.proxy
+
+
 def _texts(model: WebhookFile) -> Iterator[tuple[KeyPath, str, re.Pattern[str]]]:
     """Yield each text that is sent, and what it must not contain; the request's compiler checks `headers`."""
-    request = model.request
-    only_ascii = model.delivery.client == "aiohttp"
-    if request.auth is not None:
-        for kind, fields in request.auth.model_dump(exclude_none=True).items():
-            for name, value in fields.items():
-                in_header = (kind, name) in (("bearer", "token"), ("header", "value"))
-                bad = (_HEADER if only_ascii else _LATIN) if in_header else _CONTROL
-                if kind != "mtls" and (kind, name) != ("header", "name"):
-                    yield ("request", "auth", kind, name), value, bad
-    if request.signature is not None and request.signature.hmac is not None:
-        yield ("request", "signature", "hmac", "secret"), request.signature.hmac.secret, _NO_TEXT
-    yield ("request", "url"), request.url, _NO_TEXT
-    yield from _strings(request.query, ("request", "query"))
-    yield from _strings(request.body, ("request", "body"))
+    for path, text in receiver_texts(model):
+        match path[1:]:
+            case ("auth", "bearer", "token") | ("auth", "header", "value"):
+                yield path, text, _HEADER if model.delivery.client == "aiohttp" else _LATIN
+            case ("auth", "mtls", _) | ("auth", "header", "name"):
+                pass
+            case ("auth", *_):
+                yield path, text, _CONTROL
+            case ("signature", "hmac", _):
+                yield path, text, _NO_TEXT
+    yield from _request_texts(model)
+
+
+def _request_texts(model: WebhookFile) -> Iterator[tuple[KeyPath, str, re.Pattern[str]]]:
+    yield ("request", "url"), model.request.url, _NO_TEXT
+    yield from _strings(model.request.query, ("request", "query"))
+    yield from _strings(model.request.body, ("request", "body"))
 
 
 def _strings(tree: Value, path: KeyPath) -> Iterator[tuple[KeyPath, str, re.Pattern[str]]]:

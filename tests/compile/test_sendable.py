@@ -206,6 +206,9 @@ def test_of_an_answer_only_what_is_looked_at_is_read(
         "  headers: {X-Key: 'Key ${A:-${B:-c}}'}",
         "  body: {a: [{b: '${A:-${B}}'}]}",
         "  query: {a: '${A:-${file:b}}'}",
+        "  ca: '${A:-${B}}'",
+        "  signature: {standard_webhooks: {secrets: ['${A:-${B}}']}}",
+        "  signature: {hmac: {header: X-S, secret: '${A:-${B}}'}}",
         "  batch: {wrap: {key: '${A:-${B}}', all: '{{ items }}'}}",
     ],
 )

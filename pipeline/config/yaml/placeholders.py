@@ -169,13 +169,14 @@ def _resolve(node: Node, path: KeyPath, lookup: Lookup, places: Places) -> Probl
 
 def sound_refs(path: KeyPath, text: str, problems: Problems) -> list[SecretRef] | None:
     """Return the references of a text that is resolved where it is used; None, and a problem, where it is
-    wrong."""
+    wrong. Stored versions keep ``${A:-${B}}``.
+    """
     try:
         refs = [part for part in parse_placeholders(text) if isinstance(part, SecretRef)]
     except PlaceholderError as error:
         problems.error(path, "placeholder", error.message, hint=error.hint, offset=error.offset)
         return None
-    if (problem := nested(path, text)) is not None:
+    if not problems.stored and (problem := nested(path, text)) is not None:
         problems.found.append(problem)
         return None
     return refs
