@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.edit.differences import differences
+from pipeline.config.edit.differences import Change, differences
 from pipeline.config.edit.operations import append, delete, insert, move, rename, set_value
 from pipeline.config.edit.values import same
 from pipeline.model.errors import ConfigError
@@ -287,7 +287,7 @@ def test_what_differs_makes_one_of_the_other(old, data):
             inner[key] = 9
         elif type(inner) is list or key in inner:
             del inner[key]
-    for verb, path, value, at in differences(old, new, ()) or [("set", (), new, None)]:
+    for verb, path, value, at in differences(old, new, ()) or [Change("set", (), new)]:
         outer = old
         for step in path[:-1]:
             outer = outer[step]
@@ -296,7 +296,7 @@ def test_what_differs_makes_one_of_the_other(old, data):
         elif verb == "delete":
             del outer[path[-1]]
         elif verb == "insert" and type(outer) is list:
-            outer.insert(path[-1], value)
+            outer.insert(int(path[-1]), value)
         elif at is not None:
             items = [*outer.items()]
             items.insert(at, (path[-1], value))
