@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.collect.protocols.protocol import Clock, Settings
 from pipeline.collect.protocols.table import Table
 from pipeline.decode.decode import COLLECTED, decode
-from pipeline.model.records import Event, Invalid, Origin, Record
+from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 from pipeline.model.times import format_iso
 from tests.collect.protocols.asking import NOW, PAGE, TABLE, asked, cut, headers_of, members_of
 from tests.kit.examples import examples
@@ -64,6 +64,33 @@ def mixpanel(call: dict[str, object], sent: object) -> Any:
     return "/import", {"event": "A", "properties": {renamed[name]: v for name, v in call.items()}}
 
 
+def mixpanel_people(call: dict[str, object], sent: object) -> Any:
+    renamed = {"user": "$user_id", "anonymous": "$device_id", "time": "$time"}
+    body = {renamed[name]: value for name, value in call.items()}
+    return "/engage", {"$token": "mp", "$distinct_id": "d", "$set": {"a": 1}, **body}
+
+
+def heap_people(call: dict[str, object], sent: object) -> Any:
+    return "/api/add_user_properties", {**heap(call, sent)[1], "properties": {"a": 1}}
+
+
+def amplitude_people(call: dict[str, object], sent: object) -> Any:
+    _, body = amplitude(call, sent)
+    whose = {**body["events"][0], "event_type": None, "user_properties": {"a": 1}}
+    return "/identify", {"api_key": "k", "client_upload_time": sent, "identification": [whose]}
+
+
+def segment_people(call: dict[str, object], sent: object) -> Any:
+    _, body = segment(call, sent)
+    return "/v1/batch", {**body, "batch": [{**body["batch"][0], "type": "identify", "traits": {"a": 1}}]}
+
+
+def native_people(call: dict[str, object], sent: object) -> Any:
+    return "/v1/events", {**native(call, sent)[1], "type": "user", "set": {"a": 1}}
+
+
+EVENTS = [native, segment, posthog, heap, cloudevents, amplitude, mixpanel]
+PEOPLE = [native_people, segment_people, heap_people, amplitude_people, mixpanel_people]
 _ids = st.text(max_size=6) | st.integers() | st.none() | st.floats(allow_nan=False, allow_infinity=False)
 _near = st.integers(NOW - 10**10, NOW + 10**10)
 _times = (
@@ -79,26 +106,27 @@ _times = (
 _calls = st.fixed_dictionaries({}, optional={"user": _ids, "anonymous": _ids, "time": _times})
 
 
-@pytest.mark.parametrize("protocol", [native, segment, posthog, heap, cloudevents, amplitude, mixpanel])
+@pytest.mark.parametrize("protocol", [*EVENTS, *PEOPLE])
 @settings(max_examples=examples(30))
 @given(call=_calls, sent=_times)
 def test_the_collector_and_the_job_agree(protocol: Any, call: dict[str, object], sent: object) -> None:
     target, body = protocol(call, sent)
     request = asked("POST", target, body, {"authorization": "Basic azo="} if target == "/import" else {})
-    (member,) = cut(request).batch("web", request).members
+    table = Table(Settings(), speaks=lambda key: {"mixpanel"} if key == "mp" else None)
+    (member,) = cut(request, table).batch("web", request).members
     for record in read(member):
-        if isinstance(record, Event):
+        if isinstance(record, (Event, PropertyUpdate)):
             assert record.time == (NOW if member.at_ms is None else member.at_ms)
             assert (record.time or 0) <= NOW + 60_000
             assert member.user == (record.user_id or record.anonymous_id)
             # A server's members need no order, and their times are not read: what counts is the same.
             bare = asked("POST", target, body, {**request.headers})
             del bare.headers["origin"]  # type: ignore[attr-defined]  # a dict here
-            (other,) = cut(bare).batch("web", bare).members
+            (other,) = cut(bare, table).batch("web", bare).members
             assert headers_of(other) == headers_of(member)
             assert other.at_ms in (None, member.at_ms)
         else:
-            assert isinstance(record, Invalid)
+            assert isinstance(record, (Invalid, IdentityLink))
 
 
 @pytest.mark.parametrize(

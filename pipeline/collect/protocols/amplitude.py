@@ -84,10 +84,6 @@ class Amplitude(Protocol):
         kept = answers.as_json(200, body)
         return Cut(self, credential, pieces, kept=kept, shift_ms=shift.by_ms)
 
-    def accepted(self, request: Request, cut: Cut, repeats: int) -> Answer:
-        """Return 200 and the number of events kept."""
-        return cut.kept or answers.as_json(200, {"code": 200})
-
     def malformed(self, request: Request, error: Malformed) -> Answer:
         """Return the reason, with the status repeated as `code`."""
         body = {"code": error.status, "error": error.reason, "message": error.reason}

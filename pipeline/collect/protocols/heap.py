@@ -18,7 +18,7 @@ from pipeline.collect.protocols.cutting import members
 from pipeline.collect.protocols.cutting.clock import Shift
 from pipeline.collect.protocols.cutting.keyless import Keyless, Names
 from pipeline.collect.protocols.protocol import Cut, Extra, Piece
-from pipeline.collect.request import Answer, Request
+from pipeline.collect.request import Request
 
 _KEYS = Names("app_id")
 _BULKS = {"track": "events", "add_user_properties": "users"}
@@ -56,11 +56,8 @@ class Heap(answers.Plain):
         named: Extra = (("hk-type", says.encode()),)
         values = Keyless(_KEYS, credential).clean_all(found, held)
         pieces = [_piece(value, shift) for value in values]
-        return Cut(self, credential, pieces, named, are_good=type(values) is members.Good)
-
-    def accepted(self, request: Request, cut: Cut, repeats: int) -> Answer:
-        """Return 200."""
-        return _DONE
+        are_good = type(values) is members.Good
+        return Cut(self, credential, pieces, named, kept=_DONE, are_good=are_good)
 
 
 def _piece(value: bytes, shift: Shift) -> Piece:

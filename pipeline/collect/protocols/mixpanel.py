@@ -77,10 +77,6 @@ class Mixpanel(Protocol):
             kept = _VERBOSE if beside.get("verbose") == "1" else _ONE
         return Cut(self, credential, pieces, named, kept=kept)
 
-    def accepted(self, request: Request, cut: Cut, repeats: int) -> Answer:
-        """Return the byte 1, or an object where it was asked for."""
-        return cut.kept or _ONE
-
     def malformed(self, request: Request, error: Malformed) -> Answer:
         """Return the reason: every status but 200 is an error to its libraries."""
         body = {"status": 0, "code": error.status, "error": error.reason, "message": error.reason}

@@ -153,6 +153,9 @@ def test_the_browsers_sdk_gets_the_settings_that_it_starts_with() -> None:
     assert own == {"apiKey": "WK", "apiHost": "127.0.0.1:8080/ingest/v1", "protocol": "http"}
     request = asked("GET", "/v1/projects/WK/settings", headers={"host": "c.shop.example"})
     assert json_of(answer_of(request))["integrations"]["Segment.io"]["protocol"] == "https"
+    plain = {"host": "c.shop.example", "x-forwarded-proto": "http"}
+    request = asked("GET", "/v1/projects/WK/settings", headers=plain)
+    assert json_of(answer_of(request))["integrations"]["Segment.io"]["protocol"] == "http"
 
 
 @pytest.mark.parametrize(

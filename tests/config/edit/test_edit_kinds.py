@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from textwrap import dedent
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pipeline.config.edit.differences import Change, differences
 from pipeline.config.edit.operations import append, delete, insert, move, rename, set_value
+from pipeline.config.edit.values import same
 from pipeline.model.errors import ConfigError
 
 SET = [
@@ -204,6 +209,7 @@ REFUSED = {
     "inside of a text": ("a: x\n", lambda text: set_value(text, ("a", "b"), 1), "wrong-type"),
     "a template as a key": ("a: 1\n", lambda text: rename(text, ("a",), "{{ x }}"), "wrong-value"),
     "not a number": ("a: 1\n", lambda text: set_value(text, ("a",), float("nan")), "wrong-value"),
+    "one inside": ("a: 1\n", lambda text: set_value(text, ("a",), {"b": [float("inf")]}), "wrong-value"),
     "half a character": ("a: 1\n", lambda text: set_value(text, ("a",), "\ud800"), "wrong-value"),
     "too large a number": ("a: 1\n", lambda text: set_value(text, ("a",), 2**64), "wrong-value"),
     "an element too many": ("a: [1]\n", lambda text: set_value(text, ("a", 1), 1), "no-such-element"),
@@ -235,6 +241,76 @@ def test_what_is_appended_is_the_last_element_and_a_missing_list_is_made():
 def test_an_edit_of_nothing_changes_nothing():
     text = "a: [1,   2]  # kept\n"
     assert rename(text, ("a",), "a") == move(text, ("a", 0), 0) == set_value(text, ("a",), [1, 2]) == text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wanted"),
+    [
+        ([1, 2, 3], [1, 3], [("delete", (1,))]),
+        ([1, 2, 3, 4], [1, 4], [("delete", (2,)), ("delete", (1,))]),
+        ([1, 4], [1, 2, 3, 4], [("insert", (1,)), ("insert", (2,))]),
+        ([1, 2, 3], [1, 5, 3], [("set", (1,))]),
+        ([1, 1], [1, 1, 1], [("insert", (2,))]),
+        ([{"a": 1, "b": 2}, 3], [{"a": 1, "b": 5}, 3], [("set", (0, "b"))]),
+        ({"a": 1, "b": 2}, {"b": 2, "c": 3}, [("delete", ("a",)), ("insert", ("c",))]),
+        (
+            {"a": {"b": 1}, "c": [1, 2]},
+            {"a": {"b": 2}, "c": [2]},
+            [("set", ("a", "b")), ("delete", ("c", 0))],
+        ),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, None),
+        ({"a": 1}, {"b": 1}, None),
+        ([1], [], None),
+    ],
+)
+def test_what_differs_is_edited_where_it_differs(old, new, wanted):
+    found = differences(old, new, ())
+    assert (None if found is None else [change[:2] for change in found]) == wanted
+
+
+@given(
+    st.recursive(st.integers(0, 3), lambda one: st.lists(one) | st.dictionaries(st.sampled_from("abc"), one)),
+    st.data(),
+)
+def test_what_differs_makes_one_of_the_other(old, data):
+    new = deepcopy(old)
+    for _ in range(data.draw(st.integers(0, 3))):
+        inner = data.draw(st.sampled_from([one for one in _within(new) if type(one) is not int] or [[]]))
+        key = (
+            data.draw(st.integers(0, len(inner)))
+            if type(inner) is list
+            else data.draw(st.sampled_from("abcd"))
+        )
+        if type(inner) is list and (key == len(inner) or data.draw(st.booleans())):
+            inner.insert(key, 9)
+        elif data.draw(st.booleans()):
+            inner[key] = 9
+        elif type(inner) is list or key in inner:
+            del inner[key]
+    for verb, path, value, at in differences(old, new, ()) or [Change("set", (), new)]:
+        outer = old
+        for step in path[:-1]:
+            outer = outer[step]
+        if not path:
+            old = value
+        elif verb == "delete":
+            del outer[path[-1]]
+        elif verb == "insert" and type(outer) is list:
+            outer.insert(int(path[-1]), value)
+        elif at is not None:
+            items = [*outer.items()]
+            items.insert(at, (path[-1], value))
+            outer.clear()
+            outer.update(items)
+        else:
+            outer[path[-1]] = value
+    assert same(old, new)
+
+
+def _within(value):
+    yield value
+    for inner in value.values() if type(value) is dict else value if type(value) is list else ():
+        yield from _within(inner)
 
 
 def test_a_typo_in_a_path_names_the_key_that_was_meant():

@@ -514,6 +514,14 @@ def test_how_many_long_texts_a_record_may_have_read(form: str, text: str, most: 
             assert found.invalid == too_many
 
 
+@pytest.mark.parametrize("shared", ["x" * 160_000, ["x" * 160_000], {"a": "x" * 160_000}])
+def test_what_all_elements_show_counts_with_each(shared: Any) -> None:
+    by = shape("- event: {name: {text: A}, user_id: ^.u, each: 'a[*]', properties: {all: ^.t}}")
+    assert len(read(by, {"u": "x", "t": shared, "a": [{}] * 90})) == 90
+    (letter,) = told(by, {"u": "x", "t": shared, "a": [{}] * 101})
+    assert letter.startswith("too-expensive: ")
+
+
 def test_a_line_is_kept_for_each_wrong_element_only_while_that_is_little() -> None:
     by = shape("- event: {name: {text: A}, user_id: ^.u, each: 'a[*]', time: t}")
     few = {"u": "x", "a": [{"t": "x"}] * 100}

@@ -23,7 +23,6 @@ from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Se
 from pipeline.collect.request import Answer, Request
 
 _FORM = b"payload="
-_DONE = Answer(200)
 
 
 @dataclass(slots=True, frozen=True)
@@ -76,10 +75,6 @@ class Webhooks(answers.Plain):
         )
         piece = Piece(text, same=first_of(request.headers, way.delivery) or _id_in(text), extra=kept)
         return Cut(self, None, [piece], self._format, hook=self._hook)
-
-    def accepted(self, request: Request, cut: Cut, repeats: int) -> Answer:
-        """Return 200 without a body."""
-        return _DONE
 
     def malformed(self, request: Request, error: Malformed) -> Answer:
         """Return the reason: parties show it to their users."""

@@ -20,7 +20,7 @@ from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.cutting import members
 from pipeline.collect.protocols.cutting.clock import Shift, read_time
 from pipeline.collect.protocols.cutting.keyless import Keyless
-from pipeline.collect.protocols.posthog.capture import DONE, KEYS, Look, time_of
+from pipeline.collect.protocols.posthog.capture import KEYS, Look, time_of
 from pipeline.collect.protocols.protocol import Cut, Limits, Malformed, Piece, Protocol
 from pipeline.collect.request import Answer, Request
 
@@ -85,10 +85,6 @@ class PostHogV1(Protocol):
                 results[piece.same] = _OK if fault is None else {"result": "drop", "details": fault}
         kept = answers.as_json(200, {"results": results})
         return Cut(self, credential, pieces, kept=kept, shift_ms=shift.by_ms)
-
-    def accepted(self, request: Request, cut: Cut, repeats: int) -> Answer:
-        """Return what became of each event."""
-        return cut.kept or DONE
 
     def malformed(self, request: Request, error: Malformed) -> Answer:
         """Return the reason as v1 writes it."""
