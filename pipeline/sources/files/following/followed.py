@@ -14,6 +14,7 @@ from pipeline.sources.files.following.rotated import (
     changed,
     find,
     find_after,
+    find_by_birth,
     first_byte,
     is_counted,
     is_renewed,
@@ -126,13 +127,13 @@ class FollowedCursor(FileCursor):
         is_moved = bool(entry.born_ns) and (entry.inode, entry.born_ns) != (self._inode, self._born_ns)
         if (is_another or is_moved or not entry.offset) and self._open_copy(entry, is_another=is_another):
             is_another = False
-        if not is_another or not (entry.left_ns or is_counted(self.source.path)):
-            if is_another and not is_moved and entry.born_ns and not self._begins_as(entry):
-                self.time = entry.time
-                self._begin_anew(entry.offset, None)
-            else:
-                # With its old beginning a power cut may have cut it off: all of it would be sent again.
-                super()._resume(entry)
+        is_rotated = entry.left_ns > 0 or is_counted(self.source.path)
+        if is_another and not is_rotated and self._open_truncated(entry):
+            self.time = entry.time
+            self._begin_anew(entry.offset, None)
+            return
+        if not is_another or not is_rotated:
+            super()._resume(entry)
             return
         # It was deleted: after it had been read to its end, or as its number was too high.
         self._lives.next()
@@ -163,6 +164,18 @@ class FollowedCursor(FileCursor):
                 )
                 return True
         return False
+
+    def _open_truncated(self, entry: Entry) -> bool:
+        """Open the file of an entry, which was truncated, under its present name; False where it was not."""
+        if (entry.inode, entry.born_ns) == (self._inode, self._born_ns):
+            # With its old beginning a power cut may have cut it off: all of it would be sent again.
+            return entry.born_ns > 0 and not self._begins_as(entry)
+        found = find_by_birth(self.source.path, entry)
+        fd = None if found is None else open_regular(found.path, found.inode)
+        if found is None or fd is None:
+            return False
+        self._change_to(fd, found.path)
+        return True
 
     def _change_to(self, fd: int, path: str) -> None:
         """Switch to another open file, from its beginning."""

@@ -61,6 +61,13 @@ def _is_of(path: str, entry: Entry) -> bool:
     return born_ns(path) == entry.born_ns and (not entry.offset or begins_as(path, entry))
 
 
+def find_by_birth(path: str, entry: Entry) -> Beside | None:
+    """Return the file of an entry whatever it holds now, like `find`; None where births are not known."""
+    files = _files(path, {*_folders(path), *_folders_below(path)}, but_empty=False)
+    alike = (one for one in files if one.inode == entry.inode)
+    return next((one for one in alike if 0 < entry.born_ns == born_ns(one.path)), None)
+
+
 def find_after(
     source: Input, written_ns: int, entries: Iterable[Entry], *, but: int = 0, folder: str = ""
 ) -> Beside | None:
@@ -181,15 +188,15 @@ def _folders_below(path: str) -> set[str]:
     return {entry.path for folder in _folders(path) for entry in _entries(folder) if entry.is_dir()}
 
 
-def _files(path: str, folders: Iterable[str]) -> list[Beside]:
-    """Return the files in some folders that are not empty, but the one at a path."""
+def _files(path: str, folders: Iterable[str], *, but_empty: bool = True) -> list[Beside]:
+    """Return the files in some folders, but the one at a path and those that are empty."""
     own = {os.path.abspath(path), os.path.realpath(path)}
     found = []
     for entry in (entry for folder in folders for entry in _entries(folder)):
         with suppress(OSError):  # it is gone
             if entry.path not in own and entry.is_file(follow_symlinks=False):
                 status = entry.stat()
-                if status.st_size:
+                if status.st_size or not but_empty:
                     found.append(Beside(status.st_mtime_ns, entry.path, status.st_ino))
     return sorted(found)
 

@@ -110,6 +110,26 @@ def test_what_is_truncated_while_no_job_runs_is_told_and_reading_goes_on(
     assert LOST in caplog.text
 
 
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_what_is_truncated_and_then_rotated_while_no_job_runs_is_found(
+    tmp_path: Path, is_empty: bool, truncations: Truncations
+) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(lines(1, 3))
+    following = Following(path)
+    assert following.read() == [1, 2, 3]
+    os.truncate(path, 0)
+    if not is_empty:
+        append(path, lines(4, 4))
+    path.rename(tmp_path / "app.jsonl.1")
+    append(path, lines(5, 5))
+    following.again()
+    assert following.read() == ([5] if is_empty else [4, 5])
+    assert truncations() == [0, 1]
+    following.again()
+    assert following.read() == []
+
+
 def test_another_file_of_that_name_is_no_truncated_one(tmp_path: Path) -> None:
     path = tmp_path / "app.jsonl"
     path.write_bytes(lines(1, 3))
