@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from pipeline.receiver.server import Receiver
 from tests.kit.examples import examples
 from tests.kit.machine.powercut import unfsynced as unfsynced
 from tests.kit.programs.run import Bench
-from tests.kit.schedule import Units, in_order
+from tests.kit.schedule import Units, import_share, in_order
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that starts the tests in the background lets them ignore Ctrl-C; what they start must not.
@@ -25,6 +26,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Examples are compared, not timed: a busy machine must not fail them.
 settings.register_profile("hookline", deadline=None, max_examples=examples(100))
 settings.load_profile("hookline")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
+    """Collect fast: without looks for garbage, then or later, in what stays until the end."""
+    gc.disable()
+    worker = getattr(session.config, "workerinput", None)
+    if worker and session.config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        import_share(int(worker["workerid"][2:]), worker["workercount"])
+    result = yield
+    gc.freeze()
+    gc.enable()
+    return result
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,8 +7,10 @@ the units that take longest come first, by name, then the rooms that start proce
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 from collections.abc import Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -67,3 +69,15 @@ class Units(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
 
     def _split_scope(self, nodeid: str) -> str:
         return unit_of(nodeid)
+
+
+def import_share(worker: int, workers: int) -> None:
+    """Import every so-manieth file of tests, in the first of so many workers from the first, and so on.
+
+    In a new clone a worker rewrites the assertions of each file that it imports, which takes longer than all
+    else before the first test. What one of them has rewritten the others only read.
+    """
+    root = Path(__file__).parents[1]
+    for file in sorted(root.rglob("test_*.py"))[worker::workers]:
+        with contextlib.suppress(Exception):  # to be told when the file is collected
+            importlib.import_module(".".join(file.relative_to(root.parent).with_suffix("").parts))

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import standardwebhooks
-import svix.webhooks
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,14 +64,16 @@ def test_every_published_vector_comes_out() -> None:
     message_id=st.from_regex(r"msg_[0-9a-f]{32}", fullmatch=True),
 )
 def test_the_reference_packages_accept_it(body: str, message_id: str) -> None:
+    import svix  # here: it takes a second, and every worker would wait for it
+
     now = str(int(datetime.now(UTC).timestamp()))
     line = StandardSigner([SECRET, OTHER]).lines(message_id.encode(), now.encode(), body.encode())
     headers = {"webhook-id": message_id, "webhook-timestamp": now, "webhook-signature": signature(line)}
     for secret in (SECRET, OTHER):
         standardwebhooks.Webhook(secret).verify(body, headers)
-        svix.webhooks.Webhook(secret).verify(body, headers)
-    with pytest.raises(svix.webhooks.WebhookVerificationError):
-        svix.webhooks.Webhook(SECRET).verify(body + " ", headers)
+        svix.Webhook(secret).verify(body, headers)
+    with pytest.raises(svix.WebhookVerificationError):
+        svix.Webhook(SECRET).verify(body + " ", headers)
 
 
 def test_rotation_signs_with_every_secret() -> None:
