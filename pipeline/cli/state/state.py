@@ -63,7 +63,7 @@ def rebuild(config: Path, state: Path | None, as_json: bool) -> None:
 
     Pending deliveries, dead letters, limits and counts of a lost store cannot be recovered.
     """
-    from dataclasses import replace
+    from dataclasses import asdict, replace
 
     from pipeline.compile.shapes import read_formats
     from pipeline.config.job import load_pipeline
@@ -77,7 +77,7 @@ def rebuild(config: Path, state: Path | None, as_json: bool) -> None:
         lambda records: say(f"{counted(records, 'record')} read"),
     )
     if as_json:
-        print_json({"shards": done.shards, "identities": done.identities, "records": done.records})
+        print_json(asdict(done))
     elif not done.shards and not done.identities:
         print_text("nothing is missing")
     else:
@@ -85,6 +85,11 @@ def rebuild(config: Path, state: Path | None, as_json: bool) -> None:
             f"rebuilt {counted(len(done.shards), 'shard')} and "
             f"{counted(len(done.identities), 'identity store')} "
             f"from {counted(done.records, 'record')}"
+        )
+    if done.gone:
+        say(
+            f"warning: {', '.join(done.gone[:5])}{', ..' if len(done.gone) > 5 else ''}: the job has read "
+            "more than is left of these files; users and links that only the rest named are not restored"
         )
 
 

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipeline.config.job import PipelineConfig
+from pipeline.config.models.installation.source import JsonlSource
 from pipeline.decode.formats import Formats
 from pipeline.decode.framed.schemas import FOLDER
 from pipeline.decode.scan import scan
@@ -25,15 +26,18 @@ from pipeline.model.files.disk import make_folder, sync
 from pipeline.model.records import IdentityLink, PropertyUpdate, Record
 from pipeline.runtime.parts import REAL
 from pipeline.runtime.readers import with_schemas
-from pipeline.runtime.rebuilding.reaching import ends_of, limit_to, reached
+from pipeline.runtime.rebuilding.reaching import begin_at, ends_of, limit_to, missing, reached
 from pipeline.runtime.state.directory import StateDirectory, describe
 from pipeline.runtime.state.recovery import read_tokens
+from pipeline.sources.files.position import files_of
 from pipeline.sources.reader import Source
 from pipeline.store.folders import identity_folder, shard_folder
 from pipeline.store.store import Store
 
 COMMIT_EVERY = 50_000
 """Records between two commits: what is rebuilt need not fit into memory."""
+IDLE_TURNS = 5
+"""Looks after which followed files have nothing more; they turn from one file to the next between two."""
 
 
 @dataclass(slots=True)
@@ -43,6 +47,8 @@ class Rebuilt:
     shards: list[int] = field(default_factory=list)
     identities: list[str] = field(default_factory=list)
     records: int = 0
+    gone: list[str] = field(default_factory=list)
+    """Followed files that the job has read further than they go now, as they are called in origins."""
 
 
 def rebuild(
@@ -153,33 +159,45 @@ class _Rebuilding:
     def records(self, positions: dict[str, Any]) -> Iterator[tuple[str, Record]]:
         """Yield the updates and links of all partitions up to these positions, each with its partition."""
         sizes = self.config.file.sizes()
-        readers = {name: self.readers.open(name, None) for name in positions}
+        source = self.config.source
+        followed = isinstance(source, JsonlSource) and source.follow
+        readers = {
+            name: self.readers.open(name, begin_at(target, is_followed=followed))
+            for name, target in positions.items()
+        }
         ends = {name: ends_of(name, target) for name, target in positions.items()}
         for reader in readers.values():
             self.stack.callback(reader.close)
+        idle_turns = 0
         while readers:
             idle = True
             for name, reader in list(readers.items()):
                 target = positions[name]
-                if reached(reader.position, target):
+                if reached(reader.position, target, is_followed=followed):
                     del readers[name]
                     continue
-                chunk = reader.read(limit_to(reader.position, target))
+                chunk = reader.read(limit_to(reader.position, target, is_followed=followed))
                 if chunk is None:
                     if reader.done:
                         raise StateError(
                             f"{name}: the source ends before the position that the job had reached; "
                             "it is not the one that this state directory was made from"
                         )
+                    if followed and idle_turns >= IDLE_TURNS:
+                        self.done.gone += missing(reader.position, target)
+                        del readers[name]
                     continue
-                idle = False
+                idle, idle_turns = False, 0
                 self.done.records += len(chunk)
                 found = scan(chunk, format=self.formats, wants=lambda name, kind: False, sizes=sizes)
+                # A file that the job does not know, it will read itself.
+                own = files_of(reader.position) if followed else {}
                 for record in found.records:
-                    source, offset, _ = record.origin
-                    if offset < ends[name].get(source, offset + 1):
+                    place, offset, _ = record.origin
+                    if offset < ends[name].get(place, 0 if place in own else offset + 1):
                         yield name, record
             if idle and readers:
+                idle_turns += 1
                 time.sleep(0.01)  # a broker has nothing for us yet
 
     def open(self, folder: Path, epoch: list[Any]) -> Store:

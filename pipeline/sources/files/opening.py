@@ -166,7 +166,7 @@ class Inputs:
             late = self._followed(replace(cursor.source, path=found.path), fd, entry)
             late.path_is = PathIs.LATER
             late.under(self._formats)
-            self.cursors.append(late)
+            self.cursors.insert(self.cursors.index(cursor), late)  # of one time, its lines are the older ones
             opened = True
         return opened
 

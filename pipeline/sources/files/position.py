@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pipeline.model.errors import StateError
 from pipeline.sources.chunk import Position
 from pipeline.sources.files.collected.place import COLLECTED, SegmentPlace
 from pipeline.sources.files.finding.names import as_utf8_name
 from pipeline.sources.files.merging.origins import SEEN, Origins
+from pipeline.sources.files.merging.running_time import RunningTime
 from pipeline.sources.files.reading.entry import Entry
 
 VERSION = "jsonl-3"
@@ -57,6 +60,23 @@ class Known:
 def folders_of(position: Position) -> list[SegmentPlace]:
     """Return the places in collectors' folders."""
     return [SegmentPlace(*place) for place in position[2] if place[0] == COLLECTED]  # type: ignore[arg-type]  # written by us
+
+
+def _entries(position: Position) -> list[Entry]:
+    places = (place for place in position[2] if place[0] not in (COLLECTED, SEEN))
+    return [Entry(*place) for place in places]  # type: ignore[arg-type]  # written by us
+
+
+def files_of(position: Position) -> dict[str, int]:
+    """Return up to which byte each file was read, by name."""
+    return {entry.name: entry.offset for entry in _entries(position)}
+
+
+def at_beginnings(position: Position) -> Position:
+    """Return the position before the first line of each of its files, which keep their names."""
+    unread: dict[str, Any] = {"offset": 0, "size": 0, "finished": False}
+    time: dict[str, Any] = RunningTime()._asdict()
+    return (VERSION, 0, tuple([tuple(entry._replace(**unread, **time)) for entry in _entries(position)]))
 
 
 def has_only_folders(position: Position) -> bool:

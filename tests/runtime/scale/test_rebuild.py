@@ -12,7 +12,8 @@ import pytest
 from pipeline.outbox.reading.view import rows
 from pipeline.receiver.server import Receiver
 from pipeline.store.rows import Table
-from tests.kit.programs.run import Bench
+from tests.kit.programs.jobs import Job, ids
+from tests.kit.programs.run import Bench, until
 from tests.runtime.scale.shop import Undisturbed, lines, open_shop, sent
 
 HALF = 1200
@@ -88,3 +89,36 @@ def test_nothing_is_rebuilt_from_another_recording(bench: Bench):
 def test_without_a_recovery_store_there_is_nothing_to_go_by(bench: Bench):
     shutil.rmtree(bench.state / "recovery")
     assert "no recovery store" in rebuild(bench, code=3)
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_followed_files_are_read_as_far_as_they_are_left(
+    tmp_path: Path, receiver: Receiver, is_deleted: bool
+) -> None:
+    source = "source: {jsonl: {paths: [../events.jsonl], follow: true}}"
+    bench = Bench(
+        tmp_path, f"{{network: {{allow: [127.0.0.0/8]}}, epoch: 200ms, {source}}}", is_collected=True
+    )
+    bench.webhook("w", receiver.url("/w"))
+
+    def put(numbers: range, event: str) -> None:
+        changes = [{"type": "user", "user_id": f"u{number}", "set": {"n": event}} for number in numbers]
+        bench.append(*changes, {"type": "event", "name": "E", "user_id": "u", "id": event})
+
+    with Job(bench) as job:
+        put(range(5), "1")
+        until(lambda: len(ids(receiver.requests)) == 1)
+        old = bench.stream.rename(tmp_path / "events.jsonl.1")
+        put(range(3, 8), "2")
+        until(lambda: len(ids(receiver.requests)) == 2)
+        job.stop()
+    before = users(bench)
+    assert len(before) == 8
+    put(range(20, 21), "3")  # the job itself will read that
+    if is_deleted:
+        old.unlink()
+    shutil.rmtree(bench.state / "shards")
+    done = bench.hookline("state", "rebuild", "--json")
+    assert done["gone"] == (["events.jsonl"] if is_deleted else [])
+    kept = [b"u:u%d" % number for number in (range(3, 8) if is_deleted else range(8))]
+    assert users(bench) == {key: before[key] for key in kept}

@@ -153,7 +153,7 @@ class FollowedCursor(FileCursor):
         """
         for _ in range(_TRIES):
             found = find(self.source.path, entry, may_be_copy=is_another)
-            if found is None and not entry.offset and entry.left_ns:
+            if found is None and not entry.head_bytes and entry.left_ns:
                 found = find_after(self.source, entry.left_ns, self._entries.values())
                 if found is not None and 0 < born_ns(found.path) < entry.left_ns:
                     found = None  # an older one, to which somebody still writes: no copy of this one
