@@ -195,6 +195,14 @@ def test_a_bomb_of_lz_string_is_stopped() -> None:
     assert answer_of(asked("POST", "/e/?compression=lz64", bomb), small).status == 400
     squeezed = base64.b64encode(gzip.compress(b"[" + b" " * 60_000 + b"]"))
     assert answer_of(asked("POST", "/e/", squeezed), small).status == 413
+    # Everybody waits while these are unpacked.
+    for target, long in (("/e/?compression=lz64", b"a" * 262_145), ("/e/", b"data=" + b"a" * 2_097_148)):
+        assert answer_of(asked("POST", target, long)).status == 413
+
+
+def test_json_is_no_form_whatever_it_says() -> None:
+    event = {**SINGLE, "properties": {"$current_url": "https://shop.example/?a=1&data=2"}}
+    assert cut(asked("POST", "/e/", event)).credential == "phc"
 
 
 @pytest.mark.parametrize(
@@ -261,7 +269,10 @@ def test_a_beacon_is_answered_without_a_body() -> None:
     assert (answer.status, answer.body) == (204, b"")
 
 
-@pytest.mark.parametrize("body", [b"", b"hello!", b"data=", b"data=%7B", b'{"batch":[]}', b"5", b"\x00\xff"])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"hello!", b"data=", b"data=IA%3D%3D", b"data=%7B", b'{"batch":[]}', b"5", b"\x00\xff"],
+)
 def test_what_is_no_events_is_refused_with_a_reason(body: bytes) -> None:
     answer = answer_of(asked("POST", "/e/", body))
     assert answer.status == 400
@@ -329,6 +340,8 @@ def test_v1_answers_for_each_event() -> None:
         {**EVENT, "uuid": "3", "properties": {"x": "x" * 300}},
         b'{"event":"A","distinct_id":"u1","uuid":"4","n":NaN}',
         {**EVENT, "uuid": "5", "timestamp": LATE, "options": {"disable_skew_correction": True}},
+        {**EVENT, "uuid": "6", "timestamp": LATE, "options": {}},
+        {**EVENT, "uuid": "7", "event": ""},
     )
     results = json_of(answer_of(request, table))["results"]
     assert {uuid: result["result"] for uuid, result in results.items()} == {
@@ -337,11 +350,13 @@ def test_v1_answers_for_each_event() -> None:
         "3": "drop",
         "4": "drop",
         "5": "ok",
+        "6": "ok",
+        "7": "drop",
     }
     assert "distinct_id" in results["2"]["details"]
     # The job accounts for those that it cannot read, and for what is too large.
     members = members_of(request, table)
-    assert [member.at_ms for member in members] == [NOW, None, None, None, LATE]
+    assert [member.at_ms for member in members] == [NOW, None, None, None, LATE, NOW, None]
     (dead,) = decode(
         members[2].value, format=COLLECTED, origin=Origin("s", 0), headers=list(members[2].headers)
     )
@@ -350,9 +365,17 @@ def test_v1_answers_for_each_event() -> None:
     assert cut(request).credential == "phc"
 
 
-@pytest.mark.parametrize("name", HEADERS)
-def test_v1_wants_its_headers(name: str) -> None:
-    answer = answer_of(v1(EVENT, **{name: ""}))
+def test_v1_leaves_the_times_of_an_import() -> None:
+    body = {"historical_migration": True, "batch": [{**EVENT, "uuid": "1", "timestamp": LATE}]}
+    (member,) = members_of(asked("POST", "/i/v1/analytics/events", body, HEADERS))
+    assert member.at_ms == LATE
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [*((name, "") for name in HEADERS), ("posthog-request-timestamp", "soon")]
+)
+def test_v1_wants_its_headers(name: str, text: str) -> None:
+    answer = answer_of(v1(EVENT, **{name: text}))
     assert answer.status == (401 if name == "authorization" else 400)
     assert json_of(answer).keys() >= {"error", "error_description", "error_uri"}
 
