@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from pipeline.job.story import Match
-from pipeline.language.headers import CONTENT_TYPES
+from pipeline.language.headers import CONTENT_TYPES, as_sent
 from pipeline.language.slots import Encoding, mask
 from pipeline.model.json import Value
 from pipeline.render.request import BODILESS
@@ -46,18 +46,15 @@ class Preview:
             body = sent if batch.wrap is not None else body
         body = mask(body)
         ndjson = batch is not None and batch.as_ == "ndjson" and spec.encoding == "json"
-        content_type = {"content-type": CONTENT_TYPES["ndjson" if ndjson else spec.encoding]}
-        headers = {name: mask(value) for name, value in request.headers}
+        headers = {as_sent(name): mask(value) for name, value in request.headers}
+        if request.method not in BODILESS and "content-type" not in map(str.lower, headers):
+            headers["Content-Type"] = CONTENT_TYPES["ndjson" if ndjson else spec.encoding]
         return cls(
             webhook.id,
             match.message_id,
             request.method,
             mask(request.url),
-            {
-                **({} if request.method in BODILESS else content_type),
-                **headers,
-                "webhook-id": match.message_id,
-            },
+            {**headers, "webhook-id": match.message_id},
             None if not body else orjson.loads(body) if spec.encoding == "json" else body.decode(),
             mask(sent).decode() if request.body else "",
             spec.encoding,

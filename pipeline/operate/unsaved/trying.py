@@ -164,13 +164,13 @@ def _added(webhook: Webhook) -> dict[str, str]:
     found: dict[str, str] = {}
     match auth:
         case BasicAuth():
-            found["authorization"] = f"Basic (of {_names(auth.username)}:{_names(auth.password)})"
+            found["Authorization"] = f"Basic (of {_names(auth.username)}:{_names(auth.password)})"
         case BearerAuth():
-            found["authorization"] = f"Bearer {_names(auth.token)}"
+            found["Authorization"] = f"Bearer {_names(auth.token)}"
         case HeaderAuth():
             found[auth.name] = _names(auth.value)
         case OAuth2Auth():
-            found["authorization"] = "Bearer (a token that is asked for when it is sent)"
+            found["Authorization"] = "Bearer (a token that is asked for when it is sent)"
     match signature:
         case StandardSignature():
             found["webhook-signature"] = "made when it is sent"
