@@ -16,7 +16,7 @@ from pipeline.operate.starting.shipped import TESTS, example, example_tests
 
 _TEMPLATE = """\
 # yaml-language-server: $schema=../schema/webhook.json
-# All fields: hookline help fields. Find mistakes: hookline check. Try it on one event: hookline explain.
+# Every field: hookline help fields. What is wrong: hookline check. What one event does: hookline explain.
 id: {id}
 description: {description}
 enabled: true
