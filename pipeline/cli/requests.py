@@ -23,6 +23,7 @@ def show(shown: Preview) -> None:
         return
     lines = [f"{shown.method} {one_line(shown.url)}"]
     lines += [f"{name}: {one_line(value)}" for name, value in shown.headers.items()]
+    lines += [f"{name}: ({one_line(value)})" for name, value in shown.added.items()]
     body = shown.body
     if body is not None:
         text = body if isinstance(body, str) else orjson.dumps(body, option=orjson.OPT_INDENT_2).decode()

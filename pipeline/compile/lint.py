@@ -30,6 +30,7 @@ _SECRETS = frozenset({"password", "token", "value", "client_secret", "refresh_to
 """Fields of `auth` and `signature` that hold a secret, besides the list `secrets`."""
 _ANYBODY: Final = "the secret is empty: anybody could sign in your name"
 _MAKE_ONE: Final = "make one with `hookline secret new`"
+_MISSING: Final = "set it in the environment and restart, or use `${file:PATH}`; `check --offline` needs none"
 _SHELL: Final = re.compile(r"(?:[A-Za-z]+ )?(?:\$([A-Z][A-Z0-9_]+)|%([A-Z][A-Z0-9_]+)%)")
 """`$TOKEN` and `%TOKEN%`, alone or after a scheme such as Bearer."""
 
@@ -96,7 +97,7 @@ def _check_placeholders(path: KeyPath, text: str, problems: Problems, secrets: S
     for ref in sound_refs(path, text, problems) or []:
         if secrets is not None and not secrets.known(ref):
             what = f"the file `{ref.file}` cannot be read" if ref.file else f"`{ref.key}` is not set"
-            hint = None if ref.file else "set it in the environment; `check --offline` does without secrets"
+            hint = None if ref.file else _MISSING
             at = max(0, text.find("${" + ref.key))
             problems.error(
                 path,

@@ -32,3 +32,8 @@ def is_reserved(name: str) -> bool:
     """Return whether only the sender may set this header: one of `RESERVED`, or any webhook-."""
     lowered = name.lower()
     return lowered in RESERVED or lowered.startswith("webhook-")
+
+
+def as_sent(name: str) -> str:
+    """Return a header's name as it is sent: of ours with capitals, as some servers know no other spelling."""
+    return name.title() if name in OURS else name

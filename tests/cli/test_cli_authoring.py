@@ -267,6 +267,16 @@ def test_an_event_that_does_not_fire_says_why_with_exit_code_1(hookline, config,
     assert "user.properties.plan is missing" in said.out
 
 
+def test_what_authenticates_and_signs_a_request_is_named_and_not_shown(hookline, config, file):
+    (config / "webhooks" / "signed.yaml").write_text(
+        'id: signed\ntrigger: {events: "*"}\nrequest:\n  url: "https://example.com"\n'
+        '  auth: {bearer: {token: "${KEY}"}}\n'
+        '  signature: {hmac: {header: X-Sig, secret: "${KEY}"}}\n'
+    )
+    said = hookline("explain", "-c", config, "--event", file("event.json", EVENT), "--webhook", "signed")
+    assert "\nAuthorization: (Bearer ${KEY})\nX-Sig: (made when it is sent)\n" in said.out
+
+
 def test_an_event_of_any_shape_is_understood_and_a_broken_one_is_named(hookline, config, file):
     segment = {"type": "track", "event": "Purchase", "userId": "u1", "properties": {"amount": 500}}
     user = file("user.json", USER["properties"])

@@ -29,5 +29,5 @@ def init(directory: Path) -> None:
         "  hookline receiver &    # shows what arrives, and checks it\n"
         "  hookline run           # two of the four events fire\n"
         "Then name your own stream in config/pipeline.yaml:\n"
-        "  hookline sniff FILE    # shows what Hookline makes of it"
+        "  hookline sniff FILE    # identifies its shape, proposes the lines to write"
     )

@@ -230,7 +230,7 @@ def _tell_next(found: Sniffed, config: Path, brokers: str | None, is_written: bo
             echo(f"        # ... and {len(files) - 8:,} more")
     sample = next((name for name in files if name != "-"), None)
     if sample is not None:
-        print_text(f"Then `hookline check{where}` says what is wrong, and this what the formats make of it:")
+        print_text(f"Then `hookline check{where}` finds mistakes; this shows how the records are decoded:")
         echo(f"  hookline check{where} --sample {sample}")
 
 

@@ -45,7 +45,7 @@ def _places(root: Node, form: WebhookForm) -> Iterator[_Place]:
     for field in FIELDS:
         yield from _place(root, field.path, field.name, field.name)
     yield from _place(root, BODY, BODY_TEXT if form.body_kind == "text" else "body-kind", "body-kind")
-    yield from _place(root, ("trigger",), "events", "events")
+    yield from _place(root, ("trigger",), form.fields["trigger"], form.fields["trigger"])
     for index, row in enumerate(form.headers):
         if row.at is not None and row.node is not None:
             key = str(row.node.key)

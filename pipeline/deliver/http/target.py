@@ -9,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from pipeline import __version__
-from pipeline.language.headers import NAME, OURS, RESERVED
+from pipeline.language.headers import NAME, RESERVED, as_sent
 from pipeline.language.hosts import HostError, to_ascii
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -188,7 +188,7 @@ def build_target(
     for name, value in headers:
         check_header(name, value)
         names.add(name.lower())
-        lines.append((name.title() if name in OURS else name, value.strip(" \t")))
+        lines.append((as_sent(name), value.strip(" \t")))
     if content_type and "content-type" not in names:
         lines.append(("Content-Type", content_type))
     lines += [(name, value) for name, value in _DEFAULTS if name.lower() not in names]

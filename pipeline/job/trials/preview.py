@@ -6,8 +6,18 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from pipeline.config.models.webhooks.receiver import (
+    BasicAuth,
+    BearerAuth,
+    HeaderAuth,
+    HmacSignature,
+    OAuth2Auth,
+    ReceiverSettings,
+    StandardSignature,
+)
 from pipeline.job.story import Match
-from pipeline.language.headers import CONTENT_TYPES
+from pipeline.language.headers import CONTENT_TYPES, as_sent
+from pipeline.language.secrets import PlaceholderError, SecretRef, parse_placeholders
 from pipeline.language.slots import Encoding, mask
 from pipeline.model.json import Value
 from pipeline.render.request import BODILESS
@@ -22,6 +32,8 @@ class Preview:
     method: str = ""
     url: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    added: dict[str, str] = field(default_factory=dict)
+    """Headers that are only added when it is sent: authentication and signature, in words."""
     body: Value = None
     """JSON where it is JSON, else text; a batch is one of a single member; None: there is none."""
     text: str = ""
@@ -46,18 +58,16 @@ class Preview:
             body = sent if batch.wrap is not None else body
         body = mask(body)
         ndjson = batch is not None and batch.as_ == "ndjson" and spec.encoding == "json"
-        content_type = {"content-type": CONTENT_TYPES["ndjson" if ndjson else spec.encoding]}
-        headers = {name: mask(value) for name, value in request.headers}
+        headers = {as_sent(name): mask(value) for name, value in request.headers}
+        if request.method not in BODILESS and "content-type" not in map(str.lower, headers):
+            headers["Content-Type"] = CONTENT_TYPES["ndjson" if ndjson else spec.encoding]
         return cls(
             webhook.id,
             match.message_id,
             request.method,
             mask(request.url),
-            {
-                **({} if request.method in BODILESS else content_type),
-                **headers,
-                "webhook-id": match.message_id,
-            },
+            {**headers, "webhook-id": match.message_id},
+            _added(spec.receiver),
             None if not body else orjson.loads(body) if spec.encoding == "json" else body.decode(),
             mask(sent).decode() if request.body else "",
             spec.encoding,
@@ -76,3 +86,34 @@ class Preview:
             "headers": self.headers,
             "body": self.body,
         }
+
+
+def _added(receiver: ReceiverSettings) -> dict[str, str]:
+    """Return the headers that are added when a request is sent, secrets as written."""
+    auth, signature = receiver.auth, receiver.signature
+    found: dict[str, str] = {}
+    match auth:
+        case BasicAuth():
+            found["Authorization"] = f"Basic (of {_names(auth.username)}:{_names(auth.password)})"
+        case BearerAuth():
+            found["Authorization"] = f"Bearer {_names(auth.token)}"
+        case HeaderAuth():
+            found[auth.name] = _names(auth.value)
+        case OAuth2Auth():
+            found["Authorization"] = "Bearer (a token that is asked for when it is sent)"
+    match signature:
+        case StandardSignature():
+            found["webhook-signature"] = "made when it is sent"
+        case HmacSignature():
+            found[signature.header] = "made when it is sent"
+    return found
+
+
+def _names(text: str) -> str:
+    """Return a text of `auth` with its secrets by name, and nothing else of it."""
+    try:
+        return "".join(
+            str(part) if isinstance(part, SecretRef) else "•••" for part in parse_placeholders(text)
+        )
+    except PlaceholderError:
+        return "•••"

@@ -15,17 +15,17 @@ from pipeline.operate.starting.shipped import reference
 
 _PIPELINE = """\
 # yaml-language-server: $schema=schema/pipeline.json
-# How the whole job runs. Every field: README.md in this folder; what is in force: hookline config show.
-# Paths start at this folder.
+# Settings of the job. README.md in this directory describes every field; `hookline config show` prints those
+# in effect. Paths are relative to this directory.
 source:
   jsonl: {paths: [../sample.jsonl]}
   # kafka: {brokers: "127.0.0.1:9092", events: [events], users: [user-properties], group: hookline}
-# Events over HTTP, from SDKs and curl: instead of `source`, and with `hookline up` instead of `hookline run`.
+# Events over HTTP, from SDKs and curl: replace `source` by this line, `hookline run` by `hookline up`.
 # collect: {keys: any}
 state: ../state
 
-# Private and local addresses are refused but for these: here listens `hookline receiver`. Leave it out where
-# you reach real receivers.
+# Private and local addresses are refused, except these: `hookline receiver` listens on one. Remove this
+# line where you send to real receivers.
 network: {allow: [127.0.0.0/8]}
 """
 _WEBHOOK = """\
@@ -47,11 +47,11 @@ request:
 _TESTS = """\
 # yaml-language-server: $schema=../schema/test.json
 cases:
-  - name: a paying user's large purchase is told
+  - name: a large purchase by a paying user fires
     users: [{id: u1, properties: {plan: pro, name: Ada}}]
     events: [{name: Purchase, user_id: u1, properties: {amount: 250}}]
     expect: {url: "http://127.0.0.1:8787/sales", body: {text: Ada spent 250, order: {amount: 250}}}
-  - name: a small one is not
+  - name: a small purchase does not fire
     users: [{id: u1, properties: {plan: pro}}]
     events: [{name: Purchase, user_id: u1, properties: {amount: 99}}]
     expect: none
@@ -77,7 +77,7 @@ def _stream() -> str:
 
 
 _IGNORED = """\
-# What the job owes and has done, and what a collector keeps of people: no files to share.
+# The job's state, and the events that a collector stores: personal data.
 /state/
 /config/collected/
 # Secrets

@@ -11,20 +11,11 @@ import orjson
 from pipeline.compile.snapshot import Snapshot
 from pipeline.compile.trial.desk import AskBack
 from pipeline.compile.webhook import Webhook
-from pipeline.config.models.webhooks.receiver import (
-    BasicAuth,
-    BearerAuth,
-    HeaderAuth,
-    HmacSignature,
-    OAuth2Auth,
-    StandardSignature,
-)
 from pipeline.decode.decode import decode
 from pipeline.job.story import Match
 from pipeline.job.trials.preview import Preview
 from pipeline.job.trials.rehearse import Rehearsal
 from pipeline.join.known import Beneath
-from pipeline.language.secrets import PlaceholderError, SecretRef, parse_placeholders
 from pipeline.match.advice import advice
 from pipeline.match.verdicts import Clause
 from pipeline.model.errors import GivenError, RenderError
@@ -90,7 +81,6 @@ def preview(
     one = next((one for one in found if one.request is not None), found[0])
     event, person = one.moment
     request = _request(one, webhook)
-    added = _added(webhook)
     shown = request.method != ""
     update = next((native_line(one) for one in given.records if isinstance(one, PropertyUpdate)), None)
     sent, properties = _as_sent(one, update)
@@ -108,7 +98,9 @@ def preview(
         fires=one.request is not None and shown,
         verdict=one.verdict,
         clauses=tuple(map(_told, one.clauses)),
-        request=Shown(request.method, request.url, request.headers, request.text, request.encoding, added)
+        request=Shown(
+            request.method, request.url, request.headers, request.text, request.encoding, request.added
+        )
         if shown
         else None,
         dead_letter=request.dead_letter,
@@ -155,38 +147,6 @@ def _told(clause: Clause) -> Told:
         not seen,
         advice(clause),
     )
-
-
-def _added(webhook: Webhook) -> dict[str, str]:
-    """Return the headers that are added when a request is sent, secrets as written."""
-    receiver = webhook.spec.receiver
-    auth, signature = receiver.auth, receiver.signature
-    found: dict[str, str] = {}
-    match auth:
-        case BasicAuth():
-            found["authorization"] = f"Basic (of {_names(auth.username)}:{_names(auth.password)})"
-        case BearerAuth():
-            found["authorization"] = f"Bearer {_names(auth.token)}"
-        case HeaderAuth():
-            found[auth.name] = _names(auth.value)
-        case OAuth2Auth():
-            found["authorization"] = "Bearer (a token that is asked for when it is sent)"
-    match signature:
-        case StandardSignature():
-            found["webhook-signature"] = "made when it is sent"
-        case HmacSignature():
-            found[signature.header] = "made when it is sent"
-    return found
-
-
-def _names(text: str) -> str:
-    """Return a text of `auth` with its secrets by name, and nothing else of it."""
-    try:
-        return "".join(
-            str(part) if isinstance(part, SecretRef) else "•••" for part in parse_placeholders(text)
-        )
-    except PlaceholderError:
-        return "•••"
 
 
 def _request(one: Explained, webhook: Webhook) -> Preview:

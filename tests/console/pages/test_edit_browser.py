@@ -117,6 +117,26 @@ def test_locked_parts_are_seen_and_stay(desk: Desk, tab: Tab):
     ]
 
 
+def test_a_refused_save_leads_to_the_field_and_to_the_place_in_the_text(desk: Desk, tab: Tab):
+    _file(desk, "refused").write_text(
+        LOCKED.replace("RECEIVER", "https://a.example").replace("locked", "refused")
+    )
+    page = tab.open("/webhooks/refused/edit")
+    url = page.get_by_label("Endpoint URL")
+    url.fill("no-scheme.example")
+    expect(page.locator("#url-told")).to_be_visible()
+    page.get_by_role("button", name="Save", exact=True).click()
+    told = page.get_by_role("alert")
+    expect(told).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(told.get_by_text("line ")).to_be_focused()
+    told.get_by_text("a URL begins with").click()
+    expect(url).to_be_focused()
+    told.get_by_text("line ").click()
+    expect(page.get_by_label("YAML")).to_be_focused()
+    expect(page.locator(".cm-activeLine")).to_contain_text("no-scheme.example")
+
+
 def test_a_webhook_is_made_with_the_keyboard_alone(desk: Desk, tab: Tab):
     page = tab.open("/new-webhook")
     press, write = page.keyboard.press, page.keyboard.type

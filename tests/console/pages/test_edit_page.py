@@ -173,7 +173,7 @@ def test_a_save_of_what_is_no_yaml_leads_to_the_place(ann: Visitor):
     path = "/webhooks/welcome/edit"
     refused = ann.send(ann.get(path), path, "save", yaml="id: welcome\r\ntrigger: {events: [a]\r\n")
     assert refused.status == 422
-    assert '<li><a href="#yaml">line 2, column 10 of the YAML</a>' in refused.text
+    assert 'data-line="2" data-column="10">line 2, column 10</a> of the YAML' in refused.text
 
 
 def test_what_check_would_warn_of_is_told_before_and_after_it_is_saved(ann: Visitor):

@@ -80,7 +80,7 @@ def told(rows: list[dict[str, Any]], receiver: Receiver) -> list[tuple[Any, ...]
             row["headers"]["webhook-id"],
             row["method"],
             row["url"].removeprefix(receiver.url("")),
-            row["headers"]["content-type"],
+            row["headers"]["Content-Type"],
             row["headers"].get("X-Who", row["headers"].get("x-who", "")),
             row["headers"]["webhook-replay"],
             row["body"] if isinstance(row["body"], str) else json.dumps(row["body"], sort_keys=True),

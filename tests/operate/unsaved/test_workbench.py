@@ -260,6 +260,23 @@ def test_a_list_a_secret_file_and_a_shape_count_as_they_are_now(bench: Workbench
     assert token.age_secs is not None
 
 
+@pytest.mark.parametrize(
+    ("headers", "shown"),
+    [
+        ("accept: a/b, x-key: k", ["Accept", "x-key", "Content-Type", "webhook-id"]),
+        ("Content-type: text/x", ["Content-type", "webhook-id"]),
+        ("content-type: text/x", ["Content-Type", "webhook-id"]),
+        ("Content-Type: '{{ user.properties.none }}'", ["Content-Type", "webhook-id"]),
+    ],
+)
+def test_headers_have_the_names_under_which_they_are_sent(
+    bench: Workbench, headers: str, shown: list[str]
+) -> None:
+    found = bench.preview(NEW, f"{HOOK}  headers: {{{headers}}}\n", json.dumps(EVENT))
+    assert found.request is not None
+    assert list(found.request.headers) == shown
+
+
 def test_what_takes_too_much_is_a_finding_and_the_next_text_is_tried_all_the_same(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

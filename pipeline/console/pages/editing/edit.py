@@ -181,7 +181,7 @@ async def _save(context: RequestContext, draft: Draft) -> web.StreamResponse:
 
 
 def _said(draft: Draft, words: str) -> Finding:
-    return Finding(draft.file, 1, 1, "not-saved", words)
+    return Finding(draft.file, 0, 0, "not-saved", words)
 
 
 def _by(context: RequestContext, draft: Draft) -> str:

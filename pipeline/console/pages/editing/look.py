@@ -49,6 +49,8 @@ class Looked:
     findings: tuple[Finding, ...] = ()
     elsewhere: tuple[Finding, ...] = ()
     """Errors of other files: those that this text makes are among them."""
+    fields: dict[Finding, str] = field(default_factory=dict)
+    """Which field shows what a finding is about, where one does."""
     problems: dict[str, str] = field(default_factory=dict)
     """By field."""
     warnings: dict[str, str] = field(default_factory=dict)
@@ -94,6 +96,7 @@ def look(
     fired = bench.would_fire(draft.file, good, known, by=by) if good and known and payloads else None
     if draft.is_new and draft.do != "save":
         own = [] if draft.is_fresh else [one for one in own if one.code not in _UNTYPED]
+    fields = _fields(draft, own)
     return Looked(
         chosen,
         offered,
@@ -102,7 +105,8 @@ def look(
         fired,
         tuple(own),
         tuple(dict.fromkeys(others)),
-        _problems(draft, own),
+        fields,
+        _problems(draft, fields),
         _warnings(form, offered),
         _hints(form, shown),
         good,
@@ -156,15 +160,19 @@ def _of(request: dict[str, Value]) -> dict[str, Value]:
     return {name: request[name] for name in ("method", "url", "headers", "body")}
 
 
-def _problems(draft: Draft, own: Sequence[Finding]) -> dict[str, str]:
+def _fields(draft: Draft, own: Sequence[Finding]) -> dict[Finding, str]:
+    if draft.settled.unread:
+        return {}
+    fields = Fields(draft.text, draft.settled.form)
+    return {one: name for one in own if (name := fields.at(one.line, one.column)) is not None}
+
+
+def _problems(draft: Draft, fields: dict[Finding, str]) -> dict[str, str]:
     """Return what is wrong with each field."""
     found = {error.field: error.message for error in draft.settled.errors}
-    if not draft.settled.unread:
-        fields = Fields(draft.text, draft.settled.form)
-        for one in own:
-            name = None if one.warning else fields.at(one.line, one.column)
-            if name is not None:
-                found.setdefault(name, f"{one.message}: {one.hint}" if one.hint else one.message)
+    for one, name in fields.items():
+        if not one.warning:
+            found.setdefault(name, f"{one.message}: {one.hint}" if one.hint else one.message)
     return found
 
 

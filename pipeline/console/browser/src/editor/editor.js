@@ -16,7 +16,7 @@ import {
 } from "@codemirror/view";
 import { classHighlighter } from "@lezer/highlight";
 import { completion } from "./completion.js";
-import { findings } from "./findings.js";
+import { findings, placed } from "./findings.js";
 
 const ofServer = Annotation.define();
 const taken = new WeakMap();
@@ -26,6 +26,13 @@ export function takeOver(area) {
   const editor = taken.get(area);
   if (editor) return editor.refresh();
   taken.set(area, new Editor(area));
+}
+
+/** Follow a link to a textarea that an editor has taken over, which is hidden; return whether it is one. */
+export function follow(link) {
+  const editor = taken.get(document.getElementById(link.hash.slice(1)));
+  editor?.go(Number(link.dataset.line), Number(link.dataset.column));
+  return editor !== undefined;
 }
 
 class Editor {
@@ -67,6 +74,14 @@ class Editor {
     this.hide();
     // A field that asks for the focus, for an error in it, gets it.
     if (document.activeElement === area || area.autofocus) this.view.focus();
+  }
+
+  /** Go to a line and column, from 1; without them to where the cursor was. */
+  go(line, column) {
+    const { doc, selection } = this.view.state;
+    const at = line ? placed({ line, column }, doc).from : selection.main.head;
+    this.view.dispatch({ selection: { anchor: at }, effects: EditorView.scrollIntoView(at, { y: "center" }) });
+    this.view.focus();
   }
 
   /** Put the editor on the page, where it is not: a swap may have taken it away. */

@@ -33,7 +33,7 @@ function ofPage(selector, doc) {
 }
 
 /** Return a finding as a mark. Lines and columns count from 1, columns in characters; line 0 is the whole file. */
-function placed(finding, doc) {
+export function placed(finding, doc) {
   const line = doc.line(Math.min(Math.max(1, finding.line || 1), doc.lines));
   const from = line.from + units(line.text, (finding.column || 1) - 1);
   const rest = doc.sliceString(from, line.to);
