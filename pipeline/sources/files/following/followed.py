@@ -190,7 +190,9 @@ class FollowedCursor(FileCursor):
         self._begin = os.pread(self._fd, min(HEAD_BYTES, byte), 0)
 
     def _take_read(self, block: bytes) -> bool:
-        if block and self._has_changed():
+        if os.fstat(self._fd).st_size < self._blocks.fed:
+            self.total_bytes = self._blocks.fed  # truncated since: this is of what it had
+        elif block and self._has_changed():
             return not self._is_rotated() and self._replaced()
         if block.startswith(b"\0") and not self._splitter.next_start:
             begin = first_byte(self._fd)
