@@ -86,7 +86,8 @@ RECORDED_TWICE = Happening(
 )
 FILE_TRUNCATED = Happening(
     Log.warning,
-    "a followed file was truncated after all of it was read: it is read from its beginning",
+    "a followed file was truncated, and what was there at the last look had been read: it is read from its "
+    "beginning",
     "source_truncated_total",
     {"unread": "none"},
 )

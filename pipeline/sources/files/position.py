@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.model.errors import StateError
-from pipeline.sources.chunk import Position
+from pipeline.sources.chunk import Place, Position
 from pipeline.sources.files.collected.place import COLLECTED, SegmentPlace
 from pipeline.sources.files.finding.names import as_utf8_name
 from pipeline.sources.files.merging.origins import SEEN, Origins
@@ -62,21 +62,20 @@ def folders_of(position: Position) -> list[SegmentPlace]:
     return [SegmentPlace(*place) for place in position[2] if place[0] == COLLECTED]  # type: ignore[arg-type]  # written by us
 
 
-def _entries(position: Position) -> list[Entry]:
-    places = (place for place in position[2] if place[0] not in (COLLECTED, SEEN))
-    return [Entry(*place) for place in places]  # type: ignore[arg-type]  # written by us
-
-
 def files_of(position: Position) -> dict[str, int]:
     """Return up to which byte each file was read, by name."""
-    return {entry.name: entry.offset for entry in _entries(position)}
+    return {place[0]: place[3] for place in _files(position)}  # type: ignore[misc]  # written by us
 
 
 def at_beginnings(position: Position) -> Position:
     """Return the position before the first line of each of its files, which keep their names."""
-    unread: dict[str, Any] = {"offset": 0, "size": 0, "finished": False}
-    time: dict[str, Any] = RunningTime()._asdict()
-    return (VERSION, 0, tuple([tuple(entry._replace(**unread, **time)) for entry in _entries(position)]))
+    unread: dict[str, Any] = {"offset": 0, "size": 0, "finished": False, **RunningTime()._asdict()}
+    entries = [Entry(*place) for place in _files(position)]  # type: ignore[arg-type]  # written by us
+    return (VERSION, 0, tuple([tuple(entry._replace(**unread)) for entry in entries]))
+
+
+def _files(position: Position) -> list[Place]:
+    return [place for place in position[2] if place[0] not in (COLLECTED, SEEN)]
 
 
 def has_only_folders(position: Position) -> bool:

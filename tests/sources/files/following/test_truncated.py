@@ -11,14 +11,14 @@ from typing import TypeAlias
 import pytest
 
 from pipeline.model.errors import StateError
-from pipeline.sources.files.lines.blocks import BLOCK_BYTES
+from pipeline.sources.files.lines.blocks import BLOCK_BYTES, Blocks
 from pipeline.sources.files.recording import Recording
 from pipeline.telemetry import metrics
 from tests.sources.files.following.rotations import Following, append, line, lines
 
 Truncations: TypeAlias = Callable[[], list[float]]
 
-ALL_READ = "truncated after all of it was read"
+ALL_READ = "what was there at the last look had been read"
 LOST = "what was not read of it is lost"
 
 
@@ -92,6 +92,29 @@ def test_how_much_of_it_was_not_read_is_told(
     assert told.__dict__["fields"] == {
         "file": str(path), "read_bytes": BLOCK_BYTES, "unread_bytes": 100 * len(line(100, 4000)) - BLOCK_BYTES
     }  # fmt: skip
+
+
+def test_what_was_read_just_before_is_handed_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, truncations: Truncations
+) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(lines(1, 3))
+    following = Following(path)
+    assert following.read() == [1, 2, 3]
+    append(path, lines(4, 5))
+    read = Blocks.read
+
+    def and_truncate(blocks: Blocks) -> bytes | None:
+        block = read(blocks)
+        if block:
+            monkeypatch.undo()
+            os.truncate(path, 0)
+            append(path, line(6))
+        return block
+
+    monkeypatch.setattr(Blocks, "read", and_truncate)
+    assert following.named() == [("app.jsonl", 4), ("app.jsonl", 5), ("app.jsonl~2", 6)]
+    assert truncations() == [1, 0]
 
 
 def test_what_is_truncated_while_no_job_runs_is_told_and_reading_goes_on(

@@ -1,0 +1,184 @@
+"""A file that grows while it is read, and may be truncated: then its copy is read, or what it has now."""
+
+from __future__ import annotations
+
+import os
+
+from pipeline.sources.files.following.rotated import (
+    before_rotation,
+    find,
+    find_after,
+    find_by_birth,
+    first_byte,
+    is_counted,
+)
+from pipeline.sources.files.lines.blocks import Blocks
+from pipeline.sources.files.reading.beginning import HEAD_BYTES, digest
+from pipeline.sources.files.reading.birth import born_ns
+from pipeline.sources.files.reading.block_cursor import open_regular
+from pipeline.sources.files.reading.entry import Entry
+from pipeline.sources.files.reading.file import FileCursor
+from pipeline.telemetry import log as logs
+from pipeline.telemetry.happenings import FILE_LOST, FILE_TRUNCATED
+
+log = logs.get(__name__)
+
+_TRIES = 3
+
+
+class GrowingCursor(FileCursor):
+    """Reads the open file continuously, and what takes its place."""
+
+    _is_followed = True
+    _begin = b""
+    """The beginning of a plain file, as read."""
+
+    def is_replaced(self) -> bool:
+        """Return whether what was read of the open file is no longer there: it was truncated.
+
+        A rotated file is overwritten before it is deleted (logrotate's `shred`): that is none of it.
+        """
+        return self._fd >= 0 and self._has_changed() and not self._is_rotated()
+
+    def _is_rotated(self) -> bool:
+        is_packed = self._blocks.is_compressed and before_rotation(os.path.basename(self._path)) != ""
+        return self.is_late or self._left_ns > 0 or is_packed or is_counted(self.source.path)
+
+    def _go_to(self, byte: int, offset: int) -> None:
+        super()._go_to(byte, offset)
+        self._begin = os.pread(self._fd, min(HEAD_BYTES, byte), 0)
+
+    def _take_read(self, block: bytes) -> bool:
+        if os.fstat(self._fd).st_size < self._blocks.fed:
+            self.total_bytes = self._blocks.fed  # truncated since: this is of what it had
+        elif block and self._has_changed():
+            return not self._is_rotated() and self._replaced()
+        if block.startswith(b"\0") and not self._splitter.next_start:
+            begin = first_byte(self._fd)
+            if os.pread(self._fd, 1, begin).strip(b"\0"):
+                self._split_from(begin)
+                self._go_to(begin, 0)
+                return False
+        return super()._take_read(block)
+
+    def _take(self, block: bytes) -> bool:
+        self._left_ns = 0
+        return super()._take(block)
+
+    def _has_changed(self) -> bool:
+        """Return whether what was read of the open file is no longer there."""
+        size = os.fstat(self._fd).st_size
+        if size < self._blocks.fed or not self._begins_alike():
+            return True
+        self.total_bytes = size
+        return False
+
+    def _begins_as(self, entry: Entry) -> bool:
+        return digest(os.pread(self._fd, entry.head_bytes, 0)) == entry.digest
+
+    def _begins_alike(self) -> bool:
+        """Return whether a plain file still begins as it did, now that more of it was read.
+
+        It may have been truncated and have grown beyond its old length.
+        """
+        if self._blocks.is_compressed:
+            return True
+        size = len(self._begin)
+        begin = os.pread(self._fd, size if size == HEAD_BYTES else min(HEAD_BYTES, self._blocks.fed), 0)
+        if not begin.startswith(self._begin):
+            return False
+        self._begin = begin
+        return True
+
+    def _replaced(self) -> bool:
+        """Continue in the copy of a truncated file (copytruncate), or in what it has now; True where there is
+        a last line of what it had.
+        """
+        if self._is_looking:
+            return False
+        entry = self._entries.get(self.name)
+        offset = 0 if entry is None else entry.offset
+        if entry is None or not self._open_copy(entry):
+            is_packed, size = self._blocks.is_compressed, os.fstat(self._fd).st_size
+            # A writer may take back a line that it had begun.
+            if offset and (is_packed or size < offset or entry is None or not self._begins_as(entry)):
+                if self._splitter.has_open_line and self._take_last():
+                    return True
+                self._begin_anew(offset, self.total_bytes - (self._blocks.fed if is_packed else offset))
+                return False
+            self._reopen()
+        self._split_from(offset)
+        self._go_to(min(offset, self.total_bytes), offset)
+        return False
+
+    def _reopen(self) -> None:
+        fd = os.dup(self._fd)
+        os.lseek(fd, 0, os.SEEK_SET)
+        self._change_to(fd, self._path)
+
+    def _begin_anew(self, offset: int, unread: int | None) -> None:
+        """Read a truncated file from its beginning, as the next one of its name.
+
+        offset: up to where its old content was handed out. unread: bytes of it that were not, as far as they
+        were seen; None where it was truncated while no job ran.
+        """
+        facts = {"file": self._path, "read_bytes": offset}
+        if unread == 0:
+            FILE_TRUNCATED.happened(log, **facts)
+        else:
+            FILE_LOST.happened(log, **facts, unread_bytes="unknown" if unread is None else unread)
+        before = self.name
+        self._lives.next()
+        self._entries.pop(before, None)  # no file has that content any more
+        self._reopen()
+        self._start_file()
+
+    def _start_file(self) -> None:
+        """Begin with the open file, of a new name."""
+        self._is_copy = False
+        self._to_skip = 0
+        self._head = (0, digest(b""))
+        begin = first_byte(self._fd)
+        self._split_from(begin)
+        self._go_to(begin, 0)
+        self.remember()  # its name is taken: another cursor's next file may be of the same path
+
+    def _open_copy(self, entry: Entry, *, is_another: bool = True) -> bool:
+        """Open the file of an entry under its present name; False where there is none.
+
+        is_another: the open file is certainly another one, also where only a copy of that of the entry is
+        left. Files may be renamed during the search: then it is repeated.
+        """
+        for _ in range(_TRIES):
+            found = find(self.source.path, entry, may_be_copy=is_another)
+            if found is None and not entry.head_bytes and entry.left_ns:
+                found = find_after(self.source, entry.left_ns, self._entries.values())
+                if found is not None and 0 < born_ns(found.path) < entry.left_ns:
+                    found = None  # an older one, to which somebody still writes: no copy of this one
+            if found is not None and (fd := open_regular(found.path, found.inode)) is not None:
+                self._change_to(fd, found.path)
+                log.info(
+                    "a followed file was rotated: what is left of the old one is read first", file=found.path
+                )
+                return True
+        return False
+
+    def _open_truncated(self, entry: Entry) -> bool:
+        """Open the file of an entry, which was truncated, under its present name; False where it was not."""
+        if (entry.inode, entry.born_ns) == (self._inode, self._born_ns):
+            # With its old beginning a power cut may have cut it off: all of it would be sent again.
+            return entry.born_ns > 0 and not self._begins_as(entry)
+        found = find_by_birth(self.source.path, entry)
+        fd = None if found is None else open_regular(found.path, found.inode)
+        if found is None or fd is None:
+            return False
+        self._change_to(fd, found.path)
+        return True
+
+    def _change_to(self, fd: int, path: str) -> None:
+        """Switch to another open file, from its beginning."""
+        self._close_fd()
+        self._left_ns = 0
+        os.set_blocking(fd, True)
+        self._fd, self._path, self._blocks = fd, path, Blocks(fd)
+        self._name_file()
