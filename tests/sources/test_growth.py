@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.sources import growth
 from pipeline.sources.files import recording
-from pipeline.sources.files.recording import FEW, Recording
+from pipeline.sources.files.recording import Recording
 from pipeline.sources.growth import UNHEARD, Growth, Listener
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone has inotify")
@@ -120,8 +120,11 @@ def test_a_file_that_came_into_a_followed_folder_is_heard_too(tmp_path: Path) ->
     reader.close()
 
 
-def test_what_is_not_followed_or_too_many_is_not_listened_to(tmp_path: Path) -> None:
-    for number in range(FEW + 1):
+def test_what_is_not_followed_or_too_many_is_not_listened_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "MOST_HEARD", 2)
+    for number in range(3):
         (tmp_path / f"{number}.jsonl").write_bytes(b"1\n")
     for reader in (Recording([str(tmp_path / "0.jsonl")]), Recording([str(tmp_path)], follow=True)):
         while reader.read(99) is not None:

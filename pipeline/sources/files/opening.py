@@ -16,7 +16,7 @@ from pipeline.sources.files.finding.inputs import STDIN, Input, find_inputs, par
 from pipeline.sources.files.finding.names import each_once, name_apart
 from pipeline.sources.files.following.followed import FollowedCursor, PathIs
 from pipeline.sources.files.following.moved import Moved, Unready
-from pipeline.sources.files.following.rotated import PACKED, find, is_found
+from pipeline.sources.files.following.rotated import PACKED, before_rotation, find, is_found
 from pipeline.sources.files.merging.line_cursor import LineCursor
 from pipeline.sources.files.position import Known
 from pipeline.sources.files.reading.block_cursor import open_input, open_regular
@@ -193,8 +193,9 @@ class Inputs:
             return None  # opening it reports what is wrong
         is_own = has_name and source.path.endswith(PACKED)
         entry = (moved.renamed if is_own else moved.entry_of)(source.path, status.st_ino)
+        may_be_copy = before_rotation(os.path.basename(source.path)) != ""
         for cursor in self._files():
-            if isinstance(cursor, FollowedCursor) and cursor.is_replaced():
+            if may_be_copy and isinstance(cursor, FollowedCursor) and cursor.is_replaced():
                 raise Unready(source.path)
             if cursor.is_open_as(status) or (entry is not None and cursor.name == entry.name):
                 # One that is too short to be recognised later must not be read as a new one then.

@@ -24,9 +24,11 @@ log = get(__name__)
 MAX_LINE_BYTES = 16 << 20
 
 FEW = 16
-"""So many files are quickly asked for their sizes."""
+"""So many followed files are looked at closely each time."""
+MOST_HEARD = 4_000
+"""Followed files that are listened to: the system has a few thousand watches at least."""
 RESCAN_SECS = 1.0
-"""How often a followed directory is searched for new files."""
+"""How often a followed directory is searched for new files, and many files are looked at closely."""
 
 
 class Recording(BaseReader):
@@ -111,7 +113,7 @@ class Recording(BaseReader):
     def read(self, limit: int) -> RawChunk | None:
         """Return at most ``limit`` lines, or None where there is nothing now. Never waits."""
         if self._follow:
-            self._rescan()
+            self._merge.is_glancing = not self._rescan() and len(self._cursors) > FEW
         chunk = self._merge.read(limit)
         if self._merge.has_renamed:
             self._merge.has_renamed = False
@@ -127,14 +129,16 @@ class Recording(BaseReader):
             chunk.position = self._known.position()
         return chunk
 
-    def _rescan(self) -> None:
+    def _rescan(self) -> bool:
+        """Search for new files if that is due, and return whether it was."""
         now = self._clock()
         if now - self._scanned_at < RESCAN_SECS:
-            return
+            return False
         self._scanned_at = now
         # What was not there may be now.
         if self._inputs.open_new() or not self._listener.hears:
             self._listen()
+        return True
 
     def durable(self, position: Position) -> None:
         """Tell the collectors whose folders are read that what lies before it may go."""
@@ -160,17 +164,21 @@ class Recording(BaseReader):
 
     def _listen(self) -> None:
         cursors = self._cursors
-        is_heard = self._follow and len(cursors) <= FEW and not any(cursor.is_pipe for cursor in cursors)
+        is_heard = (
+            self._follow and len(cursors) <= MOST_HEARD and not any(cursor.is_pipe for cursor in cursors)
+        )
         self._listener.listen_to([cursor.heard_at for cursor in cursors] if is_heard else [])
 
     def is_still(self) -> bool:
-        """True where files and collectors' folders are followed, few of them, and none has grown."""
+        """True where files and collectors' folders are followed, not too many, and none has grown."""
         cursors = self._cursors
-        return self._follow and 0 < len(cursors) <= FEW and all(cursor.is_still() for cursor in cursors)
+        return (
+            self._follow and 0 < len(cursors) <= MOST_HEARD and all(cursor.is_still() for cursor in cursors)
+        )
 
     @property
     def hears(self) -> bool:
-        """True where files are followed that this machine writes, few of them."""
+        """True where files are followed that this machine writes."""
         return self._listener.hears
 
     def hear(self, secs: float) -> None:

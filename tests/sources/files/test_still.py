@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.sources.files.recording import FEW, Recording
+import pytest
+
+from pipeline.sources.files import recording
+from pipeline.sources.files.recording import Recording
 
 
 def test_a_followed_file_is_still_until_it_grows_or_shrinks(tmp_path: Path) -> None:
@@ -25,9 +28,12 @@ def test_a_followed_file_is_still_until_it_grows_or_shrinks(tmp_path: Path) -> N
     reader.close()
 
 
-def test_several_files_are_still_together_and_too_many_never_are(tmp_path: Path) -> None:
-    files = [tmp_path / f"{number}.jsonl" for number in range(FEW + 1)]
-    for count, certain in ((2, True), (FEW + 1, False)):
+def test_several_files_are_still_together_and_too_many_never_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "MOST_HEARD", 2)
+    files = [tmp_path / f"{number}.jsonl" for number in range(3)]
+    for count, certain in ((2, True), (3, False)):
         for path in files:
             path.write_bytes(b"1\n")
         reader = Recording([str(path) for path in files[:count]], follow=True)

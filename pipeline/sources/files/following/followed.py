@@ -98,6 +98,16 @@ class FollowedCursor(GrowingCursor):
         """True where everything in the file was yielded, and it still has its name."""
         return self.path_is is not PathIs.NEXT and super().is_still()
 
+    def is_at_rest(self) -> bool:
+        """True where its file has the same size as before, and its name."""
+        if self.path_is is not PathIs.OWN or self._left_ns or self._splitter.has_rest:
+            return False
+        try:
+            now = os.stat(self.source.path)
+        except OSError:
+            return False
+        return now.st_ino == self._inode and now.st_size == self._blocks.fed
+
     def _resume(self, entry: Entry) -> None:
         is_another = self._fault(entry) is not None
         is_moved = bool(entry.born_ns) and (entry.inode, entry.born_ns) != (self._inode, self._born_ns)

@@ -84,6 +84,10 @@ class LineCursor(ABC):
         """True where it is certain that there is nothing new."""
         return False
 
+    def is_at_rest(self) -> bool:
+        """True where the status of what is at its path says that there is nothing new."""
+        return False
+
     def advance(self, lines: int) -> None:
         """Count this many lines as yielded."""
         self.index += lines

@@ -35,6 +35,8 @@ class Merge:
         """What is damaged, and where."""
         self.has_renamed = False
         """True once a cursor has switched to a file of another name; the caller resets it."""
+        self.is_glancing = False
+        """Whether files whose status says that they are at rest are not asked for lines."""
 
     def read(self, limit: int) -> RawChunk | None:
         """Return at most ``limit`` lines, without a position, or None where there is nothing now."""
@@ -84,13 +86,20 @@ class Merge:
             taken += 1
             cursor.advance(1)
             touched.add(at)
-            if not cursor.is_empty or (not self._is_followed and self._fill(cursor)):
+            if not cursor.is_empty:
                 heapreplace(heap, (cursor.order(), at))
-            else:
-                heappop(heap)
-                # Followed files: others may get lines before this one does. A pipe: wait for it.
-                if self._is_followed or not cursor.ended:
-                    break
+                continue
+            if self._is_followed:
+                cursor.remember()  # the next lines may be of the next file
+            got = self._fill(cursor)
+            if got and not self._is_followed:
+                heapreplace(heap, (cursor.order(), at))
+                continue
+            heappop(heap)
+            # A followed file has more: others may have got lines before it did. If it has none, all that was
+            # read of others was there before what it gets next. A pipe: wait for it.
+            if got if self._is_followed else not cursor.ended:
+                break
         for at in touched:
             self._cursors[at].remember()
         return builder.chunk()
@@ -109,7 +118,8 @@ class Merge:
         got = True
         while got:
             # A full round without finding anything: what was found has nothing before it elsewhere.
-            got = sum(self._fill(cursor) for cursor in empty) > 0
+            asked = [cursor for cursor in empty if not cursor.is_at_rest()] if self.is_glancing else empty
+            got = sum(self._fill(cursor) for cursor in asked) > 0
             empty = [cursor for cursor in empty if cursor.is_empty]
             if not self._is_followed:
                 break
