@@ -14,7 +14,7 @@ from pipeline.job.control.pressure import Reason
 from pipeline.model.errors import UsageError
 from pipeline.operate.overview.needs import Unset, needs
 from pipeline.operate.overview.rows import Listing, host_of, rows, trigger_words
-from pipeline.operate.overview.sampler import POINTS, READ, STEP_SECS, STEPS, Sampler, spark
+from pipeline.operate.overview.sampler import POINTS, RATE_STEPS, READ, STEP_SECS, STEPS, Sampler, spark
 from pipeline.operate.overview.standing import Standing, standing
 from pipeline.operate.running.processes import PAUSED, Processes
 from pipeline.outbox.handover import Progress
@@ -135,6 +135,10 @@ def test_rates_are_those_of_the_last_minute_and_points_those_of_the_last_hour():
     assert sampler.known_secs == 3600
     sampler.take({"crm": counts(matched=1), "new": counts(matched=7)}, 0)
     assert sampler.lately("new", "matched")[-1] == 7
+    for steps in range(RATE_STEPS):
+        assert sampler.rate("new", "matched") == 7 / 60, f"{steps} steps later"
+        sampler.take({"new": counts(matched=7)}, 0)
+    assert sampler.rate("new", "matched") == 0.0
 
 
 def test_a_webhook_of_which_an_hour_told_nothing_takes_no_room():
