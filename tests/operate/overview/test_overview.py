@@ -193,6 +193,12 @@ def test_what_needs_a_person_comes_the_worst_first_with_what_to_do(tmp_path: Pat
     assert needs(tmp_path / "new", Standing(), []) == []
 
 
+def test_a_stuck_worker_and_records_that_wait_need_a_person(tmp_path: Path):
+    stuck, waits = needs(tmp_path, Standing(Processes([said(still_secs=61.0, waits="a registry")])), [])
+    assert (stuck.kind, "stuck for 61 s" in stuck.words) == ("bad", True)
+    assert (waits.kind, waits.words) == ("bad", "Records wait: a registry")
+
+
 @pytest.mark.parametrize("reason", get_args(Reason))
 def test_why_nothing_is_read_is_told_in_words(tmp_path: Path, reason: Reason):
     (one,) = needs(tmp_path, Standing(Processes([said(paused=reason)])), [])
