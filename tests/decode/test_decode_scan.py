@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.decode.decode import OUR_FAULT, decode
@@ -61,6 +61,7 @@ SEEDS: list[dict[str, Any]] = [
     {"specversion": "1.0", "type": "A", "source": "s", "id": "1", "data": {"x": 1}},
 ]
 
+EMPTY = dict.fromkeys(("id", "kind", "source", "time", "anonymous_id"), "")
 NAMES = [
     *{key for seed in SEEDS for key in seed},
     "now",
@@ -187,6 +188,10 @@ def but_for_huge_numbers(given_lines: list[bytes]) -> list[bytes | None]:
     st.lists(lines(), min_size=1, max_size=5),
     st.sampled_from(FORMATS),
     st.sampled_from((wants_a, wants_pages, wants_none)),
+)
+@example([orjson.dumps({"type": "event", "name": "A", "user_id": "u", **EMPTY})], "native", wants_a)
+@example(
+    [orjson.dumps({"type": "event", "name": "A", "user_id": "", "anonymous_id": "a"})], "native", wants_a
 )
 def test_scan_is_decode_and_a_filter(given_lines: list[bytes], format: str, wants: Any) -> None:
     chunk = chunk_of(but_for_huge_numbers(given_lines))

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.deliver.stats import ADDED, LaneStats
 from pipeline.operate.running.processes import together
-from pipeline.operate.running.waiting import Waiting
+from pipeline.operate.running.waiting import Waiting, waiting
 from pipeline.receiver.server import Receiver
 from tests.kit.programs.run import Bench, finished
 
@@ -72,6 +72,20 @@ def test_why_something_is_pending_is_one_line(why: Waiting, line: str):
     page = replace(why, last="<html>\n" * 1000).line("w", 1200)
     assert "\n" not in page
     assert len(page) <= 300
+
+
+@pytest.mark.parametrize(
+    ("why", "error", "wanted"),
+    [
+        ("", "busy", Waiting("sending", None, None)),  # an old error explains nothing
+        ("rate", "busy", Waiting("rate", None, None)),
+        ("down", "busy", Waiting("down", None, "busy")),
+        ("due", "", Waiting("due", None, None)),
+    ],
+)
+def test_a_running_lane_says_why_it_waits(tmp_path: Path, why: str, error: str, wanted: Waiting):
+    lanes = {"w": {"why": why, "error": error, "due_at": ""}}
+    assert waiting(tmp_path, {"w": {"pending": 1}, "idle": {"pending": 0}}, lanes) == {"w": wanted}
 
 
 def test_a_run_and_the_status_after_it_say_why_something_is_pending(tmp_path: Path):

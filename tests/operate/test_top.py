@@ -58,6 +58,10 @@ def test_rates_are_what_was_gained_since_the_look_before():
     )
     assert (second.delivered_rate, second.matched_rate) == (30.0, 50.0)
     assert (second.dead_rate, second.retry_rate) == (2.0, 0.5)
+    job.clock.at += 2.0
+    job.answers = [said(5.0, {}, {}, records={"read": 160, "invalid": 9}, waits="its schema", paused="disk")]
+    head = job.top.look().head
+    assert (head.read_rate, head.invalid_rate, head.waits) == (30.0, 4.0, "its schema")
 
 
 def test_a_job_that_has_begun_anew_has_no_rates_for_one_look():

@@ -34,6 +34,13 @@ class TestCloudEvents:
         assert one({**self.STRUCTURED, "subject": "s"}).user_id == "s"
         assert one({**self.STRUCTURED, "subject": "s", "data": {"userId": 4}}).user_id == "4"
         assert one(self.STRUCTURED).anonymous_id == "/mycontext"
+        known = one({**self.STRUCTURED, "subject": "s", "anonymousid": "a"})
+        assert (known.user_id, known.anonymous_id) == ("s", "a")
+        assert "names no user" in reason({**self.STRUCTURED, "source": None})
+
+    def test_without_a_time_it_is_of_when_it_was_received(self) -> None:
+        assert one({**self.STRUCTURED, "time": None}, received_at=5).time == 5
+        assert one(self.STRUCTURED, received_at=5).time != 5
 
     def test_data_of_any_kind_is_kept(self) -> None:
         assert one({**self.STRUCTURED, "data": [1]}).properties == {"data": [1]}
@@ -47,7 +54,14 @@ class TestCloudEvents:
         assert "`format: native`" in reason(native, format="cloudevents")
 
     @pytest.mark.parametrize(
-        "change", [{"specversion": "2.0"}, {"type": None}, {"data_base64": "%"}, {"data_base64": "é"}]
+        "change",
+        [
+            {"specversion": "2.0"},
+            {"type": None},
+            {"data_base64": "%"},
+            {"data_base64": "é"},
+            {"data_base64": 5},
+        ],
     )
     def test_a_broken_one_is_invalid(self, change: dict[str, Any]) -> None:
         assert not reason({**self.STRUCTURED, **change}).startswith(OUR_FAULT)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pipeline.model.records import IdentityLink, Invalid, PropertyUpdate
-from tests.decode.reading import HERE, one, read
+from tests.decode.reading import HERE, NOON, one, read, reason
 
 
 class TestHeap:
@@ -13,6 +13,13 @@ class TestHeap:
 
     def test_identify_is_a_link(self) -> None:
         assert one({"app_id": "1", "user_id": "5", "identity": "s"}) == IdentityLink("5", "s", None, HERE)
+        assert "no Heap call" in reason({"app_id": "1", "user_id": "5"})
+        assert "no `event`" in reason({"app_id": "1", "user_id": "5", "event": ""})
+
+    def test_a_call_without_a_time_is_of_when_it_was_received(self) -> None:
+        call = {"app_id": "1", "user_id": "5", "event": "X"}
+        assert one(call, received_at=NOON).time == NOON
+        assert one({**call, "timestamp": NOON - 1}, received_at=NOON).time == NOON - 1
 
     def test_bulk_members_are_records_of_their_own(self) -> None:
         users = read({"app_id": "1", "users": [{"identity": "a", "properties": {"x": 1}}, {"identity": "b"}]})

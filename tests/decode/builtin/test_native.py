@@ -43,6 +43,8 @@ class TestNative:
     def test_a_missing_time_is_the_received_one(self) -> None:
         event = one({"type": "event", "name": "A", "user_id": "u"}, received_at=NOON)
         assert (event.time, event.received_at, event.kind) == (NOON, NOON, "track")
+        update = one({"type": "user", "user_id": "u", "received_at": NOON}, received_at=NOON + 5)
+        assert (update.time, update.received_at) == (NOON, NOON)
 
     def test_an_update_takes_properties_as_set(self) -> None:
         update = one({"type": "user", "user_id": "u", "properties": {"a": 1, "b": 1}, "set": {"b": 2}})
@@ -66,6 +68,8 @@ class TestNative:
         assert type(link) is IdentityLink
         assert type(update) is PropertyUpdate
         assert update.set == {"p": 1}
+        for change in ({"set_once": {"p": 1}}, {"unset": ["p"]}):
+            assert [type(item) for item in read({**record, **change})] == [IdentityLink, PropertyUpdate]
 
     @pytest.mark.parametrize(
         ("record", "word"),
@@ -80,6 +84,7 @@ class TestNative:
             ({"type": "event", "name": "A", "user_id": "u", "time": "soon"}, "`time`: 'soon'"),
             ({"type": "event", "name": "A", "user_id": "u", "properties": [1]}, "`properties` is an array"),
             ({"type": "event", "name": "A", "user_id": "u", "context": "x"}, "`context` is a text"),
+            ({"type": "event", "name": "A", "user_id": "u", "source": 5}, "`source` is a number"),
             ({"type": "user", "set": {}}, "neither"),
             ({"type": "user", "user_id": "u", "unset": [1]}, "`unset`"),
             ({"type": "user", "user_id": "u", "delete": "yes"}, "`delete`"),

@@ -37,10 +37,13 @@ class TestPostHog:
         record = {"event": "$identify", "distinct_id": "u", "properties": {"$anon_distinct_id": "d"}}
         assert read(record) == [IdentityLink("d", "u", None, HERE)]
         assert [type(item) for item in read({**record, "$set": {"a": 1}})] == [IdentityLink, PropertyUpdate]
+        nobody_else = one({"event": "$identify", "distinct_id": "u", "$set": {"a": 1}})
+        assert (type(nobody_else), nobody_else.user_id) == (PropertyUpdate, "u")
 
     def test_create_alias_merges_the_alias_into_the_distinct_id(self) -> None:
         alias = one({"event": "$create_alias", "distinct_id": "u", "properties": {"alias": "old"}})
         assert alias == IdentityLink("old", "u", None, HERE, alias=True)
+        assert "no `alias`" in reason({"event": "$create_alias", "distinct_id": "u", "properties": {}})
 
     def test_an_alias_goes_to_the_id_that_no_device_made(self) -> None:
         device = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
@@ -103,6 +106,8 @@ class TestPostHog:
     def test_the_offset_counts_back_from_when_it_was_sent(self) -> None:
         call = {"event": "x", "distinct_id": "u", "offset": 2000, "sent_at": "2026-11-23T12:00:02Z"}
         assert one(call).time == NOON
+        batch = {"sent_at": "2026-11-23T12:00:00Z", "batch": [{"event": "x", "distinct_id": "u"}]}
+        assert one(batch).time == NOON  # without an offset and a time of its own
 
     def test_autocapture_brings_its_elements_from_a_list_or_a_chain(self) -> None:
         listed = [{"tag_name": "A", "classes": ["btn"], "attr__href": "/x", "$el_text": "Go", "nth_child": 2}]

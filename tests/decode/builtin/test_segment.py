@@ -23,6 +23,15 @@ class TestSegment:
         assert type(update) is PropertyUpdate
         assert update.set == {"plan": "pro"}
 
+    def test_a_delete_forgets_the_user(self) -> None:
+        update = one({"type": "delete", "userId": "u"})
+        assert (update.user_id, update.delete) == ("u", True)
+
+    def test_when_it_was_received_is_what_the_call_says_else_the_message(self) -> None:
+        call = {"type": "track", "userId": "u", "event": "A", "timestamp": NOON}
+        assert one({**call, "receivedAt": NOON + 1}, received_at=NOON + 2).received_at == NOON + 1
+        assert one(call, received_at=NOON + 2).received_at == NOON + 2
+
     def test_an_alias_is_marked(self) -> None:
         assert one({"type": "alias", "previousId": "p", "userId": "u"}) == IdentityLink(
             "p", "u", None, HERE, alias=True

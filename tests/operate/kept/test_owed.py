@@ -28,6 +28,7 @@ def state(tmp_path: Path) -> Path:
             ("crm", 2, Progress(attempt=2, due_ms=LATER, status=503, excerpt="busy")),
             ("crm", 3, Progress(attempt=1, due_ms=T0, excerpt="timeout: no answer")),
             ("mail", 4, Progress(attempt=9, due_ms=LATER - 1, status=429, excerpt="slow down")),
+            ("mail", 5, Progress(attempt=1, due_ms=LATER + 1, status=429)),
         ],
     )
 
@@ -39,10 +40,10 @@ def numbers(state: Path, owing: Owing, **rest) -> list[int]:
 @pytest.mark.parametrize(
     ("owing", "found"),
     [
-        (Owing(), [1, 3, 4, 2]),
+        (Owing(), [1, 3, 4, 2, 5]),
         (Owing(webhook="crm"), [1, 3, 2]),
         (Owing(due="now"), [1, 3]),
-        (Owing(due="later"), [4, 2]),
+        (Owing(due="later"), [4, 2, 5]),
         (Owing(statuses=("5xx", "timeout")), [3, 2]),
         (Owing(user="u4"), [4]),
         (Owing(since=T0 + 2000, until=T0 + 4000), [4, 3]),
@@ -75,7 +76,7 @@ def test_each_webhook_says_what_is_due_since_when_and_what_was_answered(state):
     crm, mail = summary(state).webhooks
     assert (crm.webhook, crm.pending, crm.now, crm.later) == ("crm", 3, 2, 1)
     assert (crm.oldest_ms, crm.due_ms, crm.last, crm.response) == (T0, LATER, "503", "busy")
-    assert (mail.now, mail.later, mail.attempts, mail.last) == (0, 1, 9, "429")
+    assert (mail.now, mail.later, mail.attempts, mail.last, mail.due_ms) == (0, 2, 9, "429", LATER - 1)
 
 
 def test_where_time_is_up_no_webhook_is_hidden_by_another(tmp_path):

@@ -14,7 +14,7 @@ from pipeline.job.control.pressure import Reason
 from pipeline.model.errors import UsageError
 from pipeline.operate.overview.needs import Unset, needs
 from pipeline.operate.overview.rows import Listing, host_of, rows, trigger_words
-from pipeline.operate.overview.sampler import POINTS, READ, STEP_SECS, STEPS, Sampler, spark
+from pipeline.operate.overview.sampler import POINTS, RATE_STEPS, READ, STEP_SECS, STEPS, Sampler, spark
 from pipeline.operate.overview.standing import Standing, standing
 from pipeline.operate.running.processes import PAUSED, Processes
 from pipeline.outbox.handover import Progress
@@ -135,6 +135,10 @@ def test_rates_are_those_of_the_last_minute_and_points_those_of_the_last_hour():
     assert sampler.known_secs == 3600
     sampler.take({"crm": counts(matched=1), "new": counts(matched=7)}, 0)
     assert sampler.lately("new", "matched")[-1] == 7
+    for steps in range(RATE_STEPS):
+        assert sampler.rate("new", "matched") == 7 / 60, f"{steps} steps later"
+        sampler.take({"new": counts(matched=7)}, 0)
+    assert sampler.rate("new", "matched") == 0.0
 
 
 def test_a_webhook_of_which_an_hour_told_nothing_takes_no_room():
@@ -187,6 +191,12 @@ def test_what_needs_a_person_comes_the_worst_first_with_what_to_do(tmp_path: Pat
     assert found[4].path == "/dead-letters?webhook=crm&since=1h&reason=max-age"
     assert found[2].path == "/webhooks/crm"
     assert needs(tmp_path / "new", Standing(), []) == []
+
+
+def test_a_stuck_worker_and_records_that_wait_need_a_person(tmp_path: Path):
+    stuck, waits = needs(tmp_path, Standing(Processes([said(still_secs=61.0, waits="a registry")])), [])
+    assert (stuck.kind, "stuck for 61 s" in stuck.words) == ("bad", True)
+    assert (waits.kind, waits.words) == ("bad", "Records wait: a registry")
 
 
 @pytest.mark.parametrize("reason", get_args(Reason))

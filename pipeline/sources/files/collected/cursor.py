@@ -207,7 +207,7 @@ class SegmentsCursor(LineCursor):
                 continue  # being compressed right now
             except OSError as error:
                 raise Fatal(f"{path}: cannot be read: {reason(error)}") from error
-            if not segment.reaches(byte):
+            if kind is PlainSegment and segment.size < byte:
                 # A crash removed lines that were never acknowledged, before or after the job had read them.
                 log.warning("a segment is shorter than what was read of it", file=path, read=byte)
             self._segment, self._is_final = segment, False

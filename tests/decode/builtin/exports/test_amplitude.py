@@ -42,6 +42,25 @@ def test_a_body_of_the_http_api_holds_events_and_updates() -> None:
     assert update.origin.item == 1
 
 
+@pytest.mark.parametrize(
+    ("given", "changes"),
+    [
+        ({"$setOnce": {"first": "x"}}, ({}, {"first": "x"}, ())),
+        ({"$unset": {"trial": "-"}}, ({}, {}, ("trial",))),
+        ({"$unset": {"a": "-", "b": "-"}, "$setOnce": {"a": 1}, "b": 2}, ({"a": 1, "b": 2}, {"a": 1}, ())),
+    ],
+)
+def test_each_change_beside_an_event_is_an_update(given: dict[str, Any], changes: object) -> None:
+    update, event = read({**AMPLITUDE_HTTP, "user_properties": given})
+    assert (update.set, update.set_once, update.unset) == changes  # an unset comes before the others
+    assert event.name == "Purchase"
+
+
+def test_an_event_of_a_device_alone_is_anonymous() -> None:
+    (event,) = read({"event_type": "A", "device_id": "d-7"})
+    assert (event.user_id, event.anonymous_id) == (None, "d-7")
+
+
 def test_the_identify_api_needs_no_name_of_an_event() -> None:
     body = {"api_key": "K", "identification": [{"user_id": "user01", "user_properties": {"plan": "pro"}}]}
     (update,) = read(body)

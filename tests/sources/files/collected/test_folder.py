@@ -122,6 +122,40 @@ def test_a_line_that_is_not_whole_waits_and_may_be_another_one(
     assert following.read() == [2]
 
 
+def test_a_line_that_is_too_long_is_one_fault_between_good_lines(folder: CollectorsFolder) -> None:
+    def read(reader: Recording) -> list[object]:
+        found: list[object] = []
+        while (chunk := reader.read(200)) is not None:
+            faults = chunk.faults or {}
+            found += [faults.get(at) or orjson.loads(line or b"")["n"] for at, line in enumerate(chunk.lines)]
+        return found
+
+    begun = Recording([str(folder.path)], follow=True, max_line_bytes=300_000)
+    fill(folder, 1)
+    long = folder.line(event(2)[:-1] + b" " * 2_500_000 + b"}")
+    folder.write(long[:500_000])
+    assert read(begun) == [1]
+    folder.write(long[500_000:-1])
+    assert read(begun) == []
+    folder.write(b"\n")
+    fill(folder, 3)
+    next_one = folder.line(event(4))
+    folder.write(next_one[:9])
+    fault = f"the line is {len(long) - 1} bytes long, at most 300000 are read"
+    chunk = begun.read(1)
+    assert chunk is not None
+    assert chunk.faults == {0: fault}
+    assert read(begun) == [3]
+    folder.write(next_one[9:])
+    folder.rotate()
+    assert read(begun) == [4]
+    begun.close()
+    folder.pack()
+    for resume, left in ((None, [1, fault, 3, 4]), (chunk.position, [3, 4])):
+        packed = Recording([str(folder.path)], resume=resume, max_line_bytes=300_000)
+        assert read(packed) == left
+
+
 @pytest.mark.parametrize("keep_plain", [True, False])
 @pytest.mark.parametrize("read", [0, 3, 5])
 @pytest.mark.parametrize("packer", ["zst", "gz"])
@@ -283,15 +317,19 @@ def test_numbers_that_a_crash_has_taken_back_are_no_gap(
 
 
 def test_a_place_behind_a_cut_end_goes_on_with_the_next_segment(
-    folder: CollectorsFolder, following: Following
+    folder: CollectorsFolder, following: Following, caplog: pytest.LogCaptureFixture
 ) -> None:
     fill(folder, 0)
     size = folder.plain(0).stat().st_size
     fill(folder, 1)
     assert following.read() == [0, 1]
+    following.restart()
+    assert following.read() == []
+    assert "is shorter" not in caplog.text
     folder.cut(0, size)
     following.restart()
     assert following.read() == []
+    assert "a segment is shorter than what was read of it" in caplog.text
     folder.rotate(gap=5)
     fill(folder, 2)
     assert following.read() == [2]
@@ -354,15 +392,19 @@ def test_a_beginning_that_retention_has_removed_is_said(
     following.reader.close()
 
 
+@pytest.mark.parametrize("harm", ["flipped", "cut"])
 def test_a_damaged_segment_is_one_dead_line_and_the_next_is_read(
-    folder: CollectorsFolder, following: Following
+    folder: CollectorsFolder, following: Following, harm: str
 ) -> None:
     fill(folder, *range(40))
     first = folder.rotate()
     fill(folder, 40)
     folder.pack(first)
     data = bytearray(folder.packed(first).read_bytes())
-    data[len(data) // 2] ^= 0xFF
+    if harm == "cut":
+        del data[-9:]
+    else:
+        data[len(data) // 2] ^= 0xFF
     folder.packed(first).write_bytes(data)
     reader = following.reader
     found = list(chunks(reader, limit=7, count=1))
