@@ -176,7 +176,7 @@ def overload(bench: Bench) -> None:
     print("".join(f"{name:>18}" for name in names))
     port, place = free_port(), bench.place()
     quiet = {"cwd": ROOT, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(collector(place, port), **quiet)  # type: ignore[call-overload]
+    process = subprocess.Popen(collector(place, port), **quiet)  # type: ignore[call-overload]  # by name
     try:
         until(lambda: is_ready(port, process))
         for connections in (6, CONNECTIONS, 10 * CONNECTIONS):
@@ -230,7 +230,7 @@ def end_to_end(place: Path, rate: int, bench: Bench) -> dict[str, float]:
         (place / "webhooks" / "fine.yaml").write_text(WEBHOOK.format(id="fine", url=url, events="Purchase"))
         commands.append([sys.executable, "-m", "pipeline.cli", "run", "-c", str(place)])
         quiet = {"cwd": ROOT, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        processes = [subprocess.Popen(one, **quiet) for one in commands]  # type: ignore[call-overload]
+        processes = [subprocess.Popen(one, **quiet) for one in commands]  # type: ignore[call-overload]  # by name
         try:
             until(lambda: is_ready(port, processes[0]))
             paced(port, rate, bench)

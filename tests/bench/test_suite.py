@@ -1,4 +1,4 @@
-"""The bench runs: every section with tiny numbers, what is missing is named, and ratios are what they say."""
+"""The bench runs, with tiny numbers (`make chaos`: every section), and names what is missing."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sections.
         yield sections.Bench(tmp_path, origin, stack=stack, **TINY)  # type: ignore[arg-type]  # by name
 
 
-OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("sparse", "webhooks", "bodies")]
-"""They measure what `firing` does on other streams and configs."""
+OTHERS = ("sparse", "webhooks", "bodies", "client", "processes")
+"""They take turns and print as `firing` does, on other streams and configs, or of other candidates."""
 
 
-@pytest.mark.parametrize("name", ["firing", "client", "processes", *OTHERS])
+@pytest.mark.parametrize("name", ["firing", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])
 def test_a_section_prints_a_table_with_each_candidate(
     name: str, bench: sections.Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -71,6 +71,7 @@ def test_a_section_prints_a_table_with_each_candidate(
     assert max(map(len, shown.splitlines())) <= measure.WIDTH
 
 
+@pytest.mark.slow
 def test_a_job_that_is_looked_at_is_measured_like_one_that_is_not(bench: sections.Bench) -> None:
     config = make_config(bench.place(), bench.origin, bench.stream(1.0, 400))
     seen = watched("looked at", job("", config, 400), config)
@@ -90,6 +91,7 @@ def test_latency_prints_a_row_per_case_and_names_the_missing_broker(
     assert "LEFT OUT: latency from Kafka: none is asked for here" in shown
 
 
+@pytest.mark.slow
 def test_troubled_neighbours_and_starts_print_a_row_per_case(
     bench: sections.Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,6 +108,7 @@ def test_troubled_neighbours_and_starts_print_a_row_per_case(
     assert "beside those, to without:" in shown
 
 
+@pytest.mark.slow
 def test_collect_prints_rates_and_waits_of_each_candidate(
     bench: sections.Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -158,6 +161,7 @@ def test_the_usual_sections_leave_out_what_takes_long() -> None:
     assert set(sections.SECTIONS) - set(sections.USUAL) == {"users", "flaky", "watched"}
 
 
+@pytest.mark.slow
 def test_steady_rates_and_idleness_print_a_row_per_case(
     bench: sections.Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pipeline.operate.unsaved.workbench import CHILD
+from tests.kit.programs.forge import forge
 from tests.kit.web import console as kit
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forked_trials() -> Iterator[None]:
+    """Every console has a process for what is not saved yet, which would import for a second."""
+    with forge().stands_in(CHILD):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ RECORDS = (
 
 def test_a_chunk_arrives_as_it_left() -> None:
     items = [(f"u{number}", record, ((0,),)) for number, record in enumerate(RECORDS)]
-    sent = Routed(3, "kafka-1", "hash", b"text", items, {"events/0": 7}, is_last=True)  # type: ignore[arg-type]
+    sent = Routed(3, "kafka-1", "hash", b"text", items, {"events/0": 7}, is_last=True)  # type: ignore[arg-type]  # stand-ins do
     arrived = pickle.loads(pickle.dumps(sent))
     assert arrived == sent
     assert arrived.items is not sent.items
@@ -34,6 +34,6 @@ class Counted:
 
 
 def test_its_records_are_pickled_once_however_often_it_is() -> None:
-    sent = Routed(3, "kafka-1", "hash", items=[Counted()])  # type: ignore[list-item]
+    sent = Routed(3, "kafka-1", "hash", items=[Counted()])  # type: ignore[list-item]  # stand-ins do
     assert pickle.dumps(sent) == pickle.dumps(sent)
     assert Counted.times == 1

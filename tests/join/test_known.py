@@ -101,7 +101,7 @@ def test_links_and_joined_ids_of_every_partition_are_known(known: Known, rows: R
 
 def test_a_link_of_the_run_brings_the_profile_that_the_job_has_kept_once(known: Known, rows: Rows):
     brought = [record for _, record in Identity(known.under(rows)).resolve(link("later", "ann"))]
-    assert brought[0].set_once == {"x": 1, "y": 1}  # type: ignore[union-attr]
+    assert brought[0].set_once == {"x": 1, "y": 1}  # type: ignore[union-attr]  # it is an update
     identity = Identity(known.under(rows))
     assert known.under(rows).get(Table.PROFILES, b"later") is None
     assert identity.own(event(user_id=None, anonymous_id="later")) == "u:ann"

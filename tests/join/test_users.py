@@ -108,7 +108,7 @@ def test_users_are_written_before_the_epochs_end_but_no_more_than_so_many_times(
         written.append(key)
         Store.put(store, table, key, value)
 
-    store.put = put  # type: ignore[method-assign]
+    store.put = put  # type: ignore[method-assign]  # watched
     for epoch in range(2):
         for number in range(2 * EARLY_USERS):
             assert len(written) == min(number // SOME * SOME, EARLY_USERS)

@@ -27,7 +27,6 @@ STARTING = frozenset(
 LONGEST = (
     "kafka",
     "tests/console/test_every_page.py",
-    "tests/bench/test_suite.py",
     "recovery",
     "tests/collect/sdks/test_servers.py",
     "tests/console/pages/test_edit_browser.py",

@@ -82,7 +82,7 @@ def kill_after_snapshot(nth: int) -> None:
             die()
         return advance(self)
 
-    SourcePartition.advance = failing  # type: ignore[method-assign]
+    SourcePartition.advance = failing  # type: ignore[method-assign]  # it is to fail here
 
 
 def without_undo() -> None:
@@ -99,14 +99,14 @@ def without_undo() -> None:
             self.seq = seq
         return bool(ahead)
 
-    Store.resume = resume  # type: ignore[method-assign]
+    Store.resume = resume  # type: ignore[method-assign]  # it is to fail here
 
 
 def without_journal() -> None:
     """Keep results in memory only."""
     from pipeline.outbox.journal import Journal
 
-    Journal.append = lambda self, results, now_ms: None  # type: ignore[method-assign]
+    Journal.append = lambda self, results, now_ms: None  # type: ignore[method-assign]  # it is to fail here
 
 
 def without_hello() -> None:
@@ -121,9 +121,9 @@ def without_hello() -> None:
             return advance(self)
         return batch
 
-    SourcePartition.advance = begin  # type: ignore[method-assign]
+    SourcePartition.advance = begin  # type: ignore[method-assign]  # it is to fail here
     # The last chunk would build the shards as well.
-    SourcePartition.end = lambda self: None  # type: ignore[method-assign]
+    SourcePartition.end = lambda self: None  # type: ignore[method-assign]  # it is to fail here
 
 
 def without_purge() -> None:

@@ -138,7 +138,7 @@ class HandEngine(DeliveryEngine):
             max_flying=self._max_flying,
         )
         self._lanes = self._core.lanes
-        self._stopped = SimpleNamespace(done=lambda: False, set_result=lambda result: None)  # type: ignore[assignment]
+        self._stopped = SimpleNamespace(done=lambda: False, set_result=lambda result: None)  # type: ignore[assignment]  # all that is asked of it
         self._turn()
 
     def _fail(self, error: BaseException) -> None:

@@ -23,8 +23,8 @@ from tests.simulation.bytewax import COMMIT, SOURCE
 from tests.simulation.checks import check_balance, check_rest, numbers_of
 from tests.simulation.disk import Disk, Ended
 from tests.simulation.life import STAGE, Life
-from tests.simulation.recorded import Recordings
-from tests.simulation.topics import Broker
+from tests.simulation.sources.recorded import Recordings
+from tests.simulation.sources.topics import Broker
 from tests.simulation.world import Known, World, Wrong
 
 MEMORY = Path("/dev/shm")

@@ -79,7 +79,7 @@ class Posts(BatchingSink):  # type: ignore[misc]  # quixstreams is not installed
                 response.raise_for_status()
 
 
-class Fast(JSONDeserializer):  # type: ignore[misc]
+class Fast(JSONDeserializer):  # type: ignore[misc]  # Quix has no types
     """Reads with orjson, as everybody here does."""
 
     def __init__(self) -> None:

@@ -39,7 +39,7 @@ async def filled(folder: Path, groups: int = 4) -> None:
 def looked(path: Path, ahead_secs: float = 0.0, **settings: object) -> list[str]:
     """Return what is kept after the keeper looked at the folder, so much later."""
     folder = Folder(path)
-    given = RecordingSettings(path, **{"compress": False, "retain_secs": DAY, "reserve_bytes": 0, **settings})  # type: ignore[arg-type]
+    given = RecordingSettings(path, **{"compress": False, "retain_secs": DAY, "reserve_bytes": 0, **settings})  # type: ignore[arg-type]  # by name
     try:
         Keeper(folder, given, clock=lambda: time.time() + ahead_secs).look()
     finally:

@@ -51,7 +51,7 @@ def _known() -> None:
 def read(
     raw: bytes | None, headers: Headers | None = None, key: bytes | None = None, shape: object = AVRO
 ) -> Record:
-    (found,) = decode(raw, format=shape, origin=Origin("t/0", 1), headers=headers, key=key, received_at=5)  # type: ignore[arg-type]
+    (found,) = decode(raw, format=shape, origin=Origin("t/0", 1), headers=headers, key=key, received_at=5)  # type: ignore[arg-type]  # stand-ins do
     return found
 
 
@@ -102,9 +102,9 @@ def test_json_behind_an_id_is_dropped_before_it_is_parsed_as_it_would_be_without
             found = scan(chunk, format=by, wants=verdict)
             counts.append((found.read, found.events, found.updates, found.invalid, len(found.records)))
         assert counts[0] == counts[1]
-    looks = [shape.look(framed(7, one), lambda name, kind: False) for one in bodies[:3]]  # type: ignore[misc]
+    looks = [shape.look(framed(7, one), lambda name, kind: False) for one in bodies[:3]]  # type: ignore[misc]  # stand-ins do
     assert any(looks) == (then.name != "segment"), "its look wants more of a call"
-    assert not shape.look(b"\0\0\0\0\0" + bodies[0], lambda name, kind: False)  # type: ignore[misc]
+    assert not shape.look(b"\0\0\0\0\0" + bodies[0], lambda name, kind: False)  # type: ignore[misc]  # stand-ins do
 
 
 def test_a_key_in_a_frame_is_what_it_would_be_without() -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from types import SimpleNamespace
+
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import NewPartitions
 
 from pipeline.decode.scan import scan
+from pipeline.kafka.admin import offset_of
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import ConfigError, Fatal
 from pipeline.model.records import Event
 from pipeline.sources.paced import Paced
 from pipeline.sources.topics.ends import ANSWER_MS, LAG_EVERY_MS
 from pipeline.sources.topics.kafka_source import GROWN_MS, KafkaSource
+from pipeline.sources.topics.message_chunk import offsets_of
 from pipeline.telemetry import metrics
 from tests.kafka.servers.topics import LOG_APPEND, Tapper, Topics, until
 
@@ -374,3 +379,28 @@ def test_progress_counts_the_bytes_of_keys_and_values(topics: Topics, tap: Tappe
     seen = tap(topics.open(events=(events,)))
     seen.take(2)
     assert seen.reader.progress == (10, 0)
+
+
+@dataclass
+class Fetched:
+    """A message of which nothing is asked but its place."""
+
+    at: int
+
+    def offset(self) -> int:
+        return self.at
+
+
+@pytest.mark.parametrize("offsets", [[], [7], [7, 8, 9], [7, 9, 10], [0, 5]])
+def test_offsets_are_those_of_the_messages_also_across_gaps(offsets: list[int]) -> None:
+    assert offsets_of([Fetched(offset) for offset in offsets]) == offsets
+
+
+@pytest.mark.parametrize("offset", [7, 0, -1])
+def test_an_answer_is_an_offset_or_says_that_no_record_is_as_young(offset: int) -> None:
+    assert offset_of(SimpleNamespace(offset=offset)) == offset
+
+
+def test_none_is_no_offset_but_a_question_that_was_not_answered_in_time() -> None:
+    with pytest.raises(KafkaException, match="_TIMED_OUT"):
+        offset_of(SimpleNamespace(offset=OFFSET_INVALID))

@@ -109,7 +109,7 @@ def test_only_two_topics_with_producers_times_are_held(
     if not held:
         assert seen.take(1) == [b"event"]
         return
-    until(lambda: seen.turn() or bool(seen.reader._alignment.sides[1].offsets), "the record")  # type: ignore[attr-defined]
+    until(lambda: seen.turn() or bool(seen.reader._alignment.sides[1].offsets), "the record")  # type: ignore[attr-defined]  # of this reader alone
     topics.clock.ahead += 49
     assert not any(seen.turn() for _ in range(200))
     topics.clock.ahead += 1

@@ -36,7 +36,7 @@ from typing import Any
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from tests.kafka import classes
+from tests.kafka.servers import classes
 
 POM = Path(__file__).resolve().parents[1] / "pom.xml"
 READY_SECS = 60.0

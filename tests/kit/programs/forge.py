@@ -6,7 +6,8 @@ command is started as it is installed.
 
 A request is a message on a socket: JSON, and the descriptors that become the child's stdin, stdout and
 stderr. The JSON has argv, env, cwd, uid (or none), session (one of its own?), module (another one than
-hookline's), and before: functions that the child calls first, each with one argument, by ``module:name``.
+hookline's), places (of a child that is to be one of who asks: the numbers of the other descriptors), and
+before: functions that the child calls first, each with one argument, by ``module:name``.
 Answers are lines: ``{"pid": ..}`` to each, and ``{"pid": .., "code": ..}`` when a child has ended. They go to
 a fourth descriptor where there is one (shim.py).
 """
@@ -30,7 +31,7 @@ import termios
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from queue import Queue
 from typing import Any, NoReturn, TextIO
@@ -45,7 +46,7 @@ IMPORTED = (
     "pipeline.admin.try_routes", "pipeline.admin.view_routes", "pipeline.collect.service",
     "pipeline.console.serving.service", "pipeline.config.models.webhooks.webhook",
     "pipeline.deliver.http.by_aiohttp.client", "bytewax.recovery", "aiohttp", "encodings.utf_8_sig", "ctypes",
-    "multiprocessing.util", "sqlite3",
+    "multiprocessing.util", "sqlite3", "pipeline.operate.unsaved.child",
 )  # fmt: skip
 
 
@@ -222,6 +223,22 @@ class Forge:
             else:
                 self._started.put(said["pid"])
 
+    @contextlib.contextmanager
+    def stands_in(self, module: str) -> Iterator[None]:
+        """Have what this process starts with ``python -P -m module`` be forked, as a child of its own."""
+
+        def fork(job: dict[str, Any], files: Sequence[int]) -> int:
+            return self._fork(files, **job, module=module)
+
+        before = subprocess.Popen
+        self.open(["--version"], os.environ).communicate()  # once that has ended, all is imported
+        if siblings.CLONE is not None:
+            siblings.instead_of([sys.executable, "-P", "-m", module], fork)
+        try:
+            yield
+        finally:
+            subprocess.Popen = before  # type: ignore[misc]  # as it was
+
 
 def _private(path: Path, mode: int) -> TextIO:
     return open(os.open(path, os.O_WRONLY | os.O_CREAT | mode, 0o600), "w")
@@ -311,11 +328,13 @@ def serve() -> None:
                 if asked != 1:
                     os.close(asked)
                 continue
-            data, files, _, _ = socket.recv_fds(requests, 1 << 20, 4)
+            data, files, _, _ = socket.recv_fds(requests, 1 << 20, 16)
             if not data:
                 os._exit(0)
-            asked = files.pop() if len(files) == 4 else 1
-            pid = os.fork()
+            job = json.loads(data)
+            is_theirs = "places" in job  # a child of who asked
+            asked = files.pop() if len(files) == 4 and not is_theirs else 1
+            pid = siblings.sibling() if is_theirs else os.fork()
             if pid == 0:
                 for descriptor, (_, other) in living.items():
                     os.close(descriptor)
@@ -323,9 +342,12 @@ def serve() -> None:
                         os.close(other)
                 if asked != 1:
                     os.close(asked)
-                become(json.loads(data), files)
+                become(job, siblings.placed(files, job["places"]) if is_theirs else files)
             for file in files:
                 os.close(file)
+            if is_theirs:
+                say(1, pid=pid)
+                continue
             descriptor = os.pidfd_open(pid)
             living[descriptor] = pid, asked
             poll.register(descriptor, select.POLLIN)

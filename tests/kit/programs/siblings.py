@@ -47,23 +47,32 @@ def install(become: Become) -> None:
         _serve(theirs, become)
     theirs.close()
 
+    def fork(job: dict[str, Any], files: Sequence[int]) -> int:
+        socket.send_fds(ours, [json.dumps(job).encode()], files)
+        return array.array("i", ours.recv(4))[0]
+
+    instead_of(MEMBER, fork)
+
+
+def instead_of(begins: Sequence[str], fork: Callable[[dict[str, Any], Sequence[int]], int]) -> None:
+    """Have each program whose command line begins so be forked. fork: returns the child's number."""
+
     class Popen(subprocess.Popen):
         def _execute_child(self, args: Any, *more: Any) -> None:
             _executable, _before, _close, pass_fds, cwd, env, *_, session, _group = more
             pipes = more[9:15]
-            if list(args[:3]) != MEMBER:
+            if list(args[: len(begins)]) != begins:
                 super()._execute_child(args, *more)  # type: ignore[misc]  # not of its stub
                 return
             reads, _, _, writes, _, tells = pipes
             files = [own if own != -1 else std for own, std in ((reads, 0), (writes, 1), (tells, 2))]
-            job = {"argv": list(args[3:]), "env": dict(os.environ if env is None else env)}
+            job = {"argv": list(args[len(begins) :]), "env": dict(os.environ if env is None else env)}
             job |= {"cwd": cwd or os.getcwd(), "session": session, "places": list(pass_fds)}
-            socket.send_fds(ours, [json.dumps(job).encode()], [*files, *pass_fds])
-            self.pid = array.array("i", ours.recv(4))[0]
+            self.pid = fork(job, [*files, *pass_fds])
             self._child_created = True
-            self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
+            self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]  # likewise
 
-    subprocess.Popen = Popen  # type: ignore[misc]
+    subprocess.Popen = Popen  # type: ignore[misc]  # for all who start one from now on
 
 
 def _serve(requests: socket.socket, become: Become) -> NoReturn:
@@ -80,20 +89,20 @@ def _serve(requests: socket.socket, become: Become) -> NoReturn:
         data, files, _, _ = socket.recv_fds(requests, 1 << 20, 16)
         if not data:
             os._exit(0)
-        pid = _sibling()
+        pid = sibling()
         if pid == 0:
             requests.close()
             _libc.prctl(PR_SET_NAME, name)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             job = json.loads(data)
-            become(job, _placed(files, job["places"]))
+            become(job, placed(files, job["places"]))
         for file in files:
             os.close(file)
         requests.send(array.array("i", [pid]))
 
 
-def _placed(files: list[int], places: Sequence[int]) -> list[int]:
+def placed(files: list[int], places: Sequence[int]) -> list[int]:
     """Put the descriptors behind the first three to their places; return the first three."""
     above = [fcntl.fcntl(file, fcntl.F_DUPFD, 500) for file in files]
     for file in files:
@@ -104,7 +113,7 @@ def _placed(files: list[int], places: Sequence[int]) -> list[int]:
     return above[:3]
 
 
-def _sibling() -> int:
+def sibling() -> int:
     """Fork, as `os.fork` does, a child of this process's parent."""
     ctypes.pythonapi.PyOS_BeforeFork()
     pid: int = _libc.syscall(CLONE, CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0)

@@ -52,6 +52,6 @@ def read(by: Shape, record: Any, **given: Any) -> list[Record]:
 def told(by: Shape, record: Any, **given: Any) -> list[Any]:
     """Return the records of a line in native form; of a dead letter its reason."""
     return [
-        one.reason if type(one).__name__ == "Invalid" else orjson.loads(native_line(one))  # type: ignore[union-attr,arg-type]
+        one.reason if type(one).__name__ == "Invalid" else orjson.loads(native_line(one))  # type: ignore[union-attr,arg-type]  # told apart by name: both kinds are given
         for one in read(by, record, **given)
     ]

@@ -75,7 +75,7 @@ def test_who_sees_no_payload_cannot_ask_about_it_either():
     assert Filters(webhooks=("a",)).without_payload().payload == "none"
     for name in ("user", "where"):
         with pytest.raises(UsageError, match=f"`{name}`: your role may not ask"):
-            Filters(**{name: "x"}).without_payload()  # type: ignore[arg-type]
+            Filters(**{name: "x"}).without_payload()  # type: ignore[arg-type]  # by name
 
 
 def test_a_line_for_them_says_what_happened_and_to_nobody():

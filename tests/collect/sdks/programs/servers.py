@@ -43,7 +43,7 @@ def segment(url: str, key: str, users: int, events: int, pause: float = 0) -> No
     def seen(*args: object, **more: object) -> object:
         answer = post(*args, **more)
         # An answer that raises nothing is what this SDK takes for success.
-        print(json.dumps({"acked": [one["messageId"] for one in more["batch"]]}), flush=True)  # type: ignore[attr-defined]
+        print(json.dumps({"acked": [one["messageId"] for one in more["batch"]]}), flush=True)  # type: ignore[attr-defined]  # a list
         return answer
 
     consumer.post = seen
