@@ -298,7 +298,9 @@ class _Builder:
                 at, "empty-value", f"{name} has no value", f"write `{top.key[0]}: value`, or quote the text"
             )
         else:
-            self.error(at, "empty-value", f"{name} has no value", 'give it a value, or remove it; `null` and "" are values')
+            self.error(
+                at, "empty-value", f"{name} has no value", 'give it one (also `null`, ""), or remove it'
+            )
 
     def _add(self, node: Node) -> None:
         self.document.values += 1
