@@ -14,6 +14,7 @@ from pathlib import Path
 
 import reference
 import rights
+import yaml
 
 import pipeline
 from pipeline.cli import app
@@ -21,6 +22,7 @@ from pipeline.decode.builtin import native
 from pipeline.decode.decode import BY_NAME
 from pipeline.language.formats import FORMATS
 from pipeline.model.process.exits import MEANING, Exit
+from pipeline.operate.starting import shipped
 from pipeline.telemetry import happenings
 from pipeline.telemetry.log import Log
 from pipeline.telemetry.metrics import METRICS, prometheus_name
@@ -80,6 +82,15 @@ def shapes() -> str:
     return "\n".join(["| `format` | what is read | side of a topic |", "|---|---|---|", *rows]) + "\n"
 
 
+def examples() -> str:
+    """Return the table of examples, as each describes itself."""
+    rows = ["| file | what it sends |", "|---|---|"]
+    for name in shipped.example_names():
+        said = yaml.safe_load(shipped.example(name))["description"]
+        rows.append(f"| `{name}.yaml` | {said} |")
+    return "\n".join(rows) + "\n"
+
+
 def rooms() -> str:
     """Return the table of rooms: the map that the package's own docstring is."""
     lines = re.findall(r"^(\w+) {2,}(\S.*)$", inspect.getdoc(pipeline) or "", re.MULTILINE)
@@ -105,6 +116,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "log lines": log_lines,
     "native format": native_format,
     "shapes": shapes,
+    "examples": examples,
     "requests of the console": rights.requests,
 }
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

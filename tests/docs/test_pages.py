@@ -98,12 +98,6 @@ def test_every_promise_names_tests_that_there_are():
     assert sum(title.startswith(("Events over HTTP", "The console")) for title in named) == 2
 
 
-def test_the_cookbook_names_every_example():
-    text = (ROOT / "docs" / "cookbook.md").read_text()
-    examples = {path.name for path in (ROOT / "config" / "examples").glob("*.yaml")}
-    assert set(re.findall(r"`([\w-]+\.yaml)`", text)) == {name for name in examples if ".test." not in name}
-
-
 def test_the_readme_is_a_front_page():
     lines = (ROOT / "README.md").read_text().splitlines()
     assert len(lines) < 150
