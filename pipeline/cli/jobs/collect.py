@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.cli.kinds import Place
-from pipeline.cli.options import config_option, log_options, metrics_option, setting, taken
+from pipeline.cli.options import config_option, fields_of, log_options, metrics_option, setting, taken
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, print_text
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @config_option
-@setting("--listen", env="HOOKLINE_COLLECT_LISTEN", metavar="ADDRESS", help="PORT or HOST:PORT.")
+@setting("--listen", "collect.listen", metavar="ADDRESS", help="PORT or HOST:PORT.")
 @setting(
     "--to",
+    "collect.to",
     env="HOOKLINE_COLLECT_TO_RECORDING",
     type=Place(file_okay=False),
+    callback=lambda context, parameter, folder: folder and {"recording": str(folder)},
     metavar="DIR",
     help="Directory to store the events in.",
 )
@@ -37,16 +39,7 @@ if TYPE_CHECKING:
 )
 @click.option("--member", hidden=True, help="Given by `hookline up`.")
 @json_option
-def collect(
-    config: Path,
-    listen: str | None,
-    to: Path | None,
-    log_level: str | None,
-    log_format: str | None,
-    metrics: str | None,
-    member: str | None,
-    as_json: bool,
-) -> int:
+def collect(config: Path, metrics: str | None, member: str | None, as_json: bool, **given: Any) -> int:
     """Accept events over HTTP, as configured by `collect` in pipeline.yaml, until SIGTERM or Ctrl-C.
 
     Unmodified SDKs of Segment, RudderStack, PostHog and Heap can post to it, and curl to /v1/events. A
@@ -57,13 +50,7 @@ def collect(
     from pipeline.runtime.collector import Pulse, look, place_of, render, run_collector, section_of
     from pipeline.telemetry import log
 
-    flags = {
-        "collect.listen": listen,
-        "log.level": log_level,
-        "log.format": log_format,
-        "collect.to": None if to is None else {"recording": str(to)},
-    }
-    report = load_pipeline(config, flags=flags, collects=True)
+    report = load_pipeline(config, flags=fields_of(given), collects=True)
     job_config = taken(report, quiet=member is not None)
     section = section_of(job_config, config)
     line: Line | None = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from pipeline.cli.kinds import Place, When
+from pipeline.cli.kinds import WHEN, Place
 from pipeline.cli.options import Actions, flags, on_state, status_option
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, print_text, say, table
 from pipeline.cli.page.lines import short
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 selection = flags(
     click.option("--text", metavar="TEXT", help="With this text in the body; case is ignored."),
     click.option("--user", metavar="ID", help="Of this user."),
-    click.option("--until", type=When(), help="Given up before this time."),
-    click.option("--since", type=When(), help="Given up at or after this time: a date, or 2h, 3d ago."),
+    click.option("--until", type=WHEN, help="Given up before this time."),
+    click.option("--since", type=WHEN, help="Given up at or after this time: a date, or 2h, 3d ago."),
     status_option,
     click.option("--reason", metavar="TEXT", help="Reason that begins with this text, e.g. status-4."),
     click.option("--webhook", metavar="ID", help="Of this webhook; `-` for records that could not be read."),

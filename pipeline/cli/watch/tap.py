@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.kinds import Place, Rate
+from pipeline.cli.kinds import RATE, SPAN, Place
 from pipeline.cli.options import config_option, console_options, state_dir, state_option
 from pipeline.cli.output import json_option, say
 from pipeline.cli.page.lines import room
-from pipeline.language.units import parse_duration
 
 if TYPE_CHECKING:
     from pipeline.operate.tap.filters import Filters
@@ -24,19 +23,6 @@ if TYPE_CHECKING:
     from pipeline.operate.tap.remote import RemoteTap
 
 USUAL = "matched,sent,dead"
-
-
-class Span(click.ParamType[float]):
-    """A duration: 30s, 5m."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return seconds."""
-        try:
-            return parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.command()
@@ -63,9 +49,9 @@ class Span(click.ParamType[float]):
 @click.option("--status", "statuses", metavar="S,..", help="Attempts with this response: 503, 5xx, timeout.")
 @click.option("--outcome", "outcomes", metavar="O,..", help="delivered, retry, dead.")
 @click.option("--why", is_flag=True, help="Name the clause that does not hold; alone: of what is unmatched.")
-@click.option("--rate", type=Rate(), default="100/s", metavar="N/s", help="Show at most this many lines.")
+@click.option("--rate", type=RATE, default="100/s", metavar="N/s", help="Show at most this many lines.")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="Stop after this many lines.")
-@click.option("--for", "span", type=Span(), metavar="TIME", help="Stop after this time: 30s, 5m.")
+@click.option("--for", "span", type=SPAN, metavar="TIME", help="Stop after this time: 30s, 5m.")
 @click.option(
     "--format",
     "form",
