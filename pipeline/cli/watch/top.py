@@ -12,10 +12,10 @@ from urllib.parse import quote
 
 import click
 
+from pipeline.cli.kinds import SPAN
 from pipeline.cli.options import config_option, console_options, state_dir, state_option
 from pipeline.cli.output import echo, json_option, print_json_lines
-from pipeline.cli.watch.tap import Span
-from pipeline.model.errors import HooklineError
+from pipeline.model.errors import HooklineError, Refused
 from pipeline.model.printable import one_line
 from pipeline.model.words import meant_or
 from pipeline.telemetry.screen import is_live
@@ -34,7 +34,7 @@ LEAST_SECS = 0.1
 @config_option
 @state_option
 @console_options
-@click.option("--interval", type=Span(), default="1s", metavar="TIME", help="Time between refreshes.")
+@click.option("--interval", type=SPAN, default="1s", metavar="TIME", help="Time between refreshes.")
 @click.option("--webhook", "webhooks", multiple=True, metavar="GLOB", help="Only these; several times.")
 @click.option(
     "--sort", default="id", metavar="COL", help="id, state, delivered, pending, dead, retry, p99, .."
@@ -127,7 +127,9 @@ class Here:
         """Pause or resume a webhook. Raises HooklineError."""
         from pipeline.admin.socket_client import ask
 
-        ask(self._state, f"webhook-{order}", webhook=webhook)
+        for refused in ask(self._state, "webhook-order", order=order, webhooks=[webhook]):
+            if refused:
+                raise Refused(refused[webhook])
 
 
 class Afar:
