@@ -15,14 +15,14 @@ from pipeline.config.files import TESTS, config_files, is_config_file, is_webhoo
 from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.model.files.plain_file import Sign, read_plain, sign_of
 from pipeline.model.findings import Finding
-from pipeline.model.json import Value, as_utf8, leaves
+from pipeline.model.json import Plain, Value, as_utf8, leaves
 from pipeline.operate.files.literals import literal_secrets
 
 Kind = Literal["webhook", "base", "label", "shape", "list", "test"]
 
 
 @dataclass(slots=True, frozen=True)
-class ConfigFile:
+class ConfigFile(Plain):
     """One file."""
 
     file: str
@@ -34,16 +34,6 @@ class ConfigFile:
     """Files that refer to it; empty for an unused list, base, label or shape."""
     changed_at: float = 0.0
     """Unix seconds."""
-
-    def to_json(self) -> dict[str, Value]:
-        """Return the fields."""
-        return {
-            "file": self.file,
-            "kind": self.kind,
-            "name": self.name,
-            "used_by": [*self.used_by],
-            "changed_at": self.changed_at,
-        }
 
 
 class _Said(NamedTuple):

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import heapq
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from pipeline.model.json import Value
+from pipeline.model.json import Plain
 from pipeline.operate.kept.answers import last_answer
 from pipeline.operate.kept.outbox import Owing, selected
 from pipeline.operate.kept.paging import PAGE, PAGE_SECS, Deadline, place_of_cursor
@@ -79,7 +79,7 @@ def _by_place(placed: Placed) -> bytes:
 
 
 @dataclass(slots=True)
-class Owes:
+class Owes(Plain):
     """What one webhook owes."""
 
     webhook: str
@@ -99,10 +99,6 @@ class Owes:
     """The outcome of a last attempt among them."""
     response: str = ""
     """The beginning of that answer."""
-
-    def to_json(self) -> dict[str, Value]:
-        """Return the fields."""
-        return asdict(self)
 
 
 @dataclass(slots=True, frozen=True)

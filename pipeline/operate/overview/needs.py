@@ -6,13 +6,13 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import quote, urlencode
 
 from pipeline.model.errors import StateError
-from pipeline.model.json import Value
+from pipeline.model.json import Plain
 from pipeline.model.words import counted
 from pipeline.operate.overview.rows import Row
 from pipeline.operate.overview.standing import Standing
@@ -34,7 +34,7 @@ Kind: TypeAlias = Literal["bad", "warn", "info"]
 
 
 @dataclass(slots=True, frozen=True)
-class Need:
+class Need(Plain):
     """Something that needs a person's attention."""
 
     kind: Kind
@@ -45,10 +45,6 @@ class Need:
     """The target of the link."""
     detail: str = ""
     """Details: a reason, or an answer, which may quote what was sent."""
-
-    def to_json(self) -> dict[str, Value]:
-        """Return the fields."""
-        return asdict(self)
 
 
 @dataclass(slots=True, frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
 
-from pipeline.model.json import Value
+from pipeline.model.json import Plain, Value
 from pipeline.model.words import one_of
 from pipeline.operate.overview.sampler import Sampler
 from pipeline.operate.overview.standing import Standing
@@ -21,7 +21,7 @@ unknown: in no file; broken: its file has errors."""
 
 
 @dataclass(slots=True, frozen=True)
-class Row:
+class Row(Plain):
     """One webhook. Counts are cumulative; rates are per second over the last minute, None where unknown."""
 
     id: str
@@ -53,10 +53,6 @@ class Row:
     """Why its next delivery waits, in a word; "" where it does not."""
     errors: int
     """Number of errors in its file."""
-
-    def to_json(self) -> dict[str, Value]:
-        """Return the fields."""
-        return asdict(self)
 
 
 def rows(listed: Iterable[Mapping[str, Value]], stands: Standing, sampler: Sampler) -> list[Row]:

@@ -11,10 +11,9 @@ from pipeline.job.story import Moment
 from pipeline.job.trials.preview import Preview
 from pipeline.job.trials.rehearse import Rehearsal
 from pipeline.join.known import Beneath
-from pipeline.match.advice import advice
+from pipeline.match.advice import Told
 from pipeline.match.verdicts import Clause, explain_trigger
 from pipeline.model.json import Value
-from pipeline.model.records import MISSING
 from pipeline.operate.offline import load_snapshot
 from pipeline.operate.trials.given import Given
 
@@ -40,17 +39,7 @@ class Explained:
             "event": self.event,
             "fires": self.request is not None and bool(self.request.method),
             "verdict": self.verdict,
-            "clauses": [
-                {
-                    "depth": clause.depth,
-                    "clause": clause.text,
-                    "path": clause.path,
-                    "holds": clause.holds,
-                    **({} if clause.seen is MISSING else {"value": clause.seen}),
-                    **({} if (hint := advice(clause)) is None else {"advice": hint}),
-                }
-                for clause in self.clauses
-            ],
+            "clauses": [Told.of(clause).to_json() for clause in self.clauses],
             "request": None if self.request is None else self.request.to_json(),
         }
 
