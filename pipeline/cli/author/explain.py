@@ -62,6 +62,7 @@ def explain(
     (a dead letter). Nothing is sent.
     """
     from pipeline.join.known import Known
+    from pipeline.operate.offline import load_snapshot
     from pipeline.operate.trials import explain as explaining
     from pipeline.operate.trials.given import formats_for, with_user
 
@@ -87,7 +88,7 @@ def explain(
         assert event_file is not None  # one of the three is given
         tried = given.read(config, event_file, line, user_file, format)
     with closing(Known(state_dir(config, state))) if tried.joins_now else nullcontext() as known:
-        found = list(explaining.explain(config, tried, webhook, known))
+        found = list(explaining.explain(load_snapshot(config), tried, webhook, known))
     if as_json:
         print_json([one.to_json() for one in found])
     else:

@@ -57,20 +57,21 @@ def collect(config: Path, metrics: str | None, member: str | None, as_json: bool
     pulse = Pulse()
     said = log.get("collect")
 
+    def tell_status(facts: dict[str, int]) -> None:
+        if pulse.is_felt:  # silent where it hangs: whoever looks after it starts it anew
+            print_json_lines([{"status": facts}])
+
     def listening(address: tuple[str, int]) -> None:
         nonlocal line
         url = url_of(address)
         said.info("listening", url=url, to=place_of(section), keys=", ".join(names_of(section)))
         if member is not None:
             print_json_lines([{"try": example(url, section)}])
-            sys.stdout.flush()
-        elif sys.stderr.isatty():
+            line = Line(look(), tell_status, 0.5)
+            return
+        if sys.stderr.isatty():
             echo(to_try(example(url, section)), err=True)  # to be copied: not broken
-        if member is None:
-            line = Shown(look(), render, said, idle=False)
-        else:
-            # Silent where it hangs: whoever looks after it starts it anew.
-            line = Line(look(), lambda facts: tell_status(facts) if pulse.is_felt else None, 0.5)
+        line = Shown(look(), render, said, idle=False)
 
     try:
         figures = run_collector(
@@ -107,12 +108,6 @@ def example(url: str, section: CollectSection) -> str:
 def to_try(command: str) -> str:
     """Return what a person is told who has just started it."""
     return f"try: {command}\n     (the lines for SDKs: docs/collect.md; Ctrl-C ends)"
-
-
-def tell_status(facts: dict[str, int]) -> None:
-    """Tell the supervisor how far this is."""
-    print_json_lines([{"status": facts}])
-    sys.stdout.flush()
 
 
 def show(figures: Figures, as_json: bool, is_member: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -92,10 +91,6 @@ def console(config: Path, member: str | None, **given: Any) -> None:
 
     report = load_pipeline(config, flags=fields_of(given))
     job_config = taken(report, quiet=member is not None)
-    run_console(options_of(config, job_config), listening=echo if member is None else tell_link)
-
-
-def tell_link(link: str) -> None:
-    """Tell the supervisor the link that is good once."""
-    print_json_lines([{"link": link}])
-    sys.stdout.flush()
+    # A supervisor is told the link that is good once in a form of its own.
+    tell = echo if member is None else lambda link: print_json_lines([{"link": link}])
+    run_console(options_of(config, job_config), listening=tell)
