@@ -55,9 +55,7 @@ class Commands:
         self._job = job
 
     def on_shards(self, action: Action, keys: Sequence[str]) -> int:
-        """Apply a function to rows of this process's shards; keys are hex. Returns how many rows
-        it changed.
-        """
+        """Change rows of this process's shards, by their keys in hex; return how many were changed."""
         wanted = _keys(keys)
         done = threading.Semaphore(0)
         numbers: list[int] = []

@@ -239,9 +239,7 @@ def _texts(value: Value, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _refs(text: str) -> Iterator[tuple[int, SecretRef]]:
-    """Yield the placeholders with their places; none for a text that cannot be parsed (a check
-    reports it).
-    """
+    """Yield the placeholders with their places; none for a text that cannot be parsed: a check says so."""
     try:
         parts = parse_placeholders(text)
     except PlaceholderError:

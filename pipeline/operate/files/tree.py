@@ -58,9 +58,7 @@ class Tree:
     def files(
         self, formats: Mapping[str, Value] | None = None, exclude: Iterable[str] = ()
     ) -> list[ConfigFile]:
-        """Return all files, sorted by kind and name. formats, exclude: the shapes and labels that
-        pipeline.yaml names.
-        """
+        """Return all files, by kind and name. formats, exclude: shapes, labels that pipeline.yaml names."""
         names = config_files(self._config)
         said = {name: one for name in names if (one := self._look(name)) is not None}
         self._said = said

@@ -17,6 +17,7 @@ from pipeline.model.words import counted
 from pipeline.operate.overview.rows import Row
 from pipeline.operate.overview.standing import Standing
 from pipeline.operate.running.processes import PAUSED
+from pipeline.operate.unsaved.environment import SecretState
 from pipeline.outbox.reading.dead_letter_json import reason_of
 from pipeline.outbox.reading.newest import newest
 
@@ -47,15 +48,9 @@ class Need(Plain):
     """Details: a reason, or an answer, which may quote what was sent."""
 
 
-@dataclass(slots=True, frozen=True)
-class Unset:
-    """A secret or setting without a value."""
-
-    name: str
-    webhooks: tuple[str, ...]
-
-
-def needs(state: Path, stands: Standing, rows: Sequence[Row], unset: Iterable[Unset] = ()) -> list[Need]:
+def needs(
+    state: Path, stands: Standing, rows: Sequence[Row], unset: Iterable[SecretState] = ()
+) -> list[Need]:
     """Return what needs a person's attention, the worst first. unset: secrets without a value."""
     found = [
         *_of_job(stands),
@@ -92,7 +87,7 @@ def _of_job(stands: Standing) -> Iterable[Need]:
         yield Need(kind, words, "See what is pending", "/pending")
 
 
-def _of_secrets(unset: Iterable[Unset]) -> Iterable[Need]:
+def _of_secrets(unset: Iterable[SecretState]) -> Iterable[Need]:
     for one in unset:
         users = ", ".join(one.webhooks[:3]) + (f" and {len(one.webhooks) - 3} more" * (len(one.webhooks) > 3))
         words = f"${{{one.name}}} has no value" + (f": {users} cannot be sent to" if users else "")

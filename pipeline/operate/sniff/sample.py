@@ -254,9 +254,7 @@ def _is_open(first: bytes) -> bool:
 
 
 def _document(data: bytes) -> tuple[Value, bool]:
-    """Return the objects of one or several multi-line JSON documents, None where it is not one; and whether
-    it is a document.
-    """
+    """Return what one or several JSON documents over several lines hold, or None; and whether it is one."""
     bare = without_bom(data)
     try:
         value: Value = orjson.loads(bare)

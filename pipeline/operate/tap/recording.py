@@ -93,9 +93,7 @@ class TapRecording:
 
 
 def _place(origin: str) -> tuple[str | None, int]:
-    """Return source and offset of an origin as text; None inside an envelope, whose members get lines of
-    their own here.
-    """
+    """Return source and offset of an origin; None inside an envelope: members get lines of their own."""
     source, _, offset = origin.rpartition(":")
     return (source, int(offset)) if source and offset.isdecimal() else (None, 0)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline.compile.snapshot import Snapshot
 from pipeline.job.story import Moment
@@ -14,7 +13,6 @@ from pipeline.join.known import Beneath
 from pipeline.match.advice import Told
 from pipeline.match.verdicts import Clause, explain_trigger
 from pipeline.model.json import Value
-from pipeline.operate.offline import load_snapshot
 from pipeline.operate.trials.given import Given
 
 
@@ -45,20 +43,12 @@ class Explained:
 
 
 def explain(
-    config: Path, given: Given, webhook_id: str | None = None, known: Beneath | None = None
+    snapshot: Snapshot, given: Given, webhook_id: str | None = None, known: Beneath | None = None
 ) -> Iterator[Explained]:
     """Yield the verdict of every webhook, or of the one named, on each given event.
 
-    known: what is known of users; None: only what is given. Raises ConfigError, and UsageError for an unknown
-    webhook.
+    known: what is known of users; None: only what is given. Raises UsageError for an unknown webhook.
     """
-    return explain_under(load_snapshot(config), given, webhook_id, known)
-
-
-def explain_under(
-    snapshot: Snapshot, given: Given, webhook_id: str | None, known: Beneath | None
-) -> Iterator[Explained]:
-    """Yield the same under a compiled config."""
     webhooks = snapshot.webhooks if webhook_id is None else (snapshot.named(webhook_id),)
     rehearsal = Rehearsal(snapshot, known=known)
     if given.known is not None:

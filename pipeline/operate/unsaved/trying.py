@@ -20,7 +20,7 @@ from pipeline.match.advice import Told
 from pipeline.model.errors import GivenError, RenderError
 from pipeline.model.json import Value
 from pipeline.model.records import Event, Invalid, Origin, PropertyUpdate, Record
-from pipeline.operate.trials.explain import Explained, explain_under
+from pipeline.operate.trials.explain import Explained, explain
 from pipeline.operate.trials.given import Given, Text, understand
 from pipeline.operate.unsaved.results import Checked, Differs, Fired, Previewed, Shown, WouldFire
 from pipeline.recording.native_lines import native_line
@@ -73,7 +73,7 @@ def preview(
     except GivenError as error:
         return Previewed(checked, str(error))
     stored = given.joins_now
-    found = list(explain_under(snapshot.alone(webhook), given, webhook.id, known if stored else None))
+    found = list(explain(snapshot.alone(webhook), given, webhook.id, known if stored else None))
     if not found:
         return Previewed(checked, "there is no event in it, and no change of a property")
     # Of a batch, the event that fires.

@@ -105,9 +105,7 @@ def _text(ref: Ref) -> str:
 
 @lru_cache(4096)
 def can_be_said(ref: Ref) -> bool:
-    """Return whether a path can express it: some names cannot be spelled, or mean something else
-    in a config.
-    """
+    """Return whether a path can say it: some names cannot be spelled, or mean something else there."""
     if ref.inside is not None and not can_be_said(ref.inside):
         return False
     text = _text(ref if ref.inside is None else Ref(ref.parts))

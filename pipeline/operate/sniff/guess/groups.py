@@ -117,9 +117,7 @@ def gone_rows(view: View) -> tuple[Ref, tuple[str, ...], View] | None:
 
 
 def _one_of(view: View) -> list[Group]:
-    """Return a group for each of several objects of which every record has exactly one, like protobuf's
-    `oneof`.
-    """
+    """Return a group for each of several objects of which every record has one, as of protobuf's `oneof`."""
     some = [
         ref
         for ref, values in view.columns.items()

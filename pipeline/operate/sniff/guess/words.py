@@ -125,9 +125,7 @@ def bare(name: str | int) -> str:
 
 
 def _stem(name: str) -> str | None:
-    """Return what an id identifies: `customer` for `customerid`; None where the name does not end like an
-    id's.
-    """
+    """Return what an id identifies: `customer` for `customerid`; None where the name is no id's."""
     for suffix in _SUFFIXES:
         if name.endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)]
