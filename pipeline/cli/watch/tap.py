@@ -6,6 +6,7 @@ import select
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing, nullcontext
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from pipeline.cli.page.lines import room
 if TYPE_CHECKING:
     from pipeline.operate.tap.filters import Filters
     from pipeline.operate.tap.follow import Followed
+    from pipeline.operate.tap.recording import TapRecording
     from pipeline.operate.tap.remote import RemoteTap
 
 USUAL = "matched,sent,dead"
@@ -94,6 +96,7 @@ def tap(
     tap survives reloads and restarts of it. Secrets are shown as `${NAME}`.
     """
     from pipeline.operate.tap.filters import Filters, usual_stages, words
+    from pipeline.operate.tap.recording import TapRecording
 
     if as_test:
         _check_as_test(webhooks)
@@ -115,17 +118,15 @@ def tap(
     )
     form = "json" if as_json else form or ("line" if sys.stdout.isatty() else "json")
     followed = _followed(config, state, url, token_file, wanted, reconnect=not no_reconnect)
-    shown = Shown(_writer(form, full=full, as_test=as_test), record)
-    try:
-        _show(followed, shown, quiet=quiet, count=count, span=span)
-    except KeyboardInterrupt:
-        pass  # that is how it ends
-    finally:
-        shown.close()
-    if record is not None:
-        say(
-            f"[tap] {shown.recorded:,} records in {record}: `hookline replay {quote(str(record))}` takes them"
-        )
+    write = _writer(form, full=full, as_test=as_test)
+    with nullcontext() if record is None else closing(TapRecording(record)) as recording:
+        try:
+            _show(followed, write, recording, quiet=quiet, count=count, span=span)
+        except KeyboardInterrupt:
+            pass  # that is how it ends
+    if recording is not None:
+        how = f"`hookline replay {quote(str(record))}` takes them"
+        say(f"[tap] {recording.events:,} records in {record}: {how}")
 
 
 def _followed(
@@ -176,37 +177,14 @@ def _writer(form: str, *, full: bool, as_test: bool) -> Callable[[dict[str, Any]
     return lambda line: text_line(line, room(sys.stdout), full=full)  # it may be resized
 
 
-class Shown:
-    """Where lines go: stdout, and a recording if one is wanted."""
-
-    def __init__(self, write: Callable[[dict[str, Any]], str], record: Path | None) -> None:
-        from pipeline.operate.tap.recording import TapRecording
-
-        self._write = write
-        self._recording = TapRecording(record) if record is not None else None
-
-    @property
-    def recorded(self) -> int:
-        """How many records are in the recording."""
-        return 0 if self._recording is None else self._recording.events
-
-    def add(self, line: dict[str, Any]) -> bool:
-        """Show a line; False where there is nothing to show of it."""
-        if self._recording is not None:
-            self._recording.add(line)
-        text = self._write(line)
-        if text:
-            click.echo(text)
-        return bool(text)
-
-    def close(self) -> None:
-        """Close the recording."""
-        if self._recording is not None:
-            self._recording.close()
-
-
 def _show(
-    followed: Followed | RemoteTap, shown: Shown, *, quiet: bool, count: int | None, span: float | None
+    followed: Followed | RemoteTap,
+    write: Callable[[dict[str, Any]], str],
+    recording: TapRecording | None,
+    *,
+    quiet: bool,
+    count: int | None,
+    span: float | None,
 ) -> None:
     from pipeline.operate.tap.follow import Notice
 
@@ -216,9 +194,13 @@ def _show(
         if isinstance(one, Notice):
             if not quiet:
                 say(f"[tap] {one.text}")
-        elif one is not None and shown.add(one):
-            number += 1
-            if count is not None and number >= count:
+        elif one is not None:
+            if recording is not None:
+                recording.add(one)
+            if text := write(one):
+                click.echo(text)
+                number += 1
+            if number == count:
                 return
         if one is None and _nobody_reads():
             raise BrokenPipeError
