@@ -24,12 +24,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @config_option
-@click.option(
-    "--event",
-    "event_file",
-    type=given.FILE,
-    help="File with the record as JSON (any shape that a source takes); - is stdin.",
-)
+@given.event_option(required=False)
 @given.line_option
 @click.option("--dlq", "letter", metavar="ID", help="Instead of --event: what became this dead letter.")
 @click.option(

@@ -18,7 +18,7 @@ def _bag_of(view: View, weigh: Callable[[str], int]) -> Ref | None:
     best: tuple[float, Ref] | None = None
     for ref, values in view.columns.items():
         weight = weigh(ref.last)
-        if ref.up or ref.root or weight < _SURE or not all(type(one) is dict or one == [] for one in values):
+        if not ref.is_own or weight < _SURE or not all(type(one) is dict or one == [] for one in values):
             continue
         if ref.depth > 3:
             continue
@@ -32,7 +32,7 @@ def _bag_of(view: View, weigh: Callable[[str], int]) -> Ref | None:
 def pairs_of(view: View) -> Value:
     """Return the list of names and values that represents an object, as in a shape file, or None."""
     for ref, values in view.columns.items():
-        if ref.up or ref.root or ref.depth > 2 or not all(type(one) is list for one in values):
+        if not ref.is_own or ref.depth > 2 or not all(type(one) is list for one in values):
             continue
         held = [one for value in values if type(value) is list for one in value]
         if not held or not all(type(one) is dict and len(one) <= 8 for one in held):

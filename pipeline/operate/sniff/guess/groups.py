@@ -121,7 +121,7 @@ def _one_of(view: View) -> list[Group]:
     some = [
         ref
         for ref, values in view.columns.items()
-        if len(ref.parts) == 1 and not ref.up and not ref.root and ref.inside is None
+        if len(ref.parts) == 1 and ref.is_own and ref.inside is None
         and len(values) < len(view.rows) and all(type(one) is dict for one in values)
     ]  # fmt: skip
     at: dict[Ref, list[int]] = {}

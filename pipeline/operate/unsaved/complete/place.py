@@ -42,7 +42,7 @@ class Place:
 
 def place_at(text: str, line: int, column: int) -> Place:
     """Return where a cursor stands; line and column count from 1."""
-    lines = text.replace(_CURSOR, " ").splitlines()
+    line, lines = max(line, 1), text.replace(_CURSOR, " ").splitlines()
     above, below = "".join(f"{one}\n" for one in lines[: line - 1]), lines[line:]
     source = lines[line - 1] if line <= len(lines) else ""
     before, rest = source[: column - 1], source[column - 1 :]
