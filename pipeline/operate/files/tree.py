@@ -80,7 +80,7 @@ class Tree:
                         lists.add(place)
                         used[place].append(name)
                         break
-        for name in _shapes(formats or {}):
+        for name in {value for _, value in leaves(dict(formats or {})) if isinstance(value, str)}:
             used[f"shapes/{name}.yaml"].append("pipeline.yaml")
         found = [
             ConfigFile(
@@ -171,7 +171,3 @@ def _words(data: Value) -> Iterator[str]:
         key = next((step for step in reversed(path) if isinstance(step, str)), "")
         if isinstance(value, str) and key in ("events", "changes", "exclude", "label", "labels"):
             yield value
-
-
-def _shapes(formats: Mapping[str, Value]) -> set[str]:
-    return {value for _, value in leaves(dict(formats)) if isinstance(value, str)}
