@@ -28,17 +28,12 @@ the command is answered, and they are dropped when the attempt ends."""
 def command_routes(job: Job) -> list[Route]:
     """Return the commands of one process of a job; only its owner may use them."""
     commands = Commands(job)
-    orders = job.engine.orders
     return [
         Route("dlq-replay", lambda keys: commands.on_shards("replay", keys)),
         Route("dlq-purge", lambda keys: commands.on_shards("purge", keys)),
         Route("outbox-drop", lambda keys: commands.on_shards("drop", keys)),
         Route("outbox-retry-now", commands.retry_now),
-        Route("webhook-order", commands.order_all),
-        Route("webhook-enable", lambda webhook: commands.halt(webhook, "enable", orders.enable)),
-        Route("webhook-disable", lambda webhook: commands.halt(webhook, "disable", orders.disable)),
-        Route("webhook-pause", lambda webhook: commands.halt(webhook, "pause", orders.pause)),
-        Route("webhook-resume", lambda webhook: commands.halt(webhook, "resume", orders.resume)),
+        Route("webhook-order", commands.order),
     ]
 
 
@@ -60,9 +55,7 @@ class Commands:
         self._job = job
 
     def on_shards(self, action: Action, keys: Sequence[str]) -> int:
-        """Apply a function to rows of this process's shards; keys are hex. Returns how many rows
-        it changed.
-        """
+        """Change rows of this process's shards, by their keys in hex; return how many were changed."""
         wanted = _keys(keys)
         done = threading.Semaphore(0)
         numbers: list[int] = []
@@ -103,20 +96,15 @@ class Commands:
         self._job.engine.orders.retry_now(webhook)
         return 1
 
-    def halt(self, webhook: str, order: Order, tell: Callable[[str], None]) -> int:
-        """Halt or resume a webhook; stored first, then told to the engine."""
-        self._known(webhook)
-        self._job.halts.obey(webhook, order)
-        tell(webhook)
-        return 1
-
-    def order_all(self, order: Order, webhooks: Sequence[str]) -> dict[str, str]:
-        """Do the same for several webhooks; return why not, for those under another halt.
+    def order(self, order: Order, webhooks: Sequence[str]) -> dict[str, str]:
+        """Halt or resume webhooks; return why not, for those under another halt.
 
         Raises UsageError, before anything is changed, for an unknown order or webhook.
         """
-        tells = {"enable": self._job.engine.orders.enable, "disable": self._job.engine.orders.disable}
-        tells |= {"pause": self._job.engine.orders.pause, "resume": self._job.engine.orders.resume}
+        orders = self._job.engine.orders
+        tells: dict[Order, Callable[[str], None]] = {
+            "enable": orders.enable, "disable": orders.disable, "pause": orders.pause, "resume": orders.resume
+        }  # fmt: skip
         if order not in tells:
             raise UsageError(f"`{order}` is not an order; there are {', '.join(tells)}")
         for webhook in webhooks:
@@ -124,7 +112,8 @@ class Commands:
         refused: dict[str, str] = {}
         for webhook in webhooks:
             try:
-                self.halt(webhook, order, tells[order])
+                self._job.halts.obey(webhook, order)
+                tells[order](webhook)
             except Refused as error:
                 refused[webhook] = str(error)
         return refused

@@ -1,6 +1,6 @@
 """The admin socket: every route of a job over a unix socket that only its owner can open.
 
-One JSON object per line each way: ``{"command": "webhook-pause", "args": {...}}`` is answered by
+One JSON object per line each way: ``{"command": "webhook-order", "args": {...}}`` is answered by
 ``{"ok": true, "result": ...}`` or ``{"ok": false, "error": "what is wrong", "code": 1}``. Every process of
 a job has a socket of its own in the state directory. A stream's answer is followed by its
 lines, one JSON object each, until the client closes. Not HTTP: aiohttp costs a start 0.1 s and 16 MB.

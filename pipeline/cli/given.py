@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.cli.options import F
 from pipeline.model.errors import GivenError
 from pipeline.model.files.plain_file import MOST, read_given
 from pipeline.model.findings import Finding
@@ -23,19 +25,18 @@ format_option = click.option(
     metavar="NAME",
     help="Shape of the records: a built-in or a custom one; by default what the config says of its source.",
 )
-event_option = click.option(
-    "--event",
-    "event_file",
-    type=FILE,
-    required=True,
-    help="File with the record as JSON (any shape that a source takes); - is stdin.",
-)
 user_option = click.option(
     "--user",
     "user_file",
     type=FILE,
     help='File with the user: {"id": .., "properties": {..}}, or the properties alone.',
 )
+
+
+def event_option(*, required: bool) -> Callable[[F], F]:
+    """Add ``--event``: the record."""
+    told = "File with the record as JSON (any shape that a source takes); - is stdin."
+    return click.option("--event", "event_file", type=FILE, required=required, help=told)
 
 
 line_option = click.option(

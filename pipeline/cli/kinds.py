@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar, cast
 
 import click
 
+from pipeline.language.units import parse_duration
+
+T = TypeVar("T")
 EMPTY = "it is empty: is a variable not set?"
 
 
@@ -75,53 +80,48 @@ def _is_config(path: Path) -> bool:
     return (path / "webhooks").is_dir() or (path / "pipeline.yaml").is_file()
 
 
-class When(click.ParamType[int]):
-    """A time: ISO 8601, a unix time, or how long ago: 90s, 15m, 2h, 3d."""
+class Parsed(click.ParamType[T]):
+    """What a function makes of a text; its ValueError says what is wrong with one."""
 
-    name = "time"
+    def __init__(self, name: str, parse: Callable[[str], T]) -> None:
+        self.name, self._parse = name, parse
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return unix milliseconds."""
-        if isinstance(value, int):
-            return value
-        from pipeline.model.times import parse_when
-
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> T:
+        """Return what the text means; a default may be that already."""
         try:
-            return parse_when(value)
+            return self._parse(value) if isinstance(value, str) else cast(T, value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
 
-class Rate(click.ParamType[float]):
-    """Requests per second: ``100`` or ``100/s``."""
+def _when(text: str) -> int:
+    from pipeline.model.times import parse_when
 
-    name = "rate"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return requests per second."""
-        try:
-            rate = float(str(value).removesuffix("/s"))
-        except ValueError:
-            rate = 0.0
-        if not 0 < rate < math.inf:
-            self.fail(f"`{value}` is no rate; want 100/s", param, ctx)
-        return rate
+    return parse_when(text)
 
 
-class Statuses(click.ParamType[tuple[str, ...]]):
-    """How attempts ended: ``429,5xx,timeout``."""
+def _rate(text: str) -> float:
+    with suppress(ValueError):
+        rate = float(text.removesuffix("/s"))
+        if 0 < rate < math.inf:
+            return rate
+    raise ValueError(f"`{text}` is no rate; want 100/s")
 
-    name = "statuses"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """Return the words. Raises UsageError for one that no attempt ends with."""
-        if isinstance(value, tuple):
-            return value
-        from pipeline.job.tap.answers import checked_statuses
+def _statuses(text: str) -> tuple[str, ...]:
+    from pipeline.job.tap.answers import checked_statuses
 
-        words = [word.strip() for word in value.split(",") if word.strip()]
-        if not words:
-            self.fail(EMPTY, param, ctx)
-        return checked_statuses(words)
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words:
+        raise ValueError(EMPTY)
+    return checked_statuses(words)
+
+
+WHEN: Final = Parsed("time", _when)
+"""ISO 8601, a unix time, or how long ago (90s, 15m, 2h, 3d): unix milliseconds."""
+RATE: Final = Parsed("rate", _rate)
+"""Requests per second: ``100`` or ``100/s``."""
+STATUSES: Final = Parsed("statuses", _statuses)
+"""How attempts ended: ``429,5xx,timeout``."""
+SPAN: Final = Parsed("duration", parse_duration)
+"""Seconds: 30s, 5m."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from pipeline.cli.kinds import DEFAULT, ConfigDir, Folder, Place, Statuses
+from pipeline.cli.kinds import DEFAULT, STATUSES, ConfigDir, Folder, Place
 
 if TYPE_CHECKING:
     from pipeline.config.job import PipelineConfig, PipelineReport
@@ -18,13 +18,23 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def setting(*names: str, env: str, help: str, **options: Any) -> Callable[[F], F]:
-    """Add a flag that overrides a field of pipeline.yaml.
+def setting(flag: str, field: str, *, help: str, env: str | None = None, **options: Any) -> Callable[[F], F]:
+    """Add a flag that overrides a field of pipeline.yaml; the verb hands what it gets to `fields_of`.
 
     The environment variable is only named here: `load_pipeline` reads it, so that `hookline config show`
     can tell a flag from the environment.
     """
-    return click.option(*names, help=f"{help}  [env var: {env}]", **options)
+    env = env or f"HOOKLINE_{field.replace('.', '_').upper()}"
+    return click.option(flag, field.replace(".", "__"), help=f"{help}  [env var: {env}]", **options)
+
+
+def fields_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `setting` flags say, by the dotted names of their fields; None: not given."""
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        plain = list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
+        found[name.replace("__", ".")] = plain or None
+    return found
 
 
 def flags(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -49,21 +59,21 @@ config_option = click.option(
 )
 state_option = setting(
     "--state",
-    env="HOOKLINE_STATE",
+    "state",
     type=Folder(),
     metavar="DIR",
     help="State directory; by default that of the config.",
 )
 allow_option = setting(
     "--allow",
-    env="HOOKLINE_NETWORK_ALLOW",
+    "network.allow",
     multiple=True,
     metavar="CIDR",
     help="Allow a network that the guard blocks, e.g. 127.0.0.0/8; may be given several times.",
 )
 log_options = flags(
-    setting("--log-format", env="HOOKLINE_LOG_FORMAT", metavar="FORM", help="auto, console or json."),
-    setting("--log-level", env="HOOKLINE_LOG_LEVEL", metavar="LEVEL", help="debug, info, warning or error."),
+    setting("--log-format", "log.format", metavar="FORM", help="auto, console or json."),
+    setting("--log-level", "log.level", metavar="LEVEL", help="debug, info, warning or error."),
 )
 yes_option = click.option(
     "--yes",
@@ -160,7 +170,7 @@ def console_options(function: F) -> F:
 status_option = click.option(
     "--status",
     "statuses",
-    type=Statuses(),
+    type=STATUSES,
     default=(),
     show_default=False,
     metavar="STATUS,..",

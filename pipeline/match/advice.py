@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from pipeline.match.verdicts import Clause
@@ -11,6 +12,38 @@ from pipeline.model.records import MISSING
 
 UNKNOWN: Final = "nothing had said it of this user by then"
 _NUMBER: Final = re.compile(r"\s*-?\d+(?:\.\d+)?\s*")
+
+
+@dataclass(slots=True, frozen=True)
+class Told:
+    """A clause as people and programs read it."""
+
+    depth: int
+    """Clauses of a group stand one deeper, right after it."""
+    clause: str
+    """As a person would write it."""
+    path: str | None
+    """The path that was read; None for groups."""
+    holds: bool
+    value: Value = None
+    """The value at the path."""
+    missing: bool = False
+    """True: there was nothing at the path."""
+    advice: str | None = None
+    """The likeliest reason why it does not hold."""
+
+    @classmethod
+    def of(cls, clause: Clause) -> Told:
+        """Return a clause with what it saw, and with advice."""
+        missing = clause.seen is MISSING
+        value = None if missing else clause.seen
+        return cls(clause.depth, clause.text, clause.path, clause.holds, value, missing, advice(clause))
+
+    def to_json(self) -> dict[str, Value]:
+        """Return what is known; no value where there was none."""
+        told = {"depth": self.depth, "clause": self.clause, "path": self.path, "holds": self.holds}
+        seen = {} if self.missing else {"value": self.value}
+        return {**told, **seen, **({} if self.advice is None else {"advice": self.advice})}
 
 
 def advice(clause: Clause) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, is_dataclass
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -17,6 +18,17 @@ files. With `Json`, each step of a hot path would have to prove again what is al
 
 
 _HALF: Final = re.compile("[\ud800-\udfff]")
+
+
+class Plain:
+    """A dataclass whose fields are what it is as JSON."""
+
+    __slots__ = ()
+
+    def to_json(self) -> dict[str, Value]:
+        """Return the fields."""
+        assert is_dataclass(self)
+        return asdict(self)
 
 
 def leaves(value: Value, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Value]]:

@@ -7,9 +7,7 @@ from collections.abc import Iterable
 
 
 def curl_of(method: str, url: str, headers: Iterable[tuple[str, str]], body: str) -> str:
-    """Return the request as a curl command; secrets stay ``${NAME}``, quoted, so that the shell does not
-    expand them.
-    """
+    """Return the request as a curl command; secrets stay ``${NAME}``, in quotes that the shell respects."""
     words = ["curl", "-X", method, url]
     for name, value in headers:
         words += ["-H", f"{name}: {value}"]

@@ -82,9 +82,7 @@ def _prepare(replay: Replay | None, observe: Observe | None) -> Dataflow:
 
 
 def _end(job: Job, closing: ExitStack) -> None:
-    """Close everything; where a step failed, exit as `hookline run` would: the runner only knows
-    exit code 1.
-    """
+    """Close everything; where a step failed, exit as `hookline run` does: the runner only knows 1."""
     stopping = job.drain.stopping if job.drain.anew is None else requested()
     closing.close()
     failure = job.failure.first or job.drain.anew

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -32,25 +32,12 @@ RECORDING = "recording"
 class Recordings:
     """A source with one partition, however many files there are."""
 
-    def __init__(
-        self,
-        source: JsonlSource,
-        *,
-        follow: bool,
-        written: Mapping[str, str],
-        formats: Formats,
-        collected: str | None = None,
-        reader: Callable[[], str] | None = None,
-    ) -> None:
-        """collected: the path that is a collector's folder, though it may not exist yet. reader: the job's
-        name in such folders; None where it does not report there what it has read.
-        """
-        self._collected = () if collected is None else (collected,)
-        self._reader = reader
-        self._source = source
-        self._written = written
-        self._formats = formats
-        self._follow = follow
+    def __init__(self, config: PipelineConfig, source: JsonlSource, formats: Formats, *, aside: bool) -> None:
+        """aside: it is not followed, and in the folder of a collector nobody is told what has been read."""
+        self._follow = source.follow and not aside
+        self._collected = config.collected if self._follow and config.collected in source.inputs() else None
+        self._reader = None if aside else lambda: reader_name(config.state)
+        self._source, self._written, self._formats = source, config.written, formats
 
     def list_partitions(self) -> list[str]:
         """Return the one partition."""
@@ -58,22 +45,22 @@ class Recordings:
 
     def open(self, name: str, position: Position | None) -> Reader:
         """Return the recording at the position."""
-        source = self._source
-        for path in self._collected:
+        source, folder = self._source, self._collected
+        if folder is not None:  # it may not exist yet
             try:
-                make_folder(Path(path))
+                make_folder(Path(folder))
             except OSError as error:
                 raise Fatal(
-                    f"{path}: the collector's folder is not there and cannot be made ({error.strerror}): "
+                    f"{folder}: the collector's folder is not there and cannot be made ({error.strerror}): "
                     "make it, or mend `collect.to.recording`"
                 ) from None
-            _log.info("following what the collector keeps", folder=path)
+            _log.info("following what the collector keeps", folder=folder)
         recording = Recording(
             source.inputs(),
             events=source.events or (),
             users=source.users or (),
             written=self._written,
-            collected=self._collected,
+            collected=() if folder is None else (folder,),
             reader=self._reader,
             follow=self._follow,
             name=name,
@@ -122,16 +109,7 @@ def make_readers(
             "there is nothing to read: pipeline.yaml has no `source`, and --source is not given"
         )
     if isinstance(source, JsonlSource):
-        if aside is not None:
-            return Recordings(source, follow=False, written=config.written, formats=formats)
-        return Recordings(
-            source,
-            follow=source.follow,
-            written=config.written,
-            formats=formats,
-            collected=config.collected if source.follow and config.collected in source.inputs() else None,
-            reader=lambda: reader_name(config.state),
-        )
+        return Recordings(config, source, formats, aside=aside is not None)
     # librdkafka takes a tenth of a second to load: only for jobs that read topics.
     from pipeline.kafka.client import KafkaSettings
     from pipeline.sources.topics.kafka_source import KafkaSource

@@ -34,6 +34,7 @@ _NAMES = {
 }
 _COLOURS = {"debug": "\x1b[2m", "info": "\x1b[32m", "warn": "\x1b[33m", "error": "\x1b[31m"}
 _hidden = Masks()
+_masked = _hidden.mask
 
 
 class Log:
@@ -75,10 +76,6 @@ def get(name: str) -> Log:
 def hide(secret: str, shown: str = "***") -> None:
     """Mask this text in every later line: a net below the rule that no secret is ever logged."""
     _hidden.add(secret, shown)
-
-
-def _masked(text: str) -> str:
-    return _hidden.mask(text)
 
 
 def _clean(value: Any) -> Any:

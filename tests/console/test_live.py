@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pipeline.cli.watch.top import Afar, order
+from pipeline.cli.watch.top import afar, order
 from pipeline.cli.watch.top_view import Act, View
 from tests.kit.programs.run import HOOKLINE, ended, started, until
 from tests.kit.web import console as kit
@@ -297,10 +297,10 @@ def test_a_tap_behind_a_console_wants_a_token_and_shows_what_its_role_may_see(de
             seen, whole = (json.loads(ended(process)[0]) for process in (viewer, editor))
         assert (seen["user"], seen["why"][0]["value"], "record" in seen) == ("•••", "•••", False)
         assert (whole["user"], whole["why"][0]["value"], whole["known"]) == ("m1", "•••", {"plan": "•••"})
-        afar = ["--url", url, "--token-file", tmp_path / "viewer", "--once", "--json"]
+        flags = ["--url", url, "--token-file", tmp_path / "viewer", "--once", "--json"]
 
         def alike() -> bool:
-            shown, here = desk.bench.hookline("top", *afar), desk.bench.hookline("top", "--once", "--json")
+            shown, here = desk.bench.hookline("top", *flags), desk.bench.hookline("top", "--once", "--json")
             assert shown["job"]["state"] == url
             rows = [[(row["id"], row["matched"]) for row in top["webhooks"]] for top in (shown, here)]
             assert not any(row["error"] for row in shown["webhooks"]), "a viewer sees no answers"
@@ -309,10 +309,10 @@ def test_a_tap_behind_a_console_wants_a_token_and_shows_what_its_role_may_see(de
         until(alike)  # counts move between two looks
         view = View()
         for role, said in (("viewer", "your role (viewer) may not do this"), ("editor", "crm: paused now")):
-            order(Afar(url, tmp_path / role), Act("pause", "crm"), view)
+            order(afar(url, tmp_path / role, ()), Act("pause", "crm"), view)
             assert said in view.message
         assert desk.bench.status()["halted"] == {"crm": "paused"}
-        order(Afar(url, tmp_path / "editor"), Act("resume", "crm"), view)
+        order(afar(url, tmp_path / "editor", ()), Act("resume", "crm"), view)
         assert "your role may not ask" in tap(url, "viewer", "--user", "m1", code=2)
         assert "wants a token that it knows: --token-file" in tap(url, None, code=1)
         assert "wants a token that it knows: --token-file" in tap(url, "stranger", code=1)

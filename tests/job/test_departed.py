@@ -141,13 +141,13 @@ def test_a_person_may_still_speak_of_one_that_another_process_owes(process: Proc
     engine = SimpleNamespace(orders=process.orders)
     job = SimpleNamespace(versions=process.versions, halts=process.halts, engine=engine)
     commands = Commands(cast(Job, job))
-    assert commands.order_all("pause", ["old"]) == {}
+    assert commands.order("pause", ["old"]) == {}
     assert process.epoch() == {"old", "new"}
     assert process.core.lanes["old"].halt == "paused"
-    assert commands.order_all("resume", ["old"]) == {}
+    assert commands.order("resume", ["old"]) == {}
     assert process.epoch() == {"new"}
     with pytest.raises(UsageError, match="there is no webhook `ol`"):
-        commands.order_all("pause", ["ol"])
+        commands.order("pause", ["ol"])
 
 
 def test_the_attempts_of_one_that_another_process_knows_are_shown(

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import orjson
 
 from pipeline.cli.kinds import ConfigDir
 from pipeline.cli.output import echo, json_option, print_json, say, table
@@ -16,7 +15,6 @@ from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
 
 if TYPE_CHECKING:
-    from pipeline.job.trials.preview import Preview
     from pipeline.model.records import Invalid
     from pipeline.operate.trials.diff import Difference
 
@@ -88,11 +86,4 @@ def tell(found: dict[str, Difference]) -> None:
                 echo(f"\n{webhook}: {kind}")
                 for mark, shown in (("-", old), ("+", new)):
                     if shown is not None:
-                        echo(f"{mark} {_line(shown)}")
-
-
-def _line(shown: Preview) -> str:
-    if not shown.method:
-        return "suppressed" if shown.dead_letter is None else f"dead letter: {shown.dead_letter}"
-    body = shown.body if isinstance(shown.body, str) else orjson.dumps(shown.body).decode()
-    return f"{shown.method} {shown.url} {body}"
+                        echo(f"{mark} {shown.line()}")

@@ -24,12 +24,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @config_option
-@click.option(
-    "--event",
-    "event_file",
-    type=given.FILE,
-    help="File with the record as JSON (any shape that a source takes); - is stdin.",
-)
+@given.event_option(required=False)
 @given.line_option
 @click.option("--dlq", "letter", metavar="ID", help="Instead of --event: what became this dead letter.")
 @click.option(
@@ -62,6 +57,7 @@ def explain(
     (a dead letter). Nothing is sent.
     """
     from pipeline.join.known import Known
+    from pipeline.operate.offline import load_snapshot
     from pipeline.operate.trials import explain as explaining
     from pipeline.operate.trials.given import formats_for, with_user
 
@@ -87,7 +83,7 @@ def explain(
         assert event_file is not None  # one of the three is given
         tried = given.read(config, event_file, line, user_file, format)
     with closing(Known(state_dir(config, state))) if tried.joins_now else nullcontext() as known:
-        found = list(explaining.explain(config, tried, webhook, known))
+        found = list(explaining.explain(load_snapshot(config), tried, webhook, known))
     if as_json:
         print_json([one.to_json() for one in found])
     else:

@@ -81,7 +81,7 @@ def _samples(webhook: str, found: Difference) -> Iterator[str]:
 
 def _request(shown: Preview) -> list[str]:
     if not shown.method:
-        return ["suppressed" if shown.dead_letter is None else f"dead letter: {shown.dead_letter}"]
+        return [shown.line()]
     body = shown.body
     text = body if isinstance(body, str) else orjson.dumps(body, option=orjson.OPT_INDENT_2).decode()
     return [f"{shown.method} {shown.url}", *text.splitlines()]

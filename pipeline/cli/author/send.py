@@ -15,7 +15,7 @@ from pipeline.model.process.exits import Exit
 @click.command()
 @config_option
 @click.option("--webhook", required=True, metavar="ID", help="The webhook.")
-@given.event_option
+@given.event_option(required=True)
 @given.line_option
 @given.user_option
 @given.format_option

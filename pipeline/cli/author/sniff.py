@@ -109,7 +109,7 @@ def tell(found: Sniffed, config: Path, brokers: str | None, is_written: bool) ->
     for part in found.parts:
         if part.looks_like is not None:
             told = f"{part.name} {'is' if part.is_sure else 'looks like'} {part.looks_like}."
-            _wrapped(f"{told} Remedy: {_named(part.remedy or '', part.name)}")
+            _wrapped(f"{told} Remedy: {(part.remedy or '').replace('FILE', part.name)}")
     if not found.records:
         if all(part.looks_like is None for part in found.parts):
             echo("there is no record")
@@ -232,10 +232,6 @@ def _tell_next(found: Sniffed, config: Path, brokers: str | None, is_written: bo
     if sample is not None:
         print_text(f"Then `hookline check{where}` finds mistakes; this shows how the records are decoded:")
         echo(f"  hookline check{where} --sample {sample}")
-
-
-def _named(remedy: str, name: str) -> str:
-    return remedy.replace("FILE", name)
 
 
 def _wrapped(text: str, indent: int = 0, most: int | None = None) -> None:

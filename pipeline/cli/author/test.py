@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape, quoteattr
+from xml.etree import ElementTree
 
 import click
 
@@ -68,29 +68,19 @@ def as_junit(results: Sequence[CaseResult]) -> str:
     """Return the results as JUnit XML, for CI."""
     failed = sum(not result.passed for result in results)
     secs = sum(result.secs for result in results)
-    lines = [
-        '<?xml version="1.0" encoding="UTF-8"?>',
-        f'<testsuites tests="{len(results)}" failures="{failed}" time="{secs:.3f}">',
-        f'  <testsuite name="hookline" tests="{len(results)}" failures="{failed}" time="{secs:.3f}">',
-    ]
+    counts = {"tests": str(len(results)), "failures": str(failed), "time": f"{secs:.3f}"}
+    root = ElementTree.Element("testsuites", counts)
+    suite = ElementTree.SubElement(root, "testsuite", {"name": "hookline", **counts})
     for result in results:
-        head = (
-            f"    <testcase classname={_attribute(result.file)} name={_attribute(result.name)} "
-            f'file={_attribute(result.file)} line="{result.line}" time="{result.secs:.3f}"'
-        )
-        if result.passed:
-            lines.append(f"{head}/>")
-        else:
-            text = "\n".join(result.failures)
-            first = result.failures[0].splitlines()[0]
-            lines.append(
-                f"{head}><failure message={_attribute(first)}>{escape(_xml(text))}</failure></testcase>"
-            )
-    return "\n".join([*lines, "  </testsuite>", "</testsuites>"]) + "\n"
-
-
-def _attribute(text: str) -> str:
-    return quoteattr(_xml(text))
+        file, name = _xml(result.file), _xml(result.name)
+        place = {"file": file, "line": str(result.line), "time": f"{result.secs:.3f}"}
+        case = ElementTree.SubElement(suite, "testcase", {"classname": file, "name": name, **place})
+        if not result.passed:
+            first = _xml(result.failures[0].splitlines()[0])
+            failure = ElementTree.SubElement(case, "failure", {"message": first})
+            failure.text = _xml("\n".join(result.failures))
+    ElementTree.indent(root)
+    return str(ElementTree.tostring(root, "utf-8", xml_declaration=True), "utf-8") + "\n"
 
 
 def _xml(text: str) -> str:

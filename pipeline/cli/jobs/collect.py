@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.cli.kinds import Place
-from pipeline.cli.options import config_option, log_options, metrics_option, setting, taken
+from pipeline.cli.options import config_option, fields_of, log_options, metrics_option, setting, taken
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, print_text
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @config_option
-@setting("--listen", env="HOOKLINE_COLLECT_LISTEN", metavar="ADDRESS", help="PORT or HOST:PORT.")
+@setting("--listen", "collect.listen", metavar="ADDRESS", help="PORT or HOST:PORT.")
 @setting(
     "--to",
+    "collect.to",
     env="HOOKLINE_COLLECT_TO_RECORDING",
     type=Place(file_okay=False),
+    callback=lambda context, parameter, folder: folder and {"recording": str(folder)},
     metavar="DIR",
     help="Directory to store the events in.",
 )
@@ -37,16 +39,7 @@ if TYPE_CHECKING:
 )
 @click.option("--member", hidden=True, help="Given by `hookline up`.")
 @json_option
-def collect(
-    config: Path,
-    listen: str | None,
-    to: Path | None,
-    log_level: str | None,
-    log_format: str | None,
-    metrics: str | None,
-    member: str | None,
-    as_json: bool,
-) -> int:
+def collect(config: Path, metrics: str | None, member: str | None, as_json: bool, **given: Any) -> int:
     """Accept events over HTTP, as configured by `collect` in pipeline.yaml, until SIGTERM or Ctrl-C.
 
     Unmodified SDKs of Segment, RudderStack, PostHog and Heap can post to it, and curl to /v1/events. A
@@ -57,18 +50,16 @@ def collect(
     from pipeline.runtime.collector import Pulse, look, place_of, render, run_collector, section_of
     from pipeline.telemetry import log
 
-    flags = {
-        "collect.listen": listen,
-        "log.level": log_level,
-        "log.format": log_format,
-        "collect.to": None if to is None else {"recording": str(to)},
-    }
-    report = load_pipeline(config, flags=flags, collects=True)
+    report = load_pipeline(config, flags=fields_of(given), collects=True)
     job_config = taken(report, quiet=member is not None)
     section = section_of(job_config, config)
     line: Line | None = None
     pulse = Pulse()
     said = log.get("collect")
+
+    def tell_status(facts: dict[str, int]) -> None:
+        if pulse.is_felt:  # silent where it hangs: whoever looks after it starts it anew
+            print_json_lines([{"status": facts}])
 
     def listening(address: tuple[str, int]) -> None:
         nonlocal line
@@ -76,14 +67,11 @@ def collect(
         said.info("listening", url=url, to=place_of(section), keys=", ".join(names_of(section)))
         if member is not None:
             print_json_lines([{"try": example(url, section)}])
-            sys.stdout.flush()
-        elif sys.stderr.isatty():
+            line = Line(look(), tell_status, 0.5)
+            return
+        if sys.stderr.isatty():
             echo(to_try(example(url, section)), err=True)  # to be copied: not broken
-        if member is None:
-            line = Shown(look(), render, said, idle=False)
-        else:
-            # Silent where it hangs: whoever looks after it starts it anew.
-            line = Line(look(), lambda facts: tell_status(facts) if pulse.is_felt else None, 0.5)
+        line = Shown(look(), render, said, idle=False)
 
     try:
         figures = run_collector(
@@ -120,12 +108,6 @@ def example(url: str, section: CollectSection) -> str:
 def to_try(command: str) -> str:
     """Return what a person is told who has just started it."""
     return f"try: {command}\n     (the lines for SDKs: docs/collect.md; Ctrl-C ends)"
-
-
-def tell_status(facts: dict[str, int]) -> None:
-    """Tell the supervisor how far this is."""
-    print_json_lines([{"status": facts}])
-    sys.stdout.flush()
 
 
 def show(figures: Figures, as_json: bool, is_member: bool) -> None:

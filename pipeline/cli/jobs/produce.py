@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.kinds import Rate
+from pipeline.cli.kinds import RATE
 from pipeline.cli.options import config_option
 from pipeline.cli.output import json_option, print_json, say
 from pipeline.model.process.stop import requested, stoppable
@@ -55,7 +55,7 @@ REPORT_SECS = 0.5
 @click.option("--generate", is_flag=True, help="Instead of files: events of a simulated shop, until Ctrl-C.")
 @click.option(
     "--rate",
-    type=Rate(),
+    type=RATE,
     default=50.0,
     show_default=False,
     metavar="N/s",

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from pipeline.cli.kinds import Place
-from pipeline.cli.options import config_option, setting
+from pipeline.cli.options import config_option, fields_of, setting
 from pipeline.cli.output import json_option, print_json, say
 from pipeline.model.process.stop import requested, stoppable
 from pipeline.model.words import counted
@@ -19,7 +19,12 @@ from pipeline.model.words import counted
 @config_option
 @click.option("--out", type=Place(file_okay=False), required=True, help="Directory to write to.")
 @setting(
-    "--source", env="HOOKLINE_SOURCE", multiple=True, metavar="PATH", help="Record files instead of topics."
+    "--source",
+    "source.jsonl.paths",
+    env="HOOKLINE_SOURCE",
+    multiple=True,
+    metavar="PATH",
+    help="Record files instead of topics.",
 )
 @click.option(
     "--compression", type=click.Choice(["zst", "gz", "none"]), default="zst", help="Compression of the files."
@@ -30,11 +35,11 @@ from pipeline.model.words import counted
 def record(
     config: Path,
     out: Path,
-    source: tuple[str, ...],
     compression: Any,
     rotate_mb: int,
     rotate_minutes: int,
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Record the job's source to JSON Lines files with origin, key and headers, until Ctrl-C.
 
@@ -49,7 +54,7 @@ def record(
     from pipeline.runtime.state.lives import known_lives
     from pipeline.telemetry import screen
 
-    job = load(config, {"source": source})
+    job = load(config, fields_of(given))
     formats = read_formats(config, job.defaults)
     terminal = screen.is_live(sys.stderr)
 

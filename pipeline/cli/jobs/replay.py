@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from pipeline.cli import given
-from pipeline.cli.kinds import Folder, Rate, When
-from pipeline.cli.options import config_option, setting
+from pipeline.cli.kinds import RATE, WHEN, Folder, Parsed
+from pipeline.cli.options import allow_option, config_option, fields_of
 from pipeline.cli.output import json_option, print_json_lines, say
 from pipeline.model.printable import one_line
 from pipeline.model.process.exits import Exit
@@ -25,31 +26,24 @@ if TYPE_CHECKING:
     from pipeline.model.records import Invalid, Origin
 
 
-class Speed(click.ParamType[float]):
-    """How fast event time passes: ``max``, or a multiple of the clock such as 1x or 10x."""
+def _speed(text: str) -> float:
+    """Return the multiple; 0 for ``max``."""
+    with suppress(ValueError):
+        speed = 0.0 if text == "max" else float(text.removesuffix("x"))
+        if text == "max" or 0.001 <= speed <= 1_000_000:
+            return speed
+    raise ValueError(f"`{text}` is no speed; want max, 1x, 10x")
 
-    name = "speed"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the multiple; 0 for ``max``."""
-        if value == "max":
-            return 0.0
-        try:
-            speed = float(str(value).removesuffix("x"))
-        except ValueError:
-            speed = 0.0
-        if not 0.001 <= speed <= 1_000_000:
-            self.fail(f"`{value}` is no speed; want max, 1x, 10x", param, ctx)
-        return speed
+SPEED: Final = Parsed("speed", _speed)
+"""How fast event time passes: ``max``, or a multiple of the clock such as 1x or 10x."""
 
 
 @click.command()
 @config_option
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("--from-kafka", is_flag=True, help="Replay the topics of the config up to their current end.")
-@click.option(
-    "--from", "since", type=When(), help="Fire events at or after this time; earlier ones are read."
-)
+@click.option("--from", "since", type=WHEN, help="Fire events at or after this time; earlier ones are read.")
 @click.option(
     "--webhook",
     "webhooks",
@@ -58,8 +52,8 @@ class Speed(click.ParamType[float]):
     help="Only this webhook; may be given several times.",
 )
 @click.option("--user", metavar="ID", help="Only events of this user or anonymous id.")
-@click.option("--speed", type=Speed(), default="max", help="How fast event time passes: 1x, 10x, max.")
-@click.option("--rate", type=Rate(), metavar="N/s", help="At most this many requests per second and webhook.")
+@click.option("--speed", type=SPEED, default="max", help="How fast event time passes: 1x, 10x, max.")
+@click.option("--rate", type=RATE, metavar="N/s", help="At most this many requests per second and webhook.")
 @click.option("--dry-run", is_flag=True, help="Send nothing; print each request as one line of JSON.")
 @click.option(
     "--to",
@@ -82,13 +76,7 @@ class Speed(click.ParamType[float]):
     help="Join with what the job of this state directory knows of users now; dead records alone are joined "
     "so with the config's job.",
 )
-@setting(
-    "--allow",
-    env="HOOKLINE_NETWORK_ALLOW",
-    multiple=True,
-    metavar="CIDR",
-    help="Allow a network that the guard blocks.",
-)
+@allow_option
 @given.format_option
 @json_option
 def replay(
@@ -104,9 +92,9 @@ def replay(
     ends: tuple[str, ...],
     state: Path | None,
     users_of: Path | None,
-    allow: tuple[str, ...],
     format: str | None,
     as_json: bool,
+    **flags: Any,
 ) -> int | None:
     """Run a recorded stream through the webhooks again: to backfill a new one, or to repair.
 
@@ -125,8 +113,8 @@ def replay(
         raise click.UsageError("name recordings to replay, or --from-kafka")
     until, to = ends_of(ends)
     chosen = Replay(since, until, frozenset(webhooks), user, to, rate, speed or None)
-    shape = "source.kafka.format" if from_kafka else "format"
-    job = load(config, {"source": paths, shape: format, "allow": allow})
+    shape = f"source.{'kafka' if from_kafka else 'jsonl'}.format"
+    job = load(config, {**fields_of(flags), "source.jsonl.paths": list(paths) or None, shape: format})
     if dry_run and from_kafka:
         raise click.UsageError("--dry-run reads recordings; `hookline record` makes one from topics")
     chosen = replace(chosen, users_of=joined_with(users_of, job.state, paths))
@@ -221,7 +209,7 @@ def ends_of(ends: tuple[str, ...]) -> tuple[int | None, str | None]:
     times = [end for end in ends if "://" not in end]
     if len(urls) > 1 or len(times) > 1:
         raise click.UsageError("--to takes one time and one URL at most")
-    return (When().convert(times[0], None, None) if times else None), (urls[0] if urls else None)
+    return (WHEN.convert(times[0], None, None) if times else None), (urls[0] if urls else None)
 
 
 def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, as_json: bool) -> int | None:

@@ -20,6 +20,7 @@ from pipeline.cli.accounts import (
 from pipeline.cli.options import (
     allow_option,
     config_option,
+    fields_of,
     log_options,
     metrics_option,
     processes_option,
@@ -43,20 +44,22 @@ if TYPE_CHECKING:
 @config_option
 @setting(
     "--source",
+    "source.jsonl.paths",
     env="HOOKLINE_SOURCE",
     multiple=True,
     metavar="PATH",
     help="Recording to read: a file, a directory, or - for stdin; may be given several times.",
 )
 @state_option
-@setting("--follow", env="HOOKLINE_FOLLOW", is_flag=True, help="Keep reading as the files grow.")
 @setting(
-    "--shards",
-    env="HOOKLINE_SHARDS",
-    type=int,
-    help="Number of shards; fixed for a state directory.",
+    "--follow",
+    "source.jsonl.follow",
+    env="HOOKLINE_FOLLOW",
+    is_flag=True,
+    help="Keep reading as the files grow.",
 )
-@setting("--epoch", env="HOOKLINE_EPOCH", metavar="TIME", help="Time between two commits, e.g. 1s.")
+@setting("--shards", "shards", type=int, help="Number of shards; fixed for a state directory.")
+@setting("--epoch", "epoch", metavar="TIME", help="Time between two commits, e.g. 1s.")
 @allow_option
 @log_options
 @metrics_option(
@@ -96,7 +99,7 @@ def run(
     from pipeline.model.errors import StartAnew, Stopped
     from pipeline.model.process.exits import MEMBER_EXIT, MEMBER_STOPPED
 
-    job_config = load(config, flags, quiet=member is not None)
+    job_config = load(config, fields_of(flags), quiet=member is not None)
     if member is None and not yes:
         ask_before_again(job_config)
     before = 0 if member else account(job_config.state)["records"]["read"]
@@ -181,23 +184,11 @@ def load(
 ) -> PipelineConfig:
     """Return the job's settings; says what is doubtful, raises ConfigError for what is wrong.
 
-    collects: whether a collector runs beside it, that needs its keys.
+    flags: see `fields_of`. collects: whether a collector runs beside it, that needs its keys.
     """
     from pipeline.config.job import load_pipeline
 
-    names = {
-        "source": "source.jsonl.paths",
-        "format": "source.jsonl.format",
-        "follow": "source.jsonl.follow",
-        "allow": "network.allow",
-    }
-    given: dict[str, Any] = {}
-    for flag, value in flags.items():
-        name = names.get(flag, flag.replace("log_", "log."))
-        given[name] = list(value) or None if isinstance(value, tuple) else value or None
-        if isinstance(value, Path):
-            given[name] = str(value)
-    report = load_pipeline(config, flags=given, check_source=True, guard_state=True, collects=collects)
+    report = load_pipeline(config, flags=flags, check_source=True, guard_state=True, collects=collects)
     return taken(report, quiet=quiet)
 
 

@@ -15,6 +15,7 @@ from pipeline.cli.jobs import run as running
 from pipeline.cli.options import (
     allow_option,
     config_option,
+    fields_of,
     log_options,
     metrics_option,
     processes_option,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pipeline.config.job import PipelineConfig
     from pipeline.runtime.process import Summary
     from pipeline.runtime.processes.board import Board
-    from pipeline.runtime.processes.supervisor import Team
+    from pipeline.runtime.processes.group import Team
 
 COLLECT = "collect"
 CONSOLE = "console"
@@ -40,7 +41,7 @@ HUNG_SECS = 30.0
 @config_option
 @setting(
     "--listen",
-    env="HOOKLINE_COLLECT_LISTEN",
+    "collect.listen",
     metavar="ADDRESS",
     help="Address of the collector: PORT or HOST:PORT.",
 )
@@ -56,7 +57,6 @@ HUNG_SECS = 30.0
 @json_option
 def up(
     config: Path,
-    listen: str | None,
     metrics: str | None,
     processes: int,
     yes: bool,
@@ -75,7 +75,7 @@ def up(
     from pipeline.runtime.processes.board import Board
     from pipeline.runtime.processes.supervisor import JOB, Ended, Supervisor, figures_of
 
-    job_config = running.load(config, {**flags, "collect.listen": listen}, collects=True)
+    job_config = running.load(config, fields_of(flags), collects=True)
     preflight(job_config, config)  # or the collector would take events for a job that never starts
     if not yes:
         running.ask_before_again(job_config)
@@ -84,7 +84,7 @@ def up(
     with_console = "console" in file.model_fields_set
     names = [COLLECT] * (file.collect is not None) + [JOB] + [CONSOLE] * with_console
     board = Board(names)
-    teams = teams_of(job_config, config, listen, metrics, processes, flags, board)
+    teams = teams_of(job_config, config, metrics, processes, flags, board)
     before, begun = running.account(state)["records"]["read"], time.monotonic()
     tell_start(config, job_config, processes)
     supervisor = Supervisor([team for team in teams if team.name in names])
@@ -133,7 +133,6 @@ def tell_start(config: Path, job_config: PipelineConfig, processes: int) -> None
 def teams_of(
     job_config: PipelineConfig,
     config: Path,
-    listen: str | None,
     metrics: str | None,
     processes: int,
     flags: dict[str, Any],
@@ -142,7 +141,8 @@ def teams_of(
     """Return the collector, the job and the console, each as the command that it is."""
     from pipeline.runtime.background.progress import Facts
     from pipeline.runtime.collector import render
-    from pipeline.runtime.processes.supervisor import JOB, Team
+    from pipeline.runtime.processes.group import Team
+    from pipeline.runtime.processes.supervisor import JOB
     from pipeline.telemetry import screen
 
     form = job_config.file.log.format
@@ -150,7 +150,7 @@ def teams_of(
         form = "console" if sys.stderr.isatty() else "json"  # theirs is a pipe
     common = ["-c", str(config), "--log-level", job_config.file.log.level, "--log-format", form]
     job = ["run", *common, "--state", str(job_config.state)]
-    job += [word for network in flags["allow"] for word in ("--allow", network)]
+    job += [word for network in flags["network__allow"] for word in ("--allow", network)]
     job += ["--metrics", metrics] if metrics else []
     show = board.line(COLLECT) if job_config.file.collect is not None else None
 
@@ -168,7 +168,8 @@ def teams_of(
         if "link" in found:
             screen.write(f"{CONSOLE}: {found['link']}")
 
-    collect = ["collect", *common, *(["--listen", listen] if listen else [])]
+    collect = ["collect", *common]
+    collect += ["--listen", flags["collect__listen"]] if flags["collect__listen"] else []
     collect += ["--metrics", behind(metrics, processes)] if metrics else []
     return [
         Team(COLLECT, collect, joined=False, talks=board.talk(COLLECT), tells=status, silent_secs=HUNG_SECS),

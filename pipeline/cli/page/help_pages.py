@@ -33,7 +33,7 @@ class Pages(click.HelpFormatter):
 
     def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
         """Write terms, and beside or below each what it is."""
-        found = [(term, _said(text)) for term, text in rows]
+        found = [(term, RANGE.sub(bounds, text)) for term, text in rows]
         most = col_max if self.width >= NARROW else 18
         first = min(max((cells(term) for term, _ in found), default=0), most) + col_spacing
         blank = " " * self.current_indent
@@ -46,12 +46,6 @@ class Pages(click.HelpFormatter):
             else:
                 begin += " " * (len(below) - cells(begin))
             self.write("\n".join(line.rstrip() for line in wrapped(text, self.width, begin, below)) + "\n")
-
-
-def _said(text: str) -> str:
-    """Return the help of a flag with its bounds in words."""
-
-    return RANGE.sub(bounds, text)
 
 
 def bounds(found: re.Match[str]) -> str:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from pipeline.cli.kinds import Place, When
-from pipeline.cli.options import Actions, flags, on_state, status_option
+from pipeline.cli.kinds import Place
+from pipeline.cli.options import Actions, on_state
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, print_text, say, table
 from pipeline.cli.page.lines import short
-from pipeline.cli.state.exactly import as_counted, exactly, show_chosen
+from pipeline.cli.state.exactly import as_counted, exactly, selecting, show_chosen
 from pipeline.model.errors import UsageError
 from pipeline.model.printable import one_line
 from pipeline.model.process.exits import Exit
@@ -26,15 +26,10 @@ from pipeline.outbox.reading.dead_letter_json import as_json_value, name_of, rea
 if TYPE_CHECKING:
     from pipeline.outbox.codec import DeadLetter
 
-selection = flags(
-    click.option("--text", metavar="TEXT", help="With this text in the body; case is ignored."),
-    click.option("--user", metavar="ID", help="Of this user."),
-    click.option("--until", type=When(), help="Given up before this time."),
-    click.option("--since", type=When(), help="Given up at or after this time: a date, or 2h, 3d ago."),
-    status_option,
+selection = selecting(
+    "Of this webhook; `-` for records that could not be read.",
+    "Given up",
     click.option("--reason", metavar="TEXT", help="Reason that begins with this text, e.g. status-4."),
-    click.option("--webhook", metavar="ID", help="Of this webhook; `-` for records that could not be read."),
-    on_state,
 )
 """The flags that select dead letters."""
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pipeline.cli.options import flags
+from pipeline.cli.kinds import WHEN
+from pipeline.cli.options import flags, on_state, status_option
 from pipeline.cli.output import json_option, print_json, say, table
 from pipeline.cli.page.lines import short
 from pipeline.model.process.exits import Exit
@@ -17,6 +18,24 @@ if TYPE_CHECKING:
     from pipeline.operate.kept.chosen import Chosen
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def selecting(webhook: str, then: str, *own: Callable[[F], F]) -> Callable[[F], F]:
+    """Return the flags that select stored requests.
+
+    webhook: the help of that flag. then: what became of them at the times that may be given. own: the flags
+    of one kind of them.
+    """
+    return flags(
+        click.option("--text", metavar="TEXT", help="With this text in the body; case is ignored."),
+        click.option("--user", metavar="ID", help="Of this user."),
+        click.option("--until", type=WHEN, help=f"{then} before this time."),
+        click.option("--since", type=WHEN, help=f"{then} at or after this time: a date, or 2h, 3d ago."),
+        status_option,
+        *own,
+        click.option("--webhook", metavar="ID", help=webhook),
+        on_state,
+    )
 
 
 def exactly(function: F) -> F:

@@ -7,23 +7,14 @@ from typing import Any
 
 import click
 
-from pipeline.cli.kinds import When
-from pipeline.cli.options import Actions, flags, on_state, status_option
+from pipeline.cli.options import Actions, on_state
 from pipeline.cli.output import json_option, print_json, say, table
-from pipeline.cli.state.exactly import as_counted, exactly, show_chosen
+from pipeline.cli.state.exactly import as_counted, exactly, selecting, show_chosen
 from pipeline.model.errors import UsageError
 from pipeline.model.process.exits import Exit
 
-selection = flags(
-    click.option("--text", metavar="TEXT", help="With this text in the body; case is ignored."),
-    click.option("--until", type=When(), help="Matched before this time."),
-    click.option("--since", type=When(), help="Matched at or after this time: a date, or 2h, 3d ago."),
-    click.option("--due", type=click.Choice(["now", "later"]), help="When it is due."),
-    status_option,
-    click.option("--user", metavar="ID", help="Of this user."),
-    click.option("--webhook", metavar="ID", help="Of this webhook."),
-    on_state,
-)
+due_option = click.option("--due", type=click.Choice(["now", "later"]), help="When it is due.")
+selection = selecting("Of this webhook.", "Matched", due_option)
 """The flags that select what is owed."""
 
 

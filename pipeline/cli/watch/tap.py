@@ -6,37 +6,25 @@ import select
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing, nullcontext
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.kinds import Place, Rate
+from pipeline.cli.kinds import RATE, SPAN, Place
 from pipeline.cli.options import config_option, console_options, state_dir, state_option
 from pipeline.cli.output import json_option, say
 from pipeline.cli.page.lines import room
-from pipeline.language.units import parse_duration
 
 if TYPE_CHECKING:
     from pipeline.operate.tap.filters import Filters
     from pipeline.operate.tap.follow import Followed
+    from pipeline.operate.tap.recording import TapRecording
     from pipeline.operate.tap.remote import RemoteTap
 
 USUAL = "matched,sent,dead"
-
-
-class Span(click.ParamType[float]):
-    """A duration: 30s, 5m."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return seconds."""
-        try:
-            return parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.command()
@@ -63,9 +51,9 @@ class Span(click.ParamType[float]):
 @click.option("--status", "statuses", metavar="S,..", help="Attempts with this response: 503, 5xx, timeout.")
 @click.option("--outcome", "outcomes", metavar="O,..", help="delivered, retry, dead.")
 @click.option("--why", is_flag=True, help="Name the clause that does not hold; alone: of what is unmatched.")
-@click.option("--rate", type=Rate(), default="100/s", metavar="N/s", help="Show at most this many lines.")
+@click.option("--rate", type=RATE, default="100/s", metavar="N/s", help="Show at most this many lines.")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="Stop after this many lines.")
-@click.option("--for", "span", type=Span(), metavar="TIME", help="Stop after this time: 30s, 5m.")
+@click.option("--for", "span", type=SPAN, metavar="TIME", help="Stop after this time: 30s, 5m.")
 @click.option(
     "--format",
     "form",
@@ -108,6 +96,7 @@ def tap(
     tap survives reloads and restarts of it. Secrets are shown as `${NAME}`.
     """
     from pipeline.operate.tap.filters import Filters, usual_stages, words
+    from pipeline.operate.tap.recording import TapRecording
 
     if as_test:
         _check_as_test(webhooks)
@@ -129,17 +118,15 @@ def tap(
     )
     form = "json" if as_json else form or ("line" if sys.stdout.isatty() else "json")
     followed = _followed(config, state, url, token_file, wanted, reconnect=not no_reconnect)
-    shown = Shown(_writer(form, full=full, as_test=as_test), record)
-    try:
-        _show(followed, shown, quiet=quiet, count=count, span=span)
-    except KeyboardInterrupt:
-        pass  # that is how it ends
-    finally:
-        shown.close()
-    if record is not None:
-        say(
-            f"[tap] {shown.recorded:,} records in {record}: `hookline replay {quote(str(record))}` takes them"
-        )
+    write = _writer(form, full=full, as_test=as_test)
+    with nullcontext() if record is None else closing(TapRecording(record)) as recording:
+        try:
+            _show(followed, write, recording, quiet=quiet, count=count, span=span)
+        except KeyboardInterrupt:
+            pass  # that is how it ends
+    if recording is not None:
+        how = f"`hookline replay {quote(str(record))}` takes them"
+        say(f"[tap] {recording.events:,} records in {record}: {how}")
 
 
 def _followed(
@@ -190,37 +177,14 @@ def _writer(form: str, *, full: bool, as_test: bool) -> Callable[[dict[str, Any]
     return lambda line: text_line(line, room(sys.stdout), full=full)  # it may be resized
 
 
-class Shown:
-    """Where lines go: stdout, and a recording if one is wanted."""
-
-    def __init__(self, write: Callable[[dict[str, Any]], str], record: Path | None) -> None:
-        from pipeline.operate.tap.recording import TapRecording
-
-        self._write = write
-        self._recording = TapRecording(record) if record is not None else None
-
-    @property
-    def recorded(self) -> int:
-        """How many records are in the recording."""
-        return 0 if self._recording is None else self._recording.events
-
-    def add(self, line: dict[str, Any]) -> bool:
-        """Show a line; False where there is nothing to show of it."""
-        if self._recording is not None:
-            self._recording.add(line)
-        text = self._write(line)
-        if text:
-            click.echo(text)
-        return bool(text)
-
-    def close(self) -> None:
-        """Close the recording."""
-        if self._recording is not None:
-            self._recording.close()
-
-
 def _show(
-    followed: Followed | RemoteTap, shown: Shown, *, quiet: bool, count: int | None, span: float | None
+    followed: Followed | RemoteTap,
+    write: Callable[[dict[str, Any]], str],
+    recording: TapRecording | None,
+    *,
+    quiet: bool,
+    count: int | None,
+    span: float | None,
 ) -> None:
     from pipeline.operate.tap.follow import Notice
 
@@ -230,9 +194,13 @@ def _show(
         if isinstance(one, Notice):
             if not quiet:
                 say(f"[tap] {one.text}")
-        elif one is not None and shown.add(one):
-            number += 1
-            if count is not None and number >= count:
+        elif one is not None:
+            if recording is not None:
+                recording.add(one)
+            if text := write(one):
+                click.echo(text)
+                number += 1
+            if number == count:
                 return
         if one is None and _nobody_reads():
             raise BrokenPipeError

@@ -6,16 +6,17 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 import click
 
+from pipeline.cli.kinds import SPAN
 from pipeline.cli.options import config_option, console_options, state_dir, state_option
 from pipeline.cli.output import echo, json_option, print_json_lines
-from pipeline.cli.watch.tap import Span
-from pipeline.model.errors import HooklineError
+from pipeline.model.errors import HooklineError, Refused
 from pipeline.model.printable import one_line
 from pipeline.model.words import meant_or
 from pipeline.telemetry.screen import is_live
@@ -34,7 +35,7 @@ LEAST_SECS = 0.1
 @config_option
 @state_option
 @console_options
-@click.option("--interval", type=Span(), default="1s", metavar="TIME", help="Time between refreshes.")
+@click.option("--interval", type=SPAN, default="1s", metavar="TIME", help="Time between refreshes.")
 @click.option("--webhook", "webhooks", multiple=True, metavar="GLOB", help="Only these; several times.")
 @click.option(
     "--sort", default="id", metavar="COL", help="id, state, delivered, pending, dead, retry, p99, .."
@@ -67,17 +68,16 @@ def top(
     if sort not in BY_NAME:
         hint = meant_or(sort, BY_NAME, f"there are {', '.join(BY_NAME)}")
         raise click.UsageError(f"there is no column `{sort}`: {hint}")
-    job = Here(state_dir(config, state)) if url is None else Afar(url, token_file)
-    looked = job.looked(webhooks)
+    job = here(state_dir(config, state), webhooks) if url is None else afar(url, token_file, webhooks)
     view = View(sort=sort, reverse=desc, filter=text or "")
     interval = max(LEAST_SECS, interval)
-    first = looked.look()
+    first = job.top.look()
     if as_json:
-        _as_json(looked, first, interval, once=once)
+        _as_json(job.top, first, interval, once=once)
     elif once or not (sys.stdin.isatty() and is_live(sys.stdout)):
         _plain(view, first)
     else:
-        return _live(job, looked, first, view, interval)
+        return _live(job, first, view, interval)
     return None
 
 
@@ -85,7 +85,6 @@ def _as_json(looked: Top, first: Table, interval: float, *, once: bool) -> None:
     print_json_lines([first.to_json()])
     try:
         while not once:
-            sys.stdout.flush()
             time.sleep(interval)
             print_json_lines([looked.look().to_json()])
     except KeyboardInterrupt:
@@ -109,46 +108,41 @@ def _plain(view: View, table: Table) -> None:
         echo(row_line(columns, row, width).rstrip())
 
 
-class Here:
-    """The job of a state directory of this machine."""
+class Job(NamedTuple):
+    """The job that is looked at."""
 
-    def __init__(self, state: Path) -> None:
-        self._state = state
-        self.flags = ["--state", str(state)]
-        """By which another verb finds the same job."""
-
-    def looked(self, webhooks: tuple[str, ...]) -> Top:
-        """Return what looks at it."""
-        from pipeline.operate.running.top import Top
-
-        return Top(self._state, webhooks)
-
-    def order(self, order: str, webhook: str) -> None:
-        """Pause or resume a webhook. Raises HooklineError."""
-        from pipeline.admin.socket_client import ask
-
-        ask(self._state, f"webhook-{order}", webhook=webhook)
+    top: Top
+    order: Callable[[str, str], object]
+    """Pauses or resumes a webhook: the order, then its id. Raises HooklineError."""
+    flags: list[str]
+    """By which another verb finds the same job."""
 
 
-class Afar:
-    """The job behind a console."""
+def here(state: Path, webhooks: tuple[str, ...]) -> Job:
+    """Return the job of a state directory of this machine."""
+    from pipeline.admin.socket_client import ask
+    from pipeline.operate.running.top import Top
 
-    def __init__(self, url: str, token_file: Path | None) -> None:
-        from pipeline.operate.running.remote import RemoteConsole
+    def order(order: str, webhook: str) -> None:
+        for refused in ask(state, "webhook-order", order=order, webhooks=[webhook]):
+            if refused:
+                raise Refused(refused[webhook])
 
-        self._console = RemoteConsole(url, token_file)
-        self.flags = ["--url", url, *(["--token-file", str(token_file)] if token_file else [])]
-        """By which another verb finds the same job."""
+    return Job(Top(state, webhooks), order, ["--state", str(state)])
 
-    def looked(self, webhooks: tuple[str, ...]) -> Top:
-        """Return what looks at it."""
-        from pipeline.operate.running.top import afar
 
-        return afar(self._console, webhooks)
+def afar(url: str, token_file: Path | None, webhooks: tuple[str, ...]) -> Job:
+    """Return the job behind a console."""
+    from pipeline.operate.running.remote import RemoteConsole
+    from pipeline.operate.running.top import afar
 
-    def order(self, order: str, webhook: str) -> None:
-        """Pause or resume a webhook. Raises HooklineError."""
-        self._console.post(f"/api/v1/webhooks/{quote(webhook, safe='')}/{order}")
+    console = RemoteConsole(url, token_file)
+    flags = ["--url", url, *(["--token-file", str(token_file)] if token_file else [])]
+
+    def order(order: str, webhook: str) -> None:
+        console.post(f"/api/v1/webhooks/{quote(webhook, safe='')}/{order}")
+
+    return Job(afar(console, webhooks), order, flags)
 
 
 class Looking:
@@ -176,11 +170,11 @@ class Looking:
                 self.note = f"{one_line(str(error))}; waiting"
 
 
-def _live(job: Here | Afar, looked: Top, first: Table, view: View, interval: float) -> int | None:
+def _live(job: Job, first: Table, view: View, interval: float) -> int | None:
     """Show the table until a key or a signal ends it; return the exit code."""
     from pipeline.cli.terminal import Ended, Terminal
 
-    terminal, looking = Terminal(), Looking(looked, first, interval)
+    terminal, looking = Terminal(), Looking(job.top, first, interval)
     try:
         with terminal.taken():
             while True:
@@ -204,12 +198,12 @@ def _live(job: Here | Afar, looked: Top, first: Table, view: View, interval: flo
         looking.stop()
 
 
-def _tap(job: Here | Afar, webhook: str) -> None:
+def _tap(job: Job, webhook: str) -> None:
     words = [sys.executable, "-m", "pipeline.cli", "tap", *job.flags, "--webhook", webhook]
     subprocess.run(words, check=False)
 
 
-def order(job: Here | Afar, act: Act, view: View) -> None:
+def order(job: Job, act: Act, view: View) -> None:
     """Pause or resume a webhook, and say what came of it."""
     try:
         job.order(act.what, act.webhook)

@@ -13,10 +13,11 @@ from pipeline.admin.socket_client import NotRunning
 from pipeline.console.api.tap import EVENTS, filters_of, shown, streaming
 from pipeline.console.context import RequestContext
 from pipeline.console.render import data, fragment, page
+from pipeline.job.tap.wanted import STAGES
 from pipeline.model.errors import HooklineError
 from pipeline.model.json import Value
 from pipeline.operate.running import looks
-from pipeline.operate.tap.filters import STAGES, Filters
+from pipeline.operate.tap.filters import Filters
 from pipeline.operate.tap.follow import Line
 from pipeline.operate.tap.retry_words import retry_words
 

@@ -11,8 +11,9 @@ from pipeline.console.glance import glance
 from pipeline.console.redaction import redacted_reason
 from pipeline.console.render import data, page
 from pipeline.model.errors import ConfigError
-from pipeline.operate.overview.needs import Need, Unset, needs
+from pipeline.operate.overview.needs import Need, needs
 from pipeline.operate.overview.sampler import READ, spark
+from pipeline.operate.unsaved.environment import SecretState
 
 
 async def show(context: RequestContext) -> web.StreamResponse:
@@ -57,10 +58,10 @@ async def show(context: RequestContext) -> web.StreamResponse:
     )
 
 
-async def _unset(context: RequestContext) -> list[Unset]:
+async def _unset(context: RequestContext) -> list[SecretState]:
     """Return the secrets and settings that have no value, and are wanted."""
     try:
         known = await context.run(context.console.workbench.secrets)
     except ConfigError:
         return []
-    return [Unset(one.name, one.webhooks) for one in known if not one.is_set and not one.has_default]
+    return [one for one in known if not one.is_set and not one.has_default]

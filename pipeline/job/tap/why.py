@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pipeline.compile.snapshot import Snapshot
 from pipeline.compile.webhook import Webhook
-from pipeline.match.advice import advice
+from pipeline.match.advice import Told
 from pipeline.match.verdicts import Clause, explain, explain_trigger
 from pipeline.model.json import Value
-from pipeline.model.records import MISSING, Event, User
+from pipeline.model.records import Event, User
 from pipeline.model.words import did_you_mean
 
 WAITS = "`repeat` waits for more"
@@ -60,18 +60,4 @@ def _first(clauses: list[Clause]) -> list[dict[str, Value]]:
     inside = at + 1
     while inside < len(clauses) and clauses[inside].depth > 0:
         inside += 1
-    return [_json(one) for one in clauses[at : min(inside, at + MOST)]]
-
-
-def _json(clause: Clause) -> dict[str, Value]:
-    found: dict[str, Value] = {
-        "clause": clause.text,
-        "path": clause.path,
-        "holds": clause.holds,
-        "depth": clause.depth,
-    }
-    if clause.seen is not MISSING:
-        found["value"] = clause.seen
-    if (hint := advice(clause)) is not None:
-        found["advice"] = hint
-    return found
+    return [Told.of(one).to_json() for one in clauses[at : min(inside, at + MOST)]]

@@ -73,6 +73,12 @@ class Preview:
             spec.encoding,
         )
 
+    def line(self) -> str:
+        """Return it on one line."""
+        if self.method:
+            return f"{self.method} {self.url} {self.text}".rstrip()
+        return "suppressed" if self.dead_letter is None else f"dead letter: {self.dead_letter}"
+
     def to_json(self) -> dict[str, Value]:
         """Return the request, or why there would be none."""
         if self.suppressed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from math import inf
 
 from pipeline.compile.snapshot import Snapshot
@@ -19,7 +19,7 @@ from pipeline.job.story import Match
 from pipeline.job.trials.rehearse import Rehearsal
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError, RenderError
-from pipeline.model.json import Value
+from pipeline.model.json import Plain
 from pipeline.model.records import PropertyUpdate, Record
 from pipeline.outbox.handover import Delivery, Port, Progress, Request, Result
 
@@ -28,7 +28,7 @@ TEST_HEADER = ("webhook-test", "true")
 
 
 @dataclass(slots=True, frozen=True)
-class Answer:
+class Answer(Plain):
     """The outcome of the one attempt."""
 
     outcome: str
@@ -38,10 +38,6 @@ class Answer:
     response: str | None
     """The beginning of the answer."""
     elapsed_ms: float
-
-    def to_json(self) -> dict[str, Value]:
-        """Return the fields."""
-        return asdict(self)
 
 
 def match_for(

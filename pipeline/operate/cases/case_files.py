@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import indent
 from typing import Final
 
 import orjson
@@ -110,7 +111,7 @@ def add_case(config: Path, file: str, case: Mapping[str, Value]) -> str:
         path = config / name
         with told(name):
             if not names:
-                create_durably(path, (HEAD + _indented(as_yaml(case))).encode())
+                create_durably(path, (HEAD + indent(as_yaml(case), "  ")).encode())
                 return name
             known = {one.name for one in read_file(path, name, CaseFile)[0].cases}
             text = read_plain(path).decode()
@@ -124,7 +125,3 @@ def _free(name: str, taken: set[str]) -> str:
     while found in taken:
         found, number = f"{name} ({number})", number + 1
     return found
-
-
-def _indented(text: str) -> str:
-    return "".join(f"  {line}\n" for line in text.splitlines())

@@ -10,6 +10,8 @@ from pipeline.model.json import Value
 
 _LEFT_OUT: Final = frozenset({"webhook-id"})
 """Headers that depend on where the event was read."""
+_OF_CHANGES: Final = frozenset({"type", "name", "kind", "properties", "received_at"})
+"""Fields of a change that its update has not, or not so."""
 
 
 def case_of(line: Mapping[str, Value]) -> dict[str, Value] | None:
@@ -35,28 +37,35 @@ def case_of(line: Mapping[str, Value]) -> dict[str, Value] | None:
 
 
 def _users(record: Mapping[str, Value], line: Mapping[str, Value]) -> dict[str, Value]:
-    known = line.get("known")
-    if not isinstance(known, dict):
+    known = known_before(record, line)
+    if known is None:
         return {}
-    if record.get("kind") == "update":
-        changed = record.get("properties", {})
-        before = line.get("before") or {}
-        known = {name: value for name, value in known.items() if name not in changed} | before
     who = {"id": record["user_id"]} if "user_id" in record else {"anonymous_id": record.get("anonymous_id")}
     return {"users": [{**who, "properties": known}]}
 
 
 def _event(record: Mapping[str, Value]) -> dict[str, Value]:
-    event = {name: value for name, value in record.items() if name not in ("type", "received_at")}
-    if record.get("kind") != "update":
-        return event
-    changed = event.pop("properties", {})
-    for name in ("name", "kind"):
-        event.pop(name, None)
+    if record.get("kind") == "update":
+        return update_of(record)
+    return {name: value for name, value in record.items() if name not in ("type", "received_at")}
+
+
+def known_before(record: Mapping[str, Value], line: Mapping[str, Value]) -> dict[str, Value] | None:
+    """Return what was known of a user before a record, or a change of theirs; None where it is not shown."""
+    known = line.get("known")
+    if not isinstance(known, dict) or record.get("kind") != "update":
+        return known if isinstance(known, dict) else None
+    changed = record.get("properties", {})
+    return {name: value for name, value in known.items() if name not in changed} | (line.get("before") or {})
+
+
+def update_of(record: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the update that caused a change of properties."""
+    changed = record.get("properties", {})
     gone = [name for name, value in changed.items() if value is None]
     return {
         "type": "user",
-        **event,
+        **{name: value for name, value in record.items() if name not in _OF_CHANGES},
         "set": {name: value for name, value in changed.items() if value is not None},
         **({"unset": gone} if gone else {}),
     }

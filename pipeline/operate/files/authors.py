@@ -125,6 +125,11 @@ def _reads_no_file(ref: SecretRef) -> tuple[str, str, str]:
     return "file-not-offered", f"{ref}: the console reads no files", hint
 
 
+def _not_offered(ref: SecretRef) -> tuple[str, str, str]:
+    hint = f"pipeline.yaml lists it with its hosts: `console: {{secrets: {{{ref.key}: [HOST]}}}}`"
+    return "secret-not-offered", f"the secret {ref} is not offered in the console", hint
+
+
 def _in_plain(ref: SecretRef) -> tuple[str, str, str]:
     message = f"here {ref} would be a plain setting, which is shown and stored"
     hint = "secrets stand in a header, the body, the query or the path of `request`"
@@ -148,8 +153,7 @@ def _of_file(
             if was.get(path) != text:
                 problems.found.append(_no_file(path))
         elif path[:1] != ("description",) and "${" in text:
-            for problem in _of_text(name, path, text, root, hosts, rules, is_kept=is_kept, sending=sending):
-                problems.found.append(problem)
+            problems.found += _of_text(name, path, text, root, hosts, rules, is_kept=is_kept, sending=sending)
     for problem in problems.found:
         yield place(root.document, problem, root)
 
@@ -168,22 +172,14 @@ def _of_text(
     for offset, ref in _refs(text):
         told: tuple[str, str, str] | None = None
         if ref.file is not None:
-            if not is_kept:
-                told = _reads_no_file(ref)
+            told = None if is_kept else _reads_no_file(ref)
         elif rules.secrets is not None:
             listed = rules.secrets.get(ref.key)
-            is_plain = _is_plain(name, path, offset, text, root)
-            if (listed is None or is_plain) and is_kept and not sending:
-                pass
-            elif listed is None:
-                told = (
-                    "secret-not-offered",
-                    f"the secret {ref} is not offered in the console",
-                    f"pipeline.yaml lists it with its hosts: `console: {{secrets: {{{ref.key}: [HOST]}}}}`",
-                )
-            elif is_plain:
-                if not is_kept:
-                    told = _in_plain(ref)
+            if listed is None:
+                if sending or not is_kept:
+                    told = _not_offered(ref)
+            elif _is_plain(name, path, offset, text, root):
+                told = None if is_kept else _in_plain(ref)
             elif stranger := next((host for host in hosts if host not in listed), None):
                 told = (
                     "secret-elsewhere",
@@ -239,9 +235,7 @@ def _texts(value: Value, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _refs(text: str) -> Iterator[tuple[int, SecretRef]]:
-    """Yield the placeholders with their places; none for a text that cannot be parsed (a check
-    reports it).
-    """
+    """Yield the placeholders with their places; none for a text that cannot be parsed: a check says so."""
     try:
         parts = parse_placeholders(text)
     except PlaceholderError:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pipeline.model.json import Value
+from pipeline.model.json import Plain
 
 SHOWN: Final = 20
 _SECS: Final = 5.0
@@ -20,7 +20,7 @@ _SAFE: Final = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", 
 
 
 @dataclass(slots=True, frozen=True)
-class Version:
+class Version(Plain):
     """One commit that changed the file."""
 
     id: str
@@ -29,10 +29,6 @@ class Version:
     author: str
     subject: str
     diff: str
-
-    def to_json(self) -> dict[str, Value]:
-        """Return the fields."""
-        return asdict(self)
 
 
 def versions(config: Path, file: str) -> list[Version] | None:

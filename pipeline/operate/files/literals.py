@@ -45,9 +45,7 @@ def literal_secrets(document: Document) -> list[Finding]:
 
 
 def hide_literals(text: str) -> str:
-    """Return the text of a file with everything hidden that looks like a secret; line numbers do
-    not change.
-    """
+    """Return the text of a file with all that looks like a secret hidden; line numbers do not change."""
     document = parse_yaml(text, "")
     if document.root is None:
         return "\n".join(map(_hide_line, text.split("\n")))

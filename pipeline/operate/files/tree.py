@@ -15,14 +15,14 @@ from pipeline.config.files import TESTS, config_files, is_config_file, is_webhoo
 from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.model.files.plain_file import Sign, read_plain, sign_of
 from pipeline.model.findings import Finding
-from pipeline.model.json import Value, as_utf8, leaves
+from pipeline.model.json import Plain, Value, as_utf8, leaves
 from pipeline.operate.files.literals import literal_secrets
 
 Kind = Literal["webhook", "base", "label", "shape", "list", "test"]
 
 
 @dataclass(slots=True, frozen=True)
-class ConfigFile:
+class ConfigFile(Plain):
     """One file."""
 
     file: str
@@ -34,16 +34,6 @@ class ConfigFile:
     """Files that refer to it; empty for an unused list, base, label or shape."""
     changed_at: float = 0.0
     """Unix seconds."""
-
-    def to_json(self) -> dict[str, Value]:
-        """Return the fields."""
-        return {
-            "file": self.file,
-            "kind": self.kind,
-            "name": self.name,
-            "used_by": [*self.used_by],
-            "changed_at": self.changed_at,
-        }
 
 
 class _Said(NamedTuple):
@@ -68,9 +58,7 @@ class Tree:
     def files(
         self, formats: Mapping[str, Value] | None = None, exclude: Iterable[str] = ()
     ) -> list[ConfigFile]:
-        """Return all files, sorted by kind and name. formats, exclude: the shapes and labels that
-        pipeline.yaml names.
-        """
+        """Return all files, by kind and name. formats, exclude: shapes, labels that pipeline.yaml names."""
         names = config_files(self._config)
         said = {name: one for name in names if (one := self._look(name)) is not None}
         self._said = said
@@ -92,7 +80,7 @@ class Tree:
                         lists.add(place)
                         used[place].append(name)
                         break
-        for name in _shapes(formats or {}):
+        for name in {value for _, value in leaves(dict(formats or {})) if isinstance(value, str)}:
             used[f"shapes/{name}.yaml"].append("pipeline.yaml")
         found = [
             ConfigFile(
@@ -183,7 +171,3 @@ def _words(data: Value) -> Iterator[str]:
         key = next((step for step in reversed(path) if isinstance(step, str)), "")
         if isinstance(value, str) and key in ("events", "changes", "exclude", "label", "labels"):
             yield value
-
-
-def _shapes(formats: Mapping[str, Value]) -> set[str]:
-    return {value for _, value in leaves(dict(formats)) if isinstance(value, str)}

@@ -7,25 +7,19 @@ from __future__ import annotations
 
 import heapq
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import blake2b
+from operator import itemgetter
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-from pipeline.model.json import Value
+from pipeline.model.json import Plain
 from pipeline.operate.kept.answers import last_answer
 from pipeline.operate.kept.outbox import Owing, selected
 from pipeline.operate.kept.paging import PAGE, PAGE_SECS, Deadline, place_of_cursor
 from pipeline.outbox.reading.view import Owed, accounting, owed_each
 
 _PLACE_BYTES: Final = 24
-
-
-class Placed(NamedTuple):
-    """A request, and its position in due order."""
-
-    place: bytes
-    owed: Owed
 
 
 @dataclass(slots=True, frozen=True)
@@ -51,20 +45,20 @@ def page(
     start = b"" if after is None else place_of_cursor(after, _PLACE_BYTES)
     looked_at, is_complete = 0, True
     # Only the page's rows are kept in memory, not a million to show fifty.
-    first: list[Placed] = []
+    first: list[tuple[bytes, Owed]] = []
     for one in selected(state, owing):
         looked_at += 1
         place = place_of(one)
         if place > start:
-            first.append(Placed(place, one))
+            first.append((place, one))
             if len(first) > 20 * limit:
-                first = heapq.nsmallest(limit + 1, first, key=_by_place)
+                first = heapq.nsmallest(limit + 1, first, key=itemgetter(0))
         if deadline.is_up(looked_at):
             is_complete = False
             break
-    first = heapq.nsmallest(limit + 1, first, key=_by_place)
-    later = first[limit - 1].place.hex() if len(first) > limit else None
-    return OwedPage([one.owed for one in first[:limit]], later, looked_at, is_complete)
+    first = heapq.nsmallest(limit + 1, first, key=itemgetter(0))
+    later = first[limit - 1][0].hex() if len(first) > limit else None
+    return OwedPage([one for _, one in first[:limit]], later, looked_at, is_complete)
 
 
 def place_of(one: Owed) -> bytes:
@@ -74,12 +68,8 @@ def place_of(one: Owed) -> bytes:
     return due.to_bytes(8, "big") + created.to_bytes(8, "big") + tail
 
 
-def _by_place(placed: Placed) -> bytes:
-    return placed.place
-
-
 @dataclass(slots=True)
-class Owes:
+class Owes(Plain):
     """What one webhook owes."""
 
     webhook: str
@@ -99,10 +89,6 @@ class Owes:
     """The outcome of a last attempt among them."""
     response: str = ""
     """The beginning of that answer."""
-
-    def to_json(self) -> dict[str, Value]:
-        """Return the fields."""
-        return asdict(self)
 
 
 @dataclass(slots=True, frozen=True)
@@ -128,7 +114,8 @@ def summary(state: Path, secs: float | None = PAGE_SECS, most: int | None = None
     }
     others = 0 if most is None else max(0, len(found) - most)
     if others:
-        found = dict(heapq.nlargest(len(found) - others, found.items(), key=_by_pending))
+        most_owed = heapq.nlargest(len(found) - others, found.values(), key=lambda one: one.pending)
+        found = {one.webhook: one for one in most_owed}
     now_ms = time.time_ns() // 1_000_000
     begun = time.monotonic()
     looked_at, is_complete = 0, True
@@ -143,10 +130,6 @@ def summary(state: Path, secs: float | None = PAGE_SECS, most: int | None = None
                     is_complete = False
                     break
     return OwesAll(list(found.values()), is_complete, others)
-
-
-def _by_pending(named: tuple[str, Owes]) -> int:
-    return named[1].pending
 
 
 def _take(one: Owes, row: Owed, now_ms: int) -> None:

@@ -6,17 +6,18 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import quote, urlencode
 
 from pipeline.model.errors import StateError
-from pipeline.model.json import Value
+from pipeline.model.json import Plain
 from pipeline.model.words import counted
 from pipeline.operate.overview.rows import Row
 from pipeline.operate.overview.standing import Standing
 from pipeline.operate.running.processes import PAUSED
+from pipeline.operate.unsaved.environment import SecretState
 from pipeline.outbox.reading.dead_letter_json import reason_of
 from pipeline.outbox.reading.newest import newest
 
@@ -34,7 +35,7 @@ Kind: TypeAlias = Literal["bad", "warn", "info"]
 
 
 @dataclass(slots=True, frozen=True)
-class Need:
+class Need(Plain):
     """Something that needs a person's attention."""
 
     kind: Kind
@@ -46,20 +47,10 @@ class Need:
     detail: str = ""
     """Details: a reason, or an answer, which may quote what was sent."""
 
-    def to_json(self) -> dict[str, Value]:
-        """Return the fields."""
-        return asdict(self)
 
-
-@dataclass(slots=True, frozen=True)
-class Unset:
-    """A secret or setting without a value."""
-
-    name: str
-    webhooks: tuple[str, ...]
-
-
-def needs(state: Path, stands: Standing, rows: Sequence[Row], unset: Iterable[Unset] = ()) -> list[Need]:
+def needs(
+    state: Path, stands: Standing, rows: Sequence[Row], unset: Iterable[SecretState] = ()
+) -> list[Need]:
     """Return what needs a person's attention, the worst first. unset: secrets without a value."""
     found = [
         *_of_job(stands),
@@ -96,7 +87,7 @@ def _of_job(stands: Standing) -> Iterable[Need]:
         yield Need(kind, words, "See what is pending", "/pending")
 
 
-def _of_secrets(unset: Iterable[Unset]) -> Iterable[Need]:
+def _of_secrets(unset: Iterable[SecretState]) -> Iterable[Need]:
     for one in unset:
         users = ", ".join(one.webhooks[:3]) + (f" and {len(one.webhooks) - 3} more" * (len(one.webhooks) > 3))
         words = f"${{{one.name}}} has no value" + (f": {users} cannot be sent to" if users else "")

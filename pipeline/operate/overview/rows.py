@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
 
-from pipeline.model.json import Value
+from pipeline.model.json import Plain, Value
 from pipeline.model.words import one_of
 from pipeline.operate.overview.sampler import Sampler
 from pipeline.operate.overview.standing import Standing
+from pipeline.outbox.counters import WEBHOOK
 
 _HOST: Final = re.compile(r"(?:[a-z]+://)?((?:\$\{[^}]*\}|[^/?#\s])+)")
 _DEFAULT: Final = re.compile(r"\$\{(\w+):-[^}]*\}")
@@ -21,7 +22,7 @@ unknown: in no file; broken: its file has errors."""
 
 
 @dataclass(slots=True, frozen=True)
-class Row:
+class Row(Plain):
     """One webhook. Counts are cumulative; rates are per second over the last minute, None where unknown."""
 
     id: str
@@ -54,10 +55,6 @@ class Row:
     errors: int
     """Number of errors in its file."""
 
-    def to_json(self) -> dict[str, Value]:
-        """Return the fields."""
-        return asdict(self)
-
 
 def rows(listed: Iterable[Mapping[str, Value]], stands: Standing, sampler: Sampler) -> list[Row]:
     """Return a row for each webhook of the files, and for each other one that has counts.
@@ -72,29 +69,25 @@ def rows(listed: Iterable[Mapping[str, Value]], stands: Standing, sampler: Sampl
 
 def _row(one: Mapping[str, Value], stands: Standing, sampler: Sampler) -> Row:
     file = str(one.get("file") or "")
-    name = str(one.get("id") or file)
-    counts = stands.webhooks.get(name, {})
-    lane = stands.lanes.get(name, {})
+    id = str(one.get("id") or file)
+    counts = stands.webhooks.get(id, {})
+    lane = stands.lanes.get(id, {})
     words, all_events = trigger_words(one.get("trigger")) if file else ("in no file", False)
     enabled, errors = bool(one.get("enabled", True)), int(one.get("errors", 0))
     return Row(
-        id=name,
+        id=id,
         file=file,
         description=str(one.get("description") or ""),
         enabled=enabled,
-        state=_state(name, file, lane, stands, enabled=enabled, errors=errors),
+        state=_state(id, file, lane, stands, enabled=enabled, errors=errors),
         trigger=words,
         all_events=all_events,
         method=str(one.get("method") or ""),
         host=host_of(str(one.get("url") or "")),
-        matched=counts.get("matched", 0),
-        delivered=counts.get("delivered", 0),
-        dead=counts.get("dead", 0),
-        pending=counts.get("pending", 0),
-        suppressed=counts.get("suppressed", 0),
-        matched_rate=sampler.rate(name, "matched"),
-        delivered_rate=sampler.rate(name, "delivered"),
-        dead_rate=sampler.rate(name, "dead"),
+        **{name: counts.get(name, 0) for name in WEBHOOK},
+        matched_rate=sampler.rate(id, "matched"),
+        delivered_rate=sampler.rate(id, "delivered"),
+        dead_rate=sampler.rate(id, "dead"),
         p99_ms=lane.get("p99_ms") or None,
         status=lane.get("status", 0),
         error=str(lane.get("error", "")),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pipeline.admin.socket_client import NotRunning, ask
 from pipeline.deliver.halts import LEADS_TO, Halts, Order
 from pipeline.model.errors import ConfigError, HooklineError, Refused, StateError, UsageError
-from pipeline.model.json import Value
+from pipeline.model.json import Plain, Value
 from pipeline.model.process.private import require_own
 from pipeline.model.words import no_webhook
 from pipeline.operate.offline import load_snapshot
@@ -18,7 +18,7 @@ from pipeline.outbox.reading.view import accounting
 
 
 @dataclass(slots=True, frozen=True)
-class WebhookState:
+class WebhookState(Plain):
     """One webhook of the config, and whether it is active."""
 
     id: str
@@ -28,10 +28,6 @@ class WebhookState:
     """``events: Purchase, Refund`` or ``changes: plan``."""
     url: str
     file: str
-
-    def to_json(self) -> dict[str, Value]:
-        """Return the fields."""
-        return asdict(self)
 
 
 def webhook_states(state: Path, config: Path) -> list[WebhookState]:
@@ -56,7 +52,7 @@ def _trigger(data: dict[str, Value]) -> str:
 
 
 @dataclass(slots=True, frozen=True)
-class Ordered:
+class Ordered(Plain):
     """The result of an order for one webhook."""
 
     id: str
@@ -65,10 +61,6 @@ class Ordered:
     """What happens to its pending and future requests."""
     refused: str = ""
     """Why nothing was changed; "" where the order was carried out."""
-
-    def to_json(self) -> dict[str, Value]:
-        """Return the fields."""
-        return asdict(self)
 
 
 @dataclass(slots=True, frozen=True)

@@ -36,8 +36,7 @@ class Sample:
     at: str
     """When it was read, ISO 8601."""
     records: tuple[Value, ...]
-    """Its records in Hookline's own shape: several for a batch; ``{"invalid": reason}`` for an unreadable
-    one."""
+    """Its records in Hookline's own shape, several of a batch; ``{"invalid": reason}`` if unreadable."""
     line: str | None = None
     """The raw line; None where it is too large."""
     origin: str = ""
@@ -91,9 +90,7 @@ class Looks:
         self._catalog: tuple[float, dict[str, Value]] = (float("-inf"), dict(NOTHING))
 
     def samples(self, event: str | None = None) -> list[Sample]:
-        """Return the newest samples first, at most `FRESH_SECS` old; event: only those with an event of this
-        name. [] where no job has run since.
-        """
+        """Return the samples, newest first, at most `FRESH_SECS` old; event: only with one of this name."""
         with self._lock:
             at, found = self._samples
             if time.monotonic() - at > FRESH_SECS:

@@ -132,9 +132,7 @@ def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 def together(lanes: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
-    """Merge one webhook's lanes in several processes: counts are summed, other fields come from the last one
-    that has a value.
-    """
+    """Merge one webhook's lanes in several processes: sums of counts, else the last value there is."""
     found: dict[str, Value] = {}
     for name in lanes[0]:
         values = [lane[name] for lane in lanes]

@@ -93,9 +93,7 @@ class Top:
         wall: Callable[[], float] = time.time,
         asked: Callable[[], list[Value]] | None = None,
     ) -> None:
-        """place: the job's state directory, or what stands for it. asked: returns what each process reports;
-        None: they are asked here.
-        """
+        """place: the job's state directory, or what stands for it. asked: gives each process's report."""
         self._place = place
         self._webhooks = webhooks
         self._clock = clock

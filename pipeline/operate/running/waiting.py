@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from pipeline.deliver.halts import Halts
-from pipeline.model.json import Value
+from pipeline.model.json import Plain, Value
 from pipeline.model.printable import one_line
 from pipeline.model.times import format_iso
 from pipeline.outbox.reading.view import Owed, owed_each
@@ -34,7 +34,7 @@ SAID = {
 
 
 @dataclass(slots=True, frozen=True)
-class Waiting:
+class Waiting(Plain):
     """Why a webhook's deliveries are pending."""
 
     why: str
@@ -43,10 +43,6 @@ class Waiting:
     """When the next one is due, or its receiver probed, if that is what it waits for, or will."""
     last: str | None
     """The last answer of its receiver, or token endpoint."""
-
-    def to_json(self) -> dict[str, Value]:
-        """Return the fields."""
-        return asdict(self)
 
     def line(self, webhook: str, pending: int) -> str:
         """Return it in words."""

@@ -137,7 +137,7 @@ def _said() -> Value:
 
 def _operators() -> Value:
     properties: dict[str, Value] = {
-        name: {"description": _meaning(operator), **_operand(operator)}
+        name: {"description": f"{operator.meaning} ({operator.operand})", **_operand(operator)}
         for name, operator in OPERATORS.items()
     }
     properties["as"] = {"description": MODIFIERS["as"], "enum": list(CONVERSIONS)}
@@ -170,10 +170,6 @@ def _operators() -> Value:
             },
         ],
     }
-
-
-def _meaning(operator: Operator) -> str:
-    return f"{operator.meaning} ({operator.operand})"
 
 
 def _names(fits: Value) -> list[str]:

@@ -189,9 +189,7 @@ def first_reason(records: list[Record]) -> str | None:
 
 
 def settle(found: list[Recognised]) -> None:
-    """Reclassify records as unknown if no record of their shape is readable: their names match by
-    accident.
-    """
+    """Make records unknown if none of their shape is readable: their names match by accident."""
     read = {one.shape for one in found if one.is_read}
     for one in found:
         if not one.is_read and one.value is not None and one.shape not in read and one.reason != _NO_READER:

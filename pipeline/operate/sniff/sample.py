@@ -254,9 +254,7 @@ def _is_open(first: bytes) -> bool:
 
 
 def _document(data: bytes) -> tuple[Value, bool]:
-    """Return the objects of one or several multi-line JSON documents, None where it is not one; and whether
-    it is a document.
-    """
+    """Return what one or several JSON documents over several lines hold, or None; and whether it is one."""
     bare = without_bom(data)
     try:
         value: Value = orjson.loads(bare)
@@ -295,9 +293,6 @@ def _is_spread(lines: list[tuple[int, int, bytes]]) -> bool:
 
 
 def _is_framed(lines: list[tuple[int, int, bytes]]) -> bool:
-    return bool(lines) and is_framed(lines[0][2])
-
-
-def is_framed(raw: bytes) -> bool:
-    """Return whether bytes begin with a Schema Registry frame: 00, then the schema's id."""
+    """Return whether lines begin with a Schema Registry frame: 00, then the schema's id."""
+    raw = lines[0][2] if lines else b""
     return raw.startswith(b"\0") and len(raw) > 5 and raw[1:5] != b"\0\0\0\0"

@@ -97,9 +97,7 @@ class Sniffed:
         return self.records > 0 and (self.understood + framed) * 2 >= self.records
 
     def to_json(self) -> dict[str, Value]:
-        """Return everything, with the proposal as text and its result for the first records in
-        native form.
-        """
+        """Return everything, with each proposal as text and what it makes of the first records."""
         return {
             "sources": [
                 {
@@ -264,9 +262,7 @@ def _count(recognised: list[Recognised]) -> list[Found]:
 
 
 def _formats(recognised: list[Recognised], own: Mapping[str, str], notes: list[str]) -> dict[str, str]:
-    """Return the format for each file or topic: the only shape of its records, or `auto` where that
-    recognises them.
-    """
+    """Return the format of each file or topic: the only shape of its records, or `auto` where that does."""
     shapes: dict[str, dict[str, int]] = {}
     for one in recognised:
         name = one.shape if one.shape != OWN else own.get(one.sampled.part)

@@ -39,12 +39,12 @@ def example_tests(name: str) -> str | None:
 
 def reference() -> str:
     """Return the reference of everything that a config may hold, as Markdown."""
-    return (_shipped() / "README.md").read_text("utf-8").replace(_GENERATED, "")
+    return (shipped_config() / "README.md").read_text("utf-8").replace(_GENERATED, "")
 
 
 def demo_config(folder: Path) -> Path:
     """Return the config of the demo: the checkout's own, or an editable copy in a folder."""
-    shipped = _shipped()
+    shipped = shipped_config()
     if shipped.parent != _PACKAGE:
         return shipped
     config, recordings = folder / "config", folder / "recordings"
@@ -55,23 +55,18 @@ def demo_config(folder: Path) -> Path:
     return config
 
 
-def shipped_config() -> Path:
-    """Return the config with which the demo starts; read-only."""
-    return _shipped()
-
-
 def demo_stream() -> Path:
     """Return the recording of a shop."""
-    shipped = _shipped()
+    shipped = shipped_config()
     folder = shipped if shipped.parent == _PACKAGE else shipped.parent
     return folder / "recordings" / "shop.jsonl.gz"
 
 
-def _shipped() -> Path:
-    """Return its path: in the package (pyproject.toml puts it into the wheel), or in the checkout."""
+def shipped_config() -> Path:
+    """Return the config with which the demo starts, read-only: in the package of a wheel, or a checkout's."""
     installed = _PACKAGE / "shipped"
     return installed if installed.is_dir() else _PACKAGE.parent / "config"
 
 
 def _examples() -> Path:
-    return _shipped() / "examples"
+    return shipped_config() / "examples"

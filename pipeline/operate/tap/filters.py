@@ -5,16 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Final, Literal, get_args
+from typing import Final, get_args
 
+from pipeline.job.tap.wanted import USUAL, Payload
 from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
 from pipeline.model.words import one_of
 
-Payload = Literal["none", "short", "full"]
-USUAL: Final = ("matched", "sent", "dead")
-STAGES: Final = ("read", "invalid", "skipped", "unmatched", "suppressed", "matched", "sent", "dead")
-"""In the order of the flow."""
 _LISTS: Final = {"stage": "stages", "status": "statuses", "outcome": "outcomes"}
 """Flags that take several words separated by commas."""
 _MANY: Final = {"webhook": "webhooks", "event": "events"}
@@ -97,9 +94,7 @@ class Filters:
                 yield from [f"--{name}", value]
 
     def without_payload(self) -> Filters:
-        """Return the filters for a viewer without access to payloads. Raises UsageError where they concern
-        payloads.
-        """
+        """Return the filters for who may not see payloads. Raises UsageError where they ask about those."""
         asked = [f"`{name}`" for name in ("where", "user") if getattr(self, name) is not None]
         if asked:
             raise UsageError(f"{' and '.join(asked)}: your role may not ask about what events and users hold")

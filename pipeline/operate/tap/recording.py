@@ -13,6 +13,7 @@ import orjson
 from pipeline.model.errors import Fatal, UsageError, reason
 from pipeline.model.files.disk import append_all
 from pipeline.model.json import Value
+from pipeline.operate.cases.seen import known_before, update_of
 from pipeline.sources.files.lines.recorded import Message, dump_line
 
 SUFFIX = ".rec.jsonl"
@@ -51,12 +52,11 @@ class TapRecording:
             return
         _remember(self._written, origin, None)
         texts: list[bytes] = []
-        if isinstance(record, dict) and isinstance(line.get("known"), dict):
-            texts += self._user(record, _known(record, line["known"], line.get("before")))
-        value = orjson.dumps(record) if isinstance(record, dict) else str(raw).encode()
-        if isinstance(record, dict) and record.get("kind") == "update":
-            value = _update(record)
-        received_at = record.get("received_at") if isinstance(record, dict) else None
+        value, received_at = str(raw).encode(), None
+        if isinstance(record, dict):
+            known, received_at = known_before(record, line), record.get("received_at")
+            texts += [] if known is None else self._user(record, known)
+            value = orjson.dumps(update_of(record) if record.get("kind") == "update" else record)
         texts.append(self._line(value, received_at, origin))
         try:
             append_all(self._file, b"".join(texts))
@@ -93,33 +93,9 @@ class TapRecording:
 
 
 def _place(origin: str) -> tuple[str | None, int]:
-    """Return source and offset of an origin as text; None inside an envelope, whose members get lines of
-    their own here.
-    """
+    """Return source and offset of an origin; None inside an envelope: members get lines of their own."""
     source, _, offset = origin.rpartition(":")
     return (source, int(offset)) if source and offset.isdecimal() else (None, 0)
-
-
-def _known(record: Mapping[str, Value], known: dict[str, Value], before: Value) -> dict[str, Value]:
-    """Return what was known of a user before a record; for a property change, before the change."""
-    if record.get("kind") != "update":
-        return known
-    changed = record.get("properties", {})
-    return {name: value for name, value in known.items() if name not in changed} | (before or {})
-
-
-def _update(record: Mapping[str, Value]) -> bytes:
-    """Return the update that caused a property change."""
-    changed = record.get("properties", {})
-    fields = {name: record[name] for name in ("id", "user_id", "anonymous_id", "time") if name in record}
-    return orjson.dumps(
-        {
-            "type": "user",
-            **fields,
-            "set": {name: value for name, value in changed.items() if value is not None},
-            "unset": [name for name, value in changed.items() if value is None],
-        }
-    )
 
 
 def _remember(known: OrderedDict[str, Value], key: str, value: Value) -> None:

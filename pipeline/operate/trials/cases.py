@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,12 +22,11 @@ from pipeline.model.errors import ConfigError
 from pipeline.model.files.disk import below
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
-from pipeline.model.process.bounds import bounded
 from pipeline.model.records import MISSING, Event, Invalid, Origin, Record, User
 from pipeline.model.times import parse_time
 from pipeline.operate.trials.given import known
 from pipeline.operate.trials.results import CaseResult as CaseResult  # given on
-from pipeline.operate.trials.results import case_lines, differ, read_file
+from pipeline.operate.trials.results import Run, differ, differ_dead, run_cases
 from pipeline.operate.trials.shape_cases import run_shape_file
 from pipeline.render.values.printing import show
 
@@ -57,30 +55,19 @@ def run_tests(
 def run_file(
     path: Path, directory: Path, *, environ: Mapping[str, str] | None = None
 ) -> Iterator[CaseResult]:
-    """Yield the result of every case of a test file of the webhook or shape that has its name."""
+    """Return the result of every case of a test file of the webhook or shape that has its name."""
     if path.parent.name == SHAPES:
-        yield from run_shape_file(path, directory)
-        return
-    shown = os.path.relpath(path, directory)
-    holds = "the file is a test"
-    try:
-        with bounded():
-            cases, root = read_file(path, shown, CaseFile)
-            holds = "the webhook has no errors"
-            snapshot = _compile(path, directory, cases, os.environ if environ is None else environ)
-    except ConfigError as error:
-        yield CaseResult(shown, holds, 0, [str(error)])
-        return
-    for case, line in zip(cases.cases, case_lines(root), strict=True):
-        started = time.perf_counter()
-        failures = run_case(snapshot, case, format=cases.format)
-        yield CaseResult(shown, case.name, line, failures, time.perf_counter() - started)
+        return run_shape_file(path, directory)
+
+    def read(file: CaseFile) -> Run[Case]:
+        snapshot = _compile(path, directory, file, os.environ if environ is None else environ)
+        return file.cases, lambda case: run_case(snapshot, case, format=file.format)
+
+    return run_cases(path, directory, CaseFile, "webhook", read)
 
 
 def run_case(snapshot: Snapshot, case: Case, *, format: str) -> list[str]:
-    """Return the differences from what was expected, each a text of one or more lines; empty
-    where it passes.
-    """
+    """Return what differs from what was expected, each a text of one or more lines."""
     run = Rehearsal(snapshot)
     failures: list[str] = []
     for user in case.users:
@@ -174,11 +161,7 @@ def case_records(given: dict[str, Value], number: int, only: GivenUser | None, f
 def _compare(wanted: ExpectedRequest, got: Preview, exact: bool) -> list[str]:
     """Return the lines of the differences between a request and what was expected."""
     if wanted.dead_letter is not None:
-        if got.dead_letter is None:
-            return [f"expected a dead letter: {wanted.dead_letter}", f"but it is sent: {_told(got)}"]
-        if wanted.dead_letter in got.dead_letter:
-            return []
-        return ["the dead letter's reason", f"- {wanted.dead_letter}", f"+ {got.dead_letter}"]
+        return differ_dead(wanted.dead_letter, got.dead_letter, f"but it is sent: {_told(got)}")
     if got.dead_letter is not None:
         return ["it becomes a dead letter", f"+ {got.dead_letter}"]
     lines: list[str] = []
@@ -200,6 +183,4 @@ def _compare(wanted: ExpectedRequest, got: Preview, exact: bool) -> list[str]:
 def _told(fired: Preview) -> str:
     if fired.dead_letter is not None:
         return f"a dead letter of {fired.webhook}: {fired.dead_letter}"
-    is_json = fired.encoding == "json" and fired.body is not None
-    body = orjson.dumps(fired.body).decode() if is_json else fired.body or ""
-    return f"{fired.method} {fired.url} {str(body)[:2000]}"
+    return fired.line()[:2000]

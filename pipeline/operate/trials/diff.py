@@ -19,9 +19,7 @@ KINDS = ("same", "appear", "vanish", "change")
 
 @dataclass(slots=True)
 class Difference:
-    """The differences for one webhook, with the first few of each kind: (old, new), None where
-    there is none.
-    """
+    """The differences of one webhook, and the first of each kind: (old, new), None where there is none."""
 
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     samples: dict[str, list[tuple[Preview | None, Preview | None]]] = field(default_factory=dict)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline.compile.snapshot import Snapshot
 from pipeline.job.story import Moment
 from pipeline.job.trials.preview import Preview
 from pipeline.job.trials.rehearse import Rehearsal
 from pipeline.join.known import Beneath
-from pipeline.match.advice import advice
+from pipeline.match.advice import Told
 from pipeline.match.verdicts import Clause, explain_trigger
 from pipeline.model.json import Value
-from pipeline.model.records import MISSING
-from pipeline.operate.offline import load_snapshot
 from pipeline.operate.trials.given import Given
 
 
@@ -40,36 +37,18 @@ class Explained:
             "event": self.event,
             "fires": self.request is not None and bool(self.request.method),
             "verdict": self.verdict,
-            "clauses": [
-                {
-                    "depth": clause.depth,
-                    "clause": clause.text,
-                    "path": clause.path,
-                    "holds": clause.holds,
-                    **({} if clause.seen is MISSING else {"value": clause.seen}),
-                    **({} if (hint := advice(clause)) is None else {"advice": hint}),
-                }
-                for clause in self.clauses
-            ],
+            "clauses": [Told.of(clause).to_json() for clause in self.clauses],
             "request": None if self.request is None else self.request.to_json(),
         }
 
 
 def explain(
-    config: Path, given: Given, webhook_id: str | None = None, known: Beneath | None = None
+    snapshot: Snapshot, given: Given, webhook_id: str | None = None, known: Beneath | None = None
 ) -> Iterator[Explained]:
     """Yield the verdict of every webhook, or of the one named, on each given event.
 
-    known: what is known of users; None: only what is given. Raises ConfigError, and UsageError for an unknown
-    webhook.
+    known: what is known of users; None: only what is given. Raises UsageError for an unknown webhook.
     """
-    return explain_under(load_snapshot(config), given, webhook_id, known)
-
-
-def explain_under(
-    snapshot: Snapshot, given: Given, webhook_id: str | None, known: Beneath | None
-) -> Iterator[Explained]:
-    """Yield the same under a compiled config."""
     webhooks = snapshot.webhooks if webhook_id is None else (snapshot.named(webhook_id),)
     rehearsal = Rehearsal(snapshot, known=known)
     if given.known is not None:

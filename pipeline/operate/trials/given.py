@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -28,7 +28,10 @@ from pipeline.model.process.bounds import bounded
 from pipeline.model.records import Event, Invalid, Origin, PropertyUpdate, Record
 from pipeline.model.sizes import USUAL, Sizes
 from pipeline.model.words import one_of
+from pipeline.recording.record import messages
+from pipeline.sources.chunk import RawChunk
 from pipeline.sources.files.lines.recorded import Message, parse_line
+from pipeline.sources.reader import Reader
 
 
 @dataclass(slots=True, frozen=True)
@@ -117,27 +120,28 @@ def understand(event: Text, user: Text | None, formats: Formats, now: int | None
         value = _completed(value, user_id)
     if isinstance(value, dict) and value.keys() >= {"hookline", "source", "offset"}:
         message = _recorded(event)
-        records = _first_whole(
-            shapes_of(formats, message.source), lambda shape: decode_message(message, shape)
-        )
+        shapes = shapes_of(formats, message.source)
     else:
-        origin = Origin(Path(event.name).name, 0)
         raw = event.raw.strip(b"\r\n") if value is None else orjson.dumps(value)
-        records = _first_whole(
-            shapes, lambda shape: decode(raw, format=shape, origin=origin, received_at=now)
-        )
+        message = Message(Path(event.name).name, 0, now, None, None, raw)
+    _, records = first_whole(message, shapes)
+    require_valid(event.name, records)
+    return Given(event.name, records, known_of(records, user_id, anonymous_id, properties))
+
+
+def require_valid(name: str, records: Sequence[Record]) -> None:
+    """Raise GivenError where some of them cannot be read."""
     broken = [record for record in records if isinstance(record, Invalid)]
     if broken:
-        raise GivenError([Finding(event.name, 0, 0, "record", record.reason) for record in broken])
-    return Given(event.name, records, _known_of(records, user_id, anonymous_id, properties))
+        raise GivenError([Finding(name, 0, 0, "record", record.reason) for record in broken])
 
 
 def with_user(given: Given, user: Text) -> Given:
     """Return the records with what is known of their user, whatever precedes them. Raises GivenError."""
-    return replace(given, before=(), known=_known_of(given.records, *_user(user)))
+    return replace(given, before=(), known=known_of(given.records, *_user(user)))
 
 
-def _known_of(
+def known_of(
     records: Sequence[Record], user_id: str | None, anonymous_id: str | None, properties: dict[str, Value]
 ) -> PropertyUpdate | None:
     """Return what is known of a user; without an id it is the one that the records name (None: nobody)."""
@@ -159,14 +163,14 @@ def _completed(value: dict[str, Value], user_id: str | None) -> dict[str, Value]
     return {**value, "anonymous_id": "someone"} if user_id is None else {**value, "user_id": user_id}
 
 
-def _first_whole(shapes: Sequence[Shape], read: Callable[[Shape], list[Record]]) -> list[Record]:
-    first: list[Record] | None = None
+def first_whole(message: Message, shapes: Iterable[Shape]) -> tuple[Shape, list[Record]]:
+    """Return the first shape that reads a message completely, else the first one; and what it reads."""
+    tried: list[tuple[Shape, list[Record]]] = []
     for shape in shapes:
-        records = read(shape)
-        if not any(isinstance(record, Invalid) for record in records):
-            return records
-        first = records if first is None else first
-    return first or []
+        tried.append((shape, decode_message(message, shape)))
+        if not any(isinstance(record, Invalid) for record in tried[-1][1]):
+            return tried[-1]
+    return tried[0]
 
 
 def _recorded(line: Text) -> Message:
@@ -176,7 +180,7 @@ def _recorded(line: Text) -> Message:
         raise GivenError([Finding(line.name, 0, 0, "record", str(error))]) from None
 
 
-def decode_message(message: Message, format: Shape) -> list[Record]:
+def decode_message(message: Message, format: Shape, sizes: Sizes = USUAL) -> list[Record]:
     """Return the records of a recorded message, under the origin it was recorded with."""
     return decode(
         message.value,
@@ -185,6 +189,7 @@ def decode_message(message: Message, format: Shape) -> list[Record]:
         received_at=message.time,
         headers=message.headers,
         key=message.key,
+        most_members=sizes.members,
     )
 
 
@@ -229,32 +234,27 @@ def read_stream(
     SCHEMAS.look_beside(*map(Path, paths))
     reader = Recording(paths, written=written)
     reader.under(formats)
+    for chunk in chunks_of(reader, 1000):
+        for at, message in enumerate(messages(chunk)):
+            line = message.value or b""
+            fault = (chunk.faults or {}).get(at) or too_large(line, sizes.record_bytes)
+            if fault is not None:
+                yield Invalid(line, fault, Origin(message.source, message.offset))
+                continue
+            part = chunk.parts[at] if isinstance(chunk.parts, list) else chunk.parts
+            for record in decode_message(message, formats.of(message.source, part), sizes):
+                fault = long_id(record, sizes.id_chars)
+                yield record if fault is None else Invalid(line, fault, record.origin)
+
+
+def chunks_of(reader: Reader, most: int) -> Iterator[RawChunk]:
+    """Yield what a reader has, up to its end, in chunks of at most so many lines; then close it."""
     try:
         while not reader.done:
-            chunk = reader.read(1000)
-            if chunk is None:
-                time.sleep(0 if reader.done else 0.01)  # a pipe without data yet
-                continue
-            for at, line in enumerate(chunk.lines):
-                source = chunk.sources if isinstance(chunk.sources, str) else chunk.sources[at]
-                part = chunk.parts if chunk.parts is None or isinstance(chunk.parts, str) else chunk.parts[at]
-                origin = Origin(source, chunk.offsets[at])
-                if chunk.faults and at in chunk.faults:
-                    yield Invalid(line or b"", chunk.faults[at], origin)
-                    continue
-                if line is not None and (fault := too_large(line, sizes.record_bytes)) is not None:
-                    yield Invalid(line, fault, origin)
-                    continue
-                for record in decode(
-                    line,
-                    format=formats.of(source, part),
-                    origin=origin,
-                    received_at=chunk.received[at] if chunk.received else None,
-                    headers=chunk.headers[at] if chunk.headers else None,
-                    key=chunk.keys[at] if chunk.keys else None,
-                    most_members=sizes.members,
-                ):
-                    fault = long_id(record, sizes.id_chars)
-                    yield record if fault is None else Invalid(line or b"", fault, record.origin)
+            chunk = reader.read(most)
+            if chunk is not None:
+                yield chunk
+            elif not reader.done:
+                time.sleep(0.01)  # a pipe without data yet
     finally:
         reader.close()

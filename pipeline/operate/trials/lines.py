@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,20 +11,28 @@ import orjson
 
 from pipeline.config.job import PipelineConfig
 from pipeline.config.models.installation.source import KafkaSource
-from pipeline.decode.decode import decode
 from pipeline.decode.formats import Formats
 from pipeline.decode.shape import Shape
 from pipeline.model.errors import GivenError, UsageError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
-from pipeline.model.records import Envelope, Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
+from pipeline.model.records import Envelope, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 from pipeline.model.words import counted
 from pipeline.operate.kept.dlq import find
-from pipeline.operate.trials.given import Given, known, shapes_of
+from pipeline.operate.trials.given import (
+    Given,
+    chunks_of,
+    first_whole,
+    known,
+    known_of,
+    require_valid,
+    shapes_of,
+)
 from pipeline.operate.trials.numbers import LineNumbers
 from pipeline.outbox.seen import event_and_user
 from pipeline.recording.native_lines import native_line
-from pipeline.sources.chunk import NOWHERE, RawChunk
+from pipeline.recording.record import messages
+from pipeline.sources.files.lines.recorded import Message
 
 
 @dataclass(slots=True, frozen=True)
@@ -66,44 +73,17 @@ def read_lines(path: str, formats: Formats, now: int | None = None) -> Iterator[
     from pipeline.sources.files.recording import Recording
 
     numbers = LineNumbers([path])
-    reader = Recording([path])
-    try:
-        while not reader.done:
-            chunk = reader.read(200)
-            if chunk is None:
-                time.sleep(0 if reader.done else 0.01)
-                continue
-            for at in range(len(chunk)):
-                line = _line(chunk, at, formats, now)
-                yield replace(line, number=numbers.of(line.origin))
-    finally:
-        reader.close()
-
-
-def _line(chunk: RawChunk, at: int, formats: Formats, now: int | None = None) -> Line:
-    source = chunk.sources if isinstance(chunk.sources, str) else chunk.sources[at]
-    origin = Origin(source, chunk.offsets[at])
-    shapes = shapes_of(formats, source)
-    if chunk.faults and at in chunk.faults:
-        return Line(
-            origin, chunk.lines[at], shapes[0], [Invalid(chunk.lines[at] or b"", chunk.faults[at], origin)]
-        )
-    best: Line | None = None
-    for shape in shapes:
-        records = decode(
-            chunk.lines[at],
-            format=shape,
-            origin=origin,
-            received_at=now if chunk.received is None else chunk.received[at],
-            headers=None if chunk.headers is None else chunk.headers[at],
-            key=None if chunk.keys is None else chunk.keys[at],
-        )
-        line = Line(origin, chunk.lines[at], shape, records)
-        if not any(isinstance(record, Invalid) for record in records):
-            return line
-        best = best or line
-    assert best is not None  # there is always a first shape
-    return best
+    for chunk in chunks_of(Recording([path]), 200):
+        for at, message in enumerate(messages(chunk)):
+            origin = Origin(message.source, message.offset)
+            fault = (chunk.faults or {}).get(at)
+            if fault is not None:
+                records: list[Record] = [Invalid(message.value or b"", fault, origin)]
+                shape = formats.of(message.source)
+            else:
+                timed = message._replace(time=now) if chunk.received is None else message
+                shape, records = first_whole(timed, shapes_of(formats, message.source))
+            yield Line(origin, message.value, shape, records, numbers.of(origin))
 
 
 def line_of(path: str, number: int, formats: Formats, now: int | None = None) -> Given:
@@ -161,13 +141,11 @@ def letter_of(state: Path, name: str, formats: Formats) -> Given:
     letter = find(state, name)
     told = f"dead letter {name}"
     if letter.kind == "record":
-        source, raw = letter.origin.source, letter.request.body
-        around = letter.message or Envelope()
-        line = None if around.is_tombstone else raw
-        chunk = RawChunk(
-            "", source, [letter.origin.offset], [line], NOWHERE, [around.time], [around.headers], [around.key]
-        )
-        return replace(given_of(told, _line(chunk, 0, formats).records), joins_now=True)
+        origin, around = letter.origin, letter.message or Envelope()
+        raw = None if around.is_tombstone else letter.request.body
+        message = Message(origin.source, origin.offset, around.time, around.key, around.headers, raw)
+        _, records = first_whole(message, shapes_of(formats, origin.source))
+        return replace(given_of(told, records), joins_now=True)
     if letter.kind in ("render", "condition"):
         event, user = event_and_user(letter)
         return Given(told, [event], known(user.id, user.anonymous_id, user.properties))
@@ -196,21 +174,13 @@ def message_of(config: PipelineConfig, place: str, formats: Formats) -> Given:
     found = one_message(settings, topic, *(map(int, at.groups()[1:]) if at is not None else ()))
     if found is None:
         raise UsageError(f"there is no message at {place}")
-    chunk = RawChunk(
-        "", found.source, [found.offset], [found.value], NOWHERE, [found.time], [found.headers], [found.key]
-    )
-    return given_of(f"{found.source}:{found.offset}", _line(chunk, 0, formats).records)
+    _, records = first_whole(found, shapes_of(formats, found.source))
+    return given_of(f"{found.source}:{found.offset}", records)
 
 
 def given_of(name: str, records: list[Record]) -> Given:
     """Return records as input for a verb. Raises GivenError for unreadable ones."""
-    broken = [record for record in records if isinstance(record, Invalid)]
-    if broken:
-        raise GivenError([Finding(name, 0, 0, "record", record.reason) for record in broken])
+    require_valid(name, records)
     if not records:
         raise GivenError([Finding(name, 0, 0, "record", "its shape says to leave it out (`ignore`)")])
-    owner = next((one for one in records if isinstance(one, (Event, PropertyUpdate))), None)
-    if owner is None:
-        return Given(name, records, None)
-    anonymous_id = None if owner.user_id is not None else owner.anonymous_id
-    return Given(name, records, known(owner.user_id, anonymous_id, {}))
+    return Given(name, records, known_of(records, None, None, {}))

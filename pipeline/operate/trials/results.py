@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from pipeline.config.models.field_types import Section
 from pipeline.config.models.validate import check
+from pipeline.config.models.webhooks.case import Case, ShapeCase
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.config.yaml.document import Node
 from pipeline.config.yaml.loader import decode_text, parse_yaml
@@ -16,9 +20,13 @@ from pipeline.config.yaml.locating import place
 from pipeline.model.errors import ConfigError, reason
 from pipeline.model.files.plain_file import read_plain
 from pipeline.model.json import Value, equal
+from pipeline.model.process.bounds import bounded
 from pipeline.model.records import MISSING
 
 M = TypeVar("M", bound=Section)
+C = TypeVar("C", Case, ShapeCase)
+Run: TypeAlias = tuple[Sequence[C], Callable[[C], list[str]]]
+"""Cases, and what returns the differences from what one expects."""
 
 
 @dataclass(slots=True)
@@ -95,7 +103,34 @@ def _json(value: Value) -> str:
     return "(absent)" if value is MISSING else json.dumps(value, ensure_ascii=False)
 
 
-def case_lines(root: Node) -> list[int]:
-    """Return the line number of each of a file's `cases`."""
+def differ_dead(wanted: Value, got: str | None, sent: str) -> list[str]:
+    """Return how a dead letter's reason differs from what was expected; sent: what there is in its place."""
+    if got is None:
+        return [f"expected a dead letter: {wanted}", sent]
+    return [] if str(wanted) in got else ["the dead letter's reason", f"- {wanted}", f"+ {got}"]
+
+
+def run_cases(
+    path: Path, directory: Path, model: type[M], subject: str, read: Callable[[M], Run[C]]
+) -> Iterator[CaseResult]:
+    """Yield the result of every case of a test file; a broken one yields a failed result, nothing raises.
+
+    subject: what is tested. read: gets it ready; returns the cases, and what makes the differences of one.
+    """
+    shown = os.path.relpath(path, directory)
+    holds = "the file is a test"
+    try:
+        with bounded():
+            file, root = read_file(path, shown, model)
+            holds = f"the {subject} has no errors"
+            cases, run = read(file)
+    except ConfigError as error:
+        yield CaseResult(shown, holds, 0, [str(error)])
+        return
     listed = root.items["cases"][1].elements if root.items and "cases" in root.items else None
-    return [node.span.line + 1 for node in listed or []]
+    lines = [node.span.line + 1 for node in listed or []]
+    own = [1] * (len(cases) - len(lines))  # what the file itself is a case of
+    for case, line in zip(cases, own + lines, strict=True):
+        started = time.perf_counter()
+        failures = run(case)
+        yield CaseResult(shown, case.name, line, failures, time.perf_counter() - started)

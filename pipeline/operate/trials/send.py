@@ -55,8 +55,6 @@ def prepare(config: Path, webhook_id: str, given: Given, allow: Sequence[str] = 
 
 
 def send(prepared: Prepared) -> Answer:
-    """Send a request once, through an engine of its own. Raises ConfigError where it cannot be
-    sent at all.
-    """
+    """Send a request once, by an engine of its own. Raises ConfigError where it cannot be sent at all."""
     secrets = Secrets(base=Path(prepared.snapshot.text.root))
     return send_once(prepared.snapshot, prepared.match, secrets)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,39 +15,24 @@ from pipeline.decode.decode import decode
 from pipeline.decode.shape import Shape
 from pipeline.model.errors import ConfigError, InvalidRecord
 from pipeline.model.json import Value
-from pipeline.model.process.bounds import bounded
 from pipeline.model.records import Invalid, Origin, Record
 from pipeline.operate.trials.given import decode_message
-from pipeline.operate.trials.results import CaseResult, case_lines, differ, read_file
+from pipeline.operate.trials.results import CaseResult, Run, differ, differ_dead, run_cases
 from pipeline.recording.native_lines import native_line
 from pipeline.sources.files.lines.recorded import parse_line
 
 
 def run_shape_file(path: Path, directory: Path) -> Iterator[CaseResult]:
-    """Yield the result of every case of a test of a shape; nothing raises."""
-    shown = os.path.relpath(path, directory)
-    holds = "the file is a test"
-    try:
-        with bounded():
-            file, root = read_file(path, shown, ShapeCaseFile)
-            holds = "the shape has no errors"
-            shape = _shape(path)
-    except ConfigError as error:
-        yield CaseResult(shown, holds, 0, [str(error)])
-        return
-    if file.expect is not None:
-        first = ShapeCase(
-            name="the lines give these records", lines=file.lines, expect=file.expect, exact=file.exact
-        )
-        yield _result(shown, first, 1, shape)
-    for case, line in zip(file.cases, case_lines(root), strict=True):
-        yield _result(shown, case, line, shape)
+    """Return the result of every case of a test of a shape; nothing raises."""
 
+    def read(file: ShapeCaseFile) -> Run[ShapeCase]:
+        shape, cases = _shape(path), list(file.cases)
+        if file.expect is not None:
+            name = "the lines give these records"
+            cases.insert(0, ShapeCase(name=name, lines=file.lines, expect=file.expect, exact=file.exact))
+        return cases, lambda case: run_shape_case(shape, case)
 
-def _result(shown: str, case: ShapeCase, line: int, shape: Shape) -> CaseResult:
-    started = time.perf_counter()
-    failures = run_shape_case(shape, case)
-    return CaseResult(shown, case.name, line, failures, time.perf_counter() - started)
+    return run_cases(path, directory, ShapeCaseFile, "shape", read)
 
 
 def _shape(path: Path) -> Shape:
@@ -63,9 +46,7 @@ def _shape(path: Path) -> Shape:
 
 
 def run_shape_case(shape: Shape, case: ShapeCase) -> list[str]:
-    """Return the differences from what was expected, each a text of one or more lines; empty
-    where it passes.
-    """
+    """Return what differs from what was expected, each a text of one or more lines."""
     got = [_told(record) for at, line in enumerate(case.lines) for record in _read(line, at, shape)]
     wanted = case.expect
     failures = []
@@ -115,11 +96,7 @@ def _differ(
 ) -> list[str]:
     """Return the lines of the differences, in the given fields (all of them where it is `exact`)."""
     if "dead_letter" in given:
-        reason = got.get("dead_letter")
-        if reason is None:
-            return [f"expected a dead letter: {given['dead_letter']}", f"+ {orjson.dumps(got).decode()}"]
-        told = str(given["dead_letter"])
-        return [] if told in reason else ["the dead letter's reason", f"- {told}", f"+ {reason}"]
+        return differ_dead(given["dead_letter"], got.get("dead_letter"), f"+ {orjson.dumps(got).decode()}")
     if "dead_letter" in normal:
         return [f"what is expected is no record in Hookline's own form: {normal['dead_letter']}"]
     wanted = {name: value for name, value in normal.items() if exact or name in given}

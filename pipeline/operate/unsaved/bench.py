@@ -218,9 +218,7 @@ class Bench:
         return _Pipeline(report, environ.stood_in)
 
     def _texts(self) -> dict[str, str | None]:
-        """Return the texts of all YAML files, each reread when it has changed. Unreadable files are reported
-        elsewhere.
-        """
+        """Return the texts of all readable YAML files, each read again once it has changed."""
         found: dict[str, tuple[Sign, str]] = {}
         self._unread = {}
         now = time.time_ns()

@@ -18,9 +18,7 @@ from pipeline.recording.native_lines import native_line
 
 
 def case_samples(config: Path, file: str) -> list[Sample]:
-    """Return the events of the test beside a webhook's file, each with the user of its case; none where there
-    is no such test, or it cannot be read.
-    """
+    """Return the events of the test beside a webhook's file, each with its user; [] if unreadable."""
     if not is_yaml(file) or file.startswith(f"{SHAPES}/") or ".." in file:
         return []
     stem = file.rpartition(".")[0]

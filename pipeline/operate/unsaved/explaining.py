@@ -8,7 +8,8 @@ from pipeline.compile.snapshot import Snapshot
 from pipeline.join.known import Beneath
 from pipeline.model.errors import GivenError
 from pipeline.model.records import MISSING
-from pipeline.operate.trials.explain import Explained, explain_under
+from pipeline.operate.trials.explain import Explained
+from pipeline.operate.trials.explain import explain as explain_each
 from pipeline.operate.unsaved.results import Explanation, Verdict
 from pipeline.operate.unsaved.trying import given_of
 
@@ -27,7 +28,7 @@ def explain(snapshot: Snapshot, record: str, user: str | None, known: Beneath | 
             one.verdict,
             _first_wrong(one),
         )
-        for one in explain_under(snapshot, given, None, known if given.joins_now else None)
+        for one in explain_each(snapshot, given, None, known if given.joins_now else None)
     ]
     return Explanation(None, tuple(sorted(found, key=lambda one: not one.fires)))
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from pipeline.match.advice import Told
 from pipeline.model.errors import Refused
 from pipeline.model.findings import Finding, check_json, errors_in
-from pipeline.model.json import Value
+from pipeline.model.json import Plain, Value
 
 
 class Superseded(Refused):
@@ -43,32 +44,7 @@ class Checked:
 
 
 @dataclass(slots=True, frozen=True)
-class Told:
-    """One clause of a trigger, and the value it saw."""
-
-    depth: int
-    """Clauses of a group stand one deeper, right after it."""
-    clause: str
-    """As a person would write it."""
-    path: str | None
-    """The path that was read; None for groups."""
-    holds: bool
-    value: Value = None
-    """The value at the path."""
-    missing: bool = False
-    """True: there was nothing at the path."""
-    advice: str | None = None
-    """The likeliest reason why it does not hold."""
-
-    def to_json(self) -> dict[str, Value]:
-        """Return what `hookline explain --json` prints of a clause."""
-        told = {"depth": self.depth, "clause": self.clause, "path": self.path, "holds": self.holds}
-        seen = {} if self.missing else {"value": self.value}
-        return {**told, **seen, **({} if self.advice is None else {"advice": self.advice})}
-
-
-@dataclass(slots=True, frozen=True)
-class Shown:
+class Shown(Plain):
     """A request as it would be sent, with ``${NAME}`` for every secret."""
 
     method: str
@@ -80,10 +56,6 @@ class Shown:
     """json, form or text."""
     added: dict[str, str]
     """Headers that are only added when it is sent: authentication and signature, in words."""
-
-    def to_json(self) -> dict[str, Value]:
-        """Return the fields."""
-        return asdict(self)
 
 
 @dataclass(slots=True, frozen=True)
@@ -191,7 +163,7 @@ class Differs:
 
 
 @dataclass(slots=True, frozen=True)
-class LabelSeen:
+class LabelSeen(Plain):
     """A label, and what it matches among the job's recent records."""
 
     name: str
@@ -204,10 +176,6 @@ class LabelSeen:
     events: int
     names: dict[str, int]
     """Names of the matching ones, most frequent first."""
-
-    def to_json(self) -> dict[str, Value]:
-        """Return the fields."""
-        return asdict(self)
 
 
 @dataclass(slots=True, frozen=True)
@@ -242,7 +210,7 @@ class WouldFire:
 
 
 @dataclass(slots=True, frozen=True)
-class Completion:
+class Completion(Plain):
     """Something that may stand at the cursor."""
 
     label: str
@@ -255,7 +223,3 @@ class Completion:
     """Its meaning, or its type and an example."""
     column: int = 1
     """Where the replaced text begins, counted from 1."""
-
-    def to_json(self) -> dict[str, Value]:
-        """Return the fields."""
-        return asdict(self)

@@ -16,14 +16,13 @@ from pipeline.job.story import Match
 from pipeline.job.trials.preview import Preview
 from pipeline.job.trials.rehearse import Rehearsal
 from pipeline.join.known import Beneath
-from pipeline.match.advice import advice
-from pipeline.match.verdicts import Clause
+from pipeline.match.advice import Told
 from pipeline.model.errors import GivenError, RenderError
 from pipeline.model.json import Value
-from pipeline.model.records import MISSING, Event, Invalid, Origin, PropertyUpdate, Record
-from pipeline.operate.trials.explain import Explained, explain_under
+from pipeline.model.records import Event, Invalid, Origin, PropertyUpdate, Record
+from pipeline.operate.trials.explain import Explained, explain
 from pipeline.operate.trials.given import Given, Text, understand
-from pipeline.operate.unsaved.results import Checked, Differs, Fired, Previewed, Shown, Told, WouldFire
+from pipeline.operate.unsaved.results import Checked, Differs, Fired, Previewed, Shown, WouldFire
 from pipeline.recording.native_lines import native_line
 from pipeline.store.rows import Table
 
@@ -74,7 +73,7 @@ def preview(
     except GivenError as error:
         return Previewed(checked, str(error))
     stored = given.joins_now
-    found = list(explain_under(snapshot.alone(webhook), given, webhook.id, known if stored else None))
+    found = list(explain(snapshot.alone(webhook), given, webhook.id, known if stored else None))
     if not found:
         return Previewed(checked, "there is no event in it, and no change of a property")
     # Of a batch, the event that fires.
@@ -97,7 +96,7 @@ def preview(
         stored_user=stored,
         fires=one.request is not None and shown,
         verdict=one.verdict,
-        clauses=tuple(map(_told, one.clauses)),
+        clauses=tuple(map(Told.of, one.clauses)),
         request=Shown(
             request.method, request.url, request.headers, request.text, request.encoding, request.added
         )
@@ -134,19 +133,6 @@ def _as_sent(one: Explained, update: bytes | None) -> tuple[bytes, dict[str, Val
         return native_line(event), user.properties
     before = {name: value for name, value in user.properties.items() if name not in event.properties}
     return update, before | user.before
-
-
-def _told(clause: Clause) -> Told:
-    seen = clause.seen is not MISSING
-    return Told(
-        clause.depth,
-        clause.text,
-        clause.path,
-        clause.holds,
-        clause.seen if seen else None,
-        not seen,
-        advice(clause),
-    )
 
 
 def _request(one: Explained, webhook: Webhook) -> Preview:

@@ -184,9 +184,7 @@ class Workbench:
         return schema_for(file)
 
     def secrets(self) -> list[SecretState]:
-        """Return every secret and setting that the config on disk names: whether the job has it, who uses it,
-        never its value.
-        """
+        """Return the secrets and settings of the config on disk: who uses them, whether the job has them."""
         known = self._ask({"do": "secrets"})
         return [*self._environment.secrets(known["result"]).values()]
 

@@ -23,8 +23,7 @@ SPAN_SECS = 0.5
 JOIN_SHARE, LEAVE_SHARE = 0.9, 0.75
 """Of a core: what the process must use to be kept together, and what both threads must get to stay."""
 MOST_SHARE = 1.5
-"""Of a core: two threads that use more do much without the GIL (compression, TLS), and would lose
-by sharing."""
+"""Of a core: two threads that use more do much without the GIL (TLS), and would lose by sharing."""
 LEAST_SHARE = 0.15
 """Of a core: a thread that uses less is not worth keeping beside the other."""
 REST_SECS = 10.0
@@ -42,9 +41,7 @@ Used = dict[int, tuple[float, int]]
 
 
 def threads_used() -> Used:
-    """Return the CPU use of this process's threads, except those of libraries; nothing on other systems than
-    Linux.
-    """
+    """Return the CPU use of this process's threads, except those of libraries; nothing but on Linux."""
     found: Used = {}
     for task in _tasks():
         try:

@@ -28,8 +28,7 @@ from pipeline.telemetry.metrics import gauge
 POLL_SECS = 0.25
 MOST_SECS = 2.0
 SHARE = 1000
-"""Checking a thousand files takes milliseconds: the next check comes after this many times as long,
-`MOST_SECS` at most."""
+"""The next check comes after this many times as long as one took, `MOST_SECS` at most."""
 PREPARE_SECS = 2.0
 """An endless job starts its trial process this long after its own start, which is busy enough."""
 HOLD_SECS = 0.003

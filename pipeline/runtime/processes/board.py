@@ -46,9 +46,7 @@ class Board:
             _log.info("progress", member=name, **facts)
 
     def talk(self, name: str) -> Hear:
-        """Return a function that prints a member's lines, with its name in front, or as a field if they are
-        JSON.
-        """
+        """Return what prints a member's lines, with its name in front, or as a field if they are JSON."""
 
         def hear(line: bytes) -> None:
             text = line.decode("utf-8", "backslashreplace").rpartition("\r\x1b[2K")[2]

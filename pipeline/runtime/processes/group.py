@@ -58,12 +58,32 @@ def unheard(_line: bytes) -> None:
     """Ignore the line."""
 
 
+@dataclass(slots=True, frozen=True)
+class Team:
+    """Processes that live and die together, and are restarted together."""
+
+    name: str
+    words: Sequence[str]
+    """The command line of a verb, without the program."""
+    processes: int = 1
+    restart: bool = True
+    joined: bool = True
+    """They are members of one job, and connect to one another."""
+    run: Run | None = None
+    """What its members run where they are forked; None: they are not."""
+    talks: Hear | None = None
+    """Takes each line of stderr. None: the members write to this process's own."""
+    tells: Hear = unheard
+    """Takes each line of stdout."""
+    silent_secs: float | None = None
+    """A team that has written something, and then nothing for this long, hangs: it is ended and restarted."""
+
+
 @dataclass(slots=True)
 class Group:
-    """The members of one launch. ``words`` are a verb's command line, without the program."""
+    """One launch of a team."""
 
-    words: Sequence[str]
-    processes: int = 1
+    team: Team
     members: list[Member] = field(default_factory=list)
     outputs: dict[int, bytes] = field(default_factory=dict)
     """The last line of each member that has exited."""
@@ -74,16 +94,6 @@ class Group:
     """Ends the members with this process."""
     ports: Sequence[int] = ()
     """The ports on which the members listen for one another; empty once they are connected."""
-    talks: Hear | None = None
-    """Takes each line of stderr. None: the members write to this process's own."""
-    tells: Hear = unheard
-    """Takes each line of stdout."""
-    joined: bool = True
-    """They are members of one job, and connect to one another."""
-    name: str = "job"
-    """Its name in the log."""
-    run: Run | None = None
-    """What a forked member runs; None: members are not forked."""
     look_secs: float = MESH_SECS
     """Pause before the next look at the ports."""
     heard_at: float | None = None
@@ -93,14 +103,14 @@ class Group:
         """Start every member."""
         tied = dict(environment)
         self.lifeline.tie(tied)
-        if self.joined:
-            self.ports = free_ports(self.processes)
+        if self.team.joined:
+            self.ports = free_ports(self.team.processes)
         addresses = ";".join(f"127.0.0.1:{port}" for port in self.ports)
-        run = self.run if can_fork() else None
-        for number in range(self.processes):
-            words = [*self.words, "--member", f"{number}@{addresses}"]
+        run = self.team.run if can_fork() else None
+        for number in range(self.team.processes):
+            words = [*self.team.words, "--member", f"{number}@{addresses}"]
             # The member that owns a source partition reads it, for `--source -`.
-            reads = self.joined and sys.stdin is not None and not sys.stdin.isatty()
+            reads = self.team.joined and sys.stdin is not None and not sys.stdin.isatty()
             if run is not None:
                 work = functools.partial(run, words)
                 self.members.append(fork(work, self.lifeline, self.members, reads=reads))
@@ -111,7 +121,7 @@ class Group:
                     command,
                     stdin=None if reads else subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
-                    stderr=None if self.talks is None else subprocess.PIPE,
+                    stderr=None if self.team.talks is None else subprocess.PIPE,
                     start_new_session=True,
                     env=tied,
                     pass_fds=self.lifeline.descriptors,
@@ -143,7 +153,7 @@ class Group:
                 ended.append((number, code))
                 told.notify()
 
-        for number in range(self.processes):
+        for number in range(self.team.processes):
             threading.Thread(target=watch, args=(number,), daemon=True).start()
         deadline: float | None = None
         failed: int | None = None
@@ -151,27 +161,29 @@ class Group:
             while True:
                 if failed is None and self._has_strangers():
                     self._signal(signal.SIGKILL)
-                    told.wait_for(lambda: len(ended) == self.processes)
+                    told.wait_for(lambda: len(ended) == self.team.processes)
                     return int(Exit.FATAL)
                 if failed is None and any(code for _, code in ended):
                     # Its peers panic at once: a moment later it is known who was first; a kill ranks before
                     # everything.
                     cause_secs = STOPPED_CAUSE_SECS if self.stopping else CAUSE_SECS
-                    told.wait_for(lambda: _has_cause(ended) or len(ended) == self.processes, cause_secs)
+                    told.wait_for(lambda: _has_cause(ended) or len(ended) == self.team.processes, cause_secs)
                     number, failed = min((one for one in ended if one[1]), key=_rank)
                     if self.stopping and failed in BEFORE_IT_JOINED:
                         self._signal(signal.SIGKILL)  # the others wait for it to join them
-                        told.wait_for(lambda: len(ended) == self.processes)
+                        told.wait_for(lambda: len(ended) == self.team.processes)
                         return 0
                     if failed != MEMBER_EXIT and not self.killed:
                         pid = self.members[number].pid
-                        _log.error("a process ended", member=self.name, process=number, exit=failed, pid=pid)
+                        _log.error(
+                            "a process ended", member=self.team.name, process=number, exit=failed, pid=pid
+                        )
                     if not self.stopping:
                         self.stop()
                     deadline = time.monotonic() + END_SECS
                 if deadline is not None and time.monotonic() > deadline:
                     self._signal(signal.SIGKILL)
-                if len(ended) == self.processes:
+                if len(ended) == self.team.processes:
                     break
                 told.wait(self.look_secs if self.ports else 0.2)
         return 0 if failed is None else failed if failed > 0 else int(Exit.FATAL)
@@ -180,8 +192,8 @@ class Group:
         """Take a member's output until it has exited; return its exit code."""
         member = self.members[number]
         talk = None
-        if self.talks is not None and member.stderr is not None:
-            talk = threading.Thread(target=_each_line, args=(member.stderr, self.talks), daemon=True)
+        if self.team.talks is not None and member.stderr is not None:
+            talk = threading.Thread(target=_each_line, args=(member.stderr, self.team.talks), daemon=True)
             talk.start()
         if member.stdout is not None:
             last = _each_line(member.stdout, self._tell)
@@ -194,7 +206,7 @@ class Group:
 
     def _tell(self, line: bytes) -> None:
         self.heard_at = time.monotonic()
-        self.tells(line)
+        self.team.tells(line)
 
     def _has_strangers(self) -> bool:
         """Return whether somebody else has connected while the members look for one another."""
@@ -210,7 +222,7 @@ class Group:
                 remedy="run one process, or on a machine or in a network namespace of its own",
             )
             return True
-        whole = self.processes * (self.processes - 1) // 2
+        whole = self.team.processes * (self.team.processes - 1) // 2
         if seen is None or (seen.connections >= whole and not seen.is_open):
             self.ports = ()
         return False

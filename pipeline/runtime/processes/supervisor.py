@@ -22,7 +22,7 @@ import orjson
 from pipeline.deliver.lanes.clock import keep_steady
 from pipeline.model.process.exits import MEMBER_EXIT, Exit
 from pipeline.model.process.stop import HEAR_SECS, handled_by, requested
-from pipeline.runtime.processes.group import Group, Hear, Run, unheard
+from pipeline.runtime.processes.group import Group, Run, Team
 from pipeline.telemetry import log
 
 FIRST_WAIT_SECS = 0.5
@@ -35,25 +35,6 @@ KILL_SECS = 1.0
 FINAL = (Exit.PROBLEMS, Exit.USAGE, Exit.STATE)
 """Exit codes that a restart does not cure."""
 _log = log.get("group")
-
-
-@dataclass(slots=True, frozen=True)
-class Team:
-    """Processes that live and die together, and are restarted together."""
-
-    name: str
-    words: Sequence[str]
-    """The command line of a verb, without the program."""
-    processes: int = 1
-    restart: bool = True
-    joined: bool = True
-    """They are members of one job."""
-    run: Run | None = None
-    """What its members run where they are forked; None: they are not."""
-    talks: Hear | None = None
-    tells: Hear = unheard
-    silent_secs: float | None = None
-    """A team that has written something, and then nothing for this long, hangs: it is ended and restarted."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -194,16 +175,7 @@ class Supervisor:
         return next_look
 
     def _start(self, name: str, one: _Standing) -> None:
-        team = one.team
-        group = Group(
-            team.words,
-            team.processes,
-            talks=team.talks,
-            tells=team.tells,
-            joined=team.joined,
-            name=name,
-            run=team.run,
-        )
+        group = Group(one.team)
         one.begun, one.group = time.monotonic(), group
         group.start(one.environment)
 

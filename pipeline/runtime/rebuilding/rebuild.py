@@ -201,9 +201,7 @@ class _Rebuilding:
                 time.sleep(0.01)  # a broker has nothing for us yet
 
     def open(self, folder: Path, epoch: list[Any]) -> Store:
-        """Return a store that takes its place once it is complete: an incomplete one must not
-        look like one.
-        """
+        """Return a store that takes its place once it is complete: until then it must not look like one."""
         store = Store(self.workshop / str(len(self.stores)))
         self.stores.append((store, epoch, folder))
         return store

@@ -15,8 +15,7 @@ from pipeline.telemetry import log
 WAIT_SECS = 30.0
 """Even a slow stop of a job takes no longer."""
 ASK_SECS = 1.0
-"""How often the other job is asked whether it is stopping; one that was just orphaned has this long to
-notice."""
+"""How often the other job is asked whether it stops; a new orphan has this long to notice."""
 
 _log = log.get("job")
 

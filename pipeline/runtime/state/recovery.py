@@ -93,9 +93,7 @@ def sound(folder: Path, parts: list[Path]) -> None:
 
 @contextmanager
 def reading(part: Path) -> Iterator[sqlite3.Connection]:
-    """Yield one file of a recovery store; raises StateError for what SQLite finds wrong in it, Fatal for
-    faults of the disk.
-    """
+    """Yield one file of a recovery store. Raises StateError for a wrong one, Fatal for the disk's faults."""
     try:
         with closing(_connected(part)) as db:
             yield db

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pipeline.config.job import PipelineConfig
 from pipeline.config.models.installation.source import KafkaSource as KafkaModel
@@ -17,25 +17,8 @@ ASK_SECS = 5.0
 """How long the group's coordinator may take to answer."""
 
 
-@dataclass(slots=True, frozen=True)
-class Resend:
-    """What a start would read, and so send, a second time."""
-
-    group: str
-    records: int
-    topics: tuple[str, ...]
-    state: str
-
-    def __str__(self) -> str:
-        return (
-            f"{self.state} is a new state directory, but group `{self.group}` has committed offsets of "
-            f"{', '.join(self.topics)}: {self.records:,} records that were read before would be read again, "
-            "and what they fire would be sent again"
-        )
-
-
-def would_resend(config: PipelineConfig) -> Resend | None:
-    """Return what the job's group has already read and the job would read again; None where there is nothing.
+def would_resend(config: PipelineConfig) -> str | None:
+    """Say what the job's group has already read and the job would read again; None where there is nothing.
 
     Asks the brokers only where the state directory is new and `start` is `earliest`. Raises HooklineError
     where they refuse.
@@ -56,8 +39,7 @@ def would_resend(config: PipelineConfig) -> Resend | None:
     if not settings.topics:
         return None
     admin = KafkaAdmin(settings)
-    topics = []
-    records = 0
+    topics: dict[str, int] = {}
     for name, topic in admin.topics().items():
         try:
             committed = admin.group_offsets(name, topic.partitions, ASK_SECS)
@@ -69,9 +51,14 @@ def would_resend(config: PipelineConfig) -> Resend | None:
             max(0, offset - admin.find(name, index, "earliest")) for index, offset in committed.items()
         )
         if read:
-            topics.append(name)
-            records += read
-    return Resend(source.group, records, tuple(topics), str(config.state)) if topics else None
+            topics[name] = read
+    if not topics:
+        return None
+    return (
+        f"{config.state} is a new state directory, but group `{source.group}` has committed offsets of "
+        f"{', '.join(topics)}: {sum(topics.values()):,} records that were read before would be read again, "
+        "and what they fire would be sent again"
+    )
 
 
 def refuse_without_consent(config: PipelineConfig) -> None:

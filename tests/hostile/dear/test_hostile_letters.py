@@ -16,6 +16,7 @@ from pipeline.job.trials.preview import Preview
 from pipeline.language.secrets import Secrets
 from pipeline.model.records import Invalid, Origin
 from pipeline.operate.kept.dlq import Selection, change
+from pipeline.operate.offline import load_snapshot
 from pipeline.operate.trials.dry_run import would_send
 from pipeline.operate.trials.explain import explain
 from pipeline.operate.trials.given import Given
@@ -178,7 +179,7 @@ def test_an_excluded_label_that_is_too_dear_makes_one_dead_record(tmp_path: Path
 def test_explain_and_a_dry_run_say_that_the_record_is_dead(tmp_path: Path):
     line = write_excluded(tmp_path, member=False)
     given = Given("line", decode(line, origin=Origin("given", 0)), None)
-    said = {one.webhook: one.verdict for one in explain(tmp_path / "config", given)}
+    said = {one.webhook: one.verdict for one in explain(load_snapshot(tmp_path / "config"), given)}
     assert said["all"] == "fires"
     assert said["asks"] == said["asks-too"]
     assert said["asks"].startswith("does not fire: the record is a dead letter (too-expensive: ")

@@ -12,11 +12,12 @@ import pytest
 from pipeline.deliver.halts import Halts
 from pipeline.job.control.pressure import Reason
 from pipeline.model.errors import UsageError
-from pipeline.operate.overview.needs import Unset, needs
+from pipeline.operate.overview.needs import needs
 from pipeline.operate.overview.rows import Listing, host_of, rows, trigger_words
 from pipeline.operate.overview.sampler import POINTS, RATE_STEPS, READ, STEP_SECS, STEPS, Sampler, spark
 from pipeline.operate.overview.standing import Standing, standing
 from pipeline.operate.running.processes import PAUSED, Processes
+from pipeline.operate.unsaved.environment import SecretState
 from pipeline.outbox.handover import Progress
 from tests.kit.machine.kept import keep, letter
 
@@ -179,7 +180,7 @@ def test_what_needs_a_person_comes_the_worst_first_with_what_to_do(tmp_path: Pat
         halted=Halts(state).all(),
     )
     known = rows([listed("crm"), listed("paused")], stands, Sampler())
-    found = needs(state, stands, known, [Unset("T", ("crm",))])
+    found = needs(state, stands, known, [SecretState("T", False, ("crm",))])
     assert [(one.kind, one.words + (f": {one.detail}" if one.detail else "")) for one in found] == [
         ("bad", "An edit was refused: the job keeps the previous config"),
         ("bad", "${T} has no value: crm cannot be sent to"),

@@ -17,6 +17,7 @@ from pipeline.job.replay import Replay
 from pipeline.model.errors import ConfigError
 from pipeline.model.process.bounds import Bounds
 from pipeline.operate import check as checking
+from pipeline.operate.offline import load_snapshot
 from pipeline.operate.running.looks import Sample
 from pipeline.operate.trials.dry_run import would_send
 from pipeline.operate.trials.explain import explain
@@ -113,7 +114,7 @@ def test_why_it_fires_is_what_explain_says_also_of_another_shape_and_where_it_do
             None if known is None else Text("user", json.dumps(known).encode()),
             formats_for(config),
         )
-        (wanted,) = (one.to_json() for one in explain(config, given, "big-purchase"))
+        (wanted,) = (one.to_json() for one in explain(load_snapshot(config), given, "big-purchase"))
         told = None if known is None else json.dumps(known)
         text = (config / FILE).read_text()
         shown = bench.preview(FILE, text, json.dumps(record), told)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.model.process.exits import Exit
-from pipeline.runtime.processes.group import Group, free_ports
+from pipeline.runtime.processes.group import Group, Team, free_ports
 from pipeline.runtime.processes.mesh import Mesh, look
 from tests.kit.programs.run import until
 
@@ -94,7 +94,7 @@ def test_the_system_tells_of_another_user(tmp_path: Path) -> None:
 def test_a_group_that_a_stranger_comes_to_first_is_ended_and_says_who(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    group = Group([], 2)
+    group = Group(Team("job", [], 2))
     with socket.create_server(("127.0.0.1", 0)) as server:
         group.ports = [server.getsockname()[1]]
         # In the members' place: they would listen here.
@@ -107,7 +107,7 @@ def test_a_group_that_a_stranger_comes_to_first_is_ended_and_says_who(
 
 
 def test_members_that_have_found_one_another_are_not_looked_at_any_more() -> None:
-    group = Group([], 2)
+    group = Group(Team("job", [], 2))
     group.ports = free_ports(2)
     assert not group._has_strangers()
     assert group.ports, "nobody has come yet"

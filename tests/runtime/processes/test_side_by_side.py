@@ -18,7 +18,8 @@ import pytest
 
 from pipeline.model.process.stop import forget, handled_by, listen
 from pipeline.runtime.processes import group, supervisor
-from pipeline.runtime.processes.supervisor import Supervisor, Team
+from pipeline.runtime.processes.group import Team
+from pipeline.runtime.processes.supervisor import Supervisor
 from tests.kit.programs.run import until
 
 TOOK = """

@@ -22,7 +22,7 @@ from pipeline.model.process.exits import MEMBER_STOPPED, Exit
 from pipeline.model.process.stop import forget, handled_by, listen
 from pipeline.receiver.server import Receiver
 from pipeline.runtime.processes import group
-from pipeline.runtime.processes.group import Group
+from pipeline.runtime.processes.group import Group, Team
 from pipeline.runtime.processes.supervisor import run_group
 from pipeline.runtime.state.directory import StateDirectory
 from tests.kit.programs.jobs import ALTER, Cluster
@@ -168,7 +168,7 @@ def test_those_that_wait_for_a_member_that_was_stopped_before_it_joined_are_ende
         for command in (waits, ["sh", "-c", f"exit {MEMBER_STOPPED}"])
     ]
     try:
-        assert Group([], 2, [*members], stopping=True).wait() == 0
+        assert Group(Team("job", [], 2), [*members], stopping=True).wait() == 0
         assert members[0].returncode == -signal.SIGKILL
     finally:
         members[0].kill()
@@ -178,7 +178,7 @@ def test_one_that_lost_the_member_that_was_stopped_is_no_failure():
     """Kafka is waited for when they have found one another: who is stopped there is missed by the others."""
     commands = (["sh", "-c", f"exit {Exit.FATAL}"], ["sh", "-c", f"sleep 0.4; exit {MEMBER_STOPPED}"])
     members = [subprocess.Popen(command, stdout=subprocess.PIPE) for command in commands]
-    assert Group([], 2, [*members], stopping=True).wait() == 0
+    assert Group(Team("job", [], 2), [*members], stopping=True).wait() == 0
 
 
 def test_only_processes_of_one_name_share_a_state_directory(tmp_path: Path):
@@ -222,4 +222,4 @@ class TestPeers:
 def test_a_group_whose_member_fails_while_another_still_starts_exits_as_the_failed_one():
     commands = (["sh", "-c", "exit 3"], ["sleep", "60"])  # what still starts is ended by the signal itself
     members = [subprocess.Popen(command, stdout=subprocess.PIPE) for command in commands]
-    assert Group([], 2, [*members]).wait() == 3
+    assert Group(Team("job", [], 2), [*members]).wait() == 3

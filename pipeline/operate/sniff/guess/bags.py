@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Final
 
 from pipeline.model.json import Value
 from pipeline.operate.sniff.guess.fields import Ref, View
-from pipeline.operate.sniff.guess.words import TELLING_OF_USERS, as_bag, as_traits
+from pipeline.operate.sniff.guess.words import BAGS, TELLING_OF_USERS, TRAITS
 
 _SURE: Final = 50
 
 
-def _bag_of(view: View, weigh: Callable[[str], int]) -> Ref | None:
+def _bag_of(view: View, weights: Mapping[str, int]) -> Ref | None:
     """Return the object that most resembles the properties of an event, or of a user."""
     best: tuple[float, Ref] | None = None
     for ref, values in view.columns.items():
-        weight = weigh(ref.last)
-        if ref.up or ref.root or weight < _SURE or not all(type(one) is dict or one == [] for one in values):
+        weight = weights.get(ref.last, 0)
+        if not ref.is_own or weight < _SURE or not all(type(one) is dict or one == [] for one in values):
             continue
         if ref.depth > 3:
             continue
@@ -32,7 +32,7 @@ def _bag_of(view: View, weigh: Callable[[str], int]) -> Ref | None:
 def pairs_of(view: View) -> Value:
     """Return the list of names and values that represents an object, as in a shape file, or None."""
     for ref, values in view.columns.items():
-        if ref.up or ref.root or ref.depth > 2 or not all(type(one) is list for one in values):
+        if not ref.is_own or ref.depth > 2 or not all(type(one) is list for one in values):
             continue
         held = [one for value in values if type(value) is list for one in value]
         if not held or not all(type(one) is dict and len(one) <= 8 for one in held):
@@ -55,17 +55,17 @@ _PAIRED: Final = re.compile(
 
 def properties_of(view: View) -> Ref | None:
     """Return the property object of an event."""
-    return _bag_of(view, as_bag)
+    return _bag_of(view, BAGS)
 
 
 def traits_of(view: View) -> Ref | None:
     """Return the property object of a user."""
-    return _bag_of(view, as_traits)
+    return _bag_of(view, TRAITS)
 
 
 def tells_of_users(view: View) -> bool:
     """Return whether records without an event's name describe users."""
     names = {ref.last for ref in view.columns if not ref.up}
     strong = names & TELLING_OF_USERS
-    traits = any(as_traits(name) >= 96 or name == "profile" for name in names)
+    traits = any(TRAITS.get(name, 0) >= 96 or name == "profile" for name in names)
     return len(strong) >= 2 or "email" in strong or traits

@@ -158,7 +158,7 @@ def _is_about_something(view: View, roles: Roles) -> bool:
     is_nested = any(
         as_user(ref.last, ref.holder) >= 90 and ref.holder in USERS
         for ref in view.columns
-        if len(ref.parts) > 1 and not ref.up and not ref.root
+        if len(ref.parts) > 1 and ref.is_own
     )
     known = (roles.time_ref, *roles.users)
     tops = [(ref, values[0]) for ref, values in view.columns.items() if len(ref.parts) == 1]
@@ -191,7 +191,7 @@ def _user(view: View) -> Entry:
 def _event(view: View, roles: Roles, names: Sequence[Ref], stem: str, under: Ref | None = None) -> Entry:
     """Return the entry of an event. under: the object that is named after the event, and holds its data."""
     bag = under or properties_of(view)
-    if bag is None and names and not names[0].up and not names[0].root:
+    if bag is None and names and names[0].is_own:
         # The object that holds the name also holds the event's data.
         above = names[0].above
         if above.parts or above.inside is not None:

@@ -67,11 +67,17 @@ class Ref:
         """The field of the record, or of the element, with which the path begins."""
         if self.inside is not None:
             return self.inside.top
-        return (
-            self.parts[0]
-            if self.parts and isinstance(self.parts[0], str) and not self.root and not self.up
-            else None
-        )
+        return self.parts[0] if self.parts and isinstance(self.parts[0], str) and self.is_own else None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is in the record, or in the element that `each` has entered."""
+        return not self.up and not self.root
+
+    def is_in(self, above: Ref) -> bool:
+        """Return whether its path goes on where another one ends."""
+        size = len(above.parts)
+        return len(self.parts) > size and self.parts[:size] == above.parts
 
     @property
     def depth(self) -> int:
@@ -105,9 +111,7 @@ def _text(ref: Ref) -> str:
 
 @lru_cache(4096)
 def can_be_said(ref: Ref) -> bool:
-    """Return whether a path can express it: some names cannot be spelled, or mean something else
-    in a config.
-    """
+    """Return whether a path can say it: some names cannot be spelled, or mean something else there."""
     if ref.inside is not None and not can_be_said(ref.inside):
         return False
     text = _text(ref if ref.inside is None else Ref(ref.parts))

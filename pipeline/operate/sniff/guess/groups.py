@@ -117,13 +117,11 @@ def gone_rows(view: View) -> tuple[Ref, tuple[str, ...], View] | None:
 
 
 def _one_of(view: View) -> list[Group]:
-    """Return a group for each of several objects of which every record has exactly one, like protobuf's
-    `oneof`.
-    """
+    """Return a group for each of several objects of which every record has one, as of protobuf's `oneof`."""
     some = [
         ref
         for ref, values in view.columns.items()
-        if len(ref.parts) == 1 and not ref.up and not ref.root and ref.inside is None
+        if len(ref.parts) == 1 and ref.is_own and ref.inside is None
         and len(values) < len(view.rows) and all(type(one) is dict for one in values)
     ]  # fmt: skip
     at: dict[Ref, list[int]] = {}

@@ -15,9 +15,7 @@ _MOST_CONTEXT: Final = 8
 def positions_of(view: View, roles: Roles, names: list[Ref]) -> Value:
     """Return the properties of rows that are lists: everything except name, time and id."""
     used = {*names, *roles.ids, roles.time_ref, roles.id}
-    refs = [
-        ref for ref in view.columns if not ref.up and not ref.root and ref not in used and len(ref.parts) == 1
-    ]
+    refs = [ref for ref in view.columns if ref.is_own and ref not in used and len(ref.parts) == 1]
     found = {f"value_{ref.parts[0]}": ref.source() for ref in refs[:_MOST_CONTEXT]}
     return found or None
 
@@ -25,24 +23,14 @@ def positions_of(view: View, roles: Roles, names: list[Ref]) -> Value:
 def user_object(view: View, roles: Roles, bag: Ref | None) -> Ref | None:
     """Return the object with the user's own fields that an event carries."""
     for ref in roles.users:
-        if len(ref.parts) < 2 or ref.up or ref.root or ref.inside is not None:
+        if len(ref.parts) < 2 or not ref.is_own or ref.inside is not None:
             continue
         above = Ref(ref.parts[:-1])
         if above == bag or ref.holder not in USERS:
             continue
-        inside = {
-            one.parts[len(above.parts)]
-            for one in view.columns
-            if len(one.parts) > len(above.parts)
-            and one.parts[: len(above.parts)] == above.parts
-            and not one.up
-            and not one.root
-        }
-        used = {
-            one.parts[len(above.parts)]
-            for one in roles.ids
-            if one.parts[: len(above.parts)] == above.parts and len(one.parts) > len(above.parts)
-        }
+        at = len(above.parts)
+        inside = {one.parts[at] for one in view.columns if one.is_own and one.is_in(above)}
+        used = {one.parts[at] for one in roles.ids if one.is_in(above)}
         if inside - used and all(type(value) is dict for value in view.columns.get(above, [])):
             return above
     return None
@@ -64,23 +52,14 @@ def context_of(view: View, roles: Roles, names: list[Ref], bag: Ref | None, hold
         simple = [ref for ref in free if all(type(one) is not list for one in view.columns[ref])]
         return {str(ref.parts[0]): ref.source() for ref in sorted(simple, key=str)[:_MOST_CONTEXT]} or None
     read = {ref.top for ref in used if ref.top is not None}
-    tops_ = [
-        ref
-        for ref in view.columns
-        if len(ref.parts) == 1
-        and not ref.up
-        and not ref.root
-        and ref.inside is None
-        and isinstance(ref.parts[0], str)
-    ]
     kept = {None if bag is None else bag.top, None if holder is None else holder.top}
-    free = [ref for ref in tops_ if ref.top not in read and ref.top not in kept]
-    split_ = [
-        ref for ref in tops_ if ref.top in read and ref.top not in kept and _holds_more(view, ref, used)
-    ]
+    plain = [ref for ref in view.columns if len(ref.parts) == 1 and ref.inside is None]
+    others = [ref for ref in plain if ref.top is not None and ref.top not in kept]
+    free = [ref for ref in others if ref.top not in read]
+    shared = [ref for ref in others if ref.top in read and _holds_more(view, ref, used)]
     if bag is None:  # the free ones are properties
-        return {str(ref.parts[0]): ref.source() for ref in split_[:_MOST_CONTEXT]} or None
-    if not split_:
+        return {str(ref.parts[0]): ref.source() for ref in shared[:_MOST_CONTEXT]} or None
+    if not shared:
         if (
             len(free) == 1
             and free[0].last in CONTEXTS
@@ -88,18 +67,14 @@ def context_of(view: View, roles: Roles, names: list[Ref], bag: Ref | None, hold
         ):
             return free[0].source()
         return "*" if free else None
-    return {str(ref.parts[0]): ref.source() for ref in [*split_, *free][:_MOST_CONTEXT]}
+    return {str(ref.parts[0]): ref.source() for ref in [*shared, *free][:_MOST_CONTEXT]}
 
 
 def _holds_more(view: View, ref: Ref, used: list[Ref]) -> bool:
     """Return whether an object has fields besides those read from it."""
     if not any(type(value) is dict for value in view.columns[ref]):
         return False
-    inside = [
-        one
-        for one in view.columns
-        if one.parts[:1] == ref.parts and len(one.parts) > 1 and one.up == ref.up and not one.root
-    ]
+    inside = [one for one in view.columns if one.is_in(ref) and one.up == ref.up and not one.root]
     return any(
         one not in used and not any(u.up == ref.up and u.parts[: len(one.parts)] == one.parts for u in used)
         for one in inside

@@ -89,7 +89,7 @@ _IDS: Final = {
     "entryid": 60, "ereignisid": 90, "txid": 56, "transactionid": 56, "transactionuuid": 56,
 }  # fmt: skip
 
-_BAGS: Final = {
+BAGS: Final = {
     "properties": 100, "props": 98, "eventproperties": 100, "eventprops": 100, "payload": 92, "data": 88,
     "eventdata": 92, "eventvalue": 70, "params": 90, "parameters": 90, "attributes": 88,
     "attrs": 88, "details": 80, "detail": 80, "body": 76, "fields": 74, "args": 72, "arguments": 72,
@@ -97,7 +97,8 @@ _BAGS: Final = {
     "metadata": 16, "daten": 80, "row": 60,
     "item": 24, "object": 24, "dimensions": 40, "tags": 24, "p": 50, "d": 50, "event": 18, "message": 20,
 }  # fmt: skip
-_TRAITS: Final = {
+"""Names of objects that hold an event's properties."""
+TRAITS: Final = {
     "traits": 100, "attributes": 96, "userproperties": 100, "profile": 92, "set": 96, "properties": 90,
     "attrs": 90, "props": 86, "user": 80, "customer": 80, "data": 76, "fields": 76, "payload": 74,
     "row": 84, "after": 84, "new": 66, "record": 74, "values": 76, "state": 60, "changes": 66,
@@ -105,6 +106,7 @@ _TRAITS: Final = {
     "person": 80, "contact": 80, "member": 76, "account": 76, "params": 50, "info": 60, "daten": 76,
     "info_": 10,
 }  # fmt: skip
+"""Those of objects that hold a user's properties."""
 CONTEXTS: Final = frozenset({"context", "ctx", "meta", "metadata", "env", "environment", "headers", "header"})
 TELLING_OF_USERS: Final = frozenset(
     {
@@ -125,9 +127,7 @@ def bare(name: str | int) -> str:
 
 
 def _stem(name: str) -> str | None:
-    """Return what an id identifies: `customer` for `customerid`; None where the name does not end like an
-    id's.
-    """
+    """Return what an id identifies: `customer` for `customerid`; None where the name is no id's."""
     for suffix in _SUFFIXES:
         if name.endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)]
@@ -208,13 +208,3 @@ def as_id(name: str, holder: str) -> int:
     if name in ("id", "uuid", "guid") and holder:
         return 92 if holder in (*_EVENT_HOLDERS, "message", "header", "meta", "metadata") else 0
     return _IDS.get(name, 78 if name.endswith(("eventid", "eventuuid")) else 0)
-
-
-def as_bag(name: str) -> int:
-    """Return how much an object looks like an event's properties."""
-    return _BAGS.get(name, 0)
-
-
-def as_traits(name: str) -> int:
-    """Return how much an object looks like a user's properties."""
-    return _TRAITS.get(name, 0)

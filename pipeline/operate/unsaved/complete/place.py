@@ -1,23 +1,24 @@
-"""Finds the path at the cursor in a text that may be broken, by indentation and brackets alone."""
+"""Finds the path at the cursor in a text that may be broken there, by the tokens of YAML alone."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
+
+import yaml
 
 Kind: TypeAlias = Literal["key", "value", "path", "filter", "secret"]
 Parts: TypeAlias = tuple[str | int, ...]
 
-_KEY: Final = re.compile(
-    r"""("(?:[^"\\]|\\.)*"|'[^']*'|[^\s#"'\[\]{},&*!|>%@`-][^#]*?|-[^\s#][^#]*?)\s*:(?=\s|$)"""
-)
 _WORD: Final = re.compile(r"[\w.$-]*$")
-_BLOCK: Final = re.compile(r"[|>][+-]?\d?\s*(#.*)?$")
 _FILTER: Final = re.compile(r"\|\s*\w*$")
-MOST_LINES: Final = 20_000
-MOST_CHARS: Final = 2_000
-"""Longer lines are not examined."""
+_CURSOR: Final = "\ue000"
+"""Stands for the cursor in the text that is scanned."""
+_ENDS: Final[tuple[str, ...]] = ("", "'", '"', "': 0", '": 0')
+"""What makes a whole token of the one that the cursor is in: it may be a text in quotes, or a key."""
+_LOADER: Final = yaml.CSafeLoader
 
 
 @dataclass(slots=True, frozen=True)
@@ -41,25 +42,25 @@ class Place:
 
 def place_at(text: str, line: int, column: int) -> Place:
     """Return where a cursor stands; line and column count from 1."""
-    lines = [one[:MOST_CHARS] for one in text.splitlines()] or [""]
-    number = min(max(line, 1), len(lines), MOST_LINES) - 1
-    if line > len(lines):
-        lines, number = [*lines, ""], len(lines)
-    source = lines[number]
+    line, lines = max(line, 1), text.replace(_CURSOR, " ").splitlines()
+    above, below = "".join(f"{one}\n" for one in lines[: line - 1]), lines[line:]
+    source = lines[line - 1] if line <= len(lines) else ""
     before, rest = source[: column - 1], source[column - 1 :]
     found = _WORD.search(before)
     word = found.group() if found else ""
     at = len(before) - len(word) + 1
-    walk = _Walk(lines, number, before)
-    path, kind, taken, quote = walk.place()
-    value = walk.value + before if walk.inside else before
+    head, ends = above + before + " " * before.endswith(":") + _CURSOR, _ENDS
+    if not before[: at - 1].strip(" -"):  # a key may stand here, or a line of a longer text
+        ends = ("\n".join([rest if ":" in rest else ": 0", *below]), *_ENDS)
+    scans = (_Scan(head + end) for end in ends)
+    scan = next((scan for scan in scans if scan.said is not None), _Scan(""))
     if _opened(before, "${", "}"):
-        return Place(path, "secret", word.removeprefix("$"), at, rest)
-    if _opened(value, "{{", "}}") or _opened(value, "{%", "%}"):
-        start = max(value.rfind("{{"), value.rfind("{%"))
-        inner: Kind = "filter" if _FILTER.search(value[start:]) else "path"
-        return Place(path, inner, word, at, rest)
-    return Place(path, kind, word, at, rest, taken, quote)
+        return Place(scan.path, "secret", word.removeprefix("$"), at, rest)
+    for value in (before, scan.said or ""):
+        if _opened(value, "{{", "}}") or _opened(value, "{%", "%}"):
+            start = max(value.rfind("{{"), value.rfind("{%"))
+            return Place(scan.path, "filter" if _FILTER.search(value[start:]) else "path", word, at, rest)
+    return Place(scan.path, scan.kind, word, at, rest, frozenset(scan.taken), scan.quote)
 
 
 def _opened(text: str, mark: str, end: str) -> bool:
@@ -69,214 +70,81 @@ def _opened(text: str, mark: str, end: str) -> bool:
 
 @dataclass(slots=True)
 class _Level:
-    """A key or a list's dash, and its column."""
+    """A map or a list that has begun."""
 
-    column: int
-    key: str | None
-    """None: a dash."""
+    is_map: bool
+    key: str | None = None
+    """Of a map: the last one, while its value is due."""
+    keys: set[str] = field(default_factory=set)
+    is_bare: bool = False
+    """A list whose dashes stand as far left as the key above: its end is no token."""
 
 
-class _Walk:
-    """Goes through the lines up to the cursor's, and keeps what encloses each."""
+class _Scan:
+    """Goes through the tokens of a text, and keeps what encloses the cursor."""
 
-    def __init__(self, lines: list[str], number: int, before: str) -> None:
-        self._lines = lines
-        self._number = number
-        self._before = before
+    def __init__(self, text: str) -> None:
+        self.said: str | None = None
+        """The text that the cursor is in, up to it; None: the cursor was not found."""
+        self.quote = ""
+        self.path: Parts = ()
+        self.kind: Kind = "value"
+        self.taken: set[str] = set()
         self._levels: list[_Level] = []
-        self.inside = False
-        """Whether the cursor is in a text or in brackets that began on an earlier line."""
-        self.value = ""
-        """What these lines hold up to the cursor's."""
+        self._is_key = False
+        depth = 0
+        for token in _tokens(text):
+            if self.said is None or len(self._levels) >= depth > 0:  # the map's other keys may follow
+                self._take(token)
+            if self.said is not None and not depth:
+                depth = len(self._levels)
 
-    def place(self) -> tuple[Parts, Kind, frozenset[str], str]:
-        """Return path, kind, the keys that are taken and the quote."""
-        at = 0
-        while at < self._number:
-            after = self._line(at)
-            if after > self._number:  # the cursor is inside what begins here
-                self.inside = True
-                return self._continued(at)
-            at = after
-        return self._cursor(self._before)
+    def _take(self, token: yaml.Token) -> None:
+        match token:
+            case yaml.BlockMappingStartToken() | yaml.FlowMappingStartToken():
+                self._levels.append(_Level(True))
+            case yaml.BlockSequenceStartToken() | yaml.FlowSequenceStartToken():
+                self._levels.append(_Level(False))
+            case yaml.BlockEndToken() | yaml.FlowMappingEndToken() | yaml.FlowSequenceEndToken():
+                self._end_bare()
+                if self._levels:
+                    self._levels.pop()
+            case yaml.BlockEntryToken():
+                if self._levels and self._levels[-1].is_map:
+                    self._levels.append(_Level(False, is_bare=True))
+            case yaml.FlowEntryToken():
+                if self._levels:
+                    self._levels[-1].key = None
+            case yaml.KeyToken():
+                self._end_bare()
+                self._is_key = True
+            case yaml.ValueToken():
+                self._is_key = False
+            case yaml.ScalarToken():
+                self._scalar(token)
 
-    def _line(self, at: int) -> int:
-        """Process a line; return the number of the next one that is not part of its value."""
-        source = self._lines[at]
-        column, value = self._keys(source)
-        if column < 0:
-            return at + 1
-        if _BLOCK.match(value):
-            return self._after_block(at)
-        depth = _depth(value)
-        after = at + 1
-        while depth > 0 and after < len(self._lines) and after - at < 1000:
-            depth += _depth(self._lines[after])
-            after += 1
-        return after
+    def _end_bare(self) -> None:
+        if self._levels and self._levels[-1].is_bare:
+            self._levels.pop()
 
-    def _keys(self, source: str) -> tuple[int, str]:
-        """Process the keys that a line opens; return the column of its last key or dash, and the rest."""
-        rest = source.lstrip(" ")
-        column = len(source) - len(rest)
-        if not rest.strip() or rest.startswith("#"):
-            return -1, ""
-        rest, column = self._dashes(rest, column)
-        found = _KEY.match(rest)
-        if found is None:
-            return column, rest
-        self._leave(column)
-        self._levels.append(_Level(column, _bare(found.group(1))))
-        return column, rest[found.end() :].strip()
-
-    def _dashes(self, rest: str, column: int) -> tuple[str, int]:
-        """Process the dashes at a line's beginning; return the rest, and its column."""
-        while rest == "-" or rest.startswith("- "):
-            self._leave(column, dash=True)
-            self._levels.append(_Level(column, None))
-            inner = rest[1:].lstrip(" ")
-            column += len(rest) - len(inner)
-            rest = inner
-        return rest, column
-
-    def _leave(self, column: int, *, dash: bool = False) -> None:
-        levels = self._levels
-        while levels and (
-            levels[-1].column > column
-            or (levels[-1].column == column and (not dash or levels[-1].key is None))
-        ):
-            levels.pop()
-
-    def _after_block(self, at: int) -> int:
-        after = at + 1
-        while after < len(self._lines):
-            line = self._lines[after]
-            if line.strip() and len(line) - len(line.lstrip(" ")) <= self._levels[-1].column:
-                break
-            after += 1
-        return after
-
-    def _continued(self, at: int) -> tuple[Parts, Kind, frozenset[str], str]:
-        """The cursor is in a block of text, or inside brackets."""
-        value = self._keys(self._lines[at])[1]
-        path = self._path()
-        if _BLOCK.match(value):
-            self.value = "\n".join(self._lines[at + 1 : self._number]) + "\n"
-            return path, "value", frozenset(), ""
-        self.value = "\n".join([value, *self._lines[at + 1 : self._number]]) + "\n"
-        return self._flow(path, self.value + self._before)
-
-    def _cursor(self, before: str) -> tuple[Parts, Kind, frozenset[str], str]:
-        rest = before.lstrip(" ")
-        column = len(before) - len(rest)
-        rest, column = self._dashes(rest, column)
-        found = _KEY.match(rest)
-        if found is None:
-            if rest[:1] in ("{", "["):
-                self._leave(column)
-                return self._flow(self._path(), rest)
-            self._leave(column)
-            quote = rest[:1] if rest[:1] in ("'", '"') else ""
-            return self._path(), "key", self._siblings(column), quote
-        self._leave(column)
-        self._levels.append(_Level(column, _bare(found.group(1))))
-        value = rest[found.end() :].lstrip()
-        if value[:1] in ("{", "["):
-            return self._flow(self._path(), value)
-        return self._path(), "value", frozenset(), value[:1] if value[:1] in ("'", '"') else ""
-
-    def _flow(self, path: Parts, text: str) -> tuple[Parts, Kind, frozenset[str], str]:
-        """Return the same for a cursor at the end of a text in brackets."""
-        stack: list[tuple[str, str | None, set[str]]] = []
-        token, quote = "", ""
-        at = 0
-        while at < len(text):
-            char = text[at]
-            at += 1
-            if quote:
-                if char == "\\" and quote == '"':
-                    at += 1
-                elif char == quote:
-                    quote = ""
-                token += char
-            elif text.startswith("${", at - 1) and "}" in text[at:]:
-                at = text.index("}", at) + 1
-            elif char in "{[":
-                stack.append((char, None, set()))
-                token = ""
-            elif char in "}]":
-                if stack:
-                    stack.pop()
-                token = ""
-            elif char == ",":
-                if stack:
-                    stack[-1] = (stack[-1][0], None, stack[-1][2])
-                token = ""
-            elif char == ":" and (text[at : at + 1] in (" ", "\n", "") or token[:1] in ("'", '"')):
-                if stack and stack[-1][0] == "{":
-                    key = _bare(token.strip())
-                    stack[-1][2].add(key)
-                    stack[-1] = ("{", key, stack[-1][2])
-                token = ""
+    def _scalar(self, token: yaml.ScalarToken) -> None:
+        level = self._levels[-1] if self._levels else _Level(True)
+        if _CURSOR in token.value:
+            self.said = token.value.partition(_CURSOR)[0]
+            self.quote = token.style if token.style in ("'", '"') else ""
+            parts = [(one.key or "") if one.is_map else 0 for one in self._levels]
+            if level.is_map and (self._is_key or level.key is None):
+                self.path, self.kind, self.taken = tuple(parts[:-1]), "key", level.keys
             else:
-                if char in "'\"" and not token.strip():
-                    quote, token = char, ""
-                token += char
-        for opened, name, _ in stack[:-1]:
-            path = (*path, 0) if opened == "[" else (*path, name or "")
-        if not stack:
-            return path, "value", frozenset(), quote
-        opened, name, taken = stack[-1]
-        if opened == "[":
-            return (*path, 0), "value", frozenset(), quote
-        if name is not None:
-            return (*path, name), "value", frozenset(), quote
-        return path, "key", frozenset(taken), quote
-
-    def _path(self) -> Parts:
-        return tuple(0 if level.key is None else level.key for level in self._levels)
-
-    def _siblings(self, column: int) -> frozenset[str]:
-        """Return the keys of the map that the cursor's line belongs to, before and after it."""
-        found: set[str] = set()
-        for lines in (reversed(self._lines[: self._number]), self._lines[self._number + 1 :]):
-            for line in lines:
-                bare = line.lstrip(" ")
-                if not bare.strip() or bare.startswith("#"):
-                    continue
-                at = len(line) - len(bare)
-                first = False
-                while bare.startswith("- ") and at < column:
-                    inner = bare[1:].lstrip(" ")
-                    at += len(bare) - len(inner)
-                    bare, first = inner, True
-                if at < column:
-                    break
-                key = _KEY.match(bare) if at == column else None
-                if key is not None:
-                    found.add(_bare(key.group(1)))
-                if first:
-                    break
-        return frozenset(found)
+                self.path = tuple(parts)
+        elif self._is_key and level.is_map:
+            level.key = token.value
+            level.keys.add(token.value)
 
 
-def _bare(key: str) -> str:
-    return key[1:-1] if len(key) > 1 and key[0] == key[-1] and key[0] in "'\"" else key.strip()
-
-
-def _depth(text: str) -> int:
-    """Return how many brackets a text opens and does not close, outside quotes."""
-    depth, quote = 0, ""
-    for at, char in enumerate(text):
-        if quote:
-            if char == quote:
-                quote = ""
-        elif char in "'\"" and (at == 0 or text[at - 1] in " ,[{:"):
-            quote = char
-        elif char == "#" and (at == 0 or text[at - 1] == " "):
-            break
-        elif char in "{[":
-            depth += 1
-        elif char in "}]":
-            depth -= 1
-    return depth
+def _tokens(text: str) -> Iterator[yaml.Token]:
+    """Yield the tokens up to the first fault."""
+    try:
+        yield from yaml.scan(text, Loader=_LOADER)
+    except (yaml.YAMLError, ValueError):
+        return
