@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pipeline.console.forms.fields.body import is_template, path_text
 from pipeline.console.forms.fields.constants import meant_list
-from pipeline.console.forms.fields.rows import EVENT, TEMPLATE, USER, WebhookForm
+from pipeline.console.forms.fields.rows import EVENT, USER, WebhookForm
 from pipeline.console.forms.fields.scalars import value_at
 from pipeline.language.path_syntax import EVENT_ROOTS, Path, PathError, parse_path
 from pipeline.match.operators.table import OPERATORS
@@ -19,7 +19,9 @@ from pipeline.model.json import Value
 _COMMON: Final = frozenset({"www", "api", "hooks", "hook", "webhook", "webhooks", "app", "events"})
 _MOST: Final = 40
 _PATHS: Final = re.compile(r"(?:event|user)\.properties\.[\w$.-]+")
-_NUMBERS: Final = re.compile(r"([\w$.-]+) \| (?:format_number|times|plus|round)")
+_NUMBERS: Final = re.compile(r"([\w$.-]+) (?:\| (?:format_number|times|plus|round)|[<>])")
+_LISTS: Final = re.compile(r"""\$for: *["']?\{\{ *([\w$.-]+)|([\w$.-]+) \| map:""")
+_OF_ITEMS: Final = re.compile(r"""(?:\bitem\.|\| map: ["'])([\w$-]+)""")
 
 
 def proposed_id(form: WebhookForm, taken: Collection[str]) -> str:
@@ -66,8 +68,11 @@ def made_up(form: WebhookForm, text: str) -> tuple[dict[str, Value], dict[str, V
         if row.kind in (EVENT, USER) and row.value and not is_template(row.value):
             with suppress(ValueError):  # no path, and told at its field
                 _put(path_text(row.kind, row.value), "example", event, user)
-        elif row.kind == TEMPLATE and (number := _NUMBERS.search(row.value)):
-            _put(number[1], 100, event, user)
+    for found in _NUMBERS.findall(text):
+        _put(found, 100, event, user)
+    item: dict[str, Value] = dict.fromkeys(_OF_ITEMS.findall(text), 1)
+    for looped, mapped in _LISTS.findall(text):
+        _put(looped or mapped, [item], event, user)
     for row in form.conditions:
         if not row.is_locked:
             _put(row.key, _fitting(row.kind, row.value), event, user)

@@ -303,3 +303,18 @@ def test_a_sample_is_made_up_of_what_the_body_reads_as_it_is_named_there() -> No
     event, user = made_up(opened(text).form, text)
     assert event == {"name": "Buy", "user_id": "u1", "properties": {"list price": "example"}}
     assert user == {"name": "example"}
+
+
+def test_a_made_up_sample_has_lists_where_they_are_looped_over_and_numbers_where_they_are_calculated() -> (
+    None
+):
+    text = (
+        "trigger: {events: [Buy]}\nrequest:\n  url: https://a.example\n  body:\n"
+        '    lines:\n      - $for: "{{ event.properties.products }}"\n        sku: "{{ item.id }}"\n'
+        '        sum: "{{ item.price | times: item.qty }}"\n'
+        "    ids: \"{{ event.properties.parts | map: 'no' }}\"\n"
+        "    band: \"{{ 'high' if event.properties.cart.total > 300 else 'low' }}\"\n"
+    )
+    event, _ = made_up(opened(text).form, text)
+    item = {"id": 1, "price": 1, "qty": 1, "no": 1}
+    assert event["properties"] == {"products": [item], "parts": [item], "cart": {"total": 100}}
