@@ -5,7 +5,6 @@ working directory.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping
 from glob import glob
 from pathlib import Path
@@ -13,15 +12,13 @@ from typing import Final
 
 from pipeline.config.models.installation.source import JsonlSource
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
+from pipeline.model.files.disk import folder_of
 from pipeline.model.json import Value
 
 STATE_META: Final = "hookline.json"
 """The file that makes a folder a state directory."""
 FILE: Final = "pipeline.yaml"
 STDIN: Final = "-"
-_ROTATION_SECS: Final = 1.0
-"""Within this time a rotated file exists again."""
-_LOOK_SECS: Final = 0.02
 
 PATHS: Final[tuple[KeyPath, ...]] = (
     ("state",),
@@ -130,28 +127,22 @@ def is_state(path: str) -> bool:
 def check_recordings(
     source: JsonlSource, kept: str | None, were: Mapping[KeyPath, str], problems: Problems
 ) -> None:
-    """Report nonexistent paths of recordings, each with where it was looked for.
+    """Report nonexistent paths of recordings, each with where it was looked for. One that is followed is
+    waited for where its folder is there.
 
     kept: a collector's folder, which it creates itself, or the job. were: how the file writes the paths.
     """
     named = {"paths": source.inputs(), "events": source.events, "users": source.users}
     for name, paths in named.items():
         for index, path in enumerate(paths or ()):
-            if path in (kept, STDIN) or _is_there(path, _ROTATION_SECS if source.follow else 0):
+            if path in (kept, STDIN) or os.path.exists(path) or glob(path, recursive=True):
                 continue
             at: KeyPath = ("source", "jsonl", name, index)
             message = f"there is no file or directory `{path}`"
-            problems.error(at, "missing-path", message, hint=_looked(path, were.get(at)))
-
-
-def _is_there(path: str, wait_secs: float) -> bool:
-    """Return whether a path exists, or does so soon: one being rotated is missing for an instant."""
-    end = time.monotonic() + wait_secs
-    while not (os.path.exists(path) or glob(path, recursive=True)):
-        if time.monotonic() >= end:
-            return False
-        time.sleep(_LOOK_SECS)
-    return True
+            if source.follow and os.path.isdir(folder_of(path)):
+                problems.warn(at, "missing-path", f"{message} yet: it is waited for")
+            else:
+                problems.error(at, "missing-path", message, hint=_looked(path, were.get(at)))
 
 
 def _looked(path: str, was: str | None) -> str | None:

@@ -176,8 +176,12 @@ class ClockSetBack(StartAnew):
 
 
 def reason(error: OSError) -> str:
-    """Return the system's reason for an error about a file; for missing permissions also the remedy."""
+    """Return the system's reason for an error about a file; for missing permissions and too many open files
+    also the remedy.
+    """
     said = error.strerror or str(error)
+    if error.errno == errno.EMFILE:
+        said += f" ({resource.getrlimit(resource.RLIMIT_NOFILE)[0]:,}: raise `ulimit -n`)"
     if error.errno in (errno.EACCES, errno.EPERM):
         said += f" (user {os.geteuid()} needs access to it and to the folders above it: chown, chmod)"
     return said

@@ -15,6 +15,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
+from glob import has_magic
 from pathlib import Path
 from typing import BinaryIO
 
@@ -116,6 +117,14 @@ def remove_partials(folder: Path) -> None:
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - left.stat().st_mtime > PARTIAL_SECS:
                     left.unlink()
+
+
+def folder_of(pattern: str) -> str:
+    """Return the folder in which, or below which, what a path or pattern names is."""
+    folder = os.path.dirname(pattern)
+    while has_magic(folder):
+        folder = os.path.dirname(folder)
+    return folder or "."
 
 
 def below(folder: Path) -> Iterator[Path]:

@@ -67,8 +67,7 @@ class Inputs:
 
     def open(self) -> None:
         """Open everything that exists."""
-        # A followed file in the state may be gone for as long as its rotation takes.
-        self._open(self._find(may_be_gone=self._follow and bool(self._known.files)))
+        self._open(self._find())
         self._open_late()
         self._tell_left()
 
@@ -78,7 +77,7 @@ class Inputs:
             cursor.close()
             self.cursors.remove(cursor)
         open_paths = {cursor.source.path for cursor in self.cursors if cursor.has_path}
-        found = [source for source in self._find(may_be_gone=True) if source.path not in open_paths]
+        found = [source for source in self._find() if source.path not in open_paths]
         new = [source for source in found if not self._is_aside(source)]
         if new:
             self._open(new)
@@ -89,14 +88,14 @@ class Inputs:
         for cursor in self.cursors:
             cursor.close()
 
-    def _find(self, *, may_be_gone: bool) -> list[Input]:
+    def _find(self) -> list[Input]:
         given, written = self._paths, self._paths.written or {}
         found = [
             replace(one, part=written.get(path) or part_of(one.path, written))
             for paths, side in ((given.both, None), (given.events, 1), (given.users, 0))
             for path in paths
             if path not in given.collected
-            for one in find_inputs([path], side, may_be_empty=self._follow, may_be_gone=may_be_gone)
+            for one in find_inputs([path], side, is_followed=self._follow)
         ]
         collected = [Input(Path(one).name, one, is_collectors=True) for one in given.collected]
         return each_once(name_apart([*found, *collected]), self._known.files)

@@ -200,10 +200,12 @@ def test_every_leaf_has_a_variable_of_its_own() -> None:
     )
 
 
-def test_a_followed_file_that_is_being_rotated_is_waited_for(
-    load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "app.jsonl"
-    monkeypatch.setattr("pipeline.config.places.time.sleep", lambda _: path.touch())
-    assert shown(load("source: {jsonl: {paths: [app.jsonl]}}", check_source=True)).count("missing-path") == 1
-    assert not load("source: {jsonl: {paths: [app.jsonl], follow: true}}", check_source=True).findings
+@pytest.mark.parametrize("path", ["app.jsonl", "*/app.jsonl", "app-*.jsonl"])
+def test_a_followed_file_that_is_not_there_yet_is_waited_for_where_its_folder_is(load, path: str) -> None:
+    def found(text: str) -> list[tuple[str, bool]]:
+        findings = load(f"source: {{jsonl: {{{text}}}}}", check_source=True).findings
+        return [(one.code, one.warning) for one in findings]
+
+    assert found(f"paths: ['{path}']") == [("missing-path", False)]
+    assert found(f"paths: ['{path}'], follow: true") == [("missing-path", True)]
+    assert found(f"paths: ['nowhere/{path}'], follow: true") == [("missing-path", False)]

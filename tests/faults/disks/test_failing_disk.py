@@ -54,6 +54,13 @@ def test_what_was_said_of_a_limit_is_not_said_again_around_it() -> None:
     assert machine_fault(said) is said
 
 
+def test_of_too_many_open_files_it_is_said_how_many_there_may_be() -> None:
+    few = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    assert reason(OSError(errno.EMFILE, "Too many open files")) == (
+        f"Too many open files ({few:,}: raise `ulimit -n`)"
+    )
+
+
 def test_the_full_disk_is_that_of_the_file_that_is_named() -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
     assert "the disk of the state directory is full (" in str(machine_fault(full))

@@ -46,6 +46,36 @@ def test_short_files_that_begin_alike_are_different_ones(tmp_path: Path) -> None
         following.again()
 
 
+@pytest.mark.parametrize("follow", [True, False])
+def test_folders_of_a_pattern_may_come_and_go(tmp_path: Path, follow: bool) -> None:
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0/app.jsonl").write_bytes(line(0))
+    run = Following(tmp_path / "*/app.jsonl", follow=follow)
+    assert run.named() == [("0/app.jsonl", 0)]
+    for number in (1, 2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "app.jsonl").write_bytes(line(number))
+        run.again()
+        assert run.named() == [(f"{number}/app.jsonl", number)]
+        (folder / "app.jsonl").unlink()
+        folder.rmdir()
+
+
+def test_a_file_that_was_known_by_its_name_alone_keeps_it(tmp_path: Path) -> None:
+    path = tmp_path / "one/app.jsonl"
+    path.parent.mkdir()
+    path.write_bytes(lines(1, 50))
+    before = Recording([str(path)], follow=True)
+    assert before.read(10) is not None
+    before.close()
+    reader = Recording([str(tmp_path / "*/app.jsonl")], follow=True, resume=before.position)
+    chunk = reader.read(99)
+    reader.close()
+    assert chunk is not None
+    assert (chunk.sources, len(chunk)) == ("app.jsonl", 40)
+
+
 def test_a_file_with_several_names_is_read_once(tmp_path: Path) -> None:
     path = tmp_path / "b.jsonl"
     path.write_bytes(line(1))

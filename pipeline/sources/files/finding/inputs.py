@@ -1,7 +1,8 @@
 """Finds the files that a recording's paths name.
 
-A file found in a directory is named by its path inside it, a file given itself by its name alone, so that
-neither the working directory nor the recording's location changes an origin.
+A file found in a directory, or by a pattern, is named by its path inside the directory that is given, a file
+given itself by its name alone, so that neither the working directory, nor the recording's location, nor what
+other files are there changes an origin.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.model.errors import ConfigError
-from pipeline.model.files.disk import below
+from pipeline.model.files.disk import below, folder_of
 
 COLLECTORS = ".collect.json"
 """The file that distinguishes a collector's folder from others."""
@@ -42,13 +43,10 @@ class Input:
     found in a folder, or by a pattern."""
 
 
-def find_inputs(
-    paths: Iterable[str], side: int | None = None, *, may_be_empty: bool = False, may_be_gone: bool = False
-) -> list[Input]:
+def find_inputs(paths: Iterable[str], side: int | None = None, *, is_followed: bool = False) -> list[Input]:
     """Return the inputs that these paths name: files, directories, glob patterns, ``-``.
 
-    ``may_be_empty``: a directory without recordings is fine (files may be added); ``may_be_gone``: so is a
-    path that does not exist (yet). Raises ConfigError.
+    is_followed: files may be added: a directory may be empty, a path may lead nowhere. Raises ConfigError.
     """
     found: list[Input] = []
     for text in paths:
@@ -57,21 +55,24 @@ def find_inputs(
             continue
         path = Path(text)
         if path.is_dir():
-            found += _in_folder(path, side, may_be_empty)
+            found += _in_folder(path, side, is_followed)
         elif path.exists():
             found.append(Input(path.name, text, side))
         else:
             matches = sorted(glob.glob(text, recursive=True)) if glob.has_magic(text) else []
-            if not matches and not may_be_gone:
+            if not matches and not is_followed:
                 raise ConfigError(f"{text}: there is no such file or directory")
             beside = (f"{'**/' if '**' in text else ''}{Path(text).name}",)
+            base = folder_of(text)
             found += [
-                Input(Path(item).name, item, side, beside=beside) for item in matches if Path(item).is_file()
+                Input(os.path.relpath(item, base), item, side, beside=beside)
+                for item in matches
+                if Path(item).is_file()
             ]
     return found
 
 
-def _in_folder(folder: Path, side: int | None, may_be_empty: bool) -> list[Input]:
+def _in_folder(folder: Path, side: int | None, is_followed: bool) -> list[Input]:
     """Return the folders of collectors in a folder, or itself if it is one, and the files outside them."""
     items = list(below(folder))
     collectors = {item.parent for item in items if item.name == COLLECTORS}
@@ -91,7 +92,7 @@ def _in_folder(folder: Path, side: int | None, may_be_empty: bool) -> list[Input
         for item in items
         if item.name.endswith(SUFFIXES) and item.is_file() and collectors.isdisjoint(item.parents)
     )
-    if not files and not collectors and not may_be_empty:
+    if not files and not collectors and not is_followed:
         raise ConfigError(
             f"{folder}: there is no *.jsonl, *.jsonl.gz or *.jsonl.zst in this directory; name files "
             f"that end otherwise by a pattern ({folder / '*.json.gz'})"
