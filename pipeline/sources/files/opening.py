@@ -48,6 +48,8 @@ class Inputs:
     def __init__(self, paths: Paths, known: Known, *, follow: bool, max_line_bytes: int) -> None:
         self.cursors: list[LineCursor] = []
         """All that are open, by name; the same list while they increase."""
+        self.passed_bytes = 0
+        """Read by cursors that are gone."""
         self._paths = paths
         self._known = known
         self._follow = follow
@@ -74,14 +76,18 @@ class Inputs:
     def open_new(self) -> bool:
         """Open new files; return whether there are any."""
         for cursor in [cursor for cursor in self.cursors if cursor.is_over()]:
-            cursor.close()
-            self.cursors.remove(cursor)
+            self._drop(cursor)
         open_paths = {cursor.source.path for cursor in self.cursors if cursor.has_path}
         found = [source for source in self._find() if source.path not in open_paths]
         new = [source for source in found if not self._is_aside(source)]
         if new:
             self._open(new)
         return self._open_late() or bool(new)
+
+    def _drop(self, cursor: LineCursor) -> None:
+        self.passed_bytes += cursor.passed_bytes + cursor.read_bytes
+        cursor.close()
+        self.cursors.remove(cursor)
 
     def close(self) -> None:
         """Close everything that is open. Never raises."""
@@ -151,8 +157,7 @@ class Inputs:
             self._late[cursor.source.name] = entry.name
             for other in self._files():
                 if other.is_late and other.source.name == cursor.source.name:
-                    other.close()
-                    self.cursors.remove(other)
+                    self._drop(other)
             found = find(cursor.source.path, entry, may_be_copy=False)
             if found is None or found.path.endswith(PACKED) or is_found(cursor.source, found):
                 continue

@@ -99,9 +99,10 @@ class Recording(BaseReader):
     @property
     def progress(self) -> tuple[int, int]:
         """(bytes read, bytes there are on disk); the second is 0 for a pipe."""
+        passed = self._inputs.passed_bytes + sum(cursor.passed_bytes for cursor in self._cursors)
         return (
-            sum(cursor.read_bytes for cursor in self._cursors),
-            sum(cursor.total_bytes for cursor in self._cursors),
+            passed + sum(cursor.read_bytes for cursor in self._cursors),
+            passed + sum(cursor.total_bytes for cursor in self._cursors),
         )
 
     def under(self, formats: Formats) -> None:

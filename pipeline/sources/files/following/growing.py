@@ -45,7 +45,9 @@ class GrowingCursor(FileCursor):
         return self.is_late or self._left_ns > 0 or is_packed or is_counted(self.source.path)
 
     def _go_to(self, byte: int, offset: int) -> None:
+        before = self._blocks.fed
         super()._go_to(byte, offset)
+        self.passed_bytes -= self._blocks.fed - before  # skipped
         self._begin = os.pread(self._fd, min(HEAD_BYTES, byte), 0)
 
     def _take_read(self, block: bytes) -> bool:
@@ -177,6 +179,7 @@ class GrowingCursor(FileCursor):
 
     def _change_to(self, fd: int, path: str) -> None:
         """Switch to another open file, from its beginning."""
+        self.passed_bytes += self._blocks.fed
         self._close_fd()
         self._left_ns = 0
         os.set_blocking(fd, True)

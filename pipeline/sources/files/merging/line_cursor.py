@@ -27,6 +27,8 @@ class LineCursor(ABC):
         self.index = 0
         self.time = RunningTime()
         self.total_bytes = 0
+        self.passed_bytes = 0
+        """Read from files before the open one."""
         self._formats = ALL_AUTO
         self._order: tuple[int, int] | None = None
         self._time_with_order = self.time

@@ -58,6 +58,11 @@ class Following:
         """Return the numbers of what is there now."""
         return [number for _, number in self.named()]
 
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Return how many bytes were read, and how many there were."""
+        return self._recording.progress
+
     def is_still(self) -> bool:
         """Return whether the job may rest until one of the files has grown."""
         return self._recording.is_still()

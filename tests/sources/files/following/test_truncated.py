@@ -14,7 +14,7 @@ from pipeline.model.errors import StateError
 from pipeline.sources.files.lines.blocks import BLOCK_BYTES, Blocks
 from pipeline.sources.files.recording import Recording
 from pipeline.telemetry import metrics
-from tests.sources.files.following.rotations import Following, append, line, lines
+from tests.sources.files.following.rotations import ROTATIONS, Following, append, line, lines
 
 Truncations: TypeAlias = Callable[[], list[float]]
 
@@ -202,3 +202,27 @@ def test_a_writer_that_goes_on_at_its_old_offset_writes_no_zeros_before_its_line
         os.truncate(path, 0)
         writer.write(lines(303, 303))
         assert following.read() == [303]
+
+
+@pytest.mark.parametrize("rotate", [*ROTATIONS[:3], lambda path: os.truncate(path, 0)])
+@pytest.mark.parametrize("in_folder", [False, True])
+def test_bytes_that_were_read_are_counted_over_rotations_and_restarts(
+    tmp_path: Path, rotate: Callable[[Path], None], in_folder: bool
+) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(lines(1, 5))
+    following = Following(tmp_path if in_folder else path)
+    following.read()
+    following.again()
+    before = following.progress
+    size = len(lines(10, 10))
+    for number in range(10, 13):
+        append(path, lines(number, number))
+        assert following.read() == [number]
+        rotate(path)
+        append(path, lines(number + 10, number + 10))
+        assert following.read() == [number + 10]
+        read = 2 * (number - 9) * size
+        assert following.progress == (before[0] + read, before[1] + read)
+        for old in tmp_path.glob("*[0-9]*"):
+            old.unlink()
