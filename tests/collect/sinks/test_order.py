@@ -76,6 +76,23 @@ def test_requests_that_a_third_one_joins_go_together() -> None:
     assert len(order.release(3.0)) == 1
 
 
+def test_who_is_joined_by_others_stays_with_them_and_waits_no_longer_for_it() -> None:
+    order, at = Order[Request](1.0), 0.0
+    while at < LONGEST - 0.5:
+        order.hold(Request(page("a", "u1", 5)), at)
+        at += 0.5
+    order.hold(Request(batch(*(member("b", f"u{n}", 4) for n in range(2, 9)), page=True)), at)
+    order.hold(Request(batch(member("c", "u1", 3), member("d", "u2", 6), page=True)), at)
+    order.hold(Request(page("e", "u1", 1)), at)
+    order.hold(Request(page("f", "u8", 1)), at)
+    assert order.due() == LONGEST
+    assert len(order.release(LONGEST)) == 1
+    assert order.due() is None
+    for several in (("u1", "u9"), ("u2", "u3", "u4"), ("u1", "u2"), ("u9",)):
+        order.hold(Request(batch(*(member("x", user) for user in several), page=True)), 100.0)
+    assert [len(together) for together in order.release(101.0)] == [4]
+
+
 @pytest.mark.parametrize(
     ("path", "before", "told"),
     [
