@@ -312,6 +312,9 @@ def serve() -> None:
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # as `main` does before it imports
     for module in IMPORTED:
         importlib.import_module(module)
+    # An endless job soon starts the process in which edits are tried, which imports for a second. Most jobs
+    # of tests see no edit; the others start it then.
+    sys.modules["pipeline.runtime.background.reload"].__dict__["PREPARE_SECS"] = 3600.0
     gc.freeze()  # a child's collections need not look through what is imported, nor copy its pages
     requests = socket.socket(fileno=0)
     living: dict[int, tuple[int, int]] = {}
