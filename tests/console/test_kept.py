@@ -218,6 +218,7 @@ def test_an_order_to_many_says_first_what_is_owed_and_what_becomes_of_it(kept: C
     one = kept.ask("POST", "/webhooks/orders", OURS, {**ask}, token="operator")
     assert one.status == 303
     assert get(kept, "/webhooks?format=json").json["webhooks"][0]["state"] == "paused"
+    assert 'data-label="Due (UTC)">when resumed</td>' in get(kept, "/pending").text
     told = api(kept, "webhooks/orders", {"order": "pause", "webhooks": [], "dry_run": True})
     assert told["webhooks"] == [
         {
