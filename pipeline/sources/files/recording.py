@@ -13,7 +13,7 @@ from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.files.collected.passed import Passed
 from pipeline.sources.files.merging.merge import Merge
 from pipeline.sources.files.opening import Inputs, Paths
-from pipeline.sources.files.position import Known, folders_of
+from pipeline.sources.files.position import Known, files_of, folders_of
 from pipeline.sources.growth import Listener
 from pipeline.sources.reader import BaseReader
 from pipeline.telemetry.happenings import RECORDED_TWICE
@@ -142,7 +142,11 @@ class Recording(BaseReader):
         return True
 
     def durable(self, position: Position) -> None:
-        """Tell the collectors whose folders are read that what lies before it may go."""
+        """Tell the collectors whose folders are read that what lies before it may go; read on in files that
+        were held until then.
+        """
+        for cursor in [one for one in self._cursors if one.is_held]:
+            cursor.is_held = cursor.name not in files_of(position)
         if self._reader is None:
             return
         lines = {place.name: place.line for place in folders_of(position)}

@@ -44,6 +44,10 @@ class GrowingCursor(FileCursor):
         is_packed = self._blocks.is_compressed and before_rotation(os.path.basename(self._path)) != ""
         return self.is_late or self._left_ns > 0 or is_packed or is_counted(self.source.path)
 
+    def fill(self) -> bool:
+        """Get lines when all were yielded; False where there are none now."""
+        return not self.is_held and super().fill()
+
     def _go_to(self, byte: int, offset: int) -> None:
         before = self._blocks.fed
         super()._go_to(byte, offset)
@@ -134,6 +138,8 @@ class GrowingCursor(FileCursor):
         self._entries.pop(before, None)  # no file has that content any more
         self._reopen()
         self._start_file()
+        # Else a file that is truncated again after a crash would get the origins of lines that were sent.
+        self.is_held = True
 
     def _start_file(self) -> None:
         """Begin with the open file, of a new name."""

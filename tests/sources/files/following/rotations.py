@@ -79,6 +79,7 @@ class Following:
         found = []
         for _ in range(4):
             self._now += RESCAN_SECS + 0.1
+            self._recording.durable(self._recording.position)
             while (chunk := self._recording.read(100)) is not None:
                 assert not chunk.faults
                 self.position = chunk.position
