@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.jobs.beside import started
+from pipeline.cli.jobs.demo import demo
 from pipeline.cli.jobs.demo_console import running
-from pipeline.model.errors import Fatal
+from pipeline.model.errors import Fatal, UsageError
 from pipeline.model.process.lifeline import Lifeline
 from tests.kit.programs.run import Bench, until
 from tests.kit.tour import ROOT, run, script
@@ -37,7 +38,7 @@ def test_make_calls_these_programs():
 
 
 def test_the_demo_of_the_console_is_of_a_shop_that_goes_on(tmp_path: Path):
-    folder = tmp_path / "demo"
+    folder = tmp_path / "console"
     with running(folder, ["--listen", "127.0.0.1:0"], per_sec=100) as link:
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/login#token=[\w-]{32}", link)
         stream = folder / "stream.jsonl"
@@ -45,6 +46,8 @@ def test_the_demo_of_the_console_is_of_a_shop_that_goes_on(tmp_path: Path):
         until(lambda: stream.stat().st_size > begun)
         bench = Bench(folder)
         until(lambda: bench.counts("plan-changed")["delivered"] and bench.counts("pricing-interest")["dead"])
+        with pytest.raises(UsageError, match="a demo is running"):  # beginning anew would delete its files
+            demo.main(["--console", "--folder", str(tmp_path)], standalone_mode=False)
 
 
 def test_what_a_program_of_the_demo_says_at_its_end_is_told(tmp_path: Path):
@@ -62,12 +65,14 @@ def test_what_the_demo_has_started_ends_with_it_however_it_ends(tmp_path: Path):
     words = [sys.executable, "-m", "pipeline.cli", "demo", "--folder", str(tmp_path / "demo"), "--console"]
     with subprocess.Popen(
         [*words, "--", "--listen", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True
-    ) as demo:
-        assert demo.stderr is not None
-        assert "good for one log-in" in demo.stderr.readline()
-        started = [int(pid) for pid in Path(f"/proc/{demo.pid}/task/{demo.pid}/children").read_text().split()]
+    ) as process:
+        assert process.stderr is not None
+        assert "good for one log-in" in process.stderr.readline()
+        started = [
+            int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        ]
         assert len(started) == 3
-        demo.kill()
+        process.kill()
     until(lambda: not any(map(_lives, started)), secs=30)
 
 

@@ -45,6 +45,7 @@ def demo(folder: Path, shows: bool, flags: tuple[str, ...]) -> int:
 
     Needs no other service and sends nothing elsewhere. Starts from scratch each time.
     """
+    from pipeline.admin.socket_client import NotRunning, ask
     from pipeline.operate.starting.shipped import demo_config
 
     try:
@@ -53,6 +54,9 @@ def demo(folder: Path, shows: bool, flags: tuple[str, ...]) -> int:
         raise UsageError(
             f"{folder} cannot be made here ({error.strerror}): go to a folder of yours, or say --folder DIR"
         ) from error
+    with contextlib.suppress(NotRunning):
+        ask(folder / "console/state" if shows else folder / "state", "status")
+        raise UsageError(f"a demo is running in {folder}: end it first, or say --folder DIR")
     if shows:
         from pipeline.cli.jobs.demo_console import serve
 
