@@ -197,10 +197,14 @@ class Inputs:
             return None  # opening it reports what is wrong
         is_own = has_name and source.path.endswith(PACKED)
         entry = (moved.renamed if is_own else moved.entry_of)(source.path, status.st_ino)
-        may_be_copy = before_rotation(os.path.basename(source.path)) != ""
-        for cursor in self._files():
-            if may_be_copy and isinstance(cursor, FollowedCursor) and cursor.is_replaced():
-                raise Unready(source.path)
+        name = os.path.basename(source.path)
+        files = self._files()
+        if before_rotation(name) and any(
+            isinstance(cursor, FollowedCursor) and name.startswith(cursor.stem) and cursor.is_replaced()
+            for cursor in files
+        ):
+            raise Unready(source.path)
+        for cursor in files:
             if cursor.is_open_as(status) or (entry is not None and cursor.name == entry.name):
                 # One that is too short to be recognised later must not be read as a new one then.
                 self._aside[source.path] = status.st_ino, None if entry is None else cursor.name

@@ -55,6 +55,9 @@ class FollowedCursor(GrowingCursor):
     ) -> None:
         self._known = known
         super().__init__(*given, **more)
+        path = self.source.path
+        self.stem = "" if os.path.islink(path) else os.path.splitext(os.path.basename(path))[0]
+        """With what the name of each copy of it begins."""
 
     @property
     def has_path(self) -> bool:

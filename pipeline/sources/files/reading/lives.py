@@ -57,7 +57,7 @@ class Lives:
 
     def _last(self) -> int:
         """Return the number of the last file that the state knows, or this is."""
-        known = (parted(name) for name in self._entries)
+        known = (parted(name) for name in self._entries if name.startswith(self._base))
         return max((number for base, number in known if base == self._base), default=self._number)
 
 
