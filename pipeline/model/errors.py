@@ -85,6 +85,11 @@ class GivenError(ConfigError):
     def __str__(self) -> str:
         return "\n".join(render_finding(finding) for finding in self.findings)
 
+    @property
+    def reason(self) -> str:
+        """What is wrong, for whoever knows what was given: a place only where it is one within that."""
+        return "\n".join(one.message if not one.line else render_finding(one) for one in self.findings)
+
 
 class InvalidRecord(HooklineError):
     """One input record cannot be understood; the reason says what was found and what is wanted."""

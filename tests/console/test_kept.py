@@ -142,7 +142,7 @@ def test_a_page_says_what_is_there_and_escapes_it(kept: Caller):
     shown = get(kept, f"/dead-letters/{name}").text
     assert "&lt;script&gt;\\xff" in shown
     assert "\x1b" not in shown
-    assert "not UTF-8 at byte 8" in shown
+    assert "It still cannot be read: not UTF-8 at byte 8" in shown
 
 
 def test_who_may_see_no_payloads_sees_counts_alone(kept: Caller):

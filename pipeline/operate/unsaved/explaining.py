@@ -19,7 +19,7 @@ def explain(snapshot: Snapshot, record: str, user: str | None, known: Beneath | 
     try:
         given = given_of(snapshot, record, user, known)
     except GivenError as error:
-        return Explanation(str(error))
+        return Explanation(error.reason)
     found = [
         Verdict(
             one.webhook,

@@ -71,7 +71,7 @@ def preview(
     try:
         given = given_of(snapshot, record, user, known, now)
     except GivenError as error:
-        return Previewed(checked, str(error))
+        return Previewed(checked, error.reason)
     stored = given.joins_now
     found = list(explain(snapshot.alone(webhook), given, webhook.id, known if stored else None))
     if not found:
