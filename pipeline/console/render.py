@@ -137,7 +137,6 @@ async def page(
     job (what the processes of the job say, [] where none runs), nonce, read_only.
     """
     job = await context.console.job() if context.viewer.rights else []
-    path = context.request.path.removeprefix(context.console.options.base_path)
     said: list[tuple[str, str]] = []
     if context.session is not None and not context.is_partial:
         said, context.session.said = context.session.said, []
@@ -147,11 +146,11 @@ async def page(
             "viewer": context.viewer,
             "may": context.may,
             "url": context.url,
-            "here": path,
+            "here": context.path,
             "said": said,
             "job": job,
             "nonce": context.nonce,
-            "read_only": context.console.options.read_only,
+            "read_only": context.console.section.read_only,
             **values,
         }
     )

@@ -100,7 +100,7 @@ async def remove(context: RequestContext, file: str, etag: str, *, dry_run: bool
 
 async def remove_tests(context: RequestContext, file: str) -> list[str]:
     """Delete the tests beside a webhook's file; return their names."""
-    config = context.console.options.config
+    config = context.console.config
     for name in await context.run(tests_of, config, file):
         context.audit("delete", name)
     return await context.run(case_files.remove_tests, config, file)
@@ -115,7 +115,7 @@ async def _told(
 
 async def _require(context: RequestContext, file: str, text: str) -> None:
     """Raise ConfigError where the viewer may not write this."""
-    options = context.console.options
-    found = await context.run(overstepped, options.config, {file: text}, options.authors)
+    console = context.console
+    found = await context.run(overstepped, console.config, {file: text}, console.section.secrets)
     if found:
-        raise ConfigError(found, root=str(options.config))
+        raise ConfigError(found, root=str(console.config))

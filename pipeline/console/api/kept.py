@@ -32,7 +32,7 @@ from pipeline.operate.running.status import status as job_status
 
 async def status(context: RequestContext) -> web.StreamResponse:
     """Return the accounting and how the job stands, as `hookline status --json` prints it."""
-    found = (await context.run(job_status, context.console.options.state)).to_json()
+    found = (await context.run(job_status, context.console.state)).to_json()
     if not context.may("payloads"):  # what a receiver answers may quote what it got
         for lane in found.get("lanes", {}).values():
             lane["error"] = ""
@@ -45,7 +45,7 @@ async def processes(context: RequestContext) -> web.StreamResponse:
     """Return what each process of the running job says of itself; none where none runs."""
     try:
         # Asked now, not a second ago: who asks reckons rates from it.
-        said = await context.run(ask, context.console.options.state, "status")
+        said = await context.run(ask, context.console.state, "status")
     except NotRunning:
         said = []
     if not context.may("payloads"):
@@ -56,7 +56,7 @@ async def processes(context: RequestContext) -> web.StreamResponse:
 
 async def list_dead(context: RequestContext) -> web.StreamResponse:
     """Return dead letters, the newest first, and on the first page their counts."""
-    state, selection = context.console.options.state, dead_filter(context, context.query).require()
+    state, selection = context.console.state, dead_filter(context, context.query).require()
     before = context.query.get("before") or None
     part = await context.run(dead_page, state, selection, before)
     counted = None if before else await context.run(groups, state, selection)
@@ -76,13 +76,13 @@ async def purge(context: RequestContext) -> web.StreamResponse:
 async def _change_dead(context: RequestContext, action: Literal["replay", "purge"]) -> web.StreamResponse:
     given = await _body(context)
     selection = dead_filter(context, _filter(given)).require()
-    state = context.console.options.state
+    state = context.console.state
     return await _change(context, given, lambda: dlq.choose(state, action, selection, COUNT_SECS))
 
 
 async def list_owed(context: RequestContext) -> web.StreamResponse:
     """Return what waits on disk, what is due first in front, and what each webhook owes."""
-    state, owing = context.console.options.state, owed_filter(context, context.query).require()
+    state, owing = context.console.state, owed_filter(context, context.query).require()
     part = await context.run(owed_page, state, owing, context.query.get("after") or None)
     owes = await context.run(summary, state)
     return data(pending.listed(context, part, owes))
@@ -92,7 +92,7 @@ async def drop(context: RequestContext) -> web.StreamResponse:
     """Count what is selected, or give it up: exactly what was counted."""
     given = await _body(context)
     owing = owed_filter(context, _filter(given)).require()
-    state = context.console.options.state
+    state = context.console.state
     return await _change(context, given, lambda: outbox.choose(state, owing, COUNT_SECS))
 
 
@@ -102,7 +102,7 @@ async def send_now(context: RequestContext) -> web.StreamResponse:
     if not isinstance(webhook, str):
         raise UsageError("`webhook` is missing: expected an id")
     context.audit("send now", webhook)
-    await context.run(outbox.retry_now, context.console.options.state, webhook)
+    await context.run(outbox.retry_now, context.console.state, webhook)
     return data({"webhook": webhook})
 
 
@@ -126,7 +126,7 @@ async def orders(context: RequestContext) -> web.StreamResponse:
 
 async def user(context: RequestContext) -> web.StreamResponse:
     """Return what is known of a user."""
-    known = await context.run(look_up, context.console.options.state, context.name("id"))
+    known = await context.run(look_up, context.console.state, context.name("id"))
     return data(context.masked(known.to_json()))
 
 

@@ -48,7 +48,7 @@ async def attempts(context: RequestContext) -> web.Response:
     """``?webhook=ID&limit=N``: the last attempts, the newest first: failures, and a sample of successes."""
     limit = number(context, "limit", 100)
     found = await context.run(
-        looks.attempts, context.console.options.state, context.query.get("webhook"), limit=limit
+        looks.attempts, context.console.state, context.query.get("webhook"), limit=limit
     )
     if not context.may("payloads"):
         found = [redacted_attempt(context, one) for one in found]
@@ -93,7 +93,7 @@ async def send(context: RequestContext, webhook: str, given: dict[str, Value]) -
     throttle(context)
     async with asyncio.timeout(SEND_SECS):
         told = await asyncio.to_thread(
-            looks.send_test, console.options.state, webhook, shown.record, shown.properties, files
+            looks.send_test, console.state, webhook, shown.record, shown.properties, files
         )
     # With what it was made of: a value that may not be shown is known by its name there.
     made_of = {"record": shown.record, "properties": shown.properties}
@@ -103,10 +103,10 @@ async def send(context: RequestContext, webhook: str, given: dict[str, Value]) -
 
 async def may_send(context: RequestContext, files: Mapping[str, str]) -> None:
     """Raise ConfigError where what would be sent oversteps what its author may do."""
-    options = context.console.options
-    found = await context.run(overstepped, options.config, files, options.authors, sending=True)
+    console = context.console
+    found = await context.run(overstepped, console.config, files, console.section.secrets, sending=True)
     if found:
-        raise ConfigError(found, root=str(options.config))
+        raise ConfigError(found, root=str(console.config))
 
 
 def _require(shown: Previewed, webhook: str) -> None:

@@ -133,7 +133,7 @@ async def streaming(
 
     patient: also where no job runs. Raises before the answer begins: HooklineError with what the job refuses.
     """
-    feed = TapFeed(context.console.options.state, filters, patient=patient)
+    feed = TapFeed(context.console.state, filters, patient=patient)
     try:
         await feed.begun()
         answer = web.StreamResponse(headers={"x-accel-buffering": "no"})

@@ -38,7 +38,7 @@ class Shown:
 
 def _look(context: RequestContext) -> Shown:
     console = context.console
-    pipeline = load_pipeline(console.options.config)
+    pipeline = load_pipeline(console.config)
     loaded = pipeline.config
     files = (
         console.tree.files()

@@ -39,7 +39,7 @@ LINES: Final = 200
 
 async def show(context: RequestContext) -> web.StreamResponse:
     """Return groups by webhook and reason, then rows, the newest first."""
-    state = context.console.options.state
+    state = context.console.state
     found = dead_filter(context, context.query)
     part, counted = DeadPage([], None), NOTHING
     if not found.problems and not await context.run(is_new, state):
@@ -127,16 +127,16 @@ async def show_one(context: RequestContext) -> web.StreamResponse:
 
 async def _find(context: RequestContext) -> DeadLetter:
     return await context.run(
-        dlq.find, context.console.options.state, context.name("name"), None, context.query.get("at", "")
+        dlq.find, context.console.state, context.name("name"), None, context.query.get("at", "")
     )
 
 
 async def _today(context: RequestContext, letter: DeadLetter) -> Today | None:
     """Return what would become of it, for who may see what it is made of."""
-    if not context.may("payloads") or context.console.options.mask:
+    if not context.may("payloads") or context.console.mask:
         return None
     try:
-        return await context.run(today, context.console.workbench, context.console.options.state, letter)
+        return await context.run(today, context.console.workbench, context.console.state, letter)
     except ConfigError as error:
         return Today(f"The config cannot be read: {error}"[:500], good=False)
 
@@ -159,7 +159,7 @@ async def _count(
 
 
 def _choose(context: RequestContext, action: Literal["replay", "purge"], selection: Selection) -> Chosen:
-    return dlq.choose(context.console.options.state, action, selection, COUNT_SECS)
+    return dlq.choose(context.console.state, action, selection, COUNT_SECS)
 
 
 async def change(context: RequestContext) -> web.StreamResponse:
@@ -199,7 +199,7 @@ def _does(word: str) -> Literal["replay", "purge"]:
 
 async def export(context: RequestContext) -> web.StreamResponse:
     """Return all that is selected as a file: JSON lines, or unreadable records as a recording."""
-    state = context.console.options.state
+    state = context.console.state
     selection = dead_filter(context, context.query).require()
     as_recording = context.query.get("as") == "recording"
     letters = dlq.select(state, selection)

@@ -78,7 +78,7 @@ async def show(context: RequestContext) -> web.StreamResponse:
     """Return the page, with the last attempts that fit the filters; rows come by `rows` where scripts run."""
     filters = filters_of(context, ("format",))
     try:
-        last = _fitting(await context.run(looks.attempts, context.console.options.state), filters)
+        last = _fitting(await context.run(looks.attempts, context.console.state), filters)
         runs = True
     except NotRunning:
         last, runs = [], False

@@ -30,7 +30,7 @@ SHOWN: Final = 100
 
 async def show(context: RequestContext) -> web.StreamResponse:
     """Return each webhook that owes something, then what waits on disk, what is due first in front."""
-    state = context.console.options.state
+    state = context.console.state
     found = owed_filter(context, context.query)
     part, owes = OwedPage([], None, 0, True), OwesAll([], True)
     if not await context.run(is_new, state):
@@ -82,7 +82,7 @@ async def send_now(context: RequestContext) -> web.StreamResponse:
     form = await context.form()
     webhook = form.get("webhook", "")
     context.audit("send now", webhook)
-    await context.run(outbox.retry_now, context.console.options.state, webhook)
+    await context.run(outbox.retry_now, context.console.state, webhook)
     context.say(f"{webhook}: everything pending is due now.")
     return context.go("/pending")
 
@@ -100,7 +100,7 @@ async def _count(
 
 
 def _choose(context: RequestContext, owing: Owing) -> Chosen:
-    return outbox.choose(context.console.options.state, owing, COUNT_SECS)
+    return outbox.choose(context.console.state, owing, COUNT_SECS)
 
 
 async def change(context: RequestContext) -> web.StreamResponse:

@@ -92,7 +92,7 @@ async def deliveries(context: RequestContext) -> web.StreamResponse:
 async def tests(context: RequestContext) -> web.StreamResponse:
     """Run the tests beside the webhook's file, and return what became of each."""
     _, row = await _row(context)
-    config = context.console.options.config
+    config = context.console.config
     found = await context.run(tests_beside, config, row.file) if row.file else []
     file = ", ".join(found) if found else f"{row.file.rpartition('.')[0]}{TESTS[0]}" if row.file else ""
     results = [one for each in found for one in await context.run(_run, config, each)]
@@ -117,7 +117,7 @@ def _run(config: Path, file: str) -> list[CaseResult]:
 async def history(context: RequestContext) -> web.StreamResponse:
     """Return the commits that changed the file, where the folder is a repository."""
     _, row = await _row(context)
-    config = context.console.options.config
+    config = context.console.config
     found = await context.run(git.versions, config, row.file) if row.file else None
     committed = await context.run(git.is_committed, config, row.file) if row.file else None
     if not context.may("edit"):  # a literal that is hidden in the file may stand in what it was
@@ -195,7 +195,7 @@ async def _ask_end(
         row=row,
         tab="/delete",
         etag=found.etag,
-        tests=await context.run(tests_of, context.console.options.config, row.file),
+        tests=await context.run(tests_of, context.console.config, row.file),
         problem=problem,
     )
 
@@ -213,7 +213,7 @@ async def _row(context: RequestContext) -> tuple[Glance, Row]:
 async def _attempts(context: RequestContext, webhook: str) -> list[dict[str, Value]] | None:
     """Return the last attempts as who asks may see them; None where no job runs."""
     try:
-        found = await context.run(looks.attempts, context.console.options.state, webhook, limit=ATTEMPTS)
+        found = await context.run(looks.attempts, context.console.state, webhook, limit=ATTEMPTS)
     except NotRunning:
         return None
     except UsageError:
