@@ -214,16 +214,6 @@ class IntakeSink(ABC):
 
     _intake: Intake
 
-    @property
-    def waiting_bytes(self) -> int:
-        """What was handed over and is not kept yet."""
-        return self._intake.waiting_bytes
-
-    @property
-    def retry_secs(self) -> int:
-        """In how many seconds what waits now will be kept, 1 to 60."""
-        return self._intake.retry_secs
-
     def measure(self) -> None:
         """Bring the metrics up to date; for once a second."""
         self._intake.measure()

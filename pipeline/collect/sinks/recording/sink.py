@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -16,7 +17,7 @@ from pipeline.collect.sinks.recording.keeper import Keeper
 from pipeline.collect.sinks.recording.line import line_rests
 from pipeline.collect.sinks.recording.mend import lately, mend
 from pipeline.collect.sinks.recording.writer import Group, Writer
-from pipeline.collect.sinks.settings import RecordingSettings
+from pipeline.config.models.installation.collect import CollectSection
 from pipeline.model.errors import StateError
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.happenings import COLLECT_KEEPING, COLLECT_REFUSING
@@ -52,20 +53,21 @@ class RecordingSink(IntakeSink):
 
     def __init__(
         self,
-        settings: RecordingSettings,
+        section: CollectSection,
         *,
         clock: Callable[[], float] = time.monotonic,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._clock = clock
         self._intake = Intake(
-            self._put, dedupe_secs=settings.dedupe_secs, order_secs=settings.order_secs, clock=clock
+            self._put, dedupe_secs=section.dedupe_secs, order_secs=section.order_secs, clock=clock
         )
-        self._folder = Folder(settings.folder)
+        assert section.to.recording is not None  # this sink was chosen for it
+        self._folder = Folder(Path(section.to.recording))
         try:
             mend(self._folder)
             now, now_ms, ring = clock(), clock_ms(), self._intake.ring
-            for at_ms, digest in lately(self._folder, now_ms - settings.dedupe_secs * 1000, ring.most):
+            for at_ms, digest in lately(self._folder, now_ms - section.dedupe_secs * 1000, ring.most):
                 ring.add((digest,), now - max(0, now_ms - at_ms) / 1000)
             if self._folder.known.time_ms > now_ms + AHEAD_MS:
                 log.warning(
@@ -73,7 +75,7 @@ class RecordingSink(IntakeSink):
                     "has caught up",
                     secs=(self._folder.known.time_ms - now_ms) // 1000,
                 )
-            self._keeper = Keeper(self._folder, settings)
+            self._keeper = Keeper(self._folder, section)
             known = self._folder.known
             self._next_line, self._last_ms = known.next_line, known.time_ms
             self._head = f'{{"hookline":1,"source":"collect-{known.id}/0","offset":'.encode()
@@ -81,8 +83,8 @@ class RecordingSink(IntakeSink):
                 self._folder,
                 self._keeper,
                 self._written,
-                segment_bytes=settings.segment_bytes,
-                segment_secs=settings.segment_secs,
+                segment_bytes=section.segment_bytes,
+                segment_secs=section.segment_secs,
                 clock=clock,
             )
         except BaseException:
