@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.console.context import RequestContext
 from pipeline.console.files import FILES
+from pipeline.console.security.masks import HIDDEN
 from pipeline.model.json import Value
 from pipeline.model.printable import printable
 
@@ -29,8 +30,13 @@ NAVIGATION: Final = (
     ("/audit", "Audit"),
 )
 """The links of the sidebar, in order."""
-HIDDEN: Final = "•••"
-"""Shown in place of a payload that the viewer may not see."""
+
+
+class Fields(dict[str, Value]):
+    """A line for a template: a field that it does not have is None."""
+
+    def __missing__(self, name: str) -> Value:
+        return None
 
 
 def number(value: int | float) -> str:

@@ -14,8 +14,8 @@ from aiohttp import web
 from pipeline.config.yaml.loader import parse_yaml
 from pipeline.console.context import RequestContext
 from pipeline.console.redaction import may_advise
-from pipeline.console.render import HIDDEN
 from pipeline.console.security.headers import harden
+from pipeline.console.security.masks import HIDDEN
 from pipeline.console.streams import Batch, TapFeed
 from pipeline.language.path_syntax import parse_path
 from pipeline.language.units import parse_duration

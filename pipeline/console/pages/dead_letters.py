@@ -49,9 +49,9 @@ async def show(context: RequestContext) -> web.StreamResponse:
             counted = NOTHING if cursor else await context.run(groups, state, found.wanted)
         except UsageError as error:
             found.problems["before" if "cursor" in str(error) else "webhook"] = str(error)
-    if context.wants_json:
+    if context.wants_data:
         found.require()
-        return data(listed(context, part, None if context.query.get("before") else counted))
+        return data(_listed(context, part, None if context.query.get("before") else counted))
     return await page(
         context,
         "dead_letters.html",
@@ -76,7 +76,7 @@ async def webhook_ids(context: RequestContext) -> list[str]:
         return []
 
 
-def listed(context: RequestContext, part: DeadPage, counted: DeadGroups | None) -> dict[str, Value]:
+def _listed(context: RequestContext, part: DeadPage, counted: DeadGroups | None) -> dict[str, Value]:
     """Return a page of dead letters as data."""
     found: dict[str, Value] = {
         "dead_letters": [redacted_row(context, as_json_value(letter)) for letter in part.letters],

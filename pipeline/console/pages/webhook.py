@@ -15,10 +15,9 @@ from pipeline.config.files import TESTS
 from pipeline.console import writes
 from pipeline.console.context import RequestContext
 from pipeline.console.glance import Glance, glance
-from pipeline.console.pages.audit import Fields
 from pipeline.console.pages.webhooks import back_to, obey, order_of, told
 from pipeline.console.redaction import redacted_attempt
-from pipeline.console.render import data, page, webhook_path
+from pipeline.console.render import Fields, data, page, webhook_path
 from pipeline.console.security.audit_reader import Wanted, read_page
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Value
@@ -218,8 +217,6 @@ async def _attempts(context: RequestContext, webhook: str) -> list[dict[str, Val
         return None
     except UsageError:
         return []  # it is in no config any more, and nothing of it is left but its counts
-    if context.may("payloads"):
-        return [context.masked(one) for one in found]
     return [redacted_attempt(context, one) for one in found]
 
 

@@ -116,18 +116,8 @@ class _Gate:
         return web.Response(status=status, text=text)
 
     async def _note_refusal(self, context: RequestContext, status: int, why: str) -> None:
-        request = context.request
-        line = Line(
-            Act("refused", request.path),
-            context.viewer.name,
-            context.viewer.role if context.viewer.rights else "",
-            context.viewer.by,
-            context.address,
-            f"{request.method} {_route(request)}",
-            status,
-            "refused",
-            why,
-        )
+        act = Act("refused", context.request.path)
+        line = _line(context, act, _route(context.request), status, "refused", why)
         await asyncio.to_thread(self._console.audit.refused, line)
 
     def handler(self, route: Route) -> WebHandler:
@@ -193,25 +183,12 @@ class _Gate:
     async def _write(self, route: Route, context: RequestContext, status: int, why: str) -> None:
         if context.looked and not context.acts:
             return
-        viewer, audit = context.viewer, self._console.audit
+        audit = self._console.audit
         if status in TURNED_AWAY and not context.acts:
             return  # it has its line
         acts = context.acts or [Act("other", ", ".join(context.request.match_info.values()))]
         result: Result = "unknown" if not status else "done" if status < HTTPStatus.BAD_REQUEST else "refused"
-        lines = [
-            Line(
-                act,
-                viewer.name,
-                viewer.role if viewer.rights else "",
-                viewer.by,
-                context.address,
-                f"{route.method} {route.path}",
-                status,
-                result,
-                why,
-            )
-            for act in acts
-        ]
+        lines = [_line(context, act, route.path, status, result, why) for act in acts]
         if result != "done" and route.right is None:
             await asyncio.to_thread(audit.refused, lines[0])  # a stranger, perhaps one of many
             return
@@ -222,6 +199,12 @@ class _Gate:
                 return  # nothing was done, and the line is not lost: the next one carries it
             told = "it was done, but the audit could not be written: nothing more is done until it can"
             raise AuditFailed(told) from None
+
+
+def _line(context: RequestContext, act: Act, path: str, status: int, result: Result, why: str) -> Line:
+    viewer, request = context.viewer, f"{context.request.method} {path}"
+    role = viewer.role if viewer.rights else ""
+    return Line(act, viewer.name, role, viewer.by, context.address, request, status, result, why)
 
 
 def _codes(error: Exception) -> str:
