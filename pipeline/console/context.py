@@ -49,58 +49,46 @@ FORM_BYTES: Final = 1 << 20
 _OF_URLS: Final = "/?#&=%:;,@!$'()*+~[]"
 
 
-@dataclass(slots=True)
 class Console:
-    """One console: everything that outlives a request."""
+    """One console: everything that outlives a request.
 
-    config: Path
-    state: Path
-    section: ConsoleSection = field(default_factory=ConsoleSection)
-    """How it was started: `console` of pipeline.yaml, with variables and flags."""
-    sessions: Sessions = field(default_factory=Sessions)
-    throttle: Throttle = field(default_factory=Throttle)
-    tokens: Tokens = field(init=False)
-    mask: Mask = field(init=False)
-    written: Written = field(init=False)
-    """Secrets written out in files, and where requests show hidden properties."""
-    audit: Audit = field(init=False)
-    tree: Tree = field(init=False)
-    workbench: Workbench = field(init=False)
-    """Evaluates unsaved texts."""
-    looks: Looks = field(init=False)
-    """What the job shows: samples, names seen."""
-    sent: dict[str, float] = field(default_factory=dict)
-    """When each person last had a test sent."""
-    announce: Callable[[str], None] = field(default=lambda link: None)
-    """Shows a log-in link on the terminal."""
-    port: int = 0
-    """The port on which it actually listens."""
-    silent: set[int] = field(default_factory=set)
-    """Connections that have sent no request yet, by the `id` of their protocol."""
-    known: set[int] = field(default_factory=set)
-    """Connections on which a logged-in user has sent a request; may include closed ones."""
-    sampler: Sampler = field(default_factory=Sampler)
-    """The last hour."""
-    shown: Shown = field(default_factory=Shown)
-    """Selections of dead letters and pending requests, as people saw them."""
-    works: Works = field(init=False)
-    """Bulk changes in progress."""
-    turns: Turns = field(default_factory=Turns)
-    """Schedules what people try."""
-    _job: tuple[float, list[Value]] = (0.0, [])
+    section: how it was started: `console` of pipeline.yaml, with variables and flags.
+    """
 
-    def __post_init__(self) -> None:
-        section = self.section
-        self.works = Works(self.state)
+    def __init__(self, config: Path, state: Path, section: ConsoleSection) -> None:
+        self.config, self.state, self.section = config, state, section
+        self.sessions, self.throttle = Sessions(), Throttle()
         self.tokens = Tokens(None if section.tokens is None else Path(section.tokens))
         self.mask = Mask(section.mask)
-        self.written = Written(self.config, self.mask.names)
-        self.tree = Tree(self.config)
+        self.written = Written(config, self.mask.names)
+        """Secrets written out in files, and where requests show hidden properties."""
         if section.audit is None:
-            require_own(self.state)
-        self.audit = Audit(self.state / NAME if section.audit is None else Path(section.audit))
-        self.workbench = Workbench(self.config, self.state, authors=section.secrets)
-        self.looks = Looks(self.state)
+            require_own(state)
+        self.audit = Audit(state / NAME if section.audit is None else Path(section.audit))
+        self.tree = Tree(config)
+        self.workbench = Workbench(config, state, authors=section.secrets)
+        """Evaluates unsaved texts."""
+        self.looks = Looks(state)
+        """What the job shows: samples, names seen."""
+        self.sent: dict[str, float] = {}
+        """When each person last had a test sent."""
+        self.announce: Callable[[str], None] = lambda link: None
+        """Shows a log-in link on the terminal."""
+        self.port = 0
+        """The port on which it actually listens."""
+        self.silent: set[int] = set()
+        """Connections that have sent no request yet, by the `id` of their protocol."""
+        self.known: set[int] = set()
+        """Connections on which a logged-in user has sent a request; may include closed ones."""
+        self.sampler = Sampler()
+        """The last hour."""
+        self.shown = Shown()
+        """Selections of dead letters and pending requests, as people saw them."""
+        self.works = Works(state)
+        """Bulk changes in progress."""
+        self.turns = Turns()
+        """Schedules what people try."""
+        self._job: tuple[float, list[Value]] = (0.0, [])
 
     def samples(self, file: str | None = None, event: str | None = None) -> list[Sample]:
         """Return the samples for a webhook: the events of its own tests, then the job's recent records.

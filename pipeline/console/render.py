@@ -115,18 +115,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    found.filters |= {
-        "number": number,
-        "duration": duration,
-        "when": when,
-        "pretty": pretty,
-        "ms": ms,
-        "rate": rate,
-        "size": size,
-        "webhook_path": webhook_path,
-        "indented": indented,
-        "compact": compact,
-    }
+    filters = (number, duration, when, pretty, ms, rate, size, webhook_path, indented, compact)
+    found.filters |= {one.__name__: one for one in filters}
     found.globals |= {"NAVIGATION": NAVIGATION, "HIDDEN": HIDDEN, "asset": FILES.path}
     return found
 
