@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -178,7 +177,7 @@ async def end(context: RequestContext) -> web.StreamResponse:
 
 
 async def _file(context: RequestContext, row: Row) -> FileText:
-    return await context.run(partial(context.console.workbench.read, row.file, guess=True))
+    return await context.run(context.console.workbench.read, row.file, guess=True)
 
 
 async def _ask_end(

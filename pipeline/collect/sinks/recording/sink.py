@@ -55,18 +55,14 @@ class RecordingSink(IntakeSink):
         self,
         section: CollectSection,
         *,
-        clock: Callable[[], float] = time.monotonic,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        self._clock = clock
-        self._intake = Intake(
-            self._put, dedupe_secs=section.dedupe_secs, order_secs=section.order_secs, clock=clock
-        )
+        self._intake = Intake(self._put, dedupe_secs=section.dedupe_secs, order_secs=section.order_secs)
         assert section.to.recording is not None  # this sink was chosen for it
         self._folder = Folder(Path(section.to.recording))
         try:
             mend(self._folder)
-            now, now_ms, ring = clock(), clock_ms(), self._intake.ring
+            now, now_ms, ring = time.monotonic(), clock_ms(), self._intake.ring
             for at_ms, digest in lately(self._folder, now_ms - section.dedupe_secs * 1000, ring.most):
                 ring.add((digest,), now - max(0, now_ms - at_ms) / 1000)
             if self._folder.known.time_ms > now_ms + AHEAD_MS:
@@ -85,7 +81,6 @@ class RecordingSink(IntakeSink):
                 self._written,
                 segment_bytes=section.segment_bytes,
                 segment_secs=section.segment_secs,
-                clock=clock,
             )
         except BaseException:
             self._folder.close()
@@ -114,7 +109,7 @@ class RecordingSink(IntakeSink):
         if not self._refusing:
             return None
         growing = self._writer.growing
-        may_try = self._clock() >= self._refused_at + TRY_SECS and (
+        may_try = time.monotonic() >= self._refused_at + TRY_SECS and (
             (growing is not None and growing[1] > 0) or self._keeper.has_room()
         )
         return None if may_try else Why.DISK
@@ -232,7 +227,7 @@ class RecordingSink(IntakeSink):
             if was_refusing:
                 COLLECT_KEEPING.happened(log, folder=str(self._folder.path))
         else:
-            self._refused_at = self._clock()
+            self._refused_at = time.monotonic()
             if not was_refusing:
                 COLLECT_REFUSING.happened(log, folder=str(self._folder.path), reason=str(failed))
 

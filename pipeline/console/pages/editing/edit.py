@@ -6,7 +6,6 @@ import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 from aiohttp import web
 
@@ -170,7 +169,7 @@ async def _save(context: RequestContext, draft: Draft) -> web.StreamResponse:
     except Changed as error:
         if draft.is_new:
             return await _show(context, draft, status=412, refused=error.findings)
-        theirs = await context.run(partial(context.console.workbench.read, draft.file, guess=True))
+        theirs = await context.run(context.console.workbench.read, draft.file, guess=True)
         return await page(
             context, "edit_conflict.html", status=412, draft=draft, theirs=theirs, quoted=json.dumps
         )
