@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +17,7 @@ from pipeline.console.context import Console
 from pipeline.console.glance import sample
 from pipeline.console.serving.app import make_app
 from pipeline.language.addresses import is_loopback
-from pipeline.model.errors import HooklineError, Stopped, UsageError
+from pipeline.model.errors import HooklineError, Stopped, UsageError, cannot_listen
 from pipeline.model.process.garbage import settled
 from pipeline.model.process.stop import requested, stoppable
 from pipeline.telemetry import log
@@ -96,9 +95,7 @@ async def serve(
                 _Doorman(runner, console), host, port, reuse_address=True
             )
         except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else str(error)
-            remedy = "stop what listens there, or choose another address with `--listen`"
-            raise UsageError(f"cannot listen on {host}:{port}: {reason} ({remedy})") from error
+            raise cannot_listen(host, port, error) from error
         # A config of a thousand webhooks takes seconds to read: not while somebody types.
         sampling = asyncio.create_task(sample(console))
         preparing = asyncio.create_task(asyncio.to_thread(_prepare, console))
