@@ -95,7 +95,6 @@ class KafkaSink(IntakeSink):
         self._timer: asyncio.TimerHandle | None = None
         self._next_ask = 0.0
         self._back = False
-        self._closing = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="collect-kafka", daemon=True)
         self._thread.start()
@@ -107,18 +106,10 @@ class KafkaSink(IntakeSink):
 
     def hand(self, batch: Batch) -> asyncio.Future[int]:
         """Return what `keep` waits for; giving it up does not take the batch back."""
-        batch = self._fitting(batch)
-        why = self._refuses(batch)
-        if why is None:
-            return self._intake.hand(batch)
-        return self._refusal(why, self._intake.retry_secs)
+        return super().hand(self._fitting(batch))
 
-    async def close(self) -> None:
-        """Wait for the acknowledgements of what was handed over; what comes now is refused."""
-        if self._closing:
-            return
-        self._closing = True
-        await self._intake.emptied()
+    def _end(self) -> None:
+        """End the client and its thread."""
         if self._timer is not None:
             self._timer.cancel()
         self._ended.set()
@@ -135,8 +126,6 @@ class KafkaSink(IntakeSink):
         return msgspec.structs.replace(batch, members=members)
 
     def _refuses(self, batch: Batch) -> Why | None:
-        if self._closing:
-            return Why.STOPPING
         if self._queued + len(batch.members) > QUEUED_MESSAGES:
             return Why.BUSY
         if any(size_of(member) > self._largest for member in batch.members):

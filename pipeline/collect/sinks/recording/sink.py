@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from pipeline.collect.batch import Batch, Refused, Why
+from pipeline.collect.batch import Refused, Why
 from pipeline.collect.sinks.intake import Intake, IntakeSink, Ticket
 from pipeline.collect.sinks.order import places
 from pipeline.collect.sinks.recording.folder import Folder
@@ -97,7 +96,6 @@ class RecordingSink(IntakeSink):
         self._woken = False
         self._refusing = False
         self._refused_at = 0.0
-        self._closing = False
 
     @property
     def trouble(self) -> Why | None:
@@ -114,18 +112,8 @@ class RecordingSink(IntakeSink):
         )
         return None if may_try else Why.DISK
 
-    def hand(self, batch: Batch) -> asyncio.Future[int]:
-        """Return what `keep` waits for; giving it up does not take the batch back."""
-        if not self._closing:
-            return self._intake.hand(batch)
-        return self._refusal(Why.STOPPING, 1)
-
-    async def close(self) -> None:
-        """Keep what was handed over, and let the folder go; what comes now is refused."""
-        if self._closing:
-            return
-        self._closing = True
-        await self._intake.emptied()
+    def _end(self) -> None:
+        """Let the folder go."""
         self._keeper.close()
         try:
             self._writer.close(self._next_line)
