@@ -367,7 +367,7 @@ def _fails(*_: object) -> None:
 
 class _Room:
     def __init__(self, f_frsize: int, free: int) -> None:
-        self.f_frsize, self.f_bavail = f_frsize, free
+        self.f_frsize, self.f_bavail, self.f_files = f_frsize, free, 0
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ async def test_at_the_reserve_what_all_have_read_goes_before_anything_is_refused
     frame = os.statvfs(tmp_path).f_frsize
 
     class Room:
-        f_frsize = frame
+        f_frsize, f_files = frame, 0
 
         @property
         def f_bavail(self) -> int:
@@ -129,7 +129,7 @@ async def test_at_the_reserve_the_segment_that_grows_can_go_too(
     frame, full = os.statvfs(tmp_path).f_frsize, (tmp_path / segments(tmp_path)[0]).stat().st_ino
 
     class Room:
-        f_frsize = frame
+        f_frsize, f_files = frame, 0
 
         @property
         def f_bavail(self) -> int:
