@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from pipeline.admin.routes import Route
-from pipeline.deliver.halts import Order, halted
+from pipeline.deliver.halts import LEADS_TO, Order, halted
 from pipeline.job.assembly import Job
 from pipeline.job.commands import execute
 from pipeline.job.left_requests import Action
@@ -102,18 +102,15 @@ class Commands:
         Raises UsageError, before anything is changed, for an unknown order or webhook.
         """
         orders = self._job.engine.orders
-        tells: dict[Order, Callable[[str], None]] = {
-            "enable": orders.enable, "disable": orders.disable, "pause": orders.pause, "resume": orders.resume
-        }  # fmt: skip
-        if order not in tells:
-            raise UsageError(f"`{order}` is not an order; there are {', '.join(tells)}")
+        if order not in LEADS_TO:
+            raise UsageError(f"`{order}` is not an order; there are {', '.join(LEADS_TO)}")
         for webhook in webhooks:
             self._known(webhook)
         refused: dict[str, str] = {}
         for webhook in webhooks:
             try:
                 self._job.halts.obey(webhook, order)
-                tells[order](webhook)
+                orders.obey(webhook, order)
             except Refused as error:
                 refused[webhook] = str(error)
         return refused

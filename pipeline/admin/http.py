@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from aiohttp import web
 
 from pipeline.admin.routes import Route, Routes, answer
+from pipeline.language.addresses import named_host
 
 PROBES = ("healthz", "readyz")
 """Pages that a supervisor may request without a token: they say well or not, and why."""
@@ -54,12 +55,9 @@ async def _without_banner(_request: web.Request, response: web.StreamResponse) -
 
 def _is_ours(host: str, names: Collection[str]) -> bool:
     """Return whether a Host header names an address, this machine, or one of these names."""
-    name, _, port = host.rpartition(":")
-    if host.endswith("]") or not name or not (port.isascii() and port.isdecimal()):
-        name = host
-    name = name.lower().rstrip(".")
+    name = named_host(host)
     try:
-        ip_address(name.removeprefix("[").removesuffix("]"))
+        ip_address(name)
         return True
     except ValueError:
         return name in ("localhost", socket.gethostname().lower(), *(one.lower() for one in names))

@@ -12,7 +12,7 @@ from pipeline.admin.routes import Routes
 from pipeline.admin.socket import serve
 from pipeline.admin.socket_client import socket_path
 from pipeline.language.addresses import split_address
-from pipeline.model.errors import UsageError
+from pipeline.model.errors import UsageError, cannot_listen
 from pipeline.telemetry import log
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class AdminService:
         try:
             await web.TCPSite(self._runner, host, port).start()
         except OSError as error:
-            raise UsageError(f"cannot listen on {host}:{port} for --metrics: {error.strerror}") from error
+            raise cannot_listen(host, port, error, "--metrics") from error
         self.port = self._runner.addresses[0][1]
         _log.info("metrics", address=f"{host}:{self.port}")
 

@@ -79,16 +79,6 @@ class Sink(Protocol):
     """Where batches are kept."""
 
     @property
-    def waiting_bytes(self) -> int:
-        """Bytes handed over but not kept yet."""
-        ...
-
-    @property
-    def retry_secs(self) -> int:
-        """Seconds until the present backlog is kept, 1 to 60."""
-        ...
-
-    @property
     def trouble(self) -> Why | None:
         """Why batches are currently refused; None where they are not."""
         ...
@@ -97,12 +87,11 @@ class Sink(Protocol):
         """Update the metrics; called once a second."""
         ...
 
-    async def keep(self, batch: Batch) -> int:
-        """Return the number of duplicates once all members are durable. Raises Refused."""
-        ...
-
     def hand(self, batch: Batch) -> Future[int]:
-        """Return what `keep` waits for; cancelling it does not withdraw the batch."""
+        """Return the number of duplicates once all members are durable; the future raises Refused.
+
+        Cancelling it does not withdraw the batch.
+        """
         ...
 
     async def close(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import time
 from collections.abc import Callable
@@ -25,16 +24,10 @@ from pipeline.collect.protocols.protocol import Limits as MemberLimits
 from pipeline.collect.protocols.table import Table
 from pipeline.config.models.installation.collect import CollectSection
 from pipeline.language.secrets import Secrets
-from pipeline.model.errors import ConfigError, UsageError
+from pipeline.model.errors import ConfigError, cannot_listen
 from pipeline.telemetry import log as logs
 
 _log = logs.get(__name__)
-_OTHER: Final = "name another address with --listen"
-_REMEDIES: Final = {
-    errno.EADDRINUSE: f"another program listens there: end it, or {_OTHER}",
-    errno.EACCES: f"ports below 1024 are for root: put a proxy before it, or {_OTHER}",
-    errno.EADDRNOTAVAIL: "this machine has no such address; 0.0.0.0 means all that it has",
-}
 _LOOK_SECS: Final = 0.05
 _REREAD_SECS: Final = 0.4
 """A file counts once it looks the same twice: a key that was rotated is known within a second."""
@@ -133,10 +126,7 @@ class Service:
         try:
             address = await self._server.listen(host, port)
         except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else str(error)
-            raise UsageError(
-                f"cannot listen on {host}:{port}: {reason} ({_REMEDIES.get(error.errno or 0, _OTHER)})"
-            ) from None
+            raise cannot_listen(host, port, error) from None
         if self._server.room < self._section.limits.connections:
             _log.warning(
                 "fewer connections than `collect.limits.connections` may be open: raise `ulimit -n`",

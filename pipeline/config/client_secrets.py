@@ -9,16 +9,12 @@ from pydantic import BaseModel
 from pipeline.config.collected import is_collect_secret
 from pipeline.config.formats import is_registry_secret, registry_secrets
 from pipeline.config.models.installation.job import PipelineFile
+from pipeline.config.places import SETTINGS
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.placeholders import missing_setting, sound_refs
 from pipeline.language.secrets import Secrets
 
 _RECEIVERS: tuple[KeyPath, ...] = (("delivery", "proxy"), ("delivery", "batch", "wrap"))
-_CLIENTS: tuple[KeyPath, ...] = (
-    ("source", "kafka", "settings"),
-    ("dead_letters", "kafka", "settings"),
-    ("collect", "to", "kafka", "settings"),
-)
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -27,7 +23,7 @@ def is_secret(path: KeyPath) -> bool:
     """Return whether placeholders at this place of pipeline.yaml are only resolved where they are used."""
     if is_registry_secret(path) or is_collect_secret(path):
         return True
-    return any(path[: len(place)] == place for place in (*_RECEIVERS, *_CLIENTS))
+    return any(path[: len(place)] == place for place in (*_RECEIVERS, *SETTINGS))
 
 
 def with_secrets(model: PipelineFile, secrets: Secrets, problems: Problems) -> PipelineFile:
@@ -37,7 +33,7 @@ def with_secrets(model: PipelineFile, secrets: Secrets, problems: Problems) -> P
     """
     for at, text in registry_secrets(model.model_dump(include={"source"})):
         _known(at, text, secrets, problems)
-    for path in _CLIENTS:
+    for path in SETTINGS:
         holder: object = model
         for name in path[:-1]:
             holder = getattr(holder, str(name), None)

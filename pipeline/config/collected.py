@@ -12,7 +12,7 @@ from pipeline.config.models.installation.source import JsonlSource, KafkaSource,
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.placeholders import missing_setting, sound_refs
 from pipeline.language.secrets import Secrets
-from pipeline.model.json import Value
+from pipeline.model.json import Value, map_at
 
 COLLECTED = "collected"
 """The format of a collector's topic: each message names its protocol."""
@@ -143,9 +143,7 @@ def add_collected(formats: dict[str, Value], section: dict[str, Value]) -> None:
 
     section: `collect`, as written.
     """
-    to = section.get("to")
-    kafka = to.get("kafka") if isinstance(to, dict) else None
-    topic = kafka.get("topic") if isinstance(kafka, dict) else None
+    topic = map_at(section, "to", "kafka").get("topic")
     if isinstance(topic, str):
         formats["topics"] = {topic: COLLECTED} | formats.get("topics", {})
 

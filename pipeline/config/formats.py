@@ -12,7 +12,7 @@ from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.loader import decode_text, parse_yaml
 from pipeline.language.formats import FORMATS, RECORDING
 from pipeline.model.files.plain_file import read_plain
-from pipeline.model.json import Value, leaves
+from pipeline.model.json import Value, leaves, map_at
 from pipeline.model.words import did_you_mean
 
 DEBEZIUM = "debezium"
@@ -36,28 +36,24 @@ def formats_of(
     named: Named = []
     topics: dict[str, Value] = {}
     usual = kafka.get("format")
-    settings = kafka.get("topics")
-    own = settings if isinstance(settings, dict) else {}
+    own = map_at(kafka, "topics")
     for name in [*_listed(kafka.get("events")), *_listed(kafka.get("users")), *own]:
         if not isinstance(name, str):
             continue  # reported with the section
         given = own.get(name)
-        format = given.get("format") if isinstance(given, dict) else None
+        format = map_at(given).get("format")
         if format is not None:
             _note(format, ("source", "kafka", "topics", name, "format"), named)
         format = usual if format is None else format
         if format is not None:
             topics[name] = _with_table(format, given)
     found: dict[str, Value] = {"topics": topics} if topics else {}
-    source = data.get("source")
     for kind in ("kafka", "jsonl"):
-        section = source.get(kind) if isinstance(source, dict) else None
-        default = section.get("format") if isinstance(section, dict) else None
+        default = map_at(data, "source", kind).get("format")
         if default is not None:
             _note(default, ("source", kind, "format"), named)
             found["default"] = default
-    jsonl = source.get("jsonl") if isinstance(source, dict) else None
-    section = jsonl if isinstance(jsonl, dict) else {}
+    section = map_at(data, "source", "jsonl")
     # Names at places that a flag overrides are reported where shapes are compiled.
     files = _files(paths, section.get("format"), named if section.get("paths") is paths else [])
     listed = paths if isinstance(paths, list) else [paths]
@@ -94,14 +90,10 @@ def _with_table(format: Value, given: Value) -> Value:
 
 def check_tables(data: dict[str, Value], problems: Problems) -> None:
     """Report table settings where no table is read."""
-    source = data.get("source")
     for kind in ("kafka", "jsonl"):
-        section = source.get(kind) if isinstance(source, dict) else None
-        if not isinstance(section, dict):
-            continue
+        section = map_at(data, "source", kind)
         parts: list[tuple[KeyPath, Value]] = []
-        if isinstance(topics := section.get("topics"), dict):
-            parts += [(("topics", name), given) for name, given in topics.items()]
+        parts += [(("topics", name), given) for name, given in map_at(section, "topics").items()]
         if isinstance(paths := section.get("paths"), list):
             parts += [(("paths", index), given) for index, given in enumerate(paths)]
         for path, given in parts:

@@ -40,7 +40,7 @@ from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError, reason
 from pipeline.model.files.plain_file import read_plain
 from pipeline.model.findings import Finding, in_order
-from pipeline.model.json import Value
+from pipeline.model.json import Value, map_at
 
 
 @dataclass(slots=True, frozen=True)
@@ -119,12 +119,12 @@ def load_pipeline(
     findings += _misnamed(base)
     data = _data(document, problems)
     # As in the file, before variables and flags override them.
-    topics = _section(_section(data, "source"), "kafka")
-    paths = _section(_section(data, "source"), "jsonl").get("paths")
+    topics = map_at(data, "source", "kafka")
+    paths = map_at(data, "source", "jsonl").get("paths")
     layers = Layers(data)
     findings.extend(layers.set_variables(environ))
     layers.set_flags(flags or {})
-    if "collect" in data and _section(data, "source") == {"jsonl": {"follow": True}}:
+    if "collect" in data and map_at(data, "source") == {"jsonl": {"follow": True}}:
         del data["source"]  # what the collector keeps is followed anyway
     formats, named = _formats(data, topics, paths, flags or {})
     were = place_all(data, base, lambda path: layers.origin(path) in ("file", "default"))
@@ -188,7 +188,7 @@ def _formats(
     if any(flags.get(f"source.{kind}.format") for kind in ("jsonl", "kafka")):
         return formats_of(data, {}, None)
     formats, named = formats_of(data, topics, paths)
-    add_collected(formats, _section(data, "collect"))
+    add_collected(formats, map_at(data, "collect"))
     return formats, named
 
 
@@ -200,7 +200,7 @@ def _with_default_places(
         were["state",] = model.state
         model = model.model_copy(update={"state": place(base, model.state)})
     at: KeyPath = ("collect", "to", "recording")
-    if model.collect is not None and at not in were and "to" not in _section(data, "collect"):
+    if model.collect is not None and at not in were and "to" not in map_at(data, "collect"):
         recording = model.collect.to.recording
         if recording is not None:
             model = replaced(model, at, place(base, recording))
@@ -227,11 +227,6 @@ def _follows(problem: Problem, unset: Sequence[KeyPath]) -> bool:
         or (path == one[:-1] and (isinstance(one[-1], int) or f"`{one[-1]}`" in problem.message))
         for one in unset
     )
-
-
-def _section(holder: Value, name: str) -> dict[str, Value]:
-    inner = holder.get(name) if isinstance(holder, dict) else None
-    return inner if isinstance(inner, dict) else {}
 
 
 def _source(file: PipelineFile) -> JsonlSource | KafkaSource | None:

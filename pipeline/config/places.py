@@ -13,7 +13,7 @@ from typing import Final
 from pipeline.config.models.installation.source import JsonlSource
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.model.files.disk import folder_of
-from pipeline.model.json import Value
+from pipeline.model.json import Value, map_at
 
 STATE_META: Final = "hookline.json"
 """The file that makes a folder a state directory."""
@@ -31,7 +31,7 @@ PATHS: Final[tuple[KeyPath, ...]] = (
     ("console", "audit"),
 )
 """Fields of pipeline.yaml that hold paths."""
-_SETTINGS: Final[tuple[KeyPath, ...]] = (
+SETTINGS: Final[tuple[KeyPath, ...]] = (
     ("source", "kafka", "settings"),
     ("dead_letters", "kafka", "settings"),
     ("collect", "to", "kafka", "settings"),
@@ -54,10 +54,8 @@ def place_all(data: dict[str, Value], base: Path, in_file: Callable[[KeyPath], b
     """
     were: dict[KeyPath, str] = {}
     for path in (*PATHS, *_setting_paths(data)):
-        holder: Value = data
-        for part in path[:-1]:
-            holder = holder.get(part) if isinstance(holder, dict) else None
-        if not isinstance(holder, dict) or path[-1] not in holder or not in_file(path):
+        holder = map_at(data, *map(str, path[:-1]))
+        if path[-1] not in holder or not in_file(path):
             continue
         last, value = str(path[-1]), holder[path[-1]]
         if isinstance(value, str) and value:
@@ -84,11 +82,8 @@ def _place_one(base: Path, value: Value, path: KeyPath, were: dict[KeyPath, str]
 
 
 def _setting_paths(data: dict[str, Value]) -> Iterator[KeyPath]:
-    for path in _SETTINGS:
-        holder: Value = data
-        for part in path:
-            holder = holder.get(part) if isinstance(holder, dict) else None
-        for name, value in holder.items() if isinstance(holder, dict) else ():
+    for path in SETTINGS:
+        for name, value in map_at(data, *map(str, path)).items():
             # librdkafka's word for the system's CAs is `probe`.
             if name.endswith((".location", ".keytab")) and value != "probe":
                 yield (*path, name)

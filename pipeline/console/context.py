@@ -16,10 +16,10 @@ from aiohttp import web
 from multidict import MultiDict, MultiMapping
 
 from pipeline.admin.socket_client import ask
+from pipeline.config.models.installation.console import ConsoleSection
 from pipeline.console.security.audit import NAME, Act, Action, Audit
-from pipeline.console.security.identity import Rules, is_still
+from pipeline.console.security.identity import is_still
 from pipeline.console.security.masks import Mask
-from pipeline.console.security.proxy import Proxy
 from pipeline.console.security.roles import Right, Viewer
 from pipeline.console.security.sessions import Session, Sessions
 from pipeline.console.security.throttle import Throttle
@@ -28,7 +28,6 @@ from pipeline.console.turns import Turns
 from pipeline.model.errors import HooklineError, UsageError
 from pipeline.model.json import Value
 from pipeline.model.process.private import require_own
-from pipeline.operate.files.authors import AuthorRules
 from pipeline.operate.files.literals import hide_literals
 from pipeline.operate.files.tree import Tree
 from pipeline.operate.files.written import Written
@@ -50,90 +49,53 @@ FORM_BYTES: Final = 1 << 20
 _OF_URLS: Final = "/?#&=%:;,@!$'()*+~[]"
 
 
-@dataclass(slots=True, frozen=True)
-class Options:
-    """How a console was started."""
-
-    config: Path
-    state: Path
-    host: str = "127.0.0.1"
-    port: int = 8780
-    base_path: str = ""
-    """Prefix of every path, without a final slash: ``/hookline``."""
-    names: tuple[str, ...] = ()
-    """Accepted Host names, besides those of this machine."""
-    read_only: bool = False
-    hide_payloads: bool = False
-    tokens: Path | None = None
-    """The token file; None: there is none."""
-    behind_proxy: bool = False
-    """A proxy in front of it speaks TLS to browsers."""
-    proxy: Proxy | None = None
-    audit: Path | None = None
-    """The audit log's path; None: in the state directory."""
-    mask: tuple[str, ...] = ()
-    """Paths of properties that nobody may see."""
-    authors: AuthorRules = field(default_factory=AuthorRules)
-    """What webhook authors may write here."""
-
-
-@dataclass(slots=True)
 class Console:
-    """One console: everything that outlives a request."""
+    """One console: everything that outlives a request.
 
-    options: Options
-    sessions: Sessions = field(default_factory=Sessions)
-    throttle: Throttle = field(default_factory=Throttle)
-    rules: Rules = field(init=False)
-    tokens: Tokens = field(init=False)
-    mask: Mask = field(init=False)
-    written: Written = field(init=False)
-    """Secrets written out in files, and where requests show hidden properties."""
-    audit: Audit = field(init=False)
-    tree: Tree = field(init=False)
-    workbench: Workbench = field(init=False)
-    """Evaluates unsaved texts."""
-    looks: Looks = field(init=False)
-    """What the job shows: samples, names seen."""
-    sent: dict[str, float] = field(default_factory=dict)
-    """When each person last had a test sent."""
-    announce: Callable[[str], None] = field(default=lambda link: None)
-    """Shows a log-in link on the terminal."""
-    port: int = 0
-    """The port on which it actually listens."""
-    silent: set[int] = field(default_factory=set)
-    """Connections that have sent no request yet, by the `id` of their protocol."""
-    known: set[int] = field(default_factory=set)
-    """Connections on which a logged-in user has sent a request; may include closed ones."""
-    sampler: Sampler = field(default_factory=Sampler)
-    """The last hour."""
-    shown: Shown = field(default_factory=Shown)
-    """Selections of dead letters and pending requests, as people saw them."""
-    works: Works = field(init=False)
-    """Bulk changes in progress."""
-    turns: Turns = field(default_factory=Turns)
-    """Schedules what people try."""
-    _job: tuple[float, list[Value]] = (0.0, [])
+    section: how it was started: `console` of pipeline.yaml, with variables and flags.
+    """
 
-    def __post_init__(self) -> None:
-        self.works = Works(self.options.state)
-        self.rules = Rules(self.options.read_only, self.options.hide_payloads, self.options.proxy)
-        self.tokens = Tokens(self.options.tokens)
-        self.mask = Mask(self.options.mask)
-        self.written = Written(self.options.config, self.mask.names)
-        self.tree = Tree(self.options.config)
-        if self.options.audit is None:
-            require_own(self.options.state)
-        self.audit = Audit(self.options.audit or self.options.state / NAME)
-        self.workbench = Workbench(self.options.config, self.options.state, authors=self.options.authors)
-        self.looks = Looks(self.options.state)
+    def __init__(self, config: Path, state: Path, section: ConsoleSection) -> None:
+        self.config, self.state, self.section = config, state, section
+        self.sessions, self.throttle = Sessions(), Throttle()
+        self.tokens = Tokens(None if section.tokens is None else Path(section.tokens))
+        self.mask = Mask(section.mask)
+        self.written = Written(config, self.mask.names)
+        """Secrets written out in files, and where requests show hidden properties."""
+        if section.audit is None:
+            require_own(state)
+        self.audit = Audit(state / NAME if section.audit is None else Path(section.audit))
+        self.tree = Tree(config)
+        self.workbench = Workbench(config, state, authors=section.secrets)
+        """Evaluates unsaved texts."""
+        self.looks = Looks(state)
+        """What the job shows: samples, names seen."""
+        self.sent: dict[str, float] = {}
+        """When each person last had a test sent."""
+        self.announce: Callable[[str], None] = lambda link: None
+        """Shows a log-in link on the terminal."""
+        self.port = 0
+        """The port on which it actually listens."""
+        self.silent: set[int] = set()
+        """Connections that have sent no request yet, by the `id` of their protocol."""
+        self.known: set[int] = set()
+        """Connections on which a logged-in user has sent a request; may include closed ones."""
+        self.sampler = Sampler()
+        """The last hour."""
+        self.shown = Shown()
+        """Selections of dead letters and pending requests, as people saw them."""
+        self.works = Works(state)
+        """Bulk changes in progress."""
+        self.turns = Turns()
+        """Schedules what people try."""
+        self._job: tuple[float, list[Value]] = (0.0, [])
 
     def samples(self, file: str | None = None, event: str | None = None) -> list[Sample]:
         """Return the samples for a webhook: the events of its own tests, then the job's recent records.
 
         file: of the webhook; None: only the job's records.
         """
-        own = [] if file is None else case_samples(self.options.config, file)
+        own = [] if file is None else case_samples(self.config, file)
         return [*(one for one in own if event is None or event in one.events), *self.looks.samples(event)]
 
     def sample(self, name: str, file: str | None = None) -> Sample:
@@ -149,7 +111,7 @@ class Console:
         if time.monotonic() - at > JOB_SECS:
             try:
                 async with asyncio.timeout(JOB_SECS):
-                    said = await asyncio.to_thread(ask, self.options.state, "status")
+                    said = await asyncio.to_thread(ask, self.state, "status")
             except HooklineError:
                 said = []
             except TimeoutError:
@@ -206,7 +168,12 @@ class RequestContext:
     @property
     def is_welcome(self) -> bool:
         """Whether the viewer is still logged in with the same rights: streams end with that."""
-        return is_still(self.request, self.console, self.console.rules, self.viewer)
+        return is_still(self.request, self.console, self.viewer)
+
+    @property
+    def path(self) -> str:
+        """The path that was asked for, without the base path."""
+        return self.request.path.removeprefix(self.console.section.base_path)
 
     @property
     def query(self) -> MultiMapping[str]:
@@ -221,7 +188,7 @@ class RequestContext:
     @property
     def wants_data(self) -> bool:
         """The same, or a request under the API's path."""
-        return self.wants_json or self.request.path.startswith(self.url("/api/"))
+        return self.wants_json or self.path.startswith("/api/")
 
     @property
     def is_partial(self) -> bool:
@@ -292,4 +259,4 @@ class RequestContext:
 
     def url(self, path: str) -> str:
         """Return one of our paths with the base path."""
-        return self.console.options.base_path + path
+        return self.console.section.base_path + path

@@ -65,7 +65,7 @@ FILES: Final = Files(_HERE / "static", _HERE / "assets")
 
 async def serve(context: RequestContext) -> web.StreamResponse:
     """Serve one of the files, compressed if the browser accepts that."""
-    path = context.request.path.removeprefix(context.console.options.base_path)
+    path = context.path
     file = FILES.find(path)
     if file is None:
         raise web.HTTPNotFound

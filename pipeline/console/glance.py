@@ -42,7 +42,7 @@ class Glance(NamedTuple):
 async def glance(context: RequestContext) -> Glance:
     """Return the present state, from the job if it runs, else from its stores. Raises StateError."""
     console = context.console
-    stands = await context.run(standing, console.options.state, await console.job())
+    stands = await context.run(standing, console.state, await console.job())
     listed: list[Value] = []
     problem = None
     try:
@@ -54,7 +54,7 @@ async def glance(context: RequestContext) -> Glance:
 
 async def sample(console: Console) -> None:
     """Look at the job every few seconds, so that the pages know the last hour."""
-    state, told = console.options.state, ""
+    state, told = console.state, ""
     while True:
         try:
             stands = await asyncio.to_thread(standing, state, await console.job())

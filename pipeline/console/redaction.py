@@ -58,7 +58,10 @@ def catalog_shown(context: RequestContext, seen: Mapping[str, Value]) -> dict[st
 
 
 def redacted_attempt(context: RequestContext, one: dict[str, Value]) -> dict[str, Value]:
-    """Return an attempt for a viewer without the right to payloads."""
+    """Return an attempt as the viewer may see it."""
+    if context.may("payloads"):
+        shown: dict[str, Value] = context.masked(one)
+        return shown
     reason = one["reason"]
     return {
         **one,

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.console.context import RequestContext
 from pipeline.console.files import FILES
+from pipeline.console.security.masks import HIDDEN
 from pipeline.model.json import Value
 from pipeline.model.printable import printable
 
@@ -29,8 +30,13 @@ NAVIGATION: Final = (
     ("/audit", "Audit"),
 )
 """The links of the sidebar, in order."""
-HIDDEN: Final = "•••"
-"""Shown in place of a payload that the viewer may not see."""
+
+
+class Fields(dict[str, Value]):
+    """A line for a template: a field that it does not have is None."""
+
+    def __missing__(self, name: str) -> Value:
+        return None
 
 
 def number(value: int | float) -> str:
@@ -109,18 +115,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    found.filters |= {
-        "number": number,
-        "duration": duration,
-        "when": when,
-        "pretty": pretty,
-        "ms": ms,
-        "rate": rate,
-        "size": size,
-        "webhook_path": webhook_path,
-        "indented": indented,
-        "compact": compact,
-    }
+    filters = (number, duration, when, pretty, ms, rate, size, webhook_path, indented, compact)
+    found.filters |= {one.__name__: one for one in filters}
     found.globals |= {"NAVIGATION": NAVIGATION, "HIDDEN": HIDDEN, "asset": FILES.path}
     return found
 
@@ -137,7 +133,6 @@ async def page(
     job (what the processes of the job say, [] where none runs), nonce, read_only.
     """
     job = await context.console.job() if context.viewer.rights else []
-    path = context.request.path.removeprefix(context.console.options.base_path)
     said: list[tuple[str, str]] = []
     if context.session is not None and not context.is_partial:
         said, context.session.said = context.session.said, []
@@ -147,11 +142,11 @@ async def page(
             "viewer": context.viewer,
             "may": context.may,
             "url": context.url,
-            "here": path,
+            "here": context.path,
             "said": said,
             "job": job,
             "nonce": context.nonce,
-            "read_only": context.console.options.read_only,
+            "read_only": context.console.section.read_only,
             **values,
         }
     )

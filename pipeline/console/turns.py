@@ -8,9 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from pipeline.operate.unsaved.results import Superseded
+from pipeline.model.errors import Refused
 
 T = TypeVar("T")
+
+
+class Superseded(Refused):
+    """A later text of the same person and page arrived while this one waited: its result is not needed."""
 
 
 @dataclass(slots=True)

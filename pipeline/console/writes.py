@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -51,7 +50,7 @@ async def read(context: RequestContext, webhook_id: str, *, guess: bool = False)
     file = file_of(webhook_id, known)
     if file is None:
         raise not_found(webhook_id, known)
-    return await context.run(partial(context.console.workbench.read, file, guess=guess))
+    return await context.run(context.console.workbench.read, file, guess=guess)
 
 
 def pending(state: Path, webhook_id: str) -> int:
@@ -69,23 +68,15 @@ async def save(context: RequestContext, file: str, text: str, etag: str, *, dry_
     here; nothing is written then.
     """
     bench = context.console.workbench
-    before = await context.run(partial(bench.read, file, guess=True))
-    if dry_run:
-        context.unchanged()
-    else:
-        await _told(context, "save", file, before.text, text, etag)
-    await _require(context, file, text)
+    before = await context.run(bench.read, file, guess=True)
+    await _told(context, "save", file, before.text, text, etag, dry_run=dry_run)
     return await context.run(bench.save, file, text, etag, dry_run=dry_run)
 
 
 async def create(context: RequestContext, webhook_id: str, text: str, *, dry_run: bool = False) -> Saved:
     """Write the file of a new webhook. Raises as `save` does; Changed where it already exists."""
     file = new_file(webhook_id)
-    if dry_run:
-        context.unchanged()
-    else:
-        await _told(context, "create", file, "", text, "")
-    await _require(context, file, text)
+    await _told(context, "create", file, "", text, "", dry_run=dry_run)
     return await context.run(context.console.workbench.create, webhook_id, text, dry_run=dry_run)
 
 
@@ -100,22 +91,30 @@ async def remove(context: RequestContext, file: str, etag: str, *, dry_run: bool
 
 async def remove_tests(context: RequestContext, file: str) -> list[str]:
     """Delete the tests beside a webhook's file; return their names."""
-    config = context.console.options.config
+    config = context.console.config
     for name in await context.run(tests_of, config, file):
         context.audit("delete", name)
     return await context.run(case_files.remove_tests, config, file)
 
 
 async def _told(
-    context: RequestContext, action: Action, file: str, before: str, after: str, etag: str
+    context: RequestContext, action: Action, file: str, before: str, after: str, etag: str, *, dry_run: bool
 ) -> None:
-    keys = await context.run(keys_changed, before, after)
-    context.audit(action, file, before=etag, after=tag_of(after), keys=keys)
+    """Audit what is about to be written. Raises ConfigError where the viewer may not write it."""
+    if dry_run:
+        context.unchanged()
+    else:
+        keys = await context.run(keys_changed, before, after)
+        context.audit(action, file, before=etag, after=tag_of(after), keys=keys)
+    await require_allowed(context, {file: after})
 
 
-async def _require(context: RequestContext, file: str, text: str) -> None:
-    """Raise ConfigError where the viewer may not write this."""
-    options = context.console.options
-    found = await context.run(overstepped, options.config, {file: text}, options.authors)
+async def require_allowed(
+    context: RequestContext, files: Mapping[str, str], *, sending: bool = False
+) -> None:
+    """Raise ConfigError where the viewer may not write these texts, or send what they say."""
+    console = context.console
+    secrets = console.section.secrets
+    found = await context.run(overstepped, console.config, files, secrets, sending=sending)
     if found:
-        raise ConfigError(found, root=str(options.config))
+        raise ConfigError(found, root=str(console.config))

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 import orjson
 
 from pipeline.model.errors import Refused, StateError
 from pipeline.model.files.disk import make_folder, remove_durably, replace_durably
 
-if TYPE_CHECKING:
-    from pipeline.deliver.orders import Orders
-
 Halt: TypeAlias = Literal["disabled", "paused", "gone"]
 Order: TypeAlias = Literal["enable", "disable", "pause", "resume"]
 """A person's order about a webhook: `enable` ends every halt, `resume` only a pause."""
 LEADS_TO: dict[Order, Halt | None] = {
-    "enable": None,
-    "resume": None,
-    "disable": "disabled",
-    "pause": "paused",
-}
+    "enable": None, "disable": "disabled", "pause": "paused", "resume": None,
+}  # fmt: skip
 
 
 def read_halt(path: Path) -> tuple[Halt, str]:
@@ -114,11 +108,8 @@ class Halts:
                 if halt == "gone" and definitions.get(webhook_id, definition) != definition:
                     self.set(webhook_id, None)
 
-    def restore(self, orders: Orders, definitions: Mapping[str, str]) -> None:
+    def restore(self, tell: Callable[[str, Halt], None], definitions: Mapping[str, str]) -> None:
         """Tell a new engine."""
         self.lift(definitions)
         for webhook_id, halt in self.all().items():
-            if halt == "paused":
-                orders.pause(webhook_id)
-            else:
-                orders.disable(webhook_id, gone=halt == "gone")
+            tell(webhook_id, halt)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 
 from pipeline.deliver.core import Core
-from pipeline.deliver.lanes.lane import Halt
+from pipeline.deliver.halts import LEADS_TO, Halt, Order
 from pipeline.deliver.lanes.onlookers import Attempts, Tap
 from pipeline.deliver.requests.spec import LaneSpec
 
@@ -28,21 +28,14 @@ class Orders:
         """Drop webhooks that no config names any more, once nothing is left in their lanes."""
         self._tell(lambda core: core.forget(webhook_ids))
 
-    def enable(self, webhook_id: str) -> None:
-        """Resume a webhook that a 410 or a command disabled."""
-        self._tell(lambda core: _halt(core, webhook_id, ""))
-
-    def disable(self, webhook_id: str, *, gone: bool = False) -> None:
+    def halt(self, webhook_id: str, halt: Halt) -> None:
         """Stop sending to a webhook. gone: because of a 410, so a changed definition lifts it."""
-        self._tell(lambda core: _halt(core, webhook_id, "gone" if gone else "disabled"))
+        self._tell(lambda core: _halt(core, webhook_id, halt))
 
-    def pause(self, webhook_id: str) -> None:
-        """Stop sending to a webhook for a while."""
-        self._tell(lambda core: _halt(core, webhook_id, "paused"))
-
-    def resume(self, webhook_id: str) -> None:
-        """Resume a paused webhook."""
-        self._tell(lambda core: _halt(core, webhook_id, "", only="paused"))
+    def obey(self, webhook_id: str, order: Order) -> None:
+        """Carry out a person's order: `resume` ends nothing but a pause."""
+        only: Halt | None = "paused" if order == "resume" else None
+        self._tell(lambda core: _halt(core, webhook_id, LEADS_TO[order], only))
 
     def retry_now(self, webhook_id: str) -> None:
         """Make everything pending for the webhook due now."""
@@ -57,8 +50,8 @@ class Orders:
         self._tell(lambda core: setattr(core.results.onlookers, "tap", tap))
 
 
-def _halt(core: Core, webhook_id: str, halt: Halt, only: Halt | None = None) -> None:
+def _halt(core: Core, webhook_id: str, halt: Halt | None, only: Halt | None = None) -> None:
     lane = core.lane(webhook_id)
     if only is None or lane.halt == only:
-        lane.halt = halt
+        lane.halt = halt or ""
         core.nudge(lane)

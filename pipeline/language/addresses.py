@@ -47,3 +47,11 @@ def check_origin(text: str) -> None:
     shown += f":{port}" if port not in (None, _DEFAULT_PORTS[parts.scheme]) else ""
     if text != f"{parts.scheme}://{shown}":
         raise ValueError(f"browsers send the origin of `{text}` as `{parts.scheme}://{shown}`: write that")
+
+
+def named_host(header: str) -> str:
+    """Return the name in a Host header: small letters, without port, brackets and the dot at its end."""
+    name, _, port = header.rpartition(":")
+    if header.endswith("]") or not name or not (port.isascii() and port.isdecimal()):
+        name = header
+    return name.lower().rstrip(".").removeprefix("[").removesuffix("]")

@@ -192,6 +192,18 @@ def reason(error: OSError) -> str:
     return said
 
 
+def cannot_listen(host: str, port: int, error: OSError, flag: str = "--listen") -> UsageError:
+    """Return what to tell where an address cannot be had; flag: names another one."""
+    said = os.strerror(error.errno) if error.errno else str(error)
+    other = f"name another address with `{flag}`"
+    remedies = {
+        errno.EADDRINUSE: f"another program listens there: end it, or {other}",
+        errno.EACCES: f"ports below 1024 are for root: put a proxy before it, or {other}",
+        errno.EADDRNOTAVAIL: "this machine has no such address; 0.0.0.0 means all that it has",
+    }
+    return UsageError(f"cannot listen on {host}:{port}: {said} ({remedies.get(error.errno or 0, other)})")
+
+
 def machine_fault(error: BaseException) -> Fatal | None:
     """Return the message for a fault of the machine: a disk that is full or fails, or a process limit. None
     for any other error.

@@ -31,6 +31,13 @@ class Plain:
         return asdict(self)
 
 
+def map_at(value: Value, *names: str) -> dict[str, Value]:
+    """Return the object at a path of names; {} where there is none."""
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
 def leaves(value: Value, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Value]]:
     """Yield what a value's objects and lists hold, at whatever depth, each with its place; empty ones too."""
     if isinstance(value, (dict, list)) and value:

@@ -11,11 +11,10 @@ from pathlib import Path
 
 from pipeline.admin.routes import Route
 from pipeline.admin.service import AdminService
-from pipeline.collect.batch import Sink
 from pipeline.collect.figures import Figures
 from pipeline.collect.ops import TOKEN
 from pipeline.collect.service import serve
-from pipeline.collect.sinks import KafkaSinkSettings, RecordingSettings, open_sink
+from pipeline.collect.sinks import open_sink
 from pipeline.config.files import NO_DIRECTORY
 from pipeline.config.job import PipelineConfig
 from pipeline.config.models.installation.collect import CollectSection
@@ -51,34 +50,6 @@ def place_of(section: CollectSection) -> str:
     return f"topic {kafka.topic} of {kafka.brokers}" if kafka is not None else str(section.to.recording)
 
 
-def make_sink(section: CollectSection) -> Sink:
-    """Return the sink for events, ready. Raises ConfigError, StateError or Fatal."""
-    kafka = section.to.kafka
-    if kafka is not None:
-        return open_sink(
-            KafkaSinkSettings(
-                brokers=kafka.brokers,
-                topic=kafka.topic,
-                settings=kafka.settings,
-                dedupe_secs=section.dedupe_secs,
-                order_secs=section.order_secs,
-            )
-        )
-    assert section.to.recording is not None  # the model guarantees one of them
-    return open_sink(
-        RecordingSettings(
-            folder=Path(section.to.recording),
-            dedupe_secs=section.dedupe_secs,
-            order_secs=section.order_secs,
-            segment_bytes=section.segment_bytes,
-            segment_secs=section.segment_secs,
-            keep_secs=section.keep_secs,
-            retain_secs=section.retain_secs,
-            reserve_bytes=section.reserve_bytes,
-        )
-    )
-
-
 def run_collector(
     config: PipelineConfig,
     config_dir: Path,
@@ -103,7 +74,7 @@ def run_collector(
             )
             stack.callback(admin.stop)
             admin.start()
-        sink = make_sink(section)
+        sink = open_sink(section)
         # The garbage collector need not visit long-lived objects again.
         gc.freeze()
         return serve(section, secrets, sink, stopping=stopping, listening=listening)

@@ -164,7 +164,7 @@ def open_job(
         if peers is not None:
             stack.callback(PeerReporter(peers, job.tell).stop)
         versions.learn(halts.all())
-        halts.restore(engine.orders, {name: spec.definition for name, spec in versions.specs.items()})
+        halts.restore(engine.orders.halt, {name: spec.definition for name, spec in versions.specs.items()})
         if replay is None and parts.watches:
             watcher = ConfigWatcher(
                 config_dir,

@@ -36,12 +36,7 @@ class MemorySink:
         self.refusal: Refused | None = None
         self.trouble: Why | None = None
         self.closed = False
-        self.retry_secs = 1
         self._waiting: list[asyncio.Future[int]] = []
-
-    @property
-    def waiting_bytes(self) -> int:
-        return len(self._waiting)
 
     @property
     def values(self) -> list[bytes | None]:
@@ -57,9 +52,6 @@ class MemorySink:
         else:
             future.set_result(0)
         return future
-
-    async def keep(self, batch: Batch) -> int:
-        return await self.hand(batch)
 
     async def close(self) -> None:
         self.closed = True

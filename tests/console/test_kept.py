@@ -247,7 +247,7 @@ def test_an_empty_house_says_what_to_do(tmp_path: Path):
 
 
 def test_the_accounting_is_that_of_the_command(kept: Caller):
-    assert get(kept, "/api/v1/status").json["webhooks"] == accounting(kept.console.options.state)["webhooks"]
+    assert get(kept, "/api/v1/status").json["webhooks"] == accounting(kept.console.state)["webhooks"]
     assert T0  # the clock of what is kept
 
 

@@ -130,7 +130,7 @@ class Life:
         job.lull = Lull(job.is_quiet, clock=lambda: world.now + next(ticks))
         engine.start()
         versions.learn(halts.all())
-        halts.restore(engine.orders, {name: spec.definition for name, spec in versions.specs.items()})
+        halts.restore(engine.orders.halt, {name: spec.definition for name, spec in versions.specs.items()})
         self.bytewax = Bytewax(cast(Plan, flow.build_flow(job)), world.tokens, world.luck)
         for partition in self.partitions:
             partition.select = self._noted(partition.select)
@@ -182,8 +182,6 @@ class Life:
 
     def order(self, webhook_id: str, order: Order) -> None:
         """Stop sending to a webhook, or send again: it is so when this returns."""
-        orders = self.engine.orders
-        tell = {"enable": orders.enable, "disable": orders.disable, "pause": orders.pause}
         is_gone = self.job.halts.get(webhook_id)[0] == "gone"  # a receiver of the world answered 410
         if order == "pause" and (is_gone or self.world.halted.get(webhook_id) == "disable"):
             with pytest.raises(Refused):  # it would take the place of what only `enable` ends
@@ -192,7 +190,7 @@ class Life:
         if order == "enable":
             self.world.halted.pop(webhook_id, None)
         self.job.halts.obey(webhook_id, order)
-        tell[order](webhook_id)
+        self.engine.orders.obey(webhook_id, order)
         if order != "enable":
             self.world.halted[webhook_id] = order
 

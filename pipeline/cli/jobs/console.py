@@ -87,10 +87,10 @@ def console(config: Path, member: str | None, **given: Any) -> None:
     their permissions are configured by `console` in pipeline.yaml; flags take precedence.
     """
     from pipeline.config.job import load_pipeline
-    from pipeline.console.serving.service import options_of, run_console
+    from pipeline.console.serving.service import run_console
 
     report = load_pipeline(config, flags=fields_of(given))
     job_config = taken(report, quiet=member is not None)
     # A supervisor is told the link that is good once in a form of its own.
     tell = echo if member is None else lambda link: print_json_lines([{"link": link}])
-    run_console(options_of(config, job_config), listening=tell)
+    run_console(config, job_config, listening=tell)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import click
 
 from pipeline.cli.kinds import Place
 from pipeline.cli.output import print_json_lines, say
-from pipeline.model.errors import UsageError
+from pipeline.model.errors import UsageError, cannot_listen
 from pipeline.model.words import counted
 
 if TYPE_CHECKING:
@@ -90,8 +89,7 @@ def receiver(
             tls=tls_context(cert, key),
         )
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise UsageError(f"cannot listen on {host}:{port}: {reason}") from error
+        raise cannot_listen(host, port, error) from error
     say(counted(count, "request"))
 
 

@@ -9,8 +9,6 @@ The key is `properties.token` or `$token`, for /import the user of the authoriza
 
 from __future__ import annotations
 
-import binascii
-from base64 import b64decode
 from typing import Any
 
 import msgspec
@@ -22,7 +20,7 @@ from pipeline.collect.protocols.cutting import members
 from pipeline.collect.protocols.cutting.clock import Shift
 from pipeline.collect.protocols.cutting.keyless import Keyless, Names
 from pipeline.collect.protocols.packed import forms
-from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol
+from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol, basic_pair
 from pipeline.collect.request import Answer, Request
 
 _KEYS = Names("token", "$token", "api_key")
@@ -66,7 +64,9 @@ class Mixpanel(Protocol):
         text, beside = forms.read(request, self.settings.limits)
         found = members.lines(text, self.settings.limits)
         seen = [_seen(value) for value in found]
-        credential = _basic(request) or next((token for one in seen if (token := _token(one))), None)
+        credential = basic_pair(request).partition(":")[0] or next(
+            (token for one in seen if (token := _token(one))), None
+        )
         shift = Shift(self.settings.clock, request, None)
         values = Keyless(_KEYS, credential).clean_all(found, text)
         pieces = [_piece(value, one, shift) for value, one in zip(values, seen, strict=True)]
@@ -130,13 +130,3 @@ def _piece(value: bytes, seen: _Look | None, shift: Shift) -> Piece:
     # Mixpanel takes two for one where all of these are equal.
     same = None if insert_id is None else f"{seen.event}\0{user}\0{insert_id}"
     return Piece(value, user, at_ms, same, extra, id_of(inside.device_id, seen.device_id))
-
-
-def _basic(request: Request) -> str | None:
-    authorization = request.headers.get("authorization", "")
-    if authorization[:6].lower() != "basic ":
-        return None
-    try:
-        return b64decode(authorization[6:].strip(), validate=True).decode().partition(":")[0] or None
-    except (binascii.Error, ValueError):
-        return None

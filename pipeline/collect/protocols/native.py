@@ -16,7 +16,7 @@ from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.cutting import members
 from pipeline.collect.protocols.cutting.clock import NONE, Shift
 from pipeline.collect.protocols.cutting.keyless import Keyless, Names
-from pipeline.collect.protocols.protocol import Cut, Piece
+from pipeline.collect.protocols.protocol import Cut, Piece, bearer
 from pipeline.collect.request import Answer, Request
 
 
@@ -102,7 +102,5 @@ def _piece_of(value: bytes, seen: _Look, shift: Shift | None) -> Piece:
 
 def credential_of(request: Request) -> str | None:
     """Return the key of a request that says it outside of its body."""
-    authorization = request.headers.get("authorization")
-    if authorization is not None and authorization[:7].lower() == "bearer ":
-        return authorization[7:].strip()
-    return request.headers.get("x-write-key") or request.query.get("key")
+    given = bearer(request)
+    return request.headers.get("x-write-key") or request.query.get("key") if given is None else given

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import binascii
+from base64 import b64decode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -144,6 +146,25 @@ def _without(extra: Extra, secret: str) -> Extra:
         else (name, masked(value.decode("utf-8", mode), secret).encode("utf-8", mode))
         for name, value in extra
     )
+
+
+def bearer(request: Request) -> str | None:
+    """Return the key of a bearer authorization; None where there is none."""
+    authorization = request.headers.get("authorization")
+    if authorization is None or authorization[:7].lower() != "bearer ":
+        return None
+    return authorization[7:].strip()
+
+
+def basic_pair(request: Request) -> str:
+    """Return user and password of a basic authorization, as ``user:password``; "" where there is none."""
+    authorization = request.headers.get("authorization", "")
+    if authorization[:6].lower() != "basic ":
+        return ""
+    try:
+        return b64decode(authorization[6:].strip(), validate=True).decode()
+    except (binascii.Error, ValueError):
+        return ""
 
 
 class Protocol:

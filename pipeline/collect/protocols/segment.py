@@ -14,8 +14,6 @@ clock; a call with `receivedAt` was corrected by another collector already.
 
 from __future__ import annotations
 
-import binascii
-from base64 import b64decode
 from typing import Any
 
 import msgspec
@@ -25,7 +23,7 @@ from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.cutting import members
 from pipeline.collect.protocols.cutting.clock import NONE, Shift, read_time
 from pipeline.collect.protocols.cutting.keyless import Keyless, Names
-from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol
+from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol, basic_pair
 from pipeline.collect.request import Answer, Request
 
 TYPES = {
@@ -84,9 +82,10 @@ _usual = msgspec.json.Decoder(_Usual).decode
 
 
 class Segment(Protocol):
-    """Calls of Segment's SDKs and of those that speak like them."""
+    """Calls of Segment's SDKs and of those that speak like them: some repeat whatever gets no 200."""
 
     name = "segment"
+    done = answers.as_json(200, {"success": True})
 
     def cut(self, request: Request, says: str) -> Cut:
         """Return the calls of a batch, or the one call of a body. Raises Malformed."""
@@ -102,13 +101,12 @@ class Segment(Protocol):
         shared: Extra = ()
         if found[0] is not text and (context := bytes(envelope.get("context", b"null"))) != b"null":
             shared = (("hk-context", keyless.clean(context)),)
-        return Cut(
-            self, credential, pieces, shared, shift_ms=shift.by_ms, are_good=type(values) is members.Good
-        )
+        are_good = type(values) is members.Good
+        return Cut(self, credential, pieces, shared, kept=self.done, shift_ms=shift.by_ms, are_good=are_good)
 
     def measurements(self, request: Request, says: str) -> Cut:
         """Return the answer to what the SDK says of itself."""
-        return Cut(self, None, answer=_DONE)
+        return Cut(self, None, answer=self.done)
 
     def settings_of(self, request: Request, key: str) -> Cut:
         """Return what the browser's SDK needs to start: where it posts to, and that every event may come."""
@@ -136,10 +134,6 @@ class Segment(Protocol):
             404,
         )
 
-    def accepted(self, request: Request, cut: Cut, repeats: int) -> Answer:
-        """Return 200: some of the SDKs repeat whatever else they get."""
-        return _DONE
-
     def malformed(self, request: Request, error: Malformed) -> Answer:
         """Return the reason with `code` and `message`."""
         code = _CODES.get(error.status, "refused")
@@ -155,13 +149,8 @@ class Segment(Protocol):
 class Jitsu(Segment):
     """Segment's calls on Jitsu's paths."""
 
-    def accepted(self, request: Request, cut: Cut, repeats: int) -> Answer:
-        """Return 200 and `ok`, which its SDK reads."""
-        return _OK
-
-
-_DONE = answers.as_json(200, {"success": True})
-_OK = answers.as_json(200, {"ok": True})
+    done = answers.as_json(200, {"ok": True})
+    """Its SDK reads `ok`."""
 
 
 def _usual_pieces(values: list[bytes], shift: Shift) -> list[Piece] | None:
@@ -200,16 +189,11 @@ def _piece(value: bytes, shift: Shift, named: Extra) -> Piece:
 
 
 def _credential(request: Request, envelope: members.Fields) -> str | None:
-    authorization = request.headers.get("authorization", "")
-    if authorization[:6].lower() == "basic ":
-        try:
-            user = b64decode(authorization[6:].strip(), validate=True).decode()
-        except (binascii.Error, ValueError):
-            user = ""
-        # A key may hold colons itself (Jitsu's do); the password is empty.
-        user = user[:-1] if user.endswith(":") else user.partition(":")[0]
-        if user:
-            return user
+    user = basic_pair(request)
+    # A key may hold colons itself (Jitsu's do); the password is empty.
+    user = user[:-1] if user.endswith(":") else user.partition(":")[0]
+    if user:
+        return user
     header = request.headers.get("x-write-key")
     if header:
         return header

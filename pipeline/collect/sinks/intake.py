@@ -213,16 +213,7 @@ class IntakeSink(ABC):
     """What all sinks behind an intake have in common."""
 
     _intake: Intake
-
-    @property
-    def waiting_bytes(self) -> int:
-        """What was handed over and is not kept yet."""
-        return self._intake.waiting_bytes
-
-    @property
-    def retry_secs(self) -> int:
-        """In how many seconds what waits now will be kept, 1 to 60."""
-        return self._intake.retry_secs
+    _closing = False
 
     def measure(self) -> None:
         """Bring the metrics up to date; for once a second."""
@@ -232,15 +223,29 @@ class IntakeSink(ABC):
         """Return how many members were repeats, when all of them are kept. Raises Refused."""
         return await self.hand(batch)
 
-    @abstractmethod
     def hand(self, batch: Batch) -> asyncio.Future[int]:
         """Return what `keep` waits for; giving it up does not take the batch back."""
-
-    def _refusal(self, why: Why, retry_secs: int) -> asyncio.Future[int]:
-        """Return what `hand` does for a batch that is not taken."""
+        why = Why.STOPPING if self._closing else self._refuses(batch)
+        if why is None:
+            return self._intake.hand(batch)
         refused: asyncio.Future[int] = self._intake.loop.create_future()
-        refused.set_exception(Refused(why, retry_secs))
+        refused.set_exception(Refused(why, self._intake.retry_secs))
         return refused
+
+    async def close(self) -> None:
+        """Keep what was handed over, and close; what comes now is refused."""
+        if not self._closing:
+            self._closing = True
+            await self._intake.emptied()
+            self._end()
+
+    def _refuses(self, batch: Batch) -> Why | None:
+        """Return why a batch is not taken."""
+        return None
+
+    @abstractmethod
+    def _end(self) -> None:
+        """Let go of what is open."""
 
 
 def tell(outcome: asyncio.Future[int], failed: Exception | None, repeats: int = 0) -> None:

@@ -27,7 +27,7 @@ from pipeline.collect.sinks.kafka_clients import ANSWER_SECS, PLACE, QUEUED_MESS
 from pipeline.collect.sinks.kafka_delivery import TOO_LARGE, UNFIT, Delivery, Reports, cut, size_of
 from pipeline.collect.sinks.kafka_lately import lately
 from pipeline.collect.sinks.order import places
-from pipeline.collect.sinks.settings import KafkaSinkSettings
+from pipeline.config.models.installation.collect import CollectSection
 from pipeline.kafka.admin import COMPACTED, KafkaAdmin, may
 from pipeline.kafka.brokers import Reachability
 from pipeline.kafka.client import KafkaSettings
@@ -41,6 +41,8 @@ BACK_MS: Final = 60_000
 """Times never go back, unless by more: the clock was set, as no request waits so long for others."""
 _MAX_BYTES = 1_000_000
 """The client's own bound of a message, `message.max.bytes`."""
+CONNECT_SECS = 10.0
+"""How long the brokers may take to answer when the collector starts."""
 _TICK_SECS = 0.25
 _ASK_SECS = 1.0
 
@@ -51,38 +53,38 @@ class KafkaSink(IntakeSink):
     Raises ConfigError for settings or a topic that cannot be used, Fatal where no broker answers.
     """
 
-    def __init__(self, settings: KafkaSinkSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, section: CollectSection, *, clock: Callable[[], float] = time.monotonic) -> None:
+        to = section.to.kafka
+        assert to is not None  # this sink was chosen for it
         self._clock = clock
-        self._topic = settings.topic
-        self._where = f"topic `{settings.topic}` at {settings.brokers}"
-        asked = KafkaSettings(
-            settings.brokers, settings=settings.settings, where=PLACE, connect_secs=settings.connect_secs
-        )
-        self._reachability = Reachability(settings.brokers)
-        self._clients = Clients(settings, self._reachability)
+        self._topic = to.topic
+        self._where = f"topic `{to.topic}` at {to.brokers}"
+        asked = KafkaSettings(to.brokers, settings=to.settings, where=PLACE, connect_secs=CONNECT_SECS)
+        self._reachability = Reachability(to.brokers)
+        self._clients = Clients(to, self._reachability)
         admin = KafkaAdmin(asked)
         self._connection = asked
         self._admin: KafkaAdmin | None = None
         """While there is trouble: what it has to say nobody hears."""
         self._asked: Future[Any] | None = None
-        if admin.look_at(settings.topic, AclOperation.WRITE) is None:
+        if admin.look_at(to.topic, AclOperation.WRITE) is None:
             raise ConfigError(
                 f"{self._where} does not exist: create it with as many partitions as the job may have workers"
             )
-        if COMPACTED in admin.history_limits(settings.topic):
+        if COMPACTED in admin.history_limits(to.topic):
             raise ConfigError(
                 f"{self._where} is compacted ({COMPACTED}): of the events of a user only the last would be "
                 "kept. Set `cleanup.policy=delete` on it, or name another topic"
             )
-        self._largest = int(settings.settings.get("message.max.bytes", _MAX_BYTES))
+        self._largest = int(to.settings.get("message.max.bytes") or _MAX_BYTES)
         self._intake = Intake(
-            self._put, dedupe_secs=settings.dedupe_secs, order_secs=settings.order_secs, clock=clock
+            self._put, dedupe_secs=section.dedupe_secs, order_secs=section.order_secs, clock=clock
         )
         ring = self._intake.ring
-        if settings.dedupe_secs > 0:
+        if section.dedupe_secs > 0:
             now, now_ms = clock(), time.time_ns() // 1_000_000
-            since_ms = now_ms - int(settings.dedupe_secs * 1000)
-            for at_ms, digest in lately(asked, settings.topic, since_ms, ring.most):
+            since_ms = now_ms - int(section.dedupe_secs * 1000)
+            for at_ms, digest in lately(asked, to.topic, since_ms, ring.most):
                 ring.add((digest,), now - max(0, now_ms - at_ms) / 1000)
         self._reports: Reports = deque()
         self._deliveries: dict[Delivery, None] = {}
@@ -93,7 +95,6 @@ class KafkaSink(IntakeSink):
         self._timer: asyncio.TimerHandle | None = None
         self._next_ask = 0.0
         self._back = False
-        self._closing = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="collect-kafka", daemon=True)
         self._thread.start()
@@ -105,18 +106,10 @@ class KafkaSink(IntakeSink):
 
     def hand(self, batch: Batch) -> asyncio.Future[int]:
         """Return what `keep` waits for; giving it up does not take the batch back."""
-        batch = self._fitting(batch)
-        why = self._refuses(batch)
-        if why is None:
-            return self._intake.hand(batch)
-        return self._refusal(why, self._intake.retry_secs)
+        return super().hand(self._fitting(batch))
 
-    async def close(self) -> None:
-        """Wait for the acknowledgements of what was handed over; what comes now is refused."""
-        if self._closing:
-            return
-        self._closing = True
-        await self._intake.emptied()
+    def _end(self) -> None:
+        """End the client and its thread."""
         if self._timer is not None:
             self._timer.cancel()
         self._ended.set()
@@ -133,8 +126,6 @@ class KafkaSink(IntakeSink):
         return msgspec.structs.replace(batch, members=members)
 
     def _refuses(self, batch: Batch) -> Why | None:
-        if self._closing:
-            return Why.STOPPING
         if self._queued + len(batch.members) > QUEUED_MESSAGES:
             return Why.BUSY
         if any(size_of(member) > self._largest for member in batch.members):

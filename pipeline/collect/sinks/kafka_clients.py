@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from pipeline.collect.batch import Member
 from pipeline.collect.sinks.kafka_delivery import Delivery, headers_of
-from pipeline.collect.sinks.settings import KafkaSinkSettings
+from pipeline.config.models.installation.collect import CollectKafka
 from pipeline.kafka.brokers import Reachability
 from pipeline.kafka.client import OWN, KafkaSettings, client_settings
 from pipeline.kafka.passed import made
@@ -36,7 +36,7 @@ PLACE: Final = "collect.to.kafka.settings"
 _ALONE: Final = {"batch.num.messages": 1, "linger.ms": 0}
 
 
-def producer_settings(settings: KafkaSinkSettings, reachability: Reachability) -> dict[str, Any]:
+def producer_settings(to: CollectKafka, reachability: Reachability) -> dict[str, Any]:
     """Return what the producer is made with."""
     return {
         "linger.ms": 1,
@@ -45,7 +45,7 @@ def producer_settings(settings: KafkaSinkSettings, reachability: Reachability) -
         "partitioner": "murmur2_random",
         # A topic that is deleted stays so: made anew by us it would have a broker's defaults.
         "allow.auto.create.topics": False,
-        **client_settings(KafkaSettings(settings.brokers, settings=settings.settings), reachability),
+        **client_settings(KafkaSettings(to.brokers, settings=to.settings), reachability),
         **OURS,
     }
 
@@ -53,10 +53,10 @@ def producer_settings(settings: KafkaSinkSettings, reachability: Reachability) -
 class Clients:
     """Raises ConfigError for settings that cannot be used."""
 
-    def __init__(self, settings: KafkaSinkSettings, reachability: Reachability) -> None:
-        self._topic = settings.topic
-        self._settings = settings.settings
-        self._given = producer_settings(settings, reachability)
+    def __init__(self, to: CollectKafka, reachability: Reachability) -> None:
+        self._topic = to.topic
+        self._settings = to.settings
+        self._given = producer_settings(to, reachability)
         self._gathering = self._made()
         self._alone: Producer | None = None
         """Made when a message is to come alone."""

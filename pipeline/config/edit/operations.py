@@ -150,6 +150,15 @@ def rename(text: str, path: KeyPath, key: str, *, file: str = "") -> str:
     return edit.first(meant, renaming(edit.layout, outer, at, key), path, "renamed")
 
 
+def editable(text: str, file: str) -> Document:
+    """Return a text that edits can work on. Raises ConfigError where it is no YAML."""
+    document = parse_yaml(text, file)
+    faults = [one for one in document.findings if not one.warning and one.code not in _EDITABLE]
+    if faults:
+        raise ConfigError(faults)
+    return document
+
+
 class _Edit(NamedTuple):
     """The text on which one edit works."""
 
@@ -160,10 +169,7 @@ class _Edit(NamedTuple):
 
     @classmethod
     def of(cls, text: str, file: str) -> _Edit:
-        document = parse_yaml(text, file)
-        faults = [one for one in document.findings if not one.warning and one.code not in _EDITABLE]
-        if faults:
-            raise ConfigError(faults)
+        document = editable(text, file)
         root = document.root or _nothing(document)
         return cls(text, document, Layout(text.removeprefix(_BOM), root))
 

@@ -122,8 +122,15 @@ def _ever(value: object) -> float | None:
         raise ValueError(f"{wish}, or `ever`{colon}{meant}") from None
 
 
-def _names(value: object) -> object:
-    return [value] if isinstance(value, str) else value
+_NAMES: Final = BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
+
+
+def list_of(kind: Any) -> BeforeValidator:
+    """Return what lets a text or a map stand for a list of one."""
+    return BeforeValidator(
+        lambda value: [value] if isinstance(value, (str, dict)) else value,
+        json_schema_input_type=kind | list[kind],
+    )
 
 
 ID_LENGTH: Final = 64
@@ -256,7 +263,7 @@ Size = Annotated[
 
 Names = Annotated[
     list[str],
-    BeforeValidator(_names),
+    _NAMES,
     WithJsonSchema(
         {
             "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
@@ -268,7 +275,7 @@ Names = Annotated[
 
 Paths = Annotated[
     list[str],
-    BeforeValidator(_names),
+    _NAMES,
     Field(min_length=1),
     WithJsonSchema(
         {

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
-from pipeline.config.models.field_types import Conditions, Section, WebhookId, problem
+from pipeline.config.models.field_types import Conditions, Section, WebhookId, list_of, problem
 
 Source = Annotated[Any, WithJsonSchema({"title": "path or form"})]
 """A path, a list of them, or a form: checked by the compiler of shapes (decode/mapped)."""
 Time = Annotated[Any, WithJsonSchema({"title": "time"})]
 Object = Annotated[Any, WithJsonSchema({"title": "object"})]
-
-
-def _listed(value: object) -> object:
-    return [value] if isinstance(value, dict) else value
 
 
 class Part(Section):
@@ -94,11 +90,9 @@ class LinkPart(Part):
     user_id: Source = Field(description="The user's id.", examples=["actor.id"])
 
 
-Events = Annotated[
-    list[EventPart], BeforeValidator(_listed, json_schema_input_type=EventPart | list[EventPart])
-]
-Users = Annotated[list[UserPart], BeforeValidator(_listed, json_schema_input_type=UserPart | list[UserPart])]
-Links = Annotated[list[LinkPart], BeforeValidator(_listed, json_schema_input_type=LinkPart | list[LinkPart])]
+Events = Annotated[list[EventPart], list_of(EventPart)]
+Users = Annotated[list[UserPart], list_of(UserPart)]
+Links = Annotated[list[LinkPart], list_of(LinkPart)]
 
 
 class ShapeEntry(Section):
@@ -127,9 +121,9 @@ class ShapeEntry(Section):
 class InlineShape(Section):
     """A shape inside of pipeline.yaml."""
 
-    records: Annotated[
-        list[ShapeEntry], BeforeValidator(_listed, json_schema_input_type=ShapeEntry | list[ShapeEntry])
-    ] = Field(min_length=1, description="The first entry that fits reads the record.")
+    records: Annotated[list[ShapeEntry], list_of(ShapeEntry)] = Field(
+        min_length=1, description="The first entry that fits reads the record."
+    )
     description: str | None = Field(default=None, description="For people.")
     name: WebhookId | None = Field(
         default=None,

@@ -55,30 +55,21 @@ class Problems:
         offset: int | None = None,
         length: int | None = None,
         warning: bool = False,
+        is_new: bool = False,
     ) -> None:
         """Add an error: the file cannot be used."""
-        self.found.append(Problem(self.prefix + path, code, message, hint, on_key, offset, length, warning))
+        if not (is_new and self.stored):
+            found = Problem(self.prefix + path, code, message, hint, on_key, offset, length, warning)
+            self.found.append(found)
 
     warn = partialmethod(error, warning=True)
     """Add a warning: the file works, but probably not as meant."""
 
-    def refuse(
-        self,
-        path: KeyPath,
-        code: str,
-        message: str,
-        *,
-        hint: str | None = None,
-        on_key: bool = False,
-        offset: int | None = None,
-        length: int | None = None,
-    ) -> None:
-        """Add an error that an older Hookline did not know: it counts only where files are read.
+    refuse = partialmethod(error, is_new=True)
+    """Add an error that an older Hookline did not know: it counts only where files are read.
 
-        A stored version keeps the meaning it had, so that what it owes is still sent.
-        """
-        if not self.stored:
-            self.error(path, code, message, hint=hint, on_key=on_key, offset=offset, length=length)
+    A stored version keeps the meaning it had, so that what it owes is still sent.
+    """
 
     @property
     def errors(self) -> int:

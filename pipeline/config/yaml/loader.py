@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, partialmethod
 from typing import Any
 
 from yaml import YAMLError
@@ -146,11 +146,12 @@ class _Builder:
         self.stack: list[_Frame] = []
         self.root: Node | None = None
 
-    def error(self, span: Span, code: str, message: str, hint: str | None = None) -> None:
-        self.findings.append(self.document.finding(span, code, message, hint=hint))
+    def error(
+        self, span: Span, code: str, message: str, hint: str | None = None, *, warning: bool = False
+    ) -> None:
+        self.findings.append(self.document.finding(span, code, message, hint=hint, warning=warning))
 
-    def warn(self, span: Span, code: str, message: str, hint: str | None = None) -> None:
-        self.findings.append(self.document.finding(span, code, message, hint=hint, warning=True))
+    warn = partialmethod(error, warning=True)
 
     def build(self, text: str) -> Node | None:
         parser = CParser(text)

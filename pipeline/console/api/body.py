@@ -21,6 +21,8 @@ _NAMES: Final = {
 TEXT: Final = (str,)
 NUMBER: Final = (int,)
 FLAG: Final = (bool,)
+LIST: Final = (list,)
+OBJECT: Final = (dict,)
 JSON: Final = (dict, list, str)
 """A value, or the text of one as a person typed it."""
 
@@ -31,8 +33,6 @@ async def body(context: RequestContext, *required: str, **kinds: tuple[type, ...
     required: names of fields that must be there. kinds: what each field may be; null stands for not given.
     Raises UsageError that names the field.
     """
-    if context.request.content_type != "application/json":
-        raise UsageError("expected JSON: `Content-Type: application/json`")
     try:
         given = orjson.loads(await context.request.read())
     except orjson.JSONDecodeError as error:

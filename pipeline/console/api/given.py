@@ -70,12 +70,6 @@ def _json(value: Value) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def by(context: RequestContext, file: str) -> str:
-    """Return who asks, about what: of their texts only the last one counts."""
-    whose = context.viewer.name if context.session is None else str(id(context.session))
-    return f"{whose} {file}"
-
-
 async def catalog_for(context: RequestContext) -> dict[str, Value]:
     """Return the names and properties that were seen, as who asks may see them."""
     return catalog_shown(context, await context.run(context.console.looks.catalog))

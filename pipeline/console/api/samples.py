@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
 from typing import Final
 
 from aiohttp import web
 
+from pipeline.console import writes
 from pipeline.console.api.body import JSON, TEXT, body
 from pipeline.console.api.given import MOST, catalog_for, number, record_of, redacted, text_of
 from pipeline.console.context import RequestContext
@@ -16,7 +16,6 @@ from pipeline.console.redaction import redacted_attempt
 from pipeline.console.render import data
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Value
-from pipeline.operate.files.authors import overstepped
 from pipeline.operate.files.edits import Changed
 from pipeline.operate.running import looks
 from pipeline.operate.unsaved.results import Previewed
@@ -48,13 +47,9 @@ async def attempts(context: RequestContext) -> web.Response:
     """``?webhook=ID&limit=N``: the last attempts, the newest first: failures, and a sample of successes."""
     limit = number(context, "limit", 100)
     found = await context.run(
-        looks.attempts, context.console.options.state, context.query.get("webhook"), limit=limit
+        looks.attempts, context.console.state, context.query.get("webhook"), limit=limit
     )
-    if not context.may("payloads"):
-        found = [redacted_attempt(context, one) for one in found]
-    else:
-        found = [context.masked(one) for one in found]
-    return data({"attempts": found})
+    return data({"attempts": [redacted_attempt(context, one) for one in found]})
 
 
 async def send_test(context: RequestContext) -> web.Response:
@@ -89,24 +84,16 @@ async def send(context: RequestContext, webhook: str, given: dict[str, Value]) -
     shown = await context.run(bench.preview, file, written, record, user)
     _require(shown, webhook)
     files = {} if text is None else {file: text}
-    await may_send(context, {file: written})
+    await writes.require_allowed(context, {file: written}, sending=True)
     throttle(context)
     async with asyncio.timeout(SEND_SECS):
         told = await asyncio.to_thread(
-            looks.send_test, console.options.state, webhook, shown.record, shown.properties, files
+            looks.send_test, console.state, webhook, shown.record, shown.properties, files
         )
     # With what it was made of: a value that may not be shown is known by its name there.
     made_of = {"record": shown.record, "properties": shown.properties}
     hidden: dict[str, Value] = context.masked({**told, "previewed": shown.to_json()["request"], **made_of})
     return {name: value for name, value in hidden.items() if name not in made_of}
-
-
-async def may_send(context: RequestContext, files: Mapping[str, str]) -> None:
-    """Raise ConfigError where what would be sent oversteps what its author may do."""
-    options = context.console.options
-    found = await context.run(overstepped, options.config, files, options.authors, sending=True)
-    if found:
-        raise ConfigError(found, root=str(options.config))
 
 
 def _require(shown: Previewed, webhook: str) -> None:

@@ -14,8 +14,8 @@ from aiohttp import web
 from pipeline.config.yaml.loader import parse_yaml
 from pipeline.console.context import RequestContext
 from pipeline.console.redaction import may_advise
-from pipeline.console.render import HIDDEN
 from pipeline.console.security.headers import harden
+from pipeline.console.security.masks import HIDDEN
 from pipeline.console.streams import Batch, TapFeed
 from pipeline.language.path_syntax import parse_path
 from pipeline.language.units import parse_duration
@@ -133,7 +133,7 @@ async def streaming(
 
     patient: also where no job runs. Raises before the answer begins: HooklineError with what the job refuses.
     """
-    feed = TapFeed(context.console.options.state, filters, patient=patient)
+    feed = TapFeed(context.console.state, filters, patient=patient)
     try:
         await feed.begun()
         answer = web.StreamResponse(headers={"x-accel-buffering": "no"})

@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from pipeline.console.api.body import FLAG, JSON, NUMBER, TEXT, body
-from pipeline.console.api.given import by, catalog_for, record_of, redacted, require_may_try, text_of
+from pipeline.console.api.given import catalog_for, record_of, redacted, require_may_try, text_of
 from pipeline.console.context import RequestContext
 from pipeline.console.redaction import may_advise
 from pipeline.console.render import data
@@ -25,7 +25,6 @@ async def check(context: RequestContext) -> web.Response:
         bench.check,
         given["file"],
         given["text"],
-        by=by(context, given["file"]),
         may_edit=context.may("edit"),
     )
     return data(checked.to_json())
@@ -52,7 +51,6 @@ async def preview(context: RequestContext) -> web.Response:
         text,
         record,
         user,
-        by=by(context, file),
         may_edit=context.may("edit"),
     )
     whole = shown.to_json()
@@ -78,9 +76,7 @@ async def _fired(context: RequestContext, file: str, text: str) -> dict[str, Val
     samples = await context.run(context.console.looks.samples)
     page, mine = f"would fire {file}", context.may("edit")
     would = context.console.workbench.would_fire
-    return (
-        await context.tried(page, would, file, text, samples, by=by(context, file), may_edit=mine)
-    ).to_json()
+    return (await context.tried(page, would, file, text, samples, may_edit=mine)).to_json()
 
 
 async def complete(context: RequestContext) -> web.Response:
@@ -95,7 +91,6 @@ async def complete(context: RequestContext) -> web.Response:
         context.console.workbench.complete,
         *place,
         catalog=catalog,
-        by=by(context, given["file"]),
         may_edit=context.may("edit"),
     )
     return data({"completions": [one.to_json() for one in found]})

@@ -87,9 +87,9 @@ async def delete(context: RequestContext) -> web.Response:
     found = await writes.read(context, context.name("id"))
     _require_match(context, found)
     saved = await writes.remove(context, found.file, found.etag, dry_run=_is_dry(context))
-    options = context.console.options
-    owed = await context.run(writes.pending, options.state, context.name("id"))
-    tests = await context.run(tests_of, options.config, found.file)
+    console = context.console
+    owed = await context.run(writes.pending, console.state, context.name("id"))
+    tests = await context.run(tests_of, console.config, found.file)
     if saved.written and context.query.get("tests") == "1":
         await writes.remove_tests(context, found.file)
     return data({**saved.to_json(), "pending": owed, "tests": tests})
@@ -103,8 +103,8 @@ async def order(context: RequestContext) -> web.Response:
         raise web.HTTPNotFound(reason=f"there is no order `{word[:40]}`: {', '.join(known)}")
     webhook = await writes.known_id(context, context.name("id"))
     context.audit(known[word], webhook)
-    options = context.console.options
-    done = await context.run(give_order, options.state, options.config, [webhook], known[word])
+    console = context.console
+    done = await context.run(give_order, console.state, console.config, [webhook], known[word])
     return data({"now": done.now, "webhooks": [one.to_json() for one in done.webhooks]})
 
 

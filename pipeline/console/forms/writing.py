@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from pipeline.config.edit.operations import delete, insert, move, rename, set_value
+from pipeline.config.edit.operations import delete, editable, insert, move, rename, set_value
 from pipeline.config.edit.paths import show_path
 from pipeline.config.edit.values import same
 from pipeline.config.models.field_types import fields_of, is_section
 from pipeline.config.models.webhooks.webhook import Request, Trigger, WebhookFile
 from pipeline.config.yaml.diagnostics import KeyPath
-from pipeline.config.yaml.loader import EMPTY, parse_yaml
 from pipeline.console.forms.changes import changes
 from pipeline.console.forms.fields.rows import WebhookForm
 from pipeline.console.forms.fields.scalars import value_at
@@ -21,8 +20,6 @@ from pipeline.model.errors import ConfigError
 from pipeline.model.json import Value
 
 HEAD: Final = "# yaml-language-server: $schema=../schema/webhook.json\n"
-_EDITABLE: Final = (EMPTY, "empty-value")
-"""Faults of a file that an edit may mend."""
 _ORDER: Final[Mapping[KeyPath, Sequence[str]]] = {
     path: [name for name, _, _ in fields_of(section)]
     for path, section in (((), WebhookFile), (("trigger",), Trigger), (("request",), Request))
@@ -74,11 +71,8 @@ def _is(found: Value, was: Value) -> bool:
 
 def data_of(text: str, file: str = "") -> Value:
     """Return what a text says. Raises ConfigError where it is no YAML."""
-    document = parse_yaml(text, file)
-    faults = [one for one in document.findings if not one.warning and one.code not in _EDITABLE]
-    if faults:
-        raise ConfigError(faults)
-    return document.root.value if document.root is not None else None
+    root = editable(text, file).root
+    return None if root is None else root.value
 
 
 def _applied(text: str, data: Value, patch: Patch, file: str) -> str:

@@ -7,22 +7,14 @@ from typing import Final
 from aiohttp import web
 
 from pipeline.console.context import RequestContext
-from pipeline.console.render import data, page
+from pipeline.console.render import Fields, data, page
 from pipeline.console.security.audit import ACTIONS
 from pipeline.console.security.audit_reader import AuditPage, Wanted, read_page
 from pipeline.model.errors import UsageError
-from pipeline.model.json import Value
 
 MOST: Final = 50
 _FIELDS: Final = ("action", "who", "target", "result", "since", "until")
 RESULTS: Final = ("done", "refused", "unknown")
-
-
-class Fields(dict[str, Value]):
-    """A line for a template: one that says nothing of a field has None there."""
-
-    def __missing__(self, name: str) -> Value:
-        return None
 
 
 async def show(context: RequestContext) -> web.StreamResponse:
@@ -34,7 +26,7 @@ async def show(context: RequestContext) -> web.StreamResponse:
         raise UsageError("`before` is the `next` of the page before")
     before = int(said) if said else None
     found = await context.run(read_page, context.console.audit.path, wanted, before, MOST)
-    if context.wants_json or context.request.path.endswith("/api/v1/audit"):
+    if context.wants_data:
         return data({"lines": found.lines, "next": found.next})
     return await page(
         context,

@@ -38,7 +38,7 @@ class Shown:
 
 def _look(context: RequestContext) -> Shown:
     console = context.console
-    pipeline = load_pipeline(console.options.config)
+    pipeline = load_pipeline(console.config)
     loaded = pipeline.config
     files = (
         console.tree.files()
@@ -59,7 +59,7 @@ def _look(context: RequestContext) -> Shown:
 async def show(context: RequestContext) -> web.StreamResponse:
     """Return the page, or what it says as data."""
     shown = await context.run(_look, context)
-    if context.wants_json or context.request.path.endswith("/api/v1/config"):
+    if context.wants_data:
         return data(shown.to_json())
     by_file = {one.file: one for one in shown.files}
     return await page(context, "config.html", shown=shown, by_file=by_file, errors=_errors(shown))

@@ -39,7 +39,7 @@ LINES: Final = 200
 
 async def show(context: RequestContext) -> web.StreamResponse:
     """Return groups by webhook and reason, then rows, the newest first."""
-    state = context.console.options.state
+    state = context.console.state
     found = dead_filter(context, context.query)
     part, counted = DeadPage([], None), NOTHING
     if not found.problems and not await context.run(is_new, state):
@@ -49,9 +49,9 @@ async def show(context: RequestContext) -> web.StreamResponse:
             counted = NOTHING if cursor else await context.run(groups, state, found.wanted)
         except UsageError as error:
             found.problems["before" if "cursor" in str(error) else "webhook"] = str(error)
-    if context.wants_json:
+    if context.wants_data:
         found.require()
-        return data(listed(context, part, None if context.query.get("before") else counted))
+        return data(_listed(context, part, None if context.query.get("before") else counted))
     return await page(
         context,
         "dead_letters.html",
@@ -76,7 +76,7 @@ async def webhook_ids(context: RequestContext) -> list[str]:
         return []
 
 
-def listed(context: RequestContext, part: DeadPage, counted: DeadGroups | None) -> dict[str, Value]:
+def _listed(context: RequestContext, part: DeadPage, counted: DeadGroups | None) -> dict[str, Value]:
     """Return a page of dead letters as data."""
     found: dict[str, Value] = {
         "dead_letters": [redacted_row(context, as_json_value(letter)) for letter in part.letters],
@@ -127,16 +127,16 @@ async def show_one(context: RequestContext) -> web.StreamResponse:
 
 async def _find(context: RequestContext) -> DeadLetter:
     return await context.run(
-        dlq.find, context.console.options.state, context.name("name"), None, context.query.get("at", "")
+        dlq.find, context.console.state, context.name("name"), None, context.query.get("at", "")
     )
 
 
 async def _today(context: RequestContext, letter: DeadLetter) -> Today | None:
     """Return what would become of it, for who may see what it is made of."""
-    if not context.may("payloads") or context.console.options.mask:
+    if not context.may("payloads") or context.console.mask:
         return None
     try:
-        return await context.run(today, context.console.workbench, context.console.options.state, letter)
+        return await context.run(today, context.console.workbench, context.console.state, letter)
     except ConfigError as error:
         return Today(f"The config cannot be read: {error}"[:500], good=False)
 
@@ -159,7 +159,7 @@ async def _count(
 
 
 def _choose(context: RequestContext, action: Literal["replay", "purge"], selection: Selection) -> Chosen:
-    return dlq.choose(context.console.options.state, action, selection, COUNT_SECS)
+    return dlq.choose(context.console.state, action, selection, COUNT_SECS)
 
 
 async def change(context: RequestContext) -> web.StreamResponse:
@@ -199,7 +199,7 @@ def _does(word: str) -> Literal["replay", "purge"]:
 
 async def export(context: RequestContext) -> web.StreamResponse:
     """Return all that is selected as a file: JSON lines, or unreadable records as a recording."""
-    state = context.console.options.state
+    state = context.console.state
     selection = dead_filter(context, context.query).require()
     as_recording = context.query.get("as") == "recording"
     letters = dlq.select(state, selection)

@@ -69,7 +69,7 @@ async def _labels(context: RequestContext) -> list[tuple[LabelSeen, tuple[str, .
 
 
 def _files(console: Console) -> list[ConfigFile]:
-    loaded = load_pipeline(console.options.config).config
+    loaded = load_pipeline(console.config).config
     return console.tree.files(exclude=() if loaded is None else loaded.defaults.exclude)
 
 
@@ -85,7 +85,7 @@ def _labelled(labels: Iterable[LabelSeen]) -> dict[str, list[str]]:
 async def _catalog(context: RequestContext) -> tuple[dict[str, Value], bool]:
     """Return the catalogue, as who asks may see it, and whether a job runs."""
     try:
-        seen = await context.run(catalog, context.console.options.state)
+        seen = await context.run(catalog, context.console.state)
     except HooklineError:
         return {"events": {}, "user_properties": {}}, False
     return catalog_shown(context, seen), True
@@ -95,7 +95,7 @@ async def users(context: RequestContext) -> web.StreamResponse:
     """Return what is known of a user, and what an event of theirs would trigger."""
     id, event = context.query.get("id", "").strip(), context.query.get("event", "").strip()
     known: KnownUser | None = None
-    state = context.console.options.state
+    state = context.console.state
     if id and not await context.run(is_new, state):
         try:
             known = await context.run(look_up, state, id)
@@ -132,7 +132,7 @@ def explained(tried: tuple[str, Explanation]) -> dict[str, Value]:
 async def _samples(context: RequestContext, id: str) -> tuple[list[Sample], list[str], list[str]]:
     """Return the last samples of a user, the names of the events sampled, and whose they are."""
     try:
-        found = await context.run(samples, context.console.options.state)
+        found = await context.run(samples, context.console.state)
     except HooklineError:
         return [], [], []
     names = dict.fromkeys(name for one in found for name in one.events)
@@ -157,7 +157,7 @@ async def _tried(
         record = next((one for sample in recent for one in sample.records if "name" in one), None)
     else:
         try:
-            found = await context.run(samples, context.console.options.state, event=event, limit=1)
+            found = await context.run(samples, context.console.state, event=event, limit=1)
         except HooklineError:
             found = []
         record = next((one for sample in found for one in sample.records if one.get("name") == event), None)

@@ -12,10 +12,9 @@ from aiohttp import web
 from pipeline.admin.socket_client import NotRunning
 from pipeline.console.api.tap import EVENTS, filters_of, shown, streaming
 from pipeline.console.context import RequestContext
-from pipeline.console.render import data, fragment, page
+from pipeline.console.render import Fields, data, fragment, page
 from pipeline.job.tap.wanted import STAGES
 from pipeline.model.errors import HooklineError
-from pipeline.model.json import Value
 from pipeline.operate.running import looks
 from pipeline.operate.tap.filters import Filters
 from pipeline.operate.tap.follow import Line
@@ -26,13 +25,6 @@ MOST_ROWS: Final = 200
 LAST_ROWS: Final = 50
 GONE: Final = 410
 RATES: Final = (10, 100, 1000)
-
-
-class Fields(dict[str, Value]):
-    """A line for a template: each kind has other fields, and one that is not there is None."""
-
-    def __missing__(self, name: str) -> Value:
-        return None
 
 
 @dataclass(slots=True, frozen=True)
@@ -78,7 +70,7 @@ async def show(context: RequestContext) -> web.StreamResponse:
     """Return the page, with the last attempts that fit the filters; rows come by `rows` where scripts run."""
     filters = filters_of(context, ("format",))
     try:
-        last = _fitting(await context.run(looks.attempts, context.console.options.state), filters)
+        last = _fitting(await context.run(looks.attempts, context.console.state), filters)
         runs = True
     except NotRunning:
         last, runs = [], False

@@ -61,7 +61,7 @@ async def enter(context: RequestContext) -> web.StreamResponse:
         path=context.url("/"),
         httponly=True,
         samesite="Strict",
-        secure=console.options.behind_proxy,
+        secure=console.section.behind_proxy,
         max_age=int(LASTS_SECS),
     )
     return answer

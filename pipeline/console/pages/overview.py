@@ -20,7 +20,7 @@ async def show(context: RequestContext) -> web.StreamResponse:
     """Return the overview."""
     console = context.console
     seen = await glance(context)
-    found = await context.run(needs, console.options.state, seen.stands, seen.rows, await _unset(context))
+    found = await context.run(needs, console.state, seen.stands, seen.rows, await _unset(context))
     found = [
         replace(one, detail=redacted_reason(context, one.detail)) if one.detail else one for one in found
     ]

@@ -30,19 +30,19 @@ SHOWN: Final = 100
 
 async def show(context: RequestContext) -> web.StreamResponse:
     """Return each webhook that owes something, then what waits on disk, what is due first in front."""
-    state = context.console.options.state
+    state = context.console.state
     found = owed_filter(context, context.query)
     part, owes = OwedPage([], None, 0, True), OwesAll([], True)
     if not await context.run(is_new, state):
-        owes = await context.run(summary, state, PAGE_SECS, None if context.wants_json else SHOWN)
+        owes = await context.run(summary, state, PAGE_SECS, None if context.wants_data else SHOWN)
         if not found.problems:
             try:
                 part = await context.run(owed_page, state, found.wanted, context.query.get("after") or None)
             except UsageError as error:
                 found.problems["after" if "cursor" in str(error) else "webhook"] = str(error)
-    if context.wants_json:
+    if context.wants_data:
         found.require()
-        return data(listed(context, part, owes))
+        return data(_listed(context, part, owes))
     seen = await glance(context)
     lanes = seen.stands.lanes
     return await page(
@@ -61,19 +61,18 @@ async def show(context: RequestContext) -> web.StreamResponse:
     )
 
 
-def listed(context: RequestContext, part: OwedPage, owes: OwesAll | None) -> dict[str, Value]:
+def _listed(context: RequestContext, part: OwedPage, owes: OwesAll) -> dict[str, Value]:
     """Return a page of what waits as data."""
     found: dict[str, Value] = {
         "pending": [redacted_row(context, outbox.to_json(one)) for one in part.rows],
         "later": part.later,
         "looked_at": part.looked_at,
         "is_complete": part.is_complete,
+        "webhooks": [one.to_json() for one in owes.webhooks],
     }
-    if owes is not None:
-        found["webhooks"] = [one.to_json() for one in owes.webhooks]
-        if not context.may("payloads"):
-            for one in found["webhooks"]:
-                one["response"] = ""
+    if not context.may("payloads"):
+        for one in found["webhooks"]:
+            one["response"] = ""
     return found
 
 
@@ -82,7 +81,7 @@ async def send_now(context: RequestContext) -> web.StreamResponse:
     form = await context.form()
     webhook = form.get("webhook", "")
     context.audit("send now", webhook)
-    await context.run(outbox.retry_now, context.console.options.state, webhook)
+    await context.run(outbox.retry_now, context.console.state, webhook)
     context.say(f"{webhook}: everything pending is due now.")
     return context.go("/pending")
 
@@ -100,7 +99,7 @@ async def _count(
 
 
 def _choose(context: RequestContext, owing: Owing) -> Chosen:
-    return outbox.choose(context.console.options.state, owing, COUNT_SECS)
+    return outbox.choose(context.console.state, owing, COUNT_SECS)
 
 
 async def change(context: RequestContext) -> web.StreamResponse:

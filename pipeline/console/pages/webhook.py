@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,10 +14,9 @@ from pipeline.config.files import TESTS
 from pipeline.console import writes
 from pipeline.console.context import RequestContext
 from pipeline.console.glance import Glance, glance
-from pipeline.console.pages.audit import Fields
 from pipeline.console.pages.webhooks import back_to, obey, order_of, told
 from pipeline.console.redaction import redacted_attempt
-from pipeline.console.render import data, page, webhook_path
+from pipeline.console.render import Fields, data, page, webhook_path
 from pipeline.console.security.audit_reader import Wanted, read_page
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Value
@@ -92,7 +90,7 @@ async def deliveries(context: RequestContext) -> web.StreamResponse:
 async def tests(context: RequestContext) -> web.StreamResponse:
     """Run the tests beside the webhook's file, and return what became of each."""
     _, row = await _row(context)
-    config = context.console.options.config
+    config = context.console.config
     found = await context.run(tests_beside, config, row.file) if row.file else []
     file = ", ".join(found) if found else f"{row.file.rpartition('.')[0]}{TESTS[0]}" if row.file else ""
     results = [one for each in found for one in await context.run(_run, config, each)]
@@ -117,7 +115,7 @@ def _run(config: Path, file: str) -> list[CaseResult]:
 async def history(context: RequestContext) -> web.StreamResponse:
     """Return the commits that changed the file, where the folder is a repository."""
     _, row = await _row(context)
-    config = context.console.options.config
+    config = context.console.config
     found = await context.run(git.versions, config, row.file) if row.file else None
     committed = await context.run(git.is_committed, config, row.file) if row.file else None
     if not context.may("edit"):  # a literal that is hidden in the file may stand in what it was
@@ -179,7 +177,7 @@ async def end(context: RequestContext) -> web.StreamResponse:
 
 
 async def _file(context: RequestContext, row: Row) -> FileText:
-    return await context.run(partial(context.console.workbench.read, row.file, guess=True))
+    return await context.run(context.console.workbench.read, row.file, guess=True)
 
 
 async def _ask_end(
@@ -195,7 +193,7 @@ async def _ask_end(
         row=row,
         tab="/delete",
         etag=found.etag,
-        tests=await context.run(tests_of, context.console.options.config, row.file),
+        tests=await context.run(tests_of, context.console.config, row.file),
         problem=problem,
     )
 
@@ -213,13 +211,11 @@ async def _row(context: RequestContext) -> tuple[Glance, Row]:
 async def _attempts(context: RequestContext, webhook: str) -> list[dict[str, Value]] | None:
     """Return the last attempts as who asks may see them; None where no job runs."""
     try:
-        found = await context.run(looks.attempts, context.console.options.state, webhook, limit=ATTEMPTS)
+        found = await context.run(looks.attempts, context.console.state, webhook, limit=ATTEMPTS)
     except NotRunning:
         return None
     except UsageError:
         return []  # it is in no config any more, and nothing of it is left but its counts
-    if context.may("payloads"):
-        return [context.masked(one) for one in found]
     return [redacted_attempt(context, one) for one in found]
 
 

@@ -93,8 +93,8 @@ async def obey(context: RequestContext, seen: Glance, names: list[str], order: O
     """Give an order to webhooks, each with its line in the audit."""
     for name in names:
         context.audit(order, name)
-    options = context.console.options
-    return await context.run(give_order, options.state, options.config, names, order, seen.ages)
+    console = context.console
+    return await context.run(give_order, console.state, console.config, names, order, seen.ages)
 
 
 def told(order: Order, orders: Orders) -> tuple[str, str]:

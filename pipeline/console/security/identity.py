@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from aiohttp import web
 
-from pipeline.console.security.proxy import Impostor, Proxy, client_of
+from pipeline.config.models.installation.console import ConsoleProxy, ConsoleSection
+from pipeline.console.security.proxy import Impostor, client_of, who
 from pipeline.console.security.roles import Role, Viewer, rights_of
 from pipeline.console.security.sessions import Session, Sessions
 from pipeline.console.security.throttle import Throttle
@@ -24,57 +24,44 @@ class Keeper(Protocol):
     sessions: Sessions
     tokens: Tokens
     throttle: Throttle
+    section: ConsoleSection
 
 
-@dataclass(slots=True, frozen=True)
-class Rules:
-    """The options of a console that decide who may do what."""
-
-    read_only: bool
-    hide_payloads: bool
-    proxy: Proxy | None
-
-    def viewer(self, name: str, role: Role, by: str) -> Viewer:
-        """Return a viewer with this role."""
-        rights = rights_of(role, read_only=self.read_only, hide_payloads=self.hide_payloads)
-        return Viewer(name, role, rights, by)
-
-
-def address_of(request: web.Request, proxy: Proxy | None) -> str:
+def address_of(request: web.Request, proxy: ConsoleProxy | None) -> str:
     """Return a request's client address."""
     return client_of(request.remote or "", request.headers.getall("x-forwarded-for", []), proxy)
 
 
-def identify(request: web.Request, keeper: Keeper, rules: Rules) -> tuple[Viewer, Session | None]:
+def identify(request: web.Request, keeper: Keeper) -> tuple[Viewer, Session | None]:
     """Return the viewer and a browser's session; NOBODY without credentials.
 
     Raises HTTPForbidden for a proxy's header from elsewhere, HTTPUnauthorized for an invalid token,
     HTTPTooManyRequests after too many of those.
     """
-    headers = request.headers
-    if rules.proxy is not None:
+    headers, proxy = request.headers, keeper.section.proxy
+    if proxy is not None:
         try:
-            named = rules.proxy.who(headers, request.remote or "")
+            named = who(proxy, headers, request.remote or "")
         except Impostor as error:
             raise web.HTTPForbidden(reason=str(error)) from None
         if named is not None:
-            return rules.viewer(*named, "proxy"), keeper.sessions.of_proxy(named[0])
+            return _viewer(keeper, *named, "proxy"), keeper.sessions.of_proxy(named[0])
     said = headers.get("authorization", "")
     if said[: len(BEARER)].lower() == BEARER:
-        address = address_of(request, rules.proxy)
+        address = address_of(request, proxy)
         refuse_failing(keeper.throttle, address)
         token = keeper.tokens.find(said[len(BEARER) :].strip())
         if token is None:
             keeper.throttle.failed(address)
             raise web.HTTPUnauthorized(reason="this token is not valid")
-        return rules.viewer(token.name, token.role, "token"), None
+        return _viewer(keeper, token.name, token.role, "token"), None
     session = _session(request, keeper)
     if session is None:
         return NOBODY, None
-    return rules.viewer(session.name, session.role, session.by), session
+    return _viewer(keeper, session.name, session.role, session.by), session
 
 
-def is_still(request: web.Request, keeper: Keeper, rules: Rules, viewer: Viewer) -> bool:
+def is_still(request: web.Request, keeper: Keeper, viewer: Viewer) -> bool:
     """Return whether a request that began as this viewer's would be this viewer's now.
 
     A token may have been revoked or changed its role meanwhile, a session may have ended. A proxy's word is
@@ -85,9 +72,15 @@ def is_still(request: web.Request, keeper: Keeper, rules: Rules, viewer: Viewer)
     said = request.headers.get("authorization", "")
     if said[: len(BEARER)].lower() == BEARER:
         token = keeper.tokens.find(said[len(BEARER) :].strip())
-        return token is not None and rules.viewer(token.name, token.role, "token") == viewer
+        return token is not None and _viewer(keeper, token.name, token.role, "token") == viewer
     session = _session(request, keeper)
-    return session is not None and rules.viewer(session.name, session.role, session.by) == viewer
+    return session is not None and _viewer(keeper, session.name, session.role, session.by) == viewer
+
+
+def _viewer(keeper: Keeper, name: str, role: Role, by: str) -> Viewer:
+    section = keeper.section
+    rights = rights_of(role, read_only=section.read_only, hide_payloads=section.hide_payloads)
+    return Viewer(name, role, rights, by)
 
 
 def _session(request: web.Request, keeper: Keeper) -> Session | None:

@@ -6,15 +6,9 @@ import socket
 from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
+from pipeline.language.addresses import named_host
+
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-def host_of(header: str) -> str:
-    """Return the name in a Host header, without its port."""
-    name, _, port = header.rpartition(":")
-    if header.endswith("]") or not name or not (port.isascii() and port.isdecimal()):
-        name = header
-    return name.lower().rstrip(".").removeprefix("[").removesuffix("]")
 
 
 def is_known(header: str, names: Collection[str], own: str = "") -> bool:
@@ -22,7 +16,7 @@ def is_known(header: str, names: Collection[str], own: str = "") -> bool:
 
     own: the address at which this connection arrived.
     """
-    name = host_of(header)
+    name = named_host(header)
     return name in ("localhost", "127.0.0.1", "::1", own) or name in names or name == _machine()
 
 

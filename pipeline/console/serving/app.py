@@ -18,7 +18,7 @@ from pipeline.console.security.headers import harden
 from pipeline.console.security.identity import NOBODY, address_of, identify
 from pipeline.console.security.origin import is_known, is_ours, is_said
 from pipeline.console.security.roles import CHANGING
-from pipeline.console.serving.failures import is_api, status_of, told
+from pipeline.console.serving.failures import status_of, told
 from pipeline.console.serving.routes import ROUTES, Route
 from pipeline.model.errors import ConfigError
 from pipeline.telemetry import log
@@ -48,7 +48,7 @@ def make_app(console: Console) -> web.Application:
     app = web.Application(client_max_size=FORM_BYTES, middlewares=[gate.middleware])
     app.on_response_prepare.append(_harden)  # also streams, which their handlers start
     for route in ROUTES:
-        app.router.add_route(route.method, console.options.base_path + route.path, gate.handler(route))
+        app.router.add_route(route.method, console.section.base_path + route.path, gate.handler(route))
     return app
 
 
@@ -61,7 +61,6 @@ class _Gate:
     """The checks that every request passes: host name, origin, identity, rights; and its audit line."""
 
     def __init__(self, console: Console) -> None:
-        options = console.options
         self._console = console
         self._streams: Counter[str] = Counter()
 
@@ -70,7 +69,7 @@ class _Gate:
             begun = time.monotonic()
             console.silent.discard(id(request.protocol))
             context = RequestContext(request, console, NOBODY, None, secrets.token_urlsafe(16))
-            context.address = address_of(request, options.proxy)
+            context.address = address_of(request, console.section.proxy)
             request[CONTEXT] = context
             response = await self._guarded(context, handler)
             _log.debug(
@@ -90,7 +89,7 @@ class _Gate:
         request = context.request
         host = request.headers.get("host", "")
         own = request.transport.get_extra_info("sockname") if request.transport is not None else None
-        if not is_known(host, self._console.options.names, own[0] if isinstance(own, tuple) else ""):
+        if not is_known(host, self._console.section.hosts, own[0] if isinstance(own, tuple) else ""):
             text = f"this console is not known as {host[:200]!r}: name it, `--host NAME`\n"
             return await self._turned_away(context, HTTPStatus.MISDIRECTED_REQUEST, text)
         if not is_ours(request.method, request.headers, host):
@@ -98,7 +97,7 @@ class _Gate:
                 context, HTTPStatus.FORBIDDEN, "a page of another site sent this\n"
             )
         try:
-            context.viewer, context.session = identify(request, self._console, self._console.rules)
+            context.viewer, context.session = identify(request, self._console)
             if context.viewer.by == "proxy" and not is_said(request.method, request.headers):
                 raise web.HTTPForbidden(reason="a browser says where a form was sent from, and this does not")
             if context.viewer.rights:
@@ -117,18 +116,8 @@ class _Gate:
         return web.Response(status=status, text=text)
 
     async def _note_refusal(self, context: RequestContext, status: int, why: str) -> None:
-        request = context.request
-        line = Line(
-            Act("refused", request.path),
-            context.viewer.name,
-            context.viewer.role if context.viewer.rights else "",
-            context.viewer.by,
-            context.address,
-            f"{request.method} {_route(request)}",
-            status,
-            "refused",
-            why,
-        )
+        act = Act("refused", context.request.path)
+        line = _line(context, act, _route(context.request), status, "refused", why)
         await asyncio.to_thread(self._console.audit.refused, line)
 
     def handler(self, route: Route) -> WebHandler:
@@ -139,7 +128,7 @@ class _Gate:
             if route.right is not None and not context.may(route.right):
                 if context.viewer is not NOBODY:
                     raise web.HTTPForbidden(reason=self._why_not(context, route))
-                if route.method == "GET" and not (is_api(context) or context.is_partial):
+                if route.method == "GET" and not (context.wants_data or context.is_partial):
                     return context.go("/login")
                 raise web.HTTPUnauthorized(reason=LOGIN)
             if request.headers.get("content-encoding", "identity") != "identity":
@@ -158,7 +147,7 @@ class _Gate:
         return answer
 
     def _why_not(self, context: RequestContext, route: Route) -> str:
-        if self._console.options.read_only and route.right in CHANGING:
+        if self._console.section.read_only and route.right in CHANGING:
             return "this console is read-only"
         return f"your role ({context.viewer.role}) may not do this"
 
@@ -194,25 +183,12 @@ class _Gate:
     async def _write(self, route: Route, context: RequestContext, status: int, why: str) -> None:
         if context.looked and not context.acts:
             return
-        viewer, audit = context.viewer, self._console.audit
+        audit = self._console.audit
         if status in TURNED_AWAY and not context.acts:
             return  # it has its line
         acts = context.acts or [Act("other", ", ".join(context.request.match_info.values()))]
         result: Result = "unknown" if not status else "done" if status < HTTPStatus.BAD_REQUEST else "refused"
-        lines = [
-            Line(
-                act,
-                viewer.name,
-                viewer.role if viewer.rights else "",
-                viewer.by,
-                context.address,
-                f"{route.method} {route.path}",
-                status,
-                result,
-                why,
-            )
-            for act in acts
-        ]
+        lines = [_line(context, act, route.path, status, result, why) for act in acts]
         if result != "done" and route.right is None:
             await asyncio.to_thread(audit.refused, lines[0])  # a stranger, perhaps one of many
             return
@@ -223,6 +199,12 @@ class _Gate:
                 return  # nothing was done, and the line is not lost: the next one carries it
             told = "it was done, but the audit could not be written: nothing more is done until it can"
             raise AuditFailed(told) from None
+
+
+def _line(context: RequestContext, act: Act, path: str, status: int, result: Result, why: str) -> Line:
+    viewer, request = context.viewer, f"{context.request.method} {path}"
+    role = viewer.role if viewer.rights else ""
+    return Line(act, viewer.name, role, viewer.by, context.address, request, status, result, why)
 
 
 def _codes(error: Exception) -> str:

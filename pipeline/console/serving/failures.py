@@ -57,12 +57,6 @@ def status_of(error: Exception) -> int:
             return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def is_api(context: RequestContext) -> bool:
-    """Return whether the client is a program: it is answered with data."""
-    path = context.request.path.removeprefix(context.console.options.base_path)
-    return path.startswith("/api/") or context.wants_json
-
-
 async def told(context: RequestContext, status: int, error: Exception) -> web.StreamResponse:
     """Return an error for the client: JSON for the API, a page for a person."""
     findings = error.findings if isinstance(error, ConfigError) else ()
@@ -87,7 +81,7 @@ async def told(context: RequestContext, status: int, error: Exception) -> web.St
             words = "this is a fault of Hookline; the console's log says more"
     if status == HTTPStatus.UNAUTHORIZED:
         headers["www-authenticate"] = "Bearer"
-    if is_api(context):
+    if context.wants_data:
         body = {"error": words, **({"findings": [one.to_json() for one in findings]} if findings else {})}
         return web.json_response(body, status=status, headers=headers)
     if context.is_partial:

@@ -129,11 +129,11 @@ ROUTES: Final[tuple[Route, ...]] = (
     # api: dead letters, outbox, status
     Route("GET", "/api/v1/status", "view", kept.status),
     Route("GET", "/api/v1/processes", "view", kept.processes),
-    Route("GET", "/api/v1/dead-letters", "view", kept.list_dead),
+    Route("GET", "/api/v1/dead-letters", "view", dead_letters.show),
     Route("GET", "/api/v1/dead-letters/{name}", "view", dead_letters.show_one),
     Route("POST", "/api/v1/dead-letters/replay", "operate", kept.replay),
     Route("POST", "/api/v1/dead-letters/purge", "operate", kept.purge),
-    Route("GET", "/api/v1/outbox", "view", kept.list_owed),
+    Route("GET", "/api/v1/outbox", "view", pending.show),
     Route("POST", "/api/v1/outbox/drop", "operate", kept.drop),
     Route("POST", "/api/v1/outbox/retry-now", "operate", kept.send_now),
     Route("POST", "/api/v1/webhooks/orders", "operate", kept.orders),

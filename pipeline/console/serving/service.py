@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,15 +12,14 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from pipeline.config.job import PipelineConfig
-from pipeline.console.context import Console, Options
+from pipeline.config.models.installation.console import ConsoleSection
+from pipeline.console.context import Console
 from pipeline.console.glance import sample
-from pipeline.console.security.proxy import Proxy
 from pipeline.console.serving.app import make_app
 from pipeline.language.addresses import is_loopback
-from pipeline.model.errors import HooklineError, Stopped, UsageError
+from pipeline.model.errors import HooklineError, Stopped, UsageError, cannot_listen
 from pipeline.model.process.garbage import settled
 from pipeline.model.process.stop import requested, stoppable
-from pipeline.operate.files.authors import AuthorRules
 from pipeline.telemetry import log
 
 _log = log.get("console")
@@ -36,63 +34,38 @@ THREADS: Final = 32
 """For what pages wait for: most of them only wait, too."""
 
 
-def run_console(options: Options, *, listening: Callable[[str], None]) -> None:
+def run_console(config: Path, job: PipelineConfig, *, listening: Callable[[str], None]) -> None:
     """Serve until Ctrl-C or SIGTERM. listening: called with the one-time link once it accepts requests, and
     with a new one whenever one was used.
 
     Raises UsageError where it cannot listen, or would let in strangers.
     """
-    check_door(options)
-    console = Console(options)
+    check_door(job.file.console)
+    console = Console(config, job.state, job.file.console)
     console.audit.ready()
     with stoppable(lambda number: _log.info("stopping")):
         asyncio.run(serve(console, listening))
 
 
-def options_of(config: Path, job: PipelineConfig) -> Options:
-    """Return a console's options from pipeline.yaml, variables and flags."""
-    said = job.file.console
-    host, port = said.address
-    proxy = None
-    if said.proxy is not None:
-        told = said.proxy
-        proxy = Proxy(tuple(told.from_), told.user_header, told.role_header, told.role)
-    return Options(
-        config,
-        job.state,
-        host,
-        port,
-        base_path=said.base_path,
-        names=tuple(said.hosts),
-        read_only=said.read_only,
-        hide_payloads=said.hide_payloads,
-        tokens=None if said.tokens is None else Path(said.tokens),
-        behind_proxy=said.behind_proxy,
-        proxy=proxy,
-        audit=None if said.audit is None else Path(said.audit),
-        mask=tuple(said.mask),
-        authors=AuthorRules(said.secrets),
-    )
-
-
-def check_door(options: Options) -> None:
+def check_door(section: ConsoleSection) -> None:
     """Raise UsageError where other machines can reach a console without log-in, or over plain HTTP; warn
     where all clients look alike.
     """
-    if options.behind_proxy and options.proxy is None:
+    host, _ = section.address
+    if section.behind_proxy and section.proxy is None:
         _log.warning(
             "behind a proxy that is not named all users share its address: ten wrong tokens of a stranger "
             "lock everybody out for a minute. Set `console.proxy.from`, and let the proxy set X-Forwarded-For"
         )
-    if is_loopback(options.host):
+    if is_loopback(host):
         return
-    place = f"other machines reach {options.host}"
-    if options.tokens is None and (options.proxy is None or options.proxy.user_header is None):
+    place = f"other machines reach {host}"
+    if section.tokens is None and (section.proxy is None or section.proxy.user_header is None):
         raise UsageError(
             f"{place}: say who may log in, with `--token-file FILE` or `--proxy-user-header NAME` and "
             "`--proxy-from CIDR`, or listen on 127.0.0.1"
         )
-    if not options.behind_proxy:
+    if not section.behind_proxy:
         raise UsageError(
             f"{place}, and tokens would be sent unencrypted: put a proxy with TLS in front and "
             "pass `--behind-proxy`, or listen on 127.0.0.1"
@@ -103,7 +76,7 @@ async def serve(
     console: Console, listening: Callable[[str], None], *, stopped: Callable[[], bool] = requested
 ) -> None:
     """Serve until it is stopped."""
-    options = console.options
+    host, port = console.section.address
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "console"))
     runner = web.AppRunner(
         make_app(console),
@@ -119,20 +92,16 @@ async def serve(
     try:
         try:
             server = await asyncio.get_running_loop().create_server(
-                _Doorman(runner, console), options.host, options.port, reuse_address=True
+                _Doorman(runner, console), host, port, reuse_address=True
             )
         except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else str(error)
-            remedy = "stop what listens there, or choose another address with `--listen`"
-            raise UsageError(
-                f"cannot listen on {options.host}:{options.port}: {reason} ({remedy})"
-            ) from error
+            raise cannot_listen(host, port, error) from error
         # A config of a thousand webhooks takes seconds to read: not while somebody types.
         sampling = asyncio.create_task(sample(console))
         preparing = asyncio.create_task(asyncio.to_thread(_prepare, console))
         console.port = int(server.sockets[0].getsockname()[1])
         console.sessions.listens(console.port)
-        console.announce = lambda token: listening(link(options, console.port, token))
+        console.announce = lambda token: listening(link(console.section, console.port, token))
         console.announce(console.sessions.once)
         settled()
         while not stopped():
@@ -190,11 +159,12 @@ class _Doorman:
                 handler.transport.abort()
 
 
-def link(options: Options, port: int, token: str) -> str:
+def link(section: ConsoleSection, port: int, token: str) -> str:
     """Return the one-time log-in link."""
-    path = f"{options.base_path}/login#token={token}"
-    if options.behind_proxy and options.names:
-        return f"https://{options.names[0]}{path}"
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.host, options.host)
+    path = f"{section.base_path}/login#token={token}"
+    if section.behind_proxy and section.hosts:
+        return f"https://{section.hosts[0]}{path}"
+    host, _ = section.address
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     shown = f"[{host}]" if ":" in host else host
     return f"http://{shown}:{port}{path}"

@@ -7,9 +7,8 @@ files. What the owner has written may stay, as long as it goes where it went bef
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 from pipeline.config.documents import Documents, is_setting, is_var, named_setting
@@ -38,16 +37,12 @@ _URLS: Final[tuple[KeyPath, ...]] = (
 """Fields that hold a destination."""
 
 
-@dataclass(slots=True, frozen=True)
-class AuthorRules:
-    """The owner's rules for console users."""
-
-    secrets: Mapping[str, Sequence[str]] | None = None
-    """Names of secrets with the hosts that each may go to; None: all, to every host."""
+Offered: TypeAlias = Mapping[str, Sequence[str]] | None
+"""The secrets that console users may use, with the hosts that each may go to; None: all, to every host."""
 
 
 def overstepped(
-    config: Path, unsaved: Mapping[str, str | None], rules: AuthorRules, *, sending: bool = False
+    config: Path, unsaved: Mapping[str, str | None], offered: Offered, *, sending: bool = False
 ) -> list[Finding]:
     """Return what may not be written, or sent, from the console: errors at their places.
 
@@ -67,7 +62,7 @@ def overstepped(
     found: list[Finding] = []
     for name in sorted(wanted):
         if name in after and not name.startswith(_BASES):
-            found += _of_file(name, after, before, rules, sending=sending)
+            found += _of_file(name, after, before, offered, sending=sending)
     return in_order(found)
 
 
@@ -137,7 +132,7 @@ def _in_plain(ref: SecretRef) -> tuple[str, str, str]:
 
 
 def _of_file(
-    name: str, after: Documents, before: Documents, rules: AuthorRules, *, sending: bool
+    name: str, after: Documents, before: Documents, offered: Offered, *, sending: bool
 ) -> Iterator[Finding]:
     root = _resolved(name, after)
     if root is None:
@@ -153,7 +148,9 @@ def _of_file(
             if was.get(path) != text:
                 problems.found.append(_no_file(path))
         elif path[:1] != ("description",) and "${" in text:
-            problems.found += _of_text(name, path, text, root, hosts, rules, is_kept=is_kept, sending=sending)
+            problems.found += _of_text(
+                name, path, text, root, hosts, offered, is_kept=is_kept, sending=sending
+            )
     for problem in problems.found:
         yield place(root.document, problem, root)
 
@@ -164,7 +161,7 @@ def _of_text(
     text: str,
     root: Node,
     hosts: Sequence[str],
-    rules: AuthorRules,
+    offered: Offered,
     *,
     is_kept: bool,
     sending: bool,
@@ -173,8 +170,8 @@ def _of_text(
         told: tuple[str, str, str] | None = None
         if ref.file is not None:
             told = None if is_kept else _reads_no_file(ref)
-        elif rules.secrets is not None:
-            listed = rules.secrets.get(ref.key)
+        elif offered is not None:
+            listed = offered.get(ref.key)
             if listed is None:
                 if sending or not is_kept:
                     told = _not_offered(ref)

@@ -5,13 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from pipeline.match.advice import Told
-from pipeline.model.errors import Refused
 from pipeline.model.findings import Finding, check_json, errors_in
 from pipeline.model.json import Plain, Value
-
-
-class Superseded(Refused):
-    """A later text of the same person and page arrived while this one waited: its result is not needed."""
 
 
 @dataclass(slots=True, frozen=True)

@@ -7,11 +7,9 @@ gigabytes or minutes, and then only ends that process. Nothing is written except
 
 from __future__ import annotations
 
-import itertools
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final, TypeVar
@@ -27,7 +25,7 @@ from pipeline.model.json import Value
 from pipeline.model.process.bounds import Bounds, Exceeded
 from pipeline.model.words import no_webhook
 from pipeline.operate.files import edits
-from pipeline.operate.files.authors import AuthorRules
+from pipeline.operate.files.authors import Offered
 from pipeline.operate.running.looks import Sample
 from pipeline.operate.unsaved.complete.fields import schema_for
 from pipeline.operate.unsaved.environment import Environment, SecretState
@@ -37,7 +35,6 @@ from pipeline.operate.unsaved.results import (
     Explanation,
     LabelSeen,
     Previewed,
-    Superseded,
     WouldFire,
 )
 from pipeline.store.rows import Table
@@ -55,10 +52,9 @@ class Workbench:
     """Unsaved texts of one config, tried as its job would take them. Every method may be called by any
     thread, and blocks until it knows: 20 to 60 ms once the config was read.
 
-    by: who asks, from which page: if a later text of the same one arrives meanwhile, the call raises
-    Superseded. may_edit: whether they may write the file: for others no value is looked up that the files on
-    disk do not show anyway, and a text that names one is not tried but reported as an error. Every method
-    raises ConfigError where the config cannot be read at all.
+    may_edit: whether who asks may write the file: for others no value is looked up that the files on disk do
+    not show anyway, and a text that names one is not tried but reported as an error. Every method raises
+    ConfigError where the config cannot be read at all.
     """
 
     def __init__(
@@ -67,18 +63,18 @@ class Workbench:
         state: Path | None = None,
         *,
         environ: Mapping[str, str] = os.environ,
-        authors: AuthorRules | None = None,
+        authors: Offered = None,
     ) -> None:
         """state: the job's, whose secrets and users are used; None: there is no job. environ: where variables
-        are looked up while no job runs. authors: what the users may write.
+        are looked up while no job runs. authors: the secrets that users may use.
         """
         self.config = config
         self._state = state
-        self._authors = authors or AuthorRules()
+        self._authors = authors
         self._root = str(config)
         self._environment = Environment(state, environ)
         self._standby = Standby(CHILD, self._reply)
-        self._turns = _Turns()
+        self._lock = threading.Lock()
         self._samples: dict[str, Value] = {}
         self._catalog: dict[str, Value] = {}
         self._known: Known | None = None
@@ -94,13 +90,13 @@ class Workbench:
         self._standby.stop()
         self._standby.close()
 
-    def check(self, file: str, text: str | None, *, by: str = "", may_edit: bool = True) -> Checked:
+    def check(self, file: str, text: str | None, *, may_edit: bool = True) -> Checked:
         """Return what `hookline check` would find in the whole config with this text in the file's place.
 
         file: ``webhooks/crm.yaml``; it need not exist. text: None: as if the file were gone.
         """
         request = {"do": "check", "file": file, "text": text}
-        return self._try(request, Checked, lambda checked: checked, by, may_edit)
+        return self._try(request, Checked, lambda checked: checked, may_edit)
 
     def check_saved(self) -> Checked:
         """Return what `hookline check` finds in the config as it is on disk."""
@@ -113,7 +109,6 @@ class Workbench:
         record: str,
         user: str | None = None,
         *,
-        by: str = "",
         may_edit: bool = True,
     ) -> Previewed:
         """Return why the webhook of this text fires on a record or not, and the request that it would send.
@@ -122,7 +117,7 @@ class Workbench:
         knows them now. A webhook that is disabled is tried as if it were not.
         """
         request = {"do": "preview", "file": file, "text": text, "record": record, "user": user}
-        return self._try(request, Previewed, Previewed, by, may_edit)
+        return self._try(request, Previewed, Previewed, may_edit)
 
     def explain(self, record: str, user: str | None = None) -> Explanation:
         """Return what every webhook of the config on disk makes of a record.
@@ -133,7 +128,7 @@ class Workbench:
         return msgspec.convert(told["result"], Explanation)
 
     def would_fire(
-        self, file: str, text: str, samples: Sequence[Sample], *, by: str = "", may_edit: bool = True
+        self, file: str, text: str, samples: Sequence[Sample], *, may_edit: bool = True
     ) -> WouldFire:
         """Return on how many samples the webhook of this text would fire, and that of the file on disk did.
 
@@ -141,7 +136,7 @@ class Workbench:
         themselves say.
         """
         request = {"do": "would_fire", "file": file, "text": text, "samples": self._offered(samples)}
-        return self._try(request, WouldFire, WouldFire, by, may_edit)
+        return self._try(request, WouldFire, WouldFire, may_edit)
 
     def labels(self, samples: Sequence[Sample]) -> list[LabelSeen]:
         """Return the labels of the config on disk, each with what it matches among samples.
@@ -166,7 +161,6 @@ class Workbench:
         column: int,
         *,
         catalog: Value = None,
-        by: str = "",
         may_edit: bool = True,
     ) -> list[Completion]:
         """Return what may stand at a place of a text, the likeliest first; also of a text with errors.
@@ -177,7 +171,7 @@ class Workbench:
         key = blake2b(orjson.dumps(catalog), digest_size=16).hexdigest()
         self._catalog = {key: catalog}
         request = {"do": "complete", "file": file, "text": text, "line": line, "column": column}
-        return self._try({**request, "catalog": key}, list[Completion], lambda checked: [], by, may_edit)
+        return self._try({**request, "catalog": key}, list[Completion], lambda checked: [], may_edit)
 
     def schema(self, file: str = "webhooks/x.yaml") -> Value:
         """Return the JSON Schema of a file of this kind, with the meaning of every field."""
@@ -235,7 +229,6 @@ class Workbench:
         request: dict[str, Value],
         kind: type[Result],
         otherwise: Callable[[Checked], Result],
-        by: str = "",
         may_edit: bool = True,
     ) -> Result:
         """Return the result of a request. otherwise: makes it from findings alone, where the text exceeds the
@@ -245,15 +238,15 @@ class Workbench:
         if file is not None:
             edits.require_editable(file)
         try:
-            told = self._ask({**request, "settings": may_edit and self._authors.secrets is None}, by)
+            told = self._ask({**request, "settings": may_edit and self._authors is None})
         except Exceeded as error:
             return otherwise(Checked(file or "", (error.finding,)))
         if "untried" in told:
             return otherwise(msgspec.convert(told["untried"], Checked))
         return msgspec.convert(told["result"], kind)
 
-    def _ask(self, request: dict[str, Value], by: str = "") -> dict[str, Value]:
-        with self._turns.turn(f"{request['do']} {by}" if by else ""):
+    def _ask(self, request: dict[str, Value]) -> dict[str, Value]:
+        with self._lock:
             whole = {
                 **request,
                 "config": self._root,
@@ -305,26 +298,3 @@ class Workbench:
         known, self._known = self._known, None
         if known is not None:
             known.close()
-
-
-class _Turns:
-    """One at a time; of one person's waiting calls only the last."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._numbers = itertools.count()
-        self._latest: dict[str, int] = {}
-
-    @contextmanager
-    def turn(self, whose: str) -> Iterator[None]:
-        mine = next(self._numbers)
-        if whose:
-            self._latest[whose] = mine
-        with self._lock:
-            if whose and self._latest.get(whose) != mine:
-                raise Superseded("a later text came in")
-            try:
-                yield
-            finally:
-                if self._latest.get(whose) == mine:
-                    del self._latest[whose]

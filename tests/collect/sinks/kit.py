@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import wraps
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import zstandard
 
 from pipeline.collect.batch import Batch, Member
-from pipeline.collect.sinks import RecordingSettings
+from pipeline.collect.sinks.recording import sink as sink_module
+from pipeline.collect.sinks.recording.keeper import Keeper
 from pipeline.collect.sinks.recording.sink import RecordingSink
+from pipeline.config.models.installation.collect import CollectKafka, CollectSection, CollectTo
 from pipeline.sources.files.lines.recorded import Message, parse_line
 
 HEADERS = (("hk-protocol", b"native"), ("hk-key", b"server"))
@@ -36,10 +39,32 @@ def in_loop(test: Callable[..., Coroutine[None, None, None]]) -> Callable[..., N
     return run
 
 
-def opened(folder: Path, *, clock_ms: Callable[[], int] | None = None, **settings) -> RecordingSink:
-    """Return a sink of recordings that takes the disk to its end."""
-    given = RecordingSettings(folder=folder, **{"reserve_bytes": 0, **settings})
-    return RecordingSink(given, clock_ms=clock_ms) if clock_ms else RecordingSink(given)
+class Uncompressing(Keeper):
+    """Leaves closed segments as they are."""
+
+    def _pack(self, first: int) -> None:
+        pass
+
+
+def section_of(folder: Path, **settings: object) -> CollectSection:
+    """Return a section for a folder, which takes the disk to its end; settings: beyond its limits, too."""
+    section = CollectSection(to=CollectTo(recording=str(folder)), keys="any")
+    return section.model_copy(update={"reserve_bytes": 0, **settings})
+
+
+def section_to(brokers: str, topic: str, settings: Mapping[str, Any] = {}, **more: object) -> CollectSection:
+    """Return a section for a topic."""
+    to = CollectKafka(brokers=brokers, topic=topic, settings=dict(settings))
+    return CollectSection(to=CollectTo(kafka=to), keys="any").model_copy(update=more)
+
+
+def opened(
+    folder: Path, *, clock_ms: Callable[[], int] | None = None, compress: bool = True, **settings
+) -> RecordingSink:
+    """Return a sink of recordings, see `section_of`."""
+    section = section_of(folder, **settings)
+    with patch.object(sink_module, "Keeper", Keeper if compress else Uncompressing):
+        return RecordingSink(section, clock_ms=clock_ms) if clock_ms else RecordingSink(section)
 
 
 def member(name: str, user: str | None = "u1", at_ms: int | None = None, *, same: bool = True) -> Member:

@@ -46,7 +46,7 @@ async def test_a_repeat_of_what_is_under_way_is_refused_with_it(
         outcomes = [sink.hand(named("same")), sink.hand(named("same", "new")), sink.hand(named("same"))]
         done = await asyncio.gather(*outcomes, return_exceptions=True)
     assert all(isinstance(outcome, Refused) for outcome in done)
-    assert sink.waiting_bytes == 0
+    assert sink._intake.waiting_bytes == 0
     assert await sink.keep(named("same", "new")) == 0
     await sink.close()
     assert values(tmp_path) == ["same", "new"]

@@ -18,10 +18,9 @@ from pipeline.collect.sinks.recording.keeper import Keeper
 from pipeline.collect.sinks.recording.line import line_rests
 from pipeline.collect.sinks.recording.mend import mend
 from pipeline.collect.sinks.recording.writer import Group, Writer
-from pipeline.collect.sinks.settings import RecordingSettings
 from pipeline.model.errors import Fatal, StateError
 from pipeline.sources.files.lines.recorded import parse_line
-from tests.collect.sinks.kit import batch, in_loop, kept, member, named, opened, segments, values
+from tests.collect.sinks.kit import batch, in_loop, kept, member, named, opened, section_of, segments, values
 from tests.faults.disks.test_failing_disk import no_file_may_grow
 from tests.kit.machine.file_system import FileSystem, file_system
 from tests.kit.machine.powercut import cuts, unfsynced
@@ -131,7 +130,7 @@ async def test_a_fault_of_ours_is_answered_and_costs_nobody_else(
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         assert await sink.keep(named("kept")) == 0
     assert await sink.keep(named("after")) == 0
-    assert sink.waiting_bytes == 0
+    assert sink._intake.waiting_bytes == 0
     await sink.close()
     assert values(tmp_path) == ["good False", "good True", "kept", "after"]
 
@@ -276,11 +275,10 @@ def _seen(folder: Path) -> dict[int, bytes | None]:
 
 def _live(path: Path, told: list[str], prefix: str = "m", groups: int = 3) -> None:
     """Keep groups of two lines in segments of their own; compress the first ones."""
-    settings = RecordingSettings(path, reserve_bytes=0)
     folder = Folder(path)
     try:
         mend(folder)
-        keeper = Keeper(folder, settings)
+        keeper = Keeper(folder, section_of(path))
         number, at_ms = folder.known.next_line, folder.known.time_ms
         writer = Writer(folder, keeper, lambda failed, secs: None, segment_bytes=1, segment_secs=9e9)
         for index in range(groups):
@@ -313,7 +311,7 @@ def test_a_torn_end_is_cut_off(tmp_path: Path, tail: bytes) -> None:
     folder = Folder(tmp_path)
     mend(folder)
     writer = Writer(
-        folder, Keeper(folder, RecordingSettings(tmp_path)), lambda *_: None, segment_bytes=1, segment_secs=1
+        folder, Keeper(folder, section_of(tmp_path)), lambda *_: None, segment_bytes=1, segment_secs=1
     )
     growing = writer.growing
     assert growing is not None
@@ -357,7 +355,7 @@ def _numbers_and_times_grow(folder: Path) -> None:
 
 async def _why_refused(sink: Sink, name: str) -> Why | None:
     try:
-        await sink.keep(named(name))
+        await sink.hand(named(name))
     except Refused as refused:
         return refused.why
     return None
@@ -369,7 +367,7 @@ def _fails(*_: object) -> None:
 
 class _Room:
     def __init__(self, f_frsize: int, free: int) -> None:
-        self.f_frsize, self.f_bavail = f_frsize, free
+        self.f_frsize, self.f_bavail, self.f_files = f_frsize, free, 0
 
 
 @pytest.mark.parametrize(

@@ -70,15 +70,15 @@ async def test_what_is_kept_and_what_waits_is_measured(tmp_path: Path) -> None:
     sink = opened(tmp_path, order_secs=60.0)
     await sink.keep(named("a", "b", "b"))
     held = sink.hand(named("c", page=True))
-    assert sink.waiting_bytes > 0
+    assert sink._intake.waiting_bytes > 0
     sink.measure()
     assert metrics.read("collect_kept_lines_total") == 2
     assert metrics.read("collect_kept_bytes_total") == (tmp_path / segments(tmp_path)[0]).stat().st_size
     assert metrics.read("collect_remembered") == 2
     assert metrics.read("collect_oldest_waiting_seconds") > 0
-    assert 1 <= sink.retry_secs <= 60
+    assert 1 <= sink._intake.retry_secs <= 60
     await sink.close()
     sink.measure()
     assert held.result() == 0
-    assert sink.waiting_bytes == 0
+    assert sink._intake.waiting_bytes == 0
     assert metrics.read("collect_oldest_waiting_seconds") == 0

@@ -12,9 +12,19 @@ import pytest
 from pipeline.collect.batch import Refused, Why
 from pipeline.collect.sinks.recording.folder import Folder
 from pipeline.collect.sinks.recording.keeper import Keeper
-from pipeline.collect.sinks.settings import RecordingSettings
 from pipeline.telemetry import metrics
-from tests.collect.sinks.kit import batch, in_loop, kept, member, named, opened, segments, values
+from tests.collect.sinks.kit import (
+    Uncompressing,
+    batch,
+    in_loop,
+    kept,
+    member,
+    named,
+    opened,
+    section_of,
+    segments,
+    values,
+)
 
 DAY = 86_400.0
 
@@ -36,12 +46,13 @@ async def filled(folder: Path, groups: int = 4) -> None:
     await sink.close()
 
 
-def looked(path: Path, ahead_secs: float = 0.0, **settings: object) -> list[str]:
+def looked(path: Path, ahead_secs: float = 0.0, *, compress: bool = False, **settings: object) -> list[str]:
     """Return what is kept after the keeper looked at the folder, so much later."""
     folder = Folder(path)
-    given = RecordingSettings(path, **{"compress": False, "retain_secs": DAY, "reserve_bytes": 0, **settings})  # type: ignore[arg-type]  # by name
+    given = section_of(path, **{"retain_secs": DAY, **settings})
+    keeper = Keeper if compress else Uncompressing
     try:
-        Keeper(folder, given, clock=lambda: time.time() + ahead_secs).look()
+        keeper(folder, given, clock=lambda: time.time() + ahead_secs).look()
     finally:
         folder.close()
     return values(path)
@@ -97,7 +108,7 @@ async def test_at_the_reserve_what_all_have_read_goes_before_anything_is_refused
     frame = os.statvfs(tmp_path).f_frsize
 
     class Room:
-        f_frsize = frame
+        f_frsize, f_files = frame, 0
 
         @property
         def f_bavail(self) -> int:
@@ -118,7 +129,7 @@ async def test_at_the_reserve_the_segment_that_grows_can_go_too(
     frame, full = os.statvfs(tmp_path).f_frsize, (tmp_path / segments(tmp_path)[0]).stat().st_ino
 
     class Room:
-        f_frsize = frame
+        f_frsize, f_files = frame, 0
 
         @property
         def f_bavail(self) -> int:

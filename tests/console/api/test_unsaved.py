@@ -36,7 +36,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Bench
 
 @pytest.fixture(scope="module")
 def bob(bench: Bench) -> Iterator[Caller]:
-    with served(bench.folder, {}, mask=("user.properties.email",)) as caller:
+    with served(bench.folder, {}, mask=["user.properties.email"]) as caller:
         yield caller
 
 

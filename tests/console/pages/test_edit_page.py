@@ -312,7 +312,7 @@ def test_what_the_owner_hides_is_shown_nowhere(tmp_path: Path):
         "{any: [{event.name: Purchase}, {user.properties.email: ANN@shop.example}]}]}\n"
         'request: {url: https://crm.example, body: {to: "{{ user.properties.email }}"}}\n'
     )
-    with served(tmp_path, {"crm": text, "crm.test": case}, mask=("user.properties.email",)) as caller:
+    with served(tmp_path, {"crm": text, "crm.test": case}, mask=["user.properties.email"]) as caller:
         page = Visitor.of(caller).get("/webhooks/crm/edit").text
         assert "&#34;to&#34;:&#34;•••&#34;" in page
         assert "ann@shop" not in page

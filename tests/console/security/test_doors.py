@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from pipeline.console.context import Options
+from pipeline.config.models.installation.console import ConsoleSection
 from pipeline.console.security import throttle as throttle_module
-from pipeline.console.security.proxy import Proxy
 from pipeline.console.security.sessions import LASTS_SECS, LINK_SECS, MOST, Sessions
 from pipeline.console.security.throttle import FAILURES, Throttle
 from pipeline.console.security.tokens import Tokens, parse_tokens
@@ -24,7 +22,7 @@ from tests.kit.web.pages import OURS, Caller, served
 
 @pytest.fixture(scope="module")
 def caller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
-    with served(tmp_path_factory.mktemp("console"), names=("hookline.internal",)) as found:
+    with served(tmp_path_factory.mktemp("console"), hosts=["hookline.internal"]) as found:
         yield found
 
 
@@ -271,12 +269,13 @@ def test_every_answer_says_what_its_page_may_do(caller: Caller):
     assert len(nonces) == 3
 
 
-PROXY = Proxy(("127.0.0.1/32",), "x-forwarded-user", "x-forwarded-role")
-OTHER = Proxy(("192.0.2.0/24",), "x-forwarded-user", "x-forwarded-role")
+HEADERS = {"user_header": "x-forwarded-user", "role_header": "x-forwarded-role"}
+PROXY = {"from": ["127.0.0.1/32"], **HEADERS}
+OTHER = {"from": ["192.0.2.0/24"], **HEADERS}
 
 
 def test_a_proxy_says_who_is_logged_in(tmp_path: Path):
-    with served(tmp_path, proxy=PROXY, behind_proxy=True, names=("h.example",)) as caller:
+    with served(tmp_path, proxy=PROXY, behind_proxy=True, hosts=["h.example"]) as caller:
         ada = {"x-forwarded-user": "ada", "host": "h.example"}
         page = caller.ask("GET", "/", ada | {"x-forwarded-role": "operator"})
         assert "ada, operator" in page.text
@@ -316,43 +315,44 @@ def test_read_only_and_hidden_payloads_take_rights_from_everybody(tmp_path: Path
         assert "editor-bot, editor, read-only" in caller.ask("GET", "/", token="editor").text
 
 
+def section(**given: object) -> ConsoleSection:
+    return ConsoleSection.model_validate(given)
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
         ({}, "--token-file"),
-        ({"tokens": Path("t")}, "--behind-proxy"),
+        ({"tokens": "t"}, "--behind-proxy"),
         ({"behind_proxy": True}, "--token-file"),
-        ({"proxy": Proxy(("10.0.0.0/8",)), "behind_proxy": True}, "--proxy-user-header"),
+        ({"proxy": {"from": ["10.0.0.0/8"]}, "behind_proxy": True}, "--proxy-user-header"),
         ({"proxy": OTHER}, "--behind-proxy"),
     ],
 )
 def test_a_console_that_others_reach_wants_to_know_who_comes_and_over_tls(given: dict, told: str):
-    for host in ("0.0.0.0", "::", "10.0.0.1", "hookline.internal"):
+    for host in ("0.0.0.0:1", "[::]:1", "10.0.0.1:1", "hookline.internal:1"):
         with pytest.raises(UsageError, match=told):
-            check_door(Options(Path(), Path(), host, **given))
-    check_door(Options(Path(), Path(), "127.0.0.1", **given))
-    check_door(Options(Path(), Path(), "0.0.0.0", tokens=Path("t"), behind_proxy=True))
-    check_door(Options(Path(), Path(), "0.0.0.0", proxy=OTHER, behind_proxy=True))
+            check_door(section(listen=host, **given))
+    check_door(section(**given))
+    check_door(section(listen="0.0.0.0:1", tokens="t", behind_proxy=True))
+    check_door(section(listen="0.0.0.0:1", proxy=OTHER, behind_proxy=True))
 
 
 def test_it_is_said_where_a_stranger_behind_the_proxy_would_lock_everybody_out(
     caplog: pytest.LogCaptureFixture,
 ):
-    for host in ("127.0.0.1", "0.0.0.0"):
-        named = Options(Path(), Path(), host, tokens=Path("t"), behind_proxy=True, proxy=Proxy(("::1/128",)))
-        check_door(named)
+    for host in ("127.0.0.1:1", "0.0.0.0:1"):
+        named = {"listen": host, "tokens": "t", "behind_proxy": True}
+        check_door(section(**named, proxy={"from": ["::1/128"]}))
         assert not caplog.text
-        check_door(replace(named, proxy=None))
+        check_door(section(**named))
         assert "console.proxy.from" in caplog.text
         caplog.clear()
 
 
 def test_links_name_an_address_that_a_browser_reaches():
-    assert (
-        link(Options(Path(), Path(), "0.0.0.0", base_path="/h"), 1, "t")
-        == "http://127.0.0.1:1/h/login#token=t"
-    )
-    assert link(Options(Path(), Path(), "::1"), 1, "t") == "http://[::1]:1/login#token=t"
+    assert link(section(listen="0.0.0.0:1", base_path="/h"), 1, "t") == "http://127.0.0.1:1/h/login#token=t"
+    assert link(section(listen="[::1]:1"), 1, "t") == "http://[::1]:1/login#token=t"
 
 
 def test_bodies_are_bounded_and_forms_are_forms(caller: Caller):

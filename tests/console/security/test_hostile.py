@@ -14,17 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.console.context import Console, Options
-from pipeline.console.security.proxy import Proxy
+from pipeline.config.models.installation.console import ConsoleSection
+from pipeline.console.context import Console
 from pipeline.console.security.throttle import FAILURES
 from pipeline.console.serving.service import serve
-from pipeline.console.turns import Turns
+from pipeline.console.turns import Superseded, Turns
 from pipeline.model.errors import UsageError
-from pipeline.operate.unsaved.results import Superseded
 from tests.kit.programs.run import until
 from tests.kit.web.pages import OURS, Caller, served, write_tokens
 
-PROXY = Proxy(("127.0.0.1/32",), "x-forwarded-user", "x-forwarded-role")
+PROXY = {"from": ["127.0.0.1/32"], "user_header": "x-forwarded-user", "role_header": "x-forwarded-role"}
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -83,8 +82,7 @@ def is_over(stream: socket.socket) -> bool:
 
 def test_a_stream_ends_with_the_token_that_it_was_begun_with(caller: Caller, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("pipeline.console.security.tokens.LOOK_SECS", 0.0)
-    tokens = caller.console.options.tokens
-    assert tokens is not None
+    tokens = Path(str(caller.console.section.tokens))
     cookie = caller.log_in("viewer").cookie
     with live(caller, "authorization: Bearer viewer") as bearer, live(caller, f"cookie: {cookie}") as session:
         tokens.write_text("# nobody\n")
@@ -204,7 +202,7 @@ def test_strangers_who_take_all_places_keep_nobody_out(tmp_path: Path, monkeypat
 
 
 def test_an_address_that_is_taken_is_said_with_what_to_do(caller: Caller, tmp_path: Path):
-    taken = Console(Options(caller.config, tmp_path, port=caller.port))
+    taken = Console(caller.config, tmp_path, ConsoleSection(listen=f"127.0.0.1:{caller.port}"))
     with pytest.raises(UsageError, match=r"Address already in use \(.* `--listen`\)"):
         asyncio.run(serve(taken, lambda link: None))
 

@@ -12,7 +12,7 @@ from pipeline.console.security.masks import HIDDEN, Mask
 from tests.kit.machine.kept import keep, letter
 from tests.kit.web.pages import served
 
-MASK = ("user.properties.email", "event.properties['Card Number']")
+MASK = ["user.properties.email", "event.properties['Card Number']"]
 
 
 @pytest.mark.parametrize(

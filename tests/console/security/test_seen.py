@@ -10,7 +10,6 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from pipeline.operate.files.authors import AuthorRules
 from pipeline.receiver.server import Receiver
 from tests.kit.programs.jobs import Job, ready
 from tests.kit.programs.run import Bench, until
@@ -122,8 +121,7 @@ def test_what_is_shown_anyway_and_what_is_put_in_later_may_be_tried(caller: Call
 def test_who_may_write_sees_what_they_may_write(caller: Caller, folder: Path):
     assert HIDDEN in tried(caller, "preview", "editor", PLAIN["setting"]).text
     assert codes(tried(caller, "preview", "editor", PLAIN["file as setting"])) == ["file-not-offered"]
-    rules = AuthorRules({"HIDDEN": ["crm.example"]})
-    with served(folder / "listed", {"own": OWN}, authors=rules) as listed:
+    with served(folder / "listed", {"own": OWN}, secrets={"HIDDEN": ["crm.example"]}) as listed:
         for form, text in PLAIN.items():
             for path in ("check", "preview", "would-fire"):
                 assert HIDDEN not in tried(listed, path, "editor", text).text, form
@@ -150,7 +148,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Caller, lis
         )
         bench.update("u1", email=MAIL, tel=49123456789)
         bench.append({"name": "Purchase"}, {"name": "Purchase"})
-        mask = ("user.properties.email", "user.properties.tel")
+        mask = ["user.properties.email", "user.properties.tel"]
         with served(bench.folder, {}, mask=mask) as caller, Job(bench) as job:
             ready(bench, job)
             until(lambda: len(receiver.requests) == 2)

@@ -206,21 +206,21 @@ def test_a_webhook_that_answers_410_is_disabled_and_can_be_enabled(receiver: Rec
     until(lambda: gone == [("w", "v1")])
     assert lane(engine, "w").state == "gone"
     receiver.answer({"*": [200]})
-    engine.orders.enable("w")
+    engine.orders.obey("w", "enable")
     until(lambda: lane(engine, "w").delivered == 1)
 
 
 def test_pausing_and_disabling_hold_deliveries_back(receiver: Receiver, start: Any) -> None:
     engine, disk = start(LaneSpec("w")), Disk()
-    engine.orders.pause("w")
+    engine.orders.obey("w", "pause")
     submit(engine, disk.port, sends(receiver, 3))
     assert not engine.drain(1)
     assert lane(engine, "w").state == "paused"
     assert receiver.requests == []
-    engine.orders.resume("w")
+    engine.orders.obey("w", "resume")
     until(lambda: len(receiver.requests) == 3)
-    engine.orders.disable("w")
-    engine.orders.resume("w")
+    engine.orders.obey("w", "disable")
+    engine.orders.obey("w", "resume")
     until(lambda: lane(engine, "w").state == "disabled")
 
 

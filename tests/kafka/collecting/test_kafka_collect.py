@@ -12,11 +12,10 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from pipeline.collect.batch import Batch, Member, Refused, Why
-from pipeline.collect.sinks import KafkaSinkSettings
 from pipeline.collect.sinks.kafka import KafkaSink
 from pipeline.model.errors import ConfigError, Fatal
 from pipeline.telemetry.happenings import COLLECT_KEEPING, COLLECT_REFUSING, COLLECT_UNFIT
-from tests.collect.sinks.kit import batch, in_loop, member, named
+from tests.collect.sinks.kit import batch, in_loop, member, named, section_to
 from tests.kafka.servers.broker import Broker, free_port
 from tests.kafka.servers.secured import Security, forbid, permit
 from tests.kafka.servers.topics import Topics
@@ -33,7 +32,7 @@ def mortal(broker: Broker) -> Iterator[Broker]:
 
 
 def opened(topics: Topics, topic: str, **settings: object) -> KafkaSink:
-    return KafkaSink(KafkaSinkSettings(topics.broker.address, topic, settings))
+    return KafkaSink(section_to(topics.broker.address, topic, settings))
 
 
 def read(topics: Topics, topic: str, partitions: int = 1) -> list[Message]:
@@ -227,18 +226,18 @@ def test_a_right_that_is_taken_away_is_told_once_and_found_again_without_request
 ) -> None:
     topic, told = topics.create("collected"), (COLLECT_REFUSING.text, COLLECT_KEEPING.text)
     permit(topics.admin, ("topic", topic, "READ"), ("topic", topic, "WRITE"))
-    settings = KafkaSinkSettings(secured.address("SASL_SSL"), topic, secured.settings("SASL_SSL"))
+    section = section_to(secured.address("SASL_SSL"), topic, secured.settings("SASL_SSL"))
 
     def said() -> list[str]:
         return [record.message for record in caplog.records if record.message in told]
 
     @in_loop
     async def load() -> None:
-        first = KafkaSink(settings)
+        first = KafkaSink(section)
         assert await first.keep(named("a")) == 0
         await first.close()
         ahead = [0.0]
-        sink = KafkaSink(settings, clock=lambda: time.monotonic() + ahead[0])
+        sink = KafkaSink(section, clock=lambda: time.monotonic() + ahead[0])
         assert await sink.keep(named("a")) == 1, "what was kept is read without a right to any group"
         caplog.set_level("INFO")
         forbid(topics.admin, topic, "WRITE")
@@ -276,7 +275,7 @@ async def test_a_clock_that_was_hours_ahead_costs_what_came_then_and_nothing_lat
     assert kept == [("now", now), ("a moment before", now)]
 
 
-def test_what_cannot_be_used_is_said_at_once(topics: Topics) -> None:
+def test_what_cannot_be_used_is_said_at_once(topics: Topics, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"topic `nowhere` at .* does not exist: create it"):
         opened(topics, "nowhere")
     for name in ("acks", "enable.idempotence", "group.id", "message.timeout.ms"):
@@ -284,8 +283,9 @@ def test_what_cannot_be_used_is_said_at_once(topics: Topics) -> None:
             opened(topics, "nowhere", **{name: "1"})
     with pytest.raises(ConfigError, match=r"^collect\.to\.kafka\.settings: `linger\.ms`: Invalid value"):
         opened(topics, "nowhere", **{"linger.ms": "soon"})
+    monkeypatch.setattr("pipeline.collect.sinks.kafka.CONNECT_SECS", 0.5)
     with pytest.raises(Fatal, match=r"127\.0\.0\.1"):
-        KafkaSink(KafkaSinkSettings(f"127.0.0.1:{free_port()}", "events", connect_secs=0.5))
+        KafkaSink(section_to(f"127.0.0.1:{free_port()}", "events"))
 
 
 @in_loop
@@ -297,7 +297,7 @@ async def test_a_repeat_is_known_over_a_restart(topics: Topics) -> None:
     again = opened(topics, topic)
     assert await again.keep(named("b", "d", "a")) == 2
     await again.close()
-    forgetful = KafkaSink(KafkaSinkSettings(topics.broker.address, topic, {}, dedupe_secs=0))
+    forgetful = KafkaSink(section_to(topics.broker.address, topic, dedupe_secs=0.0))
     assert await forgetful.keep(named("a")) == 0
     await forgetful.close()
     found = read(topics, topic, 2)

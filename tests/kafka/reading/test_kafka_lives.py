@@ -11,7 +11,6 @@ import pytest
 from confluent_kafka import KafkaError, TopicPartition
 from confluent_kafka.admin import NewPartitions
 
-from pipeline.collect.sinks import KafkaSinkSettings
 from pipeline.collect.sinks.kafka import KafkaSink
 from pipeline.kafka.admin import Topic
 from pipeline.kafka.client import KafkaSettings
@@ -22,6 +21,7 @@ from pipeline.sources.topics.merging.side import Side
 from pipeline.sources.topics.stream import Stream
 from pipeline.telemetry import metrics
 from pipeline.telemetry.happenings import EVENTS_COMPACTED
+from tests.collect.sinks.kit import section_to
 from tests.kafka.servers.topics import Tap, Tapper, Topics, until
 
 
@@ -207,7 +207,7 @@ def test_a_topic_of_events_that_is_compacted_is_told_to_who_reads_and_refused_to
     assert [record.message for record in caplog.records] == [EVENTS_COMPACTED.text]
     assert metrics.read("source_history_limited", topic=compacted) == 1
     with pytest.raises(ConfigError, match=r"is compacted .*Set `cleanup.policy=delete`"):
-        KafkaSink(KafkaSinkSettings(topics.broker.address, compacted))
+        KafkaSink(section_to(topics.broker.address, compacted))
 
 
 def test_a_topic_made_anew_with_fewer_partitions_is_refused_or_read_and_then_goes_on(

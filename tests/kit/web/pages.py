@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from pipeline.console.context import Console, Options
+from pipeline.config.models.installation.console import ConsoleSection
+from pipeline.console.context import Console
 from pipeline.console.security.roles import ROLES
 from pipeline.console.serving.service import check_door, serve
 from tests.kit.programs.run import until
@@ -60,7 +61,7 @@ class Caller:
 
     @property
     def config(self) -> Path:
-        return self.console.options.config
+        return self.console.config
 
     @property
     def audit(self) -> list[dict[str, Any]]:
@@ -99,7 +100,7 @@ class Caller:
     def log_in(self, token: str = "", **headers: str) -> Reply:
         """Post a token to the page; by default that of the last link."""
         said = token or self.links[-1].partition("#token=")[2]
-        return self.ask("POST", self.console.options.base_path + "/login", OURS | headers, {"token": said})
+        return self.ask("POST", self.console.section.base_path + "/login", OURS | headers, {"token": said})
 
 
 def write_tokens(path: Path) -> Path:
@@ -112,18 +113,18 @@ def write_tokens(path: Path) -> Path:
 def served(
     folder: Path, webhooks: Mapping[str, str] = {"crm": WEBHOOK}, *, tokens: bool = True, **options: Any
 ) -> Iterator[Caller]:
-    """Serve a console over a config of these webhooks; options: as `Options` takes them."""
+    """Serve a console over a config of these webhooks; options: those of `console`."""
     config = folder / "config"
     (config / "webhooks").mkdir(parents=True, exist_ok=True)
     for name, text in webhooks.items():
         (config / "webhooks" / f"{name}.yaml").write_text(text)
     if tokens:
-        options.setdefault("tokens", write_tokens(folder / "tokens"))
-    given = Options(config, folder / "state", **{"port": 0, **options})
+        options.setdefault("tokens", str(write_tokens(folder / "tokens")))
+    given = ConsoleSection(**{"listen": "127.0.0.1:0", **options})
     check_door(given)
     links: list[str] = []
     ended = threading.Event()
-    console = Console(given)
+    console = Console(config, folder / "state", given)
     thread = threading.Thread(
         target=lambda: asyncio.run(serve(console, links.append, stopped=ended.is_set)), daemon=True
     )

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,9 +22,7 @@ from pipeline.operate.trials.explain import explain
 from pipeline.operate.trials.given import Text, formats_for, understand
 from pipeline.operate.unsaved import workbench as module
 from pipeline.operate.unsaved.cases import case_samples
-from pipeline.operate.unsaved.results import Superseded
 from pipeline.operate.unsaved.workbench import Workbench
-from tests.kit.programs.run import until
 from tests.kit.streams.samples import ROOT
 
 FILE = "webhooks/big-purchase.yaml"
@@ -289,29 +285,6 @@ def test_what_takes_too_much_is_a_finding_and_the_next_text_is_tried_all_the_sam
     assert [one.code for one in bench.check(NEW, heavy).findings] == ["config-too-expensive"]
     monkeypatch.undo()
     assert bench.check(NEW, HOOK).errors == 0
-
-
-def test_of_several_texts_of_one_person_the_last_is_tried_and_of_two_persons_each(bench: Workbench) -> None:
-    outcomes: dict[int, object] = {}
-
-    def ask(number: int, by: str) -> None:
-        try:
-            outcomes[number] = bench.check(NEW, HOOK + f"# {number}\n", by=by).errors
-        except Superseded as error:
-            outcomes[number] = error
-
-    with bench._turns._lock:  # somebody's text is being tried
-        threads = []
-        for number, by in enumerate(("ann", "ann", "bob", "ann", "")):
-            threads.append(threading.Thread(target=ask, args=(number, by)))
-            threads[-1].start()
-            if by:
-                until(partial(bench._turns._latest.__contains__, f"check {by}"))
-    for thread in threads:
-        thread.join()
-    assert {number: one == 0 for number, one in outcomes.items()} == {
-        0: False, 1: False, 2: True, 3: True, 4: True
-    }  # fmt: skip
 
 
 def test_what_the_job_has_is_missing_nowhere_and_what_it_lacks_is_missing_also_if_we_have_it(

@@ -24,7 +24,7 @@ from pipeline.collect.protocols.cutting import members
 from pipeline.collect.protocols.cutting.clock import Shift, read_time
 from pipeline.collect.protocols.cutting.keyless import Keyless, Names
 from pipeline.collect.protocols.packed import forms
-from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol
+from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol, bearer
 from pipeline.collect.request import Answer, Request
 from pipeline.model.times import MAX_MS, MIN_MS
 
@@ -117,11 +117,9 @@ class PostHog(Protocol):
             for value, one in zip(values, seen, strict=True)
         ]
         are_good = type(values) is members.Good
-        return Cut(self, credential, pieces, shift_ms=shift.by_ms, are_good=are_good)
-
-    def accepted(self, request: Request, cut: Cut, repeats: int) -> Answer:
-        """Return 200 and a body that posthog-js can read; 204 to a beacon."""
-        return _NOTHING_TO_SAY if request.query.get("beacon") == "1" else DONE
+        # posthog-js reads the body, and none of a beacon's.
+        kept = _NOTHING_TO_SAY if request.query.get("beacon") == "1" else DONE
+        return Cut(self, credential, pieces, kept=kept, shift_ms=shift.by_ms, are_good=are_good)
 
     def malformed(self, request: Request, error: Malformed) -> Answer:
         """Return the reason as PostHog writes it."""
@@ -196,8 +194,7 @@ def _credential(
         raise Malformed("the events name several different tokens: one request has one", 401)
     if found:
         return found.pop()
-    authorization = request.headers.get("authorization", "")
-    return authorization[7:].strip() if authorization[:7].lower() == "bearer " else None
+    return bearer(request)
 
 
 def _tokens_of(seen: Look) -> Iterable[object]:

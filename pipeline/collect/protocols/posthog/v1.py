@@ -21,7 +21,7 @@ from pipeline.collect.protocols.cutting import members
 from pipeline.collect.protocols.cutting.clock import Shift, read_time
 from pipeline.collect.protocols.cutting.keyless import Keyless
 from pipeline.collect.protocols.posthog.capture import KEYS, Look, time_of
-from pipeline.collect.protocols.protocol import Cut, Limits, Malformed, Piece, Protocol
+from pipeline.collect.protocols.protocol import Cut, Limits, Malformed, Piece, Protocol, bearer
 from pipeline.collect.request import Answer, Request
 
 _HEADERS = (
@@ -123,7 +123,7 @@ def _uuid_of_bad(value: bytes) -> str | None:
 
 
 def _credential(request: Request) -> str:
-    authorization = request.headers.get("authorization", "")
-    if authorization[:7].lower() != "bearer " or not authorization[7:].strip():
+    key = bearer(request)
+    if not key:
         raise Malformed("the header Authorization: Bearer KEY is missing", 401)
-    return authorization[7:].strip()
+    return key

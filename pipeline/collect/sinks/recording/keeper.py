@@ -15,7 +15,7 @@ import orjson
 import zstandard
 
 from pipeline.collect.sinks.recording.folder import Folder
-from pipeline.collect.sinks.settings import RecordingSettings
+from pipeline.config.models.installation.collect import CollectSection
 from pipeline.model.files.disk import free_bytes, sync, sync_data
 from pipeline.model.process.private import NEVER_FOLLOWED
 from pipeline.sources.files.collected.passed import FOLDER
@@ -36,9 +36,9 @@ class Keeper:
     """Looks after what is closed. `close` ends it."""
 
     def __init__(
-        self, folder: Folder, settings: RecordingSettings, clock: Callable[[], float] = time.time
+        self, folder: Folder, section: CollectSection, clock: Callable[[], float] = time.time
     ) -> None:
-        self._folder, self._settings, self._clock = folder, settings, clock
+        self._folder, self._section, self._clock = folder, section, clock
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="collect-keeper", daemon=True)
@@ -62,7 +62,7 @@ class Keeper:
             self._remove(first)
             if self._fits(size):
                 return
-        raise OSError(errno.ENOSPC, f"less than {self._settings.reserve_bytes:,} bytes are free (`reserve`)")
+        raise OSError(errno.ENOSPC, f"less than {self._section.reserve_bytes:,} bytes are free (`reserve`)")
 
     def has_room(self) -> bool:
         """Return whether anything fits above the reserve now."""
@@ -77,17 +77,16 @@ class Keeper:
 
     def look(self) -> None:
         """Compress what is closed; remove what all have read and was kept long enough. Raises OSError."""
-        if self._settings.compress:
-            for first in sorted(self._folder.known.closed):
-                if self._stopping.is_set():
-                    return
-                self._pack(first)
+        for first in sorted(self._folder.known.closed):
+            if self._stopping.is_set():
+                return
+            self._pack(first)
         now = self._clock()
         if not self.has_room():
             with contextlib.suppress(OSError):
                 self.make_room(0)
         for first in self._passed():
-            if now - self._folder.closed_at(first) < self._settings.retain_secs:
+            if now - self._folder.closed_at(first) < self._section.retain_secs:
                 return
             self._remove(first)
 
@@ -112,11 +111,11 @@ class Keeper:
         gauge("collect_disk_bytes", size)
 
     def _fits(self, size: int) -> bool:
-        return free_bytes(self._folder.path) - size >= self._settings.reserve_bytes
+        return free_bytes(self._folder.path) - size >= self._section.reserve_bytes
 
     def _passed(self) -> list[int]:
         """Return the closed segments that every reader has passed, the oldest first."""
-        passed = passed_line(self._folder.path, self._settings.keep_secs, self._clock())
+        passed = passed_line(self._folder.path, self._section.keep_secs, self._clock())
         firsts = self._folder.firsts() if passed else []
         # The last one grows, or is about to be begun.
         return [first for first, end in pairwise(firsts) if end <= passed]

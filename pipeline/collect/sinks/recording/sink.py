@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import msgspec
 
-from pipeline.collect.batch import Batch, Refused, Why
+from pipeline.collect.batch import Refused, Why
 from pipeline.collect.sinks.intake import Intake, IntakeSink, Ticket
 from pipeline.collect.sinks.order import places
 from pipeline.collect.sinks.recording.folder import Folder
@@ -16,7 +16,7 @@ from pipeline.collect.sinks.recording.keeper import Keeper
 from pipeline.collect.sinks.recording.line import line_rests
 from pipeline.collect.sinks.recording.mend import lately, mend
 from pipeline.collect.sinks.recording.writer import Group, Writer
-from pipeline.collect.sinks.settings import RecordingSettings
+from pipeline.config.models.installation.collect import CollectSection
 from pipeline.model.errors import StateError
 from pipeline.telemetry import log as logging
 from pipeline.telemetry.happenings import COLLECT_KEEPING, COLLECT_REFUSING
@@ -52,20 +52,17 @@ class RecordingSink(IntakeSink):
 
     def __init__(
         self,
-        settings: RecordingSettings,
+        section: CollectSection,
         *,
-        clock: Callable[[], float] = time.monotonic,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        self._clock = clock
-        self._intake = Intake(
-            self._put, dedupe_secs=settings.dedupe_secs, order_secs=settings.order_secs, clock=clock
-        )
-        self._folder = Folder(settings.folder)
+        self._intake = Intake(self._put, dedupe_secs=section.dedupe_secs, order_secs=section.order_secs)
+        assert section.to.recording is not None  # this sink was chosen for it
+        self._folder = Folder(Path(section.to.recording))
         try:
             mend(self._folder)
-            now, now_ms, ring = clock(), clock_ms(), self._intake.ring
-            for at_ms, digest in lately(self._folder, now_ms - settings.dedupe_secs * 1000, ring.most):
+            now, now_ms, ring = time.monotonic(), clock_ms(), self._intake.ring
+            for at_ms, digest in lately(self._folder, now_ms - section.dedupe_secs * 1000, ring.most):
                 ring.add((digest,), now - max(0, now_ms - at_ms) / 1000)
             if self._folder.known.time_ms > now_ms + AHEAD_MS:
                 log.warning(
@@ -73,7 +70,7 @@ class RecordingSink(IntakeSink):
                     "has caught up",
                     secs=(self._folder.known.time_ms - now_ms) // 1000,
                 )
-            self._keeper = Keeper(self._folder, settings)
+            self._keeper = Keeper(self._folder, section)
             known = self._folder.known
             self._next_line, self._last_ms = known.next_line, known.time_ms
             self._head = f'{{"hookline":1,"source":"collect-{known.id}/0","offset":'.encode()
@@ -81,9 +78,8 @@ class RecordingSink(IntakeSink):
                 self._folder,
                 self._keeper,
                 self._written,
-                segment_bytes=settings.segment_bytes,
-                segment_secs=settings.segment_secs,
-                clock=clock,
+                segment_bytes=section.segment_bytes,
+                segment_secs=section.segment_secs,
             )
         except BaseException:
             self._folder.close()
@@ -100,7 +96,6 @@ class RecordingSink(IntakeSink):
         self._woken = False
         self._refusing = False
         self._refused_at = 0.0
-        self._closing = False
 
     @property
     def trouble(self) -> Why | None:
@@ -112,23 +107,13 @@ class RecordingSink(IntakeSink):
         if not self._refusing:
             return None
         growing = self._writer.growing
-        may_try = self._clock() >= self._refused_at + TRY_SECS and (
+        may_try = time.monotonic() >= self._refused_at + TRY_SECS and (
             (growing is not None and growing[1] > 0) or self._keeper.has_room()
         )
         return None if may_try else Why.DISK
 
-    def hand(self, batch: Batch) -> asyncio.Future[int]:
-        """Return what `keep` waits for; giving it up does not take the batch back."""
-        if not self._closing:
-            return self._intake.hand(batch)
-        return self._refusal(Why.STOPPING, 1)
-
-    async def close(self) -> None:
-        """Keep what was handed over, and let the folder go; what comes now is refused."""
-        if self._closing:
-            return
-        self._closing = True
-        await self._intake.emptied()
+    def _end(self) -> None:
+        """Let the folder go."""
         self._keeper.close()
         try:
             self._writer.close(self._next_line)
@@ -230,7 +215,7 @@ class RecordingSink(IntakeSink):
             if was_refusing:
                 COLLECT_KEEPING.happened(log, folder=str(self._folder.path))
         else:
-            self._refused_at = self._clock()
+            self._refused_at = time.monotonic()
             if not was_refusing:
                 COLLECT_REFUSING.happened(log, folder=str(self._folder.path), reason=str(failed))
 

@@ -20,6 +20,7 @@ from pipeline.config.models.field_types import (
     checked,
     few,
     lasting,
+    list_of,
     only_one,
     problem,
 )
@@ -50,10 +51,6 @@ def _origins(value: object) -> object:
     return found
 
 
-def _list(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
 Listen = Annotated[
     str,
     BeforeValidator(checked(_listen)),
@@ -69,7 +66,7 @@ Origins = Annotated[
 ]
 Protocols = Annotated[
     list[CollectProtocol],
-    BeforeValidator(_list, json_schema_input_type=CollectProtocol | list[CollectProtocol]),
+    list_of(CollectProtocol),
     Field(min_length=1),
 ]
 

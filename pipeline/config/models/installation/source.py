@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from pipeline.config.models.field_types import Names, Section, checked, only_one, problem
+from pipeline.config.models.field_types import Names, Section, checked, list_of, only_one, problem
 from pipeline.config.models.installation.registry import AvroFormat, JsonSchemaFormat, kind_of_shape
 from pipeline.config.models.shape import InlineShape
 from pipeline.language.formats import FORMATS
@@ -180,17 +180,10 @@ def _kind_of_path(value: object) -> str:
     return "settings" if isinstance(value, (dict, PathSettings)) else "path"
 
 
-def _paths(value: object) -> object:
-    return [value] if isinstance(value, (str, dict)) else value
-
-
 PathOrSettings = Annotated[
     Annotated[str, Tag("path")] | Annotated[PathSettings, Tag("settings")], Discriminator(_kind_of_path)
 ]
-SourcePaths = Annotated[
-    list[PathOrSettings],
-    BeforeValidator(_paths, json_schema_input_type=PathOrSettings | list[PathOrSettings]),
-]
+SourcePaths = Annotated[list[PathOrSettings], list_of(PathOrSettings)]
 
 
 class JsonlSource(Section):

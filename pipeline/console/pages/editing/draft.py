@@ -15,23 +15,9 @@ from pipeline.console.forms.settle import Settled, as_before, opened, settle
 from pipeline.model.errors import UsageError
 from pipeline.operate.files.edits import new_file
 
-_OWN: Final = frozenset(
-    {
-        "base",
-        "good",
-        "yaml",
-        "do",
-        "etag",
-        "proposed",
-        "sample",
-        "record",
-        "user",
-        "disk",
-        "theirs",
-        "gone",
-        "read_as",
-    }
-)
+_KEPT: Final = ("etag", "sample", "record", "user", "gone", "read_as")
+"""Fields of the page that a draft has as they were sent."""
+_OWN: Final = frozenset({"base", "good", "yaml", "do", "proposed", "disk", "theirs", *_KEPT})
 BLANK: Final = (
     "# yaml-language-server: $schema=../schema/webhook.json\nenabled: false\ntrigger:\n  events: []\n"
 )
@@ -116,21 +102,17 @@ def sent_draft(file: str, pairs: Iterable[tuple[str, str]], taken: Collection[st
         if settled.form.fields["id"] in taken:
             known = FieldError("id", "there is a webhook of this id already: choose another one")
             settled = replace(settled, errors=(*settled.errors, known))
+    kept = {name: own.get(name, "") for name in _KEPT}
     return Draft(
         file,
         settled,
-        taken is not None,
-        False,
-        own.get("etag", ""),
-        disk,
-        good,
-        proposed,
-        do,
-        own.get("sample", ""),
-        own.get("record", ""),
-        own.get("user", ""),
-        own.get("gone", ""),
-        own.get("read_as", ""),
+        is_new=taken is not None,
+        is_fresh=False,
+        disk=disk,
+        good=good,
+        proposed=proposed,
+        do=do,
+        **kept,
     )
 
 

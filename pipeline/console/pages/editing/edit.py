@@ -6,7 +6,6 @@ import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 from aiohttp import web
 
@@ -27,13 +26,13 @@ from pipeline.console.pages.editing.samples import OWN
 from pipeline.console.pages.editing.saved import begin, last, outcome
 from pipeline.console.pages.editing.shown import brief, curl_shown, laid_out, operator_words, shown_body
 from pipeline.console.render import page, webhook_path
+from pipeline.console.turns import Superseded
 from pipeline.model.errors import ConfigError, HooklineError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.operate.files.edits import Changed, Saved
 from pipeline.operate.files.history import is_committed
 from pipeline.operate.starting import shipped
-from pipeline.operate.unsaved.results import Superseded
 
 NEW = "/new-webhook"
 
@@ -139,7 +138,7 @@ async def _tested(context: RequestContext, draft: Draft) -> dict[str, Value]:
         context.unchanged()
         return {"problem": "your role may not send"}
     webhook = draft.settled.form.fields["id"].strip()
-    chosen = (await context.run(look, context.console, draft, by=_by(context, draft), payloads=True)).chosen
+    chosen = (await context.run(look, context.console, draft, payloads=True)).chosen
     given: dict[str, Value] = dict.fromkeys(("record", "sample", "user"))
     try:
         given["record"] = json.loads(chosen.record)
@@ -170,7 +169,7 @@ async def _save(context: RequestContext, draft: Draft) -> web.StreamResponse:
     except Changed as error:
         if draft.is_new:
             return await _show(context, draft, status=412, refused=error.findings)
-        theirs = await context.run(partial(context.console.workbench.read, draft.file, guess=True))
+        theirs = await context.run(context.console.workbench.read, draft.file, guess=True)
         return await page(
             context, "edit_conflict.html", status=412, draft=draft, theirs=theirs, quoted=json.dumps
         )
@@ -212,7 +211,6 @@ async def _show(
             context.console,
             draft,
             refused,
-            by=_by(context, draft),
             payloads=context.may("payloads"),
         )
     except Superseded:
@@ -262,7 +260,7 @@ async def saved(context: RequestContext) -> web.StreamResponse:
     if save is None:
         return context.go(webhook_path(context.name("id")))
     told = save.saved
-    committed = await context.run(is_committed, context.console.options.config, told.file)
+    committed = await context.run(is_committed, context.console.config, told.file)
     known = {str(one["id"]): one for one in await context.run(context.console.workbench.webhooks)}
     return await page(
         context,

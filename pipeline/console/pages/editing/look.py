@@ -61,18 +61,16 @@ class Looked:
     host: str = ""
 
 
-def look(
-    console: Console, draft: Draft, refused: Sequence[Finding] = (), *, by: str, payloads: bool
-) -> Looked:
-    """Return what a draft comes to. refused: why it was not saved. Raises Superseded, ConfigError."""
-    options, bench = console.options, console.workbench
+def look(console: Console, draft: Draft, refused: Sequence[Finding] = (), *, payloads: bool) -> Looked:
+    """Return what a draft comes to. refused: why it was not saved. Raises ConfigError."""
+    bench = console.workbench
     form, text = draft.settled.form, draft.text
     known = console.looks.samples()
     chosen = choose(
         form,
         text,
         known if payloads else [],
-        case_samples(options.config, draft.file),
+        case_samples(console.config, draft.file),
         key=draft.sample,
         record=draft.record,
         user=draft.user,
@@ -80,9 +78,9 @@ def look(
     if not payloads and not chosen.user:  # what is stored of a user is not for everybody
         chosen = replace(chosen, user="{}")
     offered = offers(
-        options.config, console.looks.catalog(), form.fields["events"], bench.secrets(), payloads=payloads
+        console.config, console.looks.catalog(), form.fields["events"], bench.secrets(), payloads=payloads
     )
-    previewed = bench.preview(draft.file, text, chosen.record, chosen.user or None, by=by)
+    previewed = bench.preview(draft.file, text, chosen.record, chosen.user or None)
     own = [*previewed.checked.own, *(one for one in refused if one.file == draft.file)]
     own = list(dict.fromkeys(own))
     everywhere = (*previewed.checked.findings, *refused)
@@ -91,9 +89,9 @@ def look(
     good = text if is_good else draft.good
     shown: Previewed | None = previewed if is_good else None
     if good and not is_good:
-        shown = bench.preview(draft.file, good, chosen.record, chosen.user or None, by=f"{by} old")
+        shown = bench.preview(draft.file, good, chosen.record, chosen.user or None)
     # By its conditions anything could be asked about payloads.
-    fired = bench.would_fire(draft.file, good, known, by=by) if good and known and payloads else None
+    fired = bench.would_fire(draft.file, good, known) if good and known and payloads else None
     if draft.is_new and draft.do != "save":
         own = [] if draft.is_fresh else [one for one in own if one.code not in _UNTYPED]
     fields = _fields(draft, own)

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import orjson
-
 from pipeline.console.forms.fields.constants import meant_list
 from pipeline.console.forms.fields.rows import WebhookForm
 from pipeline.console.forms.proposals import made_up
+from pipeline.console.render import pretty
 from pipeline.model.json import Value
 from pipeline.operate.running.looks import Sample
 
@@ -63,10 +62,10 @@ def choose(
         key = fitting[0].id if fitting else cases[0].id if cases else MADE
     if key == MADE:
         event, properties = made_up(form, text)
-        return Chosen(MADE, _pretty(event), _pretty(properties), tuple(choices))
+        return Chosen(MADE, pretty(event), pretty(properties), tuple(choices))
     sample = next(one for one in listed if one.id == key)
-    known = "" if sample.properties is None else _pretty(sample.properties)
-    return Chosen(key, _pretty(_record(sample, wanted)), known, tuple(choices))
+    known = "" if sample.properties is None else pretty(sample.properties)
+    return Chosen(key, pretty(_record(sample, wanted)), known, tuple(choices))
 
 
 def _fits(sample: Sample, wanted: set[Value], trigger: str) -> bool:
@@ -86,7 +85,3 @@ def _words(sample: Sample) -> str:
         return f"Test: {sample.id.removeprefix('case:')}"
     what = ", ".join(sample.events) or "Update of a user"
     return f"{what} · {sample.user or 'nobody'} · {sample.at[11:19]}"
-
-
-def _pretty(value: Value) -> str:
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()

@@ -55,7 +55,7 @@ async def outcome(context: RequestContext, save: Save) -> Outcome:
     ends = time.monotonic() + WAIT_SECS
     while True:
         try:
-            job = await asyncio.to_thread(ask, context.console.options.state, "status")
+            job = await asyncio.to_thread(ask, context.console.state, "status")
         except HooklineError:
             return Outcome("stopped")
         if all(one["config"]["version"] not in save.versions for one in job):

@@ -76,7 +76,7 @@ async def _keep(context: RequestContext, tried: Tried) -> web.StreamResponse:
     case = case_of(webhook, shown, with_url="${" not in tried.url)
     if context.masked(case) != case:
         raise UsageError("this sample holds what this console hides (`console.mask`): write the case by hand")
-    name = await context.run(add_case, context.console.options.config, file, case)
+    name = await context.run(add_case, context.console.config, file, case)
     context.say(f"{name} has one more case: {case['name']}.")
     return context.go(f"{webhook_path(webhook)}/tests")
 
@@ -92,7 +92,7 @@ def _look(console: Console, file: FileText, sample: str, *, payloads: bool) -> T
         form,
         file.text,
         console.looks.samples() if payloads else [],
-        case_samples(console.options.config, file.file) if payloads else [],
+        case_samples(console.config, file.file) if payloads else [],
         key="" if sample == OWN else sample,
         record="",
         user="",
