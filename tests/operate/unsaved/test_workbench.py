@@ -136,7 +136,11 @@ def test_a_disabled_webhook_a_change_and_a_bad_record_are_told_as_such(bench: Wo
     assert shown.fires
     assert shown.user["before"] == {"plan": "free"}
     assert (shown.record["set"], shown.properties) == ({"plan": "pro"}, {"plan": "free", "city": "Ulm"})
-    for record, said in (("{", "error[json]"), ('{"a": 1}', "the shape fits none"), (LINK, "there is no event")):
+    for record, said in (
+        ("{", "error[json]"),
+        ('{"a": 1}', "the shape fits none"),
+        (LINK, "there is no event"),
+    ):
         found = bench.preview(NEW, HOOK, record)
         assert said in str(found.problem)
         assert found.request is None
