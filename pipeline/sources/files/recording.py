@@ -105,6 +105,11 @@ class Recording(BaseReader):
             passed + sum(cursor.total_bytes for cursor in self._cursors),
         )
 
+    @property
+    def awaits_durable(self) -> bool:
+        """True where a followed file was truncated, and the position does not say so yet."""
+        return any(cursor.is_held for cursor in self._cursors)
+
     def under(self, formats: Formats) -> None:
         """From the next line on its time, and whether it is an update, are told by these shapes."""
         if formats is not self._formats:

@@ -128,7 +128,8 @@ class Merge:
                 cursor.remember()
             elif not self._is_followed:
                 return False
-        return len(empty) < len(self._cursors)
+        # What is held may precede what others have got.
+        return len(empty) < len(self._cursors) and not any(cursor.is_held for cursor in self._cursors)
 
     def _fill(self, cursor: LineCursor) -> bool:
         name = cursor.name
