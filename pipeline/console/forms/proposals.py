@@ -19,8 +19,9 @@ from pipeline.model.json import Value
 _COMMON: Final = frozenset({"www", "api", "hooks", "hook", "webhook", "webhooks", "app", "events"})
 _MOST: Final = 40
 _PATHS: Final = re.compile(r"(?:event|user)\.properties\.[\w$.-]+")
-_NUMBERS: Final = re.compile(r"([\w$.-]+) (?:\| (?:format_number|times|plus|round)|[<>])")
-_LISTS: Final = re.compile(r"""\$for: *["']?\{\{ *([\w$.-]+)|([\w$.-]+) \| map:""")
+# Each looks for a name at its beginning only: from within a long one every start would be a dead end.
+_NUMBERS: Final = re.compile(r"(?<![\w$.-])([\w$.-]+) (?:\| (?:format_number|times|plus|round)|[<>])")
+_LISTS: Final = re.compile(r"""\$for: *["']?\{\{ *([\w$.-]+)|(?<![\w$.-])([\w$.-]+) \| map:""")
 _OF_ITEMS: Final = re.compile(r"""(?:\bitem\.|\| map: ["'])([\w$-]+)""")
 
 
