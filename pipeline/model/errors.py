@@ -194,14 +194,16 @@ def reason(error: OSError) -> str:
 
 def cannot_listen(host: str, port: int, error: OSError, flag: str = "--listen") -> UsageError:
     """Return what to tell where an address cannot be had; flag: names another one."""
-    said = os.strerror(error.errno) if error.errno else str(error)
+    number = error.errno or 0
+    # Of a host that is not found the number is the resolver's.
+    said = os.strerror(number) if number > 0 else error.strerror or str(error)
     other = f"name another address with `{flag}`"
     remedies = {
         errno.EADDRINUSE: f"another program listens there: end it, or {other}",
         errno.EACCES: f"ports below 1024 are for root: put a proxy before it, or {other}",
         errno.EADDRNOTAVAIL: "this machine has no such address; 0.0.0.0 means all that it has",
     }
-    return UsageError(f"cannot listen on {host}:{port}: {said} ({remedies.get(error.errno or 0, other)})")
+    return UsageError(f"cannot listen on {host}:{port}: {said} ({remedies.get(number, other)})")
 
 
 def machine_fault(error: BaseException) -> Fatal | None:

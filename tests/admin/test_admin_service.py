@@ -25,7 +25,7 @@ from pipeline.deliver.halts import Halts
 from pipeline.deliver.stats import EngineStats
 from pipeline.job.assembly import Job
 from pipeline.job.settings import JobSettings
-from pipeline.model.errors import Fatal, HooklineError, StateError, UsageError
+from pipeline.model.errors import Fatal, HooklineError, StateError, UsageError, cannot_listen
 from pipeline.telemetry import log, metrics
 from pipeline.telemetry.happenings import BROKERS_BACK, BROKERS_UNREACHABLE
 from tests.kit.delivery.engine import RecordingEngine
@@ -168,6 +168,14 @@ def test_a_page_that_takes_its_time_holds_up_no_other(start: Start):
 def test_a_taken_port_is_a_clear_usage_error(start: Start):
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UsageError, match="cannot listen"):
         start(address=str(taken.getsockname()[1]))
+
+
+def test_a_host_that_is_not_found_is_said_in_words():
+    unknown = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    said = str(cannot_listen("no.example", 1, unknown, "--metrics"))
+    assert said == (
+        "cannot listen on no.example:1: Name or service not known (name another address with `--metrics`)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -130,3 +130,8 @@ def test_no_text_is_too_broken_to_be_looked_at(text) -> None:
         for column in (1, 3, 100_000):
             place_at(text, line, column)
             complete("webhooks/a.yaml", text, line, column, NAMES, CATALOG)
+
+
+def test_the_word_before_the_cursor_is_found_at_once_also_behind_a_long_one() -> None:
+    line = "a" * 200_000 + " {{ x.y"  # with a start from each of its letters: many minutes
+    assert place_at(line, 1, len(line) + 1).word == "x.y"

@@ -12,7 +12,7 @@ import yaml
 Kind: TypeAlias = Literal["key", "value", "path", "filter", "secret"]
 Parts: TypeAlias = tuple[str | int, ...]
 
-_WORD: Final = re.compile(r"[\w.$-]*$")
+_WORD: Final = re.compile(r"(?<![\w.$-])[\w.$-]*$")
 _FILTER: Final = re.compile(r"\|\s*\w*$")
 _CURSOR: Final = "\ue000"
 """Stands for the cursor in the text that is scanned."""
