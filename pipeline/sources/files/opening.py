@@ -104,7 +104,9 @@ class Inputs:
             for one in find_inputs([path], side, is_followed=self._follow)
         ]
         collected = [Input(Path(one).name, one, is_collectors=True) for one in given.collected]
-        return each_once(name_apart([*found, *collected]), self._known.files)
+        named = each_once(name_apart([*found, *collected]), self._known.files)
+        is_there = {STDIN, *given.collected}
+        return [one for one in named if one.path in is_there or one.beside or os.path.exists(one.path)]
 
     def _open(self, inputs: Iterable[Input]) -> None:
         moved = Moved(self._known.files.values())

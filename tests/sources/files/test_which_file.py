@@ -62,6 +62,21 @@ def test_folders_of_a_pattern_may_come_and_go(tmp_path: Path, follow: bool) -> N
         folder.rmdir()
 
 
+def test_a_given_file_that_is_made_later_changes_no_name(tmp_path: Path) -> None:
+    first, later = tmp_path / "a/app.jsonl", tmp_path / "b/app.jsonl"
+    for number, path in enumerate((first, later)):
+        path.parent.mkdir()
+        if path == first:
+            path.write_bytes(line(number))
+    run = Following(first, later)
+    assert run.named() == [("a/app.jsonl", 0)]
+    later.write_bytes(line(1))
+    assert run.named() == [("b/app.jsonl", 1)]
+    first.unlink()
+    run.again()
+    assert run.named() == []
+
+
 def test_a_file_that_was_known_by_its_name_alone_keeps_it(tmp_path: Path) -> None:
     path = tmp_path / "one/app.jsonl"
     path.parent.mkdir()
