@@ -19,9 +19,11 @@ from pipeline.sources.files.following.moved import Moved, Unready
 from pipeline.sources.files.following.rotated import PACKED, before_rotation, find, is_found
 from pipeline.sources.files.merging.line_cursor import LineCursor
 from pipeline.sources.files.position import Known
+from pipeline.sources.files.reading.beginning import is_as_read
 from pipeline.sources.files.reading.block_cursor import open_input, open_regular
 from pipeline.sources.files.reading.entry import Entry
 from pipeline.sources.files.reading.file import FileCursor
+from pipeline.sources.files.reading.lives import Lives
 from pipeline.sources.files.reading.pipe import PipeCursor
 from pipeline.telemetry.log import get
 
@@ -69,9 +71,26 @@ class Inputs:
 
     def open(self) -> None:
         """Open everything that exists."""
-        self._open(self._find())
+        self._open(self._named_as_before(self._find()))
         self._open_late()
         self._tell_left()
+
+    def _named_as_before(self, found: list[Input]) -> list[Input]:
+        """Return the inputs, a restored copy under the name that an older version gave the file, if a pattern
+        found it: the end of its path. The file itself is recognised by its inode.
+        """
+        files, named = self._known.files, []
+        inodes = {_inode(one.path) for one in found if one.beside}
+        left = {name for name, entry in files.items() if entry.inode not in inodes}
+        left -= {one.name for one in found}
+        for one in found:
+            parts = Path(one.path).absolute().parts if one.beside and one.name not in files else ()
+            ends = {"/".join(parts[at:]) for at in range(1, len(parts))} & left
+            lives = ((end, Lives(end, files, None).entry) for end in ends)
+            was = next((end for end, entry in lives if entry and is_as_read(one.path, entry)), one.name)
+            left.discard(was)
+            named.append(replace(one, name=was))
+        return named
 
     def open_new(self) -> bool:
         """Open new files; return whether there are any."""
@@ -104,7 +123,9 @@ class Inputs:
             for one in find_inputs([path], side, is_followed=self._follow)
         ]
         collected = [Input(Path(one).name, one, is_collectors=True) for one in given.collected]
-        return each_once(name_apart([*found, *collected]), self._known.files)
+        named = each_once(name_apart([*found, *collected]), self._known.files)
+        is_there = {STDIN, *given.collected}
+        return [one for one in named if one.path in is_there or one.beside or os.path.exists(one.path)]
 
     def _open(self, inputs: Iterable[Input]) -> None:
         moved = Moved(self._known.files.values())
@@ -263,3 +284,10 @@ class Inputs:
                 read=", ".join(f"{name} up to line {places[name].line}" for name in left),
                 folder=", ".join(new),
             )  # fmt: skip
+
+
+def _inode(path: str) -> int:
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return -1  # it is gone by now

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.sources.files.following.rotations import (
     copy_and_truncate,
     line,
     lines,
+    number_of,
     rename_with_a_counter,
 )
 
@@ -62,18 +64,47 @@ def test_folders_of_a_pattern_may_come_and_go(tmp_path: Path, follow: bool) -> N
         folder.rmdir()
 
 
-def test_a_file_that_was_known_by_its_name_alone_keeps_it(tmp_path: Path) -> None:
+def test_a_given_file_that_is_made_later_changes_no_name(tmp_path: Path) -> None:
+    first, later = tmp_path / "a/app.jsonl", tmp_path / "b/app.jsonl"
+    for number, path in enumerate((first, later)):
+        path.parent.mkdir()
+        if path == first:
+            path.write_bytes(line(number))
+    run = Following(first, later)
+    assert run.named() == [("a/app.jsonl", 0)]
+    later.write_bytes(line(1))
+    assert run.named() == [("b/app.jsonl", 1)]
+    first.unlink()
+    run.again()
+    assert run.named() == []
+
+
+@pytest.mark.parametrize("last", [50, 1])
+@pytest.mark.parametrize("is_copy", [False, True])
+@pytest.mark.parametrize("follow", [True, False])
+def test_a_file_that_was_known_by_its_name_alone_keeps_it(
+    tmp_path: Path, follow: bool, is_copy: bool, last: int
+) -> None:
     path = tmp_path / "one/app.jsonl"
     path.parent.mkdir()
-    path.write_bytes(lines(1, 50))
-    before = Recording([str(path)], follow=True)
+    path.write_bytes(lines(1, last))
+    before = Recording([str(path)], follow=follow)
     assert before.read(10) is not None
     before.close()
-    reader = Recording([str(tmp_path / "*/app.jsonl")], follow=True, resume=before.position)
-    chunk = reader.read(99)
+    other = tmp_path / "new/app.jsonl"
+    other.parent.mkdir()
+    other.write_bytes(lines(60, 61))
+    if is_copy:
+        shutil.copytree(path.parent, tmp_path / "copy")
+        shutil.rmtree(path.parent)
+    reader = Recording([str(tmp_path / "*/app.jsonl")], follow=follow, resume=before.position)
+    found = []
+    while (chunk := reader.read(99)) is not None:
+        names = chunk.sources if isinstance(chunk.sources, list) else [chunk.sources] * len(chunk)
+        found += [(name, number_of(text)) for name, text in zip(names, chunk.lines, strict=True)]
     reader.close()
-    assert chunk is not None
-    assert (chunk.sources, len(chunk)) == ("app.jsonl", 40)
+    rest = [("app.jsonl", number) for number in range(11, last + 1)]
+    assert sorted(found) == [*rest, ("new/app.jsonl", 60), ("new/app.jsonl", 61)]
 
 
 def test_a_file_with_several_names_is_read_once(tmp_path: Path) -> None:

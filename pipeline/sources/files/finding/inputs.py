@@ -46,7 +46,8 @@ class Input:
 def find_inputs(paths: Iterable[str], side: int | None = None, *, is_followed: bool = False) -> list[Input]:
     """Return the inputs that these paths name: files, directories, glob patterns, ``-``.
 
-    is_followed: files may be added: a directory may be empty, a path may lead nowhere. Raises ConfigError.
+    is_followed: files may be added: a directory may be empty, a path may lead nowhere, of which others are
+    named apart already. Raises ConfigError.
     """
     found: list[Input] = []
     for text in paths:
@@ -56,7 +57,7 @@ def find_inputs(paths: Iterable[str], side: int | None = None, *, is_followed: b
         path = Path(text)
         if path.is_dir():
             found += _in_folder(path, side, is_followed)
-        elif path.exists():
+        elif path.exists() or (is_followed and not glob.has_magic(text)):
             found.append(Input(path.name, text, side))
         else:
             matches = sorted(glob.glob(text, recursive=True)) if glob.has_magic(text) else []

@@ -60,8 +60,8 @@ class GrowingCursor(FileCursor):
         elif block and self._has_changed():
             return not self._is_rotated() and self._replaced()
         if block.startswith(b"\0") and not self._splitter.next_start:
-            begin = first_byte(self._fd)
-            if os.pread(self._fd, 1, begin).strip(b"\0"):
+            begin = first_byte(self._fd)  # 0 where it is compressed, too
+            if begin and os.pread(self._fd, 1, begin).strip(b"\0"):
                 self._split_from(begin)
                 self._go_to(begin, 0)
                 return False

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from pipeline.sources.files.following.rotated import before_rotation, unpacked
-from pipeline.sources.files.reading.beginning import HEAD_BYTES, begins_as, head_of, holds
+from pipeline.sources.files.reading.beginning import HEAD_BYTES, begins_as, head_of, is_as_read
 from pipeline.sources.files.reading.birth import born_ns
 from pipeline.sources.files.reading.entry import Entry
 from pipeline.sources.files.reading.lives import parted
@@ -62,7 +62,7 @@ class Moved:
         bare = unpacked(name)
         for was in (bare, before_rotation(name)):
             for entry in self._by_name.get(was, ()) if was != name else ():
-                if (begins_as if entry.head_bytes >= HEAD_BYTES else holds)(path, entry):
+                if is_as_read(path, entry):
                     return entry
                 if bare != name and head_of(path) is None:
                     raise Unready(path)

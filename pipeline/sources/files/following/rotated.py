@@ -148,15 +148,18 @@ def is_renewed(fd: int, new: int, offset: int) -> bool:
 
 
 def first_byte(fd: int) -> int:
-    """Return where the zeros at a file's beginning end; the descriptor stands there or before.
+    """Return where the zeros at a file's beginning end; the descriptor stays where it stands.
 
     A writer that does not append continues at its old offset after a truncation, which leaves a hole.
     """
+    here = os.lseek(fd, 0, os.SEEK_CUR)
     try:
         at = os.lseek(fd, 0, os.SEEK_DATA)
         block = os.pread(fd, _TAIL_BYTES, at)
     except OSError:
         return 0  # nothing there yet, or not supported by the file system
+    finally:
+        os.lseek(fd, here, os.SEEK_SET)
     return at + len(block) - len(block.lstrip(b"\0"))
 
 

@@ -50,6 +50,11 @@ def holds(path: str, entry: Entry) -> bool:
     return is_same and not head[entry.offset :].strip()
 
 
+def is_as_read(path: str, entry: Entry) -> bool:
+    """Return whether a file has what was read of an entry's; of a short one: that, and no further line."""
+    return (begins_as if entry.head_bytes >= HEAD_BYTES else holds)(path, entry)
+
+
 def begins_as(path: str, entry: Entry) -> bool:
     """Return whether a file, as it is or decompressed, begins as an entry says, if it says anything."""
     size = entry.head_bytes

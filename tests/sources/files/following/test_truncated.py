@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 from collections.abc import Callable
@@ -206,6 +207,25 @@ def test_a_writer_that_goes_on_at_its_old_offset_writes_no_zeros_before_its_line
         os.truncate(path, 0)
         writer.write(lines(303, 303))
         assert following.read() == [303]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "first"),
+    [
+        ("app.jsonl", bytes(9_000) + lines(1, 3), 9_000),
+        ("app.jsonl", bytes(99_000) + lines(1, 3), 0),
+        ("app.jsonl", b"{".ljust(BLOCK_BYTES) + bytes(9) + lines(1, 3), 0),
+        ("app.jsonl.gz", gzip.compress(bytes(9_000) + lines(1, 3)), 0),
+    ],
+)
+def test_zeros_make_no_line_come_twice(tmp_path: Path, name: str, content: bytes, first: int) -> None:
+    (tmp_path / name).write_bytes(content)
+    recording = Recording([str(tmp_path)], follow=True)
+    chunk = recording.read(100)
+    assert chunk is not None
+    assert (chunk.sources, chunk.offsets[0], len(chunk)) == (name, first, 3)
+    assert recording.read(100) is None
+    assert recording.is_still()
 
 
 @pytest.mark.parametrize("rotate", [*ROTATIONS[:3], lambda path: os.truncate(path, 0)])
