@@ -190,9 +190,13 @@ class SegmentsCursor(LineCursor):
                         continue
             first = self._after(-1 if left is None else left)
             if first is None:
-                if left is not None and not self._folder.files(left) and self._folder.firsts():
+                if left is None or self._folder.files(left) or not self._folder.firsts():
+                    return False
+                # The next one may have begun, and this one been removed, between two listings.
+                self._folder.forget()
+                if not self._folder.files(left) and self._after(left) is None:
                     raise self._gone(left, "it is not there, and older ones are")
-                return False
+                continue
             self._check(first)
             if self._open(first, 0):
                 return True
