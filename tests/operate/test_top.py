@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pipeline.operate.running.processes import PAUSED
 from pipeline.operate.running.top import Row, Top
 from tests.kit.machine.clock import ManualClock
 
@@ -93,7 +94,7 @@ def test_only_some_webhooks_and_those_without_a_lane():
     found = job.top.look()
     assert [row.id for row in found.rows] == ["w", "web"]
     assert found.rows[1].matched == 4
-    assert found.head.waits == "free disk space is below the reserve"
+    assert found.head.waits == PAUSED["disk"]
 
 
 def test_an_older_job_says_less():

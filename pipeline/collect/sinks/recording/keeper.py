@@ -62,7 +62,8 @@ class Keeper:
             self._remove(first)
             if self._fits(size):
                 return
-        raise OSError(errno.ENOSPC, f"less than {self._section.reserve_bytes:,} bytes are free (`reserve`)")
+        least = f"{self._section.reserve_bytes:,} bytes (`reserve`)"
+        raise OSError(errno.ENOSPC, f"less than {least}, or room for few more files (`df -i`), is free")
 
     def has_room(self) -> bool:
         """Return whether anything fits above the reserve now."""
