@@ -272,7 +272,7 @@ def _documents(data: bytes) -> list[Value] | None:
             value, end = json.JSONDecoder().raw_decode(text, at)
             if "\n" not in text[at:end] or type(value) is not dict:
                 return None
-            found.append(value)
+            found.append(orjson.loads(text[at:end]))  # as it is read: Python's own takes larger integers
             blank = _BLANK.match(text, end)
             at = end if blank is None else blank.end()
     except (ValueError, RecursionError):

@@ -310,6 +310,9 @@ def test_several_documents_over_several_lines_are_looked_into(tmp_path: Path) ->
     assert counts(found) == {"home-made": 3}
     assert "JSON documents, each over several lines" in str(found.parts[0].looks_like)
     assert "jq -c ." in str(found.parts[0].remedy)
+    path.write_text('{\n "huge": 123456789012345678901234567890\n}\n' * 2)  # not a number of 64 bits
+    (part,) = sample_files([str(path)]).parts.values()
+    assert (part.records, part.looks_like) == (2, "JSON documents, each over several lines")
 
 
 def test_a_compressed_file_of_which_nothing_can_be_read_is_not_called_empty(tmp_path: Path) -> None:
