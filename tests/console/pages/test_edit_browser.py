@@ -38,6 +38,14 @@ def _file(desk: Desk, name: str) -> Path:
     return desk.config / "webhooks" / f"{name}.yaml"
 
 
+def _put_locked(desk: Desk, name: str, address: str) -> str:
+    """Write a webhook of this name, with what it extends, and return its text."""
+    _file(desk, "_base").write_text("description: shared\n")
+    text = LOCKED.replace("RECEIVER", address).replace("locked", name)
+    _file(desk, name).write_text(text)
+    return text
+
+
 def _delivered(desk: Desk, path: str):
     return [one for one in desk.receiver.requests if one.path.endswith(path)]
 
@@ -101,10 +109,8 @@ def test_form_and_yaml_follow_one_another(desk: Desk, tab: Tab):
 
 
 def test_locked_parts_are_seen_and_stay(desk: Desk, tab: Tab):
-    base, file = _file(desk, "_base"), _file(desk, "locked")
-    base.write_text("description: shared\n")
-    file.write_text(LOCKED.replace("RECEIVER", desk.receiver.url("").rstrip("/")))
-    before = file.read_text()
+    before = _put_locked(desk, "locked", desk.receiver.url("").rstrip("/"))
+    file = _file(desk, "locked")
     page = tab.open("/webhooks/locked/edit")
     for words in ("event.properties.b", "event.properties.items", "_base"):
         expect(page.locator("code.locked, details.card code").filter(has_text=words).first).to_be_attached()
@@ -118,9 +124,7 @@ def test_locked_parts_are_seen_and_stay(desk: Desk, tab: Tab):
 
 
 def test_a_refused_save_leads_to_the_field_and_to_the_place_in_the_text(desk: Desk, tab: Tab):
-    _file(desk, "refused").write_text(
-        LOCKED.replace("RECEIVER", "https://a.example").replace("locked", "refused")
-    )
+    _put_locked(desk, "refused", "https://a.example")
     page = tab.open("/webhooks/refused/edit")
     url = page.get_by_label("Endpoint URL")
     url.fill("no-scheme.example")
