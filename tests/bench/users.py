@@ -231,7 +231,7 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=500, help="updates per second of --latency")
     parser.add_argument("--secs", type=float, default=20.0, help="of --latency")
     chosen = parser.parse_args()
-    sizes = (100_000, chosen.users)
+    sizes = sorted({100_000, chosen.users})
     print(machine())
     print(_titles("users", "updates/s", "joins/s", "disk waits", "memory MB", "restart s", "store MB"))
     with tempfile.TemporaryDirectory(prefix="hookline-users-", dir=chosen.folder) as name:
