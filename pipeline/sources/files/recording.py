@@ -150,8 +150,10 @@ class Recording(BaseReader):
         """Tell the collectors whose folders are read that what lies before it may go; read on in files that
         were held until then.
         """
-        for cursor in [one for one in self._cursors if one.is_held]:
-            cursor.is_held = cursor.name not in files_of(position)
+        if held := [one for one in self._cursors if one.is_held]:
+            known = files_of(position)
+            for cursor in held:
+                cursor.is_held = cursor.name not in known
         if self._reader is None:
             return
         lines = {place.name: place.line for place in folders_of(position)}

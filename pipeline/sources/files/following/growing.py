@@ -55,10 +55,13 @@ class GrowingCursor(FileCursor):
         self._begin = os.pread(self._fd, min(HEAD_BYTES, byte), 0)
 
     def _take_read(self, block: bytes) -> bool:
-        if os.fstat(self._fd).st_size < self._blocks.fed:
+        size = os.fstat(self._fd).st_size
+        if size < self._blocks.fed:
             self.total_bytes = self._blocks.fed  # truncated since: this is of what it had
-        elif block and self._has_changed():
-            return not self._is_rotated() and self._replaced()
+        elif block:
+            if not self._begins_alike():
+                return not self._is_rotated() and self._replaced()
+            self.total_bytes = size
         if block.startswith(b"\0") and not self._splitter.next_start:
             begin = first_byte(self._fd)  # 0 where it is compressed, too
             if begin and os.pread(self._fd, 1, begin).strip(b"\0"):
