@@ -69,7 +69,7 @@ def test_what_follows_the_last_answer_of_a_connection_is_neither_answered_nor_ke
         running.connect() as other,
         running.connect() as client,
     ):
-        sink, server = running.sink, running.service._server
+        sink, server = running.sink, running.service.server
         sink.held = True
         for number, (each, value) in enumerate([(other, filling), (client, first)]):
             each.send(post(value))

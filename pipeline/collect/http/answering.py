@@ -22,6 +22,8 @@ from pipeline.collect.request import Answer, Request
 
 _THREAD_FROM: Final = 16 << 10
 """A compressed body of this size is decompressed outside the event loop: it may take milliseconds."""
+_AT_ONCE: Final = 256 << 10
+"""So is a smaller one that becomes larger than this: 16 KiB may become 16 MiB."""
 _LINGER_SECS: Final = 10.0
 """How long to read on after a last answer, so that the client gets to read that answer."""
 WRITE_SECS: Final = 30.0
@@ -208,8 +210,10 @@ class Answering(asyncio.Protocol):
         raw = request.body()
         if not request.is_packed:
             self._take(request, self._ask(request, raw, raw))
-        elif len(raw) < _THREAD_FROM:
-            self._take(request, self._unpacked(request, raw, tried(request.encoding, raw, self._limit)))
+            return
+        found = tried(request.encoding, raw, _AT_ONCE) if len(raw) < _THREAD_FROM else None
+        if found is not None and not (isinstance(found, UnpackError) and found.status == 413):
+            self._take(request, self._unpacked(request, raw, found))
         else:
             run = self._loop.run_in_executor(self._host.unpacker, tried, request.encoding, raw, self._limit)
             self._take(request, Later(run, lambda done: self._unpacked(request, raw, done.result())))

@@ -18,8 +18,8 @@ from pipeline.collect.masking import NO_PART_OF_A_WORD, NO_WORD, masked, shows
 from pipeline.collect.protocols.protocol import Malformed
 
 _TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],:"]', re.DOTALL)
-"""A quote alone begins a text that does not end: what follows is not looked at, or each further quote would be
-followed to the end of the member.
+"""A quote alone begins a text that does not end: its rest is skipped, or each further quote in it would be
+followed to the end.
 """
 _EMPTY = (b'""', b"null")
 _ESCAPED_ASCII = re.compile(rb"\\\\|\\u00([2-7][0-9a-fA-F])")
