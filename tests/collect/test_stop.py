@@ -89,6 +89,16 @@ def test_what_follows_the_last_answer_of_a_connection_is_neither_answered_nor_ke
         assert (server.gate.inside, server.gate.held, server.gate.waiting) == (0, 0, 0)
 
 
+def test_it_does_not_wait_for_a_body_that_does_not_come():
+    with Running(crowded_secs=0.2) as running, running.connect() as client:
+        client.send(post()[:-1])
+        wait_for(lambda: running.service.server.gate.inside)
+        running.stop()
+        reply = client.read()
+        assert (reply.status, "retry-after" in reply.headers) == (503, True)
+    assert running.sink.batches == []
+
+
 def test_an_idle_collector_ends_at_once():
     with Running(drain_secs=60.0) as running:
         running.stop()

@@ -148,18 +148,24 @@ class Answering(asyncio.Protocol):
         request = self._request
         if request is None or request.parked or not request.method:
             return False
-        return self._host.now - request.since > self._host.limits.body_secs
+        return self._host.now - request.since > self._host.limits.crowded_secs
+
+    @property
+    def inside(self) -> int:
+        """Return how many bytes the gate counts as inside for the request being read."""
+        return 0 if self._request is None else self._request.inside
 
     def overdue(self) -> None:
         """Its time is up. Called once ``deadline`` has passed."""
         raise NotImplementedError
 
     def give_up_slow(self) -> None:
-        """Answer a slow request, and read no more of it."""
-        raise NotImplementedError
+        """Refuse the request being read, and read no more of it."""
+        if self._request is not None:
+            self.refuse(self._request, self._host.gate.retry_secs())
 
     def refuse(self, request: Incoming, retry_secs: int) -> None:
-        """End a request's wait at the gate."""
+        """Refuse a request for lack of room."""
         answer = self._host.service.busy(request.whole(b"", b""), retry_secs)
         if not request.complete:
             self._give_up(request, answer)
@@ -186,6 +192,8 @@ class Answering(asyncio.Protocol):
 
     def entered(self) -> None:
         """A request of this connection has passed the gate."""
+        if self._request is not None:
+            self._request.since = self._host.now
         if self._busy is None:
             self._next()
         self._settle()
