@@ -139,6 +139,7 @@ class Service:
         now = time.monotonic()
         if now >= self._next_reread:
             self._next_reread = now + _REREAD_SECS
+            lost = set(self._secrets.lost)
             try:
                 if self._secrets.reread():
                     self._keys.read()
@@ -146,6 +147,12 @@ class Service:
                     _log.info("keys were read again: a file has changed")
             except ConfigError as error:
                 _log.error("keys cannot be read again: those that were known stay", error=str(error))
+            if fresh := self._secrets.lost - lost:
+                _log.warning(
+                    "files of keys are gone, empty or unreadable: the keys that they held stay valid. To revoke "
+                    "one, put another into its file, or restart",
+                    files=sorted(fresh),
+                )
         if now >= self._next_publish:
             self._next_publish = now + _PUBLISH_SECS
             self.publish()
