@@ -279,6 +279,32 @@ def test_lag_is_measured_without_reading(topics: Topics, tap: Tapper) -> None:
 
 
 @pytest.mark.parametrize("with_users", [False, True])
+def test_records_behind_a_transaction_that_stays_open_are_told(
+    topics: Topics, tap: Tapper, with_users: bool
+) -> None:
+    events = topics.create("events")
+    users = (topics.create("users"),) if with_users else ()
+    topics.send(events, b"before")
+    seen = tap(topics.open(events=(events,), users=users))
+    seen.take(1)
+
+    def told() -> float:
+        seen.turn()
+        topics.clock.ahead += LAG_EVERY_MS
+        return metrics.read("source_undecided_records", partition=f"{events}/0")
+
+    with topics.transaction(commit=False) as producer:
+        producer.produce(events, b"aborted", b"u1")
+        producer.flush()
+        topics.send(events, b"behind")
+        until(lambda: told() == 2, "the records behind it")
+        assert metrics.read("source_lag", partition=f"{events}/0") == 2
+        assert seen.lines == [b"before"]
+    seen.take(2)
+    until(lambda: not told(), "nothing behind it")
+
+
+@pytest.mark.parametrize("with_users", [False, True])
 def test_what_has_been_heard_is_read_in_its_place_and_once(
     topics: Topics, tap: Tapper, with_users: bool
 ) -> None:
