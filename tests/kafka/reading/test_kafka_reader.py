@@ -263,6 +263,18 @@ def test_new_partitions_are_noticed_and_read_from_their_beginning_after_a_restar
     assert after.take(1) == [b"between"], "although it begins at the latest"
 
 
+def test_a_topic_that_is_configured_again_goes_on_where_it_was(topics: Topics, tap: Tapper) -> None:
+    events, others = topics.create("events"), topics.create("others")
+    position = None
+    for number, configured in enumerate(((events, others), (events,), (events, others))):
+        topics.send(events, b"e%d" % number)
+        topics.send(others, b"o%d" % number)
+        seen = tap(topics.open(position, events=configured))
+        wanted = [[b"e0", b"o0"], [b"e1"], [b"e2", b"o1", b"o2"]][number]
+        assert sorted(line or b"" for line in seen.take(len(wanted))) == wanted
+        position = seen.reader.position
+
+
 def test_lag_is_measured_without_reading(topics: Topics, tap: Tapper) -> None:
     events, users = topics.create("events"), topics.create("users")
     topics.send_many(events, [b"x"] * 30)
