@@ -155,6 +155,8 @@ class Secrets:
         self._files: dict[SecretRef, Sign] = {}
         """The files that were read, with their signatures."""
         self._changing: dict[SecretRef, Sign] = {}
+        self.lost: set[str] = set()
+        """Files that are gone, empty or unreadable by now; the value that each of them had is still used."""
 
     def place(self, path: str) -> str:
         """Return where a path in a webhook's file leads: beside that file, or in the config directory."""
@@ -202,6 +204,7 @@ class Secrets:
                 continue
             self._files[ref] = found
             value = self._read(ref)
+            (self.lost.discard if value else self.lost.add)(str(ref.file))
             if value and value != self._values[ref]:
                 self._values[ref] = value
                 changed = True
