@@ -30,7 +30,10 @@ _SECRETS = frozenset({"password", "token", "value", "client_secret", "refresh_to
 """Fields of `auth` and `signature` that hold a secret, besides the list `secrets`."""
 _ANYBODY: Final = "the secret is empty: anybody could sign in your name"
 _MAKE_ONE: Final = "make one with `hookline secret new`"
-_MISSING: Final = "set it in the environment and restart, or use `${file:PATH}`; `check --offline` needs none"
+_MISSING: Final = (
+    "set it in the job's environment and restart the job, or use `${file:PATH}`; "
+    "`hookline check --offline` needs none"
+)
 _SHELL: Final = re.compile(r"(?:[A-Za-z]+ )?(?:\$([A-Z][A-Z0-9_]+)|%([A-Z][A-Z0-9_]+)%)")
 """`$TOKEN` and `%TOKEN%`, alone or after a scheme such as Bearer."""
 

@@ -179,6 +179,9 @@ def test_a_secret_that_is_missing_is_an_error_at_its_place_and_only_where_secret
     with pytest.raises(ConfigError, match="NOPE"):
         report.require()
     assert compile_config(ConfigText({"webhooks/a.yaml": text}), secrets=None).snapshot is not None
+    off = compiled(webhooks__a=text + "  auth: {bearer: {token: '${NOT}'}}\nenabled: false\n")
+    assert {(one.code, one.warning) for one in off.findings} == {("missing-secret", True)}
+    assert off.snapshot is not None, "nothing is sent before it is enabled: the secret may come later"
 
 
 def test_files_of_certificates_must_be_that(compiled, tmp_path: Path) -> None:

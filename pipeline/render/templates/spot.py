@@ -113,7 +113,8 @@ class Spot:
         if self.secrets is not None and not self.secrets.known(ref):
             what = f"the file `{ref.file}` cannot be read" if ref.file else f"`{ref.key}` is not set"
             hint = None if ref.file else f"set it in the environment, or write `${{{ref.key}:-default}}`"
-            self.error("missing-secret", f"secret {ref}: {what}", hint=hint, offset=offset)
+            message, length = f"secret {ref}: {what}", None if offset is None else len(ref.source) + 3
+            self.error("missing-secret", message, hint=hint, offset=offset, length=length)
 
     def place(self, source: str) -> str:
         """Return how a message names this spot: ``file:line, request.body.text: {{ template }}``."""
