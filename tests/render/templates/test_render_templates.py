@@ -392,3 +392,20 @@ def test_a_word_of_liquid_that_is_a_key_here_is_a_warning(template: str, hint: s
     found = mistakes({"body": {"v": template}})
     assert len(found) == (hint is not None)
     assert all(str(hint) in one for one in found)
+
+
+@pytest.mark.parametrize(
+    ("condition", "warns"),
+    [
+        ("event.id and event.name or user.id", True),
+        ("event.id == 'a' and event.name == 'b' or user.id", True),
+        ("event.id and (event.name or user.id)", False),
+        ("(event.id and event.name) or user.id", False),
+        ("event.id or event.name and user.id", False),
+        ("event.id and event.name and user.id", False),
+    ],
+)
+def test_and_before_or_is_a_warning_as_liquid_reads_it_from_the_right(condition: str, warns: bool) -> None:
+    for template in (f"{{% if {condition} %}}a{{% endif %}}", f"a {{{{ 'x' if {condition} else 'y' }}}}"):
+        told = [one.split(":")[1] for one in mistakes({"body": {"v": template}})]
+        assert told == [" conditions are read from the right"] * warns
