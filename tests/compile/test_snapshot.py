@@ -349,6 +349,34 @@ def test_an_opened_address_is_fine(compiled) -> None:
     assert compiled(JobDefaults(network_allow=("127.0.0.0/8",)), webhooks__a=text).render() == ""
 
 
+def test_what_only_updates_have_is_a_warning_where_events_fire(compiled) -> None:
+    text = (
+        "id: a\ntrigger: {{{}, where: {{user.before.plan: x}}}}\n"
+        "request: {{url: 'https://x.example/', body: {}}}\n"
+    )
+    report = compiled(
+        webhooks__a=text.format("events: [X]", '{a: "{{ user.before.plan }}", b: user.before it}')
+    )
+    assert [(one.code, one.line) for one in report.findings] == [("never-set", 2), ("never-set", 3)]
+    assert compiled(webhooks__a=text.format("changes: [plan]", '"{{ user.before.plan }}"')).findings == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "warns"),
+    [
+        ("{Authorization: Bearer abc}", True),
+        ("{X-Api-Key: abc}", True),
+        ("{X-Api-Key: '${K}'}", False),
+        ("{Authorization: '{{ user.properties.token }}'}", False),
+        ("{X-Key-Id: abc}", False),
+    ],
+)
+def test_a_secret_that_stands_in_a_header_is_a_warning(compiled, headers: str, warns: bool) -> None:
+    text = GOOD.format(id="a").replace("x.example/'", f"x.example/', headers: {headers}")
+    found = compiled(environ={"K": "k"}, webhooks__a=text).findings
+    assert [one.code for one in found] == ["plain-secret"] * warns
+
+
 def test_plain_secrets_and_plain_http_are_warnings(compiled) -> None:
     report = compiled(
         webhooks__a="id: a\ntrigger: {events: [X]}\n"
