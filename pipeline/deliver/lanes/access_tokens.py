@@ -60,7 +60,9 @@ class Tokens:
         try:
             receiver = lane.spec.receiver if lane.spec is not None else ReceiverSettings()
             tls = client.contexts.name_for_tokens(receiver, secrets.expand)
-            value, lifetime = await request_token(token.auth, secrets, partial(client.post, tls=tls))
+            proxy = lane.spec.delivery.proxy if lane.spec is not None else None
+            post = partial(client.post, tls=tls, proxy=secrets.expand(proxy) if proxy else None)
+            value, lifetime = await request_token(token.auth, secrets, post)
         except (TokenError, HooklineError, OSError, ValueError) as error:
             now, status = self._clock.now(), error.status if isinstance(error, TokenError) else 0
             token.failed(now, refused=status != 0)

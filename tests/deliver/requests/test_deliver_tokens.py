@@ -7,6 +7,7 @@ import base64
 import gzip
 import json
 import signal
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -93,6 +94,33 @@ def test_a_drain_waits_for_a_token_and_for_what_it_lets_through(
     took, disk = drained(20.0, batch=batch)
     assert 0.8 <= took < 10
     assert Counter(each.outcome for each in disk.take()) == {Outcome.DELIVERED: 5}
+
+
+def test_behind_a_proxy_the_token_is_asked_for_through_it(receiver: Receiver) -> None:
+    receiver.answer({"http://token.test/token": TOKEN, "*": 200})
+    auth = OAuth2Auth("http://token.test/token", "id", "s3cret-value")
+    delivered_by = DeliverySettings(client="aiohttp", proxy=receiver.url().replace("://", "://me:p%40ss@"))
+    engine, disk = DeliveryEngine(allow=LOOPBACK, lookup=nobody_knows), Disk()
+    engine.start()
+    try:
+        engine.orders.configure(
+            {"w": LaneSpec("w", receiver=ReceiverSettings(auth=auth), delivery=delivered_by)}
+        )
+        now_ms = int(time.time() * 1000)
+        submit(engine, disk.port, [delivery(1, url="http://hook.test/hook", created_ms=now_ms)])
+        engine.drain(20.0)
+    finally:
+        engine.stop()
+    assert [each.outcome for each in disk.take()] == [Outcome.DELIVERED]
+    assert [request.path for request in receiver.requests] == [
+        "http://token.test/token", "http://hook.test/hook",
+    ]  # fmt: skip
+    pair = "Basic " + base64.b64encode(b"me:p@ss").decode()
+    assert {request.headers["proxy-authorization"] for request in receiver.requests} == {pair}
+
+
+def nobody_knows(host: str, port: int) -> list[Any]:
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
 def test_a_drain_does_not_wait_for_a_token_beyond_its_deadline(receiver: Receiver, drained: Any) -> None:
