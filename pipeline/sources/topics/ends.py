@@ -13,6 +13,7 @@ from pipeline.kafka.brokers import Known
 from pipeline.sources.topics.merging.merge import Alignment, Question
 from pipeline.sources.topics.stream import Message, Stream
 from pipeline.telemetry import log as logging
+from pipeline.telemetry.happenings import UNDECIDED
 from pipeline.telemetry.metrics import gauge
 
 log = logging.get(__name__)
@@ -25,6 +26,9 @@ ASK_AGAIN_MS = 200
 ASK_GIVE_UP_MS = 15_000
 """librdkafka gives up after `END_SECS`; this is for a future that it forgets."""
 LAG_EVERY_MS = 5000
+UNDECIDED_MS = 60_000
+"""How long a transaction is open before that is told; Flink's are for as long as from one checkpoint to the
+next."""
 
 
 class Ends:
@@ -43,6 +47,8 @@ class Ends:
         self._known = admin.reachability.known
         """What was known of the brokers when the lag was asked for."""
         self._lag_at = 0
+        self._undecided: dict[str, tuple[int, bool]] = {}
+        """By side: since when a transaction holds its records back, and whether that was told."""
 
     def are_expected(self, now: int) -> bool:
         """Return whether an answer that the merge waits for will be here within a millisecond or so."""
@@ -83,12 +89,31 @@ class Ends:
         self._lag_at = now + LAG_EVERY_MS
         if self._lag and answered:
             ends = self._read(self._lag, self._known) or {}
-            for side in [stream.side for stream in self._streams if ends]:
-                gauge("source_lag", max(0, ends[side.name] - side.next_offset), partition=side.name)
+            for stream in self._streams if ends else ():
+                side, end = stream.side, ends[stream.side.name]
+                gauge("source_lag", max(0, end - side.next_offset), partition=side.name)
+                self._tell_undecided(stream, end, now)
         self._known = self._admin.reachability.known
-        self._lag = self._futures(committed=True)
+        self._lag = self._futures(committed=False)
         self._admin.serve()
         return True
+
+    def _tell_undecided(self, stream: Stream, end: int, now: int) -> None:
+        """Tell of records that nobody may read yet: what is committed ends before the log does.
+
+        end: of the log, some seconds ago.
+        """
+        side = stream.side
+        since, was_told = self._undecided.get(side.name, (now, False))
+        if stream.holds or side.done or not side.position == side.told_end < end:
+            self._undecided.pop(side.name, None)
+            if was_told:
+                gauge("source_undecided_records", 0, partition=side.name)
+            return
+        is_long = now >= since + UNDECIDED_MS
+        self._undecided[side.name] = since, is_long
+        if is_long:
+            UNDECIDED.happened(log, end - side.position, partition=side.name)
 
     def _futures(self, *, committed: bool) -> list[Future[Any]]:
         partitions = [TopicPartition(stream.topic, stream.index) for stream in self._streams]

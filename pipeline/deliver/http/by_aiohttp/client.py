@@ -7,7 +7,7 @@ contract suite runs over both.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -16,11 +16,9 @@ from yarl import URL
 from pipeline.deliver.http.attempt import (
     ALL_IN_USE,
     MAX_BODY,
-    MAX_WHOLE,
     NO_CONNECTION,
     NO_NAME,
     TOKEN_TIMEOUT_SECS,
-    AddrInfo,
     Attempt,
     Fault,
     OwnLimit,
@@ -29,17 +27,17 @@ from pipeline.deliver.http.attempt import (
 )
 from pipeline.deliver.http.by_aiohttp.faults import told
 from pipeline.deliver.http.by_aiohttp.pools import Pools, open_session
-from pipeline.deliver.http.by_aiohttp.wire import SENDING, HungUp, Peer, ProxyError
+from pipeline.deliver.http.by_aiohttp.wire import SENDING, HungUp, Peer
 from pipeline.deliver.http.guard import GuardRefusal
 from pipeline.deliver.http.resolve import Resolver
 from pipeline.deliver.http.target import (
     WITH_BODY,
     Origin,
     Proxy,
+    Target,
     TargetError,
     parse_origin,
     parse_proxy,
-    url_of,
 )
 from pipeline.deliver.http.tls import Contexts
 from pipeline.deliver.http.trust import Trust
@@ -121,30 +119,21 @@ class AiohttpClient:
         if self._for_tokens is None:
             self._for_tokens = open_session(Peer(self._clock), self._resolver, force_close=True)
         origin, path = parse_origin(url, tls)
-        by = parse_proxy(proxy) if proxy is not None else None
+        told = tuple(({"accept-encoding": "identity"} | headers).items())
+        target = Target(origin, "POST", path, told, b"")
+        attempt = Attempt(target, b"", body, headers_matter=True, whole=True, proxy=proxy)
         try:
-            await self._judge(origin, by)
-            async with self._for_tokens.post(
-                URL(url_of(origin, path), encoded=True),
-                data=body,
-                headers={"accept-encoding": "identity", **headers, **_told_by_request(origin, by)},
-                timeout=aiohttp.ClientTimeout(total=TOKEN_TIMEOUT_SECS),
-                **self._ways(origin, by),
-            ) as response:
-                if response.status == 407 and by is not None:
-                    raise ProxyError(by.refusal(407))
-                answer, cut = await _start(response, MAX_WHOLE)
-                return Posted(response.status, _headers(response), answer, cut)
-        except aiohttp.ClientHttpProxyError as error:
-            assert by is not None
-            raise OSError(by.refusal(error.status, f"{origin.host}:{origin.port}")) from None
-        except ProxyError as error:
-            raise OSError(str(error)) from None
-        except (GuardRefusal, aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
-            if (lacking := own_limit(getattr(error, "os_error", error))) is not None:
-                raise OwnLimit(lacking) from None
-            said = str(error) or f"no complete answer within {TOKEN_TIMEOUT_SECS:g} s"
-            raise OSError(f"{type(error).__name__}: {said}") from None
+            async with asyncio.timeout(TOKEN_TIMEOUT_SECS):
+                fault, detail = await self._once(attempt, self._for_tokens)
+        except TimeoutError:
+            fault = "timeout"
+            detail = f"no complete answer within {TOKEN_TIMEOUT_SECS:g} s"
+            detail += f": {attempt.detail}" if attempt.detail else ""
+        if fault == "machine":
+            raise OwnLimit(detail)
+        if fault is not None:
+            raise OSError(f"{fault}: {detail}".replace("the receiver", "the token endpoint"))
+        return Posted(attempt.status, attempt.headers or {}, attempt.answer, attempt.cut)
 
     # --- inside
 
@@ -179,10 +168,16 @@ class AiohttpClient:
         SENDING.set(attempt)
         attempt.detail = NO_NAME
         try:
-            proxy = parse_proxy(attempt.proxy) if attempt.proxy is not None else None
-            addresses = await self._judge(target.origin, proxy)
+            # Literals bypass aiohttp's resolver, so every host is judged here first. Behind a proxy the
+            # proxy is dialled; it resolves the receiver's name itself.
+            dialled = target.origin
+            if attempt.proxy is not None:
+                await self._resolver.judge_behind_proxy(dialled.host, dialled.port)
+                proxy = parse_proxy(attempt.proxy)
+                dialled = proxy.origin
+            addresses = await self._resolver.resolve(dialled.host, dialled.port)
         except GuardRefusal as error:
-            return "guard-refused", str(error)
+            return "guard-refused", str(error) if proxy is None else f"the proxy: {error}"
         except OSError as error:
             if (lacking := own_limit(error)) is not None:
                 return "machine", lacking
@@ -190,14 +185,24 @@ class AiohttpClient:
         except TargetError as error:
             return "proxy", str(error)
         attempt.detail = NO_CONNECTION
-        headers += _told_by_request(target.origin, proxy).items()
+        tunnel = None
+        if proxy is not None and proxy.authorization is not None:
+            # Through a tunnel, only the proxy sees the headers that open it.
+            if target.origin.scheme == "https":
+                tunnel = {"proxy-authorization": proxy.authorization}
+            else:
+                headers.append(("proxy-authorization", proxy.authorization))
         try:
             async with session.request(
                 target.method,
                 URL(target.url, encoded=True),  # aiohttp must not quote the rendered URL again
                 data=attempt.body if attempt.body or target.method in WITH_BODY else None,
                 headers=headers,
-                **self._ways(target.origin, proxy),
+                allow_redirects=False,
+                proxy=proxy.url if proxy is not None else None,
+                proxy_headers=tunnel,
+                ssl=self._ssl(target.origin),
+                server_hostname=_tls_name(target.origin),
             ) as response:
                 attempt.begun = response.status
                 if response.status == 407 and proxy is not None and target.origin.scheme == "http":
@@ -214,41 +219,12 @@ class AiohttpClient:
                 await error.settled()
             return told(error, attempt, proxy, addresses)
 
-    async def _judge(self, origin: Origin, proxy: Proxy | None) -> Sequence[AddrInfo]:
-        """Return the addresses that will be dialled. Raises GuardRefusal, OSError.
-
-        Literals bypass aiohttp's resolver, so every host is judged here first. Behind a proxy the proxy is
-        dialled; it resolves the receiver's name itself.
-        """
-        if proxy is None:
-            return await self._resolver.resolve(origin.host, origin.port)
-        await self._resolver.judge_behind_proxy(origin.host, origin.port)
-        try:
-            return await self._resolver.resolve(proxy.origin.host, proxy.origin.port)
-        except GuardRefusal as error:
-            raise GuardRefusal(f"the proxy: {error}") from None
-
-    def _ways(self, origin: Origin, proxy: Proxy | None) -> dict[str, Any]:
-        """Return how a request gets there, as aiohttp is told."""
-        is_tls = origin.scheme == "https"
-        ways: dict[str, Any] = {
-            "allow_redirects": False,
-            "ssl": self.contexts.get(origin.tls) if is_tls else True,
-            "server_hostname": for_tls(origin.host) if is_tls else None,
-        }
-        if proxy is not None:
-            ways["proxy"] = proxy.url
-            if is_tls and proxy.authorization is not None:
-                # Through a tunnel, only the proxy sees the headers that open it.
-                ways["proxy_headers"] = {"proxy-authorization": proxy.authorization}
-        return ways
+    def _ssl(self, origin: Origin) -> Any:
+        return self.contexts.get(origin.tls) if origin.scheme == "https" else True
 
 
-def _told_by_request(origin: Origin, proxy: Proxy | None) -> dict[str, str]:
-    """Return the headers of a request that are meant for a proxy without a tunnel."""
-    if proxy is None or proxy.authorization is None or origin.scheme == "https":
-        return {}
-    return {"proxy-authorization": proxy.authorization}
+def _tls_name(origin: Origin) -> str | None:
+    return for_tls(origin.host) if origin.scheme == "https" else None
 
 
 async def _start(response: aiohttp.ClientResponse, most: int) -> tuple[bytes, bool]:
