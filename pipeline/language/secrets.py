@@ -21,6 +21,7 @@ _PLACEHOLDER = re.compile(r"\$\$\{(?!\{)|\$\{(?!\{)([^}]*)(\}?)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PATH_START = re.compile(r"[/?#]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SET_IT = "set it in the environment and restart, or use `${file:PATH}`; `check --offline` needs none"
 
 
 class PlaceholderError(ValueError):
@@ -117,6 +118,13 @@ def parse_placeholders(text: str) -> list[str | SecretRef]:
     if literal:
         parts.append(literal)
     return parts
+
+
+def without_value(ref: SecretRef) -> tuple[str, str | None]:
+    """Return what is said of a secret without a value, and the remedy."""
+    if ref.file:
+        return f"secret {ref}: the file `{ref.file}` cannot be read", None
+    return f"secret {ref}: `{ref.key}` is not set", _SET_IT
 
 
 def refs_in(text: str) -> list[SecretRef]:
