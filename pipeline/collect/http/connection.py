@@ -24,6 +24,8 @@ _HEAD_END: Final = b"\r\n\r\n"
 _TURN_BYTES: Final = 1 << 15
 """Small requests and small chunks of this total size take milliseconds; the event loop alone would read
 megabytes from one connection at a time."""
+_BESIDE_BYTES: Final = 1 << 18
+"""Beyond the size of a body, of what comes with its chunks: sizes, extensions, the headers after the last."""
 _MANY: Final = 64
 _SHORT_TURN_BYTES: Final = 1 << 11
 """For a connection with more than `_MANY` requests answered in one turn."""
@@ -39,13 +41,15 @@ def _name(name: bytes) -> str:
 class Connection(Answering):
     """See above."""
 
-    __slots__ = ("_again", "_at", "_fed", "_headers", "_parser", "_size", "_turn", "_whole")
+    __slots__ = ("_again", "_at", "_beside", "_fed", "_headers", "_parser", "_size", "_turn", "_whole")
 
     def __init__(self, host: Host, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(host, loop)
         self._parser = httptools.HttpRequestParser(self)
         self._fed = 0
         """Bytes of the incomplete head."""
+        self._beside = 0
+        """Bytes that came since the head and are not of the body."""
         self._headers = 0
         """Of this head, and after its body."""
         self._size = 0
@@ -142,6 +146,8 @@ class Connection(Answering):
             return
         if self._request is None or not self._request.method:
             self._fed += len(data)
+        else:
+            self._beside += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -150,8 +156,12 @@ class Connection(Answering):
             if not self._last:
                 self._broken(reply.error(400, "bad_request", "this is not HTTP/1.1"), "malformed")
         else:
+            request = self._request
             if self._fed > self._host.limits.head and not self._last:
                 self._head_too_large()
+            elif request is not None and self._beside > request.size + _BESIDE_BYTES and not self._last:
+                message = "more comes with the chunks than they hold"
+                self._fail(request, reply.error(400, "small_chunks", message), "malformed")
         if self._queue and (self._busy or self._queue[0].parked):
             self._pause()
 
@@ -215,7 +225,7 @@ class Connection(Answering):
 
     def on_headers_complete(self) -> None:
         """Decide whether to read its body."""
-        self._fed = 0
+        self._fed = self._beside = 0
         request = self._request
         if request is None or self._again:
             return
@@ -246,6 +256,7 @@ class Connection(Answering):
 
     def on_body(self, piece: bytes) -> None:
         """Take a piece of it, as long as there is room."""
+        self._beside -= len(piece)
         request = self._request
         if request is None or request.answer is not None:
             return
