@@ -144,6 +144,13 @@ class Connection(Answering):
     def _feed(self, data: bytes) -> None:
         if self._last:
             return
+        while data:
+            data = self._parse(data)
+        if self._queue and (self._busy or self._queue[0].parked):
+            self._pause()
+
+    def _parse(self, data: bytes) -> bytes:
+        """Parse input; return what is to be parsed anew, from a request on that asked for an upgrade."""
         if self._request is None or not self._request.method:
             self._fed += len(data)
         else:
@@ -151,19 +158,18 @@ class Connection(Answering):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._stay(data[upgrade.args[0] :])
+            return self._stay(data[upgrade.args[0] :])
         except (httptools.HttpParserError, httptools.HttpParserCallbackError):
             if not self._last:
                 self._broken(reply.error(400, "bad_request", "this is not HTTP/1.1"), "malformed")
-        else:
-            request = self._request
-            if self._fed > self._host.limits.head and not self._last:
-                self._head_too_large()
-            elif request is not None and self._beside > request.size + _BESIDE_BYTES and not self._last:
-                message = "more comes with the chunks than they hold"
-                self._fail(request, reply.error(400, "small_chunks", message), "malformed")
-        if self._queue and (self._busy or self._queue[0].parked):
-            self._pause()
+            return b""
+        request = self._request
+        if self._fed > self._host.limits.head and not self._last:
+            self._head_too_large()
+        elif request is not None and self._beside > request.size + _BESIDE_BYTES and not self._last:
+            message = "more comes with the chunks than they hold"
+            self._fail(request, reply.error(400, "small_chunks", message), "malformed")
+        return b""
 
     def _take_turns(self) -> None:
         """Read a part of the input, then let the others have their turn."""
@@ -342,14 +348,14 @@ class Connection(Answering):
             self._continue = True
             self._invite()
 
-    def _stay(self, rest: bytes) -> None:
-        """Continue with HTTP/1.1 where a request offers h2c (Java's client does)."""
+    def _stay(self, rest: bytes) -> bytes:
+        """Continue with HTTP/1.1 where a request offers h2c (Java's client does); return what comes next."""
         request = self._request
         if request is None or self._last:
-            return
+            return b""
         if request.method == "CONNECT":
             self._fail(request, reply.error(405, "bad_method", "this is no proxy"))
-            return
+            return b""
         framing = b"".join(
             f"{name}: {request.headers[name]}\r\n".encode("latin-1")
             for name in ("content-length", "transfer-encoding")
@@ -357,4 +363,4 @@ class Connection(Answering):
         )
         self._parser = httptools.HttpRequestParser(self)
         self._again = True
-        self._feed(b"POST / HTTP/1.1\r\n" + framing + b"\r\n" + rest)
+        return b"POST / HTTP/1.1\r\n" + framing + b"\r\n" + rest
