@@ -52,8 +52,10 @@ def test_small_requests_have_room_of_their_own_and_do_not_wait_behind_large_ones
     gate = Gate(64_000, Clock())
     large = [Guest(gate, 20_000).arrive() for _ in range(4)]
     assert [one.inside for one in large] == [True, True, False, False]
+    assert not gate.full
     small = [Guest(gate, 1_000).arrive() for _ in range(30)]
     assert [one.inside for one in small] == [True] * 24 + [False] * 6
+    assert gate.full
     gate.leave(1_000)
     assert small[24].inside
     assert not large[2].inside
