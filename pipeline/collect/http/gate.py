@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 _HALF_LIFE_SECS: Final = 5.0
-_LARGE: Final = 1 / 64
+_LARGE: Final = 1 / 1024
 """Of the limit: what needs more is large."""
 _FOR_SMALL: Final = 1 / 8
 """Of the limit, where no large request enters."""
