@@ -218,8 +218,21 @@ def like_index(text: str) -> tuple[str, str, str] | None:
     """
     meant = _DOTTED.sub(lambda found: f"[{found[1]}]" if found[1] else found[0], text)
     if meant == text:
-        return None
+        return _like_method(text)
     return "looks-like-index", "a number after a dot is the name of a key", f"for an element write `{meant}`"
+
+
+def _like_method(text: str) -> tuple[str, str, str] | None:
+    """Return the same about ``items.size``, which is how many there are in other languages."""
+    found = _MAGIC.fullmatch(text)
+    if found is None:
+        return None
+    many, name, rest = found.groups()
+    meant = f"{many}[{'0' if name == 'first' else '-1'}]{rest}"
+    hint = f"for an element write `{meant}`"
+    if name == "size":
+        hint = f"how many there are is `{many} | size`, and `{{as: size}}` in conditions"
+    return "looks-like-index", f"`{name}` after a dot is the name of a key", hint
 
 
 def key_step(name: str) -> str:
@@ -235,6 +248,8 @@ _DOTTED: Final = re.compile(
     r"""|(?<!\.properties)(?<!\.context)(?<!\.before)\.([0-9]{1,3})(?=[.\[]|$)"""
 )
 """A bracket and its content, or a short number after a dot: years and object ids are longer."""
+_MAGIC: Final = re.compile(r"(.*[^s]s(?<!\.properties))\.(size|first|last)([.\[].*|)", re.DOTALL)
+"""A word of Liquid behind the name of several: ``items.size``."""
 
 
 def _skip_spaces(text: str, at: int) -> int:
@@ -249,6 +264,8 @@ def _fail_at(text: str, at: int) -> NoReturn:
     hint = 'names with other characters go in brackets: event.properties["Sales Rep"]'
     if text[at - 1] == "." and text[at] == "*":
         hint = f"any element is `[*]`: {text[: at - 1]}[*]{text[at + 1 :]}"
+    elif text[at] == ",":
+        hint = "a path ends before a comma: where several may stand, they are a list, [a, b]"
     elif text[at - 1] == "." and text[at] == ".":
         hint = f"one dot is enough: {text[:at]}{text[at:].lstrip('.')}"
     raise PathError(f"{text[at]!r} cannot stand in a path here", at, hint)

@@ -152,6 +152,14 @@ def test_a_mistake_in_the_query_is_found_at_load(query: dict[str, Any], message:
     assert message in found
 
 
+def test_a_value_of_a_url_that_would_be_encoded_twice_is_a_warning() -> None:
+    twice = "{{ event.id | url_encode }}"
+    told = "template: values in a URL are percent-encoded anyway: this one would be so twice"
+    found = mistakes({"url": f"https://x.example/{twice}?a={twice}", "query": {"b": [twice]}})
+    assert found == [f"{told} (leave `| url_encode` out)"] * 3
+    assert mistakes({"url": "https://x.example/", "body": {"a": f"https://y.example/{twice}"}}) == []
+
+
 def test_scheme_host_and_port_may_be_settings() -> None:
     url = "${SCHEME}://${HOST}:${PORT:-8080}/a?b=${TOK}"
     assert (
