@@ -98,7 +98,7 @@ def _seen(given: Mapping[str, Any], closed: Set[str]) -> Iterator[Wrong]:
         if name in closed or name in CALLBACKS:
             yield Wrong(name, f"`{name}` is set by Hookline and cannot be changed", "remove it")
         elif name in _CODE:
-            yield Wrong(name, f"`{name}` would load code into Hookline, which no config may", "remove it")
+            yield Wrong(name, f"`{name}` would load code, which no config may", "remove it")
         elif name in _FILES and isinstance(value, str) and (name, value) != ("ssl.ca.location", "probe"):
             if not os.path.exists(value):
                 looked = "" if os.path.isabs(value) else f"; looked for it in {os.getcwd()}"
