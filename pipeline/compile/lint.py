@@ -22,6 +22,7 @@ from pipeline.language.secrets import (
     Secrets,
     origin_end,
     parse_placeholders,
+    without_value,
 )
 from pipeline.model.files.plain_file import Sign, sign_of
 from pipeline.model.json import Value, leaves
@@ -35,7 +36,6 @@ _SECRET_HEADER: Final = re.compile(
 _BEFORE: Final = re.compile(r"\buser\.before\b")
 _ANYBODY: Final = "the secret is empty: anybody could sign in your name"
 _MAKE_ONE: Final = "make one with `hookline secret new`"
-_MISSING: Final = "set it in the environment and restart, or use `${file:PATH}`; `check --offline` needs none"
 _SHELL: Final = re.compile(r"(?:[A-Za-z]+ )?(?:\$([A-Z][A-Z0-9_]+)|%([A-Z][A-Z0-9_]+)%)")
 """`$TOKEN` and `%TOKEN%`, alone or after a scheme such as Bearer."""
 
@@ -125,17 +125,9 @@ def _check_dollar(path: KeyPath, text: str, problems: Problems) -> None:
 def _check_placeholders(path: KeyPath, text: str, problems: Problems, secrets: Secrets | None) -> None:
     for ref in sound_refs(path, text, problems) or []:
         if secrets is not None and not secrets.known(ref):
-            what = f"the file `{ref.file}` cannot be read" if ref.file else f"`{ref.key}` is not set"
-            hint = None if ref.file else _MISSING
-            at = max(0, text.find("${" + ref.key))
-            problems.error(
-                path,
-                "missing-secret",
-                f"secret {ref}: {what}",
-                hint=hint,
-                offset=at,
-                length=len(ref.key) + 3,
-            )
+            message, hint = without_value(ref)
+            at = max(0, text.find("${" + ref.source + "}"))
+            problems.error(path, "missing-secret", message, hint=hint, offset=at, length=len(ref.source) + 3)
 
 
 def _check_signing_secrets(model: WebhookFile, problems: Problems, secrets: Secrets) -> None:

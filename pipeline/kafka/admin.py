@@ -141,6 +141,8 @@ class KafkaAdmin:
                 return None
             if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
                 raise forbidden from None
+            if error.args[0].code() == KafkaError.TOPIC_EXCEPTION:
+                raise ConfigError(f"`{topic}` is no name of a topic") from None
             where = self.settings.brokers
             raise Fatal(f"Kafka at {where} cannot describe topic `{topic}`: {error.args[0].str()}") from None
         if not may(found, wanted):

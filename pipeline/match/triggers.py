@@ -157,7 +157,8 @@ def _user_side(events: list[Alternative], condition: Condition) -> Predicate | N
 def _events(names: list[str], context: _Context) -> list[Alternative]:
     problems = context.problems.at("events")
     if not names:
-        problems.error((), "wrong-name", '`events` takes names, labels or "*"')
+        wanted = 'write event names or labels, or "*" for every event'
+        problems.error((), "empty-list", "`events` names no event", hint=wanted)
     for index, name in enumerate(names):
         hint = _NO_EVENTS.get(name)
         if hint is not None and name not in context.labels.names():
@@ -170,7 +171,11 @@ _PATH_OF_PROPERTY: Final = re.compile(r"(?:(?:user|person|properties|traits)\.)+
 
 def _changes(names: list[str], context: _Context) -> frozenset[str] | Literal["*"]:
     problems = context.problems.at("changes")
-    if not names or not all(names):
+    if not names:
+        hint = 'write names of user properties, or "*" for all of them'
+        problems.error((), "empty-list", "`changes` names no property", hint=hint)
+        return frozenset()
+    if not all(names):
         problems.error((), "wrong-name", '`changes` takes names of user properties, or "*"')
         return frozenset()
     if "*" in names:

@@ -40,14 +40,17 @@ MAX_URL: Final = 64 << 10
 """Maximum length of a URL made from an event: receivers and proxies accept 8 to 16 KiB."""
 
 
-def compile_url(text: str, query: Mapping[str, Value], spot: Spot, query_spot: Spot) -> Template:
-    """Return the compiled URL; its function raises RenderError where a value in the path is empty."""
+def compile_url(text: str, query: Mapping[str, Value], spot: Spot, query_spot: Spot) -> tuple[str, Template]:
+    """Return scheme, host and port, and the compiled URL.
+
+    Its function raises RenderError where a value in the path is empty.
+    """
     text = text.strip()
     try:
         check_closed(text)
     except TemplateError as error:
         spot.mistake("template-syntax", error)
-        return constant_template("")
+        return "", constant_template("")
     end = origin_end(text)
     origin = _origin(text[:end], spot)
     rest = text[end:]
@@ -61,7 +64,7 @@ def compile_url(text: str, query: Mapping[str, Value], spot: Spot, query_spot: S
     path_text, query_text = (rest, "") if cut < 0 else (rest[:cut], rest[cut + 1 :])
     path = _path(path_text, spot.shifted(end))
     parameters = [*_written(query_text, spot.shifted(end + cut + 1)), *_mapped(query, query_spot)]
-    return _assemble(origin, path, parameters, spot, text)
+    return origin, _assemble(origin, path, parameters, spot, text)
 
 
 def _origin(text: str, spot: Spot) -> str:

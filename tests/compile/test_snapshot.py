@@ -179,6 +179,20 @@ def test_a_secret_that_is_missing_is_an_error_at_its_place_and_only_where_secret
     with pytest.raises(ConfigError, match="NOPE"):
         report.require()
     assert compile_config(ConfigText({"webhooks/a.yaml": text}), secrets=None).snapshot is not None
+    off = compiled(webhooks__a=text + "  auth: {bearer: {token: '${NOT}'}}\nenabled: false\n")
+    assert {(one.code, one.warning) for one in off.findings} == {("missing-secret", True)}
+    assert off.snapshot is not None, "nothing is sent before it is enabled: the secret may come later"
+
+
+def test_each_missing_secret_of_a_text_is_told_at_its_own_place_with_one_remedy(compiled) -> None:
+    text = (
+        "id: a\ntrigger: {events: [X]}\n"
+        "request:\n  url: https://x.example/${AB}/${A}\n"
+        "  auth: {basic: {username: '${U:-}${V}', password: '${U:-}'}}\n"
+    )
+    found = compiled(webhooks__a=text).findings
+    assert [(one.line, one.column, one.length) for one in found] == [(4, 26, 5), (4, 32, 4), (5, 35, 4)]
+    assert len({one.hint for one in found}) == 1
 
 
 def test_files_of_certificates_must_be_that(compiled, tmp_path: Path) -> None:

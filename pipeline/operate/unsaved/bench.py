@@ -33,6 +33,7 @@ from pipeline.model.files.plain_file import NO_SIGN, Sign, read_plain, sign_at
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.operate.check import all_found
+from pipeline.operate.unsaved.results import Checked
 
 SETTLED_NS: Final = 50_000_000
 """A file changed more recently may change again without a visible difference."""
@@ -51,8 +52,8 @@ class Tried:
 
     @property
     def webhook(self) -> Webhook | None:
-        """The webhook that the file defines, ready to be tried; None where it has errors."""
-        if any(found.file == self.file and not found.warning for found in self.report.findings):
+        """The webhook that the file defines, ready to be tried; None where it cannot be."""
+        if not Checked(self.file or "", tuple(self.report.findings)).can_be_tried:
             return None
         return _of_file(self.report.basis, self.file)
 

@@ -92,8 +92,8 @@ def round_(value: Value, digits: Value = 0) -> int | float:
     number, places = to_number(value, "round"), to_count(0 if digits is None else digits, "round")
     if not -20 <= places <= 20:
         raise Failure("round wants between -20 and 20 digits", digits)
-    if places > 0 and isinstance(number, int):
-        return number
+    if places > 0 and isinstance(number, int) and float(number) != number:
+        return number  # no float holds all its digits
     rounded = _rounded(number, places)
     return finite(float(rounded)) if places > 0 else bounded(int(rounded))
 
@@ -161,7 +161,7 @@ TABLE: Final = (
         Example(-2.5, "round", -3),
         Example(1.005, "round: 2", 1.01),
         Example(1250, "round: -2", 1300),
-        Example(5, "round: 2", 5),
+        Example(9007199254740993, "round: 2", 9007199254740993),
     ),
     Filter(
         format_number,

@@ -148,7 +148,7 @@ def _compile(text: str, spot: Spot, encode: Encode | None, literal: Encode | Non
                 made += literal(piece) if literal is not None else piece
             else:
                 secrets = True
-                spot.use(piece, offset + part.find("${"))
+                spot.use(piece, offset + part.find("${" + piece.source + "}"))
                 made += slot(piece)
         return made
 

@@ -55,7 +55,9 @@ def one_message(
     """
     source = source_of(settings, topic)
     places: dict[int, int] = {}
-    for number in range(partitions_of(source)) if partition is None else (partition,):
+    for number in range(partitions_of(source)):
+        if partition not in (None, number):
+            continue
         first, end = ends(source, topic, number)
         start = max(first, end - BACK) if offset is None else offset
         if first <= start < end:

@@ -38,7 +38,13 @@ def test_explain_takes_the_latest_message_of_a_topic_or_one_by_its_place(
     for place, told in ((shop, "Third"), (f"{shop}/1:0", "Second")):
         assert run(["explain", "-c", str(bench.config), "--from-topic", place]) == 0
         assert f"a: fires on {told}" in capsys.readouterr().out
-    assert run(["explain", "-c", str(bench.config), "--from-topic", f"{shop}/1:7"]) != 0
+    for place, code, told in (
+        (f"{shop}/1:7", 2, "there is no message at"),
+        (f"{shop}/5:0", 2, "there is no message at"),
+        (f"{shop}/0:-1", 1, "is no name of a topic"),
+    ):
+        assert run(["explain", "-c", str(bench.config), "--from-topic", place]) == code
+        assert told in capsys.readouterr().err
 
 
 def test_sniff_looks_at_the_latest_messages_of_topics(

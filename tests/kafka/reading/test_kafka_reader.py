@@ -263,6 +263,18 @@ def test_new_partitions_are_noticed_and_read_from_their_beginning_after_a_restar
     assert after.take(1) == [b"between"], "although it begins at the latest"
 
 
+def test_a_topic_that_is_configured_again_goes_on_where_it_was(topics: Topics, tap: Tapper) -> None:
+    events, others = topics.create("events"), topics.create("others")
+    position = None
+    for number, configured in enumerate(((events, others), (events,), (events, others))):
+        topics.send(events, b"e%d" % number)
+        topics.send(others, b"o%d" % number)
+        seen = tap(topics.open(position, events=configured))
+        wanted = [[b"e0", b"o0"], [b"e1"], [b"e2", b"o1", b"o2"]][number]
+        assert sorted(line or b"" for line in seen.take(len(wanted))) == wanted
+        position = seen.reader.position
+
+
 def test_lag_is_measured_without_reading(topics: Topics, tap: Tapper) -> None:
     events, users = topics.create("events"), topics.create("users")
     topics.send_many(events, [b"x"] * 30)
@@ -276,6 +288,32 @@ def test_lag_is_measured_without_reading(topics: Topics, tap: Tapper) -> None:
     until(measured, "the lag")
     seen.take(30)
     until(lambda: not measured(), "no lag")
+
+
+@pytest.mark.parametrize("with_users", [False, True])
+def test_records_behind_a_transaction_that_stays_open_are_told(
+    topics: Topics, tap: Tapper, with_users: bool
+) -> None:
+    events = topics.create("events")
+    users = (topics.create("users"),) if with_users else ()
+    topics.send(events, b"before")
+    seen = tap(topics.open(events=(events,), users=users))
+    seen.take(1)
+
+    def told() -> float:
+        seen.turn()
+        topics.clock.ahead += LAG_EVERY_MS
+        return metrics.read("source_undecided_records", partition=f"{events}/0")
+
+    with topics.transaction(commit=False) as producer:
+        producer.produce(events, b"aborted", b"u1")
+        producer.flush()
+        topics.send(events, b"behind")
+        until(lambda: told() == 2, "the records behind it")
+        assert metrics.read("source_lag", partition=f"{events}/0") == 2
+        assert seen.lines == [b"before"]
+    seen.take(2)
+    until(lambda: not told(), "nothing behind it")
 
 
 @pytest.mark.parametrize("with_users", [False, True])

@@ -13,7 +13,7 @@ from pipeline.sources.files.following.rotated import (
     is_counted,
 )
 from pipeline.sources.files.lines.blocks import Blocks
-from pipeline.sources.files.reading.beginning import HEAD_BYTES, digest
+from pipeline.sources.files.reading.beginning import HEAD_BYTES, begins_as, digest
 from pipeline.sources.files.reading.birth import born_ns
 from pipeline.sources.files.reading.block_cursor import open_regular
 from pipeline.sources.files.reading.entry import Entry
@@ -30,7 +30,7 @@ class GrowingCursor(FileCursor):
     """Reads the open file continuously, and what takes its place."""
 
     _is_followed = True
-    _begin = b""
+    _first = b""
     """The beginning of a plain file, as read."""
 
     def is_replaced(self) -> bool:
@@ -44,15 +44,11 @@ class GrowingCursor(FileCursor):
         is_packed = self._blocks.is_compressed and before_rotation(os.path.basename(self._path)) != ""
         return self.is_late or self._left_ns > 0 or is_packed or is_counted(self.source.path)
 
-    def fill(self) -> bool:
-        """Get lines when all were yielded; False where there are none now."""
-        return not self.is_held and super().fill()
-
     def _go_to(self, byte: int, offset: int) -> None:
         before = self._blocks.fed
         super()._go_to(byte, offset)
         self.passed_bytes -= self._blocks.fed - before  # skipped
-        self._begin = os.pread(self._fd, min(HEAD_BYTES, byte), 0)
+        self._first = os.pread(self._fd, min(HEAD_BYTES, byte), 0)
 
     def _take_read(self, block: bytes) -> bool:
         size = os.fstat(self._fd).st_size
@@ -62,6 +58,7 @@ class GrowingCursor(FileCursor):
             if not self._begins_alike():
                 return not self._is_rotated() and self._replaced()
             self.total_bytes = size
+        self._first += block[: HEAD_BYTES - len(self._first)]
         if block.startswith(b"\0") and not self._splitter.next_start:
             begin = first_byte(self._fd)  # 0 where it is compressed, too
             if begin and os.pread(self._fd, 1, begin).strip(b"\0"):
@@ -92,12 +89,11 @@ class GrowingCursor(FileCursor):
         """
         if self._blocks.is_compressed:
             return True
-        size = len(self._begin)
-        begin = os.pread(self._fd, size if size == HEAD_BYTES else min(HEAD_BYTES, self._blocks.fed), 0)
-        if not begin.startswith(self._begin):
-            return False
-        self._begin = begin
-        return True
+        return os.pread(self._fd, len(self._first), 0) == self._first
+
+    def _beginning(self, size: int) -> bytes:
+        # As it was read: by now it may be another one.
+        return super()._beginning(size) if self._blocks.is_compressed else self._first[:size]
 
     def _replaced(self) -> bool:
         """Continue in the copy of a truncated file (copytruncate), or in what it has now; True where there is
@@ -137,15 +133,30 @@ class GrowingCursor(FileCursor):
         else:
             FILE_LOST.happened(log, **facts, unread_bytes="unknown" if unread is None else unread)
         before = self.name
-        self._lives.next()
-        self._entries.pop(before, None)  # no file has that content any more
         self._reopen()
-        self._start_file()
-        # Else a file that is truncated again after a crash would get the origins of lines that were sent.
-        self.is_held = True
+        self._start_next()
+        self._entries.pop(before, None)  # no file has that content any more
 
-    def _start_file(self) -> None:
-        """Begin with the open file, of a new name."""
+    def _begin(self) -> None:
+        """Take the name of the open file, of which the state knows nothing.
+
+        A run that was killed may have sent lines of a file of that name: it is this one, if it begins alike,
+        or lies elsewhere now, or is lost.
+        """
+        while (noted := self._heads.of(self._lives.name)) is not None:
+            if begins_as(self._path, noted):
+                break
+            self._entries[noted.name] = noted
+            if self._open_copy(noted):
+                break
+            FILE_LOST.happened(log, file=self._path, called=noted.name, unread_bytes="unknown")
+            self._lives.next()
+        self.name = self._lives.name
+
+    def _start_next(self) -> None:
+        """Begin with the open file, as the next one of its name."""
+        self._lives.next()
+        self._begin()
         self._is_copy = False
         self._to_skip = 0
         self._head = (0, digest(b""))
