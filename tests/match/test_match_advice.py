@@ -60,7 +60,7 @@ def test_what_nobody_has_said_of_a_user_is_told_and_a_name_by_its_letters() -> N
         ("event.properties.o.lst", "there is `event.properties.o.list`"),
         ("event.properties['sales rep']", 'there is `event.properties["Sales Rep"]`'),
         ("user.properties.Plan", "there is `user.properties.plan`"),
-        ("event.properties.text.a", "`event.properties.text` is a text that holds JSON"),
+        ("event.properties.text.a", "`event.properties.text` is a text with JSON in it"),
         ("event.properties.color", None),
         ("event.properties.amount.value", None),
         ("event.properties.items[5].sku", None),
