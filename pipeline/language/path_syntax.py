@@ -27,7 +27,7 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
 OPEN_FIELDS: Final = frozenset({"properties", "context", "before"})
 """Fixed fields that hold objects; the others are scalars without fields."""
 
-_OTHER_NAMES: Final = {
+OTHER_NAMES: Final = {
     "userId": "user_id",
     "distinct_id": "user_id",
     "anonymousId": "anonymous_id",
@@ -41,6 +41,7 @@ _OTHER_NAMES: Final = {
     "props": "properties",
     "traits": "properties",
 }
+"""Other products' names of the fields of events and users."""
 _OTHER_ROOTS: Final = {"person": "user", "profile": "user", "traits": "user.properties", "var": "vars"}
 _NAME: Final = re.compile(r"[\w$-]+")
 _INDEX: Final = re.compile(r"-?\d{1,9}")
@@ -302,7 +303,7 @@ def _check_field(root: str, part: Part, text: str, offset: int) -> None:
         hint = f"its fields are {', '.join(fields)}; e.g. {root}.properties"
         raise PathError(f"`{root}` has named fields only", offset, hint)
     if part not in fields:
-        other = _OTHER_NAMES.get(part)
+        other = OTHER_NAMES.get(part)
         close = other if other in fields else did_you_mean(part, fields)
         meant = f"{root}.{close}" if close is not None else f"{root}.properties.{text[offset:]}"
         raise PathError(f"`{root}` has no field `{part}`", offset, f"did you mean `{meant}`?")
