@@ -53,7 +53,7 @@ def test_what_is_good_comes_back_as_it_was_read_and_the_process_stays(trial: Tri
     first = pid(trial)
     (folder / "webhooks/a.yaml").write_text(HOOK.replace("events", "evnts"))
     (found,) = trial.read(folder, DEFAULTS).findings
-    assert "did you mean `events`" in found.hint
+    assert "did you mean `events`" in str(found.hint)
     (folder / "webhooks/a.yaml").write_text(HOOK.replace("TOKEN", "UNKNOWN"))
     assert [one.code for one in trial.read(folder, DEFAULTS).findings] == ["missing-secret"]
     assert pid(trial) == first

@@ -67,8 +67,7 @@ def _is(found: Value, was: Value) -> bool:
 
 def data_of(text: str, file: str = "") -> Value:
     """Return what a text says. Raises ConfigError where it is no YAML."""
-    root = editable(text, file).root
-    return None if root is None else root.value
+    return editable(text, file).data
 
 
 def _applied(text: str, data: Value, patch: Patch, file: str) -> str:
