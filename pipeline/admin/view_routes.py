@@ -22,6 +22,7 @@ from pipeline.telemetry.process import PROMETHEUS, measure_process, resident_byt
 
 WAITS: dict[MetricName, str] = {
     "source_unreachable": "records wait for Kafka, which does not answer or refuses us: the log says why",
+    "source_unanswered": "records wait for a topic partition for which no broker answers: the log names it",
     "source_undecided_records": "records wait for a transaction that is open: the log names its topic",
 }
 """Why records wait, while a gauge is above 0."""

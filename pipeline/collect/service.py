@@ -149,8 +149,8 @@ class Service:
                 _log.error("keys cannot be read again: those that were known stay", error=str(error))
             if fresh := self._secrets.lost - lost:
                 _log.warning(
-                    "files of keys are gone, empty or unreadable: the keys that they held stay valid. To revoke "
-                    "one, put another into its file, or restart",
+                    "files of keys are gone, empty or unreadable: the keys that they held stay valid. To "
+                    "revoke one, put another into its file, or restart",
                     files=sorted(fresh),
                 )
         if now >= self._next_publish:
