@@ -184,6 +184,11 @@ def _changes(names: list[str], context: _Context) -> frozenset[str] | Literal["*
         if (path := _PATH_OF_PROPERTY.fullmatch(name)) is not None:
             hint = f"did you mean `{path[1]}`?"
             problems.warn((index,), "wrong-name", f"`{name}` is a path, and `changes` takes names", hint=hint)
+        elif "." in name:
+            top = name.partition(".")[0]
+            hint = f"for a nested one write `{top}`, and compare `user.before.{name}` in `where`"
+            message = f"`{name}` is the name of one property here, with its dot"
+            problems.warn((index,), "wrong-name", message, hint=hint)
         elif len(parts := [part.strip() for part in name.split(",")]) > 1 and all(parts):
             hint = f"for several names write [{', '.join(parts)}]"
             message = f"`{name}` is one name here, as it is written"
