@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.model.errors import ConfigError
+from pipeline.model.errors import ConfigError, Misspelt
 from pipeline.model.files.plain_file import Sign, read_plain, sign_at
 from pipeline.model.masking import Masks
 
@@ -24,14 +24,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SET_IT = "set it in the environment and restart, or use `${file:PATH}`; `check --offline` needs none"
 
 
-class PlaceholderError(ValueError):
-    """An invalid ``${...}``. ``offset`` is its place in the text, ``hint`` the remedy."""
-
-    def __init__(self, message: str, offset: int, hint: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.offset = offset
-        self.hint = hint
+class PlaceholderError(Misspelt, ValueError):
+    """An invalid ``${...}``."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -163,6 +157,8 @@ class Secrets:
         self._files: dict[SecretRef, Sign] = {}
         """The files that were read, with their signatures."""
         self._changing: dict[SecretRef, Sign] = {}
+        self.lost: set[str] = set()
+        """Files that are gone, empty or unreadable by now; the value that each of them had is still used."""
 
     def place(self, path: str) -> str:
         """Return where a path in a webhook's file leads: beside that file, or in the config directory."""
@@ -210,6 +206,7 @@ class Secrets:
                 continue
             self._files[ref] = found
             value = self._read(ref)
+            (self.lost.discard if value else self.lost.add)(str(ref.file))
             if value and value != self._values[ref]:
                 self._values[ref] = value
                 changed = True

@@ -112,7 +112,8 @@ class Spot:
         self.used.add(ref)
         if self.secrets is not None and not self.secrets.known(ref):
             message, hint = without_value(ref)
-            self.error("missing-secret", message, hint=hint, offset=offset, length=len(ref.source) + 3)
+            length = None if offset is None else len(ref.source) + 3
+            self.error("missing-secret", message, hint=hint, offset=offset, length=length)
 
     def place(self, source: str) -> str:
         """Return how a message names this spot: ``file:line, request.body.text: {{ template }}``."""
