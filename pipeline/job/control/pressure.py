@@ -83,10 +83,16 @@ class Pressure:
         """Check once a second whether the disk has less room than the reserve."""
         with self._lock:
             self._next_look = now + DISK_CHECK_SECS
-            low = self._free(self._state) < self._reserve
+            free = self._free(self._state)
+            low = free < self._reserve
             if low != self._low_on_disk:
                 self._low_on_disk = low
                 if low:
-                    _log.error("disk is nearly full: reading pauses", state=str(self._state))
+                    _log.error(
+                        "disk is nearly full: reading pauses",
+                        state=str(self._state),
+                        free_mib=free >> 20,
+                        disk_reserve_mib=self._reserve >> 20,
+                    )
                 else:
                     _log.warning("disk has room again: reading goes on", state=str(self._state))
