@@ -123,15 +123,16 @@ clean: ## remove what the targets made, but no state directory
 	rm -rf .import_linter_cache pipeline/console/assets
 	find pipeline dataflows tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The first interpreter in range makes the venv; PYTHON=... goes first.
+# The first interpreter in range makes the venv: PYTHON of the environment before others, `make PYTHON=...` no other.
+ONLY := $(if $(findstring command,$(origin PYTHON)),$(PYTHON))
 $(BIN)/python:
 	@ok='import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))'; \
-	for python in $(PYTHON) python3.12 python3.11 python3 python; do \
+	for python in $(or $(ONLY),$(PYTHON) python3.12 python3.11 python3 python); do \
 	  if "$$python" -c "$$ok" 2> /dev/null; then "$$python" -m venv --clear $(VENV); exit 0; fi; \
 	done; \
-	if command -v uv > /dev/null && uv venv --quiet --clear --seed --python '>=3.11,<3.13' $(VENV); then exit 0; fi; \
+	if [ -z "$(ONLY)" ] && command -v uv > /dev/null && uv venv --quiet --clear --seed --python '>=3.11,<3.13' $(VENV); then exit 0; fi; \
 	echo 'Hookline needs Python 3.11 or 3.12 with venv (Debian: apt install python3-venv), or uv.' >&2; \
-	echo 'None was found on PATH; name one with: make setup PYTHON=/path/to/python3.12' >&2; \
+	echo '$(if $(ONLY),$(ONLY) is none of these.,None was found on PATH; name one with: make setup PYTHON=/path/to/python3.12)' >&2; \
 	exit 1
 
 # pip checks every hash; the project itself is installed from this folder, with the build tools of the lock.

@@ -17,9 +17,15 @@ from pipeline.model.files.disk import free_bytes
 from pipeline.model.json import Value
 from pipeline.model.process.lifeline import is_let_go
 from pipeline.telemetry import metrics
+from pipeline.telemetry.names import MetricName
 from pipeline.telemetry.process import PROMETHEUS, measure_process, resident_bytes
 
-AWAY = "records wait for Kafka, which does not answer or refuses us: the log of the job says why"
+WAITS: dict[MetricName, str] = {
+    "source_unreachable": "records wait for Kafka, which does not answer or refuses us: the log says why",
+    "source_unanswered": "records wait for a topic partition for which no broker answers: the log names it",
+    "source_undecided_records": "records wait for a transaction that is open: the log names its topic",
+}
+"""Why records wait, while a gauge is above 0."""
 KINDS = {"events": "event", "updates": "update", "links": "link", "invalid": "invalid"}
 
 
@@ -71,7 +77,7 @@ def view_routes(job: Job, process: int) -> list[Route]:
             "process": process,
             "stopping": job.drain.stopping or is_let_go(),
             "still_secs": round(job.pulse.still_secs(), 3) if job.pulse.is_still() else 0.0,
-            "waits": job.waits() or (AWAY if metrics.total("source_unreachable") else ""),
+            "waits": job.waits() or _waits(),
             "paused": job.pressure.paused(),
             "bytes": [sum(one) for one in zip(*list(job.bytes_read.values()), strict=True)] or [0, 0],
             "lag": int(metrics.total("source_lag")),
@@ -86,6 +92,10 @@ def view_routes(job: Job, process: int) -> list[Route]:
         Route("metrics", scrape, public=True, content_type=PROMETHEUS),
         Route("status", status, public=True),
     ]
+
+
+def _waits() -> str:
+    return next((told for name, told in WAITS.items() if metrics.total(name)), "")
 
 
 def measure_job(job: Job) -> None:

@@ -33,8 +33,8 @@ _NO_PATH: Final = (
 _NO_HOOK: Final = "there is no such webhook here: `collect.hooks` names them, each at /hooks/NAME"
 _HOOKS: Final = "/hooks/"
 _EVERY_SECS: Final = 60.0
-_LARGE: Final = 1 << 20
-"""A body of this size is cut outside the event loop."""
+_LARGE: Final = 96 << 10
+"""A body of this size is cut outside the event loop: that takes milliseconds, a hostile one tens."""
 
 
 class Collector:
@@ -49,8 +49,8 @@ class Collector:
         self._ops = ops
         self._cors = Cors()
         self._warned: dict[str, float] = {}
-        self._cutter = ThreadPoolExecutor(1, "cut")
-        """One large body is cut at a time."""
+        self.cutter = ThreadPoolExecutor(1, "cut")
+        """Does what takes long, one request at a time: a large body, verdicts."""
         self.stopping = False
         """Requests that are not handed over yet are refused."""
 
@@ -97,7 +97,7 @@ class Collector:
 
     def close(self) -> None:
         """Stop cutting."""
-        self._cutter.shutdown(wait=False, cancel_futures=True)
+        self.cutter.shutdown(wait=False, cancel_futures=True)
 
     # --- inside
 
@@ -124,8 +124,7 @@ class Collector:
             return reply.error(405, "bad_method", f"this path takes {allowed}", ("allow", allowed))
         if len(request.body) < _LARGE:
             return self._found(route, request, _tried(route, request))
-        # Cut here, it would block everybody for half a second.
-        work = asyncio.get_running_loop().run_in_executor(self._cutter, _cut_large, route, request)
+        work = asyncio.get_running_loop().run_in_executor(self.cutter, _cut_large, route, request)
         return Later(work, lambda done: self._found(route, request, done.result()))
 
     def _found(self, route: Route, request: Request, cut: Cut | Malformed) -> Answer | Later:
@@ -146,8 +145,8 @@ class Collector:
                 protocol.name, _NO_KEY, protocol.unauthorised(request, key.status, key.reason)
             )
         if cut.verdicts:
-            body = {"verdicts": verdicts_of(cut, key, request), "kept": 0}
-            return self._counted(protocol.name, key, Answer(200, orjson.dumps(body)))
+            asked = asyncio.get_running_loop().run_in_executor(self.cutter, _verdicts, cut, key, request)
+            return Later(asked, lambda done: self._counted(protocol.name, key, done.result()))
         return self._keep(cut, key, request)
 
     def _keep(self, cut: Cut, key: str, request: Request) -> Answer | Later:
@@ -210,6 +209,10 @@ def _cut_large(route: Route, request: Request) -> Cut | Malformed:
     if isinstance(cut, Cut) and not cut.are_good:
         cut.are_good = which_are_good([piece.value for piece in cut.pieces])
     return cut
+
+
+def _verdicts(cut: Cut, key: str, request: Request) -> Answer:
+    return Answer(200, orjson.dumps({"verdicts": verdicts_of(cut, key, request), "kept": 0}))
 
 
 def verdicts_of(cut: Cut, key: str, request: Request) -> list[dict[str, object]]:

@@ -90,9 +90,9 @@ class Service:
             Clock(clock.correct, int(clock.tolerance_secs * 1000), int(clock.max_future_secs * 1000)),
         )
         ops = Ops(self.not_ready, self.publish, token=os.environ.get(TOKEN), is_open=section.keys == "any")
-        self._collector = Collector(self._table(), self._keys, sink, self._counts, ops)
-        self._server = Server(
-            self._collector,
+        self.collector = Collector(self._table(), self._keys, sink, self._counts, ops)
+        self.server = Server(
+            self.collector,
             replace(
                 usual,
                 body=limits.body_bytes,
@@ -124,13 +124,13 @@ class Service:
         """Listen, and return where. Raises UsageError where that cannot be."""
         host, port = self._section.address
         try:
-            address = await self._server.listen(host, port)
+            address = await self.server.listen(host, port)
         except OSError as error:
             raise cannot_listen(host, port, error) from None
-        if self._server.room < self._section.limits.connections:
+        if self.server.room < self._section.limits.connections:
             _log.warning(
                 "fewer connections than `collect.limits.connections` may be open: raise `ulimit -n`",
-                connections=self._server.room,
+                connections=self.server.room,
             )
         return address
 
@@ -139,30 +139,37 @@ class Service:
         now = time.monotonic()
         if now >= self._next_reread:
             self._next_reread = now + _REREAD_SECS
+            lost = set(self._secrets.lost)
             try:
                 if self._secrets.reread():
                     self._keys.read()
-                    self._collector.table = self._table()
+                    self.collector.table = self._table()
                     _log.info("keys were read again: a file has changed")
             except ConfigError as error:
                 _log.error("keys cannot be read again: those that were known stay", error=str(error))
+            if fresh := self._secrets.lost - lost:
+                _log.warning(
+                    "files of keys are gone, empty or unreadable: the keys that they held stay valid. To "
+                    "revoke one, put another into its file, or restart",
+                    files=sorted(fresh),
+                )
         if now >= self._next_publish:
             self._next_publish = now + _PUBLISH_SECS
             self.publish()
 
     def publish(self) -> None:
         """Bring the metrics up to date."""
-        gate = self._server.gate
+        gate = self.server.gate
         self._sink.measure()
         self._counts.publish(
-            held=gate.waiting, in_flight_bytes=max(gate.inside, 0), connections=self._server.connections
+            held=gate.waiting, in_flight_bytes=max(gate.inside, 0), connections=self.server.connections
         )
 
     def not_ready(self) -> str | None:
         """Return why nothing more should be sent here; None: it may."""
         if self._stopping:
             return _UNREADY[Why.STOPPING]
-        if self._server.gate.full:
+        if self.server.gate.full:
             return _UNREADY[Why.BUSY]
         trouble = self._sink.trouble
         return None if trouble is None else _UNREADY[trouble]
@@ -172,8 +179,8 @@ class Service:
         self._stopping = True
 
         def refuse_rest() -> None:
-            self._collector.stopping = True
+            self.collector.stopping = True
 
-        await self._server.stop(refuse_rest)
-        self._collector.close()
+        await self.server.stop(refuse_rest)
+        self.collector.close()
         self.publish()

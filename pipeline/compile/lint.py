@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from pipeline.compile.sendable import check_defaults, check_sendable, expanded, receiver_texts, refuse_literal
@@ -22,15 +22,20 @@ from pipeline.language.secrets import (
     Secrets,
     origin_end,
     parse_placeholders,
+    without_value,
 )
 from pipeline.model.files.plain_file import Sign, sign_of
 from pipeline.model.json import Value, leaves
 
 _SECRETS = frozenset({"password", "token", "value", "client_secret", "refresh_token", "secret"})
 """Fields of `auth` and `signature` that hold a secret, besides the list `secrets`."""
+_SECRET_HEADER: Final = re.compile(
+    r"authorization|.*(?:api|access|auth|secret)[-_]?(?:key|token).*|.*(?:secret|password).*", re.I
+)
+"""Names of headers that carry a secret."""
+_BEFORE: Final = re.compile(r"\buser\.before\b")
 _ANYBODY: Final = "the secret is empty: anybody could sign in your name"
 _MAKE_ONE: Final = "make one with `hookline secret new`"
-_MISSING: Final = "set it in the environment and restart, or use `${file:PATH}`; `check --offline` needs none"
 _SHELL: Final = re.compile(r"(?:[A-Za-z]+ )?(?:\$([A-Z][A-Z0-9_]+)|%([A-Z][A-Z0-9_]+)%)")
 """`$TOKEN` and `%TOKEN%`, alone or after a scheme such as Bearer."""
 
@@ -49,6 +54,11 @@ def lint_webhook(model: WebhookFile, text: ConfigText, problems: Problems, secre
         _check_address(place, auth.oauth2.token_url, text, problems, strict=strict)
     for name, value in model.request.headers.items():
         _check_dollar(("request", "headers", name), value, problems)
+        if value.strip() and "{" not in value and _SECRET_HEADER.fullmatch(name):
+            _warn_of_secret(("request", "headers", name), problems)
+    if model.trigger.changes is None:
+        for part, inside in (("trigger", model.trigger.where), ("request", model.request.model_dump())):
+            _warn_of_before((part,) if part == "request" else (part, "where"), inside, problems)
     for path, used in receiver_texts(model):
         _check_dollar(path, used, problems)
         _check_placeholders(path, used, problems, secrets)
@@ -57,18 +67,37 @@ def lint_webhook(model: WebhookFile, text: ConfigText, problems: Problems, secre
             hint = "secrets are `${NAME}`; what differs by event goes into `headers`, `query` or the body"
             problems.refuse(path, "no-template", message, hint=hint)
         elif used and "${" not in used and (path[-1] in _SECRETS or "secrets" in path):
-            problems.warn(
-                path,
-                "plain-secret",
-                f"a secret stands in the file (`{'.'.join(map(str, path))}`)",
-                hint="put it into the environment and write ${NAME}",
-            )
+            _warn_of_secret(path, problems)
     _warn_of_templates(model.vars, problems)
     check_defaults(model, problems)
     if secrets is not None:
         _check_signing_secrets(model, problems, secrets)
         _check_files(model, problems, secrets)
         check_sendable(model, problems, secrets, _networks(text.defaults.network_allow))
+
+
+def _warn_of_secret(path: KeyPath, problems: Problems) -> None:
+    told = f"a secret stands in the file (`{'.'.join(map(str, path))}`)"
+    problems.warn(path, "plain-secret", told, hint="put it into the environment and write ${NAME}")
+
+
+def _warn_of_before(path: KeyPath, value: Any, problems: Problems) -> None:
+    """Warn of `user.before` in a webhook that property changes do not fire: nothing ever sets it."""
+    if isinstance(value, dict):
+        for key, inside in value.items():
+            if _BEFORE.match(str(key)):
+                _warn_unset((*path, key), problems, on_key=True)
+            _warn_of_before((*path, key), inside, problems)
+    elif isinstance(value, list):
+        for index, inside in enumerate(value):
+            _warn_of_before((*path, index), inside, problems)
+    elif isinstance(value, str) and ("{" in value or path[-1] == "path") and _BEFORE.search(value):
+        _warn_unset(path, problems)
+
+
+def _warn_unset(path: KeyPath, problems: Problems, *, on_key: bool = False) -> None:
+    message = "`user.before` is always missing here: only updates have it, in webhooks with `changes`"
+    problems.warn(path, "never-set", message, hint="fire on `changes: [...]`, or leave it out", on_key=on_key)
 
 
 def _warn_of_templates(vars: Value, problems: Problems) -> None:
@@ -96,17 +125,9 @@ def _check_dollar(path: KeyPath, text: str, problems: Problems) -> None:
 def _check_placeholders(path: KeyPath, text: str, problems: Problems, secrets: Secrets | None) -> None:
     for ref in sound_refs(path, text, problems) or []:
         if secrets is not None and not secrets.known(ref):
-            what = f"the file `{ref.file}` cannot be read" if ref.file else f"`{ref.key}` is not set"
-            hint = None if ref.file else _MISSING
-            at = max(0, text.find("${" + ref.key))
-            problems.error(
-                path,
-                "missing-secret",
-                f"secret {ref}: {what}",
-                hint=hint,
-                offset=at,
-                length=len(ref.key) + 3,
-            )
+            message, hint = without_value(ref)
+            at = max(0, text.find("${" + ref.source + "}"))
+            problems.error(path, "missing-secret", message, hint=hint, offset=at, length=len(ref.source) + 3)
 
 
 def _check_signing_secrets(model: WebhookFile, problems: Problems, secrets: Secrets) -> None:

@@ -119,9 +119,12 @@ def compile_webhook(
             check_answer_paths(delivery.fail_when, place)
     if not problems.stored:
         lint_webhook(model, text, problems, secrets)
+    if not model.enabled:  # nothing is sent: a secret may still come
+        problems.soften("missing-secret")
     spec = LaneSpec(
         webhook_id=model.id,
         definition=file.definition,
+        origin=request.origin,
         enabled=model.enabled,
         delivery=delivery,
         receiver=model.request.receiver(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
@@ -11,6 +11,7 @@ from pipeline.console.context import RequestContext
 from pipeline.job.tap.answers import checked_statuses
 from pipeline.model.errors import UsageError
 from pipeline.model.times import parse_when
+from pipeline.model.words import one_of
 from pipeline.operate.kept.dlq import Selection
 from pipeline.operate.kept.outbox import Owing
 from pipeline.operate.overview.needs import is_stable
@@ -29,6 +30,8 @@ class Filter(Generic[T]):
     """Only the words given, as typed."""
     problems: dict[str, str] = field(default_factory=dict)
     """By field."""
+    known: Collection[str] = ()
+    """All words that there are."""
 
     @property
     def is_narrow(self) -> bool:
@@ -40,8 +43,12 @@ class Filter(Generic[T]):
         words = {name: value for name, value in {**self.typed, **changes}.items() if value}
         return f"{path}?{urlencode(words)}" if words else path
 
-    def require(self) -> T:
-        """Return the selection. Raises UsageError for invalid words."""
+    def require(self, given: Iterable[str] = ()) -> T:
+        """Return the selection. given: words none of which may be passed over. Raises UsageError for invalid
+        and unknown ones.
+        """
+        for name in given:
+            one_of(name, self.known, "filter")
         for name, problem in self.problems.items():
             raise UsageError(f"{name}: {problem}")
         return self.wanted
@@ -60,7 +67,7 @@ def dead_filter(context: RequestContext, given: Mapping[str, str]) -> Filter[Sel
         ids=tuple(one for one in (words.text("id") or "").split(",") if one),
         **words.rows(),
     )
-    return Filter(selection, words.typed, words.problems)
+    return Filter(selection, words.typed, words.problems, words.known)
 
 
 def owed_filter(context: RequestContext, given: Mapping[str, str]) -> Filter[Owing]:
@@ -71,7 +78,7 @@ def owed_filter(context: RequestContext, given: Mapping[str, str]) -> Filter[Owi
         due="now" if due == "now" else "later" if due == "later" else None,
         **words.rows(),
     )
-    return Filter(owing, words.typed, words.problems)
+    return Filter(owing, words.typed, words.problems, words.known)
 
 
 class _Words:
@@ -80,9 +87,11 @@ class _Words:
         self._given = given
         self.typed: dict[str, str] = {}
         self.problems: dict[str, str] = {}
+        self.known: list[str] = []
 
     def text(self, name: str) -> str | None:
         """Return a word; None where it is not given, or the viewer may not use it."""
+        self.known.append(name)
         value = self._given.get(name, "").strip()
         if not value:
             return None

@@ -66,7 +66,8 @@ def decode(
     place = Place(origin, received_at, None, None, raw, "", headers, key, most_members)
     try:
         if headers and reads_binary(shape) and cloudevents.is_binary(headers):
-            return cloudevents.read_binary(raw, headers, place)
+            unframe = None if shape.frame is None else shape.parse
+            return cloudevents.read_binary(raw, headers, place, unframe)
         if raw is None:
             if shape.frame is not None:
                 place.key = shape.frame.key(key, headers)
@@ -82,8 +83,6 @@ def decode(
             if type(envelope) is not dict or not (name == "the list" or _is_envelope(envelope)):
                 raise
             return _read_all(texts, name, envelope, shape, raw, place)
-        if shape.takes_any:
-            return shape.read(value, place)  # type: ignore[arg-type]  # as it says
         if type(value) is dict:
             for name in shape.envelopes:
                 if name in value and type(held := value[name]) is list and _is_envelope(value):
@@ -91,6 +90,8 @@ def decode(
             if shape.is_doubtful is not None and shape.is_doubtful(value):
                 refuse_another(value, shape)
             return shape.read(value, place)
+        if shape.takes_any:
+            return shape.read(value, place)  # type: ignore[arg-type]  # as it says
         if type(value) is list:
             return _read_all(value, "the list", {}, shape, raw, place)
         raise InvalidRecord(f"the line is {kind_of(value)}, expected an object")
@@ -140,7 +141,9 @@ def _tombstone(place: Place) -> PropertyUpdate:
     key = place.key
     if not key:
         raise InvalidRecord("a tombstone without a key says nobody's name")
-    if key.startswith(b"\0") or _is_struct(key):
+    # JsonSerializer's texts are quoted.
+    held = _json(key) if key[:1] in b'{["' else None
+    if key.startswith(b"\0") or type(held) in (dict, list):
         # Debezium's keys are structs ({"id":7}), a registry's are framed: neither is a user id.
         shown = key[:40].decode("utf-8", "replace")
         raise InvalidRecord(
@@ -148,18 +151,19 @@ def _tombstone(place: Place) -> PropertyUpdate:
             "user. Set `format: debezium` for the topic of a table"
         )
     try:
-        user_id = key.decode()
+        user_id = held if type(held) is str and held else key.decode()
     except UnicodeDecodeError:
         raise InvalidRecord("the key of the tombstone is not UTF-8") from None
     at = place.received_at
     return PropertyUpdate(None, user_id, None, at, at, None, {}, {}, (), place.origin, delete=True)
 
 
-def _is_struct(key: bytes) -> bool:
+def _json(key: bytes) -> Json:
     try:
-        return key[:1] in (b"{", b"[") and type(orjson.loads(key)) in (dict, list)
+        value: Json = orjson.loads(key)
     except orjson.JSONDecodeError:
-        return False
+        return None
+    return value
 
 
 def _read_all(

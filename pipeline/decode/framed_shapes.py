@@ -28,7 +28,7 @@ def framed(frame: Frame, then: Shape) -> Shape:
         return then.peek(text, place) if text and then.peek else (place.received_at, then.side == "users")
 
     return replace(
-        then, name=frame.kind, parse=parse, glance=None, plain=None, peek=peek, frame=frame,
+        then, parse=parse, glance=None, plain=None, peek=peek, frame=frame,
         look=_look(then) if frame.kind == "json_schema" else None,
     )  # fmt: skip
 

@@ -137,7 +137,7 @@ def _scan_run(
     lines, sources, offsets, received = chunk.lines, chunk.sources, chunk.offsets, chunk.received
     headers, keys, faults = chunk.headers, chunk.keys, chunk.faults or {}
     new = tuple.__new__  # half the time of Origin(...)
-    may_be_native = shape.name in NATIVE
+    may_be_native = shape.name in NATIVE and shape.frame is None
     binary = [at for at, one in enumerate(headers or ()) if one and is_binary(one)]
     unusual, large = find_unusual(lines, (*odd, *faults, *binary), sizes.record_bytes)
     if large:

@@ -66,9 +66,7 @@ class Identity:
         An alias call beyond `max_merged` also yields itself as an invalid record.
         """
         anonymous_id, user_id = link.anonymous_id, self._current(link.user_id)
-        if anonymous_id == user_id:
-            return
-        if link.alias and anonymous_id not in self._merged:
+        if link.alias and anonymous_id != user_id and anonymous_id not in self._merged:
             size = self._merged_size + _counted(anonymous_id, user_id)
             if size > self._sizes.merged:
                 # Merged ids are stored as rows, so that a replay of the stream refuses the same calls.

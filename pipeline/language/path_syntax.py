@@ -28,7 +28,7 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
 OPEN_FIELDS: Final = frozenset({"properties", "context", "before"})
 """Fixed fields that hold objects; the others are scalars without fields."""
 
-_OTHER_NAMES: Final = {
+OTHER_NAMES: Final = {
     "userId": "user_id",
     "distinct_id": "user_id",
     "anonymousId": "anonymous_id",
@@ -42,6 +42,7 @@ _OTHER_NAMES: Final = {
     "props": "properties",
     "traits": "properties",
 }
+"""Other products' names of the fields of events and users."""
 _OTHER_ROOTS: Final = {"person": "user", "profile": "user", "traits": "user.properties", "var": "vars"}
 _NAME: Final = re.compile(r"[\w$-]+")
 _INDEX: Final = re.compile(r"-?\d{1,9}")
@@ -213,8 +214,21 @@ def like_index(text: str) -> tuple[str, str, str] | None:
     """
     meant = _DOTTED.sub(lambda found: f"[{found[1]}]" if found[1] else found[0], text)
     if meant == text:
-        return None
+        return _like_method(text)
     return "looks-like-index", "a number after a dot is the name of a key", f"for an element write `{meant}`"
+
+
+def _like_method(text: str) -> tuple[str, str, str] | None:
+    """Return the same about ``items.size``, which is how many there are in other languages."""
+    found = _MAGIC.fullmatch(text)
+    if found is None:
+        return None
+    many, name, rest = found.groups()
+    meant = f"{many}[{'0' if name == 'first' else '-1'}]{rest}"
+    hint = f"for an element write `{meant}`"
+    if name == "size":
+        hint = f"how many there are is `{many} | size`, and `{{as: size}}` in conditions"
+    return "looks-like-index", f"`{name}` after a dot is the name of a key", hint
 
 
 def key_step(name: str) -> str:
@@ -230,6 +244,8 @@ _DOTTED: Final = re.compile(
     r"""|(?<!\.properties)(?<!\.context)(?<!\.before)\.([0-9]{1,3})(?=[.\[]|$)"""
 )
 """A bracket and its content, or a short number after a dot: years and object ids are longer."""
+_MAGIC: Final = re.compile(r"(.*[^s]s(?<!\.properties))\.(size|first|last)([.\[].*|)", re.DOTALL)
+"""A word of Liquid behind the name of several: ``items.size``."""
 
 
 def _skip_spaces(text: str, at: int) -> int:
@@ -244,6 +260,8 @@ def _fail_at(text: str, at: int) -> NoReturn:
     hint = 'names with other characters go in brackets: event.properties["Sales Rep"]'
     if text[at - 1] == "." and text[at] == "*":
         hint = f"any element is `[*]`: {text[: at - 1]}[*]{text[at + 1 :]}"
+    elif text[at] == ",":
+        hint = "a path ends before a comma: where several may stand, they are a list, [a, b]"
     elif text[at - 1] == "." and text[at] == ".":
         hint = f"one dot is enough: {text[:at]}{text[at:].lstrip('.')}"
     raise PathError(f"{text[at]!r} cannot stand in a path here", at, hint)
@@ -280,7 +298,7 @@ def _check_field(root: str, part: Part, text: str, offset: int) -> None:
         hint = f"its fields are {', '.join(fields)}; e.g. {root}.properties"
         raise PathError(f"`{root}` has named fields only", offset, hint)
     if part not in fields:
-        other = _OTHER_NAMES.get(part)
+        other = OTHER_NAMES.get(part)
         close = other if other in fields else did_you_mean(part, fields)
         meant = f"{root}.{close}" if close is not None else f"{root}.properties.{text[offset:]}"
         raise PathError(f"`{root}` has no field `{part}`", offset, f"did you mean `{meant}`?")

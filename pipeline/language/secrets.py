@@ -21,6 +21,7 @@ _PLACEHOLDER = re.compile(r"\$\$\{(?!\{)|\$\{(?!\{)([^}]*)(\}?)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PATH_START = re.compile(r"[/?#]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SET_IT = "set it in the environment and restart, or use `${file:PATH}`; `check --offline` needs none"
 
 
 class PlaceholderError(Misspelt, ValueError):
@@ -113,6 +114,13 @@ def parse_placeholders(text: str) -> list[str | SecretRef]:
     return parts
 
 
+def without_value(ref: SecretRef) -> tuple[str, str | None]:
+    """Return what is said of a secret without a value, and the remedy."""
+    if ref.file:
+        return f"secret {ref}: the file `{ref.file}` cannot be read", None
+    return f"secret {ref}: `{ref.key}` is not set", _SET_IT
+
+
 def refs_in(text: str) -> list[SecretRef]:
     """Return the references of a text; none where it cannot be read."""
     try:
@@ -149,6 +157,8 @@ class Secrets:
         self._files: dict[SecretRef, Sign] = {}
         """The files that were read, with their signatures."""
         self._changing: dict[SecretRef, Sign] = {}
+        self.lost: set[str] = set()
+        """Files that are gone, empty or unreadable by now; the value that each of them had is still used."""
 
     def place(self, path: str) -> str:
         """Return where a path in a webhook's file leads: beside that file, or in the config directory."""
@@ -196,6 +206,7 @@ class Secrets:
                 continue
             self._files[ref] = found
             value = self._read(ref)
+            (self.lost.discard if value else self.lost.add)(str(ref.file))
             if value and value != self._values[ref]:
                 self._values[ref] = value
                 changed = True

@@ -6,11 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from pipeline.match.operators.conversions import CONVERSIONS
 from pipeline.match.verdicts import Clause
 from pipeline.model.json import Value, leaves
 from pipeline.model.records import MISSING
 
 UNKNOWN: Final = "nothing had said it of this user by then"
+_CONVERTED: Final = re.compile(r'\{.*?"(?:as":"(\w+)"|before":|after":)')
 _NUMBER: Final = re.compile(r"\s*-?\d+(?:\.\d+)?\s*")
 
 
@@ -57,17 +59,32 @@ def advice(clause: Clause) -> str | None:
         if clause.path.startswith("user.properties"):
             return UNKNOWN
         return None
+    if (unread := _unread(clause.text, seen)) is not None:
+        return unread
     if '"as":' in clause.text or '"ignore_case":' in clause.text:
         return None  # covered by the config's author
     wanted = [one for _, one in leaves(clause.operand)]
     if isinstance(seen, str):
         return _of_text(seen, wanted, is_name=clause.path == "event.name")
     if isinstance(seen, bool | int | float):
+        if isinstance(clause.operand, dict) and "file" in clause.operand:
+            return "the entries of a file are texts, and it is none: `as: text` makes it one"
         written = str(seen).lower() if isinstance(seen, bool) else f"{seen:g}"
         if any(isinstance(one, str) and one.strip().lower() in (written, str(seen)) for one in wanted):
             kind = "true or false" if isinstance(seen, bool) else "a number"
             return f"it is {kind} and no text: leave out the quotes"
     return None
+
+
+def _unread(text: str, seen: Value) -> str | None:
+    """Return that a value cannot be converted, which makes it count as missing; None where it can."""
+    found = _CONVERTED.search(text)
+    name = None if found is None else found[1] or "date"
+    conversion = CONVERSIONS.get(name) if name is not None else None
+    if conversion is None or isinstance(seen, list) or conversion.value(seen, None) is not MISSING:
+        return None
+    kind = {"weekday": "a date", "hour": "a date", "ip": "an IP address"}.get(conversion.name)
+    return f"it cannot be read as {kind or f'a {conversion.name}'}, and so counts as missing"
 
 
 def _of_text(seen: str, wanted: list[Value], *, is_name: bool) -> str | None:

@@ -157,7 +157,8 @@ def _user_side(events: list[Alternative], condition: Condition) -> Predicate | N
 def _events(names: list[str], context: _Context) -> list[Alternative]:
     problems = context.problems.at("events")
     if not names:
-        problems.error((), "wrong-name", '`events` takes names, labels or "*"')
+        wanted = 'write event names or labels, or "*" for every event'
+        problems.error((), "empty-list", "`events` names no event", hint=wanted)
     for index, name in enumerate(names):
         hint = _NO_EVENTS.get(name)
         if hint is not None and name not in context.labels.names():
@@ -170,7 +171,11 @@ _PATH_OF_PROPERTY: Final = re.compile(r"(?:(?:user|person|properties|traits)\.)+
 
 def _changes(names: list[str], context: _Context) -> frozenset[str] | Literal["*"]:
     problems = context.problems.at("changes")
-    if not names or not all(names):
+    if not names:
+        hint = 'write names of user properties, or "*" for all of them'
+        problems.error((), "empty-list", "`changes` names no property", hint=hint)
+        return frozenset()
+    if not all(names):
         problems.error((), "wrong-name", '`changes` takes names of user properties, or "*"')
         return frozenset()
     if "*" in names:
@@ -179,6 +184,11 @@ def _changes(names: list[str], context: _Context) -> frozenset[str] | Literal["*
         if (path := _PATH_OF_PROPERTY.fullmatch(name)) is not None:
             hint = f"did you mean `{path[1]}`?"
             problems.warn((index,), "wrong-name", f"`{name}` is a path, and `changes` takes names", hint=hint)
+        elif "." in name:
+            top = name.partition(".")[0]
+            hint = f"for a nested one write `{top}`, and compare `user.before.{name}` in `where`"
+            message = f"`{name}` is the name of one property here, with its dot"
+            problems.warn((index,), "wrong-name", message, hint=hint)
         elif len(parts := [part.strip() for part in name.split(",")]) > 1 and all(parts):
             hint = f"for several names write [{', '.join(parts)}]"
             message = f"`{name}` is one name here, as it is written"

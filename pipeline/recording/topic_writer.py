@@ -32,7 +32,8 @@ class TopicWriter:
         self, brokers: str, settings: Mapping[str, Any] | None = None, *, connect_secs: float = 10.0
     ) -> None:
         self._brokers = brokers
-        self._failed: KafkaError | None = None
+        self._failed: str | None = None
+        """Why a message was not taken."""
         where = "settings for librdkafka"
         given = KafkaSettings(brokers, settings=settings, where=where, connect_secs=connect_secs)
         self._admin = KafkaAdmin(given)
@@ -40,6 +41,8 @@ class TopicWriter:
             "enable.idempotence": True,
             "compression.type": "lz4",
             "linger.ms": 20,
+            # The topic decides how large a message may be.
+            "message.max.bytes": 1_000_000_000,
             # The partitioner of Kafka's own clients: what they write later lands beside what we write.
             "partitioner": "murmur2_random",
             # Missing topics are created with the settings they need, or not at all.
@@ -104,11 +107,14 @@ class TopicWriter:
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
-            self._failed = error
+            size, remedy = len(message), ""
+            if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                remedy = "; raise `max.message.bytes` of the topic, or take the record out"
+            self._failed = f"`{message.topic()}` took no message of {size:,} bytes: {error.str()}{remedy}"
 
     def _check(self) -> None:
         if self._failed is not None:
-            raise Fatal(f"a message was not taken by {self._brokers}: {self._failed.str()}")
+            raise Fatal(self._failed)
 
     def flush(self) -> None:
         """Return when everything is acknowledged. Raises Fatal on a timeout."""

@@ -43,11 +43,12 @@ class Splice(list[Value]):
 
 def _source(tree: Value, spot: Spot, what: str) -> Getter:
     """Return the function that returns the value a directive works on."""
-    if isinstance(tree, str):
+    if isinstance(tree, str) and "{" in tree:
         template = compile_text(tree, spot)
         if template.typed or (template.constant and not isinstance(template.value, str)):
             return template.get
-    hint = f'e.g. {what}: "{{{{ event.properties.products }}}}"'
+    path = tree if isinstance(tree, str) and "{" not in tree else "event.properties.products"
+    hint = f'e.g. {what}: "{{{{ {path} }}}}"'
     spot.error("directive", f"`{what}` takes one expression", hint=hint)
     return lambda event, user, scope: None
 

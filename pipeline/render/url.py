@@ -14,7 +14,7 @@ from pipeline.language.secrets import PlaceholderError, SecretRef, origin_end, p
 from pipeline.language.slots import PATH_SAFE
 from pipeline.model.errors import RenderError
 from pipeline.model.json import Value
-from pipeline.model.records import Event, User
+from pipeline.model.records import MISSING, Event, User
 from pipeline.render.templates.parsing.names import TemplateError, check_closed
 from pipeline.render.templates.spot import Spot
 from pipeline.render.templates.template import Template, compile_text, constant_template
@@ -31,23 +31,32 @@ _QUERY_SAFE: Final = PATH_SAFE + "?%"
 _PATH_LITERAL: Final = PATH_SAFE + "%"
 _EMPTY: Final = ("", "[]", "{}")
 """How what is missing or empty prints."""
+_DROPPED: Final = (MISSING, None, "", "%5B%5D", "%7B%7D")
+"""The same as the value of a parameter."""
+
+
+_ENCODED: Final = re.compile(r"\| *url_encode(?=\s*-?\}\})")
 
 
 MAX_URL: Final = 64 << 10
 """Maximum length of a URL made from an event: receivers and proxies accept 8 to 16 KiB."""
 
 
-def compile_url(text: str, query: Mapping[str, Value], spot: Spot, query_spot: Spot) -> Template:
-    """Return the compiled URL; its function raises RenderError where a value in the path is empty."""
+def compile_url(text: str, query: Mapping[str, Value], spot: Spot, query_spot: Spot) -> tuple[str, Template]:
+    """Return scheme, host and port, and the compiled URL.
+
+    Its function raises RenderError where a value in the path is empty.
+    """
     text = text.strip()
     try:
         check_closed(text)
     except TemplateError as error:
         spot.mistake("template-syntax", error)
-        return constant_template("")
+        return "", constant_template("")
     end = origin_end(text)
     origin = _origin(text[:end], spot)
     rest = text[end:]
+    _warn_of_encoding(text, spot)
     blank = _INSIDE.sub(lambda found: "x" * len(found.group()), rest)
     if "#" in blank:
         spot.error("url", "a URL that is sent has no `#fragment`", offset=end + blank.index("#"))
@@ -57,7 +66,7 @@ def compile_url(text: str, query: Mapping[str, Value], spot: Spot, query_spot: S
     path_text, query_text = (rest, "") if cut < 0 else (rest[:cut], rest[cut + 1 :])
     path = _path(path_text, spot.shifted(end))
     parameters = [*_written(query_text, spot.shifted(end + cut + 1)), *_mapped(query, query_spot)]
-    return _assemble(origin, path, parameters, spot, text)
+    return origin, _assemble(origin, path, parameters, spot, text)
 
 
 def _origin(text: str, spot: Spot) -> str:
@@ -158,6 +167,15 @@ def _quoted(text: str) -> str:
         raise Failure(HALF_A_PAIR, ascii(text)) from None
 
 
+def _warn_of_encoding(text: str, spot: Spot) -> None:
+    for found in _ENCODED.finditer(text):
+        message = "values in a URL are percent-encoded anyway: this one would be so twice"
+        at = found.start() + spot.shift
+        spot.problems.warn(
+            spot.path, "template", message, hint=f"leave `{found[0]}` out", offset=at, length=len(found[0])
+        )
+
+
 Parameter = tuple[str, Template]
 """``name=`` (or "" for a parameter written out in full) and the value; dropped where it is empty."""
 
@@ -202,6 +220,7 @@ def _mapped(query: Mapping[str, Value], spot: Spot) -> list[Parameter]:
 
 def _parameter(value: Value, spot: Spot) -> Template:
     if isinstance(value, str):
+        _warn_of_encoding(value, spot)
         return compile_text(value.rstrip("\n"), spot, encode=_value, literal=_quoted)
     if isinstance(value, dict | list):
         spot.error("query", f"a parameter is a text, a number or a list of them, not {show(value)}")
@@ -227,7 +246,7 @@ def _assemble(origin: str, path: Template, parameters: list[Parameter], spot: Sp
         mark = "?"
         for name, get, constant in kept:
             value = get(event, user, scope)
-            if value or constant:
+            if constant or value not in _DROPPED:
                 made += f"{mark}{name}{value}"
                 mark = "&"
         if len(made) > MAX_URL and not is_constant:

@@ -16,8 +16,10 @@ from pipeline.model.errors import ConfigError, Fatal
 from pipeline.model.files.disk import make_folder
 from pipeline.runtime.state.directory import reader_name
 from pipeline.sources.chunk import Position
+from pipeline.sources.files.reading.heads import FILE as HEADS
 from pipeline.sources.files.recording import Recording
 from pipeline.sources.reader import Reader, Source
+from pipeline.store.folders import source_folder
 from pipeline.telemetry.log import get
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class Recordings:
         self._collected = config.collected if self._follow and config.collected in source.inputs() else None
         self._reader = None if aside else lambda: reader_name(config.state)
         self._source, self._written, self._formats = source, config.written, formats
+        self._state = None if aside else config.state
 
     def list_partitions(self) -> list[str]:
         """Return the one partition."""
@@ -65,6 +68,7 @@ class Recordings:
             follow=self._follow,
             name=name,
             resume=position,
+            heads=None if self._state is None else source_folder(self._state, name) / HEADS,
         )
         recording.under(self._formats)
         return recording

@@ -40,11 +40,6 @@ class HoldingReader:
         return self._held is None and self._reader.expects_answer
 
     @property
-    def awaits_durable(self) -> bool:
-        """True while the inner reader awaits that."""
-        return self._reader.awaits_durable
-
-    @property
     def gather_secs(self) -> float:
         """That of the inner reader."""
         return self._reader.gather_secs

@@ -38,10 +38,6 @@ class Reader(Protocol):
         """
 
     @property
-    def awaits_durable(self) -> bool:
-        """True while records are held back until `position` is durable: the epoch is not to be prolonged."""
-
-    @property
     def gather_secs(self) -> float:
         """The longest time records may gather between two reads while few come."""
 
@@ -93,11 +89,6 @@ class BaseReader:
 
     @property
     def expects_answer(self) -> bool:
-        """Never."""
-        return False
-
-    @property
-    def awaits_durable(self) -> bool:
         """Never."""
         return False
 

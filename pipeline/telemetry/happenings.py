@@ -150,6 +150,19 @@ JOIN_AHEAD = Happening(
     "join_clock_ahead_total",
     once=True,
 )
+UNANSWERED = Happening(
+    Log.warning,
+    "no broker answers for a topic partition, while others do: it has no leader, or its leader is not "
+    "reachable from here",
+    "source_unanswered",
+    every_secs=600,
+)
+UNDECIDED = Happening(
+    Log.warning,
+    "a transaction has been open for more than a minute: what is behind it in its topic cannot be read yet",
+    "source_undecided_records",
+    every_secs=600,
+)
 UNALIGNED = Happening(
     Log.warning, "events were joined before the other topic had caught up", "join_unaligned_total"
 )

@@ -76,6 +76,8 @@ MetricName: TypeAlias = Literal[
     "source_skipped_total",
     "source_truncated_total",
     "source_twice_total",
+    "source_unanswered",
+    "source_undecided_records",
     "source_uneven_topics",
     "source_unreachable",
     "state_commit_seconds",

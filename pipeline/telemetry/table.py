@@ -72,6 +72,20 @@ METRICS: dict[MetricName, Metric] = {
     "source_unreachable": gauge(
         "0 or 1", "1 while no Kafka broker answers", "look at the brokers and the network between"
     ),
+    "source_unanswered": gauge(
+        "0 or 1",
+        "1 while a topic partition has no broker that answers for it, for half a minute or longer",
+        "look at the broker that leads it (`kafka-topics.sh --describe`), its `advertised.listeners` and the "
+        "network between",
+        ("partition",),
+    ),
+    "source_undecided_records": gauge(
+        "records",
+        "records of a topic partition behind a transaction that has been open for more than a minute",
+        "its producer commits seldom, or has left it open: `kafka-transactions.sh find-hanging` names it; "
+        "it is aborted after its `transaction.timeout.ms`",
+        ("partition",),
+    ),
     "source_uneven_topics": gauge(
         "0 or 1",
         "1 if the topics of the source have different numbers of partitions",

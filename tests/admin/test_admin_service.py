@@ -20,7 +20,7 @@ import pytest
 from pipeline.admin.routes import Route
 from pipeline.admin.service import AdminService, parse_address
 from pipeline.admin.socket_client import NotRunning, ask, socket_path
-from pipeline.admin.view_routes import AWAY, view_routes
+from pipeline.admin.view_routes import WAITS, view_routes
 from pipeline.deliver.halts import Halts
 from pipeline.deliver.stats import EngineStats
 from pipeline.job.assembly import Job
@@ -102,7 +102,7 @@ def test_brokers_that_are_away_are_shown_and_do_not_take_the_job_from_service(st
     metrics.reset()
     BROKERS_UNREACHABLE.happened(log.get("kafka"))
     service = start(address="0", pages=pages(job(tmp_path)))
-    assert json.loads(get(service, "/status")[1])["waits"] == AWAY
+    assert json.loads(get(service, "/status")[1])["waits"] == WAITS["source_unreachable"]
     assert get(service, "/readyz")[0] == 200
     BROKERS_BACK.happened(log.get("kafka"))
     assert json.loads(get(service, "/status")[1])["waits"] == ""

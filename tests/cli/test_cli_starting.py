@@ -115,12 +115,16 @@ def test_a_project_leaves_the_gitignore_that_is_there(hookline, tmp_path: Path):
 
 @pytest.mark.parametrize("name", example_names())
 def test_every_example_can_be_taken_under_another_name_with_its_tests(hookline, tmp_path: Path, name: str):
-    said = hookline("new", "mine", "--from", name, "-c", tmp_path)
+    mine = f"my-{name}"
+    said = hookline("new", mine, "--from", name, "-c", tmp_path)
     assert said.code == 0, said.err
-    text = (tmp_path / "webhooks/mine.yaml").read_text()
-    assert re.findall(r"^id: .*", text, re.MULTILINE) == ["id: mine"]
-    assert (tmp_path / "webhooks/mine.test.yaml").exists() == (example_tests(name) is not None)
+    text = (tmp_path / f"webhooks/{mine}.yaml").read_text()
+    assert re.findall(r"^id: .*", text, re.MULTILINE) == [f"id: {mine}"]
+    assert (tmp_path / f"webhooks/{mine}.test.yaml").exists() == (example_tests(name) is not None)
     assert (tmp_path / "schema/webhook.json").exists(), "the first line of the file names it"
+    if example_tests(name) is not None:
+        tested = hookline("test", "-c", tmp_path)
+        assert tested.code == 0, tested.out + tested.err
 
 
 def test_an_example_that_is_not_there_lists_all(hookline, tmp_path: Path):

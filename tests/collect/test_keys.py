@@ -111,6 +111,19 @@ def test_a_key_in_a_file_is_rotated_within_a_second_without_a_restart(tmp_path):
         assert status(running, "key-1") == 200
 
 
+def test_a_key_whose_file_is_gone_stays_valid_which_is_said_once(tmp_path, caplog):
+    file = tmp_path / "key"
+    file.write_text("key-1\n")
+    with Running({"keys": {"server": {"key": "${file:key}"}}}, base=tmp_path) as running:
+        assert status(running, "key-1") == 200
+        file.unlink()
+        wait_for(lambda: "stay valid" in caplog.text)
+        assert status(running, "key-1") == 200
+        file.write_text("key-2\n")
+        wait_for(lambda: status(running, "key-1") == 401)
+    assert caplog.text.count("stay valid") == 1
+
+
 def test_no_key_is_in_a_line_a_metric_an_answer_or_the_log(running, caplog):
     """The page's key goes through every door, right and wrong."""
     caplog.set_level("DEBUG")

@@ -69,7 +69,7 @@ def test_what_follows_the_last_answer_of_a_connection_is_neither_answered_nor_ke
         running.connect() as other,
         running.connect() as client,
     ):
-        sink, server = running.sink, running.service._server
+        sink, server = running.sink, running.service.server
         sink.held = True
         for number, (each, value) in enumerate([(other, filling), (client, first)]):
             each.send(post(value))
@@ -87,6 +87,16 @@ def test_what_follows_the_last_answer_of_a_connection_is_neither_answered_nor_ke
         assert other.read().status == 200
         assert sink.values == [filling, first]
         assert (server.gate.inside, server.gate.held, server.gate.waiting) == (0, 0, 0)
+
+
+def test_it_does_not_wait_for_a_body_that_does_not_come():
+    with Running(crowded_secs=0.2) as running, running.connect() as client:
+        client.send(post()[:-1])
+        wait_for(lambda: running.service.server.gate.inside)
+        running.stop()
+        reply = client.read()
+        assert (reply.status, "retry-after" in reply.headers) == (503, True)
+    assert running.sink.batches == []
 
 
 def test_an_idle_collector_ends_at_once():

@@ -179,6 +179,20 @@ def test_a_secret_that_is_missing_is_an_error_at_its_place_and_only_where_secret
     with pytest.raises(ConfigError, match="NOPE"):
         report.require()
     assert compile_config(ConfigText({"webhooks/a.yaml": text}), secrets=None).snapshot is not None
+    off = compiled(webhooks__a=text + "  auth: {bearer: {token: '${NOT}'}}\nenabled: false\n")
+    assert {(one.code, one.warning) for one in off.findings} == {("missing-secret", True)}
+    assert off.snapshot is not None, "nothing is sent before it is enabled: the secret may come later"
+
+
+def test_each_missing_secret_of_a_text_is_told_at_its_own_place_with_one_remedy(compiled) -> None:
+    text = (
+        "id: a\ntrigger: {events: [X]}\n"
+        "request:\n  url: https://x.example/${AB}/${A}\n"
+        "  auth: {basic: {username: '${U:-}${V}', password: '${U:-}'}}\n"
+    )
+    found = compiled(webhooks__a=text).findings
+    assert [(one.line, one.column, one.length) for one in found] == [(4, 26, 5), (4, 32, 4), (5, 35, 4)]
+    assert len({one.hint for one in found}) == 1
 
 
 def test_files_of_certificates_must_be_that(compiled, tmp_path: Path) -> None:
@@ -344,6 +358,34 @@ def test_an_address_that_would_be_refused_is_an_error_unless_it_is_opened(compil
 def test_an_opened_address_is_fine(compiled) -> None:
     text = GOOD.format(id="a").replace("https://x.example/", "${R:-http://127.0.0.1:1}/hook")
     assert compiled(JobDefaults(network_allow=("127.0.0.0/8",)), webhooks__a=text).render() == ""
+
+
+def test_what_only_updates_have_is_a_warning_where_events_fire(compiled) -> None:
+    text = (
+        "id: a\ntrigger: {{{}, where: {{user.before.plan: x}}}}\n"
+        "request: {{url: 'https://x.example/', body: {}}}\n"
+    )
+    report = compiled(
+        webhooks__a=text.format("events: [X]", '{a: "{{ user.before.plan }}", b: user.before it}')
+    )
+    assert [(one.code, one.line) for one in report.findings] == [("never-set", 2), ("never-set", 3)]
+    assert compiled(webhooks__a=text.format("changes: [plan]", '"{{ user.before.plan }}"')).findings == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "warns"),
+    [
+        ("{Authorization: Bearer abc}", True),
+        ("{X-Api-Key: abc}", True),
+        ("{X-Api-Key: '${K}'}", False),
+        ("{Authorization: '{{ user.properties.token }}'}", False),
+        ("{X-Key-Id: abc}", False),
+    ],
+)
+def test_a_secret_that_stands_in_a_header_is_a_warning(compiled, headers: str, warns: bool) -> None:
+    text = GOOD.format(id="a").replace("x.example/'", f"x.example/', headers: {headers}")
+    found = compiled(environ={"K": "k"}, webhooks__a=text).findings
+    assert [one.code for one in found] == ["plain-secret"] * warns
 
 
 def test_plain_secrets_and_plain_http_are_warnings(compiled) -> None:

@@ -204,7 +204,10 @@ def test_what_was_not_shown_is_not_changed(tmp_path: Path):
         assert (counted["count"], counted["by_reason"][0]["reason"]) == (3, "max-age")
         api(caller, "dead-letters/replay", {"filter": {"webhook": "crm"}}, status=400)
         api(caller, "dead-letters/replay", {"filter": {}, "digest": "0" * 32}, status=409)
-        api(caller, "dead-letters/replay", {"filter": {"status": 503}, "dry_run": True}, status=400)
+        for wrong in ({"status": 503}, {"webook": "crm"}, None):  # none of these means all
+            api(caller, "dead-letters/replay", {"filter": wrong, "dry_run": True}, status=400)
+        api(caller, "outbox/drop", {"filter": {"reason": "x"}, "dry_run": True}, status=400)
+        api(caller, "webhooks/orders", {"order": "disable", "dry_run": True}, status=400)
         keep(tmp_path / "state", [letter("crm", 9)])
         done = api(caller, "dead-letters/replay", {"filter": {"webhook": "crm"}, "digest": counted["digest"]})
         assert (done["count"], done["at_next_start"]) == (3, True)

@@ -17,6 +17,12 @@ from tests.decode.reading import HERE, NOON, one, reason
 from tests.kit.examples import examples
 
 
+def test_a_tombstone_s_key_may_be_written_as_json() -> None:
+    (gone,) = decode(None, origin=HERE, key=b'"u1"')
+    assert isinstance(gone, PropertyUpdate)
+    assert (gone.user_id, gone.delete) == ("u1", True)
+
+
 def test_a_tombstone_forgets_the_user_named_by_the_key() -> None:
     (update,) = decode(None, origin=HERE, key=b"u1", received_at=NOON)
     assert type(update) is PropertyUpdate

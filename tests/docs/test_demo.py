@@ -13,7 +13,7 @@ import pytest
 from pipeline.cli.jobs.beside import started
 from pipeline.cli.jobs.demo import demo
 from pipeline.cli.jobs.demo_console import running
-from pipeline.model.errors import Fatal, UsageError
+from pipeline.model.errors import UsageError
 from pipeline.model.process.lifeline import Lifeline
 from tests.kit.programs.run import Bench, until
 from tests.kit.tour import ROOT, run, script
@@ -50,11 +50,18 @@ def test_the_demo_of_the_console_is_of_a_shop_that_goes_on(tmp_path: Path):
             demo.main(["--console", "--folder", str(tmp_path)], standalone_mode=False)
 
 
+@pytest.mark.parametrize("words", [["--foler"], ["--console", "--lisen"]])
+def test_a_wrong_flag_of_the_demo_is_wrong_usage_and_the_last_thing_said(tmp_path: Path, words: list[str]):
+    command = [sys.executable, "-m", "pipeline.cli", "demo", "--folder", str(tmp_path / "demo"), *words]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, "did you mean" in done.stderr.splitlines()[-1]) == (2, True), done.stderr
+
+
 def test_what_a_program_of_the_demo_says_at_its_end_is_told(tmp_path: Path):
     words, log = ("--listen", "192.0.2.1:1"), tmp_path / "receiver.log"
     with (
         contextlib.closing(Lifeline()) as lifeline,
-        pytest.raises(Fatal) as found,
+        pytest.raises(UsageError) as found,
         started("receiver", *words, log=log, lifeline=lifeline, until="listening on "),
     ):
         pass

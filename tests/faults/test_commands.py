@@ -234,3 +234,16 @@ def test_a_command_that_cannot_be_done_is_answered_and_nothing_more(bench: Bench
         become(bench, "a", matched=2, dead=2)
         become(bench, "b", matched=2, delivered=2)
         job.stop()
+
+
+def test_a_job_that_begins_says_at_once_what_was_counted_before(bench: Bench, receiver: Receiver):
+    events(bench, 1, 2)
+    with Job(bench, follow=False) as job:
+        job.ended()
+    bench.settings = "{network: {allow: [127.0.0.0/8]}, epoch: 10s, shards: 2}"  # its first commit is far
+    (bench.config / "pipeline.yaml").write_text(bench.settings)
+    with Job(bench) as job:
+        ready(bench, job)
+        until(lambda: len(ask(bench.state, "status")[0]["lanes"]) == 2)
+        (said,) = ask(bench.state, "status")
+        assert {name: counts["delivered"] for name, counts in said["webhooks"].items()} == {"a": 2, "b": 2}

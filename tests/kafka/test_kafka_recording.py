@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import orjson
@@ -10,6 +11,7 @@ import pytest
 from pipeline.model.errors import Fatal
 from pipeline.recording.produce import produce
 from pipeline.recording.record import record
+from pipeline.recording.topic_writer import TopicWriter
 from pipeline.sources.files.recording import Recording
 from tests.kafka.servers.broker import free_port
 from tests.kafka.servers.topics import Topics
@@ -117,9 +119,18 @@ def test_a_recording_of_topics_can_be_loaded_into_topics_again(topics: Topics, t
     ]
 
 
+def test_the_topic_decides_how_large_a_record_may_be(topics: Topics) -> None:
+    large, small = topics.create("large", config={"max.message.bytes": "3000000"}), topics.create("small")
+    writer = TopicWriter(topics.broker.address)
+    value = random.Random(1).randbytes(2_000_000)  # which no compression makes smaller
+    writer.send(large, value, key=b"u1", time_ms=1, headers=None)
+    writer.flush()
+    writer.send(small, value, key=b"u1", time_ms=1, headers=None)
+    with pytest.raises(Fatal, match=r"`small-.*` took no message of 2,000,000 bytes: .*raise `max"):
+        writer.flush()
+
+
 def test_brokers_that_do_not_answer_are_told(tmp_path: Path) -> None:
     shop(tmp_path / "shop.jsonl", 1, 1)
-    from pipeline.recording.topic_writer import TopicWriter
-
     with pytest.raises(Fatal, match=r"no Kafka broker at .* answered"):
         TopicWriter(f"127.0.0.1:{free_port()}", connect_secs=0.3).ensure(["events"], 1, {})

@@ -75,6 +75,21 @@ A_ROOT = A_FIELD.format("properties.{}")
         ),
         ({"id": "e1"}, ("id",), "a path starts with `event`, `user` or `vars`, such as `event.id`"),
         ({"event.properties..a": 1}, ("event.properties..a",), f"one dot is enough: {P}"),
+        ({P: {"not": {"in": [1]}}}, (P, "not"), f"it stands above paths: write not: {{{P}: {{...}}}}"),
+        ({P: {"any": [{"gt": 1}]}}, (P, "any"), f"it stands above paths: write any: [{{{P}: {{...}}}}, ...]"),
+        ({P: {"not": "x"}}, (P, "not"), "did you mean `ne`?"),
+        ({f"not {P}": 1}, (f"not {P}",), f"write not: {{{P}: ...}}"),
+        ({P: {"between": {"min": 1, "max": 5}}}, (P, "between"), "write between: [1, 5]"),
+        (
+            {f"{P}, {P}": 1},
+            (f"{P}, {P}",),
+            "a path ends before a comma: where several may stand, they are a list, [a, b]",
+        ),
+        (
+            {P: {"regex": "*.pdf"}},
+            (P, "regex"),
+            "any text is `.*` in a regex; a pattern with stars is {glob: ...}",
+        ),
         ([f"{P} == 5"], (0,), f"write {{{P}: 5}}"),
         ([f"{P}:pro"], (0,), f"write {{{P}: pro}}"),
         ([f"{{{{ {P} }}}}"], (0,), f"write {{{P}: {{exists: true}}}}"),
@@ -248,7 +263,7 @@ def test_a_wrong_pattern_of_a_var_is_found_at_load() -> None:
         ({"name": "plan", "value": 1}, [A_FIELD.format("name"), A_ROOT.format("value")]),
         ({"path": P}, [A_ROOT.format("path")]),
         ({"path": P, "op": "is_nearly", "value": 1}, [A_ROOT.format(one) for one in ("path", "op", "value")]),
-        ({P: {"any_element": {"a": 1}}}, ["`any_element` stands above paths, not below one"]),
+        ({P: {"label": {"a": 1}}}, ["`label` stands above paths, not below one"]),
         ({"event.name": {"city": "Rome"}}, [f"operators are {', '.join(OPERATORS)}"]),
         ({"vars.a": {"city": "Rome"}}, [f"a field is `vars.a.city`; operators are {', '.join(OPERATORS)}"]),
     ],
@@ -269,7 +284,16 @@ def test_all_mistakes_are_found_at_once() -> None:
         ({P: {"path": "user.properties.l.12"}}, "for an element write `user.properties.l[12]`"),
         ({"any_element": {P: {"l.0": 1}}}, "for an element write `l[0]`"),
         ({"any_element": {P: {"item.a": 1}}}, "did you mean `a`?"),
+        ({"event.properties.items.last.a": 1}, "for an element write `event.properties.items[-1].a`"),
+        (
+            {"event.properties.items.size": {"gt": 2}},
+            "how many there are is `event.properties.items | size`, and `{as: size}` in conditions",
+        ),
         ({"event.properties.y.2026.a": 1}, None),
+        ({"event.properties.address.last": 1}, None),
+        ({"event.properties.size": 1}, None),
+        ({"event.properties.users.last_seen": 1}, None),
+        ({'event.properties.items["size"]': 1}, None),
         ({"event.properties.0": 1}, None),
         ({"event.properties['l.0.a'].b": 1}, None),
         ({'event.properties.l["0"].a': 1}, None),
@@ -277,6 +301,19 @@ def test_all_mistakes_are_found_at_once() -> None:
 )
 def test_an_element_as_other_products_write_it_is_a_warning(tree: Value, hint: str | None) -> None:
     assert [(one.warning, one.hint) for one in problems_of(tree)] == [(True, hint)] * (hint is not None)
+
+
+@pytest.mark.parametrize(
+    ("values", "hint"),
+    [
+        (["gte", 500], "write {gte: 500}"),
+        ([">", 1.5], "write {gt: 1.5}"),
+        (["gte", "lte"], None),
+        (["a", 5], None),
+    ],
+)
+def test_an_operator_in_a_list_of_values_is_a_warning(values: Value, hint: str | None) -> None:
+    assert [one.hint for one in problems_of({P: values})] == [hint] * (hint is not None)
 
 
 @pytest.mark.parametrize(
@@ -294,11 +331,27 @@ def test_an_element_as_other_products_write_it_is_a_warning(tree: Value, hint: s
         "+3 h",
         "now",
         "-30d",
+        "0500",
     ],
 )
 def test_comparing_with_text_that_looks_like_something_else_warns(text: str) -> None:
     (found,) = problems_of({"event.properties.a": {"gte": text}})
     assert (found.warning, found.code) == (True, "typed-comparison")
+
+
+@pytest.mark.parametrize(("text", "number"), [("0500", "500"), ("+5.50", "5.5")])
+def test_a_number_that_quotes_did_not_make_a_text_is_shown_as_one(text: str, number: str) -> None:
+    (found,) = problems_of({P: {"gte": text}})
+    assert found.message.endswith(f": write {number}")
+
+
+@pytest.mark.parametrize("operator", ["eq", "contains", "starts_with"])
+def test_a_pattern_that_is_sought_as_it_is_written_warns(operator: str) -> None:
+    for text in ("foo.*", "^foo$", r"\d+", "[a-z]+x"):
+        (found,) = problems_of({P: {operator: text}})
+        assert found.message.endswith(f'did you mean {{regex: "{text}"}}?')
+    for text in ("$5 and ^", r"C:\docs\w.txt", "a.b", "[a-z]", "1 + 1.", "^"):
+        assert problems_of({P: {operator: text}}) == []
 
 
 @pytest.mark.parametrize("text", ["B", "m", "09:00", "", "2026-W05", "SE-1042"])
@@ -360,6 +413,26 @@ def test_a_moment_that_is_hardly_meant_warns(operators: Value, words: str) -> No
     (found,) = problems_of({"event.properties.a": operators})
     assert (found.warning, found.code) == (True, "typed-comparison")
     assert words in found.message
+
+
+@pytest.mark.parametrize(
+    ("path", "operators", "hint"),
+    [
+        (T, {"as": "date", "lte": "2026-01-31"}, "write {as: date, gte: .., lt: 2026-02-01}"),
+        (
+            T,
+            {"as": "date", "between": ["2026-01-01", "2026-12-31"]},
+            "write {as: date, gte: .., lt: 2027-01-01}",
+        ),
+        (T, {"as": "date", "eq": "2026-01-31"}, "write {as: date, gte: .., lt: 2026-02-01}"),
+        (T, {"as": "date", "lt": "2026-01-31"}, None),
+        (T, {"as": "date", "lte": "9999-12-31"}, None),
+        (T, {"as": "date", "between": ["2026-01-01", "2026-12-31T10:00:00Z"]}, None),
+        (P, {"as": "date", "lte": "2026-01-31"}, None),
+    ],
+)
+def test_a_moment_that_is_compared_up_to_a_day_warns(path: str, operators: Value, hint: str | None) -> None:
+    assert [one.hint for one in problems_of({path: operators})] == [hint] * (hint is not None)
 
 
 @pytest.mark.parametrize(

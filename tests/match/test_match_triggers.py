@@ -394,8 +394,10 @@ def test_a_mistake_in_a_trigger_is_found_at_its_place(webhook: Mapping[str, Valu
         ({"changes": ["age", "user.plan"]}, "did you mean `plan`?"),
         ({"changes": "traits.plan"}, "did you mean `plan`?"),
         ({"changes": "plan, age"}, "for several names write [plan, age]"),
-        ({"changes": "users.plan"}, None),
-        ({"changes": "address.user.city"}, None),
+        (
+            {"changes": "address.city"},
+            "for a nested one write `address`, and compare `user.before.address.city` in `where`",
+        ),
     ],
 )
 def test_a_name_that_is_hardly_one_is_a_warning(trigger: Value, hint: str | None) -> None:

@@ -62,10 +62,12 @@ def test_a_line_has_the_user_that_the_lines_before_it_say(
         {"type": "event", "name": "Buy", "anonymous_id": "a1"},
         {"type": "user", "user_id": "u1", "set": {"plan": "pro"}},
         {"type": "event", "name": "Buy", "anonymous_id": "a1"},
+        {"type": "user", "user_id": "u1", "delete": True},
     ]
     stream.write_text("".join(f"{json.dumps(one)}\n" for one in lines))
     user.write_text('{"name": "Eve"}')
     asked = ("explain", "--format", "native", "--json", "--event", stream, "--line")
+    assert "no event: " in said(capsys, bench, *asked[:3], "--event", stream, "--line", 7)[2]
     assert said(capsys, bench, *asked, 4)[0] == 1
     code, out, _ = said(capsys, bench, *asked, 6)
     assert (code, json.loads(out)[0]["request"]["body"]) == (0, {"who": "Ada"})

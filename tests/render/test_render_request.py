@@ -17,7 +17,18 @@ NASTY = "a/b?c&d=e%#ü 1"
 def url_of(url: str, query: dict[str, Any] | None = None, **options: Any) -> str:
     """Return the URL as a dry run shows it."""
     request = {"url": url, "query": query or {}, "body": {}}
-    event = an_event({"nasty": NASTY, "empty": "", "n": 5, "none": None, "list": ["a", 1], "dot": ".."})
+    event = an_event(
+        {
+            "nasty": NASTY,
+            "empty": "",
+            "n": 5,
+            "none": None,
+            "list": ["a", 1],
+            "dot": "..",
+            "no_list": [],
+            "no_object": {},
+        }
+    )
     return shown(rendered(request, event, a_user(), **options)).url
 
 
@@ -69,6 +80,8 @@ def test_query_values_are_encoded_and_empty_ones_dropped() -> None:
         "empty": "{{ event.properties.empty }}",
         "n": "{{ event.properties.n }}",
         "json": "{{ event.properties.list }}",
+        "nobody": "{{ event.properties.no_list }}",
+        "nothing_in_it": "{{ event.properties.no_object }}",
         "fixed": 7,
         "yes": True,
         "nothing": None,
@@ -150,6 +163,14 @@ def test_a_mistake_in_the_url_is_found_at_load(url: str, message: str) -> None:
 def test_a_mistake_in_the_query_is_found_at_load(query: dict[str, Any], message: str) -> None:
     (found,) = mistakes({"query": query})
     assert message in found
+
+
+def test_a_value_of_a_url_that_would_be_encoded_twice_is_a_warning() -> None:
+    twice = "{{ event.id | url_encode }}"
+    told = "template: values in a URL are percent-encoded anyway: this one would be so twice"
+    found = mistakes({"url": f"https://x.example/{twice}?a={twice}", "query": {"b": [twice]}})
+    assert found == [f"{told} (leave `| url_encode` out)"] * 3
+    assert mistakes({"url": "https://x.example/", "body": {"a": f"https://y.example/{twice}"}}) == []
 
 
 def test_scheme_host_and_port_may_be_settings() -> None:

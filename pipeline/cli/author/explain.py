@@ -91,6 +91,8 @@ def explain(
             show(one, is_first=number == 0)
         if user_file is None and letter is None and not tried.before and any(map(_asks_the_user, found)):
             say("\nOne record says little of its user: `--user FILE` gives what was known by then.")
+    if not (found or as_json):
+        say("no event: the record deletes a user, links two ids, or changes no property")
     requests_made = [one.request for one in found if one.request is not None]
     is_dead = any(request.dead_letter is not None for request in requests_made)
     return Exit.OK if requests_made and not is_dead else Exit.PROBLEMS

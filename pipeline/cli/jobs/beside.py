@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from pipeline.model.errors import Fatal
+from pipeline.model.errors import Fatal, UsageError
+from pipeline.model.process.exits import Exit
 from pipeline.model.process.lifeline import Lifeline
 
 HOOKLINE = (sys.executable, "-P", "-m", "pipeline.cli")
@@ -31,7 +32,7 @@ def started(
     """Run a verb until the end of the block, or of this process, however that ends.
 
     log: where its talk goes, and its data, unless ``data`` names another file. until: what a line begins
-    with that is waited for; the rest of it is yielded. Raises Fatal where the verb ends before that.
+    with that is waited for; the rest of it is yielded. Raises UsageError or Fatal where the verb ends before.
     """
     environment = {**os.environ, **variables}
     lifeline.tie(environment)
@@ -62,5 +63,6 @@ def _rest_of_line(process: subprocess.Popen[bytes], verb: str, log: Path, begin:
         if found is not None:
             return found.strip()
         if process.poll() is not None:
-            raise Fatal("\n".join(lines).removeprefix("error: ") or f"`hookline {verb}` did not start")
+            error = UsageError if process.returncode == Exit.USAGE else Fatal
+            raise error("\n".join(lines).removeprefix("error: ") or f"`hookline {verb}` did not start")
         pause.wait(0.05)

@@ -17,6 +17,7 @@ from pipeline.cli.kinds import Place
 from pipeline.cli.output import say
 from pipeline.cli.page.lines import room, short
 from pipeline.model.errors import UsageError
+from pipeline.model.process.exits import Exit
 from pipeline.model.process.lifeline import Lifeline
 from pipeline.model.process.stop import kept_back
 from pipeline.model.words import counted
@@ -83,6 +84,8 @@ def demo(folder: Path, shows: bool, flags: tuple[str, ...]) -> int:
             except BaseException:
                 job.kill()
                 raise
+    if code == Exit.USAGE:
+        return code
     tell(arrived)
     say("")
     for what, where in (

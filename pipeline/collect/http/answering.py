@@ -22,6 +22,8 @@ from pipeline.collect.request import Answer, Request
 
 _THREAD_FROM: Final = 16 << 10
 """A compressed body of this size is decompressed outside the event loop: it may take milliseconds."""
+_AT_ONCE: Final = 256 << 10
+"""So is a smaller one that becomes larger than this: 16 KiB may become 16 MiB."""
 _LINGER_SECS: Final = 10.0
 """How long to read on after a last answer, so that the client gets to read that answer."""
 WRITE_SECS: Final = 30.0
@@ -146,18 +148,24 @@ class Answering(asyncio.Protocol):
         request = self._request
         if request is None or request.parked or not request.method:
             return False
-        return self._host.now - request.since > self._host.limits.body_secs
+        return self._host.now - request.since > self._host.limits.crowded_secs
+
+    @property
+    def inside(self) -> int:
+        """Return how many bytes the gate counts as inside for the request being read."""
+        return 0 if self._request is None else self._request.inside
 
     def overdue(self) -> None:
         """Its time is up. Called once ``deadline`` has passed."""
         raise NotImplementedError
 
     def give_up_slow(self) -> None:
-        """Answer a slow request, and read no more of it."""
-        raise NotImplementedError
+        """Refuse the request being read, and read no more of it."""
+        if self._request is not None:
+            self.refuse(self._request, self._host.gate.retry_secs())
 
     def refuse(self, request: Incoming, retry_secs: int) -> None:
-        """End a request's wait at the gate."""
+        """Refuse a request for lack of room."""
         answer = self._host.service.busy(request.whole(b"", b""), retry_secs)
         if not request.complete:
             self._give_up(request, answer)
@@ -184,6 +192,8 @@ class Answering(asyncio.Protocol):
 
     def entered(self) -> None:
         """A request of this connection has passed the gate."""
+        if self._request is not None:
+            self._request.since = self._host.now
         if self._busy is None:
             self._next()
         self._settle()
@@ -208,8 +218,11 @@ class Answering(asyncio.Protocol):
         raw = request.body()
         if not request.is_packed:
             self._take(request, self._ask(request, raw, raw))
-        elif len(raw) < _THREAD_FROM:
-            self._take(request, self._unpacked(request, raw, tried(request.encoding, raw, self._limit)))
+            return
+        at_once = min(self._limit, _AT_ONCE)
+        found = tried(request.encoding, raw, at_once) if len(raw) < _THREAD_FROM else None
+        if found is not None and not (isinstance(found, UnpackError) and found.status == 413):
+            self._take(request, self._unpacked(request, raw, found))
         else:
             run = self._loop.run_in_executor(self._host.unpacker, tried, request.encoding, raw, self._limit)
             self._take(request, Later(run, lambda done: self._unpacked(request, raw, done.result())))

@@ -291,11 +291,6 @@ class Connection(Answering):
         else:
             self._broken(reply.error(408, "timeout", "the head did not come in time"), "timeout")
 
-    def give_up_slow(self) -> None:
-        """Answer a slow request, and read no more of it."""
-        if self._request is not None:
-            self._fail(self._request, reply.error(408, "timeout", "the body did not come in time"), "timeout")
-
     def _too_large(self, request: Incoming) -> None:
         limit = self._host.limits.body
         self._fail(

@@ -1,7 +1,8 @@
 """Limits the total bytes of requests in progress. What exceeds the limit queues, first come first served.
 
 A request that is being read or kept is inside. A waiting one is not read: its remaining bytes stay in the
-client's socket. So memory stays constant, however many clients send.
+client's socket; and as much may wait as may be inside. So memory stays constant, however many clients send.
+Large requests leave some room, and small ones do not wait behind them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,14 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 _HALF_LIFE_SECS: Final = 5.0
+_LARGE: Final = 1 / 64
+"""Of the limit: what needs more is large."""
+_FOR_SMALL: Final = 1 / 8
+"""Of the limit, where no large request enters."""
+_SOON_SECS: Final = 5
+"""When to retry where it came so suddenly that nothing has left so far."""
+_READ_BYTES: Final = 256 << 10
+"""Read from a connection before it can be paused."""
 
 
 class Guest(Protocol):
@@ -42,8 +51,12 @@ class Gate:
         """Bytes of requests that are being read or kept."""
         self.held = 0
         """Bytes received so far from waiting requests."""
-        self._queue: dict[Guest, float] = {}
-        """Since when they wait."""
+        self.room_of_large = limit - int(limit * _FOR_SMALL)
+        self._small: dict[Guest, tuple[float, int]] = {}
+        """Since when they wait, and up to how many bytes may be read of each meanwhile."""
+        self._large: dict[Guest, tuple[float, int]] = {}
+        self._promised = 0
+        """All that may be read of those that wait."""
         self._clock = clock
         self._left = 0
         """Bytes of requests answered since ``_since``."""
@@ -54,52 +67,66 @@ class Gate:
     @property
     def waiting(self) -> int:
         """Return how many requests wait."""
-        return len(self._queue)
+        return len(self._small) + len(self._large)
 
-    @property
-    def crowded(self) -> bool:
-        """Return whether there is more than there is room for."""
-        return self.inside + self.held > self.limit
+    def is_shut_to(self, guest: Guest, *, begins: bool) -> bool:
+        """Return whether a request must wait whose bytes so far are counted as inside.
+
+        begins: it also lets those go first that wait already.
+        """
+        queue = self._queue_of(guest)
+        if begins and queue:
+            return True
+        return (
+            self.inside > self.limit if queue is self._small else self.inside + self.held > self.room_of_large
+        )
 
     @property
     def full(self) -> bool:
         """Return whether a new request must wait."""
-        return self.inside + self.held >= self.limit or bool(self._queue)
+        return self.inside + self.held >= self.limit or self.waiting > 0
 
-    def retry_secs(self) -> int:
+    def retry_secs(self, stuck: int = 60) -> int:
         """Return in how many seconds to retry: bytes inside divided by the rate at which they
-        leave, 1 to 60.
+        leave, 1 to 60. stuck: where none have left.
         """
         self._measure()
         if self._rate <= 0.0:
-            return 60 if self.full else 1
+            return stuck if self.full else 1
         return max(1, min(60, math.ceil((self.inside + self.held) / self._rate)))
 
     def wait(self, guest: Guest, inside: int) -> None:
-        """Queue it: it was inside with this many bytes."""
+        """Queue it: it was inside with this many bytes. Where too many wait, it is turned away."""
         self.inside -= inside
+        reads = min(guest.need, _READ_BYTES)
+        if self._promised and self._promised + reads > self.limit:
+            guest.turned_away(self.retry_secs(stuck=_SOON_SECS))
+            return
         self.held += guest.size
-        self._queue[guest] = self._clock()
+        self._promised += reads
+        self._queue_of(guest)[guest] = self._clock(), reads
         if not self.inside:
             self.settle()
 
     def give_up(self, guest: Guest) -> None:
         """Stop waiting."""
-        if self._queue.pop(guest, None) is not None:
-            self.held -= guest.size
+        for queue in (self._small, self._large):
+            if guest in queue:
+                self._take_out(queue, guest)
 
     def turn_away(self, secs: float) -> None:
         """Let nobody wait longer than this."""
         before = self._clock() - secs
-        late = []
-        for guest, since in self._queue.items():
-            if since > before:
-                break
-            late.append(guest)
+        late: list[Guest] = []
+        for queue in (self._small, self._large):
+            for guest, (since, _) in queue.items():
+                if since > before:
+                    break
+                late.append(guest)
         if late:
             retry_secs = self.retry_secs()
             for guest in late:
-                if guest in self._queue:
+                if guest in self._small or guest in self._large:
                     guest.turned_away(retry_secs)
 
     def leave(self, brought: int) -> None:
@@ -110,21 +137,28 @@ class Gate:
 
     def settle(self) -> None:
         """Admit those that now have room, in order of arrival."""
-        if self._entering or not self._queue:
+        if self._entering or not self.waiting:
             return
         self._entering = True
         try:
-            while self._queue:
-                first = next(iter(self._queue))
-                need = first.need
-                if self.inside and self.inside + need > self.limit:
-                    return
-                del self._queue[first]
-                self.held -= first.size
-                self.inside += need
-                first.enter(need)
+            for queue, room in ((self._small, self.limit), (self._large, self.room_of_large)):
+                while queue:
+                    first = next(iter(queue))
+                    need = first.need
+                    if self.inside and self.inside + need > room:
+                        break
+                    self._take_out(queue, first)
+                    self.inside += need
+                    first.enter(need)
         finally:
             self._entering = False
+
+    def _take_out(self, queue: dict[Guest, tuple[float, int]], guest: Guest) -> None:
+        self._promised -= queue.pop(guest)[1]
+        self.held -= guest.size
+
+    def _queue_of(self, guest: Guest) -> dict[Guest, tuple[float, int]]:
+        return self._large if guest.need > self.limit * _LARGE else self._small
 
     def _measure(self) -> None:
         now = self._clock()

@@ -92,8 +92,12 @@ class Incoming:
         if more > 0:
             self._inside += more
             gate.inside += more
-            # `crowded` and `waiting` inlined: nearly all requests pass straight through.
-            if (gate.inside + gate.held > gate.limit or (first and gate.waiting)) and not self._let_in:
+            # Nearly all requests pass straight through.
+            if (
+                (gate.inside + gate.held > gate.room_of_large or (first and gate.waiting))
+                and not self._let_in
+                and gate.is_shut_to(self, begins=first)
+            ):
                 self._park()
 
     def _gather(self, crumb: bytes) -> None:
@@ -120,7 +124,7 @@ class Incoming:
                 more = min(self._limit, most(self.encoding, self.size))
                 self._inside += more
                 self._gate.inside += more
-                if self._gate.crowded:
+                if self._gate.is_shut_to(self, begins=False):
                     self._park()
 
     def holds(self, size: int) -> None:
@@ -145,6 +149,11 @@ class Incoming:
         self._let_in = True
         self._inside = room
         self._owner.entered()
+
+    @property
+    def inside(self) -> int:
+        """Return how many bytes the gate counts as inside for it."""
+        return self._inside
 
     def _park(self) -> None:
         self.parked = True

@@ -22,7 +22,9 @@ class Limits:
     head_secs: float = 10.0
     """From the first byte of a head to its last."""
     body_secs: float = 30.0
-    """Between two pieces of a body. While others wait: for the whole body."""
+    """Between two pieces of a body."""
+    crowded_secs: float = 2.0
+    """For a whole body, while others wait for its room (less than hold_secs) or for a connection."""
     idle_secs: float = 75.0
     """Between two requests of a connection; longer than most clients and proxies keep theirs."""
     drain_secs: float = 5.0

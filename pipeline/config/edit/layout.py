@@ -101,6 +101,10 @@ class Layout:
                 break
         return at
 
+    def is_hollow(self, part: Part, entry: Entry | None) -> bool:
+        """Return whether an entry is `{}` or `[]` with nothing inside: what fills it may take lines."""
+        return entry is not None and self.text[part.start : part.end] in ("{}", "[]")
+
     def parts(self) -> Iterator[Part]:
         """Yield every value, outer ones first."""
         todo = [self.root]

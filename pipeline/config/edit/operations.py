@@ -9,10 +9,11 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from pipeline.config.edit.differences import differences
-from pipeline.config.edit.layout import Layout, Part
+from pipeline.config.edit.layout import Entry, Layout, Part
 from pipeline.config.edit.paths import show_path
 from pipeline.config.edit.splices import (
     Way,
@@ -104,8 +105,7 @@ def delete(text: str, path: KeyPath, *, file: str = "") -> str:
     edit = _Edit.of(text, file)
     meant, outer, at = edit.entry(path)
     _take(meant, path)
-    grand = edit.layout.find(path[:-2]) if len(path) > 1 else None
-    above = None if grand is None else grand.entries[at_index(grand, path[-2]) or 0]
+    _, above = edit.holder(path[:-1])
     return edit.first(meant, deleting(edit.layout, outer, at, above), path, "deleted")
 
 
@@ -201,13 +201,23 @@ class _Edit(NamedTuple):
         meant = copy.deepcopy(self.data)
         part = self.layout.find(path)
         assert part is not None  # the caller of a replacement has checked
-        outer = self.layout.find(path[:-1]) if path else None
-        entry = None if outer is None else outer.entries[at_index(outer, path[-1]) or 0]
+        outer, entry = self.holder(path)
         if path:
             _at(meant, path[:-1])[path[-1]] = value
         else:
             meant = value
         return self.first(meant, replacing(self.layout, part, entry, outer, value), path, "set")
+
+    def holder(self, path: KeyPath) -> tuple[Part | None, Entry | None]:
+        """Return the collection that holds a value, and its entry there; None for the root."""
+        outer = self.layout.find(path[:-1]) if path else None
+        return outer, None if outer is None else outer.entries[at_index(outer, path[-1]) or 0]
+
+    def _filling(self, path: KeyPath, part: Part, value: Value) -> Iterator[Way]:
+        """Yield ways to fill `{}` or `[]`, written as the file writes such collections."""
+        outer, entry = self.holder(path)
+        if self.layout.is_hollow(part, entry):
+            yield from replacing(self.layout, part, entry, outer, value)
 
     def insert(self, outer: KeyPath, key: str | int, value: Value, at: int | None) -> str:
         path = (*outer, key)
@@ -231,12 +241,16 @@ class _Edit(NamedTuple):
             items = list(within.items())
             items.insert(place, (key, value))
             _refill(within, items)
-            return self.first(meant, inserting(self.layout, part, place, key, value), path, "inserted")
+            ways = chain(
+                self._filling(outer, part, {key: value}), inserting(self.layout, part, place, key, value)
+            )
+            return self.first(meant, ways, path, "inserted")
         if part.kind == "list" and isinstance(key, int):
             if not 0 <= key <= len(within):
                 raise self.no_such(path)
             within.insert(key, value)
-            return self.first(meant, inserting(self.layout, part, key, None, value), path, "inserted")
+            ways = chain(self._filling(outer, part, [value]), inserting(self.layout, part, key, None, value))
+            return self.first(meant, ways, path, "inserted")
         what = {"map": "a map, whose entries have keys", "list": "a list, whose elements have numbers"}
         raise self.refusal(
             outer,

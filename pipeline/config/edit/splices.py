@@ -43,7 +43,7 @@ def replacing(
     """
     writer = Writer(layout, layout.text, outer)
     column = outer.column if outer is not None else 0
-    if part.flow or (outer is not None and outer.flow):
+    if (part.flow and not layout.is_hollow(part, entry)) or (outer is not None and outer.flow):
         style = part.style
         for text in dict.fromkeys((writer.inline(value, style=style), writer.inline(value, style='"'))):
             yield from _in_flow(layout, part, entry, text)

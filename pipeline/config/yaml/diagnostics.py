@@ -6,7 +6,7 @@ and indexes from the file's root. Nothing raises at the first problem: all of th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partialmethod
 
 KeyPath = tuple[str | int, ...]
@@ -70,6 +70,10 @@ class Problems:
 
     A stored version keeps the meaning it had, so that what it owes is still sent.
     """
+
+    def soften(self, code: str) -> None:
+        """Make warnings of the errors of this code."""
+        self.found[:] = [replace(one, warning=True) if one.code == code else one for one in self.found]
 
     @property
     def errors(self) -> int:

@@ -33,6 +33,7 @@ MAX_DEPTH = 64
 _MAX_REPAIRS = 20
 _LINE_BREAK = re.compile("\r\n|\r|\n")
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
+_THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+")
 _CUT_COMMENT = re.compile(r"[ \t]#[^\s#!]")
 
 
@@ -295,9 +296,11 @@ class _Builder:
                 f'write "{told[:60]}" in quotes if it is the value',
             )
         elif top.flow and top.key is not None and ":" not in line[start : start + 3]:
-            self.error(
-                at, "empty-value", f"{name} has no value", f"write `{top.key[0]}: value`, or quote the text"
-            )
+            hint = f"write `{top.key[0]}: value`, or quote the text"
+            for number in _THOUSANDS.finditer(line):
+                if number.start() < start <= number.end():
+                    hint = f"a comma ends a value: write {number[0].replace(',', '')}"
+            self.error(at, "empty-value", f"{name} has no value", hint)
         else:
             hint = 'give it a value, or remove it; `null` and "" are values'
             self.error(at, "empty-value", f"{name} has no value", hint)

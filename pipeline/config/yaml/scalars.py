@@ -19,6 +19,7 @@ LOOKS_LIKE = {
     "FALSE": "false",
     "Null": "null",
     "NULL": "null",
+    "None": "null",
     "~": "null",
 }
 """The constant that a plain scalar was probably meant to be."""

@@ -11,7 +11,7 @@ from pipeline.config.yaml import scalars
 Suspicion: TypeAlias = tuple[str, str, str]
 
 _NO_BLANK: Final = re.compile(r"[\w$.-]+:(?:[^\W\d]|[\u00a0\u200b\"'\[{])")
-_OPENING: Final = "\u201c\u201e\u201d\u2018\u201a\u00ab"
+TYPOGRAPHIC: Final = "\u201c\u201e\u201d\u2018\u201a\u00ab"
 _CLOSING: Final = "\u201d\u201c\u2019\u2018\u00bb"
 _UNSEEN: Final = "\u00a0\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 """Unusual blanks, and zero-width characters, from web pages and word processors."""
@@ -26,7 +26,7 @@ def of_text(text: str) -> Iterator[Suspicion]:
         yield "looks-like-constant", f"`{text}` is a text here, not {meant}", hint
     if text.isascii():
         return
-    if text[0] in _OPENING and text[-1] in _CLOSING:
+    if text[0] in TYPOGRAPHIC and text[-1] in _CLOSING:
         hint = "put it between straight quotes instead, or around these to keep them"
         yield "looks-like-quotes", f"`{text[:_SHOWN]}` keeps its typographic quotes", hint
     if (invisible := unseen(text)) is not None:

@@ -9,6 +9,7 @@ from yaml import MarkedYAMLError, YAMLError
 
 from pipeline.config.yaml.document import Document, Span
 from pipeline.config.yaml.lines import split_value
+from pipeline.config.yaml.suspects import TYPOGRAPHIC
 from pipeline.model.findings import Finding
 
 
@@ -48,11 +49,9 @@ def explain(document: Document, error: YAMLError, repaired: set[int]) -> Fault:
     unclosed = _unclosed(document, error, message, repaired)
     if unclosed is not None:
         return unclosed
-    tab = _indenting_tab(document, line)
-    if tab is not None:
-        span = Span(line, tab, line, tab + 1)
-        hint = "indent with spaces: YAML allows no tabs there"
-        return Fault(document.finding(span, "yaml-syntax", message, hint=hint), line)
+    indented = _odd_indent(document, line, message)
+    if indented is not None:
+        return indented
     escape = _escape(document, message, line, column)
     if escape is not None:
         return escape
@@ -60,6 +59,8 @@ def explain(document: Document, error: YAMLError, repaired: set[int]) -> Fault:
         if number in repaired:
             continue
         slip = _slip(document.lines[number], column if number == line else None)
+        if slip is None and number < line and any(sign in message for sign in _NO_MAP):
+            slip = _no_blank(document.lines[number])
         if slip is not None:
             start, value, hint, repair = slip
             span = Span(number, start, number, start + len(value))
@@ -85,22 +86,58 @@ def _unclosed(document: Document, error: YAMLError, message: str, repaired: set[
     line, column = error.context_mark.line, error.context_mark.column
     if line >= len(document.lines) or line in repaired:
         return None
+    source, end = document.lines[line], None
     if line == error.problem_mark.line and "end of stream" not in message:
-        return None
-    source = document.lines[line]
+        end = error.problem_mark.column
+        if source[end : end + 1] not in ("]", "}"):
+            return None
     opened = source[column : column + 1]
     if error.context in _OPENED:
         close = _OPENED[error.context]
+        hash_ = _HASH.search(source, column)
+        if hash_ is not None:
+            span = Span(line, hash_.start(), line, hash_.end())
+            hint = f"a blank and `#` begin a comment; quote it: {quote(hash_[0])}"
+            fixed = f"{source[: hash_.start()]}{quote(hash_[0])}{source[hash_.end() :]}"
+            return Fault(document.finding(span, "yaml-syntax", message, hint=hint), line, fixed)
+        quoted = _open_quote(source, column)
+        if quoted is not None:
+            column, close = quoted, source[quoted]
     elif error.context == "while scanning a quoted scalar":
         close = opened
     else:
         return None
+    opened = source[column : column + 1]
+    if (
+        opened == close
+        and source.rstrip().endswith(("]", "}"))
+        and ("[" in source[:column] or "{" in source[:column])
+    ):
+        end = len(source.rstrip().rstrip("]}"))
     span = Span(line, column, line, column + 1)
     finding = document.finding(span, "yaml-syntax", message, hint=f"this {opened} is not closed by {close}")
     # Repaired only where the next line starts something else.
     following = document.lines[line + 1] if line + 1 < len(document.lines) else ""
     repair = f"{source.rstrip()}{close}" if re.match(r"\s*(-\s+)?[\w$.-]+:(\s|$)", following) else None
+    if end is not None:
+        wrong, outer = source[end : end + 1], source[:column]
+        # A bracket that closes nothing before stands in the place of the right one.
+        surplus = wrong in _OPENED.values() and outer.count("[" if wrong == "]" else "{") <= outer.count(
+            wrong
+        )
+        repair = f"{source[:end]}{close}{source[end + surplus :]}"
     return Fault(finding, line, repair)
+
+
+def _open_quote(source: str, start: int) -> int | None:
+    """Return where the quoted text begins that a line leaves open; None where none is."""
+    quoted: int | None = None
+    for at in range(start, len(source)):
+        if quoted is not None:
+            quoted = None if source[at] == source[quoted] and source[at - 1] != "\\" else quoted
+        elif source[at] in "\"'" and source[at - 1] in " ,[{:":
+            quoted = at
+    return quoted
 
 
 _PAIR = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
@@ -165,6 +202,20 @@ def _slip(source: str, column: int | None) -> tuple[int, str, str, str | None] |
     lead, value, tail = parts
     if value[0] in "[{" and not value.startswith("{{"):
         return _flow_slip(source, len(lead))
+    if value[0] in TYPOGRAPHIC and column is not None:
+        return (
+            len(lead),
+            value,
+            f"{value[0]} is no quote: put straight quotes around it",
+            lead + quote(value) + tail,
+        )
+    if value[0] in "-?" and value[1:2] == " " and column == len(lead) and lead.strip().endswith(":"):
+        if value[0] == "-" and ": " in value:
+            return len(lead), value, "a list begins in a new line", lead
+        hint = f"quote the value: {quote(value)}" + (
+            "; a list begins in a new line" if value[0] == "-" else ""
+        )
+        return len(lead), value, hint, lead + quote(value) + tail
     if (
         value.startswith("{{")
         or value[0] in "@`%"
@@ -172,11 +223,6 @@ def _slip(source: str, column: int | None) -> tuple[int, str, str, str | None] |
         or (column is not None and value[0] not in "\"'|>&!" and ": " in value + " " and lead.strip())
     ):
         return len(lead), value, f"quote the value: {quote(value)}", lead + quote(value) + tail
-    if value[0] in "-?" and value[1:2] == " " and column == len(lead) and lead.strip().endswith(":"):
-        hint = f"quote the value: {quote(value)}" + (
-            "; a list begins in a new line" if value[0] == "-" else ""
-        )
-        return len(lead), value, hint, lead + quote(value) + tail
     if value[0] in "|>" and column is not None and len(lead) < column:
         return len(lead), value, f"quote the value: {quote(value)}", lead + quote(value) + tail
     if value[0] in "\"'" and column is not None and column > len(lead):
@@ -186,14 +232,29 @@ def _slip(source: str, column: int | None) -> tuple[int, str, str, str | None] |
     return None
 
 
+_NO_BLANK = re.compile(r"(\s*(?:-\s+)*[A-Za-z_$][\w$.-]*:)\u00a0?([^\s/:].*)")
+
+
+def _no_blank(source: str) -> tuple[int, str, str, str] | None:
+    """`method:POST`, which is one text, and with the next line no map."""
+    found = _NO_BLANK.fullmatch(source)
+    if found is None:
+        return None
+    key, value = found[1].strip(), found[2].strip()
+    start = len(found[1]) - len(found[1].lstrip())
+    return start, source[start:].rstrip(), f"a blank follows the colon: {key} {value}", f"{found[1]} {value}"
+
+
+# A channel or a colour, which starts a comment: `{channel: #growth}`.
+_HASH = re.compile(r"(?<=[:,\[]\s)#[^\s,\]}#]+(?=\s*[,\]}])")
 _FLOW_SLIPS = (
-    # A path with brackets: `lines[*]`, `event.tags[0]`, `user["Customer No."]`.
-    r"(?<=[\[{,:\s])[^\s\[\]{},:\"'][^\s\[\]{},:\"']*(?:\[(?:\*|\d+|\"[^\"]*\"|'[^']*')\][^\s\[\]{},:\"']*)+",
+    # A path with brackets: `lines[*]`, `event.tags[-1]`, `user["Customer No."]`, `vars.m[user.id]`.
+    r"(?<=[\[{,:\s])[^\s\[\]{},:\"'][^\s\[\]{},:\"']*"
+    r"(?:\[(?:\*|-?\d+|\"[^\"]*\"|'[^']*'|[A-Za-z_][\w$-]*\.[\w.$-]+)\][^\s\[\]{},:\"']*)+",
     r"(?<=[\[,:\s])\*(?=\s*[,\]}])",
     r"(?<=[\[,:\s])[@`%][^,\]}]*",
     r"\{\{.*?\}\}[^,\]}]*",
-    # A channel or a colour, which starts a comment: `{channel: #growth}`.
-    r"(?<=[:,\[]\s)#[^\s,\]}#]+(?=\s*[,\]}])",
+    _HASH,
     # The whole value: `Bearer ${TOKEN}`, `https://h.example/${A}/${B}`.
     r"(?:(?<=:\s)|(?<=,\s)|(?<=[\[,]))(?=\S)(?:(?!:\s)[^\"'{}\[\],])*?\$\{[^}]*\}"
     r"(?:\$\{[^}]*\}|[^,{}\[\]])*",
@@ -211,12 +272,26 @@ def _flow_slip(source: str, start: int) -> tuple[int, str, str, str | None] | No
     return None
 
 
-def _indenting_tab(document: Document, line: int) -> int | None:
-    source = document.lines[line]
-    indent = source[: len(source) - len(source.lstrip())]
-    return indent.index("\t") if "\t" in indent else None
+def _odd_indent(document: Document, line: int, message: str) -> Fault | None:
+    """A tab, or a blank from a web page, which libyaml takes for a letter: it stumbles over the next line."""
+    for number in range(line, max(-1, line - 2), -1):
+        source = document.lines[number]
+        indent = source[: len(source) - len(source.lstrip())]
+        odd = next((at for at, char in enumerate(indent) if char != " "), None)
+        if odd is not None and (number == line or indent[odd] != "\t"):
+            what = "YAML allows no tabs there" if indent[odd] == "\t" else f"this is U+{ord(indent[odd]):04X}"
+            finding = document.finding(
+                Span(number, odd, number, odd + 1),
+                "yaml-syntax",
+                message,
+                hint=f"indent with spaces: {what}",
+            )
+            spaced = None if "\t" in indent else " " * len(indent) + source[len(indent) :]
+            return Fault(finding, number, spaced)
+    return None
 
 
+_NO_MAP = ("mapping values are not allowed", "could not find expected ':'")
 _MISPLACED = (
     "did not find expected key",
     "did not find expected '-' indicator",

@@ -61,7 +61,7 @@ async def purge(context: RequestContext) -> web.StreamResponse:
 
 async def _change_dead(context: RequestContext, action: Literal["replay", "purge"]) -> web.StreamResponse:
     given = await _selection(context)
-    selection = dead_filter(context, given["filter"]).require()
+    selection = dead_filter(context, given["filter"]).require(given["filter"])
     state = context.console.state
     return await _change(context, given, lambda: dlq.choose(state, action, selection, COUNT_SECS))
 
@@ -69,7 +69,7 @@ async def _change_dead(context: RequestContext, action: Literal["replay", "purge
 async def drop(context: RequestContext) -> web.StreamResponse:
     """Count what is selected, or give it up: exactly what was counted."""
     given = await _selection(context)
-    owing = owed_filter(context, given["filter"]).require()
+    owing = owed_filter(context, given["filter"]).require(given["filter"])
     state = context.console.state
     return await _change(context, given, lambda: outbox.choose(state, owing, COUNT_SECS))
 
@@ -84,8 +84,8 @@ async def send_now(context: RequestContext) -> web.StreamResponse:
 
 async def orders(context: RequestContext) -> web.StreamResponse:
     """Pause, resume, disable or enable webhooks by ids and patterns, or say what it would come to."""
-    given = await body(context, "order", order=TEXT, webhooks=LIST, dry_run=FLAG)
-    order, names = order_of(given["order"]), given["webhooks"] or []
+    given = await body(context, "order", "webhooks", order=TEXT, webhooks=LIST, dry_run=FLAG)
+    order, names = order_of(given["order"]), given["webhooks"]
     if not all(isinstance(name, str) for name in names):
         raise UsageError("`webhooks` is a list of ids and patterns; [] means all")
     seen = await glance(context)
@@ -120,8 +120,7 @@ async def _change(
 
 async def _selection(context: RequestContext) -> dict[str, Value]:
     """Return a body that selects rows; the words of its filter are texts."""
-    given = await body(context, filter=OBJECT, digest=TEXT, dry_run=FLAG)
-    given["filter"] = given["filter"] or {}
+    given = await body(context, "filter", filter=OBJECT, digest=TEXT, dry_run=FLAG)
     if not all(isinstance(value, str) for value in given["filter"].values()):
         raise UsageError('`filter` holds texts, as the URL of the list does: {"status": "503"}')
     return given

@@ -39,11 +39,10 @@ GOOD: Final = "delivered"
 async def show(context: RequestContext) -> web.StreamResponse:
     """Return the summary: trigger and request in words, numbers, the last failures, the file."""
     seen, row = await _row(context)
-    text, wrong = "", []
-    if row.errors:
-        found = (await context.run(context.console.workbench.check_saved)).findings
-        wrong = [one for one in found if one.file == row.file and not one.warning]
+    text, found = "", []
     if row.file:
+        checked = await context.run(context.console.workbench.check_saved)
+        found = [one for one in checked.findings if one.file == row.file and one.warning <= (not row.errors)]
         text = (await _file(context, row)).text
         text = await context.run(context.yaml_text, text)
     tried = await _attempts(context, row.id)
@@ -56,7 +55,7 @@ async def show(context: RequestContext) -> web.StreamResponse:
         row=row,
         tab="",
         text=text,
-        wrong=wrong,
+        found=found,
         failures=failures,
         has_memory=tried is not None,
         known_secs=context.console.sampler.known_secs,

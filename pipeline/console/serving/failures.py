@@ -64,6 +64,8 @@ async def told(context: RequestContext, status: int, error: Exception) -> web.St
     match error:
         case web.HTTPException():
             words = error.reason
+            if words == HTTPStatus.NOT_FOUND.phrase:
+                words = "there is no such page: the address is wrong, or what it was about is gone"
             headers = {k: v for k, v in error.headers.items() if k.lower() in ("retry-after", "allow")}
         case HooklineError():
             words = str(error)

@@ -11,7 +11,7 @@ or ``anonymousId`` in the data, else the extension ``anonymousid``. An event wit
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pipeline.decode.raw import fields, strict
 from pipeline.decode.raw.fields import Fields, Place
@@ -58,9 +58,15 @@ def is_binary(headers: Sequence[tuple[str, bytes | None]]) -> bool:
 
 
 def read_binary(
-    value: bytes | None, headers: Sequence[tuple[str, bytes | None]], place: Place
+    value: bytes | None,
+    headers: Sequence[tuple[str, bytes | None]],
+    place: Place,
+    unframe: Callable[[bytes, Place], Json] | None = None,
 ) -> list[Record]:
-    """Return the event of a message in binary mode. Raises InvalidRecord."""
+    """Return the event of a message in binary mode. Raises InvalidRecord.
+
+    unframe: returns the data in the frame of a schema registry; None: they are as the content type says.
+    """
     attributes: Fields = {}
     for name, text in headers:
         if text is None:
@@ -70,7 +76,9 @@ def read_binary(
         elif name.lower() == "content-type":
             attributes["datacontenttype"] = _header(name, text)
     data: Json = None
-    if value:
+    if value and unframe is not None:
+        data = unframe(value, place)
+    elif value:
         data = _payload(value, attributes.get("datacontenttype"))
     return [_event(attributes, data, place)]
 
@@ -103,15 +111,13 @@ def _event(record: Fields, data: Json, place: Place) -> Event:
         if source is None:
             raise InvalidRecord("the CloudEvent names no user (`subject`) and no `source`")
         anonymous_id = source
-    time = fields.time(record, "time")
     return Event(
         fields.text_id(record, "id"),
         name,
         "track",
         user_id,
         anonymous_id,
-        place.received_at if time is None else time,
-        place.received_at,
+        *fields.times(record, place, "time"),
         source,
         properties,
         {key: value for key, value in record.items() if key not in _OURS},

@@ -24,9 +24,10 @@ import msgspec
 from pipeline.decode.connect import keys
 from pipeline.decode.connect.unavailable import is_unavailable
 from pipeline.decode.framed.connect_values import Schema, parse, unwrap
+from pipeline.decode.glance.glance import NOT_SEEN
 from pipeline.decode.raw.fields import Fields, Place
 from pipeline.decode.shape import Seen, Shape, Side
-from pipeline.decode.strangers import stranger, unread
+from pipeline.decode.strangers import stranger
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, kind_of
 from pipeline.model.records import Event, PropertyUpdate, Record, topic_of
@@ -39,7 +40,10 @@ VERBS: Final = {"c": "created", "u": "updated", "d": "deleted"}
 _SIDES: Final[dict[Gives, Side]] = {"user": "users", "event": "events", "both": "both"}
 _EMPTY: Final = ("AA==", "{}", "1970-01-01", "00:00")
 """Text prefixes of decimal 0, of an empty object, and of times at 0."""
-_TRANSACTION: Final = {"status", "id", "event_count", "data_collections", "ts_ms"}
+_CLOCKS: Final = {"ts_ms", "ts_us", "ts_ns"}
+_TRANSACTION: Final = {"status", "id", "event_count", "data_collections"}
+_BAGS: Final = ("properties", "traits", "context", "set", "set_once", "data")
+"""Objects in records of other shapes."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -64,6 +68,7 @@ class Table:
             "changes of a table: plain, in `{schema, payload}`, flattened; snapshots, deletions, tombstones",
             # With a schema, JsonConverter writes `null` as text for a flattened tombstone.
             parse=parse,
+            is_doubtful=_is_doubtful,
             takes_any=True,
             tombstone=lambda place: _tombstone(place, self),
             peek=peek,
@@ -107,6 +112,17 @@ class Change:
     """Its position in the database's log."""
 
 
+def _is_doubtful(record: Fields) -> bool:
+    """Return whether the object has no mark of Debezium, and what a row has not: it may be of any shape."""
+    if "op" in record or "payload" in record:
+        return False
+    return (
+        any(type(record.get(name)) is dict for name in _BAGS)
+        or "specversion" in record
+        or stranger(record) is not None
+    )
+
+
 def read(record: Json, place: Place, table: Table) -> list[Record]:
     """Return the records of one message; none where it is not a change of a row. Raises InvalidRecord."""
     value, schema = unwrap(record)
@@ -125,7 +141,8 @@ def _change(value: Fields, schema: Schema | None, place: Place) -> Change | None
         if op == "m":
             return None
         return _from_envelope(value, op, source if type(source) is dict else {}, schema, place)
-    if value.keys() == {"ts_ms"} or value.keys() == _TRANSACTION or ("ddl" in value and type(source) is dict):
+    told = value.keys() - _CLOCKS
+    if (not told and value) or told == _TRANSACTION or ("ddl" in value and type(source) is dict):
         return None  # a heartbeat, a transaction boundary, a schema change
     if "before" in value and "after" in value and type(source) is dict:
         raise InvalidRecord("the change has no `op`")
@@ -160,8 +177,6 @@ def _from_flattened(value: Fields, schema: Schema | None, place: Place) -> Chang
     row = {name: one for name, one in value.items() if not name.startswith("__")}
     if not row:
         raise InvalidRecord("the row has no columns")
-    if len(row) == len(value) and schema is None and (looks_like := stranger(value)) is not None:
-        raise InvalidRecord(unread(looks_like, "debezium"))
     op, table = value.get("__op"), value.get("__table", value.get("__source_table"))
     if value.get("__deleted") in ("true", True):
         op = "d"
@@ -321,7 +336,7 @@ def committed(line: bytes) -> int | None:
     """
     try:
         seen = _PEEK.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_SEEN:
         return None
     marks = seen if seen.payload is None else seen.payload
     if marks.op == "r" or marks.flat_op == "r":

@@ -22,16 +22,14 @@ def columns_of(place: Place) -> Fields | None:
             f"the message's key is {raw[:60].decode('utf-8', 'replace')!r}: set `key.converter` to "
             "org.apache.kafka.connect.json.JsonConverter, StringConverter does not write the columns apart"
         )
+    if raw == b"null":
+        return None
     try:
-        value, schema = unwrap(parse(raw, place))
+        # A number is its own text, and a text of StringConverter is none: 12e5, 1.50.
+        value, schema = unwrap(parse(raw, place) if raw[:1] in b'{["' else raw.decode())
         value = value if schema is None else schema.converted(value)
-    except InvalidRecord:
-        if raw[:1] in b"{[":
-            raise
-        try:
-            value = raw.decode()
-        except UnicodeDecodeError:
-            raise InvalidRecord("the message's key is neither JSON nor text") from None
+    except UnicodeDecodeError:
+        raise InvalidRecord("the message's key is neither JSON nor text") from None
     return value if type(value) is dict else {"": value}
 
 

@@ -64,13 +64,17 @@ def _message(place: Place) -> dict[str, Json]:
 
 
 def key_text(place: Place) -> str | Missing:
-    """Return the message's key as a text; MISSING where there is none, or it is not text."""
+    """Return the message's key as a text, without JSON's quotes; MISSING if there is none, or no text."""
     if not place.key:
         return MISSING
     try:
-        return place.key.decode()
+        text = place.key.decode()
+        quoted = strict.loads(place.key) if text[0] == '"' else None
     except UnicodeDecodeError:
         return MISSING
+    except InvalidRecord:
+        return text
+    return text if quoted is None else quoted  # type: ignore[return-value]  # a text
 
 
 def _object(key: str | Missing) -> Json:

@@ -206,7 +206,7 @@ class Connection(asyncio.Protocol):
         begun = reader.begun if reader is not None else 0
         if attempt is None:
             self._on_done(self, None, False)
-        elif reader is not None and reader.status and not reader.framed and exc is None:
+        elif reader is not None and reader.ends_with_connection and exc is None:
             self._end(False)
         elif self._received == 0 and self.used > 1 and not isinstance(exc, ssl.SSLError):
             self.attempt = None

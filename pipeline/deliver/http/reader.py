@@ -1,10 +1,11 @@
 """Reads one HTTP answer, however receivers write it: its head, and where its body ends.
 
 Both clients read answers through this, so that they are equally lenient. Bare line feeds, folded lines,
-blanks before a colon, padded chunk sizes and a repeated equal length are accepted; so is a length beside
-chunks, which override it (RFC 9112, 6.3), but the connection is then not reused. Whatever else makes the
-answer's end ambiguous is refused (two lengths, unrequested codings), and so are other protocols, a switch of
-protocols, and control characters. 1xx responses are skipped.
+blanks before a colon, padded chunk sizes and a repeated equal length are accepted. So are, though the
+connection is then not reused: a length beside chunks, which override it (RFC 9112, 6.3), `chunked` said more
+than once, and a line that is no header, which is left out. Whatever makes the answer's end ambiguous is
+refused (two lengths, unrequested codings), and so are other protocols and a switch of protocols. 1xx
+responses are skipped.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ _END = re.compile(rb"\n\r?\n")
 _NAME = rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 _VALUE = rb"[\t\x20-\x7e\x80-\xff]*"
 _LINE = re.compile(rb"(%b)[ \t]*:(%b)" % (_NAME, _VALUE))
+_TELLING = re.compile(rb"content-length|transfer-encoding|http/1\.", re.IGNORECASE)
+"""What is in no line that may be left out: it says where a body ends, or is another answer's beginning."""
 _STRICT = re.compile(rb"%b\r\n(?:%b:%b\r\n)*\r\n" % (_STATUS.pattern, _NAME, _VALUE))
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _SIZE = re.compile(rb"([0-9a-fA-F]{1,16})[ \t]*(?:;[^\r\x00]*)?")
@@ -62,7 +65,7 @@ class AnswerReader:
         self.head = b""
         """The final head in strict form: CRLF, one line per header, an empty line."""
         self.framed = False
-        """True where the head gives the body's length; else end of file ends it."""
+        """True where the head gives the body's length."""
         self.is_chunked = False
         self.done = False
         """True once the answer is complete."""
@@ -89,6 +92,13 @@ class AnswerReader:
         self.done = not self._left
         self.surplus = data[len(piece) :]
         return piece
+
+    @property
+    def ends_with_connection(self) -> bool:
+        """True where end of file completes the answer: no length was given, or only the line after the last
+        chunk is missing.
+        """
+        return bool(self.status) and (self._in_trailers or not self.framed)
 
     @property
     def begun(self) -> int:
@@ -263,10 +273,14 @@ def _strict(raw: bytes, status: int) -> bytes:
     made = [lines[0]]
     lengths: set[bytes] = set()
     codings: list[bytes] = []
+    is_odd = False
     for line in lines[1:]:
         found = _LINE.fullmatch(line)
         if found is None:
-            raise wrong(f"{_shown(line)} is no header")
+            if _TELLING.search(line):
+                raise wrong(f"{_shown(line)} is no header")
+            is_odd = True
+            continue
         name, value = found[1].lower(), found[2].strip(b" \t")
         if name == b"content-length":
             lengths.update(part.strip(b" \t") for part in value.split(b","))
@@ -277,9 +291,9 @@ def _strict(raw: bytes, status: int) -> bytes:
     codings = [coding for coding in codings if coding != b"identity"]
     if len(lengths) > 1 or not all(_LENGTH.fullmatch(length) for length in lengths):
         raise wrong(f"content-length is {_shown(b', '.join(sorted(lengths)))}")
-    if codings and codings != [b"chunked"]:
+    if codings and set(codings) != {b"chunked"}:
         raise wrong(f"transfer-encoding is {_shown(b', '.join(codings))}")
-    if codings and lengths:
+    if is_odd or len(codings) > 1 or (codings and lengths):
         made = [line for line in made if not line.lower().startswith(b"connection:")] + [b"connection: close"]
     if codings:
         made.append(b"transfer-encoding: chunked")

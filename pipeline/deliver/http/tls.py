@@ -115,32 +115,35 @@ class Contexts:
 
         ``resolve`` puts secrets into a setting's text.
         """
-        ca = self._place(resolve(receiver.ca)) if receiver.ca else None
-        cert = self._place(resolve(receiver.mtls.cert)) if receiver.mtls else None
-        key = self._place(resolve(receiver.mtls.key)) if receiver.mtls else None
-        files = [path for path in (ca, cert, key) if path is not None]
+        files = self._paths(receiver, resolve)
         # With their signs, so that a certificate renewed in place is a new one.
         name = "|".join(f"{path}@{tuple(self._sign(path))}" for path in files)
         if name and name not in self._contexts:
+            ca = files[0] if receiver.ca else None
+            cert, key = files[-2:] if receiver.mtls else (None, None)
             self._keep((*files,), name, build_context(ca, cert, key))
         return name
+
+    def _paths(self, receiver: ReceiverSettings, resolve: Callable[[str], str]) -> list[str]:
+        """Return the files of a receiver that are set: CA, client certificate, key."""
+        named = [receiver.ca] if receiver.ca else []
+        named += [receiver.mtls.cert, receiver.mtls.key] if receiver.mtls else []
+        return [self._place(resolve(each)) for each in named]
 
     def name_for_tokens(self, receiver: ReceiverSettings, resolve: Callable[[str], str]) -> str:
         """Return the name of the context for a receiver's token endpoint; raises OSError.
 
         It trusts the receiver's own CA as well as the system's: the endpoint may be a neighbour of the
-        receiver, or a public service.
+        receiver, or a public service. The client certificate is shown to it, too, if it asks (RFC 8705).
         """
-        if not receiver.ca:
-            return ""
-        ca = self._place(resolve(receiver.ca))
-        name = f"+{ca}@{tuple(self._sign(ca))}"
-        if name not in self._contexts:
-            context = _system()
+        name = self.name(receiver, resolve)
+        if receiver.ca and f"+{name}" not in self._contexts:
+            ca, *client = self._paths(receiver, resolve)
+            context = build_context(None, *client) if client else _system()
             with _reading(ca):
                 context.load_verify_locations(cafile=ca)
-            self._keep(("+", ca), name, context)
-        return name
+            self._keep(("+", ca, *client), f"+{name}", context)
+        return f"+{name}" if receiver.ca else name
 
     def _keep(self, files: tuple[str, ...], name: str, context: ssl.SSLContext) -> None:
         """Keep a context in place of the last but one: a megabyte per renewal would add up."""

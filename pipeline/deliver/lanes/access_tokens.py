@@ -14,7 +14,7 @@ from pipeline.deliver.lanes.limits.outages import hurry
 from pipeline.deliver.lanes.policy import RetryAt, decide_token
 from pipeline.deliver.lanes.retries import regroup
 from pipeline.deliver.lanes.settling import Settler
-from pipeline.deliver.requests.oauth import TokenError, request_token
+from pipeline.deliver.requests.oauth import Rotated, TokenError, request_token
 from pipeline.model.errors import HooklineError
 from pipeline.outbox.handover import Delivery
 from pipeline.telemetry.log import get
@@ -38,6 +38,7 @@ class Tokens:
         self._settler = settler
         self._answered = answered
         self._tasks: set[asyncio.Task[None]] = set()
+        self._rotated: Rotated = {}
 
     def fetch(self, lane: Lane) -> None:
         """Start a request for the lane's token."""
@@ -60,7 +61,9 @@ class Tokens:
         try:
             receiver = lane.spec.receiver if lane.spec is not None else ReceiverSettings()
             tls = client.contexts.name_for_tokens(receiver, secrets.expand)
-            value, lifetime = await request_token(token.auth, secrets, partial(client.post, tls=tls))
+            proxy = lane.spec.delivery.proxy if lane.spec is not None else None
+            post = partial(client.post, tls=tls, proxy=secrets.expand(proxy) if proxy else None)
+            value, lifetime = await request_token(token.auth, secrets, post, self._rotated)
         except (TokenError, HooklineError, OSError, ValueError) as error:
             now, status = self._clock.now(), error.status if isinstance(error, TokenError) else 0
             token.failed(now, refused=status != 0)

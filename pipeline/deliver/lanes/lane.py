@@ -146,6 +146,9 @@ class Lane:
             if self.halt == "gone":
                 self.halt = ""
             self.throttle = Throttle()
+        if before is not None and spec.origin != before.origin:
+            self.retries.extend(item for item in self.fresh if self.is_former(item[0]))
+            self.fresh = deque(item for item in self.fresh if not self.is_former(item[0]))
 
     def renew(self) -> None:
         """Use the present secrets and certificates for further requests."""
@@ -169,7 +172,7 @@ class Lane:
             held[row] = delivery
             self.held_bytes += len(request.body) + HELD_BYTES
             progress = delivery.progress
-            if progress.due_ms or progress.attempt or self.batcher is not None:
+            if from_disk or progress.due_ms or progress.attempt or self.batcher is not None:
                 self.enqueue(delivery, now)
             else:
                 self.fresh.append((delivery,))
@@ -201,7 +204,7 @@ class Lane:
             batch = self.batcher.add(delivery, now)
             if batch is not None:
                 self.fresh.append(batch)
-        elif progress.attempt:
+        elif progress.attempt or self.is_former(delivery):
             self.retries.append((delivery,))
         else:
             self.fresh.append((delivery,))
@@ -227,7 +230,11 @@ class Lane:
     def take(self) -> tuple[Item, bool] | None:
         """Return the next item to send and whether it is a retry; None where there is none."""
         while True:
-            if self.retries and self.flying_retries < self._most_retries():
+            if (
+                self.retries
+                and self.flying_retries < self._most_retries()
+                and (not self.throttle.down or self._retry_is_probe())
+            ):
                 item, is_retry = self.retries.popleft(), True
             elif self.fresh:
                 item, is_retry = self.fresh.popleft(), False
@@ -246,9 +253,24 @@ class Lane:
             if item:
                 return item, is_retry
 
+    def is_former(self, delivery: Delivery) -> bool:
+        """Return whether it goes to another host than the present URL names: an edit has changed that since.
+
+        Such a delivery takes no more room than a retry, and its failures say nothing of the present receiver.
+        """
+        origin, url = self.spec.origin if self.spec is not None else "", delivery.request.url
+        return origin != "" and not (url.startswith(origin) and url[len(origin) :][:1] in ("", "/", "?"))
+
     def has_next(self) -> bool:
         """Return whether `take` would find something."""
         return bool(self.fresh) or (bool(self.retries) and self.flying_retries < self._most_retries())
+
+    def _retry_is_probe(self) -> bool:
+        """Return whether a retry comes first in an outage; one to a former host would tell nothing."""
+        at = next((at for at, item in enumerate(self.retries) if not self.is_former(item[0])), None)
+        if at is not None:
+            self.retries.rotate(-at)
+        return at is not None or not self.fresh
 
     def _most_retries(self) -> int:
         return max(1, int(self.slots() * RETRY_SHARE))

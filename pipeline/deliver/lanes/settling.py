@@ -114,6 +114,8 @@ class Settler:
             lane.limit.succeeded(now, good, quickest, in_flight, lane.slots())
         if onlookers.failed and onlookers.tap is None:
             onlookers.took(attempts, now)  # a tap has seen them already
+        if failed and not lane.throttle.down:
+            failed = [each for each in failed if not lane.is_former(each.items[0])]
         if failed or good:
             lane.limit.ended(now, good, len(failed))
         if failed:

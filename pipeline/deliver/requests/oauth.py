@@ -98,19 +98,33 @@ class Token:
         self.retry_at = now + min(MAX_RETRY_SECS, 2.0 ** min(self.failures - 1, 10))
 
 
-async def request_token(auth: OAuth2Auth, secrets: UsedSecrets, post: Post) -> tuple[str, float]:
-    """Return a token and its lifetime in seconds. Raises TokenError, ConfigError (missing secret)."""
+Rotated = dict[tuple[str, str], str]
+"""The latest refresh token in place of a configured one, by token URL and that: many servers accept each
+only once (RFC 6749, 6)."""
+
+
+async def request_token(
+    auth: OAuth2Auth, secrets: UsedSecrets, post: Post, rotated: Rotated | None = None
+) -> tuple[str, float]:
+    """Return a token and its lifetime in seconds. Raises TokenError, ConfigError (missing secret).
+
+    rotated: updated with the refresh token that comes along.
+    """
 
     def value(text: str) -> str:
         return secrets.expand(text).rstrip("\r\n")
 
     client_id, client_secret = value(auth.client_id), value(auth.client_secret)
+    url = value(auth.token_url)
     form = {"grant_type": "client_credentials"}
+    given = url, value(auth.refresh_token or "")
     if auth.refresh_token is not None:
-        form = {"grant_type": "refresh_token", "refresh_token": value(auth.refresh_token)}
+        latest = rotated.get(given, given[1]) if rotated is not None else given[1]
+        form = {"grant_type": "refresh_token", "refresh_token": latest}
     if auth.scope is not None:
         form["scope"] = value(auth.scope)
-    url = value(auth.token_url)
+    if auth.audience is not None:
+        form["audience"] = value(auth.audience)
     basic = base64.b64encode(f"{quote_plus(client_id)}:{quote_plus(client_secret)}".encode()).decode()
     headers = {"accept": CONTENT_TYPES["json"], "content-type": CONTENT_TYPES["form"]}
     answer = await post(url, urlencode(form).encode(), headers | {"authorization": f"Basic {basic}"})
@@ -122,12 +136,21 @@ async def request_token(auth: OAuth2Auth, secrets: UsedSecrets, post: Post) -> t
         shown = _shown(answer, secrets)
         told = f"the token endpoint answered {answer.status}{': ' if shown else ''}{shown}"
         refused = 300 <= answer.status < 500 and answer.status not in PATIENT
+        if refused and rotated is not None:
+            rotated.pop(given, None)  # next time the configured one
         raise TokenError(told, answer.status if refused else 0)
-    return read_token(answer)
+    token, lifetime, replaced = read_token(answer)
+    if replaced and rotated is not None and auth.refresh_token is not None:
+        secrets.remember(replaced, "${oauth2 refresh token}")
+        rotated[given] = replaced
+    return token, lifetime
 
 
-def read_token(answer: Posted) -> tuple[str, float]:
-    """Return the token in an answer and its lifetime in seconds; raises TokenError."""
+def read_token(answer: Posted) -> tuple[str, float, str]:
+    """Return the token in an answer, its lifetime in seconds, and the refresh token that comes along or "".
+
+    Raises TokenError.
+    """
     try:
         parsed = parse(text_of(answer.answer, answer.headers, cut=answer.cut))
     except Unreadable as error:
@@ -143,7 +166,8 @@ def read_token(answer: Posted) -> tuple[str, float]:
     token = parsed["access_token"]
     if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
         raise TokenError("the token endpoint's access_token is no text that a header can carry")
-    return token, _lifetime(parsed.get("expires_in"))
+    replaced = parsed.get("refresh_token")
+    return token, _lifetime(parsed.get("expires_in")), replaced if isinstance(replaced, str) else ""
 
 
 def _shown(answer: Posted, secrets: UsedSecrets) -> str:

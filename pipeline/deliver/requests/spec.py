@@ -36,6 +36,8 @@ class LaneSpec:
     webhook_id: str
     definition: str = ""
     """Hash of the webhook's own text: a change lifts a 410's halt."""
+    origin: str = ""
+    """Scheme, host and port of its URL; "": not known."""
     enabled: bool = True
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     receiver: ReceiverSettings = field(default_factory=ReceiverSettings)

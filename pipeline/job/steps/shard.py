@@ -61,6 +61,8 @@ class Shard:
         rows = store if settings.known is None else settings.known.under(store)
         self.story = Story(rows, settings.clock, settings.replay, settings.sizes, settings.shards)
         self.counters = Counters(store)
+        # Published from the start, so that nothing seems uncounted until the first commit.
+        committed.webhooks[number] = self.counters.written()
         versions.learn(left_of(self.counters))
         self.unprepared = 0
         """Records since some of the final work was last done early."""

@@ -136,7 +136,6 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
             or self.drain.stopping
             or self.versions.latest.hash != self.version
             or self.are_asked()
-            or self.reader.awaits_durable
         )
 
     def advance(self) -> list[Intake] | None:

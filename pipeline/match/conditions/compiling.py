@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -16,6 +17,7 @@ from pipeline.model.json import Value
 from pipeline.model.words import did_you_mean
 
 GROUPS: Final = ("all", "any", "not", "any_element", "label")
+_NEGATED: Final = re.compile(r"(?:not\s|!)\s*([\w$-]+[.\[].*)")
 ELEMENT: Final = "element"
 """The root of paths inside `any_element`, which start at the element."""
 
@@ -123,6 +125,8 @@ def _warn_absolute(key: str, context: Context) -> None:
 
 
 def _group_hint(key: str) -> str | None:
+    if (negated := _NEGATED.fullmatch(key)) is not None:
+        return f"write not: {{{negated[1]}: ...}}"
     bare = key.lstrip("$").lower()
     group = bare if bare in GROUPS else OTHER_GROUPS.get(bare)
     if group is None and "." not in key:

@@ -17,7 +17,7 @@ from pipeline.language.vars import var_at
 from pipeline.match.conditions import meant
 from pipeline.match.conditions.clauses import compile_clause
 from pipeline.match.conditions.compiling import ELEMENT, Context, checked_path, describe, path_key
-from pipeline.match.conditions.fixed_fields import lint_fixed_field
+from pipeline.match.conditions.fixed_fields import lint_day, lint_fixed_field
 from pipeline.match.conditions.nodes import Node, all_nodes
 from pipeline.match.operators.conversions import CONVERSIONS
 from pipeline.match.operators.dates import zone
@@ -63,6 +63,9 @@ def operators_on(path: Path, value: Value, context: Context) -> Node | None:
     if type(value) is list:
         if path.root == ELEMENT and is_operators(value):
             return all_nodes([_operator_map(path, one, context.at(index)) for index, one in enumerate(value)])
+        if (hint := meant.of_list(value)) is not None:
+            message = f"`{value[0]}` is one of the values here, and no operator"
+            context.problems.warn((), "looks-like-operator", message, hint=hint)
         return _clause(path, OPERATORS["in"], value, Options(), {}, context)
     return _clause(path, OPERATORS["eq"], value, Options(), {}, context)
 
@@ -77,7 +80,7 @@ def _operator_map(path: Path, value: dict[str, Value], context: Context) -> Node
     for name in names:
         operator = OPERATORS.get(name) if type(name) is str else None
         if operator is None:
-            hint = meant.instead_of(str(name), path)
+            hint = meant.instead_of(str(name), value[name], path)
             context.wrong((name,), f"`{name}` is no operator", hint, code="unknown-operator")
             continue
         fitting = _fitting_options(operator, options, context) if options is not None else None
@@ -185,6 +188,7 @@ def _clause(
     if "event" not in context.roots:
         _refuse_relative(checked, context)
     lint_fixed_field(path, operator, raw, options, context)
+    lint_day(path, operator, raw, options, context)
     return Node(
         test=test,
         key=_clause_key(path, operator, raw, beside, reads, context),
@@ -234,6 +238,8 @@ def _operand_part(raw: Value, operator: Operator, context: Context, reads: list[
     close = did_you_mean(str(next(iter(raw))), ("path", "file")) if len(raw) == 1 else None
     if close is not None or operator.name not in ("eq", "ne", "in", "not_in", "contains", "not_contains"):
         hint = f"did you mean {{{close}: ...}}?" if close else "for another path write {path: ...}"
+        if operator.wants == "range" and close is None and len(raw) == 2:
+            hint = f"write between: [{', '.join(map(str, raw.values()))}]"
         context.wrong((), f"a map is no operand of `{operator.name}`", hint)
     return raw
 

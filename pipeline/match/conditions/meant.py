@@ -55,9 +55,24 @@ def an_operator(said: dict[str, Value]) -> str:
     return f"for example {{{beside}, {first}: ...}}"
 
 
-def instead_of(word: str, path: Path) -> str:
+def of_list(values: list[Value]) -> str | None:
+    """Return what a list such as ``[gte, 500]`` probably means; None where it is a list of values."""
+    if len(values) != 2 or type(values[0]) is not str or type(values[1]) not in (int, float):
+        return None
+    name = as_word(values[0])
+    operator = name if name in OPERATORS else SYNONYMS.get(name)
+    return None if operator is None else f"write {{{operator}: {values[1]}}}"
+
+
+def instead_of(word: str, value: Value, path: Path) -> str:
     """Return the remedy for a word below a path that is not an operator."""
     bare = word.lstrip("$")
+    first = value[0] if type(value) is list and value else value
+    if bare in GROUPS and bare != "label" and type(first) is dict:
+        inside = f"{{{path.text}: {'[...]' if bare == 'any_element' else '{...}'}}}"
+        return (
+            f"it stands above paths: write {bare}: {f'[{inside}, ...]' if bare in ('all', 'any') else inside}"
+        )
     field = f"`{path.text}{key_step(bare)}`"
     key = as_word(bare)
     meant = key if key in OPERATORS else SYNONYMS.get(key)

@@ -9,7 +9,7 @@ from typing import Final
 from pipeline.language.path_syntax import EVENT_ROOTS, PathError, parse_path
 from pipeline.match.operators.table import Operator
 
-_NUMBER: Final = re.compile(r"\s*[+-]?[0-9]+(\.[0-9]+)?\s*", re.ASCII)
+_JSON_NUMBER: Final = re.compile(r"\s*-?(0|[1-9][0-9]*)(\.[0-9]+)?\s*", re.ASCII)
 _AMOUNT: Final = re.compile(
     r"[$€£]?(?P<sign>[+-]?)(?P<digits>[0-9]{1,3}(?:[,_][0-9]{3})+(?:\.[0-9]+)?|[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]{1,2})?)"
     r"\s*[%$€£]?",
@@ -40,6 +40,8 @@ _SIGNS: Final = {
     ">=": "gte", "<=": "lte", "!=": "ne", "<>": "ne", "==": "eq", "=": "eq", ">": "gt", "<": "lt"
 }  # fmt: skip
 _COUNTABLE: Final = re.compile(r"[+-]?[0-9]")
+_REGEX: Final = re.compile(r".*(?:\.[*+]|\\[dsw][*+{]|\][*+{]).*|\^.+\$", re.DOTALL)
+"""A text with what only patterns have: ``foo.*``, ``\\d+``, ``[a-z]+``, ``^foo$``."""
 _TEMPLATE: Final = re.compile(r"\{\{(?P<inside>[^{}]*)\}\}")
 _SLASHED: Final = re.compile(r"/(?P<pattern>[^/]+)/(?P<flags>i|g|gi|ig|im|mi|gim)")
 _BRACES: Final = re.compile(r"\{[^{},]*,[^{}]*\}")
@@ -57,7 +59,8 @@ def looks_otherwise(operator: Operator, text: str, *, converted: bool) -> str | 
         return _slashed(text)
     if operator.name == "glob":
         return _braced(text)
-    found = _template(text) or _path(text) or _sign(operator, text) or _stars(operator, text)
+    found = _template(text) or _path(text) or _sign(operator, text) or _pattern(operator, text)
+    found = found or _stars(operator, text)
     if found is None and operator.wants in ("any", "list"):
         found = _slashed(text)
     if found is None and operator.wants in ("order", "range") and not converted:
@@ -113,10 +116,16 @@ def _stars(operator: Operator, text: str) -> str | None:
     return None
 
 
+def _pattern(operator: Operator, text: str) -> str | None:
+    if operator.wants not in ("any", "list", "text", "element") or _REGEX.fullmatch(text) is None:
+        return None
+    return f'"{text}" stands for itself, with its signs: did you mean {{regex: "{text}"}}?'
+
+
 def _measure(text: str) -> str | None:
     """Return a warning for a number, date, version or word that would be compared by its characters."""
     looks = f'"{text}" looks like {{}} but is a text, and texts compare by their characters: {{}}'.format
-    if _NUMBER.fullmatch(text):
+    if _JSON_NUMBER.fullmatch(text):
         return looks("a number", "write it without quotes, or add `as: number`")
     amount = _AMOUNT.fullmatch(text.strip()) if len(text) <= _SHORT else None
     if amount is not None:

@@ -39,6 +39,8 @@ def literal_secrets(document: Document) -> list[Finding]:
     for node, start, end, what in _literals(document):
         message = f"a secret stands in the file ({what})"
         hint = "put it into the job's environment and write ${NAME}"
+        if str(node.value)[:start].endswith(":-"):
+            hint = "it is used where the variable is not set: set that for the job, and leave out `:-`"
         span = text_span(node, start, end - start)
         found.append(document.finding(span, "plain-secret", message, hint=hint, warning=True))
     return found

@@ -11,7 +11,7 @@ from pipeline.model.json import Value
 from pipeline.outbox.counters import WEBHOOK
 
 PAUSED: Final = {
-    "disk": "the disk has less free space than the reserve, or room for few more files (`df -i`)",
+    "disk": "the disk has less free space than `disk_reserve`, or room for few more files (`df -i`)",
     "commit": "much waits to be written to the state, or its disk is slow",
     "webhook": "a webhook with `on_full: pause` owes as much as it may",
     "engine": "the queues of requests are full",

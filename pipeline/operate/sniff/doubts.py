@@ -7,7 +7,7 @@ from typing import Final
 
 import orjson
 
-from pipeline.model.json import Json, Value
+from pipeline.model.json import Value
 from pipeline.model.records import Event, Invalid
 from pipeline.operate.sniff.recognise import Recognised, read_by
 from pipeline.recording.native_lines import native_line
@@ -22,12 +22,11 @@ def lost(recognised: Sequence[Recognised]) -> list[tuple[str, str, int]]:
     """Return the objects that a shape reads nothing from, though it reads their record."""
     seen: dict[tuple[str, str], list[bool]] = {}
     for one in [one for one in recognised if one.is_read and one.shape in _MAY_LOSE][:_LOOKED_FOR_LOSS]:
-        value: Json = orjson.loads(one.sampled.raw or b"null")
-        if type(value) is not dict:
+        if type(one.value) is not dict:
             continue
         good = [each for each in read_by(one.sampled, one.shape) if not isinstance(each, Invalid)]
         kept = set().union(*(_leaves(orjson.loads(native_line(each))) for each in good))
-        for name, inner in value.items():
+        for name, inner in one.value.items():
             if name not in _MEANT and type(inner) is dict and (leaves := _leaves(inner)):
                 seen.setdefault((one.shape, name), []).append(leaves.isdisjoint(kept))
     return [(shape, name, sum(gone)) for (shape, name), gone in seen.items() if sum(gone) * 2 > len(gone)]

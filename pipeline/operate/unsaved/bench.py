@@ -33,7 +33,7 @@ from pipeline.model.files.plain_file import NO_SIGN, Sign, read_plain, sign_at
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.operate.check import all_found
-from pipeline.operate.unsaved.listing import said_of
+from pipeline.operate.unsaved.results import Checked
 
 SETTLED_NS: Final = 50_000_000
 """A file changed more recently may change again without a visible difference."""
@@ -52,8 +52,8 @@ class Tried:
 
     @property
     def webhook(self) -> Webhook | None:
-        """The webhook that the file defines, ready to be tried; None where it has errors."""
-        if any(found.file == self.file and not found.warning for found in self.report.findings):
+        """The webhook that the file defines, ready to be tried; None where it cannot be."""
+        if not Checked(self.file or "", tuple(self.report.findings)).can_be_tried:
             return None
         return _of_file(self.report.basis, self.file)
 
@@ -83,7 +83,9 @@ def data_of(snapshot: Snapshot | None, name: str) -> dict[str, Value]:
     for file in (*snapshot.checked.webhooks, *snapshot.checked.partial):
         if file.file == name:
             return file.data
-    return said_of(snapshot, name)
+    document = snapshot.text.documents.get(name)
+    data = None if document is None or document.root is None else document.root.value
+    return data if isinstance(data, dict) else {}
 
 
 def _of_file(snapshot: Snapshot | None, file: str | None) -> Webhook | None:

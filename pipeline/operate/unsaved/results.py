@@ -33,6 +33,11 @@ class Checked:
         """Findings of the file itself."""
         return tuple(finding for finding in self.findings if finding.file == self.file)
 
+    @property
+    def can_be_tried(self) -> bool:
+        """Whether the file has no errors but secrets without a value, which no page shows."""
+        return all(one.warning or one.code == "missing-secret" for one in self.own)
+
     def to_json(self) -> dict[str, Value]:
         """Return what `hookline check --json` prints."""
         return check_json(self.findings, self.webhooks, self.labels)
@@ -58,7 +63,7 @@ class Previewed:
     """What a webhook, as it is written now, makes of one record."""
 
     checked: Checked
-    """What is wrong with the text. With errors, nothing else is known."""
+    """What is wrong with the text. Unless it `can_be_tried`, nothing else is known."""
     problem: str | None = None
     """Why the record or the user cannot be used: a sentence with its place."""
     event: Value = None

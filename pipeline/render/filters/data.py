@@ -53,7 +53,7 @@ def json(value: Value | Missing, indent: Value = None) -> str:
     if deep is not None and not 0 <= deep <= 8:
         raise Failure("json wants an indent between 0 and 8", indent)
     try:
-        return stdlib_json.dumps(value, indent=deep or None, allow_nan=False)
+        return stdlib_json.dumps(value, indent=deep or None, allow_nan=False, ensure_ascii=False)
     except ValueError as error:
         raise Failure(str(error)) from None
 
@@ -176,7 +176,7 @@ TABLE: Final = (
     Filter(
         json,
         "JSON as text, null for what is missing",
-        Example(["a", {"b": 1}], "json", '["a", {"b": 1}]'),
+        Example(["ä", {"b": 1}], "json", '["ä", {"b": 1}]'),
         Example(None, "json", "null"),
         takes_missing=True,
         per_text=3,
@@ -225,7 +225,7 @@ TABLE: Final = (
     ),
     Filter(
         flatten,
-        "one level: an object's inner keys joined with `_` or another separator, an array's arrays spread",
+        "no levels: an object's inner keys joined with `_` or another separator, an array's arrays spread",
         Example({"a": {"b": 1, "c": {"d": [2]}}}, "flatten", {"a_b": 1, "a_c_d": [2]}),
         Example({"a": {"b": 1}}, "flatten: '.'", {"a.b": 1}),
         Example([1, [2, [3]]], "flatten", [1, 2, 3]),

@@ -55,7 +55,10 @@ def url_encode(value: Value) -> str:
 
 
 def url_decode(value: Value) -> str:
-    return unquote_plus(to_text(value))
+    try:
+        return unquote_plus(to_text(value), errors="strict")
+    except UnicodeDecodeError:
+        raise Failure("url_decode wants UTF-8 behind the signs", value) from None
 
 
 def url_path(value: Value) -> str:

@@ -52,30 +52,33 @@ def _field(element: Value, key: Value, whose: str) -> Value:
     return refuse(whose, "objects in the array", element)
 
 
-def _matching(value: Value, key: Value, wanted: Value, whose: str) -> Iterator[tuple[int, bool, Value]]:
+def _matching(
+    value: Value, key: Value, wanted: Value | Missing, whose: str
+) -> Iterator[tuple[int, bool, Value]]:
+    """Yield each element, its index, and whether its field is what is wanted; nothing is null or missing."""
     for index, element in enumerate(elements(value)):
         found = _field(element, key, whose)
-        holds = found is not None and found is not False if wanted is None else equal(found, wanted)
+        holds = found is not None and (found is not False if wanted is MISSING else equal(found, wanted))
         yield index, holds, element
 
 
-def where(value: Value, key: Value, wanted: Value = None) -> list[Value]:
+def where(value: Value, key: Value, wanted: Value | Missing = MISSING) -> list[Value]:
     return [element for _, holds, element in _matching(value, key, wanted, "where") if holds]
 
 
-def reject(value: Value, key: Value, wanted: Value = None) -> list[Value]:
+def reject(value: Value, key: Value, wanted: Value | Missing = MISSING) -> list[Value]:
     return [element for _, holds, element in _matching(value, key, wanted, "reject") if not holds]
 
 
-def find(value: Value, key: Value, wanted: Value = None) -> Value:
+def find(value: Value, key: Value, wanted: Value | Missing = MISSING) -> Value:
     return next((element for _, holds, element in _matching(value, key, wanted, "find") if holds), None)
 
 
-def find_index(value: Value, key: Value, wanted: Value = None) -> int | None:
+def find_index(value: Value, key: Value, wanted: Value | Missing = MISSING) -> int | None:
     return next((index for index, holds, _ in _matching(value, key, wanted, "find_index") if holds), None)
 
 
-def has(value: Value, key: Value, wanted: Value = None) -> bool:
+def has(value: Value, key: Value, wanted: Value | Missing = MISSING) -> bool:
     return any(holds for _, holds, _ in _matching(value, key, wanted, "has"))
 
 

@@ -35,6 +35,8 @@ class Names:
 
     roots: tuple[str, ...]
     vars: Mapping[str, Value]
+    text: str = ""
+    """The whole template."""
     metered: bool = False
     """True inside a template with loops: what filters produce is counted against the template's budget."""
     warn: Callable[[str, int, str], None] = lambda message, offset, hint: None

@@ -148,6 +148,7 @@ def compile_condition(expression: Expression, names: Names) -> Test:
             first = compile_condition(expression.left, names)
             second = compile_condition(expression.right, names)
             if isinstance(expression, LogicalAndExpression):
+                _lint_order(expression, names)
                 return lambda event, user, scope: first(event, user, scope) and second(event, user, scope)
             return lambda event, user, scope: first(event, user, scope) or second(event, user, scope)
         case LogicalNotExpression():
@@ -158,6 +159,16 @@ def compile_condition(expression: Expression, names: Names) -> Test:
             return _compared(expression, compare, names)
     value = compile_expression(expression, names)
     return lambda event, user, scope: truthy(value(event, user, scope))
+
+
+def _lint_order(expression: LogicalAndExpression, names: Names) -> None:
+    """Warn of ``a and b or c`` without parentheses: Liquid reads from the right, other languages do not."""
+    after, right = expression.token.start_index + len("and"), expression.right
+    if isinstance(right, LogicalOrExpression):
+        begins = min(one.token.start_index for one in (right.left, *right.left.children()))
+        if not names.text[after:begins].strip():
+            message = "conditions are read from the right: this is `.. and (.. or ..)`"
+            names.warn(message, expression.token.start_index, "write the parentheses that are meant")
 
 
 def _check_operators(expression: Expression) -> None:

@@ -24,12 +24,12 @@ _BARE: Final = re.compile(
 )
 """A path without its braces."""
 _TRIPLE: Final = re.compile(r"\{\{\{([^{}]*)\}\}\}")
-_DOT_DIGIT: Final = re.compile(r"\.[0-9]")
+_DOT_DIGIT: Final = re.compile(r"\.(?:[0-9]|(?:size|first|last)(?![\w$-]))")
 """Occurs in few templates."""
 _NUMBERED: Final = re.compile(
-    r"(?<![\w.\"'$-])(?:event|user|vars|item)(?:\.[\w$-]+|\[[^\[\]]*\])*\.[0-9]{1,3}(?![\w$-])(?:\.[\w$-]+|\[[^\[\]]*\])*"
+    r"(?<![\w.\"'$-])(?:event|user|vars|item)(?:\.[\w$-]+|\[[^\[\]]*\])*\.(?:[0-9]{1,3}|size|first|last)(?![\w$-])(?:\.[\w$-]+|\[[^\[\]]*\])*"
 )
-"""A path with a short number after a dot."""
+"""A path with a short number after a dot, or a word of Liquid that is a key here."""
 _MEANT: Final = re.compile(r"did you mean `(.+)`\?")
 
 

@@ -9,7 +9,7 @@ from typing import Literal, NoReturn
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.language.path_syntax import EVENT_ROOTS
 from pipeline.language.paths import Getter, Scope
-from pipeline.language.secrets import PlaceholderError, SecretRef, Secrets
+from pipeline.language.secrets import PlaceholderError, SecretRef, Secrets, without_value
 from pipeline.language.work import TooExpensive
 from pipeline.model.errors import RenderError
 from pipeline.model.json import Value
@@ -111,9 +111,9 @@ class Spot:
         """Note that a secret is used here; report it where it has no value."""
         self.used.add(ref)
         if self.secrets is not None and not self.secrets.known(ref):
-            what = f"the file `{ref.file}` cannot be read" if ref.file else f"`{ref.key}` is not set"
-            hint = None if ref.file else f"set it in the environment, or write `${{{ref.key}:-default}}`"
-            self.error("missing-secret", f"secret {ref}: {what}", hint=hint, offset=offset)
+            message, hint = without_value(ref)
+            length = None if offset is None else len(ref.source) + 3
+            self.error("missing-secret", message, hint=hint, offset=offset, length=length)
 
     def place(self, source: str) -> str:
         """Return how a message names this spot: ``file:line, request.body.text: {{ template }}``."""

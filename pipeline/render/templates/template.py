@@ -148,7 +148,7 @@ def _compile(text: str, spot: Spot, encode: Encode | None, literal: Encode | Non
                 made += literal(piece) if literal is not None else piece
             else:
                 secrets = True
-                spot.use(piece, offset + part.find("${"))
+                spot.use(piece, offset + part.find("${" + piece.source + "}"))
                 made += slot(piece)
         return made
 
@@ -266,7 +266,7 @@ def _compile_piped(
             "template-syntax", error.message, hint=error.hint, offset=error.offset, length=error.length
         )
 
-    names = Names(spot.roots, spot.vars, warn=warn, refuse=refuse)
+    names = Names(spot.roots, spot.vars, text, warn=warn, refuse=refuse)
     begin(NO_EVENT, NO_USER)  # for its constant parts, which are evaluated here
     parts = read(text)
     if parts is None:

@@ -20,6 +20,8 @@ from pipeline.outbox.reading.apart import check_stores
 from pipeline.outbox.reading.view import stores
 from pipeline.runtime.state.directory import META, describe
 from pipeline.runtime.state.recovery import read_tokens, sound
+from pipeline.sources.files.reading.heads import FILE as HEADS
+from pipeline.sources.files.reading.heads import read_heads
 from pipeline.sources.topics.began import FILE as BEGAN
 from pipeline.sources.topics.began import read_began
 from pipeline.sources.topics.merging.trail import FILE, read_head
@@ -143,5 +145,6 @@ def _check_source(state: Path, folder: Path, line: int, found: Findings) -> None
                     f"{path}: names the config version {version[:12]}, which is not in versions/. Restore "
                     "the whole state directory from one backup."
                 )
+    found.each(read_heads, [folder / HEADS])
     found.each(read_head, [folder / FILE])
     found.each(read_began, [folder / BEGAN])

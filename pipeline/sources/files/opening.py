@@ -23,7 +23,7 @@ from pipeline.sources.files.reading.beginning import is_as_read
 from pipeline.sources.files.reading.block_cursor import open_input, open_regular
 from pipeline.sources.files.reading.entry import Entry
 from pipeline.sources.files.reading.file import FileCursor
-from pipeline.sources.files.reading.lives import Lives
+from pipeline.sources.files.reading.lives import Lives, parted
 from pipeline.sources.files.reading.pipe import PipeCursor
 from pipeline.telemetry.log import get
 
@@ -128,7 +128,7 @@ class Inputs:
         return [one for one in named if one.path in is_there or one.beside or os.path.exists(one.path)]
 
     def _open(self, inputs: Iterable[Input]) -> None:
-        moved = Moved(self._known.files.values())
+        moved = Moved(self._known.entries())
         # First those that still have their names: a file without one may be read there under its old name.
         for source in sorted(inputs, key=lambda one: one.name not in self._known.files):
             if source.sole_name in self._resumed_names and source.name not in self._resumed_names:
@@ -160,7 +160,9 @@ class Inputs:
         # The last file of this name may have been renamed before this one was there.
         taken = {cursor.name for cursor in self.cursors}
         if not self._follow:
-            return FileCursor(source, fd, known.files, max_line_bytes=longest, is_of=entry, taken=taken)
+            return FileCursor(
+                source, fd, known.files, max_line_bytes=longest, heads=known.heads, is_of=entry, taken=taken
+            )
         cursor = self._followed(source, fd, entry, taken)
         if cursor.name not in known.files and cursor.name != source.name:
             cursor.remember()  # another cursor's next file may be of the same path
@@ -199,8 +201,8 @@ class Inputs:
         self, source: Input, fd: int, entry: Entry | None, taken: Collection[str] = ()
     ) -> FollowedCursor:
         return FollowedCursor(
-            source, fd, self._known.files, max_line_bytes=self._max_line_bytes, is_of=entry, taken=taken,
-            known=self._name_of,
+            source, fd, self._known.files, max_line_bytes=self._max_line_bytes, heads=self._known.heads,
+            is_of=entry, taken=taken, known=self._name_of,
         )  # fmt: skip
 
     def _entry_of(self, source: Input, moved: Moved) -> Entry | None:
@@ -218,6 +220,8 @@ class Inputs:
             return None  # opening it reports what is wrong
         is_own = has_name and source.path.endswith(PACKED)
         entry = (moved.renamed if is_own else moved.entry_of)(source.path, status.st_ino)
+        if entry is not None and entry.name not in self._known.files and parted(entry.name)[0] == source.name:
+            entry = None  # what was read of the one before it comes first
         name = os.path.basename(source.path)
         files = self._files()
         if before_rotation(name) and any(

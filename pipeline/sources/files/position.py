@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pipeline.model.errors import StateError
@@ -11,6 +12,7 @@ from pipeline.sources.files.finding.names import as_utf8_name
 from pipeline.sources.files.merging.origins import SEEN, Origins
 from pipeline.sources.files.merging.running_time import RunningTime
 from pipeline.sources.files.reading.entry import Entry
+from pipeline.sources.files.reading.heads import Heads
 
 VERSION = "jsonl-3"
 _OLDER = ("jsonl-1", "jsonl-2")
@@ -22,7 +24,8 @@ _WITH_FOLDERS = "jsonl-4"
 class Known:
     """Restored from a position, kept up to date while the recording is read. Raises StateError."""
 
-    def __init__(self, position: Position | None) -> None:
+    def __init__(self, position: Position | None, heads: Path | None = None) -> None:
+        """heads: the file of `Heads`."""
         self.lines = 0
         """How many were yielded."""
         self.files: dict[str, Entry] = {}
@@ -30,6 +33,8 @@ class Known:
         self.origins = Origins()
         if position is not None:
             self._resume(position)
+        self.heads = Heads(heads)
+        self.heads.resume(self.files)
 
     def _resume(self, position: Position) -> None:
         if len(position) != 3 or position[0] not in (VERSION, _WITH_FOLDERS, *_OLDER):
@@ -48,6 +53,10 @@ class Known:
                 self.files[name] = entry._replace(name=name)
         self.folders = {place.name: place for place in folders_of(position)}
 
+    def entries(self) -> list[Entry]:
+        """Return what is known of all files, also of those that no position speaks of yet."""
+        return [*self.files.values(), *self.heads.beyond(self.files)]
+
     def position(self) -> Position:
         """``(version, lines handed out, (an Entry or a SegmentPlace, ..., what `Origins` says, ...))``."""
         files = [tuple(entry) for entry in self.files.values()]
@@ -60,6 +69,11 @@ class Known:
 def folders_of(position: Position) -> list[SegmentPlace]:
     """Return the places in collectors' folders."""
     return [SegmentPlace(*place) for place in position[2] if place[0] == COLLECTED]  # type: ignore[arg-type]  # written by us
+
+
+def entries_of(position: Position) -> dict[str, Entry]:
+    """Return what is known of each file, by name."""
+    return {place[0]: Entry(*place) for place in _files(position)}  # type: ignore[arg-type,misc]  # written by us
 
 
 def files_of(position: Position) -> dict[str, int]:

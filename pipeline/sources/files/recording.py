@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.files.collected.passed import Passed
 from pipeline.sources.files.merging.merge import Merge
 from pipeline.sources.files.opening import Inputs, Paths
-from pipeline.sources.files.position import Known, files_of, folders_of
+from pipeline.sources.files.position import Known, entries_of, folders_of
 from pipeline.sources.growth import Listener
 from pipeline.sources.reader import BaseReader
 from pipeline.telemetry.happenings import RECORDED_TWICE
@@ -35,7 +36,7 @@ class Recording(BaseReader):
     """A reader of JSON lines. written: how the paths are called in formats, where they have such a name.
 
     collected: those paths that are a collector's folder. reader: how the job is called in such folders; None
-    where it does not say there what it has read.
+    where it does not say there what it has read. heads: the file of `Heads`.
 
     Raises ConfigError where a path leads nowhere, StateError where the files are not those that ``resume``
     speaks of, Fatal where a file cannot be read. Compressed files that end early or are damaged do not raise:
@@ -55,6 +56,7 @@ class Recording(BaseReader):
         reader: Callable[[], str] | None = None,
         name: str = "recording",
         resume: Position | None = None,
+        heads: Path | None = None,
         max_line_bytes: int = MAX_LINE_BYTES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -67,7 +69,7 @@ class Recording(BaseReader):
         self._formats = ALL_AUTO
         self._listener = Listener()
         self._gave = False
-        self._known = Known(resume)
+        self._known = Known(resume, heads)
         given = Paths(paths, events, users, collected, written)
         self._inputs = Inputs(given, self._known, follow=follow, max_line_bytes=max_line_bytes)
         self._cursors = self._inputs.cursors
@@ -104,11 +106,6 @@ class Recording(BaseReader):
             passed + sum(cursor.read_bytes for cursor in self._cursors),
             passed + sum(cursor.total_bytes for cursor in self._cursors),
         )
-
-    @property
-    def awaits_durable(self) -> bool:
-        """True where a followed file was truncated, and the position does not say so yet."""
-        return any(cursor.is_held for cursor in self._cursors)
 
     def under(self, formats: Formats) -> None:
         """From the next line on its time, and whether it is an update, are told by these shapes."""
@@ -147,13 +144,9 @@ class Recording(BaseReader):
         return True
 
     def durable(self, position: Position) -> None:
-        """Tell the collectors whose folders are read that what lies before it may go; read on in files that
-        were held until then.
-        """
-        if held := [one for one in self._cursors if one.is_held]:
-            known = files_of(position)
-            for cursor in held:
-                cursor.is_held = cursor.name not in known
+        """Tell the collectors whose folders are read that what lies before it may go."""
+        if self._known.heads.are_noted:
+            self._known.heads.forget(entries_of(position))
         if self._reader is None:
             return
         lines = {place.name: place.line for place in folders_of(position)}
@@ -169,6 +162,7 @@ class Recording(BaseReader):
         """Close the files. Never raises."""
         self._listener.close()
         self._inputs.close()
+        self._known.heads.close()
         for passed in self._passed.values():
             passed.close()
 

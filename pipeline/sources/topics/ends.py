@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -13,6 +13,7 @@ from pipeline.kafka.brokers import Known
 from pipeline.sources.topics.merging.merge import Alignment, Question
 from pipeline.sources.topics.stream import Message, Stream
 from pipeline.telemetry import log as logging
+from pipeline.telemetry.happenings import UNANSWERED, UNDECIDED, Happening
 from pipeline.telemetry.metrics import gauge
 
 log = logging.get(__name__)
@@ -25,6 +26,11 @@ ASK_AGAIN_MS = 200
 ASK_GIVE_UP_MS = 15_000
 """librdkafka gives up after `END_SECS`; this is for a future that it forgets."""
 LAG_EVERY_MS = 5000
+SILENT_MS = 30_000
+"""How long nobody answers for a topic partition before that is told: leaders change within seconds."""
+UNDECIDED_MS = 60_000
+"""How long a transaction is open before that is told; Flink's are for as long as from one checkpoint to the
+next."""
 
 
 class Ends:
@@ -43,6 +49,8 @@ class Ends:
         self._known = admin.reachability.known
         """What was known of the brokers when the lag was asked for."""
         self._lag_at = 0
+        self._silent = Lasting(UNANSWERED, SILENT_MS)
+        self._undecided = Lasting(UNDECIDED, UNDECIDED_MS)
 
     def are_expected(self, now: int) -> bool:
         """Return whether an answer that the merge waits for will be here within a millisecond or so."""
@@ -66,8 +74,8 @@ class Ends:
         if not answered and now < self._ask_at + ASK_GIVE_UP_MS:
             return
         self._question = None
-        ends = self._read(futures) if answered else None
-        if ends is None:
+        ends = self._read(futures)[0] if answered else {}
+        if len(ends) < len(self._streams):
             self._alignment.lost(question)
             self._ask_at = now + ASK_AGAIN_MS
         else:
@@ -81,12 +89,10 @@ class Ends:
         if not answered and now < self._lag_at + ASK_GIVE_UP_MS:
             return False
         self._lag_at = now + LAG_EVERY_MS
-        if self._lag and answered:
-            ends = self._read(self._lag, self._known) or {}
-            for side in [stream.side for stream in self._streams if ends]:
-                gauge("source_lag", max(0, ends[side.name] - side.next_offset), partition=side.name)
+        if self._lag:
+            self._tell(*(self._read(self._lag, self._known) if answered else ({}, {})), now)
         self._known = self._admin.reachability.known
-        self._lag = self._futures(committed=True)
+        self._lag = self._futures(committed=False)
         self._admin.serve()
         return True
 
@@ -94,22 +100,61 @@ class Ends:
         partitions = [TopicPartition(stream.topic, stream.index) for stream in self._streams]
         return self._admin.ends(partitions, committed=committed)
 
-    def _read(self, futures: list[Future[Any]], known: Known | None = None) -> dict[str, int] | None:
-        """Return the answered end of every side, or None if the question failed: it is asked again.
+    def _tell(self, ends: Mapping[str, int], failed: Mapping[str, str], now: int) -> None:
+        """Tell how far behind each side is, and why it may stay there.
+
+        ends: of the logs, some seconds ago. failed: why others are unknown.
+        """
+        for stream in self._streams:
+            side, end = stream.side, ends.get(stream.side.name)
+            if not self._admin.reachability.down:
+                reason = failed.get(side.name, "no answer")
+                self._silent.see(side.name, end is None, now, reason=reason)
+            if end is None:
+                continue
+            gauge("source_lag", max(0, end - side.next_offset), partition=side.name)
+            # Nobody may read on though the log does: what is committed ends before it.
+            is_held = side.position == side.told_end < end and not (stream.holds or side.done)
+            self._undecided.see(side.name, end - side.position if is_held else 0, now)
+
+    def _read(
+        self, futures: list[Future[Any]], known: Known | None = None
+    ) -> tuple[dict[str, int], dict[str, str]]:
+        """Return the answered ends by side, and why the question failed for others: it is asked again.
 
         known: of the brokers when it was asked, for an answer that is looked at late.
         """
-        try:
-            ends = {
-                stream.side.name: offset_of(future.result())
-                for stream, future in zip(self._streams, futures, strict=True)
-            }
-        except KafkaException as failed:
-            reason = failed.args[0].str()
-            log.debug("the ends of the topics are unknown", partition=self._partition, reason=reason)
-            if known is not None and failed.args[0].code() == KafkaError._TIMED_OUT:
-                self._admin.reachability.unanswered(known, END_SECS)
+        ends: dict[str, int] = {}
+        failed: dict[str, str] = {}
+        is_late = False
+        for stream, future in zip(self._streams, futures, strict=True):
+            try:
+                ends[stream.side.name] = offset_of(future.result())
+            except KafkaException as error:
+                failed[stream.side.name] = error.args[0].str()
+                is_late |= error.args[0].code() == KafkaError._TIMED_OUT
+        if failed:
+            log.debug("the ends of the topics are unknown", partition=self._partition, reasons=failed)
             self._admin.renew()
-            return None
-        self._admin.reachability.answered(known)
-        return ends
+        if ends:
+            self._admin.reachability.answered(known)
+        elif known is not None and is_late:
+            self._admin.reachability.unanswered(known, END_SECS)
+        return ends, failed
+
+
+class Lasting:
+    """Something about topic partitions that is told once it has lasted for a while, and when it ends."""
+
+    def __init__(self, happening: Happening, after_ms: int) -> None:
+        self._happening = happening
+        self._after_ms = after_ms
+        self._since: dict[str, int] = {}
+
+    def see(self, partition: str, value: float, now: int, **facts: str) -> None:
+        """Note the present value, 0 where it is not so."""
+        if not value:
+            if self._since.pop(partition, None) is not None:
+                gauge(self._happening.metric, 0, partition=partition)
+        elif now >= self._since.setdefault(partition, now) + self._after_ms:
+            self._happening.happened(log, value, partition=partition, **facts)

@@ -164,17 +164,14 @@ class KafkaSource:
             for one in (range(self.counts()[topic]) if self.settings.together else (index,))
             if one < self.counts()[topic]
         ]
-        for key in sorted(stored):
-            if stored[key].topic not in self.settings.topics:
-                log.warning(
-                    "a topic is no longer configured; its place is forgotten", topic=key, partition=index
-                )
-        absent = [
-            stored[key]
-            for key in sorted(stored.keys() - {self._places.key(*one) for one in present})
-            if stored[key].topic in self.settings.topics
-        ]
-        vanished = [self._places.vanished(max(place.partition, index), place) for place in absent]
+        vanished: list[SidePlace] = []
+        for key in sorted(stored.keys() - {self._places.key(*one) for one in present}):
+            place = stored[key]
+            if place.topic in self.settings.topics:
+                vanished.append(self._places.vanished(max(place.partition, index), place))
+            else:
+                log.info("a topic is not configured now; its place is kept", topic=key, partition=index)
+                vanished.append(place)
         if not present:
             gone = (KafkaReader.VERSION, handed_out, tuple(place.stored for place in vanished))
             return GoneReader(name, gone, ends=self.settings.stop != "never")

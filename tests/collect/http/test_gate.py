@@ -15,7 +15,7 @@ class Guest:
     def arrive(self) -> Guest:
         self.gate.inside += self.size
         self.inside = True
-        if self.gate.crowded or self.gate.waiting:
+        if self.gate.is_shut_to(self, begins=True):
             self.inside = False
             self.gate.wait(self, self.size)
         return self
@@ -26,6 +26,7 @@ class Guest:
 
     def turned_away(self, retry_secs: int) -> None:
         self.told = retry_secs
+        self.inside = False
         self.gate.give_up(self)
 
 
@@ -38,22 +39,41 @@ class Clock:
 
 def test_what_does_not_fit_waits_and_enters_in_its_order():
     gate = Gate(100, Clock())
-    first, second, third = Guest(gate, 60).arrive(), Guest(gate, 60).arrive(), Guest(gate, 30).arrive()
+    first, second, third = Guest(gate, 60).arrive(), Guest(gate, 60).arrive(), Guest(gate, 20).arrive()
     assert (first.inside, second.inside, third.inside) == (True, False, False)
-    assert (gate.inside, gate.held) == (60, 90)
+    assert (gate.inside, gate.held) == (60, 80)
     gate.leave(60)
     assert second.inside
     assert third.inside
-    assert (gate.inside, gate.held, gate.waiting) == (90, 0, 0)
+    assert (gate.inside, gate.held, gate.waiting) == (80, 0, 0)
+
+
+def test_small_requests_have_room_of_their_own_and_do_not_wait_behind_large_ones():
+    gate = Gate(64_000, Clock())
+    large = [Guest(gate, 20_000).arrive() for _ in range(4)]
+    assert [one.inside for one in large] == [True, True, False, False]
+    small = [Guest(gate, 1_000).arrive() for _ in range(30)]
+    assert [one.inside for one in small] == [True] * 24 + [False] * 6
+    gate.leave(1_000)
+    assert small[24].inside
+    assert not large[2].inside
+
+
+def test_no_more_may_wait_than_be_inside():
+    gate = Gate(64 << 20, Clock())
+    Guest(gate, 64 << 20).arrive()
+    large = [Guest(gate, 65_536, need=20 << 20).arrive() for _ in range(300)]
+    assert gate.waiting == 256, "up to 256 KiB may be read of each"
+    assert {one.told for one in large[256:]} == {5}
 
 
 def test_who_waits_enters_when_there_is_room_for_all_that_it_may_come_to():
     gate = Gate(100, Clock())
     Guest(gate, 60).arrive()
-    other = Guest(gate, 30).arrive()
+    other = Guest(gate, 20).arrive()
     half_read = Guest(gate, 20, need=80).arrive()
     assert other.inside
-    gate.leave(30)
+    gate.leave(20)
     assert not half_read.inside
     gate.leave(60)
     assert half_read.inside

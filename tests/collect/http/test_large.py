@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 
 import pytest
 
 from pipeline.collect.protocols.cutting.members import which_are_good
-from tests.collect.rig import Reply, Running, post
+from tests.collect.rig import EVENT, Reply, Running, post
 
 KEY = "sk-server-secret"
 
@@ -55,3 +56,37 @@ def test_a_large_body_that_is_none_is_refused_and_one_of_a_page_can_be_read_by_i
         large = b'{"api_key":"wk-page-secret","batch":[{"event":"A","x":"%b"}]}' % (b"x" * 1_048_000)
         reply = running.ask(post(large, f"Origin: {origin}", path="/e/"))
         assert (reply.status, reply.headers["access-control-allow-origin"]) == (200, origin)
+
+
+BECOMES_LARGE = gzip.compress(b'{"type":"event","name":"A","user_id":"u","a":"%b"}' % (b"x" * 500_000))
+LARGE = b'{"type":"event","name":"A","user_id":"u","a":"%b"}' % (b"x" * 100_000)
+
+
+@pytest.mark.parametrize(
+    ("thread_of", "body", "headers"),
+    [
+        (lambda service: service.server.unpacker, BECOMES_LARGE, ()),
+        (lambda service: service.collector.cutter, LARGE, ()),
+        (lambda service: service.collector.cutter, EVENT, ("X-Hookline-Verify: 1",)),
+    ],
+    ids=["2 KB that become 500", "100 KB", "verdicts"],
+)
+def test_what_may_take_long_waits_for_its_thread_and_others_do_not(running, thread_of, body, headers):
+    may_go_on = threading.Event()
+    thread_of(running.service).submit(may_go_on.wait, 20)
+    with running.connect() as slow, running.connect() as other:
+        slow.send(post(body, *headers))
+        for _ in range(20):
+            other.send(post())
+            assert other.read().status == 200
+        slow.socket.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            slow.socket.recv(1)
+        slow.socket.settimeout(10)
+        may_go_on.set()
+        assert slow.read().status == 200
+
+
+def test_a_small_body_that_becomes_larger_than_a_low_limit_is_refused():
+    with Running({"limits": {"body": "8KiB", "member": "8KiB"}}) as running:
+        assert running.ask(post(gzip.compress(b'{"a":"%b"}' % (b"x" * 9_000)))).status == 413

@@ -111,7 +111,12 @@ INSERT = [
     ("[\n  1,\n  2\n]\n", (1,), 5, None, "[\n  1,\n  5,\n  2\n]\n"),
     ("[a: 1]\n", (0, "b"), 2, None, "[{a: 1, b: 2}]\n"),
     ('{"a": 1}\n', ("b",), "x", None, '{"a": 1, "b": x}\n'),
-    ("a: {}\n", ("a", "x y"), "z", None, "a: {x y: z}\n"),
+    # what was empty is written as the file writes others
+    ("a: {}\n", ("a", "x y"), "z", None, "a:\n  x y: z\n"),
+    ("a: {b: {}}\n", ("a", "b", "c"), 1, None, "a: {b: {c: 1}}\n"),
+    ("a: {}  # why\nb: {c: 1}\n", ("a", "d"), 2, None, "a: {d: 2}  # why\nb: {c: 1}\n"),
+    ("a: []  # why\n", ("a", 0), {"b": {"c": 1}}, None, "a:  # why\n  - b:\n      c: 1\n"),
+    ("a: { # why\n}\n", ("a", "b"), 1, None, "a: {b: 1 # why\n}\n"),
     ("a: 1\n", ("b: c",), 1, None, 'a: 1\n"b: c": 1\n'),
     ("a: 1\n", ("<<",), 1, None, 'a: 1\n"<<": 1\n'),
     ("a: 1\n", ("yes",), 1, None, 'a: 1\n"yes": 1\n'),

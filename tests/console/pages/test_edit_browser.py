@@ -141,6 +141,18 @@ def test_a_refused_save_leads_to_the_field_and_to_the_place_in_the_text(desk: De
     expect(page.locator(".cm-activeLine")).to_contain_text("no-scheme.example")
 
 
+def test_what_is_wrong_with_a_file_leads_from_its_page_to_the_place_in_the_text(desk: Desk, tab: Tab):
+    _put_locked(desk, "wrong", "https://a.example")
+    file = _file(desk, "wrong")
+    headers = "headers: {X-Key: '${MISSING}'}\n  body:"
+    file.write_text(file.read_text().replace("body:", headers) + "enabled: false\n")
+    tab.open("/webhooks/wrong").get_by_role("link", name="webhooks/wrong.yaml:11:").click()
+    expect(tab.page.get_by_label("YAML")).to_be_focused()
+    expect(tab.page.locator(".cm-activeLine")).to_contain_text("MISSING")
+    expect(tab.page.locator(".cm-lintRange-warning")).to_have_text("${MISSING}")
+    file.unlink()
+
+
 def test_a_webhook_is_made_with_the_keyboard_alone(desk: Desk, tab: Tab):
     page = tab.open("/new-webhook")
     press, write = page.keyboard.press, page.keyboard.type

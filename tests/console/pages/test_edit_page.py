@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.console.forms.settle import opened
+from pipeline.console.pages.editing.samples import choose
 from pipeline.operate.check import check
+from pipeline.operate.running.looks import Sample
 from tests.kit.streams.samples import ROOT
 from tests.kit.web.pages import served
 from tests.kit.web.pages_sent import Visitor, fields_of, problems_of
@@ -67,7 +70,7 @@ def test_the_six_steps_without_scripts(ann: Visitor):
         "# yaml-language-server: $schema=../schema/webhook.json\nid: crm-purchase\nenabled: true\ntrigger:\n"
         "  events: [Purchase]\nrequest:\n  url: https://crm.example/hook\n  headers:\n    X-Team: growth\n"
         '  body:\n    who: "{{ user.properties.name }}"\n    fixed: 1\n'
-        '    nested: {amount: "{{ event.properties.amount }}"}\n'
+        '    nested:\n      amount: "{{ event.properties.amount }}"\n'
     )
     line = ann.caller.audit[-1]
     assert (line["action"], line["target"], line["result"]) == (
@@ -75,6 +78,19 @@ def test_the_six_steps_without_scripts(ann: Visitor):
         "webhooks/crm-purchase.yaml",
         "done",
     )
+
+
+def test_an_event_that_nobody_chose_follows_the_trigger():
+    seen = [Sample(str(n), "2026-01-01T12:00:00Z", ({"name": name},)) for n, name in enumerate("AAB")]
+    key, chosen = "", []
+    for typed in ("", "A", "A, B", "B", "C"):
+        form = opened(f"id: x\ntrigger: {{events: [{typed}]}}\n").form
+        key = choose(form, "", seen, [], key=key, record="", user="").key
+        chosen.append(key)
+    assert chosen == ["auto:made", "auto:0", "auto:0", "auto:2", "auto:made"]
+    form = opened("id: x\ntrigger: {events: [B]}\n").form
+    for picked in ("0", "made"):
+        assert choose(form, "", seen, [], key=picked, record="", user="").key == picked
 
 
 def test_what_the_sample_has_is_shown_as_it_would_be_typed(ann: Visitor):
@@ -138,7 +154,10 @@ WRONG = [
     ({"header_0_name": "Content-Length", "header_0_value": "5"}, "header-0-name"),
     ({"url": "https://{{ event.name }}.example/x"}, "url"),
     ({"url": "http://169.254.169.254/x"}, "url"),
-    ({"header_0_name": "Authorization", "header_0_value": "${MISSING_NAME}"}, "header-0-value"),
+    (
+        {"header_0_name": "Authorization", "header_0_value": "${MISSING_NAME}", "enabled": "on"},
+        "header-0-value",
+    ),
     ({"body_0_key": "a", "body_0_kind": "template", "body_0_value": "{{ evnt.name }}"}, "body-0-value"),
     ({"where_0_path": "evnt.name", "where_0_value": "5"}, "where-0-path"),
     ({"body_0_key": "", "body_0_value": "5"}, "body-0-key"),

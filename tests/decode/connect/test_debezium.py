@@ -195,6 +195,14 @@ def test_a_user_whose_id_column_changes_is_another_user() -> None:
     assert [(record.user_id, record.delete) for record in records] == [("ann", True), ("bob", False)]
 
 
+@pytest.mark.parametrize("id", ["12e5", "1.50", "007", "-0", "true", "12345678901234567890123", "7"])
+def test_an_id_that_stands_alone_in_the_key_is_what_is_written_there(id: str) -> None:
+    for value in (change(after={"plan": "pro"}), change(op="d", after=None), None):
+        assert only(value, Table(), id.encode()).user_id == id
+    row = {"id": 7, "type": "user", "name": "N", "user_id": 9}
+    assert only(row, Table(), id.encode()).set == row, "a table's columns may have any names"
+
+
 def test_events_of_a_table() -> None:
     table = Table(gives="event", exclude=frozenset({"password_hash"}))
     before = {"id": 7, "plan": "free", "password_hash": "x"}
@@ -258,7 +266,17 @@ def test_users_and_events_of_a_table() -> None:
         (b"7", b'{"id":7}', "the change is a number"),
         ({"schema": 7, "payload": change()}, b'{"id":7}', "`schema` is a number"),
         ({"__op": "u"}, b'{"id":7}', "no columns"),
+        (change(), b"null", "the message has no key"),
         ({"event_type": "x", "user_id": 7, "event_properties": {}}, b'{"id":7}', "Amplitude"),
+        ({"type": "event", "name": "X", "user_id": "7", "properties": {}}, b"7", "of the shape `native`"),
+        ({"type": "user", "user_id": "7", "set": {"plan": "pro"}}, b"7", "of the shape `native`"),
+        ({"type": "page", "userId": "7", "context": {}}, b"7", "of the shape `segment`"),
+        ({"event": "X", "distinct_id": "7", "properties": {}}, b"7", "of the shape `posthog`"),
+        (
+            {"specversion": "1.0", "type": "X", "id": "1", "data": change()},
+            b"7",
+            "of the shape `cloudevents`",
+        ),
         ({"before": None, "after": None, "source": {}}, b'{"id":7}', "the change has no `op`"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.decode.auto import AUTO
 from pipeline.decode.connect.debezium import DEBEZIUM
-from pipeline.decode.decode import decode
+from pipeline.decode.decode import BY_NAME, decode
 from pipeline.decode.framed.framing import Frame
 from pipeline.decode.framed.schemas import SCHEMAS, Registry, Stored
 from pipeline.decode.framed_shapes import framed as framed_shape
@@ -168,3 +168,26 @@ def test_a_row_that_is_deleted_in_avro_forgets_the_user_of_its_framed_key() -> N
 def test_the_shape_behind_the_frame_keeps_its_side() -> None:
     for then in SHAPES.values():
         assert framed_shape(Frame("json_schema"), then).side == then.side
+
+
+@pytest.mark.parametrize("name", ["mixpanel", "auto"])
+def test_what_a_frame_holds_is_told_apart_as_without_one(name: str) -> None:
+    people = json.dumps({"$distinct_id": "u1", "$token": "t", "$set": {"plan": "pro"}}).encode()
+    found = read(framed(7, people), shape=framed_shape(Frame("json_schema"), BY_NAME[name]))
+    if name == "mixpanel":
+        assert isinstance(found, PropertyUpdate)
+        assert found.set == {"plan": "pro"}
+    else:
+        assert isinstance(found, Invalid)
+        assert "set `format: mixpanel`" in found.reason
+
+
+@pytest.mark.parametrize("then", ["auto", "cloudevents"])
+def test_the_data_of_a_cloudevent_in_binary_mode_may_be_in_a_frame(then: str) -> None:
+    headers = [("ce_specversion", b"1.0"), ("ce_type", b"Order"), ("ce_source", b"/shop"), ("ce_id", b"1")]
+    headers += [("ce_subject", b"u1"), ("content-type", b"application/avro")]
+    shape = framed_shape(Frame("avro", Registry(URL)), BY_NAME[then])
+    event = read(framed(8, avro(KEY, {"id": 7})), headers, shape=shape)
+    assert isinstance(event, Event)
+    assert (event.name, event.user_id, event.properties) == ("Order", "u1", {"id": 7})
+    assert "schema 99 of" in reason(framed(99, b"x"), headers, shape)

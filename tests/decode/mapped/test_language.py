@@ -408,6 +408,16 @@ def test_the_message_gives_key_headers_topic_and_time() -> None:
     assert "no id of a user" in told(by, {})[0], "a plain file has no messages"
 
 
+@pytest.mark.parametrize(
+    ("key", "user_id"),
+    [(b'"u1"', "u1"), (b'"u1', '"u1'), (b"u1", "u1"), (b'"\\u00e4"', "ä"), (b'{"a":1}', '{"a":1}')],
+)
+def test_a_key_that_is_a_text_of_json_is_that_text(key: bytes, user_id: str) -> None:
+    (found,) = read(shape("- user: {user_id: message.key, set: a}"), {"a": {"b": 1}}, key=key)
+    assert isinstance(found, PropertyUpdate)
+    assert found.user_id == user_id
+
+
 def test_a_message_without_a_value_forgets_the_user_that_its_key_names() -> None:
     by = shape("- user: {user_id: message.key.id, set: .}")
     (found,) = read(by, None, key=b'{"id":7}', received_at=AT)

@@ -283,7 +283,7 @@ def posted(answer: Any, headers: dict[str, str] | None = None, *, cut: bool = Fa
     ],
 )
 def test_a_token_is_read_from_every_form_of_answer(answer: Posted, secs: float) -> None:
-    assert read_token(answer) == ("t", secs)
+    assert read_token(answer) == ("t", secs, "")
 
 
 @pytest.mark.parametrize(

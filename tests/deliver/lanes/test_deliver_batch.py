@@ -15,7 +15,9 @@ from pipeline.config.models.webhooks.delivery import BatchSettings, DeliverySett
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.requests.answers import Unreadable, failed_items
 from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.deliver.stats import engine_stats
 from pipeline.outbox.handover import Delivery, Outcome
+from tests.deliver.lanes.settings import spec
 from tests.kit.delivery.rig import START_MS, Rig, delivery
 
 D, R, X, P = Outcome.DELIVERED, Outcome.RETRY, Outcome.DEAD, Outcome.PARKED
@@ -38,6 +40,17 @@ def bodies(attempt: Attempt) -> list[Any]:
 
 def items(*numbers: int, **fields: Any) -> list[Any]:
     return [delivery(n, body=b'{"n":%d}' % n, **fields) for n in numbers]
+
+
+def test_the_wait_for_a_batch_is_no_latency_of_a_job_that_also_sends_at_once() -> None:
+    rig = rig_with(max_events=3, max_wait_secs=2.0)
+    batching = rig.core.lane("w").spec
+    assert batching is not None
+    rig.core.configure({"w": batching, "single": spec("single")})
+    rig.give(*items(1, created_ms=START_MS), delivery(1, "single", created_ms=START_MS))
+    rig.run(3)
+    lanes = [rig.core.lane(name) for name in ("w", "single")]
+    assert engine_stats(lanes, 0, None).p99_ms < 1_000 <= engine_stats(lanes[:1], 0, None).p99_ms
 
 
 def test_a_full_batch_goes_at_once_and_the_rest_after_its_wait() -> None:

@@ -133,3 +133,23 @@ def test_the_answer_to_a_batch_counts_member_by_member_though_batches_are_over()
     rig.client.script["w"] = [200]
     rig.run(10)
     assert bodies(rig) == [b"[0,1,2]", b"1"]
+
+
+@pytest.mark.parametrize("down", [False, True], ids=["new host well", "new host down at first"])
+def test_what_goes_to_the_host_of_before_an_edit_holds_up_nothing_of_the_present_one(down: bool) -> None:
+    def answer(attempt: Any) -> Any:
+        healthy = attempt.items[0].request.url.startswith("http://new.example/")
+        return "connect" if not healthy or rig.clock.at < well_from else 200
+
+    rig = Rig(LaneSpec("w", "old", origin="http://old.example"))
+    well_from = rig.clock.at + (600.0 if down else 0.0)
+    rig.client.script["w"] = [answer]
+    rig.give(*(delivery(f"old{n}", url="http://old.example/x") for n in range(300)))
+    rig.run(60)
+    assert rig.core.lane("w").throttle.down
+    rig.core.configure({"w": LaneSpec("w", "new", origin="http://new.example")})
+    rig.give(*(delivery(f"new{n}", url="http://new.example/x") for n in range(20)))
+    rig.run(700 if down else 5)
+    delivered = {name for name, outcome, _ in rig.outcomes() if outcome is Outcome.DELIVERED}
+    assert delivered == {f"msg_new{n}" for n in range(20)}
+    assert not rig.core.lane("w").throttle.down

@@ -7,6 +7,7 @@ import base64
 import gzip
 import json
 import signal
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ from pipeline.deliver.requests.oauth import (
     EARLY_SECS,
     LEAST_SECS,
     UNKNOWN_SECS,
+    Rotated,
     Token,
     TokenError,
     request_token,
@@ -93,6 +95,33 @@ def test_a_drain_waits_for_a_token_and_for_what_it_lets_through(
     took, disk = drained(20.0, batch=batch)
     assert 0.8 <= took < 10
     assert Counter(each.outcome for each in disk.take()) == {Outcome.DELIVERED: 5}
+
+
+def test_behind_a_proxy_the_token_is_asked_for_through_it(receiver: Receiver) -> None:
+    receiver.answer({"http://token.test/token": TOKEN, "*": 200})
+    auth = OAuth2Auth("http://token.test/token", "id", "s3cret-value")
+    delivered_by = DeliverySettings(client="aiohttp", proxy=receiver.url().replace("://", "://me:p%40ss@"))
+    engine, disk = DeliveryEngine(allow=LOOPBACK, lookup=nobody_knows), Disk()
+    engine.start()
+    try:
+        engine.orders.configure(
+            {"w": LaneSpec("w", receiver=ReceiverSettings(auth=auth), delivery=delivered_by)}
+        )
+        now_ms = int(time.time() * 1000)
+        submit(engine, disk.port, [delivery(1, url="http://hook.test/hook", created_ms=now_ms)])
+        engine.drain(20.0)
+    finally:
+        engine.stop()
+    assert [each.outcome for each in disk.take()] == [Outcome.DELIVERED]
+    assert [request.path for request in receiver.requests] == [
+        "http://token.test/token", "http://hook.test/hook",
+    ]  # fmt: skip
+    pair = "Basic " + base64.b64encode(b"me:p@ss").decode()
+    assert {request.headers["proxy-authorization"] for request in receiver.requests} == {pair}
+
+
+def nobody_knows(host: str, port: int) -> list[Any]:
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
 def test_a_drain_does_not_wait_for_a_token_beyond_its_deadline(receiver: Receiver, drained: Any) -> None:
@@ -242,6 +271,34 @@ def test_a_token_is_asked_for_by_the_grants_that_are_configured() -> None:
     sent, _ = exchanged(OAuth2Auth("https://t.test/", "i/d", "${S}", "a b", "${R}"), GIVEN)
     form = {"grant_type": "refresh_token", "refresh_token": "r&1", "scope": "a b"}
     assert sent == [(form, basic)]
+    sent, _ = exchanged(OAuth2Auth("https://t.test/", "i/d", "${S}", audience="https://api/"), GIVEN)
+    assert sent == [({"grant_type": "client_credentials", "audience": "https://api/"}, basic)]
+
+
+def test_a_refresh_token_that_is_replaced_with_each_token_is_followed() -> None:
+    """It is told to nobody, serves all webhooks that have it configured, and a refusal ends it."""
+    auth = OAuth2Auth("https://t.test/", "id", "s3cret-value", refresh_token="r0-configured")
+    secrets, rotated = UsedSecrets(Secrets()), Rotated()
+    sent: list[str] = []
+    answers = [
+        b'{"access_token": "t1", "refresh_token": "r1-of-the-server"}', b'{"access_token": "t2"}',
+        b'{"error": "invalid_grant"}', b'{"error": "invalid_grant"}', b'{"access_token": "t3"}',
+    ]  # fmt: skip
+
+    async def post(url: str, form: bytes, headers: dict[str, str]) -> Posted:
+        sent.append(dict(parse_qsl(form.decode()))["refresh_token"])
+        body = answers.pop(0)
+        return Posted(400 if b"error" in body else 200, {}, body, cut=False)
+
+    def ask() -> str:
+        return asyncio.run(request_token(auth, secrets, post, rotated))[0]
+
+    assert [ask(), ask()] == ["t1", "t2"]
+    with pytest.raises(TokenError):
+        ask()
+    assert ask() == "t3"
+    assert sent == ["r0-configured", *3 * ["r1-of-the-server"], "r0-configured"]
+    assert "r1-of" not in secrets.mask("it was r1-of-the-server")
 
 
 @pytest.mark.parametrize("status", [400, 401])

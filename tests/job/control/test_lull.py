@@ -132,10 +132,8 @@ def test_a_partition_polls_itself_until_something_comes(tmp_path: Path) -> None:
     partition.close()
 
 
-@pytest.mark.parametrize("what", ["stop", "command", "version", "reader"])
-def test_a_partition_that_polls_itself_hears_what_waits_for_bytewax(
-    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("what", ["stop", "command", "version"])
+def test_a_partition_that_polls_itself_hears_what_waits_for_bytewax(what: str, tmp_path: Path) -> None:
     reader, clock = Silent(brings=False), Clock()
     partition = idle(reader, tmp_path, clock)
     asked: list[bool] = []
@@ -147,8 +145,6 @@ def test_a_partition_that_polls_itself_hears_what_waits_for_bytewax(
             partition.drain.stopping = True
         elif what == "command":
             asked.append(True)
-        elif what == "reader":
-            monkeypatch.setattr(Silent, "awaits_durable", True)
         else:
             latest.hash = "w"  # type: ignore[misc]  # the test's own
 

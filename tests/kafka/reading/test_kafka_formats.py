@@ -11,7 +11,9 @@ from pipeline.cli.app import run
 from pipeline.decode.decode import BY_NAME
 from pipeline.decode.formats import Formats
 from pipeline.decode.scan import scan
+from pipeline.kafka.client import KafkaSettings
 from pipeline.model.records import Event, PropertyUpdate
+from pipeline.sources.topics.latest import latest, one_message
 from tests.kafka.servers.topics import Tapper, Topics
 from tests.kit.programs.run import Bench
 from tests.kit.streams.shapes import shape
@@ -38,7 +40,13 @@ def test_explain_takes_the_latest_message_of_a_topic_or_one_by_its_place(
     for place, told in ((shop, "Third"), (f"{shop}/1:0", "Second")):
         assert run(["explain", "-c", str(bench.config), "--from-topic", place]) == 0
         assert f"a: fires on {told}" in capsys.readouterr().out
-    assert run(["explain", "-c", str(bench.config), "--from-topic", f"{shop}/1:7"]) != 0
+    for place, code, told in (
+        (f"{shop}/1:7", 2, "there is no message at"),
+        (f"{shop}/5:0", 2, "there is no message at"),
+        (f"{shop}/0:-1", 1, "is no name of a topic"),
+    ):
+        assert run(["explain", "-c", str(bench.config), "--from-topic", place]) == code
+        assert told in capsys.readouterr().err
 
 
 def test_sniff_looks_at_the_latest_messages_of_topics(
@@ -64,6 +72,19 @@ def test_sniff_looks_at_the_latest_messages_of_topics(
     assert made["first"][0]["records"][0]["time"] == 10**12
     assert run(["sniff", "--brokers", address, "--topic", "nothing-here"]) == 1
     assert "nothing-here" in capsys.readouterr().err
+
+
+def test_what_stands_before_a_long_transaction_that_was_aborted_is_found(topics: Topics) -> None:
+    events = topics.create("events")
+    topics.send(events, b"kept")
+    with topics.transaction(commit=False) as producer:
+        for _ in range(200):
+            producer.produce(events, b"aborted", b"u1", 0)
+    settings = KafkaSettings(topics.broker.address)
+    found = one_message(settings, events)
+    assert found is not None
+    assert latest(settings, events, 10, 1 << 20) == ([found], True)
+    assert found.value == b"kept"
 
 
 def test_topics_of_three_sides_leave_in_one_order_and_each_is_read_by_its_shape(

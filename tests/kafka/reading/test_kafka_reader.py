@@ -10,7 +10,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicParti
 from confluent_kafka.admin import NewPartitions
 
 from pipeline.decode.scan import scan
-from pipeline.kafka.admin import offset_of
+from pipeline.kafka.admin import KafkaAdmin, offset_of
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import ConfigError, Fatal
 from pipeline.model.records import Event
@@ -215,8 +215,11 @@ def test_an_unknown_topic_is_named_with_what_was_probably_meant(topics: Topics) 
 
 
 def test_unreachable_brokers_are_told_within_the_time() -> None:
+    settings = KafkaSettings("127.0.0.1:1", events=("e",), connect_secs=0.5)
     with pytest.raises(Fatal, match=r"no Kafka broker at 127\.0\.0\.1:1 answered within 0\.5 s: .*refused"):
-        KafkaSource(KafkaSettings("127.0.0.1:1", events=("e",), connect_secs=0.5)).list_partitions()
+        KafkaSource(settings).list_partitions()
+    with pytest.raises(Fatal, match=r"answered for e/3 within 0\.5 s: .*refused"):
+        KafkaAdmin(settings).find("e", 3, "latest")
 
 
 @pytest.mark.parametrize(
@@ -263,6 +266,18 @@ def test_new_partitions_are_noticed_and_read_from_their_beginning_after_a_restar
     assert after.take(1) == [b"between"], "although it begins at the latest"
 
 
+def test_a_topic_that_is_configured_again_goes_on_where_it_was(topics: Topics, tap: Tapper) -> None:
+    events, others = topics.create("events"), topics.create("others")
+    position = None
+    for number, configured in enumerate(((events, others), (events,), (events, others))):
+        topics.send(events, b"e%d" % number)
+        topics.send(others, b"o%d" % number)
+        seen = tap(topics.open(position, events=configured))
+        wanted = [[b"e0", b"o0"], [b"e1"], [b"e2", b"o1", b"o2"]][number]
+        assert sorted(line or b"" for line in seen.take(len(wanted))) == wanted
+        position = seen.reader.position
+
+
 def test_lag_is_measured_without_reading(topics: Topics, tap: Tapper) -> None:
     events, users = topics.create("events"), topics.create("users")
     topics.send_many(events, [b"x"] * 30)
@@ -276,6 +291,32 @@ def test_lag_is_measured_without_reading(topics: Topics, tap: Tapper) -> None:
     until(measured, "the lag")
     seen.take(30)
     until(lambda: not measured(), "no lag")
+
+
+@pytest.mark.parametrize("with_users", [False, True])
+def test_records_behind_a_transaction_that_stays_open_are_told(
+    topics: Topics, tap: Tapper, with_users: bool
+) -> None:
+    events = topics.create("events")
+    users = (topics.create("users"),) if with_users else ()
+    topics.send(events, b"before")
+    seen = tap(topics.open(events=(events,), users=users))
+    seen.take(1)
+
+    def told() -> float:
+        seen.turn()
+        topics.clock.ahead += LAG_EVERY_MS
+        return metrics.read("source_undecided_records", partition=f"{events}/0")
+
+    with topics.transaction(commit=False) as producer:
+        producer.produce(events, b"aborted", b"u1")
+        producer.flush()
+        topics.send(events, b"behind")
+        until(lambda: told() == 2, "the records behind it")
+        assert metrics.read("source_lag", partition=f"{events}/0") == 2
+        assert seen.lines == [b"before"]
+    seen.take(2)
+    until(lambda: not told(), "nothing behind it")
 
 
 @pytest.mark.parametrize("with_users", [False, True])

@@ -54,6 +54,11 @@ def counts(found: Sniffed) -> dict[str, int]:
     return {row.shape: row.records for row in found.found}
 
 
+def test_a_byte_order_mark_may_stand_before_any_record(tmp_path: Path) -> None:
+    native = json.dumps({"type": "event", "name": "X", "user_id": "u1", "properties": {"a": 1}}).encode()
+    assert counts(of_lines(tmp_path, native, b"\xef\xbb\xbf" + native)) == {"native": 2}
+
+
 def test_the_samples_of_every_vendor_are_of_its_format(tmp_path: Path) -> None:
     seen = set()
     for name, sample in vars(samples).items():

@@ -97,6 +97,17 @@ def test_what_is_wrong_is_found_at_the_same_place_as_by_check_and_not_saved(
         assert wanted["errors"]
 
 
+def test_a_secret_that_is_still_missing_hides_neither_the_request_nor_the_count(bench: Workbench):
+    text = WRONG["missing-secret"]
+    shown = bench.preview(NEW, text, json.dumps(EVENT))
+    assert [one.code for one in shown.checked.own] == ["missing-secret"]
+    assert shown.request is not None
+    assert shown.request.headers["X-Key"] == "${MISSING}"
+    fired = bench.would_fire(NEW, text, [Sample("1", "", (EVENT,))]).now
+    assert fired is not None
+    assert fired.fires == 1
+
+
 def test_why_it_fires_is_what_explain_says_also_of_another_shape_and_where_it_does_not(
     bench: Workbench, config: Path
 ) -> None:

@@ -239,6 +239,9 @@ def test_conditions_and_loops_inside_one_value(template: str, wanted: Any) -> No
         ("{% case event.id %}{% when 1, %}x{% endcase %}", 29, "a value is expected"),
         ("{% raw %}x", 0, "`endraw` is missing"),
         ("{% for x in event.properties.a cols: 2 %}{% endfor %}", 37, "`cols`"),
+        ("{{ event.id | default: \u2018a\u2019 }}", 23, "straight quotes"),
+        ("{{#if event.id}}a{{/if}}", 2, "`{% if x %}`"),
+        ("{% if event.properties.a | size > 3 %}a{% endif %}", 25, "`{% assign x = .. %}` before it"),
         ("a ${1X} {{ event.id }}", 2, "no placeholder"),
         ("a ${TOK", 2, "not closed"),
     ],
@@ -373,3 +376,36 @@ def test_three_braces_are_a_warning_that_says_what_they_send() -> None:
 def test_an_element_as_other_products_write_it_is_a_warning(template: str, meant: str | None) -> None:
     wanted = "looks-like-index: a number after a dot is the name of a key (for an element write `{}`)"
     assert mistakes({"body": {"v": template}}) == [wanted.format(meant)] * (meant is not None)
+
+
+@pytest.mark.parametrize(
+    ("template", "hint"),
+    [
+        ("{{ event.properties.items.size }}", "how many there are is `event.properties.items | size`"),
+        ("{% if event.properties.items.size > 1 %}a{% endif %}", "how many there are is `event."),
+        ("{{ event.properties.items.first.sku }}", "for an element write `event.properties.items[0].sku`"),
+        ("{{ event.properties.size }} {{ user.properties.users.last_name }}", None),
+        ("{{ event.properties.items['size'] }}", None),
+    ],
+)
+def test_a_word_of_liquid_that_is_a_key_here_is_a_warning(template: str, hint: str | None) -> None:
+    found = mistakes({"body": {"v": template}})
+    assert len(found) == (hint is not None)
+    assert all(str(hint) in one for one in found)
+
+
+@pytest.mark.parametrize(
+    ("condition", "warns"),
+    [
+        ("event.id and event.name or user.id", True),
+        ("event.id == 'a' and event.name == 'b' or user.id", True),
+        ("event.id and (event.name or user.id)", False),
+        ("(event.id and event.name) or user.id", False),
+        ("event.id or event.name and user.id", False),
+        ("event.id and event.name and user.id", False),
+    ],
+)
+def test_and_before_or_is_a_warning_as_liquid_reads_it_from_the_right(condition: str, warns: bool) -> None:
+    for template in (f"{{% if {condition} %}}a{{% endif %}}", f"a {{{{ 'x' if {condition} else 'y' }}}}"):
+        told = [one.split(":")[1] for one in mistakes({"body": {"v": template}})]
+        assert told == [" conditions are read from the right"] * warns

@@ -17,13 +17,13 @@ import msgspec
 from pipeline.collect.masking import NO_PART_OF_A_WORD, NO_WORD, masked, shows
 from pipeline.collect.protocols.protocol import Malformed
 
-_TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],:]', re.DOTALL)
-_ESCAPED = re.compile(
-    rb'(?:[^"]++|"[^"\\]*+(?:\\(?!u00[2-7]).[^"\\]*+)*+")*+("[^"\\]*+(?:\\.[^"\\]*+)*+")', re.DOTALL
-)
-"""A text with an escaped ASCII letter; plain stretches are skipped at once."""
+_TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],:"]', re.DOTALL)
+"""A quote alone begins a text that does not end: its rest is skipped, or each further quote in it would be
+followed to the end.
+"""
 _EMPTY = (b'""', b"null")
-_ESCAPED_ASCII = re.compile(rb"\\u00[2-7]")
+_ESCAPED_ASCII = re.compile(rb"\\\\|\\u00([2-7][0-9a-fA-F])")
+"""Also a backslash that is escaped itself: what follows that is no escape."""
 _UNSEEN = re.compile(r'["\\/]|[^ -~]')
 """Characters that JSON may write in several ways besides Unicode escapes."""
 
@@ -54,6 +54,10 @@ class Names:
             if quoted in text:
                 return True
         return False
+
+    def are_more_in(self, plain: bytes, member: bytes) -> bool:
+        """Return whether the first text contains more of them than the second."""
+        return any(plain.count(quoted) > member.count(quoted) for quoted in self._quoted.values())
 
     def are_empty(self, member: bytes) -> bool:
         """Return whether the member's own key fields are certainly empty."""
@@ -119,14 +123,8 @@ class Keyless:
             return True
         if b"\\u00" not in member:
             return False
-        for found in _ESCAPED.finditer(member):
-            self._count()
-            text = _text(found[1])
-            if text.encode("utf-8", "surrogatepass") in self._names.names or (
-                self._key and self._key in text
-            ):
-                return True
-        return False
+        plain = _ESCAPED_ASCII.sub(_letter, member)
+        return (self._key != "" and self._bytes in plain) or self._names.are_more_in(plain, member)
 
     def _plainly(self, member: bytes) -> bytes:
         """Return the member without the key where it is written without escapes.
@@ -176,6 +174,8 @@ class Keyless:
                         whole, name, is_bare = -1, None, False
                 continue
             if mark == _QUOTE:
+                if end - start == 1:
+                    return
                 text = _text(member[start:end])
                 if objects and objects[-1] and name is None and _COLON_NEXT.match(member, end):
                     name = text.encode("utf-8", "surrogatepass")
@@ -213,6 +213,10 @@ class Keyless:
 
     def _masked(self, text: str) -> bytes:
         return json.dumps(masked(text, self._key)).encode()
+
+
+def _letter(escape: re.Match[bytes]) -> bytes:
+    return escape[0] if escape[1] is None else bytes.fromhex(escape[1].decode())
 
 
 _QUOTE, _COLON = b'":'

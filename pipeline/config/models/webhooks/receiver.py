@@ -46,7 +46,14 @@ class OAuth2Auth:
     client_secret: str = Field(description="Client secret.", examples=["${CLIENT_SECRET}"])
     scope: str | None = Field(default=None, description="Scope asked for.")
     refresh_token: str | None = Field(
-        default=None, description="Use this refresh token instead of the credentials."
+        default=None,
+        description="Use this refresh token instead of the credentials. One that the server replaces with "
+        "each token is followed while the job runs; at the next start this one must still be valid.",
+    )
+    audience: str | None = Field(
+        default=None,
+        description="API that the token is for; Auth0 and others want it.",
+        examples=["https://api.example"],
     )
 
 

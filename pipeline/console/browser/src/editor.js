@@ -7,6 +7,10 @@ function all() {
 }
 
 all();
+// A finding on another page leads to its place here: `?line=10&column=27#yaml`. Not before the browser has looked for
+// what the hash names, which takes the focus away.
+const { line, column } = Object.fromEntries(new URLSearchParams(location.search));
+if (line) window.addEventListener("load", () => follow({ hash: location.hash, dataset: { line, column } }));
 document.addEventListener("htmx:after:swap", all);
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.('a[href^="#"]');

@@ -22,7 +22,7 @@ from pipeline.console.forms.settle import opened
 from pipeline.console.pages.editing.draft import BLANK, Draft, opened_draft, sent_draft
 from pipeline.console.pages.editing.look import look, redacted
 from pipeline.console.pages.editing.rebase import rebase
-from pipeline.console.pages.editing.samples import OWN
+from pipeline.console.pages.editing.samples import GONE, OWN
 from pipeline.console.pages.editing.saved import begin, last, outcome
 from pipeline.console.pages.editing.shown import brief, curl_shown, laid_out, operator_words, shown_body
 from pipeline.console.render import page, webhook_path
@@ -139,6 +139,9 @@ async def _tested(context: RequestContext, draft: Draft) -> dict[str, Value]:
         return {"problem": "your role may not send"}
     webhook = draft.settled.form.fields["id"].strip()
     chosen = (await context.run(look, context.console, draft, payloads=True)).chosen
+    if draft.sample not in ("", chosen.key):
+        context.unchanged()
+        return {"problem": GONE}
     given: dict[str, Value] = dict.fromkeys(("record", "sample", "user"))
     try:
         given["record"] = json.loads(chosen.record)

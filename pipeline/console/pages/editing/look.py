@@ -85,7 +85,7 @@ def look(console: Console, draft: Draft, refused: Sequence[Finding] = (), *, pay
     own = list(dict.fromkeys(own))
     everywhere = (*previewed.checked.findings, *refused)
     others = [one for one in everywhere if one.file != draft.file and not one.warning]
-    is_good = not any(not one.warning for one in own)
+    is_good = replace(previewed.checked, findings=tuple(own)).can_be_tried
     good = text if is_good else draft.good
     shown: Previewed | None = previewed if is_good else None
     if good and not is_good:

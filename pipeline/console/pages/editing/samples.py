@@ -19,6 +19,9 @@ SHOWN: Final = 40
 """Samples of the job in the list."""
 MADE: Final = "made"
 OWN: Final = "own"
+AUTO: Final = "auto:"
+"""Before the key of an event that nobody has chosen: another one takes its place once it does not fit."""
+GONE: Final = "this sample is no longer available: here is another one"
 
 
 @dataclass(slots=True, frozen=True)
@@ -46,8 +49,8 @@ def choose(
 ) -> Chosen:
     """Return the event to try, and all there are. key, record, user: as the page sent them; "": at first.
 
-    seen: what the job read, cases: those of the webhook's tests. At first it is the newest one that the
-    trigger names, else a case, else one that is made up.
+    seen: what the job read, cases: those of the webhook's tests. Until a person chooses it is the newest one
+    that the trigger names, else a case, else one that is made up.
     """
     names = form.fields["events"] if form.fields["trigger"] == "events" else ""
     wanted = set(meant_list(names, names=True))
@@ -58,12 +61,16 @@ def choose(
     choices += [(MADE, "Made up from the form"), (OWN, "JSON of my own")]
     if key == OWN:
         return Chosen(OWN, record, user, tuple(choices))
-    if key not in {one for one, _ in choices}:
-        key = fitting[0].id if fitting else cases[0].id if cases else MADE
-    if key == MADE:
+    chosen, automatic = key.removeprefix(AUTO), key.startswith(AUTO)
+    stays = {one.id for one in [*fitting, *cases]} if automatic else {MADE, *(one.id for one in listed)}
+    if chosen not in stays:
+        chosen = fitting[0].id if fitting else cases[0].id if cases else MADE
+        key = AUTO + chosen
+    choices = [(key if one == chosen else one, words) for one, words in choices]
+    if chosen == MADE:
         event, properties = made_up(form, text)
-        return Chosen(MADE, pretty(event), pretty(properties), tuple(choices))
-    sample = next(one for one in listed if one.id == key)
+        return Chosen(key, pretty(event), pretty(properties), tuple(choices))
+    sample = next(one for one in listed if one.id == chosen)
     known = "" if sample.properties is None else pretty(sample.properties)
     return Chosen(key, pretty(_record(sample, wanted)), known, tuple(choices))
 

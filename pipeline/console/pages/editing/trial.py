@@ -14,7 +14,7 @@ from pipeline.console.forms.proposals import host_of
 from pipeline.console.forms.settle import opened
 from pipeline.console.pages.editing.look import Looked, redacted
 from pipeline.console.pages.editing.offers import Offers
-from pipeline.console.pages.editing.samples import OWN, Chosen, choose
+from pipeline.console.pages.editing.samples import GONE, OWN, Chosen, choose
 from pipeline.console.pages.editing.shown import brief, curl_shown, shown_body
 from pipeline.console.render import page, webhook_path
 from pipeline.model.errors import HooklineError, UsageError
@@ -49,9 +49,7 @@ async def act(context: RequestContext) -> web.StreamResponse:
     tried = await _tried(context, form.get("sample", ""))
     if tried.chosen.key != form.get("sample", ""):
         context.unchanged()
-        return await _show(
-            context, tried, {"problem": "this sample is no longer available: here is another one"}
-        )
+        return await _show(context, tried, {"problem": GONE})
     if do == "keep":
         return await _keep(context, tried)
     if do != "send":

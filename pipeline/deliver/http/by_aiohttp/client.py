@@ -16,7 +16,6 @@ from yarl import URL
 from pipeline.deliver.http.attempt import (
     ALL_IN_USE,
     MAX_BODY,
-    MAX_WHOLE,
     NO_CONNECTION,
     NO_NAME,
     TOKEN_TIMEOUT_SECS,
@@ -35,10 +34,10 @@ from pipeline.deliver.http.target import (
     WITH_BODY,
     Origin,
     Proxy,
+    Target,
     TargetError,
     parse_origin,
     parse_proxy,
-    url_of,
 )
 from pipeline.deliver.http.tls import Contexts
 from pipeline.deliver.http.trust import Trust
@@ -110,32 +109,31 @@ class AiohttpClient:
         if self._for_tokens is not None:
             await self._for_tokens.close()
 
-    async def post(self, url: str, body: bytes, headers: dict[str, str], *, tls: str = "") -> Posted:
+    async def post(
+        self, url: str, body: bytes, headers: dict[str, str], *, tls: str = "", proxy: str | None = None
+    ) -> Posted:
         """POST over a connection of its own and return the whole answer; guarded. tls: name of a context.
 
-        Raises OSError; OwnLimit where this machine was the cause.
+        Raises OSError; OwnLimit where this machine was the cause; TargetError for what is no URL.
         """
         if self._for_tokens is None:
             self._for_tokens = open_session(Peer(self._clock), self._resolver, force_close=True)
         origin, path = parse_origin(url, tls)
+        told = tuple(({"accept-encoding": "identity"} | headers).items())
+        target = Target(origin, "POST", path, told, b"")
+        attempt = Attempt(target, b"", body, headers_matter=True, whole=True, proxy=proxy)
         try:
-            await self._resolver.resolve(origin.host, origin.port)
-            async with self._for_tokens.post(
-                URL(url_of(origin, path), encoded=True),
-                data=body,
-                headers={"accept-encoding": "identity"} | headers,
-                allow_redirects=False,
-                ssl=self._ssl(origin),
-                server_hostname=_tls_name(origin),
-                timeout=aiohttp.ClientTimeout(total=TOKEN_TIMEOUT_SECS),
-            ) as response:
-                answer, cut = await _start(response, MAX_WHOLE)
-                return Posted(response.status, _headers(response), answer, cut)
-        except (GuardRefusal, aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
-            if (lacking := own_limit(getattr(error, "os_error", error))) is not None:
-                raise OwnLimit(lacking) from None
-            said = str(error) or f"no complete answer within {TOKEN_TIMEOUT_SECS:g} s"
-            raise OSError(f"{type(error).__name__}: {said}") from None
+            async with asyncio.timeout(TOKEN_TIMEOUT_SECS):
+                fault, detail = await self._once(attempt, self._for_tokens)
+        except TimeoutError:
+            fault = "timeout"
+            detail = f"no complete answer within {TOKEN_TIMEOUT_SECS:g} s"
+            detail += f": {attempt.detail}" if attempt.detail else ""
+        if fault == "machine":
+            raise OwnLimit(detail)
+        if fault is not None:
+            raise OSError(f"{fault}: {detail}".replace("the receiver", "the token endpoint"))
+        return Posted(attempt.status, attempt.headers or {}, attempt.answer, attempt.cut)
 
     # --- inside
 

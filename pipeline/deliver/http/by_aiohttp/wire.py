@@ -180,6 +180,8 @@ class Wire(ResponseHandler):
                 self.set_exception(BadAnswer(AnswerError(fault, BROKEN_OFF, reader.begun)))
             else:
                 self.set_exception(HungUp(exc, self))
+        elif reader is not None and reader.is_chunked and reader.ends_with_connection and exc is None:
+            super().data_received(b"0\r\n\r\n")
         super().connection_lost(exc)
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:

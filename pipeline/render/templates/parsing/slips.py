@@ -11,6 +11,8 @@ _OR_ELSE: Final = re.compile(r"(?:\|\||\?\?|or\b)\s*([^\s|}%]+)")
 _AFTER_FILTER: Final = re.compile(r"\|\s*(\w+)\s*$")
 _AFTER_PATH: Final = re.compile(r"[\w$-]+(?:\.[\w$-]+)+$")
 _WORDS: Final = re.compile(r"[\w-]+(?: [\w-]+)*")
+_QUOTES: Final = tuple("\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb")
+_IN_CONDITION: Final = re.compile(r"\{%-?\s*(?:if|elsif|unless)\s[^%]*$")
 _LOOKED_AT: Final = 200
 """Characters on both sides of a place that are examined."""
 _SIGN: Final = re.compile(r"[+*/%]|-[\s\d]")
@@ -33,6 +35,12 @@ def unexpected(text: str, at: int) -> str | None:
     before, rest = text[max(0, at - _LOOKED_AT) : at], text[at : at + _LOOKED_AT]
     called = _AFTER_FILTER.search(before)
     instead = _OR_ELSE.match(rest)
+    if rest[:1] in _QUOTES:
+        return "texts stand in straight quotes: 'x'"
+    if not before.strip(" {") and rest[:1] in ("#", "/"):
+        return "a block begins with `{% if x %}` and ends with `{% endif %}`"
+    if rest.startswith("|") and _IN_CONDITION.search(before) is not None:
+        return "a condition takes no filters: keep the value by `{% assign x = .. %}` before it"
     if called is not None and rest[:1] not in ("|", "}", ""):
         given = re.match(r"\(?\s*('[^']*'|\"[^\"]*\"|[^\s)|}]+)", rest)
         return f"write `| {called[1]}: {given[1] if given else '..'}`: a colon stands before arguments"

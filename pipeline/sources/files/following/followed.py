@@ -117,21 +117,20 @@ class FollowedCursor(GrowingCursor):
         if (is_another or is_moved or not entry.offset) and self._open_copy(entry, is_another=is_another):
             is_another = False
         is_rotated = entry.left_ns > 0 or is_counted(self.source.path)
-        if is_another and not is_rotated and self._open_truncated(entry):
+        is_gone = is_another and not is_rotated
+        if is_gone and (self._open_truncated(entry) or self._heads.are_past(entry.name)):
             self.time = entry.time
-            self._begin_anew(entry.offset, None)
+            self._begin_anew(entry.offset, None, abs(entry.left_ns))
             return
         if not is_another or not is_rotated:
             super()._resume(entry)
             return
         # It was deleted: after it had been read to its end, or as its number was too high.
-        self._lives.next()
-        after = find_after(self.source, entry.left_ns, self._entries.values()) if entry.left_ns else None
+        after = find_after(self.source, entry.left_ns, self._entries.values()) if entry.left_ns > 0 else None
         fd = None if after is None else open_regular(after.path, after.inode)
         if after is not None and fd is not None:
             self._change_to(fd, after.path)
-        else:
-            self._name_file()
+        self._start_next()
         log.info("a rotated file is gone: the next one is read", file=self._path, called=self.name)
 
     def _at_end(self) -> bool:
@@ -227,14 +226,12 @@ class FollowedCursor(GrowingCursor):
             between is None and entry is not None and self._path == path
             and is_renewed(self._fd, fd, entry.offset)
         )  # fmt: skip
-        if not is_same:
-            self._lives.next()
         self._change_to(fd, path)
         self.path_is = PathIs.OWN
         if is_same and entry is not None:
             self._split_from(entry.offset)
             self._go_to(entry.offset, entry.offset)
             return self.fill()
-        log.info("a followed file was rotated: the next one is read", file=path, called=self.name)
-        self._start_file()
+        self._start_next()
+        log.info("a followed file was rotated: the next one is read", file=self._path, called=self.name)
         return self.fill()

@@ -48,7 +48,7 @@ class Moved:
             return None
         born = born_ns(path)
         alike = (entry for entry in found if entry.head_bytes >= HEAD_BYTES or entry.born_ns == born)
-        return next((entry for entry in alike if not entry.offset or begins_as(path, entry)), None)
+        return next((entry for entry in alike if not entry.head_bytes or begins_as(path, entry)), None)
 
     def entry_of(self, path: str, inode: int) -> Entry | None:
         """Return the state's entry for a file; None where it is new.

@@ -58,7 +58,7 @@ def _is_of(path: str, entry: Entry) -> bool:
     """Return whether the file at a path, whose inode is an entry's, is that of the entry."""
     if not entry.born_ns:
         return begins_as(path, entry)
-    return born_ns(path) == entry.born_ns and (not entry.offset or begins_as(path, entry))
+    return born_ns(path) == entry.born_ns and (not entry.head_bytes or begins_as(path, entry))
 
 
 def find_by_birth(path: str, entry: Entry) -> Beside | None:
@@ -80,7 +80,7 @@ def find_after(
     """
     entries = list(entries)
     files = {(one.inode, one.born_ns) for one in entries if one.born_ns}
-    known = {one.digest for one in entries if one.head_bytes == min(HEAD_BYTES, one.offset)}
+    known = {one.digest for one in entries if one.head_bytes >= min(HEAD_BYTES, one.offset)}
     # The one at the path is being copied now: it is truncated next.
     known.add(digest(head_of(source.path) or b""))
     rotated = _rotated_names(source.path)

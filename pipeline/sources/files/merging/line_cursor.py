@@ -27,8 +27,6 @@ class LineCursor(ABC):
         self.index = 0
         self.time = RunningTime()
         self.total_bytes = 0
-        self.is_held = False
-        """No line may be handed out until a position that names it is durable."""
         self.passed_bytes = 0
         """Read from files before the open one."""
         self._formats = ALL_AUTO

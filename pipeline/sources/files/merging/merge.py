@@ -128,8 +128,7 @@ class Merge:
                 cursor.remember()
             elif not self._is_followed:
                 return False
-        # What is held may precede what others have got.
-        return len(empty) < len(self._cursors) and not any(cursor.is_held for cursor in self._cursors)
+        return len(empty) < len(self._cursors)
 
     def _fill(self, cursor: LineCursor) -> bool:
         name = cursor.name

@@ -45,9 +45,10 @@ def holds(path: str, entry: Entry) -> bool:
     no further line.
     """
     head = head_of(path) or b""
-    is_all = entry.head_bytes == entry.offset and len(head) < HEAD_BYTES
-    is_same = is_all and 0 < entry.offset <= len(head) and digest(head[: entry.offset]) == entry.digest
-    return is_same and not head[entry.offset :].strip()
+    size = entry.head_bytes
+    is_all = size >= entry.offset and len(head) < HEAD_BYTES
+    is_same = is_all and 0 < size <= len(head) and digest(head[:size]) == entry.digest
+    return is_same and not head[size:].strip()
 
 
 def is_as_read(path: str, entry: Entry) -> bool:

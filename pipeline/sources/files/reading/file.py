@@ -12,14 +12,16 @@ from pipeline.sources.files.reading.beginning import HEAD_BYTES, begins_as, dige
 from pipeline.sources.files.reading.birth import born_ns
 from pipeline.sources.files.reading.block_cursor import BlockCursor
 from pipeline.sources.files.reading.entry import Entry
+from pipeline.sources.files.reading.heads import Heads
 from pipeline.sources.files.reading.lives import Lives
 
 
 class FileCursor(BlockCursor):
     """Reads one file to its end.
 
-    is_of: what the state knows of the file, where it was read under another name. taken: as in `Lives`.
-    Raises StateError where the file is not the one that the state knows by its name.
+    heads: where it notes how the file begins. is_of: what the state knows of the file, where it was read
+    under another name. taken: as in `Lives`. Raises StateError where the file is not the one that the state
+    knows by its name.
     """
 
     _is_followed = False
@@ -32,16 +34,20 @@ class FileCursor(BlockCursor):
         entries: dict[str, Entry],
         *,
         max_line_bytes: int,
+        heads: Heads | None = None,
         is_of: Entry | None = None,
         taken: Collection[str] = (),
     ) -> None:
         super().__init__(source, fd, entries, max_line_bytes=max_line_bytes)
+        self._heads = Heads() if heads is None else heads
         self._lives = Lives(source.name, entries, is_of, taken)
         self._path = source.path
         """Of the file that is open."""
         self._inode = 0
         self._born_ns = 0
         self._left_ns = 0
+        self._seen_ns = 0
+        """When a followed one was last written, as of the last look."""
         self._is_copy = False
         """It is compressed now, and was not."""
         self._finished_size = 0
@@ -50,8 +56,13 @@ class FileCursor(BlockCursor):
         """The beginning of a file that was closed at its end."""
         self._name_file()
         entry = self._lives.entry
-        if entry is not None:
+        if entry is None:
+            self._begin()
+        else:
             self._resume(entry)
+
+    def _begin(self) -> None:
+        """Begin with a file of which the state knows nothing."""
 
     def _name_file(self) -> None:
         """Take the name and the place of the file that is open."""
@@ -133,11 +144,24 @@ class FileCursor(BlockCursor):
         is_short = not self._blocks.is_compressed and not is_finished
         self._know_head(min(HEAD_BYTES, offset) if is_short else HEAD_BYTES)
         size = self._finished_size if is_finished else 0
-        return self._entry(*self._head, offset, size, self._inode, self._born_ns, self._left_ns)
+        return self._entry(
+            *self._head, offset, size, self._inode, self._born_ns, self._left_ns or -self._seen_ns
+        )
+
+    def remember(self) -> None:
+        """Record its place, for the recovery state, and before its lines leave how the file begins."""
+        entry = self.entry()
+        before = self._entries.get(entry.name)
+        if entry.head_bytes > (0 if before is None else before.head_bytes):
+            self._heads.note(entry)
+        self._entries[entry.name] = entry
+
+    def _beginning(self, size: int) -> bytes:
+        return os.pread(self._fd, size, 0) if self._fd >= 0 else self._head_data[:size]
 
     def _know_head(self, size: int) -> None:
         if self._head[0] >= size or self._is_copy:
             return
-        head = os.pread(self._fd, size, 0) if self._fd >= 0 else self._head_data[:size]
+        head = self._beginning(size)
         if len(head) > self._head[0]:
             self._head = (len(head), digest(head))

@@ -121,7 +121,7 @@ class Alignment(Generic[T]):
     def reached(self, side: Side[T], offset: int, now_ms: int) -> None:
         """Note that the side was read up to ``offset`` (its current end)."""
         side.progress_ms = now_ms
-        side.position = max(side.position, offset)
+        side.position = side.told_end = max(side.position, offset)
 
     def ask(self, now_ms: int) -> Question | None:
         """Return a question if its answer can release something; then wait for `answer` or `lost`."""

@@ -73,6 +73,8 @@ class Side(Generic[T]):
     """True if it holds only events: another side of events need not wait for it."""
     progress_ms: int = 0
     """When it last brought something."""
+    told_end: int = -1
+    """The end of it that was told last."""
     left: int = -1
     """Offset after the last record that left."""
     epoch: int = -1

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.config.models.webhooks.receiver import ReceiverSettings
 from pipeline.deliver.http.attempt import Attempt
+from pipeline.deliver.http.by_aiohttp.client import AiohttpClient
 from pipeline.receiver.server import Receiver
 from tests.kit.delivery.sending import Sending, with_a_client
 from tests.kit.receivers.certificates import Certificates, server_tls
@@ -109,6 +110,27 @@ def test_a_tunnel_that_is_refused_is_not_the_receivers_answer(status: int) -> No
         async with proxy(REFUSES % status) as one:
             attempt = await sending.send("https://x.example/", proxy=f"http://{one.url}")
             assert_told(attempt, f"answered {status}", "CONNECT x.example:443")
+
+    sent(act)
+
+
+@pytest.mark.parametrize(("scheme", "status"), [("http", 407), ("https", 407), ("https", 403)])
+def test_a_token_that_the_proxy_refuses_is_not_refused_by_its_endpoint(scheme: str, status: int) -> None:
+    async def act(sending: Sending) -> None:
+        assert isinstance(sending.client, AiohttpClient)
+        async with proxy(REFUSES % status) as one:
+            with pytest.raises(OSError, match=f"^the proxy {one.url} answered {status}"):
+                await sending.client.post(f"{scheme}://t.example/", b"", {}, proxy=f"http://{one.url}")
+
+    sent(act)
+
+
+@pytest.mark.parametrize("url", ["http://10.0.0.1/", "http://x.example/"])
+def test_whose_address_is_refused_is_told(url: str) -> None:
+    async def act(sending: Sending) -> None:
+        attempt = await sending.send(url, proxy="http://192.168.0.1:1")
+        assert attempt.fault == "guard-refused"
+        assert attempt.detail.startswith("10.0.0.1 is" if "10." in url else "the proxy: 192.168.0.1 is")
 
     sent(act)
 

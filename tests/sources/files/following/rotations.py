@@ -37,15 +37,38 @@ def number_of(text: bytes | None) -> int:
 class Following:
     """A followed recording, begun anew where it stood as often as is wanted."""
 
-    def __init__(self, *paths: Path, follow: bool = True) -> None:
+    def __init__(self, *paths: Path, follow: bool = True, heads: Path | None = None) -> None:
         self._paths = [str(path) for path in paths]
+        self._heads = heads
         self.follow = follow
         self._now = 0.0
         self.position: Position | None = None
+        self._stored: Position | None = None
         self._recording = self._begin()
 
     def _begin(self) -> Recording:
-        return Recording(self._paths, follow=self.follow, resume=self.position, clock=lambda: self._now)
+        return Recording(
+            self._paths,
+            follow=self.follow,
+            resume=self.position,
+            heads=self._heads,
+            clock=lambda: self._now,
+        )
+
+    def store(self) -> None:
+        """End an epoch, durably."""
+        self._stored = self._recording.position
+        self._recording.durable(self._stored)
+
+    def kill(self) -> None:
+        """Begin anew where the last durable epoch ended."""
+        self.position = self._stored
+        self._recording.close()
+        self._recording = self._begin()
+
+    def close(self) -> None:
+        """End for good."""
+        self._recording.close()
 
     def again(self) -> None:
         """Begin anew."""
@@ -79,7 +102,6 @@ class Following:
         found = []
         for _ in range(4):
             self._now += RESCAN_SECS + 0.1
-            self._recording.durable(self._recording.position)
             while (chunk := self._recording.read(100)) is not None:
                 assert not chunk.faults
                 self.position = chunk.position

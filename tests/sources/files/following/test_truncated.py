@@ -15,7 +15,7 @@ from pipeline.model.errors import StateError
 from pipeline.sources.files.lines.blocks import BLOCK_BYTES, Blocks
 from pipeline.sources.files.recording import Recording
 from pipeline.telemetry import metrics
-from tests.sources.files.following.rotations import ROTATIONS, Following, append, line, lines, number_of
+from tests.sources.files.following.rotations import ROTATIONS, Following, append, line, lines
 
 Truncations: TypeAlias = Callable[[], list[float]]
 
@@ -76,7 +76,7 @@ def test_how_much_of_it_was_not_read_is_told(
     recording = Recording([str(path)], follow=True)
     chunk = recording.read(100)
     assert chunk is not None
-    first, found = recording.position, len(chunk)
+    found = len(chunk)
     assert found < 99  # one block, and the beginning of a line
     os.truncate(path, 0)
     append(path, line(200))
@@ -85,9 +85,6 @@ def test_how_much_of_it_was_not_read_is_told(
         torn = recording.read(100)
     assert torn.lines == [line(100 + found, 4000)[: BLOCK_BYTES - found * len(line(100, 4000))]]
     assert recording.read(100) is None
-    recording.durable(first)
-    assert recording.read(100) is None, "a crash would undo that it was truncated"
-    recording.durable(recording.position)
     chunk = recording.read(100)
     assert chunk is not None
     assert (chunk.sources, chunk.lines) == ("app.jsonl~2", [line(200).rstrip()])
@@ -250,23 +247,3 @@ def test_bytes_that_were_read_are_counted_over_rotations_and_restarts(
         assert following.progress == (before[0] + read, before[1] + read)
         for old in tmp_path.glob("*[0-9]*"):
             old.unlink()
-
-
-def test_what_others_get_after_a_truncated_file_is_handed_out_after_its_lines(tmp_path: Path) -> None:
-    users, events = tmp_path / "users.jsonl", tmp_path / "events.jsonl"
-    users.write_bytes(lines(1, 1))
-    events.write_bytes(lines(2, 2))
-    recording = Recording(users=[str(users)], events=[str(events)], follow=True)
-    assert recording.read(100) is not None
-    assert recording.read(100) is None
-    assert not recording.awaits_durable
-    os.truncate(users, 0)
-    append(users, lines(3, 3))
-    append(events, lines(4, 4))
-    assert recording.read(100) is None
-    assert recording.awaits_durable, "the epoch is to end"
-    recording.durable(recording.position)
-    chunk = recording.read(100)
-    assert chunk is not None
-    assert [number_of(line) for line in chunk.lines] == [3, 4]
-    assert not recording.awaits_durable

@@ -72,6 +72,7 @@ class Editor {
     this.show();
     for (const label of area.labels) label.addEventListener("click", () => this.view.focus());
     this.hide();
+    this.lint.refresh(this.view); // what the page was opened with
     // A field that asks for the focus, for an error in it, gets it.
     if (document.activeElement === area || area.autofocus) this.view.focus();
   }

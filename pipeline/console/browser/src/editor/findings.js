@@ -1,5 +1,5 @@
 // Findings of `check` as marks in the text: those that the page shows beside the pane (`data-findings="#id"`, elements
-// with data-line), or those that the server answers with after each change (`data-check="/api/v1/check"`).
+// with data-severity), or those that the server answers with after each change (`data-check="/api/v1/check"`).
 import { forceLinting, linter, lintGutter, setDiagnostics } from "@codemirror/lint";
 import { post } from "./ask.js";
 
@@ -25,7 +25,7 @@ function isHere(finding, area) {
 }
 
 function ofPage(selector, doc) {
-  return [...document.querySelectorAll(`${selector} [data-line]`)].map((element) => {
+  return [...document.querySelectorAll(`${selector} [data-severity]`)].map((element) => {
     const { line, column, length, severity } = element.dataset;
     const message = element.dataset.message ?? element.textContent.trim();
     return placed({ line: Number(line), column: Number(column), length: Number(length), severity, message }, doc);

@@ -1,0 +1,67 @@
+"""What is told of topic partitions whose ends are unknown, without a broker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+
+from pipeline.kafka.brokers import Reachability
+from pipeline.sources.topics.ends import LAG_EVERY_MS, SILENT_MS, Ends
+from pipeline.sources.topics.merging.merge import Alignment
+from pipeline.sources.topics.merging.side import Side
+from pipeline.telemetry import metrics
+
+NO_LEADER = KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
+LATE = -1001
+"""librdkafka's offset of a partition whose broker did not answer in time."""
+
+
+class Brokers:
+    """Answer what a test says: an offset, or an error, for each topic partition."""
+
+    def __init__(self) -> None:
+        self.reachability = Reachability("b:9092")
+        self.answers: dict[str, int | KafkaException] = {}
+
+    def ends(self, partitions: Sequence[Any], *, committed: bool) -> list[Future[Any]]:
+        futures = []
+        for one in partitions:
+            answer, future = self.answers[one.topic], Future[Any]()
+            if isinstance(answer, KafkaException):
+                future.set_exception(answer)
+            else:
+                future.set_result(SimpleNamespace(offset=answer))
+            futures.append(future)
+        return futures
+
+    def renew(self) -> None:
+        """Nothing to do."""
+
+    serve = renew
+
+
+def test_a_partition_without_a_leader_is_told_though_other_brokers_answer() -> None:
+    sides = [Side[Any](f"{topic}/0", 0) for topic in ("users", "events")]
+    streams: Any = [SimpleNamespace(side=side, topic=side.name[:-2], index=0, holds=False) for side in sides]
+    brokers: Any = Brokers()
+    ends, now = Ends("kafka-0", streams, Alignment(sides), brokers), LAG_EVERY_MS
+
+    def told(users: int | KafkaException, ms: int) -> list[float]:
+        nonlocal now
+        brokers.answers = {"users": users, "events": 7}
+        for _ in range(0, ms + 1, LAG_EVERY_MS):
+            ends.watch_lag(now)
+            now += LAG_EVERY_MS
+        return [metrics.read("source_unanswered", partition=side.name) for side in sides]
+
+    for failure in (NO_LEADER, LATE):
+        assert told(failure, SILENT_MS - LAG_EVERY_MS) == [0, 0], "leaders change within seconds"
+        assert told(failure, 2 * LAG_EVERY_MS) == [1, 0]
+        assert metrics.read("source_lag", partition="events/0") == 7
+        assert not brokers.reachability.down, "others answer"
+        assert told(9, LAG_EVERY_MS) == [0, 0]
+        assert metrics.read("source_lag", partition="users/0") == 9
