@@ -12,8 +12,9 @@ import pytest
 
 from pipeline.config.models.webhooks.receiver import MtlsSettings, ReceiverSettings
 from pipeline.deliver.http.attempt import AddrInfo
+from pipeline.deliver.http.by_aiohttp.client import AiohttpClient
 from pipeline.receiver.server import Receiver
-from tests.kit.delivery.sending import Sending
+from tests.kit.delivery.sending import Sending, with_a_client
 from tests.kit.receivers.certificates import Certificates, server_tls
 from tests.kit.receivers.listening import listening
 
@@ -146,6 +147,25 @@ def test_a_client_certificate_is_shown(client: Any, certificates: Certificates) 
             assert len(receiver.requests) == 1
 
         client(act)
+
+
+def test_a_token_endpoint_is_shown_the_client_certificate_and_told_in_the_same_words(
+    certificates: Certificates,
+) -> None:
+    context = server_tls(*certificates.issue("mutual"), certificates.ca)
+    with Receiver(tls=context) as receiver:
+        cert, key = certificates.issue("us", ("hookline",))
+
+        async def act(sending: Sending) -> None:
+            assert isinstance(sending.client, AiohttpClient)
+            url, ca = receiver.url("/token"), str(certificates.ca)
+            with_cert = ReceiverSettings(ca=ca, mtls=MtlsSettings(str(cert), str(key)))
+            tls = sending.contexts.name_for_tokens(with_cert, str)
+            assert (await sending.client.post(url, b"", {}, tls=tls)).status == 200
+            with pytest.raises(OSError, match=r"^tls: the token endpoint's certificate is not valid: "):
+                await sending.client.post(url, b"", {})
+
+        with_a_client(act, "aiohttp")
 
 
 def test_one_that_wants_a_client_certificate_is_told_as_that(client: Any, certificates: Certificates) -> None:
