@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import struct
+import threading
 from contextlib import suppress
 from typing import Any
 
@@ -145,6 +147,32 @@ def test_a_client_certificate_is_shown(client: Any, certificates: Certificates) 
             refused = await sending.send(receiver.url(), tls=without)
             assert refused.fault in ("tls", "reset", "closed")
             assert len(receiver.requests) == 1
+
+        client(act)
+
+
+@pytest.mark.parametrize("said", ["too long", "garbage"])
+def test_what_is_not_wanted_is_not_read_on(client: Any, certificates: Certificates, said: str) -> None:
+    context = server_tls(*certificates.issue("endless"), certificates.ca)
+    context.verify_mode = ssl.CERT_NONE
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n" if said == "too long" else b"x"
+    closed = threading.Event()
+
+    def talk(connection: socket.socket) -> None:
+        with suppress(OSError), context.wrap_socket(connection, server_side=True) as speaking:
+            speaking.recv(65536)
+            speaking.sendall(head)
+            while True:
+                speaking.sendall(bytes(65536))
+        closed.set()
+
+    with listening(talk) as port:
+
+        async def act(sending: Sending) -> None:
+            tls = sending.contexts.name(ReceiverSettings(ca=str(certificates.ca)), str)
+            attempt = await sending.send(f"https://127.0.0.1:{port}/", tls=tls)
+            assert (attempt.status, attempt.fault) == ((200, None) if said == "too long" else (0, "protocol"))
+            assert await asyncio.to_thread(closed.wait, 10.0)
 
         client(act)
 
