@@ -99,8 +99,8 @@ class FollowedCursor(GrowingCursor):
         if entry is not None and not self._left_ns:
             self._entries[self.name] = entry._replace(left_ns=self._seen_ns)  # as of one that was rotated
         log.warning(
-            "a followed file was deleted by another machine: what was not read of it is lost, and the next one "
-            "is read",
+            "a followed file was deleted by another machine: what was not read of it is lost, and the next "
+            "one is read",
             file=self._path,
             called=self.name,
         )
