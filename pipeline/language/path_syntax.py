@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NoReturn, TypeAlias
 
+from pipeline.model.errors import Misspelt
 from pipeline.model.words import did_you_mean
 
 EVENT_ROOTS: Final = ("event", "user", "vars")
@@ -27,7 +28,7 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
 OPEN_FIELDS: Final = frozenset({"properties", "context", "before"})
 """Fixed fields that hold objects; the others are scalars without fields."""
 
-_OTHER_NAMES: Final = {
+OTHER_NAMES: Final = {
     "userId": "user_id",
     "distinct_id": "user_id",
     "anonymousId": "anonymous_id",
@@ -41,19 +42,14 @@ _OTHER_NAMES: Final = {
     "props": "properties",
     "traits": "properties",
 }
+"""Other products' names of the fields of events and users."""
 _OTHER_ROOTS: Final = {"person": "user", "profile": "user", "traits": "user.properties", "var": "vars"}
 _NAME: Final = re.compile(r"[\w$-]+")
 _INDEX: Final = re.compile(r"-?\d{1,9}")
 
 
-class PathError(ValueError):
-    """A text that is not a path; ``offset`` is the character where it goes wrong, ``hint`` the remedy."""
-
-    def __init__(self, message: str, offset: int, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.offset = offset
-        self.hint = hint
+class PathError(Misspelt, ValueError):
+    """A text that is not a path."""
 
 
 class AnyElement:
@@ -302,7 +298,7 @@ def _check_field(root: str, part: Part, text: str, offset: int) -> None:
         hint = f"its fields are {', '.join(fields)}; e.g. {root}.properties"
         raise PathError(f"`{root}` has named fields only", offset, hint)
     if part not in fields:
-        other = _OTHER_NAMES.get(part)
+        other = OTHER_NAMES.get(part)
         close = other if other in fields else did_you_mean(part, fields)
         meant = f"{root}.{close}" if close is not None else f"{root}.properties.{text[offset:]}"
         raise PathError(f"`{root}` has no field `{part}`", offset, f"did you mean `{meant}`?")

@@ -67,6 +67,8 @@ def advice(clause: Clause) -> str | None:
     if isinstance(seen, str):
         return _of_text(seen, wanted, is_name=clause.path == "event.name")
     if isinstance(seen, bool | int | float):
+        if isinstance(clause.operand, dict) and "file" in clause.operand:
+            return "the entries of a file are texts, and it is none: `as: text` makes it one"
         written = str(seen).lower() if isinstance(seen, bool) else f"{seen:g}"
         if any(isinstance(one, str) and one.strip().lower() in (written, str(seen)) for one in wanted):
             kind = "true or false" if isinstance(seen, bool) else "a number"

@@ -118,6 +118,10 @@ def nearby(text: str, event: Event, user: User) -> str | None:
             value = value[part]
         elif isinstance(value, list) and isinstance(part, int) and -len(value) <= part < len(value):
             value = value[part]
+        elif isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+            return (
+                f"`{walked}` is a text with JSON in it: send its value, or read it by a shape, {{json: ..}}"
+            )
         else:
             return None
         walked += _step(part)

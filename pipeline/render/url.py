@@ -14,7 +14,7 @@ from pipeline.language.secrets import PlaceholderError, SecretRef, origin_end, p
 from pipeline.language.slots import PATH_SAFE
 from pipeline.model.errors import RenderError
 from pipeline.model.json import Value
-from pipeline.model.records import Event, User
+from pipeline.model.records import MISSING, Event, User
 from pipeline.render.templates.parsing.names import TemplateError, check_closed
 from pipeline.render.templates.spot import Spot
 from pipeline.render.templates.template import Template, compile_text, constant_template
@@ -31,6 +31,8 @@ _QUERY_SAFE: Final = PATH_SAFE + "?%"
 _PATH_LITERAL: Final = PATH_SAFE + "%"
 _EMPTY: Final = ("", "[]", "{}")
 """How what is missing or empty prints."""
+_DROPPED: Final = (MISSING, None, "", "%5B%5D", "%7B%7D")
+"""The same as the value of a parameter."""
 
 
 _ENCODED: Final = re.compile(r"\| *url_encode(?=\s*-?\}\})")
@@ -244,7 +246,7 @@ def _assemble(origin: str, path: Template, parameters: list[Parameter], spot: Sp
         mark = "?"
         for name, get, constant in kept:
             value = get(event, user, scope)
-            if value or constant:
+            if constant or value not in _DROPPED:
                 made += f"{mark}{name}{value}"
                 mark = "&"
         if len(made) > MAX_URL and not is_constant:

@@ -30,6 +30,16 @@ def test_it_shows_shapes_a_proposal_and_what_to_put_where(hookline: Hookline, st
     assert max(map(len, said.out.splitlines())) <= 80
 
 
+def test_what_a_job_cannot_read_yet_is_set_under_the_name_that_the_remedy_gives_it(
+    hookline: Hookline, stream: Path
+) -> None:
+    Path("all.json").write_text(json.dumps(LINES, indent=2))
+    said = hookline("sniff", "all.json")
+    assert "> out.jsonl` makes a line of each record" in " ".join(said.out.split())
+    assert "{path: ../out.jsonl, format: all}" in said.out
+    assert "../all.json" not in said.out
+
+
 def test_what_is_written_is_a_shape_of_the_config_that_check_and_replay_take(
     hookline: Hookline, stream: Path
 ) -> None:

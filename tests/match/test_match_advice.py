@@ -60,6 +60,7 @@ def test_what_nobody_has_said_of_a_user_is_told_and_a_name_by_its_letters() -> N
         ("event.properties.o.lst", "there is `event.properties.o.list`"),
         ("event.properties['sales rep']", 'there is `event.properties["Sales Rep"]`'),
         ("user.properties.Plan", "there is `user.properties.plan`"),
+        ("event.properties.text.a", "`event.properties.text` is a text with JSON in it"),
         ("event.properties.color", None),
         ("event.properties.amount.value", None),
         ("event.properties.items[5].sku", None),
@@ -67,11 +68,23 @@ def test_what_nobody_has_said_of_a_user_is_told_and_a_name_by_its_letters() -> N
     ],
 )
 def test_what_is_near_a_path_that_leads_to_nothing_is_told(path: str, told: str | None) -> None:
-    properties: dict[str, Any] = {"items": [{"sku": "a"}], "o": {"list": []}, "amount": 5, "Sales Rep": "Z"}
+    properties: dict[str, Any] = {
+        "items": [{"sku": "a"}],
+        "o": {"list": []},
+        "amount": 5,
+        "Sales Rep": "Z",
+        "text": '{"a": 1}',
+    }
     nodes = condition({path: "x"}).nodes
     (clause,) = explain(nodes, event(properties=properties), user({"plan": "pro"}))
     found = advice(clause)
     assert found is None if told is None else found is not None and told in found
+
+
+def test_a_number_that_is_looked_for_in_a_file_is_told_that_its_entries_are_texts() -> None:
+    tree = {"event.properties.x": {"in": {"file": "a.txt"}}}
+    (clause,) = explain(condition(tree, lists={"a.txt": ["250"]}).nodes, event(properties={"x": 250}), user())
+    assert "`as: text` makes it one" in str(advice(clause))
 
 
 def test_where_a_clause_holds_nothing_is_told() -> None:

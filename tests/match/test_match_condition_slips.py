@@ -416,6 +416,26 @@ def test_a_moment_that_is_hardly_meant_warns(operators: Value, words: str) -> No
 
 
 @pytest.mark.parametrize(
+    ("path", "operators", "hint"),
+    [
+        (T, {"as": "date", "lte": "2026-01-31"}, "write {as: date, gte: .., lt: 2026-02-01}"),
+        (
+            T,
+            {"as": "date", "between": ["2026-01-01", "2026-12-31"]},
+            "write {as: date, gte: .., lt: 2027-01-01}",
+        ),
+        (T, {"as": "date", "eq": "2026-01-31"}, "write {as: date, gte: .., lt: 2026-02-01}"),
+        (T, {"as": "date", "lt": "2026-01-31"}, None),
+        (T, {"as": "date", "lte": "9999-12-31"}, None),
+        (T, {"as": "date", "between": ["2026-01-01", "2026-12-31T10:00:00Z"]}, None),
+        (P, {"as": "date", "lte": "2026-01-31"}, None),
+    ],
+)
+def test_a_moment_that_is_compared_up_to_a_day_warns(path: str, operators: Value, hint: str | None) -> None:
+    assert [one.hint for one in problems_of({path: operators})] == [hint] * (hint is not None)
+
+
+@pytest.mark.parametrize(
     "operators",
     [
         {"after": 1767225600},

@@ -6,7 +6,10 @@ from xml.etree import ElementTree
 import pytest
 
 from pipeline.cli.author.test import as_junit, as_text
+from pipeline.decode.formats import Formats
+from pipeline.model.errors import GivenError
 from pipeline.operate.trials.cases import CaseResult, find_tests, run_tests
+from pipeline.operate.trials.given import Text, understand
 
 WEBHOOK = """\
 id: a
@@ -162,6 +165,32 @@ def test_the_only_users_id_may_be_left_out(run, user: str) -> None:
 def test_an_event_that_no_source_would_accept_fails_the_test(run) -> None:
     (result,) = run(CASE.replace("name: Purchase", "name: 5") + "    expect: none")
     assert result.failures[0].startswith("event 1 is invalid: ")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (
+            "{name: Purchase, amount: 99}",
+            "`amount` is no field of an event: its properties go under `properties`",
+        ),
+        (
+            "{name: Purchase, timestamp: 2026-01-01}",
+            "`timestamp` is no field of an event: did you mean `time`?",
+        ),
+        ("{type: user, plan: pro}", "`plan` is no field of a user: its properties go under `set`"),
+    ],
+)
+def test_a_field_that_no_record_has_fails_the_test_also_where_nothing_is_expected(
+    run, given: str, told: str
+) -> None:
+    (result,) = run(CASE.replace("{name: Purchase, properties: {amount: 600}}", given) + "    expect: none")
+    assert result.failures == [f"event 1 is invalid: {told}"]
+
+
+def test_a_hand_written_event_has_its_properties_in_their_place() -> None:
+    with pytest.raises(GivenError, match="`amount` is no field of an event"):
+        understand(Text("event.json", b'{"name": "A", "amount": 5}'), None, Formats())
 
 
 def test_other_shapes_of_events_can_be_tested(run) -> None:

@@ -17,7 +17,18 @@ NASTY = "a/b?c&d=e%#ü 1"
 def url_of(url: str, query: dict[str, Any] | None = None, **options: Any) -> str:
     """Return the URL as a dry run shows it."""
     request = {"url": url, "query": query or {}, "body": {}}
-    event = an_event({"nasty": NASTY, "empty": "", "n": 5, "none": None, "list": ["a", 1], "dot": ".."})
+    event = an_event(
+        {
+            "nasty": NASTY,
+            "empty": "",
+            "n": 5,
+            "none": None,
+            "list": ["a", 1],
+            "dot": "..",
+            "no_list": [],
+            "no_object": {},
+        }
+    )
     return shown(rendered(request, event, a_user(), **options)).url
 
 
@@ -69,6 +80,8 @@ def test_query_values_are_encoded_and_empty_ones_dropped() -> None:
         "empty": "{{ event.properties.empty }}",
         "n": "{{ event.properties.n }}",
         "json": "{{ event.properties.list }}",
+        "nobody": "{{ event.properties.no_list }}",
+        "nothing_in_it": "{{ event.properties.no_object }}",
         "fixed": 7,
         "yes": True,
         "nothing": None,

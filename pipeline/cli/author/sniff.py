@@ -210,7 +210,10 @@ def _tell_next(found: Sniffed, config: Path, brokers: str | None, is_written: bo
         print_text(f"Write it to {config}/shapes/{found.proposals[0].name}.yaml:")
         echo(f"  {shown if len(shown) < 60 else 'hookline sniff ...'} --write {found.proposals[0].name}")
     echo("In pipeline.yaml:")
-    files = {name: format for name, format in found.formats.items() if name not in found.topics}
+    # What the remedy makes of a document is what a job can read.
+    made = {part.name: "out.jsonl" for part in found.parts if "> out.jsonl" in (part.remedy or "")}
+    named = ((name, format) for name, format in found.formats.items() if name not in found.topics)
+    files = {made.get(name, name): format for name, format in named}
     if found.topics:
         echo("  source:")
         echo("    kafka:")

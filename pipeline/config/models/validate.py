@@ -108,9 +108,11 @@ def _note(model: type, data: Value, detail: Any, problems: Problems, what: str) 
             remedy = _example(model, path)
             if remedy is None and kind == "model_type" and isinstance(path[-1], int):
                 remedy = _example(model, path[:-1])
-        problems.error(path, code, f"{name} must be {wish}, not {found}", hint=remedy)
+        told = "must not be empty" if wish == _EMPTY else f"must be {wish}, not {found}"
+        problems.error(path, code, f"{name} {told}", hint=remedy)
 
 
+_EMPTY = "not empty"
 _WISHES = {
     "float_type": ("wrong-type", "a number"),
     "dict_type": ("wrong-type", "a map of fields"),
@@ -119,8 +121,8 @@ _WISHES = {
     "list_type": ("wrong-type", "a list"),
     "greater_than_equal": ("wrong-value", "{ge} or more"),
     "greater_than": ("wrong-value", "more than {gt:g}"),
-    "too_short": ("wrong-value", "not empty"),
-    "string_too_short": ("wrong-value", "not empty"),
+    "too_short": ("wrong-value", _EMPTY),
+    "string_too_short": ("wrong-value", _EMPTY),
 }
 """What pydantic's errors expect, by their kind; the numbers come with the error."""
 

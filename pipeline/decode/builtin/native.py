@@ -54,7 +54,7 @@ def read(record: Fields, place: Place) -> list[Record]:
             raise InvalidRecord(f"`type` is {other!r:.60}, expected one of event, user, identify and delete")
 
 
-_FIELDS = frozenset(
+FIELDS = frozenset(
     {
         "type", "id", "user_id", "anonymous_id", "time", "received_at", "source", "delete", "set", "set_once",
         "unset", "properties", "name", "kind", "context", "elements",
@@ -68,7 +68,7 @@ def strays(record: Fields) -> list[str]:
     kind = record.get("type")
     if kind == "event" or (kind != "delete" and not _CHANGES.isdisjoint(record)):
         return []
-    return [name for name in record if name not in _FIELDS]
+    return [name for name in record if name not in FIELDS]
 
 
 def fits(record: Fields) -> bool:

@@ -6,9 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Literal, Protocol, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
 from pipeline.job.control.full import FullWebhooks
+from pipeline.job.control.pace import Pace
+from pipeline.job.control.peers import Peers
 from pipeline.model.files.disk import free_bytes
 from pipeline.telemetry import log
 
@@ -22,38 +24,20 @@ EPOCH_BYTES = 64 << 20
 _log = log.get("source")
 
 
-class Busy(Protocol):
-    """The delivery engine, as the pressure reads it."""
-
-    def busy(self) -> bool:
-        """True while requests come faster than they can be sent."""
-
-
-class Others(Protocol):
-    """The other processes of the job."""
-
-    def paused(self) -> bool:
-        """True while one of them is behind."""
-
-
-class Slow(Protocol):
-    """The pace of commits, as the pressure reads it."""
-
-    def is_slow(self) -> bool:
-        """True during a slow commit; never when a source asks, for then it is over."""
-
-
 class Pressure:
-    """Whether the sources of this process may continue. reserve: bytes of the disk that stay free."""
+    """Whether the sources of this process may continue.
+
+    is_busy: whether requests come faster than they can be sent. reserve: bytes of the disk that stay free.
+    """
 
     def __init__(
         self,
-        engine: Busy,
+        is_busy: Callable[[], bool],
         state: Path,
         reserve: int,
         *,
-        others: Others | None = None,
-        pace: Slow | None = None,
+        others: Peers | None = None,
+        pace: Pace | None = None,
         clock: Callable[[], float] = time.monotonic,
         free: Callable[[Path], int] = free_bytes,
     ) -> None:
@@ -61,7 +45,7 @@ class Pressure:
         """Webhooks at `max_pending` that say `on_full: pause`."""
         self.to_commit: dict[int, int] = {}
         """Bytes that each shard will write in the present epoch."""
-        self._engine = engine
+        self._is_busy = is_busy
         self._state = state
         self._reserve = reserve
         self._others = others
@@ -85,7 +69,7 @@ class Pressure:
             return "commit"
         if self.full:
             return "webhook"
-        if self._engine.busy():
+        if self._is_busy():
             return "engine"
         if self._others is not None and self._others.paused():
             return "peers"
@@ -93,7 +77,7 @@ class Pressure:
 
     def is_behind(self) -> bool:
         """True while this process is behind, which it reports to the others."""
-        return bool(self.full) or self._engine.busy()
+        return bool(self.full) or self._is_busy()
 
     def _look_at_disk(self, now: float) -> None:
         """Check once a second whether the disk has less room than the reserve."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import date, timedelta
 from typing import Final
 
 from pipeline.language.path_syntax import FIELDS, OPEN_FIELDS, Path
@@ -11,6 +13,8 @@ from pipeline.match.operators.operands import Options
 from pipeline.match.operators.table import Operator
 from pipeline.model.json import Value
 
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_UP_TO: Final = frozenset({"eq", "ne", "in", "not_in", "lte", "between"})
 _TIMES: Final = frozenset({"time", "received_at"})
 
 
@@ -38,6 +42,22 @@ def lint_fixed_field(path: Path, operator: Operator, raw: Value, options: Option
     if wrong is not None:
         message = f"`{path.text}` is {what}, and {json.dumps(wrong, ensure_ascii=False)} is not"
         context.problems.warn((), "typed-comparison", message, hint=hint)
+
+
+def lint_day(path: Path, operator: Operator, raw: Value, options: Options, context: Context) -> None:
+    """Warn where the event's time is compared up to a day, or with one: its first moment counts."""
+    if path.root != "event" or path.parts[:1] not in (("time",), ("received_at",)):
+        return
+    if options.conversion is None or options.conversion.name != "date" or operator.name not in _UP_TO:
+        return
+    last = raw[-1:] if operator.wants == "range" and type(raw) is list else raw
+    for day in last if type(last) is list else [last]:
+        if type(day) is str and _DAY.fullmatch(day) and day < "9999":
+            message = f"{day} is the first moment of that day: what comes later on it is not included"
+            after = date.fromisoformat(day) + timedelta(days=1)
+            hint = f"write {{as: date, gte: .., lt: {after}}}"
+            context.problems.warn((), "typed-comparison", message, hint=hint)
+            return
 
 
 def _inside(path: Path) -> str:

@@ -17,7 +17,7 @@ from pipeline.language.vars import var_at
 from pipeline.match.conditions import meant
 from pipeline.match.conditions.clauses import compile_clause
 from pipeline.match.conditions.compiling import ELEMENT, Context, checked_path, describe, path_key
-from pipeline.match.conditions.fixed_fields import lint_fixed_field
+from pipeline.match.conditions.fixed_fields import lint_day, lint_fixed_field
 from pipeline.match.conditions.nodes import Node, all_nodes
 from pipeline.match.operators.conversions import CONVERSIONS
 from pipeline.match.operators.dates import zone
@@ -188,6 +188,7 @@ def _clause(
     if "event" not in context.roots:
         _refuse_relative(checked, context)
     lint_fixed_field(path, operator, raw, options, context)
+    lint_day(path, operator, raw, options, context)
     return Node(
         test=test,
         key=_clause_key(path, operator, raw, beside, reads, context),

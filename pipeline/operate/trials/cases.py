@@ -24,7 +24,7 @@ from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Invalid, Origin, Record, User
 from pipeline.model.times import parse_time
-from pipeline.operate.trials.given import known
+from pipeline.operate.trials.given import known, stray
 from pipeline.operate.trials.results import CaseResult as CaseResult  # given on
 from pipeline.operate.trials.results import Run, differ, differ_dead, run_cases
 from pipeline.operate.trials.shape_cases import run_shape_file
@@ -76,6 +76,9 @@ def run_case(snapshot: Snapshot, case: Case, *, format: str) -> list[str]:
     fired: list[Preview] = []
     silent: list[str] = []
     for number, given in enumerate(case.events):
+        if format == "native" and (wrong := stray(given)) is not None:
+            failures.append(f"event {number + 1} is invalid: {wrong}")
+            continue
         for record in case_records(given, number, only, format):
             if isinstance(record, Invalid):
                 nobody = not case.users and "nor `anonymous_id`" in record.reason

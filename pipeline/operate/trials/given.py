@@ -13,6 +13,7 @@ import orjson
 
 from pipeline.compile.shapes import read_formats
 from pipeline.config.job import load_pipeline
+from pipeline.decode.builtin.native import FIELDS
 from pipeline.decode.decode import BY_NAME, decode
 from pipeline.decode.formats import Formats
 from pipeline.decode.framed.schemas import FOLDER, SCHEMAS
@@ -21,6 +22,7 @@ from pipeline.decode.raw.sizes import long_id, too_large
 from pipeline.decode.raw.strict import without_bom
 from pipeline.decode.scan import NATIVE
 from pipeline.decode.shape import Shape
+from pipeline.language.path_syntax import OTHER_NAMES
 from pipeline.model.errors import GivenError, InvalidRecord
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
@@ -117,7 +119,7 @@ def understand(event: Text, user: Text | None, formats: Formats, now: int | None
     else:
         value = event.json()
     if shapes[0].name in NATIVE and isinstance(value, dict):
-        value = _completed(value, user_id)
+        value = _completed(event.name, value, user_id)
     if isinstance(value, dict) and value.keys() >= {"hookline", "source", "offset"}:
         message = _recorded(event)
         shapes = shapes_of(formats, message.source)
@@ -154,9 +156,22 @@ def known_of(
     return known(user_id, anonymous_id, properties)
 
 
-def _completed(value: dict[str, Value], user_id: str | None) -> dict[str, Value]:
-    """Return a hand-written event with its type and a user id added."""
+def stray(record: Mapping[str, Value]) -> str | None:
+    """Return which field of a hand-written event or update no such record has; None where all are known."""
+    name = next((one for one in record if one not in FIELDS), None)
+    if name is None:
+        return None
+    whose, inside = ("a user", "set") if record.get("type") == "user" else ("an event", "properties")
+    other = OTHER_NAMES.get(name)
+    meant = f"did you mean `{other}`?" if other is not None else f"its properties go under `{inside}`"
+    return f"`{name}` is no field of {whose}: {meant}"
+
+
+def _completed(given: str, value: dict[str, Value], user_id: str | None) -> dict[str, Value]:
+    """Return a hand-written event with its type and a user id added. Raises GivenError."""
     if "name" in value and not value.keys() & {"type", "event", "specversion"}:
+        if (wrong := stray(value)) is not None:
+            raise GivenError([Finding(given, 0, 0, "record", wrong)])
         value = {"type": "event", **value}
     if value.get("type") != "event" or value.keys() & {"user_id", "anonymous_id"}:
         return value

@@ -105,8 +105,8 @@ def test_a_named_source_wins(load, tmp_path: Path) -> None:
         ("{keys: any, to: {file: a}}", "1:27", "did you mean `recording`?"),
         ("{keys: {a b: {key: k}}}", "1:18", "an id is 1 to 64 of the characters"),
         ("{keys: {web: {key: k, protocols: [segmnt]}}}", "1:44", "did you mean `segment`?"),
-        ("{keys: {web: {key: k, protocols: []}}}", "1:43", "must be not empty"),
-        ("{keys: {web: {key: []}}}", "1:29", "must be not empty"),
+        ("{keys: {web: {key: k, protocols: []}}}", "1:43", "must not be empty"),
+        ("{keys: {web: {key: []}}}", "1:29", "must not be empty"),
         ("{keys: {web: {key: ''}}}", "1:29", "is empty"),
         ("{keys: {web: {key: ' k'}}}", "1:29", "has spaces around it"),
         ("{keys: {a: {key: k}, b: {key: [x, k]}}}", "1:44", "`keys.a` has the same key"),
@@ -155,6 +155,7 @@ def test_what_is_wrong_names_its_place_and_a_remedy(load, collect: str, place: s
         "{keys: any, listen: 'localhost:9000'}",
         f"{{keys: {{{WEB}}}, listen: '0.0.0.0:80'}}",
         "{keys: {web: {key: k, origins: ['*', 'http://localhost:3000', 'https://[::1]:8443']}}}",
+        "{keys: {app: {key: k, origins: ['capacitor://localhost', 'chrome-extension://abcdefgh']}}}",
         "{keys: any, dedupe: 0s, order: 0s, retain: 0s, segment: 1GiB}",
     ],
 )

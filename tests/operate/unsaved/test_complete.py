@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from pipeline.config.yaml.loader import parse_yaml
+from pipeline.language.path_syntax import key_step, parse_path
+from pipeline.model.json import leaves
 from pipeline.operate.unsaved.complete.offers import complete
 from pipeline.operate.unsaved.complete.place import place_at
 
@@ -103,6 +108,40 @@ def test_a_name_that_is_no_word_stands_in_brackets() -> None:
     assert offered(BODY + "a: '{{ Sales¦")[path].insert == path
     assert offered(WHERE + "Sales¦")[path].insert == f"'{path}': "
     assert offered(BODY + "a: Sales¦")[path].insert == "'{{ event.properties[\"Sales Rep\"] }}'"
+
+
+@pytest.mark.parametrize("name", ["Sales Rep", "it's", 'q"q', "a.b", "b\\s", "c\\", "d'\"e"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        BODY + "v: ¦\n",
+        BODY + 'v: "¦"\n',
+        BODY + "v: '¦'\n",
+        BODY + 'v: "{{ ¦ }}"\n',
+        BODY + "v: '{{ ¦ }}'\n",
+        BODY + 'v: "Hi {{ ¦ }}"\n',
+        BODY + "v: >-\n      {{ ¦ }}\n",
+        HEAD + "  sample: {percent: 5, by: ¦}\n",
+        HEAD + '  sample: {percent: 5, by: "¦"}\n',
+        HEAD + "  sample: {percent: 5, by: '¦'}\n",
+    ],
+)
+def test_an_odd_name_is_written_as_the_quotes_around_it_want(text: str, name: str) -> None:
+    before, after = text.split("¦")
+    seen = {"types": ["text"], "example": None}
+    catalog = {"events": {}, "user_properties": {name: seen}}
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    path = parse_path(f"user.properties{key_step(name)}")
+    (one,) = (
+        one for one in complete("webhooks/a.yaml", before + after, line, column, NAMES, catalog)
+        if one.label == path.text
+    )  # fmt: skip
+    document = parse_yaml(before + one.insert + after, "a.yaml")
+    assert document.findings == []
+    assert document.root is not None
+    (written,) = (value for _, value in leaves(document.root.value) if "properties" in str(value))
+    found = re.search(r"\{\{ (.*) \}\}", written)
+    assert parse_path(written if found is None else found[1]).parts == path.parts
 
 
 def test_keys_that_are_there_already_are_not_offered() -> None:

@@ -64,7 +64,7 @@ class Case(Section):
         "left out. `{type: user, set: {..}}` changes properties.",
         examples=[[{"name": "Purchase", "properties": {"amount": 600}}]],
     )
-    expect: Expected = Field(description="The requests, or `none`.")
+    expect: Expected = Field(description="The requests, or `none`.", examples=["none"])
     exact: bool = Field(default=False, description="Bodies contain nothing else.")
 
 

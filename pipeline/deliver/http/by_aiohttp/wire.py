@@ -16,7 +16,7 @@ from aiohttp.client_proto import ResponseHandler
 from pipeline.deliver.http.attempt import LIFE_SECS, MAX_HEAD, MAX_WHOLE, Attempt, Fault
 from pipeline.deliver.http.reader import BROKEN_OFF, OVERHEAD, AnswerError, AnswerReader
 from pipeline.deliver.http.tls import words_of
-from pipeline.deliver.http.trust import DOUBTFUL, LISTEN_SECS, Ear, Sign, is_farewell
+from pipeline.deliver.http.trust import DOUBTFUL, LISTEN_SECS, Ear, Sign, is_farewell, sign_of
 
 _LONGEST = MAX_HEAD + OVERHEAD * MAX_WHOLE
 """Bytes of a chunked answer that are read from the wire."""
@@ -102,6 +102,10 @@ class Wire(ResponseHandler):
             return True
         return self._peer.clock() - self._born > LIFE_SECS
 
+    def close(self) -> None:
+        """Close at once: over TLS, uvloop would read on for half a minute, however much is sent."""
+        self.abort()
+
     def hears(self) -> bool:
         """Return whether unread data has arrived."""
         return self._ear is not None and self._ear.hears() != 0
@@ -133,7 +137,7 @@ class Wire(ResponseHandler):
                 self._peer.doubt("unasked")
             self.force_close()
             if self.transport is not None:
-                self.transport.close()
+                self.transport.abort()
             return
         if not self._heard:
             self._early = self._is_unsent()
@@ -146,7 +150,7 @@ class Wire(ResponseHandler):
                 self._peer.doubt("garbled")
             self._refuse(error)
             return
-        sign = self._sign(reader)
+        sign = sign_of(reader, early=self._early, used=self.used) if reader.done else None
         if sign is not None:
             self._peer.doubt(sign)
             # A connection that has served nobody else cannot bring anybody else's answer.
@@ -165,7 +169,7 @@ class Wire(ResponseHandler):
         if piece:
             super().data_received(piece)
         if ends and not reader.done and self.transport is not None:
-            self.transport.close()
+            self.transport.abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Report the status of an answer that broke off and, for a connection without any answer, whether it
@@ -192,16 +196,6 @@ class Wire(ResponseHandler):
             exc = HungUp(exc, self)
         super().set_exception(exc, *cause)
 
-    def _sign(self, reader: AnswerReader) -> Sign | None:
-        """Return the sign of being out of step that an answer gives; like `Connection` of the
-        native client.
-        """
-        if not reader.done:
-            return None
-        if reader.surplus and not is_farewell(reader.surplus):
-            return "surplus"
-        return "early" if self._early and self.used > 1 and reader.status < 400 else None
-
     def _is_unsent(self) -> bool:
         """Return whether a part of the request is still unsent."""
         if self.transport is not None and self.transport.get_write_buffer_size():
@@ -215,7 +209,7 @@ class Wire(ResponseHandler):
         if self._payload is not None:
             self._payload.set_exception(refused)
         if self.transport is not None:
-            self.transport.close()
+            self.transport.abort()
 
 
 class Connector(aiohttp.TCPConnector):

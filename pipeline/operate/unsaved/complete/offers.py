@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from pipeline.config.edit.writing import is_plain
+from pipeline.config.edit.writing import double_quoted, is_plain
 from pipeline.language.path_syntax import FIELDS
 from pipeline.match.operators.table import OPERATORS
 from pipeline.model.json import Value
@@ -170,28 +170,39 @@ class _Offers:
         for root, known in self._properties():
             for name, one in known.items():
                 if name != "(others)":
-                    path = _joined(root, name)
-                    yield self._one(path, path if template else _key_quoted(path), "path", _seen(one))
+                    yield self._path(root, name, _seen(one), template=template)
         for root, names in FIELDS.items():
             for name in names:
                 if name not in ("properties", "context", "before"):
                     yield self._one(f"{root}.{name}", f"{root}.{name}", "path", f"of the {root}")
         for name in self._vars():
-            path = _joined("vars", name)
-            yield self._one(path, path if template else _key_quoted(path), "path", "a var of this file")
+            yield self._path("vars", name, "a var of this file", template=template)
         if "$for" in self._text and self._place.path[:1] == ("request",):
             yield self._one("item", "item", "path", "the element of `$for`")
             yield self._one("index", "index", "path", "its number, from 0")
         if "changes:" in self._text:
             for name, one in self._user.items():
-                path = _joined("user.before", name)
-                yield self._one(path, path if template else _key_quoted(path), "path", _seen(one))
+                yield self._path("user.before", name, _seen(one), template=template)
         if template:
             yield self._one("event", "event", "path", "the whole event")
             yield self._one("user", "user", "path", "the whole user: id, identified, properties")
         for name in ("properties", "context"):
             yield self._one(f"event.{name}", f"event.{name}", "path", f"all {name} of the event")
         yield self._one("user.properties", "user.properties", "path", "all properties of the user")
+
+    def _path(self, root: str, name: str, detail: str, *, template: bool) -> Completion:
+        """Offer a property as it must be written here: in brackets whose quotes do not end the text."""
+        label, quote = _joined(root, name), self._place.quote
+        insert = label if "'" in name or quote != '"' else _joined(root, name, "'")
+        if quote:
+            insert = self._inside(insert)
+        elif not template and "[" in insert:
+            insert = "'" + insert.replace("'", "''") + "'"
+        return self._one(label, insert, "path", detail)
+
+    def _inside(self, text: str) -> str:
+        """Return a text as it stands inside the quotes of the place."""
+        return double_quoted(text)[1:-1] if self._place.quote == '"' else text.replace("'", "''")
 
     def _properties(self) -> Iterator[tuple[str, Mapping[str, Value]]]:
         named = [name for name in self._events if name in self._text]
@@ -223,20 +234,18 @@ class _Offers:
         """Offer a value as it must be written in YAML."""
         label = value if isinstance(value, str) else json.dumps(value)
         insert = label
-        if isinstance(value, str) and not self._place.quote and not is_plain(value, flow=True):
+        if self._place.quote:
+            insert = self._inside(label)
+        elif isinstance(value, str) and not is_plain(value, flow=True):
             insert = json.dumps(value, ensure_ascii=False)
         return self._one(label, insert, kind, detail)
 
 
-def _joined(root: str, name: str) -> str:
+def _joined(root: str, name: str, quote: str = '"') -> str:
     if _NAME.fullmatch(name):
         return f"{root}.{name}"
-    quote = "'" if '"' in name else '"'
-    return f"{root}[{quote}{name}{quote}]"
-
-
-def _key_quoted(path: str) -> str:
-    return path if "[" not in path else "'" + path.replace("'", "''") + "'"
+    escaped = name.replace("\\", "\\\\").replace(quote, f"\\{quote}")
+    return f"{root}[{quote}{escaped}{quote}]"
 
 
 def _template_quoted(text: str) -> str:

@@ -55,11 +55,12 @@ def place_at(text: str, line: int, column: int) -> Place:
     scans = (_Scan(head + end) for end in ends)
     scan = next((scan for scan in scans if scan.said is not None), _Scan(""))
     if _opened(before, "${", "}"):
-        return Place(scan.path, "secret", word.removeprefix("$"), at, rest)
+        return Place(scan.path, "secret", word.removeprefix("$"), at, rest, quote=scan.quote)
     for value in (before, scan.said or ""):
         if _opened(value, "{{", "}}") or _opened(value, "{%", "%}"):
             start = max(value.rfind("{{"), value.rfind("{%"))
-            return Place(scan.path, "filter" if _FILTER.search(value[start:]) else "path", word, at, rest)
+            kind: Kind = "filter" if _FILTER.search(value[start:]) else "path"
+            return Place(scan.path, kind, word, at, rest, quote=scan.quote)
     return Place(scan.path, scan.kind, word, at, rest, frozenset(scan.taken), scan.quote)
 
 
