@@ -68,7 +68,7 @@ def advice(clause: Clause) -> str | None:
     if isinstance(seen, list) and '"contains":' in clause.text:
         parts = [one for one in wanted if isinstance(one, str)]
         if any(part in one for one in seen if isinstance(one, str) for part in parts):
-            return "`contains` compares whole elements of an array: {regex: ..} or {glob: ..} takes a part of one"
+            return "`contains` compares whole elements of an array: {regex: ..} looks inside them"
         return None
     if isinstance(seen, str):
         return _of_text(seen, wanted, is_name=clause.path == "event.name")
