@@ -24,7 +24,7 @@ from pipeline.job.tap.wanted import (
 from pipeline.match.condition_text import parse_condition
 from pipeline.match.conditions.nodes import Condition
 from pipeline.model.errors import UsageError
-from pipeline.model.json import Value
+from pipeline.model.json import Value, as_utf8
 from pipeline.model.times import format_iso
 from pipeline.model.words import no_webhook
 from pipeline.outbox.reading.dead_letter_json import request_json
@@ -87,7 +87,7 @@ def _attempt(kept: Kept) -> dict[str, Value]:
         "at": format_iso(kept.at_ms),
         "webhook": request.webhook_id,
         "webhook_id": request.message_id,
-        "user": request.user[2:].encode("utf-8", "backslashreplace").decode() or None,
+        "user": as_utf8(request.user[2:]) or None,
         "attempt": kept.attempt,
         "outcome": kept.outcome.name.lower(),
         "status": kept.status or None,

@@ -53,11 +53,10 @@ def _offering(
 def _webhooks(config: Path, _state: Path | None) -> Names:
     from pipeline.config.files import is_webhook, read_config
 
-    documents = read_config(config).documents
-    for name in documents:
-        root = documents[name].root
-        if is_webhook(name) and root is not None and isinstance(root.value, dict) and "id" in root.value:
-            yield str(root.value["id"]), str(root.value.get("description", ""))
+    for name, document in read_config(config).documents.items():
+        said = document.fields
+        if is_webhook(name) and "id" in said:
+            yield str(said["id"]), str(said.get("description", ""))
 
 
 def _dead_letters(config: Path, state: Path | None) -> Names:

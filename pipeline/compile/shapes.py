@@ -31,9 +31,9 @@ from pipeline.language.record_paths import ROOTS, parse_record_path
 from pipeline.match.conditions.compile import compile_condition
 from pipeline.model.errors import ConfigError
 from pipeline.model.files.plain_file import read_plain
-from pipeline.model.findings import Finding
-from pipeline.model.json import Value
-from pipeline.model.words import did_you_mean
+from pipeline.model.findings import Finding, errors_in
+from pipeline.model.json import Value, map_at
+from pipeline.model.words import meant_or
 
 if TYPE_CHECKING:
     from pipeline.decode.mapped.conditions import CompileConditions, Judge
@@ -70,8 +70,8 @@ def read_formats(directory: FilePath, defaults: JobDefaults) -> Formats:
     text = read_files(directory, names, defaults=defaults)
     checked = check_files(text)
     formats = compile_formats(text, checked)
-    findings = [*checked.findings, *(found for file in checked.shapes for found in file.findings())]
-    if any(not found.warning for found in findings):
+    findings = _findings(checked)
+    if errors_in(findings):
         raise ConfigError(findings, root=text.root)
     return formats
 
@@ -81,10 +81,14 @@ def compile_own(name: str, text: str) -> Shape:
     file = f"{SHAPES}/{name}.yaml"
     checked = check_files(ConfigText({file: text}))
     own = _own_shapes(checked)
-    findings = [*checked.findings, *(found for one in checked.shapes for found in one.findings())]
-    if any(not found.warning for found in findings) or name not in own:
+    findings = _findings(checked)
+    if errors_in(findings) or name not in own:
         raise ConfigError(findings or f"{file} holds no shape `{name}`")
     return own[name]
+
+
+def _findings(checked: CheckedConfig) -> list[Finding]:
+    return [*checked.findings, *(found for file in checked.shapes for found in file.findings())]
 
 
 def _own_shapes(checked: CheckedConfig) -> dict[str, Shape]:
@@ -167,10 +171,8 @@ class _Formats:
             # A broken shape file is reported there.
             if not any(found.file.startswith("shapes/") for found in self._checked.findings):
                 known = [*BY_NAME, *self._own]
-                close = did_you_mean(format, known)
-                hint = f"did you mean `{close}`?" if close else f"there are {', '.join(known)}"
-                message = f"there is no shape `{format}`"
-                self._problems.error(path, "unknown-format", message, hint=hint)
+                hint = meant_or(format, known, f"there are {', '.join(known)}")
+                self._problems.error(path, "unknown-format", f"there is no shape `{format}`", hint=hint)
             return AUTO
         return shape
 
@@ -219,9 +221,7 @@ def _indexed(problem: Problem, document: Document) -> Problem:
     """Return a problem of a path's format with the path replaced by its index."""
     if problem.path[:3] != _PATHS or len(problem.path) < 4:
         return problem
-    data: Value = None if document.root is None else document.root.value
-    for name in _PATHS:
-        data = data.get(name) if isinstance(data, dict) else None
+    data = map_at(document.data, *_PATHS[:-1]).get(_PATHS[-1])
     for index, one in enumerate(data if isinstance(data, list) else [data]):
         if isinstance(one, dict) and one.get("path") == problem.path[3]:
             between = (index,) if isinstance(data, list) else ()

@@ -29,7 +29,7 @@ from pipeline.match.labels import Labels, compile_labels
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.findings import Finding, check_json, errors_in, in_order, render
 from pipeline.model.json import Value
-from pipeline.model.words import did_you_mean, no_webhook
+from pipeline.model.words import meant_or, no_webhook
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -55,12 +55,8 @@ class Snapshot:
 
     def alone(self, webhook: Webhook) -> Snapshot:
         """Return a version with only this webhook, under the same labels and shapes."""
-        return replace(
-            self,
-            webhooks=(webhook,),
-            by_id={webhook.id: webhook},
-            triggers=TriggerIndex([webhook.trigger]),
-        )
+        triggers = TriggerIndex([webhook.trigger])
+        return replace(self, webhooks=(webhook,), by_id={webhook.id: webhook}, triggers=triggers)
 
     def named(self, webhook_id: str) -> Webhook:
         """Return a webhook by its id. Raises UsageError."""
@@ -160,8 +156,7 @@ def _known_labels(names: Iterable[str], labels: Labels, checked: CheckedConfig) 
         if name in labels.names():
             yield name
         elif name not in checked.broken_labels:
-            close = did_you_mean(name, labels.names())
-            hint = f"did you mean `{close}`?" if close else "labels are files in labels/"
+            hint = meant_or(name, labels.names(), "labels are files in labels/")
             message = f"`exclude` names the label `{name}`, which does not exist"
             checked.findings.append(Finding("pipeline.yaml", 0, 0, "unknown-label", message, hint))
 

@@ -10,7 +10,6 @@ history, no webhook missing from newer versions, and not the last `RECENT` edits
 from __future__ import annotations
 
 import math
-import os
 import threading
 from collections.abc import Callable, Collection, Iterator
 from hashlib import blake2b
@@ -22,7 +21,7 @@ from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import ConfigText
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.model.errors import StateError
-from pipeline.model.files.disk import locked, make_folder, replace_durably
+from pipeline.model.files.disk import holding, make_folder, replace_durably
 from pipeline.store.folders import CONFIGURED
 from pipeline.telemetry import log
 
@@ -30,6 +29,8 @@ KEEP = 200
 """Texts kept on disk; older ones are deleted at start."""
 RECENT = 20
 """Texts of this run that are kept although nothing names them."""
+LOCK = "lock"
+"""Held by the process of the job that deletes texts, or makes sure that one exists."""
 COMPILED = 4
 """Compiled versions kept in memory."""
 
@@ -141,14 +142,10 @@ class Versions:
 
         Another process of the job, unaware of that, may just have deleted it.
         """
-        with self._lock:
-            lock = self._lock_texts()
-            try:
-                snapshot = self._compiled.get(version)
-                if snapshot is not None and not self._path(version).exists():
-                    self._save(snapshot.text)
-            finally:
-                os.close(lock)
+        with self._lock, holding(self._folder / LOCK, math.inf):
+            snapshot = self._compiled.get(version)
+            if snapshot is not None and not self._path(version).exists():
+                self._save(snapshot.text)
 
     def learn(self, webhook_ids: Collection[str]) -> None:
         """Find the lane settings of webhooks that no config names any more, in their last version.
@@ -212,8 +209,7 @@ class Versions:
         old = list(self._written)[:-RECENT]
         if not old:
             return
-        lock = self._lock_texts()
-        try:
+        with holding(self._folder / LOCK, math.inf):
             named = {self.latest.hash, *self._compiled, *self._in_histories()}
             # What a removed webhook still owes is sent by its last version.
             kept = {self.latest.hash, *list(self._written)[-KEEP:]}
@@ -227,17 +223,12 @@ class Versions:
                 if version not in named:
                     self._path(version).unlink(missing_ok=True)
                     del self._written[version]
-        finally:
-            os.close(lock)
 
     def _in_histories(self) -> Iterator[str]:
         """Yield the versions that the histories of the source partitions name."""
         for path in self._folder.parent.glob("source/*/switches"):
             for line in path.read_text().splitlines():
                 yield line.partition(" ")[2]
-
-    def _lock_texts(self) -> int:
-        return locked(self._folder / "lock", math.inf)
 
     def _paths(self) -> list[Path]:
         """Return the stored texts, the newest first."""

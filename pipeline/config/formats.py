@@ -159,10 +159,10 @@ def own_names(base: Path, unsaved: Mapping[str, str | None] = NOTHING) -> dict[s
         if is_yaml(name) and text is not None:
             try:
                 text = unsaved.get(name) or decode_text(read_plain(base / name))
-                root = parse_yaml(text, name).root
+                data = parse_yaml(text, name).data
             except (OSError, ValueError):
-                root = None
-            found[shape_name(name, None if root is None else root.value)] = name
+                data = None
+            found[shape_name(name, data)] = name
     return found
 
 

@@ -220,9 +220,9 @@ def _label(document: Document, text: ConfigText, checked: CheckedConfig) -> None
     if label is not None:
         checked.labels.append(label)
         return
-    data: Value = None if document.root is None else document.root.value
-    if isinstance(data, dict) and isinstance(data.get("name"), str):
-        checked.broken_labels.add(data["name"])
+    name = document.fields.get("name")
+    if isinstance(name, str):
+        checked.broken_labels.add(name)
 
 
 def _alone(

@@ -21,6 +21,8 @@ _NOBODY: Final = frozenset(
         "anonymous", "anon", "guest", "unknown", "nobody", "not_authenticated", "unauthenticated", "n/a",
         # the name of the field in place of its value
         "distinct_id", "distinctid", "id", "user_id", "userid", "anonymous_id", "anonymousid", "email",
+        # visitors whom PostHog gives no id
+        "$posthog_cookieless",
         # phones whose owner forbids tracking
         "00000000-0000-0000-0000-000000000000",
     }

@@ -62,9 +62,9 @@ class Stores:
         self._open: list[Store] = []
         self._own_threads = own_threads
 
-    def open(self, folder: Path, *, own_thread: bool = False) -> Store:
-        """Return the store of a folder; own_thread: it is one of several that commit at the same time."""
-        store = Store(folder, own_thread=own_thread and self._own_threads)
+    def open(self, folder: Path) -> Store:
+        """Return the store of a folder, one of several that commit at the same time."""
+        store = Store(folder, own_thread=self._own_threads)
         self._open.append(store)
         return store
 

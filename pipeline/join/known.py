@@ -34,11 +34,6 @@ class Beneath(Protocol):
         """Yield the rows of joined ids."""
 
 
-def above(rows: Rows, known: Beneath) -> Rows:
-    """Return rows that fall back to ``known`` where they are missing here."""
-    return _Above(rows, known)
-
-
 class Known:
     """The committed users and links of a state directory, for one thread at a time.
 
@@ -58,7 +53,7 @@ class Known:
 
     def under(self, rows: Rows) -> Rows:
         """Return rows that fall back to these where they are missing there."""
-        return above(rows, self)
+        return Above(rows, self)
 
     def get(self, table: Table, key: bytes) -> bytes | None:
         """Return the job's row; None where there is none, and for rows that are not about users."""
@@ -90,7 +85,7 @@ def _found(stores: list[Reader], table: Table, key: bytes) -> Iterator[bytes]:
     return (value for store in stores if (value := store.get(table, key)) is not None)
 
 
-class _Above:
+class Above:
     """Implements `Rows`: reads fall through to what is known, writes stay here."""
 
     def __init__(self, rows: Rows, known: Beneath) -> None:

@@ -13,6 +13,7 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import blake2b
+from math import inf
 from typing import Final
 
 from pipeline.join.caps import Caps
@@ -102,7 +103,7 @@ def _completes(limits: Limits, repeat: Cap, caps: Caps, user_key: str, event: Ev
     times.append(at)
     # Twice the count is kept, by arrival: late events and one wrong clock must not displace the rest.
     del times[: -2 * repeat.count]
-    if len(times) >= repeat.count and _ends_a_stretch(times, at, repeat):
+    if _shortest(times, at, repeat.count) <= repeat.within_ms:
         if stored:
             _put(repeat, caps, key, b"", at + repeat.within_ms)
         return True
@@ -111,15 +112,13 @@ def _completes(limits: Limits, repeat: Cap, caps: Caps, user_key: str, event: Ev
     return False
 
 
-def _ends_a_stretch(times: array[int], at: int, repeat: Cap) -> bool:
-    """Return whether some ``count`` of these times in a row, around ``at``, lie close enough."""
+def _shortest(times: array[int], at: int, count: int) -> float:
+    """Return the shortest time in which ``count`` of these follow, ``at`` among them; infinite for fewer."""
     ordered = sorted(times)
-    first = max(0, bisect_left(ordered, at) - repeat.count + 1)
-    last = min(len(ordered) - repeat.count, bisect_right(ordered, at) - 1)
-    return any(
-        ordered[begin + repeat.count - 1] - ordered[begin] <= repeat.within_ms
-        for begin in range(first, last + 1)
-    )
+    first = max(0, bisect_left(ordered, at) - count + 1)
+    last = min(len(ordered) - count, bisect_right(ordered, at) - 1)
+    spans = (ordered[begin + count - 1] - ordered[begin] for begin in range(first, last + 1))
+    return min(spans, default=inf)
 
 
 def _is_over(limits: Limits, limit: Cap, caps: Caps, user_key: str, event: Event, user: User) -> bool:
@@ -137,23 +136,13 @@ def _is_over(limits: Limits, limit: Cap, caps: Caps, user_key: str, event: Event
     times = _times(stored)
     at = _at(event, times)
     times.append(at)
-    if len(times) > limit.count and _is_crowded(times, at, limit):
+    if _shortest(times, at, limit.count + 1) < limit.within_ms:
         return True
     # Twice the count is kept, by arrival: late events and one wrong clock must not displace the rest.
     del times[: -2 * limit.count]
     expires_ms = max(times) + limit.within_ms
     _put(limit, caps, key, _packed(times), expires_ms)
     return False
-
-
-def _is_crowded(times: array[int], at: int, limit: Cap) -> bool:
-    """Return whether more than ``count`` of these times, ``at`` among them, lie within less than the time."""
-    ordered = sorted(times)
-    first = max(0, bisect_left(ordered, at) - limit.count)
-    last = min(len(ordered) - 1 - limit.count, bisect_right(ordered, at) - 1)
-    return any(
-        ordered[begin + limit.count] - ordered[begin] < limit.within_ms for begin in range(first, last + 1)
-    )
 
 
 def _stored(

@@ -10,7 +10,7 @@ from pipeline.model.json import Json
 from pipeline.model.records import Event, IdentityLink, Invalid, PropertyUpdate, Record
 from pipeline.model.sizes import USUAL, Sizes
 from pipeline.store.cache import Generations
-from pipeline.store.rows import Rows, Table, bounded
+from pipeline.store.rows import Rows, Table, row_key
 
 CACHE_IDS = 65_536
 """Anonymous ids, linked or not, that are cached per key in each of two generations."""
@@ -66,9 +66,7 @@ class Identity:
         An alias call beyond `max_merged` also yields itself as an invalid record.
         """
         anonymous_id, user_id = link.anonymous_id, self._current(link.user_id)
-        if anonymous_id == user_id:
-            return
-        if link.alias and anonymous_id not in self._merged:
+        if link.alias and anonymous_id != user_id and anonymous_id not in self._merged:
             size = self._merged_size + _counted(anonymous_id, user_id)
             if size > self._sizes.merged:
                 # Merged ids are stored as rows, so that a replay of the stream refuses the same calls.
@@ -78,15 +76,15 @@ class Identity:
                 self._merged_size = size
                 self._merged[anonymous_id] = user_id
                 pair = orjson.dumps([anonymous_id, user_id])
-                self._rows.put(Table.MERGED, _row(anonymous_id), pair)
+                self._rows.put(Table.MERGED, row_key(anonymous_id), pair)
         if self._alias(anonymous_id) is not None:
             return
         self._cache.put(anonymous_id, user_id)
-        self._rows.put(Table.ALIASES, _row(anonymous_id), user_id.encode())
-        profile = self._rows.get(Table.PROFILES, _row(anonymous_id))
+        self._rows.put(Table.ALIASES, row_key(anonymous_id), user_id.encode())
+        profile = self._rows.get(Table.PROFILES, row_key(anonymous_id))
         if profile is None:
             return
-        self._rows.delete(Table.PROFILES, _row(anonymous_id))
+        self._rows.delete(Table.PROFILES, row_key(anonymous_id))
         origin = link.origin._replace(item=link.origin.item | PROFILE_ITEM)
         at, known = link.time, orjson.loads(profile)
         brought = PropertyUpdate(None, user_id, None, at, None, None, {}, known, (), origin)
@@ -130,11 +128,11 @@ class Identity:
         return self._current(found) if found is not None and self._merged else found
 
     def _linked(self, anonymous_id: str) -> str | None:
-        row = self._rows.get(Table.ALIASES, _row(anonymous_id))
+        row = self._rows.get(Table.ALIASES, row_key(anonymous_id))
         return row.decode() if row is not None else None
 
     def _remember(self, anonymous_id: str, update: PropertyUpdate) -> None:
-        row = _row(anonymous_id)
+        row = row_key(anonymous_id)
         before = self._rows.get(Table.PROFILES, row)
         profile: dict[str, Json] = orjson.loads(before) if before is not None and not update.delete else {}
         profile.update(update.set)
@@ -169,7 +167,3 @@ def _refused(link: IdentityLink, most: int) -> Invalid:
 def _held(anonymous_id: str, user_id: str | None) -> int:
     """Return the memory that one cached link takes, in bytes: two texts and their entry."""
     return 300 + len(anonymous_id) + (len(user_id) if user_id is not None else 0)
-
-
-def _row(anonymous_id: str) -> bytes:
-    return bounded(anonymous_id.encode("utf-8", "surrogatepass"))

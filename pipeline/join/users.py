@@ -12,7 +12,7 @@ from pipeline.model.json import Json, equal, same
 from pipeline.model.records import MISSING, PropertyUpdate
 from pipeline.model.sizes import USUAL, Sizes
 from pipeline.store.cache import Generations
-from pipeline.store.rows import Rows, Table, bounded
+from pipeline.store.rows import Rows, Table, row_key
 
 Known: TypeAlias = "list[Any]"
 """[Partition of the last update, properties, weight, forms]; an unknown user is [None, {}, n, {}].
@@ -181,7 +181,7 @@ class Users:
         self._grown = self._early = 0
 
     def _write(self, key: str, user: Known) -> None:
-        row = _row(key)
+        row = row_key(key)
         if not user[1]:
             self._rows.delete(Table.USERS, row)
             return
@@ -198,7 +198,7 @@ class Users:
     def _load(self, key: str) -> Known:
         found = self._changed.get(key)
         if found is None:
-            value = self._rows.get(Table.USERS, _row(key))
+            value = self._rows.get(Table.USERS, row_key(key))
             if value is None:
                 return [None, {}, _NOBODY_BYTES, {}]
             # In place: each list that need not be made is felt where most users are read from the store.
@@ -279,7 +279,3 @@ def _undone(before: Any, properties: dict[str, Json], name: str) -> bool:
     if before is MISSING or after is MISSING:
         return before is after
     return equal(before, after)
-
-
-def _row(key: str) -> bytes:
-    return bounded(key.encode("utf-8", "surrogatepass"))

@@ -186,7 +186,9 @@ class KafkaAdmin:
         partition = TopicPartition(topic, index)
         try:
             found: int = self._wait(
-                lambda: self._offsets([partition], spec, committed=place != "log_end")[0], read=offset_of
+                lambda: self._offsets([partition], spec, committed=place != "log_end")[0],
+                read=offset_of,
+                about=f" for {topic}/{index}",
             )
         except KafkaException as error:
             raise Fatal(f"cannot find an offset of {topic}/{index}: {error.args[0].str()}") from None
@@ -290,11 +292,14 @@ class KafkaAdmin:
         ask: Callable[[], Future[Any]],
         secs: float | None = None,
         read: Callable[[Any], Any] = lambda answer: answer,
+        about: str = "",
     ) -> Any:
         """Return the answer, retrying while brokers are starting up. Also raises KafkaException.
 
         secs: wait only this long, and raise Unanswered. read: takes the answer, or raises what it reports.
+        about: what was asked, for a message.
         """
+        said = ""
         deadline = time.monotonic() + (self.settings.connect_secs if secs is None else secs)
         future = ask()
         while True:
@@ -308,6 +313,7 @@ class KafkaAdmin:
                 if failed.args[0].code() not in _UNANSWERED:
                     self.reachability.answered()
                     raise
+                said = failed.args[0].str() if failed.args[0].code() > 0 else said
                 self.renew()
                 future = ask()
             self.serve()
@@ -319,8 +325,8 @@ class KafkaAdmin:
                 if secs is not None:
                     raise Unanswered
                 raise Fatal(
-                    f"no Kafka broker at {self.settings.brokers} answered within "
-                    f"{self.settings.connect_secs:g} s: {self.reachability.reason}"
+                    f"no Kafka broker at {self.settings.brokers} answered{about} within "
+                    f"{self.settings.connect_secs:g} s: {said or self.reachability.reason}"
                 )
 
 

@@ -25,6 +25,8 @@ CALLBACKS: Final = frozenset(
     {"error_cb", "stats_cb", "throttle_cb", "oauth_cb", "on_delivery", "on_commit", "logger"}
 )
 """Names under which the client takes functions: a file cannot hold one."""
+_CODE: Final = frozenset({"plugin.library.paths", "ssl.engine.location"})
+"""Names under which it loads libraries, as soon as `check` tries them."""
 _FILES: Final = tuple(f"ssl.{what}.location" for what in ("ca", "certificate", "key", "keystore", "crl"))
 _USUAL: Final = (
     "client.id", "client.rack", "compression.type", "connections.max.idle.ms",
@@ -95,6 +97,8 @@ def _seen(given: Mapping[str, Any], closed: Set[str]) -> Iterator[Wrong]:
     for name, value in given.items():
         if name in closed or name in CALLBACKS:
             yield Wrong(name, f"`{name}` is set by Hookline and cannot be changed", "remove it")
+        elif name in _CODE:
+            yield Wrong(name, f"`{name}` would load code, which no config may", "remove it")
         elif name in _FILES and isinstance(value, str) and (name, value) != ("ssl.ca.location", "probe"):
             if not os.path.exists(value):
                 looked = "" if os.path.isabs(value) else f"; looked for it in {os.getcwd()}"

@@ -29,10 +29,18 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+_OF_APP: Final = re.compile(
+    r"(app|capacitor|ionic|tauri|(chrome|moz|safari-web)-extension)://[a-z0-9._-]+(:[0-9]+)?"
+)
+"""Pages of an app or of a browser's extension."""
+
+
 def check_origin(text: str) -> None:
     """Check that a text is an origin as browsers send it. Raises ValueError with the correct one."""
     if "*" in text:
         raise ValueError(f"`{text}`: name each origin, or write `*` for every page")
+    if _OF_APP.fullmatch(text):
+        return
     try:
         parts = urlsplit(text)
         host, port = to_ascii(parts.hostname or ""), parts.port

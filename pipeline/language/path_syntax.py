@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NoReturn, TypeAlias
 
+from pipeline.model.errors import Misspelt
 from pipeline.model.words import did_you_mean
 
 EVENT_ROOTS: Final = ("event", "user", "vars")
@@ -47,14 +48,8 @@ _NAME: Final = re.compile(r"[\w$-]+")
 _INDEX: Final = re.compile(r"-?\d{1,9}")
 
 
-class PathError(ValueError):
-    """A text that is not a path; ``offset`` is the character where it goes wrong, ``hint`` the remedy."""
-
-    def __init__(self, message: str, offset: int, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.offset = offset
-        self.hint = hint
+class PathError(Misspelt, ValueError):
+    """A text that is not a path."""
 
 
 class AnyElement:

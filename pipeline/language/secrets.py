@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.model.errors import ConfigError
+from pipeline.model.errors import ConfigError, Misspelt
 from pipeline.model.files.plain_file import Sign, read_plain, sign_at
 from pipeline.model.masking import Masks
 
@@ -24,14 +24,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SET_IT = "set it in the environment and restart, or use `${file:PATH}`; `check --offline` needs none"
 
 
-class PlaceholderError(ValueError):
-    """An invalid ``${...}``. ``offset`` is its place in the text, ``hint`` the remedy."""
-
-    def __init__(self, message: str, offset: int, hint: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.offset = offset
-        self.hint = hint
+class PlaceholderError(Misspelt, ValueError):
+    """An invalid ``${...}``."""
 
 
 @dataclass(slots=True, frozen=True)

@@ -48,6 +48,21 @@ LIMITS: Final = (
 Errors of LMDB, SQLite and Rust have no numbers."""
 
 
+class Misspelt(Exception):
+    """A path, placeholder or template that cannot be read, for whoever knows where its text stands.
+
+    offset: the character at which it goes wrong; length: how many are wrong, where that is known. hint: the
+    remedy.
+    """
+
+    def __init__(self, message: str, offset: int, hint: str | None = None, length: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.offset = offset
+        self.hint = hint
+        self.length = length
+
+
 class HooklineError(Exception):
     """Base of every error that Hookline raises on purpose; its text is meant for a person."""
 

@@ -40,6 +40,11 @@ def bounded(key: bytes, limit: int = MAX_KEY) -> bytes:
     return key[: limit - 17] + b"\xff" + hashlib.blake2b(key, digest_size=16).digest()
 
 
+def row_key(text: str) -> bytes:
+    """Return the key of a row that is named by a text, as `bounded` gives it."""
+    return bounded(text.encode("utf-8", "surrogatepass"))
+
+
 class Rows(Protocol):
     """Read and written by one thread, which sees its own writes."""
 

@@ -70,9 +70,7 @@ class Plain:
             return [(self.owner(record.user_id, record.anonymous_id), "update", record.set)]
         assert isinstance(record, IdentityLink)
         user = self.current(record.user_id)
-        if record.anonymous_id == user:
-            return []
-        if record.alias:
+        if record.alias and record.anonymous_id != user:
             self.merged.setdefault(record.anonymous_id, user)
         if record.anonymous_id in self.links:
             return []
@@ -123,6 +121,12 @@ def test_links_do_what_plain_dicts_do_whatever_fits_into_the_cache(steps: list, 
             found = [shown(key, record) for key, record in identity.resolve(copy.copy(step))]
             assert found == expected
         store.close()
+
+
+@pytest.mark.parametrize("alias", [False, True])
+def test_an_anonymous_id_may_have_the_text_of_its_user_s(identity: Identity, alias: bool) -> None:
+    keys(identity, link("u1", "u1", alias=alias))
+    assert keys(identity, event(anonymous="u1")) == keys(identity, event(user="u1")) == ["u:u1"]
 
 
 def test_an_event_before_the_link_is_anonymous_and_one_after_it_is_the_users(identity: Identity) -> None:

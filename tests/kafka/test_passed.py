@@ -25,6 +25,7 @@ WRONG: dict[str, Any] = {
     "ssl.key.location": "/nowhere/key.pem",
     "socket.timeout.ms": None,
     "stats_cb": 3,
+    "plugin.library.paths": "evil",
     "client.id": "fine",
 }
 TOLD = {
@@ -37,6 +38,7 @@ TOLD = {
     "ssl.key.location": "`ssl.key.location`: there is no file `/nowhere/key.pem`",
     "socket.timeout.ms": 'Integer configuration property "socket.timeout.ms" cannot be set to empty value',
     "stats_cb": "`stats_cb` is set by Hookline and cannot be changed (remove it)",
+    "plugin.library.paths": "`plugin.library.paths` would load code, which no config may (remove it)",
 }
 
 

@@ -9,7 +9,7 @@ import lmdb
 import pytest
 
 from pipeline.model.errors import Fatal, StateError
-from pipeline.outbox.reading.care import check
+from pipeline.outbox.reading.apart import check_store
 from pipeline.store import store as store_module
 from pipeline.store.environment import writing
 from pipeline.store.meta import FORMAT_KEY, SEQ_KEY
@@ -103,7 +103,7 @@ def test_a_flipped_bit_of_a_key_or_a_stored_value_is_found_where_the_row_is_look
                 with pytest.raises(StateError, match=f"{path}: a row of table `{table.name.lower()}`"):
                     look()
             store.close()
-            problems = [each for each in check(path.parent.parent)[1] if each.endswith(": damaged")]
+            problems = [each for each in check_store(path).problems if each.endswith(": damaged")]
             assert len(problems) == 1
             assert f"table {table.name.lower()}" in problems[0]
 
@@ -212,7 +212,7 @@ def test_a_flipped_bit_of_the_format_is_damage_or_another_format(written: Path, 
         return
     with pytest.raises(StateError, match=f"{written}: (the store cannot be read|written in format)"):
         Store(written, map_size=1 << 26)
-    assert check(written.parent.parent)[1]
+    assert check_store(written).problems
 
 
 def test_a_damaged_sequence_number_is_found_at_the_start(written: Path) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pipeline.collect.figures import Figures
     from pipeline.config.models.installation.collect import CollectSection
 
+_MOST_NAMES = 20
+
 
 @click.command()
 @config_option
@@ -92,9 +94,11 @@ def url_of(address: tuple[str, int]) -> str:
 
 
 def names_of(section: CollectSection) -> list[str]:
-    """Return the names of keys and webhooks; never a key."""
+    """Return the names of keys and webhooks, the first of many; never a key."""
     keys = ["any"] if section.keys == "any" else list(section.keys or ())
-    return keys + [f"hooks/{name}" for name in section.hooks]
+    names = keys + [f"hooks/{name}" for name in section.hooks]
+    rest = len(names) - _MOST_NAMES
+    return names if rest <= 0 else [*names[:_MOST_NAMES], f"and {rest:,} more"]
 
 
 def example(url: str, section: CollectSection) -> str:

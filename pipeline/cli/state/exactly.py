@@ -38,17 +38,15 @@ def selecting(webhook: str, then: str, *own: Callable[[F], F]) -> Callable[[F], 
     )
 
 
-def exactly(function: F) -> F:
-    """Add the flags of what changes dead letters: all, shown first, exactly what was shown."""
-    add = flags(
-        json_option,
-        click.option(
-            "--digest", metavar="HEX", help="Only if the selection is exactly the one that --dry-run counted."
-        ),
-        click.option("--dry-run", is_flag=True, help="Count them by webhook and reason; change nothing."),
-        click.option("--all", "everything", is_flag=True, help="Select all, if nothing else is given."),
-    )
-    return add(function)
+exactly = flags(
+    json_option,
+    click.option(
+        "--digest", metavar="HEX", help="Only if the selection is exactly the one that --dry-run counted."
+    ),
+    click.option("--dry-run", is_flag=True, help="Count them by webhook and reason; change nothing."),
+    click.option("--all", "everything", is_flag=True, help="Select all, if nothing else is given."),
+)
+"""The flags of what changes stored requests: all, shown first, exactly what was shown."""
 
 
 def as_counted(digest: str | None) -> Callable[[Chosen], None]:

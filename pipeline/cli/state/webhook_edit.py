@@ -4,33 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.options import config_option
+from pipeline.cli.options import config_option, flags
 from pipeline.cli.output import echo, json_option, print_json, say
 
 if TYPE_CHECKING:
     from pipeline.config.yaml.diagnostics import KeyPath
     from pipeline.model.json import Value
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _options(function: F) -> F:
-    for option in (
-        json_option,
-        click.option("--offline", is_flag=True, help="Do not look up secrets and settings."),
-        click.option("--dry-run", is_flag=True, help="Show what would change, and any problems with it."),
-        click.argument("path"),
-        click.argument("id"),
-        config_option,
-    ):
-        function = option(function)
-    return function
-
-
+_options = flags(
+    json_option,
+    click.option("--offline", is_flag=True, help="Do not look up secrets and settings."),
+    click.option("--dry-run", is_flag=True, help="Show what would change, and any problems with it."),
+    click.argument("path"),
+    click.argument("id"),
+    config_option,
+)
 _text_option = click.option(
     "--text", "is_text", is_flag=True, help="VALUE is text, even if it looks like a number."
 )

@@ -219,7 +219,8 @@ class Answering(asyncio.Protocol):
         if not request.is_packed:
             self._take(request, self._ask(request, raw, raw))
             return
-        found = tried(request.encoding, raw, _AT_ONCE) if len(raw) < _THREAD_FROM else None
+        at_once = min(self._limit, _AT_ONCE)
+        found = tried(request.encoding, raw, at_once) if len(raw) < _THREAD_FROM else None
         if found is not None and not (isinstance(found, UnpackError) and found.status == 413):
             self._take(request, self._unpacked(request, raw, found))
         else:

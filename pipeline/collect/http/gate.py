@@ -16,6 +16,8 @@ _LARGE: Final = 1 / 64
 """Of the limit: what needs more is large."""
 _FOR_SMALL: Final = 1 / 8
 """Of the limit, where no large request enters."""
+_SOON_SECS: Final = 5
+"""When to retry where it came so suddenly that nothing has left so far."""
 _READ_BYTES: Final = 256 << 10
 """Read from a connection before it can be paused."""
 
@@ -84,13 +86,13 @@ class Gate:
         """Return whether a new request must wait."""
         return self.inside + self.held >= self.limit or self.waiting > 0
 
-    def retry_secs(self) -> int:
+    def retry_secs(self, stuck: int = 60) -> int:
         """Return in how many seconds to retry: bytes inside divided by the rate at which they
-        leave, 1 to 60.
+        leave, 1 to 60. stuck: where none have left.
         """
         self._measure()
         if self._rate <= 0.0:
-            return 60 if self.full else 1
+            return stuck if self.full else 1
         return max(1, min(60, math.ceil((self.inside + self.held) / self._rate)))
 
     def wait(self, guest: Guest, inside: int) -> None:
@@ -98,7 +100,7 @@ class Gate:
         self.inside -= inside
         reads = min(guest.need, _READ_BYTES)
         if self._promised and self._promised + reads > self.limit:
-            guest.turned_away(self.retry_secs())
+            guest.turned_away(self.retry_secs(stuck=_SOON_SECS))
             return
         self.held += guest.size
         self._promised += reads

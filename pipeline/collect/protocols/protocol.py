@@ -131,7 +131,8 @@ class Cut(msgspec.Struct):
 def _begun(protocol: str, key: str) -> tuple[Extra, Callable[[], blake2b]]:
     """Return the headers of all members that come so, and what begins the digest of an id."""
     name = key.encode()
-    begun = blake2b(name + b"\0", digest_size=_DIGEST_BYTES)
+    # A hook may be named like a key, whose owner may know the ids of its webhooks.
+    begun = blake2b((b"hooks/" if protocol == "hooks" else b"") + name + b"\0", digest_size=_DIGEST_BYTES)
     return (("hk-protocol", protocol.encode()), ("hk-key", name)), begun.copy
 
 

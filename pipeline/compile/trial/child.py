@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline.compile.snapshot import Report, Snapshot, compile_config
+from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.compile.trial.desk import AskBack, AskedFor, keep_desk
-from pipeline.config.files import ConfigText, JobDefaults, read_config, wanted_lists
+from pipeline.config.files import JobDefaults, read_config, wanted_lists
 from pipeline.language.secrets import Secrets
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
@@ -32,30 +32,21 @@ class Child:
 
     def answer(self, request: dict[str, Value]) -> Value:
         """Return what is wrong with a config, its text where nothing is, and the list files to watch."""
-        before = self._last
-        if "text" in request:
-            base = Path(request["root"])
-            text = ConfigText.from_data(request["text"], request["root"])
-        else:
-            base = Path(request["directory"])
-            defaults = JobDefaults.from_data(request["defaults"])
-            known = None if before is None else before.text
-            text = read_config(base, environ=self._environ, defaults=defaults, before=known)
+        before, base = self._last, Path(request["directory"])
+        defaults = JobDefaults.from_data(request["defaults"])
+        known = None if before is None else before.text
+        text = read_config(base, environ=self._environ, defaults=defaults, before=known)
         secrets = Secrets(self._environ, base)
         if before is not None and not self._secrets.agree(secrets):
             before = None
         report = compile_config(text, secrets=secrets, before=before)
         if report.snapshot is not None:
             self._last, self._secrets = report.snapshot, secrets
-        return _told(text, report)
-
-
-def _told(text: ConfigText, report: Report) -> Value:
-    return {
-        "findings": bounded(report.findings),
-        "lists": wanted_lists(text),
-        "text": None if report.snapshot is None else text.to_data(),
-    }
+        return {
+            "findings": bounded(report.findings),
+            "lists": wanted_lists(text),
+            "text": None if report.snapshot is None else text.to_data(),
+        }
 
 
 def bounded(found: Iterable[Finding]) -> list[Finding]:

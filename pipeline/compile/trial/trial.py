@@ -13,9 +13,7 @@ from pathlib import Path
 
 from pipeline.compile.trial.helper import Standby
 from pipeline.config.files import ConfigText, JobDefaults
-from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding
-from pipeline.model.json import Value
 from pipeline.model.process.bounds import USUAL, Bounds
 
 CHILD = "pipeline.compile.trial.child"
@@ -32,12 +30,6 @@ class Tried:
     lists: tuple[str, ...]
     """Folders where its list files may be."""
     root: str = ""
-
-    def require(self) -> ConfigText:
-        """Return the text; raises ConfigError with the findings."""
-        if self.text is None:
-            raise ConfigError(self.findings, root=self.root)
-        return self.text
 
 
 class Trial:
@@ -57,12 +49,13 @@ class Trial:
 
     def read(self, directory: Path, defaults: JobDefaults) -> Tried:
         """Read a config directory and compile it. Raises ConfigError (Exceeded) and NoTrial."""
-        request = {"directory": str(directory), "defaults": defaults.to_data()}
-        return self._try(request, str(directory))
-
-    def check(self, text: ConfigText) -> Tried:
-        """Compile a config from memory, with unsaved files. Raises Exceeded and NoTrial."""
-        return self._try({"text": text.to_data(), "root": text.root}, text.root)
+        root = str(directory)
+        request = {"directory": root, "defaults": defaults.to_data()}
+        answer = self._standby.ask(request, self._bounds, root)
+        findings = tuple(Finding(**one) for one in answer["findings"])
+        data = answer["text"]
+        text = None if data is None else ConfigText.from_data(data, root)
+        return Tried(text, findings, tuple(answer["lists"]), root)
 
     def stop(self) -> None:
         """End the process for whoever waits for it in another thread; nothing is tried any more."""
@@ -71,10 +64,3 @@ class Trial:
     def close(self) -> None:
         """End the process."""
         self._standby.close()
-
-    def _try(self, request: dict[str, Value], root: str) -> Tried:
-        answer = self._standby.ask(request, self._bounds, root)
-        findings = tuple(Finding(**one) for one in answer["findings"])
-        data = answer["text"]
-        text = None if data is None else ConfigText.from_data(data, root)
-        return Tried(text, findings, tuple(answer["lists"]), root)

@@ -62,6 +62,16 @@ class Document:
     """How many values it contains, nested ones included."""
 
     @property
+    def data(self) -> Value:
+        """What it holds; None where nothing could be read."""
+        return None if self.root is None else self.root.value
+
+    @property
+    def fields(self) -> dict[str, Value]:
+        """What it holds where that is a map; else {}."""
+        return data if isinstance(data := self.data, dict) else {}
+
+    @property
     def is_base(self) -> bool:
         """True where others can extend it: it could be read, is a map, and extends nothing itself."""
         return self.root is not None and self.root.items is not None and "extends" not in self.root.items

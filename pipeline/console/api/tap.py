@@ -95,8 +95,7 @@ def filters_of(context: RequestContext, more: tuple[str, ...] = ()) -> Filters:
 
 def _condition(text: str) -> Value:
     """Return what a condition says; None where it is no YAML: the job says what is wrong with it."""
-    root = parse_yaml(text, "where").root
-    return None if root is None else root.value
+    return parse_yaml(text, "where").data
 
 
 def shown(context: RequestContext) -> Callable[[Line], Line]:

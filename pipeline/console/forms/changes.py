@@ -9,7 +9,7 @@ from typing import Final
 from pipeline.config.edit.values import same
 from pipeline.config.yaml.diagnostics import KeyPath
 from pipeline.console.forms.fields import body, conditions
-from pipeline.console.forms.fields.rows import LOCKED, OBJECT, FieldError, Row, Table, WebhookForm
+from pipeline.console.forms.fields.rows import LOCKED, OBJECT, FieldError, Table, WebhookForm
 from pipeline.console.forms.fields.scalars import FIELDS, Field, value_at, value_of
 from pipeline.console.forms.fields.trees import ABSENT, Node, Patch, kept, patches
 from pipeline.console.forms.read import BODY, BODY_TEXT, HEADERS, WHERE
@@ -202,8 +202,3 @@ def _one_value(before: WebhookForm, after: WebhookForm, found: Changes) -> Itera
     was = ABSENT if known is None else known.value
     if not same(value, was):
         yield Patch("set", BODY, value, was)
-
-
-def pending(after: WebhookForm, table: Table, used: list[int]) -> list[Row]:
-    """Return the rows that are not in the text: nobody has finished them."""
-    return [row for index, row in enumerate(after.rows(table)) if index not in set(used)]

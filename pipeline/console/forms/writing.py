@@ -11,15 +11,11 @@ from pipeline.config.edit.values import same
 from pipeline.config.models.field_types import fields_of, is_section
 from pipeline.config.models.webhooks.webhook import Request, Trigger, WebhookFile
 from pipeline.config.yaml.diagnostics import KeyPath
-from pipeline.console.forms.changes import changes
-from pipeline.console.forms.fields.rows import WebhookForm
 from pipeline.console.forms.fields.scalars import value_at
 from pipeline.console.forms.fields.trees import ABSENT, Patch
-from pipeline.console.forms.read import read
 from pipeline.model.errors import ConfigError
 from pipeline.model.json import Value
 
-HEAD: Final = "# yaml-language-server: $schema=../schema/webhook.json\n"
 _ORDER: Final[Mapping[KeyPath, Sequence[str]]] = {
     path: [name for name, _, _ in fields_of(section)]
     for path, section in (((), WebhookFile), (("trigger",), Trigger), (("request",), Request))
@@ -71,8 +67,7 @@ def _is(found: Value, was: Value) -> bool:
 
 def data_of(text: str, file: str = "") -> Value:
     """Return what a text says. Raises ConfigError where it is no YAML."""
-    root = editable(text, file).root
-    return None if root is None else root.value
+    return editable(text, file).data
 
 
 def _applied(text: str, data: Value, patch: Patch, file: str) -> str:
@@ -109,10 +104,3 @@ def _set(text: str, data: Value, path: KeyPath, value: Value, file: str) -> str:
     before = order[: order.index(str(path[known]))]
     at = max((index + 1 for index, key in enumerate(within) if key in before), default=0)
     return insert(text, path[: known + 1], value, at=at, file=file)
-
-
-def text_of(form: WebhookForm) -> str:
-    """Return the YAML of a new webhook. Raises ConfigError for values that no file can hold."""
-    nothing = read(None)
-    found = changes(None, nothing, form)
-    return apply(HEAD, found.patches).text

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from pipeline.job.control.peers import Peers
 from pipeline.model.errors import StartAnew
 from pipeline.telemetry import log
 
@@ -38,13 +39,6 @@ class Owing(Protocol):
         """True where something can only be sent after the epoch's end."""
 
 
-class Others(Protocol):
-    """The other processes of the job."""
-
-    def are_drained(self, own: int, shards: int) -> bool:
-        """True where all shards of the job are drained, ``own`` of them in this process."""
-
-
 class Drain:
     """One drain deadline per process: from the first end of its input, sooner after a signal.
 
@@ -59,7 +53,7 @@ class Drain:
         *,
         secs: float = 30.0,
         stop_secs: float = 5.0,
-        others: Others | None = None,
+        others: Peers | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stopping = False

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final, Literal, Protocol, TypeAlias, get_args
 
 from pipeline.job.control.full import FullWebhooks
+from pipeline.job.control.pace import Pace
+from pipeline.job.control.peers import Peers
 from pipeline.model.files.disk import free_bytes
 from pipeline.telemetry import log
 
@@ -29,20 +31,6 @@ class Busy(Protocol):
         """True while requests come faster than they can be sent."""
 
 
-class Others(Protocol):
-    """The other processes of the job."""
-
-    def paused(self) -> bool:
-        """True while one of them is behind."""
-
-
-class Slow(Protocol):
-    """The pace of commits, as the pressure reads it."""
-
-    def is_slow(self) -> bool:
-        """True during a slow commit; never when a source asks, for then it is over."""
-
-
 class Pressure:
     """Whether the sources of this process may continue. reserve: bytes of the disk that stay free."""
 
@@ -52,8 +40,8 @@ class Pressure:
         state: Path,
         reserve: int,
         *,
-        others: Others | None = None,
-        pace: Slow | None = None,
+        others: Peers | None = None,
+        pace: Pace | None = None,
         clock: Callable[[], float] = time.monotonic,
         free: Callable[[Path], int] = free_bytes,
     ) -> None:

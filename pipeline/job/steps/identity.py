@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from bytewax.operators import StatefulBatchLogic
 
@@ -32,30 +33,20 @@ Token = tuple[str, str, int, str]
 that epoch). Older versions kept three of them."""
 
 
+@dataclass(eq=False)
 class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
     """One source partition's links and counts, in the order of its records."""
 
-    def __init__(
-        self,
-        token: Token | None,
-        settings: JobSettings,
-        stores: Stores,
-        committed: Committed,
-        failure: Failure,
-        pace: Pace,
-        rest: Rest,
-        epoch_end: EpochEnd,
-    ) -> None:
-        self.token = token
-        self.settings = settings
-        self.stores = stores
-        self.committed = committed
-        self.failure = failure
-        self.pace = pace
-        self.rest = rest
-        self.epoch_end = epoch_end
-        self.partition = ""
-        self.config = ""
+    token: Token | None
+    settings: JobSettings
+    stores: Stores
+    committed: Committed
+    failure: Failure
+    pace: Pace
+    rest: Rest
+    epoch_end: EpochEnd
+    partition: str = ""
+    config: str = ""
 
     def on_batch(self, values: list[Selected]) -> tuple[Iterable[Routed], bool]:
         """Resolve the chunks' records and split them by shard; a new config version goes to every shard."""
@@ -82,7 +73,7 @@ class IdentityStep(StatefulBatchLogic[Selected, Routed, Token]):
     def build(self, partition: str) -> None:
         """Open the store at the epoch from which Bytewax resumes."""
         self.partition = partition
-        self.store = self.stores.open(identity_folder(self.settings.state, partition), own_thread=True)
+        self.store = self.stores.open(identity_folder(self.settings.state, partition))
         self.store.resume(*(self.token[2:] if self.token is not None else (0,)))
         known = self.settings.known
         self.identity = Identity(

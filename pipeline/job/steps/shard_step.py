@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Never
@@ -35,39 +36,25 @@ NEXT_EPOCH = timedelta(milliseconds=20)
 """How soon a shard is woken again whose timer rang during its commit."""
 
 
+@dataclass(eq=False)
 class ShardStep(StatefulBatchLogic[Routed, Never, Token]):
     """The Bytewax side of a shard: built by its hello, one commit per epoch."""
 
-    def __init__(
-        self,
-        token: Token | None,
-        settings: JobSettings,
-        stores: Stores,
-        make: Callable[[int, Store], Shard],
-        shards: Shards[Shard],
-        drain: Drain,
-        failure: Failure,
-        pulse: Pulse,
-        pace: Pace,
-        rest: Rest,
-        epoch_end: EpochEnd,
-        at_open: Callable[[Shard], list[Path]],
-    ) -> None:
-        self.token = token
-        self.settings = settings
-        self.stores = stores
-        self.make = make
-        self.shards = shards
-        self.drain = drain
-        self.failure = failure
-        self.pulse = pulse
-        self.pace = pace
-        self.rest = rest
-        self.epoch_end = epoch_end
-        self.at_open = at_open
-        self.shard: Shard | None = None
-        self.eof = False
-        self.wakes_at = datetime.now(UTC)
+    token: Token | None
+    settings: JobSettings
+    stores: Stores
+    make: Callable[[int, Store], Shard]
+    shards: Shards[Shard]
+    drain: Drain
+    failure: Failure
+    pulse: Pulse
+    pace: Pace
+    rest: Rest
+    epoch_end: EpochEnd
+    at_open: Callable[[Shard], list[Path]]
+    shard: Shard | None = None
+    eof: bool = False
+    wakes_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def on_batch(self, values: list[Routed]) -> tuple[Iterable[Never], bool]:
         """Process the chunks in order, then hand over their requests."""
@@ -135,7 +122,7 @@ class ShardStep(StatefulBatchLogic[Routed, Never, Token]):
 
     def build(self, number: int) -> Shard:
         """Open the store at the epoch from which Bytewax resumes; the shard's number comes with the hello."""
-        store = self.stores.open(shard_folder(self.settings.state, number), own_thread=True)
+        store = self.stores.open(shard_folder(self.settings.state, number))
         if store.resume(*(self.token[2:] if self.token is not None else (0,))):
             count("state_undone_total")
         shard = self.shard = self.make(number, store)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from zlib import crc32
@@ -41,23 +42,17 @@ AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)
 _log = log.get("source")
 
 
+@dataclass(eq=False)
 class SourceStep(FixedPartitionedSource[tuple[str, Selected], Token]):
     """The job's source; one Bytewax partition per reader.
 
     partitions: receives their names, once the source has listed them.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        partitions: list[str],
-        make: Callable[[str, Position | None], SourcePartition],
-        failure: Failure,
-    ) -> None:
-        self.source = source
-        self.partitions = partitions
-        self.make = make
-        self.failure = failure
+    source: Source
+    partitions: list[str]
+    make: Callable[[str, Position | None], SourcePartition]
+    failure: Failure
 
     def list_parts(self) -> list[str]:
         """Return the partitions' names; called first on the thread of every worker."""
@@ -72,49 +67,33 @@ class SourceStep(FixedPartitionedSource[tuple[str, Selected], Token]):
             return self.make(for_part, position_of(resume_state) if resume_state else None)
 
 
+@dataclass(eq=False)
 class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
     """One reader, as Bytewax polls it.
 
     select: returns what is left of a chunk, under its keys. are_asked: whether commands wait for shards.
     """
 
-    def __init__(
-        self,
-        name: str,
-        reader: Reader,
-        select: Callable[[Intake], list[tuple[str, Selected]]],
-        settings: JobSettings,
-        versions: Versions,
-        stretches: Stretches,
-        pressure: Pressure,
-        drain: Drain,
-        bytes_read: dict[str, tuple[int, int]],
-        failure: Failure,
-        pulse: Pulse,
-        pace: Pace,
-        rest: Rest,
-        epoch_end: EpochEnd,
-        lull: Lull,
-        are_asked: Callable[[], bool],
-    ) -> None:
-        self.name = name
-        self.reader = reader
-        self.select = select
-        self.chunk_lines = settings.chunk_lines
-        self.formats = settings.formats
-        self.versions = versions
-        self.stretches = stretches
-        self.pressure = pressure
-        self.drain = drain
-        self.bytes_read = bytes_read
-        self.failure = failure
-        self.pulse = pulse
-        self.pace = pace
-        self.rest = rest
-        self.epoch_end = epoch_end
-        self.lull = lull
-        self.are_asked = are_asked
-        folder = source_folder(settings.state, name)
+    name: str
+    reader: Reader
+    select: Callable[[Intake], list[tuple[str, Selected]]]
+    settings: JobSettings
+    versions: Versions
+    stretches: Stretches
+    pressure: Pressure
+    drain: Drain
+    bytes_read: dict[str, tuple[int, int]]
+    failure: Failure
+    pulse: Pulse
+    pace: Pace
+    rest: Rest
+    epoch_end: EpochEnd
+    lull: Lull
+    are_asked: Callable[[], bool]
+
+    def __post_init__(self) -> None:
+        """Begin at the reader's position, under the versions of its history."""
+        folder = source_folder(self.settings.state, self.name)
         self.reader.keep_trail(folder)
         self.read_before = self.reader.progress[0]
         self.line = self.reader.position[1]
@@ -208,7 +187,7 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
         """Append the next chunk, preceded by its version where that changes; False where there is none."""
         if self.needs_switch(at_boundary=at_boundary):
             batch.append(self.enter_version())
-        limit = self.chunk_lines * self.stretches.of(self.name)
+        limit = self.settings.chunk_lines * self.stretches.of(self.name)
         if self.line < self.history.high:
             limit = min(limit, self.history.boundary_after(self.line) - self.line)
         reader = self.reader
@@ -261,7 +240,7 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
             _log.info("config version in use", partition=self.name, version=snapshot.hash[:12])
         self.version = snapshot.hash
         self.versions.enter(self.name, snapshot.hash)
-        self.reader.under(snapshot.formats if snapshot.says_formats else self.formats)
+        self.reader.under(snapshot.formats if snapshot.says_formats else self.settings.formats)
         return Intake(self.name, snapshot.hash, text=snapshot.text.to_bytes())
 
     def next_awake(self) -> datetime | None:

@@ -18,7 +18,7 @@ from pipeline.decode.decode import decode
 from pipeline.decode.formats import Formats
 from pipeline.decode.shape import Shape
 from pipeline.job.event_names import LONG_NAME, OTHERS
-from pipeline.model.json import Value, kind_of
+from pipeline.model.json import Value, as_utf8, kind_of
 from pipeline.model.records import Event, Invalid, Origin, PropertyUpdate
 from pipeline.model.times import format_iso
 from pipeline.recording.native_lines import native_line
@@ -161,7 +161,7 @@ def _shown(sample: Sample) -> dict[str, Value]:
     return {
         "number": sample.number,
         "at": format_iso(sample.at_ms),
-        "origin": str(sample.origin).encode("utf-8", "backslashreplace").decode(),
+        "origin": as_utf8(str(sample.origin)),
         "bytes": sample.size,
         "too_large": sample.line is None and sample.size > 0,
         "fault": sample.fault,

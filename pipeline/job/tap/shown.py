@@ -13,7 +13,7 @@ from pipeline.job.tap.wanted import Payload, Wanted
 from pipeline.job.tap.why import why_skipped, why_unmatched
 from pipeline.job.trials.preview import Preview
 from pipeline.language.slots import mask
-from pipeline.model.json import Value, with_leaves
+from pipeline.model.json import Value, as_utf8, with_leaves
 from pipeline.model.records import Event, IdentityLink, Invalid, PropertyUpdate, Record, User
 from pipeline.model.times import format_iso
 from pipeline.outbox.reading.dead_letter_json import as_json_value, request_json
@@ -65,7 +65,7 @@ def _head(seen: Seen, record: Record) -> Line:
             line["reason"] = record.reason
     if not isinstance(record, Invalid):
         line["user"] = record.user_id or record.anonymous_id
-    line["origin"] = _clean(str(record.origin))
+    line["origin"] = as_utf8(str(record.origin))
     return line
 
 
@@ -124,13 +124,13 @@ def _of_request(seen: Seen, wanted: Wanted) -> Line:
         "webhook_id": request.message_id,
         "event": name,
         # Without the user key's prefix that distinguishes ids from anonymous ids.
-        "user": user_id or anonymous_id or _clean(request.user[2:]) or None,
+        "user": user_id or anonymous_id or as_utf8(request.user[2:]) or None,
         "attempt": seen.attempt,
         "status": seen.status or None,
         "outcome": seen.outcome,
     }
     if seen.reason:
-        line["reason"] = _clean(seen.reason)
+        line["reason"] = as_utf8(seen.reason)
     if seen.outcome == "retry":
         line["due_at"] = format_iso(seen.due_ms)
         if seen.probe_ms:
@@ -138,7 +138,7 @@ def _of_request(seen: Seen, wanted: Wanted) -> Line:
     if seen.took_secs is not None:
         line["ms"] = round(seen.took_secs * 1000, 1)
     if seen.excerpt:
-        line["response"] = _clean(seen.excerpt)
+        line["response"] = as_utf8(seen.excerpt)
     if wanted.payload != "none":
         letter = seen.letter
         shown = request_json(request) if letter is None else as_json_value(letter)["request"]
@@ -195,8 +195,3 @@ def _short(value: Value) -> Value:
     if not isinstance(value, str) or len(value) <= SHORT:
         return value
     return f"{value[:SHORT]}… ({len(value):,} characters)"
-
-
-def _clean(text: str) -> str:
-    """Return the text with lone surrogates escaped: JSON cannot hold them."""
-    return text.encode("utf-8", "backslashreplace").decode()

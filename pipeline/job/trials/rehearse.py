@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pipeline.compile.snapshot import Snapshot
 from pipeline.job.replay import Replay
 from pipeline.job.story import Chosen, Match, Moment, Story, choose, resolve
-from pipeline.join.known import Beneath, above
+from pipeline.join.known import Above, Beneath
 from pipeline.join.links import Identity
 from pipeline.model.records import Event, Invalid, PropertyUpdate, Record, User
 from pipeline.model.sizes import USUAL, Sizes
@@ -36,9 +36,7 @@ class Rehearsal:
         sizes: Sizes = USUAL,
         known: Beneath | None = None,
     ) -> None:
-        rows: Rows = MemoryRows()
-        if known is not None:
-            rows = above(rows, known)
+        rows: Rows = MemoryRows() if known is None else Above(MemoryRows(), known)
         self._snapshot = snapshot
         self._identity = Identity(rows, sizes=sizes)
         self._story = Story(rows, lambda: time.time_ns() // 1_000_000, replay, sizes)

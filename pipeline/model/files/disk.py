@@ -245,6 +245,16 @@ def is_in_place(descriptor: int, path: Path) -> bool:
     return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
 
 
+@contextlib.contextmanager
+def holding(path: Path, wait_secs: float = 0.0) -> Iterator[None]:
+    """Hold a file's lock, as of `locked`, until the end of the block."""
+    lock = locked(path, wait_secs)
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
 def locked(path: Path, wait_secs: float = 0.0) -> int:
     """Return a descriptor that holds a file's lock until it is closed or the process ends.
 

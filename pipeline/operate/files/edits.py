@@ -91,11 +91,9 @@ class Saved:
 def file_of(config: Path, webhook_id: str) -> str:
     """Return the name of the file that defines a webhook. Raises ConfigError where there is none."""
     known: dict[str, str] = {}
-    documents = read_config(config).documents
-    for name in documents:
-        document = documents[name]
-        if is_webhook(name) and document.root is not None and isinstance(document.root.value, dict):
-            known.setdefault(str(document.root.value.get("id")), name)
+    for name, document in read_config(config).documents.items():
+        if is_webhook(name) and document.fields:
+            known.setdefault(str(document.fields.get("id")), name)
     if webhook_id not in known:
         raise ConfigError(no_webhook(webhook_id, known))
     return known[webhook_id]
@@ -256,8 +254,7 @@ def _file_text(file: str, raw: bytes, *, guess: bool) -> FileText:
         read_as = "UTF-16" if raw[:2] in UTF_16 else "Windows-1252"
     text = raw.decode(read_as or "utf-8", "strict" if not read_as else "replace")
     document = parse_yaml(text, file)
-    data = None if document.root is None else document.root.value
-    return FileText(file, text, _tag(raw), data, tuple(document.findings), read_as)
+    return FileText(file, text, _tag(raw), document.data, tuple(document.findings), read_as)
 
 
 def _encoded(file: str, text: str) -> bytes:

@@ -118,10 +118,9 @@ class Tree:
         if known is not None and known.sign == sign:
             return known
         stem = re.sub(r"\.ya?ml$", "", name.partition("/")[2])
-        text = self.text(name)
-        document = None if text is None else parse_yaml(text, name)
-        data = None if document is None or document.root is None else document.root.value
-        if document is None or not isinstance(data, dict):
+        document = parse_yaml(self.text(name) or "", name)
+        data = document.fields
+        if not data:
             return _Said(sign, stem)
         own = data.get("name" if name.startswith("labels/") else "id")
         extends = data.get("extends")

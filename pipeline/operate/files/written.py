@@ -86,8 +86,7 @@ class Written:
                 known = self._known.get(name)
                 if known is None or known.sign != sign:
                     document = parse_yaml(decode_text(read_plain(path)), name)
-                    data = None if document.root is None else document.root.value
-                    said = data if isinstance(data, dict) else {}
+                    said = document.fields
                     id = said.get("id") if is_webhook(name) else None
                     shows = frozenset(self._places(said))
                     known = _Said(sign, literal_values(document), str(id) if id else None, shows)

@@ -14,7 +14,7 @@ from pipeline.join.known import Known
 from pipeline.join.links import user_key
 from pipeline.model.json import Json, Value
 from pipeline.outbox.reading.view import rows
-from pipeline.store.rows import Table, bounded
+from pipeline.store.rows import Table, row_key
 
 LOOK_SECS: Final = 0.5
 """How long links are searched for those that lead to a user."""
@@ -61,7 +61,7 @@ def look_up(state: Path, id: str) -> KnownUser:
         found = _properties(known, user_key(whose, None))
         anonymous = None
         if found is None and whose == id:
-            alias = known.get(Table.ALIASES, _row(id))
+            alias = known.get(Table.ALIASES, row_key(id))
             if alias is not None:
                 whose, anonymous = _end(merged, alias.decode()), id
                 found = _properties(known, user_key(whose, None))
@@ -92,12 +92,8 @@ def _end(merged: dict[str, str], id: str) -> str:
 
 
 def _properties(known: Known, key: str) -> dict[str, Json] | None:
-    value = known.get(Table.USERS, _row(key))
+    value = known.get(Table.USERS, row_key(key))
     if value is None:
         return None
     properties: dict[str, Json] = orjson.loads(value)[1]
     return properties
-
-
-def _row(key: str) -> bytes:
-    return bounded(key.encode("utf-8", "surrogatepass"))

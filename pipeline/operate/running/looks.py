@@ -13,11 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 from pipeline.admin.socket_client import NotRunning, ask
 from pipeline.model.errors import Refused, UsageError
 from pipeline.model.json import Value
+
+T = TypeVar("T")
 
 MOST: Final = 1_000
 """Samples of all processes together."""
@@ -92,22 +94,23 @@ class Looks:
     def samples(self, event: str | None = None) -> list[Sample]:
         """Return the samples, newest first, at most `FRESH_SECS` old; event: only with one of this name."""
         with self._lock:
-            at, found = self._samples
-            if time.monotonic() - at > FRESH_SECS:
-                with contextlib.suppress(NotRunning):
-                    found = samples(self._state)
-                self._samples = (time.monotonic(), found)
+            self._samples = self._fresh(self._samples, samples)
+            found = self._samples[1]
         return [one for one in found if event is None or event in one.events]
 
     def catalog(self) -> dict[str, Value]:
         """Return the names and properties seen (`catalog`), at most `FRESH_SECS` old."""
         with self._lock:
-            at, found = self._catalog
-            if time.monotonic() - at > FRESH_SECS:
-                with contextlib.suppress(NotRunning):
-                    found = catalog(self._state)
-                self._catalog = (time.monotonic(), found)
-        return found
+            self._catalog = self._fresh(self._catalog, catalog)
+            return self._catalog[1]
+
+    def _fresh(self, kept: tuple[float, T], asked: Callable[[Path], T]) -> tuple[float, T]:
+        at, found = kept
+        if time.monotonic() - at <= FRESH_SECS:
+            return kept
+        with contextlib.suppress(NotRunning):
+            found = asked(self._state)
+        return time.monotonic(), found
 
 
 def samples(state: Path, *, event: str | None = None, limit: int = MOST) -> list[Sample]:

@@ -6,7 +6,6 @@ reads: ``# yaml-language-server: $schema=../schema/webhook.json``.
 
 from __future__ import annotations
 
-from itertools import combinations
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +15,7 @@ from pipeline.config.models.schema import SCHEMAS, model_schema
 from pipeline.language.units import show_duration
 from pipeline.model.files.disk import write_text
 from pipeline.model.json import Value
-from pipeline.operate.schemas.trees import definitions, ref
+from pipeline.operate.schemas.trees import definitions, ref, said
 
 
 def schema(kind: str) -> dict[str, Value]:
@@ -107,19 +106,23 @@ def _used(node: Value, trees: dict[str, Value]) -> set[str]:
 
 def _given(name: str) -> Value:
     """The field is present and not null."""
-    return {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
+    return said(name, **{"not": {"type": "null"}})
 
 
 def _at_least_one(*names: str) -> Value:
     return {"anyOf": [_given(name) for name in names]}
 
 
+def _excludes(name: str, *others: str) -> list[Value]:
+    return [{"not": {"allOf": [_given(name), _given(other)]}} for other in others]
+
+
 def _exclusive(*names: str) -> list[Value]:
-    return [{"not": {"allOf": [_given(one), _given(other)]}} for one, other in combinations(names, 2)]
+    return [rule for at, name in enumerate(names) for rule in _excludes(name, *names[at + 1 :])]
 
 
 def _when(field: str, values: list[str], then: Value) -> Value:
-    return {"if": {"required": [field], "properties": {field: {"enum": values}}}, "then": then}
+    return {"if": said(field, enum=values), "then": then}
 
 
 _LABELLED = ("events", "where", "capture")
@@ -128,11 +131,8 @@ _RULES: Final[dict[str, list[Value]]] = {
     "Trigger": _exclusive("events", "changes"),
     "Request": [
         _when("method", ["GET", "DELETE"], {"not": _given("body")}),
-        _when("encoding", ["text"], {"required": ["body"], "properties": {"body": {"type": "string"}}}),
-        {
-            "if": _given("content_type"),
-            "then": {"required": ["encoding"], "properties": {"encoding": {"const": "text"}}},
-        },
+        _when("encoding", ["text"], said("body", type="string")),
+        {"if": _given("content_type"), "then": said("encoding", const="text")},
         {
             "if": {"properties": {"encoding": {"const": "json"}}},
             "then": {"properties": {"body": {"not": {"type": "string", "pattern": _JSON_TEXT}}}},
@@ -140,12 +140,7 @@ _RULES: Final[dict[str, list[Value]]] = {
     ],
     "AuthSection": _exclusive("basic", "bearer", "header", "oauth2"),
     "SignatureSection": _exclusive("standard_webhooks", "hmac"),
-    "DeliverySettings": [
-        {
-            "if": _given("proxy"),
-            "then": {"required": ["client"], "properties": {"client": {"const": "aiohttp"}}},
-        }
-    ],
+    "DeliverySettings": [{"if": _given("proxy"), "then": said("client", const="aiohttp")}],
     "BatchSettings": [_when("as", ["ndjson"], {"not": _given("wrap")})],
     "WebhookFile": [
         {
@@ -153,30 +148,24 @@ _RULES: Final[dict[str, list[Value]]] = {
                 "required": ["delivery", "request"],
                 "properties": {
                     "delivery": _given("batch"),
-                    "request": {
-                        "required": ["encoding"],
-                        "properties": {"encoding": {"enum": ["form", "text"]}},
-                    },
+                    "request": said("encoding", enum=["form", "text"]),
                 },
             }
         }
     ],
     "LabelEntry": [_at_least_one(*_LABELLED)],
-    "LabelFile": [
-        _at_least_one("any", *_LABELLED),
-        *({"not": {"allOf": [_given("any"), _given(name)]}} for name in _LABELLED),
-    ],
+    "LabelFile": [_at_least_one("any", *_LABELLED), *_excludes("any", *_LABELLED)],
     "SourceSection": _exclusive("jsonl", "kafka"),
     "JsonlSource": [
         _at_least_one("paths", "events", "users"),
-        *({"not": {"allOf": [_given("paths"), _given(name)]}} for name in ("events", "users")),
+        *_excludes("paths", "events", "users"),
     ],
     "KafkaSource": [_at_least_one("events", "users", "topics")],
     "EventPart": [_at_least_one("user_id", "anonymous_id")],
     "UserPart": [_at_least_one("user_id", "anonymous_id")],
     "ShapeEntry": [
         _at_least_one("event", "user", "link", "ignore"),
-        *({"not": {"allOf": [_given("ignore"), _given(name)]}} for name in ("event", "user", "link")),
+        *_excludes("ignore", "event", "user", "link"),
     ],
     "GivenUser": [_at_least_one("id", "anonymous_id"), *_exclusive("id", "anonymous_id")],
 }

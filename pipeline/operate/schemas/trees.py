@@ -27,6 +27,11 @@ def ref(name: str) -> Value:
     return {"$ref": f"#/$defs/{name}"}
 
 
+def said(field: str, **value: Value) -> Value:
+    """Return the schema of an object that has a field, with such a value."""
+    return {"required": [field], "properties": {field: value}}
+
+
 def definitions() -> dict[str, Value]:
     """Return the definitions of conditions, of the operators on a path, and of bodies."""
     found: dict[str, Value] = {"Operand": _PATH, "Operators": _operators(), "Said": _said()}
@@ -55,13 +60,15 @@ def _paths(roots: tuple[str, ...]) -> str:
     return f"^(?:{'|'.join(parts)})$"
 
 
+def _some(items: Value) -> Value:
+    return {"type": "array", "minItems": 1, "items": items}
+
+
 def _condition(name: str, paths: str) -> dict[str, Value]:
-    some = {"type": "array", "minItems": 1, "items": ref(name)}
+    some = _some(ref(name))
     either = {"anyOf": [ref(f"{name}Map"), some]}
     in_element = {"anyOf": [ref("Operators"), ref("ElementCondition")]}
-    name_or_names = {
-        "anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"type": "string"}}]
-    }
+    text = {"type": "string"}
     groups: dict[str, Value] = {
         "all": {"description": "All of these hold.", **either},
         "any": {"description": "At least one of these holds.", **either},
@@ -73,11 +80,9 @@ def _condition(name: str, paths: str) -> dict[str, Value]:
             "description": "One and the same element of the array at the path fulfils all of these.",
             "type": "object",
             "minProperties": 1,
-            "additionalProperties": {
-                "anyOf": [in_element, {"type": "array", "minItems": 1, "items": in_element}]
-            },
+            "additionalProperties": {"anyOf": [in_element, _some(in_element)]},
         },
-        "label": {"description": "The label holds (any of several).", **name_or_names},
+        "label": {"description": "The label holds (any of several).", "anyOf": [text, _some(text)]},
     }
     return {
         name: {"title": "condition", **either},
@@ -91,34 +96,24 @@ def _condition(name: str, paths: str) -> dict[str, Value]:
     }
 
 
+def _text_in(field: str, description: str, **more: Value) -> Value:
+    """An object with one field, a text."""
+    return {
+        "type": "object",
+        "properties": {field: {"type": "string", **more, "description": description}},
+        "required": [field],
+        "additionalProperties": False,
+    }
+
+
+_SETTING: Final = "A plain setting, `${NAME}`: its value is put in at load."
 _PATH: Final[Value] = {
     "anyOf": [
-        {
-            "type": "object",
-            "properties": {"path": {"type": "string", "description": "Another path, whose value is meant."}},
-            "required": ["path"],
-            "additionalProperties": False,
-        },
-        {
-            "type": "object",
-            "properties": {
-                "setting": {
-                    "type": "string",
-                    "pattern": r"\$\{",
-                    "description": "A plain setting, `${NAME}`: its value is put in at load.",
-                }
-            },
-            "required": ["setting"],
-            "additionalProperties": False,
-        },
+        _text_in("path", "Another path, whose value is meant."),
+        _text_in("setting", _SETTING, pattern=r"\$\{"),
     ]
 }
-_FILE: Final[Value] = {
-    "type": "object",
-    "properties": {"file": {"type": "string", "description": "A list file, one entry per line."}},
-    "required": ["file"],
-    "additionalProperties": False,
-}
+_FILE: Final[Value] = _text_in("file", "A list file, one entry per line.")
 
 
 def _said() -> Value:
@@ -154,15 +149,11 @@ def _operators() -> Value:
             {
                 "if": {"required": ["tz"]},
                 "then": {
-                    "anyOf": [
-                        {"required": ["as"], "properties": {"as": {"enum": zoned}}},
-                        {"required": ["before"]},
-                        {"required": ["after"]},
-                    ]
+                    "anyOf": [said("as", enum=zoned), {"required": ["before"]}, {"required": ["after"]}]
                 },
             },
             {
-                "if": {"required": ["ignore_case"], "properties": {"ignore_case": {"const": True}}},
+                "if": said("ignore_case", const=True),
                 "then": {
                     "propertyNames": {"enum": _names(lambda one: one.cased)},
                     "properties": {"as": {"enum": ["text", "domain"]}},
@@ -185,7 +176,7 @@ def _after(name: str) -> Value:
         return name == "date" if one.wants == "date" else one.name in conversion.operators
 
     return {
-        "if": {"required": ["as"], "properties": {"as": {"const": name}}},
+        "if": said("as", const=name),
         "then": {"propertyNames": {"enum": _names(fits)}},
     }
 
@@ -207,8 +198,7 @@ def _operand(operator: Operator) -> dict[str, Value]:
         case "text":
             text: Value = {"type": "string"}
             one = text if operator.name in ("glob", "regex") else {"anyOf": [text, path]}
-            several = {"type": "array", "minItems": 1, "items": one}
-            return {"anyOf": [*one.get("anyOf", [one]), several]}
+            return {"anyOf": [*one.get("anyOf", [one]), _some(one)]}
     return {}
 
 

@@ -33,6 +33,7 @@ from pipeline.model.files.plain_file import NO_SIGN, Sign, read_plain, sign_at
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.operate.check import all_found
+from pipeline.operate.unsaved.listing import said_of
 from pipeline.operate.unsaved.results import Checked
 
 SETTLED_NS: Final = 50_000_000
@@ -83,9 +84,7 @@ def data_of(snapshot: Snapshot | None, name: str) -> dict[str, Value]:
     for file in (*snapshot.checked.webhooks, *snapshot.checked.partial):
         if file.file == name:
             return file.data
-    document = snapshot.text.documents.get(name)
-    data = None if document is None or document.root is None else document.root.value
-    return data if isinstance(data, dict) else {}
+    return said_of(snapshot, name)
 
 
 def _of_file(snapshot: Snapshot | None, file: str | None) -> Webhook | None:

@@ -190,10 +190,9 @@ def _secrets(config: Path, tried: Tried) -> Value:
 
 def _pipeline(config: Path) -> Value:
     try:
-        root = parse_yaml(decode_text(read_plain(config / FILE)), FILE).root
+        return parse_yaml(decode_text(read_plain(config / FILE)), FILE).data
     except (OSError, ValueError):
         return None
-    return None if root is None else root.value
 
 
 def main() -> None:

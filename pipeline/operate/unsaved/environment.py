@@ -74,11 +74,6 @@ class Environment:
                     self._version += 1
             return self._version
 
-    @property
-    def runs(self) -> bool:
-        """Whether a job ran when it was last asked."""
-        return self._set is not None
-
     def is_set(self, name: str) -> bool:
         """Return whether a variable is set where requests are sent from."""
         if self._set is None:

@@ -10,7 +10,7 @@ from typing import Final
 from pipeline.compile.snapshot import Report, Snapshot
 from pipeline.config.files import is_webhook
 from pipeline.config.models.field_types import is_id
-from pipeline.model.json import Value
+from pipeline.model.json import Value, map_at
 
 _ID_LINE: Final = re.compile(r"""^id:[ \t]*["']?([A-Za-z0-9._-]{1,64})["']?[ \t]*(?:#.*)?$""", re.MULTILINE)
 
@@ -45,9 +45,8 @@ def listed(report: Report) -> list[Value]:
     ages = {one.file: one.model.delivery.retry.max_age_secs for one in checked.webhooks}
     found: list[Value] = []
     for file, name in names_of(basis).items():
-        data = said[file] if file in said else _said_of(basis, file)
-        request = data.get("request")
-        request = request if isinstance(request, dict) else {}
+        data = said[file] if file in said else said_of(basis, file)
+        request = map_at(data, "request")
         found.append(
             {
                 "id": name,
@@ -67,16 +66,16 @@ def listed(report: Report) -> list[Value]:
 
 def _own_id(basis: Snapshot, file: str) -> str | None:
     """Return the id in a file with errors; in one that is not even YAML, from its line."""
-    text = basis.text.files.get(file, "")
     document = basis.text.documents.get(file)
     if document is None or document.root is None:
-        line = _ID_LINE.search(text)
-        return line[1] if line is not None and is_id(line[1]) else None
-    own = _said_of(basis, file).get("id")
+        line = _ID_LINE.search(basis.text.files.get(file, ""))
+        own = line[1] if line is not None else None
+    else:
+        own = document.fields.get("id")
     return own if isinstance(own, str) and is_id(own) else None
 
 
-def _said_of(basis: Snapshot, file: str) -> dict[str, Value]:
+def said_of(basis: Snapshot, file: str) -> dict[str, Value]:
+    """Return what a file says in a version, as written; {} where it is no map."""
     document = basis.text.documents.get(file)
-    data = None if document is None or document.root is None else document.root.value
-    return data if isinstance(data, dict) else {}
+    return {} if document is None else document.fields

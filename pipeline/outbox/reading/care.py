@@ -12,7 +12,6 @@ import lmdb
 from pipeline.model.errors import Fatal
 from pipeline.model.files.disk import replacing
 from pipeline.outbox.codec import pack_dead, pack_owed, unpack_dead, unpack_owed
-from pipeline.outbox.reading.apart import check_store
 from pipeline.outbox.reading.view import stores
 from pipeline.store.environment import MAX_TABLES
 from pipeline.store.rows import Table
@@ -25,12 +24,6 @@ class Compacted(NamedTuple):
     store: Path
     before: int
     after: int
-
-
-def check(state: Path) -> tuple[int, list[str]]:
-    """Read every row of every store in this process; return how many there are and what is wrong."""
-    found = [check_store(path) for path in stores(state)]
-    return sum(one.rows for one in found), [problem for one in found for problem in one.problems]
 
 
 def rewrite(state: Path) -> int:

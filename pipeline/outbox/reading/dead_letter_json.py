@@ -8,7 +8,7 @@ import orjson
 
 from pipeline.language.paths import event_view, user_view
 from pipeline.language.slots import mask
-from pipeline.model.json import Value
+from pipeline.model.json import Value, as_utf8
 from pipeline.model.records import Envelope
 from pipeline.model.times import format_iso
 from pipeline.outbox.codec import DeadLetter, replay_number
@@ -41,21 +41,21 @@ def as_json_value(letter: DeadLetter) -> dict[str, Value]:
     request, progress, origin = letter.request, letter.progress, letter.origin
     return {
         "id": name_of(letter),
-        "key": _clean(key_of(letter)),
+        "key": as_utf8(key_of(letter)),
         "webhook": request.webhook_id or None,
         "webhook_id": request.message_id or None,
         "kind": letter.kind,
-        "reason": _clean(reason_of(letter)),
+        "reason": as_utf8(reason_of(letter)),
         "status": progress.status or None,
         "attempts": progress.attempt,
         "first_at": format_iso(request.created_ms),
         "dead_at": format_iso(letter.dead_ms),
-        "origin": {"source": _clean(origin.source), "offset": origin.offset, "item": origin.item},
+        "origin": {"source": as_utf8(origin.source), "offset": origin.offset, "item": origin.item},
         "message": _message(letter),
         # The user's key without the prefix that distinguishes ids from anonymous ids (join/links.py).
-        "user": _clean(request.user[2:]) or None,
+        "user": as_utf8(request.user[2:]) or None,
         "request": request_json(request, _body(letter)),
-        "response": _clean(progress.excerpt) or None,
+        "response": as_utf8(progress.excerpt) or None,
         "config": request.config or None,
     }
 
@@ -109,8 +109,3 @@ def to_json(letter: DeadLetter, *, body: bool = True) -> bytes:
     if not body:
         value["request"]["body"] = None
     return orjson.dumps(value)
-
-
-def _clean(text: str) -> str:
-    """Return the text with lone surrogates (from file names) escaped: JSON cannot hold them."""
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""Whether a reader has reached a position of the recovery store that another reader wrote."""
+"""Up to where a source partition is read again: a position that another reader has written."""
 
 from __future__ import annotations
 
@@ -11,57 +11,59 @@ if TYPE_CHECKING:
     from pipeline.sources.topics.stream import SidePlace
 
 
-def reached(position: Any, target: Any, *, is_followed: bool) -> bool:
-    """Return whether a reader has reached the position.
-
-    For topics by offset, for a collector's folder by line number, for files that are followed by byte, since
-    some of what the job has read may be gone; for other files by the number of lines read.
+class Goal:
+    """A position to reach: for topics by offset, for a collector's folder by line number, for files that are
+    followed by byte, since some of what the job has read may be gone; for other files by the number of lines.
     """
-    if position[0].startswith("kafka"):
-        have = _places(position)
-        # A topic that the config no longer names cannot be read, and holds up nothing.
-        return all(have[key].offset >= place.offset for key, place in _places(target).items() if key in have)
-    if is_followed or has_only_folders(target):
+
+    def __init__(self, target: Any, *, is_followed: bool) -> None:
+        self._target = target
+        self._is_of_topics = target[0].startswith("kafka")
+        is_of_files = not self._is_of_topics and not has_only_folders(target)
+        self._is_by_byte = is_of_files and is_followed
+        self._is_by_number = is_of_files and not is_followed
+
+    @property
+    def begin(self) -> Position | None:
+        """Where a reader begins; None: where a new job does. Rotated files keep their names in the goal."""
+        return at_beginnings(self._target) if self._is_by_byte else None
+
+    def is_reached(self, position: Any) -> bool:
+        """Return whether a reader at this position has reached it."""
+        if self._is_of_topics:
+            have = _places(position)
+            # A topic that the config no longer names cannot be read, and holds up nothing.
+            known = [(have[key], place) for key, place in _places(self._target).items() if key in have]
+            return all(read.offset >= place.offset for read, place in known)
+        if self._is_by_number:
+            return bool(position[1] >= self._target[1])
         read = _collected(position)
-        is_collected = all(read.get(source, 0) >= line for source, line in _collected(target).items())
-        return is_collected and not missing(position, target)
-    return bool(position[1] >= target[1])
+        is_collected = all(read.get(source, 0) >= line for source, line in _collected(self._target).items())
+        return is_collected and not self.missing(position)
 
+    def missing(self, position: Any) -> list[str]:
+        """Return the followed files that were read further by the job than by the reader at this position."""
+        have = files_of(position)
+        return [name for name, byte in files_of(self._target).items() if have.get(name, 0) < byte]
 
-def begin_at(target: Any, *, is_followed: bool) -> Position | None:
-    """Return where a reader begins that is to reach the position; None: where a new job does.
+    def limit(self, position: Any) -> int:
+        """Return how many lines may be read next without passing what is reached by the number of lines."""
+        return (
+            min(CHUNK_LINES, int(self._target[1]) - int(position[1])) if self._is_by_number else CHUNK_LINES
+        )
 
-    Rotated files keep the names that they have in the position.
-    """
-    is_by_byte = is_followed and not target[0].startswith("kafka") and not has_only_folders(target)
-    return at_beginnings(target) if is_by_byte else None
+    def ends(self, partition: str) -> dict[str, int]:
+        """Return up to which offset each topic partition, folder or file was read, by origin source.
 
-
-def missing(position: Any, target: Any) -> list[str]:
-    """Return the followed files that were read further by the job than by the reader at this position."""
-    have = files_of(position)
-    return [name for name, byte in files_of(target).items() if have.get(name, 0) < byte]
-
-
-def limit_to(position: Any, target: Any, *, is_followed: bool) -> int:
-    """Return how many lines may be read next; for files that are not followed, without passing the target."""
-    if is_followed or position[0].startswith("kafka") or has_only_folders(target):
-        return CHUNK_LINES
-    return min(CHUNK_LINES, int(target[1]) - int(position[1]))
-
-
-def ends_of(name: str, target: Any) -> dict[str, int]:
-    """Return up to which offset each topic partition, collector's folder or file was read, by origin source.
-
-    The job itself will read what is beyond: an event there sees what precedes it, including changes.
-    """
-    if not target[0].startswith("kafka"):
-        return _collected(target) | files_of(target)
-    number = int(name.rpartition("-")[2])
-    return {
-        place.source(number if place.partition < 0 else place.partition): place.offset
-        for place in _places(target).values()
-    }
+        The job itself will read what is beyond: an event there sees what precedes it, including changes.
+        """
+        if not self._is_of_topics:
+            return _collected(self._target) | files_of(self._target)
+        number = int(partition.rpartition("-")[2])
+        return {
+            place.source(number if place.partition < 0 else place.partition): place.offset
+            for place in _places(self._target).values()
+        }
 
 
 def _collected(position: Any) -> dict[str, int]:

@@ -26,7 +26,7 @@ from pipeline.model.files.disk import make_folder, sync
 from pipeline.model.records import IdentityLink, PropertyUpdate, Record
 from pipeline.runtime.parts import REAL
 from pipeline.runtime.readers import with_schemas
-from pipeline.runtime.rebuilding.reaching import begin_at, ends_of, limit_to, missing, reached
+from pipeline.runtime.rebuilding.reaching import Goal
 from pipeline.runtime.state.directory import StateDirectory, describe
 from pipeline.runtime.state.recovery import read_tokens
 from pipeline.sources.files.position import files_of
@@ -161,22 +161,20 @@ class _Rebuilding:
         sizes = self.config.file.sizes()
         source = self.config.source
         followed = isinstance(source, JsonlSource) and source.follow
-        readers = {
-            name: self.readers.open(name, begin_at(target, is_followed=followed))
-            for name, target in positions.items()
-        }
-        ends = {name: ends_of(name, target) for name, target in positions.items()}
+        goals = {name: Goal(position, is_followed=followed) for name, position in positions.items()}
+        readers = {name: self.readers.open(name, goal.begin) for name, goal in goals.items()}
+        ends = {name: goal.ends(name) for name, goal in goals.items()}
         for reader in readers.values():
             self.stack.callback(reader.close)
         idle_turns = 0
         while readers:
             idle = True
             for name, reader in list(readers.items()):
-                target = positions[name]
-                if reached(reader.position, target, is_followed=followed):
+                goal = goals[name]
+                if goal.is_reached(reader.position):
                     del readers[name]
                     continue
-                chunk = reader.read(limit_to(reader.position, target, is_followed=followed))
+                chunk = reader.read(goal.limit(reader.position))
                 if chunk is None:
                     if reader.done:
                         raise StateError(
@@ -184,7 +182,7 @@ class _Rebuilding:
                             "it is not the one that this state directory was made from"
                         )
                     if followed and idle_turns >= IDLE_TURNS:
-                        self.done.gone += missing(reader.position, target)
+                        self.done.gone += goal.missing(reader.position)
                         del readers[name]
                     continue
                 idle, idle_turns = False, 0

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.model.errors import StateError
-from pipeline.model.files.disk import locked
+from pipeline.model.files.disk import holding
 from pipeline.model.process.private import NEVER_FOLLOWED
 from pipeline.outbox.reading.apart import check_stores
 from pipeline.store.folders import store_folders
@@ -34,11 +34,8 @@ def crashes_noted(state: Path, process: int) -> Iterator[None]:
     Raises StateError for a damaged store. If somebody else uses Python's fault handler (a debugger,
     ``PYTHONFAULTHANDLER``), it is left alone, and no mark is made.
     """
-    lock = locked(state / "crash.lock", LOCK_SECS)
-    try:
+    with holding(state / "crash.lock", LOCK_SECS):
         _look_into(sorted(state.glob(MARKS)), state)
-    finally:
-        os.close(lock)
     if faulthandler.is_enabled():
         yield
         return

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from bytewax.recovery import init_db_dir
 
 from pipeline.model.errors import Fatal, StateError, machine_fault
-from pipeline.model.files.disk import free_bytes, locked, make_folder, sync
+from pipeline.model.files.disk import free_bytes, holding, make_folder, sync
 from pipeline.store.environment import ONE_BACKUP
 from pipeline.store.folders import store_folders
 from pipeline.store.reading import reading as read_store
@@ -39,11 +39,8 @@ def prepare_recovery(folder: Path, process: int = 0) -> int:
     job would start again from the beginning.
     """
     make_folder(folder.parent)
-    lock = locked(folder.with_suffix(".lock"), math.inf)
-    try:
+    with holding(folder.with_suffix(".lock"), math.inf):
         return _prepare(folder, process)
-    finally:
-        os.close(lock)
 
 
 def _prepare(folder: Path, process: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from typing import Final
@@ -19,6 +19,8 @@ from pipeline.sources.topics.stream import Message as Fetched
 WAIT_SECS: Final = 10.0
 BACK: Final = 100
 """How far back to look for the last message: transaction markers and compaction leave gaps."""
+FURTHER: Final = 10
+"""So many times further where nothing is found: aborted transactions can be long."""
 
 
 def latest(settings: KafkaSettings, topic: str, most: int, most_bytes: int) -> tuple[list[Message], bool]:
@@ -28,22 +30,20 @@ def latest(settings: KafkaSettings, topic: str, most: int, most_bytes: int) -> t
     """
     source = source_of(settings, topic)
     count = partitions_of(source)
-    places: dict[int, int] = {}
-    is_whole = True
-    for number in range(count):
-        first, end = ends(source, topic, number)
-        if first < end:
-            places[number] = max(first, end - max(1, most // count))
-            is_whole = is_whole and places[number] == first
-    found: list[Message] = []
-    size = 0
-    with closing(fetch(source, topic, places)) as messages:
-        for message in messages:
-            if len(found) == most or size > most_bytes:
-                return found, False
-            found.append(message)
-            size += len(message.value or b"")
-    return found, is_whole
+    back = max(1, most // count)
+    while True:
+        places, is_whole = _places(source, topic, range(count), back)
+        found: list[Message] = []
+        size = 0
+        with closing(fetch(source, topic, places)) as messages:
+            for message in messages:
+                if len(found) == most or size > most_bytes:
+                    return found, False
+                found.append(message)
+                size += len(message.value or b"")
+        if found or is_whole:
+            return found, is_whole
+        back *= FURTHER
 
 
 def one_message(
@@ -54,22 +54,29 @@ def one_message(
     Commits nothing. Raises ConfigError, and Fatal where the brokers do not answer.
     """
     source = source_of(settings, topic)
-    places: dict[int, int] = {}
-    for number in range(partitions_of(source)):
-        if partition not in (None, number):
-            continue
-        first, end = ends(source, topic, number)
-        start = max(first, end - BACK) if offset is None else offset
-        if first <= start < end:
-            places[number] = start
-    found: Message | None = None
-    with closing(fetch(source, topic, places)) as messages:
-        for message in messages:
-            if found is None or (message.time or 0) >= (found.time or 0):
-                found = message
-            if offset is not None:
-                break
-    return found
+    numbers = [one for one in range(partitions_of(source)) if partition in (None, one)]
+    if offset is not None:
+        spans = {number: ends(source, topic, number) for number in numbers}
+        places = {number: offset for number, (first, end) in spans.items() if first <= offset < end}
+        with closing(fetch(source, topic, places)) as messages:
+            return next(messages, None)
+    back = BACK
+    while True:
+        places, is_whole = _places(source, topic, numbers, back)
+        with closing(fetch(source, topic, places)) as messages:
+            found = max(messages, key=lambda message: (message.time or 0, message.offset), default=None)
+        if found is not None or is_whole:
+            return found
+        back *= FURTHER
+
+
+def _places(
+    source: KafkaSource, topic: str, numbers: Iterable[int], back: int
+) -> tuple[dict[int, int], bool]:
+    """Return the offsets so far before the ends of partitions, and whether these are their beginnings."""
+    spans = {number: ends(source, topic, number) for number in numbers}
+    places = {number: max(first, end - back) for number, (first, end) in spans.items() if first < end}
+    return places, all(places[number] == spans[number][0] for number in places)
 
 
 def source_of(settings: KafkaSettings, topic: str) -> KafkaSource:

@@ -85,3 +85,8 @@ def test_what_may_take_long_waits_for_its_thread_and_others_do_not(running, thre
         slow.socket.settimeout(10)
         may_go_on.set()
         assert slow.read().status == 200
+
+
+def test_a_small_body_that_becomes_larger_than_a_low_limit_is_refused():
+    with Running({"limits": {"body": "8KiB", "member": "8KiB"}}) as running:
+        assert running.ask(post(gzip.compress(b'{"a":"%b"}' % (b"x" * 9_000)))).status == 413

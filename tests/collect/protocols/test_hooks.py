@@ -177,3 +177,11 @@ def test_a_delivery_that_comes_twice_is_the_same() -> None:
     same = [cut(request, TABLE).pieces[0].same for request in requests]
     assert same == ["evt_1", "evt_1", "d1", "d1", "w1", "w1", "msg_1", "msg_1"]
     assert json.loads(BODY)["id"] == "evt_1"
+
+
+def test_a_key_that_is_named_like_a_hook_takes_no_webhook_for_a_repeat() -> None:
+    webhook = sent("stripe", signed("stripe", "whsec_new"))
+    forged = asked("POST", "/v1/events", {"type": "event", "name": "A", "user_id": "u", "id": "evt_1"})
+    told = [cut(request, TABLE).batch("stripe", request).members[0].same for request in (forged, webhook)]
+    assert None not in told
+    assert told[0] != told[1]

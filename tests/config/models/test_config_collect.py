@@ -155,6 +155,7 @@ def test_what_is_wrong_names_its_place_and_a_remedy(load, collect: str, place: s
         "{keys: any, listen: 'localhost:9000'}",
         f"{{keys: {{{WEB}}}, listen: '0.0.0.0:80'}}",
         "{keys: {web: {key: k, origins: ['*', 'http://localhost:3000', 'https://[::1]:8443']}}}",
+        "{keys: {app: {key: k, origins: ['capacitor://localhost', 'chrome-extension://abcdefgh']}}}",
         "{keys: any, dedupe: 0s, order: 0s, retain: 0s, segment: 1GiB}",
     ],
 )

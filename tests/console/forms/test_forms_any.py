@@ -39,7 +39,7 @@ from pipeline.console.forms.fields.scalars import FIELDS
 from pipeline.console.forms.posted import act, movable
 from pipeline.console.forms.read import read
 from pipeline.console.forms.settle import opened, settle
-from pipeline.console.forms.writing import apply, data_of, text_of
+from pipeline.console.forms.writing import apply, data_of
 from pipeline.render.keys import DIRECTIVES
 from tests.console.forms.sending import sent
 from tests.kit.examples import examples
@@ -214,7 +214,8 @@ TREES = st.recursive(
 @settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(st.dictionaries(KEYS, TREES, max_size=4), st.data())
 def test_a_new_webhook_has_the_body_that_was_typed_and_keeps_it_through_edits(tree, data):
-    text = text_of(_new(tree))
+    form = _new(tree)
+    text = apply("", changes(None, read(None), form).patches).text
     assert same(data_of(text)["request"]["body"], tree)
     page = opened(text)
     rows = [index for index, row in enumerate(page.form.body) if row.kind == CONSTANT]

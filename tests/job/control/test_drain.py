@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from dataclasses import dataclass, field
+from typing import Any
 
 from pipeline.job.control.drain import Drain
 
@@ -48,7 +49,7 @@ class Others:
 class Rig:
     """A process with some of the job's shards, reading these partitions."""
 
-    def __init__(self, here: int = 2, shards: int = 2, others: Others | None = None) -> None:
+    def __init__(self, here: int = 2, shards: int = 2, others: Any = None) -> None:
         self.now = 1_000.0
         self.engine = Engine()
         self.drain = Drain(

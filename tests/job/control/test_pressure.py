@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -16,11 +17,12 @@ class Rig:
         self.busy = self.others_paused = False
         self.free = 1_000
         self.looked = 0
+        others: Any = SimpleNamespace(paused=lambda: self.others_paused)
         self.pressure = Pressure(
             SimpleNamespace(busy=lambda: self.busy),
             Path("state"),
             reserve=500,
-            others=SimpleNamespace(paused=lambda: self.others_paused),
+            others=others,
             clock=lambda: self.now,
             free=self.look,
         )

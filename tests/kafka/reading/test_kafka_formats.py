@@ -11,7 +11,9 @@ from pipeline.cli.app import run
 from pipeline.decode.decode import BY_NAME
 from pipeline.decode.formats import Formats
 from pipeline.decode.scan import scan
+from pipeline.kafka.client import KafkaSettings
 from pipeline.model.records import Event, PropertyUpdate
+from pipeline.sources.topics.latest import latest, one_message
 from tests.kafka.servers.topics import Tapper, Topics
 from tests.kit.programs.run import Bench
 from tests.kit.streams.shapes import shape
@@ -70,6 +72,19 @@ def test_sniff_looks_at_the_latest_messages_of_topics(
     assert made["first"][0]["records"][0]["time"] == 10**12
     assert run(["sniff", "--brokers", address, "--topic", "nothing-here"]) == 1
     assert "nothing-here" in capsys.readouterr().err
+
+
+def test_what_stands_before_a_long_transaction_that_was_aborted_is_found(topics: Topics) -> None:
+    events = topics.create("events")
+    topics.send(events, b"kept")
+    with topics.transaction(commit=False) as producer:
+        for _ in range(200):
+            producer.produce(events, b"aborted", b"u1", 0)
+    settings = KafkaSettings(topics.broker.address)
+    found = one_message(settings, events)
+    assert found is not None
+    assert latest(settings, events, 10, 1 << 20) == ([found], True)
+    assert found.value == b"kept"
 
 
 def test_topics_of_three_sides_leave_in_one_order_and_each_is_read_by_its_shape(

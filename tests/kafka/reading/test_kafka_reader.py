@@ -10,7 +10,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicParti
 from confluent_kafka.admin import NewPartitions
 
 from pipeline.decode.scan import scan
-from pipeline.kafka.admin import offset_of
+from pipeline.kafka.admin import KafkaAdmin, offset_of
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import ConfigError, Fatal
 from pipeline.model.records import Event
@@ -215,8 +215,11 @@ def test_an_unknown_topic_is_named_with_what_was_probably_meant(topics: Topics) 
 
 
 def test_unreachable_brokers_are_told_within_the_time() -> None:
+    settings = KafkaSettings("127.0.0.1:1", events=("e",), connect_secs=0.5)
     with pytest.raises(Fatal, match=r"no Kafka broker at 127\.0\.0\.1:1 answered within 0\.5 s: .*refused"):
-        KafkaSource(KafkaSettings("127.0.0.1:1", events=("e",), connect_secs=0.5)).list_partitions()
+        KafkaSource(settings).list_partitions()
+    with pytest.raises(Fatal, match=r"answered for e/3 within 0\.5 s: .*refused"):
+        KafkaAdmin(settings).find("e", 3, "latest")
 
 
 @pytest.mark.parametrize(

@@ -72,9 +72,9 @@ def labels(config: Path) -> list[str]:
     found = []
     for path in sorted((config / "labels").glob("*.y*ml")):
         try:
-            root = parse_yaml(read_plain(path).decode(), path.name).root
+            name = parse_yaml(read_plain(path).decode(), path.name).fields.get("name")
         except (OSError, ValueError):
             continue
-        if root is not None and isinstance(root.value, dict) and isinstance(root.value.get("name"), str):
-            found.append(root.value["name"])
+        if isinstance(name, str):
+            found.append(name)
     return found

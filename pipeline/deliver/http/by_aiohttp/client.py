@@ -132,7 +132,8 @@ class AiohttpClient:
         if fault == "machine":
             raise OwnLimit(detail)
         if fault is not None:
-            raise OSError(f"{fault}: {detail}".replace("the receiver", "the token endpoint"))
+            detail = without_addresses(detail).replace("the receiver", "the token endpoint")
+            raise OSError(f"{fault}: {detail}")
         return Posted(attempt.status, attempt.headers or {}, attempt.answer, attempt.cut)
 
     # --- inside

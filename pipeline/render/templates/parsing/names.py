@@ -9,6 +9,7 @@ from typing import Final
 from pipeline.language.path_syntax import PathError, parse_path
 from pipeline.language.paths import Getter, compile_path
 from pipeline.language.vars import unknown_var
+from pipeline.model.errors import Misspelt
 from pipeline.model.json import Value
 from pipeline.render.templates.parsing.slips import unknown_root, unquoted
 
@@ -21,15 +22,8 @@ _WORD: Final = re.compile(r"[\w$-]+")
 _STEPS: Final = re.compile(r"(?:\.[\w$-]+)+")
 
 
-class TemplateError(Exception):
-    """An invalid template: what is wrong, where in its text, and the remedy."""
-
-    def __init__(self, message: str, offset: int, hint: str | None = None, length: int | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.offset = offset
-        self.hint = hint
-        self.length = length
+class TemplateError(Misspelt):
+    """An invalid template."""
 
 
 def secret_inside(at: int) -> TemplateError:

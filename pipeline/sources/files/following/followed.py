@@ -120,13 +120,13 @@ class FollowedCursor(GrowingCursor):
         is_gone = is_another and not is_rotated
         if is_gone and (self._open_truncated(entry) or self._heads.are_past(entry.name)):
             self.time = entry.time
-            self._begin_anew(entry.offset, None)
+            self._begin_anew(entry.offset, None, abs(entry.left_ns))
             return
         if not is_another or not is_rotated:
             super()._resume(entry)
             return
         # It was deleted: after it had been read to its end, or as its number was too high.
-        after = find_after(self.source, entry.left_ns, self._entries.values()) if entry.left_ns else None
+        after = find_after(self.source, entry.left_ns, self._entries.values()) if entry.left_ns > 0 else None
         fd = None if after is None else open_regular(after.path, after.inode)
         if after is not None and fd is not None:
             self._change_to(fd, after.path)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 
 from pipeline.sources.files.following.rotated import (
+    Beside,
     before_rotation,
+    changed,
     find,
     find_after,
     find_by_birth,
@@ -44,6 +46,10 @@ class GrowingCursor(FileCursor):
         is_packed = self._blocks.is_compressed and before_rotation(os.path.basename(self._path)) != ""
         return self.is_late or self._left_ns > 0 or is_packed or is_counted(self.source.path)
 
+    def _name_file(self) -> None:
+        super()._name_file()
+        self._seen_ns = os.fstat(self._fd).st_mtime_ns
+
     def _go_to(self, byte: int, offset: int) -> None:
         before = self._blocks.fed
         super()._go_to(byte, offset)
@@ -51,13 +57,17 @@ class GrowingCursor(FileCursor):
         self._first = os.pread(self._fd, min(HEAD_BYTES, byte), 0)
 
     def _take_read(self, block: bytes) -> bool:
-        size = os.fstat(self._fd).st_size
+        status = os.fstat(self._fd)
+        size = status.st_size
+        was_empty = not self.total_bytes
+        if was_empty and changed(self.source.path) > self._seen_ns and self._open_unseen(self._seen_ns):
+            return False
         if size < self._blocks.fed:
             self.total_bytes = self._blocks.fed  # truncated since: this is of what it had
         elif block:
             if not self._begins_alike():
                 return not self._is_rotated() and self._replaced()
-            self.total_bytes = size
+            self.total_bytes, self._seen_ns = size, status.st_mtime_ns
         self._first += block[: HEAD_BYTES - len(self._first)]
         if block.startswith(b"\0") and not self._splitter.next_start:
             begin = first_byte(self._fd)  # 0 where it is compressed, too
@@ -109,7 +119,8 @@ class GrowingCursor(FileCursor):
             if offset and (is_packed or size < offset or entry is None or not self._begins_as(entry)):
                 if self._splitter.has_open_line and self._take_last():
                     return True
-                self._begin_anew(offset, self.total_bytes - (self._blocks.fed if is_packed else offset))
+                unread = self.total_bytes - (self._blocks.fed if is_packed else offset)
+                self._begin_anew(offset, unread, self._seen_ns)
                 return False
             self._reopen()
         self._split_from(offset)
@@ -121,11 +132,12 @@ class GrowingCursor(FileCursor):
         os.lseek(fd, 0, os.SEEK_SET)
         self._change_to(fd, self._path)
 
-    def _begin_anew(self, offset: int, unread: int | None) -> None:
+    def _begin_anew(self, offset: int, unread: int | None, seen_ns: int) -> None:
         """Read a truncated file from its beginning, as the next one of its name.
 
         offset: up to where its old content was handed out. unread: bytes of it that were not, as far as they
-        were seen; None where it was truncated while no job ran.
+        were seen; None where it was truncated while no job ran. seen_ns: when that was last written, 0 where
+        it is not known. What it had between two truncations may have a copy, which is read then.
         """
         facts = {"file": self._path, "read_bytes": offset}
         if unread == 0:
@@ -133,7 +145,8 @@ class GrowingCursor(FileCursor):
         else:
             FILE_LOST.happened(log, **facts, unread_bytes="unknown" if unread is None else unread)
         before = self.name
-        self._reopen()
+        if not seen_ns or not self._open_unseen(seen_ns):
+            self._reopen()
         self._start_next()
         self._entries.pop(before, None)  # no file has that content any more
 
@@ -173,10 +186,8 @@ class GrowingCursor(FileCursor):
         """
         for _ in range(_TRIES):
             found = find(self.source.path, entry, may_be_copy=is_another)
-            if found is None and not entry.head_bytes and entry.left_ns:
-                found = find_after(self.source, entry.left_ns, self._entries.values())
-                if found is not None and 0 < born_ns(found.path) < entry.left_ns:
-                    found = None  # an older one, to which somebody still writes: no copy of this one
+            if found is None and not entry.head_bytes and entry.left_ns > 0:
+                found = self._unseen(entry.left_ns)
             if found is not None and (fd := open_regular(found.path, found.inode)) is not None:
                 self._change_to(fd, found.path)
                 log.info(
@@ -184,6 +195,29 @@ class GrowingCursor(FileCursor):
                 )
                 return True
         return False
+
+    def _unseen(self, seen_ns: int) -> Beside | None:
+        """Return a copy of what the file had since then, between two looks; None where there is none."""
+        found = find_after(self.source, seen_ns, self._entries.values())
+        if found is not None and 0 < born_ns(found.path) < seen_ns:
+            return None  # an older one, to which somebody still writes: no copy of this one
+        return found
+
+    def _open_unseen(self, seen_ns: int) -> bool:
+        found, own = self._unseen(seen_ns), os.fstat(self._fd)
+        if found is None or (found.written_ns >= own.st_mtime_ns and not self._has_own_path()):
+            return False
+        fd = open_regular(found.path, found.inode)
+        if fd is None:
+            return False
+        self._change_to(fd, found.path)
+        return True
+
+    def _has_own_path(self) -> bool:
+        try:
+            return os.stat(self.source.path).st_ino == self._inode
+        except OSError:
+            return False
 
     def _open_truncated(self, entry: Entry) -> bool:
         """Open the file of an entry, which was truncated, under its present name; False where it was not."""

@@ -36,7 +36,7 @@ class Entry(NamedTuple):
     """When that file was made; 0: not known."""
     left_ns: int = 0
     """When it was last written, where it was read to its end after its name had passed on, or nothing of it
-    was read; else 0."""
+    was read; else when it was at the last look, as a negative number, 0 where that is not known."""
 
     @property
     def time(self) -> RunningTime:

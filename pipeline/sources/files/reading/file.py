@@ -46,6 +46,8 @@ class FileCursor(BlockCursor):
         self._inode = 0
         self._born_ns = 0
         self._left_ns = 0
+        self._seen_ns = 0
+        """When a followed one was last written, as of the last look."""
         self._is_copy = False
         """It is compressed now, and was not."""
         self._finished_size = 0
@@ -142,7 +144,9 @@ class FileCursor(BlockCursor):
         is_short = not self._blocks.is_compressed and not is_finished
         self._know_head(min(HEAD_BYTES, offset) if is_short else HEAD_BYTES)
         size = self._finished_size if is_finished else 0
-        return self._entry(*self._head, offset, size, self._inode, self._born_ns, self._left_ns)
+        return self._entry(
+            *self._head, offset, size, self._inode, self._born_ns, self._left_ns or -self._seen_ns
+        )
 
     def remember(self) -> None:
         """Record its place, for the recovery state, and before its lines leave how the file begins."""

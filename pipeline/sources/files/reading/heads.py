@@ -46,7 +46,9 @@ class Heads:
         for name, noted in sorted(self._noted.items(), key=lambda one: parted(one[0])):
             known, (base, _) = entries.get(name), parted(name)
             if known is not None:
-                entries[name] = known._replace(head_bytes=noted.head_bytes, digest=noted.digest, left_ns=0)
+                entries[name] = known._replace(
+                    head_bytes=noted.head_bytes, digest=noted.digest, left_ns=noted.left_ns
+                )
             elif base not in bases:
                 entries[name] = noted
             bases.add(base)
@@ -76,7 +78,7 @@ class Heads:
             return
         noted = Entry(
             entry.name, entry.head_bytes, entry.digest, 0, 0, False,
-            kind="new", inode=entry.inode, born_ns=entry.born_ns,
+            kind="new", inode=entry.inode, born_ns=entry.born_ns, left_ns=min(0, entry.left_ns),
         )  # fmt: skip
         self._noted[entry.name] = noted
         if self._file is None:

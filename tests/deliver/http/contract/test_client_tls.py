@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import struct
+import threading
 from contextlib import suppress
 from typing import Any
 
@@ -12,8 +14,9 @@ import pytest
 
 from pipeline.config.models.webhooks.receiver import MtlsSettings, ReceiverSettings
 from pipeline.deliver.http.attempt import AddrInfo
+from pipeline.deliver.http.by_aiohttp.client import AiohttpClient
 from pipeline.receiver.server import Receiver
-from tests.kit.delivery.sending import Sending
+from tests.kit.delivery.sending import Sending, with_a_client
 from tests.kit.receivers.certificates import Certificates, server_tls
 from tests.kit.receivers.listening import listening
 
@@ -146,6 +149,51 @@ def test_a_client_certificate_is_shown(client: Any, certificates: Certificates) 
             assert len(receiver.requests) == 1
 
         client(act)
+
+
+@pytest.mark.parametrize("said", ["too long", "garbage"])
+def test_what_is_not_wanted_is_not_read_on(client: Any, certificates: Certificates, said: str) -> None:
+    context = server_tls(*certificates.issue("endless"), certificates.ca)
+    context.verify_mode = ssl.CERT_NONE
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n" if said == "too long" else b"x"
+    closed = threading.Event()
+
+    def talk(connection: socket.socket) -> None:
+        with suppress(OSError), context.wrap_socket(connection, server_side=True) as speaking:
+            speaking.recv(65536)
+            speaking.sendall(head)
+            while True:
+                speaking.sendall(bytes(65536))
+        closed.set()
+
+    with listening(talk) as port:
+
+        async def act(sending: Sending) -> None:
+            tls = sending.contexts.name(ReceiverSettings(ca=str(certificates.ca)), str)
+            attempt = await sending.send(f"https://127.0.0.1:{port}/", tls=tls)
+            assert (attempt.status, attempt.fault) == ((200, None) if said == "too long" else (0, "protocol"))
+            assert await asyncio.to_thread(closed.wait, 10.0)
+
+        client(act)
+
+
+def test_a_token_endpoint_is_shown_the_client_certificate_and_told_in_the_same_words(
+    certificates: Certificates,
+) -> None:
+    context = server_tls(*certificates.issue("mutual"), certificates.ca)
+    with Receiver(tls=context) as receiver:
+        cert, key = certificates.issue("us", ("hookline",))
+
+        async def act(sending: Sending) -> None:
+            assert isinstance(sending.client, AiohttpClient)
+            url, ca = receiver.url("/token"), str(certificates.ca)
+            with_cert = ReceiverSettings(ca=ca, mtls=MtlsSettings(str(cert), str(key)))
+            tls = sending.contexts.name_for_tokens(with_cert, str)
+            assert (await sending.client.post(url, b"", {}, tls=tls)).status == 200
+            with pytest.raises(OSError, match=r"^tls: the token endpoint's certificate is not valid: "):
+                await sending.client.post(url, b"", {})
+
+        with_a_client(act, "aiohttp")
 
 
 def test_one_that_wants_a_client_certificate_is_told_as_that(client: Any, certificates: Certificates) -> None:

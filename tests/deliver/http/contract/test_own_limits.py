@@ -222,7 +222,7 @@ def test_a_token_that_is_not_asked_for_is_no_refusal() -> None:
         assert isinstance(sending.client, AiohttpClient)
         with no_more_files(), pytest.raises(OwnLimit, match="ulimit -n"):
             await sending.client.post("http://127.0.0.1:1/token", b"", {})
-        with pytest.raises(OSError, match="ClientConnectorError") as refused:
+        with pytest.raises(OSError, match=r"^connect: Connection refused") as refused:
             await sending.client.post("http://127.0.0.1:1/token", b"", {})
         assert not isinstance(refused.value, OwnLimit)
 

@@ -119,7 +119,7 @@ def test_a_token_that_the_proxy_refuses_is_not_refused_by_its_endpoint(scheme: s
     async def act(sending: Sending) -> None:
         assert isinstance(sending.client, AiohttpClient)
         async with proxy(REFUSES % status) as one:
-            with pytest.raises(OSError, match=f"^the proxy {one.url} answered {status}"):
+            with pytest.raises(OSError, match=f"^proxy: the proxy {one.url} answered {status}"):
                 await sending.client.post(f"{scheme}://t.example/", b"", {}, proxy=f"http://{one.url}")
 
     sent(act)

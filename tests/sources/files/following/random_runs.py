@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -93,6 +94,14 @@ class RandomRun:
             self._path.rename(one)
             self._files[one] = self._files.pop(self._path)
             self.trace.append(f"renamed {self._files[one]}")
+
+    def _copy(self) -> None:
+        if self._files.get(self._path):
+            one = self._rotated()
+            shutil.copy(self._path, one)
+            os.truncate(self._path, 0)
+            self._files[one], self._files[self._path] = self._files[self._path], []
+            self.trace.append(f"copied and truncated {self._files[one]}")
 
     def _rotated(self) -> Path:
         if not self._seen:

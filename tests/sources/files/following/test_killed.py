@@ -26,6 +26,8 @@ MIXTURES = {
     "truncated": (*USUAL, *["truncate"] * 3),
     "truncated and renamed": (*USUAL, *["truncate"] * 2, "rename"),
     "renamed": (*USUAL, *["rename"] * 2),
+    "truncated and copied": (*USUAL, "truncate", *["copy"] * 2),
+    "everything": (*USUAL, "truncate", "copy", "rename"),
 }
 
 
