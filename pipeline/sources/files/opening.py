@@ -14,6 +14,7 @@ from pipeline.model.errors import ConfigError, Fatal
 from pipeline.sources.files.collected.cursor import SegmentsCursor
 from pipeline.sources.files.finding.inputs import STDIN, Input, find_inputs, part_of
 from pipeline.sources.files.finding.names import each_once, name_apart
+from pipeline.sources.files.following.departed import departed
 from pipeline.sources.files.following.followed import FollowedCursor, PathIs
 from pipeline.sources.files.following.moved import Moved, Unready
 from pipeline.sources.files.following.rotated import PACKED, before_rotation, find, is_found
@@ -28,6 +29,9 @@ from pipeline.sources.files.reading.pipe import PipeCursor
 from pipeline.telemetry.log import get
 
 log = get(__name__)
+
+FEW_KNOWN = 2_000
+"""So many files in a position cost a few milliseconds per epoch."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -57,6 +61,8 @@ class Inputs:
         self._follow = follow
         self._max_line_bytes = max_line_bytes
         self._formats = ALL_AUTO
+        self._most = FEW_KNOWN
+        """From so many known files on it is asked again which of them can be forgotten."""
         self._late: dict[str, str] = {}
         """By path: the name of the rotated file that was looked for, as somebody may still write there."""
         self._aside: dict[str, tuple[int, str | None]] = {}
@@ -81,11 +87,22 @@ class Inputs:
         for cursor in [cursor for cursor in self.cursors if cursor.is_over()]:
             self._drop(cursor)
         open_paths = {cursor.source.path for cursor in self.cursors if cursor.has_path}
-        found = [source for source in self._find() if source.path not in open_paths]
+        there = self._find()
+        if len(self._known.files) > self._most:
+            self._forget_departed(there)
+        found = [source for source in there if source.path not in open_paths]
         new = [source for source in found if not self._is_aside(source)]
         if new:
             self._open(new)
         return self._open_late() or bool(new)
+
+    def _forget_departed(self, there: Iterable[Input]) -> None:
+        files = self._known.files
+        for name in departed(
+            files, {one.name: one.path for one in there}, [one.name for one in self.cursors]
+        ):
+            del files[name]
+        self._most = max(FEW_KNOWN, 2 * len(files))
 
     def _drop(self, cursor: LineCursor) -> None:
         self.passed_bytes += cursor.passed_bytes + cursor.read_bytes
