@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 _HALF_LIFE_SECS: Final = 5.0
-_LARGE: Final = 1 / 64
+_LARGE: Final = 1 / 1024
 """Of the limit: what needs more is large."""
 _FOR_SMALL: Final = 1 / 8
 """Of the limit, where no large request enters."""
@@ -83,8 +83,8 @@ class Gate:
 
     @property
     def full(self) -> bool:
-        """Return whether a new request must wait."""
-        return self.inside + self.held >= self.limit or self.waiting > 0
+        """Return whether a new small request must wait: that large ones do has no balancer look elsewhere."""
+        return self.inside >= self.limit or bool(self._small)
 
     def retry_secs(self, stuck: int = 60) -> int:
         """Return in how many seconds to retry: bytes inside divided by the rate at which they
@@ -92,7 +92,7 @@ class Gate:
         """
         self._measure()
         if self._rate <= 0.0:
-            return stuck if self.full else 1
+            return stuck if self.full or self.waiting else 1
         return max(1, min(60, math.ceil((self.inside + self.held) / self._rate)))
 
     def wait(self, guest: Guest, inside: int) -> None:

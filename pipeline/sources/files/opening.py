@@ -117,7 +117,7 @@ class Inputs:
     def _find(self) -> list[Input]:
         given, written = self._paths, self._paths.written or {}
         found = [
-            replace(one, part=written.get(path) or part_of(one.path, written))
+            replace(one, part=part) if (part := written.get(path) or part_of(one.path, written)) else one
             for paths, side in ((given.both, None), (given.events, 1), (given.users, 0))
             for path in paths
             if path not in given.collected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,23 @@ class Known:
         self.heads.resume(self.files)
 
     def _resume(self, position: Position) -> None:
-        if len(position) != 3 or position[0] not in (VERSION, _WITH_FOLDERS, *_OLDER):
+        try:
+            kind, self.lines, places = position
+            if kind not in (VERSION, _WITH_FOLDERS, *_OLDER):
+                raise ValueError
+            self._take(places)
+            self.folders = {place.name: place for place in folders_of(position)}
+        except (TypeError, ValueError):
+            if str(position[0]).startswith("jsonl-"):
+                who = "a newer version of Hookline wrote it. Run that version again"
+            else:
+                who = "the job read another kind of source then. Give it that one again"
             raise StateError(
-                f"the recovery state holds the position {str(position[:1])[:40]}, expected {VERSION}: "
-                "it is from another version or another kind of source. Start with an empty state directory"
-            )
-        _, self.lines, places = position
+                f"the recovery state holds a position ({str(position[0])[:40]}) that cannot be read "
+                f"as one of files: {who}, or start with an empty state directory, which reads all of it again"
+            ) from None
+
+    def _take(self, places: Sequence[Place]) -> None:
         for place in places:
             if place[0] == SEEN:
                 self.origins.resume(place)
@@ -51,7 +63,6 @@ class Known:
                 # Older versions kept an invalid UTF-8 name as Python reads it: the file is the same.
                 name = as_utf8_name(entry.name)
                 self.files[name] = entry._replace(name=name)
-        self.folders = {place.name: place for place in folders_of(position)}
 
     def entries(self) -> list[Entry]:
         """Return what is known of all files, also of those that no position speaks of yet."""

@@ -30,6 +30,8 @@ MOST_HEARD = 4_000
 """Followed files that are listened to: the system has a few thousand watches at least."""
 RESCAN_SECS = 1.0
 """How often a followed directory is searched for new files, and many files are looked at closely."""
+RESCAN_SHARE = 20
+"""Thousands are searched less often: between two searches this many times what one takes."""
 
 
 class Recording(BaseReader):
@@ -65,7 +67,7 @@ class Recording(BaseReader):
         self._reader = reader
         self._passed: dict[str, Passed] = {}
         self._clock = clock
-        self._scanned_at = clock()
+        self._scans_at = clock() + RESCAN_SECS
         self._formats = ALL_AUTO
         self._listener = Listener()
         self._gave = False
@@ -135,12 +137,13 @@ class Recording(BaseReader):
     def _rescan(self) -> bool:
         """Search for new files if that is due, and return whether it was."""
         now = self._clock()
-        if now - self._scanned_at < RESCAN_SECS:
+        if now < self._scans_at:
             return False
-        self._scanned_at = now
         # What was not there may be now.
         if self._inputs.open_new() or not self._listener.hears:
             self._listen()
+        done = self._clock()
+        self._scans_at = max(now + RESCAN_SECS, done + RESCAN_SHARE * (done - now))
         return True
 
     def durable(self, position: Position) -> None:

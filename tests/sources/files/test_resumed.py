@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,7 +78,18 @@ def test_a_file_that_shrank_is_an_error_that_says_what_to_do(tmp_path: Path, suf
         Recording([str(path)], resume=run.position)
 
 
-def test_a_position_of_another_kind_of_source_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("position", "told"),
+    [
+        (("kafka-1", 5, ()), "another kind of source then. Give it that one again"),
+        (("jsonl-9", 5, ()), "a newer version of Hookline wrote it. Run that version again"),
+        (("jsonl-3", 5, (("r.jsonl", *range(20)),)), "a newer version of Hookline wrote it"),
+        (("jsonl-4", 5, (("\0news", 1),)), "a newer version of Hookline wrote it"),
+    ],
+)
+def test_a_position_that_cannot_be_read_is_refused_with_what_to_do(
+    position: Any, told: str, tmp_path: Path
+) -> None:
     (tmp_path / "r.jsonl").write_bytes(b"x")
-    with pytest.raises(StateError, match="another kind of source"):
-        Recording([str(tmp_path / "r.jsonl")], resume=("kafka-1", 5, ()))
+    with pytest.raises(StateError, match=told):
+        Recording([str(tmp_path / "r.jsonl")], resume=position)

@@ -11,6 +11,7 @@ import glob
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from pipeline.model.errors import ConfigError
@@ -66,11 +67,16 @@ def find_inputs(paths: Iterable[str], side: int | None = None, *, is_followed: b
             beside = (f"{'**/' if '**' in text else ''}{Path(text).name}",)
             base = folder_of(text)
             found += [
-                Input(os.path.relpath(item, base), item, side, beside=beside)
+                Input(_inside(item, base), item, side, beside=beside)
                 for item in matches
-                if Path(item).is_file()
+                if os.path.isfile(item)
             ]
     return found
+
+
+@lru_cache(maxsize=1 << 16)
+def _inside(path: str, base: str) -> str:
+    return os.path.relpath(path, base)  # kept, as thousands of followed files are searched for each second
 
 
 def _in_folder(folder: Path, side: int | None, is_followed: bool) -> list[Input]:
@@ -91,7 +97,9 @@ def _in_folder(folder: Path, side: int | None, is_followed: bool) -> list[Input]
     files = sorted(
         item
         for item in items
-        if item.name.endswith(SUFFIXES) and item.is_file() and collectors.isdisjoint(item.parents)
+        if item.name.endswith(SUFFIXES)
+        and item.is_file()
+        and (not collectors or collectors.isdisjoint(item.parents))
     )
     if not files and not collectors and not is_followed:
         raise ConfigError(

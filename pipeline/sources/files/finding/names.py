@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Container, Iterable
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from pipeline.model.errors import ConfigError
@@ -16,7 +17,7 @@ def name_apart(inputs: Iterable[Input]) -> list[Input]:
     """Return the inputs sorted by name, each file once; equal names get parent directories in front."""
     by_path: dict[str, Input] = {}
     for item in inputs:
-        where = STDIN if item.path == STDIN else str(Path(item.path).absolute())
+        where = STDIN if item.path == STDIN else _absolute(item.path)
         if where in by_path and by_path[where].side != item.side:
             raise ConfigError(f"{item.path}: the same file is given for events and for users")
         by_path.setdefault(where, item)
@@ -33,8 +34,16 @@ def name_apart(inputs: Iterable[Input]) -> list[Input]:
                 for apart, (_, item) in zip(_endings([where for where, _ in group]), group, strict=True)
             ]
     return sorted(
-        replace(item, name=as_utf8_name(item.name), sole_name=as_utf8_name(item.sole_name)) for item in named
+        item
+        if (item.name + item.sole_name).isascii()
+        else replace(item, name=as_utf8_name(item.name), sole_name=as_utf8_name(item.sole_name))
+        for item in named
     )
+
+
+@lru_cache(maxsize=1 << 16)
+def _absolute(path: str) -> str:
+    return str(Path(path).absolute())
 
 
 def as_utf8_name(name: str) -> str:

@@ -6,8 +6,10 @@ import os
 import stat
 from collections.abc import Callable
 from enum import Enum, auto
+from errno import ESTALE
 from typing import Any
 
+from pipeline.model.errors import Fatal
 from pipeline.sources.files.following.growing import GrowingCursor
 from pipeline.sources.files.following.rotated import (
     Beside,
@@ -79,6 +81,35 @@ class FollowedCursor(GrowingCursor):
         """What the state knows of the file that was read before this one."""
         return self._lives.before
 
+    def fill(self) -> bool:
+        """Get lines when all were yielded; False where there are none now."""
+        try:
+            return not self.is_stale and super().fill()
+        except (Fatal, OSError) as error:
+            self._note_stale(error)
+            return False
+
+    def _note_stale(self, error: Exception) -> None:
+        """Note that there is nothing to read any more, if it is that. Raises any other error."""
+        cause = error.__cause__ or error
+        if not isinstance(cause, OSError) or cause.errno != ESTALE:
+            raise error
+        self.is_stale = True
+        entry = self._entries.get(self.name)
+        if entry is not None and not self._left_ns:
+            self._entries[self.name] = entry._replace(left_ns=self._seen_ns)  # as of one that was rotated
+        log.warning(
+            "a followed file was deleted by another machine: what was not read of it is lost, and the next "
+            "one is read",
+            file=self._path,
+            called=self.name,
+        )
+
+    def remember(self) -> None:
+        """Record its place, for the recovery state, while there is a file."""
+        if not self.is_stale:
+            super().remember()
+
     def entry(self) -> Entry:
         """Return what the recovery state has to remember."""
         entry = super().entry()
@@ -90,6 +121,13 @@ class FollowedCursor(GrowingCursor):
         """True where its path is another's, all was handed out, and nothing more comes: its file has no name
         any more, or is a rotated one that was overwritten.
         """
+        try:
+            return self.is_empty if self.is_stale else self._is_over()
+        except OSError as error:
+            self._note_stale(error)
+            return self.is_empty
+
+    def _is_over(self) -> bool:
         if self.has_path or self._fd < 0 or not self.is_empty or self._splitter.has_rest:
             return False
         is_deleted = not os.fstat(self._fd).st_nlink
@@ -99,7 +137,10 @@ class FollowedCursor(GrowingCursor):
 
     def is_still(self) -> bool:
         """True where everything in the file was yielded, and it still has its name."""
-        return self.path_is is not PathIs.NEXT and super().is_still()
+        try:
+            return self.path_is is not PathIs.NEXT and not self.is_stale and super().is_still()
+        except OSError:
+            return False  # the next look tells what is wrong
 
     def is_at_rest(self) -> bool:
         """True where its file has the same size as before, and its name."""

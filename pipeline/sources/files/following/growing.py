@@ -32,6 +32,8 @@ class GrowingCursor(FileCursor):
     """Reads the open file continuously, and what takes its place."""
 
     _is_followed = True
+    is_stale = False
+    """It was deleted by another machine, so that nothing can be read of it any more."""
     _first = b""
     """The beginning of a plain file, as read."""
 
@@ -40,7 +42,7 @@ class GrowingCursor(FileCursor):
 
         A rotated file is overwritten before it is deleted (logrotate's `shred`): that is none of it.
         """
-        return self._fd >= 0 and self._has_changed() and not self._is_rotated()
+        return self._fd >= 0 and not self.is_stale and self._has_changed() and not self._is_rotated()
 
     def _is_rotated(self) -> bool:
         is_packed = self._blocks.is_compressed and before_rotation(os.path.basename(self._path)) != ""
@@ -83,10 +85,11 @@ class GrowingCursor(FileCursor):
 
     def _has_changed(self) -> bool:
         """Return whether what was read of the open file is no longer there."""
-        size = os.fstat(self._fd).st_size
-        if size < self._blocks.fed or not self._begins_alike():
+        size, fed = os.fstat(self._fd).st_size, self._blocks.fed
+        # Of a remote file the size may be an older one, while its bytes can be read.
+        if (size < fed and not os.pread(self._fd, 1, fed - 1)) or not self._begins_alike():
             return True
-        self.total_bytes = size
+        self.total_bytes = max(size, fed)
         return False
 
     def _begins_as(self, entry: Entry) -> bool:
