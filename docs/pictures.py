@@ -27,7 +27,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 SHOWN = {
     "new-webhook": "/new-webhook?from=slack",
     "overview": "/",
-    "live": "/live?stage=matched&stage=sent&stage=unmatched&why=1",
+    "live": "/live?stage=matched&stage=sent&stage=unmatched",
     "dead-letters": "/dead-letters",
 }
 """What README and docs/ show."""

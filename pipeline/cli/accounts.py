@@ -69,8 +69,7 @@ def show_webhooks(records: Mapping[str, int], webhooks: Mapping[str, Mapping[str
     if len(rows) > 1:
         rows.append(("(all)", *[sum(row[index + 1] for row in rows) for index in range(len(COLUMNS))]))
     table(("webhook", *COLUMNS), rows, right=COLUMNS, colours={"dead": RED, "pending": YELLOW})
-    for line in (*dead_lines(webhooks), *dropped_lines(records, webhooks)):
-        print_text(line)
+    print_text(*dead_lines(webhooks), *dropped_lines(records, webhooks))
 
 
 def silent_lines(

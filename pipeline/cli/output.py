@@ -51,16 +51,16 @@ def _json(value: Any, *, indented: bool = False) -> str:
     return printable_json(raw.decode())
 
 
-def say(text: str) -> None:
+def say(*texts: str) -> None:
     """Tell the person something; stderr, so that stdout stays data."""
-    print_text(text, err=True)
+    print_text(*texts, err=True)
 
 
-def print_text(text: object = "", *, err: bool = False) -> None:
-    """Write a text of words: on a terminal broken between them, with what stands out in it in colour."""
+def print_text(*texts: object, err: bool = False) -> None:
+    """Write texts of words: on a terminal broken between them, with what stands out in them in colour."""
     stream = sys.stderr if err else sys.stdout
-    shown = highlighted(fitted(printable(str(text)), room(stream)), stream)
-    _write(shown, err, color=True)
+    for text in texts:
+        _write(highlighted(fitted(printable(str(text)), room(stream)), stream), err, color=True)
 
 
 def _write(text: str, err: bool, color: bool | None = None) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from pipeline.decode.framed.framing import Frame
-from pipeline.decode.glance.glance import Stub, Wants
+from pipeline.decode.glance.glance import NOT_SEEN, Stub, Wants
 from pipeline.decode.raw.fields import Fields, Headers, Place
+from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json
 from pipeline.model.records import Event, Origin, Record
 
@@ -17,6 +18,9 @@ Glance: TypeAlias = Callable[[Stub, Wants], bool]
 Side: TypeAlias = Literal["events", "users", "both"]
 Seen: TypeAlias = tuple[int | None, bool]
 """The result of a look at a raw line: unix milliseconds or None, and whether it is an update of a user."""
+
+UNSEEN = (*NOT_SEEN, InvalidRecord, ValueError, TypeError)
+"""What `peek` raises for a line that it cannot read."""
 
 NOTHING: frozenset[str] = frozenset()
 
@@ -76,7 +80,8 @@ class Shape:
     update_events: frozenset[str] = NOTHING
     """Values of ``event`` for one."""
     peek: Callable[[bytes, Place], Seen] | None = None
-    """Both at once, for a shape where these fields do not suffice. Never raises."""
+    """Both at once, for a shape where these fields do not suffice. Raises `UNSEEN` where the line tells
+    neither."""
     committed: Callable[[bytes], int | None] | None = None
     """When the record's change was committed (unix ms): it is written some time later, so topics are merged
     by the commit. 0: before everything; None: unknown. Never raises."""

@@ -17,7 +17,7 @@ from pipeline.job.control.failure import Failure
 from pipeline.job.control.lull import Lull
 from pipeline.job.control.pace import Pace
 from pipeline.job.control.peers import Peers
-from pipeline.job.control.pressure import Busy, Pressure
+from pipeline.job.control.pressure import Pressure
 from pipeline.job.control.pulse import Pulse
 from pipeline.job.control.rest import Gathering, Rest
 from pipeline.job.control.skew import Skew
@@ -32,13 +32,16 @@ from pipeline.outbox.handover import Engine
 from pipeline.sources.reader import Source
 
 
-class DeliveryService(Engine, Busy, Sending, Gathering, Protocol):
+class DeliveryService(Engine, Sending, Gathering, Protocol):
     """The delivery engine as the rest of the process sees it; tests substitute another one. Thread-safe."""
 
     orders: Orders
 
     def start(self) -> None:
         """Start sending."""
+
+    def busy(self) -> bool:
+        """True while requests come faster than they can be sent."""
 
     def renew_secrets(self) -> bool:
         """Use files of secrets and certificates as they are now; True if any has changed."""
@@ -88,7 +91,7 @@ class Job:
         self.pulse = Pulse(settings.epoch_secs)
         self.pace = Pace(settings.epoch_secs, skew=None if peers is None else Skew(settings.epoch_secs))
         self.pressure = Pressure(
-            engine, settings.state, settings.disk_reserve_bytes, others=peers, pace=self.pace
+            engine.busy, settings.state, settings.disk_reserve_bytes, others=peers, pace=self.pace
         )
         self.drain = Drain(
             engine,

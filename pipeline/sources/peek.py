@@ -12,7 +12,7 @@ import msgspec
 
 from pipeline.decode.auto import AUTO, RECORDED
 from pipeline.decode.raw.fields import Headers, Place
-from pipeline.decode.shape import Seen, Shape
+from pipeline.decode.shape import UNSEEN, Seen, Shape
 from pipeline.decode.shapes import SHAPES
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.records import Origin
@@ -124,7 +124,10 @@ def peek(
     if line is None:
         return None, True
     if shape.peek is not None:
-        return shape.peek(line, Place(origin, received_at, raw=line, headers=headers, key=key))
+        try:
+            return shape.peek(line, Place(origin, received_at, raw=line, headers=headers, key=key))
+        except UNSEEN:
+            return None, False
     look = _LOOKS.get(shape.name)
     if look is None:
         look = _LOOKS[shape.name] = _Look((shape,))

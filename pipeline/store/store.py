@@ -371,7 +371,11 @@ class Store:
 
     def _begin(self) -> _Txn:
         txn = self._env.begin(write=True)
-        txn.drop(self._undo, delete=False)
+        try:
+            txn.drop(self._undo, delete=False)
+        except lmdb.Error:
+            txn.abort()  # by the thread that began it: closing would wait for it
+            raise
         return txn
 
     def _undo_epoch(self, seq: int) -> None:

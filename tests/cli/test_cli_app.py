@@ -214,6 +214,7 @@ def test_a_new_secret_is_random_and_in_the_standard_form(hookline):
         ("produce --generate", "`hookline produce` wants --brokers HOST:PORT"),
         ("run --processes 99", "--processes: `99` is out of bounds; want 1 to 64"),
         ("replay --speed fast", "--speed: `fast` is no speed"),
+        ("replay x --to yesterday", "--to: `yesterday` is no time; want 2026-11-24, "),
         ("explain", "name a record"),
         ("webhook pause", "name webhooks"),
         ("help statsu", "`hookline` has no `statsu`: did you mean `status`?"),
@@ -226,6 +227,15 @@ def test_wrong_usage_is_said_in_one_way(hookline, words: str, told: str):
     assert (said.code, said.out) == (2, "")
     assert said.err.startswith(f"error: {told}"), said.err
     assert "hookline" in said.err or "did you mean" in said.err, "what was meant, or where it is explained"
+
+
+def test_a_variable_that_is_neither_yes_nor_no_is_wrong_usage(hookline, monkeypatch):
+    monkeypatch.setenv("HOOKLINE_YES", "maybe")
+    said = hookline("run")
+    assert (said.code, said.err.splitlines()[0]) == (
+        2,
+        "error: --yes: `maybe` is neither 1 nor 0 (yes or no)",
+    )
 
 
 def test_help_is_where_one_looks_for_it(hookline):

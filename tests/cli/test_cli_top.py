@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
+from pipeline.cli.watch.top import _plain
 from pipeline.cli.watch.top_rows import COLUMNS, count, facts, rate, span
 from pipeline.cli.watch.top_view import Act, View
 from pipeline.operate.running.top import Head, Row, Table
@@ -59,6 +60,17 @@ def test_no_line_is_wider_than_the_terminal_and_there_are_as_many_as_it_has(widt
     assert len(lines) == 24
     assert max(map(cell_len, lines)) <= width
     assert not any("\x1b" in line or "\n" in line for line in lines)
+
+
+def test_ids_of_one_family_can_be_told_apart_and_a_program_sees_them_whole(
+    capsys: pytest.CaptureFixture[str],
+):
+    family = table(*(replace(ROW, id=f"team-sales-crm-sync-of-orders-{n:04}") for n in range(3)))
+    lines = plain(View().frame(family, 110, 24))
+    assert any("team-sales-crm-sync-of-orders-0002" in line for line in lines)
+    long = "x" * 64
+    _plain(View(), table(replace(ROW, id=long)))
+    assert f"{long}  well" in capsys.readouterr().out
 
 
 def ids(view: View, shown: Table = THREE) -> list[str]:

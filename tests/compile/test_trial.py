@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.compile.trial.helper import NoTrial, Standby
+from pipeline.compile.trial.helper import Helper, NoTrial, Standby
 from pipeline.compile.trial.trial import Trial
 from pipeline.config.files import JobDefaults, read_config
 from pipeline.model.errors import ConfigError, Stopped
@@ -44,6 +44,18 @@ def trial() -> Iterator[Trial]:
 def pid(trial: Trial) -> int:
     assert trial._standby.helper is not None
     return trial._standby.helper._process.pid
+
+
+@pytest.mark.parametrize(
+    ("module", "secs", "told"),
+    [("tests.kit.programs.silent", 0.1, "it has not begun within 0.1 s"), ("no.such.module", 60.0, "it ends with 1 before")],
+)
+def test_a_process_that_does_not_begin_is_not_waited_for(module: str, secs: float, told: str) -> None:
+    helper = Helper(module, lambda asked: None, secs)
+    with pytest.raises(NoTrial, match=told):
+        helper.ask({}, Bounds(file_secs=1.0, memory_bytes=1 << 30, still_secs=1.0))
+    assert helper.is_gone()
+    helper.close()
 
 
 def test_what_is_good_comes_back_as_it_was_read_and_the_process_stays(trial: Trial, folder: Path) -> None:

@@ -121,7 +121,9 @@ class Life:
         )  # fmt: skip
         job.pulse = Pulse(settings.epoch_secs, clock=self.monotonic)
         job.pace = Pace(settings.epoch_secs, clock=self.monotonic)
-        job.pressure = Pressure(engine, state, 0, pace=job.pace, clock=self.monotonic, free=lambda folder: 1)
+        job.pressure = Pressure(
+            engine.busy, state, 0, pace=job.pace, clock=self.monotonic, free=lambda folder: 1
+        )
         job.drain = Drain(engine, world.shards, job.partitions, clock=self.monotonic)
         if world.luck.random() < 0.5:  # a worker that rests reads nothing while a chunk walks
             job.rest = Rest(job.drain.is_alone, engine, clock=self.monotonic, sleep=lambda secs: None)

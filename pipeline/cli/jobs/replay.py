@@ -209,7 +209,10 @@ def ends_of(ends: tuple[str, ...]) -> tuple[int | None, str | None]:
     times = [end for end in ends if "://" not in end]
     if len(urls) > 1 or len(times) > 1:
         raise click.UsageError("--to takes one time and one URL at most")
-    return (WHEN.convert(times[0], None, None) if times else None), (urls[0] if urls else None)
+    try:
+        return (WHEN.convert(times[0], None, None) if times else None), (urls[0] if urls else None)
+    except click.BadParameter as error:
+        raise click.UsageError(f"--to: {error.message}, or a URL such as http://127.0.0.1:8787") from None
 
 
 def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, as_json: bool) -> int | None:

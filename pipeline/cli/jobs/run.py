@@ -211,19 +211,14 @@ def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
         say(line)
     if as_json:
         print_json(summary)
-        for line in reasons(state, summary):
-            say(line)
+        say(*reasons(state, summary))
         return
     echo()
     show_webhooks(summary["records"], summary["webhooks"])
-    for line in reasons(state, summary):
-        print_text(line)
+    print_text(*reasons(state, summary))
     show_names(summary["events_seen"])
-    for line in silent_lines(state, summary["records"], summary["webhooks"]):
-        print_text(line)
-    print_text(f"\n{records_line(summary['records'])}")
-    for line in order_lines(summary["records"]):
-        print_text(line)
+    print_text(*silent_lines(state, summary["records"], summary["webhooks"]))
+    print_text(f"\n{records_line(summary['records'])}", *order_lines(summary["records"]))
     speed = read / secs if secs else 0
     print_text(f"this run: {counted(read, 'record')} in {secs:,.1f} s, {speed:,.0f} records/s")
     if not read and before:

@@ -14,6 +14,7 @@ _EXTRA: Final = re.compile(r"Got unexpected extra arguments? \((.*)\)")
 _NO_CHOICE: Final = re.compile(r"(['\"].*['\"]) is not one of (.*)\.")
 _NO_NUMBER: Final = re.compile(r"(['\"].*['\"]) is not a valid (?:integer|float)(?: range)?\.")
 _NO_FILE: Final = re.compile(r"(?:File|Directory|Path) (['\"].*['\"]) (does not exist|is a \w+|is not \w+)\.")
+_NO_BOOLEAN: Final = re.compile(r"(['\"].*['\"]) is not a valid boolean\.")
 _OUTSIDE: Final = re.compile(rf"(\S+) is not in the range {RANGE.pattern}\.")
 
 
@@ -83,6 +84,8 @@ def _wanted(message: str) -> str:
         return f"`{word}` is none of {', '.join(known)}" + (f": did you mean `{close}`?" if close else "")
     if found := _NO_NUMBER.match(message):
         return f"`{found[1].strip(chr(39) + chr(34))}` is no whole number"
+    if found := _NO_BOOLEAN.match(message):
+        return f"`{found[1].strip(chr(39) + chr(34))}` is neither 1 nor 0 (yes or no)"
     if found := _OUTSIDE.match(message):
         return f"`{found[1]}` is out of bounds; want {bounds(found)}"
     if found := _NO_FILE.match(message):

@@ -58,7 +58,7 @@ def list_(state: Path, limit: int, before: str | None, as_json: bool, **wanted: 
             return
         table(
             ("webhook", "reason", "count"),
-            [(one.webhook, short(one.reason, 120), one.number) for one in counted.groups[:20]],
+            [(one.webhook, short(one.reason, 120), one.count) for one in counted.groups[:20]],
             right=("count",),
             prose=("reason",),
         )

@@ -47,12 +47,10 @@ def status(state: Path, as_json: bool) -> None:
     print_text(records_line(found.records))
     if line := format_hint(found.state, found.records):
         print_text(line)
-    for line in order_lines(found.records):
-        print_text(line)
+    print_text(*order_lines(found.records))
     show_webhooks(found.records, found.webhooks)
     show_names(live.events_seen if live else ())
-    for line in silent_lines(found.state, found.records, found.webhooks):
-        print_text(line)
+    print_text(*silent_lines(found.state, found.records, found.webhooks))
     if live and live.still_secs:
         print_text(
             f"the job has been stuck for {live.still_secs:,.0f} s: nothing is read or committed. Its log "

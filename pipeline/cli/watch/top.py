@@ -96,15 +96,18 @@ def _plain(view: View, table: Table) -> None:
     import shutil
 
     from pipeline.cli.page.colours import RED, YELLOW
-    from pipeline.cli.watch.top_rows import fitting, head_lines, row_line, title_line
+    from pipeline.cli.watch.top_rows import fitting, head_lines, longest_id, row_line, title_line
 
-    width = shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns
-    columns = fitting(width)
+    rows = view.rows(table)
+    width, ids = shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns, longest_id(rows)
+    if not sys.stdout.isatty():  # a program looks for the ids
+        width = max(width, 3 * ids)
+    columns = fitting(width, ids)
     for line in head_lines(table.head):
         echo(line.removeprefix(RED).removeprefix(YELLOW))
     echo()
     echo(title_line(columns, width).rstrip())
-    for row in view.rows(table):
+    for row in rows:
         echo(row_line(columns, row, width).rstrip())
 
 

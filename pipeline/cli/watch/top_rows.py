@@ -113,10 +113,17 @@ def head_lines(head: Head, note: str = "") -> list[str]:
     return lines
 
 
-def fitting(width: int) -> list[Column]:
-    """Return the columns that fit, in their order."""
-    left = width - NARROWEST_ID
-    found = [COLUMNS[0]]
+def longest_id(rows: Iterable[Row]) -> int:
+    """Return how many cells the longest id takes."""
+    return max((cell_len(row.id) for row in rows), default=0)
+
+
+def fitting(width: int, ids: int) -> list[Column]:
+    """Return the columns that fit, in their order. ids: cells that the longest id takes."""
+    # Up to a third is theirs: the ids of a family begin alike.
+    first = COLUMNS[0]._replace(width=max(NARROWEST_ID, min(ids, width // 3)))
+    left = width - first.width
+    found = [first]
     for column in COLUMNS[1:]:
         if left < column.width + 2:
             break
@@ -129,7 +136,7 @@ def _widths(columns: Sequence[Column], width: int) -> Iterable[tuple[Column, int
     spare = width - sum(column.width + 2 for column in columns[1:])
     is_last = columns[-1].name == "error"
     # What is over goes to the name, and where the last failure is shown the half of it there.
-    more = max(0, spare - 32) if is_last else 0
+    more = max(0, spare - max(32, columns[0].width)) if is_last else 0
     for column in columns:
         if column.name == "id":
             yield column, spare - more

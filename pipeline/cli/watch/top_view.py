@@ -15,6 +15,7 @@ from pipeline.cli.watch.top_rows import (
     fitting,
     head_lines,
     in_rows,
+    longest_id,
     row_line,
     state_of,
     title_line,
@@ -179,7 +180,7 @@ class View:
         ]
 
     def _table(self, width: int, room: int) -> list[str]:
-        columns = fitting(width)
+        columns = fitting(width, longest_id(self._shown.values()))
         at = self._ids.index(self.chosen) if self._ids else 0
         self._top = min(max(self._top, at - (room - 2)), at, max(0, len(self._ids) - (room - 1)))
         shown = self._ids[self._top : self._top + room - 1]

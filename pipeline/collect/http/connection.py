@@ -24,6 +24,8 @@ _HEAD_END: Final = b"\r\n\r\n"
 _TURN_BYTES: Final = 1 << 15
 """Small requests and small chunks of this total size take milliseconds; the event loop alone would read
 megabytes from one connection at a time."""
+_BESIDE_BYTES: Final = 1 << 18
+"""Beyond the size of a body, of what comes with its chunks: sizes, extensions, the headers after the last."""
 _MANY: Final = 64
 _SHORT_TURN_BYTES: Final = 1 << 11
 """For a connection with more than `_MANY` requests answered in one turn."""
@@ -39,13 +41,15 @@ def _name(name: bytes) -> str:
 class Connection(Answering):
     """See above."""
 
-    __slots__ = ("_again", "_at", "_fed", "_headers", "_parser", "_size", "_turn", "_whole")
+    __slots__ = ("_again", "_at", "_beside", "_fed", "_headers", "_parser", "_size", "_turn", "_whole")
 
     def __init__(self, host: Host, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(host, loop)
         self._parser = httptools.HttpRequestParser(self)
         self._fed = 0
         """Bytes of the incomplete head."""
+        self._beside = 0
+        """Bytes that came since the head and are not of the body."""
         self._headers = 0
         """Of this head, and after its body."""
         self._size = 0
@@ -140,20 +144,32 @@ class Connection(Answering):
     def _feed(self, data: bytes) -> None:
         if self._last:
             return
+        while data:
+            data = self._parse(data)
+        if self._queue and (self._busy or self._queue[0].parked):
+            self._pause()
+
+    def _parse(self, data: bytes) -> bytes:
+        """Parse input; return what is to be parsed anew, from a request on that asked for an upgrade."""
         if self._request is None or not self._request.method:
             self._fed += len(data)
+        else:
+            self._beside += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._stay(data[upgrade.args[0] :])
+            return self._stay(data[upgrade.args[0] :])
         except (httptools.HttpParserError, httptools.HttpParserCallbackError):
             if not self._last:
                 self._broken(reply.error(400, "bad_request", "this is not HTTP/1.1"), "malformed")
-        else:
-            if self._fed > self._host.limits.head and not self._last:
-                self._head_too_large()
-        if self._queue and (self._busy or self._queue[0].parked):
-            self._pause()
+            return b""
+        request = self._request
+        if self._fed > self._host.limits.head and not self._last:
+            self._head_too_large()
+        elif request is not None and self._beside > request.size + _BESIDE_BYTES and not self._last:
+            message = "more comes with the chunks than they hold"
+            self._fail(request, reply.error(400, "small_chunks", message), "malformed")
+        return b""
 
     def _take_turns(self) -> None:
         """Read a part of the input, then let the others have their turn."""
@@ -215,7 +231,7 @@ class Connection(Answering):
 
     def on_headers_complete(self) -> None:
         """Decide whether to read its body."""
-        self._fed = 0
+        self._fed = self._beside = 0
         request = self._request
         if request is None or self._again:
             return
@@ -246,6 +262,7 @@ class Connection(Answering):
 
     def on_body(self, piece: bytes) -> None:
         """Take a piece of it, as long as there is room."""
+        self._beside -= len(piece)
         request = self._request
         if request is None or request.answer is not None:
             return
@@ -331,14 +348,14 @@ class Connection(Answering):
             self._continue = True
             self._invite()
 
-    def _stay(self, rest: bytes) -> None:
-        """Continue with HTTP/1.1 where a request offers h2c (Java's client does)."""
+    def _stay(self, rest: bytes) -> bytes:
+        """Continue with HTTP/1.1 where a request offers h2c (Java's client does); return what comes next."""
         request = self._request
         if request is None or self._last:
-            return
+            return b""
         if request.method == "CONNECT":
             self._fail(request, reply.error(405, "bad_method", "this is no proxy"))
-            return
+            return b""
         framing = b"".join(
             f"{name}: {request.headers[name]}\r\n".encode("latin-1")
             for name in ("content-length", "transfer-encoding")
@@ -346,4 +363,4 @@ class Connection(Answering):
         )
         self._parser = httptools.HttpRequestParser(self)
         self._again = True
-        self._feed(b"POST / HTTP/1.1\r\n" + framing + b"\r\n" + rest)
+        return b"POST / HTTP/1.1\r\n" + framing + b"\r\n" + rest

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from typing import TypeAlias
 
@@ -62,9 +62,10 @@ class Gone(Exception):
 class Helper:
     """One child. It starts up while its owner does something else."""
 
-    def __init__(self, module: str, replies: Replies) -> None:
+    def __init__(self, module: str, replies: Replies, start_secs: float = START_SECS) -> None:
         """module: what it runs; its `main` calls `keep_desk` (`desk.py`). Raises NoTrial."""
         self._replies = replies
+        self._start_secs = start_secs
         self._ready = False
         own = {name: os.environ[name] for name in _KEPT if name in os.environ}
         # It imports what we import, even if the working directory has a folder named `pipeline`.
@@ -118,13 +119,18 @@ class Helper:
             raise self._end(bounds) from None
 
     def _begin(self) -> None:
-        try:
-            self._ready = comes(self._from, START_SECS) and "ready" in receive(self._from)
-        except EOFError:
-            pass
+        is_late = not comes(self._from, self._start_secs)
+        with suppress(EOFError):
+            self._ready = not is_late and "ready" in receive(self._from)
         if not self._ready:
             self.kill()
-            raise NoTrial(f"it ends with {self._process.wait()} before it begins")
+            code = self._process.wait()
+            why = (
+                f"has not begun within {self._start_secs:g} s"
+                if is_late
+                else f"ends with {code} before it begins"
+            )
+            raise NoTrial(f"it {why}")
 
     def _wait(self, bounds: Bounds) -> None:
         """Wait for an answer while there is progress."""

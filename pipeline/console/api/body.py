@@ -27,16 +27,21 @@ JSON: Final = (dict, list, str)
 """A value, or the text of one as a person typed it."""
 
 
+async def json_of(context: RequestContext) -> Value:
+    """Return the body of a request. Raises UsageError where it is not JSON."""
+    try:
+        return orjson.loads(await context.request.read())
+    except orjson.JSONDecodeError as error:
+        raise UsageError(f"the body is not valid JSON: {error}") from None
+
+
 async def body(context: RequestContext, *required: str, **kinds: tuple[type, ...]) -> dict[str, Value]:
     """Return the fields of a JSON body; those that are not given are None.
 
     required: names of fields that must be there. kinds: what each field may be; null stands for not given.
     Raises UsageError that names the field.
     """
-    try:
-        given = orjson.loads(await context.request.read())
-    except orjson.JSONDecodeError as error:
-        raise UsageError(f"the body is not valid JSON: {error}") from None
+    given = await json_of(context)
     if not isinstance(given, dict):
         raise UsageError(f"the body is {kind_of(given)}: expected an object with {', '.join(kinds)}")
     for name, value in given.items():

@@ -9,12 +9,12 @@ import re
 from http import HTTPStatus
 from typing import Final, get_args
 
-import orjson
 from aiohttp import web
 
 from pipeline.config.edit import operations
 from pipeline.config.edit.paths import parse_path
 from pipeline.console import writes
+from pipeline.console.api.body import json_of
 from pipeline.console.context import RequestContext
 from pipeline.console.forms.writing import data_of
 from pipeline.console.render import data
@@ -71,7 +71,7 @@ async def patch(context: RequestContext) -> web.Response:
 
     op: set, insert (of a map at a place ``at``), append, delete, rename (``key``), move (``to``).
     """
-    given = await _json(context)
+    given = await json_of(context)
     if not isinstance(given, list) or not given or len(given) > MOST_PATCHES:
         raise UsageError(f"expected a list of 1 to {MOST_PATCHES:,} patches: [{{op, path, value}}]")
     found = await writes.read(context, context.name("id"))
@@ -147,7 +147,7 @@ def _is_dry(context: RequestContext) -> bool:
 
 async def _text(context: RequestContext) -> str:
     if context.request.content_type == "application/json":
-        given = await _json(context)
+        given = await json_of(context)
         text = given.get("text") if isinstance(given, dict) else None
         if not isinstance(text, str):
             raise UsageError("the field `text` is missing: {text: the YAML}")
@@ -156,13 +156,6 @@ async def _text(context: RequestContext) -> str:
         return (await context.request.read()).decode()
     except UnicodeDecodeError:
         raise UsageError("the text is not UTF-8") from None
-
-
-async def _json(context: RequestContext) -> Value:
-    try:
-        return orjson.loads(await context.request.read())
-    except orjson.JSONDecodeError as error:
-        raise UsageError(f"the body is not valid JSON: {error}") from None
 
 
 def _patched(found: FileText, given: list[Value]) -> str:

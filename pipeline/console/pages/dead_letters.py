@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias, get_args
 
 import orjson
 from aiohttp import web
@@ -18,6 +18,7 @@ from pipeline.console.selections import COUNT_SECS, act, confirmed, count_page, 
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Value
 from pipeline.model.printable import one_line
+from pipeline.model.words import one_of
 from pipeline.operate.kept import dlq
 from pipeline.operate.kept.chosen import Chosen
 from pipeline.operate.kept.dead_pages import DeadGroups, DeadPage, groups
@@ -31,7 +32,7 @@ from pipeline.outbox.reading.dead_letter_json import as_json_value, name_of, rea
 from pipeline.outbox.reading.newest import PLACE_BYTES
 from pipeline.outbox.reading.view import is_new
 
-DOES: Final = ("replay", "purge")
+Action: TypeAlias = Literal["replay", "purge"]
 NOTHING: Final = DeadGroups([], [], 0, 0, 0, True)
 LINES: Final = 200
 """Of an export that are written at a time."""
@@ -148,7 +149,7 @@ async def count(context: RequestContext) -> web.StreamResponse:
 
 async def _count(
     context: RequestContext,
-    action: Literal["replay", "purge"],
+    action: Action,
     found: Filter[Selection],
     wrong: tuple[str, int] = ("", 200),
 ) -> web.StreamResponse:
@@ -158,7 +159,7 @@ async def _count(
     )
 
 
-def _choose(context: RequestContext, action: Literal["replay", "purge"], selection: Selection) -> Chosen:
+def _choose(context: RequestContext, action: Action, selection: Selection) -> Chosen:
     return dlq.choose(context.console.state, action, selection, COUNT_SECS)
 
 
@@ -189,12 +190,9 @@ async def change_one(context: RequestContext) -> web.StreamResponse:
     return context.go("/dead-letters")
 
 
-def _does(word: str) -> Literal["replay", "purge"]:
-    if word == "replay":
-        return "replay"
-    if word == "purge":
-        return "purge"
-    raise UsageError(f"`{word[:40]}` is not an action for dead letters: there are {', '.join(DOES)}")
+def _does(word: str) -> Action:
+    actions: tuple[Action, ...] = get_args(Action)
+    return one_of(word[:40], actions, "action for dead letters")
 
 
 async def export(context: RequestContext) -> web.StreamResponse:

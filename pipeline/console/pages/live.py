@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -15,16 +15,19 @@ from pipeline.console.context import RequestContext
 from pipeline.console.render import Fields, data, fragment, page
 from pipeline.job.tap.wanted import STAGES
 from pipeline.model.errors import HooklineError
+from pipeline.model.json import Value
 from pipeline.operate.running import looks
 from pipeline.operate.tap.filters import Filters
 from pipeline.operate.tap.follow import Line
 from pipeline.operate.tap.retry_words import retry_words
+from pipeline.render.values.printing import show as printed
 
 MOST_ROWS: Final = 200
 """Rows on the page; live.js keeps to it."""
 LAST_ROWS: Final = 50
 GONE: Final = 410
 RATES: Final = (10, 100, 1000)
+_WHY: Final = frozenset({"unmatched", "skipped"})
 
 
 @dataclass(slots=True, frozen=True)
@@ -50,7 +53,7 @@ def _told(line: Mapping[str, object]) -> tuple[str, str]:
     stage, reason = line["stage"], str(line.get("reason") or "")
     if stage not in ("sent", "dead"):
         tone = {"invalid": "bad", "matched": "good", "suppressed": "warn", "unmatched": "warn"}
-        return tone.get(str(stage), "idle"), reason
+        return tone.get(str(stage), "idle"), reason or _why_not(line.get("why"))
     status = str(line.get("status") or "no answer")
     took = f", {line['ms']:.0f} ms" if isinstance(line.get("ms"), int | float) else ""
     attempt = line.get("attempt")
@@ -66,9 +69,18 @@ def _told(line: Mapping[str, object]) -> tuple[str, str]:
             return "bad", f"{status}, dead letter{f' ({reason})' if reason else ''}{which}{took}"
 
 
+def _why_not(clauses: Value) -> str:
+    """Return the clause that kept an event from firing, with what it saw; of a group the first such part."""
+    wrong = [one for one in clauses or () if not one["holds"]]
+    one = next((one for one in wrong if one["path"]), wrong[0] if wrong else None)
+    if one is None or not one["path"]:
+        return "" if one is None else str(one["clause"])
+    return f"{one['clause']} is {printed(one['value']) if 'value' in one else 'missing'}"
+
+
 async def show(context: RequestContext) -> web.StreamResponse:
     """Return the page, with the last attempts that fit the filters; rows come by `rows` where scripts run."""
-    filters = filters_of(context, ("format",))
+    filters = _filters(context, ("format",))
     try:
         last = _fitting(await context.run(looks.attempts, context.console.state), filters)
         runs = True
@@ -84,6 +96,12 @@ async def show(context: RequestContext) -> web.StreamResponse:
         most=MOST_ROWS,
         stream=context.url("/live/rows") + (f"?{context.request.query_string}" if context.query else ""),
     )  # fmt: skip
+
+
+def _filters(context: RequestContext, more: tuple[str, ...] = ()) -> Filters:
+    """Return the filters of the page: who looks at what fired nothing wants to know why."""
+    filters = filters_of(context, more)
+    return replace(filters, why=not _WHY.isdisjoint(filters.stages))
 
 
 def _rates(now: int) -> list[tuple[str, str]]:
@@ -121,7 +139,7 @@ def _any(patterns: tuple[str, ...], name: str) -> bool:
 
 async def rows(context: RequestContext) -> web.StreamResponse:
     """Stream rows as parts of the page, newest first, and what is told above them."""
-    filters = filters_of(context)
+    filters = _filters(context)
     not_shown = 0
     try:
         async with streaming(context, filters, EVENTS, patient=True) as (answer, batches):

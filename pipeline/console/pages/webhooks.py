@@ -14,7 +14,7 @@ from pipeline.console.glance import Glance, glance
 from pipeline.console.render import data, page
 from pipeline.deliver.halts import Order
 from pipeline.model.errors import UsageError
-from pipeline.model.words import counted
+from pipeline.model.words import counted, one_of
 from pipeline.operate.overview.rows import STATES, Listing
 from pipeline.operate.overview.sampler import spark
 from pipeline.operate.running.halts import Orders, foresee, give_order
@@ -121,9 +121,7 @@ def back_to(form: MultiDict[str]) -> str:
 
 def order_of(word: str) -> Order:
     """Return the order that a form gives. Raises UsageError."""
-    if word not in ORDERS:
-        raise UsageError(f"`{word[:40]}` is not an order; there are {', '.join(ORDERS)}")
-    return word
+    return one_of(word[:40], ORDERS, "order")
 
 
 def _names(form: MultiDict[str], seen: Glance) -> list[str]:

@@ -111,15 +111,13 @@ def _event(record: Fields, data: Json, place: Place) -> Event:
         if source is None:
             raise InvalidRecord("the CloudEvent names no user (`subject`) and no `source`")
         anonymous_id = source
-    time = fields.time(record, "time")
     return Event(
         fields.text_id(record, "id"),
         name,
         "track",
         user_id,
         anonymous_id,
-        place.received_at if time is None else time,
-        place.received_at,
+        *fields.times(record, place, "time"),
         source,
         properties,
         {key: value for key, value in record.items() if key not in _OURS},

@@ -27,15 +27,12 @@ def read(record: Fields, place: Place) -> list[Record]:
     if "properties" in record:
         if identity is None and number is None:
             raise InvalidRecord("the user properties have neither `identity` nor `user_id`")
-        time = _time(record, place)
+        times = fields.times(record, place, "timestamp")
         properties = fields.mapping(record, "properties")
-        return [
-            PropertyUpdate(
-                None, identity, number, time, place.received_at, None, properties, {}, (), place.origin
-            )
-        ]
+        return [PropertyUpdate(None, identity, number, *times, None, properties, {}, (), place.origin)]
     if identity is not None and number is not None:
-        return fields.link(record, place, number, identity, _time(record, place))
+        time, _ = fields.times(record, place, "timestamp")
+        return fields.link(record, place, number, identity, time)
     raise InvalidRecord(
         "no Heap call: expected `event` (track), `properties` (add_user_properties) or `user_id` with "
         "`identity` (identify)"
@@ -77,11 +74,6 @@ def is_doubtful(record: Fields) -> bool:
     return ("identity" not in record and "app_id" not in record) or not _OTHERS.isdisjoint(record)
 
 
-def _time(record: Fields, place: Place) -> int | None:
-    time = fields.time(record, "timestamp")
-    return place.received_at if time is None else time
-
-
 def _event(record: Fields, place: Place) -> Event:
     name = fields.text(record, "event")
     if name is None:
@@ -102,8 +94,7 @@ def _event(record: Fields, place: Place) -> Event:
         "track",
         identity,
         number,
-        _time(record, place),
-        place.received_at,
+        *fields.times(record, place, "timestamp"),
         fields.text(record, "source"),
         properties,
         context,

@@ -24,6 +24,7 @@ import msgspec
 from pipeline.decode.connect import keys
 from pipeline.decode.connect.unavailable import is_unavailable
 from pipeline.decode.framed.connect_values import Schema, parse, unwrap
+from pipeline.decode.glance.glance import NOT_SEEN
 from pipeline.decode.raw.fields import Fields, Place
 from pipeline.decode.shape import Seen, Shape, Side
 from pipeline.decode.strangers import stranger
@@ -335,7 +336,7 @@ def committed(line: bytes) -> int | None:
     """
     try:
         seen = _PEEK.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_SEEN:
         return None
     marks = seen if seen.payload is None else seen.payload
     if marks.op == "r" or marks.flat_op == "r":

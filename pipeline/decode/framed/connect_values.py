@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from pipeline.decode.glance.glance import NOT_SEEN
 from pipeline.decode.raw import strict
 from pipeline.decode.raw.fields import Fields, Place
 from pipeline.decode.work import TOO_EXPENSIVE, begin_work, spend_work
@@ -88,7 +89,7 @@ def parse(raw: bytes, place: Place) -> Json:
         return strict.loads(raw)
     try:
         parts = _SPLIT.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_SEEN:
         return strict.loads(raw)
     text = bytes(parts.schema)
     schema = _SCHEMAS.get(text)

@@ -289,10 +289,7 @@ def _nearest(entries: Sequence[Entry], frame: Frame) -> str:
 
 def _peek(read: Callable[[Fields, Place], list[Record]]) -> Callable[[bytes, Place], Seen]:
     def peek(line: bytes, place: Place) -> Seen:
-        try:
-            records = read(strict.loads(line), place)  # type: ignore[arg-type]  # whatever it is
-        except InvalidRecord:
-            return None, False
+        records = read(strict.loads(line), place)  # type: ignore[arg-type]  # whatever it is
         return first_time(records), is_update(records)
 
     return peek

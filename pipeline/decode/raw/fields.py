@@ -124,6 +124,21 @@ def time(fields: Fields, *names: str) -> int | None:
     return None
 
 
+def times(
+    fields: Fields, place: Place, *names: str, received: Sequence[str] = ()
+) -> tuple[int | None, int | None]:
+    """Return when it happened, by the first of the named fields that is set, and when it was received.
+
+    received: fields that say the second; where none is set, the broker's time counts, which also stands in
+    for the first. Raises InvalidRecord.
+    """
+    received_at = time(fields, *received)
+    if received_at is None:
+        received_at = place.received_at
+    happened_at = time(fields, *names)
+    return (received_at if happened_at is None else happened_at), received_at
+
+
 def names(fields: Fields, name: str) -> tuple[str, ...]:
     """Return a list of texts as a tuple; a single text counts as a list. Raises InvalidRecord."""
     value = fields.get(name)

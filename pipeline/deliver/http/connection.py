@@ -23,7 +23,7 @@ from pipeline.deliver.http.reader import (
     is_plainly_chunked,
 )
 from pipeline.deliver.http.tls import words_of
-from pipeline.deliver.http.trust import DEEP, DOUBTFUL, Ear, Sign, is_farewell
+from pipeline.deliver.http.trust import DEEP, DOUBTFUL, Ear, Sign, is_farewell, sign_of
 
 
 class Glance:
@@ -227,7 +227,7 @@ class Connection(asyncio.Protocol):
             return
         reader = self._reader
         assert reader is not None  # an answer was read
-        sign = self._sign(reader)
+        sign = sign_of(reader, early=self._early, used=self.used)
         if sign is not None:
             self._doubt(sign)
             # A connection that has served nobody else cannot bring anybody else's answer.
@@ -248,13 +248,6 @@ class Connection(asyncio.Protocol):
         else:
             self._reset()
         self._on_done(self, attempt, False)
-
-    def _sign(self, reader: AnswerReader) -> Sign | None:
-        """Return the sign of being out of step that a complete answer gives."""
-        if reader.surplus and not is_farewell(reader.surplus):
-            return "surplus"
-        # An error may come early (RFC 9112, 9.3), before the whole request is read.
-        return "early" if self._early and self.used > 1 and reader.status < 400 else None
 
     def _is_unsent(self, attempt: Attempt) -> bool:
         """Return whether a part of the request is still unsent."""

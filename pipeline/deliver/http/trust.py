@@ -14,6 +14,7 @@ from fcntl import ioctl
 from functools import partial
 from typing import Literal, TypeAlias
 
+from pipeline.deliver.http.reader import AnswerReader
 from pipeline.deliver.http.target import Origin, Target, authority
 from pipeline.telemetry.log import get
 from pipeline.telemetry.metrics import count
@@ -143,6 +144,17 @@ class Ear:
             return ioctl(self._descriptor, question, _NOTHING) != _NOTHING
         except OSError:
             return False  # it is closed
+
+
+def sign_of(reader: AnswerReader, *, early: bool, used: int) -> Sign | None:
+    """Return the sign of being out of step that a complete answer gives.
+
+    early: it began before all of the request was sent. used: how many requests the connection has had.
+    """
+    if reader.surplus and not is_farewell(reader.surplus):
+        return "surplus"
+    # An error may come early (RFC 9112, 9.3), before the whole request is read.
+    return "early" if early and used > 1 and reader.status < 400 else None
 
 
 def is_farewell(data: bytes) -> bool:

@@ -8,8 +8,8 @@ requests become dead letters until enough of the pending ones are gone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
+from pipeline.outbox.counters import Ended
 from pipeline.telemetry import log
 from pipeline.telemetry.happenings import PAUSE_ENDED
 
@@ -18,15 +18,6 @@ SILENT_SECS = 60.0
 or its next attempt is far off."""
 
 _log = log.get("job")
-
-
-class Ended(Protocol):
-    """The outcomes of attempts since the last look."""
-
-    delivered: set[str]
-    """Webhooks with at least one delivery."""
-    failed: set[str]
-    """Webhooks with at least one failure."""
 
 
 class FullWebhooks:

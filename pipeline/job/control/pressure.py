@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Literal, Protocol, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
 from pipeline.job.control.full import FullWebhooks
 from pipeline.job.control.pace import Pace
@@ -24,19 +24,15 @@ EPOCH_BYTES = 64 << 20
 _log = log.get("source")
 
 
-class Busy(Protocol):
-    """The delivery engine, as the pressure reads it."""
-
-    def busy(self) -> bool:
-        """True while requests come faster than they can be sent."""
-
-
 class Pressure:
-    """Whether the sources of this process may continue. reserve: bytes of the disk that stay free."""
+    """Whether the sources of this process may continue.
+
+    is_busy: whether requests come faster than they can be sent. reserve: bytes of the disk that stay free.
+    """
 
     def __init__(
         self,
-        engine: Busy,
+        is_busy: Callable[[], bool],
         state: Path,
         reserve: int,
         *,
@@ -49,7 +45,7 @@ class Pressure:
         """Webhooks at `max_pending` that say `on_full: pause`."""
         self.to_commit: dict[int, int] = {}
         """Bytes that each shard will write in the present epoch."""
-        self._engine = engine
+        self._is_busy = is_busy
         self._state = state
         self._reserve = reserve
         self._others = others
@@ -73,7 +69,7 @@ class Pressure:
             return "commit"
         if self.full:
             return "webhook"
-        if self._engine.busy():
+        if self._is_busy():
             return "engine"
         if self._others is not None and self._others.paused():
             return "peers"
@@ -81,7 +77,7 @@ class Pressure:
 
     def is_behind(self) -> bool:
         """True while this process is behind, which it reports to the others."""
-        return bool(self.full) or self._engine.busy()
+        return bool(self.full) or self._is_busy()
 
     def _look_at_disk(self, now: float) -> None:
         """Check once a second whether the disk has less room than the reserve."""

@@ -65,38 +65,32 @@ def naming(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Yield a file that replaces another one at the end of the block, as in `replace_durably`."""
-    partial = path.with_name(f"{path.name}.{threading.get_native_id()}.partial")
-    try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | NEVER_FOLLOWED
-        with naming(path), open(os.open(partial, flags, 0o600), "wb") as file:
-            yield file
-            file.flush()
-            _synced(file.fileno(), path)
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    sync(path.parent)
+def replacing(path: Path, *, anew: bool = False) -> Iterator[BinaryIO]:
+    """Yield a file that replaces another one at the end of the block, as in `replace_durably`.
 
-
-def create_durably(path: Path, data: bytes) -> None:
-    """Create a file with this content, open as the umask says; it is on disk, complete, when this returns.
-
-    Raises FileExistsError where there is one of this name, even one created at this very moment.
+    anew: it replaces none, and is open as the umask says. Raises FileExistsError where there is one of this
+    name, even one created at this very moment.
     """
     partial = path.with_name(f"{path.name}.{threading.get_native_id()}.partial")
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | NEVER_FOLLOWED
-        with naming(path), open(os.open(partial, flags, 0o666), "wb") as file:
-            file.write(data)
+        with naming(path), open(os.open(partial, flags, 0o666 if anew else 0o600), "wb") as file:
+            yield file
             file.flush()
             _synced(file.fileno(), path)
-        os.link(partial, path, follow_symlinks=False)
+        if anew:
+            os.link(partial, path, follow_symlinks=False)
+        else:
+            partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
     sync(path.parent)
+
+
+def create_durably(path: Path, data: bytes) -> None:
+    """Create a file with this content; it is on disk, complete, when this returns. See `replacing`."""
+    with replacing(path, anew=True) as file:
+        file.write(data)
 
 
 def _make_like(descriptor: int, like: os.stat_result) -> None:

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from pipeline.config.documents import list_candidates, list_names
 from pipeline.config.files import TESTS, config_files, is_config_file, is_webhook
 from pipeline.config.yaml.loader import decode_text, parse_yaml
-from pipeline.model.files.plain_file import Sign, read_plain, sign_of
+from pipeline.model.files.plain_file import NO_SIGN, Sign, read_plain, sign_at
 from pipeline.model.findings import Finding
 from pipeline.model.json import Plain, Value, as_utf8, leaves
 from pipeline.operate.files.literals import literal_secrets
@@ -109,11 +109,9 @@ class Tree:
             return None
 
     def _look(self, name: str) -> _Said | None:
-        try:
-            found = (self._config / name).stat()
-        except OSError:
+        sign = sign_at(self._config / name)
+        if sign == NO_SIGN:
             return None
-        sign = sign_of(found)
         known = self._said.get(name)
         if known is not None and known.sign == sign:
             return known
@@ -134,10 +132,7 @@ class Tree:
         )
 
     def _at(self, name: str) -> float:
-        try:
-            return (self._config / name).stat().st_mtime
-        except OSError:
-            return 0.0
+        return sign_at(self._config / name).modified_ns / 1e9
 
     def _tests(self) -> Iterator[str]:
         for folder in ("webhooks", "shapes"):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from pipeline.model.errors import Refused
-from pipeline.model.json import Value
+from pipeline.model.json import Plain, Value
 
 HELD: Final = 16
 """Selections remembered as they were shown."""
@@ -28,17 +28,13 @@ class Moved(Refused):
 
 
 @dataclass(slots=True, frozen=True)
-class Group:
+class Group(Plain):
     """The number of rows of one webhook with one reason."""
 
     webhook: str
     """``-``: unreadable records."""
     reason: str
-    number: int
-
-    def to_json(self) -> dict[str, Value]:
-        """Return the fields."""
-        return {"webhook": self.webhook, "reason": self.reason, "count": self.number}
+    count: int
 
 
 def grouped(counts: Counter[tuple[str, str]]) -> list[Group]:

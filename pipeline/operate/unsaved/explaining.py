@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import dropwhile, takewhile
+
 import orjson
 
 from pipeline.compile.snapshot import Snapshot
@@ -35,10 +37,12 @@ def explain(snapshot: Snapshot, record: str, user: str | None, known: Beneath | 
 
 def _first_wrong(one: Explained) -> str:
     """Return the first clause that does not hold, with the value it saw; of a group its first such part."""
-    wrong = [clause for clause in one.clauses if not clause.holds]
-    clause = next((clause for clause in wrong if clause.path is not None), wrong[0] if wrong else None)
-    if clause is None:
+    rest = dropwhile(lambda clause: clause.depth > 0 or clause.holds, one.clauses)
+    group = next(rest, None)
+    if group is None:
         return ""
+    inside = takewhile(lambda clause: clause.depth > 0, rest)
+    clause = next((part for part in (group, *inside) if part.path is not None and not part.holds), group)
     if clause.path is None:
         return clause.text
     seen = "nothing" if clause.seen is MISSING else orjson.dumps(clause.seen, default=str).decode()[:200]

@@ -6,6 +6,7 @@ from hashlib import blake2b
 
 import orjson
 
+from pipeline.language.headers import as_sent
 from pipeline.language.paths import event_view, user_view
 from pipeline.language.slots import mask
 from pipeline.model.json import Value, as_utf8
@@ -96,7 +97,7 @@ def request_json(request: Request, body: str | None = None) -> dict[str, Value]:
     return {
         "method": request.method,
         "url": mask(request.url),
-        "headers": [[name, mask(value)] for name, value in request.headers],
+        "headers": [[as_sent(name), mask(value)] for name, value in request.headers],
         "body": mask(request.body).decode("utf-8", "backslashreplace") if body is None else body,
     }
 

@@ -39,6 +39,8 @@ GRACE_SECS = 5.0
 ALARM = signal.SIGUSR2
 """The signal that interrupts the main thread."""
 _MAIN = threading.main_thread().ident or 0
+_STEPS = "pipeline.job."
+"""The modules of the steps."""
 
 _log = log.get("job")
 
@@ -108,8 +110,11 @@ class Watchdog:
             if is_main:
                 signal.signal(ALARM, before)
 
-    def _raise(self, _number: int, _frame: FrameType | None) -> None:
-        if self._armed and self._error is not None:
+    def _raise(self, _number: int, frame: FrameType | None) -> None:
+        """Raise the error out of Bytewax; a step is not interrupted: it may have half begun something that
+        its store waits for when it is closed.
+        """
+        if self._armed and self._error is not None and not _in_step(frame):
             self._armed = False
             raise self._error
 
@@ -129,8 +134,10 @@ class Watchdog:
             if error is not None:
                 self._error = error
                 self._failure.note(error)
-                # A real signal: it also interrupts what the main thread waits for.
-                signal.pthread_kill(_MAIN, ALARM)
+        if self._armed and self._error is not None:
+            # A real signal: it also interrupts what the main thread waits for. Sent at each look until it is
+            # between two steps.
+            signal.pthread_kill(_MAIN, ALARM)
         still, is_still = self._pulse.still_secs(), self._pulse.is_still()
         if is_still and not self._is_still:
             WORKER_STILL.happened(_log, secs=round(still), at=self._pulse.place())
@@ -156,3 +163,11 @@ class Watchdog:
             )  # fmt: skip
             sys.stderr.flush()
             self._end(Exit.FATAL)
+
+
+def _in_step(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if str(frame.f_globals.get("__name__")).startswith(_STEPS):
+            return True
+        frame = frame.f_back
+    return False

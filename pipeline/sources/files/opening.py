@@ -10,24 +10,28 @@ from itertools import combinations
 from pathlib import Path
 
 from pipeline.decode.formats import ALL_AUTO, Formats
-from pipeline.model.errors import ConfigError, Fatal, StateError
+from pipeline.model.errors import ConfigError, Fatal
 from pipeline.sources.files.collected.cursor import SegmentsCursor
 from pipeline.sources.files.finding.inputs import STDIN, Input, find_inputs, part_of
 from pipeline.sources.files.finding.names import each_once, name_apart
+from pipeline.sources.files.following.departed import departed
 from pipeline.sources.files.following.followed import FollowedCursor, PathIs
 from pipeline.sources.files.following.moved import Moved, Unready
 from pipeline.sources.files.following.rotated import PACKED, before_rotation, find, is_found
 from pipeline.sources.files.merging.line_cursor import LineCursor
+from pipeline.sources.files.naming import keeping_names, named_as_before, refuse_unsettled
 from pipeline.sources.files.position import Known
-from pipeline.sources.files.reading.beginning import is_as_read
 from pipeline.sources.files.reading.block_cursor import open_input, open_regular
 from pipeline.sources.files.reading.entry import Entry
 from pipeline.sources.files.reading.file import FileCursor
-from pipeline.sources.files.reading.lives import Lives, parted
+from pipeline.sources.files.reading.lives import parted
 from pipeline.sources.files.reading.pipe import PipeCursor
 from pipeline.telemetry.log import get
 
 log = get(__name__)
+
+FEW_KNOWN = 2_000
+"""So many files in a position cost a few milliseconds per epoch."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -57,7 +61,8 @@ class Inputs:
         self._follow = follow
         self._max_line_bytes = max_line_bytes
         self._formats = ALL_AUTO
-        self._resumed_names = frozenset(known.files)
+        self._most = FEW_KNOWN
+        """From so many known files on it is asked again which of them can be forgotten."""
         self._late: dict[str, str] = {}
         """By path: the name of the rotated file that was looked for, as somebody may still write there."""
         self._aside: dict[str, tuple[int, str | None]] = {}
@@ -71,37 +76,33 @@ class Inputs:
 
     def open(self) -> None:
         """Open everything that exists."""
-        self._open(self._named_as_before(self._find()))
+        found = named_as_before(self._find(), self._known.files)
+        refuse_unsettled(found, self._known.files)
+        self._open(found)
         self._open_late()
         self._tell_left()
-
-    def _named_as_before(self, found: list[Input]) -> list[Input]:
-        """Return the inputs, a restored copy under the name that an older version gave the file, if a pattern
-        found it: the end of its path. The file itself is recognised by its inode.
-        """
-        files, named = self._known.files, []
-        inodes = {_inode(one.path) for one in found if one.beside}
-        left = {name for name, entry in files.items() if entry.inode not in inodes}
-        left -= {one.name for one in found}
-        for one in found:
-            parts = Path(one.path).absolute().parts if one.beside and one.name not in files else ()
-            ends = {"/".join(parts[at:]) for at in range(1, len(parts))} & left
-            lives = ((end, Lives(end, files, None).entry) for end in ends)
-            was = next((end for end, entry in lives if entry and is_as_read(one.path, entry)), one.name)
-            left.discard(was)
-            named.append(replace(one, name=was))
-        return named
 
     def open_new(self) -> bool:
         """Open new files; return whether there are any."""
         for cursor in [cursor for cursor in self.cursors if cursor.is_over()]:
             self._drop(cursor)
         open_paths = {cursor.source.path for cursor in self.cursors if cursor.has_path}
-        found = [source for source in self._find() if source.path not in open_paths]
+        there = self._find()
+        if len(self._known.files) > self._most:
+            self._forget_departed(there)
+        found = [source for source in there if source.path not in open_paths]
         new = [source for source in found if not self._is_aside(source)]
         if new:
             self._open(new)
         return self._open_late() or bool(new)
+
+    def _forget_departed(self, there: Iterable[Input]) -> None:
+        files = self._known.files
+        for name in departed(
+            files, {one.name: one.path for one in there}, [one.name for one in self.cursors]
+        ):
+            del files[name]
+        self._most = max(FEW_KNOWN, 2 * len(files))
 
     def _drop(self, cursor: LineCursor) -> None:
         self.passed_bytes += cursor.passed_bytes + cursor.read_bytes
@@ -124,6 +125,7 @@ class Inputs:
         ]
         collected = [Input(Path(one).name, one, is_collectors=True) for one in given.collected]
         named = each_once(name_apart([*found, *collected]), self._known.files)
+        named = keeping_names(named, self._known.files, self.cursors, is_followed=self._follow)
         is_there = {STDIN, *given.collected}
         return [one for one in named if one.path in is_there or one.beside or os.path.exists(one.path)]
 
@@ -131,11 +133,6 @@ class Inputs:
         moved = Moved(self._known.entries())
         # First those that still have their names: a file without one may be read there under its old name.
         for source in sorted(inputs, key=lambda one: one.name not in self._known.files):
-            if source.sole_name in self._resumed_names and source.name not in self._resumed_names:
-                raise StateError(
-                    f"{source.path}: several files are called {source.sole_name}, and the state directory "
-                    "knows one of that name. Rename the others, or start with an empty state directory"
-                )
             try:
                 cursor = self._opened(source, moved)
             except Unready:
@@ -288,10 +285,3 @@ class Inputs:
                 read=", ".join(f"{name} up to line {places[name].line}" for name in left),
                 folder=", ".join(new),
             )  # fmt: skip
-
-
-def _inode(path: str) -> int:
-    try:
-        return os.stat(path).st_ino
-    except OSError:
-        return -1  # it is gone by now

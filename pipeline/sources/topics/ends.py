@@ -81,20 +81,19 @@ class Ends:
         else:
             self._alignment.answer(question, ends, now)
 
-    def watch_lag(self, now: int) -> bool:
-        """Measure the lag now and then: ask now, and read the answer at the next call. True then."""
+    def watch_lag(self, now: int) -> None:
+        """Measure the lag now and then: ask now, and read the answer at the next call."""
         if now < self._lag_at:
-            return False
+            return
         answered = all(future.done() for future in self._lag)
         if not answered and now < self._lag_at + ASK_GIVE_UP_MS:
-            return False
+            return
         self._lag_at = now + LAG_EVERY_MS
         if self._lag:
             self._tell(*(self._read(self._lag, self._known) if answered else ({}, {})), now)
         self._known = self._admin.reachability.known
         self._lag = self._futures(committed=False)
         self._admin.serve()
-        return True
 
     def _futures(self, *, committed: bool) -> list[Future[Any]]:
         partitions = [TopicPartition(stream.topic, stream.index) for stream in self._streams]

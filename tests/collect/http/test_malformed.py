@@ -56,6 +56,7 @@ def test_is_refused_and_ends_its_connection(running, what):
     assert running.sink.values == []
 
 
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 TOO_MUCH = {
     "a long path": (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431),
     "a long header": (POST + b"A: " + b"b" * 20_000 + b"\r\n\r\n", 431),
@@ -64,6 +65,8 @@ TOO_MUCH = {
     "a path that does not end": (b"GET /" + b"a" * 40_000, 431),
     "101 headers": (POST + b"A: b\r\n" * 100 + b"\r\n", 431),
     "trailers without end": (POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"A: b\r\n" * 300, 431),
+    "a trailer that does not end": (CHUNKED + b"0\r\nA: " + b"b" * 600_000, 400),
+    "an extension that does not end": (CHUNKED + b"5;a=" + b"b" * 600_000, 400),
     "no version": (b"POST /v1/events\r\nHost: x\r\n\r\n", 505),
     "another version": (b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505),
     "an expectation": (POST + b"Expect: a miracle\r\nContent-Length: 3\r\n\r\n", 417),

@@ -219,6 +219,12 @@ def test_a_client_that_would_rather_speak_h2c_keeps_its_body(running):
     assert kept(running) == [EVENT] * 3
 
 
+def test_so_does_one_that_says_it_a_thousand_times_at_once(running):
+    with running.connect() as client:
+        client.send(b"GET /healthz HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n" * 1_000)
+        assert [client.read().status for _ in range(1_000)] == [200] * 1_000
+
+
 def test_a_client_that_has_sent_all_and_closes_its_side_is_answered(running):
     import socket
 

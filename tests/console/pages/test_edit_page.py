@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.console.forms.settle import opened
+from pipeline.console.pages.editing.look import mistyped
+from pipeline.console.pages.editing.offers import Offers
 from pipeline.console.pages.editing.samples import choose
 from pipeline.operate.check import check
 from pipeline.operate.running.looks import Sample
@@ -188,6 +190,13 @@ def test_a_save_of_what_is_not_finished_leads_to_it(ann: Visitor):
     assert 'id="where-0-value"' in refused.text
 
 
+def test_a_save_of_nothing_says_all_that_is_missing(ann: Visitor):
+    refused = ann.send(ann.get("/new-webhook"), "/new-webhook", "save")
+    assert refused.status == 422
+    told = re.findall('<li><a href="#([a-z]+)">', refused.text)
+    assert told == ["id", "url", "events"]
+
+
 def test_a_save_of_what_is_no_yaml_leads_to_the_place(ann: Visitor):
     path = "/webhooks/welcome/edit"
     refused = ann.send(ann.get(path), path, "save", yaml="id: welcome\r\ntrigger: {events: [a]\r\n")
@@ -219,6 +228,20 @@ def test_a_name_that_is_nearly_a_known_one_is_told_at_its_field(ann: Visitor):
         assert f'id="events-told">{html.escape(words)}' in answer.text
     for typed in ("Pricing Page", "Refund", "*", '"'):
         assert "is known as" not in ann.send(page, new, "refresh", events=typed).text
+
+
+def test_a_property_that_is_nearly_one_that_was_seen_is_told_at_its_field():
+    form = opened(
+        "id: x\ntrigger: {events: [A], where: [{event.properties.amuont: 5}, {event.properties.other: 1}]}\n"
+        'request: {url: x, body: {plan: "{{ user.properties.paln }}", a: "{{ event.properties.amount }}"}}\n'
+    ).form
+    offered = Offers(
+        event_paths=[("amount", "number")], user_paths=[("plan", "text"), ("plans[0].a", "text")]
+    )
+    assert mistyped(form, offered) == {
+        "where-0-path": "no event is known to have `amuont`: did you mean `amount`?",
+        "body-0-value": "no user is known to have `paln`: did you mean `plan`?",
+    }
 
 
 def test_of_many_unknown_names_few_are_compared(ann: Visitor, monkeypatch: pytest.MonkeyPatch):

@@ -149,6 +149,18 @@ def test_a_large_file_is_edited(ann: Visitor):
     assert "description: mine" in _file(ann).read_text()
 
 
+def test_a_body_of_many_keys_is_edited(ann: Visitor):
+    keys = "".join(f"    key_{n}: {n}\n" for n in range(300))
+    file = ann.caller.config / "webhooks" / "many.yaml"
+    file.write_text(
+        f"id: many\ntrigger: {{events: [A]}}\nrequest:\n  url: https://a.example/\n  body:\n{keys}"
+    )
+    page = ann.get("/webhooks/many/edit")
+    assert ann.send(page, "/webhooks/many/edit", "save", body_299_value="new").status == 303
+    assert file.read_text().endswith("key_298: 298\n    key_299: new\n")
+    assert ann.post("/webhooks/many/edit", [("x", "")] * 50_001).status == 400
+
+
 @pytest.mark.parametrize("name", ["new", "orders", "selection", "A.b_c-9", "..a", "edit"])
 def test_whatever_an_id_may_be_the_webhook_has_its_pages(ann: Visitor, name: str):
     _file(ann).write_text(WEBHOOK.replace("id: crm", f"id: {name}"))

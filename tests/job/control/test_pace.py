@@ -91,7 +91,7 @@ def test_short_epochs_blame_no_disk_for_a_blink():
 
 def test_a_slow_commit_under_way_is_the_reason_why_the_source_waits():
     epochs = Epochs()
-    pressure = Pressure(RecordingEngine(), Path("/"), 0, pace=epochs.pace, clock=epochs.clock)
+    pressure = Pressure(RecordingEngine().busy, Path("/"), 0, pace=epochs.pace, clock=epochs.clock)
     epochs.pace.committing()
     assert pressure.paused() is None
     epochs.clock.now += 0.6

@@ -19,7 +19,7 @@ class Rig:
         self.looked = 0
         others: Any = SimpleNamespace(paused=lambda: self.others_paused)
         self.pressure = Pressure(
-            SimpleNamespace(busy=lambda: self.busy),
+            lambda: self.busy,
             Path("state"),
             reserve=500,
             others=others,

@@ -32,7 +32,7 @@ def open_partition(name: str, reader: Reader, state: Path, versions: Any) -> Sou
 
     engine = RecordingEngine()
     settings = JobSettings(state, shards=1, disk_reserve_bytes=0)
-    pressure, drain = Pressure(engine, state, 0), Drain(engine, 1, [name])
+    pressure, drain = Pressure(engine.busy, state, 0), Drain(engine, 1, [name])
     rest = Rest(lambda: False, engine)
     return SourcePartition(
         name, reader, select, settings, versions, Stretches(), pressure, drain, {}, Failure(), Pulse(1.0),

@@ -139,9 +139,9 @@ def test_reasons_without_end_are_named_up_to_a_bound(tmp_path):
     many = [letter("crm", n, kind="render", reason=f"no value {n}") for n in range(GROUPS + 20)]
     state = keep(tmp_path / "state", [*many, letter("mail", 999), letter("mail", 998)])
     counted = groups(state, Selection())
-    assert (counted.groups[0].webhook, counted.groups[0].number) == ("mail", 2)
-    assert (counted.groups[-1].reason, counted.groups[-1].number) == (OTHERS, 21)
-    assert sum(one.number for one in counted.groups) == counted.counted == GROUPS + 22
+    assert (counted.groups[0].webhook, counted.groups[0].count) == ("mail", 2)
+    assert (counted.groups[-1].reason, counted.groups[-1].count) == (OTHERS, 21)
+    assert sum(one.count for one in counted.groups) == counted.counted == GROUPS + 22
 
 
 def test_what_was_shown_is_what_is_changed_whatever_comes_meanwhile(state, tmp_path):

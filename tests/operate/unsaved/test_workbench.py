@@ -97,6 +97,17 @@ def test_what_is_wrong_is_found_at_the_same_place_as_by_check_and_not_saved(
         assert wanted["errors"]
 
 
+def test_of_each_webhook_the_clause_that_keeps_it_from_firing_is_told_and_no_part_of_one_that_holds(
+    bench: Workbench,
+):
+    cheap = {**EVENT, "properties": {"amount": 5}}
+    for event, wanted in ((EVENT, ""), (cheap, 'event.properties.amount: {"gte":500}: saw 5')):
+        told = {one.webhook: one.clause for one in bench.explain(json.dumps(event)).verdicts}
+        assert told["big-purchase"] == wanted
+        assert told["data-lake"] == ""
+        assert told["welcome"] == 'events: [Signed Up]: saw "Purchase"'
+
+
 def test_a_secret_that_is_still_missing_hides_neither_the_request_nor_the_count(bench: Workbench):
     text = WRONG["missing-secret"]
     shown = bench.preview(NEW, text, json.dumps(EVENT))

@@ -124,6 +124,8 @@ def test_equal_names_are_told_apart_by_their_folders(tmp_path: Path) -> None:
     assert [name for name, _, _ in read_all(Recording(both))] == ["x/e.jsonl", "y/e.jsonl"]
     alone = Recording(both[:1])
     read_all(alone)
+    assert [name for name, _, _ in read_all(Recording(both, resume=alone.position))] == ["y/e.jsonl"]
+    (tmp_path / "x" / "e.jsonl").write_bytes(event(1, "z"))
     with pytest.raises(StateError, match=r"several files are called e\.jsonl"):
         Recording(both, resume=alone.position)
 

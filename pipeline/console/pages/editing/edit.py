@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from aiohttp import web
@@ -14,7 +14,7 @@ from pipeline.config.models.field_types import ID_LENGTH
 from pipeline.console import writes
 from pipeline.console.api import samples
 from pipeline.console.context import RequestContext
-from pipeline.console.forms.fields.rows import BODIES, KINDS
+from pipeline.console.forms.fields.rows import BODIES, KINDS, FieldError, WebhookForm
 from pipeline.console.forms.fields.scalars import METHODS
 from pipeline.console.forms.posted import movable
 from pipeline.console.forms.proposals import is_secret_name
@@ -158,10 +158,13 @@ async def _tested(context: RequestContext, draft: Draft) -> dict[str, Value]:
 
 
 async def _save(context: RequestContext, draft: Draft) -> web.StreamResponse:
+    webhook = draft.settled.form.fields["id"].strip()
+    if draft.is_new and not webhook:
+        settled = draft.settled
+        draft = replace(draft, settled=replace(settled, errors=(*settled.errors, *_missing(settled.form))))
     if not draft.settled.is_whole:
         context.unchanged()
         return await _show(context, draft, status=422)
-    webhook = draft.settled.form.fields["id"].strip()
     before = await context.console.job()
     saved: Saved
     try:
@@ -180,6 +183,13 @@ async def _save(context: RequestContext, draft: Draft) -> web.StreamResponse:
         return await _show(context, draft, status=422, refused=error.findings or [_said(draft, str(error))])
     begin(context, saved, before)
     return context.go(f"{webhook_path(webhook or context.name('id'))}/saved")
+
+
+def _missing(form: WebhookForm) -> Iterator[FieldError]:
+    """Yield what a webhook without an id lacks, field by field."""
+    yield FieldError("id", "an id is missing: it names the file, the metrics and the dead letters")
+    if not form.fields["url"].strip() and not any(one.path[0] == "extends" for one in form.others):
+        yield FieldError("url", "the URL is missing: where requests are sent")
 
 
 def _said(draft: Draft, words: str) -> Finding:

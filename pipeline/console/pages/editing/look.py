@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from difflib import unified_diff
 from typing import Final
@@ -94,6 +95,8 @@ def look(console: Console, draft: Draft, refused: Sequence[Finding] = (), *, pay
     fired = bench.would_fire(draft.file, good, known) if good and known and payloads else None
     if draft.is_new and draft.do != "save":
         own = [] if draft.is_fresh else [one for one in own if one.code not in _UNTYPED]
+    elif draft.is_new and draft.settled.errors:  # what is missing is said by them, in the form's words
+        own = [one for one in own if one.code != "missing-field"]
     fields = _fields(draft, own)
     return Looked(
         chosen,
@@ -200,7 +203,27 @@ def _warnings(form: WebhookForm, offered: Offers) -> dict[str, str]:
         else:
             states = [f"{one} is {state}" for one, state in known.items() if one in row.value]
             found[name] = "; ".join(states) or "the job is not known to have this secret"
-    return found
+    return found | mistyped(form, offered)
+
+
+def mistyped(form: WebhookForm, offered: Offers) -> dict[str, str]:
+    """Return what is to be said of properties that nobody had yet, where one of nearly that name was seen."""
+    seen = {
+        root: {name.partition(".")[0].partition("[")[0] for name, _ in paths}
+        for root, paths in ((EVENT, offered.event_paths), (USER, offered.user_paths))
+    }
+    unknown = []
+    for field_name, text in _reads(form):
+        with suppress(PathError):
+            path = parse_path(text)
+            name = str(path.parts[1]) if path.parts[:1] == ("properties",) and len(path.parts) > 1 else None
+            if name is not None and name not in seen.get(path.root, (name,)):
+                unknown.append((field_name, path.root, name))
+    return {
+        field_name: f"no {root} is known to have `{name}`: did you mean `{meant}`?"
+        for field_name, root, name in unknown[:_MOST_COMPARED]
+        if (meant := did_you_mean(name, seen[root])) is not None
+    }
 
 
 def _hints(form: WebhookForm, previewed: Previewed | None) -> dict[str, str]:
@@ -208,14 +231,18 @@ def _hints(form: WebhookForm, previewed: Previewed | None) -> dict[str, str]:
     if previewed is None or previewed.event is None:
         return {}
     roots = {"event": previewed.event, "user": previewed.user or {}}
-    found = {}
+    found = {name: _at(roots, text) for name, text in _reads(form)}
+    return {name: words for name, words in found.items() if words}
+
+
+def _reads(form: WebhookForm) -> Iterator[tuple[str, str]]:
+    """Yield each field that names a path, with that."""
     for index, row in enumerate(form.body):
         if row.kind in (EVENT, USER) and row.value.strip():
-            found[f"body-{index}-value"] = _at(roots, _path(row))
+            yield f"body-{index}-value", _path(row)
     for index, row in enumerate(form.conditions):
         if not row.is_locked and row.key.strip():
-            found[f"where-{index}-path"] = _at(roots, row.key.strip())
-    return {name: words for name, words in found.items() if words}
+            yield f"where-{index}-path", row.key.strip()
 
 
 def _path(row: Row) -> str:

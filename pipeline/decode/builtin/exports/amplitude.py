@@ -32,6 +32,7 @@ from pipeline.model.times import parse_time
 
 IDENTIFY: Final = "$identify"
 _GROUP: Final = "$groupidentify"
+_TIMES: Final = ("event_time", "time", "client_event_time")
 _KINDS: Final = {"[Amplitude] Page Viewed": "page", "[Amplitude] Screen Viewed": "screen"}
 
 _OPERATORS: Final[dict[str, Meaning]] = {
@@ -65,7 +66,7 @@ def read(record: Fields, place: Place) -> list[Record]:
     user_id, device_id = ids = fields.text_id(record, "user_id"), fields.text_id(record, "device_id")
     if user_id is None and device_id is None:
         raise InvalidRecord("the event of Amplitude has neither `user_id` nor `device_id`")
-    times = _times(record, place)
+    times = fields.times(record, place, *_TIMES, received=("server_received_time", "server_upload_time"))
     call_id = fields.text_id(record, "insert_id", "$insert_id", "uuid")
     source = fields.text(record, "library")
     given = fields.mapping(record, "user_properties")
@@ -111,14 +112,6 @@ def _traits(record: Fields) -> Fields:
     return {**changes.set_once, **changes.set, **plain}
 
 
-def _times(record: Fields, place: Place) -> tuple[int | None, int | None]:
-    received_at = fields.time(record, "server_received_time", "server_upload_time")
-    if received_at is None:
-        received_at = place.received_at
-    time = fields.time(record, "event_time", "time", "client_event_time")
-    return (received_at if time is None else time), received_at
-
-
 class _Member(msgspec.Struct):
     event_type: Any = None
     event_time: Any = None
@@ -136,12 +129,9 @@ _peek = msgspec.json.Decoder(_Line).decode
 
 def peek(line: bytes, _place: Place) -> Seen:
     """Return its time, and whether it is an update; for an envelope, of the first member."""
-    try:
-        seen = _peek(line)
-        first = next(iter((*seen.events, *seen.identification)), seen)
-        times = (first.event_time, first.time, first.client_event_time)
-        when = next((time for time in times if time is not None), None)
-        is_update = first.event_type is None or first.event_type == IDENTIFY
-        return None if when is None else parse_time(when), is_update
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
-        return None, False
+    seen = _peek(line)
+    first = next(iter((*seen.events, *seen.identification)), seen)
+    times = (first.event_time, first.time, first.client_event_time)
+    when = next((time for time in times if time is not None), None)
+    is_update = first.event_type is None or first.event_type == IDENTIFY
+    return None if when is None else parse_time(when), is_update

@@ -53,8 +53,7 @@ def read(record: Fields, place: Place) -> list[Record]:
     ids = fields.text_id(record, "user_id"), fields.text_id(record, "user_pseudo_id")
     if ids == (None, None):
         raise InvalidRecord("the row of Google Analytics 4 has neither `user_id` nor `user_pseudo_id`")
-    time = fields.time(record, "event_timestamp")
-    times = (place.received_at if time is None else time), place.received_at
+    times = fields.times(record, place, "event_timestamp")
     source = fields.text(record, "platform")
     records: list[Record] = []
     known = _pairs(record, "user_properties")
@@ -119,8 +118,5 @@ _peek = msgspec.json.Decoder(_When).decode
 
 def peek(line: bytes, _place: Place) -> Seen:
     """Return its time; a row is an event."""
-    try:
-        when = _peek(line).event_timestamp
-        return None if when is None else parse_time(when), False
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
-        return None, False
+    when = _peek(line).event_timestamp
+    return None if when is None else parse_time(when), False

@@ -96,8 +96,7 @@ def _legacy(record: Fields, place: Place) -> list[Record]:
     )
     if ids == (None, None):
         raise InvalidRecord("the row of Jitsu has neither `user.id` nor `user.anonymous_id`")
-    time = fields.time(record, "utc_time", "_timestamp")
-    times = (place.received_at if time is None else time), place.received_at
+    times = fields.times(record, place, "utc_time", "_timestamp")
     holder = fields.mapping(record, "eventn_ctx")
     call_id = fields.text_id(record, "eventn_ctx_event_id") or fields.text_id(holder, "event_id")
     known: Fields = {
@@ -138,18 +137,9 @@ _peek = msgspec.json.Decoder(_Message).decode
 
 
 def peek(line: bytes, _place: Place) -> Seen:
-    """Return its time, and whether it is an update; (None, False) where that is unknown."""
-    try:
-        message = _peek(line)
-        call = message if message.httpPayload is None else message.httpPayload
-        times = (
-            call.timestamp,
-            call.originalTimestamp,
-            call.original_timestamp,
-            call.utc_time,
-            message.messageCreated,
-        )
-        when = next((time for time in times if time is not None), None)
-        return None if when is None else parse_time(when), call.type in ("identify", "alias", "delete")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, TypeError):
-        return None, False
+    """Return its time, and whether it is an update."""
+    message = _peek(line)
+    call = message if message.httpPayload is None else message.httpPayload
+    named = call.timestamp, call.originalTimestamp, call.original_timestamp, call.utc_time
+    when = next((time for time in (*named, message.messageCreated) if time is not None), None)
+    return None if when is None else parse_time(when), call.type in ("identify", "alias", "delete")

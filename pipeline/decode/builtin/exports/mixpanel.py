@@ -75,13 +75,9 @@ def _event(record: Fields, place: Place) -> list[Record]:
     properties = fields.mapping(record, "properties")
     if "$lib" in properties:
         raise InvalidRecord("no event of Mixpanel: `$lib` among the properties is PostHog's")
-    received_at = fields.time(properties, "mp_processing_time_ms")
-    if received_at is None:
-        received_at = place.received_at
-    time = fields.time(properties, "time", "$time")
-    time = received_at if time is None else time
+    times = fields.times(properties, place, "time", "$time", received=("mp_processing_time_ms",))
     if name in _LINKS:
-        return _link(record, name, properties, place, time)
+        return _link(record, name, properties, place, times[0])
     ids = _ids(properties, fields.text_id(properties, "distinct_id"))
     if ids == (None, None):
         raise InvalidRecord("the event of Mixpanel has none of `distinct_id`, `$user_id` and `$device_id`")
@@ -90,8 +86,7 @@ def _event(record: Fields, place: Place) -> list[Record]:
         name,
         _KINDS.get(name, "track"),
         *ids,
-        time,
-        received_at,
+        *times,
         fields.text(properties, "mp_lib"),
         properties,
         {},
@@ -136,8 +131,7 @@ def _people(record: Fields, place: Place) -> list[Record]:
     ids = _ids(record, fields.text_id(record, "$distinct_id"))
     if ids == (None, None):
         raise InvalidRecord("the people call of Mixpanel has an empty `$distinct_id`")
-    time = fields.time(record, "$time")
-    times = (place.received_at if time is None else time), place.received_at
+    times = fields.times(record, place, "$time")
     changes = operators.read_changes(record, _OPERATORS)
     changes.set.update(fields.mapping(record, "$properties"))
     records: list[Record] = []
@@ -164,10 +158,7 @@ _peek = msgspec.json.Decoder(_Peek).decode
 
 
 def peek(line: bytes, _place: Place) -> Seen:
-    """Return its time, and whether it is an update; (None, False) where that is unknown."""
-    try:
-        seen = _peek(line)
-        when = seen.at if seen.properties is None else seen.properties.time
-        return None if when is None else parse_time(when), seen.people is not None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
-        return None, False
+    """Return its time, and whether it is an update."""
+    seen = _peek(line)
+    when = seen.at if seen.properties is None else seen.properties.time
+    return None if when is None else parse_time(when), seen.people is not None

@@ -61,10 +61,7 @@ def read(record: Fields, place: Place) -> list[Record]:
     user_id, anonymous_id = fields.text_id(record, "user_id"), _anonymous(record)
     if user_id is None and anonymous_id is None:
         raise InvalidRecord("the enriched event has none of `user_id`, `domain_userid` and `network_userid`")
-    received_at = fields.time(record, "collector_tstamp")
-    if received_at is None:
-        received_at = place.received_at
-    time = fields.time(record, *_TIMES)
+    times = fields.times(record, place, *_TIMES, received=("collector_tstamp",))
     properties, context = _split(record, event or name)
     found = Event(
         fields.text_id(record, "event_id"),
@@ -72,8 +69,7 @@ def read(record: Fields, place: Place) -> list[Record]:
         _KINDS.get(name, "track"),
         user_id,
         anonymous_id,
-        received_at if time is None else time,
-        received_at,
+        *times,
         fields.text(record, "name_tracker"),
         properties,
         context,
@@ -113,11 +109,8 @@ def _split(record: Fields, event: str) -> tuple[Fields, Fields]:
 
 def peek(line: bytes, _place: Place) -> Seen:
     """Return its time; an enriched event is never an update of a user."""
-    try:
-        found = snowplow_tsv.time_of(line) if line[:1] != b"{" else _time_of(orjson.loads(line))
-        return None if found is None else parse_time(found), False
-    except (ValueError, InvalidRecord):
-        return None, False
+    found = snowplow_tsv.time_of(line) if line[:1] != b"{" else _time_of(orjson.loads(line))
+    return None if found is None else parse_time(found), False
 
 
 def _time_of(record: Fields) -> Json:

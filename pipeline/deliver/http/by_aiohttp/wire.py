@@ -16,7 +16,7 @@ from aiohttp.client_proto import ResponseHandler
 from pipeline.deliver.http.attempt import LIFE_SECS, MAX_HEAD, MAX_WHOLE, Attempt, Fault
 from pipeline.deliver.http.reader import BROKEN_OFF, OVERHEAD, AnswerError, AnswerReader
 from pipeline.deliver.http.tls import words_of
-from pipeline.deliver.http.trust import DOUBTFUL, LISTEN_SECS, Ear, Sign, is_farewell
+from pipeline.deliver.http.trust import DOUBTFUL, LISTEN_SECS, Ear, Sign, is_farewell, sign_of
 
 _LONGEST = MAX_HEAD + OVERHEAD * MAX_WHOLE
 """Bytes of a chunked answer that are read from the wire."""
@@ -150,7 +150,7 @@ class Wire(ResponseHandler):
                 self._peer.doubt("garbled")
             self._refuse(error)
             return
-        sign = self._sign(reader)
+        sign = sign_of(reader, early=self._early, used=self.used) if reader.done else None
         if sign is not None:
             self._peer.doubt(sign)
             # A connection that has served nobody else cannot bring anybody else's answer.
@@ -195,16 +195,6 @@ class Wire(ResponseHandler):
         if isinstance(exc, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError) and not self._heard:
             exc = HungUp(exc, self)
         super().set_exception(exc, *cause)
-
-    def _sign(self, reader: AnswerReader) -> Sign | None:
-        """Return the sign of being out of step that an answer gives; like `Connection` of the
-        native client.
-        """
-        if not reader.done:
-            return None
-        if reader.surplus and not is_farewell(reader.surplus):
-            return "surplus"
-        return "early" if self._early and self.used > 1 and reader.status < 400 else None
 
     def _is_unsent(self) -> bool:
         """Return whether a part of the request is still unsent."""

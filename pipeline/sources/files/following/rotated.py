@@ -182,6 +182,13 @@ def is_found(source: Input, one: Beside) -> bool:
     )
 
 
+def beside(path: str) -> list[Beside]:
+    """Return the files that may have had this path before."""
+    rotated = _rotated_names(path)
+    found = _files(path, {*_folders(path), *_folders_below(path)}, but_empty=False)
+    return [one for one in found if rotated.fullmatch(Path(one.path).name)]
+
+
 def _folders(path: str) -> set[str]:
     return {os.path.dirname(place) for place in (os.path.abspath(path), os.path.realpath(path))}
 

@@ -5,11 +5,12 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.decode.builtin.exports import amplitude
+from pipeline.decode.shapes import SHAPES
 from pipeline.model.records import Event, IdentityLink, Invalid, PropertyUpdate
+from pipeline.sources.peek import peek
 from tests.decode import reading
 from tests.decode.builtin.exports.samples import AMPLITUDE_HTTP, AMPLITUDE_IDENTIFY, AMPLITUDE_ROW, NOON
-from tests.decode.reading import HERE, PLACE
+from tests.decode.reading import HERE
 
 
 def read(record: Any, **given: Any) -> list[Any]:
@@ -157,5 +158,5 @@ def test_files_are_merged_by_the_events_time() -> None:
         ({"events": [AMPLITUDE_HTTP]}, False),
         (AMPLITUDE_IDENTIFY, True),
     ]:
-        assert amplitude.peek(orjson.dumps(record), PLACE) == (NOON, is_update)
-    assert amplitude.peek(b"5", PLACE) == (None, False)
+        assert peek(orjson.dumps(record), SHAPES["amplitude"]) == (NOON, is_update)
+    assert peek(b"5", SHAPES["amplitude"]) == (None, False)

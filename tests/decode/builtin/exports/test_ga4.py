@@ -5,11 +5,11 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.decode.builtin.exports import ga4
+from pipeline.decode.shapes import SHAPES
 from pipeline.model.records import Event, PropertyUpdate
+from pipeline.sources.peek import peek
 from tests.decode import reading
 from tests.decode.builtin.exports.samples import GA4_ROW, NOON
-from tests.decode.reading import PLACE
 
 
 def read(record: Any) -> list[Any]:
@@ -60,5 +60,5 @@ def test_what_is_missing_is_named(changed: Any, named: str) -> None:
 
 def test_files_are_merged_by_the_events_time() -> None:
     for record, is_update in [(GA4_ROW, False)]:
-        assert ga4.peek(orjson.dumps(record), PLACE) == (NOON, is_update)
-    assert ga4.peek(b"5", PLACE) == (None, False)
+        assert peek(orjson.dumps(record), SHAPES["ga4"]) == (NOON, is_update)
+    assert peek(b"5", SHAPES["ga4"]) == (None, False)

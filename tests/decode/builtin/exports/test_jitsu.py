@@ -5,11 +5,12 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.decode.builtin.exports import jitsu
+from pipeline.decode.shapes import SHAPES
 from pipeline.model.records import Event, IdentityLink, PropertyUpdate
+from pipeline.sources.peek import peek
 from tests.decode import reading
 from tests.decode.builtin.exports.samples import JITSU_LEGACY, JITSU_MESSAGE, JITSU_ROW, NOON
-from tests.decode.reading import HERE, PLACE
+from tests.decode.reading import HERE
 
 
 def read(record: Any) -> list[Any]:
@@ -71,6 +72,6 @@ def test_what_is_missing_is_named(record: Any, named: str) -> None:
 
 def test_files_are_merged_by_the_time_of_the_call() -> None:
     for record in (JITSU_MESSAGE, JITSU_ROW, {**JITSU_LEGACY, "utc_time": "2026-11-23T12:00:00Z"}):
-        assert jitsu.peek(orjson.dumps(record), PLACE) == (NOON, False)
-    assert jitsu.peek(b'{"httpPayload":{"type":"identify"}}', PLACE) == (None, True)
-    assert jitsu.peek(b'{"httpPayload":5}', PLACE) == (None, False)
+        assert peek(orjson.dumps(record), SHAPES["jitsu"]) == (NOON, False)
+    assert peek(b'{"httpPayload":{"type":"identify"}}', SHAPES["jitsu"]) == (None, True)
+    assert peek(b'{"httpPayload":5}', SHAPES["jitsu"]) == (None, False)

@@ -5,8 +5,9 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.decode.builtin.exports import mixpanel
+from pipeline.decode.shapes import SHAPES
 from pipeline.model.records import Event, IdentityLink, Invalid, PropertyUpdate
+from pipeline.sources.peek import peek
 from tests.decode import reading
 from tests.decode.builtin.exports.samples import (
     MIXPANEL_EXPORT,
@@ -15,7 +16,7 @@ from tests.decode.builtin.exports.samples import (
     MIXPANEL_TRACK,
     NOON,
 )
-from tests.decode.reading import HERE, PLACE
+from tests.decode.reading import HERE
 
 UUID = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
 
@@ -124,6 +125,6 @@ def test_what_is_missing_is_named(record: Any, named: str) -> None:
 
 
 def test_files_are_merged_by_the_time_among_the_properties() -> None:
-    assert mixpanel.peek(orjson.dumps(MIXPANEL_EXPORT), PLACE) == (NOON, False)
-    assert mixpanel.peek(orjson.dumps(MIXPANEL_PEOPLE), PLACE) == (NOON, True)
-    assert mixpanel.peek(b'{"properties":5}', PLACE) == (None, False)
+    assert peek(orjson.dumps(MIXPANEL_EXPORT), SHAPES["mixpanel"]) == (NOON, False)
+    assert peek(orjson.dumps(MIXPANEL_PEOPLE), SHAPES["mixpanel"]) == (NOON, True)
+    assert peek(b'{"properties":5}', SHAPES["mixpanel"]) == (None, False)

@@ -5,12 +5,14 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.decode.builtin.exports import snowplow, snowplow_tsv
+from pipeline.decode.builtin.exports import snowplow_tsv
 from pipeline.decode.decode import decode
+from pipeline.decode.shapes import SHAPES
 from pipeline.model.records import Event, Invalid
+from pipeline.sources.peek import peek
 from tests.decode import reading
 from tests.decode.builtin.exports.samples import NOON, SNOWPLOW_JSON, SNOWPLOW_TSV, tsv
-from tests.decode.reading import HERE, PLACE
+from tests.decode.reading import HERE
 
 NAMES = snowplow_tsv.NAMES
 
@@ -131,7 +133,7 @@ def test_what_is_no_line_of_the_topic_is_a_dead_letter(raw: bytes) -> None:
 
 
 def test_files_are_merged_by_the_events_time() -> None:
-    assert snowplow.peek(tsv(SNOWPLOW_TSV, NAMES), PLACE) == (NOON, False)
-    assert snowplow.peek(orjson.dumps(SNOWPLOW_JSON), PLACE) == (NOON, False)
-    assert snowplow.peek(b"[", PLACE) == (None, False)
-    assert snowplow.peek(b"x\t", PLACE) == (None, False)
+    assert peek(tsv(SNOWPLOW_TSV, NAMES), SHAPES["snowplow"]) == (NOON, False)
+    assert peek(orjson.dumps(SNOWPLOW_JSON), SHAPES["snowplow"]) == (NOON, False)
+    assert peek(b"[", SHAPES["snowplow"]) == (None, False)
+    assert peek(b"x\t", SHAPES["snowplow"]) == (None, False)

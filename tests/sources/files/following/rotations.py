@@ -46,6 +46,11 @@ class Following:
         self._stored: Position | None = None
         self._recording = self._begin()
 
+    def begin(self) -> None:
+        """Begin anew at `position`."""
+        self._recording.close()
+        self._recording = self._begin()
+
     def _begin(self) -> Recording:
         return Recording(
             self._paths,
@@ -63,8 +68,7 @@ class Following:
     def kill(self) -> None:
         """Begin anew where the last durable epoch ended."""
         self.position = self._stored
-        self._recording.close()
-        self._recording = self._begin()
+        self.begin()
 
     def close(self) -> None:
         """End for good."""
@@ -74,8 +78,7 @@ class Following:
         """Begin anew."""
         if self.position is not None:
             self.position = self._recording.position
-        self._recording.close()
-        self._recording = self._begin()
+        self.begin()
 
     def read(self) -> list[int]:
         """Return the numbers of what is there now."""

@@ -245,3 +245,28 @@ def test_a_file_that_was_away_for_an_instant_may_be_truncated_as_any(tmp_path: P
     copy_and_truncate(path)
     append(path, lines(4, 4))
     assert following.read() == [4]
+
+
+@pytest.mark.parametrize("comes", ["in the first run", "in a later run", "between two"])
+def test_a_file_of_another_pattern_whose_path_ends_alike_changes_no_names(comes: str, tmp_path: Path) -> None:
+    first, second = tmp_path / "a" / "p" / "x.jsonl", tmp_path / "b" / "p" / "x.jsonl"
+    first.parent.mkdir(parents=True)
+    append(first, lines(1, 1))
+    following = Following(tmp_path / "a/*/x.jsonl", tmp_path / "b/*/x.jsonl")
+    assert following.named() == [("p/x.jsonl", 1)]
+    if comes == "in a later run":
+        following.again()
+    second.parent.mkdir(parents=True)
+    append(second, lines(2, 2))
+    if comes == "between two":
+        rename_with_a_counter(first)
+        append(first, lines(3, 3))
+        following.again()
+        assert following.named() == [("b/p/x.jsonl", 2), ("p/x.jsonl~2", 3)]
+    else:
+        assert following.named() == [("b/p/x.jsonl", 2)]
+    following.again()
+    append(first, lines(4, 4))
+    append(second, lines(5, 5))
+    life = "~2" if comes == "between two" else ""
+    assert sorted(following.named()) == [("b/p/x.jsonl", 5), (f"p/x.jsonl{life}", 4)]

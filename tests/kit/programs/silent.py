@@ -1,0 +1,5 @@
+"""A program that never says anything (``python -m tests.kit.programs.silent``)."""
+
+import signal
+
+signal.pause()
