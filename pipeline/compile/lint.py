@@ -57,8 +57,9 @@ def lint_webhook(model: WebhookFile, text: ConfigText, problems: Problems, secre
         if value.strip() and "{" not in value and _SECRET_HEADER.fullmatch(name):
             _warn_of_secret(("request", "headers", name), problems)
     if model.trigger.changes is None:
-        for part, inside in (("trigger", model.trigger.where), ("request", model.request.model_dump())):
-            _warn_of_before((part,) if part == "request" else (part, "where"), inside, problems)
+        _warn_of_before(("trigger", "where"), model.trigger.where, problems)
+        for name in ("url", "query", "headers", "body"):
+            _warn_of_before(("request", name), getattr(model.request, name), problems)
     for path, used in receiver_texts(model):
         _check_dollar(path, used, problems)
         _check_placeholders(path, used, problems, secrets)

@@ -181,6 +181,13 @@ class RequestContext:
         """The query parameters of the URL."""
         return self.request.query
 
+    def number(self, name: str, default: int, *, least: int = 0, most: int = 999_999_999) -> int:
+        """Return a number from the query. Raises UsageError."""
+        text = self.query.get(name, str(default))
+        if not (text.isascii() and text.isdecimal() and least <= int(text[:19]) <= most):
+            raise UsageError(f"`{name}={text[:40]}`: expected a number from {least} to {most:,}")
+        return int(text)
+
     @property
     def wants_json(self) -> bool:
         """Whether a page is requested as data: ``?format=json``."""

@@ -13,6 +13,7 @@ from pipeline.model.records import MISSING
 
 UNKNOWN: Final = "nothing had said it of this user by then"
 _CONVERTED: Final = re.compile(r'\{.*?"(?:as":"(\w+)"|before":|after":)')
+_OF_TEXTS: Final = re.compile(r'\{.*?"(?:starts_with|ends_with|contains|glob|regex)":')
 _NUMBER: Final = re.compile(r"\s*-?\d+(?:\.\d+)?\s*")
 
 
@@ -64,11 +65,18 @@ def advice(clause: Clause) -> str | None:
     if '"as":' in clause.text or '"ignore_case":' in clause.text:
         return None  # covered by the config's author
     wanted = [one for _, one in leaves(clause.operand)]
+    if isinstance(seen, list) and '"contains":' in clause.text:
+        parts = [one for one in wanted if isinstance(one, str)]
+        if any(part in one for one in seen if isinstance(one, str) for part in parts):
+            return "`contains` compares whole elements of an array: {regex: ..} looks inside them"
+        return None
     if isinstance(seen, str):
         return _of_text(seen, wanted, is_name=clause.path == "event.name")
     if isinstance(seen, bool | int | float):
         if isinstance(clause.operand, dict) and "file" in clause.operand:
             return "the entries of a file are texts, and it is none: `as: text` makes it one"
+        if _OF_TEXTS.search(clause.text) is not None:
+            return "it is no text: `as: text` makes it one"
         written = str(seen).lower() if isinstance(seen, bool) else f"{seen:g}"
         if any(isinstance(one, str) and one.strip().lower() in (written, str(seen)) for one in wanted):
             kind = "true or false" if isinstance(seen, bool) else "a number"

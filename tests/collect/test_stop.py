@@ -61,9 +61,9 @@ def test_what_waits_for_room_is_refused_at_the_end():
 def test_what_follows_the_last_answer_of_a_connection_is_neither_answered_nor_kept():
     """One that leaves lets in another one of the same connection, whose turn it is not."""
     limits = {"body": "1MiB", "member": "1MiB", "in_flight": "1MiB"}
-    filling = b'{"a":"' + b"x" * 1_044_000 + b'"}'
+    filling = b'{"a":"' + b"x" * 1_047_000 + b'"}'
     # The room that the filling leaves is for the third where both the others have left, not one of them.
-    first, second, third = (b'{"a":"' + b"x" * size + b'"}' for size in (1_600, 1_600, 3_000))
+    first, second, third = (b'{"a":"' + b"x" * size + b'"}' for size in (600, 600, 1_000))
     with (
         Running({"limits": limits}, drain_secs=10.0) as running,
         running.connect() as other,

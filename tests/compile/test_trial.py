@@ -48,7 +48,10 @@ def pid(trial: Trial) -> int:
 
 @pytest.mark.parametrize(
     ("module", "secs", "told"),
-    [("tests.kit.programs.silent", 0.1, "it has not begun within 0.1 s"), ("no.such.module", 60.0, "it ends with 1 before")],
+    [
+        ("tests.kit.programs.silent", 0.1, "it has not begun within 0.1 s"),
+        ("no.such.module", 60.0, "it ends with 1 before"),
+    ],
 )
 def test_a_process_that_does_not_begin_is_not_waited_for(module: str, secs: float, told: str) -> None:
     helper = Helper(module, lambda asked: None, secs)

@@ -200,7 +200,7 @@ def test_the_api_gives_lines_or_events(desk: Desk, api: Api):
         ("webhook=crn", 400, "there is no webhook `crn`; did you mean `crm`?"),
         ("where=evnt.x:+1", 400, "`evnt` is not known here"),
         ("stages=sent", 400, "did you mean `stage`?"),
-        ("count=x", 400, "`count` is a number"),
+        ("count=x", 400, "`count=x`: expected a number"),
         ("for=x", 400, "`for`:"),
     ],
 )

@@ -34,6 +34,9 @@ from tests.kit.streams.records import event, user
         ({"eq": '{"as":"number"}'}, "x", None),
         ("pro", "free", None),
         ({"eq": "250"}, 251, None),
+        ({"starts_with": "49"}, 4915, "`as: text` makes it one"),
+        ({"contains": "vi"}, ["vip"], "compares whole elements"),
+        ({"contains": "x"}, ["vip"], None),
     ],
 )
 def test_another_type_or_spelling_is_told(operand: Any, value: Any, told: str | None) -> None:

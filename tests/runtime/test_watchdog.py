@@ -145,26 +145,26 @@ def test_the_block_ends_where_the_state_directory_is_taken_away():
     assert isinstance(failure.first, StateError)
 
 
-def test_a_step_is_not_interrupted_by_what_ends_the_block():
-    """A transaction that it has half begun nobody would end: closing its store waited for ever."""
+def test_a_store_at_work_is_not_interrupted_by_what_ends_the_block():
+    """A transaction that it has half begun nobody would end: closing it waited for ever."""
     drain: Any = SimpleNamespace(stopping=False, secs=5.0)
-    failure, steps, pause = Failure(), [], threading.Event()
+    failure, done, pause = Failure(), [], threading.Event()
     failure.beneath = lambda error: StateError("moved")
 
     def work() -> None:
         while failure.first is None:
             pause.wait(0.01)
         pause.wait(0.1)
-        steps.append("done")
+        done.append(True)
 
     def run() -> None:
-        FunctionType(work.__code__, {"__name__": "pipeline.job.steps.any"}, closure=work.__closure__)()
+        FunctionType(work.__code__, {"__name__": "pipeline.store.any"}, closure=work.__closure__)()
         pause.wait(10)
 
     dog = Watchdog(Pulse(1.0), drain, failure, look_secs=0.01)
     with pytest.raises(StateError, match="moved"), dog.watching():
         run()
-    assert steps == ["done"]
+    assert done == [True]
 
 
 def test_a_stop_that_is_not_heard_ends_the_process_and_one_that_is_does_not():

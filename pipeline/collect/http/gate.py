@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 _HALF_LIFE_SECS: Final = 5.0
-_LARGE: Final = 1 / 64
-"""Of the limit: what needs more is large."""
+_LARGE: Final = 1 / 1024
+"""Of the limit: a body of more bytes on the wire is large."""
 _FOR_SMALL: Final = 1 / 8
-"""Of the limit, where no large request enters."""
+"""Of the limit, where no large request enters; what may become half of that when unpacked is large, too."""
 _SOON_SECS: Final = 5
 """When to retry where it came so suddenly that nothing has left so far."""
 _READ_BYTES: Final = 256 << 10
@@ -27,6 +27,11 @@ class Guest(Protocol):
 
     size: int
     """Bytes received so far."""
+
+    @property
+    def wire(self) -> int:
+        """Bytes that it has, or may have, as sent."""
+        ...
 
     @property
     def need(self) -> int:
@@ -83,8 +88,8 @@ class Gate:
 
     @property
     def full(self) -> bool:
-        """Return whether a new request must wait."""
-        return self.inside + self.held >= self.limit or self.waiting > 0
+        """Return whether a new small request must wait: that large ones do has no balancer look elsewhere."""
+        return self.inside >= self.limit or bool(self._small)
 
     def retry_secs(self, stuck: int = 60) -> int:
         """Return in how many seconds to retry: bytes inside divided by the rate at which they
@@ -92,7 +97,7 @@ class Gate:
         """
         self._measure()
         if self._rate <= 0.0:
-            return stuck if self.full else 1
+            return stuck if self.full or self.waiting else 1
         return max(1, min(60, math.ceil((self.inside + self.held) / self._rate)))
 
     def wait(self, guest: Guest, inside: int) -> None:
@@ -158,7 +163,8 @@ class Gate:
         self.held -= guest.size
 
     def _queue_of(self, guest: Guest) -> dict[Guest, tuple[float, int]]:
-        return self._large if guest.need > self.limit * _LARGE else self._small
+        is_small = guest.wire <= self.limit * _LARGE and guest.need <= self.limit * _FOR_SMALL / 2
+        return self._small if is_small else self._large
 
     def _measure(self) -> None:
         now = self._clock()

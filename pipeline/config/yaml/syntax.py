@@ -66,12 +66,28 @@ def explain(document: Document, error: YAMLError, repaired: set[int]) -> Fault:
             span = Span(number, start, number, start + len(value))
             return Fault(document.finding(span, "yaml-syntax", message, hint=hint), number, repair)
     span = Span(line, column, line, column + 1)
+    sign = _stray_sign(document.lines[line], column, message)
+    if sign is not None:
+        return Fault(document.finding(span, "yaml-syntax", message, hint=sign[0]), line, sign[1])
     remedy = _general(message)
     before = document.lines[line][:column].rstrip()[-1:]
     if remedy is None and before in ("'", '"'):
         inner = '\\"' if before == '"' else "''"
         remedy = f"the text ends at the {before} before; write a quote inside it as {inner}"
     return Fault(document.finding(span, "yaml-syntax", message, hint=remedy), line)
+
+
+def _stray_sign(source: str, column: int, message: str) -> tuple[str, str] | None:
+    """Return the remedy of a sign too many, or of a comma that is missing, and the line without the fault."""
+    char, without = source[column : column + 1], source[:column] + source[column + 1 :]
+    if char in ("]", "}") and "did not find expected key" in message:
+        return f"this {char} closes nothing: take it away", without
+    if char == "," and "did not find expected node content" in message:
+        return "one comma is enough", without
+    key = re.search(r"\s([\w$.-]+)$", source[:column])
+    if char == ":" and "did not find expected ','" in message and key is not None:
+        return f"a comma is missing before `{key[1]}`", source[: key.start()] + "," + source[key.start() :]
+    return None
 
 
 _OPENED = {"while parsing a flow sequence": "]", "while parsing a flow mapping": "}"}
@@ -232,17 +248,18 @@ def _slip(source: str, column: int | None) -> tuple[int, str, str, str | None] |
     return None
 
 
-_NO_BLANK = re.compile(r"(\s*(?:-\s+)*[A-Za-z_$][\w$.-]*:)\u00a0?([^\s/:].*)")
+_NO_BLANK = re.compile(r"(\s*(?:-\s+)*[A-Za-z_$][\w$.-]*)(?::\u00a0?|\s*=\s+)([^\s/:=].*)")
 
 
 def _no_blank(source: str) -> tuple[int, str, str, str] | None:
-    """`method:POST`, which is one text, and with the next line no map."""
+    """`method:POST` and `method = POST`, which are one text, and with the next line no map."""
     found = _NO_BLANK.fullmatch(source)
     if found is None:
         return None
     key, value = found[1].strip(), found[2].strip()
     start = len(found[1]) - len(found[1].lstrip())
-    return start, source[start:].rstrip(), f"a blank follows the colon: {key} {value}", f"{found[1]} {value}"
+    rule = "a blank follows the colon" if source[len(found[1])] == ":" else "a colon follows the key"
+    return start, source[start:].rstrip(), f"{rule}: {key}: {value}", f"{found[1]}: {value}"
 
 
 # A channel or a colour, which starts a comment: `{channel: #growth}`.

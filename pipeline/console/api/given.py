@@ -16,14 +16,6 @@ MOST: Final = 1_000
 """Rows of one answer."""
 
 
-def number(context: RequestContext, name: str, default: int) -> int:
-    """Return a count from the query, 1 to 1,000. Raises UsageError."""
-    text = context.query.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST):
-        raise UsageError(f"`{name}={text[:40]}`: expected 1 to {MOST:,}")
-    return int(text)
-
-
 def require_may_try(context: RequestContext, text: str | None) -> None:
     """Raise HTTPForbidden where a text of one's own would tell of events what is hidden from who asks.
 

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from pipeline.console import writes
 from pipeline.console.api.body import JSON, TEXT, body
-from pipeline.console.api.given import MOST, catalog_for, number, record_of, redacted, text_of
+from pipeline.console.api.given import MOST, catalog_for, record_of, redacted, text_of
 from pipeline.console.context import RequestContext
 from pipeline.console.redaction import redacted_attempt
 from pipeline.console.render import data
@@ -30,7 +30,7 @@ async def samples(context: RequestContext) -> web.Response:
     """``?event=NAME&file=webhooks/x.yaml&limit=N``: the newest records first; with a file, the events of its
     own tests before them.
     """
-    limit = number(context, "limit", 100)
+    limit = context.number("limit", 100, least=1, most=MOST)
     found = await context.run(context.console.samples, context.query.get("file"), context.query.get("event"))
     shown = [
         redacted(context, one.to_json(), "user", "records", "line", "properties") for one in found[:limit]
@@ -45,7 +45,7 @@ async def catalog(context: RequestContext) -> web.Response:
 
 async def attempts(context: RequestContext) -> web.Response:
     """``?webhook=ID&limit=N``: the last attempts, the newest first: failures, and a sample of successes."""
-    limit = number(context, "limit", 100)
+    limit = context.number("limit", 100, least=1, most=MOST)
     found = await context.run(
         looks.attempts, context.console.state, context.query.get("webhook"), limit=limit
     )

@@ -38,7 +38,7 @@ _LIMITS: Final = ("count", "for", "format")
 async def tap(context: RequestContext) -> web.StreamResponse:
     """Stream lines until the client goes, `count` lines were sent, or `for` has passed."""
     filters = filters_of(context, _LIMITS)
-    most, ends = _limits(context.query)
+    most, ends = context.number("count", 0), _ends(context.query.get("for"))
     as_events = EVENTS in context.request.headers.get("accept", "")
     write = _event if as_events else _ndjson
     sent = 0
@@ -60,14 +60,10 @@ async def tap(context: RequestContext) -> web.StreamResponse:
     return answer
 
 
-def _limits(query: Mapping[str, str]) -> tuple[int, float]:
-    count, span = query.get("count", "0"), query.get("for")
-    if not (count.isascii() and count.isdecimal() and len(count) < 10):
-        raise UsageError(f"`count` is a number of lines, not {count[:40]!r}")
-    if span is None:
-        return int(count), float("inf")
+def _ends(span: str | None) -> float:
+    """Return when so long a time from now has passed. Raises UsageError."""
     try:
-        return int(count), time.monotonic() + parse_duration(span)
+        return float("inf") if span is None else time.monotonic() + parse_duration(span)
     except ValueError as error:
         raise UsageError(f"`for`: {error}") from error
 

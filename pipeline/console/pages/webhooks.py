@@ -32,7 +32,7 @@ async def show(context: RequestContext) -> web.StreamResponse:
     words = _words(context)
     listing = Listing(words.get("text", ""), words.get("state", ""), words.get("sort", "id"), "desc" in words)
     found = listing.of(seen.rows)
-    start = _start(context)
+    start = context.number("from", 0)
     shown = found[start : start + PAGE]
     if not context.may("payloads"):
         shown = [replace(row, error="") for row in shown]  # what a receiver answers may quote what it got
@@ -145,10 +145,3 @@ def _words(context: RequestContext) -> dict[str, str]:
 def _link(words: dict[str, str], changes: dict[str, str | None]) -> str:
     kept = {name: value for name, value in {**words, **changes}.items() if value}
     return f"/webhooks?{urlencode(kept)}" if kept else "/webhooks"
-
-
-def _start(context: RequestContext) -> int:
-    given = context.query.get("from", "0")
-    if not (given.isascii() and given.isdecimal()) or len(given) > 7:
-        raise UsageError(f"from: `{given[:40]}` is no number")
-    return int(given)

@@ -78,7 +78,7 @@ def compile_text(
     likewise.
     """
     if literal is None and _INERT.fullmatch(text) is not None:
-        if text.startswith(("event.", "user.")):
+        if text.startswith(("event.", "user.")) or "}}" in text:
             warn_of_foreign(text, spot)
         return constant_template(text)
     if encode is None and len(text) <= _SHORT and (known := _known_path(text, spot.roots)) is not None:

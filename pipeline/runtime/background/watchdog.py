@@ -39,8 +39,8 @@ GRACE_SECS = 5.0
 ALARM = signal.SIGUSR2
 """The signal that interrupts the main thread."""
 _MAIN = threading.main_thread().ident or 0
-_STEPS = "pipeline.job."
-"""The modules of the steps."""
+_STORES = "pipeline.store."
+"""The modules that are not interrupted."""
 
 _log = log.get("job")
 
@@ -111,10 +111,10 @@ class Watchdog:
                 signal.signal(ALARM, before)
 
     def _raise(self, _number: int, frame: FrameType | None) -> None:
-        """Raise the error out of Bytewax; a step is not interrupted: it may have half begun something that
-        its store waits for when it is closed.
+        """Raise the error, out of whatever the flow does; but a store that is at work may have half begun a
+        transaction, for whose end it would wait for ever when it is closed.
         """
-        if self._armed and self._error is not None and not _in_step(frame):
+        if self._armed and self._error is not None and not _in_store(frame):
             self._armed = False
             raise self._error
 
@@ -136,7 +136,7 @@ class Watchdog:
                 self._failure.note(error)
         if self._armed and self._error is not None:
             # A real signal: it also interrupts what the main thread waits for. Sent at each look until it is
-            # between two steps.
+            # taken.
             signal.pthread_kill(_MAIN, ALARM)
         still, is_still = self._pulse.still_secs(), self._pulse.is_still()
         if is_still and not self._is_still:
@@ -165,9 +165,9 @@ class Watchdog:
             self._end(Exit.FATAL)
 
 
-def _in_step(frame: FrameType | None) -> bool:
+def _in_store(frame: FrameType | None) -> bool:
     while frame is not None:
-        if str(frame.f_globals.get("__name__")).startswith(_STEPS):
+        if str(frame.f_globals.get("__name__")).startswith(_STORES):
             return True
         frame = frame.f_back
     return False

@@ -114,7 +114,7 @@ class Ends:
             gauge("source_lag", max(0, end - side.next_offset), partition=side.name)
             # Nobody may read on though the log does: what is committed ends before it.
             is_held = side.position == side.told_end < end and not (stream.holds or side.done)
-            self._undecided.see(side.name, end - side.position if is_held else 0, now)
+            self._undecided.see(side.name, end - side.position if is_held else 0, now, at=side.position)
 
     def _read(
         self, futures: list[Future[Any]], known: Known | None = None
@@ -148,12 +148,18 @@ class Lasting:
     def __init__(self, happening: Happening, after_ms: int) -> None:
         self._happening = happening
         self._after_ms = after_ms
-        self._since: dict[str, int] = {}
+        self._since: dict[str, tuple[int, int]] = {}
 
-    def see(self, partition: str, value: float, now: int, **facts: str) -> None:
-        """Note the present value, 0 where it is not so."""
-        if not value:
-            if self._since.pop(partition, None) is not None:
-                gauge(self._happening.metric, 0, partition=partition)
-        elif now >= self._since.setdefault(partition, now) + self._after_ms:
+    def see(self, partition: str, value: float, now: int, *, at: int = 0, **facts: str) -> None:
+        """Note the present value, 0 where it is not so. at: another place there, and it has begun anew."""
+        since, place = self._since.get(partition, (now, at))
+        if place != at:
+            since = now
+        if value and now >= since + self._after_ms:
             self._happening.happened(log, value, partition=partition, **facts)
+        elif partition in self._since:
+            gauge(self._happening.metric, 0, partition=partition)
+        if value:
+            self._since[partition] = since, at
+        else:
+            self._since.pop(partition, None)

@@ -36,6 +36,8 @@ log = logging.get(__name__)
 
 AHEAD = 1000
 """Records of one side in our queue beyond which no more are fetched: the other side lags behind."""
+AHEAD_BYTES = 16 << 20
+"""The same for their bytes: as many are in librdkafka's queue besides."""
 SETTLE_MS = 50
 """How old records with producers' times (CreateTime) must be before they are merged, unless `join.settle` is
 set: it covers the producers' linger and the way to the broker."""
@@ -214,7 +216,7 @@ class KafkaReader(BaseReader):
             if stream.next_life is not None and not stream.held:
                 if not side.offsets:
                     self._relocation.begin_life(stream, stream.next_life, self._trail)
-            elif len(side.offsets) < AHEAD and not side.done:
+            elif len(side.offsets) < AHEAD and side.held_bytes < AHEAD_BYTES and not side.done:
                 messages, stamps = self._consume(stream, limit, now)
                 if messages and self._settles_by_kind:
                     self._learn_kind(stream, messages[-1])

@@ -6,9 +6,10 @@ from pipeline.collect.http.gate import Gate
 
 
 class Guest:
-    def __init__(self, gate: Gate, size: int, need: int | None = None) -> None:
+    def __init__(self, gate: Gate, size: int, need: int | None = None, wire: int | None = None) -> None:
         self.gate, self.size = gate, size
         self.need = need or size
+        self.wire = wire or self.need
         self.inside = False
         self.told: int | None = None
 
@@ -49,13 +50,18 @@ def test_what_does_not_fit_waits_and_enters_in_its_order():
 
 
 def test_small_requests_have_room_of_their_own_and_do_not_wait_behind_large_ones():
-    gate = Gate(64_000, Clock())
-    large = [Guest(gate, 20_000).arrive() for _ in range(4)]
+    gate = Gate(1_024_000, Clock())
+    large = [Guest(gate, 400_000).arrive() for _ in range(4)]
     assert [one.inside for one in large] == [True, True, False, False]
-    small = [Guest(gate, 1_000).arrive() for _ in range(30)]
-    assert [one.inside for one in small] == [True] * 24 + [False] * 6
+    assert not gate.full
+    bomb, packed = (Guest(gate, 900, need, wire=900).arrive() for need in (900_000, 30_000))
+    assert (bomb.inside, packed.inside) == (False, True)
+    gate.leave(900)
+    small = [Guest(gate, 1_000).arrive() for _ in range(230)]
+    assert [one.inside for one in small] == [True] * 224 + [False] * 6
+    assert gate.full
     gate.leave(1_000)
-    assert small[24].inside
+    assert small[224].inside
     assert not large[2].inside
 
 

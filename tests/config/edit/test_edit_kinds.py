@@ -131,6 +131,10 @@ INSERT = [
 ]
 
 DELETE = [
+    # keys that are written out, in braces
+    ("a: {? b : 1, ? c : 2} # x\n", ("a", "c"), "a: {? b : 1} # x\n"),
+    ("a: { ? b : 1 }\n", ("a", "b"), "a: {}\n"),
+    ("a: {\n  ? b # k\n  : 1, # one\n  c: 2\n}\n", ("a", "b"), "a: {\n  c: 2\n}\n"),
     ("a: 1 # one\n# of b\nb: 2\n", ("a",), "# of b\nb: 2\n"),
     ("a: 1\nb: 2", ("b",), "a: 1"),
     ("a: 1\r\nb: 2", ("b",), "a: 1"),
@@ -154,6 +158,7 @@ DELETE = [
 ]  # fmt: skip
 
 MOVE = [
+    ("a: {b: 1, ? c : 2}\n", ("a", "c"), 0, "a: {? c : 2, b: 1}\n"),
     ("# head\na: 1 # one\n# of b\nb: 2\n\nc: 3\n", ("c",), 0, "# head\nc: 3\na: 1 # one\n\n# of b\nb: 2\n"),
     ("- a: 1\n  b: 2\n- c: 3\n", (1,), 0, "- c: 3\n- a: 1\n  b: 2\n"),
     ("- a: 1\n  # of b\n  b: 2\n", (0, "b"), 0, "- # of b\n  b: 2\n  a: 1\n"),

@@ -120,7 +120,7 @@ EVENT = "name: n, user_id: u"
         ("- ignore: false", "records.0.ignore", "must be `true`"),
         (f"- where: [{{a: 1}}]\n  event: {{{EVENT}}}", "records.0.where", "did you mean `when`?"),
         (f"- event: {{{EVENT}, timestamp: t}}", "records.0.event.timestamp", "did you mean `time`?"),
-        ("records: []", "records", "not empty"),
+        ("records: []", "records", "must not be empty"),
     ],
 )
 def test_every_slip_has_its_place_and_a_remedy(text: str, path: str, told: str) -> None:

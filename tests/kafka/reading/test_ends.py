@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
+from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
+import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from pipeline.kafka.brokers import Reachability
-from pipeline.sources.topics.ends import LAG_EVERY_MS, SILENT_MS, Ends
+from pipeline.sources.topics.ends import LAG_EVERY_MS, SILENT_MS, UNDECIDED_MS, Ends
 from pipeline.sources.topics.merging.merge import Alignment
 from pipeline.sources.topics.merging.side import Side
 from pipeline.telemetry import metrics
+from pipeline.telemetry.names import MetricName
 
 NO_LEADER = KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
 LATE = -1001
@@ -44,24 +47,46 @@ class Brokers:
     serve = renew
 
 
-def test_a_partition_without_a_leader_is_told_though_other_brokers_answer() -> None:
-    sides = [Side[Any](f"{topic}/0", 0) for topic in ("users", "events")]
-    streams: Any = [SimpleNamespace(side=side, topic=side.name[:-2], index=0, holds=False) for side in sides]
-    brokers: Any = Brokers()
-    ends, now = Ends("kafka-0", streams, Alignment(sides), brokers), LAG_EVERY_MS
+class Watched:
+    """The ends of two topics, looked at as time goes by."""
 
-    def told(users: int | KafkaException, ms: int) -> list[float]:
-        nonlocal now
-        brokers.answers = {"users": users, "events": 7}
+    def __init__(self) -> None:
+        self.sides = [Side[Any](f"{topic}/0", 0) for topic in ("users", "events")]
+        self.brokers = Brokers()
+        streams: Any = [
+            SimpleNamespace(side=side, topic=side.name[:-2], index=0, holds=False) for side in self.sides
+        ]
+        self.ends = Ends("kafka-0", streams, Alignment(self.sides), cast(Any, self.brokers))
+        self.now = LAG_EVERY_MS
+
+    def told(self, metric: MetricName, users: int | KafkaException, ms: int) -> list[float]:
+        """Return what a metric says after so long, with these ends."""
+        self.brokers.answers = {"users": users, "events": 7}
         for _ in range(0, ms + 1, LAG_EVERY_MS):
-            ends.watch_lag(now)
-            now += LAG_EVERY_MS
-        return [metrics.read("source_unanswered", partition=side.name) for side in sides]
+            self.ends.watch_lag(self.now)
+            self.now += LAG_EVERY_MS
+        return [metrics.read(metric, partition=side.name) for side in self.sides]
 
-    for failure in (NO_LEADER, LATE):
-        assert told(failure, SILENT_MS - LAG_EVERY_MS) == [0, 0], "leaders change within seconds"
-        assert told(failure, 2 * LAG_EVERY_MS) == [1, 0]
-        assert metrics.read("source_lag", partition="events/0") == 7
-        assert not brokers.reachability.down, "others answer"
-        assert told(9, LAG_EVERY_MS) == [0, 0]
-        assert metrics.read("source_lag", partition="users/0") == 9
+
+@pytest.mark.parametrize("failure", [NO_LEADER, LATE])
+def test_a_partition_without_a_leader_is_told_though_other_brokers_answer(failure: Any) -> None:
+    watched = Watched()
+    told = partial(watched.told, "source_unanswered")
+    assert told(failure, SILENT_MS - LAG_EVERY_MS) == [0, 0], "leaders change within seconds"
+    assert told(failure, 2 * LAG_EVERY_MS) == [1, 0]
+    assert metrics.read("source_lag", partition="events/0") == 7
+    assert not watched.brokers.reachability.down, "others answer"
+    assert told(9, LAG_EVERY_MS) == [0, 0]
+    assert metrics.read("source_lag", partition="users/0") == 9
+
+
+def test_one_transaction_after_another_is_none_that_stays_open() -> None:
+    watched = Watched()
+    users = watched.sides[0]
+    told = partial(watched.told, "source_undecided_records", 9)
+    for place in (1, 2):
+        users.position = users.told_end = place
+        assert told(UNDECIDED_MS - LAG_EVERY_MS) == [0, 0]
+    assert told(2 * LAG_EVERY_MS) == [7, 0]
+    users.position = users.told_end = 9
+    assert told(LAG_EVERY_MS) == [0, 0]

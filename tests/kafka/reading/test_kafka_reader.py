@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import time_ns
 from types import SimpleNamespace
 
 import pytest
@@ -16,6 +17,7 @@ from pipeline.model.errors import ConfigError, Fatal
 from pipeline.model.records import Event
 from pipeline.sources.paced import Paced
 from pipeline.sources.topics.ends import ANSWER_MS, LAG_EVERY_MS
+from pipeline.sources.topics.kafka_reader import AHEAD_BYTES, KafkaReader
 from pipeline.sources.topics.kafka_source import GROWN_MS, KafkaSource
 from pipeline.sources.topics.message_chunk import offsets_of
 from pipeline.telemetry import metrics
@@ -152,6 +154,30 @@ def test_large_records_come_few_at_a_time_and_each_chunk_is_a_place_to_go_on_fro
     for chunk in seen.chunks[:2]:
         again = tap(topics.open(chunk.position, events=(events,), users=users, stop="end"))
         assert again.finish() == sent[chunk.position[1] :]
+
+
+def test_large_records_that_wait_for_another_topic_do_not_fill_the_memory(
+    topics: Topics, tap: Tapper
+) -> None:
+    events, users = topics.create("events"), topics.create("users")
+    topics.send_many(events, [b"x" * 900_000] * 40, first_ms=time_ns() // 1_000_000)
+    topics.clock.stopped_at = 0
+    seen = tap(topics.open(events=(events,), users=(users,), settle_secs=1000.0))
+    assert isinstance(seen.reader, KafkaReader)
+    side = seen.reader._streams[1].side
+    until(lambda: seen.turn() or side.held_bytes >= AHEAD_BYTES, "many of them")
+    for _ in range(100):
+        seen.turn()
+    assert len(side.offsets) < 40
+    topics.clock.stopped_at = None
+
+    def came() -> bool:
+        topics.clock.ahead += 1_000_000
+        seen.turn()
+        return len(seen.lines) == 40
+
+    until(came, "all of them")
+    assert side.held_bytes == 0
 
 
 @pytest.mark.parametrize("paced", [False, True])

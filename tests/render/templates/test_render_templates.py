@@ -354,6 +354,21 @@ def test_a_template_of_another_product_is_shown_at_its_place() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "warns"),
+    [
+        ("paid event.properties.a }}", True),
+        ("{{ event.id }} by user.properties.name | upcase }}", True),
+        ("{{ event.id | default: event.name }}", False),
+        ("{{ 'a' if event.id else event.name }}", False),
+        ("{a: {b: event}}", False),
+    ],
+)
+def test_a_template_that_nothing_opens_is_a_warning(text: str, warns: bool) -> None:
+    found = mistakes({"body": {"v": text}})
+    assert ["nothing opens it" in one for one in found] == [True] * warns
+
+
 def test_three_braces_are_a_warning_that_says_what_they_send() -> None:
     assert value_of("{{{ event.id }}}") == "{e1}"
     assert mistakes({"body": {"v": "a {{{event.id}}} b", "w": "{ {{ event.id }} }"}}) == [

@@ -90,6 +90,7 @@ class Alignment(Generic[T]):
         """The side whose first record waits for it."""
         self._question: Question | None = None
         for side in self.sides:
+            side.size_of = size_of
             if side.released_floor == BEFORE_ALL:
                 side.released_floor = side.floor
 

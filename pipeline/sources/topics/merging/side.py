@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, islice
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
@@ -53,6 +53,10 @@ class Side(Generic[T]):
     """... that time (or the record's own) made monotone ..."""
     items: list[T] = field(default_factory=list)
     """... and the record itself."""
+    size_of: Callable[[T], int] | None = None
+    """Bytes of a record; None: they are not counted."""
+    held_bytes: int = 0
+    """Of all in the queue."""
     ahead: int = 0
     """How many records at the end of the queue are ahead of the clock, with none behind them that is not."""
     clamped: list[int] = field(default_factory=list)
@@ -124,6 +128,8 @@ class Side(Generic[T]):
         self.stamps += stamps
         self.items += items
         self.fetches.append((now_ms, offsets[-1] + 1))
+        if self.size_of is not None:
+            self.held_bytes += sum(map(self.size_of, items))
 
     def _are_plain(self, offsets: Sequence[int], stamps: Sequence[int], wall_ms: int | None) -> bool:
         if self.ahead or (offsets[0] < self.decided_until and self.clamped_before):
@@ -183,6 +189,8 @@ class Side(Generic[T]):
             self.first_fetched_ms,
             clamped,
         )
+        if self.size_of is not None:
+            self.held_bytes -= sum(map(self.size_of, run.items))
         good = number
         for offset in reversed(clamped):
             good -= good > 0 and self.offsets[good - 1] == offset
