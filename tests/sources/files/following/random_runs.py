@@ -118,9 +118,11 @@ class RandomRun:
     def _start(self) -> Recording:
         self._handed_out, self._stored = [], None
         self.trace.append("started")
-        return Recording(
+        begun = Recording(
             [self._given], follow=True, resume=self._durable, heads=self._heads, clock=lambda: self._now
         )
+        begun.durable(begun.position)  # as a job's first poll does
+        return begun
 
     def _read(self) -> None:
         self._now += self._random.choice([0.1, 1.2])
