@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -48,7 +48,7 @@ class Row:
         return cls(Fields(line), str(line["at"])[11:23], str(line["stage"]), kind, answer)
 
 
-def _told(line: Mapping[str, object]) -> tuple[str, str]:
+def _told(line: Mapping[str, Any]) -> tuple[str, str]:
     stage, reason = line["stage"], str(line.get("reason") or "")
     if stage not in ("sent", "dead"):
         tone = {"invalid": "bad", "matched": "good", "suppressed": "warn", "unmatched": "warn"}
