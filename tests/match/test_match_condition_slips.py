@@ -311,8 +311,9 @@ def test_an_element_as_other_products_write_it_is_a_warning(tree: Value, hint: s
 @pytest.mark.parametrize(
     ("values", "hint"),
     [
-        (["gte", 500], "write {gte: 500}"),
-        ([">", 1.5], "write {gt: 1.5}"),
+        (["gte", 500], "write {gte: 500}; values that are meant stand in {in: [..]}"),
+        ([">", 1.5], "write {gt: 1.5}; values that are meant stand in {in: [..]}"),
+        ({"in": ["gte", 500]}, None),
         (["gte", "lte"], None),
         (["a", 5], None),
     ],
