@@ -103,7 +103,7 @@ class Gate:
     def wait(self, guest: Guest, inside: int) -> None:
         """Queue it: it was inside with this many bytes. Where too many wait, it is turned away."""
         self.inside -= inside
-        reads = min(guest.need, _READ_BYTES)
+        reads = min(guest.wire, _READ_BYTES)
         if self._promised and self._promised + reads > self.limit:
             guest.turned_away(self.retry_secs(stuck=_SOON_SECS))
             return
@@ -150,7 +150,8 @@ class Gate:
                 while queue:
                     first = next(iter(queue))
                     need = first.need
-                    if self.inside and self.inside + need > room:
+                    # What small ones have for themselves keeps no large one out, however large it is.
+                    if self.inside > self.limit - room and self.inside + need > room:
                         break
                     self._take_out(queue, first)
                     self.inside += need

@@ -73,6 +73,22 @@ def test_no_more_may_wait_than_be_inside():
     assert {one.told for one in large[256:]} == {5}
 
 
+def test_what_waits_is_counted_as_it_is_sent():
+    gate = Gate(64 << 20, Clock())
+    Guest(gate, 64 << 20).arrive()
+    assert all(Guest(gate, 1_000, need=1_000_000, wire=1_000).arrive().told is None for _ in range(300))
+
+
+def test_small_ones_one_after_another_keep_out_no_large_one_whatever_its_size():
+    gate = Gate(1_024_000, Clock())
+    Guest(gate, 1_000).arrive()
+    large = Guest(gate, 950_000, need=1_900_000).arrive()
+    assert not large.inside
+    Guest(gate, 1_000).arrive()
+    gate.leave(1_000)
+    assert large.inside
+
+
 def test_who_waits_enters_when_there_is_room_for_all_that_it_may_come_to():
     gate = Gate(100, Clock())
     Guest(gate, 60).arrive()
