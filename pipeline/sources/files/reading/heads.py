@@ -121,7 +121,7 @@ def _packed(noted: Entry) -> bytes:
 
 
 def read_heads(path: Path) -> dict[str, Entry]:
-    """Return the contents of a file, by name, as far as a kill or a power cut left it; empty if there is none.
+    """Return the contents of a file, by name, as far as a kill or a power cut left it.
 
     Raises StateError.
     """
