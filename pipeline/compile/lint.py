@@ -34,6 +34,8 @@ _SECRET_HEADER: Final = re.compile(
 )
 """Names of headers that carry a secret."""
 _BEFORE: Final = re.compile(r"\buser\.before\b")
+_READS_BEFORE: Final = re.compile(r"\{[{%][^{}]*\buser\.before\b")
+"""A template that reads it."""
 _ANYBODY: Final = "the secret is empty: anybody could sign in your name"
 _MAKE_ONE: Final = "make one with `hookline secret new`"
 _SHELL: Final = re.compile(r"(?:[A-Za-z]+ )?(?:\$([A-Z][A-Z0-9_]+)|%([A-Z][A-Z0-9_]+)%)")
@@ -92,7 +94,7 @@ def _warn_of_before(path: KeyPath, value: Any, problems: Problems) -> None:
     elif isinstance(value, list):
         for index, inside in enumerate(value):
             _warn_of_before((*path, index), inside, problems)
-    elif isinstance(value, str) and ("{" in value or path[-1] == "path") and _BEFORE.search(value):
+    elif isinstance(value, str) and (_BEFORE if path[-1] == "path" else _READS_BEFORE).search(value):
         _warn_unset(path, problems)
 
 

@@ -45,7 +45,8 @@ RUN_SECS: Final = 10.0
 """How long a page may wait for a config, a store or a job."""
 JOB_SECS: Final = 1.0
 """How long the job's answer is reused, and how long a page waits for it."""
-FORM_FIELDS: Final = 50_000
+FORM_FIELDS: Final = 10_000
+"""Anybody may post as many at the login: they are read within some 20 ms."""
 FORM_BYTES: Final = 1 << 20
 _OF_URLS: Final = "/?#&=%:;,@!$'()*+~[]"
 

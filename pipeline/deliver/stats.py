@@ -68,15 +68,16 @@ class EngineStats:
     lanes: dict[str, LaneStats]
     in_flight: int
     p50_ms: float
-    """From match to the answer of the last attempt, over webhooks that do not batch, if there are any."""
+    """From match to the answer of the last attempt, over webhooks that do not batch, if any has sent."""
     p99_ms: float
 
 
 def engine_stats(lanes: Sequence[Lane], in_flight: int, trust: Trust | None) -> EngineStats:
     """Return the numbers of every lane; reads plain numbers only, so any thread may call it."""
     # A batch waits for its members on purpose: where others send at once, theirs is the latency.
-    timed = [lane for lane in lanes if lane.spec is None or lane.spec.delivery.batch is None] or lanes
-    p50, p99 = quantiles((lane.tally.latencies for lane in timed), (0.5, 0.99))
+    at_once = [one.tally.latencies for one in lanes if one.spec is None or one.spec.delivery.batch is None]
+    timed = at_once if any(at_once) else [one.tally.latencies for one in lanes]
+    p50, p99 = quantiles(timed, (0.5, 0.99))
     return EngineStats({lane.webhook_id: lane_stats(lane, trust) for lane in lanes}, in_flight, p50, p99)
 
 

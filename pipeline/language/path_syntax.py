@@ -228,6 +228,7 @@ def _like_method(text: str) -> tuple[str, str, str] | None:
     hint = f"for an element write `{meant}`"
     if name == "size":
         hint = f"how many there are is `{many} | size`, and `{{as: size}}` in conditions"
+    hint += f"; if the key is meant, `{many}['{name}']{rest}`"
     return "looks-like-index", f"`{name}` after a dot is the name of a key", hint
 
 
@@ -244,7 +245,7 @@ _DOTTED: Final = re.compile(
     r"""|(?<!\.properties)(?<!\.context)(?<!\.before)\.([0-9]{1,3})(?=[.\[]|$)"""
 )
 """A bracket and its content, or a short number after a dot: years and object ids are longer."""
-_MAGIC: Final = re.compile(r"(.*[^s]s(?<!\.properties))\.(size|first|last)([.\[].*|)", re.DOTALL)
+_MAGIC: Final = re.compile(r"(.*\..*[^s]s(?<!\.properties))\.(size|first|last)([.\[].*|)", re.DOTALL)
 """A word of Liquid behind the name of several: ``items.size``."""
 
 

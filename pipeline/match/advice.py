@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+import orjson
 
 from pipeline.match.operators.conversions import CONVERSIONS
 from pipeline.match.verdicts import Clause
@@ -14,6 +17,8 @@ from pipeline.model.records import MISSING
 UNKNOWN: Final = "nothing had said it of this user by then"
 _CONVERTED: Final = re.compile(r'\{.*?"(?:as":"(\w+)"|before":|after":)')
 _OF_TEXTS: Final = re.compile(r'\{.*?"(?:starts_with|ends_with|contains|glob|regex)":')
+_SHOWN: Final = 200
+"""Characters of a value."""
 _NUMBER: Final = re.compile(r"\s*-?\d+(?:\.\d+)?\s*")
 
 
@@ -47,6 +52,28 @@ class Told:
         told = {"depth": self.depth, "clause": self.clause, "path": self.path, "holds": self.holds}
         seen = {} if self.missing else {"value": self.value}
         return {**told, **seen, **({} if self.advice is None else {"advice": self.advice})}
+
+
+def culprit(clauses: Iterable[Mapping[str, Any]]) -> str:
+    """Return the first clause that does not hold, with what it saw: of a group its first such part, of `not`
+    what holds. "": all hold. clauses: see `Told.to_json`.
+    """
+    depth, group = 0, ""
+    for one in clauses:
+        if one["depth"] < depth:
+            break
+        if one["depth"] > depth or one["holds"] is (group != "not"):
+            continue
+        text = f"not {one['clause']}" if group == "not" else str(one["clause"])
+        if one["path"] is None:
+            if group == "not" or text.startswith("exclude: "):
+                return text
+            depth, group = depth + 1, text
+        elif "value" not in one:
+            return f"{text} is missing"
+        else:
+            return f"{text} is {orjson.dumps(one['value'], default=str).decode()[:_SHOWN]}"
+    return group
 
 
 def advice(clause: Clause) -> str | None:

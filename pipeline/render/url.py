@@ -35,7 +35,9 @@ _DROPPED: Final = (MISSING, None, "", "%5B%5D", "%7B%7D")
 """The same as the value of a parameter."""
 
 
-_ENCODED: Final = re.compile(r"\| *url_encode(?=\s*-?\}\})")
+_ENCODED: Final = re.compile(r"\{\{[^{}]*?(\| *url_encode)\s*-?\}\}")
+_OF_ITS_OWN: Final = re.compile(r"[^?]*(?:\?(?:[^?]*&)?[^?&/]*=)?")
+"""What stands before a value that is in no address inside the URL: there, to encode it twice is right."""
 
 
 MAX_URL: Final = 64 << 10
@@ -167,13 +169,12 @@ def _quoted(text: str) -> str:
         raise Failure(HALF_A_PAIR, ascii(text)) from None
 
 
-def _warn_of_encoding(text: str, spot: Spot) -> None:
+def _warn_of_encoding(text: str, spot: Spot, before: str = "") -> None:
     for found in _ENCODED.finditer(text):
-        message = "values in a URL are percent-encoded anyway: this one would be so twice"
-        at = found.start() + spot.shift
-        spot.problems.warn(
-            spot.path, "template", message, hint=f"leave `{found[0]}` out", offset=at, length=len(found[0])
-        )
+        if _OF_ITS_OWN.fullmatch(before + text[: found.start()]):
+            message = "values in a URL are percent-encoded anyway: this one would be so twice"
+            hint, at = f"leave `{found[1]}` out", found.start(1) + spot.shift
+            spot.problems.warn(spot.path, "template", message, hint=hint, offset=at, length=len(found[1]))
 
 
 Parameter = tuple[str, Template]
@@ -220,7 +221,7 @@ def _mapped(query: Mapping[str, Value], spot: Spot) -> list[Parameter]:
 
 def _parameter(value: Value, spot: Spot) -> Template:
     if isinstance(value, str):
-        _warn_of_encoding(value, spot)
+        _warn_of_encoding(value, spot, "?=")
         return compile_text(value.rstrip("\n"), spot, encode=_value, literal=_quoted)
     if isinstance(value, dict | list):
         spot.error("query", f"a parameter is a text, a number or a list of them, not {show(value)}")

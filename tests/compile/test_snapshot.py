@@ -366,7 +366,9 @@ def test_what_only_updates_have_is_a_warning_where_events_fire(compiled) -> None
         "request: {{url: 'https://x.example/', body: {}}}\n"
     )
     report = compiled(
-        webhooks__a=text.format("events: [X]", '{a: "{{ user.before.plan }}", b: user.before it}')
+        webhooks__a=text.format(
+            "events: [X]", '{a: "{{ user.before.plan }}", b: "user.before of {{ event.id }}"}'
+        )
     )
     assert [(one.code, one.line) for one in report.findings] == [("never-set", 2), ("never-set", 3)]
     assert compiled(webhooks__a=text.format("changes: [plan]", '"{{ user.before.plan }}"')).findings == []

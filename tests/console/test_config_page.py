@@ -110,6 +110,12 @@ def test_the_audit_page_shows_what_was_done_the_last_first(caller: Caller):
     said = caller.ask("GET", "/audit?format=json", cookie=cookie).json["lines"]
     done = [(one["action"], one["result"]) for one in said]
     assert done[:2] == [("log in", "done"), ("log in", "refused")]
+    since = [("since=2h", True), ("since=2020-01-01T00:00%2B02:00", True)]
+    for words, shown in [*since, ("until=2h", False), ("until=2020-01", False)]:
+        there = caller.ask("GET", f"/audit?format=json&{words}", cookie=cookie).json["lines"]
+        assert bool(there) is shown, words
+    wrong = caller.ask("GET", "/audit?since=yesterday", cookie=cookie)
+    assert (wrong.status, "`yesterday` is no time" in wrong.text) == (422, True)
     page = caller.ask("GET", "/audit?result=refused", cookie=cookie).text
     assert page.count("<tr>") == 2, "its head and one line"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.match.advice import UNKNOWN, advice
+from pipeline.match.advice import UNKNOWN, Told, advice, culprit
 from pipeline.match.verdicts import explain, explain_trigger
 from tests.kit.streams.matching import condition, trigger_of
 from tests.kit.streams.records import event, user
@@ -45,6 +45,25 @@ def test_another_type_or_spelling_is_told(operand: Any, value: Any, told: str | 
     assert not clause.holds
     found = advice(clause)
     assert found is None if told is None else found is not None and told in found
+
+
+A, B = "event.properties.a", "event.properties.b"
+
+
+@pytest.mark.parametrize(
+    ("tree", "told"),
+    [
+        ([{A: 1}, {B: 3}], f'{B}: {{"eq":3}} is 2'),
+        ({"not": {A: 1}}, f'not {A}: {{"eq":1}} is 1'),
+        ({"any": [{"all": [{"not": {A: 5}}, {B: 3}]}, {A: 2}]}, f'{B}: {{"eq":3}} is 2'),
+        ([{"any": [{A: 5}, {B: 2}]}, {"event.properties.c": 1}], 'event.properties.c: {"eq":1} is missing'),
+        ({"not": {"any": [{A: 5}, {B: 2}]}}, "not any"),
+        ({A: 1}, ""),
+    ],
+)
+def test_the_clause_that_keeps_it_from_firing_is_no_part_of_one_that_holds(tree: Any, told: str) -> None:
+    found = explain(condition(tree).nodes, event(properties={"a": 1, "b": 2}), user())
+    assert culprit([Told.of(one).to_json() for one in found]) == told
 
 
 def test_what_nobody_has_said_of_a_user_is_told_and_a_name_by_its_letters() -> None:

@@ -284,10 +284,15 @@ def test_all_mistakes_are_found_at_once() -> None:
         ({P: {"path": "user.properties.l.12"}}, "for an element write `user.properties.l[12]`"),
         ({"any_element": {P: {"l.0": 1}}}, "for an element write `l[0]`"),
         ({"any_element": {P: {"item.a": 1}}}, "did you mean `a`?"),
-        ({"event.properties.items.last.a": 1}, "for an element write `event.properties.items[-1].a`"),
+        (
+            {"event.properties.items.last.a": 1},
+            "for an element write `event.properties.items[-1].a`; if the key is meant, "
+            "`event.properties.items['last'].a`",
+        ),
         (
             {"event.properties.items.size": {"gt": 2}},
-            "how many there are is `event.properties.items | size`, and `{as: size}` in conditions",
+            "how many there are is `event.properties.items | size`, and `{as: size}` in conditions; if the "
+            "key is meant, `event.properties.items['size']`",
         ),
         ({"event.properties.y.2026.a": 1}, None),
         ({"event.properties.address.last": 1}, None),
@@ -306,8 +311,9 @@ def test_an_element_as_other_products_write_it_is_a_warning(tree: Value, hint: s
 @pytest.mark.parametrize(
     ("values", "hint"),
     [
-        (["gte", 500], "write {gte: 500}"),
-        ([">", 1.5], "write {gt: 1.5}"),
+        (["gte", 500], "write {gte: 500}; values that are meant stand in {in: [..]}"),
+        ([">", 1.5], "write {gt: 1.5}; values that are meant stand in {in: [..]}"),
+        ({"in": ["gte", 500]}, None),
         (["gte", "lte"], None),
         (["a", 5], None),
     ],
@@ -350,6 +356,7 @@ def test_a_pattern_that_is_sought_as_it_is_written_warns(operator: str) -> None:
     for text in ("foo.*", "^foo$", r"\d+", "[a-z]+x"):
         (found,) = problems_of({P: {operator: text}})
         assert found.message.endswith(f'did you mean {{regex: "{text}"}}?')
+    assert "{regex:" not in problems_of({P: {operator: "*.example.*"}})[0].message, "which is none"
     for text in ("$5 and ^", r"C:\docs\w.txt", "a.b", "[a-z]", "1 + 1.", "^"):
         assert problems_of({P: {operator: text}}) == []
 
@@ -426,6 +433,7 @@ def test_a_moment_that_is_hardly_meant_warns(operators: Value, words: str) -> No
         ),
         (T, {"as": "date", "eq": "2026-01-31"}, "write {as: date, gte: .., lt: 2026-02-01}"),
         (T, {"as": "date", "lt": "2026-01-31"}, None),
+        (T, {"as": "date", "ne": "2026-01-31"}, None),
         (T, {"as": "date", "lte": "9999-12-31"}, None),
         (T, {"as": "date", "between": ["2026-01-01", "2026-12-31T10:00:00Z"]}, None),
         (P, {"as": "date", "lte": "2026-01-31"}, None),

@@ -171,6 +171,8 @@ def test_a_value_of_a_url_that_would_be_encoded_twice_is_a_warning() -> None:
     found = mistakes({"url": f"https://x.example/{twice}?a={twice}", "query": {"b": [twice]}})
     assert found == [f"{told} (leave `| url_encode` out)"] * 3
     assert mistakes({"url": "https://x.example/", "body": {"a": f"https://y.example/{twice}"}}) == []
+    inside = f"https://y.example/{twice}?b={twice}"
+    assert mistakes({"url": f"https://x.example/?to={inside}", "query": {"to": inside}}) == []
 
 
 def test_scheme_host_and_port_may_be_settings() -> None:

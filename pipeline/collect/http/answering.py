@@ -146,7 +146,7 @@ class Answering(asyncio.Protocol):
     def is_slow(self) -> bool:
         """Return whether a body is slower than allowed while others need its room."""
         request = self._request
-        if request is None or request.parked or not request.method:
+        if request is None or request.parked or not request.method or request.answer is not None:
             return False
         return self._host.now - request.since > self._host.limits.crowded_secs
 

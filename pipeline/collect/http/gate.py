@@ -13,9 +13,9 @@ from typing import Final, Protocol
 
 _HALF_LIFE_SECS: Final = 5.0
 _LARGE: Final = 1 / 1024
-"""Of the limit: what needs more is large."""
+"""Of the limit: a body of more bytes on the wire is large."""
 _FOR_SMALL: Final = 1 / 8
-"""Of the limit, where no large request enters."""
+"""Of the limit, where no large request enters; what may become half of that when unpacked is large, too."""
 _SOON_SECS: Final = 5
 """When to retry where it came so suddenly that nothing has left so far."""
 _READ_BYTES: Final = 256 << 10
@@ -27,6 +27,11 @@ class Guest(Protocol):
 
     size: int
     """Bytes received so far."""
+
+    @property
+    def wire(self) -> int:
+        """Bytes that it has, or may have, as sent."""
+        ...
 
     @property
     def need(self) -> int:
@@ -98,7 +103,7 @@ class Gate:
     def wait(self, guest: Guest, inside: int) -> None:
         """Queue it: it was inside with this many bytes. Where too many wait, it is turned away."""
         self.inside -= inside
-        reads = min(guest.need, _READ_BYTES)
+        reads = min(guest.wire, _READ_BYTES)
         if self._promised and self._promised + reads > self.limit:
             guest.turned_away(self.retry_secs(stuck=_SOON_SECS))
             return
@@ -145,7 +150,8 @@ class Gate:
                 while queue:
                     first = next(iter(queue))
                     need = first.need
-                    if self.inside and self.inside + need > room:
+                    # What small ones have for themselves keeps no large one out, however large it is.
+                    if self.inside > self.limit - room and self.inside + need > room:
                         break
                     self._take_out(queue, first)
                     self.inside += need
@@ -158,7 +164,8 @@ class Gate:
         self.held -= guest.size
 
     def _queue_of(self, guest: Guest) -> dict[Guest, tuple[float, int]]:
-        return self._large if guest.need > self.limit * _LARGE else self._small
+        is_small = guest.wire <= self.limit * _LARGE and guest.need <= self.limit * _FOR_SMALL / 2
+        return self._small if is_small else self._large
 
     def _measure(self) -> None:
         now = self._clock()

@@ -135,11 +135,16 @@ class Incoming:
         gate.settle()
 
     @property
+    def wire(self) -> int:
+        """Return its maximum size as sent."""
+        if self.complete:
+            return self.size
+        return max(self.size, int(self.headers.get("content-length", self._limit)))
+
+    @property
     def need(self) -> int:
         """Return the maximum room it needs."""
-        size = self.size
-        if not self.complete:
-            size = max(size, int(self.headers.get("content-length", self._limit)))
+        size = self.wire
         packed = self._looks_packed()
         return size + min(self._limit, most(self.headers.get("content-encoding"), size)) if packed else size
 

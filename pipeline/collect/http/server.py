@@ -134,11 +134,11 @@ class Server:
     # --- inside
 
     def _make_room(self) -> bool:
-        """Close the oldest that never sent a request, else the oldest idle one."""
+        """Close the oldest that never sent a request, else the oldest idle one, else the oldest slow one."""
         idle = [one for one in islice(self._open, _LOOKED_AT) if one.may_go]
         if not idle:
             return False
-        gone = next((one for one in idle if not one.served), idle[0])
+        gone = min(idle, key=lambda one: (one.is_slow, one.served))
         self._open.pop(gone, None)
         gone.abort()
         return True

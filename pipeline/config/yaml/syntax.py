@@ -137,10 +137,9 @@ def _unclosed(document: Document, error: YAMLError, message: str, repaired: set[
     repair = f"{source.rstrip()}{close}" if re.match(r"\s*(-\s+)?[\w$.-]+:(\s|$)", following) else None
     if end is not None:
         wrong, outer = source[end : end + 1], source[:column]
-        # A bracket that closes nothing before stands in the place of the right one.
-        surplus = wrong in _OPENED.values() and outer.count("[" if wrong == "]" else "{") <= outer.count(
-            wrong
-        )
+        # A bracket more than are open stands in the place of the right one.
+        opener, rest = ("[" if wrong == "]" else "{"), source[end:]
+        surplus = wrong in _OPENED.values() and (outer + rest).count(opener) < (outer + rest).count(wrong)
         repair = f"{source[:end]}{close}{source[end + surplus :]}"
     return Fault(finding, line, repair)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -14,13 +14,12 @@ from pipeline.console.api.tap import EVENTS, filters_of, shown, streaming
 from pipeline.console.context import RequestContext
 from pipeline.console.render import Fields, data, fragment, page
 from pipeline.job.tap.wanted import STAGES
+from pipeline.match.advice import culprit
 from pipeline.model.errors import HooklineError
-from pipeline.model.json import Value
 from pipeline.operate.running import looks
 from pipeline.operate.tap.filters import Filters
 from pipeline.operate.tap.follow import Line
 from pipeline.operate.tap.retry_words import retry_words
-from pipeline.render.values.printing import show as printed
 
 MOST_ROWS: Final = 200
 """Rows on the page; live.js keeps to it."""
@@ -49,11 +48,11 @@ class Row:
         return cls(Fields(line), str(line["at"])[11:23], str(line["stage"]), kind, answer)
 
 
-def _told(line: Mapping[str, object]) -> tuple[str, str]:
+def _told(line: Mapping[str, Any]) -> tuple[str, str]:
     stage, reason = line["stage"], str(line.get("reason") or "")
     if stage not in ("sent", "dead"):
         tone = {"invalid": "bad", "matched": "good", "suppressed": "warn", "unmatched": "warn"}
-        return tone.get(str(stage), "idle"), reason or _why_not(line.get("why"))
+        return tone.get(str(stage), "idle"), reason or culprit(line.get("why") or ())
     status = str(line.get("status") or "no answer")
     took = f", {line['ms']:.0f} ms" if isinstance(line.get("ms"), int | float) else ""
     attempt = line.get("attempt")
@@ -67,15 +66,6 @@ def _told(line: Mapping[str, object]) -> tuple[str, str]:
             return "warn", f"{status}, {retry_words(line)}{which}{took}"
         case _:
             return "bad", f"{status}, dead letter{f' ({reason})' if reason else ''}{which}{took}"
-
-
-def _why_not(clauses: Value) -> str:
-    """Return the clause that kept an event from firing, with what it saw; of a group the first such part."""
-    wrong = [one for one in clauses or () if not one["holds"]]
-    one = next((one for one in wrong if one["path"]), wrong[0] if wrong else None)
-    if one is None or not one["path"]:
-        return "" if one is None else str(one["clause"])
-    return f"{one['clause']} is {printed(one['value']) if 'value' in one else 'missing'}"
 
 
 async def show(context: RequestContext) -> web.StreamResponse:

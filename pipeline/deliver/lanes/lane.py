@@ -293,6 +293,14 @@ class Lane:
             and self.trouble_until <= now
         )
 
+    def is_stuck(self, now: float) -> bool:
+        """Return whether nothing can be sent for now: for want of a secret or token, or by the receiver's
+        wish.
+        """
+        if self.trouble_until > now or self.throttle.until > now:
+            return True
+        return self.token is not None and not self.token.usable(now)
+
     def blocked_until(self, now: float) -> float:
         """Return 0 where something may be sent, else when to look again (infinity: an event will tell)."""
         spec = self.spec

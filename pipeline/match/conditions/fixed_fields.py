@@ -14,7 +14,7 @@ from pipeline.match.operators.table import Operator
 from pipeline.model.json import Value
 
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_UP_TO: Final = frozenset({"eq", "ne", "in", "not_in", "lte", "between"})
+_UP_TO: Final = frozenset({"eq", "in", "lte", "between"})
 _TIMES: Final = frozenset({"time", "received_at"})
 
 

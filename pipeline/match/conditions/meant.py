@@ -61,7 +61,9 @@ def of_list(values: list[Value]) -> str | None:
         return None
     name = as_word(values[0])
     operator = name if name in OPERATORS else SYNONYMS.get(name)
-    return None if operator is None else f"write {{{operator}: {values[1]}}}"
+    if operator is None:
+        return None
+    return f"write {{{operator}: {values[1]}}}; values that are meant stand in {{in: [..]}}"
 
 
 def instead_of(word: str, value: Value, path: Path) -> str:

@@ -40,7 +40,7 @@ _SIGNS: Final = {
     ">=": "gte", "<=": "lte", "!=": "ne", "<>": "ne", "==": "eq", "=": "eq", ">": "gt", "<": "lt"
 }  # fmt: skip
 _COUNTABLE: Final = re.compile(r"[+-]?[0-9]")
-_REGEX: Final = re.compile(r".*(?:\.[*+]|\\[dsw][*+{]|\][*+{]).*|\^.+\$", re.DOTALL)
+_REGEX: Final = re.compile(r"(?!\*).*(?:\.[*+]|\\[dsw][*+{]|\][*+{]).*|\^.+\$", re.DOTALL)
 """A text with what only patterns have: ``foo.*``, ``\\d+``, ``[a-z]+``, ``^foo$``."""
 _TEMPLATE: Final = re.compile(r"\{\{(?P<inside>[^{}]*)\}\}")
 _SLASHED: Final = re.compile(r"/(?P<pattern>[^/]+)/(?P<flags>i|g|gi|ig|im|mi|gim)")

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import dropwhile, takewhile
-
-import orjson
-
 from pipeline.compile.snapshot import Snapshot
 from pipeline.join.known import Beneath
+from pipeline.match.advice import Told, culprit
 from pipeline.model.errors import GivenError
-from pipeline.model.records import MISSING
-from pipeline.operate.trials.explain import Explained
 from pipeline.operate.trials.explain import explain as explain_each
 from pipeline.operate.unsaved.results import Explanation, Verdict
 from pipeline.operate.unsaved.trying import given_of
@@ -28,22 +23,8 @@ def explain(snapshot: Snapshot, record: str, user: str | None, known: Beneath | 
             one.event,
             one.request is not None and bool(one.request.method),
             one.verdict,
-            _first_wrong(one),
+            culprit(Told.of(clause).to_json() for clause in one.clauses),
         )
         for one in explain_each(snapshot, given, None, known if given.joins_now else None)
     ]
     return Explanation(None, tuple(sorted(found, key=lambda one: not one.fires)))
-
-
-def _first_wrong(one: Explained) -> str:
-    """Return the first clause that does not hold, with the value it saw; of a group its first such part."""
-    rest = dropwhile(lambda clause: clause.depth > 0 or clause.holds, one.clauses)
-    group = next(rest, None)
-    if group is None:
-        return ""
-    inside = takewhile(lambda clause: clause.depth > 0, rest)
-    clause = next((part for part in (group, *inside) if part.path is not None and not part.holds), group)
-    if clause.path is None:
-        return clause.text
-    seen = "nothing" if clause.seen is MISSING else orjson.dumps(clause.seen, default=str).decode()[:200]
-    return f"{clause.text}: saw {seen}"

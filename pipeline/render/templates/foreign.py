@@ -23,8 +23,10 @@ _BARE: Final = re.compile(
     r"\$?((?:event|user)\.(?:properties|context|before)(?:\.[\w$-]+|\[[^\[\]]*\])+)", re.ASCII
 )
 """A path without its braces."""
-_UNOPENED: Final = re.compile(r"(?<![\w.{$])(?:event|user)\.[\w$.\[\]\"'-]+(?: *\|[^{}]*)? *\}\}")
+_UNOPENED: Final = re.compile(r"(?<![\w.{$])(?:event|user)\.[\w$.\[\]\"'-]+(?: *\|[^{}]{0,100})? *\}\}")
 """A path, with filters, that is closed."""
+_LOOKED_AT: Final = 1_000
+"""Characters before it in which it may be opened."""
 _TRIPLE: Final = re.compile(r"\{\{\{([^{}]*)\}\}\}")
 _DOT_DIGIT: Final = re.compile(r"\.(?:[0-9]|(?:size|first|last)(?![\w$-]))")
 """Occurs in few templates."""
@@ -49,7 +51,8 @@ def warn_of_foreign(text: str, spot: Spot) -> None:
             length=len(one[0]),
         )
     for one in _UNOPENED.finditer(text) if "}}" in text else ():
-        if text.rfind("{{", 0, one.start()) <= text.rfind("}}", 0, one.start()):
+        near = max(0, one.start() - _LOOKED_AT), one.start()
+        if text.rfind("{{", *near) <= text.rfind("}}", *near):
             spot.problems.warn(
                 spot.path,
                 "looks-like-template",

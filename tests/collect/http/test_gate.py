@@ -6,9 +6,10 @@ from pipeline.collect.http.gate import Gate
 
 
 class Guest:
-    def __init__(self, gate: Gate, size: int, need: int | None = None) -> None:
+    def __init__(self, gate: Gate, size: int, need: int | None = None, wire: int | None = None) -> None:
         self.gate, self.size = gate, size
         self.need = need or size
+        self.wire = wire or self.need
         self.inside = False
         self.told: int | None = None
 
@@ -53,6 +54,9 @@ def test_small_requests_have_room_of_their_own_and_do_not_wait_behind_large_ones
     large = [Guest(gate, 400_000).arrive() for _ in range(4)]
     assert [one.inside for one in large] == [True, True, False, False]
     assert not gate.full
+    bomb, packed = (Guest(gate, 900, need, wire=900).arrive() for need in (900_000, 30_000))
+    assert (bomb.inside, packed.inside) == (False, True)
+    gate.leave(900)
     small = [Guest(gate, 1_000).arrive() for _ in range(230)]
     assert [one.inside for one in small] == [True] * 224 + [False] * 6
     assert gate.full
@@ -67,6 +71,22 @@ def test_no_more_may_wait_than_be_inside():
     large = [Guest(gate, 65_536, need=20 << 20).arrive() for _ in range(300)]
     assert gate.waiting == 256, "up to 256 KiB may be read of each"
     assert {one.told for one in large[256:]} == {5}
+
+
+def test_what_waits_is_counted_as_it_is_sent():
+    gate = Gate(64 << 20, Clock())
+    Guest(gate, 64 << 20).arrive()
+    assert all(Guest(gate, 1_000, need=1_000_000, wire=1_000).arrive().told is None for _ in range(300))
+
+
+def test_small_ones_one_after_another_keep_out_no_large_one_whatever_its_size():
+    gate = Gate(1_024_000, Clock())
+    Guest(gate, 1_000).arrive()
+    large = Guest(gate, 950_000, need=1_900_000).arrive()
+    assert not large.inside
+    Guest(gate, 1_000).arrive()
+    gate.leave(1_000)
+    assert large.inside
 
 
 def test_who_waits_enters_when_there_is_room_for_all_that_it_may_come_to():

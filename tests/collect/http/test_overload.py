@@ -70,7 +70,7 @@ def test_a_body_that_waits_half_read_is_refused_too(full):
 
 
 def test_a_body_that_never_ends_does_not_keep_others_out():
-    patient = {"limits": {**SMALL["limits"], "hold": "5s"}}
+    patient = {"limits": {**SMALL["limits"], "hold": "2s"}}
     with (
         Running(patient, crowded_secs=0.2) as running,
         running.connect() as slow,
@@ -83,6 +83,11 @@ def test_a_body_that_never_ends_does_not_keep_others_out():
             assert healthy.read().status == 200
         reply = slow.read()
         assert (reply.status, "retry-after" in reply.headers) == (503, True)
+        running.sink.held = True
+        healthy.send(post(LARGE))
+        wait_for(lambda: len(running.sink.batches) == 3)
+        assert running.ask(post(LARGE)).status == 503, "after some looks at who is slow"
+        assert running.service.figures.refused == 2, "each of them once"
 
 
 def test_a_small_packed_body_counts_what_it_becomes():
@@ -222,6 +227,22 @@ def test_slow_bodies_do_not_keep_all_places():
         assert statuses[-1] == 200
         for client in slow:
             client.socket.close()
+
+
+def test_a_slow_body_makes_room_for_a_connection_only_where_no_other_is_idle():
+    with (
+        Running({"limits": {"connections": 2}}, crowded_secs=0.0) as running,
+        running.connect() as slow,
+        running.connect() as idle,
+    ):
+        slow.send(post(SMALLER)[:-1000])
+        idle.send(post())
+        assert idle.read().status == 200
+        wait_for(lambda: any(one.is_slow for one in running.service.server._open))
+        assert running.ask(post()).status == 200
+        assert idle.is_closed()
+        slow.send(post(SMALLER)[-1000:])
+        assert slow.read().status == 200
 
 
 def test_times_of_a_connection_are_bounded():

@@ -70,7 +70,7 @@ def test_the_six_steps_make_a_file():
         "id: shop\nenabled: true\ntrigger:\n  events: [Purchase, Refund]\nrequest:\n"
         "  url: https://shop.example/hook\n  headers:\n    X-Team: growth\n  body:\n"
         '    who: "{{ user.properties.name }}"\n    fixed: 1\n'
-        '    nested: {amount: "{{ event.properties.amount }}"}\n'
+        '    nested:\n      amount: "{{ event.properties.amount }}"\n'
     )
 
 

@@ -400,6 +400,7 @@ def test_an_element_as_other_products_write_it_is_a_warning(template: str, meant
         ("{% if event.properties.items.size > 1 %}a{% endif %}", "how many there are is `event."),
         ("{{ event.properties.items.first.sku }}", "for an element write `event.properties.items[0].sku`"),
         ("{{ event.properties.size }} {{ user.properties.users.last_name }}", None),
+        ("{{ event.properties.names.first }}", "if the key is meant, `event.properties.names['first']`"),
         ("{{ event.properties.items['size'] }}", None),
     ],
 )
@@ -407,6 +408,11 @@ def test_a_word_of_liquid_that_is_a_key_here_is_a_warning(template: str, hint: s
     found = mistakes({"body": {"v": template}})
     assert len(found) == (hint is not None)
     assert all(str(hint) in one for one in found)
+
+
+def test_a_var_may_be_named_like_a_word_of_liquid() -> None:
+    _, problems = compiled({"body": {"v": "{{ vars.first }} {{ vars.size }}"}}, vars={"first": 1, "size": 2})
+    assert problems.found == []
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """When the source should pause: only where that costs the other webhooks next to nothing.
 
 A lane that completes at least `FAST` requests per second empties its queue within some hundred milliseconds,
-so pausing for it is cheaper than writing its requests to disk. One that is slow, fails or hangs never pauses
-anything: its requests go to disk (P4).
+so pausing for it is cheaper than writing its requests to disk. One that is slow, fails, hangs, or waits for a
+token or a secret never pauses anything: its requests go to disk (P4).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def is_fast(lane: Lane, now: float) -> bool:
     lane.lately = good + bad
     if good + bad:
         lane.success += (good / (good + bad) - lane.success) * 0.5
-    if spec is None or lane.halt or not spec.enabled or lane.throttle.down:
+    if spec is None or lane.halt or not spec.enabled or lane.throttle.down or lane.is_stuck(now):
         return False
     if lane.throttle.share < SOME or lane.quota is not None:
         return False

@@ -61,8 +61,8 @@ class GrowingCursor(FileCursor):
     def _take_read(self, block: bytes) -> bool:
         status = os.fstat(self._fd)
         size = status.st_size
-        was_empty = not self.total_bytes
-        if was_empty and changed(self.source.path) > self._seen_ns and self._open_unseen(self._seen_ns):
+        was_written = self._blocks.fed == len(block) and status.st_mtime_ns > self._seen_ns
+        if was_written and changed(self.source.path) > self._seen_ns and self._open_unseen(self._seen_ns):
             return False
         if size < self._blocks.fed:
             self.total_bytes = self._blocks.fed  # truncated since: this is of what it had

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from pipeline.config.models.webhooks.delivery import BatchSettings, DeliverySettings
+from pipeline.config.models.webhooks.receiver import OAuth2Auth
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.http.target import NOWHERE
 from pipeline.deliver.lanes.lane import Lane, Quota
 from pipeline.deliver.lanes.limits.pressure import BACKLOG, FAST, SOME, is_fast, under_pressure
+from pipeline.deliver.requests.oauth import Token
 from pipeline.deliver.requests.spec import LaneSpec
 from tests.kit.delivery.rig import Rig, delivery
 
@@ -73,6 +75,9 @@ def test_a_lane_that_takes_a_thousand_in_a_second_is_fast(lane: Lane) -> None:
         changed(lane_with(), throttle__down=True),
         changed(lane_with(), halt="paused"),
         changed(lane_with(), quota=Quota(10, 10, NOW + 1)),
+        changed(lane_with(), limit__round_trip=0.0, trouble_until=NOW + 1),
+        changed(lane_with(), limit__round_trip=0.0, token=Token(OAuth2Auth("https://t.test/", "id", "s"))),
+        changed(lane_with(), throttle__until=NOW + 0.1),
         changed(lane_with(), spec=None),
         lane_with(enabled=False),
         lane_with(rate_per_sec=FAST - 1),

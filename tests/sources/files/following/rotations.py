@@ -63,7 +63,11 @@ class Following:
     def store(self) -> None:
         """End an epoch, durably."""
         self._stored = self._recording.position
-        self._recording.durable(self._stored)
+        self.durable()
+
+    def durable(self) -> None:
+        """Say that the present position is durable."""
+        self._recording.durable(self._recording.position)
 
     def kill(self) -> None:
         """Begin anew where the last durable epoch ended."""
