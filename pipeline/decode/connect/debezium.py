@@ -114,7 +114,7 @@ class Change:
 
 def _is_doubtful(record: Fields) -> bool:
     """Return whether the object has no mark of Debezium, and what a row has not: it may be of any shape."""
-    if "op" in record or "payload" in record:
+    if "op" in record or "payload" in record or any(name.startswith("__") for name in record):
         return False
     return (
         any(type(record.get(name)) is dict for name in _BAGS)

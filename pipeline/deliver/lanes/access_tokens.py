@@ -14,7 +14,7 @@ from pipeline.deliver.lanes.limits.outages import hurry
 from pipeline.deliver.lanes.policy import RetryAt, decide_token
 from pipeline.deliver.lanes.retries import regroup
 from pipeline.deliver.lanes.settling import Settler
-from pipeline.deliver.requests.oauth import Rotated, TokenError, request_token
+from pipeline.deliver.requests.oauth import RefreshTokens, TokenError, request_token
 from pipeline.model.errors import HooklineError
 from pipeline.outbox.handover import Delivery
 from pipeline.telemetry.log import get
@@ -38,7 +38,7 @@ class Tokens:
         self._settler = settler
         self._answered = answered
         self._tasks: set[asyncio.Task[None]] = set()
-        self._rotated: Rotated = {}
+        self._rotated: RefreshTokens = {}
 
     def fetch(self, lane: Lane) -> None:
         """Start a request for the lane's token."""

@@ -5,10 +5,11 @@ A lane without a token waits. Where none is issued, that counts as an attempt of
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite, nan
 from urllib.parse import quote_plus, urlencode
 
@@ -30,6 +31,8 @@ LEAST_SECS = 1.0
 """Pause between two token requests of one lane."""
 REFUSALS = 3
 """Consecutive refusals that are final, where the webhook sets no `max_attempts`."""
+REFUSED = frozenset({200, 400, 401})
+"""Refusals that are of the refresh token itself; others may come from a proxy."""
 PATIENT = frozenset({408, 425, 429})
 """Statuses below 500 of a token endpoint that are not a final refusal."""
 PASSING = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
@@ -98,18 +101,47 @@ class Token:
         self.retry_at = now + min(MAX_RETRY_SECS, 2.0 ** min(self.failures - 1, 10))
 
 
-Rotated = dict[tuple[str, str], str]
-"""The latest refresh token in place of a configured one, by token URL and that: many servers accept each
-only once (RFC 6749, 6)."""
+@dataclass(slots=True)
+class Rotated:
+    """A refresh token that may be replaced with each use: many servers accept each once (RFC 6749, 6)."""
+
+    latest: str
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while it is used, as several webhooks may share it."""
+
+
+RefreshTokens = dict[tuple[str, str], Rotated]
+"""By token URL and the configured refresh token."""
 
 
 async def request_token(
-    auth: OAuth2Auth, secrets: UsedSecrets, post: Post, rotated: Rotated | None = None
+    auth: OAuth2Auth, secrets: UsedSecrets, post: Post, rotated: RefreshTokens
 ) -> tuple[str, float]:
     """Return a token and its lifetime in seconds. Raises TokenError, ConfigError (missing secret).
 
     rotated: updated with the refresh token that comes along.
     """
+    if auth.refresh_token is None:
+        return (await _request(auth, secrets, post, None))[:2]
+    url, given = (secrets.expand(text).rstrip("\r\n") for text in (auth.token_url, auth.refresh_token))
+    one = rotated.setdefault((url, given), Rotated(given))
+    async with one.turn:
+        try:
+            token, lifetime, replaced = await _request(auth, secrets, post, one.latest)
+        except TokenError as error:
+            if error.status in REFUSED:
+                one.latest = given  # next time the configured one
+            raise
+        if replaced:
+            secrets.remember(replaced, "${oauth2 refresh token}")
+            one.latest = replaced
+        return token, lifetime
+
+
+async def _request(
+    auth: OAuth2Auth, secrets: UsedSecrets, post: Post, refresh_token: str | None
+) -> tuple[str, float, str]:
+    """Return what `read_token` does."""
 
     def value(text: str) -> str:
         return secrets.expand(text).rstrip("\r\n")
@@ -117,10 +149,8 @@ async def request_token(
     client_id, client_secret = value(auth.client_id), value(auth.client_secret)
     url = value(auth.token_url)
     form = {"grant_type": "client_credentials"}
-    given = url, value(auth.refresh_token or "")
-    if auth.refresh_token is not None:
-        latest = rotated.get(given, given[1]) if rotated is not None else given[1]
-        form = {"grant_type": "refresh_token", "refresh_token": latest}
+    if refresh_token is not None:
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
     if auth.scope is not None:
         form["scope"] = value(auth.scope)
     if auth.audience is not None:
@@ -136,14 +166,8 @@ async def request_token(
         shown = _shown(answer, secrets)
         told = f"the token endpoint answered {answer.status}{': ' if shown else ''}{shown}"
         refused = 300 <= answer.status < 500 and answer.status not in PATIENT
-        if refused and rotated is not None:
-            rotated.pop(given, None)  # next time the configured one
         raise TokenError(told, answer.status if refused else 0)
-    token, lifetime, replaced = read_token(answer)
-    if replaced and rotated is not None and auth.refresh_token is not None:
-        secrets.remember(replaced, "${oauth2 refresh token}")
-        rotated[given] = replaced
-    return token, lifetime
+    return read_token(answer)
 
 
 def read_token(answer: Posted) -> tuple[str, float, str]:

@@ -201,6 +201,8 @@ def test_an_id_that_stands_alone_in_the_key_is_what_is_written_there(id: str) ->
         assert only(value, Table(), id.encode()).user_id == id
     row = {"id": 7, "type": "user", "name": "N", "user_id": 9}
     assert only(row, Table(), id.encode()).set == row, "a table's columns may have any names"
+    row = {"type": "event", "name": "N", "user_id": 9, "data": {"a": 1}}
+    assert only(row | {"__table": "t"}, Table(), id.encode()).set == row
 
 
 def test_events_of_a_table() -> None:

@@ -32,7 +32,7 @@ from pipeline.deliver.requests.oauth import (
     EARLY_SECS,
     LEAST_SECS,
     UNKNOWN_SECS,
-    Rotated,
+    RefreshTokens,
     Token,
     TokenError,
     request_token,
@@ -195,7 +195,7 @@ def refusal(body: bytes, headers: dict[str, str] | None = None) -> str:
 
     secrets = UsedSecrets(Secrets())
     with pytest.raises(TokenError) as told:
-        asyncio.run(request_token(OAuth2Auth("https://t.test/", "id", "s"), secrets, post))
+        asyncio.run(request_token(OAuth2Auth("https://t.test/", "id", "s"), secrets, post, {}))
     return str(told.value)
 
 
@@ -255,7 +255,7 @@ def exchanged(auth: OAuth2Auth, *answers: Posted) -> tuple[list[tuple[dict[str, 
 
     secrets = UsedSecrets(Secrets({"S": "a s:ü\n", "R": "r&1"}))
     try:
-        return sent, asyncio.run(request_token(auth, secrets, post))
+        return sent, asyncio.run(request_token(auth, secrets, post, {}))
     except TokenError as error:
         return sent, error
 
@@ -278,7 +278,8 @@ def test_a_token_is_asked_for_by_the_grants_that_are_configured() -> None:
 def test_a_refresh_token_that_is_replaced_with_each_token_is_followed() -> None:
     """It is told to nobody, serves all webhooks that have it configured, and a refusal ends it."""
     auth = OAuth2Auth("https://t.test/", "id", "s3cret-value", refresh_token="r0-configured")
-    secrets, rotated = UsedSecrets(Secrets()), Rotated()
+    secrets = UsedSecrets(Secrets())
+    rotated: RefreshTokens = {}
     sent: list[str] = []
     answers = [
         b'{"access_token": "t1", "refresh_token": "r1-of-the-server"}', b'{"access_token": "t2"}',
@@ -299,6 +300,34 @@ def test_a_refresh_token_that_is_replaced_with_each_token_is_followed() -> None:
     assert ask() == "t3"
     assert sent == ["r0-configured", *3 * ["r1-of-the-server"], "r0-configured"]
     assert "r1-of" not in secrets.mask("it was r1-of-the-server")
+
+
+def test_webhooks_that_share_a_refresh_token_use_each_once_and_no_proxy_makes_it_forgotten() -> None:
+    auth = OAuth2Auth("https://t.test/", "id", "s3cret-value", refresh_token="r0")
+    rotated: RefreshTokens = {}
+    valid = ["r0"]
+
+    async def post(url: str, form: bytes, headers: dict[str, str]) -> Posted:
+        await asyncio.sleep(0)
+        if dict(parse_qsl(form.decode()))["refresh_token"] != valid[-1]:
+            return Posted(400, {}, b'{"error": "invalid_grant"}', cut=False)
+        valid.append(f"r{len(valid)}")
+        made = b'{"access_token": "t", "refresh_token": "%b"}' % valid[-1].encode()
+        return Posted(200, {}, made, cut=False)
+
+    async def blocked(url: str, form: bytes, headers: dict[str, str]) -> Posted:
+        return Posted(403, {}, b"", cut=False)
+
+    async def ask(post: Any) -> list[Any]:
+        asked = (request_token(auth, UsedSecrets(Secrets()), post, rotated) for _ in range(3))
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    async def run() -> None:
+        for _ in range(2):
+            assert await ask(post) == 3 * [("t", UNKNOWN_SECS)]
+            assert {each.status for each in await ask(blocked)} == {403}
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize("status", [400, 401])
@@ -363,7 +392,7 @@ def lifetime(said: str) -> float:
         return Posted(200, {}, body.encode(), cut=False)
 
     auth = OAuth2Auth("https://t.test/", "id", "s")
-    return asyncio.run(request_token(auth, UsedSecrets(Secrets()), post))[1]
+    return asyncio.run(request_token(auth, UsedSecrets(Secrets()), post, {}))[1]
 
 
 def test_a_lane_asks_for_a_token_once_a_second_at_most() -> None:

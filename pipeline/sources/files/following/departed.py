@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from os import DirEntry
 from typing import Final
 
-from pipeline.sources.files.following.rotated import beside
+from pipeline.sources.files.following.rotated import Folders
 from pipeline.sources.files.reading.beginning import HEAD_BYTES, digest, head_of
 from pipeline.sources.files.reading.entry import Entry
 from pipeline.sources.files.reading.lives import parted
@@ -36,14 +37,14 @@ def departed(entries: Mapping[str, Entry], paths: Mapping[str, str], read: Itera
         elif base in paths and number < latest[base] - 1 and name not in kept:
             older.setdefault(base, []).append(entry)
     gone = unseen[:-MOST_UNSEEN]
+    folders = Folders()
     for base, lives in older.items():
-        gone += _without_file(paths[base], lives)
+        gone += _without_file(folders.beside(paths[base]), lives)
     return gone
 
 
-def _without_file(path: str, lives: Iterable[Entry]) -> list[str]:
-    files = beside(path)
-    inodes = {one.inode for one in files}
+def _without_file(files: Iterable[DirEntry[str]], lives: Iterable[Entry]) -> list[str]:
+    inodes = {one.inode() for one in files}
     heads = [head_of(one.path, HEAD_BYTES, is_raw=is_raw) or b"" for one in files for is_raw in (True, False)]
     begun: dict[int, set[str]] = {}
     gone = []

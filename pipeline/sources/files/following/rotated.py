@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import os
 import re
+from bisect import bisect_left
 from collections.abc import Iterable
 from contextlib import suppress
 from fnmatch import fnmatchcase
+from functools import cache
+from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -25,6 +29,7 @@ COUNTED: Final = r"[._-][0-9][0-9T:._-]*"
 PACKED: Final = (".gz", ".zst")
 _ROTATED: Final = re.compile(rf"(.+?){COUNTED}(\.[A-Za-z]+)?")
 _TAIL_BYTES: Final = 1 << 16
+_NAME: Final = attrgetter("name")
 
 
 class Beside(NamedTuple):
@@ -166,10 +171,14 @@ def first_byte(fd: int) -> int:
 def _rotated_names(path: str) -> re.Pattern[str]:
     """Return the names of rotated files that had this path before, or the path to which a link leads."""
     forms = []
-    for stem, suffix in map(os.path.splitext, {Path(path).name, Path(os.path.realpath(path)).name}):
+    for stem, suffix in map(os.path.splitext, _names(path)):
         end = re.escape(suffix)
         forms.append(rf"{re.escape(stem)}(?:{end}{COUNTED}|{COUNTED}{end})(?:\.gz|\.zst)?")
     return re.compile("|".join(forms))
+
+
+def _names(path: str) -> set[str]:
+    return {os.path.basename(path), os.path.basename(os.path.realpath(path))}
 
 
 def is_found(source: Input, one: Beside) -> bool:
@@ -182,11 +191,26 @@ def is_found(source: Input, one: Beside) -> bool:
     )
 
 
-def beside(path: str) -> list[Beside]:
-    """Return the files that may have had this path before."""
-    rotated = _rotated_names(path)
-    found = _files(path, {*_folders(path), *_folders_below(path)}, but_empty=False)
-    return [one for one in found if rotated.fullmatch(Path(one.path).name)]
+class Folders:
+    """What lies in folders, each looked into once: thousands of paths may share one."""
+
+    def __init__(self) -> None:
+        self._entries = cache(lambda folder: sorted(_entries(folder), key=_NAME))
+        self._below = cache(lambda folder: [one.path for one in self._entries(folder) if one.is_dir()])
+
+    def beside(self, path: str) -> list[os.DirEntry[str]]:
+        """Return the files that may have had this path before."""
+        rotated, places = _rotated_names(path), _folders(path)
+        found: list[os.DirEntry[str]] = []
+        for folder in places.union(*map(self._below, places)):
+            entries = self._entries(folder)
+            for stem in (os.path.splitext(name)[0] for name in _names(path)):
+                at = bisect_left(entries, stem, key=_NAME)
+                for one in islice(entries, at, None):
+                    if not one.name.startswith(stem):
+                        break
+                    found += [one] if rotated.fullmatch(one.name) else []
+        return found
 
 
 def _folders(path: str) -> set[str]:

@@ -121,7 +121,10 @@ def _packed(noted: Entry) -> bytes:
 
 
 def read_heads(path: Path) -> dict[str, Entry]:
-    """Return the contents of a file, by name, up to a torn end; empty if there is none. Raises StateError."""
+    """Return the contents of a file, by name, as far as a kill or a power cut left it.
+
+    Raises StateError.
+    """
     try:
         *lines, _ = path.read_bytes().split(b"\n")
     except FileNotFoundError:
@@ -129,6 +132,8 @@ def read_heads(path: Path) -> dict[str, Entry]:
     noted: dict[str, Entry] = {}
     try:
         for line in lines:
+            if b"\0" in line:
+                break  # a power cut keeps later blocks without earlier ones
             check, _, facts = line.partition(b" ")
             if crc32(facts) != int(check, 16):
                 raise ValueError

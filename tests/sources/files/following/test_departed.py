@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.sources.files.following.departed import MOST_UNSEEN, departed
+from pipeline.sources.files.following.rotated import Folders
 from pipeline.sources.files.opening import FEW_KNOWN
 from pipeline.sources.files.position import Known
 from pipeline.sources.files.reading.entry import Entry
@@ -66,3 +67,13 @@ def test_those_that_still_lie_beside_it_and_the_last_of_other_paths_are_not(tmp_
     (tmp_path / "app.jsonl.10").unlink()
     known = {name: entry(name) for name in others} | entries
     assert departed(known, paths, ["app.jsonl~4"]) == [*others[:2], "app.jsonl"]
+
+
+def test_a_folder_of_thousands_of_paths_is_looked_into_once(tmp_path: Path) -> None:
+    first, other = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    for name in ("a.jsonl.1", "a-2.jsonl.gz", "a.log", "ab.jsonl.1", "b.jsonl.1"):
+        append(tmp_path / name, lines(1, 1))
+    folders = Folders()
+    assert {one.name for one in folders.beside(str(first))} == {"a.jsonl.1", "a-2.jsonl.gz"}
+    append(tmp_path / "b.jsonl.2", lines(1, 1))
+    assert {one.name for one in folders.beside(str(other))} == {"b.jsonl.1"}

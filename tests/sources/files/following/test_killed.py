@@ -133,7 +133,7 @@ def test_a_note_is_forgotten_once_the_position_says_as_much(tmp_path: Path) -> N
     assert read_heads(heads) == {}
 
 
-def test_a_torn_note_is_none_and_a_damaged_one_is_told(tmp_path: Path) -> None:
+def test_a_torn_note_is_none_nor_what_follows_a_hole_and_a_damaged_one_is_told(tmp_path: Path) -> None:
     path, heads = tmp_path / "app.jsonl", tmp_path / FILE
     path.write_bytes(line(1))
     following = Following(path, heads=heads)
@@ -141,6 +141,8 @@ def test_a_torn_note_is_none_and_a_damaged_one_is_told(tmp_path: Path) -> None:
     following.close()
     whole = heads.read_bytes()
     heads.write_bytes(whole + whole[:-9])
+    assert [*read_heads(heads)] == ["app.jsonl"]
+    heads.write_bytes(whole + b"\0" * 4096 + whole)
     assert [*read_heads(heads)] == ["app.jsonl"]
     heads.write_bytes(whole[:12] + b"?" + whole[13:])
     with pytest.raises(StateError, match=r"damaged; .* or remove the file"):
