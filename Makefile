@@ -82,10 +82,10 @@ soak: $(DEV) ## a whole installation for 30 minutes, with edits, illness, taps: 
 	$(BIN)/python -m tests.chaos.soak $(ARGS)
 
 kafka: $(DEV) ## start a Kafka broker on this machine (Java 17 and Maven) and leave it running
-	$(BIN)/python -m tests.kafka.servers.broker up $(ARGS)
+	$(BIN)/python -m tests.kafka.broker up $(ARGS)
 
 kafka-stop: $(DEV) ## stop that broker; what it stored is kept
-	$(BIN)/python -m tests.kafka.servers.broker down $(ARGS)
+	$(BIN)/python -m tests.kafka.broker down $(ARGS)
 
 sdks: $(DEV) ## the long form of the tests with real SDKs: kills, overload, a thousand events by each (minutes)
 	$(BIN)/pytest -n 0 -m slow tests/collect $(ARGS)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 from pipeline.receiver.server import Receiver
 from tests.kafka.servers.broker import Broker
 from tests.kit.programs.run import HOOKLINE, ended, finished, started
-from tests.kit.tour import run, script
+from tests.kit.tour import ROOT, run, script
 
 UNTIL_SENT = """
 until hookline status -c tour --json 2> /dev/null | grep -q '"delivered": 2'; do :; done
@@ -82,3 +83,12 @@ def replayed(config: Path, recording: Path) -> list[dict[str, Any]] | None:
     words = map(str, [HOOKLINE, "replay", recording, "-c", config, "--dry-run"])
     done = subprocess.run([*words], capture_output=True, text=True, timeout=60)
     return [json.loads(line) for line in done.stdout.splitlines()] if done.returncode == 0 else None
+
+
+def test_the_broker_is_started_by_the_path_of_its_file_from_anywhere(tmp_path: Path) -> None:
+    tool = [sys.executable, str(ROOT / "tests/kafka/broker.py")]
+    for verb in ("--help", "down"):
+        done = subprocess.run(
+            [*tool, verb, "--dir", str(tmp_path)], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr

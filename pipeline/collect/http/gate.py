@@ -74,6 +74,10 @@ class Gate:
         """Return how many requests wait."""
         return len(self._small) + len(self._large)
 
+    def is_short_of(self, room: int) -> bool:
+        """Return whether so much room would help one that waits: a small one's does not help large ones."""
+        return bool(self._small) or (bool(self._large) and room > self.limit * _LARGE)
+
     def is_shut_to(self, guest: Guest, *, begins: bool) -> bool:
         """Return whether a request must wait whose bytes so far are counted as inside.
 

@@ -104,7 +104,7 @@ class Server:
         begun = self._loop.time()
         while any(not one.is_leaving for one in self._open) and self._loop.time() - begun < _LAST_SECS:
             self.gate.turn_away(0.0)
-            self._give_up_slow(lambda: True)
+            self._give_up_slow(lambda room: True)
             await asyncio.sleep(0.01)
         if self._tick is not None:
             self._tick.cancel()
@@ -151,12 +151,12 @@ class Server:
                 connection.overdue()
         if self.gate.waiting:
             self.gate.turn_away(self.limits.hold_secs)
-            self._give_up_slow(lambda: self.gate.waiting > 0)
+            self._give_up_slow(self.gate.is_short_of)
 
-    def _give_up_slow(self, is_needed: Callable[[], bool]) -> None:
+    def _give_up_slow(self, is_needed: Callable[[int], bool]) -> None:
         """Refuse slow bodies, the largest first, as long as their room is needed."""
         slow = [one for one in self._open if one.is_slow]
         for connection in sorted(slow, key=lambda one: one.inside, reverse=True):
-            if not is_needed():
+            if not is_needed(connection.inside):
                 return
             connection.give_up_slow()

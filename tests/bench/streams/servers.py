@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from tests.kit.programs.ports import free_port
@@ -89,6 +91,11 @@ def receiver(folder: Path) -> Iterator[tuple[str, str]]:
         process.wait(10)
 
 
+@cache
 def syslog_ng() -> str | None:
-    """Return the path of syslog-ng, None where it is not installed."""
-    return shutil.which("syslog-ng") or shutil.which("syslog-ng", path="/usr/sbin")
+    """Return the path of syslog-ng, None where it or its module for HTTP is not installed."""
+    found = shutil.which("syslog-ng") or shutil.which("syslog-ng", path="/usr/sbin")
+    if found is None:
+        return None
+    said = subprocess.run([found, "-V"], capture_output=True, text=True, check=False).stdout
+    return found if re.search(r"^Available-Modules:.*\bhttp\b", said, re.MULTILINE) else None

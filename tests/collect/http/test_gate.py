@@ -73,6 +73,17 @@ def test_no_more_may_wait_than_be_inside():
     assert {one.told for one in large[256:]} == {5}
 
 
+def test_the_room_of_a_slow_small_one_is_no_help_to_a_large_one():
+    gate = Gate(1_024_000, Clock())
+    Guest(gate, 896_000).arrive()
+    assert not gate.is_short_of(500_000)
+    Guest(gate, 100_000).arrive()
+    assert (gate.is_short_of(1_000), gate.is_short_of(500_000)) == (False, True)
+    for _ in range(129):
+        Guest(gate, 1_000).arrive()
+    assert gate.is_short_of(1_000)
+
+
 def test_what_waits_is_counted_as_it_is_sent():
     gate = Gate(64 << 20, Clock())
     Guest(gate, 64 << 20).arrive()

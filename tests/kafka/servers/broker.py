@@ -1,11 +1,7 @@
 """A real Kafka broker on this machine: one KRaft node from Maven artifacts, ready in a few seconds.
 
-As a module: ``Broker.create(directory)`` starts one on free ports, for tests, which may kill and restart it.
-As a command, for trying things out by hand:
-
-    python -m tests.kafka.servers.broker up [--port 9092] [--dir .demo/kafka]   start it, return when ready
-    python -m tests.kafka.servers.broker down [--dir .demo/kafka]               stop it; its data is kept
-    python -m tests.kafka.servers.broker run [--port 9092] [--dir .demo/kafka]  the same in the foreground
+``Broker.create(directory)`` starts one on free ports, for tests, which may kill and restart it. The command
+is `tests.kafka.broker`.
 
 Needs Java 17 or newer, and Maven the first time: the jars (54 MB) are then kept in HOOKLINE_CACHE, or
 ``hookline`` in the user's cache directory, and beside them their classes as Java has loaded them (49 MB).
@@ -13,7 +9,6 @@ Needs Java 17 or newer, and Maven the first time: the jars (54 MB) are then kept
 
 from __future__ import annotations
 
-import argparse
 import base64
 import contextlib
 import ctypes
@@ -24,7 +19,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import uuid
@@ -297,33 +291,3 @@ def _runs(pid: int, directory: Path) -> bool:
         return str(directory.resolve()).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
-
-
-def main(arguments: list[str]) -> int:
-    """Run the command described at the top."""
-    parser = argparse.ArgumentParser(prog="broker.py", description="A Kafka broker for trying things out.")
-    parser.add_argument("verb", choices=["up", "down", "run"])
-    parser.add_argument("--port", type=int, default=9092)
-    parser.add_argument("--dir", type=Path, default=POM.parents[2] / ".demo" / "kafka")
-    options = parser.parse_args(arguments)
-    directory: Path = options.dir.resolve()
-    if options.verb == "down":
-        print("stopped" if down(directory) else "no broker runs here", file=sys.stderr)
-        return 0
-    try:
-        broker = up(directory, options.port, detach=options.verb == "up")
-    except NoBroker as reason:
-        print(f"error: {reason}", file=sys.stderr)
-        return 1
-    print(f"Kafka is ready at {broker.address}", file=sys.stderr)
-    if options.verb == "run":
-        assert broker.process is not None
-        try:
-            return broker.process.wait()
-        except KeyboardInterrupt:
-            broker.stop()
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
