@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import re
+from collections import deque
 from html.entities import codepoint2name
 from typing import Final
 from urllib.parse import quote, quote_plus
@@ -17,8 +18,8 @@ RUN: Final = re.compile(r"[A-Za-z0-9_-]{8,}")
 _PLAIN: Final = re.compile(r"[a-z0-9]+")
 """Characters, in lower case, that look the same in every escaped form."""
 _SHORT: Final = 512
-MOST: Final = 4096
-"""Values that are remembered: tokens are replaced over time."""
+TOKENS: Final = 3
+"""Of values that replace one another, so many are remembered: to prepare thousands takes seconds."""
 _ESCAPABLE: Final = 256
 """Secrets up to this long are also searched with each character escaped; longer ones have runs."""
 _SHOWN: Final = 8 << 10
@@ -50,6 +51,7 @@ class Masks:
 
     def __init__(self) -> None:
         self._values: dict[str, str] = {}
+        self._tokens: dict[object, deque[str]] = {}
         self._exact = _Forms({})
         self._any_case = _Forms({})
         self._escaped: list[tuple[str, re.Pattern[str], str]] = []
@@ -57,18 +59,23 @@ class Masks:
         self._known: dict[str, str] = {}
         """Short texts masked recently: a failing receiver repeats its answer."""
 
-    def add(self, value: str, shown: str) -> None:
-        """Show ``shown`` in place of a value from now on."""
-        if len(value) < SHORTEST or self._values.get(value) == shown:
+    def add(self, value: str, shown: str, of: object = None) -> None:
+        """Show ``shown`` in place of a value from now on. of: whose token it is; it replaces others."""
+        known = self._values.get(value)
+        if len(value) < SHORTEST or known == shown or (of is not None and known is not None):
             return
         self._values[value] = shown
-        if len(self._values) > MOST:
-            del self._values[next(iter(self._values))]
+        if of is not None:
+            tokens = self._tokens.setdefault(of, deque())
+            tokens.append(value)
+            if len(tokens) > TOKENS:
+                self._values.pop(tokens.popleft(), None)
         self._stale = True
 
     def clear(self) -> None:
         """Forget all of them."""
         self._values.clear()
+        self._tokens.clear()
         self._stale = True
 
     def mask(self, text: str) -> str:

@@ -73,9 +73,11 @@ def get(name: str) -> Log:
     return Log(name)
 
 
-def hide(secret: str, shown: str = "***") -> None:
-    """Mask this text in every later line: a net below the rule that no secret is ever logged."""
-    _hidden.add(secret, shown)
+def hide(secret: str, shown: str = "***", of: object = None) -> None:
+    """Mask this text in every later line: a net below the rule that no secret is ever logged. of: as in
+    `Masks.add`.
+    """
+    _hidden.add(secret, shown, of)
 
 
 def _clean(value: Any) -> Any:

@@ -30,6 +30,7 @@ class UsedSecrets(Secrets):
         """Return the value and remember it."""
         value = self._inner.resolve(ref)
         if value not in self._seen:
+            self._seen.add(value)
             self.remember(value, str(ref))
         return value
 
@@ -37,11 +38,14 @@ class UsedSecrets(Secrets):
         """Return whether there is a value."""
         return self._inner.known(ref)
 
-    def remember(self, value: str, shown: str) -> None:
-        """Mask this value from now on, in whatever form a receiver of this job may echo it."""
-        self._seen.add(value)
-        self.masks.add(value, shown)
-        hide(value, shown)
+    def remember(self, value: str, shown: str, *, is_token: bool = False) -> None:
+        """Mask this value from now on, in whatever form a receiver of this job may echo it.
+
+        is_token: it replaces the one before, of those that are shown so.
+        """
+        of = (id(self), shown) if is_token else None
+        self.masks.add(value, shown, of)
+        hide(value, shown, of)
 
     def mask(self, text: str) -> str:
         """Return the text with ``${NAME}`` for every secret used by any webhook of the job."""

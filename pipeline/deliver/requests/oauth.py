@@ -133,7 +133,7 @@ async def request_token(
                 one.latest = given  # next time the configured one
             raise
         if replaced:
-            secrets.remember(replaced, "${oauth2 refresh token}")
+            secrets.remember(replaced, "${oauth2 refresh token}", is_token=True)
             one.latest = replaced
         return token, lifetime
 

@@ -57,7 +57,7 @@ class Sender:
     def set_token(self, token: str, generation: int) -> None:
         """Authenticate with this OAuth2 token from now on."""
         self.token_generation = generation
-        self.secrets.remember(token, "${oauth2 token}")
+        self.secrets.remember(token, "${oauth2 token}", is_token=True)
         self._auth = f"Authorization: Bearer {token}\r\n".encode("latin-1")
 
     def single(self, delivery: Delivery, wall: float) -> Attempt:

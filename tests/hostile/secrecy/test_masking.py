@@ -120,6 +120,20 @@ def test_what_another_webhook_sent_is_masked_as_well_and_a_token_that_was_issued
     assert excerpt(b"secret-of-b-22 issued.token\\u002bvalue\\u003d=", one) == "${B} ${oauth2 token}"
 
 
+def test_tokens_that_replace_one_another_displace_no_secret_and_do_not_add_up() -> None:
+    inner = Secrets(SECRETS | {"REFRESH": "r0-configured"})
+    one, two = UsedSecrets(inner), UsedSecrets(inner)
+    one.expand("${plain} ${REFRESH}")
+    two.remember("token-of-two", "${oauth2 token}", is_token=True)
+    for number in range(5000):
+        one.remember(f"token-{number:04}-of-one", "${oauth2 token}", is_token=True)
+        one.remember("r0-configured", "${oauth2 refresh token}", is_token=True)  # many give back the same
+    secret = SECRETS["plain"]
+    assert one.mask(f"{secret} r0-configured") == "${plain} ${REFRESH}"
+    assert one.mask("token-4998-of-one token-of-two") == "${oauth2 token} ${oauth2 token}"
+    assert one.mask("token-0001-of-one") == "token-0001-of-one"
+
+
 @given(st.text(min_size=4, max_size=40), st.text(max_size=20), st.text(max_size=20))
 def test_a_secret_never_stands_there_as_it_is(value: str, before: str, after: str) -> None:
     masks = Masks()
