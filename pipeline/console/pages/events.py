@@ -104,29 +104,33 @@ async def users(context: RequestContext) -> web.StreamResponse:
                 raise
     recent, names, others = await _samples(context, id)
     tried = await _tried(context, known, event, recent) if known is not None else None
-    facts = None if known is None else context.masked(known.to_json())
+    # Together: a clause says the value that it saw.
+    shown = context.masked(
+        {
+            "user": None if known is None else known.to_json(),
+            "record": None if tried is None else tried[0],
+            "triggers": None if tried is None else explained(tried[1]),
+        }
+    )
     if context.wants_json:
-        return data({"user": facts, "triggers": None if tried is None else explained(tried)})
+        return data({"user": shown["user"], "triggers": shown["triggers"]})
     return await page(
         context,
         "user.html",
         id=id,
         event=event,
-        user=facts,
+        user=shown["user"],
         recent=[_shown(context, one) for one in recent],
         names=names,
         others=others,
-        tried=tried,
-        record=None if tried is None else context.masked(orjson.loads(tried[0])),
+        tried=shown["triggers"],
+        record=shown["record"],
     )
 
 
-def explained(tried: tuple[str, Explanation]) -> dict[str, Value]:
+def explained(tried: Explanation) -> dict[str, Value]:
     """Return what an event of a user would trigger as data."""
-    return {
-        "problem": tried[1].problem,
-        "webhooks": [one.to_json() for one in tried[1].verdicts],
-    }
+    return {"problem": tried.problem, "webhooks": [one.to_json() for one in tried.verdicts]}
 
 
 async def _samples(context: RequestContext, id: str) -> tuple[list[Sample], list[str], list[str]]:
@@ -142,7 +146,7 @@ async def _samples(context: RequestContext, id: str) -> tuple[list[Sample], list
 
 async def _tried(
     context: RequestContext, user: KnownUser, event: str, recent: list[Sample]
-) -> tuple[str, Explanation] | None:
+) -> tuple[Value, Explanation] | None:
     """Return an event of the user, and what every webhook makes of it with what is known of them now.
 
     event: its name: that of a sample, which then is theirs; or JSON. "": their own last one.
@@ -168,9 +172,9 @@ async def _tried(
     theirs = {key: value for key, value in record.items() if key not in ("user_id", "anonymous_id")} | who
     text = orjson.dumps(theirs).decode()
     try:
-        return text, await context.run(context.console.workbench.explain, text)
+        return theirs, await context.run(context.console.workbench.explain, text)
     except ConfigError as error:
-        return text, Explanation(str(error))
+        return theirs, Explanation(str(error))
 
 
 def _shown(context: RequestContext, sample: Sample) -> dict[str, Value]:

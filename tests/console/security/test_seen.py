@@ -146,6 +146,12 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Caller, lis
             '  body: {to: "{{ user.properties.email }}", up: "{{ user.properties.email | upcase }}",'
             ' tel: "{{ user.properties.tel }}", html: "{{ user.properties.email | url_encode }}"}\n'
         )
+        for id, wanted in {"asks-mail": "{email: {eq: x}}", "asks-tel": "{tel: 1}"}.items():
+            where = wanted.replace("{", "{user.properties.", 1)
+            (bench.config / f"webhooks/{id}.yaml").write_text(
+                f"id: {id}\ntrigger: {{events: [Purchase], where: {where}}}\n"
+                f"request: {{url: '{receiver.url('/never')}', body: {{}}}}\n"
+            )
         bench.update("u1", email=MAIL, tel=49123456789)
         bench.append({"name": "Purchase"}, {"name": "Purchase"})
         mask = ["user.properties.email", "user.properties.tel"]
@@ -165,6 +171,7 @@ def test_a_secret_in_a_file_and_a_masked_property_come_up_nowhere(kept: tuple[Ca
     pages = [
         "/", "/webhooks", "/webhooks/crm", "/webhooks/crm/deliveries", "/dead-letters", f"/dead-letters/{id}",
         "/dead-letters/export", "/pending", "/live", "/events", "/events/users?id=u1", "/config",
+        "/events/users?id=u1&event=Purchase",
         "/config/file?name=webhooks/crm.yaml", "/api/v1/webhooks", "/api/v1/webhooks/crm", "/api/v1/attempts",
         "/api/v1/dead-letters", "/api/v1/outbox", "/api/v1/samples", "/api/v1/users/u1", "/api/v1/catalog",
     ]  # fmt: skip
@@ -196,3 +203,8 @@ def test_a_reason_that_is_hidden_cannot_be_asked_for(kept: tuple[Caller, list[An
             said = caller.ask("GET", asked, token="viewer")
             assert said.status == (422 if status == 400 and path == "/dead-letters" else status), asked
             assert caller.ask("GET", asked, token="payloads").status == 200
+
+
+def test_an_event_that_is_no_json_is_told_beside_the_user_it_was_tried_for(kept: tuple[Caller, list[Any]]):
+    said = kept[0].ask("GET", "/events/users?id=u1&event=%7Bx", token="editor")
+    assert (said.status, "the event is not a JSON object" in said.text) == (200, True)

@@ -61,7 +61,7 @@ class CollectorsFolder:
         """Begin a new segment, which is later than all before it; return the one that is closed."""
         closed = self._first
         os.close(self._file)
-        if not self.plain(closed).stat().st_size:
+        if self.plain(closed).exists() and not self.plain(closed).stat().st_size:
             self.plain(closed).unlink()
         if gap:
             kept = self.plain(closed).read_bytes().count(b"\n") if self.plain(closed).exists() else 0

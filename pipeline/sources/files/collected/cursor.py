@@ -190,7 +190,9 @@ class SegmentsCursor(LineCursor):
                         continue
             first = self._after(-1 if left is None else left)
             if first is None:
-                if left is None or self._folder.files(left) or not self._folder.firsts():
+                # A collector removes a segment of which nothing reached the disk, though lines of it may
+                # have been read. If others are lost the next segment shows it.
+                if left is None or self._follow or self._folder.files(left) or not self._folder.firsts():
                     return False
                 # The next one may have begun, and this one been removed, between two listings.
                 self._folder.forget()
