@@ -113,7 +113,7 @@ def compile_trigger(
     """
     context = _Context(problems, labels or Labels(), lists or {}, webhook.vars)
     trigger, within = webhook.trigger, context.at("trigger")
-    changes = _changes(trigger.changes, within) if trigger.changes is not None else None
+    changes = _changes(trigger.changes, within, webhook) if trigger.changes is not None else None
     events = _events(trigger.events, within) if trigger.events is not None else []
     nodes: list[Node] = []
     if trigger.where is not None:
@@ -169,7 +169,7 @@ def _events(names: list[str], context: _Context) -> list[Alternative]:
 _PATH_OF_PROPERTY: Final = re.compile(r"(?:(?:user|person|properties|traits)\.)+([^.]+)")
 
 
-def _changes(names: list[str], context: _Context) -> frozenset[str] | Literal["*"]:
+def _changes(names: list[str], context: _Context, webhook: WebhookFile) -> frozenset[str] | Literal["*"]:
     problems = context.problems.at("changes")
     if not names:
         hint = 'write names of user properties, or "*" for all of them'
@@ -184,9 +184,12 @@ def _changes(names: list[str], context: _Context) -> frozenset[str] | Literal["*
         if (path := _PATH_OF_PROPERTY.fullmatch(name)) is not None:
             hint = f"did you mean `{path[1]}`?"
             problems.warn((index,), "wrong-name", f"`{name}` is a path, and `changes` takes names", hint=hint)
-        elif "." in name:
+        elif "." in name and not _is_one_name(name, webhook):
             top = name.partition(".")[0]
-            hint = f"for a nested one write `{top}`, and compare `user.before.{name}` in `where`"
+            hint = (
+                f"for a nested one write `{top}`, and compare `user.before.{name}` in `where`; else read it "
+            )
+            hint += f'as `user.properties["{name}"]`'
             message = f"`{name}` is the name of one property here, with its dot"
             problems.warn((index,), "wrong-name", message, hint=hint)
         elif len(parts := [part.strip() for part in name.split(",")]) > 1 and all(parts):
@@ -194,6 +197,12 @@ def _changes(names: list[str], context: _Context) -> frozenset[str] | Literal["*
             message = f"`{name}` is one name here, as it is written"
             problems.warn((index,), "looks-like-list", message, hint=hint)
     return frozenset(names)
+
+
+def _is_one_name(name: str, webhook: WebhookFile) -> bool:
+    """Return whether the webhook reads a property of this name elsewhere: ``user.properties["a.b"]``."""
+    read = re.compile(rf"""\[\\?["']{re.escape(name)}\\?["']\]""")
+    return read.search(repr((webhook.trigger.where, webhook.request))) is not None
 
 
 def _excluded(name: str, labels: Labels) -> Node:
