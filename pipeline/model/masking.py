@@ -7,6 +7,7 @@ import html
 import json
 import re
 from collections import deque
+from functools import lru_cache
 from html.entities import codepoint2name
 from typing import Final
 from urllib.parse import quote, quote_plus
@@ -54,7 +55,7 @@ class Masks:
         self._tokens: dict[object, deque[str]] = {}
         self._exact = _Forms({})
         self._any_case = _Forms({})
-        self._escaped: list[tuple[str, re.Pattern[str], str]] = []
+        self._escaped: list[tuple[str, str, str]] = []
         self._stale = False
         self._known: dict[str, str] = {}
         """Short texts masked recently: a failing receiver repeats its answer."""
@@ -103,8 +104,8 @@ class Masks:
         for form, shown in self._any_case.near(low):
             text = re.sub(re.escape(form), shown.replace("\\", r"\\"), text, flags=re.IGNORECASE)
         low = text.lower()
-        for piece, pattern, shown in self._escaped:
-            if piece in low:
+        for piece, value, shown in self._escaped:
+            if piece in low and (pattern := escaped(value)) is not None:
                 text = pattern.sub(shown.replace("\\", r"\\"), text)
         return text
 
@@ -116,9 +117,8 @@ class Masks:
         self._exact = _Forms({form: shown for value, shown in values for form in exact_forms(value)})
         self._any_case = _Forms({form: shown for value, shown in values for form in any_case(value)})
         self._escaped = [
-            (max(_PLAIN.findall(value.lower()), key=len, default=""), pattern, shown)
+            (max(_PLAIN.findall(value.lower()), key=len, default=""), value, shown)
             for value, shown in sorted(values, key=lambda one: -len(one[0]))
-            if (pattern := escaped(value)) is not None
         ]
 
 
@@ -182,6 +182,9 @@ def any_case(value: str) -> set[str]:
     return {*runs, *(run[::-1] for run in runs), value.encode(errors="surrogatepass").hex()}
 
 
+@lru_cache(
+    maxsize=4096
+)  # compiled where it is needed: hardly any answer escapes, and thousands take a second
 def escaped(value: str) -> re.Pattern[str] | None:
     """Return a pattern of the secret in which every sign may be escaped; None where none would be."""
     if len(value) > _ESCAPABLE or (value.isascii() and value.isalnum()):

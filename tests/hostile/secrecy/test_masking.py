@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pipeline.deliver.requests.credentials import UsedSecrets
 from pipeline.deliver.requests.excerpt import MAX_EXCERPT, excerpt
 from pipeline.language.secrets import Secrets
-from pipeline.model.masking import RUN, Masks
+from pipeline.model.masking import RUN, Masks, escaped
 
 SECRETS = {
     "plain": "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
@@ -132,6 +132,16 @@ def test_tokens_that_replace_one_another_displace_no_secret_and_do_not_add_up() 
     assert one.mask(f"{secret} r0-configured") == "${plain} ${REFRESH}"
     assert one.mask("token-4998-of-one token-of-two") == "${oauth2 token} ${oauth2 token}"
     assert one.mask("token-0001-of-one") == "token-0001-of-one"
+
+
+def test_a_pattern_of_an_escaped_secret_is_made_for_a_text_that_may_hold_it() -> None:
+    masks = Masks()
+    for number in range(100):
+        masks.add(f"secret+{number}", "*")
+    before = escaped.cache_info().misses
+    assert masks.mask("nothing of theirs") == "nothing of theirs"
+    assert escaped.cache_info().misses == before
+    assert masks.mask("secret%2B7\\u002b") == "*\\u002b"
 
 
 @given(st.text(min_size=4, max_size=40), st.text(max_size=20), st.text(max_size=20))
