@@ -187,9 +187,9 @@ def _changes(names: list[str], context: _Context, webhook: WebhookFile) -> froze
         elif "." in name and not _is_one_name(name, webhook):
             top = name.partition(".")[0]
             hint = (
-                f"for a nested one write `{top}`, and compare `user.before.{name}` in `where`; else read it "
+                f"for a nested one write `{top}`, and compare `user.before.{name}` in `where`; else read "
+                f'it as `user.properties["{name}"]`'
             )
-            hint += f'as `user.properties["{name}"]`'
             message = f"`{name}` is the name of one property here, with its dot"
             problems.warn((index,), "wrong-name", message, hint=hint)
         elif len(parts := [part.strip() for part in name.split(",")]) > 1 and all(parts):

@@ -396,8 +396,8 @@ def test_a_mistake_in_a_trigger_is_found_at_its_place(webhook: Mapping[str, Valu
         ({"changes": "plan, age"}, "for several names write [plan, age]"),
         (
             {"changes": "address.city"},
-            "for a nested one write `address`, and compare `user.before.address.city` in `where`; else read it "
-            'as `user.properties["address.city"]`',
+            "for a nested one write `address`, and compare `user.before.address.city` in `where`; else "
+            'read it as `user.properties["address.city"]`',
         ),
         ({"changes": "address.city", "where": {'user.before["address.city"]': "x"}}, None),
     ],
