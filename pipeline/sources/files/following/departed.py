@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from os import DirEntry
 from typing import Final
 
@@ -43,7 +43,7 @@ def departed(entries: Mapping[str, Entry], paths: Mapping[str, str], read: Itera
     return gone
 
 
-def _without_file(files: Iterable[DirEntry[str]], lives: Iterable[Entry]) -> list[str]:
+def _without_file(files: Collection[DirEntry[str]], lives: Iterable[Entry]) -> list[str]:
     inodes = {one.inode() for one in files}
     heads = [head_of(one.path, HEAD_BYTES, is_raw=is_raw) or b"" for one in files for is_raw in (True, False)]
     begun: dict[int, set[str]] = {}
