@@ -146,7 +146,7 @@ def test_a_kill_while_generations_are_joined_loses_and_reorders_nothing(
     class Killed(Exception):
         pass
 
-    def killed(*_: object, **__: object) -> None:
+    def killed(*_: object) -> None:
         raise Killed
 
     for name in ("fsync",):

@@ -80,10 +80,12 @@ def replacing(path: Path, *, anew: bool = False) -> Iterator[BinaryIO]:
             _synced(file.fileno(), path)
         if anew:
             os.link(partial, path, follow_symlinks=False)
+            partial.unlink()
         else:
             partial.replace(path)
-    finally:
+    except BaseException:
         partial.unlink(missing_ok=True)
+        raise
     sync(path.parent)
 
 
