@@ -9,7 +9,7 @@ from typing import Final
 from pipeline.sources.files.following.rotated import Folders
 from pipeline.sources.files.reading.beginning import HEAD_BYTES, digest, head_of
 from pipeline.sources.files.reading.entry import Entry
-from pipeline.sources.files.reading.lives import parted
+from pipeline.sources.files.reading.lives import last_numbers, parted
 
 MOST_UNSEEN: Final = 10_000
 """Files remembered that are at none of the paths: they may come back, or be named again."""
@@ -25,9 +25,7 @@ def departed(entries: Mapping[str, Entry], paths: Mapping[str, str], read: Itera
     paths = {parted(name)[0]: path for name, path in paths.items()}
     kept = set(read)
     bases = paths.keys() | {parted(name)[0] for name in kept}
-    latest: dict[str, int] = {}
-    for base, number in map(parted, entries):
-        latest[base] = max(number, latest.get(base, 0))
+    latest = last_numbers(entries)
     older: dict[str, list[Entry]] = {}
     unseen = []
     for name, entry in entries.items():

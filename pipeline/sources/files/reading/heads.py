@@ -21,7 +21,7 @@ from pipeline.model.errors import StateError
 from pipeline.model.files.disk import make_folder
 from pipeline.model.files.log_file import LogFile
 from pipeline.sources.files.reading.entry import Entry
-from pipeline.sources.files.reading.lives import parted
+from pipeline.sources.files.reading.lives import last_numbers, parted
 
 FILE: Final = "heads"
 REWRITE_BYTES: Final = 1 << 16
@@ -91,10 +91,7 @@ class Heads:
         """Forget what these entries, which are durable, say as well, or are past."""
         if not self._noted:
             return
-        latest: dict[str, int] = {}
-        for name in entries:
-            base, number = parted(name)
-            latest[base] = max(number, latest.get(base, 0))
+        latest = last_numbers(entries)
         before = len(self._noted)
         for name, noted in list(self._noted.items()):
             base, number = parted(name)

@@ -7,7 +7,7 @@ are the origins of their lines.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from pipeline.sources.files.reading.entry import Entry
@@ -57,8 +57,16 @@ class Lives:
 
     def _last(self) -> int:
         """Return the number of the last file that the state knows, or this is."""
-        known = (parted(name) for name in self._entries if name.startswith(self._base))
-        return max((number for base, number in known if base == self._base), default=self._number)
+        known = last_numbers(name for name in self._entries if name.startswith(self._base))
+        return known.get(self._base, self._number)
+
+
+def last_numbers(names: Iterable[str]) -> dict[str, int]:
+    """Return the highest number of the files of each path, by what the path calls them."""
+    last: dict[str, int] = {}
+    for base, number in map(parted, names):
+        last[base] = max(number, last.get(base, 0))
+    return last
 
 
 def parted(name: str) -> tuple[str, int]:
