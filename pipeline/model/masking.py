@@ -182,9 +182,8 @@ def any_case(value: str) -> set[str]:
     return {*runs, *(run[::-1] for run in runs), value.encode(errors="surrogatepass").hex()}
 
 
-@lru_cache(
-    maxsize=4096
-)  # compiled where it is needed: hardly any answer escapes, and thousands take a second
+# Compiled where it is needed: hardly any answer escapes, and thousands take a second.
+@lru_cache(maxsize=4096)
 def escaped(value: str) -> re.Pattern[str] | None:
     """Return a pattern of the secret in which every sign may be escaped; None where none would be."""
     if len(value) > _ESCAPABLE or (value.isascii() and value.isalnum()):

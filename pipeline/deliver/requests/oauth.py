@@ -10,6 +10,7 @@ import base64
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from math import isfinite, nan
 from urllib.parse import quote_plus, urlencode
 
@@ -123,7 +124,7 @@ async def request_token(
     """
     if auth.refresh_token is None:
         return (await _request(auth, secrets, post, None))[:2]
-    url, given = (secrets.expand(text).rstrip("\r\n") for text in (auth.token_url, auth.refresh_token))
+    url, given = _value(secrets, auth.token_url), _value(secrets, auth.refresh_token)
     one = rotated.setdefault((url, given), Rotated(given))
     async with one.turn:
         try:
@@ -142,10 +143,7 @@ async def _request(
     auth: OAuth2Auth, secrets: UsedSecrets, post: Post, refresh_token: str | None
 ) -> tuple[str, float, str]:
     """Return what `read_token` does."""
-
-    def value(text: str) -> str:
-        return secrets.expand(text).rstrip("\r\n")
-
+    value = partial(_value, secrets)
     client_id, client_secret = value(auth.client_id), value(auth.client_secret)
     url = value(auth.token_url)
     form = {"grant_type": "client_credentials"}
@@ -168,6 +166,11 @@ async def _request(
         refused = 300 <= answer.status < 500 and answer.status not in PATIENT
         raise TokenError(told, answer.status if refused else 0)
     return read_token(answer)
+
+
+def _value(secrets: UsedSecrets, text: str) -> str:
+    """Return a setting with its secrets, without the line end that a file may have."""
+    return secrets.expand(text).rstrip("\r\n")
 
 
 def read_token(answer: Posted) -> tuple[str, float, str]:
