@@ -59,7 +59,9 @@ def test_rows_come_within_a_second_and_open(desk: Desk, tab: Tab):
     page.locator("#live-rows li", has_text="503, dead letter (max-attempts), attempt 2").first.wait_for()
     page.locator("#live-rows li", has_text="503, again ").first.wait_for()
     row.locator("summary").click()
-    shown = json.loads(row.get_by_label("Event").inner_text())
+    event = row.get_by_label("Event")
+    event.wait_for()  # the row opens after the click
+    shown = json.loads(event.inner_text())
     assert shown["properties"]["note"] == EVIL
     assert json.loads(row.get_by_label("Request").inner_text())["url"] == desk.receiver.url("/sick")
     assert row.locator("dd", has_text="onerror").inner_text().startswith("<img")
