@@ -1,4 +1,4 @@
-"""A page that answers a form is asked for again by its URL: by no other person, and while it says what is so."""
+"""A page that answers a form is asked for again by its URL, by no other person, while it says what is so."""
 
 from __future__ import annotations
 
