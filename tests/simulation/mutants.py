@@ -20,7 +20,7 @@ from pipeline.job.steps.epoch_end import EpochEnd
 from pipeline.job.steps.history import History
 from pipeline.model.files import disk
 from pipeline.outbox import journal, outbox
-from pipeline.outbox.finished import FinishedRequests
+from pipeline.outbox.applied import FinishedRequests
 from pipeline.outbox.handover import Port
 from pipeline.outbox.journal import Journal
 from pipeline.outbox.outbox import Outbox

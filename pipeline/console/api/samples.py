@@ -9,8 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from pipeline.console import writes
-from pipeline.console.api.body import JSON, TEXT, body
-from pipeline.console.api.given import MOST, catalog_for, record_of, redacted, text_of
+from pipeline.console.api.body import JSON, MOST, TEXT, body, catalog_for, record_of, redacted, text_of
 from pipeline.console.context import RequestContext
 from pipeline.console.redaction import redacted_attempt
 from pipeline.console.render import data

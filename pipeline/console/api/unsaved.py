@@ -6,8 +6,18 @@ from typing import Final
 
 from aiohttp import web
 
-from pipeline.console.api.body import FLAG, JSON, NUMBER, TEXT, body
-from pipeline.console.api.given import catalog_for, record_of, redacted, require_may_try, text_of
+from pipeline.console.api.body import (
+    FLAG,
+    JSON,
+    NUMBER,
+    TEXT,
+    body,
+    catalog_for,
+    record_of,
+    redacted,
+    require_may_try,
+    text_of,
+)
 from pipeline.console.context import RequestContext
 from pipeline.console.redaction import may_advise
 from pipeline.console.render import data

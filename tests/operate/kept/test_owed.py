@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.model.errors import Refused, UsageError
-from pipeline.operate.kept.answers import UNTRIED
 from pipeline.operate.kept.chosen import Shown
 from pipeline.operate.kept.outbox import Owing, choose, to_json
 from pipeline.operate.kept.owed_pages import page, summary
+from pipeline.operate.kept.rows import UNTRIED
 from pipeline.outbox.handover import Progress
 from tests.kit.machine.kept import T0, keep
 
