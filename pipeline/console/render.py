@@ -32,7 +32,7 @@ NAVIGATION: Final = (
 """The links of the sidebar, in order."""
 
 
-class Fields(dict[str, Value]):
+class OptionalFields(dict[str, Value]):
     """A line for a template: a field that it does not have is None."""
 
     def __missing__(self, name: str) -> Value:

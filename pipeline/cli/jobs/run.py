@@ -161,14 +161,14 @@ def run_together(job_config: PipelineConfig, processes: int, restart: bool) -> S
     import pipeline.runtime.background.accompany
     import pipeline.runtime.process  # noqa: F401 - the members, forked from this process, need both
     from pipeline.cli.app import run as run_words
-    from pipeline.runtime.background.progress import Progress, look_through
+    from pipeline.runtime.background.progress import JobProgress, look_through
     from pipeline.runtime.processes.supervisor import run_group
 
     begun = time.monotonic()
     with ExitStack() as stack:
 
         def show_progress() -> None:
-            stack.callback(Progress(look_through(lambda: account(job_config.state))).stop)
+            stack.callback(JobProgress(look_through(lambda: account(job_config.state))).stop)
 
         code, figures = run_group(
             sys.argv[1:], processes, restart=restart, run=run_words, begun=show_progress

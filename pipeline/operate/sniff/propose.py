@@ -17,7 +17,7 @@ from pipeline.model.errors import ConfigError
 from pipeline.model.json import Json, Value
 from pipeline.model.printable import one_line
 from pipeline.model.records import PropertyUpdate, Record
-from pipeline.operate.sniff.guess.entries import Entry, entries_of
+from pipeline.operate.sniff.guess.entries import ShapeEntry, entries_of
 from pipeline.operate.sniff.guess.fields import Around, base_view, element_views
 from pipeline.operate.sniff.recognise import Recognised, first_reason, read_by
 
@@ -69,7 +69,7 @@ def propose(found: Sequence[Recognised], name: str, stem: str, origin: str) -> P
 
     name: of the shape. stem: the name for a stream without event names. origin: for the first line.
     """
-    entries: list[Entry] = []
+    entries: list[ShapeEntry] = []
     made: tuple[str, Shape] | None = None
     rest = list(found)
     for _ in range(_ROUNDS):
@@ -91,7 +91,7 @@ def propose(found: Sequence[Recognised], name: str, stem: str, origin: str) -> P
     return None if made is None else _tried(name, *made, found, entries)
 
 
-def _entries(found: Sequence[Recognised], stem: str) -> list[Entry]:
+def _entries(found: Sequence[Recognised], stem: str) -> list[ShapeEntry]:
     records: list[Json] = []
     around: list[Around] = []
     for one in [*found[:50], *found[50 :: max(1, len(found) // _MOST_STUDIED)]]:
@@ -126,7 +126,7 @@ def _kind(record: Record) -> str:
 
 
 def _tried(
-    name: str, text: str, shape: Shape, found: Sequence[Recognised], entries: Sequence[Entry]
+    name: str, text: str, shape: Shape, found: Sequence[Recognised], entries: Sequence[ShapeEntry]
 ) -> Proposal:
     reasons: Counter[str] = Counter()
     places: dict[str, str] = {}
@@ -153,7 +153,7 @@ _REMARK_AT: Final = 34
 _flow: Final = Writer(None, "").inline
 
 
-def shape_text(name: str, entries: Sequence[Entry], origin: str) -> str:
+def shape_text(name: str, entries: Sequence[ShapeEntry], origin: str) -> str:
     """Return the file's text. origin: what it was made from, for the first line."""
     lines = [
         "# yaml-language-server: $schema=../schema/shape.json",
@@ -167,7 +167,7 @@ def shape_text(name: str, entries: Sequence[Entry], origin: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _entry(entry: Entry) -> list[str]:
+def _entry(entry: ShapeEntry) -> list[str]:
     lines: list[str] = []
     for name, value in entry.fields.items():
         lead = "  - " if not lines else "    "
