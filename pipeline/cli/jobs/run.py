@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.accounts import (
+    format_hint,
     order_lines,
     records_line,
     show_names,
@@ -30,7 +31,6 @@ from pipeline.cli.options import (
     yes_option,
 )
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, print_text, say
-from pipeline.cli.state.format_hint import format_hint
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
 

@@ -22,6 +22,7 @@ from pipeline.console.context import RequestContext
 from pipeline.console.redaction import may_advise
 from pipeline.console.render import data
 from pipeline.model.json import Value
+from pipeline.operate.unsaved.complete.fields import KINDS, schema_of
 
 _PAYLOADS: Final = ("event", "user", "clauses", "request", "dead_letter", "problem")
 
@@ -108,9 +109,8 @@ async def complete(context: RequestContext) -> web.Response:
 
 async def schema(context: RequestContext) -> web.Response:
     """The JSON Schema of webhook.json, label.json or shape.json."""
-    folder = {"webhook.json": "webhooks", "label.json": "labels", "shape.json": "shapes"}.get(
-        context.name("name")
-    )
-    if folder is None:
-        raise web.HTTPNotFound(reason="there are webhook.json, label.json and shape.json")
-    return data(context.console.workbench.schema(f"{folder}/x.yaml"))
+    kinds = {f"{kind}.json": kind for kind in KINDS.values()}
+    kind = kinds.get(context.name("name"))
+    if kind is None:
+        raise web.HTTPNotFound(reason=f"there are {', '.join(kinds)}")
+    return data(schema_of(kind))

@@ -23,7 +23,7 @@ def explain(snapshot: Snapshot, record: str, user: str | None, known: Beneath | 
             one.event,
             one.request is not None and bool(one.request.method),
             one.verdict,
-            culprit(Told.of(clause).to_json() for clause in one.clauses),
+            culprit(Told.of(clause).to_json() for clause in one.clauses) or None,
         )
         for one in explain_each(snapshot, given, None, known if given.joins_now else None)
     ]

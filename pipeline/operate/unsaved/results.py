@@ -106,7 +106,7 @@ class Previewed:
 
 
 @dataclass(slots=True, frozen=True)
-class WebhookVerdict:
+class WebhookVerdict(Plain):
     """What one webhook of the config on disk makes of an event."""
 
     webhook: str
@@ -114,18 +114,8 @@ class WebhookVerdict:
     fires: bool
     verdict: str
     """In the words of `hookline explain`."""
-    clause: str = ""
+    clause: str | None = None
     """The first that does not hold, with the value it saw."""
-
-    def to_json(self) -> dict[str, Value]:
-        """Return the fields."""
-        return {
-            "webhook": self.webhook,
-            "event": self.event,
-            "fires": self.fires,
-            "verdict": self.verdict,
-            "clause": self.clause or None,
-        }
 
 
 @dataclass(slots=True, frozen=True)

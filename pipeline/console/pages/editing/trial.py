@@ -17,7 +17,7 @@ from pipeline.console.pages.editing.offers import Offers
 from pipeline.console.pages.editing.samples import GONE, OWN, ChosenSample, choose
 from pipeline.console.pages.editing.shown import brief, curl_shown, shown_body
 from pipeline.console.render import page, webhook_path
-from pipeline.model.errors import HooklineError, UsageError
+from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
 from pipeline.operate.cases.case_files import add_case, case_of
 from pipeline.operate.files.edits import FileText
@@ -57,13 +57,7 @@ async def act(context: RequestContext) -> web.StreamResponse:
     given: dict[str, Value] = dict.fromkeys(("sample", "file", "text"))
     given["record"] = json.loads(tried.chosen.record)
     given["user"] = json.loads(tried.chosen.user) if tried.chosen.user.strip() else None
-    try:
-        told = await samples.send(context, context.name("id"), given)
-    except web.HTTPException as error:
-        told = {"problem": error.reason}
-    except HooklineError as error:
-        told = {"problem": str(error)}
-    return await _show(context, tried, told)
+    return await _show(context, tried, await samples.sent_or_problem(context, context.name("id"), given))
 
 
 async def _keep(context: RequestContext, tried: SavedTried) -> web.StreamResponse:
