@@ -170,7 +170,7 @@ class _Gate:
         status, why = 0, CUT_OFF
         try:
             response = await route.handler(context)
-            status, why = response.status, ""
+            status, why = context.ended or response.status, ""
         except Exception as error:
             if not (isinstance(error, TimeoutError) and context.acts):  # what was begun goes on in its thread
                 status, why = status_of(error), _codes(error)
