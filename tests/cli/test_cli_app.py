@@ -272,7 +272,7 @@ main()
 
 def test_every_kind_of_schema_is_printed(hookline):
     from pipeline.cli.author.schema import KINDS
-    from pipeline.operate.schemas.files import SCHEMAS
+    from pipeline.config.models.schema import SCHEMAS
 
     assert set(KINDS) == set(SCHEMAS)
     assert hookline("schema", "test").json["title"] == SCHEMAS["test"][1]

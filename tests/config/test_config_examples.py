@@ -14,6 +14,7 @@ from pipeline.cli.author.test import as_text
 from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.config.files import read_config, read_files
 from pipeline.config.job import load_pipeline
+from pipeline.config.models.schema import SCHEMAS
 from pipeline.config.models.webhooks.case import CaseFile
 from pipeline.config.yaml.loader import parse_yaml
 from pipeline.decode.decode import decode
@@ -21,7 +22,7 @@ from pipeline.job.trials.preview import Preview
 from pipeline.job.trials.rehearse import Rehearsal
 from pipeline.language.secrets import Secrets
 from pipeline.model.records import Origin
-from pipeline.operate.schemas.files import SCHEMAS, schema
+from pipeline.operate.schemas.files import schema
 from pipeline.operate.trials.cases import find_tests, run_tests
 from tests.kit.streams.samples import ROOT, shared_data
 

@@ -10,41 +10,18 @@ from pathlib import Path
 from typing import Final
 
 import orjson
-from pydantic import BaseModel
-from pydantic.json_schema import GenerateJsonSchema
 
-from pipeline.config.models.installation.job import PipelineFile
-from pipeline.config.models.shape import ShapeFile
-from pipeline.config.models.webhooks.case import CaseFile, ShapeCaseFile
-from pipeline.config.models.webhooks.label import LabelFile
-from pipeline.config.models.webhooks.webhook import WebhookFile
+from pipeline.config.models.schema import SCHEMAS, model_schema
 from pipeline.language.units import show_duration
 from pipeline.model.files.disk import write_text
 from pipeline.model.json import Value
 from pipeline.operate.schemas.trees import definitions, ref, said
 
-SCHEMAS: dict[str, tuple[type[BaseModel], str]] = {
-    "webhook": (WebhookFile, "Hookline webhook"),
-    "label": (LabelFile, "Hookline label"),
-    "shape": (ShapeFile, "Hookline shape"),
-    "pipeline": (PipelineFile, "Hookline pipeline.yaml"),
-    "test": (CaseFile, "Hookline config test"),
-    "shape-test": (ShapeCaseFile, "Hookline shape test"),
-}
-"""The kinds of files, their models and their titles."""
-
-
-class _Plain(GenerateJsonSchema):
-    """Without the titles that repeat each field's name: editors show them instead of the description."""
-
-    def field_title_should_be_set(self, schema: Value) -> bool:
-        return False
-
 
 def schema(kind: str) -> dict[str, Value]:
     """Return the schema of a kind of file: webhook, label, shape, pipeline, test or shape-test."""
     model, title = SCHEMAS[kind]
-    found: dict[str, Value] = model.model_json_schema(schema_generator=_Plain, by_alias=True)
+    found = model_schema(model)
     parts: dict[str, Value] = found.setdefault("$defs", {})
     trees = definitions() if not kind.endswith("test") else {}
     _put_trees(model.__name__, found, parts)
