@@ -8,12 +8,12 @@ from typing import Final
 
 from pipeline.model.json import Value
 from pipeline.model.printable import one_line
-from pipeline.operate.sniff.guess.bags import pairs_of, properties_of, tells_of_users, traits_of
+from pipeline.operate.sniff.guess.bags import bag_of, pairs_of, tells_of_users
 from pipeline.operate.sniff.guess.fields import Ref, View
 from pipeline.operate.sniff.guess.groups import FieldGroup, gone_rows, split
 from pipeline.operate.sniff.guess.leftovers import context_of, positions_of, user_object
 from pipeline.operate.sniff.guess.roles import Roles, find_roles
-from pipeline.operate.sniff.guess.words import TELLING_OF_USERS, USERS, as_user
+from pipeline.operate.sniff.guess.words import BAGS, TELLING_OF_USERS, TRAITS, USERS, as_user
 
 NAMELESS: Final = "mine"
 """The name of a stream without one."""
@@ -144,7 +144,7 @@ def _is_of_person(view: View, roles: Roles, names: Sequence[Ref]) -> bool:
 
 def _is_all_told(view: View, roles: Roles) -> bool:
     """Return whether records say who, perhaps when, and what has changed, and nothing else."""
-    bag = traits_of(view)
+    bag = bag_of(view, TRAITS)
     known = {bag, roles.time_ref, *roles.users}
     return (
         bag is not None
@@ -175,7 +175,7 @@ def _is_in(view: View, ref: Ref) -> bool:
 
 
 def _user(view: View) -> ShapeEntry:
-    roles, bag = find_roles(view, of_users=True), traits_of(view)
+    roles, bag = find_roles(view, of_users=True), bag_of(view, TRAITS)
     part = {
         "user_id": _first(roles.users),
         "anonymous_id": None if roles.users else _first(roles.anonymous),
@@ -190,7 +190,7 @@ def _user(view: View) -> ShapeEntry:
 
 def _event(view: View, roles: Roles, names: Sequence[Ref], stem: str, under: Ref | None = None) -> ShapeEntry:
     """Return the entry of an event. under: the object that is named after the event, and holds its data."""
-    bag = under or properties_of(view)
+    bag = under or bag_of(view, BAGS)
     if bag is None and names and names[0].is_own:
         # The object that holds the name also holds the event's data.
         above = names[0].above

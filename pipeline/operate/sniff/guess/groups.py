@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pipeline.operate.sniff.guess.bags import tells_of_users, traits_of
+from pipeline.operate.sniff.guess.bags import bag_of, tells_of_users
 from pipeline.operate.sniff.guess.fields import Ref, View
 from pipeline.operate.sniff.guess.roles import Roles, find_roles
-from pipeline.operate.sniff.guess.words import USERS, bare, has_id_name
+from pipeline.operate.sniff.guess.words import TRAITS, USERS, bare, has_id_name
 
 Kind = Literal["event", "user", "link", "delete", "ignore"]
 
@@ -170,7 +170,7 @@ def _kind(value: str, part: View, by: Ref, roles: Roles, is_rows: bool) -> Kind:
         # A row that says slightly more becomes a dead letter: its id may just have an unusual name.
         return "ignore" if len([ref for ref in part.columns if ref != own.time_ref]) <= 2 else "event"
     is_said = _PROFILE.fullmatch(value) and (value not in USERS or not _has(part, roles.names, by))
-    is_shown = by not in roles.names[:1] or traits_of(part) is not None or tells_of_users(part)
+    is_shown = by not in roles.names[:1] or bag_of(part, TRAITS) is not None or tells_of_users(part)
     if has_user and is_said and is_shown:
         return "user"
     if is_rows and value in _ROW_SET and has_user and (tells_of_users(part) or _is_of_user(part, own)):
