@@ -135,8 +135,6 @@ class RequestContext:
     """The client's address."""
     acts: list[Act] = field(default_factory=list)
     looked: bool = False
-    ended: int | None = None
-    """The status for the audit, where a redirect leads to the page that tells it."""
     typed: MultiDict[str] | None = None
     """The fields of its form, once they are read."""
 

@@ -34,7 +34,7 @@ class Session:
     said: list[tuple[str, str]] = field(default_factory=list)
     """Messages for the next page: kind (good, bad) and text."""
     answers: dict[str, object] = field(default_factory=dict)
-    """What the edit page answered, by the path that shows it."""
+    """Pages that forms were answered with, by their URL."""
     saved: object = None
     """The file saved last, for the page that shows the result."""
 

@@ -53,11 +53,6 @@ class Draft:
     """As what the file was read, which is not in UTF-8; the page says so."""
 
     @property
-    def is_created(self) -> bool:
-        """Whether it is written on the page of a new webhook."""
-        return self.is_new and not self.gone
-
-    @property
     def text(self) -> str:
         """The text as it would be saved."""
         return self.settled.yaml

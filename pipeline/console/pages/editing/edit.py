@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from aiohttp import web
@@ -19,7 +19,6 @@ from pipeline.console.forms.fields.scalars import METHODS
 from pipeline.console.forms.posted import movable
 from pipeline.console.forms.proposals import is_secret_name
 from pipeline.console.forms.settle import opened
-from pipeline.console.pages.editing.answer import Answer, drop, keep, kept
 from pipeline.console.pages.editing.draft import BLANK, Draft, opened_draft, sent_draft
 from pipeline.console.pages.editing.look import look, redacted
 from pipeline.console.pages.editing.rebase import rebase
@@ -42,8 +41,6 @@ async def new(context: RequestContext) -> web.StreamResponse:
     """Return an empty page; `from` an example, `copy` of a webhook, for an `event`: the id of a sample, or a
     name.
     """
-    if "draft" in context.query:
-        return await _again(context, NEW)
     text, sample = BLANK, context.query.get("event", "")
     if example := context.query.get("from"):
         text = await context.run(_example, context, example)
@@ -56,7 +53,7 @@ async def new(context: RequestContext) -> web.StreamResponse:
         name, sample = (sample, "") if events is None else (next(iter(events), ""), sample)
         text = set_value(BLANK, ("trigger", "events"), [name] * bool(name))
     draft = await context.run(opened_draft, "webhooks/new-webhook.yaml", text, is_new=True)
-    return await _page(context, Answer(replace(draft, sample=sample, is_fresh=text == BLANK)))
+    return await _show(context, replace(draft, sample=sample, is_fresh=text == BLANK))
 
 
 def _example(context: RequestContext, name: str) -> str:
@@ -87,11 +84,9 @@ async def create(context: RequestContext) -> web.StreamResponse:
 
 async def edit(context: RequestContext) -> web.StreamResponse:
     """Return the page of a webhook that is there."""
-    if "draft" in context.query:
-        return await _again(context, f"{webhook_path(context.name('id'))}/edit")
     found = await writes.read(context, context.name("id"), guess=True)
     draft = await context.run(opened_draft, found.file, found.text, found.etag)
-    return await _page(context, Answer(replace(draft, read_as=found.read_as)))
+    return await _show(context, replace(draft, read_as=found.read_as))
 
 
 async def change(context: RequestContext) -> web.StreamResponse:
@@ -108,12 +103,12 @@ async def change(context: RequestContext) -> web.StreamResponse:
         draft, was_told = replace(draft, gone=name), draft.gone
         if not was_told and draft.do in ("save", "apply"):
             context.unchanged()
-            return await _show(context, Answer(replace(draft, do=""), 412))
+            return await _show(context, replace(draft, do=""), status=412)
     if draft.do == "save":
         return await _save(context, draft)
     if draft.do == "apply":
         context.unchanged()
-        return await _show(context, Answer(await context.run(rebase, context.console.workbench, draft)))
+        return await _show(context, await context.run(rebase, context.console.workbench, draft))
     return await _answer(context, draft)
 
 
@@ -124,17 +119,17 @@ async def tried(context: RequestContext) -> web.StreamResponse:
     found = await writes.read(context, context.name("id"))
     draft = await context.run(opened_draft, found.file, found.text, found.etag)
     record, user = form.get("record", ""), form.get("user", "")
-    return await _show(context, Answer(replace(draft, sample=OWN, record=record, user=user)))
+    return await _show(context, replace(draft, sample=OWN, record=record, user=user))
 
 
 async def _answer(context: RequestContext, draft: Draft) -> web.StreamResponse:
     if draft.do not in ("send-test", "send-now"):
         context.unchanged()
-        return await _show(context, Answer(draft))
+        return await _show(context, draft)
     if draft.do == "send-test" and not context.is_partial:
         context.unchanged()
-        return await _show(context, Answer(draft, asks=True))
-    return await _show(context, Answer(draft, tested=await _tested(context, draft)))
+        return await _show(context, draft, asks=True)
+    return await _show(context, draft, tested=await _tested(context, draft))
 
 
 async def _tested(context: RequestContext, draft: Draft) -> dict[str, Value]:
@@ -165,7 +160,7 @@ async def _save(context: RequestContext, draft: Draft) -> web.StreamResponse:
         draft = replace(draft, settled=replace(settled, errors=(*settled.errors, *_missing(settled.form))))
     if not draft.settled.is_whole:
         context.unchanged()
-        return await _show(context, Answer(draft, 422))
+        return await _show(context, draft, status=422)
     before = await context.console.job()
     saved: Saved
     try:
@@ -175,12 +170,13 @@ async def _save(context: RequestContext, draft: Draft) -> web.StreamResponse:
             saved = await writes.save(context, draft.file, draft.text, draft.etag)
     except Changed as error:
         if draft.is_new:
-            return await _show(context, Answer(draft, 412, tuple(error.findings)))
-        return await _show(context, Answer(draft, 412, is_conflict=True))
+            return await _show(context, draft, status=412, refused=error.findings)
+        theirs = await context.run(context.console.workbench.read, draft.file, guess=True)
+        return await page(
+            context, "edit_conflict.html", status=412, draft=draft, theirs=theirs, quoted=json.dumps
+        )
     except ConfigError as error:
-        refused = tuple(error.findings or [_said(draft, str(error))])
-        return await _show(context, Answer(draft, 422, refused))
-    drop(context)
+        return await _show(context, draft, status=422, refused=error.findings or [_said(draft, str(error))])
     begin(context, saved, before)
     return context.go(f"{webhook_path(webhook or context.name('id'))}/saved")
 
@@ -208,36 +204,15 @@ def _by(context: RequestContext, draft: Draft) -> str:
     return f"{whose} {draft.file}"
 
 
-async def _show(context: RequestContext, answer: Answer) -> web.StreamResponse:
-    """Answer what was posted. A browser is led to a page of its own, for which Back and Reload ask without
-    sending the form again.
-    """
-    where = None if context.is_partial else keep(context, _path(context, answer.draft), answer)
-    if where is None:
-        return await _page(context, answer)
-    context.ended = answer.status
-    return context.go(where)
-
-
-async def _again(context: RequestContext, path: str) -> web.StreamResponse:
-    answer = kept(context, path)
-    if answer is None:
-        context.say("What was typed here is no longer kept: this is how it is saved.", "bad")
-        return context.go(path)
-    return await _page(context, answer)
-
-
-def _path(context: RequestContext, draft: Draft) -> str:
-    return NEW if draft.is_created else f"{webhook_path(context.name('id'))}/edit"
-
-
-async def _page(context: RequestContext, answer: Answer) -> web.StreamResponse:
-    draft, refused = answer.draft, answer.refused
-    if answer.is_conflict:
-        theirs = await context.run(context.console.workbench.read, draft.file, guess=True)
-        return await page(
-            context, "edit_conflict.html", status=412, draft=draft, theirs=theirs, quoted=json.dumps
-        )
+async def _show(
+    context: RequestContext,
+    draft: Draft,
+    *,
+    status: int = 200,
+    refused: Sequence[Finding] = (),
+    asks: bool = False,
+    tested: dict[str, Value] | None = None,
+) -> web.StreamResponse:
     try:
         looked = await context.tried(
             _by(context, draft),
@@ -250,18 +225,18 @@ async def _page(context: RequestContext, answer: Answer) -> web.StreamResponse:
     except Superseded:
         return web.Response(status=204)
     looked = redacted(looked, context.masked)
-    own = None if draft.is_created else context.name("id")
+    own = None if draft.is_new and not draft.gone else context.name("id")
     return await page(
         context,
         "edit_form.html" if context.is_partial else "edit.html",
-        status=answer.status if not context.is_partial else 200,
+        status=status if not context.is_partial else 200,
         draft=draft,
         form=draft.settled.form,
         looked=looked,
         refused=refused,
-        asks=answer.asks,
-        tested=answer.tested,
-        action=_path(context, draft),
+        asks=asks,
+        tested=tested,
+        action=NEW if own is None else f"{webhook_path(own)}/edit",
         webhook_id=own,
         examples=shipped.example_names() if draft.is_fresh and draft.is_new else [],
         KINDS=list(KINDS.items()),
