@@ -60,7 +60,8 @@ def waiting(
 
     lanes: the fields of `LaneStats`, while a job runs.
     """
-    halted = {webhook: "off" for webhook, is_on in configured(state).items() if not is_on} | Halts(state).all()
+    off = {webhook: "off" for webhook, is_on in configured(state).items() if not is_on}
+    halted = off | Halts(state).all()
     found: dict[str, Waiting] = {}
     silent = []
     for webhook, counts in webhooks.items():
