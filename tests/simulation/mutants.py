@@ -51,6 +51,16 @@ def undo_is_not_emptied(patch: Patch) -> None:
     patch.setattr(Store, "_begin", lambda store: store._env.begin(write=True))
 
 
+def undo_is_emptied_in_mid_epoch(patch: Patch) -> None:
+    begin = Store._begin
+
+    def forgetful(store: Store) -> Any:
+        store._in_part = False
+        return begin(store)
+
+    patch.setattr(Store, "_begin", forgetful)
+
+
 def counters_are_not_undone(patch: Patch) -> None:
     put = Pending._put_before
 
