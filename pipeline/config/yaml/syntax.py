@@ -32,6 +32,8 @@ class Fault:
 
 
 _FLOW_TEMPLATE = re.compile(r"\{\{.*?\}\}[^,\]}]*")
+_CONFLICT = re.compile(r"<{7}( |$)")
+"""What Git writes above the first of two versions of the same lines."""
 _LOOKBACK = 3
 """libyaml notices some mistakes only at the next token, a few lines further down."""
 _MAX_LINE = 1_000
@@ -46,6 +48,13 @@ def explain(document: Document, error: YAMLError, repaired: set[int]) -> Fault:
     line = min(mark.line, max(0, len(document.lines) - 1)) if mark is not None else 0
     column = mark.column if mark is not None else 0
     message = _message(error)
+    for number, source in enumerate(document.lines[: line + _LOOKBACK]):
+        if _CONFLICT.match(source):
+            hint = "keep one of the two versions, and delete the lines of <, = and >"
+            span = Span(number, 0, number, len(source.rstrip()))
+            return Fault(
+                document.finding(span, "yaml-syntax", "a merge left its conflict", hint=hint), number
+            )
     unclosed = _unclosed(document, error, message, repaired)
     if unclosed is not None:
         return unclosed
