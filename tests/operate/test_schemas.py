@@ -148,6 +148,7 @@ def test_a_form_that_check_refuses_is_refused_in_the_editor(tree: Any) -> None:
 VALID: list[Any] = [
     where({P: 1, "user.properties.plan": ["pro", "free"]}),
     where([{P: None}, {P: {"path": "user.id"}}, {P: {"in": {"path": "vars.l"}}}]) | {"vars": {"l": ["a"]}},
+    where([{P: {"regex": {"path": "vars.x"}}}, {P: {"glob": {"setting": "${A:-b}"}}}]) | {"vars": {"x": "a"}},
     where({"not": {"any": {P: 1, "event.name": "x"}}}),
     where({"all": {P: 1}, "any": [{P: 1}], "not": [{P: 2}]}),
     where({'event.properties["Sales Rep"]': "x", "event.properties.l[*].a": {"gt": 1}}),

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field, replace
 from difflib import unified_diff
 from typing import Final
 
-from pipeline.config.edit.differences import ABSENT
+from pipeline.config.edit.values import ABSENT, value_at
 from pipeline.console.context import Console
 from pipeline.console.forms.fields import constants
 from pipeline.console.forms.fields.body import path_text
 from pipeline.console.forms.fields.rows import EVENT, USER, FormRow, WebhookForm
-from pipeline.console.forms.fields.scalars import value_at
 from pipeline.console.forms.places import Fields
 from pipeline.console.forms.proposals import host_of, is_secret_name
 from pipeline.console.pages.editing.draft import Draft
