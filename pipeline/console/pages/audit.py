@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from aiohttp import web
@@ -17,7 +16,6 @@ from pipeline.model.times import format_iso, parse_when
 MOST: Final = 50
 _FIELDS: Final = ("action", "who", "target", "result", "since", "until")
 RESULTS: Final = ("done", "refused", "unknown")
-_BEGINNING: Final = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d(:\d\d(:\d\d(\.\d{1,3})?)?)?)?)?)?", re.ASCII)
 
 
 async def show(context: RequestContext) -> web.StreamResponse:
@@ -56,5 +54,5 @@ async def show(context: RequestContext) -> web.StreamResponse:
 
 
 def _when(text: str) -> str:
-    """Return a time as the log has it, or the beginning of one, which stands for all that begin so."""
-    return text if not text or _BEGINNING.fullmatch(text) else format_iso(parse_when(text))
+    """Return a time as the log has it."""
+    return format_iso(parse_when(text)) if text else ""

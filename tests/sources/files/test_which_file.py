@@ -184,6 +184,19 @@ def test_a_torn_line_of_a_short_file_may_be_written_anew(tmp_path: Path) -> None
     assert following.read() == [3]
 
 
+def test_a_last_line_that_is_not_whole_is_read_once_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(line(1) + line(2)[:-3])
+    following = Following(path, follow=False)
+    assert following.read() == [1]
+    append(path, line(2)[-3:] + line(3)[:-1])
+    following.again()
+    assert following.read() == [2, 3], "a whole one needs no line end"
+    append(path, b"\n" + line(4))
+    following.again()
+    assert following.read() == [4]
+
+
 def test_a_short_file_is_known_by_what_was_read_of_it_when_it_is_compressed(tmp_path: Path) -> None:
     path = tmp_path / "app.jsonl"
     path.write_bytes(lines(1, 1))

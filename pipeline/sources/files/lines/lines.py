@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from itertools import accumulate, count
 from operator import add
@@ -12,6 +13,8 @@ from pipeline.sources.files.lines.recorded import Message, parse_line
 
 EXCERPT_BYTES = 1024
 """How much of an overlong line is kept."""
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+"""A text of JSON, also one without its end."""
 
 
 @dataclass(slots=True)
@@ -81,6 +84,16 @@ class LineSplitter:
     def has_open_line(self) -> bool:
         """True where a non-blank line waits for its line end."""
         return self._overlong_bytes > 0 or bool(self._carry.strip())
+
+    @property
+    def has_torn_line(self) -> bool:
+        """True where that line is the beginning of an object or a list: a bracket is open."""
+        line = without_bom(self._carry).lstrip()
+        if line[:1] not in (b"{", b"["):
+            return False
+        outside = _TEXT.sub(b"", line)
+        closed = outside.count(b"}") + outside.count(b"]")
+        return outside.count(b"{") + outside.count(b"[") > closed
 
     @property
     def open_line(self) -> bytes:
