@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from pipeline.console.context import RequestContext
-from pipeline.console.render import Fields, data, page
+from pipeline.console.render import OptionalFields, data, page
 from pipeline.console.security.audit import ACTIONS
 from pipeline.console.security.audit_reader import AuditPage, Wanted, read_page
 from pipeline.model.errors import UsageError
@@ -44,7 +44,7 @@ async def show(context: RequestContext) -> web.StreamResponse:
         "audit.html",
         status=422 if problems else 200,
         problems=problems,
-        found=AuditPage([Fields(line) for line in found.lines], found.next),
+        found=AuditPage([OptionalFields(line) for line in found.lines], found.next),
         query=query,
         filtered=any(query.values()),
         first=before is None,

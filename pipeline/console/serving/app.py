@@ -13,7 +13,7 @@ from typing import Final
 from aiohttp import web
 
 from pipeline.console.context import FORM_BYTES, Console, RequestContext
-from pipeline.console.security.audit import Act, AuditFailed, Line, Result
+from pipeline.console.security.audit import Act, AuditFailed, AuditLine, Result
 from pipeline.console.security.headers import harden
 from pipeline.console.security.identity import NOBODY, address_of, identify
 from pipeline.console.security.origin import is_known, is_ours, is_said
@@ -205,10 +205,10 @@ class _Gate:
             raise AuditFailed(told) from None
 
 
-def _line(context: RequestContext, act: Act, path: str, status: int, result: Result, why: str) -> Line:
+def _line(context: RequestContext, act: Act, path: str, status: int, result: Result, why: str) -> AuditLine:
     viewer, request = context.viewer, f"{context.request.method} {path}"
     role = viewer.role if viewer.rights else ""
-    return Line(act, viewer.name, role, viewer.by, context.address, request, status, result, why)
+    return AuditLine(act, viewer.name, role, viewer.by, context.address, request, status, result, why)
 
 
 def _codes(error: Exception) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
+from pipeline.config.edit.differences import ABSENT
 from pipeline.config.edit.writing import Writer
 from pipeline.config.yaml.diagnostics import KeyPath
 from pipeline.console.forms.fields.constants import comes_back, meant, meant_list, normal, shown, shown_list
-from pipeline.console.forms.fields.trees import ABSENT
 from pipeline.model.json import Value
 
 

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field, replace
 from difflib import unified_diff
 from typing import Final
 
+from pipeline.config.edit.differences import ABSENT
 from pipeline.console.context import Console
 from pipeline.console.forms.fields import constants
 from pipeline.console.forms.fields.body import path_text
-from pipeline.console.forms.fields.rows import EVENT, USER, Row, WebhookForm
+from pipeline.console.forms.fields.rows import EVENT, USER, FormRow, WebhookForm
 from pipeline.console.forms.fields.scalars import value_at
-from pipeline.console.forms.fields.trees import ABSENT
 from pipeline.console.forms.places import Fields
 from pipeline.console.forms.proposals import host_of, is_secret_name
 from pipeline.console.pages.editing.draft import Draft
 from pipeline.console.pages.editing.offers import Offers, offers
-from pipeline.console.pages.editing.samples import OWN, Chosen, choose
+from pipeline.console.pages.editing.samples import OWN, ChosenSample, choose
 from pipeline.console.redaction import may_advise
 from pipeline.language.headers import is_reserved
 from pipeline.language.path_syntax import PathError, parse_path
@@ -41,7 +41,7 @@ _MOST_COMPARED: Final = 5
 class Looked:
     """All that the page shows beside what was typed."""
 
-    chosen: Chosen
+    chosen: ChosenSample
     offers: Offers
     previewed: Previewed | None
     is_old: bool = False
@@ -245,7 +245,7 @@ def _reads(form: WebhookForm) -> Iterator[tuple[str, str]]:
             yield f"where-{index}-path", row.key.strip()
 
 
-def _path(row: Row) -> str:
+def _path(row: FormRow) -> str:
     try:
         return path_text(row.kind, row.value)
     except ValueError:
