@@ -171,7 +171,7 @@ class Lane:
             if self.halt == "gone":
                 self.halt = ""
             self.throttle = Throttle()
-        if before is not None and spec.origin != before.origin:
+        if before is not None and spec.place != before.place:
             self.retries.extend(item for item in self.fresh if self.is_former(item[0]))
             self.fresh = deque(item for item in self.fresh if not self.is_former(item[0]))
 
@@ -255,11 +255,7 @@ class Lane:
     def take(self) -> tuple[Item, bool] | None:
         """Return the next item to send and whether it is a retry; None where there is none."""
         while True:
-            if (
-                self.retries
-                and self.flying_retries < self._most_retries()
-                and (not self.throttle.down or self._retry_is_probe())
-            ):
+            if self._may_retry():
                 item, is_retry = self.retries.popleft(), True
             elif self.fresh:
                 item, is_retry = self.fresh.popleft(), False
@@ -279,23 +275,33 @@ class Lane:
                 return item, is_retry
 
     def is_former(self, delivery: Delivery) -> bool:
-        """Return whether it goes to another host than the present URL names: an edit has changed that since.
+        """Return whether it goes to another place than the present URL: an edit has changed that since.
 
-        Such a delivery takes no more room than a retry, and its failures say nothing of the present receiver.
+        Such a delivery takes less room than a retry, and its failures say nothing of the present receiver.
         """
-        origin, url = self.spec.origin if self.spec is not None else "", delivery.request.url
-        return origin != "" and not (url.startswith(origin) and url[len(origin) :][:1] in ("", "/", "?"))
+        place, url = self.spec.place if self.spec is not None else "", delivery.request.url
+        return place != "" and not (url.startswith(place) and url[len(place) :][:1] in ("", "/", "?"))
 
     def has_next(self) -> bool:
         """Return whether `take` would find something."""
-        return bool(self.fresh) or (bool(self.retries) and self.flying_retries < self._most_retries())
+        return bool(self.fresh) or self._may_retry()
 
-    def _retry_is_probe(self) -> bool:
-        """Return whether a retry comes first in an outage; one to a former host would tell nothing."""
+    def _may_retry(self) -> bool:
+        """Return whether the first retry may be sent; one to the present place is moved before all others.
+
+        Those leave room for such a one, which may come while they hang, and wait for whatever is fresh in an
+        outage, where their answers tell nothing, or if there is one slot only.
+        """
+        most = self._most_retries()
+        if not self.retries or self.flying_retries >= most:
+            return False
         at = next((at for at, item in enumerate(self.retries) if not self.is_former(item[0])), None)
         if at is not None:
             self.retries.rotate(-at)
-        return at is not None or not self.fresh
+            return True
+        if self.fresh and (self.throttle.down or self.slots() == 1):
+            return False
+        return self.flying_retries < max(1, most - 1)
 
     def _most_retries(self) -> int:
         return max(1, int(self.slots() * RETRY_SHARE))
