@@ -18,6 +18,7 @@ from pipeline.language.paths import Scope
 from pipeline.match.captures import compile_capture
 from pipeline.match.conditions.compile import compile_condition
 from pipeline.match.conditions.nodes import Condition, Node, any_of, conjunction
+from pipeline.match.operators.suspects import looks_like_list
 from pipeline.model.records import Event, User
 
 UPDATE: Final = "update"
@@ -200,17 +201,14 @@ def _too_many(name: str, number: int, problems: Problems) -> bool:
     return True
 
 
-_SEVERAL: Final = re.compile(r"[,|]")
 _PATTERN: Final = re.compile(r"/(.*[][.*+?^$(){}\\].*)/", re.DOTALL)
 """`/^Order/`, as other products write patterns; `/pricing/` is a page."""
 
 
 def _warn_name(name: str, problems: Problems) -> None:
     """Warn of a name that looks like a list or a pattern, with what to write instead."""
-    parts = [part.strip() for part in _SEVERAL.split(name)]
-    if len(parts) > 1 and all(parts):
-        hint = f"for several names write [{', '.join(parts)}]"
-        problems.warn((), "looks-like-list", f"`{name}` is one name here, as it is written", hint=hint)
+    if (told := looks_like_list(name)) is not None:
+        problems.warn((), "looks-like-list", told[0], hint=told[1])
     elif (pattern := _PATTERN.fullmatch(name)) is not None:
         hint = f'for a pattern write `"*"` here, and where: {{event.name: {{regex: "{pattern[1]}"}}}}'
         problems.warn((), "looks-like-pattern", f"`{name}` is a name here, and no pattern", hint=hint)
