@@ -121,7 +121,9 @@ class Labels:
         inner = self._open[-1]
         chain = [*self._open[self._open.index(name) :], name]
         message = f"labels refer to one another in a circle: {' -> '.join(chain)}"
-        hint = "give the label another name than the event" if inner == name else None
+        hint = f"take `{name}` out of the label `{inner}`"
+        if inner == name:
+            hint = "give the label another name than the event"
         self._files[inner][1].error((), "label-cycle", message, hint=hint)
 
     def _compile(self, file: LabelFile, problems: Problems) -> Label:
@@ -147,6 +149,9 @@ class Labels:
                 entry.where, problems.at("where"), labels=self, lists=self._lists, in_label=True
             )
             nodes += where.nodes
+        if entry.events == []:
+            hint = "name one, or leave it out"
+            problems.refuse(("events",), "empty-list", "`events` names no event", hint=hint)
         if entry.events is None:
             if not nodes and kinds is None:
                 return []
