@@ -201,6 +201,8 @@ NAMES = [
     ("events: 'Purchase|Refund'", "for several names write [Purchase, Refund]"),
     ("events: ['Page *']", 'for a pattern write `"*"` here, and where: {event.name: {glob: "Page *"}}'),
     ("changes: 'plan, email'", "for several names write [plan, email]"),
+    ("events: '*', where: {event.name: 'A, B'}", "for several names write [A, B]"),
+    ("events: '*', where: {event.properties.city: 'A, B'}", None),
     ("events: 'Purchase, '", None),
     ("events: '*'", None),
     ("events: [Purchase, Refund]", None),
