@@ -249,6 +249,7 @@ def test_users_that_are_being_committed_are_read_and_written_as_before(
     put_users(store, b"1")
     store.delete(Table.USERS, b"gone")
     leave(store)
+    assert store.to_commit == 0
     assert store.get(Table.USERS, b"0") == b"1"
     assert store.get(Table.USERS, b"gone") is None
     assert users(store) == {}, "it is not committed yet"
