@@ -16,12 +16,12 @@ from pipeline.sources.files.finding.inputs import STDIN, Input, find_inputs, par
 from pipeline.sources.files.finding.names import each_once, name_apart
 from pipeline.sources.files.following.departed import departed
 from pipeline.sources.files.following.followed import FollowedCursor, PathIs
-from pipeline.sources.files.following.moved import Moved, Unready
+from pipeline.sources.files.following.moved import Moved, Unready, moved_entry
 from pipeline.sources.files.following.rotated import PACKED, before_rotation, find, is_found
 from pipeline.sources.files.merging.line_cursor import LineCursor
 from pipeline.sources.files.naming import keeping_names, named_as_before, refuse_unsettled
 from pipeline.sources.files.position import Known
-from pipeline.sources.files.reading.block_cursor import open_input, open_regular
+from pipeline.sources.files.reading.block_cursor import Unreadable, open_input, open_regular
 from pipeline.sources.files.reading.entry import Entry
 from pipeline.sources.files.reading.file import FileCursor
 from pipeline.sources.files.reading.lives import parted
@@ -63,6 +63,8 @@ class Inputs:
         self._formats = ALL_AUTO
         self._most = FEW_KNOWN
         """From so many known files on it is asked again which of them can be forgotten."""
+        self._is_open = False
+        self._unreadable = Unreadable()
         self._late: dict[str, str] = {}
         """By path: the name of the rotated file that was looked for, as somebody may still write there."""
         self._aside: dict[str, tuple[int, str | None]] = {}
@@ -81,6 +83,7 @@ class Inputs:
         self._open(found)
         self._open_late()
         self._tell_left()
+        self._is_open = True
 
     def open_new(self) -> bool:
         """Open new files; return whether there are any."""
@@ -140,6 +143,9 @@ class Inputs:
             except Fatal as error:
                 if self._follow and isinstance(error.__cause__, FileNotFoundError):
                     continue  # it was renamed since it was found: search for its name again
+                # One that is given itself is an error at the start.
+                if self._follow and (source.beside or self._is_open) and self._unreadable.waits(error):
+                    continue
                 raise
             cursor.under(self._formats)
             self.cursors.append(cursor)
@@ -175,8 +181,8 @@ class Inputs:
             if entry is None or self._late.get(cursor.source.name) == entry.name:
                 continue
             self._late[cursor.source.name] = entry.name
-            for other in self._files():
-                if other.is_late and other.source.name == cursor.source.name:
+            for other in [one for one in self.cursors if one.is_late]:
+                if other.source.name == cursor.source.name:
                     self._drop(other)
             found = find(cursor.source.path, entry, may_be_copy=False)
             if found is None or found.path.endswith(PACKED) or is_found(cursor.source, found):
@@ -238,11 +244,11 @@ class Inputs:
 
     def _name_of(self, path: str, status: os.stat_result) -> str | None:
         """Return what the file at a path is called, where it is open or was read."""
-        for cursor in self._files():
+        for cursor in self.cursors:
             if cursor.is_open_as(status):
                 return cursor.name
         try:
-            entry = Moved(self._known.files.values()).entry_of(path, status.st_ino)
+            entry = moved_entry(self._known.files.values(), path, status.st_ino)
         except Unready:
             return path  # that of one that is open
         # Inodes are reused, and files may begin alike.
