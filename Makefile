@@ -72,7 +72,8 @@ properties: $(DEV) ## the tests of properties, each with ten times as many examp
 
 chaos: $(DEV) ## the long form of the kill and fault tests (an hour or so)
 	$(BIN)/python -m tests.chaos.suite
-	$(BIN)/pytest -m slow tests/recovery tests/faults tests/simulation tests/console tests/bench/test_suite.py $(ARGS)
+	$(BIN)/pytest -m slow tests/recovery tests/faults tests/simulation tests/sources tests/runtime tests/console \
+	  tests/bench/test_suite.py $(ARGS)
 
 SECONDS := 3600
 sim: $(DEV) ## the simulation of the state protocol, for an hour (SECONDS=60, ARGS="--mutants" or "--seed 7")
