@@ -198,7 +198,8 @@ def _environment() -> str:
 
 _CONDITIONS = """\
 A list or a map of conditions: all of them must hold. `all`, `any` and `not` nest freely; `{label: name}` asks
-a label; `any_element: {path: [..]}` holds where one and the same element of an array meets all conditions.
+a label, `{label: [..]}` any of several; `any_element: {path: [..]}` holds where one and the same element of
+an array meets all conditions.
 
 ```yaml
 where:
@@ -210,9 +211,11 @@ where:
 
 Paths: `event.id|name|kind|time|received_at|source|user_id|anonymous_id`, `event.properties.x.y`,
 `event.context.x`, `user.id|anonymous_id|identified`, `user.properties.x`, `user.before.x`, `vars.x`; odd
-names in brackets: `event.properties["Sales Rep"]`.
+names in brackets: `event.properties["Sales Rep"]`. `[0]` is an element, `[-1]` the last one; `[*]`, any of
+them, stands in conditions only.
 
-A value that is missing or of another type matches no positive operator, so its negation holds. Operands may
+A value that is missing or of another type matches no positive operator, so its negation holds.
+`event.properties.x: null` asks for null itself, `{exists: false}` for null or a missing value. Operands may
 be `{path: user.properties.country}` (another path) and, for `in` and `not_in`, `{file: lists/free.txt}`,
 alone or in a list. `{path: vars.x}` stands for what the var has, a pattern or `-30d` too.
 """
@@ -227,8 +230,12 @@ def _conditions() -> str:
     for operator in OPERATORS.values():
         good, bad = (_shown(operator.examples, operator.name, holds) for holds in (True, False))
         rows.append(f"| `{operator.name}` | {operator.operand} | {operator.meaning} | {good} | {bad} |")
-    rows += ["", f"Beside them may stand {', '.join(f'`{name}:`' for name in MODIFIERS)}.\n"]
-    rows += ["`as:` converts the value first; what cannot be converted counts as missing.\n"]
+    rows += [
+        "",
+        "Beside them may stand:\n",
+        *(f"- `{name}:` {means}" for name, means in MODIFIERS.items()),
+        "",
+    ]
     rows += ["| as | conversion | operand |", "|---|---|---|"]
     rows += [f"| `{c.name}` | {c.meaning} | {c.operands} |" for c in CONVERSIONS.values()]
     return "\n".join(rows) + "\n"
@@ -263,13 +270,20 @@ body:
 ```
 
 `$for` repeats for every element of a list (or `item.key`, `item.value` of an object), at most 1,000 times;
-`$do:` gives a value that is no map. `missing` decides what a path that leads nowhere becomes.
+`$do:` gives a value that is no map. Where its value is missing or null there is no element; a text, a number
+or a boolean makes a dead letter. `missing` decides what a path that leads nowhere becomes: `null`; left out
+by `omit`, and by `omit_empty`, which leaves out null, "", [] and {} from templates, too; or `dead_letter`.
 """
 
 _TEMPLATES = """\
 Values in `request` may hold Liquid templates. A value that is one expression keeps its type; with text around
-it the result is text. Filters let a missing value or null pass unchanged, except `default`, `json`,
-`compact` and `require`.
+it the result is text, and what is missing or null is "". Filters let a missing value or null pass unchanged,
+except `default`, `json`, `compact` and `require`. `size`, `first` and `last` after a dot are ordinary keys.
+
+One of two values is written `{{ 'big' if event.properties.amount > 500 else 'small' }}`. Longer texts may
+hold `{% if %}` with `elsif` and `else`, `unless`, `case`, `for` with `break` and `continue`, `assign`,
+`capture`, `echo`, `raw` and `comment`. Loops that turn more than 10,000 times make a dead letter, and so do
+results over 1 MiB and what fails for an event, such as a text in `plus`.
 """
 
 

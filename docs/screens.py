@@ -25,7 +25,7 @@ from pipeline.cli.app import run
 from pipeline.cli.output import say
 from pipeline.cli.page.lines import fitted
 from pipeline.cli.watch.top_view import View
-from pipeline.operate.running.top import Head, Row, Table
+from pipeline.operate.running.top import TopHead, TopRow, TopTable
 
 HERE = Path(__file__).resolve().parent / "pictures"
 WIDTH = 80
@@ -104,7 +104,7 @@ def top() -> tuple[str, str]:
         row("slack-alerts", "well", "paused", delivered=310, pending=22, p99=90.0),
         row("welcome", delivered=2_207, rate=1.4, p99=47.0, dead=2),
     )
-    head = Head(
+    head = TopHead(
         state="./state", processes=2, elapsed_secs=11_520.0, config="44725a2da11a", problems="",
         read=9_418_220,
         read_rate=2_380.0, invalid=3, invalid_rate=0.0, lag=0, left_bytes=0, resident_bytes=241 << 20,
@@ -112,16 +112,16 @@ def top() -> tuple[str, str]:
     )  # fmt: skip
     view = View(sort="pending", chosen="data-lake")
     return "hookline top", "\n".join(
-        f"{line}\x1b[0m" for line in view.frame(Table(head, list(rows)), WIDTH, 14)
+        f"{line}\x1b[0m" for line in view.frame(TopTable(head, list(rows)), WIDTH, 14)
     )
 
 
 def row(
     name: str, receiver: str = "well", state: str = "active", *, delivered: int, rate: float = 0.0,
     pending: int = 0, dead: int = 0, retry: float = 0.0, p99: float = 0.0, status: int = 0,
-) -> Row:  # fmt: skip
+) -> TopRow:  # fmt: skip
     """Return a webhook of `top`."""
-    return Row(
+    return TopRow(
         id=name, state=state, receiver=receiver, matched=delivered + pending + dead, delivered=delivered,
         dead=dead, pending=pending, suppressed=0, matched_rate=rate, delivered_rate=rate, retry_rate=retry,
         dead_rate=0.0, oldest_secs=None, in_flight=0, limit=64, on_disk=0, p50_ms=p99 / 3, p99_ms=p99,

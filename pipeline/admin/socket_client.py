@@ -27,8 +27,10 @@ def socket_path(state: Path, process: int) -> Path:
     return state / f"control-{process}.sock"
 
 
-def ask(state: Path, command: str, /, **arguments: Value) -> list[Value]:
+def ask(state: Path, command: str, secs: float = ASK_SECS, /, **arguments: Value) -> list[Value]:
     """Send one command to every process of the running job and return their results.
+
+    secs: how long a process may take to answer.
 
     Raises NotRunning where none listens, ClosedState where this user may not connect, and HooklineError with
     a process's error.
@@ -37,7 +39,7 @@ def ask(state: Path, command: str, /, **arguments: Value) -> list[Value]:
     require_sight(state)
     results, errors = [], []
     for path in sorted(state.glob("control-*.sock")):
-        answer = _exchange(path, request)
+        answer = _exchange(path, request, secs)
         if answer is None:
             continue
         if answer["ok"]:
@@ -53,10 +55,10 @@ def ask(state: Path, command: str, /, **arguments: Value) -> list[Value]:
     return results
 
 
-def _exchange(path: Path, request: bytes) -> Value:
+def _exchange(path: Path, request: bytes, secs: float) -> Value:
     """Return the answer of one process; None where it no longer listens."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(ASK_SECS)
+        client.settimeout(secs)
         try:
             with fitting(path) as name:
                 client.connect(name)

@@ -33,7 +33,7 @@ def fields_of(given: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in given.items():
         plain = list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
-        found[name.replace("__", ".")] = plain or None
+        found[name.replace("__", ".")] = None if plain is False or plain == [] else plain
     return found
 
 

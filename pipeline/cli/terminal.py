@@ -29,7 +29,7 @@ KEYS = {
 """What a terminal sends, and how the keys are called here; all others are their own sign."""
 
 
-class Ended(BaseException):
+class EndedBySignal(BaseException):
     """A signal ends the program; not an Exception, so that nothing on the way takes it for a failure."""
 
     def __init__(self, number: int) -> None:
@@ -91,7 +91,7 @@ class Terminal:
         if ready:
             got = os.read(self._input, 1024)
             if not got:
-                raise Ended(signal.SIGHUP)  # the terminal is gone
+                raise EndedBySignal(signal.SIGHUP)  # the terminal is gone
             self._rest += got.decode("utf-8", "replace")
         found = []
         while self._rest:
@@ -122,7 +122,7 @@ class Terminal:
             pass
 
     def _end(self, number: int, _frame: FrameType | None) -> None:
-        raise Ended(number)
+        raise EndedBySignal(number)
 
     def _suspend(self, number: int, _frame: FrameType | None) -> None:
         """Ctrl-Z: the shell gets its screen, and we ours when we go on."""

@@ -102,7 +102,8 @@ def receiver_texts(model: WebhookFile) -> Iterator[tuple[KeyPath, str]]:
                 yield ("request", "auth", kind, name), value
     if request.signature is not None:
         if request.signature.hmac is not None:
-            yield ("request", "signature", "hmac", "secret"), request.signature.hmac.secret
+            for name in ("prefix", "secret"):
+                yield ("request", "signature", "hmac", name), getattr(request.signature.hmac, name)
         if request.signature.standard_webhooks is not None:
             for index, value in enumerate(request.signature.standard_webhooks.secrets):
                 yield ("request", "signature", "standard_webhooks", "secrets", index), value
@@ -116,7 +117,7 @@ def _texts(model: WebhookFile) -> Iterator[tuple[KeyPath, str, re.Pattern[str]]]
     """Yield each text that is sent, and what it must not contain; the request's compiler checks `headers`."""
     for path, text in receiver_texts(model):
         match path[1:]:
-            case ("auth", "bearer", "token") | ("auth", "header", "value"):
+            case ("auth", "bearer", "token") | ("auth", "header", "value") | ("signature", "hmac", "prefix"):
                 yield path, text, _HEADER if model.delivery.client == "aiohttp" else _LATIN
             case ("auth", "mtls", _) | ("auth", "header", "name"):
                 pass

@@ -11,7 +11,7 @@ from pipeline.config.formats import is_registry_secret, registry_secrets
 from pipeline.config.models.installation.job import PipelineFile
 from pipeline.config.places import SETTINGS
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
-from pipeline.config.yaml.placeholders import missing_setting, sound_refs
+from pipeline.config.yaml.placeholders import expanded
 from pipeline.language.secrets import Secrets
 
 _RECEIVERS: tuple[KeyPath, ...] = (("delivery", "proxy"), ("delivery", "batch", "wrap"))
@@ -32,32 +32,21 @@ def with_secrets(model: PipelineFile, secrets: Secrets, problems: Problems) -> P
     Those of `delivery` stay placeholders: they are resolved when a request is sent.
     """
     for at, text in registry_secrets(model.model_dump(include={"source"})):
-        _known(at, text, secrets, problems)
+        expanded(at, text, secrets, problems)  # reported only: they are resolved where a registry is asked
     for path in SETTINGS:
         holder: object = model
         for name in path[:-1]:
             holder = getattr(holder, str(name), None)
         settings = getattr(holder, "settings", None) or {}
-        expanded = dict(settings)
-        for name, value in settings.items():
-            if isinstance(value, str) and _known((*path, name), value, secrets, problems):
-                expanded[name] = secrets.expand(value)
-        if expanded != settings:
-            model = replaced(model, path, expanded)
+        known = {
+            name: expanded((*path, name), value, secrets, problems) if isinstance(value, str) else value
+            for name, value in settings.items()
+        }
+        if known != settings:
+            model = replaced(
+                model, path, settings | {name: one for name, one in known.items() if one is not None}
+            )
     return model
-
-
-def _known(path: KeyPath, text: str, secrets: Secrets, problems: Problems) -> bool:
-    """Return whether all secrets in a text are known; missing ones are reported."""
-    if "${" not in text:
-        return False
-    refs = sound_refs(path, text, problems)
-    if refs is None:
-        return False
-    missing = next((ref for ref in refs if not secrets.known(ref)), None)
-    if missing is not None:
-        problems.found.append(missing_setting(path, missing, text))
-    return missing is None
 
 
 def replaced(section: M, path: KeyPath, value: object) -> M:

@@ -10,7 +10,7 @@ from typing import Final
 from pipeline.config.models.installation.collect import CollectSection
 from pipeline.config.models.installation.source import JsonlSource, KafkaSource, SourceSection, TopicSettings
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
-from pipeline.config.yaml.placeholders import missing_setting, sound_refs
+from pipeline.config.yaml.placeholders import expanded, sound_refs
 from pipeline.language.secrets import Secrets
 from pipeline.model.json import Value, map_at
 
@@ -118,14 +118,9 @@ def _name(path: KeyPath) -> str:
 
 
 def _value(path: KeyPath, text: str, secrets: Secrets, problems: Problems, needs_secrets: bool) -> str | None:
-    refs = sound_refs(path, text, problems)
-    if refs is None or (refs and not needs_secrets):
+    if not needs_secrets and sound_refs(path, text, problems) != []:
         return None
-    missing = next((ref for ref in refs if not secrets.known(ref)), None)
-    if missing is not None:
-        problems.found.append(missing_setting(path, missing, text))
-        return None
-    return secrets.expand(text)
+    return expanded(path, text, secrets, problems)
 
 
 def followed(section: CollectSection) -> JsonlSource | KafkaSource:

@@ -31,7 +31,7 @@ from pipeline.model.process.private import require_own
 from pipeline.operate.files.literals import hide_literals
 from pipeline.operate.files.tree import Tree
 from pipeline.operate.files.written import Written
-from pipeline.operate.kept.chosen import Shown
+from pipeline.operate.kept.chosen import ShownSelections
 from pipeline.operate.kept.works import Works
 from pipeline.operate.overview.sampler import Sampler
 from pipeline.operate.running.looks import Looks, Sample
@@ -84,7 +84,7 @@ class Console:
         """Connections on which a logged-in user has sent a request; may include closed ones."""
         self.sampler = Sampler()
         """The last hour."""
-        self.shown = Shown()
+        self.shown = ShownSelections()
         """Selections of dead letters and pending requests, as people saw them."""
         self.works = Works(state)
         """Bulk changes in progress."""

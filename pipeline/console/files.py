@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -26,30 +26,14 @@ KINDS: Final = {
 FOR_EVER: Final = "public, max-age=31536000, immutable"
 
 
-class Files:
-    """The files, by the paths under which they are served."""
-
-    def __init__(self, static: Path, assets: Path) -> None:
-        self._paths: dict[str, str] = {}
-        self._files: dict[str, Path] = {}
-        for file in sorted(static.iterdir()):
-            if file.suffix in KINDS:
-                digest = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
-                self._add(file.name, f"/static/{file.name}", file, f"?v={digest}")
-        for name, hashed in _bundled(assets).items():
-            self._add(name, f"/assets/{hashed}", assets / hashed)
-
-    def _add(self, name: str, path: str, file: Path, version: str = "") -> None:
-        self._paths[name] = path + version
-        self._files[path] = file
-
-    def path(self, name: str) -> str:
-        """Return the URL path of ``console.css`` or ``editor.js``; "" where the bundle was not built."""
-        return self._paths.get(name, "")
-
-    def find(self, path: str) -> Path | None:
-        """Return the file of such a path; None where there is none."""
-        return self._files.get(path)
+def _named(static: Path, assets: Path) -> Iterator[tuple[str, str, Path]]:
+    """Yield each file's name, URL path with its version, and place."""
+    for file in sorted(static.iterdir()):
+        if file.suffix in KINDS:
+            digest = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+            yield file.name, f"/static/{file.name}?v={digest}", file
+    for name, hashed in _bundled(assets).items():
+        yield name, f"/assets/{hashed}", assets / hashed
 
 
 def _bundled(assets: Path) -> Mapping[str, str]:
@@ -60,13 +44,20 @@ def _bundled(assets: Path) -> Mapping[str, str]:
     return {name: hashed for name, hashed in found.items() if (assets / hashed).is_file()}
 
 
-FILES: Final = Files(_HERE / "static", _HERE / "assets")
+_NAMED: Final = tuple(_named(_HERE / "static", _HERE / "assets"))
+_PATHS: Final = {name: path for name, path, _ in _NAMED}
+_FILES: Final = {path.partition("?")[0]: file for _, path, file in _NAMED}
+
+
+def asset(name: str) -> str:
+    """Return the URL path of ``console.css`` or ``editor.js``; "" where the bundle was not built."""
+    return _PATHS.get(name, "")
 
 
 async def serve(context: RequestContext) -> web.StreamResponse:
     """Serve one of the files, compressed if the browser accepts that."""
     path = context.path
-    file = FILES.find(path)
+    file = _FILES.get(path)
     if file is None:
         raise web.HTTPNotFound
     is_hashed = path.startswith("/assets/") or "v" in context.query

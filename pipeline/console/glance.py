@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pipeline.console.context import Console, RequestContext
 from pipeline.model.errors import ConfigError, HooklineError
 from pipeline.model.json import Value
-from pipeline.operate.overview.rows import Row, rows
+from pipeline.operate.overview.rows import WebhookRow, rows
 from pipeline.operate.overview.sampler import STEP_SECS
 from pipeline.operate.overview.standing import Standing, standing
 from pipeline.telemetry import log
@@ -20,7 +20,7 @@ class Glance(NamedTuple):
     """A job and its webhooks, now."""
 
     stands: Standing
-    rows: list[Row]
+    rows: list[WebhookRow]
     listed: list[Value]
     """The webhooks as in the files (`Workbench.webhooks`)."""
     problem: ConfigError | None

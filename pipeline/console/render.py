@@ -14,7 +14,7 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.console.context import RequestContext
-from pipeline.console.files import FILES
+from pipeline.console.files import asset
 from pipeline.console.security.masks import HIDDEN
 from pipeline.model.json import Value
 from pipeline.model.printable import printable
@@ -32,7 +32,7 @@ NAVIGATION: Final = (
 """The links of the sidebar, in order."""
 
 
-class Fields(dict[str, Value]):
+class OptionalFields(dict[str, Value]):
     """A line for a template: a field that it does not have is None."""
 
     def __missing__(self, name: str) -> Value:
@@ -117,7 +117,7 @@ def _environment() -> Environment:
     )
     filters = (number, duration, when, pretty, ms, rate, size, webhook_path, indented, compact)
     found.filters |= {one.__name__: one for one in filters}
-    found.globals |= {"NAVIGATION": NAVIGATION, "HIDDEN": HIDDEN, "asset": FILES.path}
+    found.globals |= {"NAVIGATION": NAVIGATION, "HIDDEN": HIDDEN, "asset": asset}
     return found
 
 

@@ -8,6 +8,7 @@ hk-protocol   how the member came: native, segment, posthog, heap, cloudevents, 
 hk-format     for hooks: the shape that reads it, built-in or custom
 hk-type       what the request's path says of a member whose own bytes do not
 hk-context    the context shared by all members of the request, as JSON
+hk-lib        the SDK and its version, which PostHog's v1 calls leave to a header of the request
 hk-shift      milliseconds to add to the times of a client with a wrong clock
 hk-key        the name of the key that it was posted with
 hk-cut        the size in bytes of a member that was too large; only its beginning is kept
@@ -164,6 +165,8 @@ def _reads(shape: Shape, amend: Amend | None = None) -> Shape:
         for name, value in place.headers or ():
             if name == "hk-type" and value is not None and amend is not None:
                 record = amend(record, value.decode("utf-8", "replace"))
+            elif name == "hk-lib" and value is not None:
+                record = _posthog_v1(record, value.decode("utf-8", "replace"))
             elif name == "hk-context" and value is not None:
                 place.context = _shared(value, place.context)
         return shape.read(record, place)
@@ -212,6 +215,28 @@ def _posthog(record: Fields, word: str) -> Fields:
     if word not in posthog.PERSON_CALLS:
         raise _no_such("posthog", word, sorted(posthog.PERSON_CALLS))
     return record if record.get("event") else {**record, "event": word}
+
+
+_OUTSIDE: Final = (
+    ("session_id", "$session_id"),
+    ("window_id", "$window_id"),
+    ("cookieless_mode", "$cookieless_mode"),
+    ("disable_skew_correction", "$ignore_sent_at"),
+    ("product_tour_id", "$product_tour_id"),
+    ("process_person_profile", "$process_person_profile"),
+)
+"""Fields of a v1 call or its `options` that are properties of every other call."""
+
+
+def _posthog_v1(record: Fields, sdk: str) -> Fields:
+    """Return a v1 call with the properties that its SDK has moved out of them, as PostHog's server does."""
+    options = record.get("options")
+    outside = {**options, **record} if type(options) is dict else record
+    lib, _, version = sdk.partition("/")
+    moved: Fields = {"$lib": lib, "$lib_version": version}
+    moved |= {name: outside[field] for field, name in _OUTSIDE if field in outside}
+    properties = record.get("properties", {})
+    return {**record, "properties": {**moved, **properties}} if type(properties) is dict else record
 
 
 _HEAP: Final = ("track", "add_user_properties", "identify")

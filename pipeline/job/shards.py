@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from pipeline.store.store import Store
+from pipeline.store.store import Store, commit_thread
 
 
 class LiveShard(Protocol):
@@ -56,15 +58,16 @@ class Shards(Generic[S]):
 
 
 class Stores:
-    """The open stores of this process. own_threads: whether they commit in threads of their own."""
+    """The open stores of this process. threads: makes the one in which a store commits."""
 
-    def __init__(self, *, own_threads: bool = True) -> None:
+    def __init__(self, *, threads: Callable[[], Executor] = commit_thread) -> None:
         self._open: list[Store] = []
-        self._own_threads = own_threads
+        self._threads = threads
+        self._turn = threading.Lock()
 
     def open(self, folder: Path) -> Store:
         """Return the store of a folder, one of several that commit at the same time."""
-        store = Store(folder, own_thread=self._own_threads)
+        store = Store(folder, thread=self._threads(), turn=self._turn)
         self._open.append(store)
         return store
 

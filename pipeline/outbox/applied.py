@@ -1,11 +1,19 @@
-"""A shard's progress: how far it has read each source, and the sequence number of ordered deliveries."""
+"""A shard's progress: how far it has read each source, ordered deliveries, requests that a crash cut off."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pipeline.outbox.codec import ordered_row, pack_number, source_key, unpack_number
-from pipeline.outbox.finished import FinishedRequests
+from pipeline.outbox.codec import (
+    Finished,
+    key_origin,
+    ordered_row,
+    pack_number,
+    pack_result,
+    source_key,
+    unpack_number,
+    unpack_result,
+)
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
 
@@ -41,3 +49,31 @@ class Applied:
         for key, offset in offsets.items():
             self._store.put(Table.APPLIED, key, pack_number(offset))
         self._offsets.clear()
+
+
+class FinishedRequests:
+    """The table `finished` of one shard, by delivery key: requests that a crash left without a row.
+
+    They are known from the journal, and a replay regenerates them (DESIGN 6). Empty but for a while then.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.known = {key: unpack_result(value) for key, value in store.items(Table.FINISHED)}
+        """The state of each request when its process died."""
+
+    def add(self, result: Finished) -> None:
+        """Remember a result whose request has no row: a replay will regenerate it."""
+        self.known[result.key] = result
+        self._store.put(Table.FINISHED, result.key, pack_result(*result))
+
+    def expire(self, applied: Mapping[bytes, int]) -> None:
+        """Forget requests whose origin this epoch has passed; ``applied``: source key -> last offset."""
+        gone = []
+        for key in self.known:
+            source, origin = key_origin(key)
+            if origin.offset <= applied.get(source, -1):
+                gone.append(key)
+        for key in gone:
+            del self.known[key]
+            self._store.delete(Table.FINISHED, key)

@@ -11,11 +11,10 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from pipeline.outbox.applied import Applied
+from pipeline.outbox.applied import Applied, FinishedRequests
 from pipeline.outbox.codec import DeadLetter, Finished, ordered_row, queue_of
 from pipeline.outbox.counters import Counters, Ended
 from pipeline.outbox.dead_letters import Copying, DeadLetters
-from pipeline.outbox.finished import FinishedRequests
 from pipeline.outbox.handover import Delivery, Engine, Outcome, Port, Progress, Request, Result, Room
 from pipeline.outbox.journal import Journal, read_journal
 from pipeline.outbox.owed_rows import OwedRows

@@ -40,7 +40,9 @@ class Pending:
         """Rows of undo."""
         self._before_bytes = 0
         self._touched: set[bytes] = set()
-        """Keys whose undo rows are in the transaction."""
+        """Keys whose undo rows are in a transaction of this epoch."""
+        self.leaving: dict[bytes, bytes | None] = {}
+        """Users that are being committed before the epoch's end."""
 
     @property
     def are_much(self) -> bool:
@@ -97,20 +99,34 @@ class Pending:
         self._put_before(txn)
         for table, changes in self.rows.items():
             if changes:
-                db, rows = self._tables[table], sorted(changes.items())
-                txn.cursor(db).putmulti([(key, sealed) for key, sealed in rows if sealed is not None])
-                for key, sealed in rows:
-                    if sealed is None:
-                        txn.delete(key, db=db)
-                self.rows[table] = {}
+                self._put_rows(table, txn)
         self.flushed_bytes += self.bytes
         self.bytes = 0
+
+    def apply_users(self, txn: _Txn, committed: _Txn) -> None:
+        """Write the users so far into a transaction that is committed before the epoch's end."""
+        others = [row for row in self.fresh if row[0] is not Table.USERS]
+        self.fresh = [row for row in self.fresh if row[0] is Table.USERS]
+        self.look_up(txn, committed)
+        self.fresh = others
+        self._put_before(txn)
+        self.leaving = self._put_rows(Table.USERS, txn)
+        self.bytes -= sum(ROW_BYTES + len(sealed or b"") for sealed in self.leaving.values())
 
     def ended(self) -> None:
         """The epoch's transaction is over; the next one starts empty."""
         self._touched = set()
         self.fresh.clear()
         self.flushed_bytes = 0
+
+    def _put_rows(self, table: Table, txn: _Txn) -> dict[bytes, bytes | None]:
+        changes, self.rows[table] = self.rows[table], {}
+        db, rows = self._tables[table], sorted(changes.items())
+        txn.cursor(db).putmulti([(key, sealed) for key, sealed in rows if sealed is not None])
+        for key, sealed in rows:
+            if sealed is None:
+                txn.delete(key, db=db)
+        return changes
 
     def _put_before(self, txn: _Txn) -> None:
         if self.before:

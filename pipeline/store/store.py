@@ -5,7 +5,10 @@ of every row they change; a resume that finds the store one epoch ahead of Bytew
 The store knows bytes, not operations.
 
 At an epoch's end its worker stands still, so most rows are put into the transaction before that (`prepare`).
-Where several stores commit, each does so in a thread of its own: they only wait for the disk.
+Where several stores commit, each does so in a thread of its own: they only wait for the disk. And they have
+less to wait for, as users are committed before the end, too: of a million, each that changes is on a page of
+its own. Such a commit has the number of the epoch that is not over yet, and its undo rows stay until the next
+epoch: a resume takes back a part as it takes back a whole one.
 
 LMDB takes its writer lock for the thread that begins a transaction, and only that thread can release it: if
 another one committed, the next transaction would wait for ever. So the store's own thread begins and ends it;
@@ -17,9 +20,10 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
@@ -53,6 +57,8 @@ PREPARE_ROWS = 32
 """From this many rows on it pays to put them into the transaction before the epoch's end."""
 EARLY_ROWS = 2_000
 """At most this many of an epoch, since they may change again."""
+EARLY_USERS = 16
+"""From this many users on they are committed before the epoch's end."""
 
 READER_CHECK_SECS = 60.0
 """How often the slots of dead readers are freed."""
@@ -61,10 +67,16 @@ REWRITE_ROWS = 10_000
 """Rows of one transaction while all are rewritten."""
 
 
+def commit_thread() -> Executor:
+    """Return a thread for the commits of one store."""
+    return ThreadPoolExecutor(1, thread_name_prefix="hookline-commit")
+
+
 class Store:
     """The state of one key. Owned by one process (flock) and written by one thread.
 
-    own_thread: whether it commits in a thread of its own, so that several stores can commit at the same time.
+    thread: commits in it (`commit_thread`), so that several stores can commit at the same time.
+    turn: held by the one of several stores that commits users before the epoch's end.
     Raises StateError where the folder is in use, damaged or of another version, and Fatal on a full disk.
     """
 
@@ -74,7 +86,8 @@ class Store:
         *,
         lock_wait_secs: float = LOCK_WAIT_SECS,
         map_size: int = MAP_SIZE,
-        own_thread: bool = False,
+        thread: Executor | None = None,
+        turn: threading.Lock | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = path
@@ -101,7 +114,7 @@ class Store:
         """Identifies the epochs that this opening of the store commits: copies of a store continue with the
         same numbers."""
         self._pending = Pending(self._tables)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="hookline-commit") if own_thread else None
+        self._thread = thread
         self._beginning: Future[_Txn] | None = None
         """The transaction that the store's thread has begun, until there is something to put into it."""
         self._committing: Future[float] | float | None = None
@@ -109,6 +122,11 @@ class Store:
         self._then_before: Future[None] | None = None
         """What follows the last commit, and what followed the previous one."""
         self._txn: _Txn | None = None
+        self._turn = threading.Lock() if turn is None else turn
+        self._leaving: Future[float] | None = None
+        """The commit of some users before the epoch's end."""
+        self._in_part = False
+        """True where a part of the present epoch was committed: what it replaced stays in undo."""
         self._early = 0
         self.dirty = False
         """True where the epoch has written something."""
@@ -122,6 +140,9 @@ class Store:
         rows = self._pending.rows[table]
         if key in rows:
             sealed = rows[key]
+            return None if sealed is None else sealed[HEAD_BYTES:]
+        if self._leaving is not None and table is Table.USERS and key in self._pending.leaving:
+            sealed = self._pending.leaving[key]
             return None if sealed is None else sealed[HEAD_BYTES:]
         txn = self._txn if self._txn is not None else self._read
         return self._seals.find(table, txn, self._tables[table], key)
@@ -149,6 +170,8 @@ class Store:
         """
         if self._pending.rows[table]:
             self.flush()
+        if table is Table.USERS:
+            self._left()
         txn = self._txn if self._txn is not None else self._read
         yield from self._seals.scan(table, txn.cursor(db=self._tables[table]), max(start, prefix), prefix)
 
@@ -176,10 +199,20 @@ class Store:
         return self._pending.bytes + self._pending.flushed_bytes
 
     def prepare(self) -> None:
-        """Do some of the work that is left for the epoch's end, if there is enough of it."""
-        if self._thread is not None and self._beginning is None and self._txn is None:
-            # There will be something to write, and the end need not wait for it.
-            self._beginning = self._thread.submit(self._begin)
+        """Do some of the work that is left for the epoch's end, if there is enough of it.
+
+        To be called only once the previous epoch is durable for Bytewax, too: it can then not be undone.
+        """
+        if self._thread is not None:
+            if self._leaving is not None:
+                if not self._leaving.done():
+                    return
+                self._left()
+            if self._beginning is None and self._txn is None:
+                # There will be something to write, and the end need not wait for it.
+                self._beginning = self._thread.submit(self._begin)
+            elif self._commit_users(self._thread):
+                return
         fresh = len(self._pending.fresh)
         if fresh < PREPARE_ROWS:
             return
@@ -323,6 +356,7 @@ class Store:
 
     def close(self) -> None:
         """Drop what is not committed and release the folder."""
+        self._leaving = None  # whether it succeeds is no longer of interest
         if self._beginning is not None or self._txn is not None:
             with contextlib.suppress(lmdb.Error):  # where it could not be begun
                 self._in_thread(self._transaction().abort)
@@ -342,6 +376,43 @@ class Store:
 
     # --- inside
 
+    def _commit_users(self, thread: Executor) -> bool:
+        """Begin to commit the users written so far, if there are enough; return whether it was begun.
+
+        One store at a time: eight that sync at once hold up deliveries.
+        """
+        if (
+            len(self._pending.rows[Table.USERS]) < EARLY_USERS
+            or self._beginning is None  # rows of other tables are in the transaction
+            or not self._beginning.done()
+            or not self._turn.acquire(blocking=False)
+        ):
+            return False
+        with writing(self.path), contextlib.ExitStack() as failing:
+            failing.callback(self._turn.release)
+            txn = self._transaction()
+            self._pending.apply_users(txn, self._read)
+            put_epoch(txn, self._meta, self.seq + 1, (self._run, self._runs[0]))
+            failing.pop_all()
+            self._txn, self._in_part = None, True
+            self._leaving = thread.submit(self._end_users, txn)
+        return True
+
+    def _end_users(self, txn: _Txn) -> float:
+        try:
+            return self._end(txn, time.perf_counter())
+        finally:
+            self._turn.release()
+
+    def _left(self) -> None:
+        """Wait for the users that are being committed before the epoch's end, if there are any."""
+        leaving, self._leaving = self._leaving, None
+        if leaving is not None:
+            with writing(self.path):
+                leaving.result()
+            self._pending.leaving = {}
+            self._renew()
+
     def _first_write(self) -> None:
         if self._committing is not None:
             # It would belong to no epoch: neither committed with this one nor undone with the next.
@@ -352,6 +423,7 @@ class Store:
 
     def _transaction(self) -> _Txn:
         """Return the epoch's transaction, begun at its first write."""
+        self._left()
         if self._txn is None:
             beginning, self._beginning = self._beginning, None
             self._txn = beginning.result() if beginning is not None else self._in_thread(self._begin)
@@ -372,7 +444,8 @@ class Store:
     def _begin(self) -> _Txn:
         txn = self._env.begin(write=True)
         try:
-            txn.drop(self._undo, delete=False)
+            if not self._in_part:
+                txn.drop(self._undo, delete=False)
         except lmdb.Error:
             txn.abort()  # by the thread that began it: closing would wait for it
             raise
@@ -399,6 +472,7 @@ class Store:
 
     def _after_transaction(self) -> None:
         self._txn = None
+        self._in_part = False
         self._early = 0
         self._pending.ended()
         self.dirty = False

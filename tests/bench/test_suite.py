@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 import shutil
 import sys
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from tests.bench.alone import http_clients
 from tests.bench.measure import Candidate, Run
 from tests.bench.programs import watch
 from tests.bench.programs.watched import watched
-from tests.bench.streams import candidates, java_peers, kafka_topics
+from tests.bench.streams import java_peers
 from tests.bench.streams.candidates import job, make_config
 from tests.bench.streams.kafka_topics import NoBroker
 from tests.bench.streams.servers import receiver
@@ -157,10 +156,6 @@ def test_what_is_not_installed_is_named(
         assert f"LEFT OUT: {name} is not installed" in shown
 
 
-def test_the_usual_sections_leave_out_what_takes_long() -> None:
-    assert set(sections.SECTIONS) - set(sections.USUAL) == {"users", "flaky", "watched"}
-
-
 @pytest.mark.slow
 def test_steady_rates_and_idleness_print_a_row_per_case(
     bench: sections.Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -183,13 +178,6 @@ def test_the_cpu_of_all_that_a_program_starts_is_counted() -> None:
     with Popen([sys.executable, "-c", start], stdin=PIPE, start_new_session=True) as program:
         until(lambda: measure.session_cpu_secs(program.pid) > 0.15)
         program.communicate(b"\n")
-
-
-def test_further_interpreters_are_candidates_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert candidates.pythons() == [(sys.executable, "")]
-    monkeypatch.setenv(candidates.PYTHONS, sys.executable)
-    (path, version), again = candidates.pythons()
-    assert (path, version) == again == (sys.executable, f", {platform.python_version()}")
 
 
 def test_quick_changes_how_much_is_measured_and_nothing_else(tmp_path: Path) -> None:
@@ -239,11 +227,6 @@ def test_watching_a_job_that_is_gone_ends() -> None:
         ended.wait()
     with pytest.raises(ProcessLookupError):
         watch.watch(Path("nowhere"), 1, ended.pid)
-
-
-def test_the_version_of_the_broker_is_that_of_its_jars() -> None:
-    assert kafka_topics.kafka_version() in kafka_topics.POM.read_text()
-    assert kafka_topics.kafka_version()[0].isdigit()
 
 
 def test_wrk_and_hey_are_believed_only_where_every_answer_was_good() -> None:

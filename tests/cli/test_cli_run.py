@@ -142,9 +142,11 @@ def test_log_lines_are_json_where_nobody_watches(bench: Bench):
     assert [row["message"] for row in lines_of(done.stderr, "info")][:1] == ["metrics"]
 
 
-@pytest.mark.parametrize("flag", ["--metrics", "--epoch", "--allow"])
-def test_a_flag_that_cannot_be_understood_is_refused_before_the_start(bench: Bench, flag: str):
-    done = shell(bench, "--source", bench.stream, flag, "none")
+@pytest.mark.parametrize(
+    ("flag", "value"), [("--metrics", "none"), ("--epoch", "none"), ("--allow", "none"), ("--shards", "0")]
+)
+def test_a_flag_that_cannot_be_understood_is_refused_before_the_start(bench: Bench, flag: str, value: str):
+    done = shell(bench, "--source", bench.stream, flag, value)
     assert done.returncode in (1, 2)
     assert "error" in done.stderr
     assert flag in done.stderr

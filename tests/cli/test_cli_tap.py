@@ -221,13 +221,16 @@ def test_why_is_below_its_line():
         {"clause": "any", "path": None, "holds": False, "depth": 0},
         {"clause": "a: 1", "path": "a", "holds": False, "depth": 1, "value": "\x1b" + "x" * 300},
         {"clause": "b: 1", "path": "b", "holds": False, "depth": 1},
+        {"clause": f"{'c' * 60}: 1", "path": "c", "holds": False, "depth": 0, "value": 5},
     ]
     line = {"stage": "unmatched", "at": LINE["at"], "webhook": "w", "event": "E", "user": "u", "why": why}
     rows = text_line(line, 80).splitlines()
     assert rows[0] == "11:35:02.123 unmatched   w  E  u"
     assert rows[1] == "             ✗ any"
-    assert rows[2].startswith('               ✗ a: 1   a is "\\u001b')
-    assert rows[3] == "               ✗ b: 1   b is missing"
+    assert rows[2] == "               ✗ a: 1"
+    assert rows[3].startswith('                   a is "\\u001b')
+    assert rows[4] == "               ✗ b: 1   b is missing"
+    assert rows[6] == "                 c is 5", "what it saw is never cut off by a long clause"
     assert max(map(len, rows)) == 80
 
 

@@ -18,22 +18,22 @@ from rich.cells import cell_len
 from pipeline.cli.watch.top import _plain
 from pipeline.cli.watch.top_rows import COLUMNS, count, facts, rate, span
 from pipeline.cli.watch.top_view import Act, View
-from pipeline.operate.running.top import Head, Row, Table
+from pipeline.operate.running.top import TopHead, TopRow, TopTable
 from pipeline.receiver.server import Receiver
 from tests.kit.programs.run import Bench, until
 from tests.kit.terminal import Terminal
 
 COLOUR = re.compile(r"\x1b\[\d*m")
-ROW = Row(
+ROW = TopRow(
     "w", "active", "well", 10, 9, 1, 0, 0, 5.0, 4.5, 0.0, None, None, 1, 8, 0, 1.0, 22.0, 0, ""
 )  # fmt: skip
-HEAD = Head(
+HEAD = TopHead(
     "./state", 1, 125.0, "abcdef0123456789", "", 12_345, 99.0, 3, 0.0, None, 0, "", 70 << 20, 80 << 30
 )
 
 
-def table(*rows: Row, **head: Any) -> Table:
-    return Table(replace(HEAD, **head), list(rows))
+def table(*rows: TopRow, **head: Any) -> TopTable:
+    return TopTable(replace(HEAD, **head), list(rows))
 
 
 def plain(lines: list[str]) -> list[str]:
@@ -73,7 +73,7 @@ def test_ids_of_one_family_can_be_told_apart_and_a_program_sees_them_whole(
     assert f"{long}  well" in capsys.readouterr().out
 
 
-def ids(view: View, shown: Table = THREE) -> list[str]:
+def ids(view: View, shown: TopTable = THREE) -> list[str]:
     return [row.id for row in view.rows(shown)]
 
 

@@ -37,6 +37,7 @@ SENT = {
     "headers": "  headers: {X-Key: '${T}'}",
     "basic": "  auth: {basic: {username: me, password: '${T}'}}",
     "oauth2": "  auth: {oauth2: {token_url: 'https://a.example/t', client_id: me, client_secret: '${T}'}}",
+    "prefix": "  signature: {hmac: {header: X-Sig, secret: s, prefix: '${T}'}}",
 }
 
 

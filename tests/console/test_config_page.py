@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -110,12 +111,14 @@ def test_the_audit_page_shows_what_was_done_the_last_first(caller: Caller):
     said = caller.ask("GET", "/audit?format=json", cookie=cookie).json["lines"]
     done = [(one["action"], one["result"]) for one in said]
     assert done[:2] == [("log in", "done"), ("log in", "refused")]
-    since = [("since=2h", True), ("since=2020-01-01T00:00%2B02:00", True)]
-    for words, shown in [*since, ("until=2h", False), ("until=2020-01", False)]:
+    first, later = quote(said[-1]["at"]), f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d}"
+    since = [("since=2h", True), ("since=2020-01-01T00:00%2B02:00", True), (f"since={first}", True)]
+    for words, shown in [*since, ("until=2h", False), (f"until={first}", False), (f"until={later}", True)]:
         there = caller.ask("GET", f"/audit?format=json&{words}", cookie=cookie).json["lines"]
         assert bool(there) is shown, words
-    wrong = caller.ask("GET", "/audit?since=yesterday", cookie=cookie)
-    assert (wrong.status, "`yesterday` is no time" in wrong.text) == (422, True)
+    for no_time in ("yesterday", "2026-13-45"):
+        wrong = caller.ask("GET", f"/audit?since={no_time}", cookie=cookie)
+        assert (wrong.status, f"`{no_time}` is no time" in wrong.text) == (422, True)
     page = caller.ask("GET", "/audit?result=refused", cookie=cookie).text
     assert page.count("<tr>") == 2, "its head and one line"
 

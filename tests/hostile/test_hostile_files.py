@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from pipeline.config.yaml.lines import split_value
 from pipeline.config.yaml.loader import parse_yaml
+from pipeline.config.yaml.slips import split_value
 
 pytestmark = pytest.mark.timeout(20)
 

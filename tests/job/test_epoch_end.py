@@ -29,7 +29,7 @@ from pipeline.outbox.counters import Counters
 from pipeline.outbox.dead_letters import DeadLetters
 from pipeline.outbox.handover import Request
 from pipeline.store.rows import Table
-from pipeline.store.store import Store
+from pipeline.store.store import Store, commit_thread
 from tests.kit.delivery.copying import HandCopier
 from tests.kit.delivery.engine import RecordingEngine
 
@@ -368,7 +368,7 @@ class Dying:
     is_prepared, unprepared, number = True, 0, 1
 
     def __init__(self, folder: Path) -> None:
-        self.store = Store(folder, own_thread=True)
+        self.store = Store(folder, thread=commit_thread())
         self.counters = Counters(self.store)
         self.copier = HandCopier(is_done=True)
         self.dead_letters = DeadLetters(self.store, self.counters, copier=self.copier)

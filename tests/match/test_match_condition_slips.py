@@ -37,8 +37,9 @@ A_ROOT = A_FIELD.format("properties.{}")
         ({"$and": [A]}, ("$and",), "did you mean `all`?"),
         ({"gte": 5}, ("gte",), "an operator stands below a path: event.properties.x: {gte: ...}"),
         ({P: {"in": "x"}}, (P, "in"), "write in: [x]"),
-        ({P: {"in": []}}, (P, "in"), None),
-        ({P: []}, (P,), None),
+        ({P: {"in": []}}, (P, "in"), "name a value, or leave it out"),
+        ({P: []}, (P,), "name a value, or leave it out"),
+        ({"label": []}, ("label",), "name a label, or leave it out"),
         ({P: {}}, (P,), "write {exists: true}"),
         ({P: {"as": "number"}}, (P,), "for example {as: number, gte: ...}"),
         ({P: {"as": "domain"}}, (P,), "for example {as: domain, eq: ...}"),
@@ -116,6 +117,11 @@ A_ROOT = A_FIELD.format("properties.{}")
         ({P: {"regex": "(a"}}, (P, "regex"), None),
         (
             {P: {"regex": "(?=a)"}},
+            (P, "regex"),
+            "RE2 has no look-around and no back-references: split the condition in two",
+        ),
+        (
+            {P: {"regex": r"(a)\1"}},
             (P, "regex"),
             "RE2 has no look-around and no back-references: split the condition in two",
         ),

@@ -91,6 +91,7 @@ CONDITIONS: list[Any] = [
     {"any_element": {P: {"category": {"is": 1}}}},
     {"any_element": [{P: 1}]},
     {"label": 5},
+    {"label": []},
     {"item.x": 1},
 ]
 BODIES: list[Any] = [
@@ -115,11 +116,14 @@ SIGNED = {"secrets": ["whsec_aaaa"]}
 SECTIONS: list[Any] = [
     hook(trigger={"events": "A", "changes": "plan"}),
     hook(trigger={"where": [{P: 1}]}),
+    hook(trigger={"events": []}),
+    hook(trigger={"changes": ""}),
     {"id": "a", "trigger": {"events": "A"}},
     {"id": "a", "request": {"url": URL}},
     hook(request={"method": "PUT"}),
     hook(request={"url": URL, "auth": {"bearer": {"token": "t"}, "header": {"name": "x", "value": "y"}}}),
     hook(request={"url": URL, "signature": {"hmac": HMAC, "standard_webhooks": SIGNED}}),
+    hook(request={"url": URL, "signature": {"standard_webhooks": {"secrets": []}}}),
     hook(delivery={"proxy": "http://p.example"}),
     hook(delivery={"batch": {"as": "ndjson", "wrap": {"a": "{{ items }}"}}}),
     hook(delivery={"batch": {}}, request={"url": URL, "encoding": "form", "body": {"a": 1}}),
@@ -144,6 +148,7 @@ def test_a_form_that_check_refuses_is_refused_in_the_editor(tree: Any) -> None:
 VALID: list[Any] = [
     where({P: 1, "user.properties.plan": ["pro", "free"]}),
     where([{P: None}, {P: {"path": "user.id"}}, {P: {"in": {"path": "vars.l"}}}]) | {"vars": {"l": ["a"]}},
+    where([{P: {"regex": {"path": "vars.x"}}}, {P: {"glob": {"setting": "${A:-b}"}}}]) | {"vars": {"x": "a"}},
     where({"not": {"any": {P: 1, "event.name": "x"}}}),
     where({"all": {P: 1}, "any": [{P: 1}], "not": [{P: 2}]}),
     where({'event.properties["Sales Rep"]': "x", "event.properties.l[*].a": {"gt": 1}}),
@@ -206,6 +211,8 @@ LABELS = [
     ({"name": "L"}, False),
     ({"name": "L", "any": []}, False),
     ({"name": "L", "any": [{}]}, False),
+    ({"name": "L", "events": []}, False),
+    ({"name": "L", "any": [{"capture": {}}]}, False),
     ({"name": "L", "any": [{"events": "A"}], "events": "B"}, False),
     ({"name": "L", "where": {"email": "x"}}, False),
     ({"name": "L", "capture": {"text": {"is": "x"}}}, False),

@@ -11,6 +11,7 @@ from pipeline.deliver.stats import ADDED, LaneStats
 from pipeline.operate.running.processes import together
 from pipeline.operate.running.waiting import Waiting, waiting
 from pipeline.receiver.server import Receiver
+from pipeline.store.folders import configured_file
 from tests.kit.programs.run import Bench, finished
 
 
@@ -103,3 +104,5 @@ def test_a_run_and_the_status_after_it_say_why_something_is_pending(tmp_path: Pa
     assert (found["late"]["why"], found["paused"]["why"]) == ("stopped", "paused")
     assert found["late"]["due_at"] is not None
     assert found["late"]["last"] == "status 503"
+    configured_file(bench.state).write_text('{"late": false}')
+    assert bench.status()["waiting"]["late"]["why"] == "off"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.operate.running.processes import PAUSED
-from pipeline.operate.running.top import Row, Top
+from pipeline.operate.running.top import Top, TopRow
 from tests.kit.machine.clock import ManualClock
 
 
@@ -44,7 +44,7 @@ class Job:
             **options,
         )  # fmt: skip
 
-    def row(self, *answers: dict[str, Any], secs: float = 1.0) -> Row:
+    def row(self, *answers: dict[str, Any], secs: float = 1.0) -> TopRow:
         self.clock.at += secs
         self.answers = list(answers)
         return self.top.look().rows[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.model.records import Origin
+from pipeline.outbox.applied import FinishedRequests
 from pipeline.outbox.codec import (
     DeadLetter,
     Finished,
@@ -20,7 +21,6 @@ from pipeline.outbox.codec import (
     source_key,
     unpack_dead,
 )
-from pipeline.outbox.finished import FinishedRequests
 from pipeline.outbox.handover import Outcome, Progress, Request
 from pipeline.store.store import Store
 

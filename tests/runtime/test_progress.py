@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from pipeline.runtime.background.progress import Progress, render
+from pipeline.runtime.background.progress import JobProgress, render
 
 
 def line(pending: int, ends_in_secs: float) -> str:
     """Return the line of a job that has read all of its input."""
     records, counts = {"read": 12_000}, {"crm": {"delivered": 5, "pending": pending, "dead": 0}}
-    progress = Progress(lambda: (records, {**counts}, (900, 900), ends_in_secs))
+    progress = JobProgress(lambda: (records, {**counts}, (900, 900), ends_in_secs))
     progress.stop()
     return render(progress.facts())
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 
@@ -30,10 +32,11 @@ from pipeline.job.control.rest import Rest
 from pipeline.job.left_requests import Action
 from pipeline.job.settings import JobSettings
 from pipeline.job.shards import Stores
-from pipeline.job.steps import history
+from pipeline.job.steps import history, shard_step
 from pipeline.job.steps.chunks import Intake, Selected
 from pipeline.job.steps.shard import Shard
 from pipeline.job.steps.source import SourcePartition
+from pipeline.join import users
 from pipeline.model.errors import Refused
 from pipeline.model.files.log_file import LogFile
 from pipeline.outbox import outbox
@@ -41,6 +44,7 @@ from pipeline.outbox.handover import Result
 from pipeline.outbox.journal import Journal
 from pipeline.runtime.state.directory import StateDirectory
 from pipeline.sources.reader import Source
+from pipeline.store import store as store_module
 from pipeline.store.store import Store
 from tests.kit.delivery.copying import HandCopier
 from tests.simulation.bytewax import Bytewax, Operators, Plan
@@ -48,6 +52,8 @@ from tests.simulation.disk import Disk, observed
 from tests.simulation.engine import HandEngine
 from tests.simulation.records import number_of, snapshot
 from tests.simulation.world import World
+
+T = TypeVar("T")
 
 
 class Later:
@@ -66,6 +72,50 @@ class Later:
 
     def is_alive(self) -> bool:
         return self.work is not None
+
+
+class CommitThread(Executor):
+    """A store's thread: does things in order, at once or when the schedule says so or somebody waits."""
+
+    def __init__(self) -> None:
+        self._given: deque[Callable[[], None]] = deque()
+
+    def submit(self, call: Callable[..., T], /, *args: Any, **more: Any) -> Future[T]:
+        future: Awaited[T] = Awaited(self)
+
+        def do() -> None:
+            try:
+                future.set_result(call(*args, **more))
+            except Exception as error:
+                future.set_exception(error)
+
+        self._given.append(do)
+        if STAGE.life().world.luck.random() < 0.5:
+            self.shutdown()
+        else:
+            STAGE.life().background.append(self.do_next)
+        return future
+
+    def do_next(self) -> None:
+        if self._given:
+            self._given.popleft()()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        while self._given:
+            self.do_next()
+
+
+class Awaited(Future[T]):
+    """Something given to such a thread."""
+
+    def __init__(self, thread: CommitThread) -> None:
+        super().__init__()
+        self._thread = thread
+
+    def result(self, timeout: float | None = None) -> T:
+        while not self.done():
+            self._thread.do_next()
+        return super().result()
 
 
 class Stage:
@@ -114,8 +164,7 @@ class Life:
             clock=world.wall_ms,
         )  # fmt: skip
         versions = Versions(state / "versions", snapshot(world.version), take_over)
-        # They commit one after the other, in the order in which they were called: a seed repeats it.
-        stores = Stores(own_threads=False)
+        stores = Stores(threads=CommitThread)
         self.job = job = Job(
             settings, source, versions, engine, halts, HandCopier(is_done=True), stores=stores,
         )  # fmt: skip
@@ -268,6 +317,9 @@ def on_stage() -> Iterator[pytest.MonkeyPatch]:
         patch.setattr(history, "LEAST_AHEAD", 3)
         patch.setattr(history, "boot_id", lambda: STAGE.life().world.boot)
         patch.setattr(outbox, "ABSORB", 3)
+        patch.setattr(shard_step, "PREPARE_RECORDS", 2)
+        patch.setattr(users, "SOME", 1)
+        patch.setattr(store_module, "EARLY_USERS", 1)
         patch.setattr(versions_module, "compile_config", compile_once)
         patch.setattr(flow, "op", Operators())
         patch.setattr(flow, "Dataflow", Plan)

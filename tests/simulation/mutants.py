@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any, TypeAlias
 
 import pytest
@@ -20,7 +21,7 @@ from pipeline.job.steps.epoch_end import EpochEnd
 from pipeline.job.steps.history import History
 from pipeline.model.files import disk
 from pipeline.outbox import journal, outbox
-from pipeline.outbox.finished import FinishedRequests
+from pipeline.outbox.applied import FinishedRequests
 from pipeline.outbox.handover import Port
 from pipeline.outbox.journal import Journal
 from pipeline.outbox.outbox import Outbox
@@ -38,10 +39,6 @@ Patch: TypeAlias = pytest.MonkeyPatch
 Mutant: TypeAlias = Callable[[Patch], None]
 
 
-def nothing(*_: Any, **__: Any) -> None:
-    """Do nothing in the place of something."""
-
-
 def undo_is_off(patch: Patch) -> None:
     def only_number(store: Store, seq: int) -> None:
         with store._env.begin(write=True) as txn:
@@ -52,6 +49,16 @@ def undo_is_off(patch: Patch) -> None:
 
 def undo_is_not_emptied(patch: Patch) -> None:
     patch.setattr(Store, "_begin", lambda store: store._env.begin(write=True))
+
+
+def undo_is_emptied_in_mid_epoch(patch: Patch) -> None:
+    begin = Store._begin
+
+    def forgetful(store: Store) -> Any:
+        store._in_part = False
+        return begin(store)
+
+    patch.setattr(Store, "_begin", forgetful)
 
 
 def counters_are_not_undone(patch: Patch) -> None:
@@ -71,7 +78,7 @@ def journal_is_forgotten_one_epoch_early(patch: Patch) -> None:
 
 
 def journal_is_not_written(patch: Patch) -> None:
-    patch.setattr(Journal, "append", nothing)
+    patch.setattr(Journal, "append", lambda *_, **__: None)
 
 
 def results_are_queued_and_then_journalled(patch: Patch) -> None:
@@ -142,7 +149,7 @@ def high_water_is_written_too_late(patch: Patch) -> None:
 
 
 def high_water_is_not_synced(patch: Patch) -> None:
-    patch.setattr(history, "_sync", nothing)
+    patch.setattr(history, "_sync", lambda *_, **__: None)
 
 
 def switch_is_not_stored(patch: Patch) -> None:
@@ -153,11 +160,11 @@ def switch_is_not_stored(patch: Patch) -> None:
 
 
 def version_is_not_stored(patch: Patch) -> None:
-    patch.setattr(Versions, "_save", nothing)
+    patch.setattr(Versions, "_save", lambda *_, **__: None)
 
 
 def halt_is_not_stored(patch: Patch) -> None:
-    patch.setattr(Halts, "set", nothing)
+    patch.setattr(Halts, "set", lambda *_, **__: None)
 
 
 def replaced_files_are_not_synced(patch: Patch) -> None:
@@ -204,11 +211,11 @@ def an_epoch_is_closed_by_the_first_partition_that_ends_it(patch: Patch) -> None
 
 def store_is_in_its_folder_too_late(patch: Patch) -> None:
     """A kill between a new store's first commit and the sync of its folder is not made up for."""
-    patch.setattr(store_module, "sync", nothing)
+    patch.setattr(store_module, "sync", lambda *_, **__: None)
 
 
 def trail_is_not_kept(patch: Patch) -> None:
-    patch.setattr(Trail, "note", nothing)
+    patch.setattr(Trail, "note", lambda *_, **__: None)
 
 
 def stamps_ahead_of_the_clock_are_not_in_the_trail(patch: Patch) -> None:
@@ -233,35 +240,12 @@ def nobody_asks_where_the_other_topic_ends(patch: Patch) -> None:
 
 
 MUTANTS: dict[str, Mutant] = {
-    mutant.__name__: mutant
-    for mutant in (
-        undo_is_off,
-        undo_is_not_emptied,
-        counters_are_not_undone,
-        journal_is_forgotten_one_epoch_early,
-        journal_is_not_written,
-        results_are_queued_and_then_journalled,
-        torn_tail_is_not_rewritten,
-        later_generations_stay_after_an_undo,
-        finished_expires_at_once,
-        settled_rows_are_read_again,
-        high_water_is_written_too_late,
-        high_water_is_not_synced,
-        switch_is_not_stored,
-        version_is_not_stored,
-        halt_is_not_stored,
-        replaced_files_are_not_synced,
-        request_waits_for_no_row,
-        order_forgets_the_disk,
-        drop_does_not_see_what_was_handed_over,
-        an_epoch_is_closed_by_the_first_partition_that_ends_it,
-        store_is_in_its_folder_too_late,
-        trail_is_not_kept,
-        stamps_ahead_of_the_clock_are_not_in_the_trail,
-        nothing_settles,
-        nobody_asks_where_the_other_topic_ends,
-    )
+    name: one
+    for name, one in [*vars().items()]
+    if isinstance(one, FunctionType) and one.__module__ == __name__
 }
+"""Every function of this module."""
+
 RARE = {
     "torn_tail_is_not_rewritten",
     "later_generations_stay_after_an_undo",

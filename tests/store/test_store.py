@@ -20,7 +20,7 @@ from pipeline.store import pending
 from pipeline.store import store as store_module
 from pipeline.store.pending import ROW_BYTES, Pending
 from pipeline.store.rows import Table, bounded
-from pipeline.store.store import PREPARE_ROWS, READER_CHECK_SECS, Store
+from pipeline.store.store import PREPARE_ROWS, READER_CHECK_SECS, Store, commit_thread
 from tests.kit.examples import examples
 
 pytestmark = pytest.mark.usefixtures("unsynced")
@@ -82,7 +82,7 @@ def test_an_epoch_without_writes_keeps_its_number(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("own_thread", [False, True])
 def test_what_follows_a_commit_is_called_with_or_without_writes(tmp_path: Path, own_thread: bool) -> None:
-    store = Store(tmp_path, own_thread=own_thread)
+    store = Store(tmp_path, thread=commit_thread() if own_thread else None)
     told: list[int] = []
     for number in range(3):
         if number != 1:
@@ -239,7 +239,7 @@ def test_rows_go_to_the_transaction_before_the_epochs_end_once_there_are_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_thread: bool
 ) -> None:
     monkeypatch.setattr(store_module, "EARLY_ROWS", PREPARE_ROWS + 1)
-    store = Store(tmp_path, own_thread=own_thread)
+    store = Store(tmp_path, thread=commit_thread() if own_thread else None)
     store.put(Table.USERS, b"u", b"before")
     store.commit()
     store.put(Table.USERS, b"u", b"after")
@@ -353,7 +353,7 @@ def test_rows_that_are_removed_are_held_no_longer_than_others(
 @pytest.mark.parametrize("own_thread", [False, True])
 def test_what_an_epoch_has_to_commit_begins_anew_with_each(tmp_path: Path, own_thread: bool) -> None:
     """Else the sources of a job with many shards would wait after each chunk for its commit."""
-    store = Store(tmp_path, own_thread=own_thread)
+    store = Store(tmp_path, thread=commit_thread() if own_thread else None)
     seen = []
     for number in range(3):
         store.put(Table.USERS, b"k%d" % number, b"x" * 1000)
@@ -433,7 +433,7 @@ def test_a_reader_that_was_killed_is_forgotten_within_a_minute(tmp_path):
 
 
 def test_what_is_written_while_a_store_commits_is_refused_since_it_would_be_of_no_epoch(tmp_path):
-    store = Store(tmp_path, own_thread=True)
+    store = Store(tmp_path, thread=commit_thread())
     store.put(Table.USERS, b"k", b"1")
     store.begin_commit()
     for write in (lambda: store.put(Table.USERS, b"k", b"2"), lambda: store.delete(Table.USERS, b"k")):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Iterator
+from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,14 @@ import pytest
 
 from pipeline.model.errors import Fatal
 from pipeline.store.rows import Table
-from pipeline.store.store import PREPARE_ROWS, Store
+from pipeline.store.store import EARLY_USERS, PREPARE_ROWS, Store, commit_thread
 
 pytestmark = pytest.mark.usefixtures("unsynced")
 
 
 @pytest.fixture
 def stores(tmp_path: Path) -> Iterator[list[Store]]:
-    opened = [Store(tmp_path / str(number), own_thread=True) for number in range(3)]
+    opened = [Store(tmp_path / str(number), thread=commit_thread()) for number in range(3)]
     yield opened
     for store in opened:
         store.close()
@@ -139,14 +141,14 @@ def test_what_a_commit_raises_is_raised_where_it_is_awaited(
 
 
 def test_a_store_that_is_closed_in_mid_epoch_or_in_mid_commit_is_whole(tmp_path: Path) -> None:
-    store = Store(tmp_path, own_thread=True)
+    store = Store(tmp_path, thread=commit_thread())
     store.put(Table.USERS, b"u", b"1")
     store.begin_commit()
     store.close()
-    store = Store(tmp_path, own_thread=True)
+    store = Store(tmp_path, thread=commit_thread())
     assert store.seq == 1
     for number in range(PREPARE_ROWS):
-        store.put(Table.USERS, b"%d" % number, b"2")
+        store.put(Table.CAPS, b"%d" % number, b"2")
     store.prepare()
     store.close()
     store = Store(tmp_path)
@@ -167,3 +169,131 @@ def test_a_transaction_that_cannot_be_begun_says_so_where_it_is_needed(
     with pytest.raises(Fatal, match="free disk space"):
         stores[0].commit()
     stores[1].put(Table.USERS, b"u", b"1")  # and is closed nevertheless
+
+
+# --- users that are committed before the epoch's end
+
+
+def leave(store: Store) -> None:
+    """Let the store begin to commit its users."""
+    while store._leaving is None:
+        store.prepare()
+        if store._beginning is not None:
+            wait([store._beginning], 60)
+
+
+def put_users(store: Store, value: bytes, number: int = EARLY_USERS) -> None:
+    for one in range(number):
+        store.put(Table.USERS, b"%d" % one, value)
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """No commit is done before this is set."""
+    go_on, end = threading.Event(), Store._end
+
+    def later(store: Store, txn: Any, begun: float) -> float:
+        assert go_on.wait(60)
+        return end(store, txn, begun)
+
+    monkeypatch.setattr(Store, "_end", later)
+    yield go_on
+    go_on.set()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_part_of_an_epoch_is_taken_back_like_a_whole_one(tmp_path: Path, seed: int) -> None:
+    dice = random.Random(seed)
+    store = Store(tmp_path, thread=commit_thread())
+    model: dict[tuple[Table, bytes], bytes] = {}
+    parts = 0
+    for epoch in range(8):
+        before = dict(model)
+        for at in range(120):
+            table, key = dice.choice((Table.USERS, Table.USERS, Table.CAPS)), b"%d" % dice.randrange(60)
+            if dice.random() < 0.2:
+                store.delete(table, key)
+                model.pop((table, key), None)
+            else:
+                model[table, key] = b"%d %d" % (epoch, at)
+                store.put(table, key, model[table, key])
+            if dice.random() < 0.1:
+                store.prepare()
+                parts += store._leaving is not None
+            if dice.random() < 0.02:
+                assert dict(store.items(Table.USERS)) == {
+                    key: value for (table, key), value in model.items() if table is Table.USERS
+                }
+            table, key = dice.choice((Table.USERS, Table.CAPS)), b"%d" % dice.randrange(60)
+            assert store.get(table, key) == model.get((table, key))
+        if is_killed := dice.random() < 0.5:
+            model = before
+        else:
+            store.commit()
+        if is_killed or dice.random() < 0.5:
+            done = store.seq
+            store.close()
+            store = Store(tmp_path, thread=commit_thread())
+            store.resume(done)
+        for table in (Table.USERS, Table.CAPS):
+            rows = {key: value for (where, key), value in model.items() if where is table}
+            assert dict(store.items(table)) == rows
+    store.close()
+    assert parts
+
+
+def test_users_that_are_being_committed_are_read_and_written_as_before(
+    stores: list[Store], held: threading.Event
+) -> None:
+    store = stores[0]
+    put_users(store, b"1")
+    store.delete(Table.USERS, b"gone")
+    leave(store)
+    assert store.get(Table.USERS, b"0") == b"1"
+    assert store.get(Table.USERS, b"gone") is None
+    assert users(store) == {}, "it is not committed yet"
+    store.put(Table.USERS, b"0", b"2")
+    store.delete(Table.USERS, b"1")
+    assert store.get(Table.USERS, b"0") == b"2"
+    assert store.get(Table.USERS, b"1") is None
+    held.set()
+    assert store.commit() == 1
+    assert users(store) == {b"0": b"2"} | {b"%d" % number: b"1" for number in range(2, EARLY_USERS)}
+
+
+def test_one_store_at_a_time_commits_users_early(tmp_path: Path, held: threading.Event) -> None:
+    turn = threading.Lock()
+    one, other = (Store(tmp_path / name, thread=commit_thread(), turn=turn) for name in ("one", "other"))
+    for store in (one, other):
+        put_users(store, b"1")
+    leave(one)
+    for _ in range(3):
+        other.prepare()
+        if other._beginning is not None:
+            wait([other._beginning], 60)
+    assert other._leaving is None
+    held.set()
+    one.prepare()
+    assert one.commit() == 1
+    leave(other)
+    for store in (one, other):
+        store.commit()
+        store.close()
+
+
+def test_users_that_cannot_be_committed_end_the_epoch_with_what_to_do(
+    stores: list[Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(store: Store, txn: Any, begun: float) -> float:
+        txn.abort()
+        raise lmdb.Error("mdb_txn_commit: No space left on device")
+
+    store = stores[0]
+    put_users(store, b"1")
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "_end", fail)
+        leave(store)
+        with pytest.raises(Fatal, match="free disk space"):
+            store.commit()
+    assert not store._turn.locked(), "others have their turn"
+    assert users(store) == {}

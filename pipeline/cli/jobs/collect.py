@@ -48,14 +48,14 @@ def collect(config: Path, metrics: str | None, member: str | None, as_json: bool
     success response means that the whole request is on disk. `hookline run -c` with the same config reads it.
     """
     from pipeline.config.job import load_pipeline
-    from pipeline.runtime.background.progress import Line, Shown
+    from pipeline.runtime.background.progress import ShownStatus, StatusLine
     from pipeline.runtime.collector import Pulse, look, place_of, render, run_collector, section_of
     from pipeline.telemetry import log
 
     report = load_pipeline(config, flags=fields_of(given), collects=True)
     job_config = taken(report, quiet=member is not None)
     section = section_of(job_config, config)
-    line: Line | None = None
+    line: StatusLine | None = None
     pulse = Pulse()
     said = log.get("collect")
 
@@ -69,11 +69,11 @@ def collect(config: Path, metrics: str | None, member: str | None, as_json: bool
         said.info("listening", url=url, to=place_of(section), keys=", ".join(names_of(section)))
         if member is not None:
             print_json_lines([{"try": example(url, section)}])
-            line = Line(look(), tell_status, 0.5)
+            line = StatusLine(look(), tell_status, 0.5)
             return
         if sys.stderr.isatty():
             echo(to_try(example(url, section)), err=True)  # to be copied: not broken
-        line = Shown(look(), render, said, idle=False)
+        line = ShownStatus(look(), render, said, idle=False)
 
     try:
         figures = run_collector(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.accounts import (
+    format_hint,
     order_lines,
     records_line,
     show_names,
@@ -30,7 +31,6 @@ from pipeline.cli.options import (
     yes_option,
 )
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, print_text, say
-from pipeline.cli.state.format_hint import format_hint
 from pipeline.model.process.exits import Exit
 from pipeline.model.words import counted
 
@@ -161,14 +161,14 @@ def run_together(job_config: PipelineConfig, processes: int, restart: bool) -> S
     import pipeline.runtime.background.accompany
     import pipeline.runtime.process  # noqa: F401 - the members, forked from this process, need both
     from pipeline.cli.app import run as run_words
-    from pipeline.runtime.background.progress import Progress, look_through
+    from pipeline.runtime.background.progress import JobProgress, look_through
     from pipeline.runtime.processes.supervisor import run_group
 
     begun = time.monotonic()
     with ExitStack() as stack:
 
         def show_progress() -> None:
-            stack.callback(Progress(look_through(lambda: account(job_config.state))).stop)
+            stack.callback(JobProgress(look_through(lambda: account(job_config.state))).stop)
 
         code, figures = run_group(
             sys.argv[1:], processes, restart=restart, run=run_words, begun=show_progress

@@ -70,10 +70,10 @@ def up(
     then the console; a second one ends them immediately.
     """
     from pipeline.model.process.garbage import settled
-    from pipeline.runtime.background.progress import Progress, look_through
+    from pipeline.runtime.background.progress import JobProgress, look_through
     from pipeline.runtime.preflight import preflight
     from pipeline.runtime.processes.board import Board
-    from pipeline.runtime.processes.supervisor import JOB, Ended, Supervisor, figures_of
+    from pipeline.runtime.processes.supervisor import JOB, Supervisor, TeamEnded, figures_of
 
     job_config = running.load(config, fields_of(flags), collects=True)
     preflight(job_config, config)  # or the collector would take events for a job that never starts
@@ -88,7 +88,7 @@ def up(
     before, begun = running.account(state)["records"]["read"], time.monotonic()
     tell_start(config, job_config, processes)
     supervisor = Supervisor([team for team in teams if team.name in names])
-    progress = Progress(look_through(lambda: running.account(state)), board.line(JOB))
+    progress = JobProgress(look_through(lambda: running.account(state)), board.line(JOB))
     settled()
     try:
         code = supervisor.run()
@@ -107,7 +107,7 @@ def up(
     else:
         if collected is not None and "members" in collected:
             print_text(collecting.summary(collected))
-        if supervisor.ended.get(JOB, Ended(0)).outputs:
+        if supervisor.ended.get(JOB, TeamEnded(0)).outputs:
             running.show(state, job, before, as_json=False)
     return code
 

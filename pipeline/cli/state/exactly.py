@@ -51,11 +51,11 @@ exactly = flags(
 
 def as_counted(digest: str | None) -> Callable[[Chosen], None]:
     """Return what raises Moved where these are not exactly those that were counted under this digest."""
-    from pipeline.operate.kept.chosen import Shown
+    from pipeline.operate.kept.chosen import ShownSelections
 
     def check(chosen: Chosen) -> None:
         if digest is not None:
-            Shown().exactly(chosen, digest)
+            ShownSelections().exactly(chosen, digest)
 
     return check
 

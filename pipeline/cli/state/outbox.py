@@ -33,9 +33,9 @@ def list_(state: Path, limit: int, after: str | None, as_json: bool, **wanted: A
 
     Requests in the memory of a running job are on disk after the end of the epoch, within about a second.
     """
-    from pipeline.operate.kept.answers import last_answer
     from pipeline.operate.kept.outbox import Owing, to_json
     from pipeline.operate.kept.owed_pages import page
+    from pipeline.operate.kept.rows import last_answer
 
     shown = page(state, Owing(**wanted), after, limit, secs=None)
     rows = [to_json(one) for one in shown.rows]

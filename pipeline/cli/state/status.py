@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli.accounts import (
+    format_hint,
     order_lines,
     records_line,
     show_names,
@@ -35,7 +36,6 @@ def status(state: Path, as_json: bool) -> None:
     The numbers are cumulative over the lifetime of the state directory and include the last finished epoch of
     a running job. matched = delivered + dead + pending + suppressed.
     """
-    from pipeline.cli.state.format_hint import format_hint
     from pipeline.operate.running.status import status as status_of
 
     found = status_of(state)

@@ -39,9 +39,9 @@ def text_line(line: Line, width: int | None = None, *, full: bool = False) -> st
         parts.append(str(line["webhook_id"]))
     elif line["stage"] in ("read", "invalid", "skipped"):
         parts.append(str(line["origin"]))
-    rows = [one_line(" ".join([parts[0], "  ".join(parts[1:])]))]
-    rows += [_clause(one) for one in line.get("why", ())]
-    rows = [_fit(row, width) for row in rows]
+    rows = [_fit(one_line(" ".join([parts[0], "  ".join(parts[1:])])), width)]
+    for one in line.get("why", ()):
+        rows += _clause(one, width)
     if full:
         rows += [f"  {name}: {_compact(line[name])}" for name in PAYLOAD if line.get(name)]
     return "\n".join(rows)
@@ -59,15 +59,21 @@ def _attempt(line: Line) -> list[str]:
     return [*found, f"{line['ms']:.0f} ms"] if "ms" in line else found
 
 
-def _clause(one: Line) -> str:
+def _clause(one: Line, width: int | None) -> list[str]:
+    """Return a clause and what it saw, which is below it where both are too wide for one row."""
     of = f"{one['webhook']}: " if "webhook" in one else ""
+    mark = "✓" if one["holds"] else "✗"
+    indent = " " * 13 + "  " * one["depth"]
+    clause = one_line(f"{indent}{mark} {of}{one['clause']}")
     saw = ""
     if one.get("path") is not None:
         value = _compact(one["value"]) if "value" in one else "missing"
-        saw = f"   {one['path']} is {value if len(value) <= SEEN else value[:SEEN] + '…'}"
-    mark = "✓" if one["holds"] else "✗"
-    hint = f" ({one['advice']})" if "advice" in one else ""
-    return one_line(f"{' ' * 13}{'  ' * one['depth']}{mark} {of}{one['clause']}{saw}{hint}")
+        saw = f"{one['path']} is {value if len(value) <= SEEN else value[:SEEN] + '…'}"
+    saw = one_line(saw + (f" ({one['advice']})" if "advice" in one else ""))
+    row = f"{clause}   {saw}" if saw else clause
+    is_wide = width is not None and cell_len(row) > width
+    rows = [clause, f"{indent}    {saw}"] if is_wide and saw else [row]
+    return [_fit(row, width) for row in rows]
 
 
 def _fit(row: str, width: int | None) -> str:

@@ -23,7 +23,7 @@ from pipeline.telemetry.screen import is_live
 
 if TYPE_CHECKING:
     from pipeline.cli.watch.top_view import Act, View
-    from pipeline.operate.running.top import Table, Top
+    from pipeline.operate.running.top import Top, TopTable
 
 PLAIN_WIDTH = 120
 """Columns of a plain table where no terminal says how many there are."""
@@ -81,7 +81,7 @@ def top(
     return None
 
 
-def _as_json(looked: Top, first: Table, interval: float, *, once: bool) -> None:
+def _as_json(looked: Top, first: TopTable, interval: float, *, once: bool) -> None:
     print_json_lines([first.to_json()])
     try:
         while not once:
@@ -91,7 +91,7 @@ def _as_json(looked: Top, first: Table, interval: float, *, once: bool) -> None:
         pass  # that is how it ends
 
 
-def _plain(view: View, table: Table) -> None:
+def _plain(view: View, table: TopTable) -> None:
     """Print the whole table as it is now."""
     import shutil
 
@@ -111,7 +111,7 @@ def _plain(view: View, table: Table) -> None:
         echo(row_line(columns, row, width).rstrip())
 
 
-class Job(NamedTuple):
+class WatchedJob(NamedTuple):
     """The job that is looked at."""
 
     top: Top
@@ -121,7 +121,7 @@ class Job(NamedTuple):
     """By which another verb finds the same job."""
 
 
-def here(state: Path, webhooks: tuple[str, ...]) -> Job:
+def here(state: Path, webhooks: tuple[str, ...]) -> WatchedJob:
     """Return the job of a state directory of this machine."""
     from pipeline.admin.socket_client import ask
     from pipeline.operate.running.top import Top
@@ -131,10 +131,10 @@ def here(state: Path, webhooks: tuple[str, ...]) -> Job:
             if refused:
                 raise Refused(refused[webhook])
 
-    return Job(Top(state, webhooks), order, ["--state", str(state)])
+    return WatchedJob(Top(state, webhooks), order, ["--state", str(state)])
 
 
-def afar(url: str, token_file: Path | None, webhooks: tuple[str, ...]) -> Job:
+def afar(url: str, token_file: Path | None, webhooks: tuple[str, ...]) -> WatchedJob:
     """Return the job behind a console."""
     from pipeline.operate.running.remote import RemoteConsole
     from pipeline.operate.running.top import afar
@@ -145,13 +145,13 @@ def afar(url: str, token_file: Path | None, webhooks: tuple[str, ...]) -> Job:
     def order(order: str, webhook: str) -> None:
         console.post(f"/api/v1/webhooks/{quote(webhook, safe='')}/{order}")
 
-    return Job(afar(console, webhooks), order, flags)
+    return WatchedJob(afar(console, webhooks), order, flags)
 
 
 class Looking:
     """Looks again and again in a thread of its own: a job that does not answer must not hold up a key."""
 
-    def __init__(self, looked: Top, first: Table, interval: float) -> None:
+    def __init__(self, looked: Top, first: TopTable, interval: float) -> None:
         self.table = first
         self.note = ""
         """What is wrong, "" where nothing is."""
@@ -173,9 +173,9 @@ class Looking:
                 self.note = f"{one_line(str(error))}; waiting"
 
 
-def _live(job: Job, first: Table, view: View, interval: float) -> int | None:
+def _live(job: WatchedJob, first: TopTable, view: View, interval: float) -> int | None:
     """Show the table until a key or a signal ends it; return the exit code."""
-    from pipeline.cli.terminal import Ended, Terminal
+    from pipeline.cli.terminal import EndedBySignal, Terminal
 
     terminal, looking = Terminal(), Looking(job.top, first, interval)
     try:
@@ -195,18 +195,18 @@ def _live(job: Job, first: Table, view: View, interval: float) -> int | None:
                         order(job, act, view)
     except KeyboardInterrupt:
         return None
-    except Ended as ended:
+    except EndedBySignal as ended:
         return 128 + ended.number
     finally:
         looking.stop()
 
 
-def _tap(job: Job, webhook: str) -> None:
+def _tap(job: WatchedJob, webhook: str) -> None:
     words = [sys.executable, "-m", "pipeline.cli", "tap", *job.flags, "--webhook", webhook]
     subprocess.run(words, check=False)
 
 
-def order(job: Job, act: Act, view: View) -> None:
+def order(job: WatchedJob, act: Act, view: View) -> None:
     """Pause or resume a webhook, and say what came of it."""
     try:
         job.order(act.what, act.webhook)

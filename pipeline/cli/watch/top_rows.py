@@ -9,7 +9,7 @@ from rich.cells import cell_len, set_cell_size
 
 from pipeline.cli.page.colours import BOLD, DIM, PLAIN, RED, YELLOW
 from pipeline.model.printable import one_line
-from pipeline.operate.running.top import Head, Row
+from pipeline.operate.running.top import TopHead, TopRow
 
 NONE: Final = "--"
 NARROWEST_ID: Final = 16
@@ -53,13 +53,13 @@ class Column(NamedTuple):
     name: str
     title: str
     width: int
-    text: Callable[[Row], str]
-    by: Callable[[Row], Any]
+    text: Callable[[TopRow], str]
+    by: Callable[[TopRow], Any]
     """What it is sorted by."""
     left: bool = False
 
 
-def state_of(row: Row) -> str:
+def state_of(row: TopRow) -> str:
     """Return what is the matter with a webhook; ``well`` where nothing is."""
     return row.state if row.state != "active" else row.receiver
 
@@ -94,7 +94,7 @@ FIRST_DOWN: Final = frozenset({"id", "state", "error"})
 """Columns that are sorted from the least; numbers from the most."""
 
 
-def head_lines(head: Head, note: str = "") -> list[str]:
+def head_lines(head: TopHead, note: str = "") -> list[str]:
     """Return what is said of the job as a whole."""
     processes = f"{head.processes} processes, " if head.processes > 1 else ""
     first = note or f"{processes}up {span(head.elapsed_secs)}, config {head.config[:12]}"
@@ -113,7 +113,7 @@ def head_lines(head: Head, note: str = "") -> list[str]:
     return lines
 
 
-def longest_id(rows: Iterable[Row]) -> int:
+def longest_id(rows: Iterable[TopRow]) -> int:
     """Return how many cells the longest id takes."""
     return max((cell_len(row.id) for row in rows), default=0)
 
@@ -151,7 +151,7 @@ def title_line(columns: Sequence[Column], width: int, sort: str = "") -> str:
     return _joined([(column, by_name[column.name], wide) for column, wide in _widths(columns, width)])
 
 
-def row_line(columns: Sequence[Column], row: Row, width: int) -> str:
+def row_line(columns: Sequence[Column], row: TopRow, width: int) -> str:
     """Return a webhook as one line."""
     return _joined([(column, one_line(column.text(row)), wide) for column, wide in _widths(columns, width)])
 
@@ -167,7 +167,7 @@ def _joined(cells: Iterable[tuple[Column, str, int]]) -> str:
     return line
 
 
-def colour_of(row: Row) -> str:
+def colour_of(row: TopRow) -> str:
     """Return the colour of a row: red where a receiver fails, yellow where a person has stopped it."""
     state = state_of(row)
     if state in ("down", "gone", "failing"):
@@ -175,7 +175,7 @@ def colour_of(row: Row) -> str:
     return YELLOW if state in ("paused", "disabled") else PLAIN
 
 
-def facts(row: Row) -> list[str]:
+def facts(row: TopRow) -> list[str]:
     """Return everything that is known of a webhook."""
     return [
         f"{BOLD}{one_line(row.id)}",

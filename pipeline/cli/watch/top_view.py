@@ -21,7 +21,7 @@ from pipeline.cli.watch.top_rows import (
     title_line,
 )
 from pipeline.model.words import counted
-from pipeline.operate.running.top import Row, Table
+from pipeline.operate.running.top import TopRow, TopTable
 
 HELP: Final = (
     "up down j k   move          PgUp PgDn g G   pages, first, last",
@@ -57,9 +57,9 @@ class View:
     _top: int = 0
     _page: int = 10
     _ids: list[str] = field(default_factory=list)
-    _shown: dict[str, Row] = field(default_factory=dict)
+    _shown: dict[str, TopRow] = field(default_factory=dict)
 
-    def take(self, table: Table) -> None:
+    def take(self, table: TopTable) -> None:
         """Sort and filter what a look has found, unless it is frozen."""
         if self.frozen and self._ids:
             return
@@ -69,7 +69,7 @@ class View:
         if self.chosen not in self._shown:
             self.chosen = self._ids[0] if self._ids else ""
 
-    def rows(self, table: Table) -> list[Row]:
+    def rows(self, table: TopTable) -> list[TopRow]:
         """Return the rows that pass the filter, sorted."""
         wanted = self.filter.lower()
         rows = [row for row in table.rows if wanted in f"{row.id} {state_of(row)} {row.error}".lower()]
@@ -160,7 +160,7 @@ class View:
 
     # --- frames
 
-    def frame(self, table: Table, width: int, height: int, note: str = "") -> list[str]:
+    def frame(self, table: TopTable, width: int, height: int, note: str = "") -> list[str]:
         """Return as many lines as the terminal has, none wider; note: what is said in place of the state."""
         self.take(table)
         head = [row for line in head_lines(table.head, note) for row in in_rows(line, width)]

@@ -4,7 +4,7 @@
     POST /import                          JSON or an object a line; Basic authorization; strict
 
 The key is `properties.token` or `$token`, for /import the user of the authorization. The answer is the byte
-`1`, which its node library wants, or an object with `verbose=1`.
+`1`, which its node library wants, or an object with `verbose=1` (of the Python library, also to /import).
 """
 
 from __future__ import annotations
@@ -71,10 +71,12 @@ class Mixpanel(Protocol):
         values = Keyless(_KEYS, credential).clean_all(found, text)
         pieces = [_piece(value, one, shift) for value, one in zip(values, seen, strict=True)]
         named: Extra = (("hk-type", b"track" if says == _IMPORT else says.encode()),)
-        if says == _IMPORT:
+        if beside.get("verbose") == "1":
+            kept = _VERBOSE
+        elif says == _IMPORT:
             kept = answers.as_json(200, {"code": 200, "num_records_imported": len(pieces), "status": "OK"})
         else:
-            kept = _VERBOSE if beside.get("verbose") == "1" else _ONE
+            kept = _ONE
         return Cut(self, credential, pieces, named, kept=kept)
 
     def malformed(self, request: Request, error: Malformed) -> Answer:

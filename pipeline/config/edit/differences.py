@@ -1,32 +1,33 @@
-"""The differences between two collections, as edits at paths."""
+"""The differences between two values of a file, as edits at paths."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from pipeline.config.edit.values import same
+from pipeline.config.edit.values import ABSENT, same
 from pipeline.config.yaml.diagnostics import KeyPath
 from pipeline.model.json import Value
 
 
-class Change(NamedTuple):
-    """One edit."""
+class Patch(NamedTuple):
+    """One edit of a text, and what must stand there for it to be meant."""
 
-    verb: Literal["set", "insert", "delete"]
+    verb: Literal["set", "insert", "delete", "rename", "move"]
     path: KeyPath
-    value: Value = None
+    value: Any = None
+    """What comes there; of a rename the new key."""
+    was: Any = ABSENT
+    """What stands there before."""
     at: int | None = None
-    """For a new key: its index."""
+    """Of a new key, or what is moved: its place among the others."""
 
 
-def differences(old: Value, new: Value, path: KeyPath) -> list[Change] | None:
-    """Return the edits, in order, that turn one collection into the other; None where nothing is common."""
-    found = list(_differences(old, new, path))
-    return None if any(change.path == path for change in found) else found
+def differences(old: Value, new: Value, path: KeyPath) -> Iterator[Patch]:
+    """Yield the edits, in order, that make one value of the other.
 
-
-def _differences(old: Value, new: Value, path: KeyPath) -> Iterator[Change]:
+    Where the two have nothing in common it is one, at the path itself.
+    """
     if same(old, new):
         return
     if isinstance(old, dict) and isinstance(new, dict):
@@ -37,22 +38,22 @@ def _differences(old: Value, new: Value, path: KeyPath) -> Iterator[Change]:
     elif isinstance(old, list) and isinstance(new, list) and old and new:
         yield from _of_lists(old, new, path)
         return
-    yield Change("set", path, new)
+    yield Patch("set", path, new, old)
 
 
-def _of_maps(old: dict[str, Value], new: dict[str, Value], path: KeyPath) -> Iterator[Change]:
+def _of_maps(old: dict[str, Value], new: dict[str, Value], path: KeyPath) -> Iterator[Patch]:
     for key in old:
         if key not in new:
-            yield Change("delete", (*path, key))
+            yield Patch("delete", (*path, key), was=old[key])
     for key in old:
         if key in new:
-            yield from _differences(old[key], new[key], (*path, key))
+            yield from differences(old[key], new[key], (*path, key))
     for index, key in enumerate(new):
         if key not in old:
-            yield Change("insert", (*path, key), new[key], index)
+            yield Patch("insert", (*path, key), new[key], at=index)
 
 
-def _of_lists(old: list[Value], new: list[Value], path: KeyPath) -> Iterator[Change]:
+def _of_lists(old: list[Value], new: list[Value], path: KeyPath) -> Iterator[Patch]:
     both = min(len(old), len(new))
     head = tail = 0
     while head < both and same(old[head], new[head]):
@@ -60,8 +61,8 @@ def _of_lists(old: list[Value], new: list[Value], path: KeyPath) -> Iterator[Cha
     while tail < both - head and same(old[-1 - tail], new[-1 - tail]):
         tail += 1
     for index in range(head, both - tail):
-        yield from _differences(old[index], new[index], (*path, index))
+        yield from differences(old[index], new[index], (*path, index))
     for index in range(len(old) - tail - 1, both - tail - 1, -1):
-        yield Change("delete", (*path, index))
+        yield Patch("delete", (*path, index), was=old[index])
     for index in range(both - tail, len(new) - tail):
-        yield Change("insert", (*path, index), new[index])
+        yield Patch("insert", (*path, index), new[index])

@@ -319,8 +319,8 @@ def _nothing(document: Document) -> Node:
 
 def _in_steps(edit: _Edit, path: KeyPath, value: Value) -> str | None:
     """Return the text after editing each place at which two collections differ; None where that fails."""
-    changes = differences(edit.value(path), value, path)
-    if changes is None or len(changes) > MOST_STEPS:
+    changes = list(differences(edit.value(path), value, path))
+    if len(changes) > MOST_STEPS or any(one.path == path for one in changes):
         return None
     text = edit.text
     try:

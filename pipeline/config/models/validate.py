@@ -14,7 +14,7 @@ from pipeline.config.models.other_words import KINDS, REMEDIES, SYNONYMS, VALUES
 from pipeline.config.yaml import scalars
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.placeholders import reread
-from pipeline.config.yaml.syntax import quote
+from pipeline.config.yaml.slips import quote
 from pipeline.model.json import Value
 from pipeline.model.words import did_you_mean, likeness
 

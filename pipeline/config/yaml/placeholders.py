@@ -10,7 +10,14 @@ from pipeline.config.yaml import scalars
 from pipeline.config.yaml.diagnostics import KeyPath, Problem, Problems
 from pipeline.config.yaml.document import UNSET, Document, Node
 from pipeline.config.yaml.locating import place
-from pipeline.language.secrets import PlaceholderError, SecretRef, SecretText, parse_placeholders, refs_in
+from pipeline.language.secrets import (
+    PlaceholderError,
+    SecretRef,
+    Secrets,
+    SecretText,
+    parse_placeholders,
+    refs_in,
+)
 from pipeline.model.json import Value
 
 Lookup: TypeAlias = Callable[[SecretRef], str | None]
@@ -180,6 +187,18 @@ def sound_refs(path: KeyPath, text: str, problems: Problems) -> list[SecretRef] 
         problems.found.append(problem)
         return None
     return refs
+
+
+def expanded(path: KeyPath, text: str, secrets: Secrets, problems: Problems) -> str | None:
+    """Return a text with its secrets in place; None, and a problem, where it is wrong or one has no value."""
+    refs = sound_refs(path, text, problems)
+    if refs is None:
+        return None
+    missing = next((ref for ref in refs if not secrets.known(ref)), None)
+    if missing is not None:
+        problems.found.append(missing_setting(path, missing, text))
+        return None
+    return secrets.expand(text)
 
 
 def nested(path: KeyPath, text: str) -> Problem | None:

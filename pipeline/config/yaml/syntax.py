@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from yaml import MarkedYAMLError, YAMLError
 
 from pipeline.config.yaml.document import Document, Span
-from pipeline.config.yaml.lines import split_value
-from pipeline.config.yaml.suspects import TYPOGRAPHIC
+from pipeline.config.yaml.slips import HASH, no_blank, quote, slip_in, split_value
 from pipeline.model.findings import Finding
 
 
@@ -34,8 +33,6 @@ class Fault:
 _FLOW_TEMPLATE = re.compile(r"\{\{.*?\}\}[^,\]}]*")
 _LOOKBACK = 3
 """libyaml notices some mistakes only at the next token, a few lines further down."""
-_MAX_LINE = 1_000
-"""Nothing is guessed about longer lines."""
 
 
 def explain(document: Document, error: YAMLError, repaired: set[int]) -> Fault:
@@ -46,25 +43,22 @@ def explain(document: Document, error: YAMLError, repaired: set[int]) -> Fault:
     line = min(mark.line, max(0, len(document.lines) - 1)) if mark is not None else 0
     column = mark.column if mark is not None else 0
     message = _message(error)
-    unclosed = _unclosed(document, error, message, repaired)
-    if unclosed is not None:
-        return unclosed
-    indented = _odd_indent(document, line, message)
-    if indented is not None:
-        return indented
-    escape = _escape(document, message, line, column)
-    if escape is not None:
-        return escape
+    known = (
+        _unclosed(document, error, message, repaired)
+        or _odd_indent(document, line, message)
+        or _escape(document, message, line, column)
+    )
+    if known is not None:
+        return known
     for number in range(line, max(-1, line - 1 - _LOOKBACK), -1):
         if number in repaired:
             continue
-        slip = _slip(document.lines[number], column if number == line else None)
+        slip = slip_in(document.lines[number], column if number == line else None)
         if slip is None and number < line and any(sign in message for sign in _NO_MAP):
-            slip = _no_blank(document.lines[number])
+            slip = no_blank(document.lines[number])
         if slip is not None:
-            start, value, hint, repair = slip
-            span = Span(number, start, number, start + len(value))
-            return Fault(document.finding(span, "yaml-syntax", message, hint=hint), number, repair)
+            span = Span(number, slip.start, number, slip.start + len(slip.text))
+            return Fault(document.finding(span, "yaml-syntax", message, hint=slip.hint), number, slip.repair)
     span = Span(line, column, line, column + 1)
     sign = _stray_sign(document.lines[line], column, message)
     if sign is not None:
@@ -110,7 +104,7 @@ def _unclosed(document: Document, error: YAMLError, message: str, repaired: set[
     opened = source[column : column + 1]
     if error.context in _OPENED:
         close = _OPENED[error.context]
-        hash_ = _HASH.search(source, column)
+        hash_ = HASH.search(source, column)
         if hash_ is not None:
             span = Span(line, hash_.start(), line, hash_.end())
             hint = f"a blank and `#` begin a comment; quote it: {quote(hash_[0])}"
@@ -209,85 +203,6 @@ def _message(error: YAMLError) -> str:
     return problem
 
 
-def _slip(source: str, column: int | None) -> tuple[int, str, str, str | None] | None:
-    """Return (column, text, hint, repaired line) where the line contains a value that must be quoted."""
-    parts = split_value(source) if len(source) <= _MAX_LINE else None
-    if parts is None:
-        return None
-    lead, value, tail = parts
-    if value[0] in "[{" and not value.startswith("{{"):
-        return _flow_slip(source, len(lead))
-    if value[0] in TYPOGRAPHIC and column is not None:
-        return (
-            len(lead),
-            value,
-            f"{value[0]} is no quote: put straight quotes around it",
-            lead + quote(value) + tail,
-        )
-    if value[0] in "-?" and value[1:2] == " " and column == len(lead) and lead.strip().endswith(":"):
-        if value[0] == "-" and ": " in value:
-            return len(lead), value, "a list begins in a new line", lead
-        hint = f"quote the value: {quote(value)}" + (
-            "; a list begins in a new line" if value[0] == "-" else ""
-        )
-        return len(lead), value, hint, lead + quote(value) + tail
-    if (
-        value.startswith("{{")
-        or value[0] in "@`%"
-        or re.match(r"\*([^\w]|$)", value)
-        or (column is not None and value[0] not in "\"'|>&!" and ": " in value + " " and lead.strip())
-    ):
-        return len(lead), value, f"quote the value: {quote(value)}", lead + quote(value) + tail
-    if value[0] in "|>" and column is not None and len(lead) < column:
-        return len(lead), value, f"quote the value: {quote(value)}", lead + quote(value) + tail
-    if value[0] in "\"'" and column is not None and column > len(lead):
-        inner = '\\"' if value[0] == '"' else "''"
-        hint = f"the value goes on after its closing {value[0]}; write inner quotes as {inner}"
-        return len(lead), value, hint, None
-    return None
-
-
-_NO_BLANK = re.compile(r"(\s*(?:-\s+)*[A-Za-z_$][\w$.-]*)(?::\u00a0?|\s*=\s+)([^\s/:=].*)")
-
-
-def _no_blank(source: str) -> tuple[int, str, str, str] | None:
-    """`method:POST` and `method = POST`, which are one text, and with the next line no map."""
-    found = _NO_BLANK.fullmatch(source)
-    if found is None:
-        return None
-    key, value = found[1].strip(), found[2].strip()
-    start = len(found[1]) - len(found[1].lstrip())
-    rule = "a blank follows the colon" if source[len(found[1])] == ":" else "a colon follows the key"
-    return start, source[start:].rstrip(), f"{rule}: {key}: {value}", f"{found[1]}: {value}"
-
-
-# A channel or a colour, which starts a comment: `{channel: #growth}`.
-_HASH = re.compile(r"(?<=[:,\[]\s)#[^\s,\]}#]+(?=\s*[,\]}])")
-_FLOW_SLIPS = (
-    # A path with brackets: `lines[*]`, `event.tags[-1]`, `user["Customer No."]`, `vars.m[user.id]`.
-    r"(?<=[\[{,:\s])[^\s\[\]{},:\"'][^\s\[\]{},:\"']*"
-    r"(?:\[(?:\*|-?\d+|\"[^\"]*\"|'[^']*'|[A-Za-z_][\w$-]*\.[\w.$-]+)\][^\s\[\]{},:\"']*)+",
-    r"(?<=[\[,:\s])\*(?=\s*[,\]}])",
-    r"(?<=[\[,:\s])[@`%][^,\]}]*",
-    r"\{\{.*?\}\}[^,\]}]*",
-    _HASH,
-    # The whole value: `Bearer ${TOKEN}`, `https://h.example/${A}/${B}`.
-    r"(?:(?<=:\s)|(?<=,\s)|(?<=[\[,]))(?=\S)(?:(?!:\s)[^\"'{}\[\],])*?\$\{[^}]*\}"
-    r"(?:\$\{[^}]*\}|[^,{}\[\]])*",
-)
-
-
-def _flow_slip(source: str, start: int) -> tuple[int, str, str, str | None] | None:
-    """A mistake inside ``{...}`` or ``[...]`` on one line: ``[*]``, ``{a: @b}``, ``{url: x/${NAME}}``."""
-    for pattern in _FLOW_SLIPS:
-        found = re.search(pattern, source[start:])
-        if found is not None and source[start + found.start() - 1] not in "\"'":
-            at, text = start + found.start(), found[0].rstrip()
-            repair = source[:at] + quote(text) + source[at + len(text) :]
-            return at, text, f"quote it: {quote(text)}", repair
-    return None
-
-
 def _odd_indent(document: Document, line: int, message: str) -> Fault | None:
     """A tab, or a blank from a web page, which libyaml takes for a letter: it stumbles over the next line."""
     for number in range(line, max(-1, line - 2), -1):
@@ -321,10 +236,3 @@ def _general(message: str) -> str | None:
     if any(sign in message for sign in _MISPLACED):
         return "is it indented like its neighbours?"
     return None
-
-
-def quote(text: str) -> str:
-    """Return the text as a YAML scalar in quotes."""
-    if '"' not in text and "\\" not in text:
-        return f'"{text}"'
-    return "'" + text.replace("'", "''") + "'"

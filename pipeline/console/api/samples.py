@@ -9,12 +9,11 @@ from typing import Final
 from aiohttp import web
 
 from pipeline.console import writes
-from pipeline.console.api.body import JSON, TEXT, body
-from pipeline.console.api.given import MOST, catalog_for, record_of, redacted, text_of
+from pipeline.console.api.body import JSON, MOST, TEXT, body, catalog_for, record_of, redacted, text_of
 from pipeline.console.context import RequestContext
 from pipeline.console.redaction import redacted_attempt
 from pipeline.console.render import data
-from pipeline.model.errors import ConfigError, UsageError
+from pipeline.model.errors import ConfigError, HooklineError, UsageError
 from pipeline.model.json import Value
 from pipeline.operate.files.edits import Changed
 from pipeline.operate.running import looks
@@ -94,6 +93,16 @@ async def send(context: RequestContext, webhook: str, given: dict[str, Value]) -
     made_of = {"record": shown.record, "properties": shown.properties}
     hidden: dict[str, Value] = context.masked({**told, "previewed": shown.to_json()["request"], **made_of})
     return {name: value for name, value in hidden.items() if name not in made_of}
+
+
+async def sent_or_problem(context: RequestContext, webhook: str, given: dict[str, Value]) -> dict[str, Value]:
+    """Do as `send` does, for a page: it shows a problem where the answer would stand."""
+    try:
+        return await send(context, webhook, given)
+    except HooklineError as error:
+        return {"problem": str(error)}
+    except web.HTTPException as error:
+        return {"problem": error.reason}
 
 
 def _require(shown: Previewed, webhook: str) -> None:

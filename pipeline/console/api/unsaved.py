@@ -6,12 +6,23 @@ from typing import Final
 
 from aiohttp import web
 
-from pipeline.console.api.body import FLAG, JSON, NUMBER, TEXT, body
-from pipeline.console.api.given import catalog_for, record_of, redacted, require_may_try, text_of
+from pipeline.console.api.body import (
+    FLAG,
+    JSON,
+    NUMBER,
+    TEXT,
+    body,
+    catalog_for,
+    record_of,
+    redacted,
+    require_may_try,
+    text_of,
+)
 from pipeline.console.context import RequestContext
 from pipeline.console.redaction import may_advise
 from pipeline.console.render import data
 from pipeline.model.json import Value
+from pipeline.operate.unsaved.complete.fields import KINDS, schema_of
 
 _PAYLOADS: Final = ("event", "user", "clauses", "request", "dead_letter", "problem")
 
@@ -98,9 +109,8 @@ async def complete(context: RequestContext) -> web.Response:
 
 async def schema(context: RequestContext) -> web.Response:
     """The JSON Schema of webhook.json, label.json or shape.json."""
-    folder = {"webhook.json": "webhooks", "label.json": "labels", "shape.json": "shapes"}.get(
-        context.name("name")
-    )
-    if folder is None:
-        raise web.HTTPNotFound(reason="there are webhook.json, label.json and shape.json")
-    return data(context.console.workbench.schema(f"{folder}/x.yaml"))
+    kinds = {f"{kind}.json": kind for kind in KINDS.values()}
+    kind = kinds.get(context.name("name"))
+    if kind is None:
+        raise web.HTTPNotFound(reason=f"there are {', '.join(kinds)}")
+    return data(schema_of(kind))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pipeline.config.yaml.diagnostics import KeyPath
 from pipeline.config.yaml.document import Node, Span, locate
 from pipeline.config.yaml.loader import parse_yaml
-from pipeline.console.forms.fields.rows import Row, WebhookForm
+from pipeline.console.forms.fields.rows import FormRow, WebhookForm
 from pipeline.console.forms.fields.scalars import FIELDS
 from pipeline.console.forms.read import BODY, BODY_TEXT, HEADERS, WHERE
 
@@ -57,7 +57,7 @@ def _places(root: Node, form: WebhookForm) -> Iterator[_Place]:
         yield from _place(root, (*BODY, *path), f"body-{index}-value", f"body-{index}-key")
 
 
-def _condition(root: Node, index: int, row: Row) -> Iterator[_Place]:
+def _condition(root: Node, index: int, row: FormRow) -> Iterator[_Place]:
     node = row.node
     assert node is not None  # it was read
     name = f"where-{index}-"
@@ -70,7 +70,7 @@ def _condition(root: Node, index: int, row: Row) -> Iterator[_Place]:
             yield from _place(root, (*path, str(node.children[0].key)), f"{name}value", f"{name}path")
 
 
-def _paths(rows: tuple[Row, ...]) -> Iterator[tuple[int, KeyPath]]:
+def _paths(rows: tuple[FormRow, ...]) -> Iterator[tuple[int, KeyPath]]:
     """Yield the place of each row that is in the text."""
     outer: list[KeyPath | None] = [()]
     counts: dict[KeyPath, int] = {}

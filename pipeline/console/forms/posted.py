@@ -16,7 +16,7 @@ from pipeline.console.forms.fields.rows import (
     LOCKED,
     OBJECT,
     TABLES,
-    Row,
+    FormRow,
     Table,
     WebhookForm,
     with_rows,
@@ -89,8 +89,8 @@ def posted(pairs: Iterable[tuple[str, str]], before: WebhookForm) -> WebhookForm
     )
 
 
-def _rows(table: Table, found: Mapping[int, Mapping[str, str]], before: Sequence[Row]) -> list[Row]:
-    rows: list[Row] = []
+def _rows(table: Table, found: Mapping[int, Mapping[str, str]], before: Sequence[FormRow]) -> list[FormRow]:
+    rows: list[FormRow] = []
     seen: set[int] = set()
     for number in sorted(found):
         given = found[number]
@@ -108,7 +108,7 @@ def _rows(table: Table, found: Mapping[int, Mapping[str, str]], before: Sequence
         if kind == LOCKED or (table == "body" and kind not in KINDS):
             raise UsageError(f"there is no kind {kind[:40]!r}")
         rows.append(
-            Row(
+            FormRow(
                 _line(given.get("key", ""), known.key if known is not None else ""),
                 kind,
                 _line(given.get("value", ""), known.value if known is not None else ""),
@@ -134,7 +134,7 @@ def _number(text: str, below: int) -> int | None:
     return int(text)
 
 
-def _keyed(rows: Sequence[Row], kind: str) -> list[Row]:
+def _keyed(rows: Sequence[FormRow], kind: str) -> list[FormRow]:
     """Return the rows of a body, each in the row that holds it."""
     holders = [kind != LIST]
     found = []
@@ -146,7 +146,7 @@ def _keyed(rows: Sequence[Row], kind: str) -> list[Row]:
     return found
 
 
-def _with_locked(rows: Sequence[Row], before: Sequence[Row]) -> tuple[Row, ...]:
+def _with_locked(rows: Sequence[FormRow], before: Sequence[FormRow]) -> tuple[FormRow, ...]:
     """Return the rows with the locked ones that were not sent, where what holds them is still there."""
     found = list(rows)
     present = {row.at for row in rows}
@@ -166,11 +166,11 @@ def _with_locked(rows: Sequence[Row], before: Sequence[Row]) -> tuple[Row, ...]:
     return tuple(found)
 
 
-def _place(rows: Sequence[Row], at: int) -> int:
+def _place(rows: Sequence[FormRow], at: int) -> int:
     return next(index for index, row in enumerate(rows) if row.at == at)
 
 
-def _end(rows: Sequence[Row], index: int) -> int:
+def _end(rows: Sequence[FormRow], index: int) -> int:
     """Return where the row and all that it holds end."""
     end = index + 1
     while end < len(rows) and rows[end].depth > rows[index].depth:
@@ -206,7 +206,7 @@ def act(form: WebhookForm, do: str) -> WebhookForm:
     return form
 
 
-def moved_rows(rows: Sequence[Row], index: int, *, up: bool) -> tuple[Row, ...] | None:
+def moved_rows(rows: Sequence[FormRow], index: int, *, up: bool) -> tuple[FormRow, ...] | None:
     """Return the rows after one, with all that it holds, has changed places with its neighbour; None where it
     has none on that side. Raises UsageError for a row that is not there.
     """
@@ -220,7 +220,7 @@ def moved_rows(rows: Sequence[Row], index: int, *, up: bool) -> tuple[Row, ...] 
     return (*held[:first], *held[second:end], *held[first:second], *held[end:])
 
 
-def _neighbours(rows: Sequence[Row], index: int, *, up: bool) -> tuple[int | None, int | None]:
+def _neighbours(rows: Sequence[FormRow], index: int, *, up: bool) -> tuple[int | None, int | None]:
     """Return where the two begin that would change places; None: there is no such row."""
     depth = rows[index].depth
     if up:
@@ -230,24 +230,24 @@ def _neighbours(rows: Sequence[Row], index: int, *, up: bool) -> tuple[int | Non
     return index, (end if end < len(rows) and rows[end].depth == depth else None)
 
 
-def movable(rows: Sequence[Row], index: int, *, up: bool) -> bool:
+def movable(rows: Sequence[FormRow], index: int, *, up: bool) -> bool:
     """Return whether a row has a neighbour on that side."""
     return None not in _neighbours(rows, index, up=up)
 
 
 def _added(form: WebhookForm, what: str, index: int | None) -> WebhookForm:
     if what == "header":
-        return replace(form, headers=(*form.headers, Row(kind="")))
+        return replace(form, headers=(*form.headers, FormRow(kind="")))
     if what == "condition":
-        return replace(form, conditions=(*form.conditions, Row(kind="eq")))
+        return replace(form, conditions=(*form.conditions, FormRow(kind="eq")))
     if index is None:
         if form.body_kind in (LOCKED, "text"):
             raise UsageError("this body is one value: choose Object first")
         kind = OBJECT if form.body_kind == "default" else form.body_kind
-        return replace(form, body_kind=kind, body=(*form.body, Row(keyed=kind != LIST)))
+        return replace(form, body_kind=kind, body=(*form.body, FormRow(keyed=kind != LIST)))
     if index >= len(form.body) or form.body[index].kind not in (OBJECT, LIST):
         raise UsageError(f"row {index} holds no others")
     outer = form.body[index]
-    new = Row(depth=outer.depth + 1, keyed=outer.kind != LIST)
+    new = FormRow(depth=outer.depth + 1, keyed=outer.kind != LIST)
     end = _end(form.body, index)
     return replace(form, body=(*form.body[:end], new, *form.body[end:]))

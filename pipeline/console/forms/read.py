@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
+from pipeline.config.edit.values import ABSENT, value_at
 from pipeline.config.yaml.diagnostics import KeyPath
 from pipeline.console.forms.fields import body, conditions
 from pipeline.console.forms.fields.constants import comes_back
-from pipeline.console.forms.fields.rows import LIST, LOCKED, OBJECT, Other, Row, WebhookForm
-from pipeline.console.forms.fields.scalars import FIELDS, text_at, value_at, written
-from pipeline.console.forms.fields.trees import ABSENT, Node, node_of
+from pipeline.console.forms.fields.rows import LIST, LOCKED, OBJECT, FormRow, Other, WebhookForm
+from pipeline.console.forms.fields.scalars import FIELDS, text_at, written
+from pipeline.console.forms.fields.trees import Node, node_of
 from pipeline.model.json import Value
 
 HEADERS: Final = ("request", "headers")
@@ -53,11 +54,11 @@ def read(data: Value) -> WebhookForm:
     )
 
 
-def _numbered(rows: Iterable[Row]) -> tuple[Row, ...]:
+def _numbered(rows: Iterable[FormRow]) -> tuple[FormRow, ...]:
     return tuple(replace(row, at=index) for index, row in enumerate(rows))
 
 
-def _headers(data: Value, locked: dict[str, str]) -> tuple[tuple[Row, ...], Node | None]:
+def _headers(data: Value, locked: dict[str, str]) -> tuple[tuple[FormRow, ...], Node | None]:
     value = value_at(data, HEADERS)
     if value is ABSENT:
         return (), None
@@ -68,14 +69,14 @@ def _headers(data: Value, locked: dict[str, str]) -> tuple[tuple[Row, ...], Node
     return _numbered(_header(child) for child in root.children), root
 
 
-def _header(node: Node) -> Row:
+def _header(node: Node) -> FormRow:
     name, value = node.key or "", node.value
     if not isinstance(value, str) or not comes_back(value) or not comes_back(name) or not name:
-        return Row(name, LOCKED, written(value), node=node)
-    return Row(name, "", value, node=node)
+        return FormRow(name, LOCKED, written(value), node=node)
+    return FormRow(name, "", value, node=node)
 
 
-def _where(data: Value, locked: dict[str, str]) -> tuple[tuple[Row, ...], Node | None]:
+def _where(data: Value, locked: dict[str, str]) -> tuple[tuple[FormRow, ...], Node | None]:
     value = value_at(data, WHERE)
     if value is ABSENT:
         return (), None
@@ -88,7 +89,7 @@ def _where(data: Value, locked: dict[str, str]) -> tuple[tuple[Row, ...], Node |
 
 def _body(
     data: Value, fields: dict[str, str], locked: dict[str, str]
-) -> tuple[str, tuple[Row, ...], Node | None]:
+) -> tuple[str, tuple[FormRow, ...], Node | None]:
     fields[BODY_TEXT] = ""
     value = value_at(data, BODY)
     if value is ABSENT or value is None:

@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from typing import Final
 
 from pipeline.console.forms.changes import Changes, changes
-from pipeline.console.forms.fields.rows import TABLES, FieldError, Row, WebhookForm, with_rows
+from pipeline.console.forms.fields.rows import TABLES, FieldError, FormRow, WebhookForm, with_rows
 from pipeline.console.forms.posted import act, posted
 from pipeline.console.forms.read import read
 from pipeline.console.forms.writing import Refused, apply, data_of
@@ -96,7 +96,7 @@ def _one(base: str, before: WebhookForm, sent: WebhookForm, found: Changes, file
     return Settled(applied.text, applied.text, form, tuple(found.errors))
 
 
-def _renumbered(sent: Sequence[Row], now: Sequence[Row], used: Sequence[int]) -> list[Row] | None:
+def _renumbered(sent: Sequence[FormRow], now: Sequence[FormRow], used: Sequence[int]) -> list[FormRow] | None:
     """Return rows as they were typed, each with its place in the text as it is now; None: they do not fit."""
     if len(used) != len(now):
         return None

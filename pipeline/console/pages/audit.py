@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from aiohttp import web
 
 from pipeline.console.context import RequestContext
-from pipeline.console.render import Fields, data, page
+from pipeline.console.render import OptionalFields, data, page
 from pipeline.console.security.audit import ACTIONS
 from pipeline.console.security.audit_reader import AuditPage, Wanted, read_page
 from pipeline.model.errors import UsageError
@@ -17,7 +16,6 @@ from pipeline.model.times import format_iso, parse_when
 MOST: Final = 50
 _FIELDS: Final = ("action", "who", "target", "result", "since", "until")
 RESULTS: Final = ("done", "refused", "unknown")
-_BEGINNING: Final = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d(:\d\d(:\d\d(\.\d{1,3})?)?)?)?)?)?", re.ASCII)
 
 
 async def show(context: RequestContext) -> web.StreamResponse:
@@ -46,7 +44,7 @@ async def show(context: RequestContext) -> web.StreamResponse:
         "audit.html",
         status=422 if problems else 200,
         problems=problems,
-        found=AuditPage([Fields(line) for line in found.lines], found.next),
+        found=AuditPage([OptionalFields(line) for line in found.lines], found.next),
         query=query,
         filtered=any(query.values()),
         first=before is None,
@@ -56,5 +54,5 @@ async def show(context: RequestContext) -> web.StreamResponse:
 
 
 def _when(text: str) -> str:
-    """Return a time as the log has it, or the beginning of one, which stands for all that begin so."""
-    return text if not text or _BEGINNING.fullmatch(text) else format_iso(parse_when(text))
+    """Return a time as the log has it."""
+    return format_iso(parse_when(text)) if text else ""

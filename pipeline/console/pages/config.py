@@ -18,7 +18,7 @@ from pipeline.operate.unsaved.environment import SecretState
 
 
 @dataclass(slots=True, frozen=True)
-class Shown:
+class ConfigShown:
     """What the page says."""
 
     findings: tuple[Finding, ...]
@@ -36,7 +36,7 @@ class Shown:
         }
 
 
-def _look(context: RequestContext) -> Shown:
+def _look(context: RequestContext) -> ConfigShown:
     console = context.console
     pipeline = load_pipeline(console.config)
     loaded = pipeline.config
@@ -53,7 +53,7 @@ def _look(context: RequestContext) -> Shown:
     told = {(one.file, one.line) for one in findings if one.code == "plain-secret"}
     findings += [one for one in console.tree.secrets() if (one.file, one.line) not in told]
     found = sorted(in_order(findings), key=lambda one: one.warning)
-    return Shown(tuple(found), files, () if loaded is None else loaded.settings, secrets)
+    return ConfigShown(tuple(found), files, () if loaded is None else loaded.settings, secrets)
 
 
 async def show(context: RequestContext) -> web.StreamResponse:
@@ -65,7 +65,7 @@ async def show(context: RequestContext) -> web.StreamResponse:
     return await page(context, "config.html", shown=shown, by_file=by_file, errors=_errors(shown))
 
 
-def _errors(shown: Shown) -> int:
+def _errors(shown: ConfigShown) -> int:
     return sum(not one.warning for one in shown.findings)
 
 

@@ -144,6 +144,8 @@ async def _today(context: RequestContext, letter: DeadLetter) -> Today | None:
 
 async def count(context: RequestContext) -> web.StreamResponse:
     """Return what would be changed: exactly how many, of which webhook, for which reason. Changes nothing."""
+    if not context.query:  # Back, to what is done
+        return context.go("/dead-letters")
     return await _count(context, _does(context.query.get("do", "")), dead_filter(context, context.query))
 
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from pipeline.admin.socket_client import NotRunning
 from pipeline.console.api.tap import EVENTS, filters_of, shown, streaming
 from pipeline.console.context import RequestContext
-from pipeline.console.render import Fields, data, fragment, page
+from pipeline.console.render import OptionalFields, data, fragment, page
 from pipeline.job.tap.wanted import STAGES
 from pipeline.match.advice import culprit
 from pipeline.model.errors import HooklineError
@@ -30,10 +30,10 @@ _WHY: Final = frozenset({"unmatched", "skipped"})
 
 
 @dataclass(slots=True, frozen=True)
-class Row:
+class LiveRow:
     """One line as the page says it."""
 
-    line: Fields
+    line: OptionalFields
     time: str
     stage: str
     kind: str
@@ -42,10 +42,10 @@ class Row:
     """What became of an attempt, or why there is none; "" for the rest."""
 
     @classmethod
-    def of(cls, line: Line) -> Row:
+    def of(cls, line: Line) -> LiveRow:
         """Return the row of a line."""
         kind, answer = _told(line)
-        return cls(Fields(line), str(line["at"])[11:23], str(line["stage"]), kind, answer)
+        return cls(OptionalFields(line), str(line["at"])[11:23], str(line["stage"]), kind, answer)
 
 
 def _told(line: Mapping[str, Any]) -> tuple[str, str]:
@@ -77,7 +77,7 @@ async def show(context: RequestContext) -> web.StreamResponse:
     except NotRunning:
         last, runs = [], False
     seen = shown(context)
-    rows = [Row.of(seen(line)) for line in last[:LAST_ROWS]]
+    rows = [LiveRow.of(seen(line)) for line in last[:LAST_ROWS]]
     if context.wants_json:
         return data({"running": runs, "rows": [row.line for row in rows]})
     return await page(
@@ -145,7 +145,7 @@ async def rows(context: RequestContext) -> web.StreamResponse:
                     }
                     parts = [fragment(context, "live_told.html", **told)]
                 if batch.lines:
-                    new = [Row.of(line) for line in reversed(batch.lines[-MOST_ROWS:])]
+                    new = [LiveRow.of(line) for line in reversed(batch.lines[-MOST_ROWS:])]
                     parts.append(fragment(context, "live_rows.html", rows=new))
                 if parts:
                     await answer.write(_message("\n".join(parts)))

@@ -16,14 +16,14 @@ from pipeline.console.context import RequestContext
 from pipeline.console.glance import Glance, glance
 from pipeline.console.pages.webhooks import back_to, obey, order_of, told
 from pipeline.console.redaction import redacted_attempt
-from pipeline.console.render import Fields, data, page, webhook_path
+from pipeline.console.render import OptionalFields, data, page, webhook_path
 from pipeline.console.security.audit_reader import Wanted, read_page
 from pipeline.model.errors import ConfigError, UsageError
 from pipeline.model.json import Value
 from pipeline.operate.cases.case_files import tests_beside, tests_of
 from pipeline.operate.files import history as git
 from pipeline.operate.files.edits import Changed, FileText
-from pipeline.operate.overview.rows import Row
+from pipeline.operate.overview.rows import WebhookRow
 from pipeline.operate.overview.sampler import spark
 from pipeline.operate.running import looks
 from pipeline.operate.trials.cases import run_file
@@ -131,7 +131,7 @@ async def history(context: RequestContext) -> web.StreamResponse:
         tab="/history",
         versions=found,
         committed=committed,
-        acts=[Fields(line) for line in part.lines if line.get("target") in own],
+        acts=[OptionalFields(line) for line in part.lines if line.get("target") in own],
     )
 
 
@@ -175,12 +175,12 @@ async def end(context: RequestContext) -> web.StreamResponse:
     return context.go("/webhooks")
 
 
-async def _file(context: RequestContext, row: Row) -> FileText:
+async def _file(context: RequestContext, row: WebhookRow) -> FileText:
     return await context.run(context.console.workbench.read, row.file, guess=True)
 
 
 async def _ask_end(
-    context: RequestContext, row: Row, problem: str = "", status: int = 422
+    context: RequestContext, row: WebhookRow, problem: str = "", status: int = 422
 ) -> web.StreamResponse:
     if not row.file:
         raise web.HTTPNotFound(reason=f"there is no file of {row.id}")
@@ -197,7 +197,7 @@ async def _ask_end(
     )
 
 
-async def _row(context: RequestContext) -> tuple[Glance, Row]:
+async def _row(context: RequestContext) -> tuple[Glance, WebhookRow]:
     """Return how things stand, and the webhook. Raises HTTPNotFound."""
     seen = await glance(context)
     name = context.name("id")

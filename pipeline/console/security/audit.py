@@ -62,7 +62,7 @@ class Act:
 
 
 @dataclass(slots=True, frozen=True)
-class Line:
+class AuditLine:
     """One line."""
 
     act: Act
@@ -117,7 +117,7 @@ class Audit:
         with self._lock:
             os.close(self._open())
 
-    def write(self, lines: Iterable[Line]) -> None:
+    def write(self, lines: Iterable[AuditLine]) -> None:
         """Return when these lines are on disk, each complete.
 
         Raises AuditFailed where they are not: they are kept, and written before the next one.
@@ -126,7 +126,7 @@ class Audit:
             self._owed += [_text(line.to_json()) for line in lines]
             self._settle()
 
-    def refused(self, line: Line) -> None:
+    def refused(self, line: AuditLine) -> None:
         """Log that somebody was refused. More than one a second on average are only counted, and nothing is
         written where the file cannot be.
         """

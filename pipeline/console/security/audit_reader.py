@@ -30,8 +30,9 @@ class Wanted:
     """A substring of it."""
     result: str = ""
     since: str = ""
-    """As in the lines, or a prefix: ``2026-11-29``."""
+    """As in the lines."""
     until: str = ""
+    """The same; a line of this time does not match."""
 
     def fits(self, line: dict[str, Value]) -> bool:
         """Return whether a line matches."""
@@ -42,7 +43,7 @@ class Wanted:
             and self.target.lower() in str(line.get("target", "")).lower()
             and self.result in ("", line.get("result"))
             and at >= self.since
-            and (not self.until or at[: len(self.until)] <= self.until)
+            and (not self.until or at < self.until)
         )
 
 

@@ -33,6 +33,8 @@ class Session:
     """The token that opened it: it ends with that."""
     said: list[tuple[str, str]] = field(default_factory=list)
     """Messages for the next page: kind (good, bad) and text."""
+    answers: dict[str, object] = field(default_factory=dict)
+    """Pages that forms were answered with, by their URL."""
     saved: object = None
     """The file saved last, for the page that shows the result."""
 

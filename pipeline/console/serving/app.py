@@ -13,11 +13,12 @@ from typing import Final
 from aiohttp import web
 
 from pipeline.console.context import FORM_BYTES, Console, RequestContext
-from pipeline.console.security.audit import Act, AuditFailed, Line, Result
+from pipeline.console.security.audit import Act, AuditFailed, AuditLine, Result
 from pipeline.console.security.headers import harden
 from pipeline.console.security.identity import NOBODY, address_of, identify
 from pipeline.console.security.origin import is_known, is_ours, is_said
 from pipeline.console.security.roles import CHANGING
+from pipeline.console.serving import answers
 from pipeline.console.serving.failures import status_of, told
 from pipeline.console.serving.routes import ROUTES, Route
 from pipeline.model.errors import ConfigError
@@ -36,6 +37,8 @@ STREAMS_EACH: Final = 8
 TURNED_AWAY: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 CUT_OFF: Final = "cut off: it may have been done"
 LOGIN: Final = "log in first: the link that `hookline console` prints, or `authorization: Bearer TOKEN`"
+
+_PAGES: Final = frozenset(route.path for route in ROUTES if route.method == "GET")
 
 CONTEXT: Final = web.RequestKey("context", RequestContext)
 
@@ -71,7 +74,7 @@ class _Gate:
             context = RequestContext(request, console, NOBODY, None, secrets.token_urlsafe(16))
             context.address = address_of(request, console.section.proxy)
             request[CONTEXT] = context
-            response = await self._guarded(context, handler)
+            response = answers.led(context, _page(request), await self._guarded(context, handler))
             _log.debug(
                 "answered",
                 method=request.method,
@@ -142,7 +145,8 @@ class _Gate:
             async with asyncio.timeout(REQUEST_SECS):
                 if route.changes:
                     return await self._audited(route, context)
-                return await route.handler(context)
+                before = answers.shown(context, _page(request)) if route.method == "GET" else None
+                return before or await route.handler(context)
 
         return answer
 
@@ -201,10 +205,10 @@ class _Gate:
             raise AuditFailed(told) from None
 
 
-def _line(context: RequestContext, act: Act, path: str, status: int, result: Result, why: str) -> Line:
+def _line(context: RequestContext, act: Act, path: str, status: int, result: Result, why: str) -> AuditLine:
     viewer, request = context.viewer, f"{context.request.method} {path}"
     role = viewer.role if viewer.rights else ""
-    return Line(act, viewer.name, role, viewer.by, context.address, request, status, result, why)
+    return AuditLine(act, viewer.name, role, viewer.by, context.address, request, status, result, why)
 
 
 def _codes(error: Exception) -> str:
@@ -212,6 +216,15 @@ def _codes(error: Exception) -> str:
     if isinstance(error, ConfigError) and error.findings:
         return ", ".join(dict.fromkeys(one.code for one in error.findings))
     return error.reason if isinstance(error, web.HTTPException) else type(error).__name__
+
+
+def _page(request: web.Request) -> str:
+    """Return the path of the page that a request is for, or that its form is on, without the base path."""
+    resource = request.match_info.route.resource
+    base = request[CONTEXT].console.section.base_path
+    path = request.rel_url.raw_path.removeprefix(base)
+    is_page = resource is None or resource.canonical.removeprefix(base) in _PAGES
+    return path if is_page else path.rpartition("/")[0]
 
 
 def _route(request: web.Request) -> str:

@@ -146,6 +146,9 @@ def _label(value: Value, context: Context) -> Node | None:
     names = value if type(value) is list else [value]
     if "event" not in context.roots and context.labels is not None:
         context.problems.refuse((), "wrong-label", "a label is about events, and there is none here")
+    if not names:
+        hint = "name a label, or leave it out"
+        context.problems.refuse((), "empty-condition", "`label` of an empty list never holds", hint=hint)
     nodes: list[Node] = []
     for index, name in enumerate(names):
         place: tuple[str | int, ...] = (index,) if type(value) is list else ()

@@ -119,10 +119,6 @@ def _checked(operator: Operator, value: Operand, options: Options) -> tuple[Oper
             if type(value) is dict:
                 hint = "write the values in brackets, or {file: ...} with nothing beside it"
             raise OperandError(f"`{operator.name}` takes a list", hint)
-        if not value:
-            raise OperandError(
-                f"`{operator.name}` with an empty list {'never' if not operator.negates else 'always'} holds"
-            )
         return _each(operator, value, options), None
     if operator.wants == "range":
         if type(value) is not list or len(value) != 2:
@@ -131,8 +127,6 @@ def _checked(operator: Operator, value: Operand, options: Options) -> tuple[Oper
         _check_range(low, high, conversion is not None and conversion.circular)
         return [low, high], None
     if type(value) is list and operator.wants in ("text", "element"):
-        if not value:
-            raise OperandError(f"`{operator.name}` with an empty list never holds")
         return _each(operator, value, options), None
     if type(value) is list and operator.name not in ("eq", "ne"):
         raise OperandError(f"`{operator.name}` takes one value, not a list")
@@ -158,6 +152,11 @@ def _check_range(low: Operand, high: Operand, circular: bool) -> None:
 
 
 def _each(operator: Operator, values: list[Operand], options: Options) -> list[Operand]:
+    if not values:
+        when = "always" if operator.negates else "never"
+        raise OperandError(
+            f"`{operator.name}` with an empty list {when} holds", "name a value, or leave it out"
+        )
     found: list[Operand] = []
     for value in values:
         try:

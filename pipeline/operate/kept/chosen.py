@@ -28,7 +28,7 @@ class Moved(Refused):
 
 
 @dataclass(slots=True, frozen=True)
-class Group(Plain):
+class ReasonCount(Plain):
     """The number of rows of one webhook with one reason."""
 
     webhook: str
@@ -37,14 +37,14 @@ class Group(Plain):
     count: int
 
 
-def grouped(counts: Counter[tuple[str, str]]) -> list[Group]:
+def grouped(counts: Counter[tuple[str, str]]) -> list[ReasonCount]:
     """Return the largest groups first; beyond `GROUPS`, each webhook's rest is one group."""
     found = counts.most_common()
     rest: Counter[str] = Counter()
     for (webhook, _), number in found[GROUPS:]:
         rest[webhook] += number
-    return [Group(*key, number) for key, number in found[:GROUPS]] + [
-        Group(webhook, OTHERS, number) for webhook, number in rest.most_common()
+    return [ReasonCount(*key, number) for key, number in found[:GROUPS]] + [
+        ReasonCount(webhook, OTHERS, number) for webhook, number in rest.most_common()
     ]
 
 
@@ -96,7 +96,7 @@ def mark_of(key: bytes) -> int:
     return int.from_bytes(blake2b(key, digest_size=8).digest(), "little")
 
 
-class Shown:
+class ShownSelections:
     """Selections as they were shown to people; thread-safe, in memory only."""
 
     def __init__(self) -> None:

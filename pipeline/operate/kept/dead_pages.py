@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.model.json import Value
-from pipeline.operate.kept.answers import last_answer
-from pipeline.operate.kept.chosen import Group, grouped
+from pipeline.operate.kept.chosen import ReasonCount, grouped
 from pipeline.operate.kept.dlq import Selection, require_owner
 from pipeline.operate.kept.paging import PAGE, PAGE_SECS, Deadline, place_of_cursor
+from pipeline.operate.kept.rows import last_answer
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.reading.dead_letter_json import reason_of
 from pipeline.outbox.reading.newest import PLACE_BYTES, newest
@@ -77,7 +77,7 @@ def _after(until: int | None) -> bytes | None:
 class DeadGroups:
     """The number of dead letters per webhook and reason."""
 
-    groups: list[Group]
+    groups: list[ReasonCount]
     statuses: list[tuple[str, int]]
     """Outcomes of the last attempts, with counts, most frequent first; of those with attempts."""
     counted: int

@@ -12,10 +12,9 @@ from pipeline.admin.socket_client import ask
 from pipeline.model.errors import Refused
 from pipeline.model.json import Value
 from pipeline.model.times import format_iso
-from pipeline.operate.kept.answers import last_answer
 from pipeline.operate.kept.chosen import Chosen
 from pipeline.operate.kept.paging import Deadline
-from pipeline.operate.kept.rows import Rows
+from pipeline.operate.kept.rows import Rows, last_answer
 from pipeline.operate.running.asking import Changed, ask_or_leave
 from pipeline.outbox.reading.dead_letter_json import request_json
 from pipeline.outbox.reading.view import Owed, require_webhook

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.model.json import Plain
-from pipeline.operate.kept.answers import last_answer
 from pipeline.operate.kept.outbox import Owing, selected
 from pipeline.operate.kept.paging import PAGE, PAGE_SECS, Deadline, place_of_cursor
+from pipeline.operate.kept.rows import last_answer
 from pipeline.outbox.reading.view import Owed, accounting, owed_each
 
 _PLACE_BYTES: Final = 24

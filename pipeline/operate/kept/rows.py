@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
+from pipeline.job.tap.answers import ends_with, fault_of
 from pipeline.model.json import Value
-from pipeline.operate.kept.answers import has_ended
 from pipeline.outbox.handover import Progress, Request
 
 Seen: TypeAlias = Callable[[Value], Value]
@@ -56,3 +56,18 @@ class Rows:
             return True
         shown = str(self.seen(facts())["request"]["body"]).lower()
         return "".join(wanted.split()) in "".join(shown.split())
+
+
+UNTRIED: Final = "not tried yet"
+
+
+def has_ended(progress: Progress, ways: tuple[str, ...]) -> bool:
+    """Return whether the last attempt ended in one of these ways: ``503``, ``5xx``, ``timeout``."""
+    return bool(progress.attempt) and ends_with(ways, progress.status, fault_of(progress.excerpt))
+
+
+def last_answer(progress: Progress) -> str:
+    """Return it in one word: ``503``, ``timeout``, or that there was none."""
+    if not progress.attempt:
+        return UNTRIED
+    return str(progress.status) if progress.status else fault_of(progress.excerpt) or "no answer"

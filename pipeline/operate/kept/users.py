@@ -12,7 +12,7 @@ import orjson
 
 from pipeline.join.known import Known
 from pipeline.join.links import user_key
-from pipeline.model.json import Json, Value
+from pipeline.model.json import Json, Plain, Value
 from pipeline.outbox.reading.view import rows
 from pipeline.store.rows import Table, row_key
 
@@ -22,7 +22,7 @@ MOST_LINKS: Final = 100
 
 
 @dataclass(slots=True, frozen=True)
-class KnownUser:
+class KnownUser(Plain):
     """What is stored about a user."""
 
     asked: str
@@ -32,22 +32,14 @@ class KnownUser:
     anonymous_id: str | None
     properties: dict[str, Json] | None
     """None: nothing is stored."""
-    links: list[str] = field(default_factory=list)
-    """Linked ids: anonymous ids, and user ids that alias calls have merged."""
+    linked_ids: list[str] = field(default_factory=list)
+    """Anonymous ids, and user ids that alias calls have merged."""
     all_links: bool = True
     """False: time was up, or the limit reached; there may be others."""
 
     def to_json(self) -> dict[str, Value]:
-        """Return the fields."""
-        return {
-            "asked": self.asked,
-            "user_id": self.user_id,
-            "anonymous_id": self.anonymous_id,
-            "known": self.properties is not None,
-            "properties": self.properties,
-            "linked_ids": self.links,
-            "all_links": self.all_links,
-        }
+        """Return the fields, and whether anything is known."""
+        return {**Plain.to_json(self), "known": self.properties is not None}
 
 
 def look_up(state: Path, id: str) -> KnownUser:

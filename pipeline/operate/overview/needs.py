@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 from pipeline.model.errors import StateError
 from pipeline.model.json import Plain
 from pipeline.model.words import counted
-from pipeline.operate.overview.rows import Row
+from pipeline.operate.overview.rows import WebhookRow
 from pipeline.operate.overview.standing import Standing
 from pipeline.operate.running.processes import PAUSED
 from pipeline.operate.unsaved.environment import SecretState
@@ -49,7 +49,7 @@ class Need(Plain):
 
 
 def needs(
-    state: Path, stands: Standing, rows: Sequence[Row], unset: Iterable[SecretState] = ()
+    state: Path, stands: Standing, rows: Sequence[WebhookRow], unset: Iterable[SecretState] = ()
 ) -> list[Need]:
     """Return what needs a person's attention, the worst first. unset: secrets without a value."""
     found = [
@@ -153,7 +153,7 @@ _OWING: Final = frozenset({"unknown", "paused", "disabled"})
 """States that need attention only if something is owed."""
 
 
-def _of_rows(rows: Sequence[Row]) -> Iterable[Need]:
+def _of_rows(rows: Sequence[WebhookRow]) -> Iterable[Need]:
     for words in _STATES:
         found = [
             row for row in rows if row.state == words.state and (row.pending or words.state not in _OWING)

@@ -22,7 +22,7 @@ unknown: in no file; broken: its file has errors."""
 
 
 @dataclass(slots=True, frozen=True)
-class Row(Plain):
+class WebhookRow(Plain):
     """One webhook. Counts are cumulative; rates are per second over the last minute, None where unknown."""
 
     id: str
@@ -56,7 +56,7 @@ class Row(Plain):
     """Number of errors in its file."""
 
 
-def rows(listed: Iterable[Mapping[str, Value]], stands: Standing, sampler: Sampler) -> list[Row]:
+def rows(listed: Iterable[Mapping[str, Value]], stands: Standing, sampler: Sampler) -> list[WebhookRow]:
     """Return a row for each webhook of the files, and for each other one that has counts.
 
     listed: as returned by `Workbench.webhooks`.
@@ -67,14 +67,14 @@ def rows(listed: Iterable[Mapping[str, Value]], stands: Standing, sampler: Sampl
     return found + [_row({"id": name}, stands, sampler) for name in gone]
 
 
-def _row(one: Mapping[str, Value], stands: Standing, sampler: Sampler) -> Row:
+def _row(one: Mapping[str, Value], stands: Standing, sampler: Sampler) -> WebhookRow:
     file = str(one.get("file") or "")
     id = str(one.get("id") or file)
     counts = stands.webhooks.get(id, {})
     lane = stands.lanes.get(id, {})
     words, all_events = trigger_words(one.get("trigger")) if file else ("in no file", False)
     enabled, errors = bool(one.get("enabled", True)), int(one.get("errors", 0))
-    return Row(
+    return WebhookRow(
         id=id,
         file=file,
         description=str(one.get("description") or ""),
@@ -156,7 +156,7 @@ class Listing:
     sort: str = "id"
     desc: bool = False
 
-    def of(self, found: Sequence[Row]) -> list[Row]:
+    def of(self, found: Sequence[WebhookRow]) -> list[WebhookRow]:
         """Return those rows in this order. Raises UsageError for an unknown sort key or state."""
         one_of(self.sort, SORTS, "column")
         if self.state:
@@ -164,7 +164,7 @@ class Listing:
         text = self.text.casefold()
         chosen = [row for row in found if self._holds(row, text)]
 
-        def key(row: Row) -> tuple[bool, float | str, str]:
+        def key(row: WebhookRow) -> tuple[bool, float | str, str]:
             value = getattr(row, self.sort)
             if self.sort == "state":
                 return False, -STATES.index(value), row.id
@@ -176,7 +176,7 @@ class Listing:
 
         return sorted(chosen, key=key, reverse=self.desc)
 
-    def _holds(self, row: Row, text: str) -> bool:
+    def _holds(self, row: WebhookRow, text: str) -> bool:
         if self.state == "attention":
             if not wants_look(row):
                 return False
@@ -187,7 +187,7 @@ class Listing:
         )
 
 
-def wants_look(row: Row) -> bool:
+def wants_look(row: WebhookRow) -> bool:
     """Return whether a person should look at a webhook."""
     return (
         row.state in ("failing", "down", "gone", "broken", "unknown") or row.all_events or bool(row.dead_rate)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.admin.socket_client import NotRunning, ask
 from pipeline.deliver.halts import LEADS_TO, Halts, Order
+from pipeline.language.units import show_duration
 from pipeline.model.errors import ConfigError, HooklineError, Refused, StateError, UsageError
 from pipeline.model.json import Plain, Value
 from pipeline.model.process.private import require_own
@@ -174,11 +175,4 @@ def _becomes(order: Order, max_age_secs: float | None) -> str:
         return f"kept until `{again}`, up to its max_age"
     if not max_age_secs:
         return "a dead letter at once, as its max_age says"
-    return f"kept until `{again}`; a dead letter {_span(max_age_secs)} after its match"
-
-
-def _span(secs: float) -> str:
-    for size, sign in ((3600, "h"), (60, "m")):
-        if secs >= size and not secs % size:
-            return f"{secs / size:,.0f}{sign}"
-    return f"{secs:g}s"
+    return f"kept until `{again}`; a dead letter {show_duration(max_age_secs)} after its match"

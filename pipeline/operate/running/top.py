@@ -17,7 +17,7 @@ from pipeline.outbox.counters import WEBHOOK
 
 
 @dataclass(slots=True, frozen=True)
-class Row:
+class TopRow:
     """One webhook. Rates are per second; None: there was no earlier look, or the job has restarted since."""
 
     id: str
@@ -46,7 +46,7 @@ class Row:
 
 
 @dataclass(slots=True, frozen=True)
-class Head:
+class TopHead:
     """The job as a whole."""
 
     state: str
@@ -70,11 +70,11 @@ class Head:
 
 
 @dataclass(slots=True, frozen=True)
-class Table:
+class TopTable:
     """A look at the job."""
 
-    head: Head
-    rows: list[Row]
+    head: TopHead
+    rows: list[TopRow]
 
     def to_json(self) -> dict[str, Value]:
         """Return the job and its webhooks."""
@@ -104,7 +104,7 @@ class Top:
         self._before: dict[str, dict[str, int]] = {}
         self._read: tuple[int, int] = (0, 0)
 
-    def look(self) -> Table:
+    def look(self) -> TopTable:
         """Return the job's present state."""
         said = self._asked()
         now = self._clock()
@@ -127,7 +127,7 @@ class Top:
             | {"retried": lanes.get(name, {}).get("retried", 0)}
             for name in {*counts, *lanes}
         }
-        return Table(head, rows)
+        return TopTable(head, rows)
 
     def _row(
         self,
@@ -136,7 +136,7 @@ class Top:
         lane: Mapping[str, Value],
         oldest_at: Iterable[str],
         secs: float | None,
-    ) -> Row:
+    ) -> TopRow:
         before = self._before.get(name)
 
         def rate(field: str, now: int) -> float | None:
@@ -147,7 +147,7 @@ class Top:
 
         numbers = {field: counts.get(field, 0) for field in WEBHOOK}
         oldest = [parse_time(one) / 1000 for one in oldest_at if one]
-        return Row(
+        return TopRow(
             id=name,
             state=lane.get("state", "active"),
             receiver=lane.get("receiver", "well"),
@@ -166,10 +166,10 @@ class Top:
             error=lane.get("error", ""),
         )
 
-    def _head(self, job: Processes, secs: float | None) -> Head:
+    def _head(self, job: Processes, secs: float | None) -> TopHead:
         records, config = job.records, job.config
         read, invalid = records["read"], records["invalid"]
-        return Head(
+        return TopHead(
             state=str(self._place),
             processes=len(job),
             elapsed_secs=job.elapsed_secs,

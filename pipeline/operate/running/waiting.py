@@ -12,7 +12,7 @@ from pipeline.deliver.halts import Halts
 from pipeline.model.json import Plain, Value
 from pipeline.model.printable import one_line
 from pipeline.model.times import format_iso
-from pipeline.outbox.reading.view import Owed, owed_each
+from pipeline.outbox.reading.view import Owed, configured, owed_each
 
 LOOKED_AT = 1_000
 """Rows examined per webhook: a million must not delay the status."""
@@ -60,7 +60,8 @@ def waiting(
 
     lanes: the fields of `LaneStats`, while a job runs.
     """
-    halted = Halts(state).all()
+    off = {webhook: "off" for webhook, is_on in configured(state).items() if not is_on}
+    halted = off | Halts(state).all()
     found: dict[str, Waiting] = {}
     silent = []
     for webhook, counts in webhooks.items():

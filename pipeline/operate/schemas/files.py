@@ -121,6 +121,11 @@ def _exclusive(*names: str) -> list[Value]:
     return [rule for at, name in enumerate(names) for rule in _excludes(name, *names[at + 1 :])]
 
 
+def _filled(*names: str) -> Value:
+    """None of these is an empty text, list or map."""
+    return {"properties": {name: {"not": {"enum": ["", [], {}]}} for name in names}}
+
+
 def _when(field: str, values: list[str], then: Value) -> Value:
     return {"if": said(field, enum=values), "then": then}
 
@@ -128,7 +133,7 @@ def _when(field: str, values: list[str], then: Value) -> Value:
 _LABELLED = ("events", "where", "capture")
 _JSON_TEXT = r"^\s*(\{(?![{%])|\[)[\s\S]*[}\]]\s*$"
 _RULES: Final[dict[str, list[Value]]] = {
-    "Trigger": _exclusive("events", "changes"),
+    "Trigger": [*_exclusive("events", "changes"), _filled("events", "changes")],
     "Request": [
         _when("method", ["GET", "DELETE"], {"not": _given("body")}),
         _when("encoding", ["text"], said("body", type="string")),
@@ -140,6 +145,7 @@ _RULES: Final[dict[str, list[Value]]] = {
     ],
     "AuthSection": _exclusive("basic", "bearer", "header", "oauth2"),
     "SignatureSection": _exclusive("standard_webhooks", "hmac"),
+    "StandardSignature": [_filled("secrets")],
     "DeliverySettings": [{"if": _given("proxy"), "then": said("client", const="aiohttp")}],
     "BatchSettings": [_when("as", ["ndjson"], {"not": _given("wrap")})],
     "WebhookFile": [
@@ -153,8 +159,8 @@ _RULES: Final[dict[str, list[Value]]] = {
             }
         }
     ],
-    "LabelEntry": [_at_least_one(*_LABELLED)],
-    "LabelFile": [_at_least_one("any", *_LABELLED), *_excludes("any", *_LABELLED)],
+    "LabelEntry": [_at_least_one(*_LABELLED), _filled(*_LABELLED)],
+    "LabelFile": [_at_least_one("any", *_LABELLED), *_excludes("any", *_LABELLED), _filled(*_LABELLED)],
     "SourceSection": _exclusive("jsonl", "kafka"),
     "JsonlSource": [
         _at_least_one("paths", "events", "users"),
@@ -166,6 +172,7 @@ _RULES: Final[dict[str, list[Value]]] = {
     "ShapeEntry": [
         _at_least_one("event", "user", "link", "ignore"),
         *_excludes("ignore", "event", "user", "link"),
+        _filled("event", "user", "link"),
     ],
     "GivenUser": [_at_least_one("id", "anonymous_id"), *_exclusive("id", "anonymous_id")],
 }

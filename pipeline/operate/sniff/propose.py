@@ -10,14 +10,15 @@ from typing import Final
 import orjson
 
 from pipeline.compile.shapes import compile_own
+from pipeline.config.edit.writing import Writer
 from pipeline.decode.raw.fields import Fields
 from pipeline.decode.shape import Shape
 from pipeline.model.errors import ConfigError
 from pipeline.model.json import Json, Value
+from pipeline.model.printable import one_line
 from pipeline.model.records import PropertyUpdate, Record
-from pipeline.operate.sniff.guess.entries import Entry, entries_of
+from pipeline.operate.sniff.guess.entries import ShapeEntry, entries_of
 from pipeline.operate.sniff.guess.fields import Around, base_view, element_views
-from pipeline.operate.sniff.guess.yaml_text import shape_text
 from pipeline.operate.sniff.recognise import Recognised, first_reason, read_by
 
 _MOST_STUDIED: Final = 250
@@ -68,7 +69,7 @@ def propose(found: Sequence[Recognised], name: str, stem: str, origin: str) -> P
 
     name: of the shape. stem: the name for a stream without event names. origin: for the first line.
     """
-    entries: list[Entry] = []
+    entries: list[ShapeEntry] = []
     made: tuple[str, Shape] | None = None
     rest = list(found)
     for _ in range(_ROUNDS):
@@ -90,7 +91,7 @@ def propose(found: Sequence[Recognised], name: str, stem: str, origin: str) -> P
     return None if made is None else _tried(name, *made, found, entries)
 
 
-def _entries(found: Sequence[Recognised], stem: str) -> list[Entry]:
+def _entries(found: Sequence[Recognised], stem: str) -> list[ShapeEntry]:
     records: list[Json] = []
     around: list[Around] = []
     for one in [*found[:50], *found[50 :: max(1, len(found) // _MOST_STUDIED)]]:
@@ -125,7 +126,7 @@ def _kind(record: Record) -> str:
 
 
 def _tried(
-    name: str, text: str, shape: Shape, found: Sequence[Recognised], entries: Sequence[Entry]
+    name: str, text: str, shape: Shape, found: Sequence[Recognised], entries: Sequence[ShapeEntry]
 ) -> Proposal:
     reasons: Counter[str] = Counter()
     places: dict[str, str] = {}
@@ -145,3 +146,50 @@ def _tried(
     told = [(reason, count, places[reason]) for reason, count in reasons.most_common()]
     understood = len(found) - sum(reasons.values())
     return Proposal(name, text, len(found), understood, told, first, [entry.told for entry in entries])
+
+
+_WIDTH: Final = 80
+_REMARK_AT: Final = 34
+_flow: Final = Writer(None, "").inline
+
+
+def shape_text(name: str, entries: Sequence[ShapeEntry], origin: str) -> str:
+    """Return the file's text. origin: what it was made from, for the first line."""
+    lines = [
+        "# yaml-language-server: $schema=../schema/shape.json",
+        f"# Proposed by `hookline sniff` from {one_line(origin)}.",
+        "# Read it, and mend what it guessed wrong: docs/shapes.md has the language.",
+        f"name: {_flow(name)}",
+        "records:" + ("" if len(entries) < 2 else "  # the first entry that fits reads the record"),
+    ]
+    for entry in entries:
+        lines += _entry(entry)
+    return "\n".join(lines) + "\n"
+
+
+def _entry(entry: ShapeEntry) -> list[str]:
+    lines: list[str] = []
+    for name, value in entry.fields.items():
+        lead = "  - " if not lines else "    "
+        if not isinstance(value, dict):
+            lines.append(_remarked(f"{lead}{name}: {_flow(value)}", entry.remarks.get(("", name))))
+            continue
+        lines.append(_remarked(f"{lead}{name}:", entry.remarks.get((name, "when"))))
+        for inner, source in value.items():
+            text = f"      {inner}: {_flow(source)}"
+            if len(text) > _WIDTH and isinstance(source, dict):
+                lines.append(f"      {inner}:")
+                lines += [f"        {_flow(key)}: {_flow(one)}" for key, one in source.items()]
+            else:
+                lines.append(_remarked(text, entry.remarks.get((name, inner))))
+    return lines
+
+
+def _remarked(line: str, remark: str | None) -> str:
+    if not remark:
+        return line
+    beside = f"{line:<{_REMARK_AT}}  # {one_line(remark)}"
+    if len(beside) <= _WIDTH or line.startswith("  - "):
+        return beside
+    indent = " " * (len(line) - len(line.lstrip()))
+    return f"{indent}# {one_line(remark)}\n{line}"

@@ -48,7 +48,7 @@ class Sampled:
 
 
 @dataclass(slots=True)
-class Part:
+class SampledPart:
     """One file or topic of a sample."""
 
     name: str
@@ -66,19 +66,19 @@ class Part:
 
 
 @dataclass(slots=True)
-class Sample:
+class StreamSample:
     """The records that were read."""
 
-    parts: dict[str, Part] = field(default_factory=dict)
+    parts: dict[str, SampledPart] = field(default_factory=dict)
     records: list[Sampled] = field(default_factory=list)
 
-    def add(self, part: Part, one: Sampled) -> None:
+    def add(self, part: SampledPart, one: Sampled) -> None:
         """Add a record of a part."""
         self.records.append(one)
         part.records += 1
 
 
-def sample_files(paths: Sequence[str]) -> Sample:
+def sample_files(paths: Sequence[str]) -> StreamSample:
     """Return the first records of files, directories, patterns or ``-``, each file with its share.
 
     Raises UsageError where a path does not exist, ConfigError for a directory without recordings.
@@ -88,7 +88,7 @@ def sample_files(paths: Sequence[str]) -> Sample:
     inputs = [one for found in find_inputs(paths) for one in _files_of(found)]
     if not inputs:
         raise UsageError(f"{', '.join(paths)}: the collector has kept nothing there yet")
-    sample = Sample()
+    sample = StreamSample()
     for given in inputs:
         _read(given, sample, max(1, MOST_RECORDS // len(inputs)), max(1 << 16, MOST_BYTES // len(inputs)))
     return sample
@@ -113,8 +113,8 @@ def _exists(text: str) -> None:
     raise UsageError(f"{text}: there is no such file or directory{hint}")
 
 
-def _read(given: Input, sample: Sample, most: int, most_bytes: int) -> None:
-    part = sample.parts.setdefault(given.path, Part(given.path, is_recorded=is_recording(given.path)))
+def _read(given: Input, sample: StreamSample, most: int, most_bytes: int) -> None:
+    part = sample.parts.setdefault(given.path, SampledPart(given.path, is_recorded=is_recording(given.path)))
     data, fault = _head(given.path, most, most_bytes)
     part.is_whole = not fault and len(data) <= most_bytes
     data = data[:most_bytes]
@@ -149,7 +149,7 @@ def _read(given: Input, sample: Sample, most: int, most_bytes: int) -> None:
 _JQ: Final = {True: "'.[]'", False: "."}
 
 
-def _sampled(given: Input, part: Part, number: int, offset: int, line: bytes) -> Sampled:
+def _sampled(given: Input, part: SampledPart, number: int, offset: int, line: bytes) -> Sampled:
     place, origin = f"line {number:,}", Origin(given.name, offset)
     if part.is_recorded or line.startswith(PREFIX):
         try:
@@ -167,16 +167,16 @@ def _message(message: Message, topic: str, place: str) -> Sampled:
     return Sampled(topic, place, origin, message.value, message.time, message.headers, message.key)
 
 
-def sample_topics(settings: KafkaSettings, topics: Sequence[str]) -> Sample:
+def sample_topics(settings: KafkaSettings, topics: Sequence[str]) -> StreamSample:
     """Return the latest messages of topics, each with its share.
 
     Commits nothing. Raises ConfigError, and Fatal where the brokers do not answer.
     """
     from pipeline.sources.topics.latest import latest
 
-    sample = Sample()
+    sample = StreamSample()
     for topic in topics:
-        part = sample.parts[topic] = Part(topic, is_topic=True)
+        part = sample.parts[topic] = SampledPart(topic, is_topic=True)
         found, part.is_whole = latest(
             settings, topic, max(1, MOST_RECORDS // len(topics)), MOST_BYTES // len(topics)
         )

@@ -35,7 +35,7 @@ from pipeline.operate.sniff.recognise import (
     settle,
 )
 from pipeline.operate.sniff.registries import Registries
-from pipeline.operate.sniff.sample import Part, Sample
+from pipeline.operate.sniff.sample import SampledPart, StreamSample
 from pipeline.recording.native_lines import native_line
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -64,7 +64,7 @@ AVRO: Final = '{avro: {registry: "http://registry:8081"}}'
 class Sniffed:
     """What is known about a sample."""
 
-    parts: list[Part]
+    parts: list[SampledPart]
     found: list[Found]
     """The most frequent shape first."""
     proposals: list[Proposal]
@@ -152,7 +152,7 @@ def told(records: list[Record]) -> Iterator[Value]:
 
 
 def sniff(
-    sample: Sample,
+    sample: StreamSample,
     config: Path | None = None,
     name: str | None = None,
     *,

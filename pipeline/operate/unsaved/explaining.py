@@ -7,7 +7,7 @@ from pipeline.join.known import Beneath
 from pipeline.match.advice import Told, culprit
 from pipeline.model.errors import GivenError
 from pipeline.operate.trials.explain import explain as explain_each
-from pipeline.operate.unsaved.results import Explanation, Verdict
+from pipeline.operate.unsaved.results import Explanation, WebhookVerdict
 from pipeline.operate.unsaved.trying import given_of
 
 
@@ -18,12 +18,12 @@ def explain(snapshot: Snapshot, record: str, user: str | None, known: Beneath | 
     except GivenError as error:
         return Explanation(error.reason)
     found = [
-        Verdict(
+        WebhookVerdict(
             one.webhook,
             one.event,
             one.request is not None and bool(one.request.method),
             one.verdict,
-            culprit(Told.of(clause).to_json() for clause in one.clauses),
+            culprit(Told.of(clause).to_json() for clause in one.clauses) or None,
         )
         for one in explain_each(snapshot, given, None, known if given.joins_now else None)
     ]

@@ -44,7 +44,7 @@ class Checked:
 
 
 @dataclass(slots=True, frozen=True)
-class Shown(Plain):
+class ShownRequest(Plain):
     """A request as it would be sent, with ``${NAME}`` for every secret."""
 
     method: str
@@ -76,7 +76,7 @@ class Previewed:
     verdict: str = ""
     """fires, is held back, cannot be rendered, or why it does not fire (the words of `hookline explain`)."""
     clauses: tuple[Told, ...] = ()
-    request: Shown | None = None
+    request: ShownRequest | None = None
     """What would be sent; even where the trigger does not hold, since a test send sends it then."""
     dead_letter: str | None = None
     """Why it cannot be rendered."""
@@ -106,7 +106,7 @@ class Previewed:
 
 
 @dataclass(slots=True, frozen=True)
-class Verdict:
+class WebhookVerdict(Plain):
     """What one webhook of the config on disk makes of an event."""
 
     webhook: str
@@ -114,18 +114,8 @@ class Verdict:
     fires: bool
     verdict: str
     """In the words of `hookline explain`."""
-    clause: str = ""
+    clause: str | None = None
     """The first that does not hold, with the value it saw."""
-
-    def to_json(self) -> dict[str, Value]:
-        """Return the fields."""
-        return {
-            "webhook": self.webhook,
-            "event": self.event,
-            "fires": self.fires,
-            "verdict": self.verdict,
-            "clause": self.clause or None,
-        }
 
 
 @dataclass(slots=True, frozen=True)
@@ -134,7 +124,7 @@ class Explanation:
 
     problem: str | None = None
     """Why the record or the user cannot be used."""
-    verdicts: tuple[Verdict, ...] = ()
+    verdicts: tuple[WebhookVerdict, ...] = ()
     """Those that fire first, then in the order of their files."""
 
 

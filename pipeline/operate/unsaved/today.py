@@ -11,7 +11,7 @@ from pipeline.model.errors import ConfigError, HooklineError
 from pipeline.model.json import Value
 from pipeline.operate.kept.dead_records import records
 from pipeline.operate.running.looks import samples
-from pipeline.operate.unsaved.results import Previewed, Verdict
+from pipeline.operate.unsaved.results import Previewed, WebhookVerdict
 from pipeline.operate.unsaved.workbench import Workbench
 from pipeline.outbox.codec import DeadLetter
 from pipeline.outbox.seen import event_and_user
@@ -28,7 +28,7 @@ class Today:
     """True: replaying it, or reading it again, would achieve something."""
     previewed: Previewed | None = None
     """Where its event is available: every clause, and the request."""
-    verdicts: tuple[Verdict, ...] = ()
+    verdicts: tuple[WebhookVerdict, ...] = ()
     """For a record that can be read now: what each webhook makes of it."""
 
     def to_json(self) -> dict[str, Value]:

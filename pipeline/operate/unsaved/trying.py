@@ -22,7 +22,7 @@ from pipeline.model.json import Value
 from pipeline.model.records import Event, Invalid, Origin, PropertyUpdate, Record
 from pipeline.operate.trials.explain import Explained, explain
 from pipeline.operate.trials.given import Given, Text, understand
-from pipeline.operate.unsaved.results import Checked, Differs, Fired, Previewed, Shown, WouldFire
+from pipeline.operate.unsaved.results import Checked, Differs, Fired, Previewed, ShownRequest, WouldFire
 from pipeline.recording.native_lines import native_line
 from pipeline.store.rows import Table
 
@@ -97,7 +97,7 @@ def preview(
         fires=one.request is not None and shown,
         verdict=one.verdict,
         clauses=tuple(map(Told.of, one.clauses)),
-        request=Shown(
+        request=ShownRequest(
             request.method, request.url, request.headers, request.text, request.encoding, request.added
         )
         if shown

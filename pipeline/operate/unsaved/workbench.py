@@ -27,7 +27,6 @@ from pipeline.model.words import no_webhook
 from pipeline.operate.files import edits
 from pipeline.operate.files.authors import Offered
 from pipeline.operate.running.looks import Sample
-from pipeline.operate.unsaved.complete.fields import schema_for
 from pipeline.operate.unsaved.environment import Environment, SecretState
 from pipeline.operate.unsaved.results import (
     Checked,
@@ -172,10 +171,6 @@ class Workbench:
         self._catalog = {key: catalog}
         request = {"do": "complete", "file": file, "text": text, "line": line, "column": column}
         return self._try({**request, "catalog": key}, list[Completion], lambda checked: [], may_edit)
-
-    def schema(self, file: str = "webhooks/x.yaml") -> Value:
-        """Return the JSON Schema of a file of this kind, with the meaning of every field."""
-        return schema_for(file)
 
     def secrets(self) -> list[SecretState]:
         """Return the secrets and settings of the config on disk: who uses them, whether the job has them."""

@@ -156,7 +156,7 @@ TABLE: Final = (
     ),
     Filter(
         round_,
-        "rounded half up to so many digits (0)",
+        "rounded to so many digits (0), a half away from 0",
         Example(2.5, "round", 3),
         Example(-2.5, "round", -3),
         Example(1.005, "round: 2", 1.01),

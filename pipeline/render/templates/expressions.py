@@ -5,6 +5,7 @@ Missing stays MISSING from the path through the filters to the end, so that a bo
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
@@ -49,7 +50,7 @@ from pipeline.render.templates.calls import (
     literal,
 )
 from pipeline.render.templates.parsing.names import TemplateError, compile_name
-from pipeline.render.values.ordering import BLANK, EMPTY, contains, equal, less, truthy
+from pipeline.render.values.ordering import BLANK, EMPTY, contains, equal, ordered, truthy
 from pipeline.render.values.printing import Failure, to_count
 
 MAX_RANGE: Final = 10_000
@@ -207,9 +208,9 @@ def _operand(expression: Expression, names: Names) -> Getter:
 _COMPARISONS: Final[dict[type[Expression], Callable[[Value, Value], bool]]] = {
     EqExpression: equal,
     NeExpression: lambda left, right: not equal(left, right),
-    LtExpression: lambda left, right: less(left, right, or_equal=False),
-    LeExpression: lambda left, right: less(left, right, or_equal=True),
-    GtExpression: lambda left, right: less(right, left, or_equal=False),
-    GeExpression: lambda left, right: less(right, left, or_equal=True),
+    LtExpression: lambda left, right: ordered(left, right, operator.lt),
+    LeExpression: lambda left, right: ordered(left, right, operator.le),
+    GtExpression: lambda left, right: ordered(left, right, operator.gt),
+    GeExpression: lambda left, right: ordered(left, right, operator.ge),
     ContainsExpression: contains,
 }

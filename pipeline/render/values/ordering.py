@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from pipeline.model import json
@@ -33,13 +34,13 @@ def equal(left: Value, right: Value) -> bool:
     return json.equal(left, right)
 
 
-def less(left: Value, right: Value, *, or_equal: bool) -> bool:
-    """Return whether a number or text comes before another; null never does, other types are a Failure."""
+def ordered(left: Value, right: Value, holds: Callable[[Any, Any], bool]) -> bool:
+    """Compare two numbers or two texts by ``holds``; with null it is False, other types are a Failure."""
     if left is None or right is None:
         return False
     for types in ((str,), (int, float)):
         if type(left) in types and type(right) in types:
-            return bool(left <= right if or_equal else left < right)
+            return holds(left, right)
     raise Failure(f"{json.kind_of(left)} and {json.kind_of(right)} have no order", left)
 
 

@@ -11,7 +11,7 @@ from pipeline.admin.service import AdminService
 from pipeline.admin.try_routes import try_routes
 from pipeline.admin.view_routes import view_routes
 from pipeline.job.assembly import Job
-from pipeline.runtime.background.progress import Progress, look_at
+from pipeline.runtime.background.progress import JobProgress, look_at
 
 TOKEN = "HOOKLINE_METRICS_TOKEN"
 
@@ -38,7 +38,7 @@ def accompany(
         token=os.environ.get(TOKEN) or None,
     )
     admin.start()
-    shown = Progress(look_at(job)) if progress else None
+    shown = JobProgress(look_at(job)) if progress else None
 
     def done() -> None:
         if shown is not None:

@@ -29,7 +29,7 @@ _log = log.get("job")
 Facts: TypeAlias = dict[str, int]
 
 
-class Line:
+class StatusLine:
     """Reports the progress of a process, until `stop`."""
 
     def __init__(self, facts: Callable[[], Facts], tell: Callable[[Facts], None], every_secs: float) -> None:
@@ -48,7 +48,7 @@ class Line:
             self._tell(self._facts())
 
 
-class Shown(Line):
+class ShownStatus(StatusLine):
     """Reports to a person: a changing line on a terminal, an occasional log line elsewhere.
 
     render: makes a line of the facts; show: takes it, and "" at the end. idle: log it even if nothing has
@@ -85,7 +85,7 @@ class Shown(Line):
             self._show("")
 
 
-class Progress(Shown):
+class JobProgress(ShownStatus):
     """Reports the progress of a job."""
 
     def __init__(self, look: Look, show: Callable[[str], None] = screen.show) -> None:

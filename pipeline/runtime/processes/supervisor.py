@@ -38,7 +38,7 @@ _log = log.get("group")
 
 
 @dataclass(slots=True, frozen=True)
-class Ended:
+class TeamEnded:
     """How a team ended for good."""
 
     code: int
@@ -81,7 +81,7 @@ class Supervisor:
     def __init__(self, teams: Sequence[Team], begun: Callable[[], None] = lambda: None) -> None:
         """begun: called once all teams have been started; it may start threads, which they must not meet."""
         self._begun = begun
-        self.ended: dict[str, Ended] = {}
+        self.ended: dict[str, TeamEnded] = {}
         self._standing = {team.name: _Standing(team, dict(os.environ)) for team in teams}
         self._stopping = False
         self._signals = 0
@@ -139,7 +139,7 @@ class Supervisor:
                 continue
             if self._stopping:
                 if one.group is None:
-                    self.ended[name] = Ended(0, one.outputs)
+                    self.ended[name] = TeamEnded(0, one.outputs)
                     continue
                 if one.until is None:
                     one.until = now + STOP_SECS
@@ -184,7 +184,7 @@ class Supervisor:
 
         threading.Thread(target=wait, name=name, daemon=True).start()
 
-    def _note_end(self, name: str, code: int) -> Ended | None:
+    def _note_end(self, name: str, code: int) -> TeamEnded | None:
         """Note that a team's processes are gone; return how, if for good."""
         one = self._standing.get(name)
         if one is None or one.group is None:
@@ -197,7 +197,7 @@ class Supervisor:
             one.due = now
             return None
         if code in (0, *FINAL) or not one.team.restart or self._stopping:
-            ended = self.ended[name] = Ended(0 if code == MEMBER_EXIT else code, one.outputs)
+            ended = self.ended[name] = TeamEnded(0 if code == MEMBER_EXIT else code, one.outputs)
             self._say_ended(name, ended)
             return ended
         if now - one.begun > LONGEST_WAIT_SECS:
@@ -207,7 +207,7 @@ class Supervisor:
         one.wait_secs = min(one.wait_secs * 2, LONGEST_WAIT_SECS)
         return None
 
-    def _say_ended(self, name: str, ended: Ended) -> None:
+    def _say_ended(self, name: str, ended: TeamEnded) -> None:
         if self._stopping or len(self.ended) == len(self._standing):
             return
         if ended.code:
@@ -255,7 +255,7 @@ def run_group(
     return code, figures_of(supervisor.ended.get(JOB))
 
 
-def figures_of(ended: Ended | None) -> Figures:
+def figures_of(ended: TeamEnded | None) -> Figures:
     """Return the members' figures as one job's: the worst latencies, all names of events."""
     # The last line is the summary; before it Bytewax may report that it waits for the others to listen.
     outputs = {} if ended is None else ended.outputs

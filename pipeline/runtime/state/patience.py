@@ -16,6 +16,8 @@ WAIT_SECS = 30.0
 """Even a slow stop of a job takes no longer."""
 ASK_SECS = 1.0
 """How often the other job is asked whether it stops; a new orphan has this long to notice."""
+ANSWER_SECS = 2.0
+"""One that is well answers sooner; one that hangs, or whose process is stopped, never does."""
 
 _log = log.get("job")
 
@@ -34,7 +36,7 @@ class Patience:
         status: Callable[[], list[Value]] | None = None,
     ) -> None:
         self._clock = clock
-        self._status = status or (lambda: ask(state, "status"))
+        self._status = status or (lambda: ask(state, "status", ANSWER_SECS))
         self._begun = self._asked = clock()
         self._said = False
 

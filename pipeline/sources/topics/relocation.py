@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from confluent_kafka import KafkaError
 
 from pipeline.model.errors import Fatal, StartAnew, StateError
-from pipeline.sources.topics.loss import Loss
 from pipeline.sources.topics.merging.merge import Alignment
 from pipeline.sources.topics.merging.trail import Trail
 from pipeline.sources.topics.stream import Message, SidePlace, Stream, Topics
@@ -94,3 +93,42 @@ class Relocation:
         if trail is not None:
             sides = [one.side for one in self._streams]
             trail.begin_anew([one.name for one in sides], [one.next_offset for one in sides])
+
+
+class Loss:
+    """Why a reader ends if its topics no longer have what it was to read, and when it may raise that.
+
+    What was handed out and is not durable yet would be read again after the job's end, and is not there any
+    more: so it becomes durable first. Nobody gets anything new meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._error: StateError | Fatal | None = None
+        self._drains: Stream | None = None
+        """What was fetched of this stream leaves first: it exists nowhere else."""
+        self._durable: int | None = None
+        """Records that are safe on disk; None if nobody reports it (`state rebuild`), and none is awaited."""
+
+    def durable(self, handed_out: int) -> None:
+        """Note how many records are safe on disk."""
+        self._durable = handed_out
+
+    def met(self, error: StateError | Fatal, stream: Stream | None = None) -> None:
+        """End reading with this error.
+
+        stream: the one that cannot go on; None where its topic is gone.
+        """
+        # Two of them might wait for each other for ever; and the end of a topic that is gone is unknown.
+        self._drains = stream if self._error is None else None
+        self._error = error
+        if stream is not None:
+            stream.is_over = True
+            stream.consumer.unassign()
+
+    def holds(self, handed_out: int) -> bool:
+        """True if nothing more may leave. Raises the error once it may."""
+        if self._error is None or (self._drains is not None and self._drains.holds):
+            return False
+        if self._durable is None or self._durable >= handed_out:
+            raise self._error
+        return True

@@ -134,6 +134,9 @@ def test_mixpanels_import_takes_a_call_a_line() -> None:
     found = cut(request, TABLE)
     assert (found.protocol.name, found.credential, len(found.pieces)) == ("mixpanel", "TOK", 3)
     assert json_of(answer_of(request, TABLE)) == {"code": 200, "num_records_imported": 3, "status": "OK"}
+    form = "verbose=1&data=" + json.dumps({"event": "A", "properties": {"distinct_id": "u1", "time": 1}})
+    by_python = asked("POST", "/import", form, headers)
+    assert json_of(answer_of(by_python, TABLE)) == {"status": 1, "error": None}
     (member, *_) = found.batch("web", request).members
     assert (member.at_ms, headers_of(member)["hk-type"]) == (NOW, "track")
     nameless = cut(

@@ -15,7 +15,7 @@ from pipeline.collect.protocols.packed import lz
 from pipeline.collect.protocols.protocol import Limits, Malformed, Settings
 from pipeline.collect.protocols.table import Table
 from pipeline.decode.decode import COLLECTED, decode
-from pipeline.model.records import Invalid, Origin
+from pipeline.model.records import Event, IdentityLink, Invalid, Origin
 from tests.collect.protocols.asking import (
     NOW,
     answer_of,
@@ -363,6 +363,30 @@ def test_v1_answers_for_each_event() -> None:
     assert isinstance(dead, Invalid)
     assert f"{len(json.dumps({**EVENT, 'uuid': '3', 'properties': {'x': 'x' * 300}})):,} bytes" in dead.reason
     assert cut(request).credential == "phc"
+
+
+def test_v1_says_the_same_as_other_calls_though_its_sdk_moves_properties_out() -> None:
+    alias = {"event": "$create_alias", "distinct_id": "a1", "properties": {"alias": "u1"}}
+    event = {
+        **EVENT,
+        "session_id": "s1",
+        "options": {"process_person_profile": False},
+        "properties": {"n": 1},
+    }
+    lines = members_of(v1({**alias, "uuid": "1"}, {**event, "uuid": "2"}))
+    read = [
+        decode(line.value, format=COLLECTED, origin=Origin("s", 0), headers=list(line.headers))
+        for line in lines
+    ]
+    (link,), (seen,) = read
+    assert isinstance(link, IdentityLink)
+    assert (link.anonymous_id, link.user_id) == ("a1", "u1")
+    assert isinstance(seen, Event)
+    own = {"$lib": "posthog-python", "$lib_version": "7", "$session_id": "s1"}
+    assert seen.properties == {**own, "$process_person_profile": False, "n": 1}
+    assert seen.source == "posthog-python"
+    hidden = v1({**EVENT, "uuid": "1"}, **{"posthog-sdk-info": "x/phc"})
+    assert all("hk-lib" not in headers_of(member) for member in members_of(hidden))
 
 
 def test_v1_leaves_the_times_of_an_import() -> None:

@@ -30,7 +30,7 @@ from pipeline.console.forms.fields.rows import (
     TABLES,
     TEMPLATE,
     USER,
-    Row,
+    FormRow,
     Table,
     WebhookForm,
     with_rows,
@@ -143,7 +143,7 @@ def _with_field(form: WebhookForm, name: str, text: str) -> WebhookForm:
     return replace(form, fields={**form.fields, name: text})
 
 
-def _with_row(form: WebhookForm, table: Table, index: int, row: Row) -> WebhookForm:
+def _with_row(form: WebhookForm, table: Table, index: int, row: FormRow) -> WebhookForm:
     rows = list(form.rows(table))
     rows[index] = row
     return with_rows(form, table, rows)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from pipeline.console.forms.fields.rows import CONSTANT, EVENT, LOCKED, OBJECT, TEMPLATE, USER, Row
+from pipeline.console.forms.fields.rows import CONSTANT, EVENT, LOCKED, OBJECT, TEMPLATE, USER, FormRow
 from pipeline.console.forms.proposals import made_up
 from pipeline.console.forms.settle import Settled, opened, settle
 from pipeline.model.errors import UsageError
@@ -290,7 +290,7 @@ def test_a_template_and_a_text_with_quotes_are_told_apart():
         (CONSTANT, '""'),
         (CONSTANT, '" x"'),
     ]
-    assert Row().is_blank
+    assert FormRow().is_blank
 
 
 def test_a_sample_is_made_up_of_what_the_body_reads_as_it_is_named_there() -> None:

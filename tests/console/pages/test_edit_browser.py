@@ -141,6 +141,27 @@ def test_a_refused_save_leads_to_the_field_and_to_the_place_in_the_text(desk: De
     expect(page.locator(".cm-activeLine")).to_contain_text("no-scheme.example")
 
 
+def test_back_and_reload_after_a_refused_save_send_nothing_and_keep_what_was_typed(desk: Desk, tab: Tab):
+    _put_locked(desk, "back", "https://a.example")
+    page = tab.open("/webhooks/back/edit")
+    page.get_by_label("Endpoint URL").fill("no-scheme.example")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("Not saved")
+    posted = []
+    page.on("request", lambda one: posted.append(one.url) if one.method == "POST" else None)
+    page.on("dialog", lambda one: one.accept())  # leave, although something is not saved
+    for again in (page.reload, lambda: (page.goto(desk.url("/audit")), page.go_back())):
+        again()
+        expect(page.get_by_label("Endpoint URL")).to_have_value("no-scheme.example")
+    assert posted == []
+    page.get_by_label("Endpoint URL").fill("https://b.example")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("back")
+    page.go_back()
+    expect(page.get_by_label("Endpoint URL")).to_have_value("https://b.example")
+    _file(desk, "back").unlink()
+
+
 def test_what_is_wrong_with_a_file_leads_from_its_page_to_the_place_in_the_text(desk: Desk, tab: Tab):
     _put_locked(desk, "wrong", "https://a.example")
     file = _file(desk, "wrong")

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from pipeline.console.context import RequestContext
 from pipeline.console.render import data
-from pipeline.console.security.audit import Act, Audit, AuditFailed, Line, keys_changed
+from pipeline.console.security.audit import Act, Audit, AuditFailed, AuditLine, keys_changed
 from pipeline.console.serving import app
 from pipeline.console.serving.routes import ROUTES, Route
 from pipeline.model.errors import ConfigError
@@ -183,7 +183,7 @@ def test_what_was_done_while_the_audit_broke_is_said_and_written_later(
 
 
 ACT = Act("save", "x" * 1000, keys=("a",) * 200)
-LINE = Line(ACT, "w\x1b\n" * 99, "editor", "link", "::1", "POST /", 303, "done")
+LINE = AuditLine(ACT, "w\x1b\n" * 99, "editor", "link", "::1", "POST /", 303, "done")
 
 
 def test_lines_are_whole_whatever_is_in_them_and_what_a_crash_left_is_no_part_of_the_next(tmp_path: Path):

@@ -33,6 +33,13 @@ class TestPostHog:
         assert (update.set, update.set_once, update.unset) == ({"a": 1, "d": 3}, {"b": 2}, ("c",))
         assert type(event) is Event
 
+    def test_a_call_that_only_sets_is_no_event(self) -> None:
+        for name in ("$set", "$set_once", "$unset"):
+            assert (
+                type(one({"event": name, "distinct_id": "u", "properties": {name: {"a": 1}}}))
+                is PropertyUpdate
+            )
+
     def test_identify_is_a_link_and_an_update_but_no_event(self) -> None:
         record = {"event": "$identify", "distinct_id": "u", "properties": {"$anon_distinct_id": "d"}}
         assert read(record) == [IdentityLink("d", "u", None, HERE)]

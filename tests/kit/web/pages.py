@@ -78,8 +78,12 @@ class Caller:
         *,
         token: str = "",
         cookie: str = "",
+        follows: bool = True,
     ) -> Reply:
-        """Send a request; a map as a form. token: of a role, or any other."""
+        """Send a request; a map as a form. token: of a role, or any other.
+
+        follows: a redirection to the page that answers a form; no other one is followed.
+        """
         sent = dict(headers)
         if token:
             sent["authorization"] = f"Bearer {token}"
@@ -95,7 +99,9 @@ class Caller:
             # A stream never ends: its head is what these tests ask for.
             is_stream = found.headers.get_content_type() in ("text/event-stream", "application/x-ndjson")
             text = "" if is_stream else found.read().decode("utf-8", "replace")
-            return Reply(found.status, {k.lower(): v for k, v in found.getheaders()}, text)
+            reply = Reply(found.status, {k.lower(): v for k, v in found.getheaders()}, text)
+        where = reply.headers.get("location", "")
+        return self.ask("GET", where, OURS, cookie=cookie) if follows and "?answer=" in where else reply
 
     def log_in(self, token: str = "", **headers: str) -> Reply:
         """Post a token to the page; by default that of the last link."""

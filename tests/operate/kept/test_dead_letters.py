@@ -9,7 +9,7 @@ import lmdb
 import pytest
 
 from pipeline.model.errors import Refused, UsageError
-from pipeline.operate.kept.chosen import GROUPS, OTHERS, Moved, Shown
+from pipeline.operate.kept.chosen import GROUPS, OTHERS, Moved, ShownSelections
 from pipeline.operate.kept.dead_pages import groups, page
 from pipeline.operate.kept.dlq import Selection, choose, find
 from pipeline.outbox.codec import pack_dead
@@ -145,7 +145,7 @@ def test_reasons_without_end_are_named_up_to_a_bound(tmp_path):
 
 
 def test_what_was_shown_is_what_is_changed_whatever_comes_meanwhile(state, tmp_path):
-    selection, shown = Selection(webhook="crm"), Shown()
+    selection, shown = Selection(webhook="crm"), ShownSelections()
     first = choose(state, "replay", selection)
     digest = shown.show(first)
     assert first.to_json()["by_reason"][0] == {"webhook": "crm", "reason": "max-age", "count": 2}
@@ -156,7 +156,7 @@ def test_what_was_shown_is_what_is_changed_whatever_comes_meanwhile(state, tmp_p
     assert len(now.rows) == len(first.rows) + 2
     assert sorted(shown.exactly(now, digest).rows) == sorted(first.rows)
     with pytest.raises(Moved, match=r"it is 6 now\. Nothing was changed"):
-        Shown().exactly(now, digest)  # after a start of the console
+        ShownSelections().exactly(now, digest)  # after a start of the console
     with pytest.raises(Moved):
         shown.exactly(choose(state, "purge", selection), digest)  # what was to be sent again is not deleted
 

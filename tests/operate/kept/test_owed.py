@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.model.errors import Refused, UsageError
-from pipeline.operate.kept.answers import UNTRIED
-from pipeline.operate.kept.chosen import Shown
+from pipeline.operate.kept.chosen import ShownSelections
 from pipeline.operate.kept.outbox import Owing, choose, to_json
 from pipeline.operate.kept.owed_pages import page, summary
+from pipeline.operate.kept.rows import UNTRIED
 from pipeline.outbox.handover import Progress
 from tests.kit.machine.kept import T0, keep
 
@@ -94,7 +94,7 @@ def test_where_time_is_up_no_webhook_is_hidden_by_another(tmp_path):
 
 
 def test_what_comes_after_it_was_shown_is_not_given_up_with_it(state):
-    shown = Shown()
+    shown = ShownSelections()
     first = choose(state, Owing(webhook="crm"))
     digest = shown.show(first)
     assert first.counts == {("crm", UNTRIED): 1, ("crm", "503"): 1, ("crm", "timeout"): 1}

@@ -56,14 +56,14 @@ def test_a_user_is_found_by_every_id_of_theirs(state: Path):
     for asked in ("ada", "phone", "old-ada", "tv"):
         found = look_up(state, asked)
         assert (found.user_id, found.properties) == ("ada", {"plan": "pro"}), asked
-        assert {*found.links} >= {"phone", "old-ada"}
+        assert {*found.linked_ids} >= {"phone", "old-ada"}
         assert found.all_links
     assert look_up(state, "loose").to_json() == {
         "asked": "loose", "user_id": None, "anonymous_id": "loose", "known": True, "properties": {"seen": 1},
         "linked_ids": [], "all_links": True,
     }  # fmt: skip
     nobody = look_up(state, "nobody")
-    assert (nobody.properties, nobody.links) == (None, [])
+    assert (nobody.properties, nobody.linked_ids) == (None, [])
 
 
 def test_where_no_job_has_run_it_is_said(tmp_path: Path):
@@ -127,5 +127,5 @@ def test_every_webhook_says_the_first_clause_that_does_not_hold(bench: Workbench
     told = bench.explain('{"name": "Purchase", "user_id": "ada", "properties": {"amount": 3}}')
     (one,) = told.verdicts
     assert (one.webhook, one.fires, one.verdict) == ("crm", False, "does not fire")
-    assert one.clause.endswith(" is 3")
+    assert (one.clause or "").endswith(" is 3")
     assert bench.explain("[").problem is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import sys
 import time
 from contextlib import suppress
@@ -135,6 +136,16 @@ class TestPatience:
         found = Patience(tmp_path, clock, lambda: [{"stopping": False, "still_secs": 0.0}])
         assert self.waits(found, clock, ASK_SECS / 2)
         assert not self.waits(found, clock, ASK_SECS)
+
+    def test_a_job_that_never_answers_is_waited_for_no_longer(self, tmp_path: Path):
+        with socket.socket(socket.AF_UNIX) as hung:
+            hung.bind(str(tmp_path / "control-0.sock"))
+            hung.listen()
+            begun = time.monotonic()
+            found = Patience(tmp_path)
+            until(lambda: not found() or time.monotonic() - begun > ASK_SECS)
+            assert found()
+            assert time.monotonic() - begun < WAIT_SECS
 
     def test_a_stop_ends_the_waiting(self, tmp_path: Path, clock: HandClock):
         found = Patience(tmp_path, clock)

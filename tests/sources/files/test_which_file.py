@@ -21,6 +21,7 @@ from tests.sources.files.following.rotations import (
     number_of,
     rename_with_a_counter,
 )
+from tests.sources.files.reads import read_all
 
 
 def test_a_finished_file_that_was_compressed_or_renamed_is_not_read_again(tmp_path: Path) -> None:
@@ -107,6 +108,17 @@ def test_a_file_that_was_known_by_its_name_alone_keeps_it(
     assert sorted(found) == [*rest, ("new/app.jsonl", 60), ("new/app.jsonl", 61)]
 
 
+@pytest.mark.parametrize("follow", [False, True])
+def test_hidden_files_of_a_folder_are_not_read(tmp_path: Path, follow: bool) -> None:
+    (tmp_path / ".trash").mkdir()
+    (tmp_path / "r.jsonl").write_bytes(lines(1, 1))
+    for hidden in (".s.jsonl", "._r.jsonl", ".trash/t.jsonl"):
+        (tmp_path / hidden).write_bytes(lines(2, 2))
+    recording = Recording([str(tmp_path)], follow=follow)
+    assert [place[0] for place in read_all(recording)] == ["r.jsonl"]
+    assert [place[0] for place in read_all(Recording([str(tmp_path / ".s.jsonl")]))] == [".s.jsonl"]
+
+
 def test_a_file_with_several_names_is_read_once(tmp_path: Path) -> None:
     path = tmp_path / "b.jsonl"
     path.write_bytes(line(1))
@@ -182,6 +194,19 @@ def test_a_torn_line_of_a_short_file_may_be_written_anew(tmp_path: Path) -> None
     path.write_bytes(line(1) + line(3))
     following.again()
     assert following.read() == [3]
+
+
+def test_a_last_line_that_is_not_whole_is_read_once_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(line(1) + line(2)[:-3])
+    following = Following(path, follow=False)
+    assert following.read() == [1]
+    append(path, line(2)[-3:] + line(3)[:-1])
+    following.again()
+    assert following.read() == [2, 3], "a whole one needs no line end"
+    append(path, b"\n" + line(4))
+    following.again()
+    assert following.read() == [4]
 
 
 def test_a_short_file_is_known_by_what_was_read_of_it_when_it_is_compressed(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@
 
 One that the job can make nothing of is kept all the same (of one that is too large its beginning), for the
 job to account for it as a dead letter, and answered as dropped, with the reason. The client's clock is the
-header's; `options.disable_skew_correction` and `historical_migration` leave the times as they are.
+header's; `options.disable_skew_correction` and `historical_migration` leave the times as they are. The SDK's
+name and version, which the events leave to PostHog-Sdk-Info, are kept beside each (`hk-lib`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pipeline.collect.protocols.cutting import members
 from pipeline.collect.protocols.cutting.clock import Shift, read_time
 from pipeline.collect.protocols.cutting.keyless import Keyless
 from pipeline.collect.protocols.posthog.capture import KEYS, Look, time_of
-from pipeline.collect.protocols.protocol import Cut, Limits, Malformed, Piece, Protocol, bearer
+from pipeline.collect.protocols.protocol import Cut, Extra, Limits, Malformed, Piece, Protocol, bearer
 from pipeline.collect.request import Answer, Request
 
 _HEADERS = (
@@ -37,6 +38,7 @@ _CODES = {
     413: "payload_too_large",
 }
 _MOST_RETRY_SECS = 30
+_MOST_SDK = 100
 _OK = {"result": "ok"}
 
 
@@ -84,7 +86,8 @@ class PostHogV1(Protocol):
             if piece.same is not None:
                 results[piece.same] = _OK if fault is None else {"result": "drop", "details": fault}
         kept = answers.as_json(200, {"results": results})
-        return Cut(self, credential, pieces, kept=kept, shift_ms=shift.by_ms)
+        shared = _sdk(request.headers["posthog-sdk-info"], credential)
+        return Cut(self, credential, pieces, shared, kept=kept, shift_ms=shift.by_ms)
 
     def malformed(self, request: Request, error: Malformed) -> Answer:
         """Return the reason as v1 writes it."""
@@ -98,6 +101,12 @@ class PostHogV1(Protocol):
 
 def _error(code: str, reason: str) -> dict[str, object]:
     return {"error": code, "error_description": reason, "error_uri": None}
+
+
+def _sdk(said: str, credential: str) -> Extra:
+    """Return the header that names the SDK; none for what is no name, or holds the key."""
+    is_name = len(said) <= _MOST_SDK and said.isascii() and said.isprintable() and credential not in said
+    return (("hk-lib", said.encode()),) if is_name else ()
 
 
 def _piece(value: bytes, shift: Shift, received_ms: int) -> tuple[Piece, str | None]:

@@ -27,7 +27,9 @@ class ExpectedRequest(Section):
     """A request that must be made, or the dead letter in its place."""
 
     method: str | None = Field(default=None, description="HTTP method.")
-    url: str | None = Field(default=None, description="The whole URL; secrets stand as `${NAME}`.")
+    url: str | None = Field(
+        default=None, description="The whole URL; a secret is `${NAME}`, in the query `%24%7BNAME%7D`."
+    )
     headers: dict[str, str] = Field(default_factory=dict, description="Headers that must be there.")
     body: Any = Field(
         default=None,

@@ -83,7 +83,8 @@ class Repeat(Section):
     )
     by: str | None = Field(
         default=None,
-        description="Count separately per value of this path; an event without a value does not count.",
+        description="Count separately per value of this path (null is one); an event without one does not "
+        "count.",
     )
 
 
@@ -133,7 +134,8 @@ class Limit(Section):
     )
     by: str | None = Field(
         default=None,
-        description="Count separately per value of this path; an event without one is not limited.",
+        description="Count separately per value of this path (null is one); an event without one is not "
+        "limited.",
     )
 
 

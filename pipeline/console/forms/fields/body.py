@@ -18,7 +18,7 @@ from pipeline.console.forms.fields.rows import (
     TEMPLATE,
     USER,
     FieldError,
-    Row,
+    FormRow,
 )
 from pipeline.console.forms.fields.scalars import written
 from pipeline.console.forms.fields.trees import Node, kept
@@ -38,14 +38,14 @@ def is_template(text: str) -> bool:
     return "{{" in text or "{%" in text
 
 
-def rows_of(body: Node) -> Iterator[Row]:
+def rows_of(body: Node) -> Iterator[FormRow]:
     """Yield the rows of a body that is a map or a list, in the order of the file."""
     return _rows(body, 0)
 
 
-def _rows(outer: Node, depth: int) -> Iterator[Row]:
+def _rows(outer: Node, depth: int) -> Iterator[FormRow]:
     for node in outer.children:
-        row = Row(node.key or "", OBJECT, "", depth, node.key is not None, node=node)
+        row = FormRow(node.key or "", OBJECT, "", depth, node.key is not None, node=node)
         if node.key in DIRECTIVES or (node.kind != "leaf" and depth >= MAX_DEPTH):
             yield replace(row, kind=LOCKED, value=written(node.value))
         elif node.key is not None and not comes_back(node.key):
@@ -124,7 +124,7 @@ class Grown:
     """The rows that are in it, in order; the others wait until they are complete."""
 
 
-def grow(kind: str, rows: Sequence[Row], before: Node | None) -> Grown:
+def grow(kind: str, rows: Sequence[FormRow], before: Node | None) -> Grown:
     """Return the body that rows mean. before: that of the text, whose nodes the rows with `at` are."""
     root = Node(None, "list" if kind == LIST else "map", was=before)
     grown = Grown(root)
@@ -144,7 +144,7 @@ def grow(kind: str, rows: Sequence[Row], before: Node | None) -> Grown:
     return grown
 
 
-def _unchanged(rows: Sequence[Row]) -> list[set[str]]:
+def _unchanged(rows: Sequence[FormRow]) -> list[set[str]]:
     """Return for each row which keys its neighbours have had before: no other may take them."""
     found: list[set[str]] = []
     open_: list[set[str]] = [set()]
@@ -158,7 +158,7 @@ def _unchanged(rows: Sequence[Row]) -> list[set[str]]:
 
 
 def _node(
-    index: int, row: Row, outer: Node, rows: Sequence[Row], unchanged: set[str], grown: Grown
+    index: int, row: FormRow, outer: Node, rows: Sequence[FormRow], unchanged: set[str], grown: Grown
 ) -> Node | None:
     """Return the node of a row; where it is at fault what the text has, or None."""
     if row.is_locked:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from pipeline.console.forms.fields.constants import comes_back, meant, meant_list, shown, shown_list
-from pipeline.console.forms.fields.rows import LOCKED, FieldError, Row
+from pipeline.console.forms.fields.rows import LOCKED, FieldError, FormRow
 from pipeline.console.forms.fields.scalars import written
 from pipeline.console.forms.fields.trees import Node, kept, node_of
 from pipeline.match.operators.table import OPERATORS
@@ -16,16 +16,16 @@ _GROUPS: Final = frozenset({"all", "any", "not", "any_element", "label"})
 _LISTS: Final = ("list", "range")
 
 
-def rows_of(where: Node) -> Iterator[Row]:
+def rows_of(where: Node) -> Iterator[FormRow]:
     """Yield one row for each condition of a list or map."""
     for child in where.children:
         one = child if where.kind == "map" else child.children[0] if len(child.children) == 1 else None
         found = None if one is None or (where.kind == "list" and child.kind != "map") else _plain(one)
         if found is None:
             value = {child.key: child.value} if where.kind == "map" else child.value
-            yield Row("", LOCKED, written(value), node=child)
+            yield FormRow("", LOCKED, written(value), node=child)
         else:
-            yield Row(*found, node=child)
+            yield FormRow(*found, node=child)
 
 
 def _plain(node: Node) -> tuple[str, str, str] | None:
@@ -70,7 +70,7 @@ def _operand(operator: str, text: str) -> Value:
     return text.strip() if wants == "text" else meant(text)
 
 
-def grow(rows: Sequence[Row], before: Node | None) -> tuple[Node | None, list[FieldError], list[int]]:
+def grow(rows: Sequence[FormRow], before: Node | None) -> tuple[Node | None, list[FieldError], list[int]]:
     """Return the conditions that rows mean, what is wrong with them, and which rows are in it.
 
     None: there are none. before: those of the text.
@@ -100,7 +100,7 @@ def grow(rows: Sequence[Row], before: Node | None) -> tuple[Node | None, list[Fi
     return (root if root.children else None), errors, used
 
 
-def _grown(index: int, row: Row, as_map: bool, errors: list[FieldError]) -> Node | None:
+def _grown(index: int, row: FormRow, as_map: bool, errors: list[FieldError]) -> Node | None:
     node = row.node
     inner = node if node is None or as_map else node.children[0]
     if inner is not None and _plain(inner) == (row.key, row.kind, row.value):

@@ -38,7 +38,7 @@ TABLES: Final[tuple[Table, ...]] = ("header", "body", "where")
 
 
 @dataclass(slots=True, frozen=True)
-class Row:
+class FormRow:
     """One header, value of the body or condition, as a person reads and types it."""
 
     key: str = ""
@@ -89,23 +89,23 @@ class WebhookForm:
 
     fields: Mapping[str, str]
     """The text of each field of `scalars.FIELDS`; "" where the file says nothing."""
-    headers: tuple[Row, ...] = ()
+    headers: tuple[FormRow, ...] = ()
     body_kind: str = "default"
     """A key of BODIES, or LOCKED."""
-    body: tuple[Row, ...] = ()
-    conditions: tuple[Row, ...] = ()
+    body: tuple[FormRow, ...] = ()
+    conditions: tuple[FormRow, ...] = ()
     locked: Mapping[str, str] = field(default_factory=dict)
     """Fields that the form shows only, with what is written there."""
     others: tuple[Other, ...] = ()
     roots: Mapping[Table, Node | None] = field(default_factory=dict)
     """Of a form that was read: the headers, body and conditions of its file."""
 
-    def rows(self, table: Table) -> tuple[Row, ...]:
+    def rows(self, table: Table) -> tuple[FormRow, ...]:
         """Return the rows of one part."""
         return {"header": self.headers, "body": self.body, "where": self.conditions}[table]
 
 
-def with_rows(form: WebhookForm, table: Table, rows: Sequence[Row]) -> WebhookForm:
+def with_rows(form: WebhookForm, table: Table, rows: Sequence[FormRow]) -> WebhookForm:
     """Return a form with other rows in one part."""
     match table:
         case "header":

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple
+from typing import Literal
 
+from pipeline.config.edit.differences import Patch
 from pipeline.config.edit.values import same
 from pipeline.config.yaml.diagnostics import KeyPath
 from pipeline.model.json import Value
-
-
-class Absent:
-    """The type of ABSENT: there is no such place."""
-
-    def __repr__(self) -> str:
-        return "absent"
-
-
-ABSENT: Final = Absent()
 
 
 @dataclass(slots=True, eq=False)
@@ -55,19 +46,6 @@ def node_of(value: Value, key: str | None = None) -> Node:
 def kept(node: Node) -> Node:
     """Return a node that stays as it is."""
     return Node(node.key, node.kind, node.leaf, [kept(child) for child in node.children], node)
-
-
-class Patch(NamedTuple):
-    """One edit of a text, and what must stand there for it to be meant."""
-
-    verb: Literal["set", "insert", "delete", "rename", "move"]
-    path: KeyPath
-    value: Any = None
-    """What comes there; of a rename the new key."""
-    was: Any = ABSENT
-    """What stands there before."""
-    at: int | None = None
-    """Of a new key, or what is moved: its place among the others."""
 
 
 def patches(before: Node | None, after: Node | None, path: KeyPath) -> Iterator[Patch]:

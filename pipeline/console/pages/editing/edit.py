@@ -27,7 +27,7 @@ from pipeline.console.pages.editing.saved import begin, last, outcome
 from pipeline.console.pages.editing.shown import brief, curl_shown, laid_out, operator_words, shown_body
 from pipeline.console.render import page, webhook_path
 from pipeline.console.turns import Superseded
-from pipeline.model.errors import ConfigError, HooklineError
+from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
 from pipeline.operate.files.edits import Changed, Saved
@@ -149,12 +149,8 @@ async def _tested(context: RequestContext, draft: Draft) -> dict[str, Value]:
     except ValueError as error:
         context.unchanged()
         return {"problem": f"the sample is not valid JSON: {error}"}
-    try:
-        return await samples.send(context, webhook, {**given, "file": draft.file, "text": draft.text})
-    except HooklineError as error:
-        return {"problem": str(error)}
-    except web.HTTPException as error:
-        return {"problem": error.reason}
+    given |= {"file": draft.file, "text": draft.text}
+    return await samples.sent_or_problem(context, webhook, given)
 
 
 async def _save(context: RequestContext, draft: Draft) -> web.StreamResponse:

@@ -15,6 +15,13 @@ from pipeline.console.render import pretty
 from pipeline.model.json import Value
 from pipeline.operate.running.looks import Sample
 
+_KINDS: Final = {
+    "invalid": "Not understood",
+    "delete": "Deletion of a user",
+    "identify": "Link of two ids",
+    "user": "Update of a user",
+}
+"""Records that are no events."""
 SHOWN: Final = 40
 """Samples of the job in the list."""
 MADE: Final = "made"
@@ -25,7 +32,7 @@ GONE: Final = "this sample is no longer available: here is another one"
 
 
 @dataclass(slots=True, frozen=True)
-class Chosen:
+class ChosenSample:
     """The event that the preview shows."""
 
     key: str
@@ -46,7 +53,7 @@ def choose(
     key: str,
     record: str,
     user: str,
-) -> Chosen:
+) -> ChosenSample:
     """Return the event to try, and all there are. key, record, user: as the page sent them; "": at first.
 
     seen: what the job read, cases: those of the webhook's tests. Until a person chooses it is the newest one
@@ -60,7 +67,7 @@ def choose(
     choices = [(one.id, _words(one)) for one in listed]
     choices += [(MADE, "Made up from the form"), (OWN, "JSON of my own")]
     if key == OWN:
-        return Chosen(OWN, record, user, tuple(choices))
+        return ChosenSample(OWN, record, user, tuple(choices))
     chosen, automatic = key.removeprefix(AUTO), key.startswith(AUTO)
     stays = {one.id for one in [*fitting, *cases]} if automatic else {MADE, *(one.id for one in listed)}
     if chosen not in stays:
@@ -69,10 +76,10 @@ def choose(
     choices = [(key if one == chosen else one, words) for one, words in choices]
     if chosen == MADE:
         event, properties = made_up(form, text)
-        return Chosen(key, pretty(event), pretty(properties), tuple(choices))
+        return ChosenSample(key, pretty(event), pretty(properties), tuple(choices))
     sample = next(one for one in listed if one.id == chosen)
     known = "" if sample.properties is None else pretty(sample.properties)
-    return Chosen(key, pretty(_record(sample, wanted)), known, tuple(choices))
+    return ChosenSample(key, pretty(_record(sample, wanted)), known, tuple(choices))
 
 
 def _fits(sample: Sample, wanted: set[Value], trigger: str) -> bool:
@@ -87,8 +94,12 @@ def _record(sample: Sample, wanted: set[Value]) -> Value:
     return next(iter([*named, *good]), {})
 
 
+def _kind(record: Value) -> str:
+    return next((one for one in ("invalid", "delete") if one in record), record.get("type", "user"))
+
+
 def _words(sample: Sample) -> str:
     if sample.id.startswith("case:"):
         return f"Test: {sample.id.removeprefix('case:')}"
-    what = ", ".join(sample.events) or "Update of a user"
+    what = ", ".join(sample.events) or _KINDS.get(next(map(_kind, sample.records), "invalid"), "A record")
     return f"{what} · {sample.user or 'nobody'} · {sample.at[11:19]}"

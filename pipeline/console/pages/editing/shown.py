@@ -7,12 +7,12 @@ from typing import Final
 
 import orjson
 
-from pipeline.console.forms.fields.rows import LIST, OBJECT, Row
+from pipeline.console.forms.fields.rows import LIST, OBJECT, FormRow
 from pipeline.match.operators.table import OPERATORS
 from pipeline.model.json import Value
 from pipeline.model.printable import printable
 from pipeline.operate.curl import curl_of
-from pipeline.operate.unsaved.results import Shown
+from pipeline.operate.unsaved.results import ShownRequest
 
 _WORDS: Final = {
     "eq": "is",
@@ -38,7 +38,7 @@ def operator_words() -> list[tuple[str, str]]:
     return [(name, f"{_WORDS[name]} ({name})" if name in _WORDS else name) for name in OPERATORS]
 
 
-def laid_out(rows: Sequence[Row]) -> Iterator[tuple[int, Row, bool]]:
+def laid_out(rows: Sequence[FormRow]) -> Iterator[tuple[int, FormRow, bool]]:
     """Yield the rows of a body; True: the end of an object or list, where another entry can be added."""
     begun: list[int] = []
     for index, row in enumerate(rows):
@@ -51,7 +51,7 @@ def laid_out(rows: Sequence[Row]) -> Iterator[tuple[int, Row, bool]]:
         yield begun[-1], rows[begun.pop()], True
 
 
-def shown_body(request: Shown) -> str:
+def shown_body(request: ShownRequest) -> str:
     """Return a body to be read by people: JSON in lines where it is long."""
     if request.encoding != "json" or len(request.body) < 80:
         return request.body
@@ -61,7 +61,7 @@ def shown_body(request: Shown) -> str:
         return request.body
 
 
-def curl_shown(request: Shown) -> str:
+def curl_shown(request: ShownRequest) -> str:
     """Return a request as a command for curl, without what is only made when it is sent."""
     return printable(curl_of(request.method, request.url, request.headers.items(), request.body))
 

@@ -14,10 +14,10 @@ from pipeline.console.forms.proposals import host_of
 from pipeline.console.forms.settle import opened
 from pipeline.console.pages.editing.look import Looked, redacted
 from pipeline.console.pages.editing.offers import Offers
-from pipeline.console.pages.editing.samples import GONE, OWN, Chosen, choose
+from pipeline.console.pages.editing.samples import GONE, OWN, ChosenSample, choose
 from pipeline.console.pages.editing.shown import brief, curl_shown, shown_body
 from pipeline.console.render import page, webhook_path
-from pipeline.model.errors import HooklineError, UsageError
+from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
 from pipeline.operate.cases.case_files import add_case, case_of
 from pipeline.operate.files.edits import FileText
@@ -26,11 +26,11 @@ from pipeline.operate.unsaved.results import Previewed
 
 
 @dataclass(slots=True, frozen=True)
-class Tried:
+class SavedTried:
     """A webhook and an event."""
 
     file: FileText
-    chosen: Chosen
+    chosen: ChosenSample
     previewed: Previewed
     method: str
     url: str
@@ -57,16 +57,10 @@ async def act(context: RequestContext) -> web.StreamResponse:
     given: dict[str, Value] = dict.fromkeys(("sample", "file", "text"))
     given["record"] = json.loads(tried.chosen.record)
     given["user"] = json.loads(tried.chosen.user) if tried.chosen.user.strip() else None
-    try:
-        told = await samples.send(context, context.name("id"), given)
-    except web.HTTPException as error:
-        told = {"problem": error.reason}
-    except HooklineError as error:
-        told = {"problem": str(error)}
-    return await _show(context, tried, told)
+    return await _show(context, tried, await samples.sent_or_problem(context, context.name("id"), given))
 
 
-async def _keep(context: RequestContext, tried: Tried) -> web.StreamResponse:
+async def _keep(context: RequestContext, tried: SavedTried) -> web.StreamResponse:
     if not context.may("edit"):
         raise web.HTTPForbidden(reason=f"your role ({context.viewer.role}) may not write files")
     webhook, file, shown = context.name("id"), tried.file.file, tried.previewed
@@ -79,12 +73,12 @@ async def _keep(context: RequestContext, tried: Tried) -> web.StreamResponse:
     return context.go(f"{webhook_path(webhook)}/tests")
 
 
-async def _tried(context: RequestContext, sample: str) -> Tried:
+async def _tried(context: RequestContext, sample: str) -> SavedTried:
     file = await writes.read(context, context.name("id"))
     return await context.run(_look, context.console, file, sample, payloads=context.may("payloads"))
 
 
-def _look(console: Console, file: FileText, sample: str, *, payloads: bool) -> Tried:
+def _look(console: Console, file: FileText, sample: str, *, payloads: bool) -> SavedTried:
     form = opened(file.text).form
     chosen = choose(
         form,
@@ -97,11 +91,11 @@ def _look(console: Console, file: FileText, sample: str, *, payloads: bool) -> T
     )
     user = chosen.user or ("" if payloads else "{}")  # what is stored of a user is not for everybody
     previewed = console.workbench.preview(file.file, file.text, chosen.record, user or None)
-    return Tried(file, chosen, previewed, form.fields["method"], form.fields["url"])
+    return SavedTried(file, chosen, previewed, form.fields["method"], form.fields["url"])
 
 
 async def _show(
-    context: RequestContext, tried: Tried, told: dict[str, Value] | None = None
+    context: RequestContext, tried: SavedTried, told: dict[str, Value] | None = None
 ) -> web.StreamResponse:
     looked = redacted(Looked(tried.chosen, Offers(), tried.previewed), context.masked)
     return await page(

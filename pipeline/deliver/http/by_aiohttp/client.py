@@ -7,7 +7,8 @@ contract suite runs over both.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import aiohttp
@@ -19,16 +20,18 @@ from pipeline.deliver.http.attempt import (
     NO_CONNECTION,
     NO_NAME,
     TOKEN_TIMEOUT_SECS,
+    AddrInfo,
     Attempt,
     Fault,
     OwnLimit,
     Posted,
     own_limit,
+    unreached,
 )
-from pipeline.deliver.http.by_aiohttp.faults import told
 from pipeline.deliver.http.by_aiohttp.pools import Pools, open_session
-from pipeline.deliver.http.by_aiohttp.wire import SENDING, HungUp, Peer
+from pipeline.deliver.http.by_aiohttp.wire import SENDING, BadAnswer, HungUp, Peer, ProxyError
 from pipeline.deliver.http.guard import GuardRefusal
+from pipeline.deliver.http.reader import BROKEN_OFF
 from pipeline.deliver.http.resolve import Resolver
 from pipeline.deliver.http.target import (
     WITH_BODY,
@@ -39,7 +42,7 @@ from pipeline.deliver.http.target import (
     parse_origin,
     parse_proxy,
 )
-from pipeline.deliver.http.tls import Contexts
+from pipeline.deliver.http.tls import Contexts, words_of
 from pipeline.deliver.http.trust import Trust
 from pipeline.language.hosts import for_tls
 from pipeline.model.words import without_addresses
@@ -246,3 +249,55 @@ def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         made[key] = f"{made[key]}, {text}" if key in made else text
     return made
+
+
+def told(
+    error: Exception, attempt: Attempt, proxy: Proxy | None, addresses: Sequence[AddrInfo]
+) -> tuple[Fault, str]:
+    """Return an exception's fault and detail; the attempt gets what the answer had said before.
+
+    addresses: those that were dialled.
+    """
+    origin = attempt.target.origin
+    match error:
+        case GuardRefusal():
+            return "guard-refused", str(error)
+        case BadAnswer():
+            attempt.begun = error.begun
+            return error.fault, str(error)
+        case HungUp():
+            attempt.stale = error.was_used
+            return error.fault, str(error)
+        case ProxyError():
+            return "proxy", str(error)
+        case aiohttp.ClientConnectorCertificateError():
+            return "tls", words_of(error.certificate_error)
+        case aiohttp.ClientSSLError() | ssl.SSLError():
+            return "tls", words_of(getattr(error, "os_error", error))
+        case aiohttp.ClientConnectorError() if (lacking := own_limit(error.os_error, addresses)) is not None:
+            return "machine", lacking
+        case aiohttp.ClientProxyConnectionError():
+            return "proxy", f"no connection to the proxy: {unreached(error.os_error)}"
+        case aiohttp.ClientHttpProxyError():
+            asked = f"{origin.host}:{origin.port}"
+            return "proxy", proxy.refusal(error.status, asked) if proxy is not None else str(error)
+        case aiohttp.ClientConnectorDNSError():
+            return "dns", unreached(error.os_error)
+        case aiohttp.ClientConnectorError():
+            cause = error.os_error
+            # A port without a listener refuses; a peer that hangs up later has taken part in the handshake.
+            if origin.scheme == "https" and isinstance(cause, ConnectionResetError):
+                return "tls", words_of(cause)
+            return "connect", unreached(cause)
+        case aiohttp.ServerDisconnectedError():
+            return "closed", str(error)
+        case aiohttp.ClientPayloadError():
+            return "closed", BROKEN_OFF
+        case aiohttp.ClientResponseError():
+            return "protocol", error.message
+        case aiohttp.ClientOSError() | ConnectionError():
+            return "reset", str(error)
+        case OSError() if (lacking := own_limit(error)) is not None:
+            return "machine", lacking
+        case _:
+            return "connect", f"{type(error).__name__}: {error}"

@@ -8,13 +8,13 @@ from typing import Final
 
 from pipeline.model.json import Value
 from pipeline.operate.sniff.guess.fields import Ref, View
-from pipeline.operate.sniff.guess.words import BAGS, TELLING_OF_USERS, TRAITS
+from pipeline.operate.sniff.guess.words import TELLING_OF_USERS, TRAITS
 
 _SURE: Final = 50
 
 
-def _bag_of(view: View, weights: Mapping[str, int]) -> Ref | None:
-    """Return the object that most resembles the properties of an event, or of a user."""
+def bag_of(view: View, weights: Mapping[str, int]) -> Ref | None:
+    """Return the object most like the properties of an event (weights: BAGS) or of a user (TRAITS)."""
     best: tuple[float, Ref] | None = None
     for ref, values in view.columns.items():
         weight = weights.get(ref.last, 0)
@@ -51,16 +51,6 @@ _PAIRED: Final = re.compile(
     r"(string|int|integer|float|double|bool|boolean|num|number|text)?_?(val|value)s?|[vsifbdn]|str|int|num",
     re.IGNORECASE,
 )
-
-
-def properties_of(view: View) -> Ref | None:
-    """Return the property object of an event."""
-    return _bag_of(view, BAGS)
-
-
-def traits_of(view: View) -> Ref | None:
-    """Return the property object of a user."""
-    return _bag_of(view, TRAITS)
 
 
 def tells_of_users(view: View) -> bool:

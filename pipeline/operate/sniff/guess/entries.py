@@ -8,19 +8,19 @@ from typing import Final
 
 from pipeline.model.json import Value
 from pipeline.model.printable import one_line
-from pipeline.operate.sniff.guess.bags import pairs_of, properties_of, tells_of_users, traits_of
+from pipeline.operate.sniff.guess.bags import bag_of, pairs_of, tells_of_users
 from pipeline.operate.sniff.guess.fields import Ref, View
-from pipeline.operate.sniff.guess.groups import Group, gone_rows, split
+from pipeline.operate.sniff.guess.groups import FieldGroup, gone_rows, split
 from pipeline.operate.sniff.guess.leftovers import context_of, positions_of, user_object
 from pipeline.operate.sniff.guess.roles import Roles, find_roles
-from pipeline.operate.sniff.guess.words import TELLING_OF_USERS, USERS, as_user
+from pipeline.operate.sniff.guess.words import BAGS, TELLING_OF_USERS, TRAITS, USERS, as_user
 
 NAMELESS: Final = "mine"
 """The name of a stream without one."""
 
 
 @dataclass(slots=True)
-class Entry:
+class ShapeEntry:
     """One entry of a shape file."""
 
     fields: dict[str, Value] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class Entry:
     """How the fields were interpreted, for JSON output."""
 
 
-def entries_of(views: Sequence[View], stem: str) -> list[Entry]:
+def entries_of(views: Sequence[View], stem: str) -> list[ShapeEntry]:
     """Return entries for records without a shape; none where nothing in them looks like an id.
 
     views: the records themselves, then the lists in them. stem: the name for a stream without event names.
@@ -68,7 +68,7 @@ def _fills(view: View, base: View) -> bool:
     return len(set(view.of)) * 2 >= len(base.rows)
 
 
-def _forgetting(group: Group) -> list[Entry]:
+def _forgetting(group: FieldGroup) -> list[ShapeEntry]:
     """Return the entry for rows of users that are marked deleted; none where no row is."""
     found = gone_rows(group.view) if group.kind == "user" else None
     if found is None:
@@ -81,14 +81,14 @@ def _forgetting(group: Group) -> list[Entry]:
     if group.by is not None:
         when.insert(0, {str(group.by.source()): _one_of(group.values)})
     user = _clean({"user_id": _first(roles.users), "delete": True, "time": roles.time})
-    return [Entry({"when": when, "user": user})]
+    return [ShapeEntry({"when": when, "user": user})]
 
 
 def _one_of(values: Sequence[str]) -> Value:
     return values[0] if len(values) == 1 else {"in": list(values)}
 
 
-def _of_group(group: Group, usual: Roles, stem: str) -> Entry:
+def _of_group(group: FieldGroup, usual: Roles, stem: str) -> ShapeEntry:
     own = find_roles(group.view)
     if group.under is not None:
         entry = _event(group.view, own, [], stem, under=group.under)
@@ -98,10 +98,10 @@ def _of_group(group: Group, usual: Roles, stem: str) -> Entry:
     if not own.ids and group.kind != "ignore":
         own.users, own.anonymous = usual.users, usual.anonymous
     if group.kind == "ignore":
-        entry = Entry({"ignore": True})
+        entry = ShapeEntry({"ignore": True})
     elif group.kind == "delete":
         own = find_roles(group.view, of_users=True)
-        entry = Entry({"user": _clean({"user_id": _first(own.users), "delete": True, "time": own.time})})
+        entry = ShapeEntry({"user": _clean({"user_id": _first(own.users), "delete": True, "time": own.time})})
     elif group.kind == "user":
         entry = _user(group.view)
     else:
@@ -144,7 +144,7 @@ def _is_of_person(view: View, roles: Roles, names: Sequence[Ref]) -> bool:
 
 def _is_all_told(view: View, roles: Roles) -> bool:
     """Return whether records say who, perhaps when, and what has changed, and nothing else."""
-    bag = traits_of(view)
+    bag = bag_of(view, TRAITS)
     known = {bag, roles.time_ref, *roles.users}
     return (
         bag is not None
@@ -174,29 +174,29 @@ def _is_in(view: View, ref: Ref) -> bool:
     return any(row.get(ref) not in (None, "") for row in view.rows)
 
 
-def _user(view: View) -> Entry:
-    roles, bag = find_roles(view, of_users=True), traits_of(view)
+def _user(view: View) -> ShapeEntry:
+    roles, bag = find_roles(view, of_users=True), bag_of(view, TRAITS)
     part = {
         "user_id": _first(roles.users),
         "anonymous_id": None if roles.users else _first(roles.anonymous),
         "time": roles.time,
         "set": "*" if bag is None else bag.source(),
     }
-    entry = Entry({"user": _clean(part)})
+    entry = ShapeEntry({"user": _clean(part)})
     _remark(entry, "user", roles)
     _tell(entry, roles, [])
     return entry
 
 
-def _event(view: View, roles: Roles, names: Sequence[Ref], stem: str, under: Ref | None = None) -> Entry:
+def _event(view: View, roles: Roles, names: Sequence[Ref], stem: str, under: Ref | None = None) -> ShapeEntry:
     """Return the entry of an event. under: the object that is named after the event, and holds its data."""
-    bag = under or properties_of(view)
+    bag = under or bag_of(view, BAGS)
     if bag is None and names and names[0].is_own:
         # The object that holds the name also holds the event's data.
         above = names[0].above
         if above.parts or above.inside is not None:
             bag = above
-    entry = Entry()
+    entry = ShapeEntry()
     name: Value = _first(names)
     if under is not None:
         name = {"text": str(under.parts[0])}
@@ -270,7 +270,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= 24 else f"{text[:23]}…"
 
 
-def _remark(entry: Entry, part: str, roles: Roles) -> None:
+def _remark(entry: ShapeEntry, part: str, roles: Roles) -> None:
     if roles.is_guess_of_id:
         entry.remarks[part, "user_id"] = "a guess, by its values: no field is called like an id"
     if roles.time is None:
@@ -279,7 +279,7 @@ def _remark(entry: Entry, part: str, roles: Roles) -> None:
         entry.remarks[part, "time"] = roles.time_note
 
 
-def _tell(entry: Entry, roles: Roles, names: Sequence[Ref]) -> None:
+def _tell(entry: ShapeEntry, roles: Roles, names: Sequence[Ref]) -> None:
     entry.told = _clean(
         {
             "name": _first(names),

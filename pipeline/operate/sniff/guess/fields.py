@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final
 
 import orjson
@@ -126,7 +126,7 @@ def can_be_said(ref: Ref) -> bool:
 Row = dict[Ref, Json]
 
 
-@dataclass(slots=True)
+@dataclass
 class View:
     """Records, or the elements of a list in each of them, one row each."""
 
@@ -136,23 +136,19 @@ class View:
     rows: list[Row] = field(default_factory=list)
     of: list[int] = field(default_factory=list)
     """For each row, the number of its record."""
-    _columns: dict[Ref, list[Json]] | None = None
 
     def part(self, wanted: Sequence[int]) -> View:
         """Return the view of some of its rows."""
         return View(self.each, self.called, [self.rows[at] for at in wanted], [self.of[at] for at in wanted])
 
-    @property
+    @cached_property
     def columns(self) -> dict[Ref, list[Json]]:
         """The values at each place; null and empty text are left out. Call it once all rows are there."""
-        if self._columns is not None:
-            return self._columns
         found: dict[Ref, list[Json]] = {}
         for row in self.rows:
             for ref, value in row.items():
                 if value is not None and value != "":
                     found.setdefault(ref, []).append(value)
-        self._columns = found
         return found
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pipeline.operate.sniff.guess.bags import tells_of_users, traits_of
+from pipeline.operate.sniff.guess.bags import bag_of, tells_of_users
 from pipeline.operate.sniff.guess.fields import Ref, View
 from pipeline.operate.sniff.guess.roles import Roles, find_roles
-from pipeline.operate.sniff.guess.words import USERS, bare, has_id_name
+from pipeline.operate.sniff.guess.words import TRAITS, USERS, bare, has_id_name
 
 Kind = Literal["event", "user", "link", "delete", "ignore"]
 
@@ -50,7 +50,7 @@ _IDLE: Final = re.compile(r"(?:heartbeat|ping|keepalive|noop|healthcheck|health|
 
 
 @dataclass(slots=True)
-class Group:
+class FieldGroup:
     """The rows of one kind."""
 
     kind: Kind
@@ -64,7 +64,7 @@ class Group:
     """The object that only they have: it is named after them, and holds their data."""
 
 
-def split(view: View, roles: Roles) -> list[Group]:
+def split(view: View, roles: Roles) -> list[FieldGroup]:
     """Return the groups of a view, those identified by a field first, the rest last."""
     if not roles.is_sure_of_name and (found := _one_of(view)):
         return found
@@ -84,7 +84,7 @@ def split(view: View, roles: Roles) -> list[Group]:
         if all(kind == "event" for kind in kinds.values()):
             continue
         groups = [
-            Group(
+            FieldGroup(
                 kind,
                 view.part(sorted(number for value in values for number in at[value])),
                 by,
@@ -96,9 +96,9 @@ def split(view: View, roles: Roles) -> list[Group]:
         ]
         events = sorted([*rest, *(one for value in at if kinds[value] == "event" for one in at[value])])
         if events:
-            groups.append(Group("event", view.part(events), names=_names(by, roles)))
+            groups.append(FieldGroup("event", view.part(events), names=_names(by, roles)))
         return groups
-    return [Group("event", view, names=roles.names)]
+    return [FieldGroup("event", view, names=roles.names)]
 
 
 def gone_rows(view: View) -> tuple[Ref, tuple[str, ...], View] | None:
@@ -116,7 +116,7 @@ def gone_rows(view: View) -> tuple[Ref, tuple[str, ...], View] | None:
     return None
 
 
-def _one_of(view: View) -> list[Group]:
+def _one_of(view: View) -> list[FieldGroup]:
     """Return a group for each of several objects of which every record has one, as of protobuf's `oneof`."""
     some = [
         ref
@@ -132,7 +132,7 @@ def _one_of(view: View) -> list[Group]:
         at.setdefault(has[0], []).append(number)
     if not 2 <= len(at) <= _MOST_VALUES // 2:
         return []
-    return [Group("event", view.part(numbers), under=ref) for ref, numbers in at.items()]
+    return [FieldGroup("event", view.part(numbers), under=ref) for ref, numbers in at.items()]
 
 
 def _names(by: Ref, roles: Roles) -> list[Ref]:
@@ -170,7 +170,7 @@ def _kind(value: str, part: View, by: Ref, roles: Roles, is_rows: bool) -> Kind:
         # A row that says slightly more becomes a dead letter: its id may just have an unusual name.
         return "ignore" if len([ref for ref in part.columns if ref != own.time_ref]) <= 2 else "event"
     is_said = _PROFILE.fullmatch(value) and (value not in USERS or not _has(part, roles.names, by))
-    is_shown = by not in roles.names[:1] or traits_of(part) is not None or tells_of_users(part)
+    is_shown = by not in roles.names[:1] or bag_of(part, TRAITS) is not None or tells_of_users(part)
     if has_user and is_said and is_shown:
         return "user"
     if is_rows and value in _ROW_SET and has_user and (tells_of_users(part) or _is_of_user(part, own)):

@@ -64,25 +64,25 @@ def find_roles(view: View, *, of_users: bool = False) -> Roles:
     """Return the roles of a view's fields. of_users: its rows are users, identified by a bare `id`."""
     columns = view.columns
     roles = Roles()
-    _find_time(view, columns, roles)
+    _find_time(view, roles)
     taken = {roles.time_ref}
-    names = _weighed(view, columns, as_name, _is_name, taken)
+    names = _weighed(view, as_name, _is_name, taken)
     roles.is_sure_of_name = bool(names) and names[0][0] >= 30
     if not roles.is_sure_of_name:
-        names = _by_look(view, columns, taken) or [
+        names = _by_look(view, taken) or [
             (weight, ref) for weight, ref in names if ref.depth == 1 and _comes_again(columns[ref])
         ]
     roles.names = _covering(view, names)
     taken |= set(roles.names)
-    users = _told_apart(_weighed(view, columns, _as_row if of_users else as_user, _is_id, taken), columns)
-    anonymous = _weighed(view, columns, as_anonymous, _is_id, taken)
+    users = _told_apart(_weighed(view, _as_row if of_users else as_user, _is_id, taken), columns)
+    anonymous = _weighed(view, as_anonymous, _is_id, taken)
     best = {ref: weight for weight, ref in users}
     others = {ref: weight for weight, ref in anonymous}
     roles.users = _covering(view, [(w, ref) for w, ref in users if w >= others.get(ref, 0)])
     mine = [(w, ref) for w, ref in anonymous if w > best.get(ref, 0)]
     roles.anonymous = _covering(view, mine, most=1)
     if not roles.ids:
-        roles.users = _covering(view, _ids_by_look(view, columns, taken), most=1)
+        roles.users = _covering(view, _ids_by_look(view, taken), most=1)
         roles.is_guess_of_id = bool(roles.users)
     if roles.users and roles.anonymous:
         is_always = len(_rows_with(view, roles.users)) == len(view.rows)
@@ -90,7 +90,7 @@ def find_roles(view: View, *, of_users: bool = False) -> Roles:
             roles.anonymous = []
     if not of_users:
         _settle_ids(columns, roles)
-    _find_id(view, columns, roles)
+    _find_id(view, roles)
     has_name = _rows_with(view, roles.names)
     has_id = _rows_with(view, roles.ids)
     roles.covered = len(has_name & has_id) / max(1, len(view.rows))
@@ -125,10 +125,10 @@ def _settle_ids(columns: Columns, roles: Roles) -> None:
             roles.users = []
 
 
-def _find_id(view: View, columns: Columns, roles: Roles) -> None:
+def _find_id(view: View, roles: Roles) -> None:
     taken = {*roles.ids, *roles.names, roles.time_ref}
-    for _, ref in _weighed(view, columns, as_id, _is_id, taken):
-        if len(columns[ref]) * 10 >= len(view.rows) * 9 and _is_unique(columns[ref]):
+    for _, ref in _weighed(view, as_id, _is_id, taken):
+        if len(view.columns[ref]) * 10 >= len(view.rows) * 9 and _is_unique(view.columns[ref]):
             roles.id = ref
             return
 
@@ -141,9 +141,9 @@ def _is_unique(values: Sequence[Json]) -> bool:
     return len({str(one) for one in values}) * 100 >= len(values) * 98
 
 
-def _find_time(view: View, columns: Columns, roles: Roles) -> None:
+def _find_time(view: View, roles: Roles) -> None:
     best: tuple[float, Ref, dict[str, Value]] | None = None
-    for ref, values in columns.items():
+    for ref, values in view.columns.items():
         if type(values[0]) not in (str, int, float) or ref.depth > 4:
             continue
         weight = as_time(ref.last, ref.holder)
@@ -169,7 +169,7 @@ def _find_time(view: View, columns: Columns, roles: Roles) -> None:
     if best is None:
         return
     _, ref, form = best
-    clock = _clock(columns, ref)
+    clock = _clock(view.columns, ref)
     if clock is not None:
         roles.time, roles.time_ref = clock, ref
         return
@@ -183,7 +183,7 @@ def _find_time(view: View, columns: Columns, roles: Roles) -> None:
         note = (
             "" if "%z" in form["format"] or "GMT" in form["format"] else "UTC? else add `zone: Europe/Berlin`"
         )
-        if is_ambiguous(form["format"], columns[ref]):
+        if is_ambiguous(form["format"], view.columns[ref]):
             note = f"days and months as you write them? {note}".strip()
         roles.time_note = note or None
 
@@ -203,15 +203,11 @@ _DAYS: Final = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%Y%
 
 
 def _weighed(
-    view: View,
-    columns: Columns,
-    weigh: Weigh,
-    fits: Callable[[Sequence[Json]], bool],
-    taken: set[Ref | None],
+    view: View, weigh: Weigh, fits: Callable[[Sequence[Json]], bool], taken: set[Ref | None]
 ) -> list[tuple[float, Ref]]:
     """Return the fields that may have a role, the best first."""
     found: list[tuple[float, Ref]] = []
-    for ref, values in columns.items():
+    for ref, values in view.columns.items():
         weight = weigh(ref.last, ref.holder)
         if weight <= 0 or ref in taken or not fits(values):
             continue
@@ -268,10 +264,10 @@ def _is_name(values: Sequence[Json]) -> bool:
     return len(distinct) <= max(12, len(texts) // 3)
 
 
-def _by_look(view: View, columns: Columns, taken: set[Ref | None]) -> list[tuple[float, Ref]]:
+def _by_look(view: View, taken: set[Ref | None]) -> list[tuple[float, Ref]]:
     """Return the fields whose values look like event names, whatever their own name."""
     found: list[tuple[float, Ref]] = []
-    for ref, values in columns.items():
+    for ref, values in view.columns.items():
         if ref in taken or not _is_name(values) or ref.last in TELLING_OF_USERS:
             continue
         if (
@@ -291,10 +287,10 @@ def _by_look(view: View, columns: Columns, taken: set[Ref | None]) -> list[tuple
     return sorted(found, key=lambda one: (-one[0], str(one[1].parts)))
 
 
-def _ids_by_look(view: View, columns: Columns, taken: set[Ref | None]) -> list[tuple[float, Ref]]:
+def _ids_by_look(view: View, taken: set[Ref | None]) -> list[tuple[float, Ref]]:
     """Return the fields whose values look like recurring ids, whatever their own name."""
     found: list[tuple[float, Ref]] = []
-    for ref, values in columns.items():
+    for ref, values in view.columns.items():
         if ref in taken or not _is_id(values) or ref.last in TELLING_OF_USERS or as_time(ref.last, ""):
             continue
         is_key = ref.root == "message"  # messages are usually keyed by the user

@@ -14,6 +14,9 @@ from pipeline.sources.files.reading.block_cursor import BlockCursor
 from pipeline.sources.files.reading.entry import Entry
 from pipeline.sources.files.reading.heads import Heads
 from pipeline.sources.files.reading.lives import Lives
+from pipeline.telemetry import log as logs
+
+log = logs.get(__name__)
 
 
 class FileCursor(BlockCursor):
@@ -132,6 +135,16 @@ class FileCursor(BlockCursor):
         if not self._blocks.is_cut:
             self._finished_size = self._blocks.fed
             self._head_data = os.pread(self._fd, HEAD_BYTES, 0)
+            if self._splitter.has_torn_line and not self._blocks.is_compressed:
+                # Not finished: whoever writes it may not have come to the end of the line.
+                log.warning(
+                    "the last line has no end yet: it is read at the start that finds it whole",
+                    file=self._path,
+                    byte=self._splitter.next_start,
+                )
+                self.ended = True
+                self._close_fd()
+                return False
         return super()._at_end()
 
     # --- where to go on from

@@ -1,0 +1,67 @@
+"""A page that answers a form has a URL of its own: Back and Reload ask for that and send no form again."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from pipeline.console.context import RequestContext
+from pipeline.console.security.roles import Right
+
+MOST: Final = 16
+"""Answers kept for each session; the oldest are dropped."""
+_KEPT: Final = (200, 400, 409, 412, 422)
+_NAME: Final = "answer"
+
+
+@dataclass(slots=True, frozen=True)
+class Answer:
+    """A page as it was shown once."""
+
+    rights: frozenset[Right]
+    """Of who saw it; shown to nobody with others."""
+    status: int
+    body: bytes
+    nonce: str
+
+
+def led(context: RequestContext, page: str, response: web.StreamResponse) -> web.StreamResponse:
+    """Return the answer to a request, or what leads a browser to it: a page that a form was answered with is
+    kept. One that led to a success is not: Back shows what there is now.
+
+    page: the path of the page that the form is on, without the base path.
+    """
+    session = context.session
+    if session is None or context.is_partial or context.request.method != "POST":
+        return response
+    if response.status == HTTPStatus.SEE_OTHER:
+        session.answers = {key: one for key, one in session.answers.items() if key.partition("?")[0] != page}
+        return response
+    if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
+        return response
+    if response.content_type != "text/html" or response.status not in _KEPT:
+        return response
+    while len(session.answers) >= MOST:
+        del session.answers[next(iter(session.answers))]
+    key = f"{page}?{_NAME}={secrets.token_hex(8)}"
+    session.answers[key] = Answer(context.viewer.rights, response.status, response.body, context.nonce)
+    return context.go(key)
+
+
+def shown(context: RequestContext, page: str) -> web.StreamResponse | None:
+    """Return the answer that a URL names, or what leads to its page where it is no longer kept; None where it
+    names none.
+    """
+    name = context.query.get(_NAME)
+    if name is None or context.session is None:
+        return None
+    found = context.session.answers.get(f"{page}?{_NAME}={name}")
+    if not isinstance(found, Answer) or found.rights != context.viewer.rights:
+        context.say("This page is as things are now: what it said before is done, or no longer kept.")
+        return context.go(page)
+    body = found.body.replace(found.nonce.encode(), context.nonce.encode())
+    return web.Response(body=body, status=found.status, content_type="text/html", charset="utf-8")
