@@ -22,6 +22,7 @@ from pipeline.language.secrets import (
     Secrets,
     origin_end,
     parse_placeholders,
+    refs_in,
     without_value,
 )
 from pipeline.model.files.plain_file import Sign, sign_of
@@ -231,6 +232,11 @@ def _check_address(path: KeyPath, url: str, text: ConfigText, problems: Problems
         return
     if parts.scheme == "http" and check_url_literal(host) is None:
         problems.warn(path, "no-tls", f"requests to `{host}` travel unencrypted", hint="use https://")
+    # Webhook URLs of chats and automations are secret; a base URL that a path follows is none.
+    if path == ("request", "url") and "/" in parts.path.strip("/") and url == "".join(map(str, refs_in(url))):
+        message = f"the whole URL is the plain setting {url}: its path is stored and shown"
+        hint = f"if the path is secret, put that alone into it: {parts.scheme}://{parts.netloc}/{url}"
+        problems.warn(path, "secret-path", message, hint=hint)
 
 
 def _origin(url: str, lookup: Lookup) -> str | None:
