@@ -40,7 +40,7 @@ _READS_BEFORE: Final = re.compile(r"\{[{%][^{}]*\buser\.before\b")
 _ANYBODY: Final = "the secret is empty: anybody could sign in your name"
 _MAKE_ONE: Final = "make one with `hookline secret new`"
 _SHELL: Final = re.compile(r"(?:[A-Za-z]+ )?(?:\$([A-Z][A-Z0-9_]+)|%([A-Z][A-Z0-9_]+)%)")
-"""`$TOKEN` and `%TOKEN%`, alone or after a scheme such as Bearer."""
+"""`$TOKEN` and `%TOKEN%`, alone or after a scheme such as Bearer, or as a part of a URL."""
 
 
 def lint_webhook(model: WebhookFile, text: ConfigText, problems: Problems, secrets: Secrets | None) -> None:
@@ -55,6 +55,8 @@ def lint_webhook(model: WebhookFile, text: ConfigText, problems: Problems, secre
     if auth is not None and auth.oauth2 is not None:
         place: KeyPath = ("request", "auth", "oauth2", "token_url")
         _check_address(place, auth.oauth2.token_url, text, problems, strict=strict)
+    for part in re.split("[/?&=]", model.request.url):
+        _check_dollar(("request", "url"), part, problems)
     for name, value in model.request.headers.items():
         _check_dollar(("request", "headers", name), value, problems)
         if value.strip() and "{" not in value and _SECRET_HEADER.fullmatch(name):

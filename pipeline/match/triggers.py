@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sized
+from collections.abc import Collection, Iterable, Mapping, Sized
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final, Literal
@@ -126,6 +126,8 @@ def compile_trigger(
             vars=context.vars,
         )
         nodes += where.nodes
+        if changes is not None:
+            _warn_of_labels(where.nodes, within)
     excludes: dict[str, Predicate] = {}
     for name in () if webhook.include_excluded else exclude:
         node = _excluded(name, context.labels)
@@ -196,6 +198,19 @@ def _changes(names: list[str], context: _Context, webhook: WebhookFile) -> froze
         elif (told := looks_like_list(name)) is not None:
             problems.warn((index,), "looks-like-list", told[0], hint=told[1])
     return frozenset(names)
+
+
+def _warn_of_labels(nodes: Iterable[Node], context: _Context) -> None:
+    """Warn of labels about events among what must hold: a change is none, so the webhook never fires."""
+    wanted = {node.key for node in nodes}
+    for name in context.labels.names():
+        label = context.labels.get(name)
+        if label is None or label.node.key not in wanted:
+            continue
+        if label.alternatives and all(one.about_events for one in label.alternatives):
+            message = f"the label `{name}` is about events, and a change of a property is none: never fires"
+            hint = f"write `events: [{name}]` instead of `changes`, or leave the label out"
+            context.problems.warn(("where",), "wrong-label", message, hint=hint, on_key=True)
 
 
 def _is_one_name(name: str, webhook: WebhookFile) -> bool:
