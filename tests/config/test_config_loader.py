@@ -72,6 +72,8 @@ def test_a_value_cut_by_a_hash_is_a_warning_and_a_plain_comment_is_none() -> Non
         ("text: {{ event.name }} was seen\n", 'quote the value: "{{ event.name }} was seen"'),
         ("- {{ x | default: 'a' }}\n", "quote the value: \"{{ x | default: 'a' }}\""),
         ("a: {b: {{ c }}, d: 1}\n", 'quote it: "{{ c }}"'),
+        ("text: {% if a %}b{% endif %}\n", 'quote the value: "{% if a %}b{% endif %}"'),
+        ("a: {b: {% if a %}b{% endif %} c, d: 1}\n", 'quote it: "{% if a %}b{% endif %} c"'),
         ("events: *\n", 'quote the value: "*"'),
         ("event: {each: lines[*], name: n}\n", 'quote it: "lines[*]"'),
         ("a: [b.c[0].d, e]\n", 'quote it: "b.c[0].d"'),
