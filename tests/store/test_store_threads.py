@@ -218,6 +218,8 @@ def test_a_part_of_an_epoch_is_taken_back_like_a_whole_one(tmp_path: Path, seed:
                 model[table, key] = b"%d %d" % (epoch, at)
                 store.put(table, key, model[table, key])
             if dice.random() < 0.1:
+                if store._beginning is not None:
+                    wait([store._beginning], 60)
                 store.prepare()
                 parts += store._leaving is not None
             if dice.random() < 0.02:
