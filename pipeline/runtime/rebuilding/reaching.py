@@ -55,8 +55,9 @@ class Goal:
         if not self.is_of_topics:
             return _collected(self._target) | files_of(self._target)
         number = int(partition.rpartition("-")[2])
+        # Of whatever life a topic is, a reader that begins anew calls it the first.
         return {
-            place.source(number if place.partition < 0 else place.partition): place.offset
+            place._replace(life=1).source(number if place.partition < 0 else place.partition): place.offset
             for place in _places(self._target).values()
         }
 

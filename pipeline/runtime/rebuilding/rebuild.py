@@ -24,10 +24,10 @@ from pipeline.join.users import Users
 from pipeline.model.errors import NoState, StateError
 from pipeline.model.files.disk import make_folder, sync
 from pipeline.model.records import IdentityLink, PropertyUpdate, Record
-from pipeline.runtime.readers import make_readers, with_schemas
+from pipeline.runtime.parts import REAL
+from pipeline.runtime.readers import with_schemas
 from pipeline.runtime.rebuilding.reaching import Goal
 from pipeline.runtime.state.directory import StateDirectory, describe
-from pipeline.runtime.state.lives import known_lives
 from pipeline.runtime.state.recovery import read_tokens
 from pipeline.sources.files.position import files_of
 from pipeline.sources.reader import Source
@@ -75,8 +75,9 @@ def rebuild(
                 f"{config.state} has no recovery store: there is no position to rebuild up to. Start with an "
                 "empty state directory; the job then reads the source from its beginning."
             )
-        readers = make_readers(config, lives=known_lives(config.state), formats=formats)
-        source, fetcher = with_schemas(readers, config, config_dir, formats, config.state / FOLDER)
+        source, fetcher = with_schemas(
+            REAL.source(config, None, formats), config, config_dir, formats, config.state / FOLDER
+        )
         if fetcher is not None:
             stack.callback(fetcher.close)
         return _Rebuilding(config, tokens, source, formats, stack).run(progress)
