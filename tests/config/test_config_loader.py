@@ -51,6 +51,10 @@ def test_what_the_language_leaves_out_is_an_error(text: str, expected: list[str]
     assert codes(text) == expected
 
 
+def test_a_tag_is_told_as_it_is_written() -> None:
+    assert "tags (`!!str`) are not supported" in shown("a: !!str 1\n")
+
+
 def test_an_empty_value_names_the_comment_that_swallowed_it() -> None:
     assert shown("channel: #growth\n") == (
         "f.yaml:1:1: error[empty-value]: `channel` has no value: `#growth` is a comment\n"
