@@ -1,7 +1,7 @@
 """A replay for Bytewax's own runner: ``python -m bytewax.run "dataflows.replay:get_flow(to='http://..')"``.
 
-The words are those of ``hookline replay``; config and source as for `dataflows.webhooks`. The state directory
-must be another one than the job's: name it with HOOKLINE_STATE.
+The words are those of ``hookline replay``; config and source as for `dataflows.webhooks`. It has a state
+directory of its own, beside the job's and named after the words, as there.
 """
 
 from __future__ import annotations

@@ -124,6 +124,11 @@ def is_setting(path: KeyPath) -> bool:
     return not any(path[: len(place)] == place for place in _SECRET_PLACES)
 
 
+def is_body_condition(path: KeyPath) -> bool:
+    """Return whether this place of a webhook file belongs to a condition of its body."""
+    return path[:2] == ("request", "body") and "$if" in path
+
+
 def is_var(path: KeyPath) -> bool:
     """Return whether a placeholder at this place of a webhook file is a secret var."""
     return path[:1] == ("vars",)
@@ -139,13 +144,18 @@ def named_setting(value: Value) -> str | None:
 
 
 def setting_refs(value: Value, *, is_webhook: bool) -> Iterator[SecretRef]:
-    """Yield the placeholders of a file that are plain settings: outside `request`, and its URL's origin."""
+    """Yield the placeholders of a file that are plain settings: outside `request`, in its conditions, and in
+    its URL's origin.
+    """
     if isinstance(value, dict) and is_webhook:
         request = value.get("request")
         if isinstance(request, dict) and isinstance(request.get("url"), str):
             yield from origin_refs(request["url"])
     for path, text, named in _texts(value, ()):
-        if "${" in text and (not is_webhook or (is_setting(path) and (named or not is_var(path)))):
+        if "${" not in text:
+            continue
+        plain = is_setting(path) and (named or not is_var(path))
+        if not is_webhook or plain or (named and is_body_condition(path)):
             yield from refs_in(text)  # what cannot be read the compiler reports with its place
 
 

@@ -27,7 +27,7 @@ from pipeline.model.files.plain_file import read_plain
 from pipeline.model.json import Value, as_utf8, is_utf8
 from pipeline.model.process.under_way import begins
 
-LANGUAGE = 3
+LANGUAGE = 4
 _SUFFIXES = (".yaml", ".yml")
 TESTS = (".test.yaml", ".test.yml")
 SHAPES = "shapes"
@@ -78,7 +78,7 @@ class ConfigText:
     """Unreadable files, with the reason; such a config does not compile."""
     language: int = LANGUAGE
     """The version of the files' meaning. 1: placeholders in `vars` are plain settings, as they once were. Up
-    to 2 formats are not included: those of the job apply."""
+    to 2 formats are not included: those of the job apply. Up to 3 those in conditions of a body are texts."""
     strays: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Files beside them that nobody reads although they look intended, with the reason."""
 
@@ -315,3 +315,9 @@ def is_webhook(name: str) -> bool:
     """Return whether a config file defines a webhook (a base, `_x.yaml`, does not)."""
     folder, _, file = name.partition("/")
     return folder == "webhooks" and is_yaml(file) and not file.startswith("_")
+
+
+def watched_files(text: ConfigText) -> tuple[str, ...]:
+    """Return what belongs to a config beside its own files: lists, and files of plain settings."""
+    refs = (ref for name in text.documents for ref in text.documents.uses(name).settings)
+    return (*wanted_lists(text), *dict.fromkeys(ref.file for ref in refs if ref.file is not None))

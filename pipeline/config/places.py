@@ -44,7 +44,8 @@ def place(base: Path, path: str) -> str:
 
     Lexically: a config directory that is a symlink (Kubernetes) has the parent in its name.
     """
-    return path if path == STDIN or os.path.isabs(path) else os.path.normpath(base / path)
+    is_placed = path in ("", STDIN) or os.path.isabs(path)  # an empty one is the model's to refuse
+    return path if is_placed else os.path.normpath(base / path)
 
 
 def place_all(data: dict[str, Value], base: Path, in_file: Callable[[KeyPath], bool]) -> dict[KeyPath, str]:
@@ -58,7 +59,7 @@ def place_all(data: dict[str, Value], base: Path, in_file: Callable[[KeyPath], b
         if path[-1] not in holder or not in_file(path):
             continue
         last, value = str(path[-1]), holder[path[-1]]
-        if isinstance(value, str) and value:
+        if isinstance(value, str):
             were[path] = value
             holder[last] = place(base, value)
         elif isinstance(value, (list, dict)):

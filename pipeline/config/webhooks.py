@@ -10,6 +10,7 @@ from typing import Final, Generic, TypeAlias, TypeVar
 import orjson
 
 from pipeline.config.documents import (
+    is_body_condition,
     is_setting,
     is_var,
     list_candidates,
@@ -23,7 +24,7 @@ from pipeline.config.models.shape import ShapeFile
 from pipeline.config.models.validate import check, check_quoted, describe
 from pipeline.config.models.webhooks.label import LabelFile
 from pipeline.config.models.webhooks.webhook import WebhookFile
-from pipeline.config.yaml.diagnostics import Problems
+from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.document import Document, Node
 from pipeline.config.yaml.extends import merge_data, resolve_base
 from pipeline.config.yaml.locating import place
@@ -163,14 +164,20 @@ def _too_many(document: Document) -> Finding:
 
 
 def _places(name: str, language: int, stored: bool) -> Places:
-    webhook = name.startswith("webhooks/")
-    settings = is_setting if webhook else everywhere
+    if not name.startswith("webhooks/"):
+        if language == 1:
+            return Places(stored=stored)
+        return Places(refused=nowhere if stored else everywhere, named=named_setting, stored=stored)
     if language == 1:
-        return Places(settings, stored=stored)
-    refused = (
-        nowhere if stored else (lambda path: path[:2] == ("trigger", "where")) if webhook else everywhere
-    )
-    return Places(settings, is_var if webhook else nowhere, refused, named_setting, stored)
+        return Places(is_setting, stored=stored)
+
+    def settings(path: KeyPath) -> bool:
+        return is_setting(path) or (language > 3 and is_body_condition(path))
+
+    def refused(path: KeyPath) -> bool:
+        return not stored and (path[:2] == ("trigger", "where") or is_body_condition(path))
+
+    return Places(settings, is_var, refused, named_setting, stored)
 
 
 _TAKEN_AWAY: Final = "null takes away what the base has, such as `events: null`"

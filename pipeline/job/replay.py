@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -44,6 +45,14 @@ class Replay:
             parts = urlsplit(self.to)
             if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
                 raise UsageError(f"`{self.to}` is no origin: want scheme, host and port alone")
+
+    def state_beside(self, state: Path, source: object) -> Path:
+        """Return its own state directory, beside the job's: the same one for the same words."""
+        words = repr((source, self.since_ms, self.until_ms, sorted(self.webhooks), self.user_id))
+        if self.users_of is not None:
+            words += f" {self.users_of.absolute()}"
+        name = blake2b(f"{words}{self.to}".encode(), digest_size=4).hexdigest()
+        return state.with_name(f"{state.name}-replay-{name}")
 
     def wants(self, event: Event) -> bool:
         """Return whether an event fires in this replay."""

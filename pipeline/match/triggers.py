@@ -18,6 +18,7 @@ from pipeline.language.work import TooExpensive, begin
 from pipeline.match.conditions.compile import compile_condition
 from pipeline.match.conditions.nodes import Condition, Node, Predicate, all_of, any_of, conjunction, group
 from pipeline.match.labels import Alternative, Labels
+from pipeline.match.operators.suspects import looks_like_list
 from pipeline.model.json import Value, canonical
 from pipeline.model.records import MISSING, Event, User
 
@@ -194,10 +195,8 @@ def _changes(names: list[str], context: _Context, webhook: WebhookFile) -> froze
             )
             message = f"`{name}` is the name of one property here, with its dot"
             problems.warn((index,), "wrong-name", message, hint=hint)
-        elif len(parts := [part.strip() for part in name.split(",")]) > 1 and all(parts):
-            hint = f"for several names write [{', '.join(parts)}]"
-            message = f"`{name}` is one name here, as it is written"
-            problems.warn((index,), "looks-like-list", message, hint=hint)
+        elif (told := looks_like_list(name)) is not None:
+            problems.warn((index,), "looks-like-list", told[0], hint=told[1])
     return frozenset(names)
 
 

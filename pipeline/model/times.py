@@ -31,11 +31,12 @@ _UNIX = re.compile(r"[+-]?\d{9,21}(?:\.\d{1,40})?", re.ASCII)
 _ISO = re.compile(
     r"(?:(\d{4})-(\d{1,2})-(\d{1,2})|(\d{4})(\d\d)(\d\d)|(\d{4})(?:-W(\d\d)(?:-([1-7]))?|W(\d\d)([1-7])?))"
     r"(?:[^\d+\-Zz](\d{1,2})(?::(\d\d)(?::(\d\d)(?:[.,](\d+))?)?|(\d\d)(?:(\d\d)(?:[.,](\d+))?)?)?)?"
-    r" ?(Z|UTC|GMT|([+-])(\d\d)(?::?([0-5]\d)(?::?([0-5]\d))?)?)?",
+    r"(?: ?(Z|UTC|GMT|([+-])(\d\d)(?::?([0-5]\d)(?::?([0-5]\d))?)?)(?:\[[^\[\]]*\])*)?",
     re.ASCII | re.IGNORECASE,
 )
 """ISO 8601 with its calendar and week dates, and what real streams make of it: missing leading zeros
-(Segment's own documents hold `2015-2-02T00:30:08Z`), a blank before the zone, UTC for Z."""
+(Segment's own documents hold `2015-2-02T00:30:08Z`), a blank before the zone, UTC for Z, and after an offset
+the zone's name in brackets (RFC 9557, Java's ZonedDateTime), which adds nothing to it."""
 _USUAL_ENDS = frozenset({"", "T", " "})
 _DAY_MS = 86_400_000
 

@@ -115,7 +115,8 @@ def _checked_origin(origin: str, spot: Spot) -> str:
     elif split.username is not None:
         spot.error("url-origin", "user and password do not belong into the URL", hint="use `auth: basic`")
     elif split.query or split.fragment:
-        spot.error("url-origin", "a setting before the path cannot hold a query")
+        hint = "write its parts: https://HOST/PATH?KEY=${SECRET}; what follows the host may be secret"
+        spot.error("url-origin", "a setting before the path cannot hold a query", hint=hint)
     elif port == 0:
         spot.error("url-origin", "there is no port 0")
     else:

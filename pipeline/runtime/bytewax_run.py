@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import dataclasses
 import os
 import sys
 from collections.abc import Callable
@@ -20,9 +21,11 @@ from pipeline.model.errors import Fatal, HooklineError, StartAnew, UsageError
 from pipeline.model.process.private import keep_private
 from pipeline.model.process.standard import open_standard
 from pipeline.model.process.stop import requested
+from pipeline.model.process.variables import trim_variables
 from pipeline.runtime.background.watchdog import Watchdog
 from pipeline.runtime.process import Cluster, open_job, stop_on_signals
 from pipeline.runtime.reexec import reexec
+from pipeline.runtime.state.lives import known_lives
 from pipeline.runtime.state.resend import refuse_without_consent
 from pipeline.telemetry import log
 
@@ -52,11 +55,15 @@ def prepare(replay: Replay | None = None, observe: Observe | None = None) -> Dat
 
 
 def _prepare(replay: Replay | None, observe: Observe | None) -> Dataflow:
+    trim_variables()
     open_standard()
     keep_private()
     config_dir = Path(os.environ.get("HOOKLINE_CONFIG", "config"))
     config = load_pipeline(config_dir, check_source=True, guard_state=True).require()
     log.setup(config.file.log.level, config.file.log.format)
+    if replay is not None:
+        replay = dataclasses.replace(replay, lives=known_lives(config.state))
+        config = dataclasses.replace(config, state=replay.state_beside(config.state, config.source))
     recovery = config.state / "recovery"
     if os.environ.get(RECOVERY) != str(recovery):
         os.environ[RECOVERY] = str(recovery)

@@ -77,6 +77,7 @@ NEWLY_REFUSED = {
         "body",
         HEAD + URL + "  encoding: form\n  body: {$if: {event.id: x}, $then: [1], $else: {a: 1}}\n",
     ),
+    "an empty list of labels": ("empty-condition", HEAD.replace("]}", "], where: [{label: []}]}") + URL),
     "a batch of forms": ("batch", HEAD + URL + "  encoding: form\n  body: {a: 1}\ndelivery: {batch: {}}\n"),
 }
 

@@ -33,3 +33,15 @@ def test_a_dead_receiver_that_pauses_the_source_silences_nobody_for_good(
         until(lambda: accounted(bench)["gone"]["dead"])
     assert "reading goes on" in job.said
     assert {(one["webhook"], one["reason"]) for one in bench.listed("dlq")} == {("gone", "max-pending")}
+
+
+@pytest.mark.parametrize("users", [1, 100])
+def test_a_webhook_is_full_at_max_pending_however_few_its_users_are(tmp_path: Path, users: int) -> None:
+    bench = Bench(tmp_path)
+    (closed,) = free_ports(1)
+    bench.webhook("gone", f"http://127.0.0.1:{closed}/", "delivery: {max_pending: 200}\n")
+    bench.append(*({"id": f"e{n}", "user_id": f"u{n % users}"} for n in range(1_000)))
+    with Job(bench, follow=True):
+        until(lambda: bench.counts("gone")["matched"] == 1_000)
+        counts = bench.counts("gone")
+    assert (counts["pending"], counts["dead"]) == (200, 800)

@@ -75,6 +75,12 @@ def test_a_placeholder_in_a_flow_map_is_one_fault_whose_remedy_is_right(
     assert not [one for one in checked(hook(request_.replace(bare, quoted, 1))) if not one.warning]
 
 
+def test_what_a_merge_left_is_named(checked: Checked) -> None:
+    text = f"<<<<<<< HEAD\n{HOOK}=======\n{HOOK}>>>>>>> b\n"
+    (found,) = checked({"webhooks/a.yaml": text})
+    assert (found.line, found.message) == (1, "a merge left its conflict")
+
+
 UNKNOWN = "`{}` is not a field of `source.kafka` (did you mean `{}`?)".format
 KAFKA = [
     ("brokers: 'b:1', topic: x", [UNKNOWN("topic", "events")]),
@@ -195,6 +201,8 @@ NAMES = [
     ("events: 'Purchase|Refund'", "for several names write [Purchase, Refund]"),
     ("events: ['Page *']", 'for a pattern write `"*"` here, and where: {event.name: {glob: "Page *"}}'),
     ("changes: 'plan, email'", "for several names write [plan, email]"),
+    ("events: '*', where: {event.name: 'A, B'}", "for several names write [A, B]"),
+    ("events: '*', where: {event.properties.city: 'A, B'}", None),
     ("events: 'Purchase, '", None),
     ("events: '*'", None),
     ("events: [Purchase, Refund]", None),
@@ -284,6 +292,9 @@ JOBS = [
     ("source: {file: x.jsonl}", "did you mean `jsonl`?"),
     ("source: {kafka: {brokers: 'http://h:1', events: [e]}}", "`http://h:1` is no broker (write host:port"),
     ("source: {kafka: {brokers: 'h:99999', events: [e]}}", "`h:99999` is no broker"),
+    ("source: {kafka: {brokers: 'h:1', events: [e], group: '${G:-}'}}", "group` must not be empty"),
+    ("source: {jsonl: {paths: [a.jsonl, '${RECORDING:-}']}}", "a path is empty"),
+    ("dead_letters: {jsonl: {path: ''}}", "`dead_letters.jsonl.path` must not be empty"),
     ("source: {kafka: {brokers: 'h:1', events: [a b]}}", "no name of a topic (letters, digits,"),
     ("source: {kafka: {brokers: 'h:1', users: 'a, b'}}", "for several write [a, b]"),
     ("source: {kafka: {brokers: 'h:1', topics: {'..': {}}}}", "`..` is no name of a topic"),
@@ -362,29 +373,8 @@ def test_an_empty_pipeline_yaml_is_one_in_which_all_is_as_by_default(
 
 
 FILES: list[tuple[Files, list[str]]] = [
-    ({"webhooks/a.yaml": ""}, ["webhooks/a.yaml:1: the file is empty (`hookline new` writes"]),
-    (
-        {"webhooks/a.yaml": "# todo\n"},
-        ["webhooks/a.yaml:1: the file is empty but for comments (`hookline new`"],
-    ),
     ({"labels/a.yaml": ""}, ["labels/a.yaml:1: the file is empty (a label has a `name`"]),
-    (
-        {"webhooks/a.yaml": "- id: a\n"},
-        ["webhooks/a.yaml:1: a webhook is a map of fields, not a list (leave out"],
-    ),
-    (
-        {"webhooks/a.yaml": HOOK + "---\n# end\n"},
-        ["webhooks/a.yaml:4: one file holds one document; `---` begins a second one (leave it o"],
-    ),
-    (
-        {"webhooks/a.yaml": HOOK.replace("{events", "\n\tevents: [A]\nx: {events")},
-        [
-            "webhooks/a.yaml:3: ",
-        ],
-    ),
     ({"webhooks/a.yaml": b"\xef\xbb\xbf" + HOOK.encode().replace(b"\n", b"\r\n")}, []),
-    ({"webhooks/a.yaml": HOOK.encode("utf-16")}, ["webhooks/a.yaml:0: the file is UTF-16; save it as UTF-8"]),
-    ({"webhooks/a.yaml": None}, ["webhooks/a.yaml:0: is a folder: expected a file"]),
     ({"webhooks/a.yml": HOOK}, []),
     ({"webhooks/a.YAML": HOOK}, ["warning: webhooks/a.YAML:0: it is not read: its name must end in"]),
     ({"webhooks/a.json": "{}"}, ["warning: webhooks/a.json:0: it is not read: its name must end in"]),
@@ -415,18 +405,6 @@ FILES: list[tuple[Files, list[str]]] = [
     ),
     ({"labels/b.yaml": HOOK}, ["labels/b.yaml:1: this is a webhook, not a label (it belongs in webhooks/)"]),
     (
-        {"webhooks/a.yaml": LABEL},
-        ["webhooks/a.yaml:1: this is a label, not a webhook (it belongs in labels/)"],
-    ),
-    (
-        {"webhooks/a.yaml": JOB},
-        ["webhooks/a.yaml:1: this is the job's pipeline.yaml, not a webhook (it belo"],
-    ),
-    (
-        {"webhooks/a.yaml": "cases: []\n"},
-        ["webhooks/a.yaml:1: this is a config test, not a webhook (it belongs in a file `NAME"],
-    ),
-    (
         {"webhooks/a.yaml": HOOK.replace("trigger", "triger") + "enable: true\ndelivry: {}\n"},
         [
             "webhooks/a.yaml:2: `triger` is not a field of a webhook (did you mean `trigger`?)",
@@ -444,6 +422,28 @@ def test_a_file_that_is_no_webhook_or_label_says_what_it_is(
     found = told(checked(files))
     assert len(found) == len(wanted), found
     assert all(line.startswith(start) for line, start in zip(found, wanted, strict=True)), found
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("", "1: the file is empty (`hookline new` writes"),
+        ("# todo\n", "1: the file is empty but for comments (`hookline new`"),
+        ("- id: a\n", "1: a webhook is a map of fields, not a list (leave out"),
+        (HOOK + "---\n# end\n", "4: one file holds one document; `---` begins a second one (leave it o"),
+        (HOOK.replace("{events", "\n\tevents: [A]\nx: {events"), "3: "),
+        (HOOK.encode("utf-16"), "0: the file is UTF-16; save it as UTF-8"),
+        (None, "0: is a folder: expected a file"),
+        (LABEL, "1: this is a label, not a webhook (it belongs in labels/)"),
+        (JOB, "1: this is the job's pipeline.yaml, not a webhook (it belo"),
+        ("cases: []\n", "1: this is a config test, not a webhook (it belongs in a file `NAME"),
+    ],
+)
+def test_a_text_that_is_no_webhook_says_what_it_is(
+    checked: Checked, text: str | bytes | None, wanted: str
+) -> None:
+    (found,) = told(checked({"webhooks/a.yaml": text}))
+    assert found.startswith(f"webhooks/a.yaml:{wanted}")
 
 
 def test_a_pipeline_yml_alone_is_an_error(checked: Checked) -> None:

@@ -148,6 +148,7 @@ def test_a_form_that_check_refuses_is_refused_in_the_editor(tree: Any) -> None:
 VALID: list[Any] = [
     where({P: 1, "user.properties.plan": ["pro", "free"]}),
     where([{P: None}, {P: {"path": "user.id"}}, {P: {"in": {"path": "vars.l"}}}]) | {"vars": {"l": ["a"]}},
+    where([{P: {"regex": {"path": "vars.x"}}}, {P: {"glob": {"setting": "${A:-b}"}}}]) | {"vars": {"x": "a"}},
     where({"not": {"any": {P: 1, "event.name": "x"}}}),
     where({"all": {P: 1}, "any": [{P: 1}], "not": [{P: 2}]}),
     where({'event.properties["Sales Rep"]': "x", "event.properties.l[*].a": {"gt": 1}}),
@@ -212,6 +213,8 @@ LABELS = [
     ({"name": "L", "any": [{}]}, False),
     ({"name": "L", "events": []}, False),
     ({"name": "L", "any": [{"capture": {}}]}, False),
+    ({"name": "L", "any": [{"events": "A"}, {"events": []}]}, False),
+    ({"name": "L", "any": [{"events": "A"}, {"capture": {"kind": []}}]}, False),
     ({"name": "L", "any": [{"events": "A"}], "events": "B"}, False),
     ({"name": "L", "where": {"email": "x"}}, False),
     ({"name": "L", "capture": {"text": {"is": "x"}}}, False),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -227,11 +226,7 @@ def run(config: Path, job: PipelineConfig, chosen: Replay, state: Path | None, a
     for webhook_id in sorted(chosen.webhooks):
         snapshot.named(webhook_id)
     if state is None:
-        words = repr((job.source, chosen.since_ms, chosen.until_ms, sorted(chosen.webhooks), chosen.user_id))
-        if chosen.users_of is not None:
-            words += f" {chosen.users_of.absolute()}"
-        name = blake2b(f"{words}{chosen.to}".encode(), digest_size=4).hexdigest()
-        state = job.state.with_name(f"{job.state.name}-replay-{name}")
+        state = chosen.state_beside(job.state, job.source)
     elif state.resolve() in {one.resolve() for one in (job.state, chosen.users_of) if one is not None}:
         raise click.UsageError(f"--state {state} is a job's own: a replay has another one, or none is named")
     say(f"replaying with the state directory {state}")

@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from pipeline.config.edit.values import same
+from pipeline.config.edit.values import ABSENT, same
 from pipeline.config.yaml.diagnostics import KeyPath
 from pipeline.model.json import Value
-
-
-class Absent:
-    """The type of ABSENT: there is no such place."""
-
-    def __repr__(self) -> str:
-        return "absent"
-
-
-ABSENT: Final = Absent()
 
 
 class Patch(NamedTuple):

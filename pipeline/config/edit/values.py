@@ -1,14 +1,37 @@
-"""Which values a YAML file can hold, and when two are equal."""
+"""Values of a YAML file: which it can hold, what stands at a path, and when two are equal."""
 
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from pipeline.config.edit.paths import show_path
 from pipeline.config.yaml.diagnostics import KeyPath
 from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
+
+
+class Absent:
+    """The type of ABSENT: there is no such place."""
+
+    def __repr__(self) -> str:
+        return "absent"
+
+
+ABSENT: Final = Absent()
+
+
+def value_at(data: Value, path: KeyPath) -> Value:
+    """Return what stands at a path, ABSENT where nothing does."""
+    for step in path:
+        if isinstance(data, dict):
+            data = data.get(step, ABSENT)
+        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+            data = data[step]
+        else:
+            return ABSENT
+    return data
 
 
 def same(one: Value, other: Value) -> bool:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from pipeline.config.edit.differences import ABSENT, Patch
-from pipeline.config.edit.values import same
+from pipeline.config.edit.differences import Patch
+from pipeline.config.edit.values import ABSENT, same, value_at
 from pipeline.config.yaml.diagnostics import KeyPath
 from pipeline.console.forms.fields import body, conditions
 from pipeline.console.forms.fields.rows import LOCKED, OBJECT, FieldError, Table, WebhookForm
-from pipeline.console.forms.fields.scalars import FIELDS, Field, value_at, value_of
+from pipeline.console.forms.fields.scalars import FIELDS, Field, value_of
 from pipeline.console.forms.fields.trees import Node, kept, patches
 from pipeline.console.forms.read import BODY, BODY_TEXT, HEADERS, WHERE
 from pipeline.model.json import Value

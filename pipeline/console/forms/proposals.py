@@ -8,10 +8,10 @@ from contextlib import suppress
 from typing import Final
 from urllib.parse import urlsplit
 
+from pipeline.config.edit.values import value_at
 from pipeline.console.forms.fields.body import is_template, path_text
 from pipeline.console.forms.fields.constants import meant_list
 from pipeline.console.forms.fields.rows import EVENT, USER, WebhookForm
-from pipeline.console.forms.fields.scalars import value_at
 from pipeline.language.path_syntax import EVENT_ROOTS, Path, PathError, parse_path
 from pipeline.match.operators.table import OPERATORS
 from pipeline.model.json import Value

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from pipeline.config.edit.differences import ABSENT
+from pipeline.config.edit.values import ABSENT, value_at
 from pipeline.config.yaml.diagnostics import KeyPath
 from pipeline.console.forms.fields import body, conditions
 from pipeline.console.forms.fields.constants import comes_back
 from pipeline.console.forms.fields.rows import LIST, LOCKED, OBJECT, FormRow, Other, WebhookForm
-from pipeline.console.forms.fields.scalars import FIELDS, text_at, value_at, written
+from pipeline.console.forms.fields.scalars import FIELDS, text_at, written
 from pipeline.console.forms.fields.trees import Node, node_of
 from pipeline.model.json import Value
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from pipeline.config.edit.differences import ABSENT, Patch
+from pipeline.config.edit.differences import Patch
 from pipeline.config.edit.operations import delete, editable, insert, move, rename, set_value
 from pipeline.config.edit.paths import show_path
-from pipeline.config.edit.values import same
+from pipeline.config.edit.values import ABSENT, same, value_at
 from pipeline.config.models.field_types import fields_of, is_section
 from pipeline.config.models.webhooks.webhook import Request, Trigger, WebhookFile
 from pipeline.config.yaml.diagnostics import KeyPath
-from pipeline.console.forms.fields.scalars import value_at
 from pipeline.model.errors import ConfigError
 from pipeline.model.json import Value
 

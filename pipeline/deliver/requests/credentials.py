@@ -76,9 +76,9 @@ def make_signer(receiver: ReceiverSettings, secrets: UsedSecrets) -> Signer | No
         case StandardSignature(given):
             return StandardSigner([_value(secrets, secret) for secret in given])
         case HmacSignature() as plain:
-            check_header(plain.header, plain.prefix)
-            secret = _value(secrets, plain.secret)
-            return HmacSigner(plain.header, secret, plain.algorithm, plain.prefix, plain.encoding)
+            prefix, secret = _value(secrets, plain.prefix), _value(secrets, plain.secret)
+            check_header(plain.header, prefix)
+            return HmacSigner(plain.header, secret, plain.algorithm, prefix, plain.encoding)
         case _:
             return None
 

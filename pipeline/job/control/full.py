@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from pipeline.outbox.counters import Ended
+from pipeline.outbox.counters import Counters, Ended
 from pipeline.telemetry import log
 from pipeline.telemetry.happenings import PAUSE_ENDED
 
@@ -24,6 +24,8 @@ class FullWebhooks:
     """One per process; each shard reports its part at the end of every epoch."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
+        self.counters: dict[int, Counters] = {}
+        """Of each shard of this process."""
         self._clock = clock
         self._pausing: set[tuple[int, str]] = set()
         self._given_up: set[str] = set()

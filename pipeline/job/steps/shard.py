@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.compile.snapshot import Snapshot
 from pipeline.compile.versions import Versions
 from pipeline.compile.webhook import Webhook
+from pipeline.config.models.webhooks.delivery import DeliverySettings
 from pipeline.job.committed import Committed
 from pipeline.job.control.departed import Departed, left_of
 from pipeline.job.control.pressure import Pressure
@@ -61,6 +62,7 @@ class Shard:
         rows = store if settings.known is None else settings.known.under(store)
         self.story = Story(rows, settings.clock, settings.replay, settings.sizes, settings.shards)
         self.counters = Counters(store)
+        pressure.full.counters[number] = self.counters
         # Published from the start, so that nothing seems uncounted until the first commit.
         committed.webhooks[number] = self.counters.written()
         versions.learn(left_of(self.counters))
@@ -151,9 +153,13 @@ class Shard:
         settings = webhook.delivery
         counts, shards = self.counters.of(webhook_id), self.settings.shards
         if (
-            counts.pending * shards >= settings.max_pending
-            or counts.on_disk * shards >= settings.max_pending_bytes
-        ) and self.full(webhook, request, event.origin):
+            (
+                counts.pending * shards >= settings.max_pending
+                or counts.on_disk * shards >= settings.max_pending_bytes
+            )
+            and not self.is_below(1.0, webhook_id, settings)
+            and self.full(webhook, request, event.origin)
+        ):
             return None
         self.outbox.admit(request, ordered=settings.ordering == "per_user")
         return request
@@ -268,11 +274,19 @@ class Shard:
     def has_room(self, webhook_id: str) -> bool:
         """Return whether a webhook that paused the source has come down to nine tenths of its limits."""
         webhook = self.versions.latest.by_id.get(webhook_id)
-        if webhook is None:
-            return True
-        counts, delivery = self.counters.of(webhook_id), webhook.delivery
-        rows, size = counts.pending * self.settings.shards, counts.on_disk * self.settings.shards
-        return rows < delivery.max_pending * ROOM_AGAIN and size < delivery.max_pending_bytes * ROOM_AGAIN
+        return webhook is None or self.is_below(ROOM_AGAIN, webhook_id, webhook.delivery)
+
+    def is_below(self, share: float, webhook_id: str, delivery: DeliverySettings) -> bool:
+        """Return whether a webhook has less than this share of what it may have pending.
+
+        Other processes' shards are taken for as full as this one's: the users of a webhook may be few.
+        """
+        counts = [counters.of(webhook_id) for counters in self.pressure.full.counters.values()]
+        share *= len(counts) / self.settings.shards
+        return (
+            sum(one.pending for one in counts) < delivery.max_pending * share
+            and sum(one.on_disk for one in counts) < delivery.max_pending_bytes * share
+        )
 
     def max_pause(self, webhook_id: str) -> float:
         """Return how long the source waits for a webhook that fails."""

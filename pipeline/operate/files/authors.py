@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 from pipeline.config.documents import Documents, is_setting, is_var, named_setting
+from pipeline.config.edit.values import value_at
 from pipeline.config.files import config_files, is_webhook, is_yaml, read_files
 from pipeline.config.yaml.diagnostics import KeyPath, Problem, Problems
 from pipeline.config.yaml.document import Node
@@ -194,20 +195,9 @@ def _is_plain(name: str, path: KeyPath, offset: int, text: str, root: Node) -> b
         return True
     if path in _URLS[:1]:
         return offset < origin_end(text)
-    if path[-1:] == ("setting",) and named_setting(_at(root.value, path[:-1])) is not None:
+    if path[-1:] == ("setting",) and named_setting(value_at(root.value, path[:-1])) is not None:
         return True
     return is_setting(path) and not is_var(path)
-
-
-def _at(value: Value, path: KeyPath) -> Value:
-    for part in path:
-        if isinstance(value, dict):
-            value = value.get(str(part))
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-            value = value[part]
-        else:
-            return None
-    return value
 
 
 def _resolved(name: str, documents: Documents) -> Node | None:

@@ -107,12 +107,9 @@ def _text_in(field: str, description: str, **more: Value) -> Value:
 
 
 _SETTING: Final = "A plain setting, `${NAME}`: its value is put in at load."
-_PATH: Final[Value] = {
-    "anyOf": [
-        _text_in("path", "Another path, whose value is meant."),
-        _text_in("setting", _SETTING, pattern=r"\$\{"),
-    ]
-}
+_SET: Final[Value] = _text_in("setting", _SETTING, pattern=r"\$\{")
+_PATH: Final[Value] = {"anyOf": [_text_in("path", "Another path, whose value is meant."), _SET]}
+_VAR: Final[Value] = _text_in("path", "A var, whose pattern is meant.", pattern=r"^vars\b")
 _FILE: Final[Value] = _text_in("file", "A list file, one entry per line.")
 
 
@@ -197,8 +194,8 @@ def _operand(operator: Operator) -> dict[str, Value]:
             return {"not": {"type": "array", "maxItems": 0}}
         case "text":
             text: Value = {"type": "string"}
-            one = text if operator.name in ("glob", "regex") else {"anyOf": [text, path]}
-            return {"anyOf": [*one.get("anyOf", [one]), _some(one)]}
+            some: list[Value] = [text, _VAR, _SET] if operator.name in ("glob", "regex") else [text, path]
+            return {"anyOf": [*some, _some({"anyOf": some})]}
     return {}
 
 

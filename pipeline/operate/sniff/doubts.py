@@ -7,7 +7,7 @@ from typing import Final
 
 import orjson
 
-from pipeline.model.json import Value
+from pipeline.model.json import Value, leaves
 from pipeline.model.records import Event, Invalid
 from pipeline.operate.sniff.recognise import Recognised, read_by
 from pipeline.recording.native_lines import native_line
@@ -25,10 +25,10 @@ def lost(recognised: Sequence[Recognised]) -> list[tuple[str, str, int]]:
         if type(one.value) is not dict:
             continue
         good = [each for each in read_by(one.sampled, one.shape) if not isinstance(each, Invalid)]
-        kept = set().union(*(_leaves(orjson.loads(native_line(each))) for each in good))
+        kept = set().union(*(_texts(orjson.loads(native_line(each))) for each in good))
         for name, inner in one.value.items():
-            if name not in _MEANT and type(inner) is dict and (leaves := _leaves(inner)):
-                seen.setdefault((one.shape, name), []).append(leaves.isdisjoint(kept))
+            if name not in _MEANT and type(inner) is dict and (inside := _texts(inner)):
+                seen.setdefault((one.shape, name), []).append(inside.isdisjoint(kept))
     return [(shape, name, sum(gone)) for (shape, name), gone in seen.items() if sum(gone) * 2 > len(gone)]
 
 
@@ -47,14 +47,6 @@ def timeless(recognised: Sequence[Recognised]) -> Iterator[str]:
             )
 
 
-def _leaves(value: Value) -> set[str]:
-    todo, found = [value], set[str]()
-    while todo:
-        one = todo.pop()
-        if isinstance(one, dict):
-            todo += one.values()
-        elif isinstance(one, list):
-            todo += one
-        elif one is not None:
-            found.add(str(one))
-    return found
+def _texts(value: Value) -> set[str]:
+    """Return everything in a value that is no object and no list, as text."""
+    return {str(one) for _, one in leaves(value) if one is not None and not isinstance(one, (dict, list))}

@@ -21,7 +21,7 @@ from pipeline.sources.files.following.rotated import PACKED, before_rotation, fi
 from pipeline.sources.files.merging.line_cursor import LineCursor
 from pipeline.sources.files.naming import keeping_names, named_as_before, refuse_unsettled
 from pipeline.sources.files.position import Known
-from pipeline.sources.files.reading.block_cursor import open_input, open_regular
+from pipeline.sources.files.reading.block_cursor import Unreadable, open_input, open_regular
 from pipeline.sources.files.reading.entry import Entry
 from pipeline.sources.files.reading.file import FileCursor
 from pipeline.sources.files.reading.lives import parted
@@ -63,6 +63,8 @@ class Inputs:
         self._formats = ALL_AUTO
         self._most = FEW_KNOWN
         """From so many known files on it is asked again which of them can be forgotten."""
+        self._is_open = False
+        self._unreadable = Unreadable()
         self._late: dict[str, str] = {}
         """By path: the name of the rotated file that was looked for, as somebody may still write there."""
         self._aside: dict[str, tuple[int, str | None]] = {}
@@ -81,6 +83,7 @@ class Inputs:
         self._open(found)
         self._open_late()
         self._tell_left()
+        self._is_open = True
 
     def open_new(self) -> bool:
         """Open new files; return whether there are any."""
@@ -140,6 +143,9 @@ class Inputs:
             except Fatal as error:
                 if self._follow and isinstance(error.__cause__, FileNotFoundError):
                     continue  # it was renamed since it was found: search for its name again
+                # One that is given itself is an error at the start.
+                if self._follow and (source.beside or self._is_open) and self._unreadable.waits(error):
+                    continue
                 raise
             cursor.under(self._formats)
             self.cursors.append(cursor)

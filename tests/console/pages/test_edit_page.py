@@ -95,6 +95,18 @@ def test_an_event_that_nobody_chose_follows_the_trigger():
         assert choose(form, "", seen, [], key=picked, record="", user="").key == picked
 
 
+def test_a_sample_that_is_no_event_says_what_it_is():
+    records = {
+        "Not understood": {"invalid": "no JSON"},
+        "Deletion of a user": {"type": "user", "delete": True, "user_id": "u"},
+        "Link of two ids": {"type": "identify", "user_id": "u", "anonymous_id": "a"},
+        "Update of a user": {"type": "user", "user_id": "u", "set": {}},
+    }
+    seen = [Sample(str(n), "2026-01-01T12:00:00Z", (one,)) for n, one in enumerate(records.values())]
+    found = choose(opened("id: x\n").form, "", seen, [], key="", record="", user="").choices
+    assert [words.partition(" · ")[0] for _, words in found][: len(records)] == [*records]
+
+
 def test_what_the_sample_has_is_shown_as_it_would_be_typed(ann: Visitor):
     new = "/new-webhook"
     record = {

@@ -75,9 +75,10 @@ def test_credentials_are_put_in_when_sending(
 
 
 def test_a_plain_hmac_goes_into_its_header(receiver: Receiver, start: Any) -> None:
-    signature = HmacSignature("X-Hub-Signature-256", "${PASS}", prefix="sha256=")
+    signature = HmacSignature("X-Hub-Signature-256", "${PASS}", prefix="${KIND}=")
     spec = LaneSpec("w", receiver=ReceiverSettings(signature=signature))
-    engine, disk = start(spec, secrets=Secrets({"PASS": "It's a Secret to Everybody"})), Disk()
+    secrets = Secrets({"PASS": "It's a Secret to Everybody", "KIND": "sha256"})
+    engine, disk = start(spec, secrets=secrets), Disk()
     submit(engine, disk.port, [delivery(1, url=receiver.url(), body=b"Hello, World!", created_ms=now_ms())])
     assert engine.drain(5)
     assert receiver.requests[0].headers["x-hub-signature-256"] == (

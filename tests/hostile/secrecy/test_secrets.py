@@ -170,6 +170,20 @@ def test_in_a_label_too_and_the_remedy_works(folder: Path) -> None:
     assert text.settings["T"] == CANARY
 
 
+def test_in_a_condition_of_a_body_too_and_the_remedy_works(folder: Path) -> None:
+    """It was compared as the text that is written, and never held."""
+    body = "{a: {$if: {event.name: %s}, $then: 1, $else: 0}}"
+    _, report = compiled_files(folder, WEBHOOK.format(where="", body=body % '"${N}"'))
+    assert [found.code for found in report.findings] == ["secret-in-condition"]
+    text, report = compiled_files(folder, WEBHOOK.format(where="", body=body % '{setting: "${EVENT:-X}"}'))
+    (webhook,) = report.require().webhooks
+    assert json.loads(webhook.request.render(an_event(name="X"), a_user()).body) == {"a": 1}
+    old = json.loads(text.to_bytes()) | {"language": 3, "settings": {"N": "7"}}
+    for written in ('"${EVENT}"', '{eq: {setting: "${EVENT}"}}'):
+        old["files"] = {"webhooks/a.yaml": WEBHOOK.format(where="", body=body % written)}
+        assert compile_config(ConfigText.from_data(old), secrets=None, stored=True).findings == []
+
+
 def test_a_version_of_before_keeps_its_settings_in_vars(folder: Path) -> None:
     text, _ = compiled_files(folder, WEBHOOK.format(where="", body='{a: "{{ vars.tok | upcase }}"}'))
     old = json.loads(text.to_bytes())

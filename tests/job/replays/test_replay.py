@@ -129,8 +129,9 @@ def test_the_dataflow_of_a_replay_runs_under_bytewax_own_runner(past: Past, rece
     flow = (
         f"dataflows.replay:get_flow(since='2025-06-15T15:08:20Z', webhooks=('crm',), to='{receiver.url('')}')"
     )
-    with past.bench.bytewax(flow=flow, STATE=past.bench.folder / "again") as job:
+    with past.bench.bytewax(flow=flow) as job:
         ended(job)
+    assert not past.bench.state.exists(), "it has a state directory of its own"
     rows = past.rehearse("--from", "2025-06-15T15:08:20Z", "--webhook", "crm")
     assert arrived(receiver.requests) == told(rows, receiver)
 

@@ -39,6 +39,19 @@ def test_a_byte_order_mark_is_not_part_of_any_line(tmp_path: Path) -> None:
     ]
 
 
+def test_a_hole_longer_than_any_line_is_no_part_of_the_one_after_it(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    with path.open("wb") as file:
+        file.write(b'{"a":1}\n')
+        file.seek(2000, os.SEEK_CUR)  # truncated below its writer, or lost in a power cut
+        file.write(b'{"b":2}\n\0\0\0\0{frame\n')
+    assert read_all(Recording([str(path)], max_line_bytes=100)) == [
+        ("r.jsonl", 0, b'{"a":1}'),
+        ("r.jsonl", 2008, b'{"b":2}'),
+        ("r.jsonl", 2016, b"\0\0\0\0{frame"),
+    ]
+
+
 @pytest.mark.parametrize("text", [b"", b"\n", b"\r\n \n\n"])
 def test_a_file_without_records_is_done_at_once(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "r.jsonl").write_bytes(text)
@@ -50,7 +63,10 @@ def test_a_file_without_records_is_done_at_once(tmp_path: Path, text: bytes) -> 
 )
 @given(
     st.lists(
-        st.sampled_from([b"", b" ", b"x", b"\r", b"xy\r", b"z" * 30, b"\xc3\xa9", b"w" * 11]), max_size=30
+        st.sampled_from(
+            [b"", b" ", b"x", b"\r", b"xy\r", b"z" * 30, b"\xc3\xa9", b"w" * 11, bytes(9), bytes(23) + b"y"]
+        ),
+        max_size=30,
     ),
     st.booleans(),
     st.sampled_from(list(PACK)),
@@ -65,9 +81,9 @@ def test_neither_blocks_nor_chunks_nor_restarts_change_what_is_read(
     path.write_bytes(PACK[suffix](text))
     expected, at = [], 0
     for part in text.split(b"\n"):
-        line = part[:-1] if part.endswith(b"\r") else part
+        line = part.lstrip(b"\0").removesuffix(b"\r")
         if line.strip():
-            expected.append((path.name, at, line))
+            expected.append((path.name, at + len(part) - len(part.lstrip(b"\0")), line))
         at += len(part) + 1
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "BLOCK_BYTES", block)

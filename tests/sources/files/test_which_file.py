@@ -21,6 +21,7 @@ from tests.sources.files.following.rotations import (
     number_of,
     rename_with_a_counter,
 )
+from tests.sources.files.reads import read_all
 
 
 def test_a_finished_file_that_was_compressed_or_renamed_is_not_read_again(tmp_path: Path) -> None:
@@ -105,6 +106,17 @@ def test_a_file_that_was_known_by_its_name_alone_keeps_it(
     reader.close()
     rest = [("app.jsonl", number) for number in range(11, last + 1)]
     assert sorted(found) == [*rest, ("new/app.jsonl", 60), ("new/app.jsonl", 61)]
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_hidden_files_of_a_folder_are_not_read(tmp_path: Path, follow: bool) -> None:
+    (tmp_path / ".trash").mkdir()
+    (tmp_path / "r.jsonl").write_bytes(lines(1, 1))
+    for hidden in (".s.jsonl", "._r.jsonl", ".trash/t.jsonl"):
+        (tmp_path / hidden).write_bytes(lines(2, 2))
+    recording = Recording([str(tmp_path)], follow=follow)
+    assert [place[0] for place in read_all(recording)] == ["r.jsonl"]
+    assert [place[0] for place in read_all(Recording([str(tmp_path / ".s.jsonl")]))] == [".s.jsonl"]
 
 
 def test_a_file_with_several_names_is_read_once(tmp_path: Path) -> None:

@@ -87,7 +87,9 @@ class DeadLettersKafka(Section):
 class DeadLettersJsonl(Section):
     """Copies of dead letters to a file."""
 
-    path: str = Field(description="The file; lines are appended.", examples=["dead-letters.jsonl"])
+    path: str = Field(
+        min_length=1, description="The file; lines are appended.", examples=["dead-letters.jsonl"]
+    )
 
 
 class DeadLettersSection(Section):

@@ -218,6 +218,8 @@ class JsonlSource(Section):
             raise problem("one-of", "`paths` and `events`/`users` exclude each other: keep one")
         if not self.paths and not self.events and not self.users:
             raise problem("missing-field", "a jsonl source needs `paths`, or `events` and `users`")
+        if "" in (*self.inputs(), *(self.events or ()), *(self.users or ())):
+            raise problem("wrong-value", "a path is empty: it would be the whole folder of pipeline.yaml")
         return self
 
 
@@ -231,7 +233,9 @@ class KafkaSource(Section):
     events: Names = Field(default_factory=list, description="Topics with events (or with both).")
     users: Names = Field(default_factory=list, description="Topics with user updates.")
     group: str = Field(
-        default="hookline", description="Group under which offsets are committed, for lag tools."
+        default="hookline",
+        min_length=1,
+        description="Group under which offsets are committed, for lag tools.",
     )
     start: Start = Field(
         default="earliest",

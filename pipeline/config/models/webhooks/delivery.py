@@ -119,7 +119,7 @@ class DeliverySettings:
         default=1_000_000,
         ge=1,
         json_schema_extra=_whole(MAX_PENDING),
-        description="How many deliveries may wait on disk; each shard of users has its part.",
+        description="How many deliveries may wait on disk; each process has its part.",
     )
     max_pending_bytes: Size = Field(
         default=8 << 30,

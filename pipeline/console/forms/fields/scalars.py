@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-from pipeline.config.edit.differences import ABSENT
+from pipeline.config.edit.values import ABSENT, value_at
 from pipeline.config.edit.writing import Writer
 from pipeline.config.yaml.diagnostics import KeyPath
 from pipeline.console.forms.fields.constants import comes_back, meant, meant_list, normal, shown, shown_list
@@ -54,18 +54,6 @@ FIELDS: Final[tuple[Field, ...]] = (
     *(Field(f"signature-hmac-{name}", ("request", "signature", "hmac", name)) for name in _HMAC),
 )
 BY_NAME: Final[Mapping[str, Field]] = {field.name: field for field in FIELDS}
-
-
-def value_at(data: Value, path: KeyPath) -> Value:
-    """Return what stands at a path, ABSENT where nothing does."""
-    for step in path:
-        if isinstance(data, dict):
-            data = data.get(step, ABSENT)
-        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
-            data = data[step]
-        else:
-            return ABSENT
-    return data
 
 
 def text_at(field: Field, data: Value) -> str | None:

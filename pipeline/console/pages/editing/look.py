@@ -8,16 +8,15 @@ from dataclasses import dataclass, field, replace
 from difflib import unified_diff
 from typing import Final
 
-from pipeline.config.edit.differences import ABSENT
+from pipeline.config.edit.values import ABSENT, value_at
 from pipeline.console.context import Console
 from pipeline.console.forms.fields import constants
 from pipeline.console.forms.fields.body import path_text
 from pipeline.console.forms.fields.rows import EVENT, USER, FormRow, WebhookForm
-from pipeline.console.forms.fields.scalars import value_at
 from pipeline.console.forms.places import Fields
 from pipeline.console.forms.proposals import host_of, is_secret_name
 from pipeline.console.pages.editing.draft import Draft
-from pipeline.console.pages.editing.offers import Offers, offers
+from pipeline.console.pages.editing.offers import SET, Offers, offers
 from pipeline.console.pages.editing.samples import OWN, ChosenSample, choose
 from pipeline.console.redaction import may_advise
 from pipeline.language.headers import is_reserved
@@ -97,7 +96,7 @@ def look(console: Console, draft: Draft, refused: Sequence[Finding] = (), *, pay
         own = [] if draft.is_fresh else [one for one in own if one.code not in _UNTYPED]
     elif draft.is_new and draft.settled.errors:  # what is missing is said by them, in the form's words
         own = [one for one in own if one.code != "missing-field"]
-    fields = _fields(draft, own)
+    fields, secrets = _fields(draft, own), _secrets(form, offered)
     return Looked(
         chosen,
         offered,
@@ -108,8 +107,8 @@ def look(console: Console, draft: Draft, refused: Sequence[Finding] = (), *, pay
         tuple(dict.fromkeys(others)),
         fields,
         _problems(draft, fields),
-        _warnings(form, offered),
-        _hints(form, shown),
+        _warnings(form, offered) | {name: words for name, (words, is_set) in secrets.items() if not is_set},
+        _hints(form, shown) | {name: words for name, (words, is_set) in secrets.items() if is_set},
         good,
         _diff(draft),
         host_of(form.fields["url"] if previewed.request is None else previewed.request.url),
@@ -178,7 +177,7 @@ def _problems(draft: Draft, fields: dict[Finding, str]) -> dict[str, str]:
 
 
 def _warnings(form: WebhookForm, offered: Offers) -> dict[str, str]:
-    """Return what is to be said of names that no event had yet, and of headers that carry secrets."""
+    """Return what is to be said of names that no event had yet, and of headers that are not the form's."""
     found = {}
     try:
         names = constants.meant_list(form.fields["events"], names=True)
@@ -189,21 +188,27 @@ def _warnings(form: WebhookForm, offered: Offers) -> dict[str, str]:
         if (meant := did_you_mean(name, offered.names)) is not None:
             found["events"] = f"no event or label is known as `{name}`: did you mean `{meant}`?"
             break
-    known = dict(offered.secrets)
     for index, row in enumerate(form.headers):
-        name = f"header-{index}-value"
         if is_reserved(row.key.strip()):
             found[f"header-{index}-name"] = f"`{row.key}` is set by the sender"
+    return found | mistyped(form, offered)
+
+
+def _secrets(form: WebhookForm, offered: Offers) -> dict[str, tuple[str, bool]]:
+    """Return what is to be said of each header that carries a secret, and whether all is well with it."""
+    found = {}
+    for index, row in enumerate(form.headers):
         if row.is_locked or not is_secret_name(row.key) or not row.value.strip():
             continue
         if "${" not in row.value and "{{" not in row.value:
-            found[name] = (
-                "this is readable for everybody who can read the file: name a secret, ${NAME}, instead"
-            )
-        else:
-            states = [f"{one} is {state}" for one, state in known.items() if one in row.value]
-            found[name] = "; ".join(states) or "the job is not known to have this secret"
-    return found | mistyped(form, offered)
+            words = "this is readable for everybody who can read the file: name a secret, ${NAME}, instead"
+            found[f"header-{index}-value"] = words, False
+            continue
+        states = {one: state for one, state in offered.secrets if one in row.value}
+        words = "; ".join(f"{one} is {state}" for one, state in states.items())
+        is_set = set(states.values()) == {SET}
+        found[f"header-{index}-value"] = words or "the job is not known to have this secret", is_set
+    return found
 
 
 def mistyped(form: WebhookForm, offered: Offers) -> dict[str, str]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from pipeline.config.yaml.loader import parse_yaml
 from pipeline.console.forms.fields.constants import shown_list
 from pipeline.model.files.plain_file import read_plain
 from pipeline.model.json import Value
 from pipeline.operate.unsaved.environment import SecretState
+
+SET: Final = "set in the job"
 
 
 @dataclass(slots=True, frozen=True)
@@ -64,7 +67,7 @@ def _paths(seen: Iterable[tuple[str, Value]], *, payloads: bool) -> list[tuple[s
 
 
 def _state(one: SecretState) -> str:
-    return "set in the job" if one.is_set else "missing"
+    return SET if one.is_set else "missing"
 
 
 def labels(config: Path) -> list[str]:

@@ -15,6 +15,13 @@ from pipeline.console.render import pretty
 from pipeline.model.json import Value
 from pipeline.operate.running.looks import Sample
 
+_KINDS: Final = {
+    "invalid": "Not understood",
+    "delete": "Deletion of a user",
+    "identify": "Link of two ids",
+    "user": "Update of a user",
+}
+"""Records that are no events."""
 SHOWN: Final = 40
 """Samples of the job in the list."""
 MADE: Final = "made"
@@ -87,8 +94,12 @@ def _record(sample: Sample, wanted: set[Value]) -> Value:
     return next(iter([*named, *good]), {})
 
 
+def _kind(record: Value) -> str:
+    return next((one for one in ("invalid", "delete") if one in record), record.get("type", "user"))
+
+
 def _words(sample: Sample) -> str:
     if sample.id.startswith("case:"):
         return f"Test: {sample.id.removeprefix('case:')}"
-    what = ", ".join(sample.events) or "Update of a user"
+    what = ", ".join(sample.events) or _KINDS.get(next(map(_kind, sample.records), "invalid"), "A record")
     return f"{what} · {sample.user or 'nobody'} · {sample.at[11:19]}"

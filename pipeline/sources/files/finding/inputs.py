@@ -98,6 +98,7 @@ def _in_folder(folder: Path, side: int | None, is_followed: bool) -> list[Input]
         item
         for item in items
         if item.name.endswith(SUFFIXES)
+        and not _is_hidden(item.relative_to(folder))
         and item.is_file()
         and (not collectors or collectors.isdisjoint(item.parents))
     )
@@ -110,6 +111,14 @@ def _in_folder(folder: Path, side: int | None, is_followed: bool) -> list[Input]
     return found + [
         Input(item.relative_to(folder).as_posix(), str(item), side, beside=beside) for item in files
     ]
+
+
+def _is_hidden(path: Path) -> bool:
+    """Return whether a path has a hidden part, as copies under way have (`.x.jsonl`) and macOS's `._x.jsonl`.
+
+    No pattern matches those either.
+    """
+    return any(part.startswith(".") for part in path.parts)
 
 
 def part_of(path: str, written: Mapping[str, str]) -> str | None:

@@ -18,7 +18,7 @@ from pipeline.sources.files.following.rotated import (
     is_counted,
     is_renewed,
 )
-from pipeline.sources.files.reading.block_cursor import open_regular
+from pipeline.sources.files.reading.block_cursor import Unreadable, open_regular
 from pipeline.sources.files.reading.entry import Entry
 from pipeline.telemetry import log as logs
 
@@ -56,6 +56,7 @@ class FollowedCursor(GrowingCursor):
         self, *given: Any, known: Callable[[str, os.stat_result], str | None] = lambda *_: None, **more: Any
     ) -> None:
         self._known = known
+        self._unreadable = Unreadable()
         super().__init__(*given, **more)
         path = self.source.path
         self.stem = "" if os.path.islink(path) else os.path.splitext(os.path.basename(path))[0]
@@ -230,6 +231,15 @@ class FollowedCursor(GrowingCursor):
         self._searched_ns = changed_ns
         return self._after() is not None
 
+    def _open_next(self, path: str, inode: int = 0) -> int | None:
+        """Open a file as `open_regular` does; None also where it may not be read yet."""
+        try:
+            return open_regular(path, inode)
+        except Fatal as error:
+            if self._unreadable.waits(error):
+                return None
+            raise
+
     def _after(self) -> Beside | None:
         """Return the file that was rotated away next after the open one."""
         written_ns = self._left_ns or os.fstat(self._fd).st_mtime_ns
@@ -248,13 +258,13 @@ class FollowedCursor(GrowingCursor):
             return self._take_last()
         path = self.source.path
         # Opened before searching for others: the search then finds what is rotated away meanwhile.
-        fd = open_regular(path)
+        fd = self._open_next(path)
         between = self._after()
         if between is not None:
             if fd is not None:
                 os.close(fd)
             path = between.path
-            fd = open_regular(path, between.inode)
+            fd = self._open_next(path, between.inode)
         elif fd is not None and self._is_anothers(path, os.fstat(fd)):
             os.close(fd)
             self.path_is = PathIs.OTHERS

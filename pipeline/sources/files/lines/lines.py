@@ -13,6 +13,10 @@ from pipeline.sources.files.lines.recorded import Message, parse_line
 
 EXCERPT_BYTES = 1024
 """How much of an overlong line is kept."""
+_HOLE = bytes(5)
+"""NUL bytes before a line: a file was truncated below its writer, or its end was lost in a power cut. Fewer
+may begin a registry's frame (decode/framed/frame.py).
+"""
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 """A text of JSON, also one without its end."""
 
@@ -60,7 +64,7 @@ class Lines:
 
 
 class LineSplitter:
-    """Splits blocks into complete lines without their line ends (LF or CRLF), skipping blank ones.
+    """Splits blocks into complete lines without their line ends (LF or CRLF), skipping blank ones and holes.
 
     A line longer than ``max_line_bytes`` is skipped without being kept, and yielded as its first bytes with a
     fault.
@@ -83,7 +87,7 @@ class LineSplitter:
     @property
     def has_open_line(self) -> bool:
         """True where a non-blank line waits for its line end."""
-        return self._overlong_bytes > 0 or bool(self._carry.strip())
+        return self._overlong_bytes > 0 or bool(self._carry.removeprefix(_HOLE).strip())
 
     @property
     def has_torn_line(self) -> bool:
@@ -112,6 +116,8 @@ class LineSplitter:
         self._carry = lines.pop()
         # Two C loops: 0.1 us per line, where a Python loop over the lines would take most of the time here.
         starts = list(map(add, accumulate(map(len, lines), initial=start), count()))
+        if _HOLE in data:
+            self._skip_holes(lines, starts)
         self.next_start = starts[-1]
         if len(self._carry) > self._max_line_bytes:
             self._overlong = self._carry[:EXCERPT_BYTES]
@@ -121,6 +127,18 @@ class LineSplitter:
         has_bom = BOM[:1] in data and BOM in data
         faults = self._tidy(lines, starts, b"\r" in data, has_bom)
         return Lines(lines, starts, faults)  # type: ignore[arg-type]  # a fresh list of bytes only
+
+    def _skip_holes(self, lines: list[bytes], starts: list[int]) -> None:
+        """Let lines, in place, and the incomplete one begin after the NUL bytes before them."""
+        for at, line in enumerate([*lines, self._carry]):
+            if not line.startswith(_HOLE):
+                continue
+            bare = line.lstrip(b"\0")
+            if at < len(lines):
+                lines[at] = bare
+            else:
+                bare = self._carry = bare or _HOLE  # which may go on
+            starts[at] += len(line) - len(bare)
 
     def _tidy(self, lines: list[bytes], starts: list[int], has_cr: bool, has_bom: bool) -> dict[int, str]:
         """Remove what is not part of the records, in place; return the faults."""

@@ -16,6 +16,9 @@ from pipeline.sources.files.lines.unpackers import unread
 from pipeline.sources.files.merging.line_cursor import LineCursor
 from pipeline.sources.files.reading.content import Content
 from pipeline.sources.files.reading.entry import Entry
+from pipeline.telemetry import log as logs
+
+log = logs.get(__name__)
 
 AT_ONCE = os.O_RDONLY | (os.O_NONBLOCK if sys.platform == "linux" else 0)
 """A pipe is opened without waiting for a writer: otherwise a job would react to no Ctrl-C meanwhile, and send
@@ -52,6 +55,25 @@ def open_regular(path: str, inode: int = 0) -> int | None:
         return fd
     os.close(fd)
     return None
+
+
+class Unreadable:
+    """Files that are there, but not for this user: followed ones are waited for, as if they were not there.
+
+    They are created first and given to their readers then (logrotate), and one is no reason to read no other.
+    """
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def waits(self, error: Fatal) -> bool:
+        """Return whether a file could not be opened because of that, and warn where this is news."""
+        if not isinstance(error.__cause__, PermissionError):
+            return False
+        if (reason := str(error)) not in self._told:
+            self._told.add(reason)
+            log.warning("a followed file is waited for: it may not be read", reason=reason)
+        return True
 
 
 class BlockCursor(LineCursor):

@@ -210,9 +210,9 @@ def test_a_writer_that_goes_on_at_its_old_offset_writes_no_zeros_before_its_line
     ("name", "content", "first"),
     [
         ("app.jsonl", bytes(9_000) + lines(1, 3), 9_000),
-        ("app.jsonl", bytes(99_000) + lines(1, 3), 0),
+        ("app.jsonl", bytes(99_000) + lines(1, 3), 99_000),
         ("app.jsonl", b"{".ljust(BLOCK_BYTES) + bytes(9) + lines(1, 3), 0),
-        ("app.jsonl.gz", gzip.compress(bytes(9_000) + lines(1, 3)), 0),
+        ("app.jsonl.gz", gzip.compress(bytes(9_000) + lines(1, 3)), 9_000),
     ],
 )
 def test_zeros_make_no_line_come_twice(tmp_path: Path, name: str, content: bytes, first: int) -> None:
