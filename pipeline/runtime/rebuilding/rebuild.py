@@ -160,8 +160,9 @@ class _Rebuilding:
         """Yield the updates and links of all partitions up to these positions, each with its partition."""
         sizes = self.config.file.sizes()
         source = self.config.source
+        is_of_files = isinstance(source, JsonlSource)
         followed = isinstance(source, JsonlSource) and source.follow
-        goals = {name: Goal(position, is_followed=followed) for name, position in positions.items()}
+        goals = {name: Goal(position) for name, position in positions.items()}
         readers = {name: self.readers.open(name, goal.begin) for name, goal in goals.items()}
         ends = {name: goal.ends(name) for name, goal in goals.items()}
         for reader in readers.values():
@@ -177,9 +178,11 @@ class _Rebuilding:
                 chunk = reader.read(goal.limit(reader.position))
                 if chunk is None:
                     if reader.done:
+                        short = ", ".join(goal.missing(reader.position)[:5])
                         raise StateError(
-                            f"{name}: the source ends before the position that the job had reached; "
-                            "it is not the one that this state directory was made from"
+                            f"{name}: the source ends before the position that the job had reached"
+                            f"{f' in {short}' if short else ''}; it is not the one that this state directory "
+                            "was made from, or something of it is gone: put that back"
                         )
                     if followed and idle_turns >= IDLE_TURNS:
                         self.done.gone += goal.missing(reader.position)
@@ -189,7 +192,7 @@ class _Rebuilding:
                 self.done.records += len(chunk)
                 found = scan(chunk, format=self.formats, wants=lambda name, kind: False, sizes=sizes)
                 # A file that the job does not know, it will read itself.
-                own = files_of(reader.position) if followed else {}
+                own = files_of(reader.position) if is_of_files else {}
                 for record in found.records:
                     place, offset, _ = record.origin
                     if offset < ends[name].get(place, 0 if place in own else offset + 1):

@@ -48,6 +48,7 @@ def test_no_random_run_loses_a_line_silently(what: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("what", MIXTURES)
 def test_no_long_random_run_loses_a_line_silently(what: str, tmp_path: Path) -> None:
     run(range(40, 1500), what, tmp_path)
