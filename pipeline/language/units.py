@@ -107,7 +107,9 @@ def parse_size(value: object) -> int:
     if not size and (match is not None or (isinstance(value, int) and not isinstance(value, bool))):
         raise ValueError("a size is at least one byte")
     if not size:
-        raise ValueError("a size is a number of bytes, or a number and a unit such as `512KB` or `1MiB`")
+        raise ValueError(
+            "a size is a number of bytes, or a number and a unit (KB, MB, GB, KiB, MiB, GiB), such as `512KB`"
+        )
     return size
 
 

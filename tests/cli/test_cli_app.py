@@ -234,7 +234,7 @@ def test_a_variable_that_is_neither_yes_nor_no_is_wrong_usage(hookline, monkeypa
     said = hookline("run")
     assert (said.code, said.err.splitlines()[0]) == (
         2,
-        "error: --yes: `maybe` is neither 1 nor 0 (yes or no)",
+        "error: HOOKLINE_YES: `maybe` is neither 1 nor 0 (yes or no)",
     )
 
 

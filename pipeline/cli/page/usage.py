@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 import click
+from click.core import ParameterSource
 
 from pipeline.cli.page.help_pages import RANGE, bounds
 from pipeline.model.words import did_you_mean
@@ -37,7 +38,7 @@ def _said(error: click.ClickException, called: str) -> str:
     if isinstance(error, click.MissingParameter) and error.param is not None:
         return _missing(error.param, called, error.ctx)
     if isinstance(error, click.BadParameter) and error.param is not None:
-        return f"{_named(error.param)}: {_wanted(error.message)}"
+        return f"{_named(error.param, error.ctx)}: {_wanted(error.message)}"
     if isinstance(error, click.BadOptionUsage):
         if "requires an argument" in error.message:
             return f"{error.option_name} wants a value behind it"
@@ -70,8 +71,11 @@ def _shape(option: click.Option, context: click.Context | None) -> str:
     return f"{option.opts[-1]} {option.make_metavar(context or click.Context(click.Command(None)))}"
 
 
-def _named(parameter: click.Parameter) -> str:
-    """Return how a person writes a flag or an argument."""
+def _named(parameter: click.Parameter, context: click.Context | None) -> str:
+    """Return where a person has written it: a flag, an argument, or a variable of the environment."""
+    source = context.get_parameter_source(parameter.name or "") if context else None
+    if source is ParameterSource.ENVIRONMENT and isinstance(parameter.envvar, str):
+        return parameter.envvar
     return parameter.opts[-1] if isinstance(parameter, click.Option) else (parameter.name or "").upper()
 
 

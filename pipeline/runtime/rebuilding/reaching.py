@@ -18,8 +18,8 @@ class Goal:
 
     def __init__(self, target: Any) -> None:
         self._target = target
-        self._is_of_topics = target[0].startswith("kafka")
-        self._is_of_files = not self._is_of_topics and not has_only_folders(target)
+        self.is_of_topics = target[0].startswith("kafka")
+        self._is_of_files = not self.is_of_topics and not has_only_folders(target)
 
     @property
     def begin(self) -> Position | None:
@@ -28,7 +28,7 @@ class Goal:
 
     def is_reached(self, position: Any) -> bool:
         """Return whether a reader at this position has reached it."""
-        if self._is_of_topics:
+        if self.is_of_topics:
             have = _places(position)
             # A topic that the config no longer names cannot be read, and holds up nothing.
             known = [(have[key], place) for key, place in _places(self._target).items() if key in have]
@@ -52,11 +52,12 @@ class Goal:
 
         The job itself will read what is beyond: an event there sees what precedes it, including changes.
         """
-        if not self._is_of_topics:
+        if not self.is_of_topics:
             return _collected(self._target) | files_of(self._target)
         number = int(partition.rpartition("-")[2])
+        # Of whatever life a topic is, a reader that begins anew calls it the first.
         return {
-            place.source(number if place.partition < 0 else place.partition): place.offset
+            place._replace(life=1).source(number if place.partition < 0 else place.partition): place.offset
             for place in _places(self._target).values()
         }
 

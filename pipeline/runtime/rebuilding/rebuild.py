@@ -162,7 +162,7 @@ class _Rebuilding:
         source = self.config.source
         is_of_files = isinstance(source, JsonlSource)
         followed = isinstance(source, JsonlSource) and source.follow
-        goals = {name: Goal(position) for name, position in positions.items()}
+        goals = {name: Goal(self.present(name, position)) for name, position in positions.items()}
         readers = {name: self.readers.open(name, goal.begin) for name, goal in goals.items()}
         ends = {name: goal.ends(name) for name, goal in goals.items()}
         for reader in readers.values():
@@ -191,15 +191,28 @@ class _Rebuilding:
                 idle, idle_turns = False, 0
                 self.done.records += len(chunk)
                 found = scan(chunk, format=self.formats, wants=lambda name, kind: False, sizes=sizes)
-                # A file that the job does not know, it will read itself.
+                # What the job does not know, it will read itself; recorded messages are of no file.
                 own = files_of(reader.position) if is_of_files else {}
                 for record in found.records:
                     place, offset, _ = record.origin
-                    if offset < ends[name].get(place, 0 if place in own else offset + 1):
+                    if offset < ends[name].get(place, 0 if goal.is_of_topics or place in own else offset + 1):
                         yield name, record
             if idle and readers:
                 idle_turns += 1
                 time.sleep(0.01)  # a broker has nothing for us yet
+
+    def present(self, name: str, position: Any) -> Any:
+        """Return where the job would go on, which of a topic made anew, or cut off, is another place.
+
+        Raises StateError where it would not.
+        """
+        if not Goal(position).is_of_topics:
+            return position
+        reader = self.readers.open(name, position)
+        try:
+            return reader.position
+        finally:
+            reader.close()
 
     def open(self, folder: Path, epoch: list[Any]) -> Store:
         """Return a store that takes its place once it is complete: until then it must not look like one."""
