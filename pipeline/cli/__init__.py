@@ -24,7 +24,9 @@ def main() -> None:
     from pipeline.model.process.private import keep_private, leave_no_memory
     from pipeline.model.process.standard import open_standard, own_output
     from pipeline.model.process.stop import listen
+    from pipeline.model.process.variables import trim_variables
 
+    trim_variables()
     open_standard()
     own_output()
     starting()

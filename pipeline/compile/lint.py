@@ -22,6 +22,7 @@ from pipeline.language.secrets import (
     Secrets,
     origin_end,
     parse_placeholders,
+    refs_in,
     without_value,
 )
 from pipeline.model.files.plain_file import Sign, sign_of
@@ -39,7 +40,7 @@ _READS_BEFORE: Final = re.compile(r"\{[{%][^{}]*\buser\.before\b")
 _ANYBODY: Final = "the secret is empty: anybody could sign in your name"
 _MAKE_ONE: Final = "make one with `hookline secret new`"
 _SHELL: Final = re.compile(r"(?:[A-Za-z]+ )?(?:\$([A-Z][A-Z0-9_]+)|%([A-Z][A-Z0-9_]+)%)")
-"""`$TOKEN` and `%TOKEN%`, alone or after a scheme such as Bearer."""
+"""`$TOKEN` and `%TOKEN%`, alone or after a scheme such as Bearer, or as a part of a URL."""
 
 
 def lint_webhook(model: WebhookFile, text: ConfigText, problems: Problems, secrets: Secrets | None) -> None:
@@ -54,6 +55,8 @@ def lint_webhook(model: WebhookFile, text: ConfigText, problems: Problems, secre
     if auth is not None and auth.oauth2 is not None:
         place: KeyPath = ("request", "auth", "oauth2", "token_url")
         _check_address(place, auth.oauth2.token_url, text, problems, strict=strict)
+    for part in re.split("[/?&=]", model.request.url):
+        _check_dollar(("request", "url"), part, problems)
     for name, value in model.request.headers.items():
         _check_dollar(("request", "headers", name), value, problems)
         if value.strip() and "{" not in value and _SECRET_HEADER.fullmatch(name):
@@ -229,6 +232,11 @@ def _check_address(path: KeyPath, url: str, text: ConfigText, problems: Problems
         return
     if parts.scheme == "http" and check_url_literal(host) is None:
         problems.warn(path, "no-tls", f"requests to `{host}` travel unencrypted", hint="use https://")
+    # Webhook URLs of chats and automations are secret; a base URL that a path follows is none.
+    if path == ("request", "url") and "/" in parts.path.strip("/") and url == "".join(map(str, refs_in(url))):
+        message = f"the whole URL is the plain setting {url}: its path is stored and shown"
+        hint = f"if the path is secret, put that alone into it: {parts.scheme}://{parts.netloc}/{url}"
+        problems.warn(path, "secret-path", message, hint=hint)
 
 
 def _origin(url: str, lookup: Lookup) -> str | None:

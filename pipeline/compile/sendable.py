@@ -43,12 +43,28 @@ def check_sendable(
                 hint="line ends at its end are cut off, what is inside must be put right",
                 offset=max(0, text.find("${" + ref.key)) if ref is not None else None,
             )
+    for path, text in receiver_texts(model):
+        doubt = _doubt(path, expanded(text, secrets) or "")
+        if doubt is not None:
+            problems.warn(path, "wrong-secret", f"`{'.'.join(map(str, path))}` {doubt[0]}", hint=doubt[1])
     basic = model.request.auth.basic if model.request.auth is not None else None
     if basic is not None and ":" in (expanded(basic.username, secrets) or ""):
         place = ("request", "auth", "basic", "username")
         problems.error(place, "wrong-secret", "the user name of basic authentication holds a colon")
     if model.delivery.proxy is not None:
         _check_proxy(model.delivery.proxy, problems, secrets, allow)
+
+
+def _doubt(path: KeyPath, value: str) -> tuple[str, str] | None:
+    """Return what makes a credential one that a receiver will hardly take, and the remedy."""
+    if path[-2:] == ("bearer", "token") and value[:7].lower() == "bearer ":
+        return "begins with `Bearer`, which is written before it: it is sent twice", "leave it out"
+    if path[1] in ("auth", "signature") and len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+        return (
+            "stands in quotes, which are sent with it",
+            "env files of Docker and Kubernetes keep quotes: write NAME=value there",
+        )
+    return None
 
 
 def check_defaults(model: WebhookFile, problems: Problems) -> None:

@@ -124,7 +124,7 @@ def compile_webhook(
     spec = LaneSpec(
         webhook_id=model.id,
         definition=file.definition,
-        origin=request.origin,
+        place=request.place,
         enabled=model.enabled,
         delivery=delivery,
         receiver=model.request.receiver(),

@@ -315,3 +315,9 @@ def is_webhook(name: str) -> bool:
     """Return whether a config file defines a webhook (a base, `_x.yaml`, does not)."""
     folder, _, file = name.partition("/")
     return folder == "webhooks" and is_yaml(file) and not file.startswith("_")
+
+
+def watched_files(text: ConfigText) -> tuple[str, ...]:
+    """Return what belongs to a config beside its own files: lists, and files of plain settings."""
+    refs = (ref for name in text.documents for ref in text.documents.uses(name).settings)
+    return (*wanted_lists(text), *dict.fromkeys(ref.file for ref in refs if ref.file is not None))

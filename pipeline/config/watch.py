@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from pipeline.config.files import ConfigText, JobDefaults, config_files, read_config, wanted_lists
+from pipeline.config.files import ConfigText, JobDefaults, config_files, read_config, watched_files
 from pipeline.config.job import load_pipeline
 from pipeline.config.places import FILE
 from pipeline.model.errors import ConfigError
@@ -44,7 +44,7 @@ def read_directory(directory: Path, defaults: JobDefaults | None = None) -> Read
         text = read_config(directory, defaults=defaults)
     except ConfigError as error:
         return Reading(error, None)
-    return Reading(text, tuple(wanted_lists(text)))
+    return Reading(text, watched_files(text))
 
 
 def look(directory: Path, lists: Iterable[str] = ()) -> Signature:

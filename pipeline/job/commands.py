@@ -69,6 +69,7 @@ def _render(shard: Shard, letter: DeadLetter) -> Request | None:
     versions = shard.versions
     webhook = versions.latest.by_id.get(dead.webhook_id)
     if webhook is None:
+        _log.warning("its webhook is in the config no more", webhook=dead.webhook_id)
         return None
     event, user = event_and_user(letter)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from pipeline.outbox.counters import OTHERS, RECORDS, by_webhook
+from pipeline.outbox.counters import by_webhook, records_in
 
 
 class Committed:
@@ -19,16 +19,7 @@ class Committed:
 
     def totals(self, configured: Iterable[str] = ()) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
         """Return the records read by kind, and the counters per webhook, configured ones in any case."""
-        records = dict.fromkeys(RECORDS, 0)
-        for counters in list(self.records.values()):
-            for name in RECORDS:
-                records[name] += counters.get(f"record/{name}", 0)
-            for name in OTHERS:
-                if f"record/{name}" in counters:
-                    records[name] = records.get(name, 0) + counters[f"record/{name}"]
         summed: Counter[str] = Counter()
-        for counters in list(self.webhooks.values()):
+        for counters in [*self.records.values(), *self.webhooks.values()]:
             summed.update(counters)
-        if summed["/dropped"]:
-            records["dropped"] = summed["/dropped"]
-        return records, by_webhook(summed, configured)
+        return records_in(summed), by_webhook(summed, configured)

@@ -45,9 +45,9 @@ def build_flow(job: Job) -> Dataflow:
 
     def make_partition(name: str, position: Position | None) -> SourcePartition:
         return SourcePartition(
-            name, job.source.open(name, position), select_from, settings, versions, stretches, job.pressure,
-            job.drain, job.bytes_read, failure, job.pulse, job.pace, job.rest, epoch_end, job.lull,
-            job.shards.are_asked,
+            name, job.source.open(name, position), position, select_from, settings, versions, stretches,
+            job.pressure, job.drain, job.bytes_read, failure, job.pulse, job.pace, job.rest, epoch_end,
+            job.lull, job.shards.are_asked,
         )  # fmt: skip
 
     def identity_step(token: IdentityToken | None) -> IdentityStep:

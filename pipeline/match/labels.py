@@ -18,6 +18,7 @@ from pipeline.language.paths import Scope
 from pipeline.match.captures import compile_capture
 from pipeline.match.conditions.compile import compile_condition
 from pipeline.match.conditions.nodes import Condition, Node, any_of, conjunction
+from pipeline.match.operators.suspects import looks_like_list
 from pipeline.model.records import Event, User
 
 UPDATE: Final = "update"
@@ -120,7 +121,9 @@ class Labels:
         inner = self._open[-1]
         chain = [*self._open[self._open.index(name) :], name]
         message = f"labels refer to one another in a circle: {' -> '.join(chain)}"
-        hint = "give the label another name than the event" if inner == name else None
+        hint = f"take `{name}` out of the label `{inner}`"
+        if inner == name:
+            hint = "give the label another name than the event"
         self._files[inner][1].error((), "label-cycle", message, hint=hint)
 
     def _compile(self, file: LabelFile, problems: Problems) -> Label:
@@ -146,6 +149,9 @@ class Labels:
                 entry.where, problems.at("where"), labels=self, lists=self._lists, in_label=True
             )
             nodes += where.nodes
+        if entry.events == []:
+            hint = "name one, or leave it out"
+            problems.refuse(("events",), "empty-list", "`events` names no event", hint=hint)
         if entry.events is None:
             if not nodes and kinds is None:
                 return []
@@ -200,17 +206,14 @@ def _too_many(name: str, number: int, problems: Problems) -> bool:
     return True
 
 
-_SEVERAL: Final = re.compile(r"[,|]")
 _PATTERN: Final = re.compile(r"/(.*[][.*+?^$(){}\\].*)/", re.DOTALL)
 """`/^Order/`, as other products write patterns; `/pricing/` is a page."""
 
 
 def _warn_name(name: str, problems: Problems) -> None:
     """Warn of a name that looks like a list or a pattern, with what to write instead."""
-    parts = [part.strip() for part in _SEVERAL.split(name)]
-    if len(parts) > 1 and all(parts):
-        hint = f"for several names write [{', '.join(parts)}]"
-        problems.warn((), "looks-like-list", f"`{name}` is one name here, as it is written", hint=hint)
+    if (told := looks_like_list(name)) is not None:
+        problems.warn((), "looks-like-list", told[0], hint=told[1])
     elif (pattern := _PATTERN.fullmatch(name)) is not None:
         hint = f'for a pattern write `"*"` here, and where: {{event.name: {{regex: "{pattern[1]}"}}}}'
         problems.warn((), "looks-like-pattern", f"`{name}` is a name here, and no pattern", hint=hint)

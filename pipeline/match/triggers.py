@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sized
+from collections.abc import Collection, Iterable, Mapping, Sized
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final, Literal
@@ -18,6 +18,7 @@ from pipeline.language.work import TooExpensive, begin
 from pipeline.match.conditions.compile import compile_condition
 from pipeline.match.conditions.nodes import Condition, Node, Predicate, all_of, any_of, conjunction, group
 from pipeline.match.labels import Alternative, Labels
+from pipeline.match.operators.suspects import looks_like_list
 from pipeline.model.json import Value, canonical
 from pipeline.model.records import MISSING, Event, User
 
@@ -125,6 +126,8 @@ def compile_trigger(
             vars=context.vars,
         )
         nodes += where.nodes
+        if changes is not None:
+            _warn_of_labels(where.nodes, within)
     excludes: dict[str, Predicate] = {}
     for name in () if webhook.include_excluded else exclude:
         node = _excluded(name, context.labels)
@@ -192,11 +195,22 @@ def _changes(names: list[str], context: _Context, webhook: WebhookFile) -> froze
             )
             message = f"`{name}` is the name of one property here, with its dot"
             problems.warn((index,), "wrong-name", message, hint=hint)
-        elif len(parts := [part.strip() for part in name.split(",")]) > 1 and all(parts):
-            hint = f"for several names write [{', '.join(parts)}]"
-            message = f"`{name}` is one name here, as it is written"
-            problems.warn((index,), "looks-like-list", message, hint=hint)
+        elif (told := looks_like_list(name)) is not None:
+            problems.warn((index,), "looks-like-list", told[0], hint=told[1])
     return frozenset(names)
+
+
+def _warn_of_labels(nodes: Iterable[Node], context: _Context) -> None:
+    """Warn of labels about events among what must hold: a change is none, so the webhook never fires."""
+    wanted = {node.key for node in nodes}
+    for name in context.labels.names():
+        label = context.labels.get(name)
+        if label is None or label.node.key not in wanted:
+            continue
+        if label.alternatives and all(one.about_events for one in label.alternatives):
+            message = f"the label `{name}` is about events, and a change of a property is none: never fires"
+            hint = f"write `events: [{name}]` instead of `changes`, or leave the label out"
+            context.problems.warn(("where",), "wrong-label", message, hint=hint, on_key=True)
 
 
 def _is_one_name(name: str, webhook: WebhookFile) -> bool:

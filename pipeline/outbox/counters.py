@@ -150,3 +150,10 @@ def by_webhook(counts: Mapping[str, int], configured: Iterable[str]) -> dict[str
         if counter in WEBHOOK or (counter == "dropped" and webhook_id and number):
             found.setdefault(webhook_id, dict.fromkeys(WEBHOOK, 0))[counter] = number
     return dict(sorted(found.items()))
+
+
+def records_in(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the records that were read, by kind; what else is counted of them only where there is any."""
+    found = {name: counts.get(f"record/{name}", 0) for name in RECORDS}
+    found |= {name: number for name in OTHERS if (number := counts.get(f"record/{name}"))}
+    return found | ({"dropped": dropped} if (dropped := counts.get("/dropped")) else {})

@@ -15,7 +15,7 @@ from pipeline.kafka.passed import made
 from pipeline.model.errors import Fatal
 from pipeline.sources.chunk import Headers
 from pipeline.telemetry import log as logging
-from pipeline.telemetry.happenings import HISTORY_LIMITED
+from pipeline.telemetry.happenings import HISTORY_LIMITED, TOPICS_UNEVEN
 
 log = logging.get(__name__)
 
@@ -57,8 +57,12 @@ class TopicWriter:
         Raises ConfigError where the brokers refuse us or we may not write a topic, Fatal where they do not
         answer.
         """
-        missing = [topic for topic in topics if self._admin.look_at(topic, AclOperation.WRITE) is None]
+        found = {topic: self._admin.look_at(topic, AclOperation.WRITE) for topic in topics}
+        missing = [topic for topic, one in found.items() if one is None]
         self._admin.create(missing, partitions, config)
+        counts = {topic: len(one.partitions) if one else partitions for topic, one in found.items()}
+        if len(set(counts.values())) > 1:
+            TOPICS_UNEVEN.happened(log, partitions=counts)
         return missing
 
     def warn_of_limits(self, topic: str) -> None:

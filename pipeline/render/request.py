@@ -67,7 +67,7 @@ class RequestTemplate:
     headers: Headers | None
     headers_now: Getter
     body: Bytes
-    origin: str
+    place: str
     """Scheme, host and port of every URL."""
 
     def render(self, event: Event, user: User) -> Rendered:
@@ -121,7 +121,7 @@ def compile_request(
         condition=condition, secrets=secrets, line_of=line_of,
     )  # fmt: skip
     url_spot = replace(spot.at("url"), settings=settings)
-    origin, url = compile_url(request.url, request.query, url_spot, spot.at("query"))
+    place, url = compile_url(request.url, request.query, url_spot, spot.at("query"))
     extra: Headers = ()
     if method in BODILESS:
         if tree is not None:
@@ -143,7 +143,7 @@ def compile_request(
     headers, headers_now = compile_headers(request.headers, spot.at("headers"), extra)
     _check_header_secrets(headers, spot)
     fixed = url.value if url.constant else None
-    return RequestTemplate(method, encoding, fixed, url.get, headers, headers_now, body, origin)
+    return RequestTemplate(method, encoding, fixed, url.get, headers, headers_now, body, place)
 
 
 def _refuse_json_text(text: str, spot: Spot) -> None:

@@ -45,7 +45,8 @@ MAX_URL: Final = 64 << 10
 
 
 def compile_url(text: str, query: Mapping[str, Value], spot: Spot, query_spot: Spot) -> tuple[str, Template]:
-    """Return scheme, host and port, and the compiled URL.
+    """Return the URL without parameters, or only scheme, host and port where its path is a template, and the
+    compiled URL.
 
     Its function raises RenderError where a value in the path is empty.
     """
@@ -68,7 +69,8 @@ def compile_url(text: str, query: Mapping[str, Value], spot: Spot, query_spot: S
     path_text, query_text = (rest, "") if cut < 0 else (rest[:cut], rest[cut + 1 :])
     path = _path(path_text, spot.shifted(end))
     parameters = [*_written(query_text, spot.shifted(end + cut + 1)), *_mapped(query, query_spot)]
-    return origin, _assemble(origin, path, parameters, spot, text)
+    place = f"{origin}{path.value}" if path.constant else origin
+    return place, _assemble(origin, path, parameters, spot, text)
 
 
 def _origin(text: str, spot: Spot) -> str:
@@ -113,7 +115,8 @@ def _checked_origin(origin: str, spot: Spot) -> str:
     elif split.username is not None:
         spot.error("url-origin", "user and password do not belong into the URL", hint="use `auth: basic`")
     elif split.query or split.fragment:
-        spot.error("url-origin", "a setting before the path cannot hold a query")
+        hint = "write its parts: https://HOST/PATH?KEY=${SECRET}; what follows the host may be secret"
+        spot.error("url-origin", "a setting before the path cannot hold a query", hint=hint)
     elif port == 0:
         spot.error("url-origin", "there is no port 0")
     else:

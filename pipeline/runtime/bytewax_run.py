@@ -21,6 +21,7 @@ from pipeline.model.errors import Fatal, HooklineError, StartAnew, UsageError
 from pipeline.model.process.private import keep_private
 from pipeline.model.process.standard import open_standard
 from pipeline.model.process.stop import requested
+from pipeline.model.process.variables import trim_variables
 from pipeline.runtime.background.watchdog import Watchdog
 from pipeline.runtime.process import Cluster, open_job, stop_on_signals
 from pipeline.runtime.reexec import reexec
@@ -54,6 +55,7 @@ def prepare(replay: Replay | None = None, observe: Observe | None = None) -> Dat
 
 
 def _prepare(replay: Replay | None, observe: Observe | None) -> Dataflow:
+    trim_variables()
     open_standard()
     keep_private()
     config_dir = Path(os.environ.get("HOOKLINE_CONFIG", "config"))

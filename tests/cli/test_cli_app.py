@@ -322,3 +322,17 @@ def test_json_of_names_that_are_no_utf8_is_json(hookline, tmp_path):
     said = hookline("check", "-c", str(tmp_path), "--json")
     (finding,) = json.loads(said.out)["findings"]
     assert (said.code, finding["file"]) == (1, "webhooks/\\udcfe.yaml")
+
+
+def test_line_ends_at_the_end_of_variables_are_cut_off(tmp_path):
+    (tmp_path / "config/webhooks").mkdir(parents=True)
+    environ = {
+        "HOOKLINE_CONFIG": f"{tmp_path}/config\n",
+        "HOOKLINE_STATE": f"{tmp_path}/s\r\n",
+        "HOOKLINE_SHARDS": "4\n",
+    }
+    words = [str(COMMAND), "config", "show", "--json"]
+    shown = json.loads(
+        subprocess.run(words, capture_output=True, check=True, env=os.environ | environ).stdout
+    )
+    assert (shown["state"]["value"], shown["shards"]["value"]) == (f"{tmp_path}/s", 4)

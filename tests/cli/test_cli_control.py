@@ -64,6 +64,15 @@ def test_records_that_could_not_be_read_are_not_said_to_be_sent_again(bench: Ben
     assert said.startswith("1 dead letter to be sent again at the next start\n1 record that could not be")
 
 
+def test_what_still_cannot_be_rendered_is_not_said_to_be_sent_again(bench: Bench, receiver: Receiver):
+    bench.webhook("w", receiver.url("/w"), "  body: {x: '{{ event.properties.gone | require }}'}\n")
+    bench.append({"id": "1"})
+    with bench.running():
+        until(lambda: bench.counts("w")["dead"] == 1)
+        said = bench.hookline("dlq", "replay", "--webhook", "w", code=1)
+        assert said.startswith("1 dead letter left as before: still without a request")
+
+
 def test_what_could_not_be_rendered_is_rendered_anew_from_the_user_as_he_was(
     bench: Bench, receiver: Receiver
 ):

@@ -247,3 +247,9 @@ cli.main()
 def test_a_stop_while_the_job_is_starting_ends_it_cleanly(bench: Bench, number: signal.Signals) -> None:
     program = STOPPED_AT_ONCE.format(number=int(number), argv=bench.command("--follow"))
     finished(sys.executable, "-c", program)
+
+
+def test_more_processes_than_shards_are_warned_of(bench: Bench):
+    for processes in (1, 2):
+        done = shell(bench, "--source", bench.stream, "--shards", 1, "--processes", processes)
+        assert (done.returncode, "more processes than shards" in done.stderr) == (0, processes > 1)

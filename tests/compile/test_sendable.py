@@ -225,3 +225,39 @@ def test_a_placeholder_in_the_default_of_another_is_refused(tmp_path: Path, requ
 def test_a_setting_takes_no_placeholder_in_its_default_either(tmp_path: Path) -> None:
     found = report(tmp_path, environ={"A": "5", "B": "6"}, delivery="  concurrency: ${A:-${B}}")
     assert any(one.startswith("placeholder: a default is a text and holds no") for one in errors(found))
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        ("bearer", f"Bearer {VALUE}", "begins with `Bearer`"),
+        ("bearer", f'"{VALUE}"', "stands in quotes"),
+        ("oauth2", f"'{VALUE}'", "stands in quotes"),
+        ("basic", f'"{VALUE}', None),
+    ],
+)
+def test_a_token_with_its_scheme_or_quotes_is_a_warning(
+    tmp_path: Path, place: str, value: str, said: str | None
+) -> None:
+    found = report(tmp_path, request=SENT[place], environ={"T": value})
+    warned = [each.message for each in found.findings if each.code == "wrong-secret"]
+    assert errors(found) == []
+    assert len(warned) == (said is not None)
+    assert all(str(said) in each for each in warned)
+    assert not any(VALUE in str(each) for each in found.findings)
+
+
+@pytest.mark.parametrize(
+    ("url", "value", "warned"),
+    [
+        ("${T}", "https://hooks.example/services/T0/B0", True),
+        ("${T}", "https://hooks.example/in", False),
+        ("${T}/users/1", "https://api.example/v1/x", False),
+    ],
+)
+def test_a_secret_url_that_is_one_setting_is_a_warning(
+    tmp_path: Path, url: str, value: str, warned: bool
+) -> None:
+    found = report(tmp_path, url=url, environ={"T": value})
+    assert any(each.code == "secret-path" for each in found.findings) is warned
+    assert not any("T0/B0" in f"{each.message} {each.hint}" for each in found.findings)

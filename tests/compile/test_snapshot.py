@@ -420,6 +420,13 @@ def test_a_variable_as_a_shell_writes_it_is_a_warning(compiled, request_fields: 
     assert hints == ([f"write `{meant}` if the variable is meant"] if meant else [])
 
 
+def test_so_is_one_in_a_url(compiled) -> None:
+    url = "https://x.example/$SLACK_PATH?$filter=US$&key=$5"
+    report = compiled(webhooks__a=f"id: a\ntrigger: {{events: [X]}}\nrequest: {{url: '{url}'}}\n")
+    hints = [one.hint for one in report.findings if one.code == "looks-like-variable"]
+    assert hints == ["write `${SLACK_PATH}` if the variable is meant"]
+
+
 def test_a_template_in_vars_is_a_warning(compiled) -> None:
     report = compiled(
         webhooks__a="id: a\nvars: {a: {b: ['{{ event.id }}']}, c: '{x}'}\ntrigger: {events: [X]}\n"

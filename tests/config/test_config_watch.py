@@ -84,6 +84,17 @@ def test_list_files_and_labels_are_watched_too(watched: Watched, directory: Path
     assert "labels/x.yaml" in names(watched.settle())
 
 
+def test_a_file_of_a_plain_setting_is_watched_too(watched: Watched, directory: Path) -> None:
+    (directory / "host").write_text("https://a.example")
+    text = WEBHOOK.format("a") + "request: {url: '${file:host}/in'}\n"
+    (directory / "webhooks" / "a.yaml").write_text(text)
+    watched.settle()
+    (directory / "host").write_text("https://b.example\n")
+    found = watched.settle()
+    assert isinstance(found, ConfigText)
+    assert found.settings == {"file:host": "https://b.example"}
+
+
 def test_a_list_file_that_appears_later_is_noticed(tmp_path: Path) -> None:
     base = tmp_path / "config"
     (base / "webhooks").mkdir(parents=True)

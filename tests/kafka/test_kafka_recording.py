@@ -78,6 +78,16 @@ def test_a_recording_loaded_into_topics_and_recorded_again_is_the_same_per_user(
     assert {origin.split("-")[0] for origin, _ in origins} == {"events", "users"}
 
 
+def test_topics_of_other_numbers_of_partitions_are_told_before_anything_is_loaded(
+    topics: Topics, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop(tmp_path / "shop.jsonl")
+    events, users = topics.create("events", 2), topics.create("users", 3)
+    produce(Recording([str(tmp_path / "shop.jsonl")]), topics.broker.address, events=events, users=users)
+    (told,) = [one for one in caplog.records if "not co-partitioned" in one.getMessage()]
+    assert str({events: 2, users: 3}) in str(vars(told))
+
+
 def test_recording_goes_on_after_a_stop_with_what_came_in_between(topics: Topics, tmp_path: Path) -> None:
     events, users = topics.create("events"), topics.create("users")
     for turn in range(3):

@@ -37,6 +37,12 @@ A_ROOT = A_FIELD.format("properties.{}")
         ({"$and": [A]}, ("$and",), "did you mean `all`?"),
         ({"gte": 5}, ("gte",), "an operator stands below a path: event.properties.x: {gte: ...}"),
         ({P: {"in": "x"}}, (P, "in"), "write in: [x]"),
+        ({P: {"in": "x, y"}}, (P, "in"), "write in: [x, y]"),
+        (
+            {P: {"contains_all": ["x"]}},
+            (P, "contains_all"),
+            "write a condition for each: [{path: {contains: a}}, {path: {contains: b}}]",
+        ),
         ({P: {"in": []}}, (P, "in"), "name a value, or leave it out"),
         ({P: []}, (P,), "name a value, or leave it out"),
         ({"label": []}, ("label",), "name a label, or leave it out"),

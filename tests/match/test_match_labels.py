@@ -95,6 +95,7 @@ def test_a_circle_of_labels_is_an_error_that_shows_it() -> None:
     )
     assert found.code == "label-cycle"
     assert "A -> B -> C -> A" in found.message
+    assert found.hint == "take `A` out of the label `C`"
     (own,) = problems_of({"name": "A", "events": ["A"]})
     assert own.hint == "give the label another name than the event"
 
@@ -367,7 +368,7 @@ def test_recorded_clicks_of_a_browser_sdk_carry_the_labels_they_should() -> None
         ),
         ({"name": "L", "where": {"user.propertes.x": 1}}, ("where", "user.propertes.x")),
         ({"name": "L", "any": []}, ("any",)),
-        ({"name": "L", "events": []}, ()),
+        ({"name": "L", "events": []}, ("events",)),
         ({"name": "L", "capture": {}}, ("capture",)),
     ],
 )

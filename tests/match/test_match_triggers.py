@@ -282,6 +282,20 @@ def test_a_name_that_never_comes_as_an_event_warns_with_a_hint_to_changes(name: 
     assert "changes" in (found.hint or "")
 
 
+@pytest.mark.parametrize(
+    ("where", "warned"),
+    [({"label": "clicked"}, True), ({"not": {"label": "clicked"}}, False), ({"label": "rich"}, False)],
+)
+def test_a_label_about_events_never_holds_for_a_change(where: Any, warned: bool) -> None:
+    labels = labels_of(
+        {"name": "clicked", "events": ["signup"]}, {"name": "rich", "where": {"user.properties.plan": "pro"}}
+    )
+    trigger, problems = read_trigger({"trigger": {"changes": ["plan"], "where": where}}, "w", labels=labels)
+    assert trigger is not None
+    assert [found.code for found in problems] == (["wrong-label"] if warned else [])
+    assert trigger.holds(changed(plan="pro"), user({"plan": "pro"})) is not warned
+
+
 # --- exclude
 
 

@@ -75,6 +75,12 @@ def test_a_placeholder_in_a_flow_map_is_one_fault_whose_remedy_is_right(
     assert not [one for one in checked(hook(request_.replace(bare, quoted, 1))) if not one.warning]
 
 
+def test_what_a_merge_left_is_named(checked: Checked) -> None:
+    text = f"<<<<<<< HEAD\n{HOOK}=======\n{HOOK}>>>>>>> b\n"
+    (found,) = checked({"webhooks/a.yaml": text})
+    assert (found.line, found.message) == (1, "a merge left its conflict")
+
+
 UNKNOWN = "`{}` is not a field of `source.kafka` (did you mean `{}`?)".format
 KAFKA = [
     ("brokers: 'b:1', topic: x", [UNKNOWN("topic", "events")]),
@@ -195,6 +201,8 @@ NAMES = [
     ("events: 'Purchase|Refund'", "for several names write [Purchase, Refund]"),
     ("events: ['Page *']", 'for a pattern write `"*"` here, and where: {event.name: {glob: "Page *"}}'),
     ("changes: 'plan, email'", "for several names write [plan, email]"),
+    ("events: '*', where: {event.name: 'A, B'}", "for several names write [A, B]"),
+    ("events: '*', where: {event.properties.city: 'A, B'}", None),
     ("events: 'Purchase, '", None),
     ("events: '*'", None),
     ("events: [Purchase, Refund]", None),

@@ -124,6 +124,19 @@ def test_explain_refuses_what_the_job_refuses_and_rounds_nothing(
         assert told in err
 
 
+def test_explain_says_of_a_record_of_nobody_that_a_job_refuses_it(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = bench.config / "e.json"
+    event.write_text('{"type": "event", "name": "A"}')
+    code, out, err = said(capsys, bench, "explain", "--event", event, "--format", "native")
+    assert (code, "fires on A" in out) == (0, True)
+    assert "names nobody: a job refuses it without a `user_id`" in err
+    event.write_text('{"type": "event", "name": "A", "userId": "u1"}')
+    code, _, err = said(capsys, bench, "explain", "--event", event, "--format", "native")
+    assert (code, "`userId` is no field of an event: did you mean `user_id`?" in err) == (1, True)
+
+
 def test_check_shows_what_the_formats_make_of_a_sample(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -213,6 +213,8 @@ LABELS = [
     ({"name": "L", "any": [{}]}, False),
     ({"name": "L", "events": []}, False),
     ({"name": "L", "any": [{"capture": {}}]}, False),
+    ({"name": "L", "any": [{"events": "A"}, {"events": []}]}, False),
+    ({"name": "L", "any": [{"events": "A"}, {"capture": {"kind": []}}]}, False),
     ({"name": "L", "any": [{"events": "A"}], "events": "B"}, False),
     ({"name": "L", "where": {"email": "x"}}, False),
     ({"name": "L", "capture": {"text": {"is": "x"}}}, False),

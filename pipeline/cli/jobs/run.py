@@ -100,8 +100,10 @@ def run(
     from pipeline.model.process.exits import MEMBER_EXIT, MEMBER_STOPPED
 
     job_config = load(config, fields_of(flags), quiet=member is not None)
-    if member is None and not yes:
-        ask_before_again(job_config)
+    if member is None:
+        warn_of_processes(job_config, processes)
+        if not yes:
+            ask_before_again(job_config)
     before = 0 if member else account(job_config.state)["records"]["read"]
     if (processes > 1 or restart) and member is None:
         summary = run_together(job_config, processes, restart)
@@ -123,6 +125,20 @@ def run(
     show(job_config.state, summary, before, as_json)
     dead = sum(counts["dead"] for counts in summary["webhooks"].values()) + summary["records"]["invalid"]
     return Exit.PROBLEMS if fail_on_dead and dead else Exit.OK
+
+
+def warn_of_processes(job_config: PipelineConfig, processes: int) -> None:
+    """Tell that some processes will have no shard, if it is so."""
+    from pipeline.telemetry import log
+
+    shards = job_config.file.shards
+    if processes > shards:
+        log.get("job").warning(
+            "more processes than shards: some only read, or do nothing",
+            processes=processes,
+            shards=shards,
+            remedy="the number of shards is fixed for a state directory: take fewer processes",
+        )
 
 
 def ask_before_again(job_config: PipelineConfig) -> None:

@@ -76,6 +76,7 @@ def up(
     from pipeline.runtime.processes.supervisor import JOB, Supervisor, TeamEnded, figures_of
 
     job_config = running.load(config, fields_of(flags), collects=True)
+    running.warn_of_processes(job_config, processes)
     preflight(job_config, config)  # or the collector would take events for a job that never starts
     if not yes:
         running.ask_before_again(job_config)

@@ -215,17 +215,23 @@ def act(
     done = change(state, action, selection, as_counted(digest))
     if as_json:
         done = done or Changed(0)
-        print_json({"count": done.number, "stay": done.stay, "at_next_start": done.at_next_start})
-        return Exit.OK if done.number else Exit.PROBLEMS
+        found = {"count": done.number, "stay": done.stay, "unchanged": done.unchanged}
+        print_json({**found, "at_next_start": done.at_next_start})
+        return Exit.OK if done.number or action == "purge" else Exit.PROBLEMS
     if done is None:
         say("no dead letters are selected")
         return Exit.PROBLEMS
-    if done.number or not done.stay:
+    if done.number or action == "purge":
         when = " at the next start" if done.at_next_start else ""
         say(f"{counted(done.number, 'dead letter')} {what}{when}")
+    if done.unchanged and action == "replay":
+        say(
+            f"{counted(done.unchanged, 'dead letter')} left as before: still without a request, since the "
+            "template fails or the webhook is gone; the job's log says which"
+        )
     if done.stay:
         say(
             f"{counted(done.stay, 'record')} that could not be read: left where it was. Mend the shape, "
             "then `hookline dlq export --records -o NAME.rec.jsonl` and `hookline replay NAME.rec.jsonl`"
         )
-    return Exit.PROBLEMS if done.stay and not done.number else Exit.OK
+    return Exit.OK if done.number else Exit.PROBLEMS

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.compile.trial.desk import AskBack, AskedFor, keep_desk
-from pipeline.config.files import JobDefaults, read_config, wanted_lists
+from pipeline.config.files import JobDefaults, read_config, watched_files
 from pipeline.language.secrets import Secrets
 from pipeline.model.findings import Finding
 from pipeline.model.json import Value
@@ -44,7 +44,7 @@ class Child:
             self._last, self._secrets = report.snapshot, secrets
         return {
             "findings": bounded(report.findings),
-            "lists": wanted_lists(text),
+            "lists": watched_files(text),
             "text": None if report.snapshot is None else text.to_data(),
         }
 

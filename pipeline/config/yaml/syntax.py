@@ -31,6 +31,8 @@ class Fault:
 
 
 _FLOW_TEMPLATE = re.compile(r"\{\{.*?\}\}[^,\]}]*")
+_CONFLICT = re.compile(r"<{7}( |$)")
+"""What Git writes above the first of two versions of the same lines."""
 _LOOKBACK = 3
 """libyaml notices some mistakes only at the next token, a few lines further down."""
 
@@ -44,7 +46,8 @@ def explain(document: Document, error: YAMLError, repaired: set[int]) -> Fault:
     column = mark.column if mark is not None else 0
     message = _message(error)
     known = (
-        _unclosed(document, error, message, repaired)
+        _conflict(document, line)
+        or _unclosed(document, error, message, repaired)
         or _odd_indent(document, line, message)
         or _escape(document, message, line, column)
     )
@@ -81,6 +84,17 @@ def _stray_sign(source: str, column: int, message: str) -> tuple[str, str] | Non
     key = re.search(r"\s([\w$.-]+)$", source[:column])
     if char == ":" and "did not find expected ','" in message and key is not None:
         return f"a comma is missing before `{key[1]}`", source[: key.start()] + "," + source[key.start() :]
+    return None
+
+
+def _conflict(document: Document, line: int) -> Fault | None:
+    """What a merge could not decide, and left to a person."""
+    for number, source in enumerate(document.lines[: line + _LOOKBACK]):
+        if _CONFLICT.match(source):
+            span = Span(number, 0, number, len(source.rstrip()))
+            hint = "keep one of the two versions, and delete the lines of <, = and >"
+            found = document.finding(span, "yaml-syntax", "a merge left its conflict", hint=hint)
+            return Fault(found, number)
     return None
 
 

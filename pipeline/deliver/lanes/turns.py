@@ -178,7 +178,7 @@ class Dispatcher:
         slots = lane.slots() if lane.is_free(now) else 0
         most = (self._max_flying - self.flying) // (4 * len(self._ring) + 4)
         if lane.quota is not None:
-            most = min(most, lane.quota.left)
+            most = min(most, lane.quota.open(now))
         for _ in range(max(1, min(QUANTUM, most))):
             if not fresh and not lane.has_next():
                 return False
@@ -255,7 +255,7 @@ class Dispatcher:
         if lane.bucket is not None:
             lane.bucket.take()
         if lane.quota is not None:
-            lane.quota.left -= 1
+            lane.quota.sent += 1
         if attempt.ended:
             self.unsent.append(attempt)
         else:

@@ -36,8 +36,8 @@ class LaneSpec:
     webhook_id: str
     definition: str = ""
     """Hash of the webhook's own text: a change lifts a 410's halt."""
-    origin: str = ""
-    """Scheme, host and port of its URL; "": not known."""
+    place: str = ""
+    """Its URL without parameters; scheme, host and port alone where the path is a template; "": not known."""
     enabled: bool = True
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     receiver: ReceiverSettings = field(default_factory=ReceiverSettings)

@@ -71,11 +71,14 @@ class SourceStep(FixedPartitionedSource[tuple[str, Selected], Token]):
 class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
     """One reader, as Bytewax polls it.
 
-    select: returns what is left of a chunk, under its keys. are_asked: whether commands wait for shards.
+    resumed: the stored position that the reader was opened at; None in a new job, also after a kill in its
+    first epoch. select: returns what is left of a chunk, under its keys. are_asked: whether commands wait for
+    shards.
     """
 
     name: str
     reader: Reader
+    resumed: Position | None
     select: Callable[[Intake], list[tuple[str, Selected]]]
     settings: JobSettings
     versions: Versions
@@ -100,7 +103,10 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
         self.history = History(folder, self.line)
         self.version = ""
         self.said_last = False
-        self.snapped: Position | None = self.reader.position
+        self.snapped = self.resumed
+        """Where the next run begins once the next epoch does; None while it would begin as this one did."""
+        self.begins = True
+        """True where the next poll is the first one of an epoch."""
         self.gave = False
         self.looked = False
         """True where the last poll only checked whether there is something to read."""
@@ -142,16 +148,17 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
         """Return the chunks of the next batch; None at the end."""
         self.rest.polled()
         self.polled_at = monotonic()
-        durable, self.snapped = self.snapped, None
+        begins, self.begins = self.begins, False
         self.looked = False
-        if durable is not None:
+        if begins:
             # The first call after a snapshot: that epoch is durable on every worker (DESIGN 8.4).
-            self.reader.durable(durable)
-            self.history.durable(durable[1])
+            if self.snapped is not None:
+                self.reader.durable(self.snapped)
+                self.history.durable(self.snapped[1])
             self.bytes_read[self.name] = self.progress()
             self.pace.committed()
             self.epoch_end.opens()
-            self.lull.begins((durable, self.version))
+            self.lull.begins((self.snapped, self.version))
             if self.pace.skew is not None:
                 self.pace.skew.durable()
         elif self.pace.skew is not None:
@@ -160,18 +167,18 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
             return [self.enter_version()]
         if self.drain.stopping:
             return self.end()
-        if durable is None:
+        if not begins:
             self.looked = True
             if not self.rest.may_look(self.name, self.reader):
                 return []
         reason = self.pressure.paused()
         if reason is not None:
             self.looked = False
-            if durable is not None and reason == "engine":
+            if begins and reason == "engine":
                 self.pace.engine_was_busy()
             return []
         batch: list[Intake] = []
-        if durable is None:
+        if not begins:
             if not self.read_into(batch, at_boundary=False) and not batch and self.reader.done:
                 return self.end()
             return batch
@@ -284,7 +291,7 @@ class SourcePartition(StatefulSourcePartition[tuple[str, Selected], Token]):
             if is_read_on and self.epoch_end.closes(self.name):
                 self.pace.committing()
                 self.epoch_end.arrived()
-        self.snapped = self.reader.position
+        self.snapped, self.begins = self.reader.position, True
         return ("v2", self.snapped, _crc(self.snapped))
 
     def close(self) -> None:

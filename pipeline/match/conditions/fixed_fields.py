@@ -10,6 +10,7 @@ from typing import Final
 from pipeline.language.path_syntax import FIELDS, OPEN_FIELDS, Path
 from pipeline.match.conditions.compiling import Context
 from pipeline.match.operators.operands import Options
+from pipeline.match.operators.suspects import looks_like_list
 from pipeline.match.operators.table import Operator
 from pipeline.model.json import Value
 
@@ -42,6 +43,10 @@ def lint_fixed_field(path: Path, operator: Operator, raw: Value, options: Option
     if wrong is not None:
         message = f"`{path.text}` is {what}, and {json.dumps(wrong, ensure_ascii=False)} is not"
         context.problems.warn((), "typed-comparison", message, hint=hint)
+    elif field in ("name", "kind") and operator.name in ("eq", "ne", "in", "not_in"):
+        for name in values:
+            if (told := looks_like_list(str(name))) is not None:
+                context.problems.warn((), "looks-like-list", told[0], hint=told[1])
 
 
 def lint_day(path: Path, operator: Operator, raw: Value, options: Options, context: Context) -> None:

@@ -115,7 +115,8 @@ def _checked(operator: Operator, value: Operand, options: Options) -> tuple[Oper
         if isinstance(value, Dynamic):
             return value, None
         if type(value) is not list:
-            hint = f"write {operator.name}: [{_shown(value)}]"
+            parts = value if type(value) is str and "," in value else _shown(value)
+            hint = f"write {operator.name}: [{parts}]"
             if type(value) is dict:
                 hint = "write the values in brackets, or {file: ...} with nothing beside it"
             raise OperandError(f"`{operator.name}` takes a list", hint)

@@ -45,6 +45,7 @@ _REGEX: Final = re.compile(r"(?!\*).*(?:\.[*+]|\\[dsw][*+{]|\][*+{]).*|\^.+\$", 
 _TEMPLATE: Final = re.compile(r"\{\{(?P<inside>[^{}]*)\}\}")
 _SLASHED: Final = re.compile(r"/(?P<pattern>[^/]+)/(?P<flags>i|g|gi|ig|im|mi|gim)")
 _BRACES: Final = re.compile(r"\{[^{},]*,[^{}]*\}")
+_SEVERAL: Final = re.compile(r"[,|]")
 _LONGEST: Final = 1_000
 """Longer texts are taken to be meant."""
 _SHORT: Final = 40
@@ -66,6 +67,14 @@ def looks_otherwise(operator: Operator, text: str, *, converted: bool) -> str | 
     if found is None and operator.wants in ("order", "range") and not converted:
         return _measure(text)
     return found
+
+
+def looks_like_list(name: str) -> tuple[str, str] | None:
+    """Return the warning for a name that looks like several, and the remedy: ``Purchase, Refund``."""
+    parts = [part.strip() for part in _SEVERAL.split(name)]
+    if len(parts) < 2 or not all(parts):
+        return None
+    return f"`{name}` is one name here, as it is written", f"for several names write [{', '.join(parts)}]"
 
 
 def _template(text: str) -> str | None:

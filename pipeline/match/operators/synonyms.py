@@ -105,7 +105,9 @@ REMEDIES: Final = _by_word(
         "write {as: ip, in: [...]}": "cidr",
         "beside other words write {eq: {path: ...}}": "path",
         "beside other words write {in: {file: ...}}": "file",
-        "an operator per element: repeat `contains`, or use any_element": "all",
+        "write a condition for each: [{path: {contains: a}}, {path: {contains: b}}]": (
+            "all contains_all has_all includes_all all_of"
+        ),
         "for any of several values write {in: [...]}": "or",
         "several operators on one path are all meant, without a word between them": "and",
     }

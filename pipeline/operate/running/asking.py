@@ -24,6 +24,8 @@ class Changed:
     """True: the job is stopped, and changes them when it starts."""
     stay: int = 0
     """Selected rows to which this does not apply."""
+    unchanged: int = 0
+    """Rows that the job left as they were: it can still not render them, or they had already gone."""
 
 
 def ask_or_leave(
@@ -36,12 +38,13 @@ def ask_or_leave(
 
     told: called after each request with the number of rows requested and changed so far; False ends it.
     """
-    done = 0
+    done = asked = 0
     try:
         for start in range(0, len(found), AT_ONCE):
             keys = [key.hex() for _, key in found[start : start + AT_ONCE]]
             done += sum(ask(state, COMMANDS[action], keys=keys))
-            if not told(start + len(keys), done):
+            asked += len(keys)
+            if not told(asked, done):
                 break
     except NotRunning:
         require_own(state)
@@ -49,4 +52,4 @@ def ask_or_leave(
             leave(store, action, [key for owner, key in found if owner == store])
         told(len(found), len(found))
         return Changed(len(found), at_next_start=True)
-    return Changed(done)
+    return Changed(done, unchanged=asked - done)

@@ -159,6 +159,7 @@ _RULES: Final[dict[str, list[Value]]] = {
             }
         }
     ],
+    "Capture": [_filled("kind")],
     "LabelEntry": [_at_least_one(*_LABELLED), _filled(*_LABELLED)],
     "LabelFile": [_at_least_one("any", *_LABELLED), *_excludes("any", *_LABELLED), _filled(*_LABELLED)],
     "SourceSection": _exclusive("jsonl", "kafka"),

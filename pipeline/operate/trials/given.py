@@ -66,6 +66,10 @@ class Text:
         return bool(rest)
 
 
+SOMEONE: Final = "someone"
+"""Who did what a hand-written event says of nobody."""
+
+
 @dataclass(slots=True, frozen=True)
 class Given:
     """Records to try, and what is known of their user."""
@@ -175,7 +179,9 @@ def _completed(given: str, value: dict[str, Value], user_id: str | None) -> dict
         value = {"type": "event", **value}
     if value.get("type") != "event" or value.keys() & {"user_id", "anonymous_id"}:
         return value
-    return {**value, "anonymous_id": "someone"} if user_id is None else {**value, "user_id": user_id}
+    if meant := next((one for one in value if OTHER_NAMES.get(one) in ("user_id", "anonymous_id")), None):
+        raise GivenError([Finding(given, 0, 0, "record", stray({meant: None}) or "")])
+    return {**value, "anonymous_id": SOMEONE} if user_id is None else {**value, "user_id": user_id}
 
 
 def first_whole(message: Message, shapes: Iterable[Shape]) -> tuple[Shape, list[Record]]:

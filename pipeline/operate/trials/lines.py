@@ -167,6 +167,7 @@ def message_of(config: PipelineConfig, place: str, formats: Formats) -> Given:
         raise UsageError("--from-topic reads the topics of the config: pipeline.yaml has no `source.kafka`")
     from pipeline.kafka.client import KafkaSettings
     from pipeline.sources.topics.latest import one_message
+    from pipeline.sources.topics.message_chunk import EMPTY, is_empty
 
     settings = KafkaSettings.of(config.source, aside="replay")
     at = _PLACE.fullmatch(place)
@@ -174,8 +175,11 @@ def message_of(config: PipelineConfig, place: str, formats: Formats) -> Given:
     found = one_message(settings, topic, *(map(int, at.groups()[1:]) if at is not None else ()))
     if found is None:
         raise UsageError(f"there is no message at {place}")
-    _, records = first_whole(found, shapes_of(formats, found.source))
-    return given_of(f"{found.source}:{found.offset}", records)
+    name, shapes = f"{found.source}:{found.offset}", shapes_of(formats, found.source)
+    if found.value is None and settings.side_of(topic) == "events" and is_empty(shapes[0], found.headers):
+        raise GivenError([Finding(name, 0, 0, "record", f"{EMPTY}: the job makes a dead letter of it")])
+    _, records = first_whole(found, shapes)
+    return given_of(name, records)
 
 
 def given_of(name: str, records: list[Record]) -> Given:

@@ -23,7 +23,7 @@ from pipeline.outbox.codec import (
     unpack_owed,
     webhook_prefix,
 )
-from pipeline.outbox.counters import OTHERS, RECORDS, by_webhook
+from pipeline.outbox.counters import by_webhook, records_in
 from pipeline.outbox.handover import Progress, Request
 from pipeline.store.folders import configured_file, store_folders
 from pipeline.store.reading import reading
@@ -96,11 +96,7 @@ def accounting(state: Path) -> Accounting:
         with reading(path) as store:
             for key, value in store.whole(Table.COUNTERS):
                 total[key.decode()] += unpack_number(value)
-    records = {name: total.pop(f"record/{name}", 0) for name in RECORDS}
-    records |= {name: number for name in OTHERS if (number := total.pop(f"record/{name}", 0))}
-    if dropped := total["/dropped"]:
-        records["dropped"] = dropped
-    return {"records": records, "webhooks": by_webhook(total, configured(state))}
+    return {"records": records_in(total), "webhooks": by_webhook(total, configured(state))}
 
 
 def require_webhook(state: Path, webhook_id: str) -> None:

@@ -15,7 +15,7 @@ from pipeline.compile.snapshot import Snapshot, compile_config
 from pipeline.compile.trial.helper import NoTrial
 from pipeline.compile.trial.trial import Trial
 from pipeline.compile.versions import Versions
-from pipeline.config.files import ConfigText, wanted_lists
+from pipeline.config.files import ConfigText, watched_files
 from pipeline.config.job import PipelineConfig
 from pipeline.config.watch import Reading, Signature, Watcher, read_directory
 from pipeline.language.secrets import Secrets
@@ -75,7 +75,7 @@ class ConfigWatcher:
             clock=time.monotonic,
             read=self._read,
             seen=seen,
-            lists=wanted_lists(running),
+            lists=watched_files(running),
         )
         self._prepare_at = time.monotonic() + PREPARE_SECS if is_endless else None
         self._thread = threading.Thread(target=self._watch, name="config", daemon=True)

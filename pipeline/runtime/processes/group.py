@@ -133,6 +133,7 @@ class Group:
         self.killed = self.killed or self.stopping
         self.stopping = True
         self._signal(signal.SIGTERM)
+        self._signal(signal.SIGCONT)  # one that was suspended would not hear it
 
     def kill(self) -> None:
         """End every member at once."""

@@ -16,7 +16,7 @@ from pipeline.sources.files.finding.inputs import STDIN, Input, find_inputs, par
 from pipeline.sources.files.finding.names import each_once, name_apart
 from pipeline.sources.files.following.departed import departed
 from pipeline.sources.files.following.followed import FollowedCursor, PathIs
-from pipeline.sources.files.following.moved import Moved, Unready
+from pipeline.sources.files.following.moved import Moved, Unready, moved_entry
 from pipeline.sources.files.following.rotated import PACKED, before_rotation, find, is_found
 from pipeline.sources.files.merging.line_cursor import LineCursor
 from pipeline.sources.files.naming import keeping_names, named_as_before, refuse_unsettled
@@ -181,8 +181,8 @@ class Inputs:
             if entry is None or self._late.get(cursor.source.name) == entry.name:
                 continue
             self._late[cursor.source.name] = entry.name
-            for other in self._files():
-                if other.is_late and other.source.name == cursor.source.name:
+            for other in [one for one in self.cursors if one.is_late]:
+                if other.source.name == cursor.source.name:
                     self._drop(other)
             found = find(cursor.source.path, entry, may_be_copy=False)
             if found is None or found.path.endswith(PACKED) or is_found(cursor.source, found):
@@ -244,11 +244,11 @@ class Inputs:
 
     def _name_of(self, path: str, status: os.stat_result) -> str | None:
         """Return what the file at a path is called, where it is open or was read."""
-        for cursor in self._files():
+        for cursor in self.cursors:
             if cursor.is_open_as(status):
                 return cursor.name
         try:
-            entry = Moved(self._known.files.values()).entry_of(path, status.st_ino)
+            entry = moved_entry(self._known.files.values(), path, status.st_ino)
         except Unready:
             return path  # that of one that is open
         # Inodes are reused, and files may begin alike.

@@ -72,7 +72,6 @@ class Recording(BaseReader):
         self._listener = Listener()
         self._gave = False
         self._known = Known(resume, heads)
-        self._resumed_at = self._known.lines
         given = Paths(paths, events, users, collected, written)
         self._inputs = Inputs(given, self._known, follow=follow, max_line_bytes=max_line_bytes)
         self._cursors = self._inputs.cursors
@@ -149,8 +148,7 @@ class Recording(BaseReader):
 
     def durable(self, position: Position) -> None:
         """Tell the collectors whose folders are read that what lies before it may go."""
-        # A job's first poll speaks of the files as they were found, which no epoch has stored.
-        if self._known.heads.are_noted and position[1] > self._resumed_at:
+        if self._known.heads.are_noted:
             self._known.heads.forget(entries_of(position))
         if self._reader is None:
             return

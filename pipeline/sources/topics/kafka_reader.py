@@ -103,6 +103,7 @@ class KafkaReader(BaseReader):
 
     def keep_trail(self, folder: Path) -> None:
         """Write the ends of chunks to a folder, and repeat those found there. A single topic needs none."""
+        self._relocation.loss.durable(self._handed_out)
         if len(self._streams) == 1:
             return
         names = [stream.side.name for stream in self._streams]

@@ -206,8 +206,6 @@ class KafkaSource:
             clock_ms=self._clock_ms,
         )
         reader.under(self._formats)
-        if position is not None:
-            reader.durable(reader.position)
         return reader
 
     def relocated(self, index: int, place: SidePlace, *, is_truncated: bool = False) -> SidePlace:

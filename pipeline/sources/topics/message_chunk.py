@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from typing import Final
 
 from pipeline.decode.builtin.cloudevents import is_binary
 from pipeline.decode.decode import reads_binary
 from pipeline.decode.formats import Formats
-from pipeline.sources.chunk import Position, RawChunk
+from pipeline.decode.shape import Shape
+from pipeline.sources.chunk import Headers, Position, RawChunk
 from pipeline.sources.topics.merging.side import Run
 from pipeline.sources.topics.stream import Message
+
+EMPTY: Final = "a record without a value in a topic of events"
 
 
 def raw_chunk(partition: str, runs: list[Run[Message]], position: Position) -> RawChunk:
@@ -48,12 +52,16 @@ def mark_empty_events(chunk: RawChunk, updates: AbstractSet[str], formats: Forma
         source = chunk.sources if isinstance(chunk.sources, str) else chunk.sources[index]
         if line is not None or source in updates:
             continue
-        shape = formats.of(source)
-        headers = chunk.headers[index] if chunk.headers is not None and reads_binary(shape) else None
-        if shape.tombstone is None and not (headers and is_binary(headers)):
+        if is_empty(formats.of(source), chunk.headers[index] if chunk.headers is not None else None):
             chunk.lines[index] = b""
-            faults[index] = "a record without a value in a topic of events"
+            faults[index] = EMPTY
     chunk.faults = faults or None
+
+
+def is_empty(shape: Shape, headers: Headers | None) -> bool:
+    """Return whether an event without a value says nothing."""
+    says_all = headers is not None and reads_binary(shape) and is_binary(headers)
+    return shape.tombstone is None and not says_all
 
 
 def offsets_of(messages: Sequence[Message]) -> list[int]:

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.config.models.webhooks.delivery import BatchSettings, DeliverySettings, RetrySettings
 from pipeline.config.models.webhooks.receiver import OAuth2Auth, ReceiverSettings
-from pipeline.deliver.lanes.lane import MAX_ENTRIES, Quota
+from pipeline.deliver.lanes.lane import MAX_ENTRIES, PART_SECS, PARTS, QUOTA_SECS, Quota
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.outbox.handover import Outcome
 from tests.deliver.lanes.settings import D, Fixed, Patient, R, spec
@@ -261,14 +261,20 @@ def test_what_is_too_old_dies_unsent_and_the_others_go() -> None:
 def test_a_quota_is_used_up_by_what_is_sent_and_ends_in_time() -> None:
     rig = Rig(spec())
     lane = rig.core.lane("w")
-    lane.quota = Quota(3, 3, rig.clock.at + 0.3)
+    lane.quota = Quota(12, rig.clock.at)
     rig.client.script["w"] = ["hang"]
-    rig.give(*(delivery(n) for n in range(10)))
+    rig.give(*(delivery(n) for n in range(16)))
+    begun, sent = rig.clock.at, []
+    for part in range(PARTS):
+        rig.clock.at = begun + PART_SECS * part
+        rig.core.turn()
+        sent.append(len(rig.client.sent))
+        due = begun + (PART_SECS * (part + 1) if part < PARTS - 1 else QUOTA_SECS)
+        assert rig.core.dispatcher.next_due() == pytest.approx(due)
+    assert sent == [3, 5, 8, 10, 12], "a part at a time: all at once would hold up others"
+    rig.clock.at = begun + QUOTA_SECS
     rig.core.turn()
-    assert len(rig.client.sent) == 3
-    rig.clock.at += 0.3
-    rig.core.turn()
-    assert len(rig.client.sent) == 10
+    assert len(rig.client.sent) == 16
 
 
 def test_an_answer_that_does_not_come_is_told_with_the_time_it_had() -> None:

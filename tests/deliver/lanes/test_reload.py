@@ -135,21 +135,49 @@ def test_the_answer_to_a_batch_counts_member_by_member_though_batches_are_over()
     assert bodies(rig) == [b"[0,1,2]", b"1"]
 
 
-@pytest.mark.parametrize("down", [False, True], ids=["new host well", "new host down at first"])
-def test_what_goes_to_the_host_of_before_an_edit_holds_up_nothing_of_the_present_one(down: bool) -> None:
+@pytest.mark.parametrize("down", [False, True], ids=["new place well", "new place down at first"])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("http://old.example", "http://new.example"), ("http://x.example/wrong", "http://x.example/right")],
+)
+def test_what_goes_to_the_place_of_before_an_edit_holds_up_nothing_of_the_present_one(
+    old: str, new: str, down: bool
+) -> None:
     def answer(attempt: Any) -> Any:
-        healthy = attempt.items[0].request.url.startswith("http://new.example/")
-        return "connect" if not healthy or rig.clock.at < well_from else 200
+        healthy = attempt.items[0].request.url.startswith(new)
+        return 500 if not healthy or rig.clock.at < well_from else 200
 
-    rig = Rig(LaneSpec("w", "old", origin="http://old.example"))
+    rig = Rig(LaneSpec("w", "old", place=old))
     well_from = rig.clock.at + (600.0 if down else 0.0)
     rig.client.script["w"] = [answer]
-    rig.give(*(delivery(f"old{n}", url="http://old.example/x") for n in range(300)))
+    rig.give(*(delivery(f"old{n}", url=f"{old}?x") for n in range(300)))
     rig.run(60)
     assert rig.core.lane("w").throttle.down
-    rig.core.configure({"w": LaneSpec("w", "new", origin="http://new.example")})
-    rig.give(*(delivery(f"new{n}", url="http://new.example/x") for n in range(20)))
+    rig.core.configure({"w": LaneSpec("w", "new", place=new)})
+    rig.give(*(delivery(f"new{n}", url=f"{new}?x") for n in range(20)))
     rig.run(700 if down else 5)
     delivered = {name for name, outcome, _ in rig.outcomes() if outcome is Outcome.DELIVERED}
     assert delivered == {f"msg_new{n}" for n in range(20)}
     assert not rig.core.lane("w").throttle.down
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_retry_does_not_wait_behind_what_hangs_at_the_place_of_before_an_edit(concurrency: int) -> None:
+    new = "http://x.example/right"
+    tried: dict[str, int] = {}
+
+    def answer(attempt: Any) -> Any:
+        one = attempt.items[0].request
+        tried[one.message_id] = tried.get(one.message_id, 0) + 1
+        return (500 if tried[one.message_id] == 1 else 200) if one.url == new else "hang"
+
+    settings = DeliverySettings(concurrency=concurrency)
+    rig = Rig(LaneSpec("w", "old", place="http://x.example/wrong", delivery=settings))
+    rig.client.script["w"] = [answer]
+    rig.give(*(delivery(f"old{n}", url="http://x.example/wrong") for n in range(300)))
+    rig.run(1)
+    rig.core.configure({"w": LaneSpec("w", "new", place=new, delivery=settings)})
+    rig.give(*(delivery(f"new{n}", url=new) for n in range(20)))
+    rig.run(40)
+    delivered = {name for name, outcome, _ in rig.outcomes() if outcome is Outcome.DELIVERED}
+    assert delivered == {f"msg_new{n}" for n in range(20)}

@@ -49,6 +49,20 @@ def test_explain_takes_the_latest_message_of_a_topic_or_one_by_its_place(
         assert told in capsys.readouterr().err
 
 
+def test_a_message_without_a_value_deletes_nobody_in_a_topic_of_events(
+    topics: Topics, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events, users = topics.create("events"), topics.create("users")
+    for topic in (events, users):
+        topics.send(topic, None, key=b"u1")
+    kafka = f"brokers: '{topics.broker.address}', events: [{events}], users: [{users}]"
+    bench = Bench(tmp_path, settings=f"source: {{kafka: {{{kafka}}}}}")
+    bench.write("a", 'trigger: {events: "*"}\nrequest: {url: "https://x.example/"}\n')
+    for topic, told in ((events, "a record without a value in a topic of events"), (users, "deletes a user")):
+        assert run(["explain", "-c", str(bench.config), "--from-topic", topic]) == 1
+        assert told in capsys.readouterr().err
+
+
 def test_sniff_looks_at_the_latest_messages_of_topics(
     topics: Topics, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from confluent_kafka import TopicPartition
 
@@ -56,14 +58,14 @@ def test_an_offset_removed_while_reading_is_handled_alike(topics: Topics, tap: T
 
 
 def test_what_was_fetched_before_retention_took_it_leaves_and_is_durable_before_the_job_ends(
-    topics: Topics, tap: Tapper
+    topics: Topics, tap: Tapper, tmp_path: Path
 ) -> None:
     events, users = topics.create("events"), topics.create("users")
     topics.send(users, b"u0", time_ms=1)
     reader = topics.open(events=(events,), users=(users,))
+    reader.keep_trail(tmp_path)  # as a job does, which reports what is durable
     seen = tap(reader)
     seen.take(1)
-    reader.durable(reader.position)
     behind, lost = reader._streams
     behind.consumer.pause([TopicPartition(users, 0)])
     topics.send(users, b"u1", time_ms=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from time import time_ns
 from types import SimpleNamespace
 
@@ -22,6 +23,7 @@ from pipeline.sources.topics.kafka_source import GROWN_MS, KafkaSource
 from pipeline.sources.topics.message_chunk import offsets_of
 from pipeline.telemetry import metrics
 from tests.kafka.servers.topics import LOG_APPEND, Tapper, Topics, until
+from tests.kit.streams.source import open_partition
 
 
 def committed(topics: Topics, topic: str, partition: int = 0) -> int:
@@ -202,14 +204,22 @@ def test_group_offsets_move_when_a_position_is_durable_and_not_before(
     until(moved, "the committed offset")
 
 
-def test_a_resumed_position_is_committed_when_the_partition_is_built(topics: Topics, tap: Tapper) -> None:
+def test_a_resumed_position_is_committed_at_the_first_poll_of_its_partition(
+    topics: Topics, tap: Tapper, tmp_path: Path
+) -> None:
     events = topics.create("events")
     topics.send_many(events, [b"x"] * 5)
+    version = SimpleNamespace(hash="v", text=SimpleNamespace(to_bytes=bytes), says_formats=False)
+    versions = SimpleNamespace(latest=version, enter=lambda *_: None, named=lambda *_: None)
     first = tap(topics.open(events=(events,)))
-    first.take(3, limit=3)
-    resumed = tap(topics.open(first.reader.position, events=(events,)))
-    until(lambda: committed(topics, events) == first.reader.position[1], "the committed offset")
-    assert resumed.take(5 - len(first.lines))
+    partition = open_partition("kafka-0", first.reader, tmp_path, versions)
+    until(lambda: bool(partition.next_batch()) and first.reader.position[1] == 5, "all of it")
+    position = partition.snapshot()[1]
+    partition.close()
+    assert committed(topics, events) < 0, "no epoch was durable"
+    resumed = tap(topics.open(position, events=(events,)))
+    open_partition("kafka-0", resumed.reader, tmp_path, versions, position).next_batch()
+    until(lambda: committed(topics, events) == 5, "the committed offset")
 
 
 def test_a_tombstone_in_a_users_topic_is_a_line_without_bytes(topics: Topics, tap: Tapper) -> None:

@@ -17,14 +17,17 @@ from pipeline.job.steps.chunks import Intake
 from pipeline.job.steps.epoch_end import EpochEnd
 from pipeline.job.steps.source import SourcePartition
 from pipeline.job.steps.stretch import Stretches
+from pipeline.sources.chunk import Position
 from pipeline.sources.reader import Reader
 from tests.kit.delivery.engine import RecordingEngine
 
 
-def open_partition(name: str, reader: Reader, state: Path, versions: Any) -> SourcePartition:
+def open_partition(
+    name: str, reader: Reader, state: Path, versions: Any, resumed: Position | None = None
+) -> SourcePartition:
     """Return the partition of a job of one shard, whose chunks come as they were read.
 
-    versions: as `Versions`, of any text.
+    versions: as `Versions`, of any text. resumed: the stored position that the reader was opened at.
     """
 
     def select(chunk: Intake) -> list[tuple[str, Any]]:
@@ -35,6 +38,6 @@ def open_partition(name: str, reader: Reader, state: Path, versions: Any) -> Sou
     pressure, drain = Pressure(engine.busy, state, 0), Drain(engine, 1, [name])
     rest = Rest(lambda: False, engine)
     return SourcePartition(
-        name, reader, select, settings, versions, Stretches(), pressure, drain, {}, Failure(), Pulse(1.0),
-        Pace(1.0), rest, EpochEnd(rest, [name]), Lull(lambda: False), lambda: False,
+        name, reader, resumed, select, settings, versions, Stretches(), pressure, drain, {}, Failure(),
+        Pulse(1.0), Pace(1.0), rest, EpochEnd(rest, [name]), Lull(lambda: False), lambda: False,
     )  # fmt: skip

@@ -23,7 +23,7 @@ from pipeline.runtime.processes.supervisor import Supervisor
 from tests.kit.programs.run import until
 
 TOOK = """
-import pathlib, signal, sys, time
+import os, pathlib, signal, sys, time
 name, folder = sys.argv[1], pathlib.Path(sys.argv[2])
 def note(what):
     with (folder / "log").open("a") as file:
@@ -39,6 +39,8 @@ signal.signal(signal.SIGTERM, stop)
 note("started")
 if "tells" in sys.argv:
     print("{}", flush=True)
+if "suspends" in sys.argv:
+    os.kill(os.getpid(), signal.SIGSTOP)
 while True:
     time.sleep(60)
 """
@@ -124,6 +126,11 @@ def test_a_second_ctrl_c_ends_what_does_not_hear_it(run, monkeypatch):
     code, _, said = run("a stays 60 0 deaf", "b stays 60 0", while_=press)
     assert time.monotonic() - begun < 20
     assert (code, "ended at once" in "".join(said)) == (130, False)
+
+
+def test_one_that_was_suspended_stops_too(run):
+    code, running, said = run("a stays 0 0 suspends", while_=interrupt(run, when="a started"))
+    assert (code, running.ended["a"].code, said[-1]) == (0, 0, "a stopped")
 
 
 def test_one_that_takes_too_long_does_not_keep_the_next_from_stopping(run, monkeypatch):

@@ -2,7 +2,7 @@
 
 A receiver that fails nine in ten costs ten requests per delivery, which is fine while there is time. Where
 there is none, they would take it from the worker that reads the next events, and from lanes whose requests
-succeed (P4). A lane that yields sends a part of its requests at once, then rests: spread evenly they would
+succeed (P4). A lane that yields sends some of its requests at once, then rests: spread evenly they would
 cost nearly as much, a loop turn each.
 """
 
@@ -32,8 +32,6 @@ WELL = 0.9
 """A lane with at least this share of good answers never yields."""
 SMOOTHING = 0.3
 """Weight of the last look in what the healthy lanes send."""
-LASTS_SECS = 0.3
-"""How long a quota holds without another look."""
 
 
 class Yielding:
@@ -76,7 +74,7 @@ class Yielding:
                 lane.quota = None
             elif is_full and lane.lately > least > 0:
                 most = max(least, int(min(before, lane.lately) * LESS))
-                lane.quota = Quota(most, most, now + LASTS_SECS)
+                lane.quota = Quota(most, now)
             elif lane.quota is not None:
                 # Gradually: a source that catches up after an epoch's end is behind for a moment, too.
                 more = int(before * MORE) + 1
@@ -84,5 +82,5 @@ class Yielding:
                 # If it has sent less than it might, nothing holds it back any more: unless it could not,
                 # because the worker stood still at an epoch's end.
                 is_idle = lane.lately * 2 <= before and used < elapsed * CPU_IDLE
-                lane.quota = None if is_idle else Quota(most, most, now + LASTS_SECS)
+                lane.quota = None if is_idle else Quota(most, now)
         return freed

@@ -114,9 +114,10 @@ class FollowedCursor(GrowingCursor):
     def entry(self) -> Entry:
         """Return what the recovery state has to remember."""
         entry = super().entry()
-        # By that time a file is found that nothing was read of, so that its content tells nothing.
+        # By that time a file is found that nothing was read of, so that its content tells nothing: as of the
+        # last look, since what it had between two looks may have been copied away.
         is_known = entry.offset or self._fd < 0
-        return entry if is_known else entry._replace(left_ns=os.fstat(self._fd).st_mtime_ns)
+        return entry if is_known else entry._replace(left_ns=self._seen_ns)
 
     def is_over(self) -> bool:
         """True where its path is another's, all was handed out, and nothing more comes: its file has no name

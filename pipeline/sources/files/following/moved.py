@@ -67,3 +67,12 @@ class Moved:
                 if bare != name and head_of(path) is None:
                     raise Unready(path)
         return None
+
+
+def moved_entry(entries: Iterable[Entry], path: str, inode: int) -> Entry | None:
+    """Return what `Moved.entry_of` does, for a single file: no others are looked into."""
+    name = Path(path).name
+    were = {unpacked(name), before_rotation(name)} - {name, ""}
+    return Moved(
+        one for one in entries if one.inode == inode or (were and were & _names_before(one.name))
+    ).entry_of(path, inode)

@@ -10,14 +10,13 @@ from __future__ import annotations
 import os
 import re
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice
 from operator import attrgetter
-from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from pipeline.sources.files.finding.inputs import Input
 from pipeline.sources.files.reading.beginning import HEAD_BYTES, begins_as, digest, head_of
@@ -30,6 +29,7 @@ PACKED: Final = (".gz", ".zst")
 _ROTATED: Final = re.compile(rf"(.+?){COUNTED}(\.[A-Za-z]+)?")
 _TAIL_BYTES: Final = 1 << 16
 _NAME: Final = attrgetter("name")
+_Entry: TypeAlias = os.DirEntry[str]
 
 
 class Beside(NamedTuple):
@@ -47,12 +47,16 @@ def find(path: str, entry: Entry, *, may_be_copy: bool = True) -> Beside | None:
     None where it cannot be found.
     """
     found = None
-    rotated = _rotated_names(path)
+    is_rotated = _is_rotated(path)
+
+    def is_candidate(there: _Entry) -> bool:
+        return there.inode() == entry.inode or (may_be_copy and is_rotated(there.name))
+
     for folders in (_folders(path), _folders_below(path)):
-        for one in _files(path, folders):
+        for one in _files(path, folders, is_candidate):
             if one.inode == entry.inode and _is_of(one.path, entry):
                 return one
-            if may_be_copy and rotated.fullmatch(Path(one.path).name) and begins_as(one.path, entry):
+            if may_be_copy and is_rotated(os.path.basename(one.path)) and begins_as(one.path, entry):
                 found = one
         if found is not None:
             break
@@ -68,8 +72,8 @@ def _is_of(path: str, entry: Entry) -> bool:
 
 def find_by_birth(path: str, entry: Entry) -> Beside | None:
     """Return the file of an entry whatever it holds now, like `find`; None where births are not known."""
-    files = _files(path, {*_folders(path), *_folders_below(path)}, but_empty=False)
-    alike = (one for one in files if one.inode == entry.inode)
+    folders = {*_folders(path), *_folders_below(path)}
+    alike = _files(path, folders, lambda there: there.inode() == entry.inode, but_empty=False)
     return next((one for one in alike if 0 < entry.born_ns == born_ns(one.path)), None)
 
 
@@ -83,15 +87,19 @@ def find_after(
     that it is not. folder: where that one lies. Called anew each time: such files are renamed, and others
     appear.
     """
-    entries = list(entries)
+    is_rotated = _is_rotated(source.path)
+    folders = {*_folders(source.path), *([folder] if folder else [])}
+    after = [
+        one
+        for one in _files(source.path, folders, lambda there: is_rotated(there.name))
+        if one.written_ns > written_ns and one.inode != but
+    ]
+    entries = list(entries) if after else []
     files = {(one.inode, one.born_ns) for one in entries if one.born_ns}
     known = {one.digest for one in entries if one.head_bytes >= min(HEAD_BYTES, one.offset)}
     # The one at the path is being copied now: it is truncated next.
     known.add(digest(head_of(source.path) or b""))
-    rotated = _rotated_names(source.path)
-    for one in _files(source.path, {*_folders(source.path), *([folder] if folder else [])}):
-        if one.written_ns <= written_ns or one.inode == but or not rotated.fullmatch(Path(one.path).name):
-            continue
+    for one in after:
         if (one.inode, born_ns(one.path)) in files:
             continue
         if not is_found(source, one) and not _is_being_packed(one.path):
@@ -168,13 +176,22 @@ def first_byte(fd: int) -> int:
     return at + len(block) - len(block.lstrip(b"\0"))
 
 
-def _rotated_names(path: str) -> re.Pattern[str]:
-    """Return the names of rotated files that had this path before, or the path to which a link leads."""
+def _is_rotated(path: str) -> Callable[[str], bool]:
+    """Return whether a name is that of a rotated file that had this path before, or the path to which a link
+    leads.
+    """
+    return _rotated(frozenset(_names(path)))
+
+
+@lru_cache(maxsize=1 << 12)
+def _rotated(names: frozenset[str]) -> Callable[[str], bool]:
     forms = []
-    for stem, suffix in map(os.path.splitext, _names(path)):
+    parts = [os.path.splitext(name) for name in names]
+    for stem, suffix in parts:
         end = re.escape(suffix)
         forms.append(rf"{re.escape(stem)}(?:{end}{COUNTED}|{COUNTED}{end})(?:\.gz|\.zst)?")
-    return re.compile("|".join(forms))
+    stems, matches = tuple(stem for stem, _ in parts), re.compile("|".join(forms)).fullmatch
+    return lambda name: name.startswith(stems) and matches(name) is not None
 
 
 def _names(path: str) -> set[str]:
@@ -198,10 +215,10 @@ class Folders:
         self._entries = cache(lambda folder: sorted(_entries(folder), key=_NAME))
         self._below = cache(lambda folder: [one.path for one in self._entries(folder) if one.is_dir()])
 
-    def beside(self, path: str) -> list[os.DirEntry[str]]:
+    def beside(self, path: str) -> list[_Entry]:
         """Return the files that may have had this path before."""
-        rotated, places = _rotated_names(path), _folders(path)
-        found: list[os.DirEntry[str]] = []
+        is_rotated, places = _is_rotated(path), _folders(path)
+        found: list[_Entry] = []
         for folder in places.union(*map(self._below, places)):
             entries = self._entries(folder)
             for stem in (os.path.splitext(name)[0] for name in _names(path)):
@@ -209,7 +226,7 @@ class Folders:
                 for one in islice(entries, at, None):
                     if not one.name.startswith(stem):
                         break
-                    found += [one] if rotated.fullmatch(one.name) else []
+                    found += [one] if is_rotated(one.name) else []
         return found
 
 
@@ -222,11 +239,16 @@ def _folders_below(path: str) -> set[str]:
     return {entry.path for folder in _folders(path) for entry in _entries(folder) if entry.is_dir()}
 
 
-def _files(path: str, folders: Iterable[str], *, but_empty: bool = True) -> list[Beside]:
-    """Return the files in some folders, but the one at a path and those that are empty."""
+def _files(
+    path: str, folders: Iterable[str], is_wanted: Callable[[_Entry], bool], *, but_empty: bool = True
+) -> list[Beside]:
+    """Return the wanted files in some folders, but the one at a path and those that are empty.
+
+    is_wanted: asked before their status is: thousands may share a folder.
+    """
     own = {os.path.abspath(path), os.path.realpath(path)}
     found = []
-    for entry in (entry for folder in folders for entry in _entries(folder)):
+    for entry in (entry for folder in folders for entry in _entries(folder) if is_wanted(entry)):
         with suppress(OSError):  # it is gone
             if entry.path not in own and entry.is_file(follow_symlinks=False):
                 status = entry.stat()
@@ -235,7 +257,7 @@ def _files(path: str, folders: Iterable[str], *, but_empty: bool = True) -> list
     return sorted(found)
 
 
-def _entries(folder: str) -> list[os.DirEntry[str]]:
+def _entries(folder: str) -> list[_Entry]:
     try:
         with os.scandir(folder) as entries:
             return list(entries)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 
 from pipeline.decode.formats import ALL_AUTO, Formats
@@ -66,6 +67,10 @@ class LineCursor(ABC):
     @property
     def is_late(self) -> bool:
         """Return whether it reads a rotated file, in case that somebody still writes there."""
+        return False
+
+    def is_open_as(self, status: os.stat_result) -> bool:
+        """Return whether this is the file that is open."""
         return False
 
     @property

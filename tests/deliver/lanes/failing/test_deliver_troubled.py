@@ -17,14 +17,13 @@ import pytest
 
 from pipeline.config.models.webhooks.delivery import DeliverySettings
 from pipeline.deliver.engine import DeliveryEngine
-from pipeline.deliver.lanes.lane import Lane
+from pipeline.deliver.lanes.lane import QUOTA_SECS, Lane
 from pipeline.deliver.lanes.limits.pressure import is_fast
 from pipeline.deliver.lanes.limits.yielding import (
     CPU_FULL,
     CPU_IDLE,
     CPU_ROOM,
     FULL,
-    LASTS_SECS,
     ROOM,
     SOONER,
     Yielding,
@@ -316,11 +315,11 @@ def test_a_quota_is_kept_and_ends_by_itself() -> None:
     lane.lately, yielding.spent, yielding.ended = 100, 0.1, 110
     yielding.look([lane], 0.1)
     assert lane.quota is not None
-    given, lane.quota.until = lane.quota.given, rig.clock.at + LASTS_SECS
+    given, lane.quota.since = lane.quota.given, rig.clock.at
     before = played.requests("w")
-    rig.run(LASTS_SECS / 2)
+    rig.run(QUOTA_SECS / 2)
     assert played.requests("w") - before <= given
-    rig.run(LASTS_SECS * 2)
+    rig.run(QUOTA_SECS * 2)
     assert played.requests("w") - before > given
 
 

@@ -74,7 +74,7 @@ def test_a_lane_that_takes_a_thousand_in_a_second_is_fast(lane: Lane) -> None:
         changed(lane_with(), throttle__share=SOME - 0.01),
         changed(lane_with(), throttle__down=True),
         changed(lane_with(), halt="paused"),
-        changed(lane_with(), quota=Quota(10, 10, NOW + 1)),
+        changed(lane_with(), quota=Quota(10, NOW)),
         changed(lane_with(), limit__round_trip=0.0, trouble_until=NOW + 1),
         changed(lane_with(), limit__round_trip=0.0, token=Token(OAuth2Auth("https://t.test/", "id", "s"))),
         changed(lane_with(), throttle__until=NOW + 0.1),

@@ -110,7 +110,7 @@ def test_retries_that_wait_keep_no_rows_on_disk_while_the_memory_is_full(
 def test_who_yields_holds_what_it_may_send_soon_beside_what_waits() -> None:
     rig = Rig(LaneSpec("w"))
     lane = rig.core.lane("w")
-    lane.quota = Quota(50, 50, rig.clock.at + 1.0)
+    lane.quota = Quota(50, rig.clock.at)
     for n in range(50 + SLICE):
         assert room(lane, 0, 0)
         lane.held[b"%d" % n] = delivery(n)
@@ -191,6 +191,6 @@ def test_rows_are_read_where_little_is_left_to_send_and_there_is_room(
 def test_who_yields_reads_rows_where_it_has_less_than_it_may_send(ready: int, left: int, reads: bool) -> None:
     rig = Rig(LaneSpec("w"))
     lane = rig.core.lane("w")
-    lane.quota = Quota(50, left, rig.clock.at + 1.0)
+    lane.quota = Quota(50, rig.clock.at, sent=50 - left)
     lane.fresh.extend((delivery(n),) for n in range(ready))
     assert reads_rows(lane, 0, 0) is reads

@@ -126,7 +126,8 @@ class RandomRun:
         begun = Recording(
             [self._given], follow=True, resume=self._durable, heads=self._heads, clock=lambda: self._now
         )
-        begun.durable(begun.position)  # as a job's first poll does
+        if self._durable is not None:
+            begun.durable(self._durable)  # as a job's first poll does
         return begun
 
     def _read(self) -> None:

@@ -16,6 +16,7 @@ from tests.sources.files.following.rotations import (
     ROTATIONS,
     Following,
     append,
+    copy_and_truncate,
     line,
     lines,
     rename_with_a_counter,
@@ -82,7 +83,6 @@ def test_other_lines_are_not_taken_for_those_sent_before_the_kill(
     before = metrics.read("source_truncated_total", unread="some")
     for _ in range(2):
         following.kill()
-        following.durable()  # as a job's first poll says, whatever the last epoch was
         assert following.named() == [(f"app.jsonl~{lives + 1}", 9)]
     assert metrics.read("source_truncated_total", unread="some") > before
 
@@ -102,6 +102,21 @@ def test_what_is_rotated_after_a_kill_in_the_very_first_epoch_is_found(
     append(path, lines(4, 4))
     following.kill()
     assert following.named() == [("app.jsonl", 1), ("app.jsonl", 2), ("app.jsonl", 3), ("app.jsonl~2", 4)]
+
+
+def test_what_an_empty_file_had_between_two_looks_is_read_from_its_copy_after_a_kill(tmp_path: Path) -> None:
+    path = tmp_path / "app.jsonl"
+    path.touch()
+    os.utime(path, (1, 1))
+    following = Following(path, heads=tmp_path / FILE)
+    assert following.named() == []
+    append(path, line(1))
+    copy_and_truncate(path)
+    assert following.named() == []
+    following.store()
+    following.kill()
+    append(path, line(2))
+    assert following.read() == [1, 2]
 
 
 def test_files_that_were_rotated_in_the_lost_epoch_keep_their_names(tmp_path: Path) -> None:
