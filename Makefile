@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
 # Bytecode is kept whatever the machine says: hundreds of processes would compile anew.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -29,7 +30,8 @@ dev: $(DEV) ## make .venv with the tools for tests and checks as well
 run: $(RUN) ## the demo: a recorded shop becomes webhooks to a receiver on this machine
 	@$(BIN)/hookline demo $(ARGS)
 
-console: $(RUN) $(ASSETS) ## the demo in a browser: a shop that goes on, and the console over it (ARGS="--listen 127.0.0.1:9000")
+console: $(RUN) ## the demo in a browser: a shop that goes on, and the console over it (ARGS="--listen 127.0.0.1:9000")
+	@$(MAKE) --no-print-directory assets || true
 	@$(BIN)/hookline demo --console $(ARGS)
 
 assets: $(ASSETS) ## the scripts of the console's pages, bundled: without them it works, plainer
@@ -72,7 +74,8 @@ properties: $(DEV) ## the tests of properties, each with ten times as many examp
 
 chaos: $(DEV) ## the long form of the kill and fault tests (an hour or so)
 	$(BIN)/python -m tests.chaos.suite
-	$(BIN)/pytest -m slow tests/recovery tests/faults tests/simulation tests/console tests/bench/test_suite.py $(ARGS)
+	$(BIN)/pytest -m slow tests/recovery tests/faults tests/simulation tests/sources tests/runtime tests/console \
+	  tests/bench/test_suite.py $(ARGS)
 
 SECONDS := 3600
 sim: $(DEV) ## the simulation of the state protocol, for an hour (SECONDS=60, ARGS="--mutants" or "--seed 7")
@@ -135,10 +138,13 @@ $(BIN)/python:
 	echo '$(if $(ONLY),$(ONLY) is none of these.,None was found on PATH; name one with: make setup PYTHON=/path/to/python3.12)' >&2; \
 	exit 1
 
+# What pip says without a network is that there is no such version.
+UNREACHED := { echo 'Is a package index within reach (HTTPS_PROXY, PIP_INDEX_URL, PIP_CERT)? The same command goes on from here.' >&2; exit 1; }
+
 # pip checks every hash; the project itself is installed from this folder, with the build tools of the lock.
 $(RUN): requirements/run.lock pyproject.toml | $(BIN)/python
 	@echo 'Installing what Hookline needs into $(VENV) ...' >&2
-	@$(PIP) --require-hashes --no-deps -r requirements/run.lock
+	@$(PIP) --require-hashes --no-deps -r requirements/run.lock || $(UNREACHED)
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@# Also where PYTHONDONTWRITEBYTECODE is set: compiling at each start would take a quarter of a second.
 	@$(BIN)/python -m compileall -q pipeline dataflows
@@ -151,5 +157,5 @@ $(ASSETS): $(wildcard $(BROWSER)/* $(BROWSER)/src/* $(BROWSER)/src/*/*) | $(BIN)
 
 $(DEV): requirements/dev.lock $(RUN)
 	@echo 'Installing the tools for tests into $(VENV) ...' >&2
-	@$(PIP) --require-hashes --no-deps -r requirements/dev.lock
+	@$(PIP) --require-hashes --no-deps -r requirements/dev.lock || $(UNREACHED)
 	@touch $@

@@ -27,6 +27,7 @@ from pipeline.language.secrets import (
 )
 from pipeline.model.files.plain_file import Sign, sign_of
 from pipeline.model.json import Value, leaves
+from pipeline.render.request import BODILESS
 
 _SECRETS = frozenset({"password", "token", "value", "client_secret", "refresh_token", "secret"})
 """Fields of `auth` and `signature` that hold a secret, besides the list `secrets`."""
@@ -34,6 +35,12 @@ _SECRET_HEADER: Final = re.compile(
     r"authorization|.*(?:api|access|auth|secret)[-_]?(?:key|token).*|.*(?:secret|password).*", re.I
 )
 """Names of headers that carry a secret."""
+_SECRET_PARAMETER: Final = re.compile(rf"token|sig|{_SECRET_HEADER.pattern}", re.I)
+_PARAMETER: Final = re.compile(r"[?&]([^=&{}$]+)=[^&{$]")
+"""One written in the URL, with a value of its own."""
+_SECRET_URL: Final = re.compile(
+    r"https://(?:hooks\.slack\.com/services/|discord(?:app)?\.com/api/webhooks/)\w"
+)
 _BEFORE: Final = re.compile(r"\buser\.before\b")
 _READS_BEFORE: Final = re.compile(r"\{[{%][^{}]*\buser\.before\b")
 """A template that reads it."""
@@ -61,6 +68,9 @@ def lint_webhook(model: WebhookFile, text: ConfigText, problems: Problems, secre
         _check_dollar(("request", "headers", name), value, problems)
         if value.strip() and "{" not in value and _SECRET_HEADER.fullmatch(name):
             _warn_of_secret(("request", "headers", name), problems)
+        if name.lower() == "content-type" and model.request.method not in BODILESS:
+            _warn_of_content_type(("request", "headers", name), value, model.request.encoding, problems)
+    _warn_of_url(model, problems)
     if model.trigger.changes is None:
         _warn_of_before(("trigger", "where"), model.trigger.where, problems)
         for name in ("url", "query", "headers", "body"):
@@ -85,6 +95,32 @@ def lint_webhook(model: WebhookFile, text: ConfigText, problems: Problems, secre
 def _warn_of_secret(path: KeyPath, problems: Problems) -> None:
     told = f"a secret stands in the file (`{'.'.join(map(str, path))}`)"
     problems.warn(path, "plain-secret", told, hint="put it into the environment and write ${NAME}")
+
+
+def _warn_of_url(model: WebhookFile, problems: Problems) -> None:
+    """Warn of a token that stands in the URL or the query as it is."""
+    url, query = model.request.url, model.request.query
+    if _SECRET_URL.match(url) or any(map(_SECRET_PARAMETER.fullmatch, _PARAMETER.findall(url))):
+        _warn_of_secret(("request", "url"), problems)
+    for name, value in query.items():
+        if isinstance(value, str) and value and "{" not in value and _SECRET_PARAMETER.fullmatch(name):
+            _warn_of_secret(("request", "query", name), problems)
+
+
+def _warn_of_content_type(path: KeyPath, value: str, encoding: str, problems: Problems) -> None:
+    """Warn where the header says what the body is not: a receiver could not read it."""
+    media = value.partition(";")[0].strip().lower()
+    meant = "json" if media.endswith(("/json", "+json")) else "form" if "form" in media else "text"
+    if media == "multipart/form-data":
+        hint = "no multipart body can be sent: `encoding: form` sends application/x-www-form-urlencoded"
+    elif (encoding, meant) in (("json", "form"), ("form", "json")) or (
+        encoding == "json" and media.endswith(("/xml", "+xml", "/csv"))
+    ):
+        hint = f"write `encoding: {meant}`, or leave the header out"
+    else:
+        return
+    message = f"the body is sent as {encoding}, and the header says {media}"
+    problems.warn(path, "content-type", message, hint=hint)
 
 
 def _warn_of_before(path: KeyPath, value: Any, problems: Problems) -> None:

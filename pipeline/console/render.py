@@ -17,7 +17,7 @@ from pipeline.console.context import RequestContext
 from pipeline.console.files import asset
 from pipeline.console.security.masks import HIDDEN
 from pipeline.model.json import Value
-from pipeline.model.printable import printable
+from pipeline.model.printable import one_line, printable, printable_json
 
 NAVIGATION: Final = (
     ("/", "Overview"),
@@ -91,14 +91,19 @@ def indented(text: str) -> str:
         return printable(text)
 
 
+def visible(text: object) -> str:
+    """Return what a stranger gave on one line, invisible characters escaped: it looks like no other."""
+    return one_line(str(text))
+
+
 def when(ms: int | None) -> str:
     """Return unix milliseconds as ``2026-11-29 11:35:02``, in UTC; ``–`` for None."""
     return "–" if ms is None else datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def pretty(value: Value) -> str:
-    """Return a value as indented JSON."""
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()
+    """Return a value as indented JSON, invisible characters escaped."""
+    return printable_json(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode())
 
 
 def compact(value: Value) -> str:
@@ -115,7 +120,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    filters = (number, duration, when, pretty, ms, rate, size, webhook_path, indented, compact)
+    filters = (number, duration, when, pretty, ms, rate, size, webhook_path, indented, compact, visible)
     found.filters |= {one.__name__: one for one in filters}
     found.globals |= {"NAVIGATION": NAVIGATION, "HIDDEN": HIDDEN, "asset": asset}
     return found

@@ -111,7 +111,8 @@ class Pending:
         self.fresh = others
         self._put_before(txn)
         self.leaving = self._put_rows(Table.USERS, txn)
-        self.bytes -= sum(ROW_BYTES + len(sealed or b"") for sealed in self.leaving.values())
+        values = sum(len(sealed) - HEAD_BYTES for sealed in self.leaving.values() if sealed is not None)
+        self.bytes -= values + ROW_BYTES * len(self.leaving)
 
     def ended(self) -> None:
         """The epoch's transaction is over; the next one starts empty."""

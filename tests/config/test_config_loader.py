@@ -51,6 +51,10 @@ def test_what_the_language_leaves_out_is_an_error(text: str, expected: list[str]
     assert codes(text) == expected
 
 
+def test_a_tag_is_told_as_it_is_written() -> None:
+    assert "tags (`!!str`) are not supported" in shown("a: !!str 1\n")
+
+
 def test_an_empty_value_names_the_comment_that_swallowed_it() -> None:
     assert shown("channel: #growth\n") == (
         "f.yaml:1:1: error[empty-value]: `channel` has no value: `#growth` is a comment\n"
@@ -72,6 +76,8 @@ def test_a_value_cut_by_a_hash_is_a_warning_and_a_plain_comment_is_none() -> Non
         ("text: {{ event.name }} was seen\n", 'quote the value: "{{ event.name }} was seen"'),
         ("- {{ x | default: 'a' }}\n", "quote the value: \"{{ x | default: 'a' }}\""),
         ("a: {b: {{ c }}, d: 1}\n", 'quote it: "{{ c }}"'),
+        ("text: {% if a %}b{% endif %}\n", 'quote the value: "{% if a %}b{% endif %}"'),
+        ("a: {b: {% if a %}b{% endif %} c, d: 1}\n", 'quote it: "{% if a %}b{% endif %} c"'),
         ("events: *\n", 'quote the value: "*"'),
         ("event: {each: lines[*], name: n}\n", 'quote it: "lines[*]"'),
         ("a: [b.c[0].d, e]\n", 'quote it: "b.c[0].d"'),

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import orjson
 import pytest
@@ -143,6 +143,13 @@ def test_a_page_says_what_is_there_and_escapes_it(kept: Caller):
     assert "&lt;script&gt;\\xff" in shown
     assert "\x1b" not in shown
     assert "It still cannot be read: not UTF-8 at byte 8" in shown
+
+
+def test_an_id_that_would_show_as_another_shows_what_is_in_it(kept: Caller):
+    who = quote("\u202eecalevol")  # with right to left it reads "lovelace"
+    page = get(kept, f"/events/users?id={who}").text
+    assert "User \\u202eecalevol" in page
+    assert page.count("\u202e") == 1, "the field to look for it, as it was typed"
 
 
 def test_who_may_see_no_payloads_sees_counts_alone(kept: Caller):

@@ -83,6 +83,17 @@ def test_targets_of_make_that_are_named_exist(path: Path):
     assert set(re.findall(r"(?:`|^)make ([a-z][a-z-]+)", text, re.MULTILINE)) <= targets
 
 
+def test_every_slow_test_belongs_to_a_target():
+    recipes = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    run = re.findall(r"tests/[\w./]+", " ".join(re.findall(r"pytest .*-m slow .*", recipes)))
+    slow = [
+        path.relative_to(ROOT)
+        for path in ROOT.glob("tests/**/*.py")
+        if re.search(r"pytest\.mark\.slow\b", path.read_text())
+    ]
+    assert [str(path) for path in slow if not any(path.is_relative_to(folder) for folder in run)] == []
+
+
 def test_every_promise_names_tests_that_there_are():
     text = (ROOT / "docs" / "guarantees.md").read_text()
     named: dict[str, int] = {}

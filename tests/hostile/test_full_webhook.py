@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,12 +36,18 @@ def test_a_dead_receiver_that_pauses_the_source_silences_nobody_for_good(
     assert {(one["webhook"], one["reason"]) for one in bench.listed("dlq")} == {("gone", "max-pending")}
 
 
-@pytest.mark.parametrize("users", [1, 100])
-def test_a_webhook_is_full_at_max_pending_however_few_its_users_are(tmp_path: Path, users: int) -> None:
+@pytest.mark.parametrize(
+    "user",
+    [lambda n: 0, lambda n: n % 100, lambda n: 0 if n < 500 else n],
+    ids=["one user", "a hundred", "one, then others"],
+)
+def test_a_webhook_is_full_at_max_pending_whoever_its_users_are(
+    tmp_path: Path, user: Callable[[int], int]
+) -> None:
     bench = Bench(tmp_path)
     (closed,) = free_ports(1)
     bench.webhook("gone", f"http://127.0.0.1:{closed}/", "delivery: {max_pending: 200}\n")
-    bench.append(*({"id": f"e{n}", "user_id": f"u{n % users}"} for n in range(1_000)))
+    bench.append(*({"id": f"e{n}", "user_id": f"u{user(n)}"} for n in range(1_000)))
     with Job(bench, follow=True):
         until(lambda: bench.counts("gone")["matched"] == 1_000)
         counts = bench.counts("gone")

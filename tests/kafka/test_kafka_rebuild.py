@@ -12,6 +12,7 @@ import pytest
 from pipeline.outbox.reading.view import rows
 from pipeline.receiver.server import Receiver
 from pipeline.store.rows import Table
+from tests.kafka.reading.test_kafka_lives import made_anew
 from tests.kafka.servers.topics import Topics, until
 from tests.kafka.test_kafka_job import start
 
@@ -79,3 +80,8 @@ def test_what_came_since_the_last_epoch_is_not_known_before_the_job_reads_it(
         assert rebuilding.wait(40) == 0, log.read_text()[-2000:]
         assert numbers(state) == {"u:u0": 39, "u:u1": 36}
         run(80)
+        shutil.rmtree(state / "shards")
+        made_anew(topics, "events", lines=1)
+        rebuilding = start(log, "state", "rebuild", "-c", config)
+        assert rebuilding.wait(40) == 3
+        assert "made anew" in log.read_text()

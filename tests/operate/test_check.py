@@ -81,6 +81,35 @@ def test_what_a_merge_left_is_named(checked: Checked) -> None:
     assert (found.line, found.message) == (1, "a merge left its conflict")
 
 
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        ("{url: 'https://h.example/in?a=1&token=t0ken', body: {}}", "plain-secret"),
+        ("{url: 'https://hooks.slack.com/services/T0/B0/x', body: {}}", "plain-secret"),
+        ("{url: 'https://h.example/in', query: {api_key: k3y}, body: {}}", "plain-secret"),
+        ("{url: 'https://h.example/in?token=${TOKEN}&page={{ event.id }}', query: {sig: '${TOKEN}'}}", None),
+        (
+            "{url: 'https://h.example', headers: {content-type: application/x-www-form-urlencoded}}",
+            "content-type",
+        ),
+        (
+            "{url: 'https://h.example', encoding: form, headers: {Content-Type: application/json}}",
+            "content-type",
+        ),
+        (
+            "{url: 'https://h.example', headers: {Content-Type: application/xml; charset=utf-8}}",
+            "content-type",
+        ),
+        ("{url: 'https://h.example', headers: {Content-Type: application/vnd.api+json}}", None),
+        ("{url: 'https://h.example', method: GET, headers: {Content-Type: application/xml}}", None),
+    ],
+)
+def test_secrets_in_a_url_and_headers_that_say_another_body_are_warnings(
+    checked: Checked, request_: str, code: str | None
+) -> None:
+    assert [(one.code, one.warning) for one in checked(hook(request_))] == [(code, True)] * (code is not None)
+
+
 UNKNOWN = "`{}` is not a field of `source.kafka` (did you mean `{}`?)".format
 KAFKA = [
     ("brokers: 'b:1', topic: x", [UNKNOWN("topic", "events")]),

@@ -218,6 +218,8 @@ def test_a_part_of_an_epoch_is_taken_back_like_a_whole_one(tmp_path: Path, seed:
                 model[table, key] = b"%d %d" % (epoch, at)
                 store.put(table, key, model[table, key])
             if dice.random() < 0.1:
+                if store._beginning is not None:
+                    wait([store._beginning], 60)
                 store.prepare()
                 parts += store._leaving is not None
             if dice.random() < 0.02:
@@ -249,6 +251,7 @@ def test_users_that_are_being_committed_are_read_and_written_as_before(
     put_users(store, b"1")
     store.delete(Table.USERS, b"gone")
     leave(store)
+    assert store.to_commit == 0
     assert store.get(Table.USERS, b"0") == b"1"
     assert store.get(Table.USERS, b"gone") is None
     assert users(store) == {}, "it is not committed yet"

@@ -330,7 +330,8 @@ class _Builder:
             self.error(span, "anchor", f"anchors (`&{event.anchor}`) are not supported", _NO_ANCHORS)
         if event.tag is not None:
             hint = "quote the value to keep it a text"
-            self.error(span, "tag", f"tags (`{event.tag}`) are not supported", hint)
+            written = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self.error(span, "tag", f"tags (`{written}`) are not supported", hint)
 
 
 _NO_ANCHORS = "use `vars:` or `extends:` to share parts"

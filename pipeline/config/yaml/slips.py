@@ -29,7 +29,7 @@ def slip_in(source: str, column: int | None) -> Slip | None:
         return None
     lead, value, tail = parts
     start, quoted = len(lead), lead + quote(value) + tail
-    if value[0] in "[{" and not value.startswith("{{"):
+    if value[0] in "[{" and not value.startswith(("{{", "{%")):
         return _flow_slip(source, start)
     if value[0] in TYPOGRAPHIC and column is not None:
         return Slip(start, value, f"{value[0]} is no quote: put straight quotes around it", quoted)
@@ -39,7 +39,7 @@ def slip_in(source: str, column: int | None) -> Slip | None:
         or_list = "; a list begins in a new line" if value[0] == "-" else ""
         return Slip(start, value, f"quote the value: {quote(value)}{or_list}", quoted)
     if (
-        value.startswith("{{")
+        value.startswith(("{{", "{%"))
         or value[0] in "@`%"
         or re.match(r"\*([^\w]|$)", value)
         or (column is not None and value[0] not in "\"'|>&!" and ": " in value + " " and lead.strip())
@@ -74,6 +74,7 @@ _FLOW_SLIPS = (
     r"(?<=[\[{,:\s])[^\s\[\]{},:\"'][^\s\[\]{},:\"']*"
     r"(?:\[(?:\*|-?\d+|\"[^\"]*\"|'[^']*'|[A-Za-z_][\w$-]*\.[\w.$-]+)\][^\s\[\]{},:\"']*)+",
     r"(?<=[\[,:\s])\*(?=\s*[,\]}])",
+    r"\{%.*%\}[^,\]}]*",
     r"(?<=[\[,:\s])[@`%][^,\]}]*",
     r"\{\{.*?\}\}[^,\]}]*",
     HASH,

@@ -59,6 +59,8 @@ def main(words: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         print("Without these files the console works, plainer: nothing is lost.", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
@@ -145,7 +147,9 @@ def node_modules() -> Path:
         folder.mkdir()
         for name in ("package.json", "package-lock.json", ".npmrc"):
             shutil.copy(HERE / name, folder)
-        _run([*npm(), "ci", "--ignore-scripts", "--silent"], folder, "cannot fetch the packages of the pages")
+        words = ["ci", "--ignore-scripts", "--loglevel=error", "--fetch-retries=1"]
+        print("The packages of the console's pages are fetched from npm, once ...", file=sys.stderr)
+        _run([*npm(), *words], folder, "cannot fetch the packages of the pages")
 
     return cached_folder("console-node", LOCK, make) / "node_modules"
 
@@ -175,7 +179,10 @@ def cached_folder(name: str, lock: Path, make: Callable[[Path], None]) -> Path:
     folder = cache / f"{name}-{digest}"
     if folder.is_dir():
         return folder
-    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Failed(f"the cache cannot be made ({error}); HOOKLINE_CACHE names another folder") from error
     with (cache / f"{name}.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         if not folder.is_dir():

@@ -11,9 +11,11 @@ from aiohttp import web
 
 from pipeline.console.context import RequestContext
 from pipeline.console.security.roles import Right
+from pipeline.console.security.sessions import Session
 
 MOST: Final = 16
-"""Answers kept for each session; the oldest are dropped."""
+MOST_BYTES: Final = 8 << 20
+"""Of the answers kept for each session; the oldest are dropped."""
 _KEPT: Final = (200, 400, 409, 412, 422)
 _NAME: Final = "answer"
 
@@ -45,11 +47,16 @@ def led(context: RequestContext, page: str, response: web.StreamResponse) -> web
         return response
     if response.content_type != "text/html" or response.status not in _KEPT:
         return response
-    while len(session.answers) >= MOST:
+    room = MOST_BYTES - len(response.body)
+    while session.answers and (len(session.answers) >= MOST or _size(session) > room):
         del session.answers[next(iter(session.answers))]
     key = f"{page}?{_NAME}={secrets.token_hex(8)}"
     session.answers[key] = Answer(context.viewer.rights, response.status, response.body, context.nonce)
     return context.go(key)
+
+
+def _size(session: Session) -> int:
+    return sum(len(one.body) for one in session.answers.values() if isinstance(one, Answer))
 
 
 def shown(context: RequestContext, page: str) -> web.StreamResponse | None:

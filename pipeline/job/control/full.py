@@ -26,6 +26,8 @@ class FullWebhooks:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.counters: dict[int, Counters] = {}
         """Of each shard of this process."""
+        self.near: set[str] = set()
+        """Webhooks of which a shard has had more pending than its part: whether they are full is counted."""
         self._clock = clock
         self._pausing: set[tuple[int, str]] = set()
         self._given_up: set[str] = set()

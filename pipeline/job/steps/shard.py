@@ -151,12 +151,14 @@ class Shard:
             replay=replay is not None,
         )
         settings = webhook.delivery
-        counts, shards = self.counters.of(webhook_id), self.settings.shards
+        counts, shards, near = self.counters.of(webhook_id), self.settings.shards, self.pressure.full.near
         if (
-            (
-                counts.pending * shards >= settings.max_pending
-                or counts.on_disk * shards >= settings.max_pending_bytes
-            )
+            counts.pending * shards >= settings.max_pending
+            or counts.on_disk * shards >= settings.max_pending_bytes
+        ):
+            near.add(webhook_id)
+        if (
+            webhook_id in near
             and not self.is_below(1.0, webhook_id, settings)
             and self.full(webhook, request, event.origin)
         ):
@@ -267,26 +269,30 @@ class Shard:
         users.misrouted = users.refused = users.without_form = 0
         self.committed.webhooks[self.number] = self.counters.written()
         self.pressure.to_commit[self.number] = 0
-        self.pressure.full.look(self.number, self.outbox.ended, self.has_room, self.max_pause)
+        full, part = self.pressure.full, 1 / self.settings.shards
+        full.look(self.number, self.outbox.ended, self.has_room, self.max_pause)
+        full.near.difference_update([webhook for webhook in full.near if self.has_room(webhook, part)])
         self.outbox.ended.clear()
         self.departed.look(self.number)
 
-    def has_room(self, webhook_id: str) -> bool:
-        """Return whether a webhook that paused the source has come down to nine tenths of its limits."""
+    def has_room(self, webhook_id: str, share: float = ROOM_AGAIN) -> bool:
+        """Return whether a webhook is below this share of its limits; without one: if it paused the source."""
         webhook = self.versions.latest.by_id.get(webhook_id)
-        return webhook is None or self.is_below(ROOM_AGAIN, webhook_id, webhook.delivery)
+        return webhook is None or self.is_below(share, webhook_id, webhook.delivery)
 
     def is_below(self, share: float, webhook_id: str, delivery: DeliverySettings) -> bool:
         """Return whether a webhook has less than this share of what it may have pending.
 
         Other processes' shards are taken for as full as this one's: the users of a webhook may be few.
         """
-        counts = [counters.of(webhook_id) for counters in self.pressure.full.counters.values()]
-        share *= len(counts) / self.settings.shards
-        return (
-            sum(one.pending for one in counts) < delivery.max_pending * share
-            and sum(one.on_disk for one in counts) < delivery.max_pending_bytes * share
-        )
+        rows = size = 0
+        here = self.pressure.full.counters
+        for counters in here.values():
+            counts = counters.of(webhook_id)
+            rows += counts.pending
+            size += counts.on_disk
+        share *= len(here) / self.settings.shards
+        return rows < delivery.max_pending * share and size < delivery.max_pending_bytes * share
 
     def max_pause(self, webhook_id: str) -> float:
         """Return how long the source waits for a webhook that fails."""

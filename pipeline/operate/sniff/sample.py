@@ -24,6 +24,7 @@ from pipeline.operate.sniff.foreign import foreign
 from pipeline.sources.files.collected.folder import Folder
 from pipeline.sources.files.finding.inputs import STDIN, Input, find_inputs
 from pipeline.sources.files.lines.blocks import Blocks, Damaged
+from pipeline.sources.files.lines.lines import without_hole
 from pipeline.sources.files.lines.recorded import PREFIX, Message, is_recording, parse_line
 
 MOST_RECORDS: Final = 1_000
@@ -221,9 +222,10 @@ def _lines(data: bytes, is_whole: bool, *, keep: bool) -> list[tuple[int, int, b
     offset = 0
     texts = data.split(b"\n")
     for number, text in enumerate(texts if is_whole or (keep and len(texts) == 1) else texts[:-1], 1):
-        line = without_bom(text) if number == 1 else text
+        bare = without_hole(text)
+        line = without_bom(bare)
         if line.strip():
-            found.append((number, offset, line.rstrip(b"\r")))
+            found.append((number, offset + len(text) - len(bare), line.rstrip(b"\r")))
         offset += len(text) + 1
     return found
 

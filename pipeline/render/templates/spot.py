@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NoReturn
+from typing import Final, Literal, NoReturn
 
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.language.path_syntax import EVENT_ROOTS
 from pipeline.language.paths import Getter, Scope
 from pipeline.language.secrets import PlaceholderError, SecretRef, Secrets, without_value
-from pipeline.language.work import TooExpensive
+from pipeline.language.work import CHARS, TooExpensive, spend
 from pipeline.model.errors import RenderError
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
@@ -125,6 +125,10 @@ class Spot:
         return f"{where}, {dotted}: {shown if len(shown) <= 120 else shown[:120] + '...'}"
 
 
+LONG_TEXT: Final = 1 << 16
+"""Characters above which a text costs work: many copies of a long value must not fill memory."""
+
+
 def fail(failure: Exception, place: str) -> NoReturn:
     """Raise the RenderError of a failure: reason, value and place."""
     if isinstance(failure, TooExpensive) and not failure.place:
@@ -142,7 +146,10 @@ def guarded(getter: Getter, place: str) -> Getter:
 
     def guard(event: Event, user: User, scope: Scope) -> Value | Missing:
         try:
-            return getter(event, user, scope)
+            value = getter(event, user, scope)
+            if type(value) is str and len(value) > LONG_TEXT:
+                spend(event, user, len(value) // CHARS)
+            return value
         except Exception as failure:  # whatever goes wrong for one event is one dead letter, never a crash
             fail(failure, place)
 

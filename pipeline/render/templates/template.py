@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from pipeline.language.paths import Getter, Scope
 from pipeline.language.secrets import PlaceholderError, SecretRef, parse_placeholders
 from pipeline.language.slots import CLOSE, OPEN, slot
-from pipeline.language.work import begin, extent, spend
+from pipeline.language.work import CHARS, begin, extent, spend, spend_at
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
 from pipeline.render.templates.foreign import may_warn, warn_of_foreign
@@ -26,7 +26,7 @@ from pipeline.render.templates.parsing.names import (
     compile_name,
     scan_path,
 )
-from pipeline.render.templates.spot import Spot, fail, guarded
+from pipeline.render.templates.spot import LONG_TEXT, Spot, fail, guarded
 from pipeline.render.values.printing import to_text
 
 if TYPE_CHECKING:
@@ -229,13 +229,15 @@ def _joined(segments: list[str | Getter], place: str, encode: Encode | None) -> 
                     value = _printed(value, event, user)
                 except Exception as failure:  # one dead letter, never a crash
                     fail(failure, place)
+            if len(value) > LONG_TEXT:
+                spend_at(place, event, user, len(value) // CHARS)
             return before + value + after
 
         return around
     parts = [(segment, None) if isinstance(segment, str) else ("", segment) for segment in segments]
 
     def joined(event: Event, user: User, scope: Scope) -> str:
-        texts = []
+        texts, size = [], 0
         try:
             for text, get in parts:
                 if get is None:
@@ -243,6 +245,9 @@ def _joined(segments: list[str | Getter], place: str, encode: Encode | None) -> 
                     continue
                 value = get(event, user, scope)
                 made = value if type(value) is str else _printed(value, event, user)
+                size += len(made)
+                if size > LONG_TEXT:
+                    spend(event, user, len(made) // CHARS)
                 texts.append(made if encode is None else encode(made))
         except Exception as failure:  # one dead letter, never a crash
             fail(failure, place)

@@ -12,56 +12,52 @@ if TYPE_CHECKING:
 
 
 class Goal:
-    """A position to reach: for topics by offset, for a collector's folder by line number, for files that are
-    followed by byte, since some of what the job has read may be gone; for other files by the number of lines.
+    """A position to reach: for topics by offset, for a collector's folder by line number, for files by byte,
+    as some may be gone, have grown or be new since.
     """
 
-    def __init__(self, target: Any, *, is_followed: bool) -> None:
+    def __init__(self, target: Any) -> None:
         self._target = target
-        self._is_of_topics = target[0].startswith("kafka")
-        is_of_files = not self._is_of_topics and not has_only_folders(target)
-        self._is_by_byte = is_of_files and is_followed
-        self._is_by_number = is_of_files and not is_followed
+        self.is_of_topics = target[0].startswith("kafka")
+        self._is_of_files = not self.is_of_topics and not has_only_folders(target)
 
     @property
     def begin(self) -> Position | None:
-        """Where a reader begins; None: where a new job does. Rotated files keep their names in the goal."""
-        return at_beginnings(self._target) if self._is_by_byte else None
+        """Where a reader begins; None: where a new job does. Renamed files keep their names in the goal."""
+        return at_beginnings(self._target) if self._is_of_files else None
 
     def is_reached(self, position: Any) -> bool:
         """Return whether a reader at this position has reached it."""
-        if self._is_of_topics:
+        if self.is_of_topics:
             have = _places(position)
             # A topic that the config no longer names cannot be read, and holds up nothing.
             known = [(have[key], place) for key, place in _places(self._target).items() if key in have]
             return all(read.offset >= place.offset for read, place in known)
-        if self._is_by_number:
-            return bool(position[1] >= self._target[1])
         read = _collected(position)
         is_collected = all(read.get(source, 0) >= line for source, line in _collected(self._target).items())
         return is_collected and not self.missing(position)
 
     def missing(self, position: Any) -> list[str]:
-        """Return the followed files that were read further by the job than by the reader at this position."""
+        """Return the files that were read further by the job than by the reader at this position."""
         have = files_of(position)
         return [name for name, byte in files_of(self._target).items() if have.get(name, 0) < byte]
 
     def limit(self, position: Any) -> int:
-        """Return how many lines may be read next without passing what is reached by the number of lines."""
-        return (
-            min(CHUNK_LINES, int(self._target[1]) - int(position[1])) if self._is_by_number else CHUNK_LINES
-        )
+        """Return how many lines to read next: not too many where the files are as the job has read them."""
+        left = int(self._target[1]) - int(position[1]) if self._is_of_files else 0
+        return min(CHUNK_LINES, left) if left > 0 else CHUNK_LINES
 
     def ends(self, partition: str) -> dict[str, int]:
         """Return up to which offset each topic partition, folder or file was read, by origin source.
 
         The job itself will read what is beyond: an event there sees what precedes it, including changes.
         """
-        if not self._is_of_topics:
+        if not self.is_of_topics:
             return _collected(self._target) | files_of(self._target)
         number = int(partition.rpartition("-")[2])
+        # Of whatever life a topic is, a reader that begins anew calls it the first.
         return {
-            place.source(number if place.partition < 0 else place.partition): place.offset
+            place._replace(life=1).source(number if place.partition < 0 else place.partition): place.offset
             for place in _places(self._target).values()
         }
 

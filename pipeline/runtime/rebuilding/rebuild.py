@@ -160,8 +160,9 @@ class _Rebuilding:
         """Yield the updates and links of all partitions up to these positions, each with its partition."""
         sizes = self.config.file.sizes()
         source = self.config.source
+        is_of_files = isinstance(source, JsonlSource)
         followed = isinstance(source, JsonlSource) and source.follow
-        goals = {name: Goal(position, is_followed=followed) for name, position in positions.items()}
+        goals = {name: Goal(self.present(name, position)) for name, position in positions.items()}
         readers = {name: self.readers.open(name, goal.begin) for name, goal in goals.items()}
         ends = {name: goal.ends(name) for name, goal in goals.items()}
         for reader in readers.values():
@@ -177,9 +178,11 @@ class _Rebuilding:
                 chunk = reader.read(goal.limit(reader.position))
                 if chunk is None:
                     if reader.done:
+                        short = ", ".join(goal.missing(reader.position)[:5])
                         raise StateError(
-                            f"{name}: the source ends before the position that the job had reached; "
-                            "it is not the one that this state directory was made from"
+                            f"{name}: the source ends before the position that the job had reached"
+                            f"{f' in {short}' if short else ''}; it is not the one that this state directory "
+                            "was made from, or something of it is gone: put that back"
                         )
                     if followed and idle_turns >= IDLE_TURNS:
                         self.done.gone += goal.missing(reader.position)
@@ -188,15 +191,28 @@ class _Rebuilding:
                 idle, idle_turns = False, 0
                 self.done.records += len(chunk)
                 found = scan(chunk, format=self.formats, wants=lambda name, kind: False, sizes=sizes)
-                # A file that the job does not know, it will read itself.
-                own = files_of(reader.position) if followed else {}
+                # What the job does not know, it will read itself; recorded messages are of no file.
+                own = files_of(reader.position) if is_of_files else {}
                 for record in found.records:
                     place, offset, _ = record.origin
-                    if offset < ends[name].get(place, 0 if place in own else offset + 1):
+                    if offset < ends[name].get(place, 0 if goal.is_of_topics or place in own else offset + 1):
                         yield name, record
             if idle and readers:
                 idle_turns += 1
                 time.sleep(0.01)  # a broker has nothing for us yet
+
+    def present(self, name: str, position: Any) -> Any:
+        """Return where the job would go on, which of a topic made anew, or cut off, is another place.
+
+        Raises StateError where it would not.
+        """
+        if not Goal(position).is_of_topics:
+            return position
+        reader = self.readers.open(name, position)
+        try:
+            return reader.position
+        finally:
+            reader.close()
 
     def open(self, folder: Path, epoch: list[Any]) -> Store:
         """Return a store that takes its place once it is complete: until then it must not look like one."""

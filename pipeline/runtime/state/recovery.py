@@ -94,11 +94,13 @@ def reading(part: Path) -> Iterator[sqlite3.Connection]:
     try:
         with closing(_connected(part)) as db:
             yield db
-    except sqlite3.Error as error:
+    # Of a damaged file SQLite's own message may hold bytes that are no text, and a number may be NULL.
+    except (sqlite3.Error, UnicodeDecodeError, TypeError) as error:
         said: Exception = error
         if free_bytes(part.parent) < LEAST_ROOM:
             said = OSError(errno.ENOSPC, str(error))
-        if error.sqlite_errorcode == sqlite3.SQLITE_CANTOPEN:
+        # Errors of the module `sqlite3` itself have no code.
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CANTOPEN:
             raise Fatal(
                 f"{part} cannot be opened ({error}). Nothing is lost: look at its permissions and at "
                 "`ulimit -n`, then start again."
@@ -209,5 +211,18 @@ def read_tokens(recovery: Path) -> dict[str, dict[str, Any]]:
     tokens: dict[str, dict[str, Any]] = {}
     for (step, key), (_, change) in newest.items():
         if change is not None:
-            tokens.setdefault(step.rpartition(".")[2], {})[key] = _Plain(io.BytesIO(change)).load()
+            tokens.setdefault(step.rpartition(".")[2], {})[key] = _token(recovery, change)
     return tokens
+
+
+def _token(recovery: Path, change: bytes) -> tuple[Any, ...]:
+    try:
+        token = _Plain(io.BytesIO(change)).load()
+    except StateError:
+        raise
+    except Exception as error:
+        # Of bytes that are no pickle any error may come.
+        raise unreadable(recovery, f"a token in it: {error}") from error
+    if not isinstance(token, tuple) or len(token) < 2:
+        raise unreadable(recovery, "a token in it is none of ours")
+    return token

@@ -9,6 +9,7 @@ import os
 import random
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,14 +68,28 @@ def without_recovery(state: Path) -> None:
 
 
 def page_of_garbage(state: Path) -> None:
-    """In a file without the log beside it: the log's pages would be read instead."""
-    part = one(state, "recovery/part-0.sqlite3")
-    with sqlite3.connect(part) as db:
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    db.close()
-    data = bytearray(part.read_bytes())
+    data = bytearray(recovery_in_one_file(state).read_bytes())
     data[8192:12288] = b"\xa5" * 4096
-    part.write_bytes(data)
+    one(state, "recovery/part-0.sqlite3").write_bytes(data)
+
+
+def statement_that_is_no_text(state: Path) -> None:
+    """SQLite's message about it holds these bytes."""
+    recovery_in_one_file(state)
+    changed("recovery/part-0.sqlite3", b"CREATE TABLE snaps", b"CREATE \xccABLE snaps")(state)
+
+
+def token_of_garbage(state: Path) -> None:
+    with closing(sqlite3.connect(one(state, "recovery/part-0.sqlite3"))) as db, db:
+        db.execute("UPDATE snaps SET ser_change = zeroblob(40) WHERE ser_change IS NOT NULL")
+
+
+def recovery_in_one_file(state: Path) -> Path:
+    """Return the store's file without the log beside it: the log's pages would be read instead."""
+    part = one(state, "recovery/part-0.sqlite3")
+    with closing(sqlite3.connect(part)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return part
 
 
 def page_that_lmdb_aborts_on(state: Path) -> None:
@@ -126,6 +141,8 @@ TABLE = {
     "its file is empty": Row(emptied("recovery/part-0.sqlite3"), "recovery store"),
     "its log is gone": Row(gone("recovery/*-wal"), "do not belong together"),
     "a page of it is garbage": Row(page_of_garbage, "recovery store cannot be read"),
+    "a statement in it is no text": Row(statement_that_is_no_text, "recovery store cannot be read"),
+    "its tokens are garbage": Row(token_of_garbage, "recovery store cannot be read"),
     "the description is empty": Row(emptied("hookline.json"), "hookline.json: not readable"),
     "the description is gone": Row(gone("hookline.json"), "hookline.json: is gone"),
     "the switches are empty": Row(emptied("source/*/switches"), "switches: damaged"),

@@ -54,9 +54,10 @@ def counts(found: Sniffed) -> dict[str, int]:
     return {row.shape: row.records for row in found.found}
 
 
-def test_a_byte_order_mark_may_stand_before_any_record(tmp_path: Path) -> None:
+@pytest.mark.parametrize("before", [b"\xef\xbb\xbf", bytes(900)])
+def test_a_byte_order_mark_or_a_hole_may_stand_before_any_record(tmp_path: Path, before: bytes) -> None:
     native = json.dumps({"type": "event", "name": "X", "user_id": "u1", "properties": {"a": 1}}).encode()
-    assert counts(of_lines(tmp_path, native, b"\xef\xbb\xbf" + native)) == {"native": 2}
+    assert counts(of_lines(tmp_path, native, before + native)) == {"native": 2}
 
 
 def test_the_samples_of_every_vendor_are_of_its_format(tmp_path: Path) -> None:

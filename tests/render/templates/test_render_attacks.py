@@ -216,3 +216,20 @@ def test_one_list_in_a_hundred_places_is_given_up_before_all_of_it_is_printed(bo
         rendered({"body": body}, large)
     assert time.thread_time() - start < 5 * calibrate(), "printed it takes more than ten"
     assert len(rendered({"body": body}, an_event({"a": [1.25, {"b": "x"}] * 50})).body) > 100 * 400
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a {{ event.properties.a }}",
+        "{{ event.properties.a }}{{ event.properties.b }}",
+        "{{ event.properties.a | upcase }}!",
+        "{% if true %}{{ event.properties.a }}{% endif %}",
+    ],
+)
+def test_one_long_text_in_a_hundred_places_is_given_up_before_all_of_it_is_made(text: str) -> None:
+    large = an_event({"a": "x" * 900_000, "b": "y"})
+    for body in ({f"x{number}": text for number in range(100)}, text * 100):
+        with pytest.raises(RenderError, match=r"too-expensive: |the template's output is larger than 1 MiB"):
+            rendered({"body": body}, large)
+    assert len(rendered({"body": {"x": text}}, large).body) > 900_000

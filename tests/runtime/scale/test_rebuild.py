@@ -122,3 +122,28 @@ def test_followed_files_are_read_as_far_as_they_are_left(
     assert done["gone"] == (["events.jsonl"] if is_deleted else [])
     kept = [b"u:u%d" % number for number in (range(3, 8) if is_deleted else range(8))]
     assert users(bench) == {key: before[key] for key in kept}
+
+
+def test_what_has_come_to_a_folder_since_is_left_to_the_job(tmp_path: Path, receiver: Receiver) -> None:
+    source = "source: {jsonl: {paths: [../days]}}"
+    bench = Bench(tmp_path, f"{{network: {{allow: [127.0.0.0/8]}}, {source}}}", is_collected=True)
+    bench.webhook("w", receiver.url("/w"), events="[Nothing]")
+    (tmp_path / "days").mkdir()
+
+    def put(day: str, name: str, time: str) -> None:
+        change = {"type": "user", "user_id": name, "time": time, "set": {"day": day}}
+        with (tmp_path / "days" / f"{day}.jsonl").open("a") as file:
+            file.write(json.dumps(change) + "\n")
+
+    put("monday", "a", "2026-11-23T12:00:00Z")
+    put("tuesday", "b", "2026-11-24T12:00:00Z")
+    bench.run()
+    before = users(bench)
+    shutil.rmtree(bench.state / "shards")
+    put("monday", "c", "2026-11-23T13:00:00Z")
+    put("late", "d", "2026-11-22T12:00:00Z")
+    bench.hookline("state", "rebuild", "--json")
+    assert users(bench) == before
+    (tmp_path / "days" / "tuesday.jsonl").unlink()
+    shutil.rmtree(bench.state / "shards")
+    assert "had reached in tuesday.jsonl" in bench.hookline("state", "rebuild", code=3)

@@ -13,6 +13,7 @@ from pipeline.console.forms.fields.rows import WebhookForm
 from pipeline.console.forms.proposals import made_up
 from pipeline.console.render import pretty
 from pipeline.model.json import Value
+from pipeline.model.printable import one_line
 from pipeline.operate.running.looks import Sample
 
 _KINDS: Final = {
@@ -102,4 +103,4 @@ def _words(sample: Sample) -> str:
     if sample.id.startswith("case:"):
         return f"Test: {sample.id.removeprefix('case:')}"
     what = ", ".join(sample.events) or _KINDS.get(next(map(_kind, sample.records), "invalid"), "A record")
-    return f"{what} · {sample.user or 'nobody'} · {sample.at[11:19]}"
+    return one_line(f"{what} · {sample.user or 'nobody'} · {sample.at[11:19]}")

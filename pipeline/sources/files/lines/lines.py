@@ -63,6 +63,11 @@ class Lines:
         return Lines(self.lines + after.lines, self.starts[:-1] + after.starts, faults, messages)
 
 
+def without_hole(line: bytes) -> bytes:
+    """Return a line without the hole before it."""
+    return line.lstrip(b"\0") if line.startswith(_HOLE) else line
+
+
 class LineSplitter:
     """Splits blocks into complete lines without their line ends (LF or CRLF), skipping blank ones and holes.
 
@@ -130,15 +135,13 @@ class LineSplitter:
 
     def _skip_holes(self, lines: list[bytes], starts: list[int]) -> None:
         """Let lines, in place, and the incomplete one begin after the NUL bytes before them."""
-        for at, line in enumerate([*lines, self._carry]):
-            if not line.startswith(_HOLE):
-                continue
-            bare = line.lstrip(b"\0")
-            if at < len(lines):
-                lines[at] = bare
-            else:
-                bare = self._carry = bare or _HOLE  # which may go on
-            starts[at] += len(line) - len(bare)
+        for at, line in enumerate(lines):
+            lines[at] = without_hole(line)
+            starts[at] += len(line) - len(lines[at])
+        if self._carry.startswith(_HOLE):
+            bare = without_hole(self._carry) or _HOLE  # which may go on
+            starts[-1] += len(self._carry) - len(bare)
+            self._carry = bare
 
     def _tidy(self, lines: list[bytes], starts: list[int], has_cr: bool, has_bom: bool) -> dict[int, str]:
         """Remove what is not part of the records, in place; return the faults."""
