@@ -8,9 +8,10 @@ notifications would need a watch per directory and still miss the swap.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from pipeline.config.files import ConfigText, JobDefaults, config_files, read_config, watched_files
 from pipeline.config.job import load_pipeline
@@ -18,6 +19,7 @@ from pipeline.config.places import FILE
 from pipeline.model.errors import ConfigError
 from pipeline.model.files.plain_file import Sign, sign_at
 
+T = TypeVar("T")
 Signature: TypeAlias = tuple[tuple[str, Sign], ...]
 """Of every relevant file, by name."""
 
@@ -52,6 +54,19 @@ def look(directory: Path, lists: Iterable[str] = ()) -> Signature:
     names = dict.fromkeys([FILE, *config_files(directory), *lists])
     base = str(directory)
     return tuple([_stat(base, name) for name in names])
+
+
+def second_look(directory: Path, read: Callable[[], T], is_good: Callable[[T], bool]) -> T:
+    """Return what is read of a directory; what is not good is read again if files have changed a moment
+    later: an editor may have written half of one.
+    """
+    seen = look(directory)
+    found = read()
+    if not is_good(found):
+        time.sleep(SETTLE_SECS)
+        if look(directory) != seen:
+            return read()
+    return found
 
 
 def _stat(directory: str, name: str) -> tuple[str, Sign]:

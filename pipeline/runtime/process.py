@@ -15,12 +15,12 @@ from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig
 
 from pipeline.compile.answers import NEVER_HOLDS
-from pipeline.compile.snapshot import compile_config
+from pipeline.compile.snapshot import Report, compile_config
 from pipeline.compile.versions import Versions
 from pipeline.config.files import read_config
 from pipeline.config.job import PipelineConfig
 from pipeline.config.models.installation.source import JsonlSource
-from pipeline.config.watch import look
+from pipeline.config.watch import Signature, look, second_look
 from pipeline.decode.framed.schemas import FOLDER
 from pipeline.deliver.halts import Halts
 from pipeline.deliver.requests.spec import LaneSpec
@@ -104,10 +104,13 @@ def open_job(
     Raises ConfigError, StateError or Fatal; nothing has been read or sent by then.
     """
     with ExitStack() as stack:
-        seen = look(config_dir)
+
+        def read() -> tuple[Signature, Report]:
+            seen, text = look(config_dir), read_config(config_dir, defaults=config.defaults)
+            return seen, compile_config(text, secrets=Secrets(base=config_dir))
+
         with bounded(root=str(config_dir)):
-            text = read_config(config_dir, defaults=config.defaults)
-            report = compile_config(text, secrets=Secrets(base=config_dir))
+            seen, report = second_look(config_dir, read, lambda found: found[1].snapshot is not None)
         snapshot = report.require()
         for found in report.findings:
             if found.code == NEVER_HOLDS:

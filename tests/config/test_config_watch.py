@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.files import ConfigText, read_config
-from pipeline.config.watch import PATIENCE_SECS, SETTLE_SECS, Watcher
+from pipeline.config.watch import PATIENCE_SECS, SETTLE_SECS, Watcher, second_look
 from pipeline.model.errors import ConfigError
 from tests.kit.machine.clock import HandClock
 
@@ -55,6 +55,21 @@ def touch_later(path: Path) -> None:
 def names(found: object) -> set[str]:
     assert isinstance(found, ConfigText)
     return set(found.files)
+
+
+@pytest.mark.parametrize("is_written_on", [True, False])
+def test_what_is_half_written_at_a_start_is_read_again(directory: Path, is_written_on: bool) -> None:
+    path, reads = directory / "webhooks" / "a.yaml", []
+
+    def read() -> bool:
+        reads.append(path.read_text())
+        if is_written_on:
+            path.write_text("id: whole\n")
+        return reads[-1] == "id: whole\n"
+
+    path.write_text("id: wh")
+    assert second_look(directory, read, bool) is is_written_on
+    assert len(reads) == 1 + is_written_on
 
 
 def test_nothing_is_told_while_nothing_changes(watched: Watched) -> None:

@@ -202,9 +202,13 @@ def load(
 
     flags: see `fields_of`. collects: whether a collector runs beside it, that needs its keys.
     """
-    from pipeline.config.job import load_pipeline
+    from pipeline.config.job import PipelineReport, load_pipeline
+    from pipeline.config.watch import second_look
 
-    report = load_pipeline(config, flags=flags, check_source=True, guard_state=True, collects=collects)
+    def read() -> PipelineReport:
+        return load_pipeline(config, flags=flags, check_source=True, guard_state=True, collects=collects)
+
+    report = second_look(config, read, lambda found: found.config is not None)
     return taken(report, quiet=quiet)
 
 

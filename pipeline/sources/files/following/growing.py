@@ -167,6 +167,7 @@ class GrowingCursor(FileCursor):
                 break
             FILE_LOST.happened(log, file=self._path, called=noted.name, unread_bytes="unknown")
             self._lives.next()
+            del self._entries[noted.name]  # no file has that content any more
         self.name = self._lives.name
 
     def _start_next(self) -> None:

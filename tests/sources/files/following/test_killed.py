@@ -120,6 +120,34 @@ def test_what_an_empty_file_had_between_two_looks_is_read_from_its_copy_after_a_
     assert following.read() == [1, 2]
 
 
+def test_a_file_of_which_an_earlier_life_is_lost_is_read_where_it_was_renamed_to(tmp_path: Path) -> None:
+    path, seconds = tmp_path / "app.jsonl", iter(range(1, 9))
+
+    def rotate(rotation: Callable[[Path], None]) -> None:
+        at = next(seconds)
+        os.utime(path, (at, at))
+        rotation(path)
+        path.with_name("app.jsonl.1").rename(rotated := path.with_name(f"app.jsonl-2026110{at}"))
+        os.utime(rotated, (at, at))
+
+    path.write_bytes(lines(1, 3))
+    os.utime(path, (0, 0))
+    following = Following(path, heads=tmp_path / FILE)
+    assert following.read() == [1, 2, 3]
+    rotate(copy_and_truncate)
+    append(path, line(4))
+    assert following.read() == [4]
+    truncate(path)
+    append(path, lines(5, 7))
+    assert following.read() == [5, 6, 7]
+    rotate(copy_and_truncate)
+    append(path, lines(8, 9))
+    rotate(rename_with_a_counter)
+    append(path, lines(10, 10))
+    following.kill()
+    assert following.read() == [1, 2, 3, 5, 6, 7, 8, 9, 10]
+
+
 def test_files_that_were_rotated_in_the_lost_epoch_keep_their_names(tmp_path: Path) -> None:
     logs = tmp_path / "logs"
     logs.mkdir()
