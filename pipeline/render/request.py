@@ -68,7 +68,7 @@ class RequestTemplate:
     headers_now: Getter
     body: Bytes
     place: str
-    """Scheme, host and port of every URL."""
+    """How every URL begins: all before its parameters, or up to the path where that is a template."""
 
     def render(self, event: Event, user: User) -> Rendered:
         """Return the request for one event.
