@@ -46,7 +46,7 @@ _opening = threading.Lock()
 def reading(path: Path) -> Iterator[Reader]:
     """Yield the committed contents of a store; takes no lock and writes nothing.
 
-    Thread-safe: concurrent readers of one store share its file.
+    Thread-safe: concurrent readers of one store share its file. Raises StateError for a damaged one.
     """
     place = path.resolve()
     with _opening:
@@ -62,6 +62,8 @@ def reading(path: Path) -> Iterator[Reader]:
         if is_cut(path, opened.env):
             raise unreadable(path, ValueError("its file has been cut off"))
         yield Reader(path, opened.env, opened.lock)
+    except lmdb.Error as error:
+        raise unreadable(path, error) from error
     finally:
         with _opening:
             opened.readers -= 1

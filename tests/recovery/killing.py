@@ -128,6 +128,8 @@ class Trial:
     shards: int = 3
     memory: int = SLICE + 20
     """Deliveries that a lane may hold: few, so that the disk is used."""
+    altered: dict[str, int] = field(default_factory=dict)
+    """Constants of modules that its process takes instead."""
     unsettled: set[tuple[str, int]] = field(default_factory=set)
     """(id, attempt) of what may be sent twice."""
     kills: int = 0
@@ -176,7 +178,7 @@ class Trial:
         err = self.folder / "stderr"
         err.unlink(missing_ok=True)
         before: dict[str, Any] = {
-            ALTER: {"pipeline.deliver.lanes.lane:MAX_ENTRIES": self.memory},
+            ALTER: {"pipeline.deliver.lanes.lane:MAX_ENTRIES": self.memory} | self.altered,
             "tests.recovery.failing:send_elsewhere": self.elsewhere,
             "tests.recovery.failing:fail": {"kills": kills, "off": off},
         }
@@ -266,9 +268,9 @@ def trial(receiver: Arrivals, **more: Any) -> Iterator[Trial]:
 
 
 @contextmanager
-def new_trial(receiver: Arrivals, stream: Path) -> Iterator[Trial]:
+def new_trial(receiver: Arrivals, stream: Path, **more: Any) -> Iterator[Trial]:
     """Give a new trial with all webhooks on a stream."""
-    with trial(receiver) as found:
+    with trial(receiver, **more) as found:
         found.prepare(stream)
         yield found
 

@@ -84,6 +84,19 @@ APART: list[Kill] = [
 ]
 """Points of the end of an epoch of two source partitions."""
 
+EARLY = {
+    "pipeline.store.store:EARLY_USERS": 1,
+    "pipeline.store.store:PREPARE_ROWS": 10_000,
+    "pipeline.join.users:SOME": 1,
+    "pipeline.job.steps.shard_step:PREPARE_RECORDS": 1,
+}
+"""Users are committed before an epoch's end although they are few."""
+MID_EPOCH: list[list[Kill]] = [
+    [(STORE + "_end_users", "before", 1), (STORE + "_end_users", "before", 1)],
+    [(STORE + "_end_users", "after", 1), (STORE + "_end_users", "after", 1)],
+    [(STORE + "_end_users", "after", 1), *((STORE + "_undo_epoch", when, 1) for when in ("before", "after"))],
+]
+
 
 @pytest.fixture
 def check_kills(receiver: Arrivals, stream: Path, undisturbed: Outcome) -> Callable[..., None]:
@@ -133,6 +146,20 @@ def test_a_kill_changes_nothing_where_several_partitions_are_read(
             outcomes.append(one.outcome())
     assert outcomes[0].counters["records/read"] == len(stream.read_bytes().splitlines()) + 500
     assert reached
+
+
+@pytest.mark.parametrize("kills", MID_EPOCH, ids=lambda kills: "-".join(map(name, kills)))
+def test_a_kill_while_users_are_committed_in_mid_epoch_changes_nothing(
+    receiver: Arrivals, stream: Path, undisturbed: Outcome, kills: list[Kill]
+) -> None:
+    def reaches() -> bool:
+        with new_trial(receiver, stream, altered=EARLY) as one:
+            reached = all(one.run(kill) == KILLED for kill in kills)
+            assert one.run() == 0, one.said()
+            check(one, undisturbed)
+        return reached
+
+    assert any(reaches() for _ in range(TRIES))
 
 
 def test_kill_after_kill_after_kill_changes_nothing(check_kills: Callable[..., None]) -> None:

@@ -276,7 +276,7 @@ class Shard:
         self.departed.look(self.number)
 
     def has_room(self, webhook_id: str, share: float = ROOM_AGAIN) -> bool:
-        """Return whether a webhook is below this share of its limits; without one: if it paused the source."""
+        """Return whether a webhook is below this share of its limits (usual: if it paused the source)."""
         webhook = self.versions.latest.by_id.get(webhook_id)
         return webhook is None or self.is_below(share, webhook_id, webhook.delivery)
 

@@ -107,6 +107,17 @@ def page_that_lmdb_aborts_on(state: Path) -> None:
     path.write_bytes(data)
 
 
+def tables_without_names(state: Path) -> None:
+    path = one(state, "identity/*/data.mdb")
+    with lmdb.open(str(path.parent), readonly=True, lock=False) as env:
+        size = int(env.stat()["psize"])
+    data = bytearray(path.read_bytes())
+    for at in range(0, len(data), size):
+        if all(name in data[at : at + size] for name in (b"meta", b"users", b"undo")):
+            data[at : at + size] = bytes(size)
+    path.write_bytes(data)
+
+
 def version_that_is_needed(state: Path) -> None:
     """The one before an edit that was made while the job was stopped: what is repeated runs under it."""
     version = one(state, "source/*/switches").read_text().split()[-1]
@@ -135,6 +146,7 @@ TABLE = {
     "a store is empty": Row(emptied("shards/*/data.mdb"), "backup"),
     "a store is cut off": Row(cut("shards/*/data.mdb"), "cut off"),
     "a store of links is gone": Row(gone("identity/*/data.mdb"), "state rebuild"),
+    "a store of links has zeros for its tables": Row(tables_without_names, "identity/recording"),
     "a page on which liblmdb aborts": Row(page_that_lmdb_aborts_on, "shards/001"),
     "the recovery store is gone": Row(without_recovery, "recovery store is gone"),
     "its file is gone": Row(gone("recovery/part-0.sqlite3"), "recovery store"),
