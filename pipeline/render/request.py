@@ -68,7 +68,7 @@ class RequestTemplate:
     headers_now: Getter
     body: Bytes
     place: str
-    """How every URL begins: all before its parameters, or up to the path where that is a template."""
+    """What every URL begins with: `LaneSpec.place`."""
 
     def render(self, event: Event, user: User) -> Rendered:
         """Return the request for one event.
