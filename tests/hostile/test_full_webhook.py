@@ -59,8 +59,9 @@ def test_it_is_full_after_a_restart_too_for_users_of_other_shards(tmp_path: Path
     (closed,) = free_ports(1)
     bench.webhook("gone", f"http://127.0.0.1:{closed}/", "delivery: {max_pending: 200}\n")
     bench.append(*({"id": f"e{n}", "user_id": "u0"} for n in range(200)))
-    for number in (200, 300):
-        with Job(bench, follow=True):
-            until(lambda number=number: bench.counts("gone")["matched"] == number)
-        bench.append(*({"id": f"f{n}", "user_id": f"u{n}"} for n in range(100)))
+    with Job(bench, follow=True):
+        until(lambda: bench.counts("gone")["matched"] == 200)
+    bench.append(*({"id": f"f{n}", "user_id": f"u{n}"} for n in range(100)))
+    with Job(bench, follow=True):
+        until(lambda: bench.counts("gone")["matched"] == 300)
     assert bench.counts("gone")["pending"] == 200
