@@ -21,6 +21,7 @@ from pipeline.config.models.installation.collect import CollectSection
 from pipeline.config.places import FILE
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
+from pipeline.model.process.garbage import settled
 from pipeline.model.process.stop import requested, stoppable
 from pipeline.model.words import counted
 from pipeline.runtime.background.progress import Facts
@@ -75,8 +76,8 @@ def run_collector(
             stack.callback(admin.stop)
             admin.start()
         sink = open_sink(section)
-        # The garbage collector need not visit long-lived objects again.
-        gc.freeze()
+        settled()
+        gc.freeze()  # what was loaded since, where `hookline up` has settled before
         return serve(section, secrets, sink, stopping=stopping, listening=listening)
 
 
