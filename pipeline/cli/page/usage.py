@@ -57,13 +57,11 @@ def _no_option(error: click.NoSuchOption, called: str) -> str:
         name for one in error.ctx.command.get_params(error.ctx) if not getattr(one, "hidden", False)
         for name in one.opts
     ]  # fmt: skip
+    hint, near = "", did_you_mean(error.option_name, known)
     if error.option_name in _UNASKED:
-        close = next((one for one in _UNASKED if one in known), None)
         hint = ": it asks nothing, leave it out"
-    else:
-        close = did_you_mean(error.option_name, known)
-        hint = ""
-    hint = f": did you mean `{close}`?" if close else hint
+        near = next((one for one in known if one in _UNASKED), None)
+    hint = f": did you mean `{near}`?" if near else hint
     return f"`{called}` has no `{error.option_name}`{hint}"
 
 
