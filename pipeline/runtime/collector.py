@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import time
 from collections.abc import Callable
@@ -77,7 +76,6 @@ def run_collector(
             admin.start()
         sink = open_sink(section)
         settled()
-        gc.freeze()  # what was loaded since, where `hookline up` has settled before
         return serve(section, secrets, sink, stopping=stopping, listening=listening)
 
 
