@@ -58,7 +58,7 @@ _VALUES: Final[tuple[Any, ...]] = (
 )  # fmt: skip
 _SECRETS: Final = Secrets({"A": "b", "T": "t"})
 _BEYOND_FORM: Final = frozenset({
-    "header-name", "missing-file", "secret-in-condition", "template-syntax", "url-origin", "wrong-name", "wrong-path",
+    "header-name", "missing-file", "no-template", "secret-in-condition", "template-syntax", "url-origin", "wrong-name", "wrong-path",
     "wrong-secret", "wrong-selector",
 })  # fmt: skip
 """Codes of faults in what a text says, which no schema sees."""
