@@ -114,6 +114,8 @@ def parse_yaml(text: str, file: str) -> Document:
 def _empty_hint(file: str) -> str:
     if file.startswith("labels/"):
         return "a label has a `name`, and `events`, `capture` or `where`; delete the file if it is not needed"
+    if file.endswith(".test.yaml"):
+        return "a test has `cases`, or `lines` and `expect`; delete the file if it is not needed"
     return "`hookline new` writes a webhook to begin with; delete the file if it is not needed"
 
 
