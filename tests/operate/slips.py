@@ -53,7 +53,7 @@ FILES: Final[dict[str, tuple[str, Any]]] = {
     }),
 }  # fmt: skip
 _VALUES: Final[tuple[Any, ...]] = (
-    5, 0, -1, 1.5, "x", "", True, False, None, [], {}, ["a"], [5], {"a": 1}, "10s", "0s", "5/s", "1MB",
+    5, 0, -1, 1.5, "x", "", True, False, None, [], {}, ["a"], [5], {"a": 1}, {"text": "x"}, "10s", "0s", "5/s", "1MB",
     "{{ event.id }}", "event.properties.q", "*", "null",
 )  # fmt: skip
 _SECRETS: Final = Secrets({"A": "b", "T": "t"})
