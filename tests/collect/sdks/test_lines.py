@@ -77,15 +77,11 @@ OWN_KEYS = ("Mixpanel", "Amplitude")
 """Their protocols are those of keys that name them."""
 
 
-def key_of(name: str, key: str) -> str:
-    """Return the key of a line: ``key``, or one of its own."""
-    party = name.partition(",")[0]
-    return f"{key}_{party.lower()}" if party in OWN_KEYS else key
-
-
 def line_of(name: str, key: str = "wk") -> str:
     """Return a line, with its key in place of `wk`."""
-    return LINES[name].replace('"wk"', f'"{key_of(name, key)}"')
+    party = name.partition(",")[0]
+    own = f"{key}_{party.lower()}" if party in OWN_KEYS else key
+    return LINES[name].replace('"wk"', f'"{own}"')
 
 
 def python_program(url: str) -> str:
@@ -143,11 +139,14 @@ def test_each_line_to_paste_works_as_it_stands_in_the_docs(tmp_path: Path):
     assert {*shown} == {*wanted, "anything"}, (
         "a line of the docs that nothing runs here, or none that is there"
     )
-    keys = {"jitsu": "{key: 'wk:secret'}"}
-    for name in ("any, on a server", *(f"{party}, on a server" for party in OWN_KEYS)):
-        protocols = f", protocols: [{name.partition(',')[0].lower()}]" if key_of(name, "") else ""
-        keys[f"server{key_of(name, '')}"] = f"{{key: {key_of(name, 'wk')}{protocols}}}"
-        keys[f"page{key_of(name, '')}"] = f'{{key: {key_of(name, "wk_page")}, origins: ["*"]{protocols}}}'
+    keys = {
+        "server": "{key: wk}",
+        "page": '{key: wk_page, origins: ["*"]}',
+        "jitsu": "{key: 'wk:secret'}",
+    }
+    for party in map(str.lower, OWN_KEYS):
+        keys[f"server_{party}"] = f"{{key: wk_{party}, protocols: [{party}]}}"
+        keys[f"page_{party}"] = f'{{key: wk_page_{party}, origins: ["*"], protocols: [{party}]}}'
     file = tmp_path / "page.html"
     with Collector(tmp_path, keys=keys) as collector, site(had(parts.node_modules), file) as origin:
 
