@@ -66,7 +66,7 @@ bombs: $(DEV) ## measure the dearest things that one record can ask for (ARGS="-
 bombs-live: $(DEV) ## a job that reads bombs for minutes: what its other webhooks feel (ARGS="--rounds 2")
 	$(BIN)/python -m tests.hostile.dear.live $(ARGS)
 
-fuzz: $(DEV) ## made-up conditions, templates and answers over made-up values, for an hour (SECONDS=600, ARGS="--seed 7")
+fuzz: $(DEV) ## made-up conditions, templates, answers and slips in files, for an hour (SECONDS=600, ARGS="--seed 7")
 	$(BIN)/python -m tests.hostile.dear.fuzz --seconds $(SECONDS) $(ARGS)
 
 properties: $(DEV) ## the tests of properties, each with ten times as many examples (half an hour)

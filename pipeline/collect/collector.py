@@ -163,12 +163,11 @@ class Collector:
             return self._counted(name, key, self._refuse(protocol, request, refused.why, refused.retry_secs))
 
         def finish(done: asyncio.Future[int]) -> Answer:
-            try:
-                repeats = done.result()
-            except Refused as refused:
-                return self._counted(
-                    name, key, self._refuse(protocol, request, refused.why, refused.retry_secs)
-                )
+            refused = done.exception()
+            if isinstance(refused, Refused):  # raised, it would keep the body until a garbage collection
+                answer = self._refuse(protocol, request, refused.why, refused.retry_secs)
+                return self._counted(name, key, answer)
+            repeats = done.result()
             answer = protocol.accepted(request, cut, repeats)
             self._counts.kept(name, key, answer.status, len(cut.pieces), repeats, time.perf_counter() - begun)
             return answer

@@ -110,8 +110,9 @@ def _warn_of_url(model: WebhookFile, problems: Problems) -> None:
 def _warn_of_content_type(path: KeyPath, value: str, encoding: str, problems: Problems) -> None:
     """Warn where the header says what the body is not: a receiver could not read it."""
     media = value.partition(";")[0].strip().lower()
-    meant = "json" if media.endswith(("/json", "+json")) else "form" if "form" in media else "text"
-    if media == "multipart/form-data":
+    is_form = media == "application/x-www-form-urlencoded"
+    meant = "json" if media.endswith(("/json", "+json")) else "form" if is_form else "text"
+    if media == "multipart/form-data" and encoding != "text":
         hint = "no multipart body can be sent: `encoding: form` sends application/x-www-form-urlencoded"
     elif (encoding, meant) in (("json", "form"), ("form", "json")) or (
         encoding == "json" and media.endswith(("/xml", "+xml", "/csv"))
@@ -271,7 +272,8 @@ def _check_address(path: KeyPath, url: str, text: ConfigText, problems: Problems
     # Webhook URLs of chats and automations are secret; a base URL that a path follows is none.
     if path == ("request", "url") and "/" in parts.path.strip("/") and url == "".join(map(str, refs_in(url))):
         message = f"the whole URL is the plain setting {url}: its path is stored and shown"
-        hint = f"if the path is secret, put that alone into it: {parts.scheme}://{parts.netloc}/{url}"
+        server = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        hint = f"if the path is secret, put that alone into it: {server}/{url}"
         problems.warn(path, "secret-path", message, hint=hint)
 
 

@@ -19,7 +19,7 @@ from pipeline.model.records import MISSING, Event, Missing, User
 def compile_capture(capture: Capture, problems: Problems) -> tuple[frozenset[str] | None, list[Node]]:
     """Return the kinds of events that can match (None: any) and the clauses that must hold."""
     kinds, trees = capture.kind, (capture.text, capture.href, capture.path, capture.url)
-    if kinds == []:
+    if kinds in ([], [""]):
         problems.refuse(("kind",), "empty-list", "`kind` names none", hint="name one, or leave it out")
     clauses = [] if capture.selector is None else [_selector(capture.selector, problems.at("selector"))]
     clauses += [

@@ -68,7 +68,7 @@ class RequestTemplate:
     headers_now: Getter
     body: Bytes
     place: str
-    """Scheme, host and port of every URL."""
+    """What every URL begins with: `LaneSpec.place`."""
 
     def render(self, event: Event, user: User) -> Rendered:
         """Return the request for one event.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from pipeline.config.models.installation.collect import CollectSection
 from pipeline.config.places import FILE
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
+from pipeline.model.process.garbage import settled
 from pipeline.model.process.stop import requested, stoppable
 from pipeline.model.words import counted
 from pipeline.runtime.background.progress import Facts
@@ -75,8 +75,7 @@ def run_collector(
             stack.callback(admin.stop)
             admin.start()
         sink = open_sink(section)
-        # The garbage collector need not visit long-lived objects again.
-        gc.freeze()
+        settled()
         return serve(section, secrets, sink, stopping=stopping, listening=listening)
 
 

@@ -125,6 +125,7 @@ def test_nothing_is_changed_without_a_selection(bench: Bench):
     assert "say --all" in bench.hookline("dlq", "purge", code=2)
     assert "say --all" in bench.hookline("outbox", "drop", code=2)
     assert "no dead letters" in bench.hookline("dlq", "replay", "--all", code=1)
+    assert bench.hookline("dlq", "purge", "--all", "--json", code=1)["count"] == 0
 
 
 def test_a_paused_webhook_keeps_what_it_owes_also_over_a_restart(bench: Bench, receiver: Receiver):

@@ -101,6 +101,11 @@ def test_what_a_merge_left_is_named(checked: Checked) -> None:
             "content-type",
         ),
         ("{url: 'https://h.example', headers: {Content-Type: application/vnd.api+json}}", None),
+        ("{url: 'https://h.example', headers: {Content-Type: application/vnd.platform}}", None),
+        (
+            "{url: https://h.example, encoding: text, headers: {Content-Type: multipart/form-data}, body: x}",
+            None,
+        ),
         ("{url: 'https://h.example', method: GET, headers: {Content-Type: application/xml}}", None),
     ],
 )

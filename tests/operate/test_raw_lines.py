@@ -135,6 +135,10 @@ def test_explain_says_of_a_record_of_nobody_that_a_job_refuses_it(
     event.write_text('{"type": "event", "name": "A", "userId": "u1"}')
     code, _, err = said(capsys, bench, "explain", "--event", event, "--format", "native")
     assert (code, "`userId` is no field of an event: did you mean `user_id`?" in err) == (1, True)
+    (bench.config / "shapes" / "shop.yaml").write_text(SHOP.replace("uid", "userId"))
+    event.write_text('{"type": "event", "userId": "u1"}')  # a record of that shape
+    code, out, err = said(capsys, bench, "explain", "--event", event)
+    assert (code, "does not fire on event" in out, err) == (1, True, "")
 
 
 def test_check_shows_what_the_formats_make_of_a_sample(

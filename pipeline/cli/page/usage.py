@@ -18,6 +18,9 @@ _NO_FILE: Final = re.compile(r"(?:File|Directory|Path) (['\"].*['\"]) (does not 
 _NO_BOOLEAN: Final = re.compile(r"(['\"].*['\"]) is not a valid boolean\.")
 _OUTSIDE: Final = re.compile(rf"(\S+) is not in the range {RANGE.pattern}\.")
 
+_UNASKED: Final = ("--yes", "--force", "--no-input")
+"""What people say to commands that would ask; those that do have `--yes`."""
+
 
 def told(error: click.ClickException, verb: str) -> str:
     """Return what is wrong with a call, and what was meant or where it is explained.
@@ -54,6 +57,8 @@ def _no_option(error: click.NoSuchOption, called: str) -> str:
         name for one in error.ctx.command.get_params(error.ctx) if not getattr(one, "hidden", False)
         for name in one.opts
     ]  # fmt: skip
+    if error.option_name in _UNASKED:
+        return f"`{called}` has no `{error.option_name}`: it asks nothing, leave it out"
     close = did_you_mean(error.option_name, known)
     hint = f": did you mean `{close}`?" if close else ""
     return f"`{called}` has no `{error.option_name}`{hint}"

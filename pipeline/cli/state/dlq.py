@@ -217,7 +217,7 @@ def act(
         done = done or Changed(0)
         found = {"count": done.number, "stay": done.stay, "unchanged": done.unchanged}
         print_json({**found, "at_next_start": done.at_next_start})
-        return Exit.OK if done.number or action == "purge" else Exit.PROBLEMS
+        return Exit.OK if done.number else Exit.PROBLEMS
     if done is None:
         say("no dead letters are selected")
         return Exit.PROBLEMS

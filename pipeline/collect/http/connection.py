@@ -83,6 +83,7 @@ class Connection(Answering):
         self._unread = b""
         self._let_go()
         self._request = None
+        del self._parser  # it holds methods of this: each connection would stay until a garbage collection
         self._host.closed(self)
 
     def eof_received(self) -> bool:

@@ -257,7 +257,16 @@ Rate = Annotated[
 Size = Annotated[
     int,
     BeforeValidator(checked(units.parse_size)),
-    WithJsonSchema({"type": ["integer", "string"], "title": "size", "examples": [1000000, "1MB", "512KiB"]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1},
+                {"type": "string", "pattern": r"^(?=.*[1-9])[0-9]+(\.[0-9]+)?\s*([KMG]i?)?B$"},
+            ],
+            "title": "size",
+            "examples": [1000000, "1MB", "512KiB"],
+        }
+    ),
 ]
 """Bytes, from a whole number or ``1MB``, ``512KiB``."""
 
@@ -295,6 +304,12 @@ WebhookId = Annotated[
 
 Tree = Annotated[Any, WithJsonSchema({"title": "any value"})]
 """A value whose contents a compiler checks (conditions, bodies), not a model."""
+
+_PARAMETER: Final[dict[str, Any]] = {"type": ["string", "number", "boolean", "null"]}
+Parameter = Annotated[
+    Any, WithJsonSchema({"anyOf": [_PARAMETER, {"type": "array", "items": _PARAMETER}], "title": "values"})
+]
+"""A value of the query, or a list of them; its compiler checks it."""
 
 Conditions = Annotated[
     Any,

@@ -92,9 +92,9 @@ def not_given(settler: Settler, lane: Lane, text: str, status: int, now: float) 
     spec, token = lane.spec, lane.token
     if spec is None or token is None:
         return
-    items = [*lane.fresh, *lane.retries]
-    lane.fresh.clear()
-    lane.retries.clear()
+    items = [item for queue in lane.queues for item in queue]
+    for queue in lane.queues:
+        queue.clear()
     for item in items:
         retries: list[tuple[Delivery, RetryAt]] = []
         for delivery in item:

@@ -96,6 +96,8 @@ class Lane:
         self.held_bytes = 0
         self.fresh: deque[Item] = deque()
         self.retries: deque[Item] = deque()
+        self.former: deque[Item] = deque()
+        """Retries that were found to be former ones (`is_former`)."""
         self.waiting: list[tuple[float, int, Item, bool]] = []
         """Due time, sequence, item, and whether it counts as a first try: its failure was bad luck."""
         self.flying: dict[Attempt, None] = {}
@@ -172,6 +174,8 @@ class Lane:
                 self.halt = ""
             self.throttle = Throttle()
         if before is not None and spec.place != before.place:
+            self.retries.extendleft(reversed(self.former))
+            self.former.clear()
             self.retries.extend(item for item in self.fresh if self.is_former(item[0]))
             self.fresh = deque(item for item in self.fresh if not self.is_former(item[0]))
 
@@ -256,7 +260,7 @@ class Lane:
         """Return the next item to send and whether it is a retry; None where there is none."""
         while True:
             if self._may_retry():
-                item, is_retry = self.retries.popleft(), True
+                item, is_retry = (self.retries or self.former).popleft(), True
             elif self.fresh:
                 item, is_retry = self.fresh.popleft(), False
             else:
@@ -282,22 +286,26 @@ class Lane:
         place, url = self.spec.place if self.spec is not None else "", delivery.request.url
         return place != "" and not (url.startswith(place) and url[len(place) :][:1] in ("", "/", "?"))
 
+    @property
+    def queues(self) -> tuple[deque[Item], ...]:
+        """What may be sent now, but for its limits."""
+        return self.fresh, self.retries, self.former
+
     def has_next(self) -> bool:
         """Return whether `take` would find something."""
         return bool(self.fresh) or self._may_retry()
 
     def _may_retry(self) -> bool:
-        """Return whether the first retry may be sent; one to the present place is moved before all others.
+        """Return whether a retry may be sent: the first one to the present place, before former ones.
 
         Those leave room for such a one, which may come while they hang, and wait for whatever is fresh in an
         outage, where their answers tell nothing, or if there is one slot only.
         """
-        most = self._most_retries()
-        if not self.retries or self.flying_retries >= most:
+        if not (self.retries or self.former) or self.flying_retries >= (most := self._most_retries()):
             return False
-        at = next((at for at, item in enumerate(self.retries) if not self.is_former(item[0])), None)
-        if at is not None:
-            self.retries.rotate(-at)
+        while self.retries and self.is_former(self.retries[0][0]):
+            self.former.append(self.retries.popleft())
+        if self.retries:
             return True
         if self.fresh and (self.throttle.down or self.slots() == 1):
             return False
@@ -412,7 +420,7 @@ class Lane:
 
     def ready(self) -> int:
         """Return how many items are in the queues."""
-        return len(self.fresh) + len(self.retries)
+        return sum(map(len, self.queues))
 
     def on_disk(self) -> int:
         """Return how many rows are on disk only; an estimate."""

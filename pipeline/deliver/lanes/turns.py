@@ -147,7 +147,7 @@ class Dispatcher:
             due = min(due, lane.waiting[0][0])
         if lane.batcher is not None:
             due = min(due, lane.batcher.next_due())
-        if lane.fresh or lane.retries:
+        if any(lane.queues):
             waits = lane in self._squeezed or not lane.has_next()
             blocked = inf if waits else lane.blocked_until(now)
             if not blocked and lane.token is not None and not lane.token.usable(now):
@@ -292,7 +292,7 @@ class Dispatcher:
     def _expire(self, lane: Lane, moment: Moment, now: float) -> None:
         """Dead-letter what is too old, from the heads of queues that cannot be sent now."""
         most_ms = self._max_age(lane) * 1000
-        for queue in (lane.fresh, lane.retries):
+        for queue in lane.queues:
             while queue and moment.age_ms(queue[0][0].request.created_ms) >= most_ms:
                 left = self._bury(lane, queue.popleft(), moment, now)
                 if left:
@@ -313,6 +313,6 @@ class Dispatcher:
 
     def _next_old(self, lane: Lane, now: float) -> float:
         """Return when the head of a queue gets too old."""
-        heads = [queue[0][0].request.created_ms for queue in (lane.fresh, lane.retries) if queue]
+        heads = [queue[0][0].request.created_ms for queue in lane.queues if queue]
         left = self._max_age(lane) - max(self._clock.age_secs(created_ms, now) for created_ms in heads)
         return now + max(0.0, left)

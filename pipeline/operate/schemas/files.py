@@ -170,6 +170,8 @@ _RULES: Final[dict[str, list[Value]]] = {
     "KafkaSource": [_at_least_one("events", "users", "topics")],
     "EventPart": [_at_least_one("user_id", "anonymous_id")],
     "UserPart": [_at_least_one("user_id", "anonymous_id")],
+    "InlineShape": [_filled("records")],
+    "ShapeFile": [_filled("records")],
     "ShapeEntry": [
         _at_least_one("event", "user", "link", "ignore"),
         *_excludes("ignore", "event", "user", "link"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from pipeline.decode.mapped.values.forms import MAINS, WORDS
 from pipeline.model.json import Value
 
 _TEXT: Final = {"type": "string", "minLength": 1}
@@ -39,21 +40,31 @@ _FORMS: Final[list[Value]] = [
     ),
 ]
 _ZONE: Final = {"type": "string", "examples": ["Europe/Berlin"]}
+_IS_FORM: Final[dict[str, Value]] = {
+    "propertyNames": {"enum": sorted(WORDS)},
+    "anyOf": [{"required": [word]} for word in MAINS],
+}
+"""A map that has words of forms alone is a form, or none at all."""
 
 
 def record_definitions() -> dict[str, Value]:
     """Return the definitions of sources, times and objects."""
     listed = {"type": "array", "minItems": 1, "items": _ANY_SOURCE, "description": "The first that is set."}
-    timed: dict[str, Value] = {"path": _ANY_SOURCE}
+    timed = {key: one for form in _FORMS for key, one in form["properties"].items() if key != "path"}
+    timed = {**timed, "path": _ANY_SOURCE}
+
+    def of_time(description: str, required: str, **properties: Value) -> Value:
+        return {**_form(description, required, **properties, **timed), "anyOf": _IS_FORM["anyOf"]}
+
     return {
         "Source": {"title": "path or form", "anyOf": [_TEXT, listed, *_FORMS]},
         "RecordTime": {
             "title": "time",
             "anyOf": [
                 _ANY_SOURCE,
-                _form("A unix time.", "unit", unit={"enum": ["s", "ms", "us", "ns"]}, **timed),
-                _form("A text in a format of strptime.", "format", format=_TEXT, zone=_ZONE, **timed),
-                _form("A time of a zone, where it names none.", "zone", zone=_ZONE, **timed),
+                of_time("A unix time.", "unit", unit={"enum": ["s", "ms", "us", "ns"]}),
+                of_time("A text in a format of strptime.", "format", format=_TEXT, zone=_ZONE),
+                of_time("A time of a zone, where it names none.", "zone", zone=_ZONE),
                 {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/RecordTime"}},
             ],
         },
@@ -64,6 +75,7 @@ def record_definitions() -> dict[str, Value]:
                 {
                     "type": "object",
                     "description": "Name to value.",
+                    "not": _IS_FORM,
                     "additionalProperties": {"$ref": "#/$defs/RecordObject"},
                 },
             ],

@@ -66,6 +66,7 @@ class Text:
         return bool(rest)
 
 
+_IDS: Final = frozenset({"user_id", "anonymous_id"})
 SOMEONE: Final = "someone"
 """Who did what a hand-written event says of nobody."""
 
@@ -122,8 +123,10 @@ def understand(event: Text, user: Text | None, formats: Formats, now: int | None
         value: Value = None  # a shape whose lines are not JSON
     else:
         value = event.json()
+    other = None
     if shapes[0].name in NATIVE and isinstance(value, dict):
         value = _completed(event.name, value, user_id)
+        other = _other_id(value) if value.get("type") == "event" else None
     if isinstance(value, dict) and value.keys() >= {"hookline", "source", "offset"}:
         message = _recorded(event)
         shapes = shapes_of(formats, message.source)
@@ -131,6 +134,8 @@ def understand(event: Text, user: Text | None, formats: Formats, now: int | None
         raw = event.raw.strip(b"\r\n") if value is None else orjson.dumps(value)
         message = Message(Path(event.name).name, 0, now, None, None, raw)
     _, records = first_whole(message, shapes)
+    if other is not None and any(isinstance(one, Invalid) for one in records):
+        raise GivenError([Finding(event.name, 0, 0, "record", stray({other: None}) or "")])
     require_valid(event.name, records)
     return Given(event.name, records, known_of(records, user_id, anonymous_id, properties))
 
@@ -171,16 +176,19 @@ def stray(record: Mapping[str, Value]) -> str | None:
     return f"`{name}` is no field of {whose}: {meant}"
 
 
+def _other_id(event: Mapping[str, Value]) -> str | None:
+    """Return the field that names the user as other products do; None where there is none, or one of ours."""
+    return None if event.keys() & _IDS else next((one for one in event if OTHER_NAMES.get(one) in _IDS), None)
+
+
 def _completed(given: str, value: dict[str, Value], user_id: str | None) -> dict[str, Value]:
     """Return a hand-written event with its type and a user id added. Raises GivenError."""
     if "name" in value and not value.keys() & {"type", "event", "specversion"}:
         if (wrong := stray(value)) is not None:
             raise GivenError([Finding(given, 0, 0, "record", wrong)])
         value = {"type": "event", **value}
-    if value.get("type") != "event" or value.keys() & {"user_id", "anonymous_id"}:
+    if value.get("type") != "event" or value.keys() & _IDS or _other_id(value):
         return value
-    if meant := next((one for one in value if OTHER_NAMES.get(one) in ("user_id", "anonymous_id")), None):
-        raise GivenError([Finding(given, 0, 0, "record", stray({meant: None}) or "")])
     return {**value, "anonymous_id": SOMEONE} if user_id is None else {**value, "user_id": user_id}
 
 

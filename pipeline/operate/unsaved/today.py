@@ -9,6 +9,7 @@ import orjson
 
 from pipeline.model.errors import ConfigError, HooklineError
 from pipeline.model.json import Value
+from pipeline.model.sizes import KEPT_BYTES
 from pipeline.operate.kept.dead_records import records
 from pipeline.operate.running.looks import samples
 from pipeline.operate.unsaved.results import Previewed, WebhookVerdict
@@ -91,6 +92,9 @@ def _of_delivery(bench: Workbench, state: Path, letter: DeadLetter, file: str, t
 def _of_record(bench: Workbench, state: Path, letter: DeadLetter) -> Today:
     (line,) = records([letter], state)  # its key, its headers and its topic tell how it is read
     told = bench.explain(line.decode())
+    if told.problem is not None and len(letter.request.body) == KEPT_BYTES:
+        kept = f"Only its first {KEPT_BYTES >> 10} KiB were kept"
+        return Today(f"{kept}, so it cannot be read again: its source has all of it", good=False)
     if told.problem is not None:
         return Today(f"It still cannot be read: {told.problem}", good=False)
     fires = sum(one.fires for one in told.verdicts)

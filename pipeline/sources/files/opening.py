@@ -124,7 +124,7 @@ class Inputs:
             for paths, side in ((given.both, None), (given.events, 1), (given.users, 0))
             for path in paths
             if path not in given.collected
-            for one in find_inputs([path], side, is_followed=self._follow)
+            for one in find_inputs([path], side, is_followed=self._follow, known=self._known.files)
         ]
         collected = [Input(Path(one).name, one, is_collectors=True) for one in given.collected]
         named = each_once(name_apart([*found, *collected]), self._known.files)

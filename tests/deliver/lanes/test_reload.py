@@ -181,3 +181,21 @@ def test_a_retry_does_not_wait_behind_what_hangs_at_the_place_of_before_an_edit(
     rig.run(40)
     delivered = {name for name, outcome, _ in rig.outcomes() if outcome is Outcome.DELIVERED}
     assert delivered == {f"msg_new{n}" for n in range(20)}
+
+
+def test_what_waits_for_the_place_of_before_an_edit_is_looked_at_once() -> None:
+    class Url(str):
+        looks = 0
+
+        def startswith(self, *given: Any) -> bool:
+            Url.looks += 1
+            return str.startswith(self, *given)
+
+    rig = Rig(LaneSpec("w", place="http://x.example/right"))
+    rig.client.script["w"] = [lambda attempt: "hang" if type(attempt.items[0].request.url) is Url else 200]
+    rig.give(*(delivery(f"old{n}", url=Url("http://x.example/wrong"), attempt=1) for n in range(300)))
+    for n in range(300):
+        rig.give(delivery(f"new{n}", url="http://x.example/right"))
+        rig.run()
+    assert len([name for name, outcome, _ in rig.outcomes() if outcome is Outcome.DELIVERED]) == 300
+    assert Url.looks < 1_000

@@ -1,4 +1,5 @@
-"""Made-up conditions, templates and answers over made-up values: nothing but a verdict comes out.
+"""Made-up conditions, templates and answers over made-up values: nothing but a verdict comes out. Made-up
+slips in files: `check` and the editor agree on them.
 
 The suite tries a few of each, always the same; `make fuzz` goes on for as long as it is told. A find is printed
 with the words that make it again.
@@ -7,6 +8,7 @@ with the words that make it again.
 from __future__ import annotations
 
 import argparse
+import random
 import time
 from collections.abc import Callable
 from itertools import count
@@ -32,6 +34,7 @@ from pipeline.model.errors import RenderError
 from pipeline.model.json import Value
 from pipeline.render.filters.table import FILTERS
 from tests.kit.streams.records import event, user
+from tests.operate.slips import disagreement
 from tests.render.rendering import read_request
 
 # --- values
@@ -239,6 +242,11 @@ def try_answer(answer: bytes, headers: dict[str, str], tree: Value, members: int
     assert type(found) in (bool, str)
 
 
+def try_slip(number: int) -> None:
+    """`check` and the schema agree on a file with slips."""
+    assert disagreement(random.Random(number)) is None
+
+
 _BOTH: Final = {"here": PROPERTIES, "there": PROPERTIES}
 TRIED: dict[str, tuple[Callable[..., None], dict[str, st.SearchStrategy[Value]]]] = {
     "condition": (try_condition, {"tree": TREES, **_BOTH}),
@@ -250,6 +258,7 @@ TRIED: dict[str, tuple[Callable[..., None], dict[str, st.SearchStrategy[Value]]]
             **{"members": st.integers(1, 3), "cut": st.booleans()},
         },
     ),
+    "slip": (try_slip, {"number": st.integers(0, 1 << 62)}),
 }
 """What is tried, and what it is given."""
 _QUIET: Final = settings(

@@ -15,6 +15,7 @@ from pipeline.join.users import Users
 from pipeline.model.errors import NoState
 from pipeline.model.json import Value
 from pipeline.model.records import Envelope, Event, IdentityLink, Origin, PropertyUpdate, User
+from pipeline.model.sizes import KEPT_BYTES
 from pipeline.operate.kept.users import look_up
 from pipeline.operate.unsaved.today import Today, today
 from pipeline.operate.unsaved.workbench import Workbench
@@ -108,6 +109,11 @@ def test_what_died_is_judged_by_the_present_config(bench: Workbench, state: Path
     for bad in (b"{", b"\xff"):
         broken = today(bench, state, letter("", 1, kind="record", body=bad))
         assert (broken.good, "still cannot be read" in broken.words) == (False, True)
+    cut = b'{"a": "' + b"x" * KEPT_BYTES
+    assert (
+        "Only its first 64 KiB"
+        in today(bench, state, letter("", 1, kind="record", body=cut[:KEPT_BYTES])).words
+    )
 
 
 def test_a_record_that_died_is_read_with_what_came_around_it(bench: Workbench, state: Path):

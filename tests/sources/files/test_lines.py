@@ -180,3 +180,13 @@ def test_a_repaired_file_goes_on_at_the_damage(tmp_path: Path) -> None:
     path.write_bytes(whole)
     rest = lines_of(path, resume=recording.position)
     assert found[:-1] + rest == lines
+
+
+def test_half_a_line_that_is_long_is_told_as_one_without_much_memory(tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").write_bytes(b'{"a":1}\n{"b":"' + b"x}" * (1 << 20))
+    tracemalloc.start()
+    try:
+        assert lines_of(tmp_path / "r.jsonl") == [b'{"a":1}']
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()

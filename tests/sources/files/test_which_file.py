@@ -116,7 +116,11 @@ def test_hidden_files_of_a_folder_are_not_read(tmp_path: Path, follow: bool) -> 
         (tmp_path / hidden).write_bytes(lines(2, 2))
     recording = Recording([str(tmp_path)], follow=follow)
     assert [place[0] for place in read_all(recording)] == ["r.jsonl"]
-    assert [place[0] for place in read_all(Recording([str(tmp_path / ".s.jsonl")]))] == [".s.jsonl"]
+    named = Recording([str(tmp_path / ".s.jsonl")])
+    assert [place[0] for place in read_all(named)] == [".s.jsonl"]
+    append(tmp_path / ".s.jsonl", line(3))
+    resumed = Recording([str(tmp_path)], follow=follow, resume=named.position)
+    assert [place[0] for place in read_all(resumed)] == [".s.jsonl", "r.jsonl"], "one that was begun goes on"
 
 
 def test_a_file_with_several_names_is_read_once(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from pipeline.config.models.field_types import (
     Duration,
     DurationOrEver,
     Names,
+    Parameter,
     Paths,
     Section,
     Tree,
@@ -184,7 +185,7 @@ class Request(Section):
         description="Where to; scheme, host and port are constant, the path may hold templates.",
         examples=["https://hooks.slack.com/services/${SLACK_PATH}"],
     )
-    query: dict[str, Any] = Field(
+    query: dict[str, Parameter] = Field(
         default_factory=dict,
         description="Query parameters; a missing or empty value drops the parameter.",
         examples=[{"k": "{{ event.properties.k }}"}],

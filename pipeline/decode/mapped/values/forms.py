@@ -33,7 +33,8 @@ _BESIDE: Final = {
     "pairs": ("key", "value"),
 }
 TIMES: Final = ("unit", "format", "zone")
-_ALL: Final = frozenset({*MAINS, *(word for words in _BESIDE.values() for word in words), *TIMES})
+WORDS: Final = frozenset({*MAINS, *(word for words in _BESIDE.values() for word in words), *TIMES})
+"""All words of forms and of times."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -64,7 +65,7 @@ def missing(here: Json, frame: Frame) -> Missing:
 
 def is_form(value: Value) -> bool:
     """Return whether a map is a form: all its keys are words of forms, and one of them identifies it."""
-    return type(value) is dict and value.keys() <= _ALL and any(word in value for word in MAINS)
+    return type(value) is dict and value.keys() <= WORDS and any(word in value for word in MAINS)
 
 
 def slipped_form(value: dict[str, Value]) -> tuple[str, str] | None:
@@ -73,7 +74,7 @@ def slipped_form(value: dict[str, Value]) -> tuple[str, str] | None:
     None for a map that nobody would mean as a form: `path` and `text` are common field names.
     """
     main = next((word for word in ("pairs", "join", "json") if word in value), None)
-    odd = [key for key in value if key not in _ALL]
+    odd = [key for key in value if key not in WORDS]
     if main is None or len(odd) != 1 or len(value) > 1 + len(_BESIDE[main]):
         return None
     close = did_you_mean(str(odd[0]), _BESIDE[main])
@@ -98,8 +99,8 @@ def compile_source(value: Value, context: Context) -> Source:
 
 
 def _nearest_form(value: dict[str, Value]) -> str:
-    odd = [str(key) for key in value if key not in _ALL]
-    close = next((near for key in odd if (near := did_you_mean(key, sorted(_ALL)))), None)
+    odd = [str(key) for key in value if key not in WORDS]
+    close = next((near for key in odd if (near := did_you_mean(key, sorted(WORDS)))), None)
     if close is not None:
         return f"did you mean `{close}`?"
     main = next((word for word in MAINS if word in value), None)

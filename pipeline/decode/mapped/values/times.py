@@ -38,6 +38,8 @@ def compile_time(value: Value, context: Context) -> Time:
         name = f"`{value}`"
     if type(value) is not dict:
         if type(value) is list:
+            if not value:
+                context.problems.refuse((), "wrong-source", "an empty list of paths", hint="name a path")
             return _first([compile_time(one, context.at(index)) for index, one in enumerate(value)])
         return _reader(compile_source(value, context), parse_time, name)
     bare = {key: inner for key, inner in value.items() if key not in TIMES}

@@ -59,6 +59,6 @@ def under_pressure(lane: Lane) -> bool:
 def is_at_ease(attempt: Attempt) -> bool:
     """Return whether a successful attempt may be settled later: nothing waits for its slot."""
     lane: Lane = attempt.owner
-    if lane.fresh or lane.retries or lane.ordered or lane.disk or lane.throttle.down:
+    if lane.fresh or lane.retries or lane.former or lane.ordered or lane.disk or lane.throttle.down:
         return False
     return 200 <= attempt.status < 300 and attempt.fault is None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -44,11 +44,14 @@ class Input:
     found in a folder, or by a pattern."""
 
 
-def find_inputs(paths: Iterable[str], side: int | None = None, *, is_followed: bool = False) -> list[Input]:
+def find_inputs(
+    paths: Iterable[str], side: int | None = None, *, is_followed: bool = False, known: Container[str] = ()
+) -> list[Input]:
     """Return the inputs that these paths name: files, directories, glob patterns, ``-``.
 
     is_followed: files may be added: a directory may be empty, a path may lead nowhere, of which others are
-    named apart already. Raises ConfigError.
+    named apart already. known: the names of hidden files that were read by a version that did, and go on.
+    Raises ConfigError.
     """
     found: list[Input] = []
     for text in paths:
@@ -57,7 +60,7 @@ def find_inputs(paths: Iterable[str], side: int | None = None, *, is_followed: b
             continue
         path = Path(text)
         if path.is_dir():
-            found += _in_folder(path, side, is_followed)
+            found += _in_folder(path, side, is_followed, known)
         elif path.exists() or (is_followed and not glob.has_magic(text)):
             found.append(Input(path.name, text, side))
         else:
@@ -79,7 +82,7 @@ def _inside(path: str, base: str) -> str:
     return os.path.relpath(path, base)  # kept, as thousands of followed files are searched for each second
 
 
-def _in_folder(folder: Path, side: int | None, is_followed: bool) -> list[Input]:
+def _in_folder(folder: Path, side: int | None, is_followed: bool, known: Container[str]) -> list[Input]:
     """Return the folders of collectors in a folder, or itself if it is one, and the files outside them."""
     items = list(below(folder))
     collectors = {item.parent for item in items if item.name == COLLECTORS}
@@ -98,7 +101,7 @@ def _in_folder(folder: Path, side: int | None, is_followed: bool) -> list[Input]
         item
         for item in items
         if item.name.endswith(SUFFIXES)
-        and not _is_hidden(item.relative_to(folder))
+        and (not _is_hidden(inside := item.relative_to(folder)) or inside.as_posix() in known)
         and item.is_file()
         and (not collectors or collectors.isdisjoint(item.parents))
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from itertools import accumulate, count
 from operator import add
@@ -17,8 +16,6 @@ _HOLE = bytes(5)
 """NUL bytes before a line: a file was truncated below its writer, or its end was lost in a power cut. Fewer
 may begin a registry's frame (decode/framed/frame.py).
 """
-_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
-"""A text of JSON, also one without its end."""
 
 
 @dataclass(slots=True)
@@ -100,7 +97,8 @@ class LineSplitter:
         line = without_bom(self._carry).lstrip()
         if line[:1] not in (b"{", b"["):
             return False
-        outside = _TEXT.sub(b"", line)
+        # Without its texts, one of which may have no end. By C loops, as it may be long.
+        outside = b"".join(line.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
         closed = outside.count(b"}") + outside.count(b"]")
         return outside.count(b"{") + outside.count(b"[") > closed
 
@@ -121,14 +119,14 @@ class LineSplitter:
         self._carry = lines.pop()
         # Two C loops: 0.1 us per line, where a Python loop over the lines would take most of the time here.
         starts = list(map(add, accumulate(map(len, lines), initial=start), count()))
-        if _HOLE in data:
+        # Searching for one byte is some sixty times faster than for several.
+        if _HOLE[:1] in data and _HOLE in data:
             self._skip_holes(lines, starts)
         self.next_start = starts[-1]
         if len(self._carry) > self._max_line_bytes:
             self._overlong = self._carry[:EXCERPT_BYTES]
             self._overlong_bytes = len(self._carry)
             self._carry = b""
-        # Searching for one byte is some sixty times faster than for three.
         has_bom = BOM[:1] in data and BOM in data
         faults = self._tidy(lines, starts, b"\r" in data, has_bom)
         return Lines(lines, starts, faults)  # type: ignore[arg-type]  # a fresh list of bytes only

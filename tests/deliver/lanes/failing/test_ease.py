@@ -20,7 +20,8 @@ from tests.kit.delivery.rig import Rig, delivery
 def ended(status: int = 200, fault: Any = None, **lane: Any) -> Attempt:
     """Return an attempt that has ended in a lane that has nothing else to do."""
     calm = {
-        "fresh": (), "retries": (), "ordered": False, "disk": {}, "throttle": SimpleNamespace(down=False),
+        "fresh": (), "retries": (), "former": (), "ordered": False, "disk": {},
+        "throttle": SimpleNamespace(down=False),
     }  # fmt: skip
     attempt = Attempt(NOWHERE, b"", b"", owner=SimpleNamespace(**(calm | lane)))
     attempt.status, attempt.fault = status, fault
@@ -40,6 +41,7 @@ def test_a_success_in_a_quiet_lane_can_wait() -> None:
         lambda: ended(200, "unreadable"),
         lambda: ended(fresh=("next",)),
         lambda: ended(retries=("next",)),
+        lambda: ended(former=("next",)),
         lambda: ended(ordered=True),
         lambda: ended(disk={"port": "rows"}),
         lambda: ended(throttle=SimpleNamespace(down=True)),
