@@ -101,7 +101,7 @@ def is_cut(path: Path, env: lmdb.Environment) -> bool:
 
 
 def unreadable(path: Path, error: Exception) -> HooklineError:
-    """Return the error for a store that LMDB cannot read: damage, unless this user, or the process, may not."""
+    """Return the error for a store that LMDB cannot read: damage, unless the user or the process may not."""
     if isinstance(error, lmdb.MemoryError) or os.strerror(errno.ENOMEM) in str(error):
         return Fatal(
             f"{path}: there is not enough memory for the store ({error}). Nothing is lost: allow the process "
