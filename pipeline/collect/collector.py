@@ -27,8 +27,9 @@ from pipeline.telemetry import log as logs
 _log = logs.get(__name__)
 _NO_KEY: Final = "-"
 _NO_PATH: Final = (
-    "no protocol has this path: SDKs are given the collector's address alone, and Hookline's own records go "
-    "to POST /v1/events"
+    "no protocol has this path. Those of Segment, RudderStack, Jitsu, PostHog, Heap, Mixpanel and Amplitude "
+    "are here: their SDKs are given the collector's address alone. CloudEvents go to POST /cloudevents, "
+    "signed webhooks to POST /hooks/NAME, Hookline's own records to POST /v1/events"
 )
 _NO_HOOK: Final = "there is no such webhook here: `collect.hooks` names them, each at /hooks/NAME"
 _HOOKS: Final = "/hooks/"
@@ -49,8 +50,8 @@ class Collector:
         self._ops = ops
         self._cors = Cors()
         self._warned: dict[str, float] = {}
-        self.cutter = ThreadPoolExecutor(1, "cut")
-        """Does what takes long, one request at a time: a large body, verdicts."""
+        self.cutter = ThreadPoolExecutor(2, "cut")
+        """Does what takes long: a large body, verdicts. Two at a time, or one of 20 MiB holds all up."""
         self.stopping = False
         """Requests that are not handed over yet are refused."""
 

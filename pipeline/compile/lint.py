@@ -84,6 +84,11 @@ def lint_webhook(model: WebhookFile, text: ConfigText, problems: Problems, secre
             problems.refuse(path, "no-template", message, hint=hint)
         elif used and "${" not in used and (path[-1] in _SECRETS or "secrets" in path):
             _warn_of_secret(path, problems)
+    retry = model.delivery.retry
+    if retry.max_age_secs < retry.min_delay_secs and retry.max_attempts != 1:
+        told = "`max_age` is shorter than `min_delay`: most of what fails is never tried again"
+        hint = "raise `max_age`; for no retries write `max_attempts: 1`"
+        problems.warn(("delivery", "retry", "max_age"), "no-retry", told, hint=hint)
     _warn_of_templates(model.vars, problems)
     check_defaults(model, problems)
     if secrets is not None:

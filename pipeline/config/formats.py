@@ -97,7 +97,13 @@ def check_tables(data: dict[str, Value], problems: Problems) -> None:
         if isinstance(paths := section.get("paths"), list):
             parts += [(("paths", index), given) for index, given in enumerate(paths)]
         for path, given in parts:
-            if not isinstance(given, dict) or _is_table(given.get("format") or section.get("format")):
+            if not isinstance(given, dict):
+                continue
+            if _is_table(given.get("format") or section.get("format")):
+                if given.get("side") == "events" and given.get("as", "user") == "user":
+                    message = "rows are updates of users (`as: user`), and no event waits for those here"
+                    hint = "write `side: users`, or `as: event`"
+                    problems.warn(("source", kind, *path, "side"), "unseen-updates", message, hint=hint)
                 continue
             for name in TABLE_SETTINGS:
                 if name in given:

@@ -25,7 +25,6 @@ from pipeline.config.formats import (
     own_names,
 )
 from pipeline.config.layers import Layers
-from pipeline.config.models.installation.collect import CollectSection
 from pipeline.config.models.installation.job import PipelineFile
 from pipeline.config.models.installation.source import JsonlSource, KafkaSource
 from pipeline.config.models.validate import check, check_quoted
@@ -143,7 +142,10 @@ def load_pipeline(
         check_names(named, own_names(base, unsaved), problems)
         check_tables(data, problems)
         if check_source and (model.source is not None or model.collect is None):
-            _check_source(source, model.collect, base, were, problems)
+            _check_source(source, base, problems)
+        if isinstance(source, JsonlSource):
+            kept = None if model.collect is None else model.collect.to.recording
+            check_recordings(source, kept, were, problems, is_start=check_source)
         if guard_state and is_read and ("state",) in were:
             check_moved_state(base, model.state, were["state",], problems)
     findings += _placed(problems, document, layers)
@@ -258,13 +260,7 @@ def _document(base: Path) -> Document:
         return Document(FILE, [""], None, [Finding(FILE, 0, 0, "unreadable", str(error))])
 
 
-def _check_source(
-    source: JsonlSource | KafkaSource | None,
-    collect: CollectSection | None,
-    base: Path,
-    were: Mapping[KeyPath, str],
-    problems: Problems,
-) -> None:
+def _check_source(source: JsonlSource | KafkaSource | None, base: Path, problems: Problems) -> None:
     if source is None and not base.is_dir():
         problems.error((), "missing-directory", f"`{base}`: {NO_DIRECTORY}")
     elif source is None:
@@ -275,8 +271,6 @@ def _check_source(
             hint="name a recording with `run --source FILE`, add `source: {jsonl: {paths: [..]}}`, or take "
             "events over HTTP: `collect: {keys: any}`",
         )
-    elif isinstance(source, JsonlSource):
-        check_recordings(source, None if collect is None else collect.to.recording, were, problems)
 
 
 def _line(document: Document, path: KeyPath) -> int:

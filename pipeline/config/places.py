@@ -5,6 +5,7 @@ working directory.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from glob import glob
 from pathlib import Path
@@ -121,24 +122,39 @@ def is_state(path: str) -> bool:
 
 
 def check_recordings(
-    source: JsonlSource, kept: str | None, were: Mapping[KeyPath, str], problems: Problems
+    source: JsonlSource, kept: str | None, were: Mapping[KeyPath, str], problems: Problems, *, is_start: bool
 ) -> None:
-    """Report nonexistent paths of recordings, each with where it was looked for. One that is followed is
-    waited for where its folder is there.
+    """Report paths of recordings that lead to no file; at a start also nonexistent ones, each with where it
+    was looked for. One that is followed is waited for where its folder is there.
 
     kept: a collector's folder, which it creates itself, or the job. were: how the file writes the paths.
     """
     named = {"paths": source.inputs(), "events": source.events, "users": source.users}
     for name, paths in named.items():
         for index, path in enumerate(paths or ()):
-            if path in (kept, STDIN) or os.path.exists(path) or glob(path, recursive=True):
-                continue
             at: KeyPath = ("source", "jsonl", name, index)
+            if (wrong := _foreign(path, were.get(at, were.get(at[:-1], path)))) is not None:
+                problems.refuse(at, "wrong-path", wrong[0], hint=wrong[1])
+                continue
+            if not is_start or path in (kept, STDIN) or os.path.exists(path) or glob(path, recursive=True):
+                continue
             message = f"there is no file or directory `{path}`"
             if source.follow and os.path.isdir(folder_of(path)):
                 problems.warn(at, "missing-path", f"{message} yet: it is waited for")
             else:
                 problems.error(at, "missing-path", message, hint=_looked(path, were.get(at)))
+
+
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+def _foreign(path: str, was: str) -> tuple[str, str] | None:
+    """Return what is wrong with a path that other programs would follow, and the remedy; None for others."""
+    if _URL.match(was):
+        return f"`{was}` is a URL, and only files are read", "fetch it first, or pipe it to `--source -`"
+    if was.startswith("~/") and not os.path.exists(path):
+        return f"`{was}`: only a shell knows `~`", f"write {os.path.expanduser(was)}"
+    return None
 
 
 def _looked(path: str, was: str | None) -> str | None:

@@ -26,7 +26,8 @@ Signature: TypeAlias = tuple[tuple[str, Sign], ...]
 SETTLE_SECS = 0.2
 """A change counts once nothing has changed for this long: editors and `rsync` write several times."""
 PATIENCE_SECS = 0.8
-"""A directory that never settles is read anyway after this long."""
+"""A directory that never settles is read anyway after this long, and one from which a file has vanished: some
+programs replace a file by deleting it first."""
 
 
 class Reading(NamedTuple):
@@ -123,7 +124,8 @@ class Watcher:
         if signature != last:
             self._pending = (signature, first_seen, now)
             since = now
-        if now - since < SETTLE_SECS and now - first_seen < PATIENCE_SECS:
+        is_gone = not {name for name, _ in self._seen} <= {name for name, _ in signature}
+        if (is_gone or now - since < SETTLE_SECS) and now - first_seen < PATIENCE_SECS:
             return None
         return self._report(signature)
 

@@ -21,12 +21,14 @@ FOLDER = "commands"
 """Where they wait, in the shard's folder."""
 
 
-def leave(shard_folder: Path, action: Action, keys: Sequence[bytes]) -> None:
-    """Leave a request for the shard's next start; it is on disk when this returns."""
+def leave(shard_folder: Path, action: Action, keys: Sequence[bytes]) -> Path:
+    """Leave a request for the shard's next start, on disk when this returns; return its file."""
     folder = shard_folder / FOLDER
     make_folder(folder)
     request = orjson.dumps({"action": action, "keys": [key.hex() for key in keys]})
-    replace_durably(folder / f"{time.time_ns()}-{os.getpid()}-{crc32(request):08x}.json", request)
+    path = folder / f"{time.time_ns()}-{os.getpid()}-{crc32(request):08x}.json"
+    replace_durably(path, request)
+    return path
 
 
 def left_for(shard_folder: Path) -> list[Path]:

@@ -27,6 +27,8 @@ CALLBACKS: Final = frozenset(
 """Names under which the client takes functions: a file cannot hold one."""
 _CODE: Final = frozenset({"plugin.library.paths", "ssl.engine.location"})
 """Names under which it loads libraries, as soon as `check` tries them."""
+_DEVELOPERS: Final = frozenset({"internal.termination.signal"})
+"""A signal that the process gets from each client that ends; `test.mock.*`: brokers that are made up."""
 _FILES: Final = tuple(f"ssl.{what}.location" for what in ("ca", "certificate", "key", "keystore", "crl"))
 _USUAL: Final = (
     "client.id", "client.rack", "compression.type", "connections.max.idle.ms",
@@ -99,6 +101,8 @@ def _seen(given: Mapping[str, Any], closed: Set[str]) -> Iterator[Wrong]:
             yield Wrong(name, f"`{name}` is set by Hookline and cannot be changed", "remove it")
         elif name in _CODE:
             yield Wrong(name, f"`{name}` would load code, which no config may", "remove it")
+        elif name in _DEVELOPERS or name.startswith("test.mock."):
+            yield Wrong(name, f"`{name}` is for librdkafka's own tests", "remove it")
         elif name in _FILES and isinstance(value, str) and (name, value) != ("ssl.ca.location", "probe"):
             if not os.path.exists(value):
                 looked = "" if os.path.isabs(value) else f"; looked for it in {os.getcwd()}"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import lmdb
 
-from pipeline.model.errors import FULL, Fatal, HooklineError, StateError, machine_fault
+from pipeline.model.errors import FULL, ClosedState, Fatal, HooklineError, StateError, machine_fault
 from pipeline.model.files.disk import locked
 
 MAP_SIZE = 1 << 38
@@ -101,11 +101,16 @@ def is_cut(path: Path, env: lmdb.Environment) -> bool:
 
 
 def unreadable(path: Path, error: Exception) -> HooklineError:
-    """Return the error for a store that LMDB cannot read: damage, unless a limit of the process was met."""
+    """Return the error for a store that LMDB cannot read: damage, unless the user or the process may not."""
     if isinstance(error, lmdb.MemoryError) or os.strerror(errno.ENOMEM) in str(error):
         return Fatal(
             f"{path}: there is not enough memory for the store ({error}). Nothing is lost: allow the process "
             "more (`ulimit -v`, the container's limit) and start again."
+        )
+    if any(os.strerror(number) in str(error) for number in (errno.EACCES, errno.EPERM)):
+        return ClosedState(
+            f"{path}: this user ({os.geteuid()}) may not read the store: run as the one that owns the state "
+            "directory, or give all of it to this one (chown -R)"
         )
     fault = machine_fault(error)
     return fault or StateError(f"{path}: the store cannot be read ({error}). {REMEDY}")

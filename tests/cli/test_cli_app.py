@@ -194,6 +194,7 @@ def test_a_new_secret_is_random_and_in_the_standard_form(hookline):
         ("dlq --limt 3", "`hookline dlq` has no `--limt`"),
         ("dlq list --limt 3", "`hookline dlq list` has no `--limt`: did you mean `--limit`?"),
         ("dlq purge --all --yes", "`hookline dlq purge` has no `--yes`: it asks nothing, leave it out\n"),
+        ("run --force", "`hookline run` has no `--force`: did you mean `--yes`?\n"),
         ("dlq list --limit x", "--limit: `x` is no whole number"),
         ("dlq list --limit 0", "--limit: `0` is out of bounds; want at least 1"),
         ("dlq list --limit", "--limit wants a value behind it\nsee `hookline dlq list --help`"),

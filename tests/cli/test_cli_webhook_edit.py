@@ -48,6 +48,7 @@ def test_one_value_changes_and_the_rest_stays(hookline, config):
     done("unset", "big", "delivery")
     assert "delivery" not in file.read_text()
     assert "says so already" in done("set", "big", "id", "big").err
+    assert "stay under that id" in done("set", "big", "id", "bigger").err
 
 
 def test_what_check_would_warn_of_is_told_and_saved(hookline, config):

@@ -58,6 +58,9 @@ def test_metrics_are_for_who_has_the_token_and_without_one_for_nobody(running, m
 
 
 def test_unknown_paths_and_methods_are_told_apart(running):
-    assert running.ask(get("/nowhere")).status == 404
+    for path in ("/nowhere", "/v1/logs", "/com.snowplowanalytics.snowplow/tp2"):
+        reply = running.ask(post(path=path))
+        assert reply.status == 404
+        assert all(there in reply.body for there in (b"PostHog", b"/v1/events", b"/hooks/NAME"))
     reply = running.ask(get("/v1/events"))
     assert (reply.status, reply.headers["allow"]) == (405, "POST")

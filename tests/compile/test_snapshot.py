@@ -390,6 +390,11 @@ def test_a_secret_that_stands_in_a_header_is_a_warning(compiled, headers: str, w
     assert [one.code for one in found] == ["plain-secret"] * warns
 
 
+def test_what_is_too_old_before_its_first_retry_is_a_warning(compiled) -> None:
+    text = GOOD.format(id="a") + "delivery: {retry: {min_delay: 1h, max_age: 1m}}\n"
+    assert [one.code for one in compiled(webhooks__a=text).findings] == ["no-retry"]
+
+
 def test_plain_secrets_and_plain_http_are_warnings(compiled) -> None:
     report = compiled(
         webhooks__a="id: a\ntrigger: {events: [X]}\n"

@@ -66,7 +66,9 @@ def test_an_empty_value_names_the_comment_that_swallowed_it() -> None:
 
 def test_a_value_cut_by_a_hash_is_a_warning_and_a_plain_comment_is_none() -> None:
     assert codes("text: Order #5 paid\n") == ["comment-cuts-value"]
+    assert codes("events: [a, #b\n  c]\n") == ["comment-cuts-value"]
     assert codes("method: POST   # or PUT\n") == []
+    assert codes("events: [a, # or b\n  c]\n") == []
 
 
 @pytest.mark.parametrize(

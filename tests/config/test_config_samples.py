@@ -27,8 +27,9 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     for folder in webhook_folders():
         shutil.copytree(folder, base / "webhooks", dirs_exist_ok=True)
     report = compile_config(read_config(base, environ=ENV), secrets=None)
-    # One webhook of each folder has an `ne`.
-    assert [finding.code for finding in report.findings] == ["ne-holds-for-missing"] * len(webhook_folders())
+    # One webhook of each folder has an `ne`; Discord's URL holds its token.
+    told = [finding.code for finding in report.findings if finding.code != "plain-secret"]
+    assert told == ["ne-holds-for-missing"] * len(webhook_folders())
     return report.require()
 
 

@@ -184,6 +184,21 @@ def test_changes_are_told_once_they_have_come_to_rest(watched: Watched, director
     assert isinstance(watched.watcher.poll(), ConfigText)
 
 
+def test_a_file_that_is_deleted_and_written_anew_was_never_gone(watched: Watched, directory: Path) -> None:
+    file = directory / "webhooks" / "a.yaml"
+    text = file.read_text()
+    file.unlink()
+    assert watched.watcher.poll() is None
+    watched.clock.now += PATIENCE_SECS - 0.01
+    assert watched.watcher.poll() is None
+    file.write_text(text + "# new\n")
+    assert watched.watcher.poll() is None
+    watched.clock.now += SETTLE_SECS
+    told = watched.watcher.poll()
+    assert isinstance(told, ConfigText)
+    assert "# new" in told.files["webhooks/a.yaml"]
+
+
 def test_a_directory_that_never_rests_is_read_anyway(watched: Watched, directory: Path) -> None:
     path = directory / "webhooks" / "a.yaml"
     path.write_text(WEBHOOK.format("moving"))

@@ -71,6 +71,7 @@ def test_events_see_the_rows_of_recorded_tables(tmp_path: Path) -> None:
         ("{format: native, key: id}", "no-table"),
         ("{format: {records: [{ignore: true}]}, rename: {a: b}}", "no-table"),
         ("{format: debezium, as: users}", "wrong-value"),
+        ("{format: debezium, side: events}", "unseen-updates"),
         ("{format: debezium, exclude: {a: b}}", "wrong-type"),
         ("{format: debezium, key: [1]}", "wrong-type"),
     ],

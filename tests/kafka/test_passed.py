@@ -26,6 +26,8 @@ WRONG: dict[str, Any] = {
     "socket.timeout.ms": None,
     "stats_cb": 3,
     "plugin.library.paths": "evil",
+    "internal.termination.signal": 9,
+    "test.mock.num.brokers": 1,
     "client.id": "fine",
 }
 TOLD = {
@@ -39,6 +41,8 @@ TOLD = {
     "socket.timeout.ms": 'Integer configuration property "socket.timeout.ms" cannot be set to empty value',
     "stats_cb": "`stats_cb` is set by Hookline and cannot be changed (remove it)",
     "plugin.library.paths": "`plugin.library.paths` would load code, which no config may (remove it)",
+    "internal.termination.signal": "`internal.termination.signal` is for librdkafka's own tests (remove it)",
+    "test.mock.num.brokers": "`test.mock.num.brokers` is for librdkafka's own tests (remove it)",
 }
 
 

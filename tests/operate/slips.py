@@ -53,12 +53,12 @@ FILES: Final[dict[str, tuple[str, Any]]] = {
     }),
 }  # fmt: skip
 _VALUES: Final[tuple[Any, ...]] = (
-    5, 0, -1, 1.5, "x", "", True, False, None, [], {}, ["a"], [5], {"a": 1}, "10s", "0s", "5/s", "1MB",
+    5, 0, -1, 1.5, "x", "", True, False, None, [], {}, ["a"], [5], {"a": 1}, {"text": "x"}, "10s", "0s", "5/s", "1MB",
     "{{ event.id }}", "event.properties.q", "*", "null",
 )  # fmt: skip
 _SECRETS: Final = Secrets({"A": "b", "T": "t"})
 _BEYOND_FORM: Final = frozenset({
-    "header-name", "missing-file", "secret-in-condition", "template-syntax", "url-origin", "wrong-name", "wrong-path",
+    "header-name", "missing-file", "no-template", "secret-in-condition", "template-syntax", "url-origin", "wrong-name", "wrong-path",
     "wrong-secret", "wrong-selector",
 })  # fmt: skip
 """Codes of faults in what a text says, which no schema sees."""

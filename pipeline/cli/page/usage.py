@@ -19,7 +19,7 @@ _NO_BOOLEAN: Final = re.compile(r"(['\"].*['\"]) is not a valid boolean\.")
 _OUTSIDE: Final = re.compile(rf"(\S+) is not in the range {RANGE.pattern}\.")
 
 _UNASKED: Final = ("--yes", "--force", "--no-input")
-"""What people say to commands that would ask; those that do have `--yes`."""
+"""What people say to commands that would ask; those that do have one of them."""
 
 
 def told(error: click.ClickException, verb: str) -> str:
@@ -57,10 +57,11 @@ def _no_option(error: click.NoSuchOption, called: str) -> str:
         name for one in error.ctx.command.get_params(error.ctx) if not getattr(one, "hidden", False)
         for name in one.opts
     ]  # fmt: skip
+    hint, near = "", did_you_mean(error.option_name, known)
     if error.option_name in _UNASKED:
-        return f"`{called}` has no `{error.option_name}`: it asks nothing, leave it out"
-    close = did_you_mean(error.option_name, known)
-    hint = f": did you mean `{close}`?" if close else ""
+        hint = ": it asks nothing, leave it out"
+        near = next((one for one in known if one in _UNASKED), None)
+    hint = f": did you mean `{near}`?" if near else hint
     return f"`{called}` has no `{error.option_name}`{hint}"
 
 

@@ -86,6 +86,11 @@ def rebuild(config: Path, state: Path | None, as_json: bool) -> None:
             f"{counted(len(done.identities), 'identity store')} "
             f"from {counted(done.records, 'record')}"
         )
+    if done.invalid:
+        say(
+            f"warning: {counted(done.invalid, 'record')} could not be read by the present shapes; users and "
+            "links that they name are not restored"
+        )
     if done.gone:
         say(
             f"warning: {', '.join(done.gone[:5])}{', ..' if len(done.gone) > 5 else ''}: the job has read "

@@ -101,6 +101,8 @@ def _edit(
         say(f"{name}: nothing was written")
     else:
         say(f"{name}: saved; a running job takes it within seconds")
+        if path == "id":
+            say(f"what `{id}` owes is still sent; its dead letters, limits and numbers stay under that id")
 
 
 def _value(text: str, is_text: bool) -> Value:

@@ -124,6 +124,8 @@ def _piece(value: bytes, seen: _Look | None, shift: Shift) -> Piece:
         return Piece(value)
     inside = seen.properties or _NOTHING
     at_ms, extra = shift.of(inside.time, inside.dollar_time, seen.time)
+    if at_ms is None and seen.event is None:
+        at_ms = 0  # pages date no update, and send it beside the events that follow it: it goes first
     id_of = members.id_of
     user = id_of(inside.user_id, inside.distinct_id, inside.device_id) or id_of(
         seen.user_id, seen.distinct_id, seen.device_id

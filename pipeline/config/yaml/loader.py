@@ -34,7 +34,7 @@ _MAX_REPAIRS = 20
 _LINE_BREAK = re.compile("\r\n|\r|\n")
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
 _THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+")
-_CUT_COMMENT = re.compile(r"[ \t]#[^\s#!]")
+_CUT_COMMENT = re.compile(r"(?:[ \t]|,[ \t]*)#[^\s#!]")
 
 
 _make_span: Callable[[tuple[int, int, int, int]], Span] = partial(tuple.__new__, Span)
@@ -114,6 +114,8 @@ def parse_yaml(text: str, file: str) -> Document:
 def _empty_hint(file: str) -> str:
     if file.startswith("labels/"):
         return "a label has a `name`, and `events`, `capture` or `where`; delete the file if it is not needed"
+    if file.endswith(".test.yaml"):
+        return "a test has `cases`, or `lines` and `expect`; delete the file if it is not needed"
     return "`hookline new` writes a webhook to begin with; delete the file if it is not needed"
 
 
@@ -252,12 +254,13 @@ class _Builder:
             self.warn(span, *found)
         line = self.document.lines[span.end_line] if span.end_line < len(self.document.lines) else ""
         if "#" in line and _CUT_COMMENT.match(line, span.end_column):
-            self.warn(
-                span,
-                "comment-cuts-value",
-                f"the value ends before the comment `{line[span.end_column :].strip()[:40]}`",
-                "quote the value if the `#` belongs to it",
-            )
+            rest = line[span.end_column :].strip()
+            if rest[0] == ",":
+                told, hint = f"`{rest[1:].strip()[:40]}` is a comment", "quote it if it is a value"
+            else:
+                told = f"the value ends before the comment `{rest[:40]}`"
+                hint = "quote the value if the `#` belongs to it"
+            self.warn(span, "comment-cuts-value", told, hint)
 
     def _key(self, text: str, span: Span, style: str, top: _Frame) -> None:
         items = top.node.items

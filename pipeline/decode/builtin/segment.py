@@ -76,6 +76,10 @@ def read(record: Fields, place: Place) -> list[Record]:
         return _alias(record, place)
     if call == "delete":
         return [_update(record, place, {}, delete=True)]
+    if call == "merge":
+        raise InvalidRecord(
+            "RudderStack's `merge` joins rows of its warehouses: `alias` joins two users here"
+        )
     raise InvalidRecord(
         f"no Segment call: `type` is {call!r:.60}, expected one of {', '.join(sorted(CALLS))}"
     )

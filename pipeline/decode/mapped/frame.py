@@ -56,8 +56,9 @@ def _message(place: Place) -> dict[str, Json]:
             except UnicodeDecodeError:
                 pass  # not text: treated as missing
     message["headers"] = headers
-    if place.is_message:
-        message["topic"] = topic_of(place.origin.source) or ""
+    topic = topic_of(place.origin.source)
+    if place.is_message or topic is not None:
+        message["topic"] = topic or ""
     if place.received_at is not None:
         message["time"] = format_iso(place.received_at)
     return message

@@ -21,6 +21,8 @@ REST: Final = "*"
 """The top-level fields with which no path of the entry begins."""
 
 
+TEXTS: Final = ("text", "join", "find", "lower")
+"""Words of forms that never give an object."""
 MOST_LEVELS: Final = 2
 """The maximum depth of `each` that a path can climb."""
 
@@ -40,6 +42,9 @@ def compile_object(value: Value, context: Context) -> Object:
     if type(value) is dict and not is_form(value):
         return compile_map(value, context)
     source = compile_source(value, context)
+    if type(value) is dict and (word := next(filter(value.__contains__, TEXTS), None)) is not None:
+        message, hint = f"`{word}` gives a text, expected an object", "write a map of name to value"
+        context.problems.refuse((word,), "wrong-source", message, hint=hint, on_key=True)
     name = f"`{value}`" if type(value) is str else "the object"
     explain = _explain_missing(value)
 

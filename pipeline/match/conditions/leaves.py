@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import tzinfo
+from typing import Final
 
 import orjson
 
@@ -24,7 +25,7 @@ from pipeline.match.operators.dates import zone
 from pipeline.match.operators.operands import Dynamic, Operand, Options, Zone, check_operand
 from pipeline.match.operators.synonyms import OTHER_CONVERSIONS, as_word
 from pipeline.match.operators.table import MODIFIERS, OPERATORS, Operator
-from pipeline.match.operators.values import OperandError
+from pipeline.match.operators.values import OperandError, is_number
 from pipeline.model.json import Value
 from pipeline.model.words import did_you_mean, meant_or, zone_meant
 
@@ -88,7 +89,15 @@ def _operator_map(path: Path, value: dict[str, Value], context: Context) -> Node
             beside = {key: value[key] for key in MODIFIERS if key in value}
             nodes.append(_clause(path, operator, value[name], fitting, beside, context.at(name)))
     _lint_negation(path, value, context)
+    lows, highs = ([value[name] for name in names if is_number(value.get(name))] for names in _BOUNDS)
+    if lows and highs and max(lows) > min(highs):
+        message = f"no number is above {max(lows)} and below {min(highs)}"
+        hint = "several operators on one path mean all of them; for one of them write `any`"
+        context.problems.warn((), "never-holds", message, hint=hint)
     return all_nodes(nodes)
+
+
+_BOUNDS: Final = (("gt", "gte"), ("lt", "lte"))
 
 
 def _options(value: dict[str, Value], context: Context) -> Options | None:

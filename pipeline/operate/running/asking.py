@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,8 +49,12 @@ def ask_or_leave(
                 break
     except NotRunning:
         require_own(state)
-        for store in dict.fromkeys(store for store, _ in found):
-            leave(store, action, [key for owner, key in found if owner == store])
+        # All or none: whoever sees the command fail (a full disk, Ctrl-C) does not have half of it happen.
+        with ExitStack() as undo:
+            for store in dict.fromkeys(store for store, _ in found):
+                left = leave(store, action, [key for owner, key in found if owner == store])
+                undo.callback(left.unlink, missing_ok=True)
+            undo.pop_all()
         told(len(found), len(found))
         return Changed(len(found), at_next_start=True)
     return Changed(done, unchanged=asked - done)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from pipeline.decode.mapped.objects import TEXTS
 from pipeline.decode.mapped.values.forms import MAINS, WORDS
 from pipeline.model.json import Value
 
@@ -45,6 +46,16 @@ _IS_FORM: Final[dict[str, Value]] = {
     "anyOf": [{"required": [word]} for word in MAINS],
 }
 """A map that has words of forms alone is a form, or none at all."""
+_ANY_OBJECT: Final[dict[str, Value]] = {
+    **_ANY_SOURCE,
+    "not": {"type": "object", "anyOf": [{"required": [word]} for word in TEXTS]},
+}
+_NAMED: Final[dict[str, Value]] = {
+    "type": "object",
+    "description": "Name to value.",
+    "not": _IS_FORM,
+    "additionalProperties": {"$ref": "#/$defs/RecordMember"},
+}
 
 
 def record_definitions() -> dict[str, Value]:
@@ -68,17 +79,7 @@ def record_definitions() -> dict[str, Value]:
                 {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/RecordTime"}},
             ],
         },
-        "RecordObject": {
-            "title": "object",
-            "anyOf": [
-                _ANY_SOURCE,
-                {
-                    "type": "object",
-                    "description": "Name to value.",
-                    "not": _IS_FORM,
-                    "additionalProperties": {"$ref": "#/$defs/RecordObject"},
-                },
-            ],
-        },
+        "RecordObject": {"title": "object", "anyOf": [_ANY_OBJECT, _NAMED]},
+        "RecordMember": {"title": "value", "anyOf": [_ANY_SOURCE, _NAMED]},
         "Deletion": {"title": "true or path", "anyOf": [{"type": "boolean"}, _ANY_SOURCE]},
     }

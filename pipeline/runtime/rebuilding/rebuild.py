@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipeline.config.job import PipelineConfig
@@ -23,7 +22,7 @@ from pipeline.join.links import Identity
 from pipeline.join.users import Users
 from pipeline.model.errors import NoState, StateError
 from pipeline.model.files.disk import make_folder, sync
-from pipeline.model.records import IdentityLink, PropertyUpdate, Record
+from pipeline.model.records import IdentityLink, Invalid, PropertyUpdate, Record
 from pipeline.runtime.parts import REAL
 from pipeline.runtime.readers import with_schemas
 from pipeline.runtime.rebuilding.reaching import Goal
@@ -47,6 +46,8 @@ class Rebuilt:
     shards: list[int] = field(default_factory=list)
     identities: list[str] = field(default_factory=list)
     records: int = 0
+    invalid: int = 0
+    """Records that the present shapes cannot read."""
     gone: list[str] = field(default_factory=list)
     """Followed files that the job has read further than they go now, as they are called in origins."""
 
@@ -147,9 +148,7 @@ class _Rebuilding:
     def identity(self, partition: str, lost: list[Any] | None) -> Identity:
         if lost is None:
             # Links are needed to assign updates to users; the store that has them is not touched.
-            scratch = self.stack.enter_context(TemporaryDirectory(prefix="hookline-rebuild-"))
-            store = Store(Path(scratch))
-            self.stack.callback(store.close)
+            store = Store(self.workshop / f"links-{len(self.scratches)}")
             self.scratches.append(store)
         else:
             store = self.open(identity_folder(self.config.state, partition), lost)
@@ -194,6 +193,7 @@ class _Rebuilding:
                 # What the job does not know, it will read itself; recorded messages are of no file.
                 own = files_of(reader.position) if is_of_files else {}
                 for record in found.records:
+                    self.done.invalid += type(record) is Invalid
                     place, offset, _ = record.origin
                     if offset < ends[name].get(place, 0 if goal.is_of_topics or place in own else offset + 1):
                         yield name, record
@@ -225,7 +225,7 @@ class _Rebuilding:
             users.flush()
 
     def close(self) -> None:
-        for store, _, _ in self.stores:
+        for store in (*(store for store, _, _ in self.stores), *self.scratches):
             store.close()
         shutil.rmtree(self.workshop, ignore_errors=True)
 

@@ -100,7 +100,7 @@ def reading(part: Path) -> Iterator[sqlite3.Connection]:
         if free_bytes(part.parent) < LEAST_ROOM:
             said = OSError(errno.ENOSPC, str(error))
         # Errors of the module `sqlite3` itself have no code.
-        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CANTOPEN:
+        elif getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CANTOPEN:
             raise Fatal(
                 f"{part} cannot be opened ({error}). Nothing is lost: look at its permissions and at "
                 "`ulimit -n`, then start again."

@@ -78,6 +78,7 @@ class Recording(BaseReader):
         self._merge = Merge(name, self._cursors, self._known.origins, is_followed=follow)
         try:
             self._inputs.open()
+            self._resumed()
             self._listen()
         except BaseException:
             self.close()
@@ -145,6 +146,16 @@ class Recording(BaseReader):
         done = self._clock()
         self._scans_at = max(now + RESCAN_SECS, done + RESCAN_SHARE * (done - now))
         return True
+
+    def _resumed(self) -> None:
+        """Tell collectors where reading goes on: other jobs may have passed what this one is yet to list."""
+        if self._reader is None:
+            return
+        lines = {place.name: place.line for place in folders_of(self.position)}
+        for cursor in self._cursors:
+            if cursor.source.is_collectors:
+                passed = self._passed[cursor.name] = Passed(cursor.source.path, self._reader)
+                passed.resumed(lines.get(cursor.name, 0))
 
     def durable(self, position: Position) -> None:
         """Tell the collectors whose folders are read that what lies before it may go."""

@@ -73,7 +73,8 @@ LARGE = b'{"type":"event","name":"A","user_id":"u","a":"%b"}' % (b"x" * 100_000)
 )
 def test_what_may_take_long_waits_for_its_thread_and_others_do_not(running, thread_of, body, headers):
     may_go_on = threading.Event()
-    thread_of(running.service).submit(may_go_on.wait, 20)
+    for _ in range(2):
+        thread_of(running.service).submit(may_go_on.wait, 20)
     with running.connect() as slow, running.connect() as other:
         slow.send(post(body, *headers))
         for _ in range(20):
@@ -85,6 +86,15 @@ def test_what_may_take_long_waits_for_its_thread_and_others_do_not(running, thre
         slow.socket.settimeout(10)
         may_go_on.set()
         assert slow.read().status == 200
+
+
+def test_a_large_body_does_not_wait_for_the_one_before_it(running):
+    may_go_on = threading.Event()
+    running.service.collector.cutter.submit(may_go_on.wait, 20)
+    try:
+        assert running.ask(post(LARGE)).status == 200
+    finally:
+        may_go_on.set()
 
 
 def test_a_small_body_that_becomes_larger_than_a_low_limit_is_refused():

@@ -11,6 +11,7 @@ import pytest
 from pipeline.collect.batch import Why
 from pipeline.collect.protocols.protocol import Settings
 from pipeline.collect.protocols.table import Table
+from pipeline.collect.sinks.order import places
 from pipeline.decode.decode import decode
 from pipeline.model.records import Invalid, Origin
 from tests.collect.protocols.asking import (
@@ -125,6 +126,12 @@ def test_mixpanels_calls_come_in_every_form(
     assert (found.protocol.name, found.credential) == ("mixpanel", "TOK")
     (member,) = found.batch("web", request).members
     assert (member.user, headers_of(member)["hk-type"]) == (user, path[1:])
+
+
+def test_an_update_of_mixpanel_that_has_no_time_goes_before_the_event_sent_beside_it() -> None:
+    told = asked("POST", "/engage", {"$token": "TOK", "$distinct_id": "u1", "$set": {"plan": "pro"}})
+    batches = [cut(one, TABLE).batch("web", one) for one in (asked("POST", "/track", CALL), told)]
+    assert places(batches) == [(1, 0), (0, 0)]
 
 
 def test_mixpanels_import_takes_a_call_a_line() -> None:

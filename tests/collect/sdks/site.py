@@ -10,6 +10,12 @@ from pathlib import Path
 
 from tests.collect.sdks.parts import PROGRAMS
 
+PERSON = (
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
+)
+NO_ROBOT = "Object.defineProperty(navigator, 'webdriver', {get: () => false});"
+"""posthog-js drops what robots do, and a browser without a window says in two ways that it is one."""
+
 
 @contextmanager
 def site(modules: Path, page: Path = PROGRAMS / "page.html") -> Iterator[str]:

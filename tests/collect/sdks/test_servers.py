@@ -25,6 +25,7 @@ SDKS = [
     ("node", "segment"),
     ("node", "rudder"),
     ("node", "posthog"),
+    ("node", "posthog-v1"),
     ("node", "jitsu"),
     ("node", "heap"),
     ("node", "mixpanel"),

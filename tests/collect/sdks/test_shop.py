@@ -12,7 +12,7 @@ from playwright.sync_api import Route
 from pipeline.receiver.server import Receiver
 from tests.collect.sdks import parts
 from tests.collect.sdks.clients import had
-from tests.collect.sdks.site import site
+from tests.collect.sdks.site import NO_ROBOT, PERSON, site
 from tests.kit.programs.ports import free_port
 from tests.kit.programs.run import HOOKLINE, started, until
 from tests.kit.streams.samples import ROOT
@@ -22,11 +22,6 @@ SHOP = ROOT / "examples" / "shop"
 SITE, COLLECTOR, RECEIVER = "http://127.0.0.1:8000/", "http://127.0.0.1:8080/", "http://127.0.0.1:8787"
 """As the example writes them; here the ports are others."""
 CDN = "https://cdn.jsdelivr.net/npm/posthog-js@1/"
-PERSON = (
-    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
-)
-NO_ROBOT = "Object.defineProperty(navigator, 'webdriver', {get: () => false});"
-"""posthog-js drops what robots do, and a browser without a window says in two ways that it is one."""
 
 
 def identified(port: int) -> bool:

@@ -200,6 +200,13 @@ def test_every_leaf_has_a_variable_of_its_own() -> None:
     )
 
 
+@pytest.mark.parametrize("path", ["~/app.jsonl", "s3://lake/app.jsonl", "https://x.example/app.jsonl"])
+@pytest.mark.parametrize("at_start", [True, False])
+def test_a_path_that_only_others_follow_is_told_by_check_and_start(load, path: str, at_start: bool) -> None:
+    found = load(f"source: {{jsonl: {{paths: ['{path}'], follow: true}}}}", check_source=at_start).findings
+    assert [(one.code, f"`{path}`" in one.message) for one in found] == [("wrong-path", True)]
+
+
 @pytest.mark.parametrize("path", ["app.jsonl", "*/app.jsonl", "app-*.jsonl"])
 def test_a_followed_file_that_is_not_there_yet_is_waited_for_where_its_folder_is(load, path: str) -> None:
     def found(text: str) -> list[tuple[str, bool]]:

@@ -37,6 +37,11 @@ class TestSegment:
             "p", "u", None, HERE, alias=True
         )
 
+    def test_a_merge_of_rudderstacks_warehouses_names_the_call_that_joins_users(self) -> None:
+        merged = [{"type": "email", "value": "a@b.c"}, {"type": "mobile", "value": "+1"}]
+        call = {"type": "merge", "userId": "u", "mergeProperties": merged}
+        assert "`alias`" in reason(call, format="segment")
+
     def test_a_group_call_is_an_event(self) -> None:
         event = one({"type": "group", "userId": "u", "groupId": 9, "traits": {"n": 1}})
         assert (event.name, event.kind) == ("group", "group")

@@ -42,6 +42,11 @@ EVENT = "name: n, user_id: u"
         ("- ignore: false", "records.0.ignore", "must be `true`"),
         (f"- where: [{{a: 1}}]\n  event: {{{EVENT}}}", "records.0.where", "did you mean `when`?"),
         ("records: []", "records", "must not be empty"),
+        (
+            f"- event: {{{EVENT}, properties: {{text: X}}}}",
+            "records.0.event.properties.text",
+            "a map of name to",
+        ),
     ],
 )
 def test_every_slip_has_its_place_and_a_remedy(text: str, path: str, told: str) -> None:

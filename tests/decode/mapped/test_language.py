@@ -405,6 +405,8 @@ def test_the_message_gives_key_headers_topic_and_time() -> None:
     assert (found["name"], found["user_id"], found["time"]) == ("T", "7", AT)
     assert found["properties"] == {"topic": "orders", "key": '{"id":7}'}
     assert told(by, {}, key=b"u1")[0]["user_id"] == "u1"
+    bare = shape("- event: {name: message.topic, user_id: u}")
+    assert told(bare, {"u": "a"}, origin=Origin("orders/3", 9))[0]["name"] == "orders", "a recorded line"
     assert "no id of a user" in told(by, {})[0], "a plain file has no messages"
 
 

@@ -8,14 +8,15 @@ import sqlite3
 import subprocess
 from pathlib import Path
 from tempfile import gettempdir
+from types import SimpleNamespace
 
 import lmdb
 import pytest
 
-from pipeline.model.errors import Fatal
+from pipeline.model.errors import ClosedState, Fatal
 from pipeline.receiver.server import Receiver
 from pipeline.runtime.state.recovery import reading
-from pipeline.store.environment import writing
+from pipeline.store.environment import unreadable, writing
 from tests.kit.programs.jobs import ADDRESS_SPACE, Job, accounted, event_of, ready
 from tests.kit.programs.run import Bench, until
 
@@ -250,6 +251,24 @@ def test_a_recovery_store_that_cannot_be_opened_is_no_damage(tmp_path: Path):
         reading(tmp_path / "part-0.sqlite3") as db,
     ):
         db.execute("SELECT 1")
+
+
+def test_a_recovery_store_on_a_disk_that_takes_no_more_files_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "part-0.sqlite3").mkdir()
+    disk = SimpleNamespace(f_files=1_000, f_favail=0, f_bavail=1_000, f_frsize=4_096)
+    monkeypatch.setattr(os, "statvfs", lambda folder: disk)
+    with pytest.raises(Fatal, match=r"is full.*`df -i`"), reading(tmp_path / "part-0.sqlite3") as db:
+        db.execute("SELECT 1")
+
+
+def test_a_store_that_is_closed_to_this_user_is_no_damage(tmp_path: Path):
+    """Nobody may be told to remove a store for want of a permission."""
+    told = unreadable(tmp_path, lmdb.Error(f"{tmp_path}: Permission denied"))
+    assert isinstance(told, ClosedState)
+    assert "chown -R" in str(told)
+    assert "rebuild" not in str(told)
 
 
 def test_memory_that_is_wanting_is_no_damage(tmp_path: Path):

@@ -36,10 +36,10 @@ def bench(folder: Path, receiver: Receiver) -> Bench:
     return bench
 
 
-def rebuild(bench: Bench, code: int = 0) -> Any:
+def rebuild(bench: Bench, code: int = 0, path: str = "") -> Any:
     words = ["state", "rebuild", "--json"] if code == 0 else ["state", "rebuild"]
     settings = bench.config / "pipeline.yaml"
-    settings.write_text(f"{bench.settings[:-1]}, source: {{jsonl: {{paths: [{bench.stream}]}}}}}}")
+    settings.write_text(f"{bench.settings[:-1]}, source: {{jsonl: {{paths: [{path or bench.stream}]}}}}}}")
     return bench.hookline(*words, code=code)
 
 
@@ -53,7 +53,7 @@ def test_what_is_rebuilt_equals_what_was_lost_and_later_events_join_it(
     for name in lost.split():
         shutil.rmtree(bench.state / name)
     done = rebuild(bench)
-    assert done["records"] == HALF
+    assert (done["records"], done["invalid"]) == (HALF, 0)
     assert (users(bench), aliases(bench)) == before
 
     receiver.requests.clear()
@@ -84,6 +84,12 @@ def test_nothing_is_rebuilt_from_another_recording(bench: Bench):
     bench.stream.write_text("".join(json.dumps(line) + "\n" for line in lines(HALF - 1)))
     assert "ends before the position" in rebuild(bench, code=3)
     assert not (bench.state / "shards" / "001" / "data.mdb").exists(), "half a store would look like one"
+
+
+def test_records_that_the_present_shapes_cannot_read_are_counted(bench: Bench):
+    shutil.rmtree(bench.state / "shards")
+    done = rebuild(bench, path=f"{{path: {bench.stream}, format: amplitude}}")
+    assert 0 < done["invalid"] <= HALF
 
 
 def test_without_a_recovery_store_there_is_nothing_to_go_by(bench: Bench):

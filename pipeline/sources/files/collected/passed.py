@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 
 from pipeline.model.files.disk import replace_durably
+from pipeline.sources.files.finding.inputs import COLLECTORS
 from pipeline.telemetry.log import get
 
 log = get(__name__)
@@ -37,6 +38,11 @@ class Passed:
         self._said_at = 0.0
         self._thread: threading.Thread | None = None
         self._is_refused = False
+
+    def resumed(self, line: int) -> None:
+        """Report, before the folder is listed, that lines from this one on are needed. Never raises."""
+        if (self._folder.parent / COLLECTORS).exists():
+            self._write(line)
 
     def durable(self, line: int) -> None:
         """Report that no line before this one is needed any more. Never raises, never blocks."""

@@ -42,6 +42,11 @@ const SDKS = {
     await client.shutdown()
   },
 
+  async 'posthog-v1'() {
+    process.env.POSTHOG_CAPTURE_MODE = 'v1'
+    await SDKS.posthog()
+  },
+
   async jitsu() {
     const { jitsuAnalytics } = require('@jitsu/js')
     const client = jitsuAnalytics({ host: url, writeKey: `${key}:secret`, s2s: true })

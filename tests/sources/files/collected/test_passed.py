@@ -53,6 +53,20 @@ def test_what_is_handed_out_is_said_only_when_it_is_durable(folder: CollectorsFo
     assert folder.passed() == {"me": 2}
 
 
+def test_where_reading_goes_on_is_said_before_the_folder_is_listed(folder: CollectorsFolder) -> None:
+    (folder.path / ".readers").mkdir()
+    (folder.path / ".readers/another").write_text('{"version": 1, "offset": 9}')
+    folder.append(b"{}")
+    reader = Recording([str(folder.path)], follow=True, reader=lambda: "me")
+    assert folder.passed() == {"another": 9, "me": 0}
+    assert reader.read(1) is not None
+    position = reader.position
+    reader.close()
+    (folder.path / ".readers/me").unlink()  # as of a job that stood still for longer than `keep`
+    Recording([str(folder.path)], follow=True, reader=lambda: "me", resume=position).close()
+    assert folder.passed() == {"another": 9, "me": 1}
+
+
 def test_who_has_no_name_there_says_nothing(folder: CollectorsFolder) -> None:
     folder.append(b"{}")
     reader = Recording([str(folder.path)])
