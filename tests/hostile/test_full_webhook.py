@@ -52,3 +52,16 @@ def test_a_webhook_is_full_at_max_pending_whoever_its_users_are(
         until(lambda: bench.counts("gone")["matched"] == 1_000)
         counts = bench.counts("gone")
     assert (counts["pending"], counts["dead"]) == (200, 800)
+
+
+def test_it_is_full_after_a_restart_too_for_users_of_other_shards(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    (closed,) = free_ports(1)
+    bench.webhook("gone", f"http://127.0.0.1:{closed}/", "delivery: {max_pending: 200}\n")
+    bench.append(*({"id": f"e{n}", "user_id": "u0"} for n in range(200)))
+    with Job(bench, follow=True):
+        until(lambda: bench.counts("gone")["matched"] == 200)
+    bench.append(*({"id": f"f{n}", "user_id": f"u{n}"} for n in range(100)))
+    with Job(bench, follow=True):
+        until(lambda: bench.counts("gone")["matched"] == 300)
+    assert bench.counts("gone")["pending"] == 200

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -33,10 +32,8 @@ class Opened(BaseReader):
 def test_the_first_poll_tells_the_reader_the_stored_position_and_a_new_job_none(
     resumed: Position | None, tmp_path: Path
 ) -> None:
-    version = SimpleNamespace(hash="v", text=SimpleNamespace(to_bytes=bytes), says_formats=False)
-    versions = SimpleNamespace(latest=version, enter=lambda *_: None, named=lambda *_: None)
     reader = Opened()
-    partition = open_partition("a", reader, tmp_path, versions, resumed)
+    partition = open_partition("a", reader, tmp_path, resumed=resumed)
     for _ in range(2):
         partition.next_batch()
     first = [] if resumed is None else [resumed]

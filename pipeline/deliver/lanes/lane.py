@@ -259,7 +259,7 @@ class Lane:
     def take(self) -> tuple[Item, bool] | None:
         """Return the next item to send and whether it is a retry; None where there is none."""
         while True:
-            if self._may_retry():
+            if (self.retries or self.former) and self._may_retry():
                 item, is_retry = (self.retries or self.former).popleft(), True
             elif self.fresh:
                 item, is_retry = self.fresh.popleft(), False
@@ -293,15 +293,16 @@ class Lane:
 
     def has_next(self) -> bool:
         """Return whether `take` would find something."""
-        return bool(self.fresh) or self._may_retry()
+        return bool(self.fresh or ((self.retries or self.former) and self._may_retry()))
 
     def _may_retry(self) -> bool:
-        """Return whether a retry may be sent: the first one to the present place, before former ones.
+        """Return whether one of the retries may be sent; former ones come after all others.
 
         Those leave room for such a one, which may come while they hang, and wait for whatever is fresh in an
         outage, where their answers tell nothing, or if there is one slot only.
         """
-        if not (self.retries or self.former) or self.flying_retries >= (most := self._most_retries()):
+        most = self._most_retries()
+        if self.flying_retries >= most:
             return False
         while self.retries and self.is_former(self.retries[0][0]):
             self.former.append(self.retries.popleft())

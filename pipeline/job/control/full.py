@@ -27,7 +27,8 @@ class FullWebhooks:
         self.counters: dict[int, Counters] = {}
         """Of each shard of this process."""
         self.near: set[str] = set()
-        """Webhooks of which a shard has had more pending than its part: whether they are full is counted."""
+        """Webhooks of which a shard has had more pending than its part, or any at the start: whether they are
+        full is counted."""
         self._clock = clock
         self._pausing: set[tuple[int, str]] = set()
         self._given_up: set[str] = set()

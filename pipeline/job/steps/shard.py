@@ -65,7 +65,9 @@ class Shard:
         pressure.full.counters[number] = self.counters
         # Published from the start, so that nothing seems uncounted until the first commit.
         committed.webhooks[number] = self.counters.written()
-        versions.learn(left_of(self.counters))
+        left = left_of(self.counters)
+        versions.learn(left)
+        pressure.full.near.update(left)
         self.unprepared = 0
         """Records since some of the final work was last done early."""
         self.is_prepared = False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -92,13 +91,11 @@ class Silent(BaseReader):
 
 def idle(reader: Silent, place: Path, clock: Clock) -> SourcePartition:
     """Return the partition of a job in which nothing has happened for long, right after an epoch's end."""
-    version = SimpleNamespace(hash="v", text=SimpleNamespace(to_bytes=bytes), says_formats=False)
-    versions = SimpleNamespace(latest=version, enter=lambda *_: None, named=lambda *_: None)
 
     def sleep(secs: float) -> None:
         clock.now += secs
 
-    partition = open_partition("a", reader, place, versions)
+    partition = open_partition("a", reader, place)
     partition.rest = Rest(lambda: True, RecordingEngine(), clock=clock, sleep=sleep)
     while not partition.rest.idles:
         partition.rest.walks(-len(list(partition.next_batch())))

@@ -75,9 +75,7 @@ class Silent(BaseReader):
 
 
 def test_a_worker_that_rests_sleeps_in_the_poll_after_a_commit_too(tmp_path: Path) -> None:
-    version = SimpleNamespace(hash="v", text=SimpleNamespace(to_bytes=bytes), says_formats=False)
-    versions = SimpleNamespace(latest=version, enter=lambda *_: None, named=lambda *_: None)
-    partition = open_partition("a", Silent(), tmp_path, versions)
+    partition = open_partition("a", Silent(), tmp_path)
     partition.rest = Rest(lambda: True, RecordingEngine(), sleep=lambda secs: None)
     while not partition.rest.resting:
         partition.next_batch()

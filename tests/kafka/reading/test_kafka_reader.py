@@ -209,16 +209,14 @@ def test_a_resumed_position_is_committed_at_the_first_poll_of_its_partition(
 ) -> None:
     events = topics.create("events")
     topics.send_many(events, [b"x"] * 5)
-    version = SimpleNamespace(hash="v", text=SimpleNamespace(to_bytes=bytes), says_formats=False)
-    versions = SimpleNamespace(latest=version, enter=lambda *_: None, named=lambda *_: None)
     first = tap(topics.open(events=(events,)))
-    partition = open_partition("kafka-0", first.reader, tmp_path, versions)
+    partition = open_partition("kafka-0", first.reader, tmp_path)
     until(lambda: bool(partition.next_batch()) and first.reader.position[1] == 5, "all of it")
     position = partition.snapshot()[1]
     partition.close()
     assert committed(topics, events) < 0, "no epoch was durable"
     resumed = tap(topics.open(position, events=(events,)))
-    open_partition("kafka-0", resumed.reader, tmp_path, versions, position).next_batch()
+    open_partition("kafka-0", resumed.reader, tmp_path, resumed=position).next_batch()
     until(lambda: committed(topics, events) == 5, "the committed offset")
 
 

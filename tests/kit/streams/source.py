@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Final
 
 from pipeline.job.control.drain import Drain
 from pipeline.job.control.failure import Failure
@@ -21,9 +22,16 @@ from pipeline.sources.chunk import Position
 from pipeline.sources.reader import Reader
 from tests.kit.delivery.engine import RecordingEngine
 
+ONE_VERSION: Final = SimpleNamespace(
+    latest=SimpleNamespace(hash="v", text=SimpleNamespace(to_bytes=bytes), says_formats=False),
+    enter=lambda *_: None,
+    named=lambda *_: None,
+)
+"""In the place of `Versions`: a config that stays as it is."""
+
 
 def open_partition(
-    name: str, reader: Reader, state: Path, versions: Any, resumed: Position | None = None
+    name: str, reader: Reader, state: Path, versions: Any = ONE_VERSION, *, resumed: Position | None = None
 ) -> SourcePartition:
     """Return the partition of a job of one shard, whose chunks come as they were read.
 

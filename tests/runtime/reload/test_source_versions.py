@@ -64,7 +64,9 @@ class Running:
         self.edit(self.latest)
         if self.source is not None:
             self.source.close()
-        self.source = open_partition("p", Lines(self.durable), self.state, self.versions, self.durable)
+        self.source = open_partition(
+            "p", Lines(self.durable), self.state, self.versions, resumed=self.durable
+        )
 
     def edit(self, version: str) -> None:
         self.latest = version
