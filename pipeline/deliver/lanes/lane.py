@@ -176,7 +176,7 @@ class Lane:
         if before is not None and spec.place != before.place:
             self.retries.extendleft(reversed(self.former))
             self.former.clear()
-            self.retries.extend(item for item in self.fresh if self.is_former(item[0]))
+            self.former.extend(item for item in self.fresh if self.is_former(item[0]))
             self.fresh = deque(item for item in self.fresh if not self.is_former(item[0]))
 
     def renew(self) -> None:

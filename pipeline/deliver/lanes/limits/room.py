@@ -19,7 +19,7 @@ LOW_WATER = 250
 
 def room(lane: Lane, in_all: int, bytes_in_all: int) -> Room:
     """Return whether a lane takes more into memory, given the total held."""
-    held = len(lane.held)
+    held = len(lane.held) - len(lane.former)  # which may wait for long, and hold up nothing
     if held >= _most(lane) or lane.held_bytes >= MAX_BYTES:
         return Room.NONE
     if _is_full(lane, in_all, bytes_in_all) and (held >= ALWAYS or lane.held_bytes >= ALWAYS_BYTES):

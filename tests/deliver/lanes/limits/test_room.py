@@ -107,6 +107,17 @@ def test_retries_that_wait_keep_no_rows_on_disk_while_the_memory_is_full(
     assert "msg_new" in rig.sent()
 
 
+def test_what_waits_for_the_place_of_before_an_edit_takes_no_room_of_what_is_new() -> None:
+    rig = Rig(LaneSpec("w", "old", place="http://x.example/wrong"))
+    rig.client.script["w"] = ["hang"]
+    rig.give(*(delivery(n, url="http://x.example/wrong") for n in range(MAX_ENTRIES)))
+    rig.core.turn()
+    lane = rig.core.lane("w")
+    assert not room(lane, 0, 0)
+    rig.core.configure({"w": LaneSpec("w", "new", place="http://x.example/right")})
+    assert room(lane, 0, 0)
+
+
 def test_who_yields_holds_what_it_may_send_soon_beside_what_waits() -> None:
     rig = Rig(LaneSpec("w"))
     lane = rig.core.lane("w")
