@@ -12,7 +12,7 @@ from typing import Final
 import orjson
 
 from pipeline.config.yaml.diagnostics import Problems
-from pipeline.language.path_syntax import EVENT_ROOTS, OPEN_FIELDS, Path, parse_path
+from pipeline.language.path_syntax import ANY, EVENT_ROOTS, OPEN_FIELDS, Path, parse_path
 from pipeline.language.paths import compile_path
 from pipeline.language.vars import var_at
 from pipeline.match.conditions import meant
@@ -90,10 +90,11 @@ def _operator_map(path: Path, value: dict[str, Value], context: Context) -> Node
             nodes.append(_clause(path, operator, value[name], fitting, beside, context.at(name)))
     _lint_negation(path, value, context)
     lows, highs = ([value[name] for name in names if is_number(value.get(name))] for names in _BOUNDS)
-    if lows and highs and max(lows) > min(highs):
+    # Of several elements two may hold one each.
+    if lows and highs and max(lows) > min(highs) and ANY not in path.parts:
         message = f"no number is above {max(lows)} and below {min(highs)}"
         hint = "several operators on one path mean all of them; for one of them write `any`"
-        context.problems.warn((), "never-holds", message, hint=hint)
+        context.problems.warn((), "empty-range", message, hint=hint)
     return all_nodes(nodes)
 
 
