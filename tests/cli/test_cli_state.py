@@ -191,7 +191,7 @@ def test_what_a_dry_run_counted_is_what_is_changed_or_nothing_is(hookline, state
     assert (other.code, "it is 1 now" in other.err) == (1, True)
     assert not list(state.rglob("commands/*.json"))
     done = hookline("dlq", "replay", "--state", state, "--webhook", "crm", "--digest", digest, "--json")
-    assert done.json == {"count": 2, "stay": 0, "at_next_start": True}
+    assert done.json == {"count": 2, "stay": 0, "unchanged": 0, "at_next_start": True}
 
 
 def test_a_dead_letter_is_shown_without_secrets_and_control_characters(hookline, state):
