@@ -124,7 +124,7 @@ def _piece(value: bytes, seen: _Look | None, shift: Shift) -> Piece:
         return Piece(value)
     inside = seen.properties or _NOTHING
     at_ms, extra = shift.of(inside.time, inside.dollar_time, seen.time)
-    if at_ms is None and seen.event is None:
+    if seen.event is None and not (inside.time or inside.dollar_time or seen.time):
         at_ms = 0  # pages date no update, and send it beside the events that follow it: it goes first
     id_of = members.id_of
     user = id_of(inside.user_id, inside.distinct_id, inside.device_id) or id_of(
