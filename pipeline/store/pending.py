@@ -105,10 +105,7 @@ class Pending:
 
     def apply_users(self, txn: _Txn, committed: _Txn) -> None:
         """Write the users so far into a transaction that is committed before the epoch's end."""
-        others = [row for row in self.fresh if row[0] is not Table.USERS]
-        self.fresh = [row for row in self.fresh if row[0] is Table.USERS]
         self.look_up(txn, committed)
-        self.fresh = others
         self._put_before(txn)
         self.leaving = self._put_rows(Table.USERS, txn)
         values = sum(len(sealed) - HEAD_BYTES for sealed in self.leaving.values() if sealed is not None)

@@ -141,7 +141,7 @@ class Store:
         if key in rows:
             sealed = rows[key]
             return None if sealed is None else sealed[HEAD_BYTES:]
-        if self._leaving is not None and table is Table.USERS and key in self._pending.leaving:
+        if table is Table.USERS and key in self._pending.leaving:
             sealed = self._pending.leaving[key]
             return None if sealed is None else sealed[HEAD_BYTES:]
         txn = self._txn if self._txn is not None else self._read
