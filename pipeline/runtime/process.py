@@ -15,12 +15,9 @@ from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig
 
 from pipeline.compile.answers import NEVER_HOLDS
-from pipeline.compile.snapshot import Report, compile_config
 from pipeline.compile.versions import Versions
-from pipeline.config.files import read_config
 from pipeline.config.job import PipelineConfig
 from pipeline.config.models.installation.source import JsonlSource
-from pipeline.config.watch import Signature, look, second_look
 from pipeline.decode.framed.schemas import FOLDER
 from pipeline.deliver.halts import Halts
 from pipeline.deliver.requests.spec import LaneSpec
@@ -31,9 +28,7 @@ from pipeline.job.flow import build_flow
 from pipeline.job.replay import Replay
 from pipeline.job.settings import JobSettings
 from pipeline.join.known import Known
-from pipeline.language.secrets import Secrets
 from pipeline.model.errors import Fatal, HooklineError, StartAnew, machine_fault
-from pipeline.model.process.bounds import bounded
 from pipeline.model.process.stop import requested, stoppable
 from pipeline.model.process.threads import allow_late
 from pipeline.outbox.copies.copier import Copier
@@ -45,6 +40,7 @@ from pipeline.runtime.background.reload import ConfigWatcher
 from pipeline.runtime.background.watchdog import Watchdog
 from pipeline.runtime.panics import held_back
 from pipeline.runtime.parts import REAL, Parts
+from pipeline.runtime.preflight import read_and_compile
 from pipeline.runtime.readers import Remembered, with_schemas
 from pipeline.runtime.state.crashes import crashes_noted
 from pipeline.runtime.state.directory import StateDirectory
@@ -104,13 +100,7 @@ def open_job(
     Raises ConfigError, StateError or Fatal; nothing has been read or sent by then.
     """
     with ExitStack() as stack:
-
-        def read() -> tuple[Signature, Report]:
-            seen, text = look(config_dir), read_config(config_dir, defaults=config.defaults)
-            return seen, compile_config(text, secrets=Secrets(base=config_dir))
-
-        with bounded(root=str(config_dir)):
-            seen, report = second_look(config_dir, read, lambda found: found[1].snapshot is not None)
+        seen, report = read_and_compile(config, config_dir)
         snapshot = report.require()
         for found in report.findings:
             if found.code == NEVER_HOLDS:
