@@ -59,13 +59,13 @@ def auth_headers(receiver: ReceiverSettings, secrets: UsedSecrets) -> bytes:
     """
     match receiver.auth:
         case BasicAuth(username, password):
-            pair = f"{_value(secrets, username)}:{_value(secrets, password)}"
+            pair = f"{value_of(secrets, username)}:{value_of(secrets, password)}"
             secrets.remember(pair, "${credentials}")
             return _line("Authorization", "Basic " + base64.b64encode(pair.encode()).decode())
         case BearerAuth(token):
-            return _line("Authorization", "Bearer " + _value(secrets, token))
+            return _line("Authorization", "Bearer " + value_of(secrets, token))
         case HeaderAuth(name, value):
-            return _line(name, _value(secrets, value))
+            return _line(name, value_of(secrets, value))
         case _:
             return b""
 
@@ -74,16 +74,16 @@ def make_signer(receiver: ReceiverSettings, secrets: UsedSecrets) -> Signer | No
     """Return the signer of requests. Raises ConfigError, SecretError."""
     match receiver.signature:
         case StandardSignature(given):
-            return StandardSigner([_value(secrets, secret) for secret in given])
+            return StandardSigner([value_of(secrets, secret) for secret in given])
         case HmacSignature() as plain:
-            prefix, secret = _value(secrets, plain.prefix), _value(secrets, plain.secret)
+            prefix, secret = value_of(secrets, plain.prefix), value_of(secrets, plain.secret)
             check_header(plain.header, prefix)
             return HmacSigner(plain.header, secret, plain.algorithm, prefix, plain.encoding)
         case _:
             return None
 
 
-def _value(secrets: Secrets, text: str) -> str:
+def value_of(secrets: Secrets, text: str) -> str:
     """Return a text with its secrets; a YAML block's final line end is not meant."""
     return secrets.expand(text).rstrip("\r\n")
 

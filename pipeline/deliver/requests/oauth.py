@@ -17,7 +17,7 @@ from urllib.parse import quote_plus, urlencode
 from pipeline.config.models.webhooks.receiver import OAuth2Auth
 from pipeline.deliver.http.attempt import Posted
 from pipeline.deliver.requests.answers import Unreadable, legible, parse, text_of
-from pipeline.deliver.requests.credentials import UsedSecrets
+from pipeline.deliver.requests.credentials import UsedSecrets, value_of
 from pipeline.deliver.requests.excerpt import excerpt
 from pipeline.language.headers import CONTENT_TYPES
 
@@ -124,7 +124,7 @@ async def request_token(
     """
     if auth.refresh_token is None:
         return (await _request(auth, secrets, post, None))[:2]
-    url, given = _value(secrets, auth.token_url), _value(secrets, auth.refresh_token)
+    url, given = value_of(secrets, auth.token_url), value_of(secrets, auth.refresh_token)
     one = rotated.setdefault((url, given), Rotated(given))
     async with one.turn:
         try:
@@ -143,7 +143,7 @@ async def _request(
     auth: OAuth2Auth, secrets: UsedSecrets, post: Post, refresh_token: str | None
 ) -> tuple[str, float, str]:
     """Return what `read_token` does."""
-    value = partial(_value, secrets)
+    value = partial(value_of, secrets)
     client_id, client_secret = value(auth.client_id), value(auth.client_secret)
     url = value(auth.token_url)
     form = {"grant_type": "client_credentials"}
@@ -166,11 +166,6 @@ async def _request(
         refused = 300 <= answer.status < 500 and answer.status not in PATIENT
         raise TokenError(told, answer.status if refused else 0)
     return read_token(answer)
-
-
-def _value(secrets: UsedSecrets, text: str) -> str:
-    """Return a setting with its secrets, without the line end that a file may have."""
-    return secrets.expand(text).rstrip("\r\n")
 
 
 def read_token(answer: Posted) -> tuple[str, float, str]:
