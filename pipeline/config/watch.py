@@ -35,8 +35,8 @@ class Reading(NamedTuple):
 
     found: ConfigText | ConfigError
     """The texts, or why they are not a config."""
-    lists: tuple[str, ...] | None
-    """Where the list files they name may be; None where unknown."""
+    beside: tuple[str, ...] | None
+    """What `watched_files` says of them; None where unknown."""
 
 
 def read_directory(directory: Path, defaults: JobDefaults | None = None) -> Reading:
@@ -50,9 +50,9 @@ def read_directory(directory: Path, defaults: JobDefaults | None = None) -> Read
     return Reading(text, watched_files(text))
 
 
-def look(directory: Path, lists: Iterable[str] = ()) -> Signature:
+def look(directory: Path, beside: Iterable[str] = ()) -> Signature:
     """Return the signature of a directory's files, and of these list files."""
-    names = dict.fromkeys([FILE, *config_files(directory), *lists])
+    names = dict.fromkeys([FILE, *config_files(directory), *beside])
     base = str(directory)
     return tuple([_stat(base, name) for name in names])
 
@@ -77,9 +77,9 @@ def _stat(directory: str, name: str) -> tuple[str, Sign]:
 class Watcher:
     """Reports real changes of a config directory.
 
-    running: hash of the version in use; seen: the files' signature before they were read, lists: the list
-    files they name. Where these are unknown the first poll reads once. clock: monotonic seconds. Call `poll`
-    a few times per second; it costs one `stat` per file.
+    running: hash of the version in use; seen: the files' signature before they were read, beside: what
+    `watched_files` says of them. Where these are unknown the first poll reads once. clock: monotonic seconds.
+    Call `poll` a few times per second; it costs one `stat` per file.
     """
 
     def __init__(
@@ -90,14 +90,14 @@ class Watcher:
         clock: Callable[[], float],
         read: Callable[[Path], Reading] = read_directory,
         seen: Signature | None = None,
-        lists: Iterable[str] = (),
+        beside: Iterable[str] = (),
     ) -> None:
         self._directory = Path(directory)
         self._clock = clock
         self._read = read
         self._told = running
-        self._lists = tuple(lists)
-        self._seen = None if seen is None else self._with_lists(seen)
+        self._beside = tuple(beside)
+        self._seen = None if seen is None else self._with_beside(seen)
         self._pending: tuple[Signature, float, float] | None = None
 
     @property
@@ -111,7 +111,7 @@ class Watcher:
         An error says why the directory cannot be read as a config; the running version stays.
         """
         now = self._clock()
-        signature = look(self._directory, self._lists)
+        signature = look(self._directory, self._beside)
         if self._seen is None:
             return self._report(signature)
         if signature == self._seen:
@@ -131,20 +131,20 @@ class Watcher:
 
     def _report(self, signature: Signature) -> ConfigText | ConfigError | None:
         self._pending = None
-        found, lists = self._read(self._directory)
-        before = self._lists
-        if lists is not None:
-            self._lists = lists
+        found, beside = self._read(self._directory)
+        before = self._beside
+        if beside is not None:
+            self._beside = beside
         # Taken before reading: a change in between shows as another signature at the next poll.
-        self._seen = self._with_lists(signature, before)
+        self._seen = self._with_beside(signature, before)
         told = str(found) if isinstance(found, ConfigError) else found.hash
         if told == self._told:
             return None
         self._told = told
         return found
 
-    def _with_lists(self, signature: Signature, before: Iterable[str] = ()) -> Signature:
-        """Return a signature with the present list files in place of the earlier ones."""
+    def _with_beside(self, signature: Signature, before: Iterable[str] = ()) -> Signature:
+        """Return a signature with the present files beside the config in place of the earlier ones."""
         known = {entry[0]: entry for entry in signature}
-        names = dict.fromkeys([*(name for name in known if name not in before), *self._lists])
+        names = dict.fromkeys([*(name for name in known if name not in before), *self._beside])
         return tuple(known.get(name) or _stat(str(self._directory), name) for name in names)

@@ -44,7 +44,7 @@ class Child:
             self._last, self._secrets = report.snapshot, secrets
         return {
             "findings": bounded(report.findings),
-            "lists": watched_files(text),
+            "beside": watched_files(text),
             "text": None if report.snapshot is None else text.to_data(),
         }
 

@@ -27,8 +27,8 @@ class Tried:
     """What was read; None where it has errors."""
     findings: tuple[Finding, ...]
     """Errors first; of very many only the first ones."""
-    lists: tuple[str, ...]
-    """Folders where its list files may be."""
+    beside: tuple[str, ...]
+    """What `watched_files` says of it."""
     root: str = ""
 
 
@@ -55,7 +55,7 @@ class Trial:
         findings = tuple(Finding(**one) for one in answer["findings"])
         data = answer["text"]
         text = None if data is None else ConfigText.from_data(data, root)
-        return Tried(text, findings, tuple(answer["lists"]), root)
+        return Tried(text, findings, tuple(answer["beside"]), root)
 
     def stop(self) -> None:
         """End the process for whoever waits for it in another thread; nothing is tried any more."""

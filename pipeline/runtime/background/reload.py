@@ -75,7 +75,7 @@ class ConfigWatcher:
             clock=time.monotonic,
             read=self._read,
             seen=seen,
-            lists=watched_files(running),
+            beside=watched_files(running),
         )
         self._prepare_at = time.monotonic() + PREPARE_SECS if is_endless else None
         self._thread = threading.Thread(target=self._watch, name="config", daemon=True)
@@ -110,7 +110,7 @@ class ConfigWatcher:
             )
             return read_directory(directory, self._config.defaults)
         self._is_alone = False
-        return Reading(tried.text or ConfigError(tried.findings, root=tried.root), tried.lists)
+        return Reading(tried.text or ConfigError(tried.findings, root=tried.root), tried.beside)
 
     def _watch(self) -> None:
         pause = POLL_SECS
