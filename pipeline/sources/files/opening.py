@@ -91,7 +91,7 @@ class Inputs:
         for path in {*given.both, *given.events, *given.users} - {*given.collected, STDIN}:
             if os.path.isdir(path) and (names := left_out(Path(path), is_followed=self._follow)):
                 log.warning(
-                    "files of a directory are not read because of how their names end: name them by a pattern",
+                    "files of a directory are not read because of how their names end: give a pattern",
                     directory=path,
                     files=len(names),
                     example=as_utf8_name(names[0]),

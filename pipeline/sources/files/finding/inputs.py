@@ -27,7 +27,7 @@ _LIKE_LINES = re.compile(
     r".+\.(?:json|jsonl|ndjson|jsonlines|jl|log)"
     r"(?P<count>[._-][0-9][0-9T:._-]*)?(?:\.(?:gz|zst|bz2|xz|lz4|zip))?"
 )
-"""Names of files that may hold records, of which a folder's are read only if they end in one of `SUFFIXES`."""
+"""Names of files that may hold records; of a folder only those are read that end in `SUFFIXES`."""
 
 STDIN = "-"
 
