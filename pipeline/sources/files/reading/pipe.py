@@ -16,8 +16,8 @@ _FIRST_LINE_BYTES = 1 << 16
 def another(name: str) -> StateError:
     """Return what to raise for a stream that has only its first line in common with one that was read."""
     return StateError(
-        f"standard input begins with the line that a stream had which was read before ({name}), but is another "
-        "one: save it to a file and give that, or let it begin with a line of its own"
+        f"standard input begins with the line that a stream had which was read before ({name}), but is "
+        "another one: save it to a file and give that, or let it begin with a line of its own"
     )
 
 
