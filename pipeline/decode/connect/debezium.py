@@ -320,6 +320,7 @@ def _tombstone(place: Place, table: Table) -> list[Record]:
 
 class _Source(msgspec.Struct):
     ts_ms: Any = None
+    snapshot: Any = None
 
 
 class _Marks(msgspec.Struct):
@@ -328,6 +329,7 @@ class _Marks(msgspec.Struct):
     source: _Source | None = None
     flat_op: Any = msgspec.field(name="__op", default=None)
     flat_source_ts_ms: Any = msgspec.field(name="__source_ts_ms", default=None)
+    flat_snapshot: Any = msgspec.field(name="__source_snapshot", default=None)
 
 
 class _Wrapped(_Marks):
@@ -340,16 +342,19 @@ _PEEK = msgspec.json.Decoder(_Wrapped)
 def committed(line: bytes) -> int | None:
     """Return when a change was committed (ms), None where unknown.
 
-    0 for a snapshot's row: it was in the table before Debezium started.
+    0 for a snapshot's row: it was in the table before Debezium started. One of an incremental snapshot was
+    read among the changes: it is of when it was read.
     """
     try:
         seen = _PEEK.decode(line)
     except NOT_SEEN:
         return None
     marks = seen if seen.payload is None else seen.payload
-    if marks.op == "r" or marks.flat_op == "r":
+    source = marks.source
+    snapshot = marks.flat_snapshot if source is None else source.snapshot
+    if "r" in (marks.op, marks.flat_op) and snapshot != "incremental":
         return 0
-    at = marks.flat_source_ts_ms if marks.source is None else marks.source.ts_ms
+    at = marks.flat_source_ts_ms if source is None else source.ts_ms
     return at if type(at) is int and at > 0 else None
 
 

@@ -304,5 +304,11 @@ def test_when_a_change_was_committed_orders_the_topics() -> None:
     assert committed(orjson.dumps(change(op="r"))) == 0, "a snapshot's row was there before"
     assert committed(orjson.dumps({"id": 7, "__op": "r", "__source_ts_ms": 5})) == 0
     assert committed(orjson.dumps({"id": 7, "__op": "u", "__source_ts_ms": 5})) == 5
+    asked = change(op="r", source={"table": "users", "ts_ms": 5, "snapshot": "incremental"})
+    assert committed(orjson.dumps(asked)) == 5, "it is read among the changes, and as new as they are"
+    assert committed(orjson.dumps({**asked, "source": {"ts_ms": 0, "snapshot": "incremental"}})) is None
+    flat = {"id": 7, "__op": "r", "__source_ts_ms": 5, "__source_snapshot": "incremental"}
+    assert committed(orjson.dumps(flat)) == 5
+    assert committed(orjson.dumps({**flat, "__source_snapshot": "true"})) == 0
     for nothing in (b"{}", b"\x00avro", b"[]", b'{"source":{"ts_ms":"x"}}', b'{"source":7}'):
         assert committed(nothing) is None
