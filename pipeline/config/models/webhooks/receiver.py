@@ -55,6 +55,11 @@ class OAuth2Auth:
         description="API that the token is for; Auth0 and others want it.",
         examples=["https://api.example"],
     )
+    resource: str | None = Field(
+        default=None,
+        description="The same as RFC 8707 and older Microsoft endpoints (AD FS, Entra v1) name it.",
+        examples=["https://api.example"],
+    )
 
 
 @settings
