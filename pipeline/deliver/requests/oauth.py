@@ -9,7 +9,7 @@ import asyncio
 import base64
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from math import isfinite, nan
 from urllib.parse import quote_plus, urlencode
@@ -84,7 +84,7 @@ class Token:
         self.asking, self.asked_at = True, now
 
     def refuse(self, generation: int) -> None:
-        """The receiver refused this token (401): get another, unless that is already under way."""
+        """The receiver refused this token: get another, unless that is already under way."""
         if generation == self.generation and self.value is not None:
             self.refused, self.value = self.value, None
 
@@ -127,9 +127,11 @@ RefreshTokens = dict[tuple[str, str], Rotated]
 """By token URL and the configured refresh token."""
 
 
-def credentials(auth: OAuth2Auth, secrets: UsedSecrets) -> tuple[str | None, ...]:
+def credentials(auth: OAuth2Auth, secrets: UsedSecrets) -> tuple[str, ...]:
     """Return what a token is asked for with. Raises ConfigError (missing secret)."""
-    return tuple(text if text is None else value_of(secrets, text) for text in astuple(auth))
+    texts = [auth.token_url, auth.client_id, auth.client_secret, auth.refresh_token or ""]
+    texts += [text or "" for text in (auth.scope, auth.audience, auth.resource)]
+    return tuple(value_of(secrets, text) for text in texts)
 
 
 @dataclass(slots=True)
