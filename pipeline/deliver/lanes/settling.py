@@ -207,6 +207,7 @@ class Settler:
             fault not in (None, "guard-refused", "request", "unreadable")
             or status >= 500
             or status in OVERLOAD
+            or (status == 403 and bool(attempt.retry_after))
         )
         if not failed and fault in (None, "unreadable") and lane.throttle.succeeded(now):
             # Whatever it thinks of this request, it answers.
