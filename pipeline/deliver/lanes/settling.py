@@ -196,7 +196,7 @@ class Settler:
         if fault == "machine":
             self._hold(lane, attempt, now)
             return False
-        if lane.token is not None and self._reauthorise(lane, lane.token, attempt):
+        if lane.token is not None and self._reauthorise(lane, lane.token, attempt, now):
             return False
         if status == 413 and len(attempt.items) > 1:
             for half in reversed(halves(attempt.items)):
@@ -264,13 +264,15 @@ class Settler:
         if retries is not None:
             retries.append((delivery, decision))
 
-    def _reauthorise(self, lane: Lane, token: Token, attempt: Attempt) -> bool:
+    def _reauthorise(self, lane: Lane, token: Token, attempt: Attempt, now: float) -> bool:
         """Send once more with a new token where a token was refused; True where that is done."""
         if attempt.status != 401 and attempt.status not in token.auth.renew_on:
             return False
         if any(delivery.reauthorised for delivery in attempt.items):
+            token.did_not_help(attempt.generation, now)
             return False
-        token.refuse(attempt.generation)
+        if not token.refuse(attempt.generation, now):
+            return False
         for delivery in attempt.items:
             delivery.reauthorised = True
         lane.retries.appendleft(attempt.items)

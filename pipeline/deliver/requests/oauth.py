@@ -74,6 +74,11 @@ class Token:
     refusals: int = 0
     """Consecutive refusals."""
     generation: int = 0
+    useless: int = 0
+    """How often a renewal has not helped: the receiver refused the new token, too."""
+    useless_at: int = 0
+    """The generation that it refused last, after a renewal."""
+    renewable_at: float = 0.0
 
     def usable(self, now: float) -> bool:
         """Return whether requests may be sent with it."""
@@ -83,10 +88,23 @@ class Token:
         """Note that one is requested."""
         self.asking, self.asked_at = True, now
 
-    def refuse(self, generation: int) -> None:
-        """The receiver refused this token: get another, unless that is already under way."""
+    def refuse(self, generation: int, now: float) -> bool:
+        """The receiver refused this token: get another, unless that is already under way.
+
+        Return False where others have not helped lately: a token may cost money, or count.
+        """
+        if now < self.renewable_at:
+            return False
         if generation == self.generation and self.value is not None:
             self.refused, self.value = self.value, None
+        return True
+
+    def did_not_help(self, generation: int, now: float) -> None:
+        """The receiver refused a delivery again that was sent with a new token, of this generation."""
+        if generation > self.useless_at:
+            long_ago = now > self.renewable_at + MAX_RETRY_SECS
+            self.useless, self.useless_at = 1 if long_ago else self.useless + 1, generation
+            self.renewable_at = now + min(MAX_RETRY_SECS, 2.0 ** min(self.useless, 10))
 
     def arrived(self, value: str, lifetime_secs: float, issued: float) -> None:
         """Use a new token. issued: when it was."""

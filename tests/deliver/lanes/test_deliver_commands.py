@@ -163,3 +163,26 @@ def test_retry_now_makes_everything_due() -> None:
     rig.core.retry_now("w")
     rig.run()
     assert Counter(outcome for _, outcome, _ in rig.outcomes()) == {R: 3, D: 3}
+
+
+def test_a_receiver_that_refuses_each_token_is_given_fewer_and_fewer() -> None:
+    auth = OAuth2Auth("https://x.example/token", "id", "secret")
+    rig = Rig(LaneSpec("w", receiver=ReceiverSettings(auth=auth)))
+    lane = rig.core.lane("w")
+
+    def pass_seconds(secs: int, status: int) -> int:
+        rig.client.script["w"] = [status]
+        before = len(rig.tokens)
+        for _ in range(secs):
+            n = len(rig.client.sent)
+            rig.give(delivery(f"{status}-{rig.clock.at}"))
+            for _ in range(4):
+                rig.run(0.25)
+                if lane.token is not None and lane.token.asking:
+                    lane.token.arrived(f"t{n}", 3600, rig.clock.at)
+                    rig.core.nudge(lane)
+        return len(rig.tokens) - before
+
+    assert 5 <= pass_seconds(240, 401) <= 12
+    assert pass_seconds(120, 200) == 0
+    assert 1 <= pass_seconds(2, 401) <= 2

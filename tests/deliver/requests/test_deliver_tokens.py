@@ -429,7 +429,7 @@ def test_a_lane_asks_for_a_token_once_a_second_at_most() -> None:
     token.ask(100.0)
     token.arrived("t1", 3600.0, 100.1)
     assert token.usable(100.1)
-    token.refuse(token.generation)
+    assert token.refuse(token.generation, 100.2)
     assert not token.usable(100.2)
     assert token.retry_at == 100.0 + LEAST_SECS
 
@@ -468,9 +468,9 @@ def test_a_refusal_of_an_older_token_leaves_the_new_one() -> None:
     token.arrived("t1", 3600.0, 100.0)
     old = token.generation
     token.arrived("t2", 3600.0, 100.0)
-    token.refuse(old)
+    assert token.refuse(old, 100.0)
     assert token.usable(100.0)
-    token.refuse(token.generation)
+    assert token.refuse(token.generation, 100.0)
     assert not token.usable(100.0)
 
 

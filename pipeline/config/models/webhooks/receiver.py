@@ -54,7 +54,8 @@ class OAuth2Auth:
     refresh_token: str | None = Field(
         default=None,
         description="Use this refresh token instead of the credentials. One that the server replaces with "
-        "each token is followed while the job runs; at the next start this one must still be valid.",
+        "each token is followed while the job runs, by each process for itself (use one); at the next start "
+        "this one must still be valid.",
     )
     audience: str | None = Field(
         default=None,
