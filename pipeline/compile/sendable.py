@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Final
 
 from pipeline.config.models.webhooks.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.placeholders import nested
-from pipeline.deliver.http.guard import Network, check_url_literal
+from pipeline.deliver.http.guard import Network, check_url_literal, parse_allow
 from pipeline.deliver.http.target import TargetError, parse_proxy
 from pipeline.language.headers import NAME, OURS, is_reserved
 from pipeline.language.secrets import PlaceholderError, SecretRef, Secrets, parse_placeholders
@@ -85,15 +86,17 @@ def check_defaults(model: WebhookFile, problems: Problems) -> None:
             problems.found.append(problem)
 
 
+_EVERY: Final = parse_allow(("0.0.0.0/0", "::/0"))
+
+
 def refuse_literal(path: KeyPath, host: str, allow: tuple[Network, ...], problems: Problems) -> bool:
     """Add an error, and return True, where the host is an address that the guard refuses."""
     why = check_url_literal(host, allow)
     if why is not None:
+        hint = "open it with `network: {allow: [..]}` in pipeline.yaml if that is meant"
+        opens = check_url_literal(host, _EVERY) is None
         problems.error(
-            path,
-            "refused-address",
-            f"`{host}` will not be dialled: {why}",
-            hint="open it with `network: {allow: [..]}` in pipeline.yaml if that is meant",
+            path, "refused-address", f"`{host}` will not be dialled: {why}", hint=hint if opens else None
         )
     return why is not None
 
@@ -112,10 +115,9 @@ def receiver_texts(model: WebhookFile) -> Iterator[tuple[KeyPath, str]]:
     """Yield the texts that the engine expands when it sends, except URL, headers and body."""
     request = model.request
     if request.auth is not None:
-        auth = request.auth.model_dump(exclude_none=True)
-        for kind, fields in auth.items():
-            for name, value in fields.items():
-                yield ("request", "auth", kind, name), value
+        for path, value in leaves(request.auth.model_dump(), ("request", "auth")):
+            if isinstance(value, str):
+                yield path, value
     if request.signature is not None:
         if request.signature.hmac is not None:
             for name in ("prefix", "secret"):
