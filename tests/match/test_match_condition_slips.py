@@ -258,6 +258,23 @@ def test_an_empty_list_file_is_an_error() -> None:
     assert "is empty" in found.message
 
 
+@pytest.mark.parametrize(
+    ("lines", "warned"),
+    [
+        (["- a", "- b c"], True),
+        (['"a",', '"b"'], True),
+        (["a,", "b,"], True),
+        (['["a", "b"]'], True),
+        (["- a", "b"], False),
+        (["-", "-5"], False),
+        (["Smith, John"], False),
+    ],
+)
+def test_a_list_file_in_another_notation_is_a_warning(lines: list[str], warned: bool) -> None:
+    found = problems_of({P: {"in": {"file": "lists/a.txt"}}}, lists={"lists/a.txt": lines})
+    assert [one.code for one in found] == ["looks-like-list"] * warned
+
+
 def test_a_wrong_pattern_of_a_var_is_found_at_load() -> None:
     (found,) = problems_of({P: {"regex": {"path": "vars.p"}}}, vars={"p": "(a"})
     assert "invalid regex" in found.message
