@@ -192,8 +192,8 @@ TABLE: Final = (
     ),
     Filter(
         date,
-        "a time printed by a strftime pattern, in a time zone (UTC; a mere day stays that day); `'now'` is the "
-        "event's time",
+        "a time printed by a strftime pattern, in a time zone (UTC; a mere day stays that day); `'now'` is "
+        "the event's time",
         Example(
             "2026-11-23T14:50:00.123Z",
             "date: '%Y-%m-%d %H:%M %z', 'America/New_York'",
