@@ -259,6 +259,21 @@ def test_an_empty_list_file_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
+    ("operand", "warned"),
+    [
+        ([{"prefix": "a"}], True),
+        ({"in": [7, {"gt": 5}]}, True),
+        ({"in": [{"anything-but": ["a"]}]}, True),
+        ({"in": [{"id": 5}]}, False),
+        ({"in": [{"gt": 5, "lt": 9}]}, False),
+    ],
+)
+def test_operators_in_a_list_are_a_warning(operand: Value, warned: bool) -> None:
+    found = [one.message for one in problems_of({P: operand})]
+    assert ["in a list is an object" in one for one in found] == [True] * warned
+
+
+@pytest.mark.parametrize(
     ("lines", "warned"),
     [
         (["- a", "- b c"], True),
