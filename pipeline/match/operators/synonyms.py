@@ -97,7 +97,9 @@ REMEDIES: Final = _by_word(
         ),
         "write not: {path: {after: -7d}} or {before: -7d}": "not_in_last more_than_ago ago",
         "write {as: date, ...}, or `before` and `after`": "on date is_date_exact is_on",
-        "write `ignore_case: true`": "case_insensitive caseinsensitive ci insensitive icase case_sensitive options",
+        "write `ignore_case: true`": (
+            "case_insensitive caseinsensitive ci insensitive icase case_sensitive options"
+        ),
         "there is no arithmetic in conditions: compare the value itself": "mod modulo divisible_by",
         "write {as: version, gt: ...}": "semver_gt sem_ver_gt sem_ver_greater_than",
         "write {as: version, lt: ...}": "semver_lt sem_ver_lt sem_ver_less_than",
