@@ -114,6 +114,8 @@ def nearby(text: str, event: Event, user: User) -> str | None:
         if isinstance(value, dict) and isinstance(part, str):
             if part not in value:
                 close = did_you_mean(part, value, 0.75) if len(value) <= _MOST else None
+                dotted = ".".join(map(str, path.parts[number:]))
+                close = dotted if dotted in value else close
                 if close is not None:
                     return f"there is `{walked}{_step(close)}`"
                 return _elsewhere(path.parts[1:], event, user) if number == 1 else None

@@ -88,6 +88,7 @@ def test_what_nobody_has_said_of_a_user_is_told_and_a_name_by_its_letters() -> N
         ("user.properties.Plan", "there is `user.properties.plan`"),
         ("event.properties.text.a", "`event.properties.text` is a text with JSON in it"),
         ("event.properties.color", None),
+        ("event.properties.address.city", 'there is `event.properties["address.city"]`'),
         ("user.properties.amount", "there is `event.properties.amount`"),
         ("event.properties.plan.name", "there is `user.properties.plan.name`"),
         ("event.properties.amount.value", None),
@@ -100,6 +101,7 @@ def test_what_is_near_a_path_that_leads_to_nothing_is_told(path: str, told: str 
         "items": [{"sku": "a"}],
         "o": {"list": []},
         "amount": 5,
+        "address.city": "Rome",
         "Sales Rep": "Z",
         "text": '{"a": 1}',
     }
