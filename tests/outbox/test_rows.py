@@ -58,7 +58,7 @@ def test_rows_of_another_webhook_whose_name_begins_alike_are_not_read(tmp_path: 
     assert [d.request.webhook_id for d in bench.engine.held.values()] == ["w"]
 
 
-def test_what_a_failing_receiver_has_not_taken_is_written_shortly_before_the_epochs_end(tmp_path: Path) -> None:
+def test_what_a_failing_receiver_has_not_taken_is_written_before_the_epochs_end(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     rows = [bench.hand_over(webhook, offset).row for webhook in ("ill", "well") for offset in (1, 2)]
     bench.engine.end(rows[0], Outcome.RETRY)
