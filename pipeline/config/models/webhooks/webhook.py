@@ -208,7 +208,9 @@ class Request(Section):
         examples=["application/xml"],
     )
     missing: Literal["null", "omit", "omit_empty", "dead_letter"] | None = Field(
-        default=None, description="What a value without a path becomes: null, left out, or a dead letter."
+        default=None,
+        description="What a value without a path becomes: null, left out, or a dead letter. Within a longer "
+        "text it is empty; `| require` makes it a dead letter there, too.",
     )
     body: Tree = Field(
         default=None,
