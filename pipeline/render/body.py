@@ -20,6 +20,7 @@ from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
 from pipeline.render.keys import DIRECTIVES, check_key, literal_key, warn_bare
 from pipeline.render.loops import OMIT, Splice, compile_loop, compile_spread
+from pipeline.render.templates.foreign import warn_of_json
 from pipeline.render.templates.spot import Spot
 from pipeline.render.templates.template import Template, compile_text, mentions_secrets
 from pipeline.render.values.printing import reason_of, show
@@ -62,6 +63,10 @@ def compile_body(tree: Value, spot: Spot) -> Part:
     return _constant(None)
 
 
+_WHOLE: Final = ("body",)
+"""The place of a body that is one text: where it looks like JSON it is refused."""
+
+
 def _constant(value: Value) -> Part:
     return Part(lambda event, user, scope: value, True, value)
 
@@ -72,6 +77,8 @@ def _json_escape(text: str) -> str:
 
 
 def _text(text: str, spot: Spot) -> Part:
+    if spot.path != _WHOLE:
+        warn_of_json(text, spot)
     if mentions_secrets(text):
         return _secret_text(text, spot)
     template = compile_text(text, spot)

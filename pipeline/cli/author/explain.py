@@ -115,6 +115,8 @@ def show(one: Explained, *, is_first: bool) -> None:
     if one.request is not None and not one.request.suppressed:
         echo()
         requests.show(one.request)
+    if one.absent:
+        say("\n" + "\n".join(map(one_line, one.absent)))
 
 
 def _asks_the_user(one: Explained) -> bool:

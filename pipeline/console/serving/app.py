@@ -13,6 +13,7 @@ from typing import Final
 from aiohttp import web
 
 from pipeline.console.context import FORM_BYTES, Console, RequestContext
+from pipeline.console.pages import login
 from pipeline.console.security.audit import Act, AuditFailed, AuditLine, Result
 from pipeline.console.security.headers import harden
 from pipeline.console.security.identity import NOBODY, address_of, identify
@@ -132,7 +133,7 @@ class _Gate:
                 if context.viewer is not NOBODY:
                     raise web.HTTPForbidden(reason=self._why_not(context, route))
                 if route.method == "GET" and not (context.wants_data or context.is_partial):
-                    return context.go("/login")
+                    return await login.first(context)
                 raise web.HTTPUnauthorized(reason=LOGIN)
             if request.headers.get("content-encoding", "identity") != "identity":
                 raise web.HTTPUnsupportedMediaType(reason="what is sent to a console is not compressed")

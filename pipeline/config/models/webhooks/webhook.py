@@ -220,8 +220,8 @@ class Request(Section):
     auth: AuthSection | None = Field(default=None, description="Authentication.")
     ca: str | None = Field(
         default=None,
-        description="PEM file of the authority to trust for this receiver, instead of the system's; its "
-        "oauth2 `token_url` is trusted by either.",
+        description="PEM file of the authority to trust for this receiver, and for an `https://` "
+        "proxy before it, instead of the system's; its oauth2 `token_url` is trusted by either.",
     )
     signature: SignatureSection | None = Field(default=None, description="Signature.")
 

@@ -153,5 +153,6 @@ def _explain(error: LiquidError, text: str) -> TemplateError:
     if message.startswith("expected a comma separated list"):
         return TemplateError(f"a comma is missing before {shown}", offset, None, length)
     if message.startswith("expected a primitive expression"):
-        return TemplateError(f"a value is expected, not {shown}", offset, None, length)
+        hint = "two signs are enough: `==`, `!=`" if text[offset - 1 : offset + 1] == "==" else None
+        return TemplateError(f"a value is expected, not {shown}", offset, hint, length)
     return TemplateError(message.replace("'", "`"), offset, None, length)
