@@ -100,7 +100,15 @@ class _Gate:
             return await self._turned_away(
                 context, HTTPStatus.FORBIDDEN, "a page of another site sent this\n"
             )
+        base = self._console.section.base_path
+        if base and request.path == base:
+            return context.go("/")
         try:
+            if base and not request.path.startswith(f"{base}/"):
+                reason = (
+                    f"the pages of this console begin with {base}/: a proxy has to pass the whole path on"
+                )
+                raise web.HTTPNotFound(reason=reason)
             context.viewer, context.session = identify(request, self._console)
             if context.viewer.by == "proxy" and not is_said(request.method, request.headers):
                 raise web.HTTPForbidden(reason="a browser says where a form was sent from, and this does not")

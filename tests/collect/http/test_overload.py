@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.collect.batch import Refused, Why
 from pipeline.collect.http.connection import Connection
+from pipeline.collect.http.limits import USUAL
 from pipeline.collect.http.unpack import UnpackError
 from pipeline.collect.protocols.protocol import Cut, Malformed
 from tests.collect.rig import Client, Running, post, wait_for
@@ -272,6 +273,11 @@ def test_a_slow_body_makes_room_for_a_connection_only_where_no_other_is_idle():
         assert idle.is_closed()
         slow.send(post(SMALLER)[-1000:])
         assert slow.read().status == 200
+
+
+def test_proxies_close_idle_connections_before_the_collector_does():
+    """Else a request of theirs meets the close, and is a 502: Google's load balancers keep theirs longest."""
+    assert USUAL.idle_secs > 600
 
 
 def test_times_of_a_connection_are_bounded():

@@ -263,6 +263,15 @@ def test_a_link_of_another_site_brings_no_cookie_so_the_page_asks_for_itself_aga
     assert '<meta http-equiv="refresh" content="0">' in page.text
 
 
+def test_a_proxy_that_takes_the_base_path_away_is_told_so(tmp_path: Path):
+    with served(tmp_path, base_path="/hookline") as caller:
+        assert caller.ask("GET", "/hookline").headers["location"] == "/hookline/"
+        for path in ("/", "/webhooks", "/hooklines/"):
+            said = caller.ask("GET", path)
+            assert said.status == 404
+            assert "begin with /hookline/" in said.text
+
+
 def test_over_plain_http_a_proxys_user_is_told_why_no_log_in_lasts(tmp_path: Path):
     with served(tmp_path, behind_proxy=True, hosts=["h.example"]) as caller:
         plain = {"host": "h.example", "origin": "http://h.example"}
