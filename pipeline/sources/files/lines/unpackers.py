@@ -23,9 +23,7 @@ _ZSTD_WINDOW = 1 << 31
 What the contents do not fill takes no memory.
 """
 _NO_MEMORY = "not enough memory"
-_UNPACK_IT = (
-    "there is too little memory to unpack it, up to 2 GiB (where there is more: `zstd -d --long=31`)"
-)
+_UNPACK_IT = "there is too little memory to unpack it, up to 2 GiB (where there is more: `zstd -d --long=31`)"
 
 
 class Unpacker(Protocol):
