@@ -23,7 +23,6 @@ from pipeline.render.loops import OMIT, Splice, compile_loop, compile_spread
 from pipeline.render.templates.foreign import warn_of_json
 from pipeline.render.templates.spot import Spot
 from pipeline.render.templates.template import Template, compile_text, mentions_secrets
-from pipeline.render.values.printing import reason_of, show
 
 _ITEM: Final = re.compile(r"(item|index)([.\[]|$)")
 
@@ -57,10 +56,7 @@ def compile_body(tree: Value, spot: Spot) -> Part:
         case float() if not math.isfinite(tree):
             spot.error("body", "JSON has no infinity and no NaN")
             return _constant(None)
-        case None | bool() | int() | float():
-            return _constant(tree)
-    spot.error("body", f"a body cannot hold {show(str(tree))}")
-    return _constant(None)
+    return _constant(tree)
 
 
 _WHOLE: Final = ("body",)
@@ -157,11 +153,7 @@ def _frozen(part: Part, spot: Spot) -> Part:
     """Return a constant array or object as bytes that are copied when the body is serialised."""
     if not part.constant or spot.form or not isinstance(part.value, dict | list):
         return part
-    try:
-        return _constant(orjson.Fragment(orjson.dumps(part.value)))
-    except TypeError as error:
-        spot.error("body", reason_of(error))
-        return part
+    return _constant(orjson.Fragment(orjson.dumps(part.value)))
 
 
 def _object(tree: Mapping[Any, Value], spot: Spot) -> Part:

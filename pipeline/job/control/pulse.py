@@ -43,6 +43,11 @@ class Pulse:
         """The partition is at its end: it is not polled again."""
         self._polled.pop(partition, None)
 
+    @property
+    def polls(self) -> bool:
+        """Whether a source partition of this process is polled."""
+        return bool(self._polled)
+
     def still_secs(self) -> float:
         """Return the seconds since the worker last turned, or polled its most neglected partition; 0 before
         its first turn.

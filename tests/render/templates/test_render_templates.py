@@ -190,6 +190,7 @@ def test_conditions_and_loops_inside_one_value(template: str, wanted: Any) -> No
         ("{{ vars.ownrs }}", 8, "did you mean `vars.owners`?"),
         ("{{ event.properties.list[*] }}", 24, "`[*]` works in conditions only"),
         ("{{ event.id ", 0, "is not closed"),
+        ("{% %}", 0, "the tag is empty"),
         ("a {% if event.id %}b", 20, "`endif` is missing"),
         ("{% include 'x' %}", 3, "there is no tag `include`"),
         ("{% render 'x' %}", 3, "there is no tag `render`"),

@@ -146,7 +146,7 @@ async def _tested(context: RequestContext, draft: Draft) -> dict[str, Value]:
     try:
         given["record"] = json.loads(chosen.record)
         given["user"] = json.loads(chosen.user) if chosen.user.strip() else None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         context.unchanged()
         return {"problem": f"the sample is not valid JSON: {error}"}
     given |= {"file": draft.file, "text": draft.text}
