@@ -35,6 +35,11 @@ def order_lines(records: Mapping[str, int]) -> list[str]:
         )
     if "ahead" in records:
         lines.append(f"stamped more than a minute ahead of the clock: {counted(records['ahead'], 'record')}")
+    if "unordered" in records:
+        lines.append(
+            f"not in order of time in files that are merged by it: {counted(records['unordered'], 'record')} "
+            "(the as-of join takes each file's own order: sort the files by time)"
+        )
     if "twice" in records:
         lines.append(f"left out, since the recording holds them twice: {counted(records['twice'], 'line')}")
     if "ignored" in records:

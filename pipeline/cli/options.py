@@ -143,6 +143,20 @@ def on_state(function: F) -> F:
     return config_option(state_option(cast(F, command)))
 
 
+def on_stores(function: F) -> F:
+    """Add what `on_state` adds, and tell which of the stores that the verb is about are gone."""
+
+    @functools.wraps(function)
+    def command(state: Path, **rest: Any) -> Any:
+        from pipeline.cli.output import say
+        from pipeline.runtime.state.missing import missing
+
+        say(*(f"warning: {one}" for one in missing(state)))
+        return function(state=state, **rest)
+
+    return on_state(cast(F, command))
+
+
 def console_options(function: F) -> F:
     """Add ``--url`` and ``--token-file``: a job on another machine, through its console."""
 

@@ -194,13 +194,13 @@ class Collector:
 
 
 def _tried(route: Route, request: Request) -> Cut | Malformed:
-    """Return the contents of a request, or the reason why there are none: returned, since a raised error
-    would keep the body alive.
+    """Return the contents of a request, or the reason why there are none: a new error, since one that was
+    raised, and the one that led to it, would keep the body alive until a garbage collection.
     """
     try:
         return route.cut(request)
     except Malformed as error:
-        return error.with_traceback(None)
+        return Malformed(error.reason, error.status)
 
 
 def _cut_large(route: Route, request: Request) -> Cut | Malformed:

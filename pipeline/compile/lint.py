@@ -70,6 +70,9 @@ def lint_webhook(model: WebhookFile, text: ConfigText, problems: Problems, secre
             _warn_of_secret(("request", "headers", name), problems)
         if name.lower() == "content-type" and model.request.method not in BODILESS:
             _warn_of_content_type(("request", "headers", name), value, model.request.encoding, problems)
+        if name.lower() == "content-encoding" and value.strip().lower() != "identity":
+            message, hint = "no body is compressed: a receiver would try to unpack it", "leave the header out"
+            problems.warn(("request", "headers", name), "content-encoding", message, hint=hint)
     _warn_of_url(model, problems)
     if model.trigger.changes is None:
         _warn_of_before(("trigger", "where"), model.trigger.where, problems)

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Final
 
 from pipeline.config.models.webhooks.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.placeholders import nested
-from pipeline.deliver.http.guard import Network, check_url_literal
+from pipeline.deliver.http.guard import Network, check_url_literal, parse_allow
 from pipeline.deliver.http.target import TargetError, parse_proxy
 from pipeline.language.headers import NAME, OURS, is_reserved
-from pipeline.language.secrets import PlaceholderError, SecretRef, Secrets, parse_placeholders
+from pipeline.language.secrets import PlaceholderError, SecretRef, Secrets, parse_placeholders, refs_in
 from pipeline.model.errors import ConfigError
 from pipeline.model.json import Value, leaves
 
@@ -43,8 +44,8 @@ def check_sendable(
                 hint="line ends at its end are cut off, what is inside must be put right",
                 offset=max(0, text.find("${" + ref.key)) if ref is not None else None,
             )
-    for path, text in receiver_texts(model):
-        doubt = _doubt(path, expanded(text, secrets) or "")
+    for path, text in (*receiver_texts(model), *_credentials(model)):
+        doubt = _doubt(path, text, secrets)
         if doubt is not None:
             problems.warn(path, "wrong-secret", f"`{'.'.join(map(str, path))}` {doubt[0]}", hint=doubt[1])
     basic = model.request.auth.basic if model.request.auth is not None else None
@@ -55,15 +56,22 @@ def check_sendable(
         _check_proxy(model.delivery.proxy, problems, secrets, allow)
 
 
-def _doubt(path: KeyPath, value: str) -> tuple[str, str] | None:
+def _doubt(path: KeyPath, text: str, secrets: Secrets) -> tuple[str, str] | None:
     """Return what makes a credential one that a receiver will hardly take, and the remedy."""
-    if path[-2:] == ("bearer", "token") and value[:7].lower() == "bearer ":
+    whole = expanded(text, secrets) or ""
+    if path[-2:] == ("bearer", "token") and whole[:7].lower() == "bearer ":
         return "begins with `Bearer`, which is written before it: it is sent twice", "leave it out"
-    if path[1] in ("auth", "signature") and len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
-        return (
-            "stands in quotes, which are sent with it",
-            "env files of Docker and Kubernetes keep quotes: write NAME=value there",
-        )
+    if path[1] not in ("auth", "signature", "headers", "query") or path[-1] == "prefix":
+        return None
+    written = [whole] if path[1] in ("auth", "signature") else []
+    for value in (*written, *(secrets.find(ref) or "" for ref in refs_in(text))):
+        if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+            return (
+                "stands in quotes, which are sent with it",
+                "env files of Docker and Kubernetes keep quotes: write NAME=value there",
+            )
+        if value != value.strip() and (value.strip() or path[1] != "signature"):
+            return "begins or ends with a blank, which is sent with it", "take the blank away"
     return None
 
 
@@ -85,15 +93,17 @@ def check_defaults(model: WebhookFile, problems: Problems) -> None:
             problems.found.append(problem)
 
 
+_EVERY: Final = parse_allow(("0.0.0.0/0", "::/0"))
+
+
 def refuse_literal(path: KeyPath, host: str, allow: tuple[Network, ...], problems: Problems) -> bool:
     """Add an error, and return True, where the host is an address that the guard refuses."""
     why = check_url_literal(host, allow)
     if why is not None:
+        hint = "open it with `network: {allow: [..]}` in pipeline.yaml if that is meant"
+        opens = check_url_literal(host, _EVERY) is None
         problems.error(
-            path,
-            "refused-address",
-            f"`{host}` will not be dialled: {why}",
-            hint="open it with `network: {allow: [..]}` in pipeline.yaml if that is meant",
+            path, "refused-address", f"`{host}` will not be dialled: {why}", hint=hint if opens else None
         )
     return why is not None
 
@@ -112,10 +122,9 @@ def receiver_texts(model: WebhookFile) -> Iterator[tuple[KeyPath, str]]:
     """Yield the texts that the engine expands when it sends, except URL, headers and body."""
     request = model.request
     if request.auth is not None:
-        auth = request.auth.model_dump(exclude_none=True)
-        for kind, fields in auth.items():
-            for name, value in fields.items():
-                yield ("request", "auth", kind, name), value
+        for path, value in leaves(request.auth.model_dump(), ("request", "auth")):
+            if isinstance(value, str):
+                yield path, value
     if request.signature is not None:
         if request.signature.hmac is not None:
             for name in ("prefix", "secret"):
@@ -148,6 +157,13 @@ def _request_texts(model: WebhookFile) -> Iterator[tuple[KeyPath, str, re.Patter
     yield ("request", "url"), model.request.url, _NO_TEXT
     yield from _strings(model.request.query, ("request", "query"))
     yield from _strings(model.request.body, ("request", "body"))
+
+
+def _credentials(model: WebhookFile) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the texts with secrets of the headers and the query."""
+    for part, tree in (("headers", model.request.headers), ("query", model.request.query)):
+        for path, text, _ in _strings(tree, ("request", part)):
+            yield path, text
 
 
 def _strings(tree: Value, path: KeyPath) -> Iterator[tuple[KeyPath, str, re.Pattern[str]]]:

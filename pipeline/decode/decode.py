@@ -83,6 +83,8 @@ def decode(
             if type(envelope) is not dict or not (name == "the list" or _is_envelope(envelope)):
                 raise
             return _read_all(texts, name, envelope, shape, raw, place)
+        if type(value) is str:
+            value = strict.inside(value)
         if type(value) is dict:
             for name in shape.envelopes:
                 if name in value and type(held := value[name]) is list and _is_envelope(value):

@@ -10,6 +10,7 @@ from typing import Final
 from pipeline.decode.auto import AUTO
 from pipeline.decode.connect.keys import forgotten
 from pipeline.decode.framed.connect_values import parse, unwrap
+from pipeline.decode.raw import strict
 from pipeline.decode.raw.fields import Place
 from pipeline.decode.shape import Shape
 from pipeline.model.errors import InvalidRecord
@@ -28,6 +29,8 @@ def read(record: Json, place: Place) -> list[Record]:
     if payload is None:
         return _tombstone(place)
     value = payload if schema is None else schema.converted(payload)
+    if type(value) is str:
+        value = strict.inside(value)
     if type(value) is not dict:
         raise InvalidRecord(f"`payload` is {kind_of(value)}, expected an object")
     return AUTO.read(value, place)

@@ -13,20 +13,23 @@ from typing import Final
 
 _NOBODY: Final = frozenset(
     {
-        "",
+        "", "-",
         # what languages print for nothing
         "undefined", "null", "(null)", "<null>", "none", "nil", "nan", "[object object]",
         "0", "0.0", "-0", "-1", "true", "false", "{}", "[]",
         # words for somebody who is not known
         "anonymous", "anon", "guest", "unknown", "nobody", "not_authenticated", "unauthenticated", "n/a",
+        "na", "not set", "(not set)", "unidentified",
         # the name of the field in place of its value
         "distinct_id", "distinctid", "id", "user_id", "userid", "anonymous_id", "anonymousid", "email",
         # visitors whom PostHog gives no id
         "$posthog_cookieless",
-        # phones whose owner forbids tracking
-        "00000000-0000-0000-0000-000000000000",
+        # phones of many makers that were given the same id by mistake
+        "9774d56d682e549c",
     }
 )  # fmt: skip
+_ZEROS: Final = re.compile(r"[{(]?[0-]{8,}[)}]?")
+"""A number or UUID of zeros: from phones whose owner forbids tracking. Shorter ones may be real."""
 _QUOTES: Final = "\"'`"
 
 
@@ -37,7 +40,7 @@ def is_placeholder(name: str) -> bool:
     bare = name.strip()
     while len(bare) > 1 and bare[0] in _QUOTES and bare[-1] == bare[0]:
         bare = bare[1:-1].strip()
-    return bare.lower() in _NOBODY
+    return bare.lower() in _NOBODY or _ZEROS.fullmatch(bare) is not None
 
 
 _RANDOM: Final = re.compile(

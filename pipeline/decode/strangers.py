@@ -21,6 +21,7 @@ ALWAYS: Final = SNOWPLOW | _DEBEZIUM | _JITSU
 _TELLING: Final = ALWAYS | {
     "properties", "data", "schema", "op", "params", "event_type", "event_name", "$distinct_id",
     "is_identified", "resourceLogs", "resourceSpans", "resourceMetrics", "identification", "$group_key",
+    "table", "metadata",
 }  # fmt: skip
 """A record without any of these fields is none of them."""
 
@@ -47,6 +48,15 @@ _OTHER_IDS: Final = frozenset({"distinct_id", "$distinct_id", "$lib"})
 """Properties of PostHog's calls."""
 _IDENTITY: Final = {"$identify": "$identified_id", "$merge": "$distinct_ids"}
 """Mixpanel's calls without anybody's ``distinct_id``."""
+
+_CHANGES: Final = (
+    ("Canal", frozenset({"database", "table", "type", "data", "isDdl"})),
+    ("Maxwell", frozenset({"database", "table", "type", "data", "ts"})),
+    ("GoldenGate", frozenset({"table", "op_type", "op_ts", "pos"})),
+    ("wal2json", frozenset({"action", "schema", "table", "columns"})),
+    ("wal2json", frozenset({"action", "schema", "table", "identity"})),
+)
+"""Fields of table changes that others than Debezium write: the row is inside, and would be one property."""
 
 READ_AS: Final = {
     "an enriched event of Snowplow": "snowplow",
@@ -91,6 +101,12 @@ def stranger(record: Fields) -> str | None:
         return "an event of Google Analytics 4"
     if "op" in record and ("before" in record or "after" in record):
         return "a change event of Debezium"
+    for writer, fields in _CHANGES:
+        if fields <= record.keys():
+            return f"a change of a table by {writer}"
+    metadata = record.get("metadata")
+    if type(metadata) is dict and "record-type" in metadata and "operation" in metadata:
+        return "a change of a table by AWS DMS"
     if "schema" in record:
         return _with_schema(record["schema"], record)
     if "is_identified" in record and type(properties) is str:

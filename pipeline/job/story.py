@@ -253,12 +253,7 @@ def message_name(webhook: Webhook, event: Event) -> str:
     without these, its origin. The same in every attempt, crash and replay, so that a receiver can drop what
     it has already seen.
     """
-    if webhook.idempotency is not None:
-        value = webhook.idempotency(event, _NOBODY, None)
-    elif event.id_scope is not None and event.id is not None:
-        value = [event.id_scope, event.id]
-    else:
-        value = event.id
+    value = event.identity() if webhook.idempotency is None else webhook.idempotency(event, _NOBODY, None)
     if value is None or value is MISSING:
         value = f"\0{event.origin}"
     if type(value) is str:

@@ -43,7 +43,10 @@ OTHER_NAMES: Final = {
     "traits": "properties",
 }
 """Other products' names of the fields of events and users."""
-_OTHER_ROOTS: Final = {"person": "user", "profile": "user", "traits": "user.properties", "var": "vars"}
+_OTHER_ROOTS: Final = {
+    **dict.fromkeys(("person", "profile", "customer", "contact"), "user"),
+    **{"traits": "user.properties", "var": "vars"},
+}
 _NAME: Final = re.compile(r"[\w$-]+")
 _INDEX: Final = re.compile(r"-?\d{1,9}")
 
@@ -276,12 +279,12 @@ def _listed(words: Collection[str]) -> str:
 def _root_hint(root: str, text: str, roots: Collection[str]) -> str:
     known = {name: other for name, other in _OTHER_ROOTS.items() if other.split(".")[0] in roots}
     if root in known:
-        return f"did you mean `{text.replace(root, known[root], 1)}`?"
+        return f"did you mean `{_whole_hint(text.replace(root, known[root], 1), roots)}`?"
     if "event" in roots and root in FIELDS["event"] and root not in ("id", "name"):
         return f"did you mean `event.{text}`?"
     close = did_you_mean(root, [name for name in roots if name])
     if close is not None:
-        return f"did you mean `{text.replace(root, close, 1)}`?"
+        return f"did you mean `{_whole_hint(text.replace(root, close, 1), roots)}`?"
     if "response" in roots and root not in EVENT_ROOTS:
         such = text if root in ("status", "headers", "body") else f"body.{text}"
         return f"a path starts with {_listed(roots)}, such as `response.{such}`"
@@ -289,6 +292,19 @@ def _root_hint(root: str, text: str, roots: Collection[str]) -> str:
         such = text if root in FIELDS["event"] else f"properties.{text}"
         return f"a path starts with {_listed(roots)}, such as `event.{such}`"
     return "a path starts with " + _listed(roots)
+
+
+def _whole_hint(path: str, roots: Collection[str]) -> str:
+    """Return a path whose root is right now with its field right, too: `user.email` is in its properties."""
+    try:
+        _parse(path, 0, roots, nested=False)
+    except PathError as error:
+        found = _MEANT.fullmatch(error.hint or "")
+        return path if found is None else found[1]
+    return path
+
+
+_MEANT: Final = re.compile(r"did you mean `(.+)`\?")
 
 
 def _check_field(root: str, part: Part, text: str, offset: int) -> None:

@@ -91,9 +91,7 @@ def compile_identity(paths: Sequence[Path], vars: Mapping[str, Value]) -> Getter
 
 
 def _event_identity(event: Event, user: User, scope: Scope) -> Value | Missing:
-    if event.id_scope is None or event.id is None:
-        return _present(event.id)
-    return [event.id_scope, event.id]
+    return _present(event.identity())
 
 
 def step(value: Value | Missing, key: Value | Missing) -> Value | Missing:

@@ -117,8 +117,8 @@ def parse_placeholders(text: str) -> list[str | SecretRef]:
 def without_value(ref: SecretRef) -> tuple[str, str | None]:
     """Return what is said of a secret without a value, and the remedy."""
     if ref.file:
-        return f"secret {ref}: the file `{ref.file}` cannot be read", None
-    return f"secret {ref}: `{ref.key}` is not set", _SET_IT
+        return f"secret {ref}: the file `{ref.file}` cannot be read, or is empty", None
+    return f"secret {ref}: `{ref.key}` is not set, or empty", _SET_IT
 
 
 def refs_in(text: str) -> list[SecretRef]:
@@ -172,6 +172,7 @@ class Secrets:
         value = self.find(ref)
         if value is None:
             place = "file cannot be read" if ref.file else "variable is not set"
+            place += ", or is empty"
             raise ConfigError(f"secret {ref}: the {place}")
         return value
 
@@ -231,6 +232,6 @@ class Secrets:
         if ref.file is None:
             return self._environ.get(ref.key, "").rstrip("\r\n") or ref.default
         try:
-            return read_plain(self._base / ref.file).decode("utf-8-sig").rstrip("\r\n")
+            return read_plain(self._base / ref.file).decode("utf-8-sig").rstrip("\r\n") or None
         except (OSError, UnicodeDecodeError, ValueError):
             return None

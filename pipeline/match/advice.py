@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from unicodedata import normalize
 
 import orjson
 
@@ -92,6 +93,8 @@ def advice(clause: Clause) -> str | None:
     if '"as":' in clause.text or '"ignore_case":' in clause.text:
         return None  # covered by the config's author
     wanted = [one for _, one in leaves(clause.operand)]
+    if '"eq":[' in clause.text and seen in wanted:
+        return "a list after `eq` is one array: `in` takes any of its values"
     if isinstance(seen, list) and '"contains":' in clause.text:
         parts = [one for one in wanted if isinstance(one, str)]
         if any(part in one for one in seen if isinstance(one, str) for part in parts):
@@ -127,10 +130,15 @@ def _of_text(seen: str, wanted: list[Value], *, is_name: bool) -> str | None:
         return "it is a text and no number: `as: number` converts it" if _NUMBER.fullmatch(seen) else None
     if any(one is True or one is False for one in wanted):
         return "it is a text: put true or false into quotes" if seen in ("true", "false") else None
-    if any(isinstance(one, str) and _plain(one) == _plain(seen) for one in wanted):
+    alike = [one for one in wanted if isinstance(one, str) and _plain(one) == _plain(seen)]
+    if any(one.casefold() == seen.casefold() for one in alike):
         return "each letter counts" if is_name else "each letter counts: `ignore_case: true` takes both"
-    return None
+    if any(one.strip().casefold() == seen.strip().casefold() for one in alike):
+        return "blanks at the begin and end count: one of the two has some"
+    if any(normalize("NFKC", one).casefold() == normalize("NFKC", seen).casefold() for one in alike):
+        return "it looks the same, but its characters are others: copy it from the event"
+    return "blanks, `-` and `_` count: they differ in them" if alike else None
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"[\s_-]+", " ", text.strip()).casefold()
+    return re.sub(r"[\s_-]+", " ", normalize("NFKC", text).strip()).casefold()

@@ -114,7 +114,11 @@ def nearby(text: str, event: Event, user: User) -> str | None:
         if isinstance(value, dict) and isinstance(part, str):
             if part not in value:
                 close = did_you_mean(part, value, 0.75) if len(value) <= _MOST else None
-                return f"there is `{walked}{_step(close)}`" if close is not None else None
+                dotted = ".".join(map(str, path.parts[number:]))
+                close = dotted if dotted in value else close
+                if close is not None:
+                    return f"there is `{walked}{_step(close)}`"
+                return _elsewhere(path.parts[1:], event, user) if number == 1 else None
             value = value[part]
         elif isinstance(value, list) and isinstance(part, int) and -len(value) <= part < len(value):
             value = value[part]
@@ -125,6 +129,15 @@ def nearby(text: str, event: Event, user: User) -> str | None:
         else:
             return None
         walked += _step(part)
+    return None
+
+
+def _elsewhere(parts: tuple[Part, ...], event: Event, user: User) -> str | None:
+    """Return that what an event was asked for is known of its user, or the other way round."""
+    bags = (("event.properties", event.properties), ("event.context", event.context))
+    for name, bag in (*bags, ("user.properties", user.properties)):
+        if parts[0] in (bag or ()):
+            return f"there is `{name}{''.join(map(_step, parts))}`"
     return None
 
 

@@ -7,7 +7,7 @@ msgspec structs because those are made in a third of a dataclass's time; nothing
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -39,6 +39,16 @@ def topic_of(source: str) -> str | None:
     return topic.partition("~")[0] if partition.isdigit() else None
 
 
+NO_IDS: Final = frozenset(
+    {
+        "undefined", "null", "(null)", "<null>", "None", "nil", "<nil>", "NaN", "[object Object]",
+        "00000000-0000-0000-0000-000000000000",
+    }
+)  # fmt: skip
+"""What languages print for nothing, and the UUID of zeros: events that have these in place of an id are as
+different as events without one."""
+
+
 class Event(msgspec.Struct, gc=False):
     """Something a user did."""
 
@@ -60,6 +70,12 @@ class Event(msgspec.Struct, gc=False):
     ``{tag, id, classes: [..], attributes: {..}, text, nth_child, nth_of_type}``."""
     id_scope: str | None = None
     """Where ``id`` is unique: a CloudEvent's source; None: everywhere."""
+
+    def identity(self) -> str | list[Value] | None:
+        """Return what tells it from others: its id, with its scope; None where it has none."""
+        if self.id in NO_IDS:
+            return None
+        return self.id if self.id_scope is None or self.id is None else [self.id_scope, self.id]
 
 
 class PropertyUpdate(msgspec.Struct, gc=False):

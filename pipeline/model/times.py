@@ -85,6 +85,12 @@ def parse_time(value: object, zone: tzinfo | None = None) -> int:
     raise ValueError(f"{_shown(value)} is no time: {WANTED}")
 
 
+def time_or_none(value: object) -> int | None:
+    """Return the same; None for the first moment of year 1, which Go and .NET write where no time was set."""
+    ms = parse_time(value)
+    return None if ms == MIN_MS else ms
+
+
 _AGO = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
 _UNIT_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 

@@ -12,9 +12,10 @@ from pipeline.store.store import Store
 RECORDS = ("read", "events", "updates", "links", "invalid")
 """What a source has read; counted by the identity step, which sees every chunk of its partition."""
 
-ORDER = ("late_updates", "late_events", "ahead", "twice")
-"""How many of these records came too late for the join's order, or were stamped ahead of the clock; and lines
-of recordings that are not among them, since they had been read before."""
+ORDER = ("late_updates", "late_events", "ahead", "unordered", "twice")
+"""How many of these records came too late for the join's order, were stamped ahead of the clock, or stood in
+files that are not in order of time; and lines of recordings that are not among them, since they had been read
+before."""
 
 REFUSED = "aliases_refused"
 """Alias calls that merged no users, because `join.max_merged` is reached."""

@@ -209,7 +209,18 @@ class Outbox:
     def prepare(self) -> None:
         """Take the results so far into the epoch, and write the sources' progress."""
         self.absorb(1)
+        self._store_waiting()
         self._applied.write(self._finished)
+
+    def _store_waiting(self) -> None:
+        """Store what receivers that fail will hardly take before the epoch's end."""
+        failed = self.ended.failed
+        if failed:
+            for deliveries in (self._unstored, self._retried):
+                waiting = [one for one in deliveries.values() if one.request.webhook_id in failed]
+                for delivery in waiting:
+                    self._store_row(delivery)
+                    del deliveries[delivery.row]
 
     def passed(self, offsets: Mapping[str, int]) -> None:
         """Note that this shard has seen everything of these sources up to and including these offsets."""

@@ -119,7 +119,7 @@ class Connection(asyncio.Protocol):
             line, text = b"200 OK", b""
             try:
                 desk.script = Script(json.loads(request.body))
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, RecursionError) as error:
                 line, text = b"400 Bad Request", str(error).encode()
             self.transport.write(b"HTTP/1.1 %b\r\ncontent-length: %d\r\n\r\n%b" % (line, len(text), text))
             return

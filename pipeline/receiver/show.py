@@ -47,7 +47,7 @@ def _pretty(body: bytes) -> str:
     text = body.decode("utf-8", "backslashreplace")
     try:
         text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass  # a form, NDJSON, or not JSON at all: shown as received
     shown = text if len(text) <= _SHOWN_BODY else text[:_SHOWN_BODY] + f" ... ({len(text)} characters)"
     return printable(shown)

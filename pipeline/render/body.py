@@ -20,9 +20,9 @@ from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, Missing, User
 from pipeline.render.keys import DIRECTIVES, check_key, literal_key, warn_bare
 from pipeline.render.loops import OMIT, Splice, compile_loop, compile_spread
+from pipeline.render.templates.foreign import warn_of_json
 from pipeline.render.templates.spot import Spot
 from pipeline.render.templates.template import Template, compile_text, mentions_secrets
-from pipeline.render.values.printing import reason_of, show
 
 _ITEM: Final = re.compile(r"(item|index)([.\[]|$)")
 
@@ -56,10 +56,11 @@ def compile_body(tree: Value, spot: Spot) -> Part:
         case float() if not math.isfinite(tree):
             spot.error("body", "JSON has no infinity and no NaN")
             return _constant(None)
-        case None | bool() | int() | float():
-            return _constant(tree)
-    spot.error("body", f"a body cannot hold {show(str(tree))}")
-    return _constant(None)
+    return _constant(tree)
+
+
+_WHOLE: Final = ("body",)
+"""The place of a body that is one text: where it looks like JSON it is refused."""
 
 
 def _constant(value: Value) -> Part:
@@ -72,6 +73,8 @@ def _json_escape(text: str) -> str:
 
 
 def _text(text: str, spot: Spot) -> Part:
+    if spot.path != _WHOLE:
+        warn_of_json(text, spot)
     if mentions_secrets(text):
         return _secret_text(text, spot)
     template = compile_text(text, spot)
@@ -150,11 +153,7 @@ def _frozen(part: Part, spot: Spot) -> Part:
     """Return a constant array or object as bytes that are copied when the body is serialised."""
     if not part.constant or spot.form or not isinstance(part.value, dict | list):
         return part
-    try:
-        return _constant(orjson.Fragment(orjson.dumps(part.value)))
-    except TypeError as error:
-        spot.error("body", reason_of(error))
-        return part
+    return _constant(orjson.Fragment(orjson.dumps(part.value)))
 
 
 def _object(tree: Mapping[Any, Value], spot: Spot) -> Part:

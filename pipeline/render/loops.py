@@ -27,9 +27,6 @@ _TURNS: Final = "\x00turns"
 class _Omit:
     __slots__ = ()
 
-    def __repr__(self) -> str:
-        return "OMIT"
-
 
 OMIT: Final = _Omit()
 """The value of a node that is omitted, whatever the rule for missing values says."""

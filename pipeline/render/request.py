@@ -176,7 +176,9 @@ def _check_header_secrets(headers: Headers | None, spot: Spot) -> None:
             value = spot.secrets.find(ref)
             if value is not None and not header_safe(value):
                 spot.at("headers", name).error(
-                    "header-value", f"secret {ref} holds what a header cannot carry"
+                    "header-value",
+                    f"secret {ref} holds what a header cannot carry",
+                    hint="a header is one line of ASCII: look for a line end inside, or a letter such as ü",
                 )
 
 

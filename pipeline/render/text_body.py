@@ -9,6 +9,7 @@ from pipeline.language.slots import CLOSE, OPEN
 from pipeline.model.errors import RenderError
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Event, User
+from pipeline.render.templates.foreign import warn_of_json
 from pipeline.render.templates.spot import Spot, fail
 from pipeline.render.templates.template import compile_text, mentions_secrets
 from pipeline.render.values.printing import Failure, show, to_text, utf8
@@ -30,6 +31,7 @@ def compile_text_body(tree: Value, spot: Spot) -> Bytes:
         hint = "write it as a block: `body: |` and the lines below it; or leave out `encoding: text`"
         spot.error("body", f"the body of `encoding: text` is {found}", hint=hint, on_key=tree is not None)
         return lambda event, user: b""
+    warn_of_json(tree, spot)
     template = compile_text(tree, spot, encode=_plain) if mentions_secrets(tree) else compile_text(tree, spot)
     place, get, slots = spot.place("the body"), template.get, template.slots
     demanded = spot.missing != "null"

@@ -86,8 +86,8 @@ def _origin(text: str, spot: Spot) -> str:
                 value = spot.settings.get(part.key, part.default)
                 if value is None:
                     hint = f"set it in the environment, or write `${{{part.key}:-default}}`"
-                    message, at = f"setting {part}: `{part.key}` is not set", text.find("${" + part.key)
-                    spot.error("missing-setting", message, hint=hint, offset=at)
+                    message = f"setting {part}: `{part.key}` is not set, or empty"
+                    spot.error("missing-setting", message, hint=hint, offset=text.find("${" + part.key))
                     return "http://invalid"
                 part = value
             origin += part
@@ -109,7 +109,8 @@ def _checked_origin(origin: str, spot: Spot) -> str:
         spot.error("url-origin", f"this is no URL: {error}")
         return "http://invalid"
     if split.scheme not in ("http", "https"):
-        spot.error("url-origin", "a URL begins with https:// or http://")
+        shown = f", not with `{origin[:8]}`" if origin else ""
+        spot.error("url-origin", f"a URL begins with https:// or http://{shown}")
     elif not host or re.search(r"[\s\\\x00-\x20<>\"^`{|}]", origin):
         spot.error("url-origin", "the URL has no valid host")
     elif split.username is not None:

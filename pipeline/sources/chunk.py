@@ -64,7 +64,8 @@ class RawChunk:
     noted: dict[str, int] | None = None
     """Counts of irregular lines: ``late_updates`` and ``late_events`` that came after a record of the other
     topic that they precede, ``ahead`` of the clock. ``twice``: lines of a recording that were left out as
-    duplicates."""
+    duplicates; ``unordered``: lines of files merged by time that are far
+    from where theirs belongs."""
 
     parts: str | list[str | None] | None = None
     """For files with a format of their own: the path that names them in pipeline.yaml, per line

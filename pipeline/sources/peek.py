@@ -98,6 +98,14 @@ _USERS_CALLS: Final = frozenset(
 )
 
 
+def _inside(line: bytes) -> bytes:
+    """Return what a record holds that was encoded twice; any other line as it is."""
+    try:
+        return msgspec.json.decode(line, type=str).encode()
+    except UNSEEN:
+        return line
+
+
 def _calls_user(headers: Headers | None) -> bool:
     """Return whether the path of a collected request says that it is about a user."""
     return any(name == "hk-type" and value in _USERS_CALLS for name, value in headers or ())
@@ -123,6 +131,8 @@ def peek(
         return received_at, line is not None and (seen[1] or _calls_user(headers))
     if line is None:
         return None, True
+    if line.startswith(b'"'):
+        line = _inside(line)
     if shape.peek is not None:
         try:
             return shape.peek(line, Place(origin, received_at, raw=line, headers=headers, key=key))

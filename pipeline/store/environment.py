@@ -14,7 +14,7 @@ from pathlib import Path
 import lmdb
 
 from pipeline.model.errors import FULL, ClosedState, Fatal, HooklineError, StateError, machine_fault
-from pipeline.model.files.disk import locked
+from pipeline.model.files.disk import allocate, locked
 
 MAP_SIZE = 1 << 38
 """Address space per store (256 GiB); the file is sparse and grows as needed."""
@@ -27,6 +27,9 @@ LOCK_WAIT_SECS = 30.0
 """How long a new owner waits for the previous one to exit (a shard that moves between processes)."""
 
 MAX_TABLES = 16
+
+LOCK_BYTES = 8192
+"""LMDB's lock file, with its 126 readers."""
 
 _NOT_WRITTEN = (
     *map(os.strerror, (*FULL, errno.EACCES, errno.EPERM, errno.EROFS)),
@@ -63,12 +66,27 @@ def open_environment(path: Path, map_size: int) -> lmdb.Environment:
     Raises Fatal where the process may not have so much memory, StateError for a damaged store.
     """
     try:
+        make_room_for_lock(path)
         data = path / "data.mdb"
         used = data.stat().st_size if data.exists() else 0
         size = min(map_size, max(fair_share(), 2 * used))
         return lmdb.open(str(path), map_size=size, max_dbs=MAX_TABLES, readahead=False, mode=0o600)
     except lmdb.Error as error:
         raise failed(path, error) from error
+    except OSError as error:
+        raise machine_fault(error) or StateError(f"{error.filename}: {error.strerror}") from error
+
+
+def make_room_for_lock(path: Path) -> None:
+    """Give LMDB's lock file its blocks, where nobody has it open yet: it is written through memory, and where
+    its disk has no room for it a signal would end the process. Raises OSError.
+    """
+    file = path / "lock.mdb"
+    with contextlib.suppress(FileNotFoundError):
+        found = file.stat()
+        if found.st_blocks and found.st_blocks * 512 >= found.st_size:
+            return
+    allocate(file, LOCK_BYTES)
 
 
 def fair_share() -> int:

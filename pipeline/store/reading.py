@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, TypeVar
 import lmdb
 
 from pipeline.model.errors import StateError
-from pipeline.store.environment import MAX_TABLES, is_cut, unreadable
+from pipeline.store.environment import MAX_TABLES, is_cut, make_room_for_lock, unreadable
 from pipeline.store.meta import read_meta
 from pipeline.store.rows import Table
 from pipeline.store.sealing import Seals
@@ -206,9 +206,10 @@ class Reader:
 
 def _open_readonly(path: Path) -> lmdb.Environment:
     try:
+        make_room_for_lock(path)
         return lmdb.open(str(path), readonly=True, max_dbs=MAX_TABLES, readahead=False)
-    except (lmdb.ReadonlyError, lmdb.LockError):
-        # A folder that this user may not write to is read without a reader slot.
+    except (OSError, lmdb.ReadonlyError, lmdb.LockError):
+        # A folder that this user may not write to, or whose disk is full, is read without a reader slot.
         return lmdb.open(str(path), readonly=True, lock=False, max_dbs=MAX_TABLES, readahead=False)
 
 

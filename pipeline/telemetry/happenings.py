@@ -84,6 +84,12 @@ RECORDED_TWICE = Happening(
     "source_twice_total",
     once=True,
 )
+FILES_UNORDERED = Happening(
+    Log.warning,
+    "files that are merged by time are not in order of time: the join takes each file's own order",
+    "source_unordered_total",
+    once=True,
+)
 FILE_TRUNCATED = Happening(
     Log.warning,
     "a followed file was truncated, and what was there at the last look had been read: it is read from its "

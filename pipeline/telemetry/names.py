@@ -79,6 +79,7 @@ MetricName: TypeAlias = Literal[
     "source_unanswered",
     "source_undecided_records",
     "source_uneven_topics",
+    "source_unordered_total",
     "source_unreachable",
     "state_commit_seconds",
     "state_disk_free_bytes",

@@ -118,6 +118,12 @@ METRICS: dict[MetricName, Metric] = {
         "lines of recordings skipped: a message of the same topic, partition and offset was read before",
         "none if recordings overlap; otherwise find out what was written twice",
     ),
+    "source_unordered_total": counter(
+        "records",
+        "records of files merged by time whose own time is more than a minute from where they were merged; "
+        "the join takes each file's own order",
+        "sort each file by time, if its order is not the one in which things happened",
+    ),
     "source_commit_failures_total": counter(
         "commits",
         "failed commits of the Kafka group's offsets; only lag tools depend on them",

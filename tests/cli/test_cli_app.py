@@ -320,7 +320,7 @@ def test_talk_that_cannot_be_told_does_not_change_the_exit_code():
 
 @pytest.mark.skipif(not FULL.exists(), reason="a device that is always full is wanted")
 def test_a_log_that_cannot_be_written_does_not_change_the_exit_code(tmp_path):
-    """What a disk that was full had not taken was tried once more at the end: code 120, which no service knows."""
+    """What a full disk had not taken was tried once more at the end: code 120, which no service knows."""
     (tmp_path / "webhooks").mkdir()
     (tmp_path / "pipeline.yaml").write_text("source: {jsonl: {paths: [x.jsonl]}}\nlog: {level: debug}\n")
     (tmp_path / "x.jsonl").touch()

@@ -240,6 +240,14 @@ def test_no_tests_at_all_is_wrong_usage(hookline, config):
     assert hookline("test", "-c", config).code == 2
 
 
+def test_a_test_that_cannot_be_read_fails_and_an_editor_s_lock_is_none(hookline, config):
+    for name in (".#big.test.yaml", "lost.test.yaml"):
+        (config / "webhooks" / name).symlink_to("nowhere")
+    said = hookline("test", "-c", config)
+    assert (said.code, "FAILED webhooks/lost.test.yaml" in said.out) == (1, True)
+    assert "#big" not in said.out
+
+
 # --- explain
 
 

@@ -329,3 +329,12 @@ def completed(words: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     found = ShellComplete(cli, {}, "hookline", COMPLETES).get_completions(before, begun)
     monkeypatch.delenv(COMPLETES)
     return {item.value for item in found}
+
+
+def test_a_key_without_a_certificate_serves_nothing_in_the_clear(hookline, tmp_path: Path):
+    key = tmp_path / "key.pem"
+    key.write_text("")
+    said = hookline("receiver", "--key", key)
+    assert (said.code, "name that with --cert" in said.err) == (2, True)
+    said = hookline("receiver", "--cert", key)
+    assert (said.code, "where its key lies in another file: --key" in said.err) == (2, True)

@@ -14,6 +14,7 @@ from pipeline.model.records import Origin
 from pipeline.outbox.codec import DeadLetter, delivery_key, pack_dead, pack_number
 from pipeline.outbox.handover import Progress, Request
 from pipeline.runtime.state.directory import StateDirectory
+from pipeline.runtime.state.recovery import prepare_recovery
 from pipeline.store.rows import Table
 from pipeline.store.store import Store
 
@@ -45,6 +46,7 @@ def dead(webhook: str, offset: int, *, reason: str, kind: str = "delivery", at: 
 def state(tmp_path: Path) -> Path:
     """A state directory of two shards and one source."""
     where = tmp_path / "state"
+    prepare_recovery(where / "recovery")
     letters = [
         dead("crm", 10, reason="status-400"),
         dead("crm", 20, reason="max-age", at=T0 + 2 * HOUR),

@@ -222,6 +222,12 @@ def test_a_placeholder_in_the_default_of_another_is_refused(tmp_path: Path, requ
     ]
 
 
+def test_a_default_with_a_brace_is_refused(tmp_path: Path) -> None:
+    """It ends at the first `}`: with A set, its value and a `}` were sent."""
+    (found,) = errors(report(tmp_path, environ={"A": "a"}, request="  body: {a: '${A:-{}}'}"))
+    assert found.startswith("placeholder: a default ends at the first `}`, and holds no `{`")
+
+
 def test_a_setting_takes_no_placeholder_in_its_default_either(tmp_path: Path) -> None:
     found = report(tmp_path, environ={"A": "5", "B": "6"}, delivery="  concurrency: ${A:-${B}}")
     assert any(one.startswith("placeholder: a default is a text and holds no") for one in errors(found))
@@ -233,6 +239,9 @@ def test_a_setting_takes_no_placeholder_in_its_default_either(tmp_path: Path) ->
         ("bearer", f"Bearer {VALUE}", "begins with `Bearer`"),
         ("bearer", f'"{VALUE}"', "stands in quotes"),
         ("oauth2", f"'{VALUE}'", "stands in quotes"),
+        ("headers", f'"{VALUE}"', "stands in quotes"),
+        ("bearer", f"{VALUE} ", "begins or ends with a blank"),
+        ("prefix", f"{VALUE} ", None),
         ("basic", f'"{VALUE}', None),
     ],
 )

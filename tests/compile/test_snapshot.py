@@ -344,7 +344,6 @@ def test_conditions_of_a_broken_label_are_not_to_blame(compiled) -> None:
         "https://localhost/x",
         "https://[::1]/",
         "https://169.254.169.254/",
-        "https://0x7f.1/",
     ],
 )
 def test_an_address_that_would_be_refused_is_an_error_unless_it_is_opened(compiled, url: str) -> None:
@@ -353,6 +352,13 @@ def test_an_address_that_would_be_refused_is_an_error_unless_it_is_opened(compil
     assert "webhooks/a.yaml:3:" in shown
     assert "error[refused-address]" in shown
     assert "network: {allow: [..]}" in shown
+
+
+def test_an_unusual_spelling_cannot_be_opened_and_no_remedy_says_so(compiled) -> None:
+    text = GOOD.format(id="a").replace("https://x.example/", "https://0x7f.1/")
+    shown = compiled(JobDefaults(network_allow=("127.0.0.0/8",)), webhooks__a=text).render()
+    assert "error[refused-address]: `0x7f.1` will not be dialled: an unusual spelling of 127.0.0.1" in shown
+    assert "allow" not in shown
 
 
 def test_an_opened_address_is_fine(compiled) -> None:

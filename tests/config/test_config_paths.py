@@ -68,6 +68,7 @@ def test_words_that_are_magic_in_liquid_are_ordinary_keys(name: str) -> None:
         ("properties.amount", "did you mean `event.properties.amount`?", 0),
         ("traits.plan", "did you mean `user.properties.plan`?", 0),
         ("person.id", "did you mean `user.id`?", 0),
+        ("usr.email", "did you mean `user.properties.email`?", 0),
         ("event.amount", "did you mean `event.properties.amount`?", 6),
         ("event.userId", "did you mean `event.user_id`?", 6),
         ("event.propertes.x", "did you mean `event.properties`?", 6),

@@ -90,6 +90,15 @@ def test_a_missing_secret_says_its_name() -> None:
         Secrets({}, Path("/nowhere")).resolve(SecretRef("file:nope"))
 
 
+def test_an_empty_file_is_no_secret_until_it_holds_one(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("\n")
+    secrets = Secrets({}, tmp_path)
+    assert not secrets.known(SecretRef("file:key"))
+    (tmp_path / "key").write_text("abc\n")
+    assert (secrets.reread(), secrets.reread()) == (False, True)
+    assert secrets.resolve(SecretRef("file:key")) == "abc"
+
+
 def test_values_are_read_once(tmp_path: Path) -> None:
     environ = {"A": "1"}
     secrets = Secrets(environ)

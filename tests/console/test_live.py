@@ -169,6 +169,8 @@ def test_the_api_gives_lines_or_events(desk: Desk, api: Api):
 
     def read(accept: str, path: str) -> None:
         with api.get(path, accept) as answer:
+            assert answer.headers["x-accel-buffering"] == "no"
+            assert answer.headers["cache-control"] == "no-store, no-transform"
             found.append([answer.headers["content-type"], *answer.read().decode().splitlines()])
 
     path = "/api/v1/tap?stage=read&event=Api*&count=2"

@@ -47,6 +47,26 @@ GA4 = {
     "user_id": "u",
 }
 SOURCE = {"version": "2.7.0", "connector": "postgresql", "name": "shop", "table": "users"}
+OTHER_CHANGES: dict[str, dict[str, Any]] = {
+    "Maxwell": {
+        "database": "shop", "table": "users", "type": "insert", "ts": 1795445400, "xid": 5, "commit": True,
+        "data": {"id": 7, "plan": "pro"},
+    },
+    "Canal": {
+        "id": 1, "database": "shop", "table": "users", "type": "INSERT", "isDdl": False, "ts": 1795445400500,
+        "data": [{"id": "7", "plan": "pro"}], "pkNames": ["id"],
+    },
+    "GoldenGate": {
+        "table": "SHOP.USERS", "op_type": "I", "op_ts": "2026-11-23 14:50:00.000000", "pos": "0001",
+        "after": {"ID": 7},
+    },
+    "wal2json": {
+        "action": "I", "schema": "public", "table": "users", "columns": [{"name": "id", "value": 7}],
+    },
+    "AWS DMS": {
+        "data": {"id": 7}, "metadata": {"record-type": "data", "operation": "insert", "table-name": "users"},
+    },
+}  # fmt: skip
 DEBEZIUM = {"before": None, "after": {"id": 7, "identity": "x"}, "source": SOURCE, "op": "c", "ts_ms": 1}
 CAPTURED = {
     "uuid": "01", "distinct_id": "u1", "ip": "1.2.3.4", "now": "2026-11-28T11:44:50Z", "token": "phc_x",
@@ -94,6 +114,7 @@ CLICKHOUSE = {
             "jitsu",
         ),
         ({"resourceLogs": [{"scopeLogs": []}]}, "OpenTelemetry", None),
+        *((change, name, None) for name, change in OTHER_CHANGES.items()),
         (b"\0\0\0\0\x07Hello", "schema registry", "{avro: {registry: URL, then: SHAPE}}"),
         (b"\0\0\x01\0\x07Hello", "schema registry", "{avro: {registry: URL, then: SHAPE}}"),
     ],
@@ -105,6 +126,14 @@ def test_a_known_shape_of_another_format_is_refused_by_name(
     assert said.startswith("looks like")
     assert name in said
     assert ("no reader for it yet" if format is None else f"set `format: {format}`") in said
+
+
+@pytest.mark.parametrize("change", OTHER_CHANGES.values())
+def test_a_change_that_debezium_has_not_written_is_no_row(change: dict[str, Any]) -> None:
+    """Its row would be one property of a user who does not exist."""
+    (found,) = read(change, format="debezium", key=b"7")
+    assert type(found) is Invalid
+    assert "a change of a table by" in found.reason
 
 
 @pytest.mark.parametrize("raw", [bytes(40) + b'{"a":1}', '{"type":"event"}'.encode("utf-16-be")])

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,6 +60,25 @@ def test_what_must_never_reach_a_body_is_refused(line: bytes, word: str) -> None
     assert type(found) is Invalid
     assert word in found.reason
     assert found.raw == line
+
+
+@pytest.mark.parametrize("format", ["auto", "native", "kafka-connect"])
+def test_a_record_that_was_encoded_twice_is_what_the_text_holds(format: str) -> None:
+    """As Debezium's outbox router writes it."""
+    record = {"type": "event", "name": "A", "user_id": "u", "properties": {"n": 5}}
+    text = orjson.dumps(record).decode()
+    twice: Any = {"schema": {"type": "string"}, "payload": text} if format == "kafka-connect" else text
+    assert one(twice, format=format) == one(record)
+    assert [event.user_id for event in decode(orjson.dumps(f"[{text},{text}]"), origin=HERE)] == ["u", "u"]  # type: ignore[union-attr]  # events
+    for line, word in (
+        (b'"{\\"n\\":18446744073709551616}"', "64 bits"),
+        (b'"{oops}"', "not JSON"),
+        (b'"x"', "a text"),
+    ):
+        (found,) = decode(line, origin=HERE)
+        assert type(found) is Invalid
+        assert word in found.reason
+        assert found.raw == line
 
 
 def test_long_digits_that_are_no_long_integer_are_fine() -> None:

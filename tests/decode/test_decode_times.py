@@ -2,11 +2,37 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.decode.decode import decode
+from pipeline.decode.scan import scan
+from pipeline.decode.shapes import SHAPES
 from pipeline.model.times import MAX_MS, MIN_MS, format_iso, is_plainly_iso, parse_time
+from pipeline.sources.chunk import NOWHERE, RawChunk
+from tests.decode.reading import HERE, NOON, one
+from tests.kit.streams.shapes import shape
+
+ZERO_TIMES = ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00", -62_135_596_800)
+
+
+@pytest.mark.parametrize("zero", ZERO_TIMES)
+def test_the_time_that_go_and_dotnet_write_for_none_is_none(zero: object) -> None:
+    own = shape("- event: {name: n, user_id: u, time: t}")
+    for line, by in (
+        ({"type": "event", "name": "E", "user_id": "u", "time": zero}, SHAPES["native"]),
+        ({"type": "track", "event": "E", "userId": "u", "timestamp": zero}, SHAPES["segment"]),
+        ({"n": "E", "u": "u", "t": zero}, own),
+    ):
+        raw = orjson.dumps(line)
+        chunk = RawChunk("p", "a.jsonl", [7], [raw], NOWHERE, received=[NOON])
+        (quick,) = scan(chunk, format=by, wants=lambda name, kind: True).records
+        (slow,) = decode(raw, format=by, origin=HERE, received_at=NOON)
+        assert (quick.time, slow.time) == (NOON, NOON)  # type: ignore[union-attr]  # both are events
+    call = {"type": "track", "event": "E", "userId": "u", "timestamp": zero, "originalTimestamp": NOON}
+    assert one(call).time == NOON
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,13 @@ def test_an_event_without_one_of_the_values_stands_alone(tmp_path: Path) -> None
     assert len(sent(fired(tmp_path, "dedupe: {by: [event.source, event.id]}", *lines))) == 4
 
 
+@pytest.mark.parametrize("none", ["undefined", "null", "None", "00000000-0000-0000-0000-000000000000"])
+def test_what_stands_for_no_id_makes_no_two_events_one(tmp_path: Path, none: str) -> None:
+    two = [{"type": "event", "name": "A", "user_id": "u", "id": none, "source": "s"}] * 2
+    for settings in ("dedupe: {by: event.id}", "dedupe: {by: [event.source, event.id]}"):
+        assert len(set(sent(fired(tmp_path, settings, *two)))) == 2
+
+
 def test_dedupe_takes_several_paths(tmp_path: Path) -> None:
     lines = [native("1", source="eu"), native("1", source="us"), native("1", source="eu")]
     assert len(sent(fired(tmp_path, "dedupe: {by: [event.source, event.id]}", *lines))) == 2

@@ -258,6 +258,38 @@ def test_an_empty_list_file_is_an_error() -> None:
     assert "is empty" in found.message
 
 
+@pytest.mark.parametrize(
+    ("operand", "warned"),
+    [
+        ([{"prefix": "a"}], True),
+        ({"in": [7, {"gt": 5}]}, True),
+        ({"in": [{"anything-but": ["a"]}]}, True),
+        ({"in": [{"id": 5}]}, False),
+        ({"in": [{"gt": 5, "lt": 9}]}, False),
+    ],
+)
+def test_operators_in_a_list_are_a_warning(operand: Value, warned: bool) -> None:
+    found = [one.message for one in problems_of({P: operand})]
+    assert ["in a list is an object" in one for one in found] == [True] * warned
+
+
+@pytest.mark.parametrize(
+    ("lines", "warned"),
+    [
+        (["- a", "- b c"], True),
+        (['"a",', '"b"'], True),
+        (["a,", "b,"], True),
+        (['["a", "b"]'], True),
+        (["- a", "b"], False),
+        (["-", "-5"], False),
+        (["Smith, John"], False),
+    ],
+)
+def test_a_list_file_in_another_notation_is_a_warning(lines: list[str], warned: bool) -> None:
+    found = problems_of({P: {"in": {"file": "lists/a.txt"}}}, lists={"lists/a.txt": lines})
+    assert [one.code for one in found] == ["looks-like-list"] * warned
+
+
 def test_a_wrong_pattern_of_a_var_is_found_at_load() -> None:
     (found,) = problems_of({P: {"regex": {"path": "vars.p"}}}, vars={"p": "(a"})
     assert "invalid regex" in found.message

@@ -8,16 +8,22 @@ from __future__ import annotations
 import copy
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import jsonschema  # type: ignore[import-untyped]  # it has no annotations
 
 from pipeline.compile.snapshot import compile_config
 from pipeline.config.files import ConfigText
+from pipeline.config.job import load_pipeline
+from pipeline.config.models.webhooks.case import CaseFile, ShapeCaseFile
 from pipeline.language.secrets import Secrets
+from pipeline.model.errors import ConfigError
 from pipeline.model.findings import Finding
 from pipeline.operate.schemas.files import schema
+from pipeline.operate.trials.results import read_file
 
 # ruff: noqa: E501 - trees read best as they are written
 FILES: Final[dict[str, tuple[str, Any]]] = {
@@ -51,18 +57,58 @@ FILES: Final[dict[str, tuple[str, Any]]] = {
             {"event": [{"each": "l[*]", "when": [{"gift": False}], "name": {"text": "I"}, "user_id": "^.u", "properties": "."}]},
         ],
     }),
+    "pipeline": ("pipeline.yaml", {
+        "source": {"kafka": {
+            "brokers": ["b:9092"], "events": ["e"], "users": "u", "group": "g", "start": "latest", "out_of_range": "error", "format": "auto",
+            "topics": {"t": {"format": "debezium", "side": "users", "key": ["id"], "exclude": ["p"], "rename": {"mail": "email"}, "as": "user"}},
+            "settings": {"security.protocol": "SSL", "socket.timeout.ms": 100, "enable.ssl.certificate.verification": True},
+        }},
+        "state": "st", "shards": 4, "epoch": "1s", "exclude": ["L"], "disk_reserve": "1GiB",
+        "join": {"max_wait": "1s", "settle": "10ms", "partitions": "apart", "max_merged": 10},
+        "limits": {"record": "1MiB", "members": 10, "id": 100, "user_properties": 10, "user": "1MiB"},
+        "network": {"allow": ["127.0.0.0/8"]}, "log": {"level": "info", "format": "json"},
+        "delivery": {"timeout": "5s", "retry": {"max_age": "1h", "statuses": [425]}, "proxy": "http://p:1", "client": "aiohttp"},
+        "dead_letters": {"max_bytes": "1GiB", "max_age": "1d", "kafka": {"topic": "d", "brokers": "b:1", "settings": {"a": "b"}}},
+        "collect": {
+            "listen": "127.0.0.1:80", "to": {"recording": "./c"},
+            "keys": {"web": {"key": ["k"], "origins": ["https://s.example"], "protocols": ["segment", "posthog"]}},
+            "hooks": {"stripe": {"verify": {"stripe": ["${T:-t}"]}, "format": "native"}},
+            "limits": {"body": "1MiB", "member": "1KiB", "members": 5, "in_flight": "64MiB", "hold": "5s", "connections": 10},
+            "clock": {"correct": True, "tolerance": "5s", "max_future": "1m"},
+            "dedupe": "10m", "order": "50ms", "keep": "7d", "retain": "1d", "reserve": "1GiB", "segment": "64MiB", "segment_age": "1h",
+        },
+        "console": {"listen": 8780, "hosts": ["h"], "base_path": "/x", "tokens": "t", "behind_proxy": True, "proxy": {"from": ["10.0.0.5/32"], "user_header": "X-U", "role": "viewer"}, "audit": "a", "mask": ["user.properties.email"], "secrets": {"T": ["h.example"]}},
+    }),
+    "test": ("webhooks/a.test.yaml", {
+        "settings": {"A": "b"}, "exclude": ["L"], "format": "native",
+        "cases": [
+            {"name": "n", "users": [{"id": "u", "properties": {"p": 1}}], "events": [{"name": "A", "properties": {"x": 1}}], "exact": True,
+             "expect": {"method": "POST", "url": "https://h/x", "headers": {"a": "b"}, "body": {"a": [1]}}},
+            {"name": "m", "users": [{"anonymous_id": "a"}], "events": [{"name": "A"}], "expect": [{"dead_letter": "x"}, {"url": "u"}]},
+            {"name": "o", "events": [{"name": "A"}], "expect": "none"},
+        ],
+    }),
+    "shape-test": ("shapes/shop.test.yaml", {
+        "lines": [{"a": 1}, "text"], "expect": [{"type": "event"}], "exact": True,
+        "cases": [{"name": "n", "lines": [{"a": 1}], "expect": [{"dead_letter": "x"}], "exact": False}],
+    }),
 }  # fmt: skip
 _VALUES: Final[tuple[Any, ...]] = (
     5, 0, -1, 1.5, "x", "", True, False, None, [], {}, ["a"], [5], {"a": 1}, {"text": "x"}, "10s", "0s", "5/s", "1MB",
     "{{ event.id }}", "event.properties.q", "*", "null",
 )  # fmt: skip
-_SECRETS: Final = Secrets({"A": "b", "T": "t"})
+_VARIABLES: Final = {"A": "b", "T": "t"}
+_SECRETS: Final = Secrets(_VARIABLES)
 _BEYOND_FORM: Final = frozenset({
-    "header-name", "missing-file", "no-template", "secret-in-condition", "template-syntax", "url-origin", "wrong-name", "wrong-path",
+    "header-name", "missing-file", "no-table", "no-template", "secret-in-condition", "template-syntax", "unknown-format", "url-origin", "wrong-name", "wrong-path",
     "wrong-secret", "wrong-selector",
 })  # fmt: skip
 """Codes of faults in what a text says, which no schema sees."""
-_SENTENCES: Final = ("`wrap` has no place", "a pattern of `find`", "invalid pattern", "`*` stands alone")
+_SENTENCES: Final = (
+    "`wrap` has no place", "a pattern of `find`", "invalid pattern", "`*` stands alone", "a path starts with", "an origin is", "is no time",
+    "is no broker", "is no name of a header", "a broker is missing", "is no host name", "is no name of a topic", "is not a network", "is not an address", "is no path",
+    "is not known here", " or more, not the ", " at most", "the secret of",
+)  # fmt: skip
 """The same, where the code is that of faults of form."""
 _VALIDATORS: Final = {kind: jsonschema.Draft202012Validator(schema(kind)) for kind in FILES}
 
@@ -98,7 +144,22 @@ def slipped(chance: random.Random, tree: Any) -> Any:
 
 
 def _is_beyond_form(fault: Finding) -> bool:
-    return fault.code in _BEYOND_FORM or fault.message.startswith(_SENTENCES)
+    return fault.code in _BEYOND_FORM or any(said in fault.message for said in _SENTENCES)
+
+
+def _found(file: str, text: str) -> Sequence[Finding]:
+    if file.endswith(".test.yaml") or file == "pipeline.yaml":
+        with TemporaryDirectory() as folder:
+            path = Path(folder, Path(file).name)
+            path.write_text(text)
+            if file == "pipeline.yaml":
+                return load_pipeline(folder, environ=_VARIABLES).findings
+            try:
+                read_file(path, file, CaseFile if file.startswith("webhooks") else ShapeCaseFile)
+            except ConfigError as error:
+                return error.findings
+            return []
+    return compile_config(ConfigText({file: text}), secrets=_SECRETS).findings
 
 
 def disagreement(chance: random.Random) -> str | None:
@@ -109,8 +170,7 @@ def disagreement(chance: random.Random) -> str | None:
     if chance.random() < 0.3 and tree:
         tree = slipped(chance, tree)
     text = json.dumps(tree)
-    found = compile_config(ConfigText({file: text}), secrets=_SECRETS).findings
-    errors = [one for one in found if not one.warning]
+    errors = [one for one in _found(file, text) if not one.warning]
     slips = [str(one.message) for one in _VALIDATORS[kind].iter_errors(tree)]
     if bool(errors) == bool(slips) or (errors and all(map(_is_beyond_form, errors))):
         return None

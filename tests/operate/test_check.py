@@ -100,6 +100,8 @@ def test_what_a_merge_left_is_named(checked: Checked) -> None:
             "{url: 'https://h.example', headers: {Content-Type: application/xml; charset=utf-8}}",
             "content-type",
         ),
+        ("{url: 'https://h.example', headers: {Content-Encoding: gzip}}", "content-encoding"),
+        ("{url: 'https://h.example', headers: {Content-Encoding: identity}}", None),
         ("{url: 'https://h.example', headers: {Content-Type: application/vnd.api+json}}", None),
         ("{url: 'https://h.example', headers: {Content-Type: application/vnd.platform}}", None),
         (

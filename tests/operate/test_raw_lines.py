@@ -132,6 +132,9 @@ def test_explain_says_of_a_record_of_nobody_that_a_job_refuses_it(
     code, out, err = said(capsys, bench, "explain", "--event", event, "--format", "native")
     assert (code, "fires on A" in out) == (0, True)
     assert "names nobody: a job refuses it without a `user_id`" in err
+    event.write_text('{"type": "event", "name": "A", "anonymous_id": "someone"}')
+    code, _, err = said(capsys, bench, "explain", "--event", event, "--format", "native")
+    assert (code, "names nobody" in err) == (0, False)
     event.write_text('{"type": "event", "name": "A", "userId": "u1"}')
     code, _, err = said(capsys, bench, "explain", "--event", event, "--format", "native")
     assert (code, "`userId` is no field of an event: did you mean `user_id`?" in err) == (1, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
@@ -106,3 +107,22 @@ def test_a_run_and_the_status_after_it_say_why_something_is_pending(tmp_path: Pa
     assert found["late"]["last"] == "status 503"
     configured_file(bench.state).write_text('{"late": false}')
     assert bench.status()["waiting"]["late"]["why"] == "off"
+
+
+def test_what_is_gone_of_a_state_directory_is_told_beside_what_is_left(tmp_path: Path):
+    bench = Bench(tmp_path)
+    with Receiver({"*": 200}) as receiver:
+        bench.webhook("w", receiver.url("/w"))
+        bench.append(*({"id": f"e{number}", "user_id": f"u{number}"} for number in range(20)))
+        finished(*bench.command(), env=bench.environ)
+    assert bench.status()["missing"] == []
+    shards = sorted(bench.state.glob("shards/*"))
+    shutil.rmtree(shards[0])
+    (shards[1] / "data.mdb").unlink()
+    finished(*bench.command(), env=bench.environ, code=3)  # leaves an empty store
+    assert (shards[0] / "data.mdb").exists()
+    told = [f"{shard}: the store's files are gone" for shard in shards]
+    assert [one.partition(", and")[0] for one in bench.status()["missing"]] == told
+    assert bench.hookline("dlq", "list").count("warning: ") == len(told)
+    shutil.rmtree(bench.state / "recovery")
+    assert "recovery store is gone" in bench.status()["missing"][0]

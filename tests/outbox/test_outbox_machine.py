@@ -156,6 +156,10 @@ class OutboxMachine(RuleBasedStateMachine):
             self.bench.outbox.absorb()
 
     @rule()
+    def prepare(self) -> None:
+        self.bench.outbox.prepare()
+
+    @rule()
     def end_epoch(self) -> None:
         self.durable = self.bench.store.seq
         # Bytewax hands everything of an epoch to the step before its snapshot.

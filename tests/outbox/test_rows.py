@@ -58,6 +58,19 @@ def test_rows_of_another_webhook_whose_name_begins_alike_are_not_read(tmp_path: 
     assert [d.request.webhook_id for d in bench.engine.held.values()] == ["w"]
 
 
+def test_what_a_failing_receiver_has_not_taken_is_written_before_the_epochs_end(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    rows = [bench.hand_over(webhook, offset).row for webhook in ("ill", "well") for offset in (1, 2)]
+    bench.engine.end(rows[0], Outcome.RETRY)
+    bench.outbox.prepare()
+    assert [row for row in rows if row in bench.outbox._rows] == rows[:2]
+    for row in (rows[0], rows[2]):
+        bench.engine.end(row, Outcome.DELIVERED)
+    bench.end_epoch()
+    assert sorted(bench.table(Table.OUTBOX)) == [rows[1], rows[3]]
+    assert bench.numbers("ill") == bench.numbers("well") == counts(matched=2, delivered=1, pending=1)
+
+
 def test_a_parked_delivery_goes_to_disk_and_comes_back(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     made = bench.hand_over("w", 1)

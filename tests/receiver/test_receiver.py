@@ -186,10 +186,12 @@ def test_it_shows_what_arrives_and_judges_signatures() -> None:
     headers = {"webhook-id": "msg_1", "webhook-timestamp": "1", "webhook-attempt": "3", "x-a": "b"}
     show(Request(0.0, "POST", "/a", "q=1", headers, b'{"a": "\x1b[31m"}'), 200)
     show(Request(0.0, "POST", "/b", "", {}, b"\xff\x00"), 0)
+    show(Request(0.0, "POST", "/deep", "", {}, b"[" * 100_000), 200)
     text = out.getvalue()
     assert "POST /a?q=1 -> 200 msg_1 attempt 3 signature BAD: no webhook-signature" in text
     assert "x-a: b" in text
     assert "-> fault" in text
+    assert "(100000 characters)" in text
     assert "\x1b" not in text
     assert "\x00" not in text
 

@@ -188,7 +188,7 @@ def test_a_stop_that_is_not_heard_ends_the_process_and_one_that_is_does_not():
 
 
 def test_a_process_that_was_paused_is_not_stuck():
-    """SIGSTOP, `docker pause`, a machine that is moved: an error in the log, 503, a stop that ended with 4."""
+    """SIGSTOP, `docker pause`, a machine that is moved: an error in the log, a stop that ended with 4."""
     now, codes = HandClock(), list[int]()
     pulse = Pulse(1.0, now)
     drain: Any = SimpleNamespace(stopping=True, secs=5.0)

@@ -57,10 +57,9 @@ def explain(
     (a dead letter). Nothing is sent.
     """
     from pipeline.join.known import Known
-    from pipeline.model.records import Event
     from pipeline.operate.offline import load_snapshot
     from pipeline.operate.trials import explain as explaining
-    from pipeline.operate.trials.given import SOMEONE, formats_for, with_user
+    from pipeline.operate.trials.given import formats_for, with_user
 
     given_ones = [one for one in (event_file, letter, place) if one is not None]
     if len(given_ones) != 1 or (line is not None and event_file is None):
@@ -92,7 +91,7 @@ def explain(
             show(one, is_first=number == 0)
         if user_file is None and letter is None and not tried.before and any(map(_asks_the_user, found)):
             say("\nOne record says little of its user: `--user FILE` gives what was known by then.")
-        if any(isinstance(one, Event) and one.anonymous_id == SOMEONE for one in tried.records):
+        if tried.names_nobody:
             say("\nThe record names nobody: a job refuses it without a `user_id` or an `anonymous_id`.")
     if not (found or as_json):
         say("no event: the record deletes a user, links two ids, or changes no property")
@@ -116,6 +115,8 @@ def show(one: Explained, *, is_first: bool) -> None:
     if one.request is not None and not one.request.suppressed:
         echo()
         requests.show(one.request)
+    if one.absent:
+        say("\n" + "\n".join(map(one_line, one.absent)))
 
 
 def _asks_the_user(one: Explained) -> bool:

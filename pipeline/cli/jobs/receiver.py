@@ -138,6 +138,8 @@ def json_printer(secrets: tuple[str, ...]) -> Callable[[Request, int], None]:
 def tls_context(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
     """Return the TLS settings of a certificate; raises UsageError where it cannot be used."""
     if cert is None:
+        if key is not None:
+            raise UsageError("--key belongs to a certificate: name that with --cert")
         return None
     import ssl
 
@@ -145,5 +147,6 @@ def tls_context(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(cert, key)
     except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"{cert}: cannot be used as a certificate ({error})") from error
+        hint = "" if key is not None else "; where its key lies in another file: --key"
+        raise UsageError(f"{cert}: cannot be used as a certificate ({error}){hint}") from error
     return context

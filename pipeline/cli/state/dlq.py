@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from pipeline.cli.kinds import Place
-from pipeline.cli.options import Actions, on_state
+from pipeline.cli.options import Actions, on_stores
 from pipeline.cli.output import echo, json_option, print_json, print_json_lines, print_text, say, table
 from pipeline.cli.page.lines import short
 from pipeline.cli.state.exactly import as_counted, exactly, selecting, show_chosen
@@ -85,7 +85,7 @@ def list_(state: Path, limit: int, before: str | None, as_json: bool, **wanted: 
 
 
 @dlq.command()
-@on_state
+@on_stores
 @click.argument("id")
 @json_option
 def show(state: Path, id: str, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from pipeline.cli.kinds import WHEN
-from pipeline.cli.options import flags, on_state, status_option
+from pipeline.cli.options import flags, on_stores, status_option
 from pipeline.cli.output import json_option, print_json, say, table
 from pipeline.cli.page.lines import short
 from pipeline.model.process.exits import Exit
@@ -34,7 +34,7 @@ def selecting(webhook: str, then: str, *own: Callable[[F], F]) -> Callable[[F], 
         status_option,
         *own,
         click.option("--webhook", metavar="ID", help=webhook),
-        on_state,
+        on_stores,
     )
 
 

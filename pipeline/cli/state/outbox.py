@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from pipeline.cli.options import Actions, on_state
+from pipeline.cli.options import Actions, on_stores
 from pipeline.cli.output import json_option, print_json, say, table
 from pipeline.cli.state.exactly import as_counted, exactly, selecting, show_chosen
 from pipeline.model.errors import UsageError
@@ -66,7 +66,7 @@ def list_(state: Path, limit: int, after: str | None, as_json: bool, **wanted: A
 
 
 @outbox.command("retry-now")
-@on_state
+@on_stores
 @click.option("--webhook", metavar="ID", required=True, help="The webhook.")
 def retry_now(state: Path, webhook: str) -> None:
     """Make the running job send pending deliveries of a webhook now, before they are due."""

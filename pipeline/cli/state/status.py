@@ -14,7 +14,7 @@ from pipeline.cli.accounts import (
     show_webhooks,
     silent_lines,
 )
-from pipeline.cli.options import on_state
+from pipeline.cli.options import on_stores
 from pipeline.cli.output import json_option, print_json, print_text
 from pipeline.deliver.halts import halted
 from pipeline.model.words import counted
@@ -28,7 +28,7 @@ LEFT = {
 
 
 @click.command()
-@on_state
+@on_stores
 @json_option
 def status(state: Path, as_json: bool) -> None:
     """Show what was read, and what is delivered, dead and pending.

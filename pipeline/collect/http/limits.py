@@ -25,8 +25,9 @@ class Limits:
     """Between two pieces of a body."""
     crowded_secs: float = 2.0
     """For a whole body, while others wait for its room (less than hold_secs) or for a connection."""
-    idle_secs: float = 75.0
-    """Between two requests of a connection; longer than most clients and proxies keep theirs."""
+    idle_secs: float = 620.0
+    """Between two requests of a connection; longer than proxies keep theirs (nginx and AWS 60 s, Traefik 90,
+    Caddy 120, Google 600): a beacon that one of them sends while it is being closed is lost."""
     drain_secs: float = 5.0
     """After SIGTERM: how long to keep serving while not ready, until senders have noticed."""
 

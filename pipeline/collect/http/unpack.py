@@ -62,12 +62,13 @@ def unpack(encoding: str | None, body: bytes, limit: int) -> bytes:
 def tried(encoding: str | None, body: bytes, limit: int) -> bytes | UnpackError:
     """Return the body, or the reason why there is none.
 
-    Raised, the error would keep the partial output alive until a garbage collection.
+    It is a new error: one that was raised, and the one that led to it, would keep the partial output alive
+    until a garbage collection.
     """
     try:
         return unpack(encoding, body, limit)
     except UnpackError as error:
-        return error.with_traceback(None)
+        return UnpackError(error.status, error.code, error.message)
 
 
 def most(encoding: str | None, size: int) -> int:

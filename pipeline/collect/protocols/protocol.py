@@ -14,6 +14,7 @@ import msgspec
 from pipeline.collect.batch import Batch, Member, Why, cut_short
 from pipeline.collect.masking import masked
 from pipeline.collect.request import Answer, Request
+from pipeline.model.records import NO_IDS
 
 Extra = tuple[tuple[str, bytes], ...]
 """Headers of one member beside those of its request."""
@@ -63,7 +64,7 @@ class Piece(msgspec.Struct, gc=False):
     user: str | None = None
     at_ms: int | None = None
     same: str | None = None
-    """The id under which it would be sent twice."""
+    """The id under which it would be sent twice; what it is unique in stands before it, with a zero byte."""
     extra: Extra = ()
     also: str | None = None
     """Another id of the user: the anonymous one beside the user id."""
@@ -107,7 +108,7 @@ class Cut(msgspec.Struct):
         for piece in self.pieces:
             same, extra, value, user = None, piece.extra, piece.value, piece.user
             said = piece.same
-            if said is not None:
+            if said is not None and said.rpartition("\0")[2] not in NO_IDS:
                 digest = begin()
                 digest.update(said.encode() if said.isascii() else said.encode("utf-8", "surrogatepass"))
                 same = digest.digest()

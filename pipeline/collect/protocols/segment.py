@@ -23,7 +23,7 @@ from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.cutting import members
 from pipeline.collect.protocols.cutting.clock import NONE, Shift, read_time
 from pipeline.collect.protocols.cutting.keyless import Keyless, Names
-from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol, basic_pair
+from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol, basic_pair, bearer
 from pipeline.collect.request import Answer, Request
 
 TYPES = {
@@ -200,4 +200,4 @@ def _credential(request: Request, envelope: members.Fields) -> str | None:
     given = members.value(envelope, "writeKey")
     if type(given) is str and given.strip():
         return given.strip()
-    return request.query.get("writeKey")
+    return request.query.get("writeKey") or bearer(request)

@@ -1,7 +1,7 @@
 """The one table of paths: which protocol answers which.
 
-Slashes at the end do not count, and neither does what a proxy put before the path: of `/ingest/e/` the
-longest end that is a path of the table is taken.
+Slashes at the end do not count, several are one (`https://host/v1/` + `/batch`), and neither does what a
+proxy put before the path count: of `/ingest/e/` the longest end that is a path of the table is taken.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pipeline.collect.protocols.shared_paths import SharedPaths, Speaks
 _Row = tuple[str, str, Route]
 """Method, path, and what answers."""
 
+_SLASHES = re.compile("//+")
 _MOST_PARTS = 8
 """A longer path is none of ours: it is not searched."""
 
@@ -68,7 +69,7 @@ class Table:
         found = self._routes.get(path)
         if found is not None:
             return found
-        path = path.rstrip("/")
+        path = _SLASHES.sub("/", path.rstrip("/"))
         found = self._routes.get(path)
         if found is not None:
             return found

@@ -3,7 +3,7 @@
 What is promised: requests from pages that name a common user, by whichever of its ids, each within ``secs``
 of the one before it, are written in the order of their clients' times, though none waits longer than four
 times as long. The members of one request keep their order. Everything else is written in the order in which
-it came.
+it came. Nor does a group grow beyond `FULL` members: it goes at once, and what comes later is another one.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from pipeline.collect.batch import Batch
 
 LONGEST = 4
 """A user whose requests never cease waits so many times ``secs``."""
+FULL = 16_384
+"""Members that are sorted and written at a time, some 50 ms: a stranger may tie all requests together."""
 
 
 class Held(Protocol):
@@ -35,6 +37,7 @@ class _Huddle(Generic[H]):
 
     due: float
     latest: float
+    members: int = 0
     held: list[H] = field(default_factory=list)
     users: set[str] = field(default_factory=set)
 
@@ -61,31 +64,47 @@ class Order(Generic[H]):
         for other in met:
             if other is not huddle:
                 huddle.held += other.held
+                huddle.members += other.members
                 huddle.latest = min(huddle.latest, other.latest)
                 del self._huddles[other]
                 users |= other.users
         huddle.due = min(now + self._secs, huddle.latest)
         huddle.held.append(held)
+        huddle.members += len(held.batch.members)
         huddle.users |= users
         for user in users:
             self._of[user] = huddle
+        if huddle.members >= FULL:
+            huddle.due = now
+            self._forget(huddle)
 
     def due(self) -> float | None:
         """Return when the first of them have waited long enough; None where none wait."""
         return min((huddle.due for huddle in self._huddles), default=None)
 
-    def release(self, now: float) -> list[list[H]]:
-        """Return those that have waited long enough; each list is to be written as one, see `in_order`."""
-        over = [huddle for huddle in self._huddles if huddle.due <= now]
+    def release(self, now: float, most: float = FULL) -> list[list[H]]:
+        """Return those that have waited long enough; each list is to be written as one, see `places`.
+
+        most: once they have so many members, the others wait for the next call.
+        """
+        over, members = [], 0
+        for huddle in self._huddles:
+            if huddle.due <= now and members < most:
+                over.append(huddle)
+                members += huddle.members
         for huddle in over:
             del self._huddles[huddle]
-            for user in huddle.users:
-                del self._of[user]
+            self._forget(huddle)
         return [huddle.held for huddle in over]
+
+    def _forget(self, huddle: _Huddle[H]) -> None:
+        for user in huddle.users:
+            del self._of[user]
+        huddle.users = set()
 
     def release_all(self) -> list[list[H]]:
         """Return all of them."""
-        return self.release(float("inf"))
+        return self.release(float("inf"), float("inf"))
 
 
 def places(batches: list[Batch]) -> list[tuple[int, int]]:

@@ -15,9 +15,6 @@ from pipeline.model.json import Value
 class Absent:
     """The type of ABSENT: there is no such place."""
 
-    def __repr__(self) -> str:
-        return "absent"
-
 
 ABSENT: Final = Absent()
 

@@ -147,7 +147,8 @@ def _wish(kind: str, context: Mapping[str, Any], found: Value) -> tuple[str, str
         hint = f"write `{meant[word]}`" if word in meant else None
         return "wrong-type", "true or false", hint
     if kind in ("int_type", "int_from_float"):
-        hint = f"write `{found}` without quotes" if isinstance(found, str) and found.isdigit() else None
+        digits = isinstance(found, str) and found.isascii() and found.isdigit()
+        hint = f"write `{found.lstrip('0') or '0'}` without quotes or zeros before it" if digits else None
         return "wrong-type", "a whole number", hint
     if kind == "string_type":
         quoted = {True: "true", False: "false"}.get(found, found) if isinstance(found, bool) else found

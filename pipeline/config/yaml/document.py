@@ -145,13 +145,13 @@ def text_span(node: Node, offset: int, length: int) -> Span:
 def _literal(node: Node, lines: list[str], before: str) -> tuple[int, int]:
     """A literal block: every line of the text is one of the file, after the block's indentation."""
     line = node.span.line + 1 + before.count("\n")
-    return line, _block_indent(lines, node.span.line + 1) + len(before) - before.rfind("\n") - 1
+    return line, _block_indent(node, lines) + len(before) - before.rfind("\n") - 1
 
 
-def _block_indent(lines: list[str], line: int) -> int:
-    while line < len(lines) and not lines[line].strip():
-        line += 1
-    return _indent(lines[line]) if line < len(lines) else 0
+def _block_indent(node: Node, lines: list[str]) -> int:
+    """Return the columns before a block's text: blanks that `|2` leaves in the text are none of them."""
+    written = next(filter(str.strip, lines[node.span.line + 1 :]), "")
+    return _indent(written) - _indent(next(filter(str.strip, node.value.split("\n")), ""))
 
 
 def _indent(source: str) -> int:
@@ -162,7 +162,7 @@ def _folded(node: Node, lines: list[str], before: str) -> tuple[int, int]:
     """Any other style: line ends fold to blanks, escapes take several characters."""
     line, column, style = node.span.line, node.span.column, node.style
     block = style == ">"
-    indent = _block_indent(lines, line + 1) if block else None
+    indent = _block_indent(node, lines) if block else None
 
     def at_end() -> bool:
         return not lines[line][column:].strip() or (style == '"' and lines[line][column:] == "\\")

@@ -202,17 +202,23 @@ def expanded(path: KeyPath, text: str, secrets: Secrets, problems: Problems) -> 
 
 
 def nested(path: KeyPath, text: str) -> Problem | None:
-    """Return the problem of ``${A:-${B}}``, which a shell takes: here the first `}` closes both."""
-    if not any("${" in (ref.default or "") for ref in refs_in(text)):
+    """Return the problem of ``${A:-${B}}`` and ``${A:-{}}``: the first `}` ends the default, and what follows
+    it is a text that is sent, too.
+    """
+    default = next((ref.default for ref in refs_in(text) if "{" in (ref.default or "")), None)
+    if default is None:
         return None
     hint = "name one variable, and set it where the job is started"
     message = "a default is a text and holds no placeholder"
+    if "${" not in default:
+        message = "a default ends at the first `}`, and holds no `{`"
     return Problem(path, "placeholder", message, hint, offset=text.index(":-") + 2)
 
 
 def missing_setting(path: KeyPath, ref: SecretRef, text: str) -> Problem:
     """Return the problem of a placeholder without a value."""
     what = f"the file `{ref.file}` cannot be read" if ref.file else f"the variable `{ref.key}` is not set"
+    what += ", or is empty"
     remedy = f"set it in the environment, or give a default: `${{{ref.key}:-...}}`"
     if ref.file:
         remedy = "write it, or mend the path: a relative one starts at the config directory"

@@ -42,6 +42,7 @@ def slip_in(source: str, column: int | None) -> Slip | None:
         value.startswith(("{{", "{%"))
         or value[0] in "@`%"
         or re.match(r"\*([^\w]|$)", value)
+        or (column is not None and value[0] == "*")
         or (column is not None and value[0] not in "\"'|>&!" and ": " in value + " " and lead.strip())
         or (value[0] in "|>" and column is not None and start < column)
     ):
@@ -73,7 +74,8 @@ _FLOW_SLIPS = (
     # A path with brackets: `lines[*]`, `event.tags[-1]`, `user["Customer No."]`, `vars.m[user.id]`.
     r"(?<=[\[{,:\s])[^\s\[\]{},:\"'][^\s\[\]{},:\"']*"
     r"(?:\[(?:\*|-?\d+|\"[^\"]*\"|'[^']*'|[A-Za-z_][\w$-]*\.[\w.$-]+)\][^\s\[\]{},:\"']*)+",
-    r"(?<=[\[,:\s])\*(?=\s*[,\]}])",
+    # A star that begins no alias: `*`, `*.pdf`, `*/pricing`.
+    r"(?<=[\[,:\s])\*(?!\w+\s*[,\]}])[^\"',\]}]*(?=[,\]}])",
     r"\{%.*%\}[^,\]}]*",
     r"(?<=[\[,:\s])[@`%][^,\]}]*",
     r"\{\{.*?\}\}[^,\]}]*",

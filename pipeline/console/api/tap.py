@@ -131,7 +131,9 @@ async def streaming(
     feed = TapFeed(context.console.state, filters, patient=patient)
     try:
         await feed.begun()
-        answer = web.StreamResponse(headers={"x-accel-buffering": "no"})
+        # A proxy that compresses a stream may hold its lines back, as one that buffers does.
+        unheld = {"x-accel-buffering": "no", "cache-control": "no-store, no-transform"}
+        answer = web.StreamResponse(headers=unheld)
         answer.content_type = content_type
         answer.charset = "utf-8"
         harden(answer, context.nonce)

@@ -19,7 +19,8 @@ def harden(response: web.StreamResponse, nonce: str) -> None:
     headers.pop("server", None)
     headers["content-security-policy"] = policy(nonce)
     headers["x-content-type-options"] = "nosniff"
-    headers["referrer-policy"] = "no-referrer"
+    # With `no-referrer` a browser says `Origin: null` of our own forms, and nothing else over plain HTTP.
+    headers["referrer-policy"] = "same-origin"
     headers["cross-origin-opener-policy"] = "same-origin"
     headers["cross-origin-resource-policy"] = "same-origin"
     headers.setdefault("cache-control", "no-store")

@@ -94,6 +94,10 @@ class Sessions:
         self._named[name] = session
         return session
 
+    def all(self) -> list[Session]:
+        """Return those of cookies and of proxies."""
+        return [*self._sessions.values(), *self._named.values()]
+
     def find(self, cookie: str | None) -> Session | None:
         """Return the session of a cookie; None where it has ended."""
         session = self._sessions.get(cookie or "")

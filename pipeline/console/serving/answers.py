@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from http import HTTPStatus
 from typing import Final
 
@@ -16,6 +18,8 @@ from pipeline.console.security.sessions import Session
 MOST: Final = 16
 MOST_BYTES: Final = 8 << 20
 """Of the answers kept for each session; the oldest are dropped."""
+MOST_OF_ALL: Final = 64 << 20
+"""Bytes of the answers kept for all sessions; who has most loses its oldest."""
 _KEPT: Final = (200, 400, 409, 412, 422)
 _NAME: Final = "answer"
 
@@ -29,19 +33,23 @@ class Answer:
     status: int
     body: bytes
     nonce: str
+    before: str
+    """The answer whose form was sent; "" where it was the page itself."""
 
 
 def led(context: RequestContext, page: str, response: web.StreamResponse) -> web.StreamResponse:
     """Return the answer to a request, or what leads a browser to it: a page that a form was answered with is
-    kept. One that led to a success is not: Back shows what there is now.
+    kept. Those that led to a success are not: Back shows what there is now. Those of other tabs stay.
 
     page: the path of the page that the form is on, without the base path.
     """
     session = context.session
     if session is None or context.is_partial or context.request.method != "POST":
         return response
+    before = f"{page}?{_NAME}={context.query[_NAME]}" if _NAME in context.query else ""
     if response.status == HTTPStatus.SEE_OTHER:
-        session.answers = {key: one for key, one in session.answers.items() if key.partition("?")[0] != page}
+        while isinstance(one := session.answers.pop(before, None), Answer):
+            before = one.before
         return response
     if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
         return response
@@ -51,8 +59,19 @@ def led(context: RequestContext, page: str, response: web.StreamResponse) -> web
     while session.answers and (len(session.answers) >= MOST or _size(session) > room):
         del session.answers[next(iter(session.answers))]
     key = f"{page}?{_NAME}={secrets.token_hex(8)}"
-    session.answers[key] = Answer(context.viewer.rights, response.status, response.body, context.nonce)
+    # Its forms tell which answer they stand on.
+    forms, named = (f'action="{escape(context.url(at))}"'.encode() for at in (page, key))
+    body = response.body.replace(forms, named)
+    session.answers[key] = Answer(context.viewer.rights, response.status, body, context.nonce, before)
+    make_room(context.console.sessions.all())
     return context.go(key)
+
+
+def make_room(sessions: Sequence[Session], most_bytes: int = MOST_OF_ALL) -> None:
+    """Drop the oldest answers of who has most, until those of all sessions are no more than this."""
+    while sum(map(_size, sessions)) > most_bytes:
+        answers = max(sessions, key=_size).answers
+        del answers[next(iter(answers))]
 
 
 def _size(session: Session) -> int:

@@ -13,6 +13,7 @@ from typing import Final
 from aiohttp import web
 
 from pipeline.console.context import FORM_BYTES, Console, RequestContext
+from pipeline.console.pages import login
 from pipeline.console.security.audit import Act, AuditFailed, AuditLine, Result
 from pipeline.console.security.headers import harden
 from pipeline.console.security.identity import NOBODY, address_of, identify
@@ -99,7 +100,15 @@ class _Gate:
             return await self._turned_away(
                 context, HTTPStatus.FORBIDDEN, "a page of another site sent this\n"
             )
+        base = self._console.section.base_path
+        if base and request.path == base:
+            return context.go("/")
         try:
+            if base and not request.path.startswith(f"{base}/"):
+                reason = (
+                    f"the pages of this console begin with {base}/: a proxy has to pass the whole path on"
+                )
+                raise web.HTTPNotFound(reason=reason)
             context.viewer, context.session = identify(request, self._console)
             if context.viewer.by == "proxy" and not is_said(request.method, request.headers):
                 raise web.HTTPForbidden(reason="a browser says where a form was sent from, and this does not")
@@ -132,7 +141,7 @@ class _Gate:
                 if context.viewer is not NOBODY:
                     raise web.HTTPForbidden(reason=self._why_not(context, route))
                 if route.method == "GET" and not (context.wants_data or context.is_partial):
-                    return context.go("/login")
+                    return await login.first(context)
                 raise web.HTTPUnauthorized(reason=LOGIN)
             if request.headers.get("content-encoding", "identity") != "identity":
                 raise web.HTTPUnsupportedMediaType(reason="what is sent to a console is not compressed")

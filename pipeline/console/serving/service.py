@@ -28,6 +28,8 @@ LOOK_SECS = 0.1
 HEAD_SECS = 10.0
 """How long a new connection may take to send its request's head."""
 IDLE_SECS = 15.0
+PROXY_IDLE_SECS: Final = 620.0
+"""Of a proxy's connections: longer than it keeps them. What it sends while one is being closed is a 502."""
 CONNECTIONS: Final = 500
 HEAD_BYTES: Final = 16 << 10
 THREADS: Final = 32
@@ -82,7 +84,7 @@ async def serve(
         make_app(console),
         access_log=None,
         shutdown_timeout=STOP_SECS,
-        keepalive_timeout=IDLE_SECS,
+        keepalive_timeout=PROXY_IDLE_SECS if console.section.behind_proxy else IDLE_SECS,
         max_line_size=HEAD_BYTES,
         max_field_size=HEAD_BYTES,
         auto_decompress=False,  # nobody compresses requests to us: bad gzip would be our error

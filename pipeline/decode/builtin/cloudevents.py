@@ -20,6 +20,7 @@ from pipeline.model.json import Json, kind_of
 from pipeline.model.records import Event, Record
 
 VERSIONS = frozenset({"1.0", "0.3"})
+_STRUCTURED = b"application/cloudevents"
 
 _OURS = frozenset(
     {"specversion", "id", "type", "source", "time", "subject", "data", "data_base64", "datacontentencoding"}
@@ -53,8 +54,15 @@ def is_sure(record: Fields) -> bool:
 
 
 def is_binary(headers: Sequence[tuple[str, bytes | None]]) -> bool:
-    """Return True where the headers say that the message is a CloudEvent in binary mode."""
-    return any(name == "ce_specversion" for name, _ in headers)
+    """Return True where the headers say that the message is a CloudEvent in binary mode.
+
+    Where the content type is that of an event itself, its attributes may be in headers too (as a copy for
+    those who route it): it is in structured mode (Kafka binding 3).
+    """
+    return any(name == "ce_specversion" for name, _ in headers) and not any(
+        name.lower() == "content-type" and text is not None and text.lower().startswith(_STRUCTURED)
+        for name, text in headers
+    )
 
 
 def read_binary(

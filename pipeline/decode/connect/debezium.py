@@ -40,6 +40,15 @@ VERBS: Final = {"c": "created", "u": "updated", "d": "deleted"}
 _SIDES: Final[dict[Gives, Side]] = {"user": "users", "event": "events", "both": "both"}
 _EMPTY: Final = ("AA==", "{}", "1970-01-01", "00:00")
 """Text prefixes of decimal 0, of an empty object, and of times at 0."""
+_POSITIONS: Final = (
+    ("lsn",),  # PostgreSQL
+    ("file", "pos", "row"),  # MySQL, MariaDB
+    ("commit_lsn", "change_lsn", "event_serial_no"),  # SQL Server, Db2
+    ("scn", "rs_id", "ssn"),  # Oracle: many changes have one SCN
+)
+"""Where a change stands in the database's log, by what Debezium's connectors write of it."""
+_BESIDE: Final = {"file", "row"}
+"""What flattened rows may be without."""
 _CLOCKS: Final = {"ts_ms", "ts_us", "ts_ns"}
 _TRANSACTION: Final = {"status", "id", "event_count", "data_collections"}
 _BAGS: Final = ("properties", "traits", "context", "set", "set_once", "data")
@@ -182,7 +191,8 @@ def _from_flattened(value: Fields, schema: Schema | None, place: Place) -> Chang
         op = "d"
     source = {
         name: value[field]
-        for name in ("lsn", "file", "pos", "row")
+        for names in _POSITIONS
+        for name in names
         for field in (f"__{name}", f"__source_{name}")
         if field in value
     }
@@ -293,14 +303,12 @@ def _event(change: Change, user_id: str, place: Place, table: Table) -> Event:
 def _event_id(change: Change, user_id: str) -> str | None:
     """Return what identifies a change that Connect writes twice after a crash: its log position."""
     source = change.source
-    if source.get("lsn") is not None:
-        where = str(source["lsn"])
-    elif source.get("pos") is not None:
-        where = "/".join(str(source.get(name, "")) for name in ("file", "pos", "row"))
-    else:
-        return None
-    # One statement may write many rows at one position, and a changed key is two changes at one.
-    return f"{change.table}:{where}:{change.op}:{user_id}"
+    for names in _POSITIONS:
+        if all(source.get(name) is not None for name in names if name not in _BESIDE):
+            where = "/".join(str(source.get(name, "")) for name in names)
+            # One statement may write many rows at one position, and a changed key is two changes at one.
+            return f"{change.table}:{where}:{change.op}:{user_id}"
+    return None
 
 
 def _tombstone(place: Place, table: Table) -> list[Record]:
@@ -312,6 +320,7 @@ def _tombstone(place: Place, table: Table) -> list[Record]:
 
 class _Source(msgspec.Struct):
     ts_ms: Any = None
+    snapshot: Any = None
 
 
 class _Marks(msgspec.Struct):
@@ -320,6 +329,7 @@ class _Marks(msgspec.Struct):
     source: _Source | None = None
     flat_op: Any = msgspec.field(name="__op", default=None)
     flat_source_ts_ms: Any = msgspec.field(name="__source_ts_ms", default=None)
+    flat_snapshot: Any = msgspec.field(name="__source_snapshot", default=None)
 
 
 class _Wrapped(_Marks):
@@ -332,16 +342,19 @@ _PEEK = msgspec.json.Decoder(_Wrapped)
 def committed(line: bytes) -> int | None:
     """Return when a change was committed (ms), None where unknown.
 
-    0 for a snapshot's row: it was in the table before Debezium started.
+    0 for a snapshot's row: it was in the table before Debezium started. One of an incremental snapshot was
+    read among the changes: it is of when it was read.
     """
     try:
         seen = _PEEK.decode(line)
     except NOT_SEEN:
         return None
     marks = seen if seen.payload is None else seen.payload
-    if marks.op == "r" or marks.flat_op == "r":
+    source = marks.source
+    snapshot = marks.flat_snapshot if source is None else source.snapshot
+    if "r" in (marks.op, marks.flat_op) and snapshot != "incremental":
         return 0
-    at = marks.flat_source_ts_ms if marks.source is None else marks.source.ts_ms
+    at = marks.flat_source_ts_ms if source is None else source.ts_ms
     return at if type(at) is int and at > 0 else None
 
 

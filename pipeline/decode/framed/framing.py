@@ -55,11 +55,11 @@ class Frame:
                 ) from None
         return SCHEMAS.read(self.registry.url, found.id, found.payload)
 
-    def misses(self, line: bytes | None, key: bytes | None, headers: Headers | None) -> bool:
-        """Return whether a schema of a record is not here yet, and have those fetched that are not."""
+    def misses(self, line: bytes | None, headers: Headers | None) -> bool:
+        """Return whether the schema of a record is not here yet, and have it fetched then."""
         if self.registry is None:
             return False
-        missing = [id for id in self.wanted(line, key, headers) if not SCHEMAS.has(self.registry.url, id)]
+        missing = [id for id in self.wanted(line, None, headers) if not SCHEMAS.has(self.registry.url, id)]
         for id in missing:
             SCHEMAS.want(self.registry, id)
         return bool(missing)

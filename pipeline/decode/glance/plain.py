@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from pipeline.model.records import Event, Origin
-from pipeline.model.times import parse_time
+from pipeline.model.times import time_or_none
 
 
 class NativeEvent(msgspec.Struct, gc=False):
@@ -42,8 +42,7 @@ def plain_event(line: bytes, origin: Origin, received_at: int | None) -> Event |
     """
     try:
         found = _read(line)
-        time = found.time
-        at = received_at if time is None or time == "" else parse_time(time)
+        at = None if found.time is None or found.time == "" else time_or_none(found.time)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
         return None
     user_id, anonymous_id = found.user_id or None, found.anonymous_id or None
@@ -56,7 +55,7 @@ def plain_event(line: bytes, origin: Origin, received_at: int | None) -> Event |
         found.kind or "track",
         user_id,
         anonymous_id,
-        at,
+        received_at if at is None else at,
         received_at,
         found.source or None,
         {} if properties is None else properties,

@@ -90,8 +90,9 @@ def read_entry(entry: Entry, frame: Frame, numbers: Numbers, raw: bytes) -> list
     """
     invalid: list[Record] = []
     received_at = frame.place.received_at
-    lacking: list[LeftOut] = []
-    wrong: list[InvalidRecord] = []
+    # As texts: a kept error would keep the line, until a garbage collection.
+    lacking: list[str] = []
+    wrong: list[str] = []
 
     def all_of(members: Iterable[Member], number: int) -> Iterator[Record]:
         for member in members:
@@ -103,14 +104,14 @@ def read_entry(entry: Entry, frame: Frame, numbers: Numbers, raw: bytes) -> list
                 except LeftOut as error:
                     spend_work(_LACKING)
                     if not lacking:
-                        lacking.append(error)
+                        lacking.append(str(error))
                     continue
                 except InvalidRecord as error:
                     if number >= numbers.most:
                         raise
                     spend_work(len(raw) // CHARS)  # each of them keeps the whole line
-                    wrong.append(error)
-                    invalid.append(Invalid(raw, str(error), numbers.origin(numbers.invalid)))
+                    wrong.append(str(error))
+                    invalid.append(Invalid(raw, wrong[-1], numbers.origin(numbers.invalid)))
                     numbers.invalid += 1
                     continue
                 number += 1
@@ -120,9 +121,9 @@ def read_entry(entry: Entry, frame: Frame, numbers: Numbers, raw: bytes) -> list
     links = list(all_of(entry.links, numbers.links))
     events = list(all_of(entry.events, numbers.events))
     if not (updates or links or events or invalid):
-        raise lacking[0] if lacking else LeftOut("the `when` of no part holds")
+        raise LeftOut(lacking[0] if lacking else "the `when` of no part holds")
     if len(wrong) == 1 and not (updates or links or events):
-        raise wrong[0]
+        raise InvalidRecord(wrong[0])
     # Before empty updates are dropped: those after them keep their numbers, which nobody else may have.
     numbers.updates += len(updates)
     numbers.links += len(links)
@@ -132,13 +133,13 @@ def read_entry(entry: Entry, frame: Frame, numbers: Numbers, raw: bytes) -> list
     return [*updates, *links, *events, *invalid]
 
 
-def _frames(member: Member, frame: Frame, lacking: list[LeftOut]) -> Iterable[Frame]:
+def _frames(member: Member, frame: Frame, lacking: list[str]) -> Iterable[Frame]:
     """Return the record itself or, with `each`, its elements."""
     found = [frame]
     for source in member.each:
         found = [inner for outer in found for inner in _inside(source(outer.here, outer), outer)]
     if not found:
-        lacking.append(LeftOut(f"there is no element at `{member.told}`"))
+        lacking.append(f"there is no element at `{member.told}`")
     return found
 
 

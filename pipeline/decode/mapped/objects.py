@@ -123,9 +123,7 @@ def compile_map(value: dict[str, Value], context: Context) -> Object:
             on_key=True,
         )
     for name, inner in value.items():
-        if type(name) is not str:
-            context.problems.error((name,), "wrong-name", f"{name!r} is no name of a property", on_key=True)
-        elif type(inner) is dict and not is_form(inner):
+        if type(inner) is dict and not is_form(inner):
             items.append((name, _inner(compile_map(inner, context.at(name)))))
         elif inner == REST:
             context.at(name).wrong('`*` stands alone: properties: "*"')

@@ -222,7 +222,7 @@ def _reader(name: str, entries: Sequence[Entry]) -> Callable[[Fields, Place], li
         if type(record) is not dict:
             raise InvalidRecord(f"the record is {kind_of(record)}, expected an object")
         frame = Frame(record, place)
-        lacking: tuple[str, LeftOut] | None = None
+        lacking: tuple[str, str] | None = None  # no error, which would keep the record
         for entry in entries:
             if entry.when is not None and not entry.when(record, frame):
                 continue
@@ -237,7 +237,7 @@ def _reader(name: str, entries: Sequence[Entry]) -> Callable[[Fields, Place], li
                 return read_entry(entry, frame, numbers, place.raw or b"")
             except LeftOut as error:
                 if lacking is None:
-                    lacking = entry.name, error
+                    lacking = entry.name, str(error)
         if lacking is not None:
             raise InvalidRecord(
                 f"no entry of the shape `{name}` fits: {lacking[0]} comes nearest, but {lacking[1]}"

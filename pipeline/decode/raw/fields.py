@@ -12,7 +12,7 @@ from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, kind_of
 from pipeline.model.records import IdentityLink, Invalid, Origin, Record
 from pipeline.model.sizes import USUAL
-from pipeline.model.times import parse_time
+from pipeline.model.times import time_or_none
 
 Fields = dict[str, Json]
 Headers = Sequence[tuple[str, bytes | None]]
@@ -118,9 +118,11 @@ def time(fields: Fields, *names: str) -> int | None:
         value = fields.get(name)
         if value is not None and value != "":
             try:
-                return parse_time(value)
+                found = time_or_none(value)
             except ValueError as error:
                 raise InvalidRecord(f"`{name}`: {error}") from None
+            if found is not None:
+                return found
     return None
 
 

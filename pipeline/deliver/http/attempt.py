@@ -135,6 +135,8 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     """True: a success's body matters. Only where headers matter too."""
     proxy: str | None = None
     """Only for the aiohttp client."""
+    proxy_tls: str = ""
+    """The name of the TLS context for a proxy that is spoken to over TLS, where the receiver is not."""
     # --- for the client
     cancel: Callable[[], object] | None = None
     """Cancels the client's work on it; None before and after."""

@@ -146,7 +146,7 @@ class AnswerReader:
                 self._passed += len(buffer) - len(kept)
                 buffer, self._looked = kept, 0
             if not _START.startswith(buffer[:7]):
-                raise AnswerError("protocol", f"not an HTTP/1 answer: it begins with {_shown(buffer)}")
+                raise AnswerError("protocol", f"not an HTTP/1 answer: {_other(buffer)}")
             found = _END.search(buffer, max(0, self._looked - 3))
             end = found.end() if found is not None else len(buffer)
             if self._passed + end > MAX_HEAD:
@@ -238,6 +238,15 @@ def _length_in(lower: bytes) -> int:
         return _NO_LENGTH
     value = lower[at + 16 :].partition(b"\r")[0].strip(b" \t")
     return int(value) if _LENGTH.fullmatch(value) else _NO_LENGTH
+
+
+def _other(raw: bytes) -> str:
+    """Return what speaks there in the place of HTTP/1."""
+    if raw.startswith(b"\x15\x03"):
+        return "it speaks TLS: is it a port for `https://`?"
+    if raw[:2] == b"\0\0" and raw[3:4] == b"\4":  # a frame of settings comes first
+        return "it speaks HTTP/2 alone, which Hookline does not"
+    return f"it begins with {_shown(raw)}"
 
 
 def _shown(raw: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import ssl
 import stat
 from collections.abc import Callable, Iterator
@@ -188,6 +189,14 @@ _WORDS: Final = {
     "UNSUPPORTED_PROTOCOL": "the receiver speaks none of TLS 1.2 and 1.3",
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the receiver wants a client certificate (`auth.mtls`)",
     "TLSV1_ALERT_UNKNOWN_CA": "the receiver does not trust the client certificate (`auth.mtls`)",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "the receiver does not accept the client certificate (`auth.mtls`)",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "the receiver does not accept the client certificate (`auth.mtls`)",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "the client certificate (`auth.mtls`) has expired, says the receiver",
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": "the client certificate (`auth.mtls`) is revoked, says the receiver",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "the receiver refuses the handshake: no cipher in common, "
+    "or it wants a client certificate (`auth.mtls`)",
+    "TLSV1_UNRECOGNIZED_NAME": "the receiver does not know the host of the URL",
+    "TLSV1_ALERT_NO_APPLICATION_PROTOCOL": "the receiver does not speak HTTP/1.1 (ALPN)",
 }
 """OpenSSL's reasons in the words of a webhook's author."""
 _UNKNOWN_ISSUERS: Final = frozenset((18, 19, 20, 21))
@@ -198,6 +207,12 @@ def _has_authorities() -> bool:
     """Return whether the system has a CA list, as a file or a folder."""
     paths = ssl.get_default_verify_paths()
     return paths.cafile is not None or (paths.capath is not None and bool(os.listdir(paths.capath)))
+
+
+def _reason_of(error: ssl.SSLError) -> str:
+    """Return OpenSSL's reason; Python does not name the newer ones."""
+    said = re.fullmatch(r"\[SSL\] (.+) \(_ssl\.c:\d+\)", str(error))
+    return error.reason or (said[1].upper().replace(" ", "_") if said is not None else "")
 
 
 def words_of(error: BaseException) -> str:
@@ -211,8 +226,8 @@ def words_of(error: BaseException) -> str:
                     " (this machine knows no issuers at all: install `ca-certificates`, or set `request.ca`)"
                 )
         return f"the receiver's certificate is not valid: {error.verify_message.rstrip('.')}{remedy}"
-    if isinstance(error, ssl.SSLError) and error.reason:
-        return _WORDS.get(error.reason, error.reason.replace("_", " ").lower())
+    if isinstance(error, ssl.SSLError) and (reason := _reason_of(error)):
+        return _WORDS.get(reason, reason.replace("_", " ").lower())
     if isinstance(error, ConnectionError):
         return "the connection was closed in the handshake"
     return str(error) or type(error).__name__

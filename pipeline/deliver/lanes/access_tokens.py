@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from pipeline.config.models.webhooks.receiver import ReceiverSettings
 from pipeline.deliver.http.attempt import Client, OwnLimit
 from pipeline.deliver.lanes.clock import Clock
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.lanes.limits.outages import hurry
+from pipeline.deliver.lanes.limits.retry_after import retry_after_secs
 from pipeline.deliver.lanes.policy import RetryAt, decide_token
 from pipeline.deliver.lanes.retries import regroup
 from pipeline.deliver.lanes.settling import Settler
-from pipeline.deliver.requests.oauth import RefreshTokens, TokenError, request_token
+from pipeline.deliver.requests.oauth import (
+    Issued,
+    RefreshTokens,
+    Token,
+    TokenError,
+    credentials,
+    request_token,
+)
 from pipeline.model.errors import HooklineError
 from pipeline.outbox.handover import Delivery
 from pipeline.telemetry.log import get
 from pipeline.telemetry.metrics import count
+
+if TYPE_CHECKING:
+    from pipeline.deliver.http.by_aiohttp.client import AiohttpClient
 
 log = get(__name__)
 
@@ -39,12 +51,18 @@ class Tokens:
         self._answered = answered
         self._tasks: set[asyncio.Task[None]] = set()
         self._rotated: RefreshTokens = {}
+        self._issued: dict[tuple[Any, ...], Issued] = {}
+        """By credentials."""
 
     def fetch(self, lane: Lane) -> None:
         """Start a request for the lane's token."""
-        task = asyncio.ensure_future(self._ask(lane))
+        self._start(self._ask(lane))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def close(self) -> None:
         """Make no more requests."""
@@ -57,18 +75,18 @@ class Tokens:
         token, client = lane.token, self._clients["aiohttp"]
         assert token is not None
         assert isinstance(client, AiohttpClient)
-        secrets = lane.secrets
         try:
             receiver = lane.spec.receiver if lane.spec is not None else ReceiverSettings()
-            tls = client.contexts.name_for_tokens(receiver, secrets.expand)
-            proxy = lane.spec.delivery.proxy if lane.spec is not None else None
-            post = partial(client.post, tls=tls, proxy=secrets.expand(proxy) if proxy else None)
-            value, lifetime = await request_token(token.auth, secrets, post, self._rotated)
+            issued = await self._issue(client, token, receiver, lane)
         except (TokenError, HooklineError, OSError, ValueError) as error:
-            now, status = self._clock.now(), error.status if isinstance(error, TokenError) else 0
-            token.failed(now, refused=status != 0)
+            now, status, asked_secs = self._clock.now(), 0, 0.0
+            if isinstance(error, TokenError):
+                status, headers = error.status, error.headers
+                asked = headers.get("retry-after", "")
+                asked_secs = retry_after_secs(asked, self._clock.wall(), headers.get("date"))
+            token.failed(now, asked_secs, refused=status != 0)
             count("oauth_tokens_total", webhook=lane.webhook_id, result="error")
-            text = f"oauth2: {secrets.mask(str(error))}"
+            text = f"oauth2: {lane.secrets.mask(str(error))}"
             lane.tally.error = text
             log.warning("no oauth2 token", webhook=lane.webhook_id, error=text)
             # A missing secret is the owner's fault, a limit this machine's: the deliveries wait.
@@ -76,12 +94,38 @@ class Tokens:
                 not_given(self._settler, lane, text, status, now)
         else:
             now, failed = self._clock.now(), token.failures
-            token.arrived(value, lifetime, now)
+            token.arrived(issued.value, issued.lifetime_secs, issued.at)
             count("oauth_tokens_total", webhook=lane.webhook_id, result="ok")
             if failed and lane.token is token:
                 hurry(lane, now, self._settler.random)
         # A token that a reload has replaced meanwhile is ignored.
         self._answered(lane)
+
+    async def _issue(
+        self, client: AiohttpClient, token: Token, receiver: ReceiverSettings, lane: Lane
+    ) -> Issued:
+        """Return the token of the lane's credentials: the one that is there, or a new one."""
+        secrets = lane.secrets
+        # Bound to the client certificate, where there is one (RFC 8705).
+        issued = self._issued.setdefault((*credentials(token.auth, secrets), receiver.mtls), Issued())
+        if issued.serves(token.refused, self._clock.now()):
+            return issued
+        if issued.asking is None:
+            tls = client.contexts.name_for_tokens(receiver, secrets.expand)
+            proxy = lane.spec.delivery.proxy if lane.spec is not None else None
+            post = partial(client.post, tls=tls, proxy=secrets.expand(proxy) if proxy else None)
+            issued.asking = self._start(
+                self._request(issued, request_token(token.auth, secrets, post, self._rotated))
+            )
+        await asyncio.shield(issued.asking)
+        return issued
+
+    async def _request(self, issued: Issued, answer: Awaitable[tuple[str, float]]) -> None:
+        try:
+            issued.value, issued.lifetime_secs = await answer
+            issued.at = self._clock.now()
+        finally:
+            issued.asking = None
 
 
 def not_given(settler: Settler, lane: Lane, text: str, status: int, now: float) -> None:

@@ -5,6 +5,7 @@
 | 2xx | delivered: nothing to decide |
 | 408, 425, 429 (configurable), 5xx, timeout, connection fault | retry: exponential backoff, full jitter |
 | 410 | the webhook is disabled; the delivery stays pending |
+| 403 with Retry-After | as 429: some limit by it (GitHub's secondary limits) |
 | 3xx | dead: redirects are never followed, and the same URL would redirect again |
 | other 4xx | dead |
 | 2xx without an end, in no HTTP, or that cannot be read where it must be | retry three times, then dead |
@@ -84,10 +85,11 @@ def decide(
     [0, 1). lucky: how many failures of one delivery count as bad luck at this receiver, which answers others
     (limits/throttle.py).
     """
+    asked = retry_after_secs(retry_after, wall_secs, date) if retry_after else 0.0
     if fault is None:
         if status == 410:
             return DISABLE
-        if status < 500 and status not in settings.statuses:
+        if status < 500 and (429 if status == 403 and asked else status) not in settings.statuses:
             return Rejected(f"status-{status}")
         # Of 3xx and 4xx only the listed ones get here; of the rest 5xx and non-standard ones.
     elif fault in ("guard-refused", "request"):
@@ -99,7 +101,6 @@ def decide(
             return Rejected("answer-unreadable")
     elif spent:
         return Rejected("max-attempts")
-    asked = retry_after_secs(retry_after, wall_secs, date) if retry_after else 0.0
     if not may_be_soon(status, asked, settings):
         lucky = 0
     if attempt <= lucky and age_secs < settings.max_age_secs:

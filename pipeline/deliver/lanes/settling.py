@@ -26,6 +26,7 @@ from pipeline.deliver.lanes.results import Results
 from pipeline.deliver.lanes.retries import regroup, wait_soon
 from pipeline.deliver.requests.answers import Judged, Unreadable, judged, legible
 from pipeline.deliver.requests.excerpt import excerpt
+from pipeline.deliver.requests.oauth import Token
 from pipeline.outbox.handover import Delivery
 from pipeline.telemetry.log import get
 
@@ -195,7 +196,7 @@ class Settler:
         if fault == "machine":
             self._hold(lane, attempt, now)
             return False
-        if status == 401 and self._reauthorise(lane, attempt):
+        if lane.token is not None and self._reauthorise(lane, lane.token, attempt, now):
             return False
         if status == 413 and len(attempt.items) > 1:
             for half in reversed(halves(attempt.items)):
@@ -206,6 +207,7 @@ class Settler:
             fault not in (None, "guard-refused", "request", "unreadable")
             or status >= 500
             or status in OVERLOAD
+            or (status == 403 and bool(attempt.retry_after))
         )
         if not failed and fault in (None, "unreadable") and lane.throttle.succeeded(now):
             # Whatever it thinks of this request, it answers.
@@ -262,11 +264,15 @@ class Settler:
         if retries is not None:
             retries.append((delivery, decision))
 
-    def _reauthorise(self, lane: Lane, attempt: Attempt) -> bool:
+    def _reauthorise(self, lane: Lane, token: Token, attempt: Attempt, now: float) -> bool:
         """Send once more with a new token where a token was refused; True where that is done."""
-        if lane.token is None or any(delivery.reauthorised for delivery in attempt.items):
+        if attempt.status != 401 and attempt.status not in token.auth.renew_on:
             return False
-        lane.token.refuse(attempt.generation)
+        if any(delivery.reauthorised for delivery in attempt.items):
+            token.did_not_help(attempt.generation, now)
+            return False
+        if not token.refuse(attempt.generation, now):
+            return False
         for delivery in attempt.items:
             delivery.reauthorised = True
         lane.retries.appendleft(attempt.items)

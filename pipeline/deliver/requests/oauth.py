@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from math import isfinite, nan
@@ -26,8 +26,8 @@ EARLY_SECS = 30.0
 UNKNOWN_SECS = 3600.0
 _LONGEST_SECS = 365 * 86400.0
 MAX_RETRY_SECS = 60.0
-
-
+MAX_ASKED_SECS = 3600.0
+"""The longest Retry-After of a token endpoint that is obeyed: all deliveries wait for it."""
 LEAST_SECS = 1.0
 """Pause between two token requests of one lane."""
 REFUSALS = 3
@@ -44,12 +44,13 @@ _HOLDS_TOKEN = re.compile(rb"""(?:access|refresh|id)_?token\\?["']?\s*[=:>]""", 
 class TokenError(Exception):
     """The token endpoint issued no token; the text holds no secret.
 
-    status: of its answer, if that was a refusal; 0 where a retry may succeed.
+    status: of its answer, if that was a refusal; 0 where a retry may succeed. headers: of the answer.
     """
 
-    def __init__(self, text: str, status: int = 0) -> None:
+    def __init__(self, text: str, status: int = 0, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(text)
         self.status = status
+        self.headers = headers or {}
 
 
 Post = Callable[[str, bytes, dict[str, str]], Awaitable[Posted]]
@@ -62,8 +63,10 @@ class Token:
 
     auth: OAuth2Auth
     value: str | None = None
-    expires: float = 0.0
-    """By the monotonic clock."""
+    refused: str | None = None
+    """The last one that the receiver refused."""
+    until: float = 0.0
+    """When it is renewed, by the monotonic clock."""
     asking: bool = False
     asked_at: float = 0.0
     retry_at: float = 0.0
@@ -71,35 +74,62 @@ class Token:
     refusals: int = 0
     """Consecutive refusals."""
     generation: int = 0
+    useless: int = 0
+    """How often a renewal has not helped: the receiver refused the new token, too."""
+    useless_at: int = 0
+    """The generation that it refused last, after a renewal."""
+    renewable_at: float = 0.0
 
     def usable(self, now: float) -> bool:
         """Return whether requests may be sent with it."""
-        return self.value is not None and now < self.expires - EARLY_SECS
+        return self.value is not None and now < self.until
 
     def ask(self, now: float) -> None:
         """Note that one is requested."""
         self.asking, self.asked_at = True, now
 
-    def refuse(self, generation: int) -> None:
-        """The receiver refused this token (401): get another, unless that is already under way."""
-        if generation == self.generation:
-            self.value = None
+    def refuse(self, generation: int, now: float) -> bool:
+        """The receiver refused this token: get another, unless that is already under way.
 
-    def arrived(self, value: str, lifetime_secs: float, now: float) -> None:
-        """Use a new token. One that lives shorter than the early renewal is used for its whole life."""
+        Return False where others have not helped lately: a token may cost money, or count.
+        """
+        if now < self.renewable_at:
+            return False
+        if generation == self.generation and self.value is not None:
+            self.refused, self.value = self.value, None
+        return True
+
+    def did_not_help(self, generation: int, now: float) -> None:
+        """The receiver refused a delivery again that was sent with a new token, of this generation."""
+        if generation > self.useless_at:
+            long_ago = now > self.renewable_at + MAX_RETRY_SECS
+            self.useless, self.useless_at = 1 if long_ago else self.useless + 1, generation
+            self.renewable_at = now + min(MAX_RETRY_SECS, 2.0 ** min(self.useless, 10))
+
+    def arrived(self, value: str, lifetime_secs: float, issued: float) -> None:
+        """Use a new token. issued: when it was."""
         self.value = value
-        self.expires = now + max(lifetime_secs, 1.0) + (EARLY_SECS if lifetime_secs <= EARLY_SECS * 2 else 0)
+        self.until = renewed_at(lifetime_secs, issued)
         self.asking = False
         self.failures = self.refusals = 0
         self.retry_at = self.asked_at + LEAST_SECS
         self.generation += 1
 
-    def failed(self, now: float, *, refused: bool = False) -> None:
-        """Retry later: after a second, then twice as long each time, at most a minute."""
+    def failed(self, now: float, asked_secs: float = 0.0, *, refused: bool = False) -> None:
+        """Retry later: after a second, then twice as long each time, at most a minute; or after
+        ``asked_secs``.
+        """
         self.asking = False
         self.failures += 1
         self.refusals = self.refusals + 1 if refused else 0
-        self.retry_at = now + min(MAX_RETRY_SECS, 2.0 ** min(self.failures - 1, 10))
+        backoff_secs = min(MAX_RETRY_SECS, 2.0 ** min(self.failures - 1, 10))
+        self.retry_at = now + max(backoff_secs, min(asked_secs, MAX_ASKED_SECS))
+
+
+def renewed_at(lifetime_secs: float, issued: float) -> float:
+    """Return when a token is renewed; one that lives only a minute is used for its whole life."""
+    early_secs = EARLY_SECS if lifetime_secs > EARLY_SECS * 2 else 0.0
+    return issued + max(lifetime_secs, 1.0) - early_secs
 
 
 @dataclass(slots=True)
@@ -113,6 +143,31 @@ class Rotated:
 
 RefreshTokens = dict[tuple[str, str], Rotated]
 """By token URL and the configured refresh token."""
+
+
+def credentials(auth: OAuth2Auth, secrets: UsedSecrets) -> tuple[str, ...]:
+    """Return what a token is asked for with. Raises ConfigError (missing secret)."""
+    texts = [auth.token_url, auth.client_id, auth.client_secret, auth.refresh_token or ""]
+    texts += [text or "" for text in (auth.scope, auth.audience, auth.resource)]
+    return tuple(value_of(secrets, text) for text in texts)
+
+
+@dataclass(slots=True)
+class Issued:
+    """The token of all webhooks with the same credentials.
+
+    Some servers let a client have one: the next ends it. And a thousand webhooks make one call.
+    """
+
+    value: str = ""
+    lifetime_secs: float = 0.0
+    at: float = 0.0
+    """When it was issued."""
+    asking: asyncio.Task[None] | None = None
+
+    def serves(self, refused: str | None, now: float) -> bool:
+        """Return whether it can be used by a webhook whose receiver refused that one."""
+        return self.value not in ("", refused) and now < renewed_at(self.lifetime_secs, self.at)
 
 
 async def request_token(
@@ -149,23 +204,33 @@ async def _request(
     form = {"grant_type": "client_credentials"}
     if refresh_token is not None:
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
-    if auth.scope is not None:
-        form["scope"] = value(auth.scope)
-    if auth.audience is not None:
-        form["audience"] = value(auth.audience)
-    basic = base64.b64encode(f"{quote_plus(client_id)}:{quote_plus(client_secret)}".encode()).decode()
+    given = {"scope": auth.scope, "audience": auth.audience, "resource": auth.resource}
+    form |= {name: value(text) for name, text in given.items() if text is not None}
     headers = {"accept": CONTENT_TYPES["json"], "content-type": CONTENT_TYPES["form"]}
-    answer = await post(url, urlencode(form).encode(), headers | {"authorization": f"Basic {basic}"})
-    if answer.status in (400, 401):
-        # RFC 6749, 2.3.1: some servers only accept the credentials in the form.
-        both = form | {"client_id": client_id, "client_secret": client_secret}
-        answer = await post(url, urlencode(both).encode(), headers)
-    if not 200 <= answer.status < 300:
+    basic = base64.b64encode(f"{quote_plus(client_id)}:{quote_plus(client_secret)}".encode()).decode()
+
+    async def ask(form: dict[str, str], **more: str) -> tuple[str, float, str]:
+        answer = await post(url, urlencode(form).encode(), headers | more)
+        if 200 <= answer.status < 300:
+            return read_token(answer)
         shown = _shown(answer, secrets)
         told = f"the token endpoint answered {answer.status}{': ' if shown else ''}{shown}"
         refused = 300 <= answer.status < 500 and answer.status not in PATIENT
-        raise TokenError(told, answer.status if refused else 0)
-    return read_token(answer)
+        raise TokenError(told, answer.status if refused else 0, answer.headers)
+
+    try:
+        return await ask(form, authorization=f"Basic {basic}")
+    except TokenError as error:
+        if not error.status or 300 <= error.status < 400:
+            raise
+        first = str(error)
+    # RFC 6749, 2.3.1: some servers only accept the credentials in the form, and differ in how they say so.
+    try:
+        return await ask(form | {"client_id": client_id, "client_secret": client_secret})
+    except TokenError as error:
+        if str(error) != first:
+            error.args = (f"{first}; with client_id and client_secret in the form: {error}",)
+        raise
 
 
 def read_token(answer: Posted) -> tuple[str, float, str]:

@@ -123,7 +123,7 @@ class Sender:
         if self._reads_headers:
             made.headers_matter, made.whole = True, self._reads_body
         if self._proxy is not None:
-            made.proxy = self._proxy
+            made.proxy, made.proxy_tls = self._proxy, self._tls
         return made
 
     def _target(self, key: tuple[str, str, Headers]) -> Target:

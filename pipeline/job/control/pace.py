@@ -37,6 +37,8 @@ _log = log.get("job")
 class Pace:
     """One per process; the worker calls what changes it, any thread may call `is_slow`.
 
+    A source says when a commit is over (`committed`); in a process without one nobody asks how long it took.
+
     skew: in a job of several processes, aligns the ends of this one's epochs with the others'.
     """
 
@@ -82,6 +84,10 @@ class Pace:
             self._chunks = min(self._chunks * 2, MAX_CHUNKS)
         self._wanted_more = False
         self._tell()
+
+    def left(self) -> None:
+        """A store has done its part, in a process that polls no source: nothing waits for the others."""
+        self._begun = None
 
     def engine_was_busy(self) -> None:
         """The engine had not finished the last batch when the next one was due."""

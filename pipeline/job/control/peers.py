@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from zlib import crc32
 
+from pipeline.model.files.disk import allocate
 from pipeline.model.process.private import NEVER_FOLLOWED
 
 MAX_PROCESSES = 256
@@ -33,9 +34,9 @@ class Peers:
         self._own = process
         self._others = [number for number in range(processes) if number != process]
         self._mark = crc32(job.encode()) | 1
-        descriptor = os.open(state / "peers", os.O_RDWR | os.O_CREAT | NEVER_FOLLOWED, 0o600)
+        allocate(state / "peers", MAX_PROCESSES * _SLOT.size)
+        descriptor = os.open(state / "peers", os.O_RDWR | NEVER_FOLLOWED)
         try:
-            os.ftruncate(descriptor, MAX_PROCESSES * _SLOT.size)
             self._memory = mmap.mmap(descriptor, MAX_PROCESSES * _SLOT.size)
         finally:
             os.close(descriptor)

@@ -44,6 +44,11 @@ class Pulse:
         """The partition is at its end: it is not polled again."""
         self._polled.pop(partition, None)
 
+    @property
+    def polls(self) -> bool:
+        """Whether a source partition of this process is polled."""
+        return bool(self._polled)
+
     def resumed(self) -> None:
         """The whole process was paused until now: no worker could turn."""
         self._resumed = self._clock()

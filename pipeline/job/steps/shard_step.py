@@ -117,6 +117,8 @@ class ShardStep(StatefulBatchLogic[Routed, Never, Token]):
             self.rest.release()  # what was handed over does not wait for the disk
             self.pace.committing()
             self.epoch_end.snapshot(self.shard)
+            if not self.pulse.polls:
+                self.pace.left()
             seq = self.shard.store.seq
             return ("v1", self.shard.number, seq, self.shard.store.run_of(seq))
 

@@ -5,6 +5,7 @@ Every mistake becomes a problem with its place and its remedy.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import tzinfo
 from typing import Final
@@ -273,7 +274,15 @@ def _list_file(name: Value, operator: Operator, context: Context) -> Operand:
     if not lines:
         context.wrong((), f"the list file `{name}` is empty", code="empty-condition")
         return None
+    if all(_LIKE_A_LIST.match(line) for line in lines):
+        message = f"the entries of `{name}` are compared with their dashes, quotes, brackets and commas"
+        hint = "a list file has one value in each line, as it is"
+        context.problems.warn((), "looks-like-list", message, hint=hint)
     return sorted(lines)
+
+
+_LIKE_A_LIST: Final = re.compile(r"- \S|[\[\"'].*[\]\"'],?$|[^,]+,$")
+"""A line as YAML, JSON or a program would write the entry of a list."""
 
 
 def _clause_key(

@@ -12,7 +12,7 @@ from pipeline.language.paths import Getter, Scope
 from pipeline.language.units import parse_duration
 from pipeline.match.operators.conversions import Conversion
 from pipeline.match.operators.dates import to_date
-from pipeline.match.operators.suspects import looks_otherwise
+from pipeline.match.operators.suspects import looks_like_operators, looks_otherwise
 from pipeline.match.operators.table import Operator
 from pipeline.match.operators.values import OperandError, fold, is_number
 from pipeline.model.json import Value
@@ -86,7 +86,8 @@ def check_operand(operator: Operator, value: Operand, options: Options) -> tuple
     checked, warning = _checked(operator, value, options)
     texts = [one for one in (value if type(value) is list else [value]) if type(one) is str]
     looks = (looks_otherwise(operator, text, converted=options.conversion is not None) for text in texts)
-    warning = next(filter(None, looks), None) or warning
+    objects = map(looks_like_operators, value if type(value) is list else ())
+    warning = next(filter(None, (*looks, *objects)), None) or warning
     return checked, warning or _unlikely_moment(operator, value, checked, options)
 
 

@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import Final
 
 from pipeline.language.path_syntax import EVENT_ROOTS, PathError, parse_path
-from pipeline.match.operators.table import Operator
+from pipeline.match.operators.synonyms import as_word
+from pipeline.match.operators.table import OPERATORS, Operator
 
 _JSON_NUMBER: Final = re.compile(r"\s*-?(0|[1-9][0-9]*)(\.[0-9]+)?\s*", re.ASCII)
 _AMOUNT: Final = re.compile(
@@ -46,6 +47,7 @@ _TEMPLATE: Final = re.compile(r"\{\{(?P<inside>[^{}]*)\}\}")
 _SLASHED: Final = re.compile(r"/(?P<pattern>[^/]+)/(?P<flags>i|g|gi|ig|im|mi|gim)")
 _BRACES: Final = re.compile(r"\{[^{},]*,[^{}]*\}")
 _SEVERAL: Final = re.compile(r"[,|]")
+_AS_OPERATORS: Final = {*OPERATORS, "prefix", "suffix", "anything_but", "numeric", "wildcard", "cidr"}
 _LONGEST: Final = 1_000
 """Longer texts are taken to be meant."""
 _SHORT: Final = 40
@@ -67,6 +69,17 @@ def looks_otherwise(operator: Operator, text: str, *, converted: bool) -> str | 
     if found is None and operator.wants in ("order", "range") and not converted:
         return _measure(text)
     return found
+
+
+def looks_like_operators(value: object) -> str | None:
+    """Return a warning for `{gt: 5}` among the values of a list, as EventBridge writes conditions."""
+    if type(value) is not dict or len(value) != 1:
+        return None
+    ((name, operand),) = value.items()
+    if as_word(str(name).removeprefix("$")) not in _AS_OPERATORS:
+        return None
+    shown = f"{{{name}: {operand}}}"
+    return f"`{shown}` in a list is an object, to be equal to: write `any:` with a condition for each"
 
 
 def looks_like_list(name: str) -> tuple[str, str] | None:

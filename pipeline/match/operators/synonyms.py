@@ -36,7 +36,7 @@ SYNONYMS: Final = _by_word(
         ),
         "not_in": (
             "nin notin none_of noneof not_one_of is_none_of is_not_in is_not_any_of not_in_list "
-            "not_any_of except excludes_all"
+            "not_any_of except excludes_all anything_but"
         ),
         "contains": (
             "includes include has substring contain contains_any contains_any_of has_any str_contains "
@@ -97,12 +97,15 @@ REMEDIES: Final = _by_word(
         ),
         "write not: {path: {after: -7d}} or {before: -7d}": "not_in_last more_than_ago ago",
         "write {as: date, ...}, or `before` and `after`": "on date is_date_exact is_on",
-        "write `ignore_case: true`": "case_insensitive caseinsensitive ci insensitive icase case_sensitive",
+        "write `ignore_case: true`": (
+            "case_insensitive caseinsensitive ci insensitive icase case_sensitive options"
+        ),
         "there is no arithmetic in conditions: compare the value itself": "mod modulo divisible_by",
-        "write {as: version, gt: ...}": "semver_gt",
-        "write {as: version, lt: ...}": "semver_lt",
-        "write {as: version, eq: ...}": "semver_eq",
+        "write {as: version, gt: ...}": "semver_gt sem_ver_gt sem_ver_greater_than",
+        "write {as: version, lt: ...}": "semver_lt sem_ver_lt sem_ver_less_than",
+        "write {as: version, eq: ...}": "semver_eq sem_ver_eq sem_ver_equal",
         "write {as: ip, in: [...]}": "cidr",
+        "write any_element: {path: [...]}": "elem_match",
         "beside other words write {eq: {path: ...}}": "path",
         "beside other words write {in: {file: ...}}": "file",
         "write a condition for each: [{path: {contains: a}}, {path: {contains: b}}]": (

@@ -38,6 +38,19 @@ def free_bytes(folder: Path) -> int:
     return 0 if found.f_files and found.f_favail < LEAST_FILES else found.f_bavail * found.f_frsize
 
 
+def allocate(path: Path, size: int) -> None:
+    """Give a file, new or not, this size and the blocks for it. Raises OSError, with its name.
+
+    For what is written through memory: where there is no room then, a signal ends the process.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NEVER_FOLLOWED, 0o600)
+    try:
+        with naming(path):
+            os.posix_fallocate(descriptor, 0, size)
+    finally:
+        os.close(descriptor)
+
+
 def replace_durably(path: Path, data: bytes, *, like: os.stat_result | None = None) -> None:
     """Give a file this content in one step; it is on disk when this returns.
 

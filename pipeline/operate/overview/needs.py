@@ -20,6 +20,7 @@ from pipeline.operate.running.processes import PAUSED
 from pipeline.operate.unsaved.environment import SecretState
 from pipeline.outbox.reading.dead_letter_json import reason_of
 from pipeline.outbox.reading.newest import newest
+from pipeline.runtime.state.missing import missing
 
 _STABLE: Final = re.compile(r"[a-z0-9-]{1,40}")
 LATELY_MS: Final = 3_600_000
@@ -53,6 +54,10 @@ def needs(
 ) -> list[Need]:
     """Return what needs a person's attention, the worst first. unset: secrets without a value."""
     found = [
+        *(
+            Need("bad", one.removeprefix(f"{state}/"), "See what is left", "/pending")
+            for one in missing(state)
+        ),
         *_of_job(stands),
         *_of_secrets(unset),
         *_of_rows(rows),
@@ -60,6 +65,11 @@ def needs(
     ]
     order = ("bad", "warn", "info")
     return sorted(found, key=lambda need: order.index(need.kind))
+
+
+def _of_state(state: Path) -> Iterable[Need]:
+    for lost in missing(state):
+        yield Need("bad", lost.removeprefix(f"{state}/"), "See what is left", "/pending")
 
 
 def _of_job(stands: Standing) -> Iterable[Need]:

@@ -12,6 +12,7 @@ from pipeline.model.json import Value
 from pipeline.operate.running.processes import Processes
 from pipeline.operate.running.waiting import Waiting, waiting
 from pipeline.outbox.reading.view import accounting
+from pipeline.runtime.state.missing import missing
 
 
 @dataclass(slots=True, frozen=True)
@@ -27,6 +28,8 @@ class Status:
     """By webhook, where something is pending: why."""
     left: dict[Action, int]
     """How many rows each request names that waits for the next start of a stopped job."""
+    missing: list[str]
+    """What of the state directory is gone, and is in no count: a sentence each."""
 
     def to_json(self) -> dict[str, Value]:
         """Return the keys of DESIGN 10, and what else is known of the job."""
@@ -42,6 +45,7 @@ class Status:
             "halted": self.halted,
             "waiting": {webhook: why.to_json() for webhook, why in self.waiting.items()},
             "left": {**self.left},
+            "missing": [*self.missing],
             **(
                 {}
                 if live is None
@@ -61,7 +65,7 @@ def status(state: Path) -> Status:
     running, webhooks = _running(state), found["webhooks"]
     why = waiting(state, webhooks, None if running is None else running.lanes)
     left = waiting_requests(state) if running is None else {}
-    return Status(state, found["records"], webhooks, Halts(state).all(), running, why, left)
+    return Status(state, found["records"], webhooks, Halts(state).all(), running, why, left, missing(state))
 
 
 def _running(state: Path) -> Processes | None:

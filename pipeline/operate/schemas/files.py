@@ -126,6 +126,11 @@ def _filled(*names: str) -> Value:
     return {"properties": {name: {"not": {"enum": ["", [], {}]}} for name in names}}
 
 
+def _some(name: str) -> Value:
+    """The field is a list that is not empty."""
+    return said(name, minItems=1)
+
+
 def _when(field: str, values: list[str], then: Value) -> Value:
     return {"if": said(field, enum=values), "then": then}
 
@@ -176,6 +181,19 @@ _RULES: Final[dict[str, list[Value]]] = {
         _at_least_one("event", "user", "link", "ignore"),
         *_excludes("ignore", "event", "user", "link"),
         _filled("event", "user", "link"),
+    ],
+    "CollectTo": [_at_least_one("recording", "kafka"), *_exclusive("recording", "kafka")],
+    "CollectKey": [_filled("key")],
+    "HookVerify": [
+        _at_least_one("stripe", "github", "shopify", "standard_webhooks"),
+        _filled("stripe", "github", "shopify", "standard_webhooks"),
+    ],
+    "ConsoleProxy": [_filled("from")],
+    "ConsoleSection": [
+        {"properties": {"secrets": {"additionalProperties": {"not": {"enum": ["", []]}}}}},
+    ],
+    "ShapeCaseFile": [
+        {"if": _given("expect"), "then": _some("lines"), "else": {"not": _some("lines"), **_some("cases")}},
     ],
     "GivenUser": [_at_least_one("id", "anonymous_id"), *_exclusive("id", "anonymous_id")],
 }

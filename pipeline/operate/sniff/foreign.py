@@ -58,8 +58,8 @@ def foreign(head: bytes) -> tuple[str, str] | None:
         return _of_json(first)
     if _is_json(first):
         inner = orjson.loads(first)
-        if isinstance(inner, str) and _is_json(inner):
-            return "JSON written as a text in JSON", "`jq -c fromjson FILE > out.jsonl`"
+        if isinstance(inner, str) and inner.lstrip()[:1] in ("{", "["):
+            return None  # encoded twice, which is read
         return f"JSON without objects ({first[:20]})", _TO_LINES
     if head.startswith(b"\0") or head[:20_000].count(b"\0") > 8 or text.count("\ufffd") > 8:
         return "binary data of no kind that is known here", _TO_LINES

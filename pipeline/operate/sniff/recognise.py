@@ -70,6 +70,8 @@ def recognise(one: Sampled, own: Mapping[str, Shape], registry: Registry | None 
         return Recognised(one, "cloudevents", reason, is_read=reason is None)
     try:
         value = strict.loads(raw)
+        if type(value) is str:
+            value = strict.inside(value)
     except InvalidRecord as error:
         looks = stranger_bytes(raw)
         vendor = None if looks is None else READ_AS.get(looks)

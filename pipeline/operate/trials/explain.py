@@ -13,6 +13,7 @@ from pipeline.join.known import Beneath
 from pipeline.match.advice import Told
 from pipeline.match.verdicts import Clause, explain_trigger
 from pipeline.model.json import Value
+from pipeline.operate.trials.absent import absent
 from pipeline.operate.trials.given import Given
 
 
@@ -29,6 +30,8 @@ class Explained:
     """None where its trigger does not hold."""
     moment: Moment
     """The event and the user that were seen."""
+    absent: list[str]
+    """What the request asks for, and is missing under this name, each in a sentence."""
 
     def to_json(self) -> dict[str, Value]:
         """Return the verdict, every clause with the value it saw, and the request."""
@@ -39,6 +42,7 @@ class Explained:
             "verdict": self.verdict,
             "clauses": [Told.of(clause).to_json() for clause in self.clauses],
             "request": None if self.request is None else self.request.to_json(),
+            "absent": self.absent,
         }
 
 
@@ -63,7 +67,8 @@ def explain(
                 request = fired.get(webhook.id)
                 reason = unusable if webhook.trigger.excludes and clauses[0].holds else None
                 verdict = _verdict(webhook.enabled, clauses, request, reason)
-                yield Explained(webhook.id, event.name, verdict, clauses, request, (event, user))
+                missing = [] if request is None else absent(webhook.data.get("request"), event, user)
+                yield Explained(webhook.id, event.name, verdict, clauses, request, (event, user), missing)
 
 
 def _verdict(enabled: bool, clauses: list[Clause], request: Preview | None, unusable: str | None) -> str:

@@ -82,6 +82,8 @@ class Given:
     """True for records whose users are as the job knows them now."""
     before: tuple[Record, ...] = ()
     """Updates and links that precede them in their stream, of their users."""
+    names_nobody: bool = False
+    """True for a hand-written event without an id, tried as that of `SOMEONE`."""
 
 
 def formats_for(config: Path, format: str | None = None) -> Formats:
@@ -123,9 +125,11 @@ def understand(event: Text, user: Text | None, formats: Formats, now: int | None
         value: Value = None  # a shape whose lines are not JSON
     else:
         value = event.json()
-    other = None
+    other, nobody = None, False
     if shapes[0].name in NATIVE and isinstance(value, dict):
+        named = value.keys() & _IDS
         value = _completed(event.name, value, user_id)
+        nobody = not named and value.get("anonymous_id") == SOMEONE
         other = _other_id(value) if value.get("type") == "event" else None
     if isinstance(value, dict) and value.keys() >= {"hookline", "source", "offset"}:
         message = _recorded(event)
@@ -137,7 +141,8 @@ def understand(event: Text, user: Text | None, formats: Formats, now: int | None
     if other is not None and any(isinstance(one, Invalid) for one in records):
         raise GivenError([Finding(event.name, 0, 0, "record", stray({other: None}) or "")])
     require_valid(event.name, records)
-    return Given(event.name, records, known_of(records, user_id, anonymous_id, properties))
+    whose = known_of(records, user_id, anonymous_id, properties)
+    return Given(event.name, records, whose, names_nobody=nobody)
 
 
 def require_valid(name: str, records: Sequence[Record]) -> None:

@@ -80,8 +80,10 @@ def date(value: Value, pattern: Value, tz: Value = None, *, event_ms: int | None
         if event_ms is None:
             raise Failure("the event has no time, so there is no `now`")
         return format_time(event_ms, to_text(pattern), where)
+    # A day without a time of day, such as a birthday, is that day in every zone.
+    day = type(value) is str and len(value) <= len("2026-11-23")
     try:
-        ms = parse_time(value)
+        ms = parse_time(value, where if day else None)
     except ValueError as error:
         raise Failure(f"date: {error}", value) from None
     return format_time(ms, to_text(pattern), where)
@@ -190,7 +192,8 @@ TABLE: Final = (
     ),
     Filter(
         date,
-        "a time printed by a strftime pattern, in a time zone (UTC); `'now'` is the event's time",
+        "a time printed by a strftime pattern, in a time zone (UTC; a mere day stays that day); `'now'` is "
+        "the event's time",
         Example(
             "2026-11-23T14:50:00.123Z",
             "date: '%Y-%m-%d %H:%M %z', 'America/New_York'",
@@ -198,6 +201,7 @@ TABLE: Final = (
         ),
         Example(1795445400, "date: '%d.%m.%Y'", "23.11.2026"),
         Example("2026-11-23T14:50:00.123+01:00", "date: '%s.%L'", "1795441800.123"),
+        Example("2026-11-23", "date: '%d.%m.%Y', 'America/New_York'", "23.11.2026"),
         Example(1795445400123, "date: '%-I:%M %P %:z', 'Asia/Kolkata'", "8:20 pm +05:30"),
         takes_event_time=True,
         per_element=6,

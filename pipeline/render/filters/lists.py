@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, Final
@@ -43,21 +43,36 @@ def elements(value: Value) -> list[Value]:
     return list(_spread(value)) if type(value) is list else [value]
 
 
-def _field(element: Value, key: Value, whose: str) -> Value:
-    """Return an element's field, None where it is missing; raises Failure where it is not an object."""
-    if type(element) is dict:
-        return element.get(to_text(key))
-    if element is None:
-        return None
-    return refuse(whose, "objects in the array", element)
+def _field(key: Value, whose: str) -> Callable[[Value], Value]:
+    """Return the reader of one field of elements, None where it is missing; `a.b` is that key, or `b` inside.
+
+    It raises Failure for an element that is not an object.
+    """
+    name = to_text(key)
+    steps = name.split(".")
+
+    def read(element: Value) -> Value:
+        if type(element) is not dict:
+            return None if element is None else refuse(whose, "objects in the array", element)
+        if len(steps) == 1 or name in element:
+            return element.get(name)
+        found: Value = element
+        for step in steps:
+            if type(found) is not dict:
+                return None
+            found = found.get(step)
+        return found
+
+    return read
 
 
 def _matching(
     value: Value, key: Value, wanted: Value | Missing, whose: str
 ) -> Iterator[tuple[int, bool, Value]]:
     """Yield each element, its index, and whether its field is what is wanted; nothing is null or missing."""
+    field = _field(key, whose)
     for index, element in enumerate(elements(value)):
-        found = _field(element, key, whose)
+        found = field(element)
         holds = found is not None and (found is not False if wanted is MISSING else equal(found, wanted))
         yield index, holds, element
 
@@ -83,7 +98,7 @@ def has(value: Value, key: Value, wanted: Value | Missing = MISSING) -> bool:
 
 
 def map_(value: Value, key: Value) -> list[Value]:
-    return [_field(element, key, "map") for element in elements(value)]
+    return list(map(_field(key, "map"), elements(value)))
 
 
 def join(value: Value, separator: Value = " ") -> str:
@@ -119,8 +134,9 @@ def reverse(value: Value) -> list[Value]:
 def _sorted(value: Value, key: Value, whose: str, natural: bool) -> list[Value]:
     keyed: list[tuple[Any, Value]] = []
     without: list[Value] = []
+    field = None if key is None else _field(key, whose)
     for element in elements(value):
-        by = element if key is None else _field(element, key, whose)
+        by = element if field is None else field(element)
         if by is None:
             without.append(element)
         else:
@@ -144,8 +160,9 @@ def sort_natural(value: Value, key: Value = None) -> list[Value]:
 def uniq(value: Value, key: Value = None) -> list[Value]:
     seen: set[bytes] = set()
     kept: list[Value] = []
+    field = None if key is None else _field(key, "uniq")
     for element in elements(value):
-        by = element if key is None else _field(element, key, "uniq")
+        by = element if field is None else field(element)
         name = canonical(by)
         if len(name) > _DIGEST or type(by) is not str:
             # A digest, also of short values: each result of orjson holds a page of memory.
@@ -160,8 +177,9 @@ def uniq(value: Value, key: Value = None) -> list[Value]:
 
 def sum_(value: Value, key: Value = None) -> int | float:
     whole, exactly, fractions = 0, Decimal(), False
+    field = None if key is None else _field(key, "sum")
     for element in elements(value):
-        number = element if key is None else _field(element, key, "sum")
+        number = element if field is None else field(element)
         if number is None:
             continue
         number = to_number(number, "sum")
@@ -189,10 +207,9 @@ def compact(value: Value | Missing, key: Value = None) -> list[Value] | dict[str
         return {name: one for name, one in value.items() if one is not None}
     if value is None or value is MISSING:
         return []
+    field = None if key is None else _field(key, "compact")
     return [
-        element
-        for element in elements(value)
-        if (element if key is None else _field(element, key, "compact")) is not None
+        element for element in elements(value) if (element if field is None else field(element)) is not None
     ]
 
 
@@ -233,8 +250,9 @@ TABLE: Final = (
     ),
     Filter(
         map_,
-        "one field of each object",
+        "one field of each object; `a.b` is what is inside, for all that take a field",
         Example(_ITEMS, "map: 'id'", ["p1", "p2"]),
+        Example([{"a": {"b": 1}}], "map: 'a.b'", [1]),
         per_element=4,
         shallow=True,
     ),

@@ -47,14 +47,18 @@ class Names:
 
 _OTHER_NAMES: Final = {
     "b64encode": "base64_encode",
+    "cgi_escape": "url_encode",
     "count": "size",
     "currency": "format_number",
     "d": "default",
     "date_format": "date",
+    "date_to_string": "date",
+    "date_to_xmlschema": "date",
     "datetime": "date",
     "fallback": "default",
     "float": "to_number",
     "format_date": "date",
+    "hash": "sha256",
     "int": "to_integer",
     "len": "size",
     "length": "size",
@@ -62,12 +66,16 @@ _OTHER_NAMES: Final = {
     "lowercase": "downcase",
     "md5sum": "md5",
     "money": "format_number",
+    "money_with_currency": "format_number",
+    "money_without_currency": "format_number",
     "number": "to_number",
     "number_format": "format_number",
+    "number_with_delimiter": "format_number",
     "str": "to_string",
     "strftime": "date",
     "string": "to_string",
     "substring": "slice",
+    "time_tag": "date",
     "title": "capitalize",
     "to_json": "json",
     "tojson": "json",
@@ -77,9 +85,17 @@ _OTHER_NAMES: Final = {
     "unique": "uniq",
     "upper": "upcase",
     "uppercase": "upcase",
+    "uri_escape": "url_encode",
+    "url_escape": "url_encode",
+    "url_param_escape": "url_encode",
     "urlencode": "url_encode",
 }
 """Other template languages' names of our filters."""
+_INSTEAD: Final = {
+    "pluralize": "write `{{ 'item' if event.properties.n == 1 else 'items' }}`",
+    "regex_replace": "no filter takes a pattern: `replace`, `remove` and `split` take texts",
+}
+"""What to write for filters that are like none of ours."""
 
 
 def find_filter(name: str, at: int) -> Filter:
@@ -88,6 +104,7 @@ def find_filter(name: str, at: int) -> Filter:
     if filter_ is None:
         close = _OTHER_NAMES.get(name.lower()) or did_you_mean(name, FILTERS)
         hint = f"did you mean `{close}`?" if close else "the reference lists all filters"
+        hint = _INSTEAD.get(name.lower(), hint)
         raise TemplateError(f"there is no filter `{name}`", at, hint, len(name))
     return filter_
 
@@ -125,6 +142,8 @@ def apply(left: Getter, name: str, at: int, given: Iterable[Argument], names: Na
             continue
         if argument.option not in filter_.options:
             hint = meant_or(argument.option, filter_.options, "") or None
+            if filter_.most > len(positional) and not filter_.options:
+                hint = f"leave out `{argument.option}:`, as in `{filter_.examples[-1].call}`"
             message = f"`{name}` has no option `{argument.option}`"
             raise TemplateError(message, argument.at, hint, len(argument.option))
         options[argument.option] = argument.compile()

@@ -28,6 +28,14 @@ _UNOPENED: Final = re.compile(r"(?<![\w.{$])(?:event|user)\.[\w$.\[\]\"'-]+(?: *
 _LOOKED_AT: Final = 1_000
 """Characters before it in which it may be opened."""
 _TRIPLE: Final = re.compile(r"\{\{\{([^{}]*)\}\}\}")
+_IN_JSON: Final = re.compile(r"\"(\{\{-?([^{}]*?)-?\}\})\"")
+"""An expression that is all of a JSON text inside a text."""
+_HARMLESS: Final = re.compile(
+    r"\s*(?:event\.(?:time|received_at|kind)\s*|'[^']*'\s*"
+    r"|.*\|\s*(?:escapejs|url_encode|base64_encode|sha1|sha256|md5|hmac_sha256|date|size|plus|minus|times"
+    r"|divided_by|round|ceil|floor|to_integer|to_number|format_number)\b[^|]*)"
+)
+"""An expression whose value cannot end the text around it."""
 _DOT_DIGIT: Final = re.compile(r"\.(?:[0-9]|(?:size|first|last)(?![\w$-]))")
 """Occurs in few templates."""
 _NUMBERED: Final = re.compile(
@@ -70,6 +78,21 @@ def warn_of_foreign(text: str, spot: Spot) -> None:
             offset=offset + spot.shift,
             length=len(written),
         )
+
+
+def warn_of_json(text: str, spot: Spot) -> None:
+    """Warn of values that can break the JSON which a text inside a body, or a text body, holds."""
+    for one in _IN_JSON.finditer(text) if text.lstrip()[:1] in ("{", "[") else ():
+        if _HARMLESS.fullmatch(one[2]) is None:
+            value = re.sub(r"\|\s*json\s*$", "", one[2]).strip()
+            spot.problems.warn(
+                spot.path,
+                "json-text",
+                "a quote or a line end in the value breaks the JSON in this text",
+                hint=f"write `{{{{ {value} | json }}}}` without quotes around it",
+                offset=one.start() + spot.shift,
+                length=len(one[0]),
+            )
 
 
 def may_warn(text: str) -> bool:

@@ -35,7 +35,7 @@ PLACE_LOOKS = 4
 LOOKS = 4
 """How many earlier looks a clock is compared with, as it may be set back in several small steps."""
 PAUSE_SECS = 5.0
-"""A look that comes so much later than it should was kept from coming: by SIGSTOP, or as the machine was paused."""
+"""A look that comes so much too late was kept from coming: by SIGSTOP, or as the machine was paused."""
 GRACE_SECS = 5.0
 """How much longer than the drain time a stalled worker may take after a stop was requested."""
 ALARM = signal.SIGUSR2
@@ -153,7 +153,7 @@ class Watchdog:
         self._also()
 
     def _forgive_pause(self) -> None:
-        """Take no pause of the whole process (a suspended machine, `docker pause`) for a worker that is stuck."""
+        """Take no pause of the whole process (of the machine, `docker pause`) for a worker that is stuck."""
         before, self._looked = self._looked, self._clock()
         late = self._looked - before - self._look_secs
         if late > PAUSE_SECS:

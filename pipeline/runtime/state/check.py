@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
 
 from pipeline.compile.versions import read_text
 from pipeline.deliver.halts import Halts, read_halt
 from pipeline.job.left_requests import left_for, read_left
 from pipeline.job.steps.history import HIGH, SWITCHES, parse_switches, read_high, read_switches
 from pipeline.job.steps.source import position_of
-from pipeline.model.errors import HooklineError, StateError
+from pipeline.model.errors import Fatal, HooklineError, StateError
 from pipeline.model.process.private import require_sight
 from pipeline.outbox.journal import generations
 from pipeline.outbox.reading.apart import check_stores
 from pipeline.outbox.reading.view import stores
 from pipeline.runtime.state.directory import META, describe
+from pipeline.runtime.state.missing import GONE, Tokens, epochs
 from pipeline.runtime.state.recovery import read_tokens, sound
 from pipeline.sources.files.reading.heads import FILE as HEADS
 from pipeline.sources.files.reading.heads import read_heads
@@ -26,15 +26,7 @@ from pipeline.sources.topics.began import FILE as BEGAN
 from pipeline.sources.topics.began import read_began
 from pipeline.sources.topics.merging.trail import FILE, read_head
 from pipeline.store.environment import ONE_BACKUP, OTHERS_EPOCH
-from pipeline.store.folders import identity_folder, shard_folder, source_folder, store_folders
-
-Tokens: TypeAlias = dict[str, dict[str, Any]]
-"""By step and key."""
-
-GONE = (
-    "the store's files are gone. `hookline state rebuild` makes its users and links anew from the source; or "
-    "restore the whole state directory from one backup."
-)
+from pipeline.store.folders import source_folder, store_folders
 
 
 @dataclass(slots=True)
@@ -47,9 +39,11 @@ class Findings:
 
     @contextmanager
     def noted(self) -> Iterator[None]:
-        """Record an error raised in this block as a problem."""
+        """Record an error raised in this block as a problem; let a fault of the machine (Fatal) pass."""
         try:
             yield
+        except Fatal:
+            raise
         except HooklineError as error:
             self.problems.append(str(error))
 
@@ -66,7 +60,8 @@ class Findings:
 def check_directory(state: Path) -> Findings:
     """Check all of a state directory, even beside a running job; stores are read in another process.
 
-    Raises StateError where there is none, ClosedState where this user may not read it.
+    Raises StateError where there is none, ClosedState where this user may not read it, Fatal where the
+    machine cannot (a full disk).
     """
     require_sight(state)
     if not any((state / name).exists() for name in (META, "recovery", "shards", "versions")):
@@ -100,13 +95,13 @@ def _tokens(state: Path, found: Findings) -> Tokens | None:
 
 
 def _check_stores(state: Path, tokens: Tokens | None, found: Findings) -> None:
-    known = _epochs(state, tokens or {})
+    known = epochs(state, tokens or {})
     paths = store_folders(state)
     found.stores = len(paths)
     found.problems += [f"{path}: {GONE}" for path in sorted(known.keys() - set(paths)) if known[path][0]]
     checked = list(check_stores(paths))
     # A running job may have moved on meanwhile.
-    later = _epochs(state, _tokens(state, Findings()) or {})
+    later = epochs(state, _tokens(state, Findings()) or {})
     for one in checked:
         found.rows += one.rows
         found.problems += one.problems
@@ -121,13 +116,6 @@ def _check_stores(state: Path, tokens: Tokens | None, found: Findings) -> None:
                 "together. Restore the whole state directory from one backup."
             )  # fmt: skip
             found.problems.append(f"{one.store}: {what}")
-
-
-def _epochs(state: Path, tokens: Tokens) -> dict[Path, list[Any]]:
-    """Return the epoch of every store in the recovery store: its number, and who committed it."""
-    shards = {shard_folder(state, of): epoch for _, of, *epoch in tokens.get("shard", {}).values()}
-    names = {identity_folder(state, of): epoch for _, of, *epoch in tokens.get("identity", {}).values() if of}
-    return shards | names
 
 
 def _check_source(state: Path, folder: Path, line: int, found: Findings) -> None:

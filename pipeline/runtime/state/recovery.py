@@ -14,8 +14,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bytewax.recovery import init_db_dir
-
 from pipeline.model.errors import Fatal, StateError, machine_fault
 from pipeline.model.files.disk import free_bytes, holding, make_folder, sync
 from pipeline.store.environment import ONE_BACKUP
@@ -76,7 +74,7 @@ def sound(folder: Path, parts: list[Path]) -> None:
     if not parts:
         raise StateError(f"{folder}: the recovery store is gone. {ONE_BACKUP}")
     for part in parts:
-        with reading(part) as db:
+        with reading(part, owned=True) as db:
             there = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             missing = [name for name in TABLES if name not in there]
             if missing:
@@ -89,10 +87,13 @@ def sound(folder: Path, parts: list[Path]) -> None:
 
 
 @contextmanager
-def reading(part: Path) -> Iterator[sqlite3.Connection]:
-    """Yield one file of a recovery store. Raises StateError for a wrong one, Fatal for the disk's faults."""
+def reading(part: Path, *, owned: bool = False) -> Iterator[sqlite3.Connection]:
+    """Yield one file of a recovery store. Raises StateError for a wrong one, Fatal for the disk's faults.
+
+    owned: it may be changed, and its log merged; else it stays as it is.
+    """
     try:
-        with closing(_connected(part)) as db:
+        with closing(_connected(part, owned)) as db:
             yield db
     # Of a damaged file SQLite's own message may hold bytes that are no text, and a number may be NULL.
     except (sqlite3.Error, UnicodeDecodeError, TypeError) as error:
@@ -108,9 +109,9 @@ def reading(part: Path) -> Iterator[sqlite3.Connection]:
         raise machine_fault(said) or unreadable(part.parent, str(error)) from error
 
 
-def _connected(part: Path) -> sqlite3.Connection:
+def _connected(part: Path, owned: bool) -> sqlite3.Connection:
     """Open a file of a recovery store, also where nothing can be written beside it (a snapshot, a backup)."""
-    if os.access(part.parent, os.W_OK):
+    if owned and os.access(part.parent, os.W_OK):
         return sqlite3.connect(part)
     log = part.with_name(f"{part.name}-wal")
     # To read a log SQLite needs the index beside it; without a log it would make both.
@@ -132,6 +133,8 @@ def committed(state: Path) -> Iterator[tuple[Path, int]]:
 
 def _make(folder: Path) -> None:
     """Create an empty recovery store; it takes its place once it is complete."""
+    from bytewax.recovery import init_db_dir  # slow to import, and not for those who only read
+
     fresh = folder.with_suffix(".new")
     shutil.rmtree(fresh, ignore_errors=True)
     make_folder(fresh)
@@ -162,7 +165,7 @@ def delete_ghosts(parts: list[Path]) -> int:
         return 0
     deleted = 0
     for part in parts:
-        with reading(part) as db, db:
+        with reading(part, owned=True) as db, db:
             deleted += db.execute("DELETE FROM snaps WHERE snap_epoch >= ?", (resume,)).rowcount
     return deleted
 
@@ -185,6 +188,15 @@ def resume_epoch(parts: list[Path]) -> int | None:
     newest = max(executions)
     workers, epoch = executions[newest]
     return min(max(epoch, frontiers.get((newest, worker), epoch)) for worker in range(workers))
+
+
+def last_workers(recovery: Path) -> int:
+    """Return how many workers the last run had; 0 where nothing ran yet."""
+    last = (0, 0)
+    for part in recovery.glob("part-*.sqlite3"):
+        with reading(part) as db:
+            last = max([last, *db.execute("SELECT ex_num, worker_count FROM exs")])
+    return last[1]
 
 
 class _Plain(pickle.Unpickler):

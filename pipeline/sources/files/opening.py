@@ -12,8 +12,8 @@ from pathlib import Path
 from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.model.errors import ConfigError, Fatal
 from pipeline.sources.files.collected.cursor import SegmentsCursor
-from pipeline.sources.files.finding.inputs import STDIN, Input, find_inputs, part_of
-from pipeline.sources.files.finding.names import each_once, name_apart
+from pipeline.sources.files.finding.inputs import STDIN, Input, find_inputs, left_out, part_of
+from pipeline.sources.files.finding.names import as_utf8_name, each_once, name_apart
 from pipeline.sources.files.following.departed import departed
 from pipeline.sources.files.following.followed import FollowedCursor, PathIs
 from pipeline.sources.files.following.moved import Moved, Unready, moved_entry
@@ -83,7 +83,19 @@ class Inputs:
         self._open(found)
         self._open_late()
         self._tell_left()
+        self._tell_left_out()
         self._is_open = True
+
+    def _tell_left_out(self) -> None:
+        given = self._paths
+        for path in {*given.both, *given.events, *given.users} - {*given.collected, STDIN}:
+            if os.path.isdir(path) and (names := left_out(Path(path), is_followed=self._follow)):
+                log.warning(
+                    "files of a directory are not read because of how their names end: give a pattern",
+                    directory=path,
+                    files=len(names),
+                    example=as_utf8_name(names[0]),
+                )
 
     def open_new(self) -> bool:
         """Open new files; return whether there are any."""

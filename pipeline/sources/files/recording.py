@@ -17,7 +17,7 @@ from pipeline.sources.files.opening import Inputs, Paths
 from pipeline.sources.files.position import Known, entries_of, folders_of
 from pipeline.sources.growth import Listener
 from pipeline.sources.reader import BaseReader
-from pipeline.telemetry.happenings import RECORDED_TWICE
+from pipeline.telemetry.happenings import FILES_UNORDERED, RECORDED_TWICE
 from pipeline.telemetry.log import get
 
 log = get(__name__)
@@ -129,9 +129,11 @@ class Recording(BaseReader):
         if chunk is not None:
             self._known.lines += len(chunk)
             if chunk.noted:
-                twice = chunk.noted["twice"]
-                self._known.lines += twice
-                RECORDED_TWICE.happened(log, twice)
+                if twice := chunk.noted.get("twice", 0):
+                    self._known.lines += twice
+                    RECORDED_TWICE.happened(log, twice)
+                if unordered := chunk.noted.get("unordered", 0):
+                    FILES_UNORDERED.happened(log, unordered)
             chunk.position = self._known.position()
         return chunk
 

@@ -157,7 +157,7 @@ class Stream:
                 return []
         if self.frame is not None:
             for at, one in enumerate(messages):
-                if one.error() is None and self.frame.misses(one.value(), None, one.headers()):
+                if one.error() is None and self.frame.misses(one.value(), one.headers()):
                     self.held = messages[at:]
                     return messages[:at]
         return messages

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import gzip
+import random
 import resource
 import socket
 import time
@@ -12,7 +14,9 @@ import pytest
 
 from pipeline.collect.batch import Refused, Why
 from pipeline.collect.http.connection import Connection
-from pipeline.collect.protocols.protocol import Cut
+from pipeline.collect.http.limits import USUAL
+from pipeline.collect.http.unpack import UnpackError
+from pipeline.collect.protocols.protocol import Cut, Malformed
 from tests.collect.rig import Client, Running, post, wait_for
 
 SMALL = {"limits": {"body": "1MiB", "member": "1MiB", "in_flight": "1MiB", "hold": "1s"}}
@@ -167,7 +171,7 @@ def test_refused_requests_and_closed_connections_leave_nothing_to_the_garbage_co
 
     def alive() -> list[int]:
         found = [type(one) for one in gc.get_objects()]
-        return [found.count(kind) for kind in (Connection, Cut)]
+        return [found.count(kind) for kind in (Connection, Cut, Malformed, UnpackError)]
 
     gc.collect()
     before = alive()
@@ -176,6 +180,9 @@ def test_refused_requests_and_closed_connections_leave_nothing_to_the_garbage_co
         with Running() as running:
             running.sink.refusal = Refused(Why.DISK, 7)
             assert [running.ask(post(SMALLER)).status for _ in range(5)] == [503] * 5
+            cut_off = gzip.compress(random.randbytes(1 << 20))[:-9] + b"\xff" * 99
+            assert running.ask(post(b"{}\n" * 1_000_000, path="/v1/batch")).status == 400
+            assert running.ask(post(cut_off, "Content-Encoding: gzip")).status == 400
             wait_for(lambda: not running.service.server.connections)
         assert alive() == before
     finally:
@@ -266,6 +273,11 @@ def test_a_slow_body_makes_room_for_a_connection_only_where_no_other_is_idle():
         assert idle.is_closed()
         slow.send(post(SMALLER)[-1000:])
         assert slow.read().status == 200
+
+
+def test_proxies_close_idle_connections_before_the_collector_does():
+    """Else a request of theirs meets the close, and is a 502: Google's load balancers keep theirs longest."""
+    assert USUAL.idle_secs > 600
 
 
 def test_times_of_a_connection_are_bounded():

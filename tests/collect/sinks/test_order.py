@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.collect.batch import Batch
-from pipeline.collect.sinks.order import LONGEST, Order, places
+from pipeline.collect.sinks.order import FULL, LONGEST, Order, places
 from tests.collect.protocols.asking import asked, members_of
 from tests.collect.sinks.kit import batch, in_loop, kept, member, opened, values
 
@@ -142,6 +142,22 @@ def test_who_ties_ever_more_users_together_costs_each_of_them_once() -> None:
 
 TIMES = st.none() | st.integers(0, 9)
 BATCHES = st.lists(st.lists(TIMES, min_size=1, max_size=4), min_size=1, max_size=5)
+
+
+def test_who_ties_too_many_together_has_them_written_in_parts_one_at_a_time() -> None:
+    order = Order[Request](1.0)
+    size = FULL // 4
+    for number in range(10):
+        named = f"u{number}"
+        order.hold(
+            Request(
+                batch(*(member("x", named, 0) for _ in range(size - 1)), member("x", "tie", 0), page=True)
+            ),
+            0.0,
+        )
+    counts = [[len(together) for together in order.release(at)] for at in (0.0, 0.0, 0.0, 1.0)]
+    assert counts == [[4], [4], [], [2]]
+    assert order.due() is None
 
 
 @given(BATCHES)

@@ -245,6 +245,43 @@ def test_a_page_of_another_site_changes_nothing(caller: Caller):
     assert caller.ask("POST", "/logout", token="editor").status == 303  # curl
 
 
+def test_a_log_in_leads_to_the_page_that_was_asked_for_and_to_no_other_site(caller: Caller):
+    asked = caller.ask("GET", "/dead-letters?reason=a%20b").headers["location"]
+    assert asked == "/login?then=/dead-letters%3Freason%3Da%2520b"
+    assert 'value="/dead-letters?reason=a%20b"' in caller.ask("GET", asked).text
+    for then, led in (
+        ("/dead-letters?reason=a%20b", "/dead-letters?reason=a%20b"),
+        ("//evil.example", "/"), ("/\\evil.example", "/"), ("https://evil.example", "/"), ("/\r\nx: y", "/"),
+    ):  # fmt: skip
+        said = caller.ask("POST", "/login", OURS, {"token": "editor", "then": then})
+        assert said.headers["location"] == led, then
+
+
+def test_a_link_of_another_site_brings_no_cookie_so_the_page_asks_for_itself_again(caller: Caller):
+    page = caller.ask("GET", "/webhooks?q=w", {"sec-fetch-site": "cross-site"})
+    assert page.status == 200
+    assert '<meta http-equiv="refresh" content="0">' in page.text
+
+
+def test_a_proxy_that_takes_the_base_path_away_is_told_so(tmp_path: Path):
+    with served(tmp_path, base_path="/hookline") as caller:
+        assert caller.ask("GET", "/hookline").headers["location"] == "/hookline/"
+        for path in ("/", "/webhooks", "/hooklines/"):
+            said = caller.ask("GET", path)
+            assert said.status == 404
+            assert "begin with /hookline/" in said.text
+
+
+def test_over_plain_http_a_proxys_user_is_told_why_no_log_in_lasts(tmp_path: Path):
+    with served(tmp_path, behind_proxy=True, hosts=["h.example"]) as caller:
+        plain = {"host": "h.example", "origin": "http://h.example"}
+        token = caller.links[-1].partition("#token=")[2]
+        said = caller.ask("POST", "/login", plain, {"token": token})
+        assert said.status == 403
+        assert "over plain HTTP" in said.text
+        assert caller.log_in(host="h.example").status == 303  # the token was not used up
+
+
 def test_a_get_never_logs_out(caller: Caller):
     cookie = caller.log_in().cookie
     assert caller.ask("GET", "/logout", cookie=cookie).status == 405
@@ -259,7 +296,7 @@ def test_every_answer_says_what_its_page_may_do(caller: Caller):
         assert "frame-ancestors 'none'" in policy, path
         assert "unsafe" not in policy
         assert headers["x-content-type-options"] == "nosniff"
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin"  # without a referrer a form's Origin is `null`
         assert headers["cross-origin-opener-policy"] == "same-origin"
         assert "access-control-allow-origin" not in headers
         assert "server" not in headers

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import orjson
 import pytest
 
 from pipeline.decode.decode import OUR_FAULT, decode
@@ -29,6 +30,12 @@ class TestCloudEvents:
         binary = decode(b'{"message": "Hello"}', origin=HERE, headers=headers)
         assert [one(self.STRUCTURED)] == binary
         assert one(self.STRUCTURED).context == {"datacontenttype": "application/json", "comexample": "x"}
+
+    def test_the_content_type_of_an_event_means_structured_whatever_else_the_headers_say(self) -> None:
+        headers = [("ce_specversion", b"1.0"), ("ce_type", b"routed"), ("ce_source", b"/x"), ("ce_id", b"9")]
+        structured = [*headers, ("content-type", b"application/cloudevents+json; charset=UTF-8")]
+        raw = orjson.dumps(self.STRUCTURED)
+        assert decode(raw, origin=HERE, headers=structured) == [one(self.STRUCTURED)]
 
     def test_the_subject_is_the_user_unless_the_data_names_one(self) -> None:
         assert one({**self.STRUCTURED, "subject": "s"}).user_id == "s"

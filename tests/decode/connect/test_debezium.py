@@ -224,6 +224,13 @@ def test_events_of_a_table() -> None:
     place = {"table": "users", "file": "binlog.000003", "pos": 805, "row": 1}
     assert only(change(source={"table": "people"}), table).name == "people.updated"
     assert only(change(source=place), table).id == "users:binlog.000003/805/1:u:7", "of MySQL"
+    place = {"table": "users", "commit_lsn": "27:758:5", "change_lsn": "27:758:3", "event_serial_no": 2}
+    assert only(change(source=place), table).id == "users:27:758:5/27:758:3/2:u:7", "of SQL Server"
+    place = {"table": "USERS", "scn": "2868546", "rs_id": "001234.00012345.0124", "ssn": 0}
+    assert only(change(source=place), table).id == "USERS:2868546/001234.00012345.0124/0:u:7", "of Oracle"
+    assert only(change(source={**place, "rs_id": None}), table).id is None, (
+        "an SCN may be that of many changes"
+    )
     assert only(change(source={"table": "users"}), table).id is None
 
 
@@ -297,5 +304,11 @@ def test_when_a_change_was_committed_orders_the_topics() -> None:
     assert committed(orjson.dumps(change(op="r"))) == 0, "a snapshot's row was there before"
     assert committed(orjson.dumps({"id": 7, "__op": "r", "__source_ts_ms": 5})) == 0
     assert committed(orjson.dumps({"id": 7, "__op": "u", "__source_ts_ms": 5})) == 5
+    asked = change(op="r", source={"table": "users", "ts_ms": 5, "snapshot": "incremental"})
+    assert committed(orjson.dumps(asked)) == 5, "it is read among the changes, and as new as they are"
+    assert committed(orjson.dumps({**asked, "source": {"ts_ms": 0, "snapshot": "incremental"}})) is None
+    flat = {"id": 7, "__op": "r", "__source_ts_ms": 5, "__source_snapshot": "incremental"}
+    assert committed(orjson.dumps(flat)) == 5
+    assert committed(orjson.dumps({**flat, "__source_snapshot": "true"})) == 0
     for nothing in (b"{}", b"\x00avro", b"[]", b'{"source":{"ts_ms":"x"}}', b'{"source":7}'):
         assert committed(nothing) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import orjson
@@ -548,3 +549,24 @@ def test_what_is_not_read_of_an_unwanted_line_may_not_be_too_expensive() -> None
         line = orjson.dumps({"u": "x", "t": "x" * size})
         found = scan(RawChunk("p", "a", [0], [line], NOWHERE), format=by, wants=lambda *_: False)
         assert (found.events, found.invalid) == (1 - ignored, ignored)
+
+
+def test_a_record_that_fits_nowhere_leaves_nothing_to_the_garbage_collector() -> None:
+    """It may come after thousands of lines of a megabyte each."""
+    made = shape(
+        """
+        - event:
+          - {each: 'items[*]', name: kind, user_id: ^.u, time: t}
+          - {name: type, user_id: u}
+          user: {user_id: u, set: attributes}
+        """
+    )
+    gc.collect()
+    gc.disable()
+    try:
+        for record in ({}, {"u": "x"}, {"u": "x", "items": [{"kind": "A", "t": "never"}, {}]}, [{}, 5]):
+            read(made, record)
+            read(made, {**record, "attributes": 5} if isinstance(record, dict) else record)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, deque
 
+import pytest
+
 from pipeline.config.models.webhooks.delivery import RetrySettings
 from pipeline.config.models.webhooks.receiver import OAuth2Auth, ReceiverSettings
 from pipeline.deliver.requests.spec import LaneSpec
@@ -107,10 +109,11 @@ def test_a_token_that_is_awaited_is_work_unless_nothing_is_sent_with_it() -> Non
     assert not lane.awaits_token()
 
 
-def test_a_refused_token_is_renewed_once_and_then_believed() -> None:
-    auth = OAuth2Auth("https://x.example/token", "id", "secret")
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_token_is_renewed_once_and_then_believed(status: int) -> None:
+    auth = OAuth2Auth("https://x.example/token", "id", "secret", renew_on=[403])
     rig = Rig(LaneSpec("w", receiver=ReceiverSettings(auth=auth)))
-    rig.client.script["w"] = [401]
+    rig.client.script["w"] = [status]
     rig.give(delivery(1))
     for n in range(3):
         rig.run(1)
@@ -122,7 +125,7 @@ def test_a_refused_token_is_renewed_once_and_then_believed() -> None:
     rig.run(10)
     assert len(rig.tokens) == 2
     (result,) = rig.results()
-    assert (result.outcome, result.reason, result.delivery.progress.attempt) == (X, "status-401", 1)
+    assert (result.outcome, result.reason, result.delivery.progress.attempt) == (X, f"status-{status}", 1)
     assert b"Bearer t0" in rig.client.sent[0].extra
     assert b"Bearer t1" in rig.client.sent[1].extra
 
@@ -160,3 +163,26 @@ def test_retry_now_makes_everything_due() -> None:
     rig.core.retry_now("w")
     rig.run()
     assert Counter(outcome for _, outcome, _ in rig.outcomes()) == {R: 3, D: 3}
+
+
+def test_a_receiver_that_refuses_each_token_is_given_fewer_and_fewer() -> None:
+    auth = OAuth2Auth("https://x.example/token", "id", "secret")
+    rig = Rig(LaneSpec("w", receiver=ReceiverSettings(auth=auth)))
+    lane = rig.core.lane("w")
+
+    def pass_seconds(secs: int, status: int) -> int:
+        rig.client.script["w"] = [status]
+        before = len(rig.tokens)
+        for _ in range(secs):
+            n = len(rig.client.sent)
+            rig.give(delivery(f"{status}-{rig.clock.at}"))
+            for _ in range(4):
+                rig.run(0.25)
+                if lane.token is not None and lane.token.asking:
+                    lane.token.arrived(f"t{n}", 3600, rig.clock.at)
+                    rig.core.nudge(lane)
+        return len(rig.tokens) - before
+
+    assert 5 <= pass_seconds(240, 401) <= 12
+    assert pass_seconds(120, 200) == 0
+    assert 1 <= pass_seconds(2, 401) <= 2

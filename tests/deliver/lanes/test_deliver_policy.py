@@ -51,6 +51,16 @@ def test_what_may_pass_is_retried(status: int) -> None:
     assert isinstance(judged(status), RetryAt)
 
 
+def test_a_403_that_asks_to_wait_is_a_rate_limit() -> None:
+    """As GitHub's secondary limits say it."""
+    assert judged(403, retry_after="60", luck=0.0) == RetryAt(60.0, 60.0)
+    for senseless in ("0", "soon", ""):
+        assert judged(403, retry_after=senseless) == Rejected("status-403")
+    no_limits = RetrySettings(statuses=[408])
+    assert judged(403, retry_after="60", settings=no_limits) == Rejected("status-403")
+    assert judged(404, retry_after="60") == Rejected("status-404")
+
+
 @pytest.mark.parametrize(
     "fault",
     ["timeout", "connect", "dns", "tls", "reset", "closed", "protocol", "head-limit", "proxy", "auth"],

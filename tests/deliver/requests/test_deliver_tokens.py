@@ -11,6 +11,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -31,6 +32,7 @@ from pipeline.deliver.requests.credentials import UsedSecrets
 from pipeline.deliver.requests.oauth import (
     EARLY_SECS,
     LEAST_SECS,
+    MAX_ASKED_SECS,
     UNKNOWN_SECS,
     RefreshTokens,
     Token,
@@ -95,6 +97,29 @@ def test_a_drain_waits_for_a_token_and_for_what_it_lets_through(
     took, disk = drained(20.0, batch=batch)
     assert 0.8 <= took < 10
     assert Counter(each.outcome for each in disk.take()) == {Outcome.DELIVERED: 5}
+
+
+def test_webhooks_with_the_same_credentials_use_one_token(receiver: Receiver) -> None:
+    """Some servers end a client's token when they issue its next."""
+    second = {"status": 200, "body": '{"access_token": "t2", "expires_in": 3600}'}
+    receiver.answer({"/token": [TOKEN, second], "/a": [401, 200], "/b": [401, 200], "*": 200})
+    engine, disk = DeliveryEngine(allow=LOOPBACK), Disk()
+    engine.start()
+    try:
+        engine.orders.configure({name: replace(spec(receiver), webhook_id=name) for name in "ab"})
+        for n, name in enumerate("ab"):
+            now_ms = int(time.time() * 1000)
+            given = [delivery(n, webhook=name, url=receiver.url(f"/{name}"), created_ms=now_ms)]
+            submit(engine, disk.port, given)
+        engine.drain(20.0)
+    finally:
+        engine.stop()
+    assert [each.outcome for each in disk.take()] == 2 * [Outcome.DELIVERED]
+    sent = [(each.path, each.headers.get("authorization")) for each in receiver.requests]
+    assert asked(receiver) == 2
+    assert {each for each in sent if each[0] != "/token"} == {
+        (path, f"Bearer {token}") for path in ("/a", "/b") for token in ("t1", "t2")
+    }
 
 
 def test_behind_a_proxy_the_token_is_asked_for_through_it(receiver: Receiver) -> None:
@@ -271,8 +296,8 @@ def test_a_token_is_asked_for_by_the_grants_that_are_configured() -> None:
     sent, _ = exchanged(OAuth2Auth("https://t.test/", "i/d", "${S}", "a b", "${R}"), GIVEN)
     form = {"grant_type": "refresh_token", "refresh_token": "r&1", "scope": "a b"}
     assert sent == [(form, basic)]
-    sent, _ = exchanged(OAuth2Auth("https://t.test/", "i/d", "${S}", audience="https://api/"), GIVEN)
-    assert sent == [({"grant_type": "client_credentials", "audience": "https://api/"}, basic)]
+    sent, _ = exchanged(OAuth2Auth("https://t.test/", "i/d", "${S}", audience="a", resource="r"), GIVEN)
+    assert sent == [({"grant_type": "client_credentials", "audience": "a", "resource": "r"}, basic)]
 
 
 def test_a_refresh_token_that_is_replaced_with_each_token_is_followed() -> None:
@@ -330,7 +355,7 @@ def test_webhooks_that_share_a_refresh_token_use_each_once_and_no_proxy_makes_it
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("status", [400, 401])
+@pytest.mark.parametrize("status", [200, 400, 401, 403])
 def test_a_server_that_reads_credentials_from_the_form_only_gets_them_there(status: int) -> None:
     refused = Posted(status, {}, b'{"error": "invalid_client"}', cut=False)
     auth = OAuth2Auth("https://t.test/", "i/d", "${S}")
@@ -340,6 +365,9 @@ def test_a_server_that_reads_credentials_from_the_form_only_gets_them_there(stat
     assert token == ("t1", UNKNOWN_SECS)
     _, error = exchanged(auth, refused, refused)
     assert error.status == status
+    _, error = exchanged(auth, refused, Posted(400, {}, b"use the header", cut=False))
+    assert "invalid_client" in str(error)
+    assert str(error).endswith("in the form: the token endpoint answered 400: use the header")
 
 
 @pytest.mark.parametrize(
@@ -368,9 +396,10 @@ def test_a_server_that_reads_credentials_from_the_form_only_gets_them_there(stat
     ],
 )
 def test_only_a_refusal_is_final(status: int, body: bytes, final: int) -> None:
-    sent, error = exchanged(OAuth2Auth("https://t.test/", "id", "s"), Posted(status, {}, body, cut=False))
+    answer = Posted(status, {}, body, cut=False)
+    sent, error = exchanged(OAuth2Auth("https://t.test/", "id", "s"), answer, answer)
     assert isinstance(error, TokenError)
-    assert (len(sent), error.status) == (1, final)
+    assert (len(sent), error.status) == (1 if final in (0, 300, 302) else 2, final)
     assert str(error).startswith("the token endpoint")
 
 
@@ -400,7 +429,7 @@ def test_a_lane_asks_for_a_token_once_a_second_at_most() -> None:
     token.ask(100.0)
     token.arrived("t1", 3600.0, 100.1)
     assert token.usable(100.1)
-    token.refuse(token.generation)
+    assert token.refuse(token.generation, 100.2)
     assert not token.usable(100.2)
     assert token.retry_at == 100.0 + LEAST_SECS
 
@@ -423,7 +452,10 @@ def test_pauses_between_failures_double_up_to_a_minute_and_end_with_a_token() ->
         token.failed(100.0, refused=True)
         pauses.append(token.retry_at - 100.0)
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60, 60]
-    assert token.refusals == 12
+    for asked_secs, pause in ((59.0, 60.0), (300.0, 300.0), (86400.0, MAX_ASKED_SECS)):
+        token.failed(100.0, asked_secs, refused=True)
+        assert token.retry_at - 100.0 == pause
+    assert token.refusals == 15
     token.failed(100.0)
     assert token.refusals == 0  # in a row, that is
     token.failed(100.0, refused=True)
@@ -436,9 +468,9 @@ def test_a_refusal_of_an_older_token_leaves_the_new_one() -> None:
     token.arrived("t1", 3600.0, 100.0)
     old = token.generation
     token.arrived("t2", 3600.0, 100.0)
-    token.refuse(old)
+    assert token.refuse(old, 100.0)
     assert token.usable(100.0)
-    token.refuse(token.generation)
+    assert token.refuse(token.generation, 100.0)
     assert not token.usable(100.0)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.receiver.server import Receiver
 from tests.kit.programs.jobs import Job, accounted, event_of, ids, ready
-from tests.kit.programs.run import Bench, until
+from tests.kit.programs.run import HOOKLINE, Bench, finished, until
 
 EVENTS = 1500
 BODY = "x" * 4000
@@ -177,3 +177,23 @@ def metric(job: Job, name: str) -> float:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
         lines = answer.read().decode().splitlines()
     return float(next(line for line in lines if line.startswith(name + " ")).rpartition(" ")[2])
+
+
+def test_a_full_disk_without_lmdbs_lock_files_is_told_as_one_and_damages_nothing(
+    tmp_path: Path, disk: Callable[[str], Disk]
+):
+    """They are written through memory, and may be left out of a backup: a signal would end the process."""
+    small = disk("8m")
+    with Receiver({"*": [503]}) as receiver:
+        bench = bench_of(tmp_path, receiver.url("/w"), "1")
+        events(bench, 20)
+        with Job(bench) as job:
+            until(lambda: bench.counts("w")["pending"] == 20)
+            job.stop()
+    for lock in bench.state.glob("*/*/lock.mdb"):
+        lock.unlink()
+    small.fill()
+    for words, code in ((("status",), 0), (("state", "check"), 4), (("run", "--source", bench.source), 4)):
+        where = ("-c", bench.config, "--state", bench.state)
+        _, said = finished(HOOKLINE, *words, *where, code=code, env=bench.environ)
+        assert ("is full" in said) or not code

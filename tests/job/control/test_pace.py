@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from pipeline.job.control.failure import Failure
 from pipeline.job.control.pace import ENDING_SECS, MAX_CHUNKS, OVERDUE_SECS, SPELL, START_CHUNKS, Pace
 from pipeline.job.control.pressure import Pressure
+from pipeline.job.control.pulse import Pulse
+from pipeline.job.steps.shard_step import ShardStep
 from tests.kit.delivery.engine import RecordingEngine
 from tests.kit.machine.clock import HandClock
 
@@ -114,3 +119,22 @@ def test_an_epoch_is_about_to_end_shortly_before_its_time_is_over() -> None:
     assert not epochs.pace.is_ending()
     epochs.one(0.3)
     assert not epochs.pace.is_ending()
+
+
+def test_a_process_that_polls_no_source_does_not_wait_for_its_last_commit_for_ever():
+    clock, pulse = HandClock(), Pulse(1.0)
+    pace, nothing = Pace(1.0, clock), SimpleNamespace()
+    nothing.release = lambda: None
+    nothing.snapshot = lambda shard: None
+    here: Any = nothing
+    shard: Any = SimpleNamespace(number=0, store=SimpleNamespace(seq=1, run_of=lambda seq: ""))
+    step = ShardStep(
+        None, here, here, here, here, here, Failure(), pulse, pace, here, here, here, shard=shard
+    )  # fmt: skip
+    step.snapshot()
+    clock.now += 5
+    assert not pace.is_slow()
+    pulse.polled("p")  # here its source says when it is over
+    step.snapshot()
+    clock.now += 5
+    assert pace.is_slow()

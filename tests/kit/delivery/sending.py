@@ -76,7 +76,7 @@ class Sending:
         """Send one request and return its attempt when it has ended. whole: headers and body matter."""
         target = build_target(method, url, headers, "application/json" if body else None, tls, webhook)
         attempt = Attempt(target, extra, body)
-        attempt.proxy = proxy
+        attempt.proxy, attempt.proxy_tls = proxy, tls
         attempt.headers_matter = attempt.whole = whole
         loop = asyncio.get_running_loop()
         self._done[attempt] = loop.create_future()

@@ -11,6 +11,7 @@ from pipeline.outbox.counters import Counters
 from pipeline.outbox.dead_letters import DeadLetters
 from pipeline.outbox.handover import Progress, Request
 from pipeline.outbox.owed_rows import OwedRows
+from pipeline.runtime.state.recovery import prepare_recovery
 from pipeline.store.folders import shard_folder
 from pipeline.store.store import Store
 
@@ -62,6 +63,7 @@ def keep(
     shards: int = 2,
 ) -> Path:
     """Write them into a state directory as a job does, spread over its shards; return it."""
+    prepare_recovery(state / "recovery", process=1)
     letters, owed = list(letters), list(owed)
     for shard in range(shards):
         store = Store(shard_folder(state, shard))

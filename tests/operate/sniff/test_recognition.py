@@ -264,7 +264,6 @@ HOME = b'{"uid":1,"event":"x","ts":1795435200}\n'
         ("s.txt", b"data: " + HOME + b"\ndata: " + HOME, "after something else"),
         ("k.jsonl", HOME.strip() + b",\n" + HOME.strip() + b",\n", "a comma after each"),
         ("m.jsonl", HOME.strip() + b"\r" + HOME.strip() + b"\r", "end with CR alone"),
-        ("j.jsonl", json.dumps(HOME.decode()).encode() + b"\n", "JSON written as a text in JSON"),
         ("p.json", b'[\n  {\n    "uid": 1,\n    "event": NaN\n  }\n]\n', "JSON spread over several lines"),
         ("e.jsonl", b"", "empty"),
         ("e.jsonl", b"\n \n", "empty"),

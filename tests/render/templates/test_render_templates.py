@@ -190,6 +190,7 @@ def test_conditions_and_loops_inside_one_value(template: str, wanted: Any) -> No
         ("{{ vars.ownrs }}", 8, "did you mean `vars.owners`?"),
         ("{{ event.properties.list[*] }}", 24, "`[*]` works in conditions only"),
         ("{{ event.id ", 0, "is not closed"),
+        ("{% %}", 0, "the tag is empty"),
         ("a {% if event.id %}b", 20, "`endif` is missing"),
         ("{% include 'x' %}", 3, "there is no tag `include`"),
         ("{% render 'x' %}", 3, "there is no tag `render`"),
@@ -230,6 +231,13 @@ def test_conditions_and_loops_inside_one_value(template: str, wanted: Any) -> No
         ("{% set x = 1 %}", 3, "did you mean `assign`?"),
         ("{% if event.id %}a{% elseif event.name %}b{% endif %}", 21, "did you mean `elsif`?"),
         ("{{ event.id | money }}", 14, "did you mean `format_number`?"),
+        ("{{ event.id | uri_escape }}", 14, "did you mean `url_encode`?"),
+        ("{{ event.id | pluralize: 'a', 'b' }}", 14, "write `{{ 'item' if"),
+        ("{{ event.time | date: '%F', tz: 'Asia/Tokyo' }}", 28, "leave out `tz:`"),
+        ("{{ customer.email }}", 3, "did you mean `user.properties.email`?"),
+        ("{% if event.id is defined %}x{% endif %}", 15, "write `x != nil`"),
+        ("{% if event.id in ['a'] %}x{% endif %}", 18, "write `x == 'a' or x == 'b'`"),
+        ("{% if event.id === 'a' %}x{% endif %}", 17, "two signs are enough"),
         ("{{ (1..'x') }}", 3, "a range wants a number"),
         ("{{ 99999999999999999999 }}", 3, "64 bits"),
         ("{{ event.properties[0 }}", 19, "not closed"),
@@ -367,6 +375,21 @@ def test_a_template_of_another_product_is_shown_at_its_place() -> None:
 def test_a_template_that_nothing_opens_is_a_warning(text: str, warns: bool) -> None:
     found = mistakes({"body": {"v": text}})
     assert ["nothing opens it" in one for one in found] == [True] * warns
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ('{"x": "{{ event.properties.a }}"}', "{{ event.properties.a | json }}"),
+        (' ["{{ event.properties.a | default: 5 | json }}"]', "{{ event.properties.a | default: 5 | json }}"),
+        ('{"x": {{ event.properties.a | json }}, "at": "{{ event.time }}"}', None),
+        ('{"x": "{{ event.properties.a | sha256 }}", "n": "{{ event.properties.n | round: 2 }}"}', None),
+        ('Hi "{{ event.properties.a }}"', None),
+    ],
+)
+def test_a_value_that_can_break_json_in_a_text_is_a_warning(text: str, remedy: str | None) -> None:
+    found = [one for one in mistakes({"body": {"v": text}}) if one.startswith("json-text")]
+    assert [f"write `{remedy}` without quotes" in one for one in found] == [True] * (remedy is not None)
 
 
 def test_three_braces_are_a_warning_that_says_what_they_send() -> None:

@@ -91,10 +91,9 @@ def test_another_stream_is_another_source_and_starts_at_its_beginning(stdin: Cal
 def test_a_stream_that_only_begins_alike_is_refused(stdin: Callable[[], int]) -> None:
     run = piped(stdin, b"one\ntwo\n")
     read_all(run)
-    with pytest.raises(StateError, match="goes on differently"):
-        read_all(piped(stdin, b"one\nowt\nthree\n", resume=run.position))
-    with pytest.raises(StateError, match="ends 4 bytes before"):
-        read_all(piped(stdin, b"one\n", resume=run.position))
+    for other in (b"one\nowt\nthree\n", b"one\n"):
+        with pytest.raises(StateError, match="but is another one: save it to a file"):
+            read_all(piped(stdin, other, resume=run.position))
 
 
 def test_a_compressed_stream_is_read_too(stdin: Callable[[], int]) -> None:

@@ -258,6 +258,8 @@ def test_what_an_older_version_has_begun_to_read_goes_on_as_a_recording(tmp_path
         (b'{"batch":[],"sentAt":1}', (None, False)),
         (b'{"specversion":"1.0","type":"user"}', (None, False)),
         (b'{"type":"event","time":"soon"}', (None, False)),
+        (b'"{\\"type\\":\\"user\\",\\"time\\":1700000000}"', (1700000000000, True)),
+        (b'"{', (None, False)),
         (b"\xff", (None, False)),
         (None, (None, True)),
     ],

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources.chunk import Position
+from pipeline.sources.chunk import Position, RawChunk
 from pipeline.sources.files.lines import blocks
 from pipeline.sources.files.merging.running_time import VOTES
 from pipeline.sources.files.recording import Recording
@@ -33,14 +33,18 @@ def write(
         file.write("\n".join(lines) + (end if lines else ""))
 
 
-def ids(reader: Recording, limit: int = 200, chunks: int = 10_000) -> list[str]:
-    found: list[str] = []
-    for _ in range(chunks):
+def chunks(reader: Recording, limit: int = 200, most: int = 10_000) -> Iterator[RawChunk]:
+    for _ in range(most):
         chunk = reader.read(limit)
         if chunk is None:
             break
-        found += [json.loads(line or b"")["user_id"] for line in chunk.lines]
-    return found
+        yield chunk
+
+
+def ids(reader: Recording, limit: int = 200, most: int = 10_000) -> list[str]:
+    return [
+        json.loads(line or b"")["user_id"] for chunk in chunks(reader, limit, most) for line in chunk.lines
+    ]
 
 
 def read(folder: Path, resume: Position | None = None, *, follow: bool = False) -> Recording:
@@ -128,10 +132,27 @@ def test_a_position_of_before_has_no_doubts(tmp_path: Path) -> None:
     write(tmp_path / "u.jsonl", "u", [T, T + 2])
     write(tmp_path / "e.jsonl", "e", [T + 1])
     first = read(tmp_path)
-    ids(first, limit=1, chunks=1)
+    ids(first, limit=1, most=1)
     _, lines, places = first.position
     older = ("jsonl-1", lines, tuple(place[:7] for place in places))
     assert ids(read(tmp_path, older)) == ["e0", "u1"]
+
+
+@pytest.mark.parametrize(
+    ("events", "unordered"),
+    [
+        ([T + 9 * MINUTE, T + 6 * MINUTE, T + 3 * MINUTE, T], 3),  # the newest first, as in many exports
+        ([T, T + 5 * MINUTE, T + 5 * MINUTE + 1, T + MINUTE, T + 5 * MINUTE + 2, T + 5 * MINUTE + 3], 1),
+        ([T, T + 2 * MINUTE, T + MINUTE + 1, T + 3 * MINUTE], 0),
+    ],
+)
+def test_files_that_are_not_in_order_of_time_are_said_to_be_so(
+    tmp_path: Path, events: list[int], unordered: int
+) -> None:
+    write(tmp_path / "u.jsonl", "u", [T, T + 10 * MINUTE])
+    write(tmp_path / "e.jsonl", "e", events)
+    assert sum((chunk.noted or {}).get("unordered", 0) for chunk in chunks(read(tmp_path))) == unordered
+    assert not any(chunk.noted for chunk in chunks(read(tmp_path, follow=True))), "in order of arrival"
 
 
 times = st.lists(
@@ -148,7 +169,7 @@ def test_the_order_depends_on_no_block_no_chunk_and_no_restart(
     events: list[int | None],
     limit: int,
     block: int,
-    chunks: int,
+    most: int,
 ) -> None:
     folder = tmp_path_factory.mktemp("files")
     write(folder / "u.jsonl", "u", users)
@@ -157,6 +178,6 @@ def test_the_order_depends_on_no_block_no_chunk_and_no_restart(
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(blocks, "BLOCK_BYTES", block)
         first = read(folder)
-        found = ids(first, limit, chunks)
+        found = ids(first, limit, most)
         found += ids(read(folder, first.position), limit)
     assert found == wanted

@@ -123,6 +123,24 @@ def test_hidden_files_of_a_folder_are_not_read(tmp_path: Path, follow: bool) -> 
     assert [place[0] for place in read_all(resumed)] == [".s.jsonl", "r.jsonl"], "one that was begun goes on"
 
 
+@pytest.mark.parametrize("follow", [False, True])
+def test_files_of_a_folder_that_end_otherwise_are_named(
+    tmp_path: Path, follow: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "day").mkdir()
+    for name in ("r.jsonl", "day/a.json.gz", "s.ndjson", "r.jsonl.1", "notes.md", ".b.json", "_SUCCESS"):
+        (tmp_path / name).write_bytes(lines(1, 1))
+    with caplog.at_level("WARNING"):
+        found = read_all(Recording([str(tmp_path)], follow=follow))
+    assert {place[0] for place in found} == {"r.jsonl", "s.ndjson"}
+    (told,) = [
+        record for record in caplog.records if "not read because of how their names end" in record.message
+    ]
+    shown = vars(told)
+    assert "day/a.json.gz" in str(shown)
+    assert f"'files': {1 if follow else 2}" in str(shown), "of a followed file the old ones were read before"
+
+
 def test_a_file_with_several_names_is_read_once(tmp_path: Path) -> None:
     path = tmp_path / "b.jsonl"
     path.write_bytes(line(1))

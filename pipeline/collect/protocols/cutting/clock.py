@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from pipeline.collect.protocols.protocol import Clock, Extra
 from pipeline.collect.request import Request
-from pipeline.model.times import MAX_MS, MIN_MS, format_iso, parse_time
+from pipeline.model.times import MAX_MS, MIN_MS, format_iso, time_or_none
 
 NONE: Extra = ()
 _LONG = len("2026-11-28T11:44:51.123Z")
@@ -24,7 +24,7 @@ def read_time(value: object) -> int | None:
     if value is None:
         return None
     try:
-        return parse_time(value)
+        return time_or_none(value)
     except ValueError:
         return None
 

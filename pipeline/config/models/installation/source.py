@@ -95,7 +95,7 @@ Start = Annotated[
     BeforeValidator(checked(_start)),
     WithJsonSchema(
         {
-            "anyOf": [{"enum": ["earliest", "latest"]}, {"type": ["string", "integer"]}],
+            "anyOf": [{"enum": ["earliest", "latest"]}, {"type": ["string", "number"]}],
             "title": "earliest, latest or a time",
             "examples": ["earliest", "2026-11-01T00:00:00Z"],
         }

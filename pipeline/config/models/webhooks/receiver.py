@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic import ValidationInfo as Info
 
-from pipeline.config.models.field_types import Names, Section, few, only_one, settings
+from pipeline.config.models.field_types import Names, Section, few, newly, only_one, settings
 
 
 @settings
@@ -37,6 +37,12 @@ class HeaderAuth:
     value: str = Field(description="Its value.", examples=["${API_KEY}"])
 
 
+def _refusals(statuses: list[int]) -> None:
+    for status in statuses:
+        if not 400 <= status <= 499:
+            raise ValueError(f"a status that refuses a token is 400 to 499, not {status}")
+
+
 @settings
 class OAuth2Auth:
     """OAuth2 client credentials, or a refresh token where one is given."""
@@ -48,12 +54,24 @@ class OAuth2Auth:
     refresh_token: str | None = Field(
         default=None,
         description="Use this refresh token instead of the credentials. One that the server replaces with "
-        "each token is followed while the job runs; at the next start this one must still be valid.",
+        "each token is followed while the job runs, by each process for itself (use one); at the next start "
+        "this one must still be valid.",
     )
     audience: str | None = Field(
         default=None,
         description="API that the token is for; Auth0 and others want it.",
         examples=["https://api.example"],
+    )
+    resource: str | None = Field(
+        default=None,
+        description="The same as RFC 8707 and older Microsoft endpoints (AD FS, Entra v1) name it.",
+        examples=["https://api.example"],
+    )
+    renew_on: Annotated[list[int], few("renew_on", 100), newly(_refusals)] = Field(
+        default=[],
+        json_schema_extra={"items": {"type": "integer", "minimum": 400, "maximum": 499}, "maxItems": 100},
+        description="Statuses, beside 401, by which this receiver says that a token has expired.",
+        examples=[[403]],
     )
 
 

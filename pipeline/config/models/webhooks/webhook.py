@@ -208,7 +208,9 @@ class Request(Section):
         examples=["application/xml"],
     )
     missing: Literal["null", "omit", "omit_empty", "dead_letter"] | None = Field(
-        default=None, description="What a value without a path becomes: null, left out, or a dead letter."
+        default=None,
+        description="What a value without a path becomes: null, left out, or a dead letter. Within a longer "
+        "text it is empty; `| require` makes it a dead letter there, too.",
     )
     body: Tree = Field(
         default=None,
@@ -218,8 +220,8 @@ class Request(Section):
     auth: AuthSection | None = Field(default=None, description="Authentication.")
     ca: str | None = Field(
         default=None,
-        description="PEM file of the authority to trust for this receiver, instead of the system's; its "
-        "oauth2 `token_url` is trusted by either.",
+        description="PEM file of the authority to trust for this receiver, and for an `https://` "
+        "proxy before it, instead of the system's; its oauth2 `token_url` is trusted by either.",
     )
     signature: SignatureSection | None = Field(default=None, description="Signature.")
 

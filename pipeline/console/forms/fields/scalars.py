@@ -30,7 +30,7 @@ _AUTH: Final[Mapping[str, tuple[str, ...]]] = {
     "basic": ("username", "password"),
     "bearer": ("token",),
     "header": ("name", "value"),
-    "oauth2": ("token_url", "client_id", "client_secret", "scope", "audience", "refresh_token"),
+    "oauth2": ("token_url", "client_id", "client_secret", "scope", "audience", "resource", "refresh_token"),
 }
 _HMAC: Final = ("header", "secret", "algorithm", "encoding", "prefix")
 METHODS: Final = ("POST", "PUT", "PATCH", "GET", "DELETE")

@@ -120,7 +120,7 @@ def _text(quoted: str) -> str:
     """Return a text that a hidden field carries as JSON: browsers change the line ends of others."""
     try:
         found = json.loads(quoted)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, str):
         raise UsageError("the page was sent only in part: load it again")

@@ -146,7 +146,7 @@ async def _tested(context: RequestContext, draft: Draft) -> dict[str, Value]:
     try:
         given["record"] = json.loads(chosen.record)
         given["user"] = json.loads(chosen.user) if chosen.user.strip() else None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         context.unchanged()
         return {"problem": f"the sample is not valid JSON: {error}"}
     given |= {"file": draft.file, "text": draft.text}
@@ -266,11 +266,11 @@ def _focused(draft: Draft) -> int | None:
 async def saved(context: RequestContext) -> web.StreamResponse:
     """Return what became of what was saved last."""
     save = last(context)
-    if save is None:
-        return context.go(webhook_path(context.name("id")))
+    known = {str(one["id"]): one for one in await context.run(context.console.workbench.webhooks)}
+    if save is None or known.get(context.name("id"), {}).get("file", save.saved.file) != save.saved.file:
+        return context.go(webhook_path(context.name("id")))  # nothing, or another one in another tab
     told = save.saved
     committed = await context.run(is_committed, context.console.config, told.file)
-    known = {str(one["id"]): one for one in await context.run(context.console.workbench.webhooks)}
     return await page(
         context,
         "saved.html",

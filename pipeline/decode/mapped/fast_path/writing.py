@@ -23,7 +23,7 @@ from pipeline.language.path_syntax import PathError
 from pipeline.language.record_paths import RECORD, parse_record_path
 from pipeline.model.json import Json, Value
 from pipeline.model.records import MISSING, Event, Origin
-from pipeline.model.times import MAX_MS, MIN_MS, parse_time
+from pipeline.model.times import MAX_MS, MIN_MS, time_or_none
 
 FRAME: Final = Frame(None, Place(Origin("", 0)))
 """Passed to readers that read only the record."""
@@ -96,8 +96,8 @@ class _Code:
         """Compile the lines and return the function."""
         body = "\n    ".join(self.lines)
         names = self.values | {
-            "Event": Event, "MISSING": MISSING, "MIN_MS": MIN_MS, "MAX_MS": MAX_MS, "parse_time": parse_time,
-            "frame": FRAME,
+            "Event": Event, "MISSING": MISSING, "MIN_MS": MIN_MS, "MAX_MS": MAX_MS,
+            "time_or_none": time_or_none, "frame": FRAME,
         }  # fmt: skip
         exec(compile(f"def read({takes}):\n    {body}\n", "<a custom shape>", "exec"), names)
         return names["read"]
@@ -149,7 +149,7 @@ class _Code:
         if (parts := simple(value)) is not None:
             self.path(parts, target)
             self.lines.append(
-                f"{target} = None if {target} is None or {target} == '' else parse_time({target})"
+                f"{target} = None if {target} is None or {target} == '' else time_or_none({target})"
             )
             return
         is_unit = isinstance(value, dict) and value.keys() == {"path", "unit"}

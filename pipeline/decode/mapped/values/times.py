@@ -71,9 +71,10 @@ def _reader(source: Source, parse: Parse, name: str) -> Time:
         if value is MISSING or value is None or value == "":
             return None
         try:
-            return parse(value)  # type: ignore[arg-type]  # not MISSING
+            found = parse(value)  # type: ignore[arg-type]  # not MISSING
         except ValueError as error:
             raise InvalidRecord(f"{name}: {error}") from None
+        return None if found == MIN_MS else found  # as `time_or_none`
 
     return read
 

@@ -124,7 +124,7 @@ class AiohttpClient:
         origin, path = parse_origin(url, tls)
         told = tuple(({"accept-encoding": "identity"} | headers).items())
         target = Target(origin, "POST", path, told, b"")
-        attempt = Attempt(target, b"", body, headers_matter=True, whole=True, proxy=proxy)
+        attempt = Attempt(target, b"", body, headers_matter=True, whole=True, proxy=proxy, proxy_tls=tls)
         try:
             async with asyncio.timeout(TOKEN_TIMEOUT_SECS):
                 fault, detail = await self._once(attempt, self._for_tokens)
@@ -205,7 +205,7 @@ class AiohttpClient:
                 allow_redirects=False,
                 proxy=proxy.url if proxy is not None else None,
                 proxy_headers=tunnel,
-                ssl=self._ssl(target.origin),
+                ssl=self._ssl(attempt),
                 server_hostname=_tls_name(target.origin),
             ) as response:
                 attempt.begun = response.status
@@ -223,8 +223,11 @@ class AiohttpClient:
                 await error.settled()
             return told(error, attempt, proxy, addresses)
 
-    def _ssl(self, origin: Origin) -> Any:
-        return self.contexts.get(origin.tls) if origin.scheme == "https" else True
+    def _ssl(self, attempt: Attempt) -> Any:
+        origin = attempt.target.origin
+        if origin.scheme == "https":
+            return self.contexts.get(origin.tls)
+        return True if attempt.proxy is None else self.contexts.get(attempt.proxy_tls)
 
 
 def _tls_name(origin: Origin) -> str | None:
@@ -251,6 +254,13 @@ def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
     return made
 
 
+def _told_of_tls(error: Exception, cause: BaseException, proxy: Proxy | None) -> tuple[Fault, str]:
+    dialled = getattr(error, "host", ""), getattr(error, "port", 0)
+    if proxy is not None and dialled == proxy.origin[1:3]:
+        return "proxy", words_of(cause).replace("the receiver", "the proxy")
+    return "tls", words_of(cause)
+
+
 def told(
     error: Exception, attempt: Attempt, proxy: Proxy | None, addresses: Sequence[AddrInfo]
 ) -> tuple[Fault, str]:
@@ -271,9 +281,9 @@ def told(
         case ProxyError():
             return "proxy", str(error)
         case aiohttp.ClientConnectorCertificateError():
-            return "tls", words_of(error.certificate_error)
+            return _told_of_tls(error, error.certificate_error, proxy)
         case aiohttp.ClientSSLError() | ssl.SSLError():
-            return "tls", words_of(getattr(error, "os_error", error))
+            return _told_of_tls(error, getattr(error, "os_error", error), proxy)
         case aiohttp.ClientConnectorError() if (lacking := own_limit(error.os_error, addresses)) is not None:
             return "machine", lacking
         case aiohttp.ClientProxyConnectionError():

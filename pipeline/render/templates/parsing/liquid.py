@@ -139,8 +139,8 @@ def _explain(error: LiquidError, text: str) -> TemplateError:
         close = slips.OTHER_TAGS.get(found.lower()) or did_you_mean(found, TAGS)
         hint = f"did you mean `{close}`?" if close else "the tags are " + ", ".join(TAGS)
         return TemplateError(f"there is no tag `{found}`", offset, hint, length)
-    if "found end of file" in message or "missing tag name" in message:
-        return TemplateError("`{{` or `{%` is not closed", offset, "close it by `}}` or `%}`", 2)
+    if "missing tag name" in message:
+        return TemplateError("the tag is empty", offset, "the tags are " + ", ".join(TAGS), length)
     if unclosed := _UNCLOSED.match(message):
         tag = unclosed.group(1)
         return TemplateError(f"`{tag}` is missing", offset, f"add {{% {tag} %}}")
@@ -153,5 +153,6 @@ def _explain(error: LiquidError, text: str) -> TemplateError:
     if message.startswith("expected a comma separated list"):
         return TemplateError(f"a comma is missing before {shown}", offset, None, length)
     if message.startswith("expected a primitive expression"):
-        return TemplateError(f"a value is expected, not {shown}", offset, None, length)
+        hint = "two signs are enough: `==`, `!=`" if text[offset - 1 : offset + 1] == "==" else None
+        return TemplateError(f"a value is expected, not {shown}", offset, hint, length)
     return TemplateError(message.replace("'", "`"), offset, None, length)

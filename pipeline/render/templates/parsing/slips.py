@@ -15,6 +15,7 @@ _QUOTES: Final = tuple("\u201c\u201d\u201e\u2018\u2019\u201a\u00ab\u00bb")
 _IN_CONDITION: Final = re.compile(r"\{%-?\s*(?:if|elsif|unless)\s[^%]*$")
 _LOOKED_AT: Final = 200
 """Characters on both sides of a place that are examined."""
+_TESTED: Final = re.compile(r"is\s+(?:not\s+)?(?:defined|undefined|none|null|nil|empty|set|present|blank)\b")
 _SIGN: Final = re.compile(r"[+*/%]|-[\s\d]")
 _NO_ARITHMETIC: Final = (
     "write `| plus: 1`, `| times: 2`, ..., for texts `| append: 'x'`: there are no arithmetic signs"
@@ -55,7 +56,11 @@ def unexpected(text: str, at: int) -> str | None:
     if rest.startswith("&"):
         return "write `and`"
     if rest.startswith("["):
+        if before.endswith(" in "):
+            return "write `x == 'a' or x == 'b'`, or `vars.list contains x` with a list in `vars`"
         return "a path starts with a root such as `event`"
+    if _TESTED.match(rest) is not None:
+        return "write `x != nil` or `x == nil`: there are no tests such as `is defined`"
     if _SIGN.match(rest) is not None:
         return _NO_ARITHMETIC
     if rest.startswith(_COMPARING):

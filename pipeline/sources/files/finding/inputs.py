@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +22,12 @@ COLLECTORS = ".collect.json"
 """The file that distinguishes a collector's folder from others."""
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".ndjson", ".ndjson.gz", ".ndjson.zst")
+
+_LIKE_LINES = re.compile(
+    r".+\.(?:json|jsonl|ndjson|jsonlines|jl|log)"
+    r"(?P<count>[._-][0-9][0-9T:._-]*)?(?:\.(?:gz|zst|bz2|xz|lz4|zip))?"
+)
+"""Names of files that may hold records; of a folder only those are read that end in `SUFFIXES`."""
 
 STDIN = "-"
 
@@ -107,13 +114,33 @@ def _in_folder(folder: Path, side: int | None, is_followed: bool, known: Contain
     )
     if not files and not collectors and not is_followed:
         raise ConfigError(
-            f"{folder}: there is no *.jsonl, *.jsonl.gz or *.jsonl.zst in this directory; name files "
-            f"that end otherwise by a pattern ({folder / '*.json.gz'})"
+            f"{folder}: there is no *.jsonl or *.ndjson in this directory, with or without .gz or .zst; "
+            f"name files that end otherwise by a pattern ({folder / '*.json.gz'})"
         )
     beside = tuple(f"**/*{suffix}" for suffix in SUFFIXES)
     return found + [
         Input(item.relative_to(folder).as_posix(), str(item), side, beside=beside) for item in files
     ]
+
+
+def left_out(folder: Path, *, is_followed: bool) -> list[str]:
+    """Return the files in a folder that may hold records and are not read, because of how their names end.
+
+    is_followed: then a rotated file is one that was read under its old name.
+    """
+    items = list(below(folder))
+    if any(item.name == COLLECTORS for item in items):
+        return []
+    found = [
+        inside
+        for item in items
+        if not item.name.endswith(SUFFIXES)
+        and (like := _LIKE_LINES.fullmatch(item.name)) is not None
+        and not (is_followed and like["count"])
+        and not _is_hidden(inside := item.relative_to(folder))
+        and item.is_file()
+    ]
+    return sorted(map(str, found))
 
 
 def _is_hidden(path: Path) -> bool:

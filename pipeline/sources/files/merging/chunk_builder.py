@@ -23,6 +23,8 @@ class ChunkBuilder:
         self._faults: dict[int, str] = {}
         self.twice = 0
         """Duplicate lines, which are not added."""
+        self.unordered = 0
+        """Lines that are not where their time belongs."""
         self._parts: list[str | None] = []
         self.bytes = 0
         """Size of the added lines."""
@@ -50,7 +52,8 @@ class ChunkBuilder:
             return None
         self._chunk.sources = self._sources
         self._chunk.faults = self._faults or None
-        self._chunk.noted = {"twice": self.twice} if self.twice else None
+        noted = {"twice": self.twice, "unordered": self.unordered}
+        self._chunk.noted = {kind: number for kind, number in noted.items() if number} or None
         if any(part is not None for part in self._parts):
             self._chunk.parts = self._parts
         if any(message is not None for message in self._messages):

@@ -32,6 +32,8 @@ class LineCursor(ABC):
         """Read from files before the open one."""
         self._formats = ALL_AUTO
         self._order: tuple[int, int] | None = None
+        self.is_astray = False
+        """Whether the next line's own time is far from the one by which it is merged; known by `order`."""
         self._time_with_order = self.time
         self._outlook = Outlook(self._look)
         self._is_looking = False
@@ -126,6 +128,7 @@ class LineCursor(ABC):
             else:
                 when, time = time.after(own, self._outlook)
             self._time_with_order = time
+            self.is_astray = own is not None and when is not None and abs(own - when) > AHEAD_MS
             side = self.source.side
             self._order = (
                 _BEFORE_ALL_TIMES if when is None else when,

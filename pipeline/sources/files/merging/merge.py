@@ -81,6 +81,8 @@ class Merge:
             cursor = self._cursors[at]
             if self._is_new(cursor, cursor.index):
                 builder.add(cursor)
+                # Followed files are in the order of arrival, whatever the times.
+                builder.unordered += cursor.is_astray and not self._is_followed
             else:
                 builder.twice += 1
             taken += 1

@@ -131,13 +131,16 @@ class BlockCursor(LineCursor):
             return self._stop_at(f"damaged at byte {self._blocks.fed}: it is cut off")
         got = self._take_last() if self._has_open_line else False
         if self._to_skip:
-            raise StateError(
-                f"{self.source.path}: it ends {self._to_skip} bytes before the place that was read before. "
-                "Put the old file back, or start with an empty state directory"
-            )
+            raise self._ends_early()
         self.ended = self._is_finished = True
         self._close_fd()
         return got
+
+    def _ends_early(self) -> StateError:
+        return StateError(
+            f"{self.source.path}: it ends {self._to_skip} bytes before the place that was read before. "
+            "Put the old file back, or start with an empty state directory"
+        )
 
     def _take_last(self) -> bool:
         """Take the line that has no end."""

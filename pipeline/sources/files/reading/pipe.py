@@ -13,6 +13,14 @@ from pipeline.sources.files.reading.entry import Entry
 _FIRST_LINE_BYTES = 1 << 16
 
 
+def another(name: str) -> StateError:
+    """Return what to raise for a stream that has only its first line in common with one that was read."""
+    return StateError(
+        f"standard input begins with the line that a stream had which was read before ({name}), but is "
+        "another one: save it to a file and give that, or let it begin with a line of its own"
+    )
+
+
 class PipeCursor(BlockCursor):
     """Reads a pipe to its end. It ends when its writer is gone, also where files are followed.
 
@@ -42,6 +50,9 @@ class PipeCursor(BlockCursor):
             self._passed.skip(block[: self._to_skip], len(block) >= self._to_skip, self.name)
         self._passed.keep(block[self._to_skip :])
         return super()._take(block)
+
+    def _ends_early(self) -> StateError:
+        return another(self.name)
 
     def _name(self, block: bytes) -> bytes:
         """Name the pipe after its first line.
@@ -86,10 +97,7 @@ class _Passed:
         self._hash.update(data)
         self._at += len(data)
         if is_last and self._hash.hexdigest() != self.expected:
-            raise StateError(
-                f"standard input begins like {name}, which was read before, but goes on differently. "
-                "Start with an empty state directory"
-            )
+            raise another(name)
 
     def keep(self, data: bytes) -> None:
         """Keep what was read until ``digest_at`` is asked for a place in it."""

@@ -116,6 +116,56 @@ def test_a_fault_of_tls_is_told_in_words_that_no_library_has(client: Any, certif
         client(act)
 
 
+@pytest.mark.parametrize(
+    ("alert", "told"),
+    [
+        (40, "the receiver refuses the handshake: no cipher in common, or it wants a client"),
+        (42, "the receiver does not accept the client certificate"),
+        (45, "the client certificate (`auth.mtls`) has expired"),
+        (112, "the receiver does not know the host of the URL"),
+        (120, "the receiver does not speak HTTP/1.1 (ALPN)"),  # Python has no name for it
+        (109, "tlsv13 alert missing extension"),
+    ],
+)
+def test_a_refusal_in_the_handshake_says_what_is_refused(client: Any, alert: int, told: str) -> None:
+    def refuse(connection: socket.socket) -> None:
+        with connection:
+            connection.recv(2000)
+            connection.sendall(bytes((21, 3, 3, 0, 2, 2, alert)))
+
+    with listening(refuse) as port:
+
+        async def act(sending: Sending) -> None:
+            attempt = await sending.send(f"https://127.0.0.1:{port}/")
+            assert attempt.fault == "tls"
+            assert attempt.detail.startswith(told)
+
+        client(act)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (b"\x15\x03\x01\0\x02\x02\x46", "speaks TLS: is it a port for `https://`?"),
+        (b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x80", "speaks HTTP/2 alone"),
+    ],
+)
+def test_what_speaks_there_in_the_place_of_http_1_is_named(client: Any, said: bytes, told: str) -> None:
+    def answer(connection: socket.socket) -> None:
+        with connection:
+            connection.recv(2000)
+            connection.sendall(said)
+
+    with listening(answer) as port:
+
+        async def act(sending: Sending) -> None:
+            attempt = await sending.send(f"http://127.0.0.1:{port}/")
+            assert attempt.fault == "protocol"
+            assert told in attempt.detail
+
+        client(act)
+
+
 @pytest.mark.parametrize("by_reset", [False, True], ids=["end", "reset"])
 def test_one_that_hangs_up_in_the_handshake_is_a_tls_fault(client: Any, by_reset: bool) -> None:
     def hang_up(connection: socket.socket) -> None:

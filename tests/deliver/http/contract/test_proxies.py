@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -59,9 +60,9 @@ async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 @asynccontextmanager
-async def proxy(refusal: bytes | None = None) -> AsyncIterator[Proxy]:
+async def proxy(refusal: bytes | None = None, tls: ssl.SSLContext | None = None) -> AsyncIterator[Proxy]:
     made = Proxy(refusal)
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0, ssl=tls)
     made.url = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield made
@@ -89,6 +90,23 @@ def test_a_password_is_told_to_the_proxy_alone(receiver: Receiver, certificates:
                     if name:
                         assert one.heads[0].startswith(f"CONNECT 127.0.0.1:{behind.port} ")
                         assert "webhook-id" not in one.heads[0]
+
+    sent(act)
+
+
+def test_a_proxy_over_tls_is_trusted_by_the_webhooks_ca_also_for_a_receiver_without(
+    receiver: Receiver, certificates: Certificates
+) -> None:
+    context = server_tls(*certificates.issue("before"))
+
+    async def act(sending: Sending) -> None:
+        tls = sending.contexts.name(ReceiverSettings(ca=str(certificates.ca)), str)
+        async with proxy(tls=context) as one:
+            attempt = await sending.send(receiver.url(), tls=tls, proxy=f"https://{one.url}")
+            assert (attempt.status, attempt.fault) == (200, None), attempt
+            for url in (receiver.url(), "https://x.example/"):
+                attempt = await sending.send(url, proxy=f"https://{one.url}")
+                assert_told(attempt, "the proxy's certificate is not valid", "`request.ca`")
 
     sent(act)
 
