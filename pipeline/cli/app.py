@@ -241,7 +241,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def _give_up_output() -> None:
     """Drop what cannot be printed: the interpreter would try once more, and end with a code of its own."""
-    try:
-        sys.stdout.flush()
-    except (OSError, HooklineError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, HooklineError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

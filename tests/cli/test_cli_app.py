@@ -318,6 +318,19 @@ def test_talk_that_cannot_be_told_does_not_change_the_exit_code():
         assert subprocess.run([COMMAND, "statsu"], stderr=full, check=False).returncode == 2
 
 
+@pytest.mark.skipif(not FULL.exists(), reason="a device that is always full is wanted")
+def test_a_log_that_cannot_be_written_does_not_change_the_exit_code(tmp_path):
+    """What a full disk had not taken was tried once more at the end: code 120, which no service knows."""
+    (tmp_path / "webhooks").mkdir()
+    (tmp_path / "pipeline.yaml").write_text("source: {jsonl: {paths: [x.jsonl]}}\nlog: {level: debug}\n")
+    (tmp_path / "x.jsonl").touch()
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with FULL.open("w") as full:
+        words = [COMMAND, "run", "-c", tmp_path]
+        said = subprocess.run(words, stdout=subprocess.PIPE, stderr=full, env=environ, check=False)
+    assert said.returncode == 0
+
+
 def test_json_of_names_that_are_no_utf8_is_json(hookline, tmp_path):
     (tmp_path / "webhooks").mkdir()
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/webhooks/\xfe.yaml")).write_text("id: a\n")

@@ -172,18 +172,36 @@ def test_a_stop_that_is_not_heard_ends_the_process_and_one_that_is_does_not():
     codes: list[int] = []
     drain: Any = SimpleNamespace(stopping=False, secs=5.0)
     pulse = Pulse(1.0, now)
-    dog = Watchdog(pulse, drain, Failure(), clock=now, end=codes.append)
+    dog = Watchdog(pulse, drain, Failure(), look_secs=1.0, clock=now, end=codes.append)
     pulse.turned()
-    for secs, turns, stopping in ((60, False, False), (1, True, True), (30, True, True), (9, False, True)):
-        now.now += secs
-        drain.stopping = stopping
-        if turns:
-            pulse.turned()
-        dog.look()
+    for secs, turns, stopping in ((60, False, False), (1, True, True), (30, True, True), (10, False, True)):
+        for _ in range(secs):
+            now.now += 1
+            drain.stopping = stopping
+            if turns:
+                pulse.turned()
+            dog.look()
     assert codes == []
-    now.now += 2
+    now.now += 1
     dog.look()
     assert codes == [4]
+
+
+def test_a_process_that_was_paused_is_not_stuck():
+    """SIGSTOP, `docker pause`, a machine that is moved: an error in the log, a stop that ended with 4."""
+    now, codes = HandClock(), list[int]()
+    pulse = Pulse(1.0, now)
+    drain: Any = SimpleNamespace(stopping=True, secs=5.0)
+    dog = Watchdog(pulse, drain, Failure(), look_secs=1.0, clock=now, end=codes.append)
+    pulse.polled("a")
+    for secs in (1, 90, *[1] * 10):
+        assert pulse.still_secs() <= 10
+        now.now += secs
+        dog.look()
+    assert (codes, pulse.still_secs(), pulse.is_still()) == ([], 10.0, False)
+    now.now += 1
+    dog.look()
+    assert (codes, pulse.is_still()) == ([4], True)
 
 
 @pytest.mark.parametrize("stopping", [False, True])

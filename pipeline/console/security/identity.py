@@ -15,6 +15,7 @@ from pipeline.console.security.roles import ROLES, Role, Viewer, rights_of
 from pipeline.console.security.sessions import Session, Sessions
 from pipeline.console.security.throttle import Throttle
 from pipeline.console.security.tokens import Tokens
+from pipeline.language.addresses import named_host
 
 NOBODY: Final = Viewer("", "viewer", frozenset())
 BEARER: Final = "bearer "
@@ -156,7 +157,13 @@ def _text(header: str) -> str:
 
 
 def client_of(peer: str, forwarded: Sequence[str], proxy: ConsoleProxy | None) -> str:
-    """Return the client's address: behind our proxy the last one that it names."""
-    if proxy is None or not forwarded or not is_peer(proxy, peer):
+    """Return the client's address: behind our proxies the last one named that is none of theirs."""
+    if proxy is None or not is_peer(proxy, peer):
         return peer
-    return forwarded[-1].rpartition(",")[2].strip() or peer
+    hops = [found for hop in ",".join(forwarded).split(",") if (found := _bare(hop.strip()))]
+    return next((hop for hop in reversed(hops) if not is_peer(proxy, hop)), hops[0] if hops else peer)
+
+
+def _bare(hop: str) -> str:
+    """Return an address without its port, which some proxies add: each connection has another one."""
+    return hop if hop.count(":") > 1 and hop[:1] != "[" else named_host(hop)

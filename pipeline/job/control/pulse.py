@@ -20,13 +20,14 @@ class Pulse:
     that was. A source that is no longer polled is stalled even if its worker turns.
     """
 
-    __slots__ = ("_clock", "_last", "_polled", "_thread", "still_after")
+    __slots__ = ("_clock", "_last", "_polled", "_resumed", "_thread", "still_after")
 
     def __init__(self, epoch_secs: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.still_after = max(STILL_SECS, EPOCHS * epoch_secs)
         self._clock = clock
         self._last: float | None = None
         self._polled: dict[str, float] = {}
+        self._resumed = 0.0
         self._thread = 0
 
     def turned(self) -> None:
@@ -48,13 +49,18 @@ class Pulse:
         """Whether a source partition of this process is polled."""
         return bool(self._polled)
 
+    def resumed(self) -> None:
+        """The whole process was paused until now: no worker could turn."""
+        self._resumed = self._clock()
+
     def still_secs(self) -> float:
         """Return the seconds since the worker last turned, or polled its most neglected partition; 0 before
         its first turn.
         """
         if self._last is None:
             return 0.0
-        return max(0.0, self._clock() - min(self._polled.copy().values(), default=self._last))
+        since = min(self._polled.copy().values(), default=self._last)
+        return max(0.0, self._clock() - max(since, self._resumed))
 
     def is_still(self) -> bool:
         """Return whether the worker is stalled: nothing is read, committed or stopped meanwhile."""

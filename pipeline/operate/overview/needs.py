@@ -54,10 +54,7 @@ def needs(
 ) -> list[Need]:
     """Return what needs a person's attention, the worst first. unset: secrets without a value."""
     found = [
-        *(
-            Need("bad", one.removeprefix(f"{state}/"), "See what is left", "/pending")
-            for one in missing(state)
-        ),
+        *([] if stands.running else _of_state(state)),  # a running job ends where its files go
         *_of_job(stands),
         *_of_secrets(unset),
         *_of_rows(rows),

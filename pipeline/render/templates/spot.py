@@ -134,7 +134,10 @@ def fail(failure: Exception, place: str) -> NoReturn:
     if isinstance(failure, TooExpensive) and not failure.place:
         raise TooExpensive(place, for_all=failure.for_all) from None
     if isinstance(failure, RenderError):
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # or it would hold itself, and the event, until a garbage collection
     if isinstance(failure, Failure):
         shown = "" if failure.value is MISSING else f": {show(failure.value)}"
         raise RenderError(f"{failure.reason}{shown} ({place})") from None

@@ -40,21 +40,20 @@ def printed_size(value: Value) -> int:
     Each list and object is measured once, however often it occurs. Raises TypeError for values that JSON
     cannot represent.
     """
-    sizes: dict[int, int] = {}
+    return _size_of(value, {})
 
-    def size_of(one: Value) -> int:
-        if type(one) is str:
-            return len(one) + 2
-        if not isinstance(one, list | dict):
-            return 1
-        known = sizes.get(id(one))
-        if known is None:
-            inside: Collection[Value] = one if isinstance(one, list) else one.values()
-            if len(one) > _LARGE and _HOLDING.isdisjoint(map(type, inside)):
-                known = len(orjson.dumps(one))
-            else:
-                known = 1 + len(one) + sum(map(size_of, inside))
-            sizes[id(one)] = known
-        return known
 
-    return size_of(value)
+def _size_of(one: Value, sizes: dict[int, int]) -> int:
+    if type(one) is str:
+        return len(one) + 2
+    if not isinstance(one, list | dict):
+        return 1
+    known = sizes.get(id(one))
+    if known is None:
+        inside: Collection[Value] = one if isinstance(one, list) else one.values()
+        if len(one) > _LARGE and _HOLDING.isdisjoint(map(type, inside)):
+            known = len(orjson.dumps(one))
+        else:
+            known = 1 + len(one) + sum([_size_of(inner, sizes) for inner in inside])
+        sizes[id(one)] = known
+    return known

@@ -34,6 +34,8 @@ PLACE_LOOKS = 4
 """The state directory is looked at once in so many looks."""
 LOOKS = 4
 """How many earlier looks a clock is compared with, as it may be set back in several small steps."""
+PAUSE_SECS = 5.0
+"""A look that comes so much too late was kept from coming: by SIGSTOP, or as the machine was paused."""
 GRACE_SECS = 5.0
 """How much longer than the drain time a stalled worker may take after a stop was requested."""
 ALARM = signal.SIGUSR2
@@ -89,6 +91,7 @@ class Watchdog:
         self._error: HooklineError | None = None
         self._is_still = False
         self._looks = 0
+        self._looked = clock()
         self._stop_seen: float | None = None
         self._armed = False
         self._ended = threading.Event()
@@ -119,6 +122,7 @@ class Watchdog:
             raise self._error
 
     def _watch(self) -> None:
+        self._looked = self._clock()
         while not self._ended.wait(self._look_secs):
             self.look()
 
@@ -138,6 +142,7 @@ class Watchdog:
             # A real signal: it also interrupts what the main thread waits for. Sent at each look until it is
             # taken.
             signal.pthread_kill(_MAIN, ALARM)
+        self._forgive_pause()
         still, is_still = self._pulse.still_secs(), self._pulse.is_still()
         if is_still and not self._is_still:
             WORKER_STILL.happened(_log, secs=round(still), at=self._pulse.place())
@@ -146,6 +151,15 @@ class Watchdog:
         self._is_still = is_still
         self._insist(still)
         self._also()
+
+    def _forgive_pause(self) -> None:
+        """Take no pause of the whole process (of the machine, `docker pause`) for a worker that is stuck."""
+        before, self._looked = self._looked, self._clock()
+        late = self._looked - before - self._look_secs
+        if late > PAUSE_SECS:
+            self._pulse.resumed()
+            self._stop_seen = None
+            _log.warning("this process was paused, or the machine was", secs=round(late))
 
     def _insist(self, still: float) -> None:
         """End the process where a stop was requested and the worker does not react."""

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.config.models.installation.console import ConsoleSection
 from pipeline.console.security import throttle as throttle_module
+from pipeline.console.security.identity import client_of
 from pipeline.console.security.sessions import LASTS_SECS, LINK_SECS, MOST, Sessions
 from pipeline.console.security.throttle import FAILURES, Throttle
 from pipeline.console.security.tokens import Tokens, parse_tokens
@@ -326,6 +327,28 @@ def test_a_proxy_says_who_is_logged_in(tmp_path: Path):
         assert caller.ask("POST", "/logout", ada | {"origin": "https://h.example"}).status == 303
         assert "secure" in caller.log_in(host="h.example").headers["set-cookie"].lower()
         assert caller.links[0].startswith("https://h.example/login#token=")
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "client"),
+    [
+        (["192.0.2.1"], "192.0.2.1"),
+        (["9.9.9.9, 192.0.2.1"], "192.0.2.1"),  # what a client writes stands before what a proxy adds
+        (["9.9.9.9, 192.0.2.1, 10.0.0.7"], "192.0.2.1"),
+        (["9.9.9.9", "192.0.2.1:4711, 10.0.0.7:80"], "192.0.2.1"),
+        (["[2001:db8::1]:4711,10.0.0.7"], "2001:db8::1"),
+        (["2001:db8::1"], "2001:db8::1"),
+        (["10.0.0.9, 10.0.0.7"], "10.0.0.9"),
+        ([" , "], "127.0.0.1"),
+        ([], "127.0.0.1"),
+    ],
+)
+def test_behind_a_chain_of_proxies_the_client_is_whom_the_outermost_of_them_saw(
+    forwarded: list[str], client: str
+):
+    proxy = ConsoleSection.model_validate({"proxy": {"from": ["127.0.0.1/32", "10.0.0.0/8"]}}).proxy
+    assert client_of("127.0.0.1", forwarded, proxy) == client
+    assert client_of("192.0.2.9", forwarded, proxy) == "192.0.2.9"
 
 
 def test_the_header_of_a_proxy_is_refused_from_anybody_else(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 from collections.abc import Iterator
 
@@ -10,11 +11,14 @@ import pytest
 
 from pipeline.join.links import Identity
 from pipeline.join.users import Users
+from pipeline.language import work
+from pipeline.model.errors import RenderError
 from pipeline.model.json import Json
 from pipeline.model.records import IdentityLink, Invalid, Origin
 from pipeline.model.sizes import Sizes
 from pipeline.store.memory import MemoryRows
 from pipeline.store.rows import Table
+from tests.hostile.bombs.templates import of_directives
 from tests.kit.streams.records import event, update
 
 KB, MB = 1 << 10, 1 << 20
@@ -175,3 +179,22 @@ def test_long_ids_are_forgotten_before_they_take_much(monkeypatch: pytest.Monkey
     for number in range(3_000):
         identity.own(event("e", user_id=None, anonymous_id=f"{number}" + "x" * 1_024))
     assert tracemalloc.get_traced_memory()[0] - before < 1_000 * KB
+
+
+def test_an_event_that_is_too_expensive_leaves_nothing_to_the_garbage_collector() -> None:
+    """It may come after thousands of events of a megabyte each."""
+    runs = [run for bomb in of_directives() if (run := bomb.make()) is not None]
+    gc.collect()
+    gc.disable()
+    try:
+        expensive = 0
+        for run in runs[:40]:
+            work.begin(None, None)
+            try:
+                run()
+            except RenderError as error:
+                expensive += isinstance(error, work.TooExpensive)
+        assert expensive > 5
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -12,6 +12,7 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.model.errors import Fatal
 from pipeline.sources.files.lines import blocks, unpackers
 from pipeline.sources.files.recording import Recording
 from tests.kit.examples import examples
@@ -127,6 +128,41 @@ def test_an_endless_line_and_a_bomb_take_little_memory(tmp_path: Path) -> None:
         assert tracemalloc.get_traced_memory()[1] < 80 << 20
     finally:
         tracemalloc.stop()
+
+
+def long_window(text: bytes, log: int) -> bytes:
+    """As `zstd --long` of a pipe: the frame does not say how little it holds."""
+    params = zstandard.ZstdCompressionParameters(window_log=log, enable_ldm=True)
+    packer = zstandard.ZstdCompressor(compression_params=params).compressobj()
+    return packer.compress(text) + packer.flush()
+
+
+@pytest.mark.parametrize("log", [28, 31])
+def test_a_zstd_file_with_a_long_window_is_read_like_any_other(tmp_path: Path, log: int) -> None:
+    path = tmp_path / "long.jsonl.zst"
+    packed = long_window(b'{"n": 1}\n{"n": 2}\n', log)
+    assert zstandard.get_frame_parameters(packed).window_size == 1 << log
+    path.write_bytes(packed)
+    assert list(lines_of(path)) == [b'{"n": 1}', b'{"n": 2}']
+
+
+def test_too_little_memory_for_a_zstd_file_is_no_damage_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "long.jsonl.zst"
+    path.write_bytes(long_window(b"{}\n", 31))
+
+    class Frame:
+        def decompress(self, _: bytes) -> bytes:
+            raise zstandard.ZstdError("zstd decompressor error: Allocation error : not enough memory")
+
+    class Decompressor:
+        def __init__(self, *, max_window_size: int) -> None:
+            self.decompressobj = Frame
+
+    monkeypatch.setattr(zstandard, "ZstdDecompressor", Decompressor)
+    with pytest.raises(Fatal, match=r"long\.jsonl\.zst: cannot be read: there is too little memory"):
+        Recording([str(path)]).read(10)
 
 
 def damaged(path: Path) -> tuple[list[bytes | None], str, Recording]:

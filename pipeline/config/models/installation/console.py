@@ -77,7 +77,7 @@ class ConsoleProxy(Section):
     from_: Networks = Field(
         validation_alias="from",
         min_length=1,
-        description="Its addresses. These headers are believed from nowhere else.",
+        description="Its addresses, of a chain those of all. These headers are believed from nowhere else.",
         examples=[["10.0.0.5/32"]],
     )
     user_header: HeaderName | None = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import zlib
 from typing import Final, Protocol
@@ -16,6 +17,13 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _ZSTD_BYTES = 256
 """Input per step: a zstd step cannot be stopped early, and this much may decompress to 8 MiB at worst."""
+_ZSTD_WINDOW = 1 << 31
+"""The largest window, of ``zstd --long=31``; the library by itself takes up to 128 MiB.
+
+What the contents do not fill takes no memory.
+"""
+_NO_MEMORY = "not enough memory"
+_UNPACK_IT = "there is too little memory to unpack it, up to 2 GiB (where there is more: `zstd -d --long=31`)"
 
 
 class Unpacker(Protocol):
@@ -26,7 +34,7 @@ class Unpacker(Protocol):
 
     def pull(self, most: int) -> bytes:
         """Return about ``most`` decompressed bytes; empty: more input is needed. Raises ValueError for
-        damage.
+        damage, OSError where there is too little memory for it.
         """
 
     @property
@@ -138,7 +146,7 @@ class _Zstd:
     """Zstandard, including several frames in a row."""
 
     def __init__(self) -> None:
-        self._decompressor = zstandard.ZstdDecompressor()
+        self._decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
         self._frame = self._decompressor.decompressobj()
         self._input = b""
         self._at = 0
@@ -165,6 +173,8 @@ class _Zstd:
             except zstandard.ZstdError as error:
                 if out:
                     break  # the next call meets the damage again, with nothing to lose
+                if _NO_MEMORY in str(error):
+                    raise OSError(errno.ENOMEM, _UNPACK_IT) from error
                 raise ValueError(str(error)) from None
             self._at += len(step)
             if self._frame.eof:
