@@ -209,11 +209,14 @@ def _check_header_names(model: WebhookFile, problems: Problems) -> None:
         kinds = [kind for kind in ("basic", "bearer", "oauth2") if getattr(auth, kind) is not None]
         named += [(("request", "auth", kind), "authorization") for kind in kinds]
     if signature is not None and signature.hmac is not None:
-        named.append((("request", "signature", "hmac", "header"), signature.hmac.header))
+        at = ("request", "signature", "hmac")
+        named.append(((*at, "header"), signature.hmac.header))
+        if signature.hmac.timestamp_header is not None:
+            named.append(((*at, "timestamp_header"), signature.hmac.timestamp_header))
     for place, name in named:
         lowered, dotted = name.lower(), ".".join(map(str, place[1:]))
         # An HMAC may take the place of our own signature.
-        is_ours = lowered == "webhook-signature" and place[1] == "signature"
+        is_ours = lowered == "webhook-signature" and place[-1] == "header"
         if not NAME.fullmatch(name):
             problems.error(place, "header-name", f"`{name}` is no header name")
         elif (is_reserved(name) and not is_ours) or lowered in OURS:

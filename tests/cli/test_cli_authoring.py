@@ -279,10 +279,11 @@ def test_what_authenticates_and_signs_a_request_is_named_and_not_shown(hookline,
     (config / "webhooks" / "signed.yaml").write_text(
         'id: signed\ntrigger: {events: "*"}\nrequest:\n  url: "https://example.com"\n'
         '  auth: {bearer: {token: "${KEY}"}}\n'
-        '  signature: {hmac: {header: X-Sig, secret: "${KEY}"}}\n'
+        '  signature: {hmac: {header: X-Sig, secret: "${KEY}", timestamp_header: X-Time}}\n'
     )
     said = hookline("explain", "-c", config, "--event", file("event.json", EVENT), "--webhook", "signed")
     assert "\nAuthorization: (Bearer ${KEY})\nX-Sig: (made when it is sent)\n" in said.out
+    assert "\nX-Time: (the time when it is sent)\n" in said.out
 
 
 def test_an_event_of_any_shape_is_understood_and_a_broken_one_is_named(hookline, config, file):

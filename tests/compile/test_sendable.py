@@ -102,12 +102,32 @@ def test_a_colon_in_the_user_name_is_refused(tmp_path: Path) -> None:
         ([IN_HEADERS.format("X-Sig"), HMAC.format("x-sig")], ("headers.X-Sig", "signature.hmac.header")),
         ([SENT["basic"], HMAC.format("Authorization")], ("auth.basic", "signature.hmac.header")),
         ([KEY.format("X-Key"), HMAC.format("x-key")], ("auth.header.name", "signature.hmac.header")),
+        (
+            [HMAC.format("X-Sig, timestamp_header: x-sig")],
+            ("signature.hmac.header", "signature.hmac.timestamp_header"),
+        ),
     ],
 )
 def test_a_header_is_set_at_one_place_only(tmp_path: Path, lines: list[str], names: tuple[str, str]) -> None:
     (found,) = errors(report(tmp_path, request="\n".join(lines), environ={"T": VALUE}))
     assert found.startswith("header-twice")
     assert all(f"`{name}`" in found for name in names)
+
+
+@pytest.mark.parametrize("name", ["webhook-signature", "webhook-timestamp", "Date Time"])
+def test_the_time_of_a_signature_stands_in_a_header_of_its_own(tmp_path: Path, name: str) -> None:
+    lines = HMAC.format(f"X-Sig, timestamp_header: {name}")
+    (found,) = errors(report(tmp_path, request=lines, environ={"T": VALUE}))
+    assert found.startswith("header-")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "body", "{body}{body}", "{{ timestamp }}.{body}", "{time}.{body}", "${T}.{body}"]
+)
+def test_what_is_signed_is_the_body_with_a_time_and_an_id(tmp_path: Path, text: str) -> None:
+    lines = HMAC.format(f"X-Sig, signed: '{text}'").replace("{{T}}", "{T}")
+    (found,) = errors(report(tmp_path, request=lines, environ={"T": VALUE}))
+    assert "what is signed is `{body}`, once" in found
 
 
 @pytest.mark.parametrize("name", ["Content-Type", "user-agent", "Accept-Encoding", "Host"])

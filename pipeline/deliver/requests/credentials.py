@@ -78,7 +78,17 @@ def make_signer(receiver: ReceiverSettings, secrets: UsedSecrets) -> Signer | No
         case HmacSignature() as plain:
             prefix, secret = value_of(secrets, plain.prefix), value_of(secrets, plain.secret)
             check_header(plain.header, prefix)
-            return HmacSigner(plain.header, secret, plain.algorithm, prefix, plain.encoding)
+            if plain.timestamp_header is not None:
+                check_header(plain.timestamp_header, "")
+            return HmacSigner(
+                plain.header,
+                secret,
+                plain.algorithm,
+                prefix,
+                plain.encoding,
+                signed=plain.signed,
+                timestamp_header=plain.timestamp_header,
+            )
         case _:
             return None
 

@@ -70,21 +70,46 @@ class StandardSigner:
 
 
 class HmacSigner:
-    """A plain HMAC of the body in a header of its own, as GitHub, Shopify and others do."""
+    """A plain HMAC in a header of its own: of the body, as GitHub does, or with a time, as Slack does."""
 
-    def __init__(self, header: str, secret: str, algorithm: str, prefix: str, encoding: str) -> None:
+    def __init__(
+        self,
+        header: str,
+        secret: str,
+        algorithm: str,
+        prefix: str,
+        encoding: str,
+        *,
+        signed: str = "{body}",
+        timestamp_header: str | None = None,
+    ) -> None:
+        before, _, after = signed.partition("{body}")
+        self._before, self._after = before.encode(), after.encode()
         self._start = f"{header}: {prefix}".encode("latin-1")
+        if timestamp_header is not None:
+            self._start = b"%b: {timestamp}\r\n%b" % (timestamp_header.encode("ascii"), self._start)
         self._inner, self._outer = prepared_hmac(secret.encode(), algorithm)
         self._hex = encoding == "hex"
+        self._plain = not (self._before or self._after or b"{" in self._start)
 
     def lines(self, message_id: bytes, timestamp: bytes, body: bytes) -> bytes:
-        """Return the header line."""
-        inner = self._inner.copy()
-        inner.update(body)
+        """Return the header line, and that of its time where the receiver wants one."""
+        inner, start = self._inner.copy(), self._start
+        if self._plain:
+            inner.update(body)
+        else:
+            inner.update(_filled(self._before, message_id, timestamp))
+            inner.update(body)
+            inner.update(_filled(self._after, message_id, timestamp))
+            start = _filled(start, message_id, timestamp)
         outer = self._outer.copy()
         outer.update(inner.digest())
         shown = outer.hexdigest().encode() if self._hex else b2a_base64(outer.digest(), newline=False)
-        return b"%b%b\r\n" % (self._start, shown)
+        return b"%b%b\r\n" % (start, shown)
+
+
+def _filled(text: bytes, message_id: bytes, timestamp: bytes) -> bytes:
+    return text.replace(b"{timestamp}", timestamp).replace(b"{id}", message_id)
 
 
 def prepared_hmac(key: bytes, algorithm: str) -> tuple[Any, Any]:

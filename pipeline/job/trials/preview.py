@@ -112,6 +112,8 @@ def _added(receiver: ReceiverSettings) -> dict[str, str]:
             found["webhook-signature"] = "made when it is sent"
         case HmacSignature():
             found[signature.header] = "made when it is sent"
+            if signature.timestamp_header is not None:
+                found[signature.timestamp_header] = "the time when it is sent"
     return found
 
 

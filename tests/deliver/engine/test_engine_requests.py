@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import time
 from collections import Counter
 from pathlib import Path
@@ -84,6 +85,36 @@ def test_a_plain_hmac_goes_into_its_header(receiver: Receiver, start: Any) -> No
     assert receiver.requests[0].headers["x-hub-signature-256"] == (
         "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
     )
+
+
+@pytest.mark.parametrize("client", ["native", "aiohttp"])
+def test_a_signature_with_a_time_is_made_anew_for_each_attempt(
+    receiver: Receiver, start: Any, client: Any
+) -> None:
+    signature = HmacSignature(
+        "X-Slack-Signature",
+        "${PASS}",
+        prefix="v0=",
+        signed="v0:{timestamp}:{body}",
+        timestamp_header="X-Slack-Time",
+    )
+    retry = RetrySettings(min_delay_secs=1.1, max_delay_secs=2.2)
+    spec = LaneSpec(
+        "w",
+        receiver=ReceiverSettings(signature=signature),
+        delivery=DeliverySettings(client=client, retry=retry),
+    )
+    engine, disk = start(spec, secrets=Secrets({"PASS": "s3cr3t"})), Disk()
+    receiver.answer({"*": [{"status": 500, "headers": {"Retry-After": "2"}}, {"status": 200}]})
+    submit(engine, disk.port, [delivery(1, url=receiver.url(), body=b"Hello", created_ms=now_ms())])
+    assert engine.drain(9)
+    first, second = receiver.requests
+    for one in (first, second):
+        stamp = one.headers["x-slack-time"]
+        wanted = hmac.digest(b"s3cr3t", f"v0:{stamp}:Hello".encode(), "sha256").hex()
+        assert one.headers["x-slack-signature"] == f"v0={wanted}"
+        assert stamp == one.headers["webhook-timestamp"]
+    assert int(second.headers["x-slack-time"]) > int(first.headers["x-slack-time"])
 
 
 def test_secrets_reach_the_receiver_and_nothing_else(

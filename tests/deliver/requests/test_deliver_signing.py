@@ -51,9 +51,19 @@ def test_every_published_vector_comes_out() -> None:
             signer = HmacSigner("X-Hub-Signature-256", row["secret"], "sha256", "sha256=", "hex")
             assert signature(signer.lines(b"", b"", body)) == row["X-Hub-Signature-256"]
         elif scheme == "slack":
-            signer = HmacSigner("X-Slack-Signature", row["secret"], "sha256", "v0=", "hex")
-            base = f"v0:{row['X-Slack-Request-Timestamp']}:".encode() + body
-            assert signature(signer.lines(b"", b"", base)) == row["X-Slack-Signature"]
+            signer = HmacSigner(
+                "X-Slack-Signature",
+                row["secret"],
+                "sha256",
+                "v0=",
+                "hex",
+                signed="v0:{timestamp}:{body}",
+                timestamp_header="X-Slack-Request-Timestamp",
+            )
+            sent = signer.lines(b"", row["X-Slack-Request-Timestamp"].encode(), body).decode().splitlines()
+            assert sent == [
+                f"{name}: {row[name]}" for name in ("X-Slack-Request-Timestamp", "X-Slack-Signature")
+            ]
         else:
             raise AssertionError(f"a vector of an unknown scheme: {scheme}")
     assert seen == {"standard-webhooks", "standard-webhooks-v1a", "github", "slack"}
@@ -123,6 +133,19 @@ def test_plain_hmac_in_every_form_is_what_the_standard_library_says(
         for _ in range(2):  # the prepared objects are not used up
             assert signature(signer.lines(b"", b"", b"body")) == wanted
         assert len(wanted) == length
+
+
+def test_a_time_and_an_id_are_signed_and_shown_as_the_receiver_wants_them() -> None:
+    import hmac
+
+    signer = HmacSigner(
+        "Stripe-Signature", "s", "sha256", "t={timestamp},i={id},v1=", "hex", signed="{timestamp}.{body}.{id}"
+    )
+    for stamp in (b"1700000000", b"1700000001"):
+        # What stands in a body is never filled.
+        raw = hmac.digest(b"s", stamp + b".{timestamp}{id}.m_1", "sha256").hex()
+        line = signer.lines(b"m_1", stamp, b"{timestamp}{id}")
+        assert line == b"Stripe-Signature: t=%b,i=m_1,v1=%b\r\n" % (stamp, raw.encode())
 
 
 @pytest.mark.parametrize("secret", ["whsec_not base64!", "whsec_AAAA!BBBB", "whsk_AAAA", "whsk_%%%"])

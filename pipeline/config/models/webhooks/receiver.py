@@ -5,13 +5,14 @@ Texts may hold ``${NAME}``: they are resolved when a request is sent.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic import ValidationInfo as Info
 
-from pipeline.config.models.field_types import Names, Section, few, newly, only_one, settings
+from pipeline.config.models.field_types import Names, Section, checked, few, newly, only_one, settings
 
 
 @settings
@@ -119,9 +120,19 @@ def _prefix(value: object, info: Info) -> object:
     return f"{info.data.get('algorithm')}=" if info.data.get("encoding") == "hex" else ""
 
 
+_AROUND = r"([^{}]|\{timestamp\}|\{id\})*"
+_SIGNED = rf"^{_AROUND}\{{body\}}{_AROUND}$"
+
+
+def _signed(text: str) -> str:
+    if re.fullmatch(_SIGNED, text) is None:
+        raise ValueError("what is signed is `{body}`, once, with `{timestamp}`, `{id}` and text around it")
+    return text
+
+
 @settings
 class HmacSignature:
-    """A plain HMAC of the body in one header, as GitHub and Shopify do."""
+    """A plain HMAC in one header: of the body, as GitHub does, or with a time, as Slack and Stripe do."""
 
     header: str = Field(description="Name of the header.", examples=["X-Hub-Signature-256"])
     secret: str = Field(description="The key.", examples=["${SIGNING_SECRET}"])
@@ -130,7 +141,21 @@ class HmacSignature:
     prefix: Annotated[str, BeforeValidator(_prefix, json_schema_input_type=str | None)] = Field(
         default=None,
         validate_default=True,
-        description='Text before it; by default `"sha256="` (the algorithm) for hex, none for base64.',
+        description='Text before it; by default `"sha256="` (the algorithm) for hex, none for base64. '
+        "`{timestamp}` and `{id}` in it are those of the request.",
+        examples=["t={timestamp},v1="],
+    )
+    signed: Annotated[str, AfterValidator(checked(_signed))] = Field(
+        default="{body}",
+        json_schema_extra={"pattern": _SIGNED},
+        description="What is signed: `{body}`, with `{timestamp}` (`webhook-timestamp`, of each attempt), "
+        "`{id}` (`webhook-id`) and text around it.",
+        examples=["v0:{timestamp}:{body}"],
+    )
+    timestamp_header: str | None = Field(
+        default=None,
+        description="A header for `{timestamp}`, where the receiver does not read `webhook-timestamp`.",
+        examples=["X-Slack-Request-Timestamp"],
     )
 
 
