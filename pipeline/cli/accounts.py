@@ -111,22 +111,28 @@ def show_names(names: Sequence[str]) -> None:
         print_text(f"\nevents seen: {shown}{more}")
 
 
-def format_hint(state: Path, records: Mapping[str, int]) -> str:
-    """Return the hint where more than half of the records were invalid; "" otherwise."""
-    if not records["invalid"] or 2 * records["invalid"] <= records["read"]:
+def invalid_hint(state: Path, records: Mapping[str, int]) -> str:
+    """Return why records were invalid, and, where most were, how to learn their shape; "" where none was."""
+    number = records["invalid"]
+    if not number:
         return ""
-    none = not any(records[kind] for kind in ("events", "updates", "links"))
-    many = f"most of the records ({records['invalid']:,} of {records['read']:,})"
-    which = "none of the records could be" if none else f"{many} could not be"
-    told = f"{which} understood. {_first_reason(state)}"
-    return f"{told} `hookline sniff FILE` says which shape they have."
+    most = 2 * number > records["read"]
+    if not any(records[kind] for kind in ("events", "updates", "links")):
+        which = "none of the records could be"
+    elif most:
+        which = f"most of the records ({number:,} of {records['read']:,}) could not be"
+    else:
+        which = f"{counted(number, 'record')} could not be"
+    told = f"{which} understood. {_first_reason(state)}".strip()
+    return f"{told} `hookline sniff FILE` says which shape they have." if most else told
 
 
 def _first_reason(state: Path) -> str:
-    """Return why one of the invalid records is invalid, and how to list the others."""
+    """Return why one of the invalid records is invalid, and how to list the others; "" where none is kept."""
     from pipeline.operate.kept.dlq import Selection, select
     from pipeline.outbox.reading.dead_letter_json import reason_of
 
     found = next(select(state, Selection(webhook="-")), None)
-    said = "" if found is None else f"One of them: {reason_of(found)}. "
-    return f"{said}`hookline dlq list --webhook -` shows them."
+    if found is None:
+        return ""
+    return f"One of them: {reason_of(found)}. `hookline dlq list --webhook -` shows them."

@@ -96,6 +96,14 @@ def test_input_that_nobody_understands_says_so_with_a_reason(bench: Bench):
     assert "`hookline dlq list --webhook -` shows them" in done.stderr
 
 
+def test_a_reason_is_given_where_some_of_the_input_is_not_understood(bench: Bench):
+    with bench.stream.open("a") as stream:
+        stream.write('{"ts": 1}\n' * 2)
+    done = shell(bench, "--source", bench.stream)
+    assert "2 records could not be understood. One of them: invalid: " in done.stderr
+    assert "hookline sniff" not in done.stderr
+
+
 def test_a_second_run_has_nothing_new_to_read(bench: Bench, receiver: Receiver):
     bench.run()
     done = shell(bench, "--source", bench.stream)

@@ -77,16 +77,18 @@ def test_why_something_is_pending_is_one_line(why: Waiting, line: str):
 
 
 @pytest.mark.parametrize(
-    ("why", "error", "wanted"),
+    ("why", "status", "error", "wanted"),
     [
-        ("", "busy", Waiting("sending", None, None)),  # an old error explains nothing
-        ("rate", "busy", Waiting("rate", None, None)),
-        ("down", "busy", Waiting("down", None, "busy")),
-        ("due", "", Waiting("due", None, None)),
+        ("", 503, "busy", Waiting("sending", None, None)),  # an old error explains nothing
+        ("rate", 503, "busy", Waiting("rate", None, None)),
+        ("down", 503, "ok", Waiting("down", None, "status 503: ok")),
+        ("down", 503, "", Waiting("down", None, "status 503")),
+        ("down", 0, "timeout: none", Waiting("down", None, "timeout: none")),
+        ("due", 0, "", Waiting("due", None, None)),
     ],
 )
-def test_a_running_lane_says_why_it_waits(tmp_path: Path, why: str, error: str, wanted: Waiting):
-    lanes = {"w": {"why": why, "error": error, "due_at": ""}}
+def test_a_running_lane_says_why_it_waits(tmp_path: Path, why: str, status: int, error: str, wanted: Waiting):
+    lanes = {"w": {"why": why, "status": status, "error": error, "due_at": ""}}
     assert waiting(tmp_path, {"w": {"pending": 1}, "idle": {"pending": 0}}, lanes) == {"w": wanted}
 
 

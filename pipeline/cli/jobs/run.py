@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.accounts import (
-    format_hint,
+    invalid_hint,
     order_lines,
     records_line,
     show_names,
@@ -227,7 +227,7 @@ def account(state: Path) -> Accounting:
 def show(state: Path, summary: Summary, before: int, as_json: bool) -> None:
     """Print the summary: as JSON alone, or as a table for a person."""
     read, secs = summary["records"]["read"] - before, summary["elapsed_secs"]
-    if line := format_hint(state, summary["records"]):
+    if line := invalid_hint(state, summary["records"]):
         say(line)
     if as_json:
         print_json(summary)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli.accounts import (
-    format_hint,
+    invalid_hint,
     order_lines,
     records_line,
     show_names,
@@ -45,7 +45,7 @@ def status(state: Path, as_json: bool) -> None:
     live = found.running
     print_text(f"{found.state}: {'a job is running' if live else 'no job is running'}")
     print_text(records_line(found.records))
-    if line := format_hint(found.state, found.records):
+    if line := invalid_hint(found.state, found.records):
         print_text(line)
     print_text(*order_lines(found.records))
     show_webhooks(found.records, found.webhooks)

@@ -87,7 +87,7 @@ class Tokens:
             token.failed(now, asked_secs, refused=status != 0)
             count("oauth_tokens_total", webhook=lane.webhook_id, result="error")
             text = f"oauth2: {lane.secrets.mask(str(error))}"
-            lane.tally.error = text
+            lane.tally.status, lane.tally.error = 0, text
             log.warning("no oauth2 token", webhook=lane.webhook_id, error=text)
             # A missing secret is the owner's fault, a limit this machine's: the deliveries wait.
             if lane.token is token and not isinstance(error, HooklineError | OwnLimit):

@@ -285,7 +285,7 @@ class Settler:
         (lane.retries if attempt.is_retry else lane.fresh).appendleft(attempt.items)
         error = f"machine: {attempt.detail}"
         if lane.tally.error != error:
-            lane.tally.error = error
+            lane.tally.status, lane.tally.error = 0, error
             log.error("requests cannot be made", webhook=lane.webhook_id, error=attempt.detail)
         until = now + MACHINE_SECS * (0.5 + self.random())  # not all lanes at once, nor always in one order
         others = len(lane.flying) - 1

@@ -226,7 +226,7 @@ class Dispatcher:
         except (HooklineError, ValueError, OSError) as error:
             if lane.sender is None or isinstance(error, ConfigError):
                 if lane.tally.error != str(error):
-                    lane.tally.error = str(error)
+                    lane.tally.status, lane.tally.error = 0, str(error)
                     log.error("requests cannot be made", webhook=lane.webhook_id, error=str(error))
                 if lane.sender is None:
                     lane.trouble_until = now + TROUBLE_SECS

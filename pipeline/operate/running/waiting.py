@@ -69,7 +69,7 @@ def waiting(
         if not counts["pending"]:
             continue
         if lane is not None:
-            why, last = str(lane["why"]) or "sending", str(lane["error"]) or None
+            why, last = str(lane["why"]) or "sending", _said(int(lane["status"]), str(lane["error"]))
             # If it can be sent now, the last error explains nothing.
             told = last if why in ("down", "token", "due") else None
             found[webhook] = Waiting(why, str(lane["due_at"]) or None, told)
@@ -84,10 +84,17 @@ def waiting(
     return found
 
 
+def _said(status: int, text: str) -> str | None:
+    """Return what a receiver answered, in one text; a token endpoint's status stands in its text."""
+    if not status or text.startswith("oauth2: "):
+        return text or None
+    return f"status {status}: {text}" if text else f"status {status}"
+
+
 def _by_rows(owed: Iterable[Owed], halt: str | None, *, runs: bool) -> Waiting:
     """Return why a webhook's rows wait that no lane has; runs: whether a job does."""
     rows = [one.progress for one in islice(owed, LOOKED_AT)]
-    last = next((row.excerpt or f"status {row.status}" for row in rows if row.attempt), None)
+    last = next((_said(row.status, row.excerpt) for row in rows if row.attempt), None)
     if halt is not None:
         return Waiting(halt, None, last)
     due_ms = min((row.due_ms for row in rows), default=0)

@@ -29,7 +29,11 @@ def failing(lane: Lane, attempts: Sequence[Attempt], good: int, now: float, wall
     if later < len(attempts):
         throttle.missed(now, len(attempts) - later, slow_down=slow_down)
     if later and throttle.failed(now, later, asked, slow_down=slow_down):
-        log.warning("receiver fails, probing it from now on", webhook=lane.webhook_id, error=lane.tally.error)
+        told = {"status": lane.tally.status} if lane.tally.status else {}
+        log.warning(
+            "receiver fails, probing it from now on",
+            webhook=lane.webhook_id, **told, error=lane.tally.error,
+        )  # fmt: skip
 
 
 def earliest_due(lane: Lane) -> float:
