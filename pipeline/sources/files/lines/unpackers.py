@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import zlib
 from typing import Final, Protocol
@@ -17,13 +16,11 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _ZSTD_BYTES = 256
 """Input per step: a zstd step cannot be stopped early, and this much may decompress to 8 MiB at worst."""
-_ZSTD_WINDOW = 1 << 31
-"""The largest window, of ``zstd --long=31``; the library by itself takes up to 128 MiB.
-
-What the contents do not fill takes no memory.
-"""
-_NO_MEMORY = "not enough memory"
-_UNPACK_IT = "there is too little memory to unpack it, up to 2 GiB (where there is more: `zstd -d --long=31`)"
+_TOO_LONG = "Frame requires too much memory"
+"""How the library refuses a window over 128 MiB: one of 2 GiB would fill the memory (P8)."""
+_PACK_ANEW = (
+    "it was packed with `--long` over 27 : unpack it by `zstd -d --long=31`, and pack it without"
+)
 
 
 class Unpacker(Protocol):
@@ -34,7 +31,7 @@ class Unpacker(Protocol):
 
     def pull(self, most: int) -> bytes:
         """Return about ``most`` decompressed bytes; empty: more input is needed. Raises ValueError for
-        damage, OSError where there is too little memory for it.
+        damage.
         """
 
     @property
@@ -146,7 +143,7 @@ class _Zstd:
     """Zstandard, including several frames in a row."""
 
     def __init__(self) -> None:
-        self._decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+        self._decompressor = zstandard.ZstdDecompressor()
         self._frame = self._decompressor.decompressobj()
         self._input = b""
         self._at = 0
@@ -173,9 +170,7 @@ class _Zstd:
             except zstandard.ZstdError as error:
                 if out:
                     break  # the next call meets the damage again, with nothing to lose
-                if _NO_MEMORY in str(error):
-                    raise OSError(errno.ENOMEM, _UNPACK_IT) from error
-                raise ValueError(str(error)) from None
+                raise ValueError(_PACK_ANEW if _TOO_LONG in str(error) else str(error)) from None
             self._at += len(step)
             if self._frame.eof:
                 self._at -= len(self._frame.unused_data)
