@@ -262,7 +262,7 @@ class Schemas:
 
     are_here = False
 
-    def misses(self, value: bytes, key: None, headers: None) -> bool:
+    def misses(self, value: bytes, headers: None) -> bool:
         return not self.are_here
 
 

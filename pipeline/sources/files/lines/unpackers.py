@@ -18,9 +18,7 @@ _ZSTD_BYTES = 256
 """Input per step: a zstd step cannot be stopped early, and this much may decompress to 8 MiB at worst."""
 _TOO_LONG = "Frame requires too much memory"
 """How the library refuses a window over 128 MiB: one of 2 GiB would fill the memory (P8)."""
-_PACK_ANEW = (
-    "it was packed with `--long` over 27 : unpack it by `zstd -d --long=31`, and pack it without"
-)
+_PACK_ANEW = "it was packed with `--long` over 27 : unpack it by `zstd -d --long=31`, and pack it without"
 
 
 class Unpacker(Protocol):
