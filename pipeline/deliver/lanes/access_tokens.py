@@ -32,6 +32,9 @@ from pipeline.telemetry.metrics import count
 if TYPE_CHECKING:
     from pipeline.deliver.http.by_aiohttp.client import AiohttpClient
 
+MOST_ISSUED = 1_000
+"""From so many on, expired tokens are forgotten before another one is issued."""
+
 log = get(__name__)
 
 
@@ -107,7 +110,11 @@ class Tokens:
         """Return the token of the lane's credentials: the one that is there, or a new one."""
         secrets = lane.secrets
         # Bound to the client certificate, where there is one (RFC 8705).
-        issued = self._issued.setdefault((*credentials(token.auth, secrets), receiver.mtls), Issued())
+        key = (*credentials(token.auth, secrets), receiver.mtls)
+        if key not in self._issued and len(self._issued) >= MOST_ISSUED:
+            now = self._clock.now()  # each rotated secret leaves one
+            self._issued = {of: one for of, one in self._issued.items() if one.is_used(now)}
+        issued = self._issued.setdefault(key, Issued())
         if issued.serves(token.refused, self._clock.now()):
             return issued
         if issued.asking is None:

@@ -165,6 +165,10 @@ class Issued:
     """When it was issued."""
     asking: asyncio.Task[None] | None = None
 
+    def is_used(self, now: float) -> bool:
+        """Return whether it is valid, or requested."""
+        return self.asking is not None or self.serves(None, now)
+
     def serves(self, refused: str | None, now: float) -> bool:
         """Return whether it can be used by a webhook whose receiver refused that one."""
         return self.value not in ("", refused) and now < renewed_at(self.lifetime_secs, self.at)

@@ -11,8 +11,6 @@ import orjson
 from pipeline.sources.files.lines.unpackers import no_lines
 
 _MAGIC: Final = (
-    (b"PAR1", "a Parquet file", "duckdb -c \"COPY 'FILE' TO 'out.jsonl' (FORMAT json)\""),
-    (b"Obj\x01", "an Avro file", "`avro cat FILE > out.jsonl`, or `avro-tools tojson FILE > out.jsonl`"),
     (b"ORC", "an ORC file", "read it with the tool that wrote it, and write JSON lines"),
     (b"SQLite format 3", "an SQLite database", "`sqlite3 FILE -json` gives a list: `jq -c '.[]'` its lines"),
     (b"%PDF", "a PDF", "name a file of JSON lines"),
@@ -42,8 +40,6 @@ def foreign(head: bytes) -> tuple[str, str] | None:
     for magic, name, remedy in _MAGIC:
         if head.startswith(magic):
             return name, remedy
-    if head[257:262] == b"ustar":
-        return "a tar archive", "unpack it (`tar xf FILE`) and name what was in it"
     text = head[:20_000].decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     if not text:
         return "empty: it holds no line", "name a file with records"

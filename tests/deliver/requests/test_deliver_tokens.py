@@ -34,6 +34,7 @@ from pipeline.deliver.requests.oauth import (
     LEAST_SECS,
     MAX_ASKED_SECS,
     UNKNOWN_SECS,
+    Issued,
     RefreshTokens,
     Token,
     TokenError,
@@ -353,6 +354,13 @@ def test_webhooks_that_share_a_refresh_token_use_each_once_and_no_proxy_makes_it
             assert {each.status for each in await ask(blocked)} == {403}
 
     asyncio.run(run())
+
+
+def test_an_expired_token_that_nobody_asks_for_may_be_forgotten() -> None:
+    issued = Issued("t", lifetime_secs=600.0, at=100.0)
+    assert issued.is_used(200.0)
+    assert not issued.is_used(700.0)
+    assert not Issued().is_used(0.0)
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403])

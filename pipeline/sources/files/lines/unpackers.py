@@ -59,9 +59,22 @@ _UNREAD: Final = (
     (rb"\x1f\x9d[\x89-\x90]", "a file compressed with compress", f"`uncompress FILE`; {_AS_THEY_ARE}"),
     (rb"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it and name what was in it"),
     (rb"PK\x03\x04", "a zip archive", "unpack it (`unzip FILE`) and name what was in it"),
+    (rb"(?s:.{257})ustar(?:  )?\x00", "a tar archive", "unpack it (`tar xf FILE`) and name what was in it"),
+    (
+        rb"\x1f\x8b\x08",
+        "compressed twice, with gzip inside",
+        "unpack it once (`zcat FILE` or `zstdcat FILE`)",
+    ),
+    (
+        rb"\x28\xb5\x2f\xfd",
+        "compressed twice, with zstd inside",
+        "unpack it once (`zcat FILE` or `zstdcat FILE`)",
+    ),
+    (rb"PAR1[\x00-\x1f]", "a Parquet file", "duckdb -c \"COPY 'FILE' TO 'out.jsonl' (FORMAT json)\""),
+    (rb"Obj\x01", "an Avro file", "`avro cat FILE > out.jsonl`, or `avro-tools tojson FILE > out.jsonl`"),
     (rb"\xff\xfe[^\x00]\x00|\xfe\xff\x00", "text in UTF-16", "`iconv -f UTF-16 -t UTF-8 FILE > out.jsonl`"),
 )
-"""What files begin with that hold no lines as they are: what such a file is, and what to do with it.
+"""What files begin with, once unpacked, that hold no lines: what such a file is, and what to do with it.
 
 Each is more than a few odd bytes in a first line, after which there may be good ones.
 """
