@@ -162,10 +162,13 @@ class DeliveryEngine:
         if self._idle and not self._holding:
             self._wake()
 
-    def hold(self) -> None:
-        """Do not wake the thread for hand-overs until `release`: more are about to come."""
+    def hold(self, *, few: bool) -> None:
+        """Do not wake the thread for hand-overs until `release`: more are about to come.
+
+        few: little has come, so the worker keeps up with the source.
+        """
         self._holding = True
-        if self._core is not None:
+        if few and self._core is not None:
             self._core.gathers = True
 
     def release(self) -> None:

@@ -46,8 +46,11 @@ WALK_SECS = 0.1
 class Gathering(Protocol):
     """The delivery engine, as the rest uses it."""
 
-    def hold(self) -> None:
-        """Later hand-overs may wait for `release`, and for what else comes until then."""
+    def hold(self, *, few: bool) -> None:
+        """Later hand-overs may wait for `release`, and for what else comes until then.
+
+        few: little has come, so the worker keeps up. After a pause much may come where little is expected.
+        """
 
     def release(self) -> None:
         """Send what was held, and later hand-overs at once."""
@@ -167,7 +170,7 @@ class Rest:
             if self._quiet and not self._holding:
                 self._holding = True
                 self._began = self._clock()
-                self._engine.hold()
+                self._engine.hold(few=self._records < MUCH and self._bytes < MUCH_BYTES)
 
     def release(self) -> None:
         """Send what was handed over: the worker is about to sleep, or be busy elsewhere for long."""

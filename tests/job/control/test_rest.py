@@ -67,8 +67,8 @@ class Worker:
         self.slept.append(secs)
         self.now += secs
 
-    def hold(self) -> None:
-        self.calls.append("hold")
+    def hold(self, *, few: bool) -> None:
+        self.calls.append("hold" if few else "hold much")
 
     def release(self) -> None:
         self.calls.append("release")
@@ -285,6 +285,13 @@ def test_nothing_is_read_while_a_chunk_walks_and_the_engine_is_woken_once_by_the
     worker.rest.polled()
     assert worker.calls == ["hold", "release"]
     assert worker.rest.may_look("a", worker.reader)
+
+
+def test_much_that_comes_after_a_pause_of_the_source_is_no_sign_that_the_worker_keeps_up() -> None:
+    worker = Worker()
+    worker.looks(3)
+    worker.look(MUCH)
+    assert worker.calls == ["hold much"]
 
 
 def test_what_waits_for_the_next_poll_does_not_wait_for_a_commit_or_for_a_source_that_has_ended() -> None:

@@ -104,7 +104,7 @@ class RecordingEngine:
         results = [Result(delivery, Outcome.DELIVERED) for delivery in deliveries]
         deliveries[0].port.post(results, NOW_MS)
 
-    def hold(self) -> None:
+    def hold(self, *, few: bool) -> None:
         pass
 
     def release(self) -> None:

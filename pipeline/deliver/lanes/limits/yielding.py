@@ -25,7 +25,7 @@ LESS, MORE = 0.8, 1.1
 FAIR, LEAST = 1.5, 0.5
 """A yielding lane keeps a fraction of what the healthy ones send together: the first times its share of good
 answers, at least the second. A receiver that fails half gets three tries for four of theirs."""
-BEHIND, MOST = 0.1, 0.5
+BEHIND, MOST = 0.1, 0.8
 """Weight of one look in the fraction of looks without gathering; from which fraction on there is a backlog.
 Without one, healthy lanes take what they need, and failing ones keep their fair share."""
 WELL = 0.9

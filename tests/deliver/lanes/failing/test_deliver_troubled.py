@@ -231,8 +231,7 @@ def test_the_worker_keeps_up_where_it_gathers_and_the_source_seldom_waits() -> N
     engine._core, rig.core._yielding = rig.core, Told()
     for gathers, waits in ((False, False), (False, True), (True, True), (True, False)):
         rig.core.pressed = {rig.core.lane("w")} if waits else set()
-        if gathers:
-            engine.hold()
+        engine.hold(few=gathers)
         assert [engine.busy(), engine.busy()] == [waits, waits]
         rig.core.pressed = set() if waits else {rig.core.lane("w")}
         assert engine.busy() is not waits
