@@ -12,7 +12,7 @@ from pipeline.deliver.stats import ADDED, LaneStats
 from pipeline.operate.running.processes import together
 from pipeline.operate.running.waiting import Waiting, waiting
 from pipeline.receiver.server import Receiver
-from pipeline.runtime.state import missing
+from pipeline.runtime.state import missing, recovery
 from pipeline.store.folders import configured_file
 from tests.kit.programs.run import Bench, finished
 
@@ -139,7 +139,7 @@ def test_a_store_that_a_job_commits_for_the_first_time_meanwhile_is_not_gone(
         bench.webhook("w", receiver.url("/w"))
         bench.append({"id": "e1"})
         finished(*bench.command(), env=bench.environ)
-    shards, later, read = bench.state / "shards", bench.state / "later", missing.read_tokens
+    shards, later, read = bench.state / "shards", bench.state / "later", recovery.read_tokens
     shards.rename(later)
 
     def commit_then_read(folder: Path) -> missing.Tokens:

@@ -167,7 +167,8 @@ def test_a_full_one_goes_before_what_came_of_its_users_later() -> None:
     full = batch(*(member("b", "u2", 1) for _ in range(FULL)), page=True)
     order.hold(Request(full), 3.6)
     order.hold(Request(batch(member("c", "u1", 2), member("c", "u2", 2), page=True)), 3.6)
-    assert [together[0].batch for together in order.release(4.0, 2 * FULL)][0] is full
+    first, *_ = order.release(4.0, 2 * FULL)
+    assert first[0].batch is full
 
 
 @given(BATCHES)
