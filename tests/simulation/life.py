@@ -1,4 +1,4 @@
-"""One life of the job: its own parts, put together as `runtime/process.py` does, without a thread."""
+"""One life of the job: its own parts, put together as `runtime/opening.py` does, without a thread."""
 
 from __future__ import annotations
 
