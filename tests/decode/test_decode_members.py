@@ -96,8 +96,6 @@ def test_the_members_of_other_shapes_are_cut_alike() -> None:
         b'{"batch":[%s],"context":{"n":NaN}}',
         b'{"batch":[%s],"batch":[%s,NaN]}',
         b'{"batch":[%s',
-        b'{"batch":[%s,]}',
-        b'{"batch":[%s NaN]}',
         b'{"batch":[%s]}}',
         b'{"batch":[%s],}',
         b'{"batch":[%s],"x"}',

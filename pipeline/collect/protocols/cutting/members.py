@@ -216,11 +216,36 @@ def batch(text: bytes, limits: Limits) -> tuple[Fields, bytes, list[bytes]]:
     """
     if text[:1] == b"[":
         return {}, text, items(text, limits)
-    envelope, is_good = _envelope(text)
+    try:
+        envelope, is_good = _envelope(text)
+    except Malformed:
+        joined = _joined(text, limits)
+        if joined is None:
+            raise
+        return joined
     held = bytes(envelope.get("batch", b""))
     if held.startswith(b"["):
         return envelope, held, items(held, limits)
     return envelope, text, within(_alone(text) if is_good else [text], limits)
+
+
+def _joined(text: bytes, limits: Limits) -> tuple[Fields, bytes, list[bytes]] | None:
+    """Return `batch` of several envelopes, one right after the other: the first one's fields, all members.
+
+    Segment's libraries for phones send such, with files of events that they have taken up twice.
+    """
+    envelopes = _items(b"[" + text + b"]", limits) or []
+    if len(envelopes) < 2:
+        return None
+    found: list[bytes] = []
+    fields: list[Fields] = []
+    for one in envelopes:
+        envelope, held, inside = batch(one, limits) if one[:1] == b"{" else ({}, b"", [])
+        if not held or held is one:
+            return None
+        fields.append(envelope)
+        found += inside
+    return fields[0], text, within(found, limits)
 
 
 def _alone(text: bytes) -> list[bytes]:
