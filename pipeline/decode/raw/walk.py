@@ -145,7 +145,7 @@ class _Walk:
         return at
 
     def _next(self, at: int) -> int:
-        """Return where the next member, or the bracket, begins behind the bracket or member that ends here."""
+        """Return where the next member, or the last bracket, begins; at: behind the one before it."""
         text = self._text
         found = _BETWEEN.match(text, at)
         assert found is not None
