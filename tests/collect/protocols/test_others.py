@@ -152,6 +152,23 @@ def test_mixpanels_import_takes_a_call_a_line() -> None:
     assert nameless.credential is None
 
 
+@pytest.mark.parametrize(
+    ("path", "call"),
+    [
+        ("/track", '{"event": "A", "properties": {"token": "TOK", "note": "\\ud83d"}}'),
+        ("/track", '[{"event": "A", "properties": {"token": "TOK", "n": NaN}}]'),
+        ("/engage", '[{"$token": "TOK", "$distinct_id": "u1", "$set": {"cut": "\\ud83d"}}]'),
+    ],
+)
+def test_a_call_of_mixpanel_that_is_no_good_json_is_kept_under_its_key_for_a_dead_letter(
+    path: str, call: str
+) -> None:
+    # Pages cut texts in the middle of an emoji; its SDK gives up on 401.
+    found = cut(asked("POST", path, call), TABLE)
+    assert (found.protocol.name, found.credential, len(found.pieces)) == ("mixpanel", "TOK", 1)
+    assert b"TOK" not in (found.pieces[0].value or b"")
+
+
 # --- Amplitude
 
 

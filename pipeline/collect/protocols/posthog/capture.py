@@ -32,7 +32,7 @@ _TOKENS = ("api_key", "token", "$token")
 KEYS = Names(*_TOKENS)
 _MOST_RETRY_SECS = 30
 """Its SDKs believe a Retry-After up to here."""
-_MOST_BAD = 20
+MOST_BAD = 20
 """So many events that are no good JSON are searched for a token: that takes a hundred times as long."""
 _MS_FROM = 100_000_000_000
 """A smaller number is no time in milliseconds, and PostHog does not read seconds here."""
@@ -184,9 +184,9 @@ def _credential(
         bad = 0
         for one, value in zip(seen, values, strict=True):
             bad += one is None
-            if one is None and bad > _MOST_BAD:
+            if one is None and bad > MOST_BAD:
                 continue
-            tokens = _tokens_of_bad(value) if one is None else _tokens_of(one)
+            tokens = tokens_of_bad(value) if one is None else _tokens_of(one)
             found.update(token for given in tokens if (token := _token(given)) is not None)
     if not found:
         found = {token for name in ("api_key", "token") if (token := _token(beside.get(name))) is not None}
@@ -201,7 +201,7 @@ def _tokens_of(seen: Look) -> Iterable[object]:
     return seen.api_key, seen.token, seen.dollar_token, (seen.properties or _NOTHING).token
 
 
-def _tokens_of_bad(value: bytes) -> Iterable[object]:
+def tokens_of_bad(value: bytes) -> Iterable[object]:
     """Return the tokens of an event that is no good JSON: it is dead-lettered, under its key."""
     try:
         outer = members.fields(value)
