@@ -5,6 +5,7 @@
 
 The key is `properties.token` or `$token`, for /import the user of the authorization. The answer is the byte
 `1`, which its node library wants, or an object with `verbose=1` (of the Python library, also to /import).
+When it sends, the browser's library says by its own clock in the query's `_`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import orjson
 from pipeline.collect.batch import Why
 from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.cutting import members
-from pipeline.collect.protocols.cutting.clock import Shift
+from pipeline.collect.protocols.cutting.clock import Shift, read_milliseconds
 from pipeline.collect.protocols.cutting.keyless import Keyless, Names
 from pipeline.collect.protocols.packed import forms
 from pipeline.collect.protocols.posthog.capture import MOST_BAD, tokens_of_bad
@@ -67,7 +68,7 @@ class Mixpanel(Protocol):
         found = members.lines(text, self.settings.limits)
         seen = [_seen(value) for value in found]
         credential = basic_pair(request).partition(":")[0] or _credential(seen, found)
-        shift = Shift(self.settings.clock, request, None)
+        shift = Shift(self.settings.clock, request, read_milliseconds(beside.get("_")))
         values = Keyless(_KEYS, credential).clean_all(found, text)
         pieces = [_piece(value, one, shift) for value, one in zip(values, seen, strict=True)]
         named: Extra = (("hk-type", b"track" if says == _IMPORT else says.encode()),)
@@ -77,7 +78,7 @@ class Mixpanel(Protocol):
             kept = answers.as_json(200, {"code": 200, "num_records_imported": len(pieces), "status": "OK"})
         else:
             kept = _ONE
-        return Cut(self, credential, pieces, named, kept=kept)
+        return Cut(self, credential, pieces, named, kept=kept, shift_ms=shift.by_ms)
 
     def malformed(self, request: Request, error: Malformed) -> Answer:
         """Return the reason: every status but 200 is an error to its libraries."""

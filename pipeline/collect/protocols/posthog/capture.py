@@ -21,7 +21,7 @@ import msgspec
 from pipeline.collect.batch import Why
 from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.cutting import members
-from pipeline.collect.protocols.cutting.clock import Shift, read_time
+from pipeline.collect.protocols.cutting.clock import Shift, read_milliseconds, read_time
 from pipeline.collect.protocols.cutting.keyless import Keyless, Names
 from pipeline.collect.protocols.packed import forms
 from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol, bearer
@@ -34,8 +34,6 @@ _MOST_RETRY_SECS = 30
 """Its SDKs believe a Retry-After up to here."""
 MOST_BAD = 20
 """So many events that are no good JSON are searched for a token: that takes a hundred times as long."""
-_MS_FROM = 100_000_000_000
-"""A smaller number is no time in milliseconds, and PostHog does not read seconds here."""
 
 _CODES = {401: "authentication_failed", 403: "permission_denied", 404: "not_found", 413: "payload_too_large"}
 
@@ -107,7 +105,7 @@ class PostHog(Protocol):
         credential = _credential(envelope, seen, found, request, beside)
         sent_ms = read_time(members.value(envelope, "sent_at"))
         if sent_ms is None:
-            sent_ms = _milliseconds(beside.get("sent_at")) or _milliseconds(beside.get("_"))
+            sent_ms = read_milliseconds(beside.get("sent_at")) or read_milliseconds(beside.get("_"))
         is_import = members.value(envelope, "historical_migration") is True
         shift = Shift(self.settings.clock, request, None if is_import else sent_ms)
         values = Keyless(KEYS, credential).clean_all(found, held)
@@ -164,12 +162,6 @@ def time_of(
     inside = seen.properties or _NOTHING
     is_right = is_right or inside.is_right is True
     return shift.of(seen.timestamp, seen.sent_at, inside.time, is_right=is_right)
-
-
-def _milliseconds(text: str | None) -> int | None:
-    if text is None or not text.isdecimal() or not _MS_FROM <= (ms := int(text[:20])) < 10**14:
-        return None
-    return ms
 
 
 def _credential(
