@@ -34,6 +34,11 @@ log = get(__name__)
 
 OVERLOAD = frozenset({408, 425, 429})
 """Statuses below 500 that mean "not now"."""
+REFUSED = frozenset({400, 422})
+"""Statuses by which a receiver refuses a batch for what is in it: one member may be all that is wrong."""
+DIVISIONS = 16
+"""How many batches in a row are refused so, and no request accepted, until the receiver is taken for one that
+refuses everything: dividing costs two requests per member then, and saves none."""
 MACHINE_SECS = 0.5
 """How long a lane waits when this machine lacked a descriptor, port or thread for its request."""
 NOTED = 8
@@ -113,6 +118,7 @@ class Settler:
                 onlookers.good(attempts, now, wall_ms)
             tally.trip(quickest, good)
             lane.limit.succeeded(now, good, quickest, in_flight, lane.slots())
+            lane.refused = 0
         if onlookers.failed and onlookers.tap is None:
             onlookers.took(attempts, now)  # a tap has seen them already
         if failed and not lane.throttle.down:
@@ -198,7 +204,7 @@ class Settler:
             return False
         if lane.token is not None and self._reauthorise(lane, lane.token, attempt, now):
             return False
-        if status == 413 and len(attempt.items) > 1:
+        if fault is None and len(attempt.items) > 1 and _is_divided(lane, status):
             for half in reversed(halves(attempt.items)):
                 lane.retries.appendleft(half)
             return False
@@ -313,3 +319,14 @@ class Settler:
         lane.tally.status = attempt.status
         lane.tally.error = f"{attempt.fault}: {text}" if attempt.fault is not None else text
         return f"{attempt.fault}: {text}"[:1024] if attempt.fault is not None else text
+
+
+def _is_divided(lane: Lane, status: int) -> bool:
+    """Return whether a refused batch is sent again in halves: too large, or with a member at fault."""
+    if status == 413:
+        return True
+    spec = lane.spec
+    if status not in REFUSED or spec is None or status in spec.delivery.retry.statuses:
+        return False
+    lane.refused += 1
+    return lane.refused <= DIVISIONS
