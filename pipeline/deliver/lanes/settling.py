@@ -315,6 +315,8 @@ class Settler:
         """Return the excerpt of an answer that was not a success, and show it in the lane's numbers."""
         failed = attempt.fault is not None
         shown = attempt.detail.encode() if failed else legible(attempt.answer, attempt.headers)
+        if attempt.location:
+            shown = b"it redirects to %b%b%b" % (attempt.location, b": " if shown else b"", shown)
         text = excerpt(shown, lane.secrets)
         lane.tally.status = attempt.status
         lane.tally.error = f"{attempt.fault}: {text}" if attempt.fault is not None else text
