@@ -78,6 +78,7 @@ class Settler:
         tally, flying = lane.tally, lane.flying
         outcomes, delivered, onlookers = tally.outcomes, self.results.delivered, self.results.onlookers
         in_flight = len(flying)
+        more = lane.spec.delivery.succeed_on if lane.spec is not None else ()
         good = 0
         failed: list[Attempt] = []
         noted, quickest = 0, inf
@@ -88,7 +89,7 @@ class Settler:
                 said = self._read(lane, attempt)
             key = attempt.fault or status
             outcomes[key] = outcomes.get(key, 0) + 1
-            if 200 <= status < 300 and attempt.fault is None:
+            if attempt.fault is None and (200 <= status < 300 or status in more):
                 good += 1
                 # The minimum of a turn: what other requests of the turn took is our own time.
                 ended = attempt.ended_at
@@ -115,7 +116,7 @@ class Settler:
                 lane.throttle.probing = max(0, lane.throttle.probing - 1)
         if good:
             if now >= onlookers.next_good:
-                onlookers.good(attempts, now, wall_ms)
+                onlookers.good(attempts, more, now, wall_ms)
             tally.trip(quickest, good)
             lane.limit.succeeded(now, good, quickest, in_flight, lane.slots())
             lane.refused = 0
@@ -196,8 +197,14 @@ class Settler:
     def _judge_bad(self, lane: Lane, attempt: Attempt, now: float) -> bool:
         """Judge an answer that is not a success; True where the receiver has failed."""
         if attempt.fault in ENDLESS and 300 <= attempt.begun < 500:
-            # It has refused: whatever else it would have said changes nothing.
+            # It has answered: whatever else it would have said changes nothing.
             attempt.status, attempt.fault = attempt.begun, None
+            if lane.spec is not None and attempt.status in lane.spec.delivery.succeed_on:
+                wall_ms = int(self.clock.wall() * 1000)
+                self.results.delivered(lane, attempt.items, attempt.status, now, wall_ms)
+                if lane.throttle.succeeded(now):
+                    healed(lane, now, self.random)
+                return False
         status, fault = attempt.status, attempt.fault
         if fault == "machine":
             self._hold(lane, attempt, now)
