@@ -19,6 +19,7 @@ from pipeline.language.work import TooExpensive
 from pipeline.model.charsets import NO_CODING, NotInCharset, decoded
 
 _MOST_CODINGS: Final = 5
+_GZIP: Final = b"\x1f\x8b"
 _CONSENT: Final = re.compile(
     r"\s*(ok|okay|success|accepted|received|done|thanks|thank you)[.!]?\s*", re.IGNORECASE
 )
@@ -134,9 +135,14 @@ def text_of(answer: bytes, headers: Mapping[str, str], *, cut: bool = False) -> 
 
 
 def legible(answer: bytes, headers: Mapping[str, str] | None) -> bytes:
-    """Return an answer in UTF-8, for people; unchanged where it cannot be decoded, or lacks headers."""
+    """Return an answer in UTF-8, for people; unchanged where it cannot be decoded.
+
+    headers: None where they were not kept; gzip is known without them.
+    """
     if headers is None:
-        return answer
+        if not answer.startswith(_GZIP):
+            return answer
+        headers = {"content-encoding": "gzip"}
     try:
         return text_of(answer, headers).encode("utf-8", "backslashreplace")
     except Unreadable:
@@ -190,5 +196,5 @@ def _inflate(packed: bytes, coding: str, wbits: int) -> bytes:
         if not unpacker.eof:
             raise Unreadable(f"its {coding} ends too early")
         packed = unpacker.unused_data
-        if not packed.startswith(b"\x1f\x8b"):
+        if not packed.startswith(_GZIP):
             return bytes(made)  # trailing garbage is not part of it
