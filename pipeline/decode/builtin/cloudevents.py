@@ -11,10 +11,12 @@ or ``anonymousId`` in the data, else the extension ``anonymousid``. An event wit
 from __future__ import annotations
 
 import base64
+import contextlib
 from collections.abc import Callable, Sequence
 
 from pipeline.decode.raw import fields, strict
 from pipeline.decode.raw.fields import Fields, Place
+from pipeline.model.charsets import NotInCharset, in_utf8
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, kind_of
 from pipeline.model.records import Event, Record
@@ -146,7 +148,11 @@ def _unpack(packed: Json, content_type: Json) -> Json:
 
 def _payload(value: bytes, content_type: Json) -> Json:
     """Return the data: JSON where the content type says so (or is missing), else text, else base64."""
-    media = content_type.partition(";")[0].strip().lower() if type(content_type) is str else ""
+    media = ""
+    if type(content_type) is str:
+        media = content_type.partition(";")[0].strip().lower()
+        with contextlib.suppress(NotInCharset):  # then it is as if none were named
+            value = in_utf8(value, content_type)
     if media in ("", "application/json", "text/json") or media.endswith("+json"):
         return strict.loads(value)
     try:

@@ -26,6 +26,7 @@ from pipeline.collect.protocols.cutting.keyless import Keyless, Names
 from pipeline.collect.protocols.packed import forms
 from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol, bearer
 from pipeline.collect.request import Answer, Request
+from pipeline.decode.raw.fields import FIRST_OF_ID
 from pipeline.model.times import MAX_MS, MIN_MS
 
 _TOKENS = ("api_key", "token", "$token")
@@ -65,7 +66,7 @@ class Look(msgspec.Struct, gc=False):
 
     def user(self) -> str | None:
         """Return whom it is about."""
-        if type(self.distinct_id) is str and self.distinct_id:
+        if type(self.distinct_id) is str and self.distinct_id >= FIRST_OF_ID:
             return self.distinct_id
         inside = self.properties or _NOTHING
         return members.id_of(self.distinct_id, inside.distinct_id, self.dollar_id, inside.dollar_id)
@@ -146,7 +147,7 @@ def _piece(value: bytes, seen: Look | None, shift: Shift, received_ms: int, name
     at_ms, extra = time_of(seen, shift, received_ms)
     if seen.event is None:
         extra = extra + named
-    same = seen.uuid if type(seen.uuid) is str and seen.uuid else members.id_of(seen.uuid)
+    same = members.id_of(seen.uuid)
     return Piece(value, seen.user(), at_ms, same, extra, seen.also())
 
 
