@@ -28,8 +28,8 @@ UNREADABLE_ATTEMPTS = 4
 """How often a request is sent whose 2xx answers nobody can read: the receiver has it by then."""
 BROKEN = frozenset({"protocol", "head-limit", "closed", "reset", "timeout"})
 """Faults of an answer that has begun."""
-ENDLESS = frozenset({"closed", "reset", "timeout"})
-"""Those of one that does not end."""
+ENDLESS = frozenset({"closed", "reset", "timeout", "head-limit"})
+"""Those of one that does not end, or not within bounds."""
 
 FIRST_SHARE, SOON_SHARE = 1 / 640, 1 / 40
 """Delay of a delivery that failed by bad luck, as a fraction of the shortest delay, doubled from one to the

@@ -249,7 +249,7 @@ def test_a_failure_that_breaks_off_is_tried_on() -> None:
     assert ends(rig) == [(Outcome.DELIVERED, "")]
 
 
-@pytest.mark.parametrize("fault", ["closed", "reset", "timeout"])
+@pytest.mark.parametrize("fault", ["closed", "reset", "timeout", "head-limit"])
 def test_a_refusal_that_has_no_end_is_a_refusal(fault: str) -> None:
     rig = Rig(LaneSpec("w"))
     rig.client.script["w"] = [(fault, {"begun": 429}), (fault, {"begun": 404})]
