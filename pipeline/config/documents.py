@@ -92,7 +92,7 @@ def read_list(text: str) -> list[str]:
     return [entry for entry in entries if entry and entry != "#" and not entry.startswith("# ")]
 
 
-_CONDITIONS = frozenset({"where", "$if", "fail_when", "when", "capture"})
+_CONDITIONS = frozenset({"where", "$if", "fail_when", "retry_when", "when", "capture"})
 """Keys of a file with conditions below them."""
 
 

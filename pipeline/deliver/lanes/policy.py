@@ -101,7 +101,7 @@ def decide(
             return Rejected("answer-unreadable")
     elif spent:
         return Rejected("max-attempts")
-    if not may_be_soon(status, asked, settings):
+    if fault == "retry-when" or not may_be_soon(status, asked, settings):
         lucky = 0
     if attempt <= lucky and age_secs < settings.max_age_secs:
         return RetryAt(soon_secs(attempt, settings, random), lucky=True)

@@ -24,7 +24,7 @@ from pipeline.deliver.lanes.policy import (
 )
 from pipeline.deliver.lanes.results import Results
 from pipeline.deliver.lanes.retries import regroup, wait_soon
-from pipeline.deliver.requests.answers import Judged, Unreadable, judged, legible
+from pipeline.deliver.requests.answers import Judged, NotNow, Unreadable, judged, legible
 from pipeline.deliver.requests.excerpt import excerpt
 from pipeline.deliver.requests.oauth import Token
 from pipeline.outbox.handover import Delivery
@@ -139,10 +139,12 @@ class Settler:
         try:
             return judged(attempt, lane.spec)
         except Unreadable as error:
-            start = attempt.answer[:512].decode("utf-8", "backslashreplace")
-            attempt.fault = "unreadable"
-            attempt.detail = f"{attempt.status}, but {error}" + (f": {start}" if start else "")
-            return None
+            attempt.fault, attempt.detail = "unreadable", f"{attempt.status}, but {error}"
+        except NotNow:
+            attempt.fault, attempt.detail = "retry-when", str(attempt.status)
+        start = attempt.answer[:512].decode("utf-8", "backslashreplace")
+        attempt.detail += f": {start}" if start else ""
+        return None
 
     def _judge_good(self, lane: Lane, attempt: Attempt, said: Judged, wall_ms: int, now: float) -> None:
         """Judge a 2xx answer whose content may say otherwise."""

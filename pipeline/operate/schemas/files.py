@@ -57,6 +57,7 @@ _TREES: Final = {
     ("LabelFile", "where"): "Condition",
     ("LabelEntry", "where"): "Condition",
     ("DeliverySettings", "fail_when"): "ResponseCondition",
+    ("DeliverySettings", "retry_when"): "ResponseCondition",
     ("Request", "body"): "Body",
     ("Capture", "text"): "Said",
     ("Capture", "href"): "Said",
