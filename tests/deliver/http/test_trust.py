@@ -15,6 +15,7 @@ import pytest
 
 from pipeline.config.models.webhooks.delivery import DeliverySettings
 from pipeline.deliver.engine import DeliveryEngine
+from pipeline.deliver.http import native_client
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.http.connection import Connection
 from pipeline.deliver.http.target import Target, build_target
@@ -308,6 +309,26 @@ def test_an_error_that_ends_a_kept_connection_may_be_none_and_is_asked_for_once_
         assert Counter(each.path for each in receiver.requests) == {"/kept": 3, "/new": 1, "/stays": 2}
 
     with_a_client(act, name)
+
+
+def test_a_request_given_up_while_its_connection_is_listened_to_leaves_none_open(
+    monkeypatch: pytest.MonkeyPatch, receiver: Receiver
+) -> None:
+    monkeypatch.setattr(native_client, "LISTEN_SECS", 0.3)
+
+    async def act(sending: Sending) -> None:
+        client = sending.client
+        assert isinstance(client, native_client.NativeClient)
+        client.trust.doubt(build_target("POST", receiver.url(), (), None), "surplus")
+        sent = asyncio.ensure_future(sending.send(receiver.url(), timeout_secs=0.2))
+        while not client.open_connections and not sent.done():
+            await asyncio.sleep(0.001)
+        assert (await sent).fault == "timeout"
+        await asyncio.gather(*client._tasks, return_exceptions=True)
+        assert client.open_connections == 0
+        assert not receiver.requests
+
+    with_a_client(act, "native")
 
 
 def test_tokens_come_over_connections_of_their_own(receiver: Receiver) -> None:
