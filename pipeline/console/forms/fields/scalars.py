@@ -32,7 +32,9 @@ _AUTH: Final[Mapping[str, tuple[str, ...]]] = {
     "header": ("name", "value"),
     "oauth2": ("token_url", "client_id", "client_secret", "scope", "audience", "resource", "refresh_token"),
 }
-_HMAC: Final = ("header", "secret", "algorithm", "encoding", "prefix", "signed", "timestamp_header")
+_HMAC: Final = (
+    "header", "secret", "secret_encoding", "algorithm", "encoding", "prefix", "signed", "timestamp_header",
+)  # fmt: skip
 METHODS: Final = ("POST", "PUT", "PATCH", "GET", "DELETE")
 
 FIELDS: Final[tuple[Field, ...]] = (
