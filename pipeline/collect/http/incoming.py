@@ -217,7 +217,8 @@ class Incoming:
         if mark:
             text = text.partition("#")[0]
             try:
-                self.query = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+                pairs = parse_qsl(text, True, errors="surrogateescape", max_num_fields=_MOST_FIELDS)
+                self.query = dict(pairs)
             except ValueError:
                 pass  # no client sends so many fields: they are ignored
         if path[:1] != "/":

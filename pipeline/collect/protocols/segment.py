@@ -25,6 +25,7 @@ from pipeline.collect.protocols.cutting.clock import NONE, Shift, read_time
 from pipeline.collect.protocols.cutting.keyless import Keyless, Names
 from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol, basic_pair, bearer
 from pipeline.collect.request import Answer, Request
+from pipeline.decode.raw.fields import FIRST_OF_ID
 
 TYPES = {
     "t": "track",
@@ -161,14 +162,15 @@ def _usual_pieces(values: list[bytes], shift: Shift) -> list[Piece] | None:
         return None
     if not shift.are_past([call.timestamp for call in calls]):
         return None
-    # The id of a user, else that of an anonymous one; the empty text is none.
+    # The id of a user, else that of an anonymous one; blank ones are for `_piece`.
+    users = [call.userId or call.anonymousId for call in calls]
+    same = [call.messageId for call in calls]
+    if min(same) < FIRST_OF_ID or min([user or FIRST_OF_ID for user in users]) < FIRST_OF_ID:
+        return None
     return [
-        Piece(
-            value, call.userId or call.anonymousId or None, None, call.messageId or None, NONE,
-            call.anonymousId or None,
-        )
-        for value, call in zip(values, calls, strict=True)
-    ]  # fmt: skip
+        Piece(value, user or None, None, call.messageId, NONE, call.anonymousId or None)
+        for value, user, call in zip(values, users, calls, strict=True)
+    ]
 
 
 def _piece(value: bytes, shift: Shift, named: Extra) -> Piece:

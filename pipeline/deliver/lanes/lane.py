@@ -111,6 +111,8 @@ class Lane:
         """For ordered lanes."""
         self.ordered = False
         self.batcher: Batcher | None = None
+        self.refused = 0
+        """Batches refused for their content since a request was accepted."""
         self.limit = Concurrency(1)
         self.bucket: TokenBucket | None = None
         self.throttle = Throttle()
