@@ -30,17 +30,19 @@ _LOOKED_AT: Final = 1_000
 _TRIPLE: Final = re.compile(r"\{\{\{([^{}]*)\}\}\}")
 _IN_JSON: Final = re.compile(r"\"(\{\{-?([^{}]*?)-?\}\})\"")
 """An expression that is all of a JSON text inside a text."""
+_LITERAL: Final = r"(?:'[^']*'|\"[^\"]*\")"
 _HARMLESS: Final = re.compile(
     r"\s*(?:(?:event\.(?:time|received_at|kind)|user\.identified|index|forloop\.\w+|vars\.[\w.$-]+)"
-    r"|'[^']*'(?:\s+if\s[^|]*\selse\s+'[^']*')?"
+    rf"|{_LITERAL}(?:\s+if\s[^|]*\selse\s+{_LITERAL})?"
     r"|.*\|\s*(?:escapejs|url_encode|base64_encode|sha1|sha256|md5|hmac_sha256|date|size|plus|minus|times"
     r"|divided_by|round|ceil|floor|to_integer|to_number|format_number)\b[^|]*"
-    r"(?:\|\s*default:\s*(?:'[^']*'|[\w.-]+))?)\s*"
+    rf"(?:\|\s*default:\s*(?:{_LITERAL}|[\w.-]+))?)\s*"
 )
 """An expression whose value cannot end the text around it, as far as its author does not mean it."""
 _BEGINS_JSON: Final = re.compile(
     r"\s*(?:\{\s*\"[^\"]*\"\s*:|\[\s*(?:\{\s*\"|\[|\"[^\"]*\"\s*[,\]]|[\w.-]+\s*,))"
 )
+"""What no sentence begins with: `{"key":`, `["a",`, `[{"`."""
 _DOT_DIGIT: Final = re.compile(r"\.(?:[0-9]|(?:size|first|last)(?![\w$-]))")
 """Occurs in few templates."""
 _NUMBERED: Final = re.compile(

@@ -398,6 +398,7 @@ def test_a_template_that_nothing_opens_is_a_warning(text: str, warns: bool) -> N
         ('[{{ event.id | json }}, "{{ event.properties.a }}"]', "{{ event.properties.a | json }}"),
         ("""{"x": "{{ 'yes' if event.properties.a else 'no' }}", "y": "{{ user.identified }}"}""", None),
         ("""{"x": "{{ event.properties.a | date: '%Y' | default: 'never' }}"}""", None),
+        ('{"x": "{{ "yes" if event.properties.a else "no" }}"}', None),
         ('Hi "{{ event.properties.a }}"', None),
         ('[Alert] "{{ event.name }}" by {{ user.id }}', None),
         ('[{{ event.name }}]({{ event.properties.u }} "{{ event.properties.a }}")', None),
