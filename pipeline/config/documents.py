@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pipeline.config.yaml.diagnostics import KeyPath
 from pipeline.config.yaml.document import Document
@@ -84,6 +84,10 @@ def list_candidates(listed: str, file: str) -> list[str]:
     if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in listed:
         return []
     return [str(path), str(PurePosixPath(file).parent / path)]
+
+
+UNREAD: Final[list[str]] = []
+"""The entries of a list file that cannot be read: that alone is told, and nothing of such a config runs."""
 
 
 def read_list(text: str) -> list[str]:

@@ -188,6 +188,8 @@ def test_a_new_webhook_has_no_problems_and_is_not_overwritten(hookline, tmp_path
     assert hookline("new", "refunds", "-c", folder).code == 2
     assert hookline("new", "refunds", "-c", folder, "--force").code == 0
     assert hookline("new", "Not An Id", "-c", folder).code == 2
+    said = hookline("new", "signups.yaml", "-c", folder)
+    assert said.out.strip() == str(folder / "webhooks" / "signups.yaml")
 
 
 @pytest.mark.parametrize("id", ["123", "Big.Sale", "null", "a.test", "_base", "1.50"])
