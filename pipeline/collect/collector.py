@@ -35,6 +35,7 @@ _NO_PATH: Final = (
 )
 _NO_HOOK: Final = "there is no such webhook here: `collect.hooks` names them, each at /hooks/NAME"
 _HOOKS: Final = "/hooks/"
+_NO_STORE: Final = ("cache-control", "no-store")
 _EVERY_SECS: Final = 60.0
 _LARGE: Final = 96 << 10
 """A body of this size is cut outside the event loop: that takes milliseconds, a hostile one tens."""
@@ -68,12 +69,12 @@ class Collector:
                 return found
         origin = request.origin
         if origin is None:
-            return self._routed(request)
+            return self._heard(request)
         if not self._keys.allows(origin):
-            return Answer(204) if is_preflight(request) else self._routed(request)
+            return Answer(204) if is_preflight(request) else self._heard(request)
         if is_preflight(request):
             return self._cors.preflight(request, origin)
-        answer = self._routed(request)
+        answer = self._heard(request)
         return self._readable(answer, origin)
 
     def busy(self, request: Request, retry_secs: int) -> Answer:
@@ -113,6 +114,17 @@ class Collector:
             return self._cors.allowed(found, origin)
         finish = found.finish
         return Later(found.future, lambda done: self._readable(finish(done), origin))
+
+    def _heard(self, request: Request) -> Answer | Later:
+        found = self._routed(request)
+        return found if request.method == "POST" else self._uncached(found)
+
+    def _uncached(self, found: Answer | Later) -> Answer | Later:
+        """Return the answer with the word that no cache may give it: the same event could not come again."""
+        if isinstance(found, Answer):
+            return msgspec.structs.replace(found, headers=(*found.headers, _NO_STORE))
+        finish = found.finish
+        return Later(found.future, lambda done: self._uncached(finish(done)))
 
     def _routed(self, request: Request) -> Answer | Later:
         method, path = request.method, request.path

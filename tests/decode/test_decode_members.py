@@ -83,6 +83,21 @@ def test_an_array_of_php_from_which_one_was_removed_is_an_array(format: str, lin
     assert (first.name, first.origin.item, second.origin.item) == ("A", 0, 1)
 
 
+@pytest.mark.parametrize("line", [b"%s%s", b"%s %s", b"\xef\xbb\xbf%s,%s", b"%s\0\0%s"])
+def test_two_records_of_one_line_are_two(line: bytes) -> None:
+    first, second = read(line % (GOOD, GOOD))
+    assert isinstance(first, Event)
+    assert isinstance(second, Event)
+    assert (first.origin.item, second.origin.item) == (0, 1)
+
+
+@pytest.mark.parametrize("line", [b"%s%s", b"%s[]", b"%s5", b"%s}", b"%s%s{"])
+def test_what_is_no_second_record_costs_the_line(line: bytes) -> None:
+    (found,) = read(line.replace(b"%s", GOOD, 1).replace(b"%s", GOOD[:-1]))
+    assert isinstance(found, Invalid)
+    assert "not JSON" in found.reason
+
+
 def test_the_members_of_other_shapes_are_cut_alike() -> None:
     heap = b'{"app_id":"1","events":[{"event":"A","identity":"u"},{"event":"A","identity":NaN}]}'
     assert [type(one) for one in read(heap, "heap")] == [Event, Invalid]

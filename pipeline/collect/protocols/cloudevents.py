@@ -72,6 +72,9 @@ class CloudEvents(answers.Plain):
             return Cut(self, credential, [_binary(request, keyless, shift, self)])
         if _FORMAT.match(content_type):
             raise Malformed("of the formats of CloudEvents only JSON is read", 415)
+        if "ce-type" in request.headers and not _EVENTS.match(content_type):
+            # Without its attributes, which would not be kept, nobody could read it later.
+            raise Malformed("the header ce-specversion is missing")
         text = members.text_of(request.body)
         if text[:1] == b"[":
             if not text[1:-1].strip():

@@ -47,12 +47,19 @@ def members(raw: bytes, names: Sequence[str]) -> tuple[str, list[bytes], bytes] 
     """Return (name of the field, its members, the envelope without them); None where it cannot be cut, or has
     more than `MANY`: those after them would be lost.
 
-    A line that is a list is an envelope called "the list" with nothing around it: ``{}``.
+    A line that is a list is an envelope called "the list" with nothing around it: ``{}``. So is one of
+    several objects, whose writer left out the line ends.
     """
-    listed = items(raw, MANY)
+    listed, around = items(raw, MANY), None
+    if listed is None:
+        around = fields(raw, once=names)
+        if around is None:
+            joined = items(b"[" + strict.without_bom(raw) + b"]", MANY) or []
+            listed = joined if len(joined) > 1 and all(one[:1] == b"{" for one in joined) else None
     if listed is not None:
         return None if len(listed) > MANY else ("the list", listed, b"{}")
-    around = fields(raw, once=names) or {}
+    if around is None:
+        return None
     name = next((one for one in names if around.get(one, b"")[:1] == b"["), None)
     held = None if name is None else items(around.pop(name), MANY)
     if name is None or held is None or len(held) > MANY:

@@ -290,6 +290,14 @@ def test_escapes_of_a_query_that_are_no_utf_8_keep_their_bytes(running):
     assert kept(running) == [b'{"event":"A","distinct_id":"u\xf6","api_key":""}']
 
 
+def test_no_cache_answers_for_the_collector(running):
+    event = '{"event":"A","distinct_id":"u","api_key":"sk-server-secret"}'
+    for target in (f"/e?data={event}", "/e", "/v1/projects/k/settings"):
+        reply = running.ask(f"GET {target} HTTP/1.1\r\nHost: c\r\n\r\n".encode())
+        assert reply.headers["cache-control"] == "no-store"
+    assert "cache-control" not in running.ask(post()).headers
+
+
 def test_an_empty_batch_needs_a_key_and_nothing_is_kept_of_it(running):
     assert running.ask(post(b"[]", path="/cloudevents")).json == {"accepted": 0, "repeats": 0}
     assert running.ask(post(b"[]", path="/cloudevents", key="another")).status == 401

@@ -140,6 +140,27 @@ def test_an_empty_batch_is_a_batch(body: bytes) -> None:
     assert (answer.status, json_of(answer)) == (200, {"accepted": 0, "repeats": 0})
 
 
+@pytest.mark.parametrize(
+    ("data", "properties"),
+    [
+        (b"Hello world", {"data": "Hello world"}),
+        (b"2026-11-28", {"data": "2026-11-28"}),
+        (b'{"n":1}', {"n": 1}),
+        (b" 17 ", {"data": 17}),
+        (b'"a"', {"data": "a"}),
+        (b"\xff\x00", {"data_base64": "/wA="}),
+    ],
+)
+def test_data_without_a_content_type_are_json_if_they_begin_like_it(
+    data: bytes, properties: dict[str, object]
+) -> None:
+    sent = {name: text for name, text in BINARY.items() if name != "content-type"}
+    (member,) = members_of(asked("POST", "/cloudevents", data, sent))
+    (event,) = decode(member.value, format="cloudevents", origin=Origin("s", 0), headers=member.headers)
+    assert type(event) is Event
+    assert event.properties == properties
+
+
 def test_data_in_another_charset_are_read_as_their_content_type_says() -> None:
     for content_type, data, properties in [
         ("text/plain; charset=iso-8859-1", "Köln", {"data": "Köln"}),
@@ -174,6 +195,7 @@ def test_a_key_is_found(target: str, headers: dict[str, str]) -> None:
         (b"\x00", {"content-type": "application/cloudevents+avro"}, 415),
         (b"{}", {"content-type": "application/cloudevents-batch+protobuf"}, 415),
         (b"", {}, 400),
+        (b"{}", {"ce-type": "t", "ce-id": "1", "ce-source": "s"}, 400),
         (b"hello", {"content-type": "application/cloudevents+json"}, 400),
         (b"{", {}, 400),
     ],

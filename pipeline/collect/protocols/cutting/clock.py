@@ -57,7 +57,8 @@ class Shift:
         self._clock = clock
         self._request = request
         self._is_said = sent_ms is not None
-        by_ms = 0 if sent_ms is None or not clock.correct else received_ms - sent_ms
+        # A slow upload, or a wait for room here, says nothing about the clock.
+        by_ms = 0 if sent_ms is None or not clock.correct else received_ms - request.delay_ms - sent_ms
         self.by_ms = by_ms if abs(by_ms) > clock.tolerance_ms else 0
         self._header: Extra = _header(self.by_ms) if self.by_ms else NONE
         self._received_ms = received_ms
