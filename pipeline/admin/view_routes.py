@@ -24,6 +24,7 @@ WAITS: dict[MetricName, str] = {
     "source_unreachable": "records wait for Kafka, which does not answer or refuses us: the log says why",
     "source_unanswered": "records wait for a topic partition for which no broker answers: the log names it",
     "source_undecided_records": "records wait for a transaction that is open: the log names its topic",
+    "source_unreadable_records": "records wait behind a batch that cannot be read: the log names its place",
 }
 """Why records wait, while a gauge is above 0."""
 KINDS = {"events": "event", "updates": "update", "links": "link", "invalid": "invalid"}

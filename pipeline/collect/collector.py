@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+import msgspec
 import orjson
 
 from pipeline.collect.batch import Refused, Sink, Why
@@ -21,6 +22,7 @@ from pipeline.collect.protocols.protocol import REFUSALS, Cut, Malformed, Protoc
 from pipeline.collect.protocols.table import Table
 from pipeline.collect.request import Answer, Request
 from pipeline.decode.decode import COLLECTED, decode
+from pipeline.model.charsets import NotInCharset, in_utf8, names_another
 from pipeline.model.records import Event, IdentityLink, Invalid, Origin, PropertyUpdate, Record
 from pipeline.telemetry import log as logs
 
@@ -33,6 +35,7 @@ _NO_PATH: Final = (
 )
 _NO_HOOK: Final = "there is no such webhook here: `collect.hooks` names them, each at /hooks/NAME"
 _HOOKS: Final = "/hooks/"
+_NO_STORE: Final = ("cache-control", "no-store")
 _EVERY_SECS: Final = 60.0
 _LARGE: Final = 96 << 10
 """A body of this size is cut outside the event loop: that takes milliseconds, a hostile one tens."""
@@ -66,12 +69,12 @@ class Collector:
                 return found
         origin = request.origin
         if origin is None:
-            return self._routed(request)
+            return self._heard(request)
         if not self._keys.allows(origin):
-            return Answer(204) if is_preflight(request) else self._routed(request)
+            return Answer(204) if is_preflight(request) else self._heard(request)
         if is_preflight(request):
             return self._cors.preflight(request, origin)
-        answer = self._routed(request)
+        answer = self._heard(request)
         return self._readable(answer, origin)
 
     def busy(self, request: Request, retry_secs: int) -> Answer:
@@ -111,6 +114,17 @@ class Collector:
             return self._cors.allowed(found, origin)
         finish = found.finish
         return Later(found.future, lambda done: self._readable(finish(done), origin))
+
+    def _heard(self, request: Request) -> Answer | Later:
+        found = self._routed(request)
+        return found if request.method == "POST" else self._uncached(found)
+
+    def _uncached(self, found: Answer | Later) -> Answer | Later:
+        """Return the answer with the word that no cache may give it: the same event could not come again."""
+        if isinstance(found, Answer):
+            return msgspec.structs.replace(found, headers=(*found.headers, _NO_STORE))
+        finish = found.finish
+        return Later(found.future, lambda done: self._uncached(finish(done)))
 
     def _routed(self, request: Request) -> Answer | Later:
         method, path = request.method, request.path
@@ -156,6 +170,8 @@ class Collector:
         name = protocol.name
         if self.stopping:
             return self._counted(name, key, self._refuse(protocol, request, Why.STOPPING, 1))
+        if not cut.pieces:
+            return self._counted(name, key, protocol.accepted(request, cut, 0))
         if cut.shift_ms:
             self._counts.shifted(cut.shift_ms)
         try:
@@ -198,9 +214,27 @@ def _tried(route: Route, request: Request) -> Cut | Malformed:
     raised, and the one that led to it, would keep the body alive until a garbage collection.
     """
     try:
-        return route.cut(request)
+        return route.cut(_in_utf8(route, request))
     except Malformed as error:
         return Malformed(error.reason, error.status)
+
+
+def _in_utf8(route: Route, request: Request) -> Request:
+    """Return the request with its body in UTF-8, where its content type names another charset.
+
+    Data of a CloudEvent in binary mode stay with their content type. Raises Malformed.
+    """
+    content_type = request.headers.get("content-type", "")
+    if not names_another(content_type) or "ce-specversion" in request.headers:
+        return request
+    try:
+        body = in_utf8(request.body, content_type)
+    except NotInCharset as error:
+        raise Malformed(f"the body is not in the charset of its content type: {error}", 415) from None
+    most = route.protocol.settings.limits.body_bytes
+    if len(body) > most:
+        raise Malformed(f"in UTF-8 the body is larger than {most} bytes", 413)
+    return msgspec.structs.replace(request, body=body)
 
 
 def _cut_large(route: Route, request: Request) -> Cut | Malformed:

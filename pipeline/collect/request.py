@@ -21,6 +21,8 @@ class Request(msgspec.Struct, frozen=True):
     received_ms: int
     raw: bytes
     """The body as received: what webhooks sign."""
+    delay_ms: int = 0
+    """How long it took to come and waited here, beyond a second: the client sent it so long before."""
 
     @property
     def origin(self) -> str | None:

@@ -202,8 +202,12 @@ def _native(record: Fields, place: Place) -> list[Record]:
     """Return the records of a native record, which may omit ``type`` where a field implies it."""
     if record.get("type") is None:
         told = next((kind for name, kind in _SAYS.items() if name in record), None)
-        if told is not None:
-            record = {**record, "type": told}
+        if told is None:
+            raise InvalidRecord(
+                "the record has no `type`, and no field that implies it: `name` (of an event), `set`, "
+                "`set_once`, `unset` or `delete` (of a user)"
+            )
+        record = {**record, "type": told}
     return native.read(record, place)
 
 

@@ -87,7 +87,7 @@ def decode(
             value = strict.inside(value)
         if type(value) is dict:
             for name in shape.envelopes:
-                if name in value and type(held := value[name]) is list and _is_envelope(value):
+                if name in value and _is_envelope(value) and (held := _list(value[name])) is not None:
                     return _read_all(held, name, value, shape, raw, place)
             if shape.is_doubtful is not None and shape.is_doubtful(value):
                 refuse_another(value, shape)
@@ -135,13 +135,24 @@ def _reason(raw: bytes | None, error: InvalidRecord, shape: Shape) -> str:
     return str(error) if looks_like is None else unread(looks_like, shape.name)
 
 
+def _list(held: Json) -> list[Json] | None:
+    """Return the members of an envelope. PHP writes an array from which one was removed as an object:
+    ``{"0": .., "2": ..}``.
+    """
+    if type(held) is list:
+        return held
+    if type(held) is dict and held and all(map(str.isdigit, held)):
+        return list(held.values())
+    return None
+
+
 def _is_envelope(value: Fields) -> bool:
     return "event" not in value and value.get("type") in (None, "batch")
 
 
 def _tombstone(place: Place) -> PropertyUpdate:
     key = place.key
-    if not key:
+    if not key or not key.strip():
         raise InvalidRecord("a tombstone without a key says nobody's name")
     # JsonSerializer's texts are quoted.
     held = _json(key) if key[:1] in b'{["' else None
@@ -153,7 +164,7 @@ def _tombstone(place: Place) -> PropertyUpdate:
             "user. Set `format: debezium` for the topic of a table"
         )
     try:
-        user_id = held if type(held) is str and held else key.decode()
+        user_id = held if type(held) is str and held.strip() else key.decode()
     except UnicodeDecodeError:
         raise InvalidRecord("the key of the tombstone is not UTF-8") from None
     at = place.received_at

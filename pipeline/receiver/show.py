@@ -15,11 +15,12 @@ _SHOWN_BODY = 2000
 
 
 def printer(
-    out: TextIO, secrets: Sequence[str] = (), *, headers: bool = False
+    out: TextIO, secrets: Sequence[str] = (), *, headers: bool = False, before: str = ""
 ) -> Callable[[Request, int], None]:
     """Return a function that prints one request: its line, the verdict on its signature, its body.
 
-    secrets: if given, every request's Standard Webhooks signature is checked.
+    secrets: if given, every request's Standard Webhooks signature is checked. before: what makes room for it
+    on a terminal.
     """
 
     def show(request: Request, status: int) -> None:
@@ -32,12 +33,12 @@ def printer(
         if secrets:
             problem = check_request(request.headers, request.body, secrets, time.time())
             words.append("signature ok" if problem is None else f"signature BAD: {problem}")
-        print(one_line(" ".join(words)), file=out)
+        lines = [one_line(" ".join(words))]
         if headers:
-            for name, value in request.headers.items():
-                print(one_line(f"  {name}: {value}"), file=out)
+            lines += [one_line(f"  {name}: {value}") for name, value in request.headers.items()]
         if request.body:
-            print("  " + _pretty(request.body).replace("\n", "\n  "), file=out)
+            lines.append("  " + _pretty(request.body).replace("\n", "\n  "))
+        out.write(before + "\n".join([*lines, ""]))  # in one piece: a job may show its status beside it
         out.flush()
 
     return show

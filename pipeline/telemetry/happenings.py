@@ -169,6 +169,19 @@ UNDECIDED = Happening(
     "source_undecided_records",
     every_secs=600,
 )
+UNREADABLE = Happening(
+    Log.error,
+    "nothing can be read of a topic partition for more than a minute, though records are there: the batch at "
+    "this offset is damaged, or behind it are very many that an aborted transaction wrote",
+    "source_unreadable_records",
+    every_secs=600,
+)
+HEADERS_UNREADABLE = Happening(
+    Log.warning,
+    "a header of a message has a name that is not UTF-8: such messages are read without their headers",
+    "source_headers_unreadable_total",
+    every_secs=600,
+)
 UNALIGNED = Happening(
     Log.warning, "events were joined before the other topic had caught up", "join_unaligned_total"
 )

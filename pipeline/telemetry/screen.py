@@ -7,8 +7,8 @@ import sys
 import threading
 from typing import TextIO
 
-_CLEAR = "\r\x1b[2K"
-_UP = "\x1b[1A\x1b[2K"
+CLEAR = "\r\x1b[J"
+"""Begins what is printed on a terminal: a status, also one of another program that shares it, makes way."""
 _lock = threading.RLock()
 _status: list[str] = []
 
@@ -23,6 +23,15 @@ def has_colours(stream: TextIO) -> bool:
 def is_live(stream: TextIO) -> bool:
     """Return whether output there can be overwritten: on a terminal, but not a dumb one."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def is_in_front(stream: TextIO) -> bool:
+    """Return whether its terminal is ours for now: what was started with `&` shares it with a prompt."""
+    try:
+        owner = os.tcgetpgrp(stream.fileno())
+    except (OSError, ValueError):  # not a terminal, or not the one that controls us
+        return True
+    return owner in (0, os.getpgrp())  # 0: it belongs to another container
 
 
 def named_columns() -> int:
@@ -42,27 +51,31 @@ def width(stream: TextIO) -> int:
 
 
 def show(text: str) -> None:
-    """Put a status on the terminal's last lines, each cut to its width; "" removes it."""
+    """Put a status on the terminal's last lines, each cut to its width; "" removes it.
+
+    In the background there is none: it would take the place of what somebody types.
+    """
     columns = width(sys.stderr)
     with _lock:
-        cleared, lines = _cleared(), [line[: columns - 1] for line in text.split("\n") if line]
+        if not is_in_front(sys.stderr):
+            _status.clear()
+            return
+        lines = [line[: columns - 1] for line in text.split("\n") if line]
         if lines == _status:
             return  # a recorded or remote terminal need not receive it again
         _status[:] = lines
-        sys.stderr.write(cleared + "\n".join(_status))
+        sys.stderr.write(CLEAR + _standing())
         sys.stderr.flush()
 
 
 def write(line: str) -> None:
     """Write a whole line to stderr, above the status of this process or its parent, if there is one."""
     with _lock:
-        if _status:
-            sys.stderr.write(f"{_cleared()}{line}\n" + "\n".join(_status))
-        else:
-            sys.stderr.write(f"{_CLEAR}{line}\n" if is_live(sys.stderr) else f"{line}\n")
+        clear = CLEAR if _status or is_live(sys.stderr) else ""
+        sys.stderr.write(f"{clear}{line}\n{_standing()}")
         sys.stderr.flush()
 
 
-def _cleared() -> str:
-    """Return what clears the status and leaves the cursor at its start."""
-    return _CLEAR + _UP * (len(_status) - 1)
+def _standing() -> str:
+    """Return what writes the status, and goes back to its first line: `CLEAR` clears all of it from there."""
+    return "\n".join(_status) + (f"\r\x1b[{len(_status) - 1}A" if len(_status) > 1 else "")

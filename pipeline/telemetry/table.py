@@ -86,6 +86,20 @@ METRICS: dict[MetricName, Metric] = {
         "it is aborted after its `transaction.timeout.ms`",
         ("partition",),
     ),
+    "source_unreadable_records": gauge(
+        "records",
+        "records of a topic partition that have been there for more than a minute, and that the Kafka client "
+        "cannot bring",
+        "where a replica has the batch undamaged, make it the leader: the job goes on by itself. To give the "
+        "batch up, remove it (`kafka-delete-records.sh`) and start once with `out_of_range: earliest`",
+        ("partition",),
+    ),
+    "source_headers_unreadable_total": counter(
+        "messages",
+        "messages that were read without their headers, as one of those has a name that is not UTF-8",
+        "correct the producer; shapes and CloudEvents that need headers cannot read such messages",
+        ("topic",),
+    ),
     "source_uneven_topics": gauge(
         "0 or 1",
         "1 if the topics of the source have different numbers of partitions",

@@ -80,7 +80,7 @@ def test_an_event_becomes_a_webhook_with_the_users_property_and_ctrl_c_ends_both
         assert shown.process.wait(30) == 0, shown.said
         until(lambda: "this run: 2 records" in shown.said)
         assert "collected 2 records in 1 request" in shown.said
-        said = [line.replace("\x1b[1A\x1b[2K", "") for line in shown.lines()]
+        said = [line.replace("\r\x1b[1A", "") for line in shown.lines()]
         assert [line for line in said if len(line) > COLUMNS and not LOGGED.search(line)] == []
         stops = [line.split(" | ")[0].strip() for line in said if " info  stopping" in line]
         assert stops == ["collect", "job"]
@@ -167,7 +167,7 @@ def test_a_webhook_that_no_job_starts_with_is_said_before_anything_is_started(
 def test_a_collector_alone_shows_where_it_listens_and_what_to_paste(bench: Bench, port: int):
     with watched(bench, "collect") as shown:
         until(lambda: post(port, event("e1")))
-        until(lambda: re.search(r"\x1b\[2K1 record  ", shown.said))
+        until(lambda: re.search(r"\x1b\[J1 record  ", shown.said))
         assert f"curl http://127.0.0.1:{port}/v1/events -d" in shown.said
         shown.process.send_signal(signal.SIGINT)
         assert shown.process.wait(30) == 0, shown.said

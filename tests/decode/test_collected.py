@@ -149,7 +149,7 @@ def test_what_a_path_says_and_nobody_knows_is_a_dead_letter(
 def test_a_native_record_need_not_say_its_type() -> None:
     assert one({"user_id": "u", "set": {"p": 1}}, headers("native")).set == {"p": 1}
     assert one({"user_id": "u", "delete": True}, headers("native")).delete
-    assert "type" in reason({"user_id": "u"}, headers("native"))
+    assert "`name` (of an event)" in reason({"nam": "x", "user_id": "u"}, headers("native"))
 
 
 def test_the_shift_is_added_to_every_time_of_a_member() -> None:

@@ -31,8 +31,8 @@ def linking(one: Any, other: Any) -> list[dict[str, Any]]:
 
 NOBODY = [
     "undefined", "UNDEFINED", "null", "Null", "none", "None", "anonymous", "Guest", "0", 0, 0.0, "NaN", "nan",
-    "[object Object]", "true", "False", "distinct_id", "distinctId", "id", "email", "not_authenticated", " ",
-    "\t", "\u00a0", '"undefined"', "'null'", '"', " undefined ", "00000000-0000-0000-0000-000000000000",
+    "[object Object]", "true", "False", "distinct_id", "distinctId", "id", "email", "not_authenticated",
+    "\u00a0", '"undefined"', "'null'", '"', " undefined ", "00000000-0000-0000-0000-000000000000",
     "0" * 32, "{00000000-0000-0000-0000-000000000000}", "0000-0000", "-", "NA", "(not set)",
     "9774d56d682e549c",
 ]  # fmt: skip

@@ -21,7 +21,7 @@ CTRL_C = b"\x03"
 MODE = re.compile(r"\x1b\[\?(25|1049|1000|1006|2004)([hl])")
 """What is turned on and off: the cursor, the other screen, the mouse, pasting."""
 COLOUR = re.compile(r"\x1b\[([\d;]*)m")
-CLEARED = re.compile(r"\r\x1b\[2K")
+CLEARED = re.compile(r"\r\x1b\[J")
 USUAL = {"25": "h"}
 """A cursor is to be seen, everything else is off."""
 

@@ -289,6 +289,12 @@ AMOUNTS = [
     ("delivery: {retry: {max_age: 0s}}", "for no retries write `max_attempts: 1`"),
     ("delivery: {retry: {max_age: 99999d}}", "a duration may be 100 years at most"),
     ("delivery: {retry: {statuses: [200]}}", "a status that can be retried is 300 to 599, not 200"),
+    (
+        "delivery: {succeed_on: [503]}",
+        "a status that can be a success is 300 to 499 but not 401: 503 is none",
+    ),
+    ("delivery: {succeed_on: [401]}", "300 to 499 but not 401: 401 is none"),
+    ("delivery: {succeed_on: [429]}", "429 cannot be a success and be retried"),
     ("delivery: {batch: {max_wait: 0s}}", "`max_wait` is longer than nothing: leave out `batch`"),
     ("delivery: {batch: {max_wait: 2d}}", "`max_wait` is 1h at most"),
     ("delivery: {batch: {max_bytes: 0}}", "a size is at least one byte"),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
+import mmap
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -32,6 +35,37 @@ def test_a_disk_without_an_inode_left_is_a_full_one(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(os, "open", full)
     with pytest.raises(Fatal, match=r"the disk of .* is full"):
         StateDirectory(tmp_path, shards=8)
+
+
+@pytest.mark.parametrize(
+    ("module", "call", "number", "cannot"),
+    [
+        (os, "fchmod", errno.EPERM, "give files to one user alone"),
+        (fcntl, "flock", errno.ENOLCK, "lock files"),
+        (fcntl, "lockf", errno.EOPNOTSUPP, "lock parts of files"),
+        (mmap, "mmap", errno.ENODEV, "share files through memory"),
+        (os, "fsync", errno.EINVAL, "write folders to the disk at once"),
+    ],
+)
+def test_a_file_system_that_cannot_hold_it_is_refused_with_what_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: object, call: str, number: int, cannot: str
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(module, call, Mock(side_effect=OSError(number, os.strerror(number))))
+        with pytest.raises(StateError, match=rf"state: its file system cannot {cannot} \("):
+            StateDirectory(state, shards=8)
+    assert not list(state.iterdir())
+    StateDirectory(state, shards=8).close()
+
+
+def test_a_disk_that_fails_at_the_first_start_is_told_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", Mock(side_effect=OSError(errno.EIO, "")))
+    with pytest.raises(Fatal, match="a disk does not read or write"):
+        StateDirectory(tmp_path / "state", shards=8)
 
 
 def test_processes_of_one_job_share_it_and_another_job_may_not(tmp_path: Path) -> None:

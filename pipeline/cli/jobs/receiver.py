@@ -74,9 +74,11 @@ def receiver(
     from pipeline.admin.service import parse_address
     from pipeline.receiver.server import serve
     from pipeline.receiver.show import printer
+    from pipeline.telemetry.screen import CLEAR, is_live
 
     host, port = parse_address(listen, "--listen")
-    shown = json_printer(secrets) if as_json else printer(sys.stdout, secrets, headers=headers)
+    before = CLEAR if is_live(sys.stdout) else ""
+    shown = json_printer(secrets) if as_json else printer(sys.stdout, secrets, headers=headers, before=before)
     try:
         count = serve(
             host=host,

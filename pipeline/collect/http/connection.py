@@ -243,7 +243,7 @@ class Connection(Answering):
         parser = self._parser
         version = parser.get_http_version()
         request.method = parser.get_method().decode("latin-1")
-        request.since = now = self._host.now
+        request.since = request.begun = now = self._host.now
         self.deadline = now + limits.body_secs
         if version != "1.1":
             request.is_old = version == "1.0"

@@ -62,7 +62,7 @@ class Gate:
         self._large: dict[Guest, tuple[float, int]] = {}
         self._promised = 0
         """All that may be read of those that wait."""
-        self._clock = clock
+        self.clock = clock
         self._left = 0
         """Bytes of requests answered since ``_since``."""
         self._rate = 0.0
@@ -113,7 +113,7 @@ class Gate:
             return
         self.held += guest.size
         self._promised += reads
-        self._queue_of(guest)[guest] = self._clock(), reads
+        self._queue_of(guest)[guest] = self.clock(), reads
         if not self.inside:
             self.settle()
 
@@ -125,7 +125,7 @@ class Gate:
 
     def turn_away(self, secs: float) -> None:
         """Let nobody wait longer than this."""
-        before = self._clock() - secs
+        before = self.clock() - secs
         late: list[Guest] = []
         for queue in (self._small, self._large):
             for guest, (since, _) in queue.items():
@@ -172,7 +172,7 @@ class Gate:
         return self._small if is_small else self._large
 
     def _measure(self) -> None:
-        now = self._clock()
+        now = self.clock()
         passed = now - self._since
         if passed < 0.1:
             return

@@ -20,6 +20,8 @@ _HEAP: Final = 1 << 16
 _MOST_CRUMBS: Final = 20_000
 """Beyond this number, small pieces must hold `_LEAST_PIECE` bytes each, on average."""
 _LEAST_PIECE: Final = 16
+_DELAY_SECS: Final = 1.0
+"""A shorter delay is not known well: the head's time is exact to a quarter of a second."""
 _NO_QUERY: Final[dict[str, str]] = {}
 _UNUSUAL: Final = frozenset({"transfer-encoding", "expect", "upgrade", "trailer"})
 """With these, a request is more than a head and a number of bytes."""
@@ -61,6 +63,8 @@ class Incoming:
     """It was answered before it was read to its end; the rest is not read."""
     since = 0.0
     """When its body began, by the host's clock."""
+    begun = 0.0
+    """When its head came, by the gate's clock; unset for one that came at once and did not wait."""
     is_crumbled = False
     """Its pieces are so small that reading them costs more than it may."""
     _crumbs = 0
@@ -162,6 +166,7 @@ class Incoming:
 
     def _park(self) -> None:
         self.parked = True
+        self.begun = self.begun or self._gate.clock()
         inside, self._inside = self._inside, 0
         self._gate.wait(self, inside)
 
@@ -195,7 +200,11 @@ class Incoming:
         path = self.path
         if path is None:
             path = self._read_target()
-        return Request(self.method, path, self.query, self.headers, body, int(time.time() * 1000), raw)
+        now = int(time.time() * 1000)
+        delay = self._gate.clock() - self.begun if self.begun else 0.0
+        if delay < _DELAY_SECS:
+            return Request(self.method, path, self.query, self.headers, body, now, raw)
+        return Request(self.method, path, self.query, self.headers, body, now, raw, int(delay * 1000))
 
     def says(self, head: Head) -> None:
         """Take the contents of a cached head."""
@@ -217,7 +226,8 @@ class Incoming:
         if mark:
             text = text.partition("#")[0]
             try:
-                self.query = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+                pairs = parse_qsl(text, True, errors="surrogateescape", max_num_fields=_MOST_FIELDS)
+                self.query = dict(pairs)
             except ValueError:
                 pass  # no client sends so many fields: they are ignored
         if path[:1] != "/":

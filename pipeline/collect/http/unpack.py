@@ -11,8 +11,9 @@ from typing import Final
 
 import zstandard
 
+from pipeline.model.charsets import NO_CODING
+
 _GZIP: Final = b"\x1f\x8b"
-_NONE: Final = frozenset({"", "identity"})
 _MOST_LAYERS: Final = 3
 """Layers of compression: no client uses more."""
 _STEP: Final = 1 << 18
@@ -35,7 +36,7 @@ class UnpackError(Exception):
 
 def is_packed(encoding: str | None, body: bytes) -> bool:
     """Return whether there is anything to decompress: a header says so, or the body begins like gzip."""
-    return (encoding is not None and encoding.strip().lower() not in _NONE) or body[:2] == _GZIP
+    return (encoding is not None and encoding.strip().lower() not in NO_CODING) or body[:2] == _GZIP
 
 
 def unpack(encoding: str | None, body: bytes, limit: int) -> bytes:
@@ -45,7 +46,7 @@ def unpack(encoding: str | None, body: bytes, limit: int) -> bytes:
     and one declared as compressed that is plain JSON is taken as it is.
     """
     layers = [one.strip().lower() for one in (encoding or "").split(",")]
-    layers = [one for one in layers if one not in _NONE]
+    layers = [one for one in layers if one not in NO_CODING]
     if len(layers) > _MOST_LAYERS:
         raise UnpackError(400, "bad_encoding", "the body is packed too many times over")
     for layer in reversed(layers):

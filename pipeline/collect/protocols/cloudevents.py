@@ -29,6 +29,7 @@ from pipeline.collect.request import Answer, Request
 _NONE = Names()
 _PREFIX = "ce-"
 _ATTRIBUTE = re.compile(r"[a-z0-9]{1,64}")
+_EVENTS = re.compile(r"\s*application/cloudevents", re.IGNORECASE)
 _FORMAT = re.compile(r"\s*application/cloudevents(?:-batch)?\+(?!json\b)", re.IGNORECASE)
 
 
@@ -65,12 +66,19 @@ class CloudEvents(answers.Plain):
         keyless = Keyless(_NONE, credential)
         shift = Shift(self.settings.clock, request, None)
         limits = self.settings.limits
-        if "ce-specversion" in request.headers:
+        content_type = request.headers.get("content-type", "")
+        # An event whose attributes are copied into headers, for those who route it, is in its content.
+        if "ce-specversion" in request.headers and not _EVENTS.match(content_type):
             return Cut(self, credential, [_binary(request, keyless, shift, self)])
-        if _FORMAT.match(request.headers.get("content-type", "")):
+        if _FORMAT.match(content_type):
             raise Malformed("of the formats of CloudEvents only JSON is read", 415)
+        if "ce-type" in request.headers and not _EVENTS.match(content_type):
+            # Without its attributes, which would not be kept, nobody could read it later.
+            raise Malformed("the header ce-specversion is missing")
         text = members.text_of(request.body)
         if text[:1] == b"[":
+            if not text[1:-1].strip():
+                return Cut(self, credential)  # an empty batch is valid in a request, too (JSON format, 4)
             found = members.items(text, limits)
         else:
             members.fields(text)
@@ -123,8 +131,14 @@ def _binary(request: Request, keyless: Keyless, shift: Shift, protocol: Protocol
 def _decoded(value: str) -> str:
     if len(value) > 1 and value[0] == value[-1] == '"':
         value = re.sub(r"\\(.)", r"\1", value[1:-1])
-    # Text beyond ASCII came unencoded; invalid escapes stay.
-    return unquote(value, errors="replace") if "%" in value else value
+    # Text beyond ASCII came unencoded; invalid escapes stay, and those of no UTF-8: Go's and Java's SDKs
+    # encode nothing. Replaced, several ids would become one.
+    if "%" not in value:
+        return value
+    try:
+        return unquote(value, errors="strict")
+    except UnicodeDecodeError:
+        return value
 
 
 def _piece(value: bytes, shift: Shift) -> Piece:

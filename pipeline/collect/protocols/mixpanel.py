@@ -5,10 +5,12 @@
 
 The key is `properties.token` or `$token`, for /import the user of the authorization. The answer is the byte
 `1`, which its node library wants, or an object with `verbose=1` (of the Python library, also to /import).
+When it sends, the browser's library says by its own clock in the query's `_`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -17,9 +19,10 @@ import orjson
 from pipeline.collect.batch import Why
 from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.cutting import members
-from pipeline.collect.protocols.cutting.clock import Shift
+from pipeline.collect.protocols.cutting.clock import Shift, read_milliseconds
 from pipeline.collect.protocols.cutting.keyless import Keyless, Names
 from pipeline.collect.protocols.packed import forms
+from pipeline.collect.protocols.posthog.capture import MOST_BAD, tokens_of_bad
 from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol, basic_pair
 from pipeline.collect.request import Answer, Request
 
@@ -64,10 +67,8 @@ class Mixpanel(Protocol):
         text, beside = forms.read(request, self.settings.limits)
         found = members.lines(text, self.settings.limits)
         seen = [_seen(value) for value in found]
-        credential = basic_pair(request).partition(":")[0] or next(
-            (token for one in seen if (token := _token(one))), None
-        )
-        shift = Shift(self.settings.clock, request, None)
+        credential = basic_pair(request).partition(":")[0] or _credential(seen, found)
+        shift = Shift(self.settings.clock, request, read_milliseconds(beside.get("_")))
         values = Keyless(_KEYS, credential).clean_all(found, text)
         pieces = [_piece(value, one, shift) for value, one in zip(values, seen, strict=True)]
         named: Extra = (("hk-type", b"track" if says == _IMPORT else says.encode()),)
@@ -77,7 +78,7 @@ class Mixpanel(Protocol):
             kept = answers.as_json(200, {"code": 200, "num_records_imported": len(pieces), "status": "OK"})
         else:
             kept = _ONE
-        return Cut(self, credential, pieces, named, kept=kept)
+        return Cut(self, credential, pieces, named, kept=kept, shift_ms=shift.by_ms)
 
     def malformed(self, request: Request, error: Malformed) -> Answer:
         """Return the reason: every status but 200 is an error to its libraries."""
@@ -112,10 +113,19 @@ def _seen(value: bytes) -> _Look | None:
         return None
 
 
-def _token(seen: _Look | None) -> str | None:
-    if seen is None:
-        return None
-    found = members.id_of((seen.properties or _NOTHING).token, seen.token)
+def _credential(seen: Sequence[_Look | None], values: Sequence[bytes]) -> str | None:
+    """Return the first token, also of calls that are no good JSON where no other has one."""
+    for one in seen:
+        if one is not None and (token := _token((one.properties or _NOTHING).token, one.token)):
+            return token
+    for value in [value for one, value in zip(seen, values, strict=True) if one is None][:MOST_BAD]:
+        if token := _token(*tokens_of_bad(value)):
+            return token
+    return None
+
+
+def _token(*given: object) -> str | None:
+    found = members.id_of(*given)
     return None if found is None else found.strip()
 
 

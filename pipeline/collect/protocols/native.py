@@ -18,6 +18,7 @@ from pipeline.collect.protocols.cutting.clock import NONE, Shift
 from pipeline.collect.protocols.cutting.keyless import Keyless, Names
 from pipeline.collect.protocols.protocol import Cut, Piece, bearer
 from pipeline.collect.request import Answer, Request
+from pipeline.decode.raw.fields import FIRST_OF_ID
 
 
 class _Look(msgspec.Struct, gc=False):
@@ -91,11 +92,11 @@ def _piece_of(value: bytes, seen: _Look, shift: Shift | None) -> Piece:
     at_ms, extra = (None, NONE) if shift is None else shift.of(seen.time)
     # A user's `id` may be anything; that of an event is its own.
     same, user, also = seen.id if seen.type == "event" else None, seen.user_id, seen.anonymous_id
-    if same is not None and (type(same) is not str or not same):
+    if same is not None and (type(same) is not str or same < FIRST_OF_ID):
         same = members.id_of(same)
-    if also is not None and (type(also) is not str or not also):
+    if also is not None and (type(also) is not str or also < FIRST_OF_ID):
         also = members.id_of(also)
-    if type(user) is not str or not user:
+    if type(user) is not str or user < FIRST_OF_ID:
         user = members.id_of(user) or also
     return Piece(value, user, at_ms, same, extra, also)
 

@@ -4,6 +4,7 @@
     POST /v1/{t,i,p,s,g,a}, /v1/{track,...}     one call; the path says its type where it has none
     POST /api/s/<type>, /api/s/s2s/<type>, /b   Jitsu's
     POST /v1/m                                  measurements of the SDK itself: nothing is kept
+    GET  /v1/pixel/<type>                       one call in `data=`, in base64: the image of a mail
     GET  /v1/projects/<key>/settings            what the browser's SDK asks for at its start
 
 Success is exactly 200. An error needs `code` and `message`: without them RudderStack's Python library repeats
@@ -14,6 +15,7 @@ clock; a call with `receivedAt` was corrected by another collector already.
 
 from __future__ import annotations
 
+from base64 import b64decode
 from typing import Any
 
 import msgspec
@@ -23,8 +25,10 @@ from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.cutting import members
 from pipeline.collect.protocols.cutting.clock import NONE, Shift, read_time
 from pipeline.collect.protocols.cutting.keyless import Keyless, Names
+from pipeline.collect.protocols.packed import forms
 from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol, basic_pair, bearer
 from pipeline.collect.request import Answer, Request
+from pipeline.decode.raw.fields import FIRST_OF_ID
 
 TYPES = {
     "t": "track",
@@ -44,6 +48,7 @@ _CODES = {
     404: "not_found",
     413: "payload_too_large",
 }
+_PIXEL = Answer(200, b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"), "image/gif")
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -104,6 +109,13 @@ class Segment(Protocol):
         are_good = type(values) is members.Good
         return Cut(self, credential, pieces, shared, kept=self.done, shift_ms=shift.by_ms, are_good=are_good)
 
+    def pixel(self, request: Request, says: str) -> Cut:
+        """Return the call in the address of an image. Raises Malformed."""
+        text, _ = forms.read(request, self.settings.limits)
+        cut = self.cut(msgspec.structs.replace(request, body=text), says)
+        cut.kept = _PIXEL
+        return cut
+
     def measurements(self, request: Request, says: str) -> Cut:
         """Return the answer to what the SDK says of itself."""
         return Cut(self, None, answer=self.done)
@@ -161,14 +173,15 @@ def _usual_pieces(values: list[bytes], shift: Shift) -> list[Piece] | None:
         return None
     if not shift.are_past([call.timestamp for call in calls]):
         return None
-    # The id of a user, else that of an anonymous one; the empty text is none.
+    # The id of a user, else that of an anonymous one; blank ones are for `_piece`.
+    users = [call.userId or call.anonymousId for call in calls]
+    same = [call.messageId for call in calls]
+    if min(same) < FIRST_OF_ID or min([user or FIRST_OF_ID for user in users]) < FIRST_OF_ID:
+        return None
     return [
-        Piece(
-            value, call.userId or call.anonymousId or None, None, call.messageId or None, NONE,
-            call.anonymousId or None,
-        )
-        for value, call in zip(values, calls, strict=True)
-    ]  # fmt: skip
+        Piece(value, user or None, None, call.messageId, NONE, call.anonymousId or None)
+        for value, user, call in zip(values, users, calls, strict=True)
+    ]
 
 
 def _piece(value: bytes, shift: Shift, named: Extra) -> Piece:

@@ -110,6 +110,7 @@ def _segment(settings: Settings) -> Iterator[_Row]:
         yield "POST", f"/api/s/{name}", Route(jitsu, jitsu.cut, name)
         yield "POST", f"/api/s/s2s/{name}", Route(jitsu, jitsu.cut, name)
     yield "POST", "/v1/m", Route(calls, calls.measurements)
+    yield "GET", "/v1/pixel/{key}", Route(calls, calls.pixel)
     yield "GET", "/v1/projects/{key}/settings", Route(calls, calls.settings_of)
     for method, path in (
         ("POST", "/beacon/v1/batch"),

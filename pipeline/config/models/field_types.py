@@ -270,8 +270,8 @@ Size = Annotated[
 ]
 """Bytes, from a whole number or ``1MB``, ``512KiB``."""
 
-Names = Annotated[
-    list[str],
+NamesOf = Annotated[
+    list[T],
     _NAMES,
     WithJsonSchema(
         {
@@ -280,6 +280,9 @@ Names = Annotated[
         }
     ),
 ]
+"""As `Names`, of texts that are checked one by one: each that is wrong is told."""
+
+Names = NamesOf[str]
 """One text or a list of texts; always a list afterwards."""
 
 Paths = Annotated[
@@ -323,25 +326,19 @@ Conditions = Annotated[
 """A condition: a map or a list of maps."""
 
 
-def _networks(value: object) -> object:
-    entries = [value] if isinstance(value, str) else value
-    if not isinstance(entries, list):
-        return entries  # pydantic says that it must be a list
-    for entry in entries:
-        if not isinstance(entry, str):
-            continue
-        try:
-            ipaddress.ip_network(entry)
-        except ValueError as error:
-            told = "it has bits set beyond the mask" if "host bits" in str(error) else "it is no CIDR"
-            raise ValueError(
-                f"`{entry}` is not a network: {told} (write 127.0.0.0/8, 10.1.2.3/32, fd00::/8)"
-            ) from None
-    return entries
+def _network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        told = "it has bits set beyond the mask" if "host bits" in str(error) else "it is no CIDR"
+        raise ValueError(
+            f"`{text}` is not a network: {told} (write 127.0.0.0/8, 10.1.2.3/32, fd00::/8)"
+        ) from None
+    return text
 
 
 Networks = Annotated[
-    list[str],
-    BeforeValidator(checked(_networks)),
+    list[Annotated[str, AfterValidator(checked(_network))]],
+    _NAMES,
     WithJsonSchema({"type": "array", "items": {"type": "string"}, "title": "list of CIDR networks"}),
 ]

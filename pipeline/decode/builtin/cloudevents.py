@@ -11,10 +11,12 @@ or ``anonymousId`` in the data, else the extension ``anonymousid``. An event wit
 from __future__ import annotations
 
 import base64
+import contextlib
 from collections.abc import Callable, Sequence
 
 from pipeline.decode.raw import fields, strict
 from pipeline.decode.raw.fields import Fields, Place
+from pipeline.model.charsets import NotInCharset, in_utf8
 from pipeline.model.errors import InvalidRecord
 from pipeline.model.json import Json, kind_of
 from pipeline.model.records import Event, Record
@@ -76,13 +78,16 @@ def read_binary(
     unframe: returns the data in the frame of a schema registry; None: they are as the content type says.
     """
     attributes: Fields = {}
+    content_type = None
     for name, text in headers:
         if text is None:
             continue
         if name.startswith("ce_"):
             attributes[name[3:]] = _header(name, text)
         elif name.lower() == "content-type":
-            attributes["datacontenttype"] = _header(name, text)
+            content_type = _header(name, text)
+    if content_type is not None:  # the attribute's own place; some write it beside as `ce_datacontenttype`
+        attributes["datacontenttype"] = content_type
     data: Json = None
     if value and unframe is not None:
         data = unframe(value, place)
@@ -145,10 +150,23 @@ def _unpack(packed: Json, content_type: Json) -> Json:
 
 
 def _payload(value: bytes, content_type: Json) -> Json:
-    """Return the data: JSON where the content type says so (or is missing), else text, else base64."""
-    media = content_type.partition(";")[0].strip().lower() if type(content_type) is str else ""
-    if media in ("", "application/json", "text/json") or media.endswith("+json"):
+    """Return the data: JSON where the content type says so, else text, else base64.
+
+    Without one: JSON, where it is, or begins like an object.
+    """
+    media = ""
+    if type(content_type) is str:
+        media = content_type.partition(";")[0].strip().lower()
+        with contextlib.suppress(NotInCharset):  # then it is as if none were named
+            value = in_utf8(value, content_type)
+    if media in ("application/json", "text/json") or media.endswith("+json"):
         return strict.loads(value)
+    if media == "":
+        try:
+            return strict.loads(value)
+        except InvalidRecord:
+            if value.lstrip()[:1] == b"{":
+                raise
     try:
         return value.decode()
     except UnicodeDecodeError:

@@ -85,7 +85,7 @@ def _event(record: Fields, place: Place) -> Event:
     if name is None:
         raise InvalidRecord("the event has no `name`")
     user_id = get("user_id")
-    if type(user_id) is not str or not user_id:
+    if type(user_id) is not str or user_id < fields.FIRST_OF_ID:
         user_id = fields.text_id(record, "user_id")
     anonymous_id = fields.text_id(record, "anonymous_id") if "anonymous_id" in record else None
     if user_id is None and anonymous_id is None:
@@ -96,7 +96,7 @@ def _event(record: Fields, place: Place) -> Event:
     time = fields.time(record, "time")
     chain = get("elements")
     event_id = get("id")
-    if type(event_id) is not str or not event_id:
+    if type(event_id) is not str or event_id < fields.FIRST_OF_ID:
         event_id = fields.text_id(record, "id")
     source = get("source")
     if type(source) is not str or not source:
@@ -121,7 +121,7 @@ def _event(record: Fields, place: Place) -> Event:
 def _update(record: Fields, place: Place) -> PropertyUpdate:
     # As with events: no call for fields that most updates lack.
     user_id = record.get("user_id")
-    if type(user_id) is not str or not user_id:
+    if type(user_id) is not str or user_id < fields.FIRST_OF_ID:
         user_id = fields.text_id(record, "user_id")
     anonymous_id = fields.text_id(record, "anonymous_id") if "anonymous_id" in record else None
     if user_id is None and anonymous_id is None:

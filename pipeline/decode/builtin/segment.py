@@ -166,7 +166,7 @@ def call_of(record: Fields) -> object:
 def _ids(record: Fields) -> tuple[str | None, str | None]:
     # The usual id is a text: the checked reader (0.3 us) is for the others.
     user_id = record.get("userId")
-    if type(user_id) is not str or not user_id:
+    if type(user_id) is not str or user_id < fields.FIRST_OF_ID:
         user_id = fields.text_id(record, *_USER)
     anonymous_id = fields.text_id(record, *_ANONYMOUS)
     if user_id is None and anonymous_id is None:

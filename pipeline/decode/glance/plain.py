@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from pipeline.decode.raw.fields import FIRST_OF_ID
 from pipeline.model.records import Event, Origin
 from pipeline.model.times import time_or_none
 
@@ -45,12 +46,14 @@ def plain_event(line: bytes, origin: Origin, received_at: int | None) -> Event |
         at = None if found.time is None or found.time == "" else time_or_none(found.time)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
         return None
-    user_id, anonymous_id = found.user_id or None, found.anonymous_id or None
+    user_id, anonymous_id, event_id = found.user_id or None, found.anonymous_id or None, found.id or None
     if not found.name or (user_id is None and anonymous_id is None):
         return None
+    if min(user_id or "!", anonymous_id or "!", event_id or "!") < FIRST_OF_ID:
+        return None  # perhaps blank
     properties, context = found.properties, found.context
     return Event(
-        found.id or None,
+        event_id,
         found.name,
         found.kind or "track",
         user_id,

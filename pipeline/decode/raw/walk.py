@@ -2,7 +2,9 @@
 
 One NaN, one integer beyond 64 bits or one lone surrogate costs its member, not the hundred beside it: SDKs do
 send them (Segment's and RudderStack's Python libraries write NaN). It takes invalid UTF-8, unescaped control
-characters, a thousand brackets and words that are not JSON, wherever it is clear which value they belong to.
+characters, a thousand brackets and words that are not JSON, wherever it is clear which value they belong to,
+and objects with no comma between them, too many, or zero bytes (Segment's libraries for phones, whose files
+of events were written in part).
 The sender may be hostile: time and memory are bounded whatever the text contains.
 """
 
@@ -27,6 +29,8 @@ _MARKS = re.compile(_TEXT + rb'|[\[\]{}"]', re.DOTALL)
 _SIMPLE = re.compile(_TEXT + rb"|true|false|null|NaN|-?Infinity|-?[0-9][0-9.eE+-]*+", re.DOTALL)
 _NAME = re.compile(rb"(" + _TEXT + rb")[ \t\n\r]*+:[ \t\n\r]*+", re.DOTALL)
 _BLANK = re.compile(rb"[ \t\n\r]*+")
+_BETWEEN = re.compile(rb"[ \t\n\r,\0]*+")
+"""What may stand between two objects, and before and after them."""
 _OPEN_LIST, _CLOSE_LIST, _OPEN_OBJECT, _CLOSE_OBJECT, _COMMA = b"[]{},"
 
 
@@ -43,12 +47,19 @@ def members(raw: bytes, names: Sequence[str]) -> tuple[str, list[bytes], bytes] 
     """Return (name of the field, its members, the envelope without them); None where it cannot be cut, or has
     more than `MANY`: those after them would be lost.
 
-    A line that is a list is an envelope called "the list" with nothing around it: ``{}``.
+    A line that is a list is an envelope called "the list" with nothing around it: ``{}``. So is one of
+    several objects, whose writer left out the line ends.
     """
-    listed = items(raw, MANY)
+    listed, around = items(raw, MANY), None
+    if listed is None:
+        around = fields(raw, once=names)
+        if around is None:
+            joined = items(b"[" + strict.without_bom(raw) + b"]", MANY) or []
+            listed = joined if len(joined) > 1 and all(one[:1] == b"{" for one in joined) else None
     if listed is not None:
         return None if len(listed) > MANY else ("the list", listed, b"{}")
-    around = fields(raw, once=names) or {}
+    if around is None:
+        return None
     name = next((one for one in names if around.get(one, b"")[:1] == b"["), None)
     held = None if name is None else items(around.pop(name), MANY)
     if name is None or held is None or len(held) > MANY:
@@ -126,22 +137,34 @@ class _Walk:
         ``found``.
         """
         text = self._text
-        at = self.blank(at + 1)
-        if text[at] == _CLOSE_LIST:
-            return at + 1
+        at = self._next(at + 1)
         for _ in range(most + 1):
+            if text[at] == _CLOSE_LIST:
+                return at + 1
             end = self.end(at)
             if found is not None:
                 found.append(text[at:end])
-            at = self.blank(end)
-            if text[at] != _COMMA:
-                if text[at] != _CLOSE_LIST:
-                    raise ValueError(at)
-                return at + 1
-            at = self.blank(at + 1)
+            at = self._next(end)
+        if text[at] == _CLOSE_LIST:
+            return at + 1
         if found is None:
             raise ValueError(at)
         return at
+
+    def _next(self, at: int) -> int:
+        """Return where the next member, or the last bracket, begins; at: behind the one before it."""
+        text = self._text
+        found = _BETWEEN.match(text, at)
+        assert found is not None
+        end, commas = found.end(), found[0].strip(b" \t\n\r")
+        is_first, is_last = text[at - 1] == _OPEN_LIST, text[end] == _CLOSE_LIST
+        if commas == (b"" if is_first or is_last else b","):
+            return end
+        after_object = is_first or text[at - 1] == _CLOSE_OBJECT
+        before_object = is_last or text[end] == _OPEN_OBJECT
+        if after_object and before_object and not (is_first and is_last):
+            return end
+        raise ValueError(at)
 
     def end_of_any(self, at: int) -> int:
         """Return the same as `end`; also for a list that is too deep for it but whose members are not."""

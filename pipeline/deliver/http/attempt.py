@@ -155,6 +155,8 @@ class Attempt(msgspec.Struct, eq=False, gc=False):
     retry_after: str | None = None
     date: str | None = None
     """The answer's `Date`, at least where it asks to wait."""
+    location: bytes = b""
+    """Where a 3xx answer redirects to."""
     answer: bytes = b""
     cut: bool = False
     """True: the body is longer than `answer`."""

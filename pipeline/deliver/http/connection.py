@@ -239,6 +239,8 @@ class Connection(asyncio.Protocol):
         attempt.retry_after = reader.header(b"retry-after")
         if attempt.retry_after is not None:
             attempt.date = reader.header(b"date")
+        if 300 <= reader.status < 400:
+            attempt.location = (reader.header(b"location") or "").encode("latin-1")
         if attempt.headers_matter:
             attempt.headers = reader.headers()
         attempt.answer = bytes(self._body[: attempt.most])

@@ -9,6 +9,9 @@ A receiver that accepted only a part answers 2xx with a JSON object that names t
 ``{"failed": [0, 3]}`` or ``{"failed": [{"index": 3, "error": "why", "retry": false}]}``. Those are retried
 (with ``"retry": false`` dead-lettered), the others are delivered. Where `failed` names no valid indexes the
 answer is not a success: nobody knows which members were accepted.
+
+One that refuses a batch as too large (413), or for its content (400, 422), gets it again in halves, so that a
+member that is at fault becomes a dead letter alone.
 """
 
 from __future__ import annotations
@@ -81,6 +84,6 @@ class Batcher:
 
 
 def halves(item: Item) -> tuple[Item, Item]:
-    """Split a batch in two, for a receiver that found it too large."""
+    """Split a batch in two, for a receiver that found it too large, or a member of it wrong."""
     middle = len(item) // 2
     return item[:middle], item[middle:]

@@ -108,6 +108,8 @@ class Lane:
         """For ordered lanes."""
         self.ordered = False
         self.batcher: Batcher | None = None
+        self.refused = 0
+        """Batches refused for their content since a request was accepted."""
         self.limit = Concurrency(1)
         self.bucket: TokenBucket | None = None
         self.throttle = Throttle()

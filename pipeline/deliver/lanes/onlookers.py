@@ -162,11 +162,15 @@ class Onlookers:
         self._ended.append((attempts, now))
         self._trips = None
 
-    def good(self, attempts: Sequence[Attempt], now: float, now_ms: int) -> None:
-        """Keep one of these successes."""
+    def good(self, attempts: Sequence[Attempt], more: Collection[int], now: float, now_ms: int) -> None:
+        """Keep one of these successes. more: the statuses of some, beside 2xx."""
         self.next_good = max(self.next_good, now - GOOD_AT_ONCE * GOOD_SECS) + GOOD_SECS
         for attempt in reversed(attempts):
-            if self.attempts is not None and 200 <= attempt.status < 300 and attempt.fault is None:
+            if (
+                self.attempts is not None
+                and attempt.fault is None
+                and (200 <= attempt.status < 300 or attempt.status in more)
+            ):
                 result = Result(attempt.items[0], Outcome.DELIVERED)
                 self.attempts.note(result, Trip(now - attempt.started), now_ms)
                 return

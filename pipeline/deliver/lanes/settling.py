@@ -34,6 +34,11 @@ log = get(__name__)
 
 OVERLOAD = frozenset({408, 425, 429})
 """Statuses below 500 that mean "not now"."""
+REFUSED = frozenset({400, 422})
+"""Statuses by which a receiver refuses a batch for what is in it: one member may be all that is wrong."""
+DIVISIONS = 16
+"""How many batches in a row are refused so, and no request accepted, until the receiver is taken for one that
+refuses everything: dividing costs two requests per member then, and saves none."""
 MACHINE_SECS = 0.5
 """How long a lane waits when this machine lacked a descriptor, port or thread for its request."""
 NOTED = 8
@@ -73,6 +78,7 @@ class Settler:
         tally, flying = lane.tally, lane.flying
         outcomes, delivered, onlookers = tally.outcomes, self.results.delivered, self.results.onlookers
         in_flight = len(flying)
+        more = lane.spec.delivery.succeed_on if lane.spec is not None else ()
         good = 0
         failed: list[Attempt] = []
         noted, quickest = 0, inf
@@ -83,7 +89,7 @@ class Settler:
                 said = self._read(lane, attempt)
             key = attempt.fault or status
             outcomes[key] = outcomes.get(key, 0) + 1
-            if 200 <= status < 300 and attempt.fault is None:
+            if attempt.fault is None and (200 <= status < 300 or status in more):
                 good += 1
                 # The minimum of a turn: what other requests of the turn took is our own time.
                 ended = attempt.ended_at
@@ -110,9 +116,10 @@ class Settler:
                 lane.throttle.probing = max(0, lane.throttle.probing - 1)
         if good:
             if now >= onlookers.next_good:
-                onlookers.good(attempts, now, wall_ms)
+                onlookers.good(attempts, more, now, wall_ms)
             tally.trip(quickest, good)
             lane.limit.succeeded(now, good, quickest, in_flight, lane.slots())
+            lane.refused = 0
         if onlookers.failed and onlookers.tap is None:
             onlookers.took(attempts, now)  # a tap has seen them already
         if failed and not lane.throttle.down:
@@ -190,15 +197,21 @@ class Settler:
     def _judge_bad(self, lane: Lane, attempt: Attempt, now: float) -> bool:
         """Judge an answer that is not a success; True where the receiver has failed."""
         if attempt.fault in ENDLESS and 300 <= attempt.begun < 500:
-            # It has refused: whatever else it would have said changes nothing.
+            # It has answered: whatever else it would have said changes nothing.
             attempt.status, attempt.fault = attempt.begun, None
+            if lane.spec is not None and attempt.status in lane.spec.delivery.succeed_on:
+                wall_ms = int(self.clock.wall() * 1000)
+                self.results.delivered(lane, attempt.items, attempt.status, now, wall_ms)
+                if lane.throttle.succeeded(now):
+                    healed(lane, now, self.random)
+                return False
         status, fault = attempt.status, attempt.fault
         if fault == "machine":
             self._hold(lane, attempt, now)
             return False
         if lane.token is not None and self._reauthorise(lane, lane.token, attempt, now):
             return False
-        if status == 413 and len(attempt.items) > 1:
+        if fault is None and len(attempt.items) > 1 and _is_divided(lane, status):
             for half in reversed(halves(attempt.items)):
                 lane.retries.appendleft(half)
             return False
@@ -309,7 +322,20 @@ class Settler:
         """Return the excerpt of an answer that was not a success, and show it in the lane's numbers."""
         failed = attempt.fault is not None
         shown = attempt.detail.encode() if failed else legible(attempt.answer, attempt.headers)
+        if attempt.location:
+            shown = b"it redirects to %b%b%b" % (attempt.location, b": " if shown else b"", shown)
         text = excerpt(shown, lane.secrets)
         lane.tally.status = attempt.status
         lane.tally.error = f"{attempt.fault}: {text}" if attempt.fault is not None else text
         return f"{attempt.fault}: {text}"[:1024] if attempt.fault is not None else text
+
+
+def _is_divided(lane: Lane, status: int) -> bool:
+    """Return whether a refused batch is sent again in halves: too large, or with a member at fault."""
+    if status == 413:
+        return True
+    spec = lane.spec
+    if status not in REFUSED or spec is None or status in spec.delivery.retry.statuses:
+        return False
+    lane.refused += 1
+    return lane.refused <= DIVISIONS

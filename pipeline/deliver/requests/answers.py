@@ -5,7 +5,6 @@ Receivers are told that no coding is wanted; gzip and deflate are accepted all t
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 import zlib
@@ -17,27 +16,14 @@ import orjson
 from pipeline.deliver.http.attempt import MAX_WHOLE, Attempt
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.language.work import TooExpensive
+from pipeline.model.charsets import NO_CODING, NotInCharset, decoded
 
-_UNPACKED: Final = frozenset({"", "identity", "none", "binary", "utf-8", "utf8"})
-"""Values of ``content-encoding`` that mean no coding."""
 _MOST_CODINGS: Final = 5
-_CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
-_TEXTS: Final = re.compile(
-    r"utf-?(8|16|32)(-?[lb]e)?|(us-)?ascii|(iso-?)?8859-?\d+|latin-?\d+|(windows-?|cp)125\d"
-    r"|shift-?jis|euc-?(jp|kr|cn)|gb(2312|k|18030)|big5|koi8-?[ru]|iso-8859-\d+"
-)
-"""Charsets by their common names; Python's codecs know more, some of which are not charsets."""
+_GZIP: Final = b"\x1f\x8b"
 _CONSENT: Final = re.compile(
     r"\s*(ok|okay|success|accepted|received|done|thanks|thank you)[.!]?\s*", re.IGNORECASE
 )
 """Words by which receivers say yes, for example Slack's: a text without fields, which needs none."""
-_MARKS: Final = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
 
 
 class Unreadable(Exception):
@@ -137,18 +123,26 @@ def text_of(answer: bytes, headers: Mapping[str, str], *, cut: bool = False) -> 
     if not answer:
         return ""
     codings = [one.strip().lower() for one in headers.get("content-encoding", "").split(",")]
-    codings = [coding for coding in codings if coding not in _UNPACKED]
+    codings = [coding for coding in codings if coding not in NO_CODING]
     if len(codings) > _MOST_CODINGS:
         raise Unreadable(f"it is packed {len(codings)} times")
     for coding in reversed(codings):
         answer = _unpack(answer, coding)
-    return _decode(answer, headers.get("content-type", ""))
+    try:
+        return decoded(answer, headers.get("content-type", ""))
+    except NotInCharset as error:
+        raise Unreadable(str(error)) from None
 
 
 def legible(answer: bytes, headers: Mapping[str, str] | None) -> bytes:
-    """Return an answer in UTF-8, for people; unchanged where it cannot be decoded, or lacks headers."""
+    """Return an answer in UTF-8, for people; unchanged where it cannot be decoded.
+
+    headers: None where they were not kept; gzip is known without them.
+    """
     if headers is None:
-        return answer
+        if not answer.startswith(_GZIP):
+            return answer
+        headers = {"content-encoding": "gzip"}
     try:
         return text_of(answer, headers).encode("utf-8", "backslashreplace")
     except Unreadable:
@@ -202,35 +196,5 @@ def _inflate(packed: bytes, coding: str, wbits: int) -> bytes:
         if not unpacker.eof:
             raise Unreadable(f"its {coding} ends too early")
         packed = unpacker.unused_data
-        if not packed.startswith(b"\x1f\x8b"):
+        if not packed.startswith(_GZIP):
             return bytes(made)  # trailing garbage is not part of it
-
-
-def _decode(answer: bytes, content_type: str) -> str:
-    for mark, charset in _MARKS:
-        if answer.startswith(mark):
-            return _text(answer[len(mark) :], charset)
-    found = _CHARSET.search(content_type)
-    charset = found[1].lower().replace("_", "-") if found is not None else ""
-    wide = charset[:6].rstrip("-") in ("utf-16", "utf16", "utf-32", "utf32")
-    if not charset or (wide and not charset.endswith("e")):
-        charset = _by_zeros(answer) or ("utf-8" if not charset else f"{charset}-be")
-    elif not _TEXTS.fullmatch(charset):
-        charset = "utf-8"
-    return _text(answer, charset)
-
-
-def _by_zeros(answer: bytes) -> str:
-    """Return the charset shown by the zero bytes of the first character (RFC 4627, 3); "" for one
-    byte each.
-    """
-    zeros = bytes(byte and 1 for byte in answer[:4])
-    known = {b"\0\0\0\1": "utf-32-be", b"\1\0\0\0": "utf-32-le", b"\0\1": "utf-16-be", b"\1\0": "utf-16-le"}
-    return known.get(zeros) or known.get(zeros[:2], "")
-
-
-def _text(answer: bytes, charset: str) -> str:
-    try:
-        return answer.decode(charset)
-    except (UnicodeDecodeError, LookupError):
-        raise Unreadable(f"it is no {charset}") from None

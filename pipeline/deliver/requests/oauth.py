@@ -264,6 +264,8 @@ def read_token(answer: Posted) -> tuple[str, float, str]:
 def _shown(answer: Posted, secrets: UsedSecrets) -> str:
     """Return the beginning of a refusal, decoded; nothing of an answer that contains a token."""
     said = legible(answer.answer, answer.headers)
+    if 300 <= answer.status < 400 and (location := answer.headers.get("location")):
+        said = f"it redirects to {location}".encode("latin-1", "replace")
     return "" if _HOLDS_TOKEN.search(said) else excerpt(said, secrets)[:200]
 
 

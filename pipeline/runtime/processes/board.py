@@ -49,7 +49,7 @@ class Board:
         """Return what prints a member's lines, with its name in front, or as a field if they are JSON."""
 
         def hear(line: bytes) -> None:
-            text = line.decode("utf-8", "backslashreplace").rpartition("\r\x1b[2K")[2]
+            text = line.decode("utf-8", "backslashreplace").rpartition(screen.CLEAR)[2]
             if text.startswith("{") and text.endswith("}"):
                 screen.write(f'{{"member":"{name}",{text[1:]}')
             elif text:

@@ -17,7 +17,7 @@ from shlex import quote
 import orjson
 
 from pipeline.config.places import STATE_META
-from pipeline.model.errors import FULL, StateError, machine_fault
+from pipeline.model.errors import StateError, machine_fault
 from pipeline.model.files.disk import (
     POLL_SECS,
     below,
@@ -28,6 +28,7 @@ from pipeline.model.files.disk import (
     try_lock,
 )
 from pipeline.model.process.private import NEVER_FOLLOWED, require_sight, tighten, wrong_hands
+from pipeline.runtime.state.fit import SYNC_FOLDERS, require_fit, unfit
 
 FORMAT = 1
 META = STATE_META
@@ -67,6 +68,8 @@ class StateDirectory:
         try:
             make_folder(path)
             _take_root(path)
+            if not (path / META).exists():
+                require_fit(path)
             self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | NEVER_FOLLOWED, 0o600)
         except (FileExistsError, NotADirectoryError):
             raise StateError(
@@ -76,8 +79,9 @@ class StateDirectory:
         except OSError as error:
             if error.errno == errno.ELOOP:
                 raise _not_ours(path / "lock", "is a symbolic link") from None
-            full = machine_fault(error) if error.errno in FULL else None
-            raise full or StateError(
+            if error.errno == errno.EINVAL:
+                raise unfit(path, SYNC_FOLDERS, error) from error
+            raise machine_fault(error) or StateError(
                 f"{path}: the state directory cannot be written ({error.strerror}). "
                 "Fix its permissions, or name another one with --state."
             ) from error

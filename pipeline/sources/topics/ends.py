@@ -13,7 +13,7 @@ from pipeline.kafka.brokers import Known
 from pipeline.sources.topics.merging.merge import Alignment, Question
 from pipeline.sources.topics.stream import Message, Stream
 from pipeline.telemetry import log as logging
-from pipeline.telemetry.happenings import UNANSWERED, UNDECIDED, Happening
+from pipeline.telemetry.happenings import UNANSWERED, UNDECIDED, UNREADABLE, Happening
 from pipeline.telemetry.metrics import gauge
 
 log = logging.get(__name__)
@@ -31,6 +31,8 @@ SILENT_MS = 30_000
 UNDECIDED_MS = 60_000
 """How long a transaction is open before that is told; Flink's are for as long as from one checkpoint to the
 next."""
+UNREADABLE_MS = 60_000
+"""How long records that are there do not come before that is told."""
 
 
 class Ends:
@@ -51,6 +53,7 @@ class Ends:
         self._lag_at = 0
         self._silent = Lasting(UNANSWERED, SILENT_MS)
         self._undecided = Lasting(UNDECIDED, UNDECIDED_MS)
+        self._unreadable = Lasting(UNREADABLE, UNREADABLE_MS)
 
     def are_expected(self, now: int) -> bool:
         """Return whether an answer that the merge waits for will be here within a millisecond or so."""
@@ -88,6 +91,9 @@ class Ends:
         answered = all(future.done() for future in self._lag)
         if not answered and now < self._lag_at + ASK_GIVE_UP_MS:
             return
+        if now >= self._lag_at + LAG_EVERY_MS:
+            # Reading was paused: nothing could come meanwhile.
+            self._unreadable.begin_anew(now)
         self._lag_at = now + LAG_EVERY_MS
         if self._lag:
             self._tell(*(self._read(self._lag, self._known) if answered else ({}, {})), now)
@@ -112,9 +118,16 @@ class Ends:
             if end is None:
                 continue
             gauge("source_lag", max(0, end - side.next_offset), partition=side.name)
+            stands = side.position < end and not (stream.holds or side.done)
             # Nobody may read on though the log does: what is committed ends before it.
-            is_held = side.position == side.told_end < end and not (stream.holds or side.done)
+            is_held = stands and side.position == side.told_end
             self._undecided.see(side.name, end - side.position if is_held else 0, now, at=side.position)
+            # librdkafka fetches a damaged batch again and again, and reports no error for some damage.
+            is_stuck = stands and not is_held
+            offset = str(side.position)
+            self._unreadable.see(
+                side.name, end - side.position if is_stuck else 0, now, at=side.position, offset=offset
+            )
 
     def _read(
         self, futures: list[Future[Any]], known: Known | None = None
@@ -149,6 +162,10 @@ class Lasting:
         self._happening = happening
         self._after_ms = after_ms
         self._since: dict[str, tuple[int, int]] = {}
+
+    def begin_anew(self, now: int) -> None:
+        """Count from now on again."""
+        self._since = {partition: (now, place) for partition, (_, place) in self._since.items()}
 
     def see(self, partition: str, value: float, now: int, *, at: int = 0, **facts: str) -> None:
         """Note the present value, 0 where it is not so. at: another place there, and it has begun anew."""

@@ -15,6 +15,7 @@ from pipeline.model.errors import Fatal
 from pipeline.sources.files.lines.recorded import Message
 from pipeline.sources.topics.kafka_source import KafkaSource
 from pipeline.sources.topics.stream import Message as Fetched
+from pipeline.sources.topics.stream import headers_of
 
 WAIT_SECS: Final = 10.0
 BACK: Final = 100
@@ -123,7 +124,7 @@ def fetch(source: KafkaSource, topic: str, places: Mapping[int, int]) -> Generat
                     left.pop(got.partition(), None)
                 continue
             stamp = max(0, got.timestamp()[1])
-            headers, key, value = got.headers(), got.key(), got.value()
+            (headers,), key, value = headers_of([got]), got.key(), got.value()
             place = f"{topic}/{got.partition()}"
             yield Message(place, got.offset(), stamp or None, key, headers, value)
             deadline = time.monotonic() + WAIT_SECS

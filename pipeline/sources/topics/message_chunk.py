@@ -12,7 +12,7 @@ from pipeline.decode.formats import Formats
 from pipeline.decode.shape import Shape
 from pipeline.sources.chunk import Headers, Position, RawChunk
 from pipeline.sources.topics.merging.side import Run
-from pipeline.sources.topics.stream import Message
+from pipeline.sources.topics.stream import Message, headers_of
 
 EMPTY: Final = "a record without a value in a topic of events"
 
@@ -21,7 +21,7 @@ def raw_chunk(partition: str, runs: list[Run[Message]], position: Position) -> R
     """Return the messages of some runs, in their order; those without a value are lines of None."""
     messages = runs[0].items if len(runs) == 1 else [item for run in runs for item in run.items]
     lines: list[bytes | None] = [message.value() for message in messages]
-    headers = [message.headers() for message in messages]
+    headers = headers_of(messages)
     stamps = runs[0].stamps if len(runs) == 1 else [stamp for run in runs for stamp in run.stamps]
     received: list[int | None] = list(stamps)
     if min(stamps) <= 0:

@@ -63,7 +63,7 @@ class Relocation:
             raise Fatal(f"the Kafka client gave up on {name}: {error.str()}")
         elif now >= self._warned.get(code, 0):
             self._warned[code] = now + WARN_EVERY_MS
-            log.warning("Kafka reports an error, reading goes on", partition=name, reason=error.str())
+            log.warning("Kafka reports an error, trying again", partition=name, reason=error.str())
 
     def _go_elsewhere(self, stream: Stream, *, is_truncated: bool = False) -> None:
         """Go on as `out_of_range` says: the place of a stream no longer exists."""

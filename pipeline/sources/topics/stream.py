@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from pipeline.decode.framed.framing import Frame
-from pipeline.sources.chunk import Place
+from pipeline.sources.chunk import Headers, Place
 from pipeline.sources.topics.merging.side import Side
 from pipeline.telemetry import log as logging
-from pipeline.telemetry.happenings import COMMIT_FAILED
+from pipeline.telemetry.happenings import COMMIT_FAILED, HEADERS_UNREADABLE
 
 log = logging.get(__name__)
 
@@ -157,7 +157,7 @@ class Stream:
                 return []
         if self.frame is not None:
             for at, one in enumerate(messages):
-                if one.error() is None and self.frame.misses(one.value(), one.headers()):
+                if one.error() is None and self.frame.misses(one.value(), *headers_of([one])):
                     self.held = messages[at:]
                     return messages[:at]
         return messages
@@ -220,7 +220,7 @@ class Stream:
         for message in messages:
             value = message.value()
             if value is not None and self.frame is not None:
-                value = self.frame.text(value, message.headers())
+                value = self.frame.text(value, *headers_of([message]))
             at = 0 if value is None else self.commit_time(value)
             times.append(message.timestamp()[1] if at is None else at)
         return times
@@ -256,6 +256,27 @@ class Stream:
             self.consumer.close()
         except (KafkaException, RuntimeError) as failed:
             log.warning("a consumer did not close cleanly", partition=self.side.name, reason=str(failed))
+
+
+def headers_of(messages: Sequence[Message]) -> list[Headers | None]:
+    """Return the headers of messages; none of one with a name that is not UTF-8.
+
+    confluent-kafka 2.16 cannot return the others of such a message: it sets an error and returns a list that
+    holds a null pointer, which a plain ``message.headers()`` takes for a result.
+    """
+    found: list[Headers | None] = []
+    rest = iter(messages)
+    while len(found) < len(messages):
+        try:
+            found.extend(map(type(messages[0]).headers, rest))
+        except SystemError:
+            bad = messages[len(found)]
+            bad.set_headers([])
+            found.append(None)
+            HEADERS_UNREADABLE.happened(
+                log, topic=bad.topic(), partition=bad.partition(), offset=bad.offset()
+            )
+    return found
 
 
 def close_all(streams: Iterable[Stream], secs: float) -> None:

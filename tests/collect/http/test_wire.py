@@ -269,6 +269,41 @@ def test_a_packing_that_is_not_known_is_named(running):
     assert kept(running) == []
 
 
+@pytest.mark.parametrize("said", ["UTF-8", "none", "identity, utf-8"])
+def test_a_charset_in_place_of_a_packing_is_no_packing(running, said):
+    assert running.ask(post(EVENT, f"Content-Encoding: {said}")).status == 200
+    assert running.sink.values[-1] == EVENT
+
+
+def test_a_body_in_another_charset_is_kept_in_utf_8(running):
+    text = '{"type":"event","name":"Köln","user_id":"u1"}'
+    reply = running.ask(post(text.encode("latin-1"), "Content-Type: application/json; charset=ISO-8859-1"))
+    assert (reply.status, running.sink.values[-1]) == (200, text.encode())
+    reply = running.ask(post(b'{"name":"\xa0\xff"}', "Content-Type: application/json; charset=shift_jis"))
+    assert reply.status == 415
+    assert "shift-jis" in reply.json["message"]
+
+
+def test_escapes_of_a_query_that_are_no_utf_8_keep_their_bytes(running):
+    data = '{"event":"A","distinct_id":"u%F6","api_key":"sk-server-secret"}'
+    assert running.ask(f"GET /e?data={data} HTTP/1.1\r\nHost: c\r\n\r\n".encode()).status == 200
+    assert kept(running) == [b'{"event":"A","distinct_id":"u\xf6","api_key":""}']
+
+
+def test_no_cache_answers_for_the_collector(running):
+    event = '{"event":"A","distinct_id":"u","api_key":"sk-server-secret"}'
+    for target in (f"/e?data={event}", "/e", "/v1/projects/k/settings"):
+        reply = running.ask(f"GET {target} HTTP/1.1\r\nHost: c\r\n\r\n".encode())
+        assert reply.headers["cache-control"] == "no-store"
+    assert "cache-control" not in running.ask(post()).headers
+
+
+def test_an_empty_batch_needs_a_key_and_nothing_is_kept_of_it(running):
+    assert running.ask(post(b"[]", path="/cloudevents")).json == {"accepted": 0, "repeats": 0}
+    assert running.ask(post(b"[]", path="/cloudevents", key="another")).status == 401
+    assert running.sink.batches == []
+
+
 def test_header_values_in_utf_8_and_in_latin_1_are_both_read(running):
     for value in ("x-note: b\u00fcrste".encode(), "x-note: b\u00fcrste".encode("latin-1")):
         request = post().replace(b"Host: collect.example", value)

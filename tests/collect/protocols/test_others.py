@@ -134,6 +134,14 @@ def test_an_update_of_mixpanel_that_has_no_time_goes_before_the_event_sent_besid
     assert places(batches) == [(1, 0), (0, 0)]
 
 
+def test_mixpanels_clock_is_put_right_by_when_its_page_sent() -> None:
+    # Its library sends the time by the clock of the page, an hour slow; the event is of ten minutes before.
+    call = {"event": "A", "properties": {**INSIDE, "time": (NOW - 4_200_000) / 1000}}
+    found = cut(asked("POST", f"/track/?verbose=1&ip=1&_={NOW - 3_600_000}", call), TABLE)
+    assert (found.pieces[0].at_ms, found.shift_ms) == (NOW - 600_000, 3_600_000)
+    assert found.pieces[0].extra == (("hk-shift", b"3600000"),)
+
+
 def test_mixpanels_import_takes_a_call_a_line() -> None:
     headers = {"authorization": "Basic " + base64.b64encode(b"TOK:").decode()}
     body = "\n".join([json.dumps({**CALL, "properties": {**INSIDE, "token": None}})] * 3)
@@ -150,6 +158,23 @@ def test_mixpanels_import_takes_a_call_a_line() -> None:
         asked("POST", "/import", body, {"authorization": "Basic " + base64.b64encode(b":").decode()})
     )
     assert nameless.credential is None
+
+
+@pytest.mark.parametrize(
+    ("path", "call"),
+    [
+        ("/track", '{"event": "A", "properties": {"token": "TOK", "note": "\\ud83d"}}'),
+        ("/track", '[{"event": "A", "properties": {"token": "TOK", "n": NaN}}]'),
+        ("/engage", '[{"$token": "TOK", "$distinct_id": "u1", "$set": {"cut": "\\ud83d"}}]'),
+    ],
+)
+def test_a_call_of_mixpanel_that_is_no_good_json_is_kept_under_its_key_for_a_dead_letter(
+    path: str, call: str
+) -> None:
+    # Pages cut texts in the middle of an emoji; its SDK gives up on 401.
+    found = cut(asked("POST", path, call), TABLE)
+    assert (found.protocol.name, found.credential, len(found.pieces)) == ("mixpanel", "TOK", 1)
+    assert b"TOK" not in (found.pieces[0].value or b"")
 
 
 # --- Amplitude

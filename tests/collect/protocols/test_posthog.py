@@ -200,6 +200,19 @@ def test_a_bomb_of_lz_string_is_stopped() -> None:
         assert answer_of(asked("POST", target, long)).status == 413
 
 
+def test_escapes_of_no_utf_8_keep_their_bytes() -> None:
+    escaped = "data=%7B%22event%22%3A%22A%22%2C%22distinct_id%22%3A%22u%F6%22%7D"
+    (member,) = members_of(asked("POST", "/e/", escaped))
+    assert member.value == b'{"event":"A","distinct_id":"u\xf6"}'
+
+
+def test_a_form_of_several_parts_is_refused_with_what_to_do() -> None:
+    body = '--x\r\nContent-Disposition: form-data; name="data"\r\n\r\n{"event":"A"}\r\n--x--\r\n'
+    answer = answer_of(asked("POST", "/e/", body))
+    assert answer.status == 415
+    assert "multipart/form-data is not read" in json_of(answer)["detail"]
+
+
 def test_json_is_no_form_whatever_it_says() -> None:
     event = {**SINGLE, "properties": {"$current_url": "https://shop.example/?a=1&data=2"}}
     assert cut(asked("POST", "/e/", event)).credential == "phc"

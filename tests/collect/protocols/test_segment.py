@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 
+import orjson
 import pytest
 
 from pipeline.collect.batch import Why
@@ -140,6 +141,18 @@ def test_a_refusal_keeps_the_data_at_the_sdk() -> None:
     unknown = cut(request).protocol.unauthorised(request, 401, "the write key is unknown")
     assert unknown.status == 401
     assert json_of(unknown).keys() >= {"code", "message"}
+
+
+@pytest.mark.parametrize("path", ["/v1/pixel/track", "/ingest/v1/pixel/track/"])
+def test_the_image_of_a_mail_is_a_call(path: str) -> None:
+    data = base64.b64encode(orjson.dumps({**CALL, "type": None, "writeKey": "WK"})).decode()
+    request = asked("GET", f"{path}?data={data}", headers={"origin": None})
+    assert cut(request).credential == "WK"
+    (member,) = members_of(request)
+    assert (member.user, headers_of(member)["hk-type"]) == ("u1", "track")
+    answer = answer_of(request)
+    assert (answer.status, answer.content_type, answer.body[:6]) == (200, "image/gif", b"GIF89a")
+    assert answer_of(asked("GET", path, headers={"origin": None})).status == 400
 
 
 def test_measurements_of_the_sdk_are_thrown_away() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,19 @@ def test_every_problem_names_its_layer(load) -> None:
 )
 def test_what_cannot_run_says_why(load, text: str, told: str) -> None:
     assert told in shown(load(text, check_source=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("network: {allow: [10.0.0.0/8, foo, 10.0.0.1/8]}", [31, 36]),
+        ("source: {kafka: {brokers: b, events: ['a b', a, é], topics: {'c d': {}}}}", [39, 49, 62]),
+        ("collect: {keys: {web: {key: k, origins: [shop.example, 'https://a.example', 'b/']}}}", [42, 77]),
+        ("console: {hosts: [a b, c], mask: [a, user.properties.b, event]}", [19, 35, 57]),
+    ],
+)
+def test_each_item_of_a_list_that_is_wrong_is_told_at_its_place(load, text: str, at: list[int]) -> None:
+    assert re.findall(r"yaml:1:(\d+): error", shown(load(text))) == [str(column) for column in at]
 
 
 def test_stdin_and_existing_paths_are_fine(load, tmp_path: Path) -> None:

@@ -180,6 +180,27 @@ def test_what_is_kept_of_a_packed_answer_is_legible() -> None:
     assert (dead.reason, dead.delivery.progress.excerpt) == ("fail-when", SAID)
 
 
+def test_a_packed_failure_is_legible_without_its_headers() -> None:
+    rig = Rig(LaneSpec("w"))
+    rig.client.script["w"] = [(404, {"answer": PACKED}), (404, {"answer": PACKED[:9]})]
+    rig.give(delivery(1), delivery(2))
+    rig.run(60)
+    shown = [dead.delivery.progress.excerpt for dead in rig.results()]
+    assert (shown[0], shown[1][:8]) == (SAID, "\\x1f\\x8b")
+
+
+def test_a_dead_letter_says_where_its_answer_redirects_to() -> None:
+    rig = Rig(LaneSpec("w"))
+    place = {"location": b"https://api.example/in/"}
+    rig.client.script["w"] = [(301, place), (302, place | {"answer": b"moved"})]
+    rig.give(delivery(1), delivery(2))
+    rig.run(60)
+    assert [dead.delivery.progress.excerpt for dead in rig.results()] == [
+        "it redirects to https://api.example/in/",
+        "it redirects to https://api.example/in/: moved",
+    ]
+
+
 def test_one_that_can_be_read_at_last_is_judged() -> None:
     rig = Rig(judging())
     broken = (200, {"answer": b"x", "headers": {"content-encoding": "gzip"}})

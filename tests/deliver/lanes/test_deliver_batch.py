@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.config.models.webhooks.delivery import BatchSettings, DeliverySettings, RetrySettings
 from pipeline.deliver.http.attempt import Attempt
+from pipeline.deliver.lanes.settling import DIVISIONS
 from pipeline.deliver.requests.answers import Unreadable, failed_items
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.deliver.stats import engine_stats
@@ -180,12 +181,37 @@ def test_one_item_that_is_too_large_is_dead() -> None:
     assert sorted(rig.outcomes()) == [("msg_0", D, ""), ("msg_1", X, "status-413")]
 
 
-def test_a_rejected_batch_is_dead_as_a_whole() -> None:
-    rig = rig_with(max_events=2)
+@pytest.mark.parametrize("status", [400, 422])
+def test_one_member_that_is_refused_costs_no_other(status: int) -> None:
+    def answer(attempt: Attempt) -> int:
+        return status if "msg_5" in {each.request.message_id for each in attempt.items} else 200
+
+    rig = rig_with(max_events=8)
+    rig.client.script["w"] = [answer]
+    rig.give(*items(*range(8)))
+    rig.run(5)
+    assert sorted(rig.outcomes()) == sorted(
+        [(f"msg_{n}", D, "") for n in range(8) if n != 5] + [("msg_5", X, f"status-{status}")]
+    )
+    assert len(rig.client.sent) == 7
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422])
+def test_what_is_refused_as_a_whole_is_dead_as_a_whole(status: int) -> None:
+    rig = rig_with(max_events=8)
+    rig.client.script["w"] = [status]
+    rig.give(*items(*range(800)))
+    rig.run()
+    assert Counter(rig.outcomes()) == {(f"msg_{n}", X, f"status-{status}"): 1 for n in range(800)}
+    assert 100 <= len(rig.client.sent) <= 100 + 2 * DIVISIONS
+
+
+def test_a_batch_whose_refusal_is_to_be_retried_stays_whole() -> None:
+    rig = rig_with(max_events=2, retry=RetrySettings(statuses=[400], max_attempts=2))
     rig.client.script["w"] = [400]
     rig.give(*items(0, 1))
-    rig.run()
-    assert sorted(rig.outcomes()) == [("msg_0", X, "status-400"), ("msg_1", X, "status-400")]
+    rig.run(60)
+    assert [len(sent.items) for sent in rig.client.sent] == [2, 2]
 
 
 def test_members_that_are_too_old_leave_a_batch_that_is_retried() -> None:

@@ -25,6 +25,19 @@ def test_every_2xx_is_a_delivery(status: int) -> None:
     assert rig.core.is_empty()
 
 
+@pytest.mark.parametrize("size", [1, 2])
+def test_what_a_webhook_counts_as_a_success_is_one(size: int) -> None:
+    batch = BatchSettings(max_events=2, max_wait_secs=0.1) if size > 1 else None
+    rig = Rig(spec(succeed_on=[302, 410], batch=batch))
+    rig.client.script["w"] = [302, ("reset", {"begun": 302}), 410, 404]
+    for n in range(4):
+        rig.give(*(delivery(f"{n}-{member}") for member in range(size)))
+        rig.run(1)
+    ends = Counter((each.outcome, each.delivery.progress.status) for each in rig.results())
+    assert ends == {(D, 302): 2 * size, (D, 410): size, (X, 404): size}
+    assert (rig.core.lane("w").halt, len(rig.client.sent)) == ("", 4)
+
+
 def test_a_failure_is_retried_with_the_same_id_until_it_works() -> None:
     rig = Rig(spec())
     rig.client.script["w"] = [503, "timeout", 200]

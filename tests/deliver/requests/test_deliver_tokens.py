@@ -411,6 +411,12 @@ def test_only_a_refusal_is_final(status: int, body: bytes, final: int) -> None:
     assert str(error).startswith("the token endpoint")
 
 
+def test_it_is_said_where_a_token_endpoint_redirects_to() -> None:
+    moved = Posted(301, {"location": "https://t.test/v2"}, b"<html>", cut=False)
+    _, error = exchanged(OAuth2Auth("https://t.test/", "id", "s"), moved)
+    assert str(error) == "the token endpoint answered 301: it redirects to https://t.test/v2"
+
+
 @pytest.mark.parametrize("said", ["0", "-5", '"soon"', "null", "true", "[]", '"NaN"', '"Infinity"'])
 def test_a_lifetime_that_makes_no_sense_is_unknown(said: str) -> None:
     assert lifetime(said) == UNKNOWN_SECS

@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from pipeline.kafka.brokers import Reachability
-from pipeline.sources.topics.ends import LAG_EVERY_MS, SILENT_MS, UNDECIDED_MS, Ends
+from pipeline.sources.topics.ends import LAG_EVERY_MS, SILENT_MS, UNDECIDED_MS, UNREADABLE_MS, Ends
 from pipeline.sources.topics.merging.merge import Alignment
 from pipeline.sources.topics.merging.side import Side
 from pipeline.telemetry import metrics
@@ -90,3 +90,26 @@ def test_one_transaction_after_another_is_none_that_stays_open() -> None:
     assert told(2 * LAG_EVERY_MS) == [7, 0]
     users.position = users.told_end = 9
     assert told(LAG_EVERY_MS) == [0, 0]
+
+
+def test_records_that_are_there_and_do_not_come_are_told() -> None:
+    watched = Watched()
+    users, events = watched.sides
+    events.position = 7
+    told = partial(watched.told, "source_unreadable_records", 9)
+    for place in (1, 2):
+        users.position = place
+        assert told(UNREADABLE_MS - LAG_EVERY_MS) == [0, 0], "it goes on slowly"
+    assert told(2 * LAG_EVERY_MS) == [7, 0]
+    users.position = users.told_end = 9
+    assert told(LAG_EVERY_MS) == [0, 0]
+
+
+def test_what_does_not_come_while_reading_is_paused_is_not_told() -> None:
+    watched = Watched()
+    watched.sides[1].position = 7
+    told = partial(watched.told, "source_unreadable_records", 9)
+    assert told(2 * LAG_EVERY_MS) == [0, 0]
+    watched.now += 2 * UNREADABLE_MS
+    assert told(LAG_EVERY_MS) == [0, 0]
+    assert told(UNREADABLE_MS) == [9, 0]

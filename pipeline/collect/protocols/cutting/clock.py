@@ -17,6 +17,8 @@ from pipeline.model.times import MAX_MS, MIN_MS, format_iso, time_or_none
 NONE: Extra = ()
 _LONG = len("2026-11-28T11:44:51.123Z")
 _USUAL = {_LONG}
+_MS_FROM = 100_000_000_000
+"""A smaller number is no time in milliseconds, and PostHog does not read seconds here."""
 
 
 def read_time(value: object) -> int | None:
@@ -27,6 +29,13 @@ def read_time(value: object) -> int | None:
         return time_or_none(value)
     except ValueError:
         return None
+
+
+def read_milliseconds(text: str | None) -> int | None:
+    """Return the time that browsers' SDKs put into the query as they send; None where it is none."""
+    if text is None or not text.isdecimal() or not _MS_FROM <= (ms := int(text[:20])) < 10**14:
+        return None
+    return ms
 
 
 class Shift:
@@ -48,7 +57,8 @@ class Shift:
         self._clock = clock
         self._request = request
         self._is_said = sent_ms is not None
-        by_ms = 0 if sent_ms is None or not clock.correct else received_ms - sent_ms
+        # A slow upload, or a wait for room here, says nothing about the clock.
+        by_ms = 0 if sent_ms is None or not clock.correct else received_ms - request.delay_ms - sent_ms
         self.by_ms = by_ms if abs(by_ms) > clock.tolerance_ms else 0
         self._header: Extra = _header(self.by_ms) if self.by_ms else NONE
         self._received_ms = received_ms

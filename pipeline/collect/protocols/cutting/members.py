@@ -62,6 +62,7 @@ _OF_MEMBERS = {name: b'"%b"' % name.encode() for name in ("batch", "events", "us
 """Fields that hold the members."""
 _ESCAPED_NAME = re.compile(rb'"[^"\\]{0,14}\\u00[67][0-9a-fA-F][^"]{0,80}"\s*:')
 """Possibly one of them, with an escaped letter."""
+_MULTIPART = re.compile(rb"--[^\r\n]{1,70}\r?\nContent-Disposition:", re.IGNORECASE)
 _JOINED = re.compile(rb"\}[ \t]*\{")
 _MOST_BAD_BYTES = 6 << 20
 """Everybody waits while the tolerant reader examines this much. No SDK sends more than 5 MB at once."""
@@ -131,8 +132,19 @@ def text_of(body: bytes) -> bytes:
     if not text:
         raise Malformed("the body is empty: expected JSON")
     if text[0] not in b"{[":
-        raise Malformed("the body is neither a JSON object nor an array")
+        raise no_json(text)
     return text
+
+
+def no_json(text: bytes, *, or_in: str = "") -> Malformed:
+    """Return what to raise for a body that is no JSON. or_in: in what it might have been."""
+    if _MULTIPART.match(text):
+        return Malformed(
+            "multipart/form-data is not read: send the JSON itself (in a page a text or a Blob in place of "
+            "FormData)",
+            415,
+        )
+    return Malformed(f"the body is neither a JSON object nor an array{or_in}")
 
 
 def fields(text: bytes) -> Fields:
@@ -204,11 +216,36 @@ def batch(text: bytes, limits: Limits) -> tuple[Fields, bytes, list[bytes]]:
     """
     if text[:1] == b"[":
         return {}, text, items(text, limits)
-    envelope, is_good = _envelope(text)
+    try:
+        envelope, is_good = _envelope(text)
+    except Malformed:
+        joined = _joined(text, limits)
+        if joined is None:
+            raise
+        return joined
     held = bytes(envelope.get("batch", b""))
     if held.startswith(b"["):
         return envelope, held, items(held, limits)
     return envelope, text, within(_alone(text) if is_good else [text], limits)
+
+
+def _joined(text: bytes, limits: Limits) -> tuple[Fields, bytes, list[bytes]] | None:
+    """Return `batch` of several envelopes, one right after the other: the first one's fields, all members.
+
+    Segment's libraries for phones send such, with files of events that they have taken up twice.
+    """
+    envelopes = _items(b"[" + text + b"]", limits) or []
+    if len(envelopes) < 2:
+        return None
+    found: list[bytes] = []
+    fields: list[Fields] = []
+    for one in envelopes:
+        envelope, held, inside = batch(one, limits) if one[:1] == b"{" else ({}, b"", [])
+        if not held or held is one:
+            return None
+        fields.append(envelope)
+        found += inside
+    return fields[0], text, within(found, limits)
 
 
 def _alone(text: bytes) -> list[bytes]:
@@ -251,7 +288,7 @@ def within(found: list[bytes], limits: Limits) -> list[bytes]:
 
 
 def lines(body: bytes, limits: Limits) -> list[bytes]:
-    """Return the records of a body that is one object, an array of them, or an object per line.
+    """Return the records of a body that is one object, an array of them, or an object per line (or several).
 
     Raises Malformed where it is not JSON, or neither object nor array.
     """
@@ -272,6 +309,9 @@ def lines(body: bytes, limits: Limits) -> list[bytes]:
     # One line that is none costs that line; where none is an object, the body is something else.
     if len(found) > 1 and any(_fields(line) is not None for line in found):
         return within(found, limits)
+    joined = _items(b"[" + text + b"]", limits) or []  # `curl -d @FILE` takes the line ends away
+    if len(joined) > 1 and all(one[:1] == b"{" for one in joined):
+        return within(joined, limits)
     if _JOINED.search(text, 0, _MOST_BAD_BYTES):
         raise Malformed(
             "the body holds several objects in one line: expected one per line (curl: --data-binary)"
@@ -291,10 +331,10 @@ def value(found: Fields, name: str) -> Json:
 
 
 def id_of(*values: object) -> str | None:
-    """Return the first id that is set, as the decoder has it: numbers become text."""
+    """Return the first id that is set, as the decoder has it: numbers become text, a blank one is none."""
     for found in values:
         if type(found) is str:
-            if found:
+            if found >= read.FIRST_OF_ID or found.strip():
                 return found
         elif type(found) is int or type(found) is float:
             return read.text_id({"id": found}, "id")

@@ -84,10 +84,10 @@ class Webhooks(answers.Plain):
 
 def _of_form(text: bytes) -> bytes:
     try:
-        found = parse_qs(text.decode(), max_num_fields=8).get("payload", [""])
+        found = parse_qs(text.decode(), errors="surrogateescape", max_num_fields=8).get("payload", [""])
     except ValueError:
         return text
-    return found[0].encode("utf-8", "surrogatepass").strip()
+    return found[0].encode("utf-8", "surrogateescape").strip()
 
 
 def _id_in(text: bytes) -> str | None:

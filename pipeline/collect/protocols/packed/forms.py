@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode
+from typing import Final
 from urllib.parse import parse_qsl
 
 from pipeline.collect.http.unpack import UnpackError
 from pipeline.collect.http.unpack import unpack as decompressed
+from pipeline.collect.protocols.cutting.members import no_json
 from pipeline.collect.protocols.packed import lz
 from pipeline.collect.protocols.protocol import Limits, Malformed
 from pipeline.collect.request import Request
@@ -19,6 +21,8 @@ _MOST_LZ_BYTES = 1 << 18
 _MOST_FORM_BYTES = 2 << 20
 """Its escapes take forty times their memory. PostHog itself reads no more on its event paths."""
 _MOST_FIELDS = 32
+_ERRORS: Final = "surrogateescape"
+"""Escapes of no UTF-8 keep their bytes: replaced, several ids would become one."""
 
 
 def read(request: Request, limits: Limits, field: str = "data") -> tuple[bytes, dict[str, str]]:
@@ -33,13 +37,13 @@ def read(request: Request, limits: Limits, field: str = "data") -> tuple[bytes, 
         if len(packed) > _MOST_FORM_BYTES:
             raise Malformed(f"a form of more than {_MOST_FORM_BYTES:,} bytes is not read: send JSON", 413)
         try:
-            form = dict(parse_qsl(packed.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+            form = dict(parse_qsl(packed.decode(), True, errors=_ERRORS, max_num_fields=_MOST_FIELDS))
         except ValueError:
             raise Malformed("the form cannot be read") from None
-        packed = form.pop(field, "").encode("utf-8", "surrogatepass")
+        packed = form.pop(field, "").encode("utf-8", _ERRORS)
         beside |= form
     elif not packed:
-        packed = beside.pop(field, "").encode("utf-8", "surrogatepass")
+        packed = beside.pop(field, "").encode("utf-8", _ERRORS)
     beside.pop(field, None)
     return unpack(packed, beside.get("compression", ""), limits), beside
 
@@ -73,7 +77,7 @@ def _of_base64(text: bytes) -> bytes:
     try:
         return b64decode(letters + b"=" * (-len(letters) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise Malformed("the body is neither JSON nor base64") from None
+        raise no_json(text, or_in=", nor one in base64") from None
 
 
 def _of_lz(text: bytes, most: int) -> bytes:

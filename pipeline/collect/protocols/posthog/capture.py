@@ -21,21 +21,20 @@ import msgspec
 from pipeline.collect.batch import Why
 from pipeline.collect.protocols import answers
 from pipeline.collect.protocols.cutting import members
-from pipeline.collect.protocols.cutting.clock import Shift, read_time
+from pipeline.collect.protocols.cutting.clock import Shift, read_milliseconds, read_time
 from pipeline.collect.protocols.cutting.keyless import Keyless, Names
 from pipeline.collect.protocols.packed import forms
 from pipeline.collect.protocols.protocol import Cut, Extra, Malformed, Piece, Protocol, bearer
 from pipeline.collect.request import Answer, Request
+from pipeline.decode.raw.fields import FIRST_OF_ID
 from pipeline.model.times import MAX_MS, MIN_MS
 
 _TOKENS = ("api_key", "token", "$token")
 KEYS = Names(*_TOKENS)
 _MOST_RETRY_SECS = 30
 """Its SDKs believe a Retry-After up to here."""
-_MOST_BAD = 20
+MOST_BAD = 20
 """So many events that are no good JSON are searched for a token: that takes a hundred times as long."""
-_MS_FROM = 100_000_000_000
-"""A smaller number is no time in milliseconds, and PostHog does not read seconds here."""
 
 _CODES = {401: "authentication_failed", 403: "permission_denied", 404: "not_found", 413: "payload_too_large"}
 
@@ -67,7 +66,7 @@ class Look(msgspec.Struct, gc=False):
 
     def user(self) -> str | None:
         """Return whom it is about."""
-        if type(self.distinct_id) is str and self.distinct_id:
+        if type(self.distinct_id) is str and self.distinct_id >= FIRST_OF_ID:
             return self.distinct_id
         inside = self.properties or _NOTHING
         return members.id_of(self.distinct_id, inside.distinct_id, self.dollar_id, inside.dollar_id)
@@ -107,7 +106,7 @@ class PostHog(Protocol):
         credential = _credential(envelope, seen, found, request, beside)
         sent_ms = read_time(members.value(envelope, "sent_at"))
         if sent_ms is None:
-            sent_ms = _milliseconds(beside.get("sent_at")) or _milliseconds(beside.get("_"))
+            sent_ms = read_milliseconds(beside.get("sent_at")) or read_milliseconds(beside.get("_"))
         is_import = members.value(envelope, "historical_migration") is True
         shift = Shift(self.settings.clock, request, None if is_import else sent_ms)
         values = Keyless(KEYS, credential).clean_all(found, held)
@@ -148,7 +147,7 @@ def _piece(value: bytes, seen: Look | None, shift: Shift, received_ms: int, name
     at_ms, extra = time_of(seen, shift, received_ms)
     if seen.event is None:
         extra = extra + named
-    same = seen.uuid if type(seen.uuid) is str and seen.uuid else members.id_of(seen.uuid)
+    same = members.id_of(seen.uuid)
     return Piece(value, seen.user(), at_ms, same, extra, seen.also())
 
 
@@ -166,12 +165,6 @@ def time_of(
     return shift.of(seen.timestamp, seen.sent_at, inside.time, is_right=is_right)
 
 
-def _milliseconds(text: str | None) -> int | None:
-    if text is None or not text.isdecimal() or not _MS_FROM <= (ms := int(text[:20])) < 10**14:
-        return None
-    return ms
-
-
 def _credential(
     envelope: members.Fields,
     seen: list[Look | None],
@@ -184,9 +177,9 @@ def _credential(
         bad = 0
         for one, value in zip(seen, values, strict=True):
             bad += one is None
-            if one is None and bad > _MOST_BAD:
+            if one is None and bad > MOST_BAD:
                 continue
-            tokens = _tokens_of_bad(value) if one is None else _tokens_of(one)
+            tokens = tokens_of_bad(value) if one is None else _tokens_of(one)
             found.update(token for given in tokens if (token := _token(given)) is not None)
     if not found:
         found = {token for name in ("api_key", "token") if (token := _token(beside.get(name))) is not None}
@@ -201,7 +194,7 @@ def _tokens_of(seen: Look) -> Iterable[object]:
     return seen.api_key, seen.token, seen.dollar_token, (seen.properties or _NOTHING).token
 
 
-def _tokens_of_bad(value: bytes) -> Iterable[object]:
+def tokens_of_bad(value: bytes) -> Iterable[object]:
     """Return the tokens of an event that is no good JSON: it is dead-lettered, under its key."""
     try:
         outer = members.fields(value)

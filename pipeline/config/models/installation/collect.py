@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, get_args
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 
 from pipeline.config.models.field_types import (
     Duration,
@@ -43,12 +51,10 @@ def _listen(value: object) -> object:
     return str(value)
 
 
-def _origins(value: object) -> object:
-    found = [value] if isinstance(value, str) else value
-    for one in found if isinstance(found, list) else ():
-        if isinstance(one, str) and one != ANY_ORIGIN:
-            check_origin(one)
-    return found
+def _origin(text: str) -> str:
+    if text != ANY_ORIGIN:
+        check_origin(text)
+    return text
 
 
 Listen = Annotated[
@@ -60,8 +66,8 @@ Listen = Annotated[
 Secrets = Annotated[Names, few("a list of secrets", 10, ": two are enough to rotate them"), _SECRET]
 """One secret, or several while they are rotated."""
 Origins = Annotated[
-    list[str],
-    BeforeValidator(checked(_origins), json_schema_input_type=str | list[str]),
+    list[Annotated[str, AfterValidator(checked(_origin))]],
+    list_of(str),
     few("origins", 1_000),
 ]
 Protocols = Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pipeline.config.models.field_types import Names, Networks, Section, checked, few, problem
+from pipeline.config.models.field_types import NamesOf, Networks, Section, checked, few, problem
 from pipeline.config.models.installation.collect import Listen
 from pipeline.language.addresses import split_address
 from pipeline.language.hosts import to_ascii
@@ -28,10 +28,6 @@ def host_name(text: str) -> str:
     return to_ascii(text.removeprefix("[").removesuffix("]")).removesuffix(".")
 
 
-def _hosts(values: list[str]) -> list[str]:
-    return [host_name(value) for value in values]
-
-
 def _base_path(text: str) -> str:
     bare = text.rstrip("/")
     if bare and (_BASE_PATH.fullmatch(bare) is None or {".", ".."} & set(bare.split("/"))):
@@ -47,15 +43,14 @@ def _header(text: str) -> str:
     return text.lower()
 
 
-def _mask(values: list[str]) -> list[str]:
-    for value in values:
-        try:
-            path = parse_path(value, ("event", "user"))
-        except PathError as error:
-            raise ValueError(f"{error.message}" + (f": {error.hint}" if error.hint else "")) from None
-        if not path.parts or not isinstance(path.parts[-1], str):
-            raise ValueError(f"`{value}` names no property: write one such as `user.properties.email`")
-    return values
+def _mask(text: str) -> str:
+    try:
+        path = parse_path(text, ("event", "user"))
+    except PathError as error:
+        raise ValueError(f"{error.message}" + (f": {error.hint}" if error.hint else "")) from None
+    if not path.parts or not isinstance(path.parts[-1], str):
+        raise ValueError(f"`{text}` names no property: write one such as `user.properties.email`")
+    return text
 
 
 def _secrets(values: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -64,10 +59,10 @@ def _secrets(values: dict[str, list[str]]) -> dict[str, list[str]]:
             raise ValueError(f"`{name}` is no name of a variable: write what stands between `${{` and `}}`")
         if not hosts:
             raise ValueError(f"`{name}` may go nowhere: name hosts, or leave it out")
-    return {name: _hosts(hosts) for name, hosts in values.items()}
+    return values
 
 
-Hosts = Annotated[Names, AfterValidator(checked(_hosts))]
+Hosts = NamesOf[Annotated[str, AfterValidator(checked(host_name))]]
 HeaderName = Annotated[str, AfterValidator(checked(_header))]
 
 
@@ -142,7 +137,7 @@ class ConsoleSection(Section):
         description="The file that records who did what; null: `audit.jsonl` in the state directory.",
         examples=["/var/log/hookline/audit.jsonl"],
     )
-    mask: Annotated[Names, AfterValidator(checked(_mask)), few("mask", 100)] = Field(
+    mask: Annotated[NamesOf[Annotated[str, AfterValidator(checked(_mask))]], few("mask", 100)] = Field(
         default_factory=list,
         description="Properties that nobody sees in the console.",
         examples=[["user.properties.email"]],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -12,11 +12,10 @@ from pydantic import (
     Field,
     Tag,
     WithJsonSchema,
-    field_validator,
     model_validator,
 )
 
-from pipeline.config.models.field_types import Names, Section, checked, list_of, only_one, problem
+from pipeline.config.models.field_types import Names, NamesOf, Section, checked, list_of, only_one, problem
 from pipeline.config.models.installation.registry import AvroFormat, JsonSchemaFormat, kind_of_shape
 from pipeline.config.models.shape import InlineShape
 from pipeline.language.formats import FORMATS
@@ -230,8 +229,8 @@ class KafkaSource(Section):
         description="Bootstrap servers: `host:port`, one, a list, or several with commas.",
         examples=["127.0.0.1:9092"],
     )
-    events: Names = Field(default_factory=list, description="Topics with events (or with both).")
-    users: Names = Field(default_factory=list, description="Topics with user updates.")
+    events: NamesOf[TopicName] = Field(default_factory=list, description="Topics with events (or with both).")
+    users: NamesOf[TopicName] = Field(default_factory=list, description="Topics with user updates.")
     group: str = Field(
         default="hookline",
         min_length=1,
@@ -245,7 +244,7 @@ class KafkaSource(Section):
     out_of_range: Literal["error", "earliest", "latest"] = Field(
         default="error", description="What happens if retention has removed the stored offset."
     )
-    topics: dict[str, TopicSettings] = Field(
+    topics: dict[TopicName, TopicSettings] = Field(
         default_factory=dict,
         description="Topics by name, each with its own `format` and `side`; with or instead of `events` "
         "and `users`.",
@@ -262,13 +261,6 @@ class KafkaSource(Section):
         description="Passed to librdkafka: TLS, SASL and tuning.",
         examples=[{"security.protocol": "SASL_SSL", "sasl.password": "${KAFKA_PASSWORD}"}],
     )
-
-    @field_validator("events", "users", "topics")
-    @classmethod
-    def _names_of_topics(cls, names: Any) -> Any:
-        for name in names:
-            checked(topic_name)(name)
-        return names
 
     @model_validator(mode="after")
     def _some_topics(self) -> KafkaSource:

@@ -40,6 +40,12 @@ def _retryable(statuses: list[int]) -> None:
             raise ValueError(f"a status that can be retried is 300 to 599, not {status}")
 
 
+def _answers(statuses: list[int]) -> None:
+    for status in statuses:
+        if not 300 <= status <= 499 or status == 401:
+            raise ValueError(f"a status that can be a success is 300 to 499 but not 401: {status} is none")
+
+
 @settings
 class RetrySettings:
     """When a failed attempt is repeated: exponential backoff with full jitter."""
@@ -138,6 +144,13 @@ class DeliverySettings:
         "attempt fails in that time); then its further deliveries become dead letters, until it accepts one.",
     )
     batch: BatchSettings | None = Field(default=None, description="Send several deliveries in one request.")
+    succeed_on: Annotated[list[int], few("succeed_on", 100), newly(_answers)] = Field(
+        default=[],
+        json_schema_extra={"items": {"type": "integer", "minimum": 300, "maximum": 499}, "maxItems": 100},
+        description="Statuses, beside every 2xx, by which this receiver says that it has accepted a request, "
+        "or has it already: a 302 of Google Apps Script, a 409 of what exists.",
+        examples=[[302, 409]],
+    )
     fail_when: Conditions = Field(
         default=None,
         description="A condition that makes a 2xx a dead letter: over `response.status`, "
@@ -158,4 +171,14 @@ class DeliverySettings:
     def _proxy_client(self) -> Any:
         if self.proxy is not None and self.client != "aiohttp":
             raise problem("wrong-value", "`proxy` needs `client: aiohttp`")
+        return self
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> Any:
+        both = sorted(set(self.succeed_on) & set(self.retry.statuses))
+        if both:
+            message = (
+                f"{both[0]} cannot be a success and be retried: name it in `succeed_on` or `retry.statuses`"
+            )
+            raise problem("wrong-value", message)
         return self

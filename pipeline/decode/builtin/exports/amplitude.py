@@ -1,10 +1,10 @@
 """Amplitude: rows of its export, and the bodies of its HTTP API (``events[]``, ``identification[]``).
 
 ``event_type`` is the name, ``user_id`` the user, ``device_id`` the anonymous id, ``insert_id`` (exports:
-``$insert_id``, else ``uuid``) the event's id, ``event_properties`` its properties; every other field is
-context. The time is ``event_time`` (exports, UTC), else ``time`` (HTTP, milliseconds), else
-``client_event_time``. ``user_properties`` are an update before the event: plain ones are set, as are ``$set``
-and ``$setOnce``; ``$unset`` removes, before these. Operators that need the previous value (``$add``,
+``$insert_id``, else ``uuid``) the event's id (of its device, else user), ``event_properties`` its properties;
+every other field is context. The time is ``event_time`` (exports, UTC), else ``time`` (HTTP, milliseconds),
+else ``client_event_time``. ``user_properties`` are an update before the event: plain ones are set, as are
+``$set`` and ``$setOnce``; ``$unset`` removes, before these. Operators that need the previous value (``$add``,
 ``$append``, ``$prepend``, ``$preInsert``, ``$postInsert``, ``$remove``) and ``$clearAll`` become a dead
 letter; the rest of the record is still read. ``$identify`` is the update and no event, and with both ids also
 a link; other events with both ids are not links. ``$groupidentify`` is an event of kind ``group`` with the
@@ -96,7 +96,10 @@ def read(record: Fields, place: Place) -> list[Record]:
         properties = fields.mapping(record, "event_properties")
     context: Fields = {key: value for key, value in record.items() if value is not None and key not in _READ}
     kind = "group" if name == _GROUP else _KINDS.get(name, "track")
-    event = Event(call_id, name, kind, *ids, *times, source, properties, context, place.origin)
+    scope = user_id if device_id is None else device_id  # an insert_id is unique for a device
+    event = Event(
+        call_id, name, kind, *ids, *times, source, properties, context, place.origin, id_scope=scope
+    )
     return [*records, event]
 
 

@@ -91,6 +91,7 @@ def _event(record: Fields, place: Place) -> list[Record]:
         properties,
         {},
         place.origin,
+        id_scope=f"{name}\n{ids[0] or ids[1]}",  # what Mixpanel compares beside the `$insert_id`
     )
     return [event]
 

@@ -18,7 +18,7 @@ from pipeline.decode.mapped.objects import REST
 from pipeline.decode.mapped.parts import EventReads
 from pipeline.decode.mapped.values.forms import Context, compile_source, is_form
 from pipeline.decode.mapped.values.times import millis_per
-from pipeline.decode.raw.fields import Place
+from pipeline.decode.raw.fields import FIRST_OF_ID, Place
 from pipeline.language.path_syntax import PathError
 from pipeline.language.record_paths import RECORD, parse_record_path
 from pipeline.model.json import Json, Value
@@ -73,10 +73,10 @@ def _write_who(code: _Code, model: EventPart, reads: EventReads, *then: str) -> 
     code.text("kind", {"text": "track"} if model.kind is None else model.kind, reads.kind)
     code.lines.append("if kind is None: kind = 'track'")
     code.lines += then
-    code.text("user", model.user_id, reads.user_id)
-    code.text("anonymous", model.anonymous_id, reads.anonymous_id)
+    code.text("user", model.user_id, reads.user_id, is_id=True)
+    code.text("anonymous", model.anonymous_id, reads.anonymous_id, is_id=True)
     code.lines.append("if user is None and anonymous is None: return None")
-    code.text("id", model.id, reads.id)
+    code.text("id", model.id, reads.id, is_id=True)
 
 
 class _Code:
@@ -96,8 +96,8 @@ class _Code:
         """Compile the lines and return the function."""
         body = "\n    ".join(self.lines)
         names = self.values | {
-            "Event": Event, "MISSING": MISSING, "MIN_MS": MIN_MS, "MAX_MS": MAX_MS,
-            "time_or_none": time_or_none, "frame": FRAME,
+            "Event": Event, "FIRST_OF_ID": FIRST_OF_ID, "MISSING": MISSING, "MIN_MS": MIN_MS,
+            "MAX_MS": MAX_MS, "time_or_none": time_or_none, "frame": FRAME,
         }  # fmt: skip
         exec(compile(f"def read({takes}):\n    {body}\n", "<a custom shape>", "exec"), names)
         return names["read"]
@@ -122,8 +122,9 @@ class _Code:
         """Return an assignment that calls a reader."""
         return f"{target} = {self.value(read)}(here, frame)"
 
-    def text(self, target: str, value: Value, read: object) -> None:
-        """Emit code that reads an id or a name."""
+    def text(self, target: str, value: Value, read: object, *, is_id: bool = False) -> None:
+        """Emit code that reads a name, or an id, which may be blank: then the reader decides."""
+        unset = f"{target} < FIRST_OF_ID" if is_id else f"not {target}"
         if value is None:
             self.lines.append(f"{target} = None")
         elif isinstance(value, dict) and value.keys() == {"text"} and isinstance(value["text"], str):
@@ -133,11 +134,11 @@ class _Code:
             self.lines += [
                 f"if type({target}) is not str:",
                 f"    if {target} is not None: {self.slow(target, read)}",
-                f"elif not {target}: {target} = None",
+                f"elif {unset}: {self.slow(target, read)}",
             ]
         elif isinstance(value, list) and value and (parts := simple(value[0])) is not None:
             self.path(parts, target)
-            self.lines.append(f"if type({target}) is not str or not {target}: {self.slow(target, read)}")
+            self.lines.append(f"if type({target}) is not str or {unset}: {self.slow(target, read)}")
         else:
             self.lines.append(self.slow(target, read))
 

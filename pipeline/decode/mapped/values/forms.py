@@ -15,6 +15,7 @@ from pipeline.decode.mapped.values.prices import (
 )
 from pipeline.decode.mapped.values.texts import as_text, found_in, lowered
 from pipeline.decode.raw import strict
+from pipeline.decode.raw.fields import FIRST_OF_ID
 from pipeline.decode.work import spend_work
 from pipeline.language.path_syntax import Path, PathError
 from pipeline.language.record_paths import RECORD, first_name, parse_record_path
@@ -131,15 +132,21 @@ def _first(value: list[Value], context: Context) -> Source:
 
     def first_set(here: Json, frame: Frame) -> Json | Missing:
         found = first(here, frame)
-        if found is not MISSING and found is not None and found != "":
+        if _is_set(found):
             return found
         for source in others:
             other = source(here, frame)
-            if other is not MISSING and other is not None and other != "":
+            if _is_set(other):
                 return other
         return MISSING
 
     return first_set
+
+
+def _is_set(found: Json | Missing) -> bool:
+    if type(found) is str:
+        return found >= FIRST_OF_ID or found.strip() != ""
+    return found is not MISSING and found is not None
 
 
 def _form(value: dict[str, Value], context: Context) -> Source:

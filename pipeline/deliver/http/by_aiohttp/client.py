@@ -215,6 +215,8 @@ class AiohttpClient:
                 attempt.status, attempt.begun = response.status, 0
                 attempt.retry_after = response.headers.get("retry-after")
                 attempt.date = response.headers.get("date")
+                if 300 <= response.status < 400:
+                    attempt.location = _headers(response).get("location", "").encode("latin-1")
                 if attempt.headers_matter:
                     attempt.headers = _headers(response)
                 return None, ""

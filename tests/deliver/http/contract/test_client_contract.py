@@ -182,6 +182,17 @@ def test_the_start_of_the_body_and_retry_after_are_read(client: Any, receiver: R
     client(act)
 
 
+def test_where_an_answer_redirects_to_is_read(client: Any, receiver: Receiver) -> None:
+    place = {"Location": "https://api.example/in"}
+    receiver.answer({"*": [{"status": 308, "headers": place}, {"status": 201, "headers": place}]})
+
+    async def act(sending: Sending) -> None:
+        assert (await sending.send(receiver.url())).location == b"https://api.example/in"
+        assert (await sending.send(receiver.url())).location == b""
+
+    client(act)
+
+
 def test_the_retry_after_of_an_informational_answer_is_not_that_of_the_answer(
     client: Any, receiver: Receiver
 ) -> None:
