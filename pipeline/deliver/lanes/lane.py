@@ -160,6 +160,7 @@ class Lane:
             if self.halt == "gone":
                 self.halt = ""
             self.throttle = Throttle()
+            self.refused = 0
         if before is not None and spec.place != before.place:
             self._set_former_apart()
 

@@ -28,6 +28,8 @@ UNREADABLE_ATTEMPTS = 4
 """How often a request is sent whose 2xx answers nobody can read: the receiver has it by then."""
 BROKEN = frozenset({"protocol", "head-limit", "closed", "reset", "timeout"})
 """Faults of an answer that has begun."""
+UNREAD = BROKEN | {"unreadable"}
+"""With these a success could not be read."""
 ENDLESS = frozenset({"closed", "reset", "timeout", "head-limit"})
 """Those of one that does not end, or not within bounds."""
 
@@ -80,10 +82,10 @@ def decide(
     """Return what follows from an attempt that was not a success.
 
     status: of the response, 0 with a fault. begun: the status with which a faulty answer began. before: the
-    previous attempt's status. retry_after, date: the raw headers. attempt: how many have ended, this one
-    included. age_secs: since the match. wall_secs: unix time, for a date in Retry-After. random: a number in
-    [0, 1). lucky: how many failures of one delivery count as bad luck at this receiver, which answers others
-    (limits/throttle.py).
+    previous attempt's status, if that answer could not be read. retry_after, date: the raw headers. attempt:
+    how many have ended, this one included. age_secs: since the match. wall_secs: unix time, for a date in
+    Retry-After. random: a number in [0, 1). lucky: how many failures of one delivery count as bad luck at
+    this receiver, which answers others (limits/throttle.py).
     """
     asked = retry_after_secs(retry_after, wall_secs, date) if retry_after else 0.0
     if fault is None:

@@ -15,6 +15,7 @@ from pipeline.deliver.lanes.limits.retry_after import retry_after_secs
 from pipeline.deliver.lanes.limits.throttle import PROBED_AGAIN
 from pipeline.deliver.lanes.policy import (
     ENDLESS,
+    UNREAD,
     Decision,
     Disable,
     Rejected,
@@ -37,9 +38,10 @@ OVERLOAD = frozenset({408, 425, 429})
 """Statuses below 500 that mean "not now"."""
 REFUSED = frozenset({400, 422})
 """Statuses by which a receiver refuses a batch for what is in it: one member may be all that is wrong."""
-DIVISIONS = 16
+DIVISIONS, DIVISIONS_PER_SLOT = 16, 2
 """How many batches in a row are refused so, and no request accepted, until the receiver is taken for one that
-refuses everything: dividing costs two requests per member then, and saves none."""
+refuses everything: dividing costs two requests per member then, and saves none. By what may be in flight at
+once, as a member may be wrong in each of these, and in the first half of each."""
 MACHINE_SECS = 0.5
 """How long a lane waits when this machine lacked a descriptor, port or thread for its request."""
 NOTED = 8
@@ -239,21 +241,23 @@ class Settler:
     def _decide(
         self, lane: Lane, attempt: Attempt, delivery: Delivery, status: int, luck: float, now: float
     ) -> Decision:
-        spec = lane.spec
+        spec, progress = lane.spec, delivery.progress
         if spec is None:
             return RetryAt(1.0)
+        # A success may also have been understood: it said "not now", or that this member of a batch failed.
+        was_unread = progress.excerpt.partition(":")[0] in UNREAD
         return decide(
             status,
             attempt.fault,
             attempt.retry_after,
             date=attempt.date,
-            attempt=delivery.progress.attempt + 1,
+            attempt=progress.attempt + 1,
             age_secs=self.clock.age_secs(delivery.request.created_ms, now),
             settings=spec.delivery.retry,
             wall_secs=self.clock.wall(),
             random=lambda: luck,
             begun=attempt.begun,
-            before=delivery.progress.status,
+            before=progress.status if was_unread else 0,
             lucky=PROBED_AGAIN if attempt.is_probe else lane.throttle.lucky(now),
         )
 
@@ -345,4 +349,4 @@ def _is_divided(lane: Lane, status: int) -> bool:
     if status not in REFUSED or spec is None or status in spec.delivery.retry.statuses:
         return False
     lane.refused += 1
-    return lane.refused <= DIVISIONS
+    return lane.refused <= DIVISIONS + DIVISIONS_PER_SLOT * spec.delivery.concurrency

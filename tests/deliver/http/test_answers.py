@@ -181,6 +181,24 @@ def test_a_success_that_says_not_now_is_retried_as_a_429() -> None:
     assert sorted(ends(rig)) == [(Outcome.DELIVERED, ""), (Outcome.DEAD, "fail-when")]
 
 
+@pytest.mark.parametrize(
+    "unread",
+    [("closed", {"begun": 200}), (200, {"answer": b"x", "headers": {"content-encoding": "gzip"}})],
+    ids=["broken off", "no gzip"],
+)
+def test_one_that_cannot_be_read_after_those_that_say_not_now_is_the_first_of_its_kind(unread: Any) -> None:
+    spec = LaneSpec(
+        "w",
+        retry_when=lambda e, u, scope: scope["response"].get("body") == "busy",
+        reads=Reads(fields=False),
+    )
+    rig = Rig(spec, luck=0.5)
+    rig.client.script["w"] = [(200, {"answer": b"busy"})] * 5 + [unread, (200, {"answer": b"1"})]
+    rig.give(delivery(1))
+    rig.run(3600)
+    assert ends(rig) == [(Outcome.DELIVERED, "")]
+
+
 def test_an_answer_that_cannot_be_read_is_tried_thrice_more_and_then_dead() -> None:
     rig = Rig(judging())
     rig.client.script["w"] = [(200, {"answer": b'{"ok": fal'})]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable, Collection
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.config.models.webhooks.delivery import BatchSettings, DeliverySettings, RetrySettings
 from pipeline.deliver.http.attempt import Attempt
-from pipeline.deliver.lanes.settling import DIVISIONS
+from pipeline.deliver.lanes.settling import DIVISIONS, DIVISIONS_PER_SLOT
 from pipeline.deliver.requests.answers import Unreadable, failed_items
 from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.deliver.stats import engine_stats
@@ -37,6 +39,12 @@ def rig_with(*, luck: float = 0.5, wrap: Any = None, **settings: Any) -> Rig:
 
 def bodies(attempt: Attempt) -> list[Any]:
     return orjson.loads(attempt.body)
+
+
+def refusing(numbers: Collection[int]) -> Callable[[Attempt], int]:
+    """Return a receiver that refuses each request with one of these in it."""
+    refused = {f"msg_{n}" for n in numbers}
+    return lambda attempt: 400 if any(each.request.message_id in refused for each in attempt.items) else 200
 
 
 def items(*numbers: int, **fields: Any) -> list[Any]:
@@ -203,7 +211,42 @@ def test_what_is_refused_as_a_whole_is_dead_as_a_whole(status: int) -> None:
     rig.give(*items(*range(800)))
     rig.run()
     assert Counter(rig.outcomes()) == {(f"msg_{n}", X, f"status-{status}"): 1 for n in range(800)}
-    assert 100 <= len(rig.client.sent) <= 100 + 2 * DIVISIONS
+    most = DIVISIONS + DIVISIONS_PER_SLOT * DeliverySettings().concurrency
+    assert 100 <= len(rig.client.sent) <= 100 + 2 * most
+
+
+@pytest.mark.parametrize("at", [0, 7])
+@pytest.mark.parametrize("concurrency", [1, 10, 40])
+def test_a_member_that_is_refused_in_each_batch_costs_no_other(concurrency: int, at: int) -> None:
+    """As many may be refused at once as are in flight, and so may their halves."""
+
+    rig = rig_with(max_events=8, concurrency=concurrency)
+    rig.client.script["w"] = [refusing(range(at, 480, 8))]
+    rig.give(*items(*range(480)))
+    rig.run()
+    assert Counter(outcome for _, outcome, _ in rig.outcomes()) == {D: 420, X: 60}
+
+
+def test_a_corrected_webhook_is_not_judged_by_what_was_refused_before() -> None:
+    rig = rig_with(max_events=8)
+    rig.client.script["w"] = [refusing((*range(800), 803))]
+    rig.give(*items(*range(800)))
+    rig.run()
+    before = rig.core.lane("w").spec
+    assert before is not None
+    rig.core.configure({"w": replace(before, definition="corrected")})
+    rig.give(*items(*range(800, 808)))
+    rig.run()
+    assert [name for name, outcome, _ in rig.outcomes()[800:] if outcome is X] == ["msg_803"]
+
+
+def test_a_batch_that_is_refused_while_its_receiver_is_down_is_divided() -> None:
+    rig = rig_with(max_events=8)
+    rig.client.script["w"] = [503] * 30 + [refusing(range(5, 80, 8))]
+    rig.give(*items(*range(80)))
+    rig.run(600)
+    ended = Counter(outcome for _, outcome, _ in rig.outcomes() if outcome is not R)
+    assert ended == {D: 70, X: 10}
 
 
 def test_a_batch_whose_refusal_is_to_be_retried_stays_whole() -> None:
