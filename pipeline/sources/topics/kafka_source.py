@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -186,8 +187,10 @@ class KafkaSource:
             side: Side[Message] = Side(place.source(index), place.offset, place.floor, place.stop)
             side.is_events = self.settings.side_of(topic) == "events"
             wait = wait_ms(sum(self.counts().values()), is_alone=len(present) == 1)
-            consumer = make_consumer(self.settings, self.admin.reachability, group_committed, wait_ms=wait)
-            streams.append(Stream(topic, index, updates, side, consumer, place.life, place.id))
+            make = partial(
+                make_consumer, self.settings, self.admin.reachability, group_committed, wait_ms=wait
+            )
+            streams.append(Stream(topic, index, updates, side, make, place.life, place.id))
             streams[-1].is_one_of_many = self.settings.together
             shape = self._formats.of(f"{topic}/{index}")
             streams[-1].commit_time = shape.committed
