@@ -131,7 +131,8 @@ ONLY := $(if $(findstring command,$(origin PYTHON)),$(PYTHON))
 $(BIN)/python:
 	@ok='import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))'; \
 	for python in $(or $(ONLY),$(PYTHON) python3.12 python3.11 python3 python); do \
-	  if "$$python" -c "$$ok" 2> /dev/null; then "$$python" -m venv --clear $(VENV); exit 0; fi; \
+	  if "$$python" -c "$$ok" 2> /dev/null; then \
+	    echo 'Making $(VENV) ...' >&2; "$$python" -m venv --clear $(VENV); exit 0; fi; \
 	done; \
 	if [ -z "$(ONLY)" ] && command -v uv > /dev/null && uv venv --quiet --clear --seed --python '>=3.11,<3.13' $(VENV); then exit 0; fi; \
 	echo 'Hookline needs Python 3.11 or 3.12 with venv (Debian: apt install python3-venv), or uv.' >&2; \

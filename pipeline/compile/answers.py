@@ -1,4 +1,4 @@
-"""What `fail_when` reads of an answer: how much of the body it needs, and clauses that can never hold."""
+"""What conditions over an answer read of it: how much of its body, and clauses that can never hold."""
 
 from __future__ import annotations
 

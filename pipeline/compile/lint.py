@@ -10,11 +10,12 @@ from urllib.parse import urlsplit
 
 from pipeline.compile.sendable import check_defaults, check_sendable, expanded, receiver_texts, refuse_literal
 from pipeline.config.files import ConfigText
+from pipeline.config.models.webhooks.receiver import HmacSignature
 from pipeline.config.models.webhooks.webhook import WebhookFile
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.placeholders import Lookup, among, sound_refs
 from pipeline.deliver.http.guard import Network, check_url_literal, parse_allow
-from pipeline.deliver.requests.signing import SecretError, StandardSigner
+from pipeline.deliver.requests.signing import SecretError, StandardSigner, hmac_key
 from pipeline.language.hosts import HostError, to_ascii
 from pipeline.language.secrets import (
     PlaceholderError,
@@ -46,6 +47,8 @@ _READS_BEFORE: Final = re.compile(r"\{[{%][^{}]*\buser\.before\b")
 """A template that reads it."""
 _ANYBODY: Final = "the secret is empty: anybody could sign in your name"
 _MAKE_ONE: Final = "make one with `hookline secret new`"
+_PLACEHOLDER: Final = re.compile(r"\$\{[^}]*\}")
+_BRACED: Final = re.compile(r"\{[a-z_]+\}")
 _SHELL: Final = re.compile(r"(?:[A-Za-z]+ )?(?:\$([A-Z][A-Z0-9_]+)|%([A-Z][A-Z0-9_]+)%)")
 """`$TOKEN` and `%TOKEN%`, alone or after a scheme such as Bearer, or as a part of a URL."""
 
@@ -64,29 +67,14 @@ def lint_webhook(model: WebhookFile, text: ConfigText, problems: Problems, secre
         _check_address(place, auth.oauth2.token_url, text, problems, strict=strict)
     for part in re.split("[/?&=]", model.request.url):
         _check_dollar(("request", "url"), part, problems)
-    for name, value in model.request.headers.items():
-        _check_dollar(("request", "headers", name), value, problems)
-        if value.strip() and "{" not in value and _SECRET_HEADER.fullmatch(name):
-            _warn_of_secret(("request", "headers", name), problems)
-        if name.lower() == "content-type" and model.request.method not in BODILESS:
-            _warn_of_content_type(("request", "headers", name), value, model.request.encoding, problems)
-        if name.lower() == "content-encoding" and value.strip().lower() != "identity":
-            message, hint = "no body is compressed: a receiver would try to unpack it", "leave the header out"
-            problems.warn(("request", "headers", name), "content-encoding", message, hint=hint)
+    _lint_headers(model, problems)
     _warn_of_url(model, problems)
     if model.trigger.changes is None:
         _warn_of_before(("trigger", "where"), model.trigger.where, problems)
         for name in ("url", "query", "headers", "body"):
             _warn_of_before(("request", name), getattr(model.request, name), problems)
     for path, used in receiver_texts(model):
-        _check_dollar(path, used, problems)
-        _check_placeholders(path, used, problems, secrets)
-        if "{{" in used:
-            message = "no template can stand here: it would be sent as it is written"
-            hint = "secrets are `${NAME}`; what differs by event goes into `headers`, `query` or the body"
-            problems.refuse(path, "no-template", message, hint=hint)
-        elif used and "${" not in used and (path[-1] in _SECRETS or "secrets" in path):
-            _warn_of_secret(path, problems)
+        _lint_receiver(path, used, problems, secrets)
     retry = model.delivery.retry
     if retry.max_age_secs < retry.min_delay_secs and retry.max_attempts != 1:
         told = "`max_age` is shorter than `min_delay`: most of what fails is never tried again"
@@ -98,6 +86,31 @@ def lint_webhook(model: WebhookFile, text: ConfigText, problems: Problems, secre
         _check_signing_secrets(model, problems, secrets)
         _check_files(model, problems, secrets)
         check_sendable(model, problems, secrets, _networks(text.defaults.network_allow))
+
+
+def _lint_headers(model: WebhookFile, problems: Problems) -> None:
+    for name, value in model.request.headers.items():
+        at = ("request", "headers", name)
+        _check_dollar(at, value, problems)
+        if value.strip() and "{" not in value and _SECRET_HEADER.fullmatch(name):
+            _warn_of_secret(at, problems)
+        if name.lower() == "content-type" and model.request.method not in BODILESS:
+            _warn_of_content_type(at, value, model.request.encoding, problems)
+        if name.lower() == "content-encoding" and value.strip().lower() != "identity":
+            message, hint = "no body is compressed: a receiver would try to unpack it", "leave the header out"
+            problems.warn(at, "content-encoding", message, hint=hint)
+
+
+def _lint_receiver(path: KeyPath, text: str, problems: Problems, secrets: Secrets | None) -> None:
+    """Check a text of `auth`, `signature`, `ca` or `proxy`, which is expanded when a request is sent."""
+    _check_dollar(path, text, problems)
+    _check_placeholders(path, text, problems, secrets)
+    if "{{" in text:
+        message = "no template can stand here: it would be sent as it is written"
+        hint = "secrets are `${NAME}`; what differs by event goes into `headers`, `query` or the body"
+        problems.refuse(path, "no-template", message, hint=hint)
+    elif text and "${" not in text and (path[-1] in _SECRETS or "secrets" in path):
+        _warn_of_secret(path, problems)
 
 
 def _warn_of_secret(path: KeyPath, problems: Problems) -> None:
@@ -186,10 +199,7 @@ def _check_signing_secrets(model: WebhookFile, problems: Problems, secrets: Secr
     if signature is None:
         return
     if signature.hmac is not None:
-        key = expanded(signature.hmac.secret, secrets)
-        if key is not None and not key.strip():
-            place = ("request", "signature", "hmac", "secret")
-            problems.refuse(place, "wrong-secret", _ANYBODY, hint=_MAKE_ONE)
+        _check_hmac(signature.hmac, problems.at("request", "signature", "hmac"), secrets)
     if signature.standard_webhooks is None:
         return
     for index, text in enumerate(signature.standard_webhooks.secrets):
@@ -204,6 +214,23 @@ def _check_signing_secrets(model: WebhookFile, problems: Problems, secrets: Secr
             StandardSigner([value])
         except SecretError as error:
             problems.error(at, "wrong-secret", str(error), hint=_MAKE_ONE)
+
+
+def _check_hmac(signature: HmacSignature, problems: Problems, secrets: Secrets) -> None:
+    for word in _BRACED.findall(_PLACEHOLDER.sub("", signature.prefix)):
+        if word not in ("{timestamp}", "{id}"):
+            hint = "`{timestamp}` and `{id}` are filled in"
+            problems.warn(("prefix",), "looks-like-template", f"`{word}` is sent as it is written", hint=hint)
+    secret = expanded(signature.secret, secrets)
+    if secret is None:
+        return
+    if secret.strip() in ("", "whsec_"):
+        problems.refuse(("secret",), "wrong-secret", _ANYBODY, hint=_MAKE_ONE)
+        return
+    try:
+        hmac_key(secret, signature.secret_encoding)
+    except SecretError as error:
+        problems.error(("secret",), "wrong-secret", str(error))
 
 
 def _check_files(model: WebhookFile, problems: Problems, secrets: Secrets) -> None:

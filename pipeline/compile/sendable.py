@@ -64,7 +64,9 @@ def _doubt(path: KeyPath, text: str, secrets: Secrets) -> tuple[str, str] | None
     if path[1] not in ("auth", "signature", "headers", "query") or path[-1] == "prefix":
         return None
     written = [whole] if path[1] in ("auth", "signature") else []
-    for value in (*written, *(secrets.find(ref) or "" for ref in refs_in(text))):
+    found = ((ref, secrets.find(ref) or "") for ref in refs_in(text))
+    # What stands in the file is meant so.
+    for value in (*written, *(value for ref, value in found if value != ref.default)):
         if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
             return (
                 "stands in quotes, which are sent with it",

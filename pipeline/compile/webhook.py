@@ -13,7 +13,7 @@ from pipeline.config.models.webhooks.delivery import DeliverySettings
 from pipeline.config.webhooks import CheckedWebhook
 from pipeline.config.yaml.diagnostics import KeyPath, Problems
 from pipeline.config.yaml.document import locate
-from pipeline.deliver.requests.spec import LaneSpec, Reads
+from pipeline.deliver.requests.spec import LaneSpec
 from pipeline.join.caps import Caps
 from pipeline.join.limits import Verdict, check
 from pipeline.language.path_syntax import EVENT_ROOTS
@@ -101,7 +101,7 @@ def compile_webhook(
         line_of=lines,
         batch_as=batch.as_ if batch is not None else None,
     )
-    wrap, fail_when, reads = None, None, Reads()
+    wrap = None
     if batch is not None:
         wrap = compile_wrap(
             batch,
@@ -111,12 +111,13 @@ def compile_webhook(
             secrets=secrets,
             line_of=lines,
         )
-    if delivery.fail_when is not None:
-        place = problems.at("delivery", "fail_when")
-        fail_when = _judged(condition(delivery.fail_when, place, roots=("response", "vars")))
-        reads = reads_of(delivery.fail_when)
-        if not problems.stored:
-            check_answer_paths(delivery.fail_when, place)
+    judges: dict[str, Predicate] = {}
+    for name, tree in (("fail_when", delivery.fail_when), ("retry_when", delivery.retry_when)):
+        if tree is not None:
+            place = problems.at("delivery", name)
+            judges[name] = _judged(condition(tree, place, roots=("response", "vars")))
+            if not problems.stored:
+                check_answer_paths(tree, place)
     if not problems.stored:
         lint_webhook(model, text, problems, secrets)
     if not model.enabled:  # nothing is sent: a secret may still come
@@ -130,8 +131,9 @@ def compile_webhook(
         receiver=model.request.receiver(),
         encoding=model.request.encoding,
         wrap=wrap,
-        fail_when=fail_when,
-        reads=reads,
+        fail_when=judges.get("fail_when"),
+        retry_when=judges.get("retry_when"),
+        reads=reads_of([tree for tree in (delivery.fail_when, delivery.retry_when) if tree is not None]),
     )
     return Webhook(
         id=model.id,
@@ -147,7 +149,7 @@ def compile_webhook(
 
 
 def _judged(fails: Predicate) -> Predicate:
-    """Return `fail_when` with a budget of its own; raises TooExpensive."""
+    """Return a condition over an answer with a budget of its own; raises TooExpensive."""
 
     def judged(event: Event, user: User, scope: Scope) -> bool:
         begin(event, user)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pipeline.config.yaml.diagnostics import KeyPath
 from pipeline.config.yaml.document import Document
@@ -86,13 +86,17 @@ def list_candidates(listed: str, file: str) -> list[str]:
     return [str(path), str(PurePosixPath(file).parent / path)]
 
 
+UNREAD: Final[list[str]] = []
+"""The entries of a list file that cannot be read: that alone is told, and nothing of such a config runs."""
+
+
 def read_list(text: str) -> list[str]:
     """Return a list file's entries, one per line; blank lines and those that begin with `# ` are skipped."""
     entries = (line.strip() for line in text.removeprefix("\ufeff").splitlines())
     return [entry for entry in entries if entry and entry != "#" and not entry.startswith("# ")]
 
 
-_CONDITIONS = frozenset({"where", "$if", "fail_when", "when", "capture"})
+_CONDITIONS = frozenset({"where", "$if", "fail_when", "retry_when", "when", "capture"})
 """Keys of a file with conditions below them."""
 
 

@@ -25,6 +25,7 @@ from pipeline.config.formats import (
     own_names,
 )
 from pipeline.config.layers import Layers
+from pipeline.config.models.installation.collect import CollectSection
 from pipeline.config.models.installation.job import PipelineFile
 from pipeline.config.models.installation.source import JsonlSource, KafkaSource
 from pipeline.config.models.validate import check, check_quoted
@@ -135,10 +136,7 @@ def load_pipeline(
     if model is not None:
         if model.collect is not None:
             named += hook_formats(model.collect)
-            check_collect(model.collect, secrets, problems, needs_secrets=collects)
-            check_places(model.collect, model.state, problems)
-            if model.source is not None and layers.origin(("source",)) == "file":
-                check_read(model.collect, model.source, problems)
+            _check_collector(model, model.collect, layers, secrets, problems, needs_secrets=collects)
         check_names(named, own_names(base, unsaved), problems)
         check_tables(data, problems)
         if check_source and (model.source is not None or model.collect is None):
@@ -160,14 +158,36 @@ def load_pipeline(
     settings = tuple(settings_of(model, origin_of))
     if used.source is None and source is not None:
         settings += tuple(settings_followed(source))
-    # Also where a flag names other paths: these keep their formats.
-    files = formats.get("files")
-    names = {place(base, one): one for one in (files if isinstance(files, dict) else ())}
-    names |= {place(base, one): one for path, one in were.items() if path[:2] == ("source", "jsonl")}
+    names = _written(base, formats, were)
     config = PipelineConfig(
         used, source, Path(model.state), data.get("delivery", {}), settings, formats, names
     )
     return PipelineReport(config, findings, root, lambda late: _placed(late, document, layers))
+
+
+def _check_collector(
+    model: PipelineFile,
+    collect: CollectSection,
+    layers: Layers,
+    secrets: Secrets,
+    problems: Problems,
+    *,
+    needs_secrets: bool,
+) -> None:
+    check_collect(collect, secrets, problems, needs_secrets=needs_secrets)
+    check_places(collect, model.state, problems)
+    if model.source is not None and layers.origin(("source",)) == "file":
+        check_read(collect, model.source, problems)
+
+
+def _written(base: Path, formats: Mapping[str, Value], were: Mapping[KeyPath, str]) -> dict[str, str]:
+    """Return how the paths of recordings are written, by where they lead.
+
+    Also where a flag names other paths: these keep their formats.
+    """
+    files = formats.get("files")
+    names = {place(base, one): one for one in (files if isinstance(files, dict) else ())}
+    return names | {place(base, one): one for path, one in were.items() if path[:2] == ("source", "jsonl")}
 
 
 def _data(document: Document, problems: Problems) -> dict[str, Value]:

@@ -10,6 +10,7 @@ from typing import Final, Generic, TypeAlias, TypeVar
 import orjson
 
 from pipeline.config.documents import (
+    UNREAD,
     is_body_condition,
     is_setting,
     is_var,
@@ -265,6 +266,9 @@ def _lists(data: Value, document: Document, text: ConfigText) -> dict[str, list[
             content = text.files.get(candidate)
             if content is not None and not (is_yaml(candidate) and candidate in text.documents):
                 lists[named] = read_list(content)
+                break
+            if candidate in text.faults:
+                lists[named] = UNREAD
                 break
     return lists
 

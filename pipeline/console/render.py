@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from pipeline.console.context import RequestContext
 from pipeline.console.files import asset
 from pipeline.console.security.masks import HIDDEN
 from pipeline.model.json import Value
-from pipeline.model.printable import one_line, printable, printable_json
+from pipeline.model.printable import escaped, one_line, printable, printable_json
 
 NAVIGATION: Final = (
     ("/", "Overview"),
@@ -30,6 +31,10 @@ NAVIGATION: Final = (
     ("/audit", "Audit"),
 )
 """The links of the sidebar, in order."""
+_MOVING: Final = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
+)
+"""Controls and direction marks; not what joins letters of words and emoji."""
 
 
 class OptionalFields(dict[str, Value]):
@@ -48,10 +53,10 @@ def duration(secs: float | None) -> str:
     """Return seconds for people: ``4 s``, ``3 min``, ``2.5 h``, ``12 d``."""
     if secs is None:
         return "–"
-    for most, unit, size in ((1, "ms", 0.001), (120, "s", 1), (7200, "min", 60), (172_800, "h", 3600)):
+    for most, unit, size in ((1, "ms", 0.001), (120, "s", 1), (7200, "min", 60)):
         if secs < most:
-            return f"{secs / size:.3g} {unit}"
-    return f"{secs / 86_400:.3g} d"
+            return f"{secs / size:.0f} {unit}"
+    return f"{secs / 3600:.3g} h" if secs < 172_800 else f"{secs / 86_400:.3g} d"
 
 
 def ms(value: float | None) -> str:
@@ -96,6 +101,11 @@ def visible(text: object) -> str:
     return one_line(str(text))
 
 
+def as_written(text: str) -> str:
+    """Return the text of a file; what would reverse it or hide a part of it is escaped."""
+    return _MOVING.sub(lambda found: escaped(found.group()), text)
+
+
 def when(ms: int | None) -> str:
     """Return unix milliseconds as ``2026-11-29 11:35:02``, in UTC; ``–`` for None."""
     return "–" if ms is None else datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
@@ -120,7 +130,20 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    filters = (number, duration, when, pretty, ms, rate, size, webhook_path, indented, compact, visible)
+    filters = (
+        number,
+        duration,
+        when,
+        pretty,
+        ms,
+        rate,
+        size,
+        webhook_path,
+        indented,
+        compact,
+        visible,
+        as_written,
+    )
     found.filters |= {one.__name__: one for one in filters}
     found.globals |= {"NAVIGATION": NAVIGATION, "HIDDEN": HIDDEN, "asset": asset}
     return found

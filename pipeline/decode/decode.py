@@ -114,6 +114,8 @@ def member_of(raw: bytes, item: int, shape: Shape) -> bytes:
         return raw if item == 0 else raw[:KEPT_BYTES]
     try:
         value = strict.loads(raw)
+        if type(value) is str:
+            value = strict.inside(value)
     except InvalidRecord:
         found = walk.members(raw, shape.envelopes)
         return raw if found is None or item >= len(found[1]) else found[1][item]

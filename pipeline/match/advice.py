@@ -102,16 +102,7 @@ def advice(clause: Clause) -> str | None:
         return None
     if isinstance(seen, str):
         return _of_text(seen, wanted, is_name=clause.path == "event.name")
-    if isinstance(seen, bool | int | float):
-        if isinstance(clause.operand, dict) and "file" in clause.operand:
-            return "the entries of a file are texts, and it is none: `as: text` makes it one"
-        if _OF_TEXTS.search(clause.text) is not None:
-            return "it is no text: `as: text` makes it one"
-        written = str(seen).lower() if isinstance(seen, bool) else f"{seen:g}"
-        if any(isinstance(one, str) and one.strip().lower() in (written, str(seen)) for one in wanted):
-            kind = "true or false" if isinstance(seen, bool) else "a number"
-            return f"it is {kind} and no text: leave out the quotes"
-    return None
+    return _of_no_text(seen, wanted, clause) if isinstance(seen, bool | int | float) else None
 
 
 def _unread(text: str, seen: Value) -> str | None:
@@ -138,6 +129,19 @@ def _of_text(seen: str, wanted: list[Value], *, is_name: bool) -> str | None:
     if any(normalize("NFKC", one).casefold() == normalize("NFKC", seen).casefold() for one in alike):
         return "it looks the same, but its characters are others: copy it from the event"
     return "blanks, `-` and `_` count: they differ in them" if alike else None
+
+
+def _of_no_text(seen: float, wanted: list[Value], clause: Clause) -> str | None:
+    """Return what to look at where a number, true or false is compared with texts."""
+    if isinstance(clause.operand, dict) and "file" in clause.operand:
+        return "the entries of a file are texts, and it is none: `as: text` makes it one"
+    if _OF_TEXTS.search(clause.text) is not None:
+        return "it is no text: `as: text` makes it one"
+    written = str(seen).lower() if isinstance(seen, bool) else f"{seen:g}"
+    if any(isinstance(one, str) and one.strip().lower() in (written, str(seen)) for one in wanted):
+        kind = "true or false" if isinstance(seen, bool) else "a number"
+        return f"it is {kind} and no text: leave out the quotes"
+    return None
 
 
 def _plain(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -51,10 +52,10 @@ class WebhookCounts:
 
 @dataclass(slots=True)
 class Ended:
-    """Webhooks with attempts that have ended since the last `clear`."""
+    """How many attempts of each webhook have ended since the last `clear`."""
 
-    delivered: set[str] = field(default_factory=set)
-    failed: set[str] = field(default_factory=set)
+    delivered: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
 
     def clear(self) -> None:
         """Start again."""

@@ -26,6 +26,8 @@ ABSORB = 25
 """From this many results on it pays to take them before the epoch's end."""
 REFILL_BYTES = 4 << 20
 """Rows are brought back at a time until they have this much to send."""
+OFTEN = 4
+"""So many deliveries to one failed attempt: of who fails less, nearly all is taken before it is stored."""
 _LONG = Room.LONG  # a member look-up takes 0.1 us
 
 
@@ -213,8 +215,9 @@ class Outbox:
         self._applied.write(self._finished)
 
     def _store_waiting(self) -> None:
-        """Store what receivers that fail will hardly take before the epoch's end."""
-        failed = self.ended.failed
+        """Store what receivers that fail often will hardly take before the epoch's end."""
+        delivered = self.ended.delivered
+        failed = {name for name, times in self.ended.failed.items() if times * OFTEN >= delivered[name]}
         if failed:
             for deliveries in (self._unstored, self._retried):
                 waiting = [one for one in deliveries.values() if one.request.webhook_id in failed]
@@ -296,7 +299,7 @@ class Outbox:
                 sent[webhook_id] = sent.get(webhook_id, 0) + 1
                 unstored.pop(row, None)
             elif result.outcome is retry:
-                failed.add(result.delivery.request.webhook_id)
+                failed[result.delivery.request.webhook_id] += 1
                 if result.delivery.stored:
                     self._retried[row] = result.delivery
             else:
@@ -313,7 +316,7 @@ class Outbox:
         delivery, outcome = result.delivery, result.outcome
         row, webhook_id = delivery.row, delivery.request.webhook_id
         if outcome is Outcome.RETRY:
-            self.ended.failed.add(webhook_id)
+            self.ended.failed[webhook_id] += 1
             if delivery.stored:
                 self._store_row(delivery)
             return
@@ -331,10 +334,10 @@ class Outbox:
         counts = self._counters.change(webhook_id)
         counts.pending -= 1
         if outcome is Outcome.DELIVERED:
-            self.ended.delivered.add(webhook_id)
+            self.ended.delivered[webhook_id] += 1
             counts.delivered += 1
             return
-        self.ended.failed.add(webhook_id)
+        self.ended.failed[webhook_id] += 1
         counts.dead += 1
         self._add_dead(delivery.request, delivery.progress, result.reason)
 

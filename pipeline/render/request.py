@@ -27,6 +27,7 @@ from pipeline.render.body import Part, compile_body
 from pipeline.render.form import encode_form
 from pipeline.render.headers import compile_headers
 from pipeline.render.loops import OMIT
+from pipeline.render.templates.foreign import filled
 from pipeline.render.templates.spot import ConditionCompiler, LineOf, MissingRule, Spot, fail
 from pipeline.render.templates.template import around
 from pipeline.render.text_body import MAX_BODY, Bytes, compile_text_body
@@ -40,9 +41,7 @@ _PER_PARAMETER: Final = 12
 BODILESS: Final = ("GET", "DELETE")
 DEFAULT_BODY: Final[Mapping[str, Value]] = {"event": "{{ event }}", "user": "{{ user }}"}
 _UNDER_A_NAME: Final = "put it under a name, such as `items: ..`, or leave out `encoding: form`"
-_OUTPUT: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _AS_JSON: Final = re.compile(r"\{\{[^{}]*\|\s*json\s*-?\}\}")
-_TAG: Final = re.compile(r"\{%.*?%\}", re.DOTALL)
 _FIRST_KEY: Final = re.compile(r"""\{\s*["']?([A-Za-z_][\w-]*)["']?\s*:""")
 
 
@@ -151,8 +150,8 @@ def _refuse_json_text(text: str, spot: Spot) -> None:
     if _AS_JSON.fullmatch(text.strip()) is not None:
         message = "the body is JSON inside of a JSON string"
         hint = "leave out `| json`: a value that is one expression is sent as what it is"
-        spot.problems.warn(spot.path, "json-text", message, hint=hint)
-    bare = _TAG.sub("", _OUTPUT.sub("x", text)).strip()
+        spot.warn("json-text", message, hint=hint)
+    bare = filled(text, "x").strip()
     if bare[:1] + bare[-1:] not in ("{}", "[]"):
         return
     key = _FIRST_KEY.match(bare)

@@ -177,8 +177,8 @@ def _warn_of_encoding(text: str, spot: Spot, before: str = "") -> None:
     for found in _ENCODED.finditer(text):
         if _OF_ITS_OWN.fullmatch(before + text[: found.start()]):
             message = "values in a URL are percent-encoded anyway: this one would be so twice"
-            hint, at = f"leave `{found[1]}` out", found.start(1) + spot.shift
-            spot.problems.warn(spot.path, "template", message, hint=hint, offset=at, length=len(found[1]))
+            hint = f"leave `{found[1]}` out"
+            spot.warn("template", message, hint=hint, offset=found.start(1), length=len(found[1]))
 
 
 Parameter = tuple[str, Template]

@@ -23,7 +23,8 @@ from pipeline.model.process.standard import open_standard
 from pipeline.model.process.stop import requested
 from pipeline.model.process.variables import trim_variables
 from pipeline.runtime.background.watchdog import Watchdog
-from pipeline.runtime.process import Cluster, open_job, stop_on_signals
+from pipeline.runtime.opening import Cluster, open_job
+from pipeline.runtime.process import stop_on_signals
 from pipeline.runtime.reexec import reexec
 from pipeline.runtime.state.lives import known_lives
 from pipeline.runtime.state.resend import refuse_without_consent

@@ -99,8 +99,8 @@ FILE_TRUNCATED = Happening(
 )
 FILE_LOST = Happening(
     Log.error,
-    "a followed file was truncated and no copy of it lies beside it: what was not read of it is lost, and it "
-    "is read from its beginning",
+    "a followed file was truncated, or rotated away and deleted, and no copy of it lies beside it: what was "
+    "not read of it is lost, and what came after it is read",
     "source_truncated_total",
     {"unread": "some"},
 )

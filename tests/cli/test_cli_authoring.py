@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import signal
@@ -143,7 +144,7 @@ def test_the_time_beside_a_watch_is_utc(config, hookline, monkeypatch):
     monkeypatch.setenv("TZ", "AAA-5:30")
     time.tzset()
     try:
-        begun = int(time.time())
+        begun = int(time.time()) - 1  # gmtime() asks a coarser clock
         told = hookline("check", "--watch", "--offline", "-c", config).err
         hours, minutes, secs = map(int, told.split()[0].split(":"))
         since = (hours * 3600 + minutes * 60 + secs - begun) % 86_400
@@ -187,6 +188,8 @@ def test_a_new_webhook_has_no_problems_and_is_not_overwritten(hookline, tmp_path
     assert hookline("new", "refunds", "-c", folder).code == 2
     assert hookline("new", "refunds", "-c", folder, "--force").code == 0
     assert hookline("new", "Not An Id", "-c", folder).code == 2
+    said = hookline("new", "signups.yaml", "-c", folder)
+    assert said.out.strip() == str(folder / "webhooks" / "signups.yaml")
 
 
 @pytest.mark.parametrize("id", ["123", "Big.Sale", "null", "a.test", "_base", "1.50"])
@@ -425,6 +428,10 @@ def test_send_takes_a_line_of_a_stream_and_it_happens_now_where_it_says_no_time(
     assert (said.code, json.loads(request.body)["amount"]) == (0, 7)
     assert hookline(*words, "--line", 3).code == 2
     assert "`--line N` takes the n-th" in hookline(*words).err
+    stream.write_bytes(gzip.compress(stream.read_bytes()))
+    assert "it is compressed" in hookline(*words).err
+    stream.write_text("{}", encoding="utf-16")
+    assert "iconv" in hookline(*words).err
 
 
 def test_send_tries_once_and_says_what_came(hookline, config, file, local, monkeypatch):

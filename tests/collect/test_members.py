@@ -262,6 +262,10 @@ def test_many_lines_are_taken_up_to_the_limit_of_a_body(bad: bytes) -> None:
         members.lines(pretty * 4, limits)
 
 
-def test_what_curl_makes_of_lines_is_told() -> None:
+@pytest.mark.parametrize("between", [b"", b" ", b"\n  ", b", "])
+def test_what_curl_makes_of_lines_is_read(between: bytes) -> None:
+    pretty = json.dumps(json.loads(GOOD), indent=1).encode()
+    for record in (GOOD, pretty):
+        assert members.lines(record + between + record, Settings().limits) == [record, record]
     with pytest.raises(Malformed, match="--data-binary"):
-        members.lines(GOOD + GOOD, Settings().limits)
+        members.lines(GOOD + GOOD + b"hello", Settings().limits)

@@ -276,6 +276,43 @@ def test_a_token_with_its_scheme_or_quotes_is_a_warning(
     assert not any(VALUE in str(each) for each in found.findings)
 
 
+def test_a_default_with_blanks_or_quotes_is_meant_as_it_is_written(tmp_path: Path) -> None:
+    request = "  query: {sep: '${SEP:-, }', exact: '${EXACT:-\"x\"}'}"
+    assert report(tmp_path, request=request).findings == []
+    (found,) = report(tmp_path, request=request, environ={"SEP": "; "}).findings
+    assert found.message == "`request.query.sep` begins or ends with a blank, which is sent with it"
+
+
+@pytest.mark.parametrize(
+    ("written", "secret", "said"),
+    [
+        ("base64", "whsec_c2VjcmV0", None),
+        ("base64", "c2VjcmV0", None),
+        ("hex", "00ff", None),
+        ("text", "whsec_what it is", None),
+        ("base64", "s3cr-t", "the secret is no base64, as `secret_encoding` says"),
+        ("hex", "0f0", "the secret is no hex, as `secret_encoding` says"),
+        ("base64", "whsec_", "the secret is empty: anybody could sign in your name"),
+    ],
+)
+def test_a_key_that_is_not_what_the_config_says_is_an_error(
+    tmp_path: Path, written: str, secret: str, said: str | None
+) -> None:
+    hmac = f"{{header: X-Sig, secret: '${{T}}', secret_encoding: {written}}}"
+    found = errors(report(tmp_path, request=f"  signature: {{hmac: {hmac}}}", environ={"T": secret}))
+    assert [str(said) in one for one in found] == [True] * (said is not None)
+    assert not any(secret in one for one in found)
+
+
+@pytest.mark.parametrize(("prefix", "warned"), [("t={time},v1=", True), ("${T},t={timestamp}{id}", False)])
+def test_a_word_in_a_prefix_that_is_not_filled_in_is_a_warning(
+    tmp_path: Path, prefix: str, warned: bool
+) -> None:
+    hmac = f"{{header: X-Sig, secret: '${{T}}', prefix: '{prefix}'}}"
+    found = report(tmp_path, request=f"  signature: {{hmac: {hmac}}}", environ={"T": "abc"})
+    assert [one.message for one in found.findings] == ["`{time}` is sent as it is written"] * warned
+
+
 @pytest.mark.parametrize(
     ("url", "value", "warned"),
     [

@@ -15,6 +15,7 @@ from pipeline.config.models.webhooks.receiver import (
     MtlsSettings,
     StandardSignature,
 )
+from pipeline.deliver.requests.spec import Reads
 from pipeline.language.headers import RESERVED
 from pipeline.language.secrets import Secrets
 from pipeline.model.errors import ConfigError
@@ -501,6 +502,21 @@ def test_a_fail_when_reads_the_response(compiled) -> None:
     assert fail_when(None, None, {"response": {"ok": False}})
     assert not fail_when(None, None, {"response": {"ok": True}})
     assert not fail_when(None, None, {"response": {}})
+
+
+def test_a_retry_when_reads_what_it_needs_of_the_response(compiled) -> None:
+    text = (
+        "delivery: {retry_when: {response.body: {contains: '429'}, response.headers.X-B: {exists: true}}}\n"
+    )
+    spec = one(compiled(webhooks__a=GOOD.format(id="a") + text)).spec
+    assert (spec.reads, spec.reads_headers, spec.reads_body) == (
+        Reads(fields=False, body=True, headers=("X-B",)), True, True,
+    )  # fmt: skip
+    assert spec.retry_when is not None
+    assert spec.retry_when(None, None, {"response": {"body": "error 429", "headers": {"X-B": "1"}}})
+    assert not spec.retry_when(None, None, {"response": {"body": "1", "headers": {"X-B": "1"}}})
+    wrong = GOOD.format(id="a") + "delivery: {retry_when: {respons.ok: false}}\n"
+    assert "did you mean `response.ok`?" in compiled(webhooks__a=wrong).render()
 
 
 def test_an_excluded_label_that_does_not_exist_is_one_fault(compiled) -> None:

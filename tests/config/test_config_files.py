@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.compile.snapshot import compile_config
 from pipeline.config.documents import list_candidates, read_list
 from pipeline.config.files import ConfigText, JobDefaults, read_config, wanted_lists
 from pipeline.config.webhooks import check_files
@@ -87,6 +88,14 @@ def test_a_list_file_is_read_wherever_a_condition_names_it(directory: Path, wher
     file = f"id: a\ntrigger: {{events: [X], where: {where}}}\nrequest: {{url: 'https://h.example'}}\n"
     (directory / "webhooks" / "a.yaml").write_text(file)
     assert "lists/free.txt" in read_config(directory, environ=ENV).files
+
+
+def test_a_list_file_that_cannot_be_read_is_not_said_to_be_missing(directory: Path) -> None:
+    (directory / "lists" / "free.txt").write_bytes(b"M\xfcller\n")
+    found = compile_config(read_config(directory, environ=ENV), secrets=None).findings
+    assert [(one.file, one.code) for one in found if "free.txt" in str(one)] == [
+        ("lists/free.txt", "unreadable")
+    ]
 
 
 def test_a_list_file_is_read_where_only_the_defaults_of_the_job_name_it(directory: Path) -> None:

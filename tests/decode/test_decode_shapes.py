@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.decode.decode import BY_NAME, OUR_FAULT, decode
+from pipeline.decode.auto import AUTO
+from pipeline.decode.decode import BY_NAME, OUR_FAULT, decode, member_of
 from pipeline.decode.raw.fields import Fields, Place
 from pipeline.decode.shapes import SHAPES
 from pipeline.language.formats import FORMATS, RECORDING
@@ -69,7 +70,9 @@ def test_a_record_that_was_encoded_twice_is_what_the_text_holds(format: str) -> 
     text = orjson.dumps(record).decode()
     twice: Any = {"schema": {"type": "string"}, "payload": text} if format == "kafka-connect" else text
     assert one(twice, format=format) == one(record)
-    assert [event.user_id for event in decode(orjson.dumps(f"[{text},{text}]"), origin=HERE)] == ["u", "u"]  # type: ignore[union-attr]  # events
+    both = orjson.dumps(f"[{text},{text}]")
+    assert [event.user_id for event in decode(both, origin=HERE)] == ["u", "u"]  # type: ignore[union-attr]  # events
+    assert member_of(both, 1, AUTO) == text.encode(), "not all of the line for each member"
     for line, word in (
         (b'"{\\"n\\":18446744073709551616}"', "64 bits"),
         (b'"{oops}"', "not JSON"),

@@ -57,6 +57,12 @@ A_ROOT = A_FIELD.format("properties.{}")
             "write the values in brackets, or {file: ...} with nothing beside it",
         ),
         ({P: {"in": True}}, (P, "in"), "write in: [true]"),
+        ({P: {"before": "7d"}}, (P, "before"), "write -7d for that long before the event, +7d for after it"),
+        (
+            {P: {"after": "2 weeks"}},
+            (P, "after"),
+            "write -14d for that long before the event, +14d for after it",
+        ),
         ({P: {"eq": "a", "or": "b"}}, (P, "or"), "for any of several values write {in: [...]}"),
         (
             {"event.properties": {"age": {"gt": 5}}},

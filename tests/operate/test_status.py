@@ -12,6 +12,7 @@ from pipeline.deliver.stats import ADDED, LaneStats
 from pipeline.operate.running.processes import together
 from pipeline.operate.running.waiting import Waiting, waiting
 from pipeline.receiver.server import Receiver
+from pipeline.runtime.state import missing, recovery
 from pipeline.store.folders import configured_file
 from tests.kit.programs.run import Bench, finished
 
@@ -128,3 +129,22 @@ def test_what_is_gone_of_a_state_directory_is_told_beside_what_is_left(tmp_path:
     assert bench.hookline("dlq", "list").count("warning: ") == len(told)
     shutil.rmtree(bench.state / "recovery")
     assert "recovery store is gone" in bench.status()["missing"][0]
+
+
+def test_a_store_that_a_job_commits_for_the_first_time_meanwhile_is_not_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    bench = Bench(tmp_path)
+    with Receiver({"*": 200}) as receiver:
+        bench.webhook("w", receiver.url("/w"))
+        bench.append({"id": "e1"})
+        finished(*bench.command(), env=bench.environ)
+    shards, later, read = bench.state / "shards", bench.state / "later", recovery.read_tokens
+    shards.rename(later)
+
+    def commit_then_read(folder: Path) -> missing.Tokens:
+        later.rename(shards)
+        return read(folder)
+
+    monkeypatch.setattr(missing, "read_tokens", commit_then_read)
+    assert missing.missing(bench.state) == []

@@ -9,6 +9,7 @@ import pytest
 from pipeline.outbox.codec import (
     unpack_owed,
 )
+from pipeline.outbox.counters import Ended
 from pipeline.outbox.handover import Outcome
 from pipeline.outbox.owed_rows import OwedRows
 from pipeline.store.rows import Table
@@ -116,12 +117,12 @@ def test_whose_attempts_have_ended_is_known(tmp_path: Path, outcome: Outcome, st
     made = bench.hand_over("w", 1)
     if stored:
         bench.end_epoch()
-    assert (bench.outbox.ended.delivered, bench.outbox.ended.failed) == (set(), set())
+    assert bench.outbox.ended == Ended()
     bench.engine.end(made.row, outcome)
     bench.end_epoch()
     good = outcome is Outcome.DELIVERED
     ended = bench.outbox.ended
-    assert (ended.delivered, ended.failed) == (({"w"}, set()) if good else (set(), {"w"}))
+    assert (ended.delivered, ended.failed) == (({"w": 1}, {}) if good else ({}, {"w": 1}))
 
 
 def test_an_ordered_delivery_stays_in_memory_behind_those_that_are_there(tmp_path: Path) -> None:

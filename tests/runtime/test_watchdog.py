@@ -204,6 +204,20 @@ def test_a_process_that_was_paused_is_not_stuck():
     assert (codes, pulse.is_still()) == ([4], True)
 
 
+def test_a_disk_that_hangs_under_each_look_is_no_pause():
+    now, codes = HandClock(), list[int]()
+    drain: Any = SimpleNamespace(stopping=True, secs=5.0)
+    pulse, failure = Pulse(1.0, now), Failure()
+    dog = Watchdog(pulse, drain, failure, look_secs=1.0, clock=now, end=codes.append)
+    dog._armed = True
+    failure.beneath = lambda error: now.__setattr__("now", now.now + 8.0)
+    pulse.polled("a")
+    for _ in range(12):
+        now.now += 1
+        dog.look()
+    assert codes[:1] == [4]
+
+
 @pytest.mark.parametrize("stopping", [False, True])
 def test_a_clock_set_back_at_the_end_of_a_stopped_flow_forgets_no_stop(tmp_path: Path, stopping: bool):
     def look(job: Job) -> None:

@@ -2,7 +2,7 @@
 
 seeds      one schedule: a world, its lives, their ends, and what must hold afterwards
 world      what outlives a process: records, receivers, clocks, what is known to have happened
-life       one process: the job's own parts, put together as `runtime/process.py` does
+life       one process: the job's own parts, put together as `runtime/opening.py` does
 bytewax    a model of Bytewax that runs the job's real dataflow, epoch by epoch
 engine     the real delivery engine, turned by hand, over a client that asks the world
 disk       which files a kill and a power cut leave

@@ -189,6 +189,19 @@ def request_waits_for_no_row(patch: Patch) -> None:
     patch.setattr(Outbox, "collect", forgetful)
 
 
+def what_is_stored_early_is_not_known_to_be(patch: Patch) -> None:
+    """Rows that a failing receiver's requests get before the epoch's end stay after these have ended."""
+    store_waiting = Outbox._store_waiting
+
+    def forgetful(own: Outbox) -> None:
+        early = [*own._unstored.values()]
+        store_waiting(own)
+        for delivery in early:
+            delivery.stored = False
+
+    patch.setattr(Outbox, "_store_waiting", forgetful)
+
+
 def order_forgets_the_disk(patch: Patch) -> None:
     """An ordered request is handed over although an older one of its user is on disk."""
     patch.setattr(Outbox, "_is_behind", lambda own, request: False)
@@ -251,7 +264,8 @@ RARE = {
     "later_generations_stay_after_an_undo",
     "drop_does_not_see_what_was_handed_over",
     "stamps_ahead_of_the_clock_are_not_in_the_trail",
+    "what_is_stored_early_is_not_known_to_be",
 }
 """These need more luck than a minute has: two ends close together after a torn journal, say. Each has a test
-of its own: tests/outbox/test_journal.py, tests/deliver/lanes/test_deliver_turns.py,
+of its own: tests/outbox/test_journal.py and test_rows.py, tests/deliver/lanes/test_deliver_turns.py,
 tests/kafka/reading/test_settle.py."""

@@ -52,6 +52,7 @@ def new(
     """
     from pipeline.operate.starting.webhook import commented, from_example, write_webhook
 
+    id = id.removesuffix(".yaml").removesuffix(".yml")
     if example is None:
         files = commented(id, event=event, url=url, description=description)
     else:

@@ -159,9 +159,10 @@ def run_alone(
     """Run the job, or one member of it, in this process and return its summary."""
     from pipeline.runtime.background.accompany import accompany
     from pipeline.runtime.background.cores import keep_on_one_core
-    from pipeline.runtime.process import Cluster, run_job
+    from pipeline.runtime.opening import ALONE, Cluster
+    from pipeline.runtime.process import run_job
 
-    cluster = Cluster.of_member(member) if member else Cluster()
+    cluster = Cluster.of_member(member) if member else ALONE
     if pin:
         keep_on_one_core(cluster.process)
     return run_job(

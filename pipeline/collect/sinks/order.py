@@ -85,17 +85,19 @@ class Order(Generic[H]):
     def release(self, now: float, most: float = FULL) -> list[list[H]]:
         """Return those that have waited long enough; each list is to be written as one, see `places`.
 
-        most: once they have so many members, the others wait for the next call.
+        Those due first go first: one that was full goes before what came of its users later. most: once they
+        have so many members, the others wait for the next call.
         """
-        over, members = [], 0
-        for huddle in self._huddles:
-            if huddle.due <= now and members < most:
-                over.append(huddle)
-                members += huddle.members
+        over = sorted((one for one in self._huddles if one.due <= now), key=lambda one: one.due)
+        found, members = [], 0
         for huddle in over:
+            if members >= most:
+                break
+            members += huddle.members
             del self._huddles[huddle]
             self._forget(huddle)
-        return [huddle.held for huddle in over]
+            found.append(huddle.held)
+        return found
 
     def _forget(self, huddle: _Huddle[H]) -> None:
         for user in huddle.users:

@@ -11,6 +11,7 @@ from pipeline.config.job import load_pipeline
 from pipeline.console.context import Console, RequestContext
 from pipeline.console.redaction import catalog_shown
 from pipeline.console.render import data, page
+from pipeline.job.event_names import OTHERS
 from pipeline.model.errors import ConfigError, HooklineError, StateError
 from pipeline.model.json import Value
 from pipeline.operate.files.tree import ConfigFile
@@ -42,7 +43,8 @@ async def show(context: RequestContext) -> web.StreamResponse:
         context,
         "events.html",
         running=running,
-        events=dict(list(events.items())[:NAMES]),
+        # What has no name of its own comes last.
+        events=dict(sorted(list(events.items())[:NAMES], key=lambda pair: pair[0] == OTHERS)),
         found=len(events),
         total=len(seen["events"]),
         user_properties=seen["user_properties"],

@@ -134,7 +134,10 @@ async def rows(context: RequestContext) -> web.StreamResponse:
     try:
         async with streaming(context, filters, EVENTS, patient=True) as (answer, batches):
             async for batch in batches:
-                parts = [fragment(context, "live_told.html", notice=text) for text in batch.notices[-1:]]
+                parts = [
+                    fragment(context, "live_told.html", notice=text, runs=batch.is_connected)
+                    for text in batch.notices[-1:]
+                ]
                 if batch.counts is not None:
                     lately, not_shown = batch.counts["not_shown"] - not_shown, batch.counts["not_shown"]
                     told = {

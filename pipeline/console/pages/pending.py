@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from aiohttp import web
@@ -15,6 +16,7 @@ from pipeline.console.render import data, page
 from pipeline.console.selections import COUNT_SECS, confirmed, count_page
 from pipeline.model.errors import UsageError
 from pipeline.model.json import Value
+from pipeline.model.times import format_iso
 from pipeline.operate.kept import outbox
 from pipeline.operate.kept.chosen import Chosen
 from pipeline.operate.kept.outbox import Owing
@@ -53,6 +55,7 @@ async def show(context: RequestContext) -> web.StreamResponse:
         part=part,
         rows=[redacted_row(context, outbox.to_json(one)) for one in part.rows],
         owes=owes,
+        now=format_iso(time.time_ns() // 1_000_000),
         states={row.id: row.state for row in seen.rows},
         lanes=lanes,
         why={name: SAID.get(str(lane["why"]), str(lane["why"])) for name, lane in lanes.items()},

@@ -68,6 +68,10 @@ def compile_id(value: Value, context: Context, name: str) -> Id:
         return lambda here, frame: None
     is_id = name in ("user_id", "anonymous_id", "id")
     source = compile_source(value, context.at(name))
+    if type(value) is dict and type(value.get("text")) is bool:
+        word = str(value["text"]).lower()
+        message, hint = f"no id or name is {word}", f'write it in quotes: "{word}"'
+        context.problems.refuse((name, "text"), "wrong-source", message, hint=hint)
 
     def read(here: Json, frame: Frame) -> str | None:
         found = source(here, frame)

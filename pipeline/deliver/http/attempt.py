@@ -17,10 +17,11 @@ AddrInfo: TypeAlias = "tuple[int, int, int, str, tuple[Any, ...]]"
 """As returned by `socket.getaddrinfo`."""
 Fault: TypeAlias = Literal[
     "timeout", "connect", "dns", "tls", "reset", "closed", "protocol", "head-limit", "guard-refused",
-    "proxy", "auth", "request", "unreadable", "machine",
+    "proxy", "auth", "request", "unreadable", "retry-when", "machine",
 ]  # fmt: skip
 """Why there is no status. ``guard-refused`` and ``request`` (the rendered request cannot be sent) are final;
-``unreadable``: the whole answer was needed and cannot be read. ``machine``: nothing was sent, as this machine
+``unreadable``: the whole answer was needed and cannot be read. ``retry-when``: it is a success by which the
+webhook is told to try again. ``machine``: nothing was sent, as this machine
 is at a limit of its own, which is not the receiver's fault."""
 
 LIFE_SECS = 60.0

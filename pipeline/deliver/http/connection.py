@@ -23,7 +23,7 @@ from pipeline.deliver.http.reader import (
     is_plainly_chunked,
 )
 from pipeline.deliver.http.tls import words_of
-from pipeline.deliver.http.trust import DEEP, DOUBTFUL, Ear, Sign, is_farewell, sign_of
+from pipeline.deliver.http.trust import DEEP, DOUBTFUL, Ear, Sign, is_farewell, may_be_farewell, sign_of
 
 
 class Glance:
@@ -96,8 +96,8 @@ class Connection(asyncio.Protocol):
         doubt: Callable[[Sign], None] = lambda sign: None,
     ) -> None:
         """on_done(connection, attempt, stale): the attempt ended (its answer is filled in), or (None) an idle
-        connection closed. stale: a kept-alive connection was closed before any byte of an answer. doubt:
-        called with each sign that the other side is out of step.
+        connection closed. stale: a kept-alive connection was closed before any byte of an answer, or with an
+        error that may be none. doubt: called with each sign that the other side is out of step.
         """
         self._on_done = on_done
         self._doubt = doubt
@@ -180,6 +180,11 @@ class Connection(asyncio.Protocol):
             if error.fault == "protocol" and self.used > 1:
                 self._doubt("garbled")
             self._fail(error.fault, str(error), error.status)
+            return
+        if may_be_farewell(reader, self.used):
+            self.attempt = None
+            self._lose()
+            self._on_done(self, attempt, True)
             return
         most = attempt.most
         if piece:

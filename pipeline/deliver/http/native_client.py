@@ -159,6 +159,7 @@ class NativeClient:
         self.opened += 1
         self._open.add(connection)
         connection.born = self._now() - random() * LIFE_SECS / 4
+        attempt.cancel = connection.close  # this task goes on, and lets go of it
         if trust.doubted and not trust.trusts(target):
             await asyncio.sleep(LISTEN_SECS)
         if not connection.closed:

@@ -3,7 +3,8 @@
 Both clients read answers through this, so that they are equally lenient. Bare line feeds, folded lines,
 blanks before a colon, padded chunk sizes and a repeated equal length are accepted. So are, though the
 connection is then not reused: a length beside chunks, which override it (RFC 9112, 6.3), `chunked` said more
-than once, and a line that is no header, which is left out. Whatever makes the answer's end ambiguous is
+than once, another coding within the chunks, which is passed on as one of the content, and a line that is no
+header, which is left out. Whatever makes the answer's end ambiguous is
 refused (two lengths, unrequested codings), and so are other protocols and a switch of protocols. 1xx
 responses are skipped.
 """
@@ -222,7 +223,7 @@ class AnswerReader:
         return b"".join(made)
 
     def _wrong(self, what: str) -> AnswerError:
-        return AnswerError("protocol", f"not an HTTP/1 answer: {what}", self.status)
+        return _wrong(what, self.status)
 
 
 def is_plainly_chunked(wire: bytes) -> bool:
@@ -266,17 +267,7 @@ def _strict(raw: bytes, status: int) -> bytes:
         if raw.count(b"\n") > MAX_HEADERS + 2:
             raise _too_many(status)
         return raw
-
-    def wrong(what: str) -> AnswerError:
-        return AnswerError("protocol", f"not an HTTP/1 answer: {what}", status)
-
-    lines: list[bytes] = []
-    for written in raw.rstrip(b"\r\n").split(b"\n"):
-        line = written.removesuffix(b"\r")
-        if line[:1] in (b" ", b"\t") and len(lines) > 1:
-            lines[-1] += b" " + line.strip(b" \t")
-        else:
-            lines.append(line)
+    lines = _unfolded(raw)
     if len(lines) > MAX_HEADERS + 1:
         raise _too_many(status)
     made = [lines[0]]
@@ -287,7 +278,7 @@ def _strict(raw: bytes, status: int) -> bytes:
         found = _LINE.fullmatch(line)
         if found is None:
             if _TELLING.search(line):
-                raise wrong(f"{_shown(line)} is no header")
+                raise _wrong(f"{_shown(line)} is no header", status)
             is_odd = True
             continue
         name, value = found[1].lower(), found[2].strip(b" \t")
@@ -299,9 +290,13 @@ def _strict(raw: bytes, status: int) -> bytes:
             made.append(b"%b: %b" % (found[1], value))
     codings = [coding for coding in codings if coding != b"identity"]
     if len(lengths) > 1 or not all(_LENGTH.fullmatch(length) for length in lengths):
-        raise wrong(f"content-length is {_shown(b', '.join(sorted(lengths)))}")
-    if codings and set(codings) != {b"chunked"}:
-        raise wrong(f"transfer-encoding is {_shown(b', '.join(codings))}")
+        raise _wrong(f"content-length is {_shown(b', '.join(sorted(lengths)))}", status)
+    inner = [coding for coding in codings if coding != b"chunked"]
+    chunks = codings[len(inner) :]  # where chunks are the outermost coding they say where the body ends
+    if codings and (not chunks or set(chunks) != {b"chunked"}):
+        raise _wrong(f"transfer-encoding is {_shown(b', '.join(codings))}", status)
+    if inner:
+        made.append(b"content-encoding: " + b", ".join(inner))
     if is_odd or len(codings) > 1 or (codings and lengths):
         made = [line for line in made if not line.lower().startswith(b"connection:")] + [b"connection: close"]
     if codings:
@@ -309,6 +304,18 @@ def _strict(raw: bytes, status: int) -> bytes:
     else:
         made += [b"content-length: %b" % length for length in lengths]
     return b"\r\n".join(made) + b"\r\n\r\n"
+
+
+def _unfolded(raw: bytes) -> list[bytes]:
+    """Return the lines of a head, each with those that go on with it."""
+    lines: list[bytes] = []
+    for written in raw.rstrip(b"\r\n").split(b"\n"):
+        line = written.removesuffix(b"\r")
+        if line[:1] in (b" ", b"\t") and len(lines) > 1:
+            lines[-1] += b" " + line.strip(b" \t")
+        else:
+            lines.append(line)
+    return lines
 
 
 def _is_plain(raw: bytes) -> bool:
@@ -320,6 +327,10 @@ def _is_plain(raw: bytes) -> bool:
     if codings:
         return b"\ntransfer-encoding: chunked\r" in lower
     return not lengths or _length_in(lower) != _NO_LENGTH
+
+
+def _wrong(what: str, status: int) -> AnswerError:
+    return AnswerError("protocol", f"not an HTTP/1 answer: {what}", status)
 
 
 def _too_many(status: int) -> AnswerError:

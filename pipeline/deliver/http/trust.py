@@ -157,11 +157,21 @@ def sign_of(reader: AnswerReader, *, early: bool, used: int) -> Sign | None:
     return "early" if early and used > 1 and reader.status < 400 else None
 
 
+def may_be_farewell(reader: AnswerReader, used: int) -> bool:
+    """Return whether an answer, of which the head is read, may have been sent before its request was.
+
+    Before they close an idle connection some send an error (408; embedded servers 400). With the next request
+    on its way by then, it would be taken for the answer to that. used: how many requests the connection has
+    had.
+    """
+    return reader.status in (400, 408) and used > 1 and not (reader.keep or reader.surplus)
+
+
 def is_farewell(data: bytes) -> bool:
     """Return whether unsolicited bytes only say that the connection is closing.
 
-    Some send empty lines after a body; some, before they close an idle connection, a timeout error (HAProxy,
-    load balancers of clouds; Go's client knows it too).
+    Some send empty lines after a body, or an empty chunk after a 204; some, before they close an idle
+    connection, a timeout error (HAProxy, load balancers of clouds; Go's client knows it too).
     """
     said = data.lstrip(b"\r\n")
-    return not said or (said.startswith((b"HTTP/1.1 408 ", b"HTTP/1.0 408 ")))
+    return said.rstrip(b"\r\n") in (b"", b"0") or (said.startswith((b"HTTP/1.1 408 ", b"HTTP/1.0 408 ")))

@@ -17,7 +17,9 @@ from pipeline.deliver.lanes.policy import RetryAt, decide_token
 from pipeline.deliver.lanes.retries import regroup
 from pipeline.deliver.lanes.settling import Settler
 from pipeline.deliver.requests.oauth import (
+    Asking,
     Issued,
+    NotYet,
     RefreshTokens,
     Token,
     TokenError,
@@ -81,15 +83,14 @@ class Tokens:
         try:
             receiver = lane.spec.receiver if lane.spec is not None else ReceiverSettings()
             issued = await self._issue(client, token, receiver, lane)
+        except NotYet as error:
+            token.postponed(error.until)
+            lane.tally.status, lane.tally.error = 0, _told(lane, error)
         except (TokenError, HooklineError, OSError, ValueError) as error:
-            now, status, asked_secs = self._clock.now(), 0, 0.0
-            if isinstance(error, TokenError):
-                status, headers = error.status, error.headers
-                asked = headers.get("retry-after", "")
-                asked_secs = retry_after_secs(asked, self._clock.wall(), headers.get("date"))
-            token.failed(now, asked_secs, refused=status != 0)
+            now, status = self._clock.now(), error.status if isinstance(error, TokenError) else 0
+            token.failed(now, self._asked_secs(error), refused=status != 0)
             count("oauth_tokens_total", webhook=lane.webhook_id, result="error")
-            text = f"oauth2: {lane.secrets.mask(str(error))}"
+            text = _told(lane, error)
             lane.tally.status, lane.tally.error = 0, text
             log.warning("no oauth2 token", webhook=lane.webhook_id, error=text)
             # A missing secret is the owner's fault, a limit this machine's: the deliveries wait.
@@ -117,22 +118,38 @@ class Tokens:
         issued = self._issued.setdefault(key, Issued())
         if issued.serves(token.refused, self._clock.now()):
             return issued
-        if issued.asking is None:
-            tls = client.contexts.name_for_tokens(receiver, secrets.expand)
-            proxy = lane.spec.delivery.proxy if lane.spec is not None else None
-            post = partial(client.post, tls=tls, proxy=secrets.expand(proxy) if proxy else None)
-            issued.asking = self._start(
-                self._request(issued, request_token(token.auth, secrets, post, self._rotated))
-            )
-        await asyncio.shield(issued.asking)
+        tls = client.contexts.name_for_tokens(receiver, secrets.expand)
+        proxy = lane.spec.delivery.proxy if lane.spec is not None else None
+        proxy = secrets.expand(proxy) if proxy else None
+        asking = issued.asking.setdefault((tls, proxy), Asking())
+        if asking.task is None:
+            asking.require_due(self._clock.now())
+            post = partial(client.post, tls=tls, proxy=proxy)
+            answer = request_token(token.auth, secrets, post, self._rotated)
+            asking.task = self._start(self._request(issued, asking, answer))
+        await asyncio.shield(asking.task)
         return issued
 
-    async def _request(self, issued: Issued, answer: Awaitable[tuple[str, float]]) -> None:
+    async def _request(self, issued: Issued, asking: Asking, answer: Awaitable[tuple[str, float]]) -> None:
         try:
             issued.value, issued.lifetime_secs = await answer
             issued.at = self._clock.now()
+            asking.succeeded()
+        except (TokenError, OSError) as error:
+            if not isinstance(error, OwnLimit):
+                asking.failed(error, self._clock.now(), self._asked_secs(error))
+            raise
         finally:
-            issued.asking = None
+            asking.task = None
+
+    def _asked_secs(self, error: Exception) -> float:
+        """Return how long the token endpoint asks to wait."""
+        headers = error.headers if isinstance(error, TokenError) else {}
+        return retry_after_secs(headers.get("retry-after", ""), self._clock.wall(), headers.get("date"))
+
+
+def _told(lane: Lane, error: Exception) -> str:
+    return f"oauth2: {lane.secrets.mask(str(error))}"
 
 
 def not_given(settler: Settler, lane: Lane, text: str, status: int, now: float) -> None:

@@ -9,6 +9,7 @@ from itertools import count, islice
 from math import ceil, inf
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from pipeline.config.models.webhooks.delivery import DeliverySettings
 from pipeline.config.models.webhooks.receiver import OAuth2Auth
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.lanes.batch import Batcher, Item
@@ -102,6 +103,8 @@ class Lane:
         """Due time, sequence, item, and whether it counts as a first try: its failure was bad luck."""
         self.flying: dict[Attempt, None] = {}
         self.flying_retries = 0
+        self.left: list[Attempt] = []
+        """What was in flight when an edit changed the place: it takes no slot of the present receiver."""
         self.users: dict[str, deque[Delivery]] = {}
         """Ordered lanes: everything in memory by user, the one that may be sent first."""
         self.parked = Parked()
@@ -142,16 +145,7 @@ class Lane:
         self.sender = None
         self.trouble_until = 0.0
         delivery = spec.delivery
-        for attempt in self.flying:
-            # A shorter timeout applies to them, too: only the first one in flight is checked, as it ends
-            # first.
-            attempt.deadline = min(attempt.deadline, attempt.started + delivery.timeout_secs)
-        self.limit.resize(ceil(delivery.concurrency * share))
-        if before is None:
-            self.limit = Concurrency(ceil(delivery.concurrency * share))
-        rate = delivery.rate_per_sec
-        if before is None or rate != before.delivery.rate_per_sec:
-            self.bucket = TokenBucket(rate * share, now) if rate is not None else None
+        self._limit(delivery, None if before is None else before.delivery, share, now)
         if before is None or delivery.batch != before.delivery.batch:
             if self.batcher is not None:
                 self.fresh.extend(self.batcher.flush())
@@ -159,27 +153,53 @@ class Lane:
         auth = spec.receiver.auth
         if before is None or auth != before.receiver.auth:
             self.token = Token(auth) if isinstance(auth, OAuth2Auth) else None
-        self.max_entries = MAX_ENTRIES
-        if delivery.batch is not None:
-            # One batch being collected and one in flight.
-            self.max_entries = max(MAX_ENTRIES, 2 * delivery.batch.max_events)
-        self.longest_delay_secs = max(delivery.retry.max_delay_secs, MAX_RETRY_AFTER_SECS)
         self.ordered = delivery.ordering == "per_user"
         if not self.ordered:
-            behind = [each for queue in self.users.values() for each in islice(queue, 1, None)]
-            self.users.clear()
-            self.parked = Parked()
-            for each in behind:
-                self.enqueue(each, now)
+            self._free_users(now)
         if before is not None and spec.definition != before.definition:
             if self.halt == "gone":
                 self.halt = ""
             self.throttle = Throttle()
         if before is not None and spec.place != before.place:
-            self.retries.extendleft(reversed(self.former))
-            self.former.clear()
-            self.former.extend(item for item in self.fresh if self.is_former(item[0]))
-            self.fresh = deque(item for item in self.fresh if not self.is_former(item[0]))
+            self._set_former_apart()
+
+    def _limit(
+        self, delivery: DeliverySettings, before: DeliverySettings | None, share: float, now: float
+    ) -> None:
+        """Apply time-out, concurrency, rate and memory."""
+        for attempt in self.flying:
+            # A shorter timeout applies to them, too: only the first one in flight is checked, as it ends
+            # first.
+            attempt.deadline = min(attempt.deadline, attempt.started + delivery.timeout_secs)
+        slots = ceil(delivery.concurrency * share)
+        if before is None:
+            self.limit = Concurrency(slots)
+        else:
+            self.limit.resize(slots)
+        rate = delivery.rate_per_sec
+        if before is None or rate != before.rate_per_sec:
+            self.bucket = TokenBucket(rate * share, now) if rate is not None else None
+        self.max_entries = MAX_ENTRIES
+        if delivery.batch is not None:
+            # One batch being collected and one in flight.
+            self.max_entries = max(MAX_ENTRIES, 2 * delivery.batch.max_events)
+        self.longest_delay_secs = max(delivery.retry.max_delay_secs, MAX_RETRY_AFTER_SECS)
+
+    def _free_users(self, now: float) -> None:
+        """No order is asked for: what waits behind another one of its user may go."""
+        behind = [each for queue in self.users.values() for each in islice(queue, 1, None)]
+        self.users.clear()
+        self.parked = Parked()
+        for each in behind:
+            self.enqueue(each, now)
+
+    def _set_former_apart(self) -> None:
+        """The place has changed: nothing that goes to the one of before holds up what goes to the present."""
+        self.retries.extendleft(reversed(self.former))
+        self.former.clear()
+        self.former.extend(item for item in self.fresh if self.is_former(item[0]))
+        self.fresh = deque(item for item in self.fresh if not self.is_former(item[0]))
+        self.left = [attempt for attempt in self.flying if self.is_former(attempt.items[0])]
 
     def renew(self) -> None:
         """Use the present secrets and certificates for further requests."""
@@ -248,6 +268,8 @@ class Lane:
 
     def wake(self, now: float, flush: bool) -> None:
         """Move what has become due to the queues. flush: batches do not wait to be full."""
+        if self.left:
+            self.left = self._leaving()
         waiting = self.waiting
         while waiting and waiting[0][0] <= now:
             _, _, item, lucky = heappop(waiting)
@@ -315,11 +337,18 @@ class Lane:
         return self.flying_retries < max(1, most - 1)
 
     def _most_retries(self) -> int:
-        return max(1, int(self.slots() * RETRY_SHARE))
+        if not self.left:
+            return max(1, int(self.slots() * RETRY_SHARE))
+        leaving = self._leaving()
+        own = max(1, int((self.slots() - len(leaving)) * RETRY_SHARE))
+        return own + sum(attempt.is_retry for attempt in leaving)
 
     def slots(self) -> int:
         """Return how many requests may be in flight now."""
-        return max(1, int(self.limit.limit * self.throttle.part))
+        return max(1, int(self.limit.limit * self.throttle.part)) + (len(self._leaving()) if self.left else 0)
+
+    def _leaving(self) -> list[Attempt]:
+        return [attempt for attempt in self.left if attempt in self.flying]
 
     def is_free(self, now: float) -> bool:
         """Return whether only its slots, or the rest of a quota, hold the lane back."""

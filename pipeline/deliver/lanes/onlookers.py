@@ -26,6 +26,8 @@ FAILURES = 200
 SUCCESSES = 50
 GOOD_SECS = 0.1
 """How often a success is kept, over all webhooks: enough to see what is sent, at no cost to sending."""
+GOOD_AT_ONCE = 20
+"""After a silence so many are kept without a pause: of a few that come together, each webhook has some."""
 BYTES = 16 << 20
 """Memory for the attempts of all webhooks."""
 LEAST_BYTES = 4096
@@ -162,7 +164,7 @@ class Onlookers:
 
     def good(self, attempts: Sequence[Attempt], more: Collection[int], now: float, now_ms: int) -> None:
         """Keep one of these successes. more: the statuses of some, beside 2xx."""
-        self.next_good = now + GOOD_SECS
+        self.next_good = max(self.next_good, now - GOOD_AT_ONCE * GOOD_SECS) + GOOD_SECS
         for attempt in reversed(attempts):
             if (
                 self.attempts is not None

@@ -28,8 +28,8 @@ UNREADABLE_ATTEMPTS = 4
 """How often a request is sent whose 2xx answers nobody can read: the receiver has it by then."""
 BROKEN = frozenset({"protocol", "head-limit", "closed", "reset", "timeout"})
 """Faults of an answer that has begun."""
-ENDLESS = frozenset({"closed", "reset", "timeout"})
-"""Those of one that does not end."""
+ENDLESS = frozenset({"closed", "reset", "timeout", "head-limit"})
+"""Those of one that does not end, or not within bounds."""
 
 FIRST_SHARE, SOON_SHARE = 1 / 640, 1 / 40
 """Delay of a delivery that failed by bad luck, as a fraction of the shortest delay, doubled from one to the
@@ -101,7 +101,7 @@ def decide(
             return Rejected("answer-unreadable")
     elif spent:
         return Rejected("max-attempts")
-    if not may_be_soon(status, asked, settings):
+    if fault == "retry-when" or not may_be_soon(status, asked, settings):
         lucky = 0
     if attempt <= lucky and age_secs < settings.max_age_secs:
         return RetryAt(soon_secs(attempt, settings, random), lucky=True)

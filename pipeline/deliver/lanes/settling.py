@@ -11,6 +11,7 @@ from pipeline.deliver.lanes.batch import halves
 from pipeline.deliver.lanes.clock import Clock, Moment
 from pipeline.deliver.lanes.lane import Lane
 from pipeline.deliver.lanes.limits.outages import failing, healed
+from pipeline.deliver.lanes.limits.retry_after import retry_after_secs
 from pipeline.deliver.lanes.limits.throttle import PROBED_AGAIN
 from pipeline.deliver.lanes.policy import (
     ENDLESS,
@@ -24,7 +25,7 @@ from pipeline.deliver.lanes.policy import (
 )
 from pipeline.deliver.lanes.results import Results
 from pipeline.deliver.lanes.retries import regroup, wait_soon
-from pipeline.deliver.requests.answers import Judged, Unreadable, judged, legible
+from pipeline.deliver.requests.answers import Judged, NotNow, Unreadable, judged, legible
 from pipeline.deliver.requests.excerpt import excerpt
 from pipeline.deliver.requests.oauth import Token
 from pipeline.outbox.handover import Delivery
@@ -139,10 +140,12 @@ class Settler:
         try:
             return judged(attempt, lane.spec)
         except Unreadable as error:
-            start = attempt.answer[:512].decode("utf-8", "backslashreplace")
-            attempt.fault = "unreadable"
-            attempt.detail = f"{attempt.status}, but {error}" + (f": {start}" if start else "")
-            return None
+            attempt.fault, attempt.detail = "unreadable", f"{attempt.status}, but {error}"
+        except NotNow:
+            attempt.fault, attempt.detail = "retry-when", str(attempt.status)
+        start = attempt.answer[:512].decode("utf-8", "backslashreplace")
+        attempt.detail += f": {start}" if start else ""
+        return None
 
     def _judge_good(self, lane: Lane, attempt: Attempt, said: Judged, wall_ms: int, now: float) -> None:
         """Judge a 2xx answer whose content may say otherwise."""
@@ -220,7 +223,7 @@ class Settler:
             fault not in (None, "guard-refused", "request", "unreadable")
             or status >= 500
             or status in OVERLOAD
-            or (status == 403 and bool(attempt.retry_after))
+            or (status == 403 and self._asks_to_wait(attempt))
         )
         if not failed and fault in (None, "unreadable") and lane.throttle.succeeded(now):
             # Whatever it thinks of this request, it answers.
@@ -276,6 +279,10 @@ class Settler:
         self.results.failed(lane, delivery, status, text, due_ms)
         if retries is not None:
             retries.append((delivery, decision))
+
+    def _asks_to_wait(self, attempt: Attempt) -> bool:
+        said = attempt.retry_after
+        return said is not None and retry_after_secs(said, self.clock.wall(), attempt.date) > 0
 
     def _reauthorise(self, lane: Lane, token: Token, attempt: Attempt, now: float) -> bool:
         """Send once more with a new token where a token was refused; True where that is done."""

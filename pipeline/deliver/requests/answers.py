@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from pipeline.deliver.http.attempt import MAX_WHOLE, Attempt
-from pipeline.deliver.requests.spec import LaneSpec
+from pipeline.deliver.requests.spec import FailWhen, LaneSpec
 from pipeline.language.work import TooExpensive
 from pipeline.model.charsets import NO_CODING, NotInCharset, decoded
 
@@ -30,26 +30,38 @@ class Unreadable(Exception):
     """The answer cannot be read; says why."""
 
 
+class NotNow(Exception):
+    """`retry_when` holds for an answer."""
+
+
 FailedItems: TypeAlias = dict[int, tuple[str, bool]]
 """Failed members of a batch: index -> (error text, whether to retry)."""
 Judged: TypeAlias = tuple[bool, FailedItems]
 """Whether `fail_when` holds for an answer, and which members of its batch failed."""
+
+
 Said: TypeAlias = tuple[Any, dict[str, Any], FailedItems]
 
 
 def judged(attempt: Attempt, spec: LaneSpec) -> Judged:
-    """Return the verdict on a 2xx answer. Raises Unreadable where there can be none."""
+    """Return the verdict on a 2xx answer. Raises Unreadable where there can be none, NotNow."""
     _, response, failed = read_success(attempt, spec)
+    if _holds("retry_when", spec.retry_when, response):
+        raise NotNow
+    return _holds("fail_when", spec.fail_when, response), failed
+
+
+def _holds(name: str, condition: FailWhen | None, response: Mapping[str, Any]) -> bool:
     try:
-        return spec.fail_when is not None and spec.fail_when(None, None, {"response": response}), failed
+        return condition is not None and condition(None, None, {"response": response})
     except TooExpensive:
-        raise Unreadable("`fail_when` takes more work on it than conditions may") from None
+        raise Unreadable(f"`{name}` takes more work on it than conditions may") from None
     except Exception as error:  # costs one delivery, never the whole engine
-        raise Unreadable(f"`fail_when` cannot judge it: {error}") from error
+        raise Unreadable(f"`{name}` cannot judge it: {error}") from error
 
 
 def read_success(attempt: Attempt, spec: LaneSpec) -> Said:
-    """Return a 2xx answer as JSON or text, as `response` for `fail_when`, and its failed members.
+    """Return a 2xx answer as JSON or text, as `response` for conditions, and its failed members.
 
     Raises Unreadable where that is needed and cannot be known. For a batch only an answer meant as JSON is
     needed: most receivers answer with a word.
@@ -58,7 +70,7 @@ def read_success(attempt: Attempt, spec: LaneSpec) -> Said:
     # Several members also where a reload has just turned batching off.
     is_batch = spec.delivery.batch is not None or len(attempt.items) > 1
     body: Any = None
-    if spec.fail_when is not None and (reads.fields or reads.body):
+    if spec.judges and (reads.fields or reads.body):
         text = text_of(attempt.answer, headers, cut=attempt.cut)
         try:
             body = parse(text)

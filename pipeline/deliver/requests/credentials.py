@@ -13,7 +13,7 @@ from pipeline.config.models.webhooks.receiver import (
     StandardSignature,
 )
 from pipeline.deliver.http.target import check_header
-from pipeline.deliver.requests.signing import HmacSigner, Signer, StandardSigner
+from pipeline.deliver.requests.signing import HmacSigner, Signer, StandardSigner, hmac_key
 from pipeline.language.secrets import SecretRef, Secrets
 from pipeline.telemetry.log import hide
 
@@ -82,7 +82,7 @@ def make_signer(receiver: ReceiverSettings, secrets: UsedSecrets) -> Signer | No
                 check_header(plain.timestamp_header, "")
             return HmacSigner(
                 plain.header,
-                secret,
+                hmac_key(secret, plain.secret_encoding),
                 plain.algorithm,
                 prefix,
                 plain.encoding,

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from math import isfinite, nan
+from typing import Any
 from urllib.parse import quote_plus, urlencode
 
 from pipeline.config.models.webhooks.receiver import OAuth2Auth
@@ -122,8 +123,16 @@ class Token:
         self.asking = False
         self.failures += 1
         self.refusals = self.refusals + 1 if refused else 0
-        backoff_secs = min(MAX_RETRY_SECS, 2.0 ** min(self.failures - 1, 10))
-        self.retry_at = now + max(backoff_secs, min(asked_secs, MAX_ASKED_SECS))
+        self.retry_at = now + pause_secs(self.failures, asked_secs)
+
+    def postponed(self, until: float) -> None:
+        """Ask then: the request of another webhook has failed lately."""
+        self.asking, self.retry_at = False, until
+
+
+def pause_secs(failures: int, asked_secs: float) -> float:
+    """Return how long no token is asked for after so many failures in a row."""
+    return max(min(MAX_RETRY_SECS, 2.0 ** min(failures - 1, 10)), min(asked_secs, MAX_ASKED_SECS))
 
 
 def renewed_at(lifetime_secs: float, issued: float) -> float:
@@ -152,6 +161,40 @@ def credentials(auth: OAuth2Auth, secrets: UsedSecrets) -> tuple[str, ...]:
     return tuple(value_of(secrets, text) for text in texts)
 
 
+class NotYet(Exception):
+    """The last request for this token has failed, also for another webhook; says how."""
+
+    def __init__(self, until: float, text: str) -> None:
+        super().__init__(text)
+        self.until = until
+
+
+@dataclass(slots=True)
+class Asking:
+    """The requests for a token that go one way, of all webhooks: an endpoint that refuses is spared."""
+
+    task: asyncio.Task[None] | None = None
+    failures: int = 0
+    """In a row."""
+    until: float = 0.0
+    """When the next one may be made."""
+    error: str = ""
+
+    def require_due(self, now: float) -> None:
+        """Raise NotYet where it is too early for another request."""
+        if now < self.until:
+            raise NotYet(self.until, self.error)
+
+    def failed(self, error: Exception, now: float, asked_secs: float) -> None:
+        """Note that a request has failed."""
+        self.failures, self.error = self.failures + 1, str(error)
+        self.until = now + pause_secs(self.failures, asked_secs)
+
+    def succeeded(self) -> None:
+        """Note that there is a token."""
+        self.failures, self.until = 0, 0.0
+
+
 @dataclass(slots=True)
 class Issued:
     """The token of all webhooks with the same credentials.
@@ -163,11 +206,13 @@ class Issued:
     lifetime_secs: float = 0.0
     at: float = 0.0
     """When it was issued."""
-    asking: asyncio.Task[None] | None = None
+    asking: dict[Any, Asking] = field(default_factory=dict)
+    """By the way that a request goes: a webhook whose proxy is down keeps no token from the others."""
 
     def is_used(self, now: float) -> bool:
-        """Return whether it is valid, or requested."""
-        return self.asking is not None or self.serves(None, now)
+        """Return whether it is valid, or requested, or not to be requested yet."""
+        asked = any(one.task is not None or now < one.until for one in self.asking.values())
+        return asked or self.serves(None, now)
 
     def serves(self, refused: str | None, now: float) -> bool:
         """Return whether it can be used by a webhook whose receiver refused that one."""

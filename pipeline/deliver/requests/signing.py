@@ -75,7 +75,7 @@ class HmacSigner:
     def __init__(
         self,
         header: str,
-        secret: str,
+        key: bytes,
         algorithm: str,
         prefix: str,
         encoding: str,
@@ -88,7 +88,7 @@ class HmacSigner:
         self._start = f"{header}: {prefix}".encode("latin-1")
         if timestamp_header is not None:
             self._start = b"%b: {timestamp}\r\n%b" % (timestamp_header.encode("ascii"), self._start)
-        self._inner, self._outer = prepared_hmac(secret.encode(), algorithm)
+        self._inner, self._outer = prepared_hmac(key, algorithm)
         self._hex = encoding == "hex"
         self._plain = not (self._before or self._after or b"{" in self._start)
 
@@ -110,6 +110,21 @@ class HmacSigner:
 
 def _filled(text: bytes, message_id: bytes, timestamp: bytes) -> bytes:
     return text.replace(b"{timestamp}", timestamp).replace(b"{id}", message_id)
+
+
+def hmac_key(secret: str, encoding: str) -> bytes:
+    """Return the key that a secret is. encoding: text, base64 (also after ``whsec_``) or hex.
+
+    Raises SecretError.
+    """
+    if encoding == "text":
+        return secret.encode()
+    try:
+        if encoding == "hex":
+            return bytes.fromhex(secret)
+        return base64.b64decode(secret.strip().removeprefix("whsec_"), validate=True)
+    except ValueError:
+        raise SecretError(f"the secret is no {encoding}, as `secret_encoding` says") from None
 
 
 def prepared_hmac(key: bytes, algorithm: str) -> tuple[Any, Any]:

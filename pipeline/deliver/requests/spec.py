@@ -19,7 +19,7 @@ FailWhen: TypeAlias = Callable[[Any, Any, Mapping[str, Any]], bool]
 
 @dataclass(slots=True, frozen=True)
 class Reads:
-    """What `fail_when` reads of an answer, besides its status."""
+    """What `fail_when` and `retry_when` read of an answer, besides its status."""
 
     fields: bool = True
     """Fields of the body, which must be JSON."""
@@ -44,15 +44,21 @@ class LaneSpec:
     encoding: Encoding = "json"
     wrap: Wrap | None = None
     fail_when: FailWhen | None = None
+    retry_when: FailWhen | None = None
     reads: Reads = Reads()
+
+    @property
+    def judges(self) -> bool:
+        """True where a condition decides over a success."""
+        return self.fail_when is not None or self.retry_when is not None
 
     @property
     def reads_headers(self) -> bool:
         """True where more than the status of a success is read."""
-        return self.fail_when is not None or self.delivery.batch is not None
+        return self.judges or self.delivery.batch is not None
 
     @property
     def reads_body(self) -> bool:
         """True where the body of a success matters."""
-        judged = self.fail_when is not None and (self.reads.fields or self.reads.body)
+        judged = self.judges and (self.reads.fields or self.reads.body)
         return judged or self.delivery.batch is not None

@@ -1,6 +1,6 @@
 """Samples of what is read, and what they show: event names, and properties with types and examples.
 
-One record per chunk, at a moving position. Counts here are counts of samples.
+Fifty records a second, at moving positions in their chunks. Counts here are counts of samples.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ BYTES: Final = 16 << 20
 LARGE: Final = 64 * 1024
 """Of a larger record, with its key and headers, only origin and length are kept."""
 EACH_SECS: Final = 0.02
-"""Between two samples: a thousand of them cover at least the last twenty seconds."""
+"""Between two samples: a thousand of them cover at least the last nineteen seconds."""
+AT_ONCE: Final = 50
+"""After a silence so many are kept of one chunk: a few records that come together are all seen."""
 NAMES: Final = 1_000
 PROPERTIES: Final = 200
 """Per event name; five times as many for users."""
@@ -77,13 +79,21 @@ class Samples:
         self._lock = threading.Lock()
 
     def saw(self, raw: RawChunk, formats: Formats) -> None:
-        """Keep one record of a chunk, unless one was just kept."""
+        """Keep as many records of a chunk as time has passed for since the last one."""
         now = self._clock()
         if now < self._next or not raw.lines:
             return
-        self._next = now + EACH_SECS
+        begun = max(self._next, now - (AT_ONCE - 1) * EACH_SECS)
+        count = min(len(raw.lines), int((now - begun) / EACH_SECS) + 1)
+        self._next = begun + count * EACH_SECS
+        first = self._number + 1
+        for at in sorted(number * _STEP % len(raw.lines) for number in range(first, first + count)):
+            self._keep(raw, at, formats)
+        while len(self._ring) > MOST or self._bytes > BYTES:
+            self._bytes -= _held(self._ring.popleft())
+
+    def _keep(self, raw: RawChunk, at: int, formats: Formats) -> None:
         self._number += 1
-        at = self._number * _STEP % len(raw.lines)
         line = raw.lines[at]
         key = None if raw.keys is None else raw.keys[at]
         headers = None if raw.headers is None else raw.headers[at]
@@ -106,8 +116,6 @@ class Samples:
         )
         self._ring.append(sample)
         self._bytes += _held(sample)
-        while len(self._ring) > MOST or self._bytes > BYTES:
-            self._bytes -= _held(self._ring.popleft())
 
     def to_json(self, limit: int = MOST, event: str | None = None) -> list[dict[str, Value]]:
         """Return the samples, newest first, decoded; event: only those with an event of this name."""

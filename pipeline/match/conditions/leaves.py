@@ -12,6 +12,7 @@ from typing import Final
 
 import orjson
 
+from pipeline.config.documents import UNREAD
 from pipeline.config.yaml.diagnostics import Problems
 from pipeline.language.path_syntax import ANY, EVENT_ROOTS, OPEN_FIELDS, Path, parse_path
 from pipeline.language.paths import compile_path
@@ -181,7 +182,10 @@ def _clause(
 ) -> Node | None:
     before = context.problems.errors
     reads: list[Path] = []
-    operand = _operand(raw, operator, context, reads)
+    try:
+        operand = _operand(raw, operator, context, reads)
+    except _UnreadList:
+        return None
     if context.problems.errors > before:
         return None
     tz = beside.get("tz")
@@ -262,6 +266,10 @@ def _of_var(path: Path, context: Context) -> Value:
     return var_at(path, context.vars)
 
 
+class _UnreadList(Exception):
+    """A list file cannot be read, which is told elsewhere."""
+
+
 def _list_file(name: Value, operator: Operator, context: Context) -> Operand:
     if operator.wants != "list":
         context.wrong((), "a list file goes with `in` and `not_in`")
@@ -271,6 +279,8 @@ def _list_file(name: Value, operator: Operator, context: Context) -> Operand:
         hint = meant_or(str(name), context.lists, "its name is relative to the config folder")
         context.wrong((), f"there is no list file `{name}`", hint, code="unknown-file")
         return None
+    if lines is UNREAD:
+        raise _UnreadList
     if not lines:
         context.wrong((), f"the list file `{name}` is empty", code="empty-condition")
         return None

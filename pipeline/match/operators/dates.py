@@ -8,12 +8,14 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from pipeline.language.units import parse_duration
 from pipeline.match.operators.values import OperandError
 from pipeline.model.json import Value
 from pipeline.model.records import MISSING, Missing
 from pipeline.model.times import offset_at, parse_time
 
 _HOUR: Final = re.compile(r"(?:([01]?[0-9]|2[0-3]):([0-5][0-9])|24:00)", re.ASCII)
+_MEANT: Final = re.compile(r"did you mean `([^`]+)`")
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEKDAY_NAMES: Final = {
     "monday": 0,
@@ -39,11 +41,21 @@ def date_operand(value: Value, tz: tzinfo | None) -> Value:
     """Return the moment after `as: date`, before or after; raises OperandError."""
     ms = to_date(value, tz)
     if ms is MISSING:
-        raise OperandError(
-            "expected a date",
-            'ISO 8601 ("2026-01-31", "2026-01-31T09:00:00Z"), unix seconds, or relative to the event: -30d',
-        )
+        hint = 'ISO 8601 ("2026-01-31", "2026-01-31T09:00:00Z"), unix seconds, or relative to the event: -30d'
+        if (long := _duration(value)) is not None:
+            hint = f"write -{long} for that long before the event, +{long} for after it"
+        raise OperandError("expected a date", hint)
     return ms
+
+
+def _duration(value: Value) -> str | None:
+    """Return a duration as it is written after a sign; None for anything else."""
+    try:
+        parse_duration(value if type(value) is str else None)
+    except ValueError as error:
+        meant = _MEANT.search(str(error))
+        return None if meant is None else meant[1]
+    return str(value)
 
 
 def to_weekday(value: Value, tz: tzinfo | None = None) -> Value | Missing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ _SECS: Final = 5.0
 _MOST: Final = 1 << 20
 """Maximum size of all diffs, in characters."""
 _MARK: Final = "\x01"
+_DATE: Final = "--date=format-local:%Y-%m-%dT%H:%M:%SZ"
 _SAFE: Final = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "--no-pager")
 """A repository's own settings may name programs: none of them is run."""
 
@@ -25,7 +27,7 @@ class Version(Plain):
 
     id: str
     at: str
-    """ISO 8601."""
+    """ISO 8601, in UTC."""
     author: str
     subject: str
     diff: str
@@ -33,9 +35,19 @@ class Version(Plain):
 
 def versions(config: Path, file: str) -> list[Version] | None:
     """Return the last commits that changed a file, newest first; None outside a repository."""
-    form = f"--format={_MARK}%h%n%aI%n%an%n%s"
+    form = f"--format={_MARK}%h%n%ad%n%an%n%s"
     told = _git(
-        config, "log", "-p", "--follow", "--no-ext-diff", "--no-textconv", f"-n{SHOWN}", form, "--", file
+        config,
+        "log",
+        "-p",
+        "--follow",
+        "--no-ext-diff",
+        "--no-textconv",
+        f"-n{SHOWN}",
+        _DATE,
+        form,
+        "--",
+        file,
     )
     if told is None:
         return None
@@ -57,7 +69,12 @@ def _git(config: Path, *words: str) -> str | None:
     command: Sequence[str] = ("git", "-C", str(config), *_SAFE, *words)
     try:
         done = subprocess.run(
-            command, capture_output=True, timeout=_SECS, check=False, stdin=subprocess.DEVNULL
+            command,
+            capture_output=True,
+            timeout=_SECS,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "TZ": "UTC0"},
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -52,11 +52,13 @@ def write_schemas(directory: Path) -> list[Path]:
     return written
 
 
+_IDS: Final = ("user_id", "anonymous_id", "id", "source")
 _TREES: Final = {
     ("Trigger", "where"): "Condition",
     ("LabelFile", "where"): "Condition",
     ("LabelEntry", "where"): "Condition",
     ("DeliverySettings", "fail_when"): "ResponseCondition",
+    ("DeliverySettings", "retry_when"): "ResponseCondition",
     ("Request", "body"): "Body",
     ("Capture", "text"): "Said",
     ("Capture", "href"): "Said",
@@ -66,9 +68,10 @@ _TREES: Final = {
     **{(part, "when"): "RecordCondition" for part in ("EventPart", "UserPart", "LinkPart")},
     **{(part, "time"): "RecordTime" for part in ("EventPart", "UserPart", "LinkPart")},
     ("EventPart", "received_at"): "RecordTime",
-    **{("EventPart", name): "Source" for name in ("name", "kind", "user_id", "anonymous_id", "id", "source")},
-    **{("UserPart", name): "Source" for name in ("user_id", "anonymous_id", "id", "source", "unset")},
-    **{("LinkPart", name): "Source" for name in ("user_id", "anonymous_id", "source")},
+    **{("EventPart", name): "NameSource" for name in ("name", "kind", *_IDS)},
+    **{("UserPart", name): "NameSource" for name in _IDS},
+    ("UserPart", "unset"): "Source",
+    **{("LinkPart", name): "NameSource" for name in ("user_id", "anonymous_id", "source")},
     **{("EventPart", name): "RecordObject" for name in ("properties", "context")},
     **{("UserPart", name): "RecordObject" for name in ("set", "set_once")},
     ("UserPart", "delete"): "Deletion",

@@ -69,6 +69,11 @@ def record_definitions() -> dict[str, Value]:
 
     return {
         "Source": {"title": "path or form", "anyOf": [_TEXT, listed, *_FORMS]},
+        "NameSource": {
+            "title": "path or form",
+            **_ANY_SOURCE,
+            "not": _form("No text.", "text", text={"type": "boolean"}),
+        },
         "RecordTime": {
             "title": "time",
             "anyOf": [

@@ -80,6 +80,11 @@ def recognise(one: Sampled, own: Mapping[str, Shape], registry: Registry | None 
         if reason is None:  # a batch with one member that is not valid JSON
             return Recognised(one, "auto")
         return Recognised(one, BROKEN, str(error), is_read=False)
+    return _of_json(one, value, reason, own)
+
+
+def _of_json(one: Sampled, value: Json, reason: str | None, own: Mapping[str, Shape]) -> Recognised:
+    """Return which shape a record of JSON has. reason: why `auto` cannot read it; None where it can."""
     found = _objects(value)
     first = found[0] if found else None
     if first is None:

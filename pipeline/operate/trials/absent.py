@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from pipeline.match.verdicts import nearby
@@ -19,15 +20,21 @@ def absent(request: Value, event: Event, user: User) -> list[str]:
     """Return a sentence for each such path in the templates of a webhook's `request`, each once."""
     found: dict[str, str] = {}
     for _, text in leaves(request):
-        for inside in _INSIDE.finditer(text) if isinstance(text, str) else ():
-            for begin in _BEGINS.finditer(text, *inside.span()):
-                path = _path(text, begin.start())
-                near = None if path is None or path in found else nearby(path, event, user)
-                # `user.properties.email | default: event.properties.email` knows of both.
-                known = near is not None and near.removeprefix("there is `").rstrip("`") in inside[0]
-                if path is not None and near is not None and not known:
-                    found[path] = f"`{path}` is missing: {_ARRAY.sub(_mapped, near)}"
+        for path, inside in _paths(text) if isinstance(text, str) else ():
+            near = None if path in found else nearby(path, event, user)
+            # `user.properties.email | default: event.properties.email` knows of both.
+            if near is not None and near.removeprefix("there is `").rstrip("`") not in inside:
+                found[path] = f"`{path}` is missing: {_ARRAY.sub(_mapped, near)}"
     return list(found.values())
+
+
+def _paths(text: str) -> Iterator[tuple[str, str]]:
+    """Yield each path in a text's expressions and tags, with the one that it stands in."""
+    for inside in _INSIDE.finditer(text):
+        for begin in _BEGINS.finditer(text, *inside.span()):
+            path = _path(text, begin.start())
+            if path is not None:
+                yield path, inside[0]
 
 
 def _path(text: str, start: int) -> str | None:

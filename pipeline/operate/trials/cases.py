@@ -70,6 +70,12 @@ def run_file(
 
 def run_case(snapshot: Snapshot, case: Case, *, format: str) -> list[str]:
     """Return what differs from what was expected, each a text of one or more lines."""
+    fired, silent, failures = _run(snapshot, case, format)
+    return failures or _differences(case, fired, silent)
+
+
+def _run(snapshot: Snapshot, case: Case, format: str) -> tuple[list[Preview], list[str], list[str]]:
+    """Return the requests that a case makes, why the other events make none, and which are invalid."""
     run = Rehearsal(snapshot)
     failures: list[str] = []
     for user in case.users:
@@ -95,8 +101,11 @@ def run_case(snapshot: Snapshot, case: Case, *, format: str) -> list[str]:
                         silent += [
                             f"event {number + 1}: {_why(one, event, seen)}" for one in snapshot.webhooks
                         ]
-    if failures:
-        return failures
+    return fired, silent, failures
+
+
+def _differences(case: Case, fired: list[Preview], silent: list[str]) -> list[str]:
+    failures: list[str] = []
     for number, (wanted, got) in enumerate(zip(case.expect, fired, strict=False), 1):
         lines = _compare(wanted, got, case.exact)
         if lines:
@@ -105,7 +114,7 @@ def run_case(snapshot: Snapshot, case: Case, *, format: str) -> list[str]:
         failures.append(f"request {number} was not expected:\n  {_told(extra)}")
     for number in range(len(fired) + 1, len(case.expect) + 1):
         failures.append("\n  ".join([f"request {number} was expected and not made", *silent[:WHY]]))
-        silent.clear()
+        silent = []
     return failures
 
 

@@ -33,6 +33,7 @@ from pipeline.model.words import one_of
 from pipeline.recording.record import messages
 from pipeline.sources.chunk import RawChunk
 from pipeline.sources.files.lines.recorded import Message, parse_line
+from pipeline.sources.files.lines.unpackers import is_compressed, no_lines
 from pipeline.sources.reader import Reader
 
 
@@ -52,9 +53,19 @@ class Text:
         except InvalidRecord as error:
             raise GivenError([Finding(self.name, 0, 0, "json", str(error))]) from None
         except orjson.JSONDecodeError as error:
-            hint = "it has a record in each line: `--line N` takes the n-th"
             where = Finding(self.name, error.lineno, error.colno, "json", error.msg)
-            raise GivenError([replace(where, hint=hint) if self._lines() else where]) from None
+            raise GivenError([self._packed() or replace(where, hint=self._hint())]) from None
+
+    def _packed(self) -> Finding | None:
+        """Return what is wrong with what is no text at all."""
+        if is_compressed(self.raw):
+            hint = "unpack it, or take the n-th of its lines by `--line N`"
+            return Finding(self.name, 0, 0, "json", "it is compressed", hint=hint)
+        what, remedy = no_lines(self.raw) or (None, None)
+        return None if what is None else Finding(self.name, 0, 0, "json", f"it is {what}", hint=remedy)
+
+    def _hint(self) -> str | None:
+        return "it has a record in each line: `--line N` takes the n-th" if self._lines() else None
 
     def _lines(self) -> bool:
         """Return whether the first of several lines is a complete value."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from pipeline.model.json import Value
 from pipeline.render.filters.filter import Example, Filter
-from pipeline.render.values.printing import MAX_RESULT, Failure, to_count, to_text
+from pipeline.render.values.printing import MAX_RESULT, Failure, check_size, to_count, to_text
 
 _SPACES: Final = re.compile(r"\s+")
 
@@ -107,6 +107,8 @@ def remove_last(value: Value, old: Value) -> str:
 
 def split(value: Value, separator: Value = " ") -> list[str]:
     text, between = to_text(value), to_text(separator)
+    if type(value) is not str:
+        check_size(text)  # lists are printed with escapes: in a chain of splits they double each time
     if between == "":
         return list(text)
     if text in ("", between):

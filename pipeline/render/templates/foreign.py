@@ -30,12 +30,19 @@ _LOOKED_AT: Final = 1_000
 _TRIPLE: Final = re.compile(r"\{\{\{([^{}]*)\}\}\}")
 _IN_JSON: Final = re.compile(r"\"(\{\{-?([^{}]*?)-?\}\})\"")
 """An expression that is all of a JSON text inside a text."""
+_LITERAL: Final = r"(?:'[^']*'|\"[^\"]*\")"
 _HARMLESS: Final = re.compile(
-    r"\s*(?:event\.(?:time|received_at|kind)\s*|'[^']*'\s*"
+    r"\s*(?:(?:event\.(?:time|received_at|kind)|user\.identified|index|forloop\.\w+|vars\.[\w.$-]+)"
+    rf"|{_LITERAL}(?:\s+if\s[^|]*\selse\s+{_LITERAL})?"
     r"|.*\|\s*(?:escapejs|url_encode|base64_encode|sha1|sha256|md5|hmac_sha256|date|size|plus|minus|times"
-    r"|divided_by|round|ceil|floor|to_integer|to_number|format_number)\b[^|]*)"
+    r"|divided_by|round|ceil|floor|to_integer|to_number|format_number)\b[^|]*"
+    rf"(?:\|\s*default:\s*(?:{_LITERAL}|[\w.-]+))?)\s*"
 )
-"""An expression whose value cannot end the text around it."""
+"""An expression whose value cannot end the text around it, as far as its author does not mean it."""
+_BEGINS_JSON: Final = re.compile(
+    r"\s*(?:\{\s*\"[^\"]*\"\s*:|\[\s*(?:\{\s*\"|\[|\"[^\"]*\"\s*[,\]]|[\w.-]+\s*,))"
+)
+"""What no sentence begins with: `{"key":`, `["a",`, `[{"`."""
 _DOT_DIGIT: Final = re.compile(r"\.(?:[0-9]|(?:size|first|last)(?![\w$-]))")
 """Occurs in few templates."""
 _NUMBERED: Final = re.compile(
@@ -50,49 +57,60 @@ def warn_of_foreign(text: str, spot: Spot) -> None:
     if _DOT_DIGIT.search(text) is not None:
         _warn_of_indexes(text, spot)
     for one in _TRIPLE.finditer(text) if "{{{" in text else ():
-        spot.problems.warn(
-            spot.path,
+        spot.warn(
             "looks-like-template",
             "the third brace is sent, in front of the value and behind it",
             hint=f"write `{one[0][1:-1]}`",
-            offset=one.start() + spot.shift,
+            offset=one.start(),
             length=len(one[0]),
         )
     for one in _UNOPENED.finditer(text) if "}}" in text else ():
         near = max(0, one.start() - _LOOKED_AT), one.start()
         if text.rfind("{{", *near) <= text.rfind("}}", *near):
-            spot.problems.warn(
-                spot.path,
+            spot.warn(
                 "looks-like-template",
                 f"`{one[0]}` is sent as it is written: nothing opens it",
                 hint=f"write `{{{{ {one[0]}`",
-                offset=one.start() + spot.shift,
+                offset=one.start(),
                 length=len(one[0]),
             )
     for written, offset, path in _found(text):
-        spot.problems.warn(
-            spot.path,
+        spot.warn(
             "looks-like-template",
             f"`{written}` is sent as it is written",
             hint=f"write `{{{{ {_here(path)} }}}}` if the value is meant",
-            offset=offset + spot.shift,
+            offset=offset,
             length=len(written),
         )
 
 
 def warn_of_json(text: str, spot: Spot) -> None:
     """Warn of values that can break the JSON which a text inside a body, or a text body, holds."""
-    for one in _IN_JSON.finditer(text) if text.lstrip()[:1] in ("{", "[") else ():
+    for one in _IN_JSON.finditer(text) if '"{{' in text and _is_json(text) else ():
         if _HARMLESS.fullmatch(one[2]) is None:
             value = re.sub(r"\|\s*json\s*$", "", one[2]).strip()
-            spot.problems.warn(
-                spot.path,
+            spot.warn(
                 "json-text",
                 "a quote or a line end in the value breaks the JSON in this text",
                 hint=f"write `{{{{ {value} | json }}}}` without quotes around it",
-                offset=one.start() + spot.shift,
+                offset=one.start(),
                 length=len(one[0]),
             )
+
+
+def _is_json(text: str) -> bool:
+    """Return whether a text is JSON, or lines of it, as `[Alert] "{{ event.name }}"` is not."""
+    plain = filled(text, "0")
+    return plain.rstrip()[-1:] in ("}", "]") and _BEGINS_JSON.match(plain) is not None
+
+
+def filled(text: str, value: str) -> str:
+    """Return a text without tags, with this in place of each expression."""
+    for opens, closes, instead in (("{{", "}}", value), ("{%", "%}", "")):
+        # No pattern: it would look for the end of each that is not closed.
+        before, *others = text.split(opens)
+        text = before + "".join(instead + other.partition(closes)[2] for other in others)
+    return text
 
 
 def may_warn(text: str) -> bool:
@@ -107,8 +125,7 @@ def _warn_of_indexes(text: str, spot: Spot) -> None:
         inside = max(text.rfind("{{", 0, start), text.rfind("{%", 0, start))
         if found is not None and inside > max(text.rfind("}}", 0, start), text.rfind("%}", 0, start)):
             code, message, hint = found
-            at = start + spot.shift
-            spot.problems.warn(spot.path, code, message, hint=hint, offset=at, length=len(one[0]))
+            spot.warn(code, message, hint=hint, offset=start, length=len(one[0]))
 
 
 def _found(text: str) -> Iterator[tuple[str, int, str]]:

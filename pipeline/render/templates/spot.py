@@ -102,6 +102,19 @@ class Spot:
         at = None if offset is None else offset + self.shift
         self.problems.refuse(self.path, code, message, hint=hint, offset=at, length=length)
 
+    def warn(
+        self,
+        code: str,
+        message: str,
+        *,
+        hint: str | None = None,
+        offset: int | None = None,
+        length: int | None = None,
+    ) -> None:
+        """Report a warning here."""
+        at = None if offset is None else offset + self.shift
+        self.problems.warn(self.path, code, message, hint=hint, offset=at, length=length)
+
     def mistake(self, code: str, error: TemplateError | PlaceholderError) -> None:
         """Report a text that cannot be parsed."""
         length = error.length if isinstance(error, TemplateError) else None

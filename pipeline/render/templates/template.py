@@ -264,7 +264,7 @@ def _compile_piped(
     from pipeline.render.templates.piped import Piped, compile_piped, read
 
     def warn(message: str, offset: int, hint: str) -> None:
-        spot.problems.warn(spot.path, "template", message, hint=hint, offset=offset)
+        spot.warn("template", message, hint=hint, offset=offset)
 
     def refuse(error: TemplateError) -> None:
         spot.refuse(

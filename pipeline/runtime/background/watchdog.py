@@ -92,6 +92,7 @@ class Watchdog:
         self._is_still = False
         self._looks = 0
         self._looked = clock()
+        """When the last look was over."""
         self._stop_seen: float | None = None
         self._armed = False
         self._ended = threading.Event()
@@ -128,6 +129,7 @@ class Watchdog:
 
     def look(self) -> None:
         """Check clock and worker, and act on it."""
+        self._forgive_pause()
         back = self._back_secs()
         if self._armed and self._error is None:
             if back:
@@ -142,7 +144,6 @@ class Watchdog:
             # A real signal: it also interrupts what the main thread waits for. Sent at each look until it is
             # taken.
             signal.pthread_kill(_MAIN, ALARM)
-        self._forgive_pause()
         still, is_still = self._pulse.still_secs(), self._pulse.is_still()
         if is_still and not self._is_still:
             WORKER_STILL.happened(_log, secs=round(still), at=self._pulse.place())
@@ -151,11 +152,14 @@ class Watchdog:
         self._is_still = is_still
         self._insist(still)
         self._also()
+        self._looked = self._clock()
 
     def _forgive_pause(self) -> None:
-        """Take no pause of the whole process (of the machine, `docker pause`) for a worker that is stuck."""
-        before, self._looked = self._looked, self._clock()
-        late = self._looked - before - self._look_secs
+        """Take no pause of the whole process (of the machine, `docker pause`) for a worker that is stuck.
+
+        A look that itself takes long is none: a disk that hangs holds it up, and the worker.
+        """
+        late = self._clock() - self._looked - self._look_secs
         if late > PAUSE_SECS:
             self._pulse.resumed()
             self._stop_seen = None

@@ -33,14 +33,15 @@ def missing(state: Path) -> list[str]:
     Of several workers, a store whose folder is not here may be on another host. Reads no rows; what
     cannot be read in the recovery store is told here, too. Raises StateError for a damaged store.
     """
-    found = dict(committed(state))
     folder = state / "recovery"
     if not any(folder.glob("part-*.sqlite3")):
-        return [f"{folder}: the recovery store is gone. {ONE_BACKUP}"] if any(found.values()) else []
+        is_new = not any(number for _, number in committed(state))
+        return [] if is_new else [f"{folder}: the recovery store is gone. {ONE_BACKUP}"]
     try:
         known, is_whole = epochs(state, read_tokens(folder)), last_workers(folder) <= 1
     except HooklineError as error:
         return [str(error)]
+    found = dict(committed(state))  # after the tokens: a running job writes its first epoch here, then there
     return [
         f"{path}: {GONE}"
         for path in sorted(known)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -83,13 +83,17 @@ class Inputs:
         self._open(found)
         self._open_late()
         self._tell_left()
-        self._tell_left_out()
+        self._tell_left_out({os.path.abspath(one.path) for one in found})
         self._is_open = True
 
-    def _tell_left_out(self) -> None:
+    def _tell_left_out(self, read: Container[str]) -> None:
+        """Warn of files beside those of a directory that no other path names. read: absolute paths."""
         given = self._paths
         for path in {*given.both, *given.events, *given.users} - {*given.collected, STDIN}:
-            if os.path.isdir(path) and (names := left_out(Path(path), is_followed=self._follow)):
+            if not os.path.isdir(path):
+                continue
+            beside = left_out(Path(path), is_followed=self._follow)
+            if names := [name for name in beside if os.path.abspath(os.path.join(path, name)) not in read]:
                 log.warning(
                     "files of a directory are not read because of how their names end: give a pattern",
                     directory=path,

@@ -128,6 +128,19 @@ def test_mixpanels_calls_come_in_every_form(
     assert (member.user, headers_of(member)["hk-type"]) == (user, path[1:])
 
 
+def test_an_emoji_that_mixpanels_page_writes_in_halves_is_one() -> None:
+    # Its library encodes JavaScript's letters of 16 bits one by one, then as base64 (its default).
+    text = json.dumps({"event": "A", "properties": {**INSIDE, "x": "ü👩"}}, ensure_ascii=False)
+    halves = text.replace("👩", "\ud83d\udc69")
+    packed = base64.b64encode(halves.encode("utf-8", "surrogatepass")).decode()
+    for body in (packed, f"data={packed.replace('+', '%2B')}"):
+        (piece,) = cut(asked("POST", "/track/", body), TABLE).pieces
+        assert json.loads(piece.value or b"")["properties"]["x"] == "ü👩"
+    half = json.dumps(CALL).replace('"A"', '"\ud83d"').encode("utf-8", "surrogatepass")
+    (piece,) = cut(asked("POST", "/track/", base64.b64encode(half).decode()), TABLE).pieces
+    assert b"\xed\xa0\xbd" in (piece.value or b"")
+
+
 def test_an_update_of_mixpanel_that_has_no_time_goes_before_the_event_sent_beside_it() -> None:
     told = asked("POST", "/engage", {"$token": "TOK", "$distinct_id": "u1", "$set": {"plan": "pro"}})
     batches = [cut(one, TABLE).batch("web", one) for one in (asked("POST", "/track", CALL), told)]

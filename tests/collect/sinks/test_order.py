@@ -160,6 +160,17 @@ def test_who_ties_too_many_together_has_them_written_in_parts_one_at_a_time() ->
     assert order.due() is None
 
 
+def test_a_full_one_goes_before_what_came_of_its_users_later() -> None:
+    order = Order[Request](1.0)
+    for at in (0.0, 0.9, 1.8, 2.7):
+        order.hold(Request(page("a", "u1", 0)), at)
+    full = batch(*(member("b", "u2", 1) for _ in range(FULL)), page=True)
+    order.hold(Request(full), 3.6)
+    order.hold(Request(batch(member("c", "u1", 2), member("c", "u2", 2), page=True)), 3.6)
+    first, *_ = order.release(4.0, 2 * FULL)
+    assert first[0].batch is full
+
+
 @given(BATCHES)
 def test_members_of_one_request_keep_their_order_and_single_ones_are_sorted(
     requests: list[list[int | None]],

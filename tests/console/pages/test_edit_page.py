@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.console.forms.fields.scalars import AUTH
 from pipeline.console.forms.settle import opened
 from pipeline.console.pages.editing.look import mistyped
 from pipeline.console.pages.editing.offers import Offers
@@ -47,6 +48,19 @@ def test_every_webhook_is_opened_and_saved_as_it_was(ann: Visitor):
         answer = ann.send(page, f"/webhooks/{id}/edit", "save")
         assert answer.status == 303, (answer.text, problems_of(answer))
         assert _text(ann, name) == before
+
+
+def test_every_field_of_a_way_to_authenticate_has_its_place(ann: Visitor):
+    auth = (
+        "{oauth2: {token_url: 'https://id.example/t', client_id: a, client_secret: '${T:-t}', resource: r}}"
+    )
+    text = f"id: tokens\ntrigger: {{events: [A]}}\nrequest:\n  url: https://h.example\n  auth: {auth}\n"
+    (ann.caller.config / "webhooks" / "tokens.yaml").write_text(text)
+    fields = dict(fields_of(ann.get("/webhooks/tokens/edit")))
+    assert {name for name in fields if name.startswith("auth-")} == {
+        f"auth-oauth2-{one}" for one in AUTH["oauth2"]
+    }
+    assert fields["auth-oauth2-resource"] == "r"
 
 
 def test_the_six_steps_without_scripts(ann: Visitor):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 import re
 import shutil
 import subprocess
@@ -77,13 +78,16 @@ def test_its_history_is_that_of_the_repository(ann: Visitor):
     config = ann.caller.config
     git = ("git", "-C", str(config), "-c", "user.name=ann", "-c", "user.email=ann@shop.example")
     for words in (("init", "-q"), ("add", "."), ("commit", "-qm", "webhooks: all of <them>")):
-        subprocess.run([*git, *words], check=True)
+        subprocess.run(
+            [*git, *words], check=True, env={**os.environ, "GIT_AUTHOR_DATE": "2026-11-01T00:30:00+0530"}
+        )
     file = config / "webhooks" / "welcome.yaml"
     file.write_text(file.read_text().replace("once and for all", "once"))
     page = ann.get("/webhooks/welcome/history").text
     assert "webhooks: all of &lt;them&gt;" in page
     assert "changes that are not committed" in page
     assert "+id: welcome" in page
+    assert "ann, 2026-10-31 19:00 UTC" in page
 
 
 def test_a_file_that_git_ignores_is_neither_committed_nor_waits_for_it(tmp_path: Path):

@@ -78,6 +78,7 @@ def test_every_slip_has_its_place_and_a_remedy(text: str, path: str, told: str) 
         ("id: {path: a, find: '(?=a)(b)'}", "id.find", "no look-around"),
         ("id: {path: a, lower: 1}", "id.lower", "true or false"),
         ("id: {path: a, unit: s}", "id.unit", "belongs to a time"),
+        ("kind: {text: true}", "kind.text", 'in quotes: "true"'),
         ("id: {join: a}", "id.join", "a list of paths"),
         ("id: {join: [a], with: 5}", "id.with", "a text"),
         ("id: {json: a, path: 5}", "id.path", "is a path"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
 from pipeline.deliver.http.reader import AnswerReader
+from pipeline.deliver.requests.answers import text_of
 from tests.kit.delivery.sending import Sending, in_a_loop
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -32,6 +34,7 @@ TAKEN_ONCE: dict[str, bytes] = {
     "a wrong length beside chunks": BOTH.replace(b"length: 2", b"length: 99"),
     "a length beside chunks in HTTP/1.0": BOTH.replace(b"HTTP/1.1", b"HTTP/1.0"),
     "chunked twice": ok(b"transfer-encoding: chunked, chunked\r\n", b"2\r\nok\r\n0\r\n\r\n"),
+    "a coding nobody asked for": ok(b"transfer-encoding: gzip, chunked\r\n", b"2\r\nok\r\n0\r\n\r\n"),
     "chunked in two headers": ok(b"transfer-encoding: chunked\r\n" * 2, b"2\r\nok\r\n0\r\n\r\n"),
     "a header without a colon": ok(b"nonsense\r\ncontent-length: 2\r\n"),
     "a header without a name": ok(b": x\r\ncontent-length: 2\r\n"),
@@ -103,7 +106,9 @@ REFUSED: dict[str, tuple[bytes, int]] = {
     "another answer in a header": (ok(b"x-a\x00" + OK.partition(b"\r\n\r\n")[0] + b"\r\n"), 200),
     "a zero byte in a coding": (ok(b"transfer-encoding: chunked\0\r\ncontent-length: 2\r\n"), 200),
     "two lengths beside chunks": (BOTH.replace(b"length: 2", b"length: 2, 3"), 200),
-    "a coding nobody asked for": (ok(b"transfer-encoding: gzip, chunked\r\n", b"2\r\nok\r\n0\r\n\r\n"), 200),
+    "a coding after chunks": (ok(b"transfer-encoding: chunked, gzip\r\n", b"2\r\nok\r\n0\r\n\r\n"), 200),
+    "a coding between chunks": (ok(b"transfer-encoding: chunked, gzip, chunked\r\n"), 200),
+    "a coding without chunks": (ok(b"transfer-encoding: gzip\r\ncontent-length: 2\r\n"), 200),
     "an unknown coding": (ok(b"transfer-encoding: xchunked\r\n"), 200),
     "chunks without a size": (chunked(b"\r\nok\r\n0\r\n\r\n"), 200),
     "chunks with a size that is none": (chunked(b"zz\r\nok\r\n0\r\n\r\n"), 200),
@@ -220,6 +225,23 @@ def test_of_one_without_an_end_both_clients_tell_its_status(form: str, name: str
         verdict(name, wire, close=False, pieces=1, whole=False, patience_secs=1.0)
     )
     assert (fault, status, told) == ("timeout", 0, begun)
+
+
+@pytest.mark.parametrize("name", ["native", "aiohttp"])
+def test_a_coding_within_the_chunks_is_one_of_the_content(name: str) -> None:
+    packed = gzip.compress(b'{"ok": true}')
+    wire = ok(b"transfer-encoding: gzip, chunked\r\n", b"%x\r\n%b\r\n0\r\n\r\n" % (len(packed), packed))
+
+    async def said() -> str:
+        sending = Sending(name)
+        try:
+            async with saying(wire) as url:
+                attempt = await sending.send(url, whole=True)
+                return text_of(attempt.answer, attempt.headers or {})
+        finally:
+            await sending.client.close()
+
+    assert in_a_loop(said()) == '{"ok": true}'
 
 
 @pytest.mark.parametrize("form", TAKEN_ONCE)

@@ -160,6 +160,27 @@ def ends(rig: Rig) -> list[tuple[Outcome, str]]:
     return [(each.outcome, each.reason) for each in rig.results() if each.outcome is not Outcome.RETRY]
 
 
+def test_a_success_that_says_not_now_is_retried_as_a_429() -> None:
+    busy = (200, {"answer": b"error 429"})
+    spec = LaneSpec(
+        "w",
+        fail_when=lambda e, u, scope: scope["response"].get("body") != 1,
+        retry_when=lambda e, u, scope: "429" in str(scope["response"].get("body")),
+        reads=Reads(fields=False),
+    )
+    rig = Rig(spec, luck=0.5)
+    rig.client.by_message["msg_1"] = [busy, busy, busy, (200, {"answer": b"1"})]
+    rig.client.by_message["msg_2"] = [busy, (200, {"answer": b"no"})]
+    rig.give(delivery(1), delivery(2))
+    rig.run()
+    first = rig.results()
+    assert [(each.outcome, each.delivery.progress.status) for each in first] == [(Outcome.RETRY, 200)] * 2
+    assert first[0].delivery.progress.excerpt == "retry-when: 200: error 429"
+    assert rig.core.lane("w").throttle.share < 1.0
+    rig.run(60)
+    assert sorted(ends(rig)) == [(Outcome.DELIVERED, ""), (Outcome.DEAD, "fail-when")]
+
+
 def test_an_answer_that_cannot_be_read_is_tried_thrice_more_and_then_dead() -> None:
     rig = Rig(judging())
     rig.client.script["w"] = [(200, {"answer": b'{"ok": fal'})]
@@ -249,7 +270,7 @@ def test_a_failure_that_breaks_off_is_tried_on() -> None:
     assert ends(rig) == [(Outcome.DELIVERED, "")]
 
 
-@pytest.mark.parametrize("fault", ["closed", "reset", "timeout"])
+@pytest.mark.parametrize("fault", ["closed", "reset", "timeout", "head-limit"])
 def test_a_refusal_that_has_no_end_is_a_refusal(fault: str) -> None:
     rig = Rig(LaneSpec("w"))
     rig.client.script["w"] = [(fault, {"begun": 429}), (fault, {"begun": 404})]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from pipeline.config.models.webhooks.delivery import DeliverySettings
 from pipeline.deliver.engine import DeliveryEngine
+from pipeline.deliver.http import native_client
 from pipeline.deliver.http.attempt import Attempt
 from pipeline.deliver.http.connection import Connection
 from pipeline.deliver.http.target import Target, build_target
@@ -116,6 +118,7 @@ class Line:
         (b"HTTP/1.1 200 x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n" + OK, "surplus", 200, "protocol"),
         (b"HTTP/1.1 422 x\r\ncontent-length: 1\r\n\r\nab", "surplus", 422, "protocol"),
         (OK + b"\r\n\r\n", None, 200, 200),
+        (b"HTTP/1.1 204 x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", None, 204, 204),
         (OK + b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\r\n", None, 200, 200),
         (b"HTTP/1.1 100 x\r\n\r\n" + OK, None, 200, 200),
         (b"ok" + OK, "garbled", "protocol", "protocol"),
@@ -165,6 +168,8 @@ def test_an_error_may_come_before_the_request_is_sent() -> None:
         (OK, ["unasked"]),
         (b"?", ["unasked"]),
         (b"\r\n", []),
+        (b"0\r\n\r\n", []),
+        (b"0\r\n\r\nHTTP/1.1 200", ["unasked"]),
         (b"HTTP/1.1 408 Request Time-out\r\nconnection: close\r\n\r\n", []),
     ],
 )
@@ -285,6 +290,45 @@ def test_only_a_stale_connection_is_worth_a_repeat_at_once(
             assert len(receiver.requests) == 3
 
     with_a_client(act, name)
+
+
+@CLIENTS
+@pytest.mark.parametrize("status", [400, 408])
+def test_an_error_that_ends_a_kept_connection_may_be_none_and_is_asked_for_once_more(
+    name: str, status: int, receiver: Receiver
+) -> None:
+    """An embedded server says 400 to a connection that was idle for long, just as it is used again."""
+    ends = {"status": status, "headers": {"Connection": "close"}}
+    stays = {"status": status, "headers": {"Connection": "keep-alive"}}
+    receiver.answer({"/kept": [200, ends, 201], "/new": [ends], "/stays": [200, stays]})
+
+    async def act(sending: Sending) -> None:
+        for path, wanted in (("kept", [200, 201]), ("new", [status]), ("stays", [200, status])):
+            for each in wanted:
+                assert (await sending.send(receiver.url(f"/{path}"), webhook=path)).status == each
+        assert Counter(each.path for each in receiver.requests) == {"/kept": 3, "/new": 1, "/stays": 2}
+
+    with_a_client(act, name)
+
+
+def test_a_request_given_up_while_its_connection_is_listened_to_leaves_none_open(
+    monkeypatch: pytest.MonkeyPatch, receiver: Receiver
+) -> None:
+    monkeypatch.setattr(native_client, "LISTEN_SECS", 0.3)
+
+    async def act(sending: Sending) -> None:
+        client = sending.client
+        assert isinstance(client, native_client.NativeClient)
+        client.trust.doubt(build_target("POST", receiver.url(), (), None), "surplus")
+        sent = asyncio.ensure_future(sending.send(receiver.url(), timeout_secs=0.2))
+        while not client.open_connections and not sent.done():
+            await asyncio.sleep(0.001)
+        assert (await sent).fault == "timeout"
+        await asyncio.gather(*client._tasks, return_exceptions=True)
+        assert client.open_connections == 0
+        assert not receiver.requests
+
+    with_a_client(act, "native")
 
 
 def test_tokens_come_over_connections_of_their_own(receiver: Receiver) -> None:

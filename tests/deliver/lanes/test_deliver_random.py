@@ -125,7 +125,7 @@ def test_every_delivery_ends_exactly_once(seed: int, sickness: float, patient: b
     ill = True
 
     def answer(attempt: Any) -> Any:
-        bad = [500, 503, "timeout", "reset", "hang", 413, 408, (207, {"answer": b'{"failed": [0, 2]}'})]
+        bad = [500, 503, "timeout", "reset", "hang", 400, 413, 408, (207, {"answer": b'{"failed": [0, 2]}'})]
         status = luck.choice(bad) if ill and luck.random() < sickness else 200
         if status == 200:
             for each in attempt.items:
@@ -196,7 +196,7 @@ def test_every_delivery_is_sent_and_ends_once_whatever_is_reloaded(
     def answer(attempt: Any) -> Any:
         members = len(attempt.items)
         failed = luck.randrange(members)
-        bad = [500, 503, "timeout", "hang", 413, (200, {"answer": b'{"failed": [%d]}' % failed})]
+        bad = [500, 503, "timeout", "hang", 400, 413, (200, {"answer": b'{"failed": [%d]}' % failed})]
         status = luck.choice(bad) if ill and luck.random() < sickness else 200
         numbers = [int(each) for each in re.findall(rb"\d+", attempt.body)]
         if isinstance(status, tuple) and attempt.headers_matter:

@@ -183,6 +183,24 @@ def test_a_retry_does_not_wait_behind_what_hangs_at_the_place_of_before_an_edit(
     assert delivered == {f"msg_new{n}" for n in range(20)}
 
 
+@pytest.mark.parametrize("tries", [0, 1], ids=["first tries", "retries"])
+def test_what_is_in_flight_to_the_place_of_before_an_edit_takes_no_slot(tries: int) -> None:
+    old, new = "http://x.example/wrong", "http://x.example/right"
+    settings = DeliverySettings(concurrency=4, timeout_secs=60.0)
+    rig = Rig(LaneSpec("w", "old", place=old, delivery=settings))
+    rig.client.script["w"] = [lambda attempt: "hang" if attempt.items[0].request.url == old else "hold"]
+    rig.give(*(delivery(f"old{n}", url=old, attempt=tries) for n in range(2 if tries else 4)))
+    rig.run(1)
+    lane, hanging = rig.core.lane("w"), len(rig.client.sent)
+    rig.core.configure({"w": LaneSpec("w", "new", place=new, delivery=settings)})
+    rig.give(*(delivery(f"new{n}", url=new, attempt=tries) for n in range(8)))
+    rig.run(1)
+    assert len(rig.client.held) == hanging == len(lane.flying) / 2
+    assert lane.slots() == 4 + hanging
+    rig.run(60)
+    assert lane.slots() <= 4
+
+
 def test_what_waits_for_the_place_of_before_an_edit_is_looked_at_once() -> None:
     class Url(str):
         looks = 0

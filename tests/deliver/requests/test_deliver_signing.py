@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.deliver.requests.signing import HmacSigner, SecretError, StandardSigner
+from pipeline.deliver.requests.signing import HmacSigner, SecretError, StandardSigner, hmac_key
 from pipeline.receiver.verify import check_request, is_signed
 from tests.kit.streams.samples import shared_data
 
@@ -48,12 +48,12 @@ def test_every_published_vector_comes_out() -> None:
             )
             assert signature(line) == row["webhook-signature"]
         elif scheme == "github":
-            signer = HmacSigner("X-Hub-Signature-256", row["secret"], "sha256", "sha256=", "hex")
+            signer = HmacSigner("X-Hub-Signature-256", row["secret"].encode(), "sha256", "sha256=", "hex")
             assert signature(signer.lines(b"", b"", body)) == row["X-Hub-Signature-256"]
         elif scheme == "slack":
             signer = HmacSigner(
                 "X-Slack-Signature",
-                row["secret"],
+                row["secret"].encode(),
                 "sha256",
                 "v0=",
                 "hex",
@@ -127,7 +127,7 @@ def test_plain_hmac_in_every_form_is_what_the_standard_library_says(
     import hmac
 
     for secret in ("short", "x" * 64, "long" * 100, "ünïcode"):
-        signer = HmacSigner("x-signature", secret, algorithm, "", encoding)
+        signer = HmacSigner("x-signature", secret.encode(), algorithm, "", encoding)
         raw = hmac.digest(secret.encode(), b"body", algorithm)
         wanted = raw.hex() if encoding == "hex" else base64.b64encode(raw).decode()
         for _ in range(2):  # the prepared objects are not used up
@@ -135,17 +135,25 @@ def test_plain_hmac_in_every_form_is_what_the_standard_library_says(
         assert len(wanted) == length
 
 
+@pytest.mark.parametrize(
+    ("encoding", "secret"),
+    [("text", "secret"), ("base64", "c2VjcmV0"), ("base64", "whsec_c2VjcmV0"), ("hex", "736563726574")],
+)
+def test_a_key_is_written_as_text_or_as_its_bytes(encoding: str, secret: str) -> None:
+    assert hmac_key(secret, encoding) == b"secret"
+
+
 def test_a_time_and_an_id_are_signed_and_shown_as_the_receiver_wants_them() -> None:
     import hmac
 
     signer = HmacSigner(
-        "Stripe-Signature", "s", "sha256", "t={timestamp},i={id},v1=", "hex", signed="{timestamp}.{body}.{id}"
+        "X-Signature", b"s", "sha256", "t={timestamp},i={id},v1=", "hex", signed="{timestamp}.{body}.{id}"
     )
     for stamp in (b"1700000000", b"1700000001"):
         # What stands in a body is never filled.
         raw = hmac.digest(b"s", stamp + b".{timestamp}{id}.m_1", "sha256").hex()
         line = signer.lines(b"m_1", stamp, b"{timestamp}{id}")
-        assert line == b"Stripe-Signature: t=%b,i=m_1,v1=%b\r\n" % (stamp, raw.encode())
+        assert line == b"X-Signature: t=%b,i=m_1,v1=%b\r\n" % (stamp, raw.encode())
 
 
 @pytest.mark.parametrize("secret", ["whsec_not base64!", "whsec_AAAA!BBBB", "whsk_AAAA", "whsk_%%%"])

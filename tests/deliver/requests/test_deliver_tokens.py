@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -121,6 +122,58 @@ def test_webhooks_with_the_same_credentials_use_one_token(receiver: Receiver) ->
     assert {each for each in sent if each[0] != "/token"} == {
         (path, f"Bearer {token}") for path in ("/a", "/b") for token in ("t1", "t2")
     }
+
+
+def test_a_proxy_of_one_webhook_keeps_no_token_from_another(receiver: Receiver) -> None:
+    receiver.answer({"/token": TOKEN, "*": 200})
+    closed = socket.create_server(("127.0.0.1", 0))
+    dead = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    closed.close()
+    engine, disk = DeliveryEngine(allow=LOOPBACK), Disk()
+    engine.start()
+    try:
+        engine.orders.configure(
+            {
+                "behind": replace(spec(receiver, client="aiohttp", proxy=dead), webhook_id="behind"),
+                "w": replace(spec(receiver), webhook_id="w"),
+            }
+        )
+        now_ms = int(time.time() * 1000)
+        given = [
+            delivery(n, webhook=name, url=receiver.url(f"/{name}"), created_ms=now_ms)
+            for n, name in enumerate(("behind", "w"))
+        ]
+        submit(engine, disk.port, given)
+        until(lambda: told_of(engine, "behind") and any(one.path == "/w" for one in receiver.requests))
+    finally:
+        engine.stop()
+    assert "the proxy" in engine.stats().lanes["behind"].error
+    # None of its own was refused before.
+    assert all(each.outcome is Outcome.DELIVERED for each in disk.take() if each.delivery.row == given[1].row)
+
+
+def test_a_token_endpoint_that_refuses_is_asked_for_all_webhooks_together(receiver: Receiver) -> None:
+    """It may lock the client where each of a thousand webhooks keeps asking."""
+    receiver.answer({"/token": {"status": 429, "headers": {"retry-after": "60"}}, "*": 200})
+    names = [f"w{n}" for n in range(5)]
+    engine, disk = DeliveryEngine(allow=LOOPBACK), Disk()
+    engine.start()
+    try:
+        engine.orders.configure({name: replace(spec(receiver), webhook_id=name) for name in names})
+        for n, name in enumerate(names):
+            now_ms = int(time.time() * 1000)
+            given = delivery(n, webhook=name, url=receiver.url("/hook"), created_ms=now_ms)
+            submit(engine, disk.port, [given])
+            until(partial(told_of, engine, name))
+    finally:
+        engine.stop()
+    assert asked(receiver) == 1
+    assert len(disk.take()) == 1  # no attempt of the others
+
+
+def told_of(engine: DeliveryEngine, name: str) -> bool:
+    lane = engine.stats().lanes.get(name)
+    return lane is not None and bool(lane.error)
 
 
 def test_behind_a_proxy_the_token_is_asked_for_through_it(receiver: Receiver) -> None:

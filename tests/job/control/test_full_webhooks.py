@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from pipeline.job.control.full import SILENT_SECS, FullWebhooks
@@ -18,7 +20,7 @@ class Rig:
 
     def epoch(self, *, shard: int = 0, delivered: str = "", failed: str = "", secs: float = 1.0) -> None:
         self.now += secs
-        ended = Ended(set(delivered), set(failed))
+        ended = Ended(Counter(delivered), Counter(failed))
         self.full.look(shard, ended, lambda webhook: webhook in self.with_room, lambda webhook: PATIENCE)
 
 

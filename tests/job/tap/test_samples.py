@@ -36,20 +36,29 @@ class Kept:
         self.samples.saw(chunk(*lines), ALL_AUTO)
 
 
-def test_of_a_chunk_one_record_is_kept_at_a_place_that_moves():
+def test_of_chunks_that_follow_one_another_one_record_each_is_kept_at_a_place_that_moves():
     kept = Kept()
+    kept.saw(*[event()] * samples.AT_ONCE)
     for _ in range(20):
-        kept.saw(*[event(n=n) for n in range(10)])
-    places = {one["records"][0]["properties"]["n"] for one in kept.samples.to_json()}
-    assert len(kept.samples.to_json()) == 20
-    assert places == set(range(10))
+        kept.clock.at += samples.EACH_SECS
+        kept.samples.saw(chunk(*[event(n=n) for n in range(10)]), ALL_AUTO)
+    found = kept.samples.to_json(20)
+    assert len(kept.samples.to_json()) == samples.AT_ONCE + 20
+    assert {one["records"][0]["properties"]["n"] for one in found} == set(range(10))
 
 
-def test_chunks_that_follow_at_once_are_passed_over():
+def test_a_few_records_that_come_together_are_all_kept_in_their_order():
     kept = Kept()
+    kept.saw(*[event(n=n) for n in range(12)])
+    assert [one["records"][0]["properties"]["n"] for one in kept.samples.to_json()] == [*range(11, -1, -1)]
+
+
+def test_what_follows_at_once_is_passed_over():
+    kept = Kept()
+    kept.saw(event())
     for _ in range(5):
-        kept.samples.saw(chunk(event()), ALL_AUTO)
-    assert len(kept.samples.to_json()) == 1
+        kept.samples.saw(chunk(*[event() for _ in range(40)]), ALL_AUTO)
+    assert len(kept.samples.to_json()) == samples.AT_ONCE
 
 
 def test_the_ring_is_bounded_by_number_and_bytes():

@@ -12,11 +12,12 @@ from confluent_kafka import KafkaError, TopicPartition
 from confluent_kafka.admin import NewPartitions
 
 from pipeline.collect.sinks.kafka import KafkaSink
+from pipeline.decode.formats import ALL_AUTO
 from pipeline.kafka.admin import Topic
 from pipeline.kafka.client import KafkaSettings
 from pipeline.model.errors import ConfigError, Fatal, StateError, TopicGrew
 from pipeline.sources.topics.kafka_reader import KafkaReader
-from pipeline.sources.topics.kafka_source import GROWN_MS, TOPICS_ANSWER_MS, TOPICS_EVERY_MS, KafkaSource
+from pipeline.sources.topics.known_topics import GROWN_MS, TOPICS_ANSWER_MS, TOPICS_EVERY_MS, KnownTopics
 from pipeline.sources.topics.merging.side import Side
 from pipeline.sources.topics.stream import Stream
 from pipeline.telemetry import metrics
@@ -161,7 +162,7 @@ def test_brokers_without_ids_are_told_once_and_read_by_offsets(
 ) -> None:
     events = str(read.reader.position[2][0][0])
     monkeypatch.setattr("pipeline.kafka.admin.topic_id", lambda description: "")
-    monkeypatch.setattr("pipeline.sources.topics.kafka_source.topic_id", lambda description: "")
+    monkeypatch.setattr("pipeline.sources.topics.known_topics.topic_id", lambda description: "")
     resumed = tap(topics.open(read.reader.position, events=(events,)))
     topics.send(events, b"next")
     assert resumed.take(1) == [b"next"]
@@ -282,65 +283,64 @@ class Described:
         return dict.fromkeys(topics, future)
 
 
-def source_of_one_topic(state: Path | None = None) -> tuple[KafkaSource, Described]:
-    source = KafkaSource(KafkaSettings("127.0.0.1:1", events=("events",), state=state))
-    admin = Described()
-    source.admin = cast(Any, admin)
-    source._topics, source._counts = {"events": Topic(1, "id")}, {"events": 1}
-    source.watch_topics(10_000)
-    source.watch_topics(10_001)
-    return source, admin
+def one_known_topic(state: Path | None = None) -> tuple[KnownTopics, Described]:
+    settings, admin = KafkaSettings("127.0.0.1:1", events=("events",), state=state), Described()
+    known = KnownTopics(settings, ALL_AUTO, cast(Any, admin))
+    known._topics, known._counts = {"events": Topic(1, "id")}, {"events": 1}
+    known.watch_topics(10_000)
+    known.watch_topics(10_001)
+    return known, admin
 
 
 def test_what_comes_long_after_the_last_look_at_the_topics_waits_for_another_one() -> None:
-    source, admin = source_of_one_topic()
-    assert source.are_known_since(10_000, "events", 10_001)
-    assert not source.are_known_since(11_000, "events", 11_000)
-    source.watch_topics(11_001)
+    known, admin = one_known_topic()
+    assert known.are_known_since(10_000, "events", 10_001)
+    assert not known.are_known_since(11_000, "events", 11_000)
+    known.watch_topics(11_001)
     assert admin.asked == 2, "not only when it is time"
-    source.watch_topics(11_002)
-    assert source.are_known_since(11_000, "events", 11_002)
+    known.watch_topics(11_002)
+    assert known.are_known_since(11_000, "events", 11_002)
 
 
 def test_brokers_that_do_not_say_what_a_topic_is_hold_up_its_records_shortly() -> None:
-    source, admin = source_of_one_topic()
+    known, admin = one_known_topic()
     admin.is_away = True
     for now in range(11_000, 11_000 + TOPICS_ANSWER_MS):
-        source.watch_topics(now)
-        assert not source.are_known_since(11_000, "events", now)
-    assert source.are_known_since(11_000, "events", 11_000 + TOPICS_ANSWER_MS)
+        known.watch_topics(now)
+        assert not known.are_known_since(11_000, "events", now)
+    assert known.are_known_since(11_000, "events", 11_000 + TOPICS_ANSWER_MS)
 
 
 def test_what_waits_for_its_schema_is_of_the_topic_that_was_read_though_that_is_another_one_by_now() -> None:
-    source, _ = source_of_one_topic()
+    known, _ = one_known_topic()
     old, schemas = Fetched(b"old"), Schemas()
     side: Side[Any] = Side("events/0", 3)
     stream = Stream("events", 0, False, side, lambda: cast(Any, old), id="id", frame=cast(Any, schemas))
     stream.brought_ms = 10_000
-    assert stream.fetch(10, source, 10_050) == []
+    assert stream.fetch(10, known, 10_050) == []
     assert stream.held == [old]
-    assert stream.fetch(10, source, 11_000) == []
+    assert stream.fetch(10, known, 11_000) == []
     stream.forget_doubtful()
     schemas.are_here = True
-    assert stream.fetch(10, source, 12_000) == [old]
+    assert stream.fetch(10, known, 12_000) == [old]
     assert not stream.holds
     new = Fetched(b"new")
     stream.consumer = cast(Any, new)
-    assert stream.fetch(10, source, 12_000) == []
+    assert stream.fetch(10, known, 12_000) == []
     assert stream.holds, "until it is known whose it is"
     stream.forget_doubtful()
     assert not stream.holds
 
 
 def test_an_error_ends_no_pause_after_which_a_topic_may_be_another_one() -> None:
-    source, _ = source_of_one_topic()
+    known, _ = one_known_topic()
     error = Fetched(b"", KafkaError(KafkaError._TRANSPORT))
     side: Side[Any] = Side("events/0", 3)
     stream = Stream("events", 0, False, side, lambda: cast(Any, error), id="id")
     stream.brought_ms = 10_000
-    assert stream.fetch(10, source, 11_000) == [error], "told at once"
+    assert stream.fetch(10, known, 11_000) == [error], "told at once"
     stream.consumer = cast(Any, Fetched(b"new"))
-    assert stream.fetch(10, source, 11_050) == []
+    assert stream.fetch(10, known, 11_050) == []
     assert stream.holds, "until it is known whose it is"
 
 
@@ -359,12 +359,12 @@ def test_a_place_that_retention_has_moved_says_no_epoch(topics: Topics, tap: Tap
 
 
 def test_a_job_starts_anew_once_all_brokers_agree_that_a_topic_has_grown(tmp_path: Path) -> None:
-    source, admin = source_of_one_topic(tmp_path)
+    known, admin = one_known_topic(tmp_path)
 
     def look(at: int, partitions: int) -> None:
         admin.partitions = partitions
-        source.watch_topics(20_000 + at * TOPICS_EVERY_MS)  # it asks
-        source.watch_topics(20_000 + at * TOPICS_EVERY_MS)
+        known.watch_topics(20_000 + at * TOPICS_EVERY_MS)  # it asks
+        known.watch_topics(20_000 + at * TOPICS_EVERY_MS)
 
     for at, partitions in enumerate((2, 2, 1, 2, 1, 2, 2)):  # one of two brokers lags behind
         look(at, partitions)

@@ -19,7 +19,8 @@ from pipeline.model.records import Event
 from pipeline.sources.paced import Paced
 from pipeline.sources.topics.ends import ANSWER_MS, LAG_EVERY_MS
 from pipeline.sources.topics.kafka_reader import AHEAD_BYTES, KafkaReader
-from pipeline.sources.topics.kafka_source import GROWN_MS, KafkaSource
+from pipeline.sources.topics.kafka_source import KafkaSource
+from pipeline.sources.topics.known_topics import GROWN_MS
 from pipeline.sources.topics.message_chunk import offsets_of
 from pipeline.telemetry import metrics
 from tests.kafka.servers.topics import LOG_APPEND, Tapper, Topics, until
@@ -290,7 +291,7 @@ def test_new_partitions_are_noticed_and_read_from_their_beginning_after_a_restar
     def noticed() -> bool:
         nonlocal now
         now += GROWN_MS
-        source.watch_topics(now)
+        source.topics.watch_topics(now)
         return metrics.read("source_new_partitions_total", topic=events) == 1
 
     until(noticed, "the metric")

@@ -49,6 +49,19 @@ def test_a_torn_end_is_ignored_and_the_trail_goes_on_behind_what_is_whole(tmp_pa
     assert (tmp_path / FILE).read_bytes() == whole
 
 
+def test_a_stamp_ahead_of_the_clock_goes_with_its_chunk_where_the_end_of_that_is_torn(tmp_path: Path) -> None:
+    one = trail(tmp_path)
+    one.note(Boundary(10, (3, 7)))
+    one.note(Boundary(20, (6, 14)), clamped=[(1, 8)])
+    one.close()
+    (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:-3])
+    again = trail(tmp_path)
+    again.note(Boundary(15, (8, 7)))
+    again.close()
+    assert [entry.line for entry in trail(tmp_path).ahead] == [10, 15]
+    assert trail(tmp_path).clamped == []
+
+
 def test_a_damaged_entry_ends_the_trail(tmp_path: Path) -> None:
     boundaries = noted(tmp_path, 5)
     data = bytearray((tmp_path / FILE).read_bytes())

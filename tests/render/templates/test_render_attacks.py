@@ -111,6 +111,7 @@ SEED: dict[str, Any] = {"numbers": [0.5] * 90_000, "s": "x" * 1000, "l": ["y" * 
             "{% assign l = P.l %}{% for i in (1..60) %}{% assign l = l | concat: l %}{% endfor %}{{ l }}",
             "larger than 1 MiB",
         ),
+        ("{{ P.l" + " | split: 'z'" * 16 + " | size }}", "larger than 1 MiB"),
         ("{% for i in (1..9000) %}{% assign s = P.l | join: P.s %}{% endfor %}", "work on more than"),
         ("{{ P.s | replace: '', P.s | replace: '', P.s }}", "1 MiB"),
         ("{{ P.s | replace: '', P.s | replace: 'x', P.s }}", "1 MiB"),

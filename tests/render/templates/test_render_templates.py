@@ -350,6 +350,13 @@ def test_a_template_of_another_product_is_a_warning_that_names_ours(written: str
     assert found == [f"write `{{{{ {path} }}}}` if the value is meant" for path in here]
 
 
+def test_what_is_odd_in_the_path_of_a_url_is_shown_at_its_place() -> None:
+    url = "https://h.example/a/{{ event.properties.ok | default: true }}"
+    _, problems = compiled({"url": url, "body": {}})
+    (found,) = problems.found
+    assert (found.path, found.offset) == (("request", "url"), url.index("default"))
+
+
 def test_a_template_of_another_product_is_shown_at_its_place() -> None:
     written = "a {person.name} {{{event.id}}} {{ event.properties.l.0 }}"
     _, problems = compiled({"body": {"v": written, "w": "$.userId ", "x": "event.properties.a"}})
@@ -384,7 +391,19 @@ def test_a_template_that_nothing_opens_is_a_warning(text: str, warns: bool) -> N
         (' ["{{ event.properties.a | default: 5 | json }}"]', "{{ event.properties.a | default: 5 | json }}"),
         ('{"x": {{ event.properties.a | json }}, "at": "{{ event.time }}"}', None),
         ('{"x": "{{ event.properties.a | sha256 }}", "n": "{{ event.properties.n | round: 2 }}"}', None),
+        (
+            '{% if user.id %}["{{ event.properties.a }}"]{% else %}[]{% endif %}',
+            "{{ event.properties.a | json }}",
+        ),
+        ('[{{ event.id | json }}, "{{ event.properties.a }}"]', "{{ event.properties.a | json }}"),
+        ("""{"x": "{{ 'yes' if event.properties.a else 'no' }}", "y": "{{ user.identified }}"}""", None),
+        ("""{"x": "{{ event.properties.a | date: '%Y' | default: 'never' }}"}""", None),
+        ('{"x": "{{ "yes" if event.properties.a else "no" }}"}', None),
         ('Hi "{{ event.properties.a }}"', None),
+        ('[Alert] "{{ event.name }}" by {{ user.id }}', None),
+        ('[{{ event.name }}]({{ event.properties.u }} "{{ event.properties.a }}")', None),
+        ('{{ event.name }} said "{{ event.properties.a }}"', None),
+        ('{greeting} "{{ event.properties.a }}"', None),
     ],
 )
 def test_a_value_that_can_break_json_in_a_text_is_a_warning(text: str, remedy: str | None) -> None:

@@ -46,7 +46,7 @@ def zstd_in_gzip(text: bytes) -> bytes:
         (tar_gz, "a tar archive, which is not read: unpack it (`tar xf FILE`)"),
         (gzip_twice, "compressed twice, with gzip inside, which is not read: unpack it once"),
         (zstd_in_gzip, "compressed twice, with zstd inside, which is not read: unpack it once"),
-        (lambda text: b"PAR1\x15\x04" + text, "a Parquet file, which is not read: duckdb"),
+        (lambda text: b"PAR1\x15\x04" + text, "a Parquet file, which is not read: `duckdb"),
         (lambda text: b"Obj\x01\x04" + text, "an Avro file, which is not read: `avro cat"),
         (lzma.compress, "a file compressed with xz, which is not read: `unxz FILE`"),
         (bz2.compress, "a file compressed with bzip2, which is not read: `bunzip2 FILE`"),

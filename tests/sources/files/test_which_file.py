@@ -141,6 +141,16 @@ def test_files_of_a_folder_that_end_otherwise_are_named(
     assert f"'files': {1 if follow else 2}" in str(shown), "of a followed file the old ones were read before"
 
 
+def test_files_that_another_path_names_are_not_told_to_be_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("r.jsonl", "a.json"):
+        (tmp_path / name).write_bytes(lines(1, 1))
+    found = read_all(Recording([str(tmp_path), f"{tmp_path}/./*.json"]))
+    assert {place[0] for place in found} == {"r.jsonl", "a.json"}
+    assert "how their names end" not in caplog.text
+
+
 def test_a_file_with_several_names_is_read_once(tmp_path: Path) -> None:
     path = tmp_path / "b.jsonl"
     path.write_bytes(line(1))

@@ -288,7 +288,7 @@ def within(found: list[bytes], limits: Limits) -> list[bytes]:
 
 
 def lines(body: bytes, limits: Limits) -> list[bytes]:
-    """Return the records of a body that is one object, an array of them, or an object per line.
+    """Return the records of a body that is one object, an array of them, or an object per line (or several).
 
     Raises Malformed where it is not JSON, or neither object nor array.
     """
@@ -309,6 +309,9 @@ def lines(body: bytes, limits: Limits) -> list[bytes]:
     # One line that is none costs that line; where none is an object, the body is something else.
     if len(found) > 1 and any(_fields(line) is not None for line in found):
         return within(found, limits)
+    joined = _items(b"[" + text + b"]", limits) or []  # `curl -d @FILE` takes the line ends away
+    if len(joined) > 1 and all(one[:1] == b"{" for one in joined):
+        return within(joined, limits)
     if _JOINED.search(text, 0, _MOST_BAD_BYTES):
         raise Malformed(
             "the body holds several objects in one line: expected one per line (curl: --data-binary)"

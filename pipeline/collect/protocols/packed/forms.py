@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import b64decode
 from typing import Final
 from urllib.parse import parse_qsl
@@ -21,6 +22,8 @@ _MOST_LZ_BYTES = 1 << 18
 _MOST_FORM_BYTES = 2 << 20
 """Its escapes take forty times their memory. PostHog itself reads no more on its event paths."""
 _MOST_FIELDS = 32
+_HALF = re.compile(rb"\xed[\xa0-\xbf]")
+"""The beginning of half a letter: it stands in no UTF-8."""
 _ERRORS: Final = "surrogateescape"
 """Escapes of no UTF-8 keep their bytes: replaced, several ids would become one."""
 
@@ -75,9 +78,23 @@ def _of_base64(text: bytes) -> bytes:
     # A form that did not escape its plus signs has blanks there; browsers leave the padding out.
     letters = text.replace(b" ", b"+").replace(b"-", b"+").replace(b"_", b"/").rstrip(b"=")
     try:
-        return b64decode(letters + b"=" * (-len(letters) % 4), validate=True)
+        found = b64decode(letters + b"=" * (-len(letters) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise no_json(text, or_in=", nor one in base64") from None
+    return found if _HALF.search(found) is None else _joined(found)
+
+
+def _joined(text: bytes) -> bytes:
+    """Return a text in which both halves of an emoji are one letter.
+
+    Mixpanel's library for pages, and once PostHog's, encode each of JavaScript's 16 bit letters by itself.
+    """
+    try:
+        halves = text.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return text
+    whole = halves.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    return whole.encode("utf-8", "surrogatepass")
 
 
 def _of_lz(text: bytes, most: int) -> bytes:

@@ -157,6 +157,11 @@ class DeliverySettings:
         "`response.headers.NAME` and the JSON answer (`response.body.x`, or short `response.x`).",
         examples=[{"response.ok": False}],
     )
+    retry_when: Conditions = Field(
+        default=None,
+        description="The same, but it makes a 2xx a 429, which is retried; it comes before `fail_when`.",
+        examples=[{"response.body": {"contains": "HTTP error 429"}}],
+    )
     client: Literal["native", "aiohttp"] = Field(
         default="native", description="HTTP client; aiohttp can use a proxy."
     )

@@ -157,6 +157,10 @@ class HmacSignature:
         description="A header for `{timestamp}`, where the receiver does not read `webhook-timestamp`.",
         examples=["X-Slack-Request-Timestamp"],
     )
+    secret_encoding: Literal["text", "base64", "hex"] = Field(
+        default="text",
+        description="What `secret` is: the key itself, or its bytes in base64 (also after `whsec_`) or hex.",
+    )
 
 
 class SignatureSection(Section):

@@ -26,13 +26,31 @@ class Field(NamedTuple):
     choices: tuple[str, ...] = ()
 
 
-_AUTH: Final[Mapping[str, tuple[str, ...]]] = {
-    "basic": ("username", "password"),
-    "bearer": ("token",),
-    "header": ("name", "value"),
-    "oauth2": ("token_url", "client_id", "client_secret", "scope", "audience", "resource", "refresh_token"),
+AUTH: Final[Mapping[str, Mapping[str, str]]] = {
+    "basic": {"username": "User name", "password": "Password"},
+    "bearer": {"token": "Token"},
+    "header": {"name": "Name of the header", "value": "Secret"},
+    "oauth2": {
+        "token_url": "Token URL",
+        "client_id": "Client id",
+        "client_secret": "Client secret",
+        "scope": "Scope",
+        "audience": "Audience",
+        "resource": "Resource",
+        "refresh_token": "Refresh token",
+    },
 }
-_HMAC: Final = ("header", "secret", "algorithm", "encoding", "prefix", "signed", "timestamp_header")
+"""The fields of each kind of authentication, with their labels."""
+HMAC: Final[Mapping[str, str]] = {
+    "header": "Header of the signature",
+    "secret": "Signing secret",
+    "secret_encoding": "Secret written as",
+    "algorithm": "Algorithm",
+    "encoding": "Encoding",
+    "prefix": "Prefix",
+    "signed": "What is signed",
+    "timestamp_header": "Header of the time",
+}
 METHODS: Final = ("POST", "PUT", "PATCH", "GET", "DELETE")
 
 FIELDS: Final[tuple[Field, ...]] = (
@@ -47,11 +65,11 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("limit-every", ("limit", "every"), "constant"),
     *(
         Field(f"auth-{kind}-{name}", ("request", "auth", kind, name))
-        for kind, names in _AUTH.items()
+        for kind, names in AUTH.items()
         for name in names
     ),
     Field("signature-standard-secrets", ("request", "signature", "standard_webhooks", "secrets"), "names"),
-    *(Field(f"signature-hmac-{name}", ("request", "signature", "hmac", name)) for name in _HMAC),
+    *(Field(f"signature-hmac-{name}", ("request", "signature", "hmac", name)) for name in HMAC),
 )
 BY_NAME: Final[Mapping[str, Field]] = {field.name: field for field in FIELDS}
 

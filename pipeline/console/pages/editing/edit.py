@@ -15,7 +15,7 @@ from pipeline.console import writes
 from pipeline.console.api import samples
 from pipeline.console.context import RequestContext
 from pipeline.console.forms.fields.rows import BODIES, KINDS, FieldError, WebhookForm
-from pipeline.console.forms.fields.scalars import METHODS
+from pipeline.console.forms.fields.scalars import AUTH, HMAC, METHODS
 from pipeline.console.forms.posted import movable
 from pipeline.console.forms.proposals import is_secret_name
 from pipeline.console.forms.settle import opened
@@ -242,6 +242,8 @@ async def _show(
         KINDS=list(KINDS.items()),
         BODIES=list(BODIES.items()),
         METHODS=[(one, one) for one in METHODS],
+        AUTH=AUTH,
+        HMAC=HMAC,
         OPERATORS=operator_words(),
         quoted=json.dumps,
         host=looked.host,

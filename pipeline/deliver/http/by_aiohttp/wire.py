@@ -16,7 +16,15 @@ from aiohttp.client_proto import ResponseHandler
 from pipeline.deliver.http.attempt import LIFE_SECS, MAX_HEAD, MAX_WHOLE, Attempt, Fault
 from pipeline.deliver.http.reader import BROKEN_OFF, OVERHEAD, AnswerError, AnswerReader
 from pipeline.deliver.http.tls import words_of
-from pipeline.deliver.http.trust import DOUBTFUL, LISTEN_SECS, Ear, Sign, is_farewell, sign_of
+from pipeline.deliver.http.trust import (
+    DOUBTFUL,
+    LISTEN_SECS,
+    Ear,
+    Sign,
+    is_farewell,
+    may_be_farewell,
+    sign_of,
+)
 
 _LONGEST = MAX_HEAD + OVERHEAD * MAX_WHOLE
 """Bytes of a chunked answer that are read from the wire."""
@@ -34,7 +42,7 @@ class BadAnswer(aiohttp.ClientError):
 
 
 class HungUp(aiohttp.ClientError):
-    """The connection closed before any byte of an answer.
+    """The connection closed before any byte of an answer, or with an error that may be none.
 
     Not one of the errors after which aiohttp itself sends a request again. was_used: it had served others
     before.
@@ -149,6 +157,11 @@ class Wire(ResponseHandler):
             if error.fault == "protocol" and self.used > 1:
                 self._peer.doubt("garbled")
             self._refuse(error)
+            return
+        if may_be_farewell(reader, self.used):
+            self.set_exception(HungUp(None, self))
+            if self.transport is not None:
+                self.transport.abort()
             return
         sign = sign_of(reader, early=self._early, used=self.used) if reader.done else None
         if sign is not None:

@@ -19,7 +19,7 @@ def failing(lane: Lane, attempts: Sequence[Attempt], good: int, now: float, wall
     headers = [(each.retry_after, each.date) for each in attempts if each.retry_after]
     asked = max((retry_after_secs(header, wall, date) for header, date in headers), default=0.0)
     lane.asked_until = max(lane.asked_until, now + asked)
-    slow_down = asked > 0.0 or any(each.status == 429 for each in attempts)
+    slow_down = asked > 0.0 or any(each.status == 429 or each.fault == "retry-when" for each in attempts)
     if good:
         if slow_down:
             throttle.hurried(now, len(attempts))

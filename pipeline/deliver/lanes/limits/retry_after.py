@@ -14,6 +14,8 @@ MAX_RETRY_AFTER_SECS = 24 * 3600.0
 """The longest Retry-After that is believed: a broken header must not delay a delivery for years."""
 
 _SECONDS: Final = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?")
+_TWICE: Final = re.compile(r"(.{1,40}), \1")
+"""A header that is there twice, of the receiver and of a proxy: joined."""
 _CLOCK: Final = r"(?P<hour>\d{1,2}):(?P<minute>\d\d):(?P<second>\d\d)"
 _ZONE: Final = r"(?: ?(?P<zone>[a-z]{1,3}|[+-]\d\d:?\d\d))?"
 _FORMS: Final = (
@@ -41,8 +43,11 @@ def retry_after_secs(value: str, wall_secs: float, date: str | None = None) -> f
     ours: it is counted from `Date`, and from our time (unix seconds) only where that is missing.
     """
     text = " ".join(value.lower().split())
-    if _SECONDS.fullmatch(text):
-        return min(float(text), MAX_RETRY_AFTER_SECS)
+    several = text.split(", ")
+    if all(map(_SECONDS.fullmatch, several)):
+        return min(max(map(float, several)), MAX_RETRY_AFTER_SECS)
+    if (twice := _TWICE.fullmatch(text)) is not None:
+        text = twice[1]
     at = _date(text, wall_secs)
     if at is None:
         return 0.0

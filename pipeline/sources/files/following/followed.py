@@ -160,8 +160,12 @@ class FollowedCursor(GrowingCursor):
         if (is_another or is_moved or not entry.offset) and self._open_copy(entry, is_another=is_another):
             is_another = False
         is_rotated = entry.left_ns > 0 or is_counted(self.source.path)
-        is_gone = is_another and not is_rotated
-        if is_gone and (self._open_truncated(entry) or self._heads.are_past(entry.name)):
+        is_gone = (
+            is_another
+            and not is_rotated
+            and (self._open_truncated(entry) or self._heads.are_past(entry.name) or self._was_outlived(entry))
+        )
+        if is_gone:
             self.time = entry.time
             self._begin_anew(entry.offset, None, abs(entry.left_ns))
             return
@@ -175,6 +179,12 @@ class FollowedCursor(GrowingCursor):
             self._change_to(fd, after.path)
         self._start_next()
         log.info("a rotated file is gone: the next one is read", file=self._path, called=self.name)
+
+    def _was_outlived(self, entry: Entry) -> bool:
+        """Return whether a younger file was rotated than that of an entry, which is not there any more: there
+        were more rotations than files are kept.
+        """
+        return entry.left_ns < 0 and self._unseen(-entry.left_ns) is not None
 
     def _at_end(self) -> bool:
         """Check whether another file has taken the name; True where there are lines."""

@@ -18,7 +18,7 @@ _ZSTD_BYTES = 256
 """Input per step: a zstd step cannot be stopped early, and this much may decompress to 8 MiB at worst."""
 _TOO_LONG = "Frame requires too much memory"
 """How the library refuses a window over 128 MiB: one of 2 GiB would fill the memory (P8)."""
-_PACK_ANEW = "it was packed with `--long` over 27 : unpack it by `zstd -d --long=31`, and pack it without"
+_PACK_ANEW = "it was packed with `--long` over 27: unpack it by `zstd -d --long=31`, and pack it without"
 
 
 class Unpacker(Protocol):
@@ -52,6 +52,7 @@ def unpacker_for(head: bytes) -> Unpacker | None:
 
 
 _AS_THEY_ARE = "gzip and zstd are read as they are"
+_ONCE = "unpack it once (`zcat FILE` or `zstdcat FILE`)"
 _UNREAD: Final = (
     (rb"BZh[1-9]1AY&SY", "a file compressed with bzip2", f"`bunzip2 FILE`; {_AS_THEY_ARE}"),
     (rb"\xfd7zXZ\x00", "a file compressed with xz", f"`unxz FILE`; {_AS_THEY_ARE}"),
@@ -60,17 +61,9 @@ _UNREAD: Final = (
     (rb"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it and name what was in it"),
     (rb"PK\x03\x04", "a zip archive", "unpack it (`unzip FILE`) and name what was in it"),
     (rb"(?s:.{257})ustar(?:  )?\x00", "a tar archive", "unpack it (`tar xf FILE`) and name what was in it"),
-    (
-        rb"\x1f\x8b\x08",
-        "compressed twice, with gzip inside",
-        "unpack it once (`zcat FILE` or `zstdcat FILE`)",
-    ),
-    (
-        rb"\x28\xb5\x2f\xfd",
-        "compressed twice, with zstd inside",
-        "unpack it once (`zcat FILE` or `zstdcat FILE`)",
-    ),
-    (rb"PAR1[\x00-\x1f]", "a Parquet file", "duckdb -c \"COPY 'FILE' TO 'out.jsonl' (FORMAT json)\""),
+    (rb"\x1f\x8b\x08", "compressed twice, with gzip inside", _ONCE),
+    (rb"\x28\xb5\x2f\xfd", "compressed twice, with zstd inside", _ONCE),
+    (rb"PAR1[\x00-\x1f]", "a Parquet file", "`duckdb -c \"COPY 'FILE' TO 'out.jsonl' (FORMAT json)\"`"),
     (rb"Obj\x01", "an Avro file", "`avro cat FILE > out.jsonl`, or `avro-tools tojson FILE > out.jsonl`"),
     (rb"\xff\xfe[^\x00]\x00|\xfe\xff\x00", "text in UTF-16", "`iconv -f UTF-16 -t UTF-8 FILE > out.jsonl`"),
 )

@@ -82,6 +82,8 @@ class Trail:
             if zlib.crc32(raw[:-4]) != check:
                 break
             found.append(Boundary(line, tuple(offsets)))
+        while found and found[-1].line & CLAMPED:
+            found.pop()  # the end of their chunk is lost: its records are merged anew
         return tuple(first), found
 
     def _pack(self, boundary: Boundary) -> bytes:

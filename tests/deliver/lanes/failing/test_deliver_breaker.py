@@ -76,3 +76,13 @@ def test_one_good_probe_is_enough_where_nothing_is_there_for_another() -> None:
     rig.give(delivery("probe"))
     rig.run(30)
     assert Counter(each.outcome for each in rig.results())[D] == 13
+
+
+@pytest.mark.parametrize(("said", "down"), [("0", False), ("soon", False), ("60", True)])
+def test_a_403_fails_a_receiver_only_where_it_says_how_long_to_wait(said: str, down: bool) -> None:
+    rig = Rig(spec())
+    rig.client.script["w"] = [(403, {"retry_after": said})]
+    rig.give(*(delivery(n) for n in range(50)))
+    rig.run(1)
+    assert rig.core.lane("w").throttle.down is down
+    assert len([each for each in rig.results() if each.reason == "status-403"]) == (0 if down else 50)

@@ -64,7 +64,7 @@ def test_every_form_means_the_same_moment_in_every_zone(written: str) -> None:
         ("soon", 0.0),
         ("NaN", 0.0),
         ("1e3", 0.0),
-        ("120, 120", 0.0),
+        ("120, x", 0.0),
         ("Sat, 31 Feb 2026 12:00:42 GMT", 0.0),
         ("Sat, 28 Foo 2026 12:00:42 GMT", 0.0),
         ("Sat, 28 Nov 2026 25:00:42 GMT", 0.0),

@@ -167,6 +167,31 @@ def test_another_file_of_that_name_is_no_truncated_one(tmp_path: Path) -> None:
         following.again()
 
 
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_more_rotations_than_files_are_kept_while_no_job_runs_are_told_and_what_is_left_is_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, truncations: Truncations, is_packed: bool
+) -> None:
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(lines(1, 3))
+    following = Following(path)
+    assert following.read() == [1, 2, 3]
+    path.unlink()  # its number was too high
+    if is_packed:
+        (tmp_path / "app.jsonl.1.gz").write_bytes(gzip.compress(lines(11, 13)))
+    else:
+        (tmp_path / "app.jsonl.1").write_bytes(lines(11, 13))
+    path.write_bytes(lines(21, 24))
+    following.again()
+    assert following.named() == [
+        *(("app.jsonl~2", at) for at in range(11, 14)),
+        *(("app.jsonl~3", at) for at in range(21, 25)),
+    ]
+    assert truncations() == [0, 1]
+    assert LOST in caplog.text
+    following.again()
+    assert following.read() == []
+
+
 def test_a_line_that_its_writer_takes_back_is_none_of_what_was_read(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
