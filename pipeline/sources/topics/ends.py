@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
@@ -33,6 +33,9 @@ UNDECIDED_MS = 60_000
 next."""
 UNREADABLE_MS = 60_000
 """How long records that are there do not come before that is told."""
+RENEW_MS = 20_000
+"""How long before another consumer is tried: after an outage one in many does not fetch again. The next one
+comes after twice as long: what skips a long aborted transaction must not begin anew for ever."""
 
 
 class Ends:
@@ -48,12 +51,16 @@ class Ends:
         self._question: tuple[Question, list[Future[Any]]] | None = None
         self._ask_at = self._asked_at = 0
         self._lag: list[Future[Any]] = []
+        self._decided: list[Future[Any]] = []
+        """The ends of what is committed, if something stood still at the last look."""
         self._known = admin.reachability.known
         """What was known of the brokers when the lag was asked for."""
         self._lag_at = 0
         self._silent = Lasting(UNANSWERED, SILENT_MS)
         self._undecided = Lasting(UNDECIDED, UNDECIDED_MS)
         self._unreadable = Lasting(UNREADABLE, UNREADABLE_MS)
+        self._renewals: dict[str, Renewal] = {}
+        """By topic partition of which nothing comes."""
 
     def are_expected(self, now: int) -> bool:
         """Return whether an answer that the merge waits for will be here within a millisecond or so."""
@@ -94,33 +101,45 @@ class Ends:
         if now >= self._lag_at + LAG_EVERY_MS:
             # Reading was paused: nothing could come meanwhile.
             self._unreadable.begin_anew(now)
+            self._renewals.clear()
         self._lag_at = now + LAG_EVERY_MS
+        stands = False
         if self._lag:
-            self._tell(*(self._read(self._lag, self._known) if answered else ({}, {})), now)
+            ends, failed = self._read(self._lag, self._known) if answered else ({}, {})
+            is_decided = self._decided and all(future.done() for future in self._decided)
+            stands = self._tell(ends, failed, self._read(self._decided)[0] if is_decided else {}, now)
         self._known = self._admin.reachability.known
         self._lag = self._futures(committed=False)
+        self._decided = self._futures(committed=True) if stands else []
         self._admin.serve()
 
     def _futures(self, *, committed: bool) -> list[Future[Any]]:
         partitions = [TopicPartition(stream.topic, stream.index) for stream in self._streams]
         return self._admin.ends(partitions, committed=committed)
 
-    def _tell(self, ends: Mapping[str, int], failed: Mapping[str, str], now: int) -> None:
-        """Tell how far behind each side is, and why it may stay there.
+    def _tell(
+        self, ends: Mapping[str, int], failed: Mapping[str, str], decided: Mapping[str, int], now: int
+    ) -> bool:
+        """Tell how far behind each side is, and why it may stay there. Returns whether one stands still.
 
-        ends: of the logs, some seconds ago. failed: why others are unknown.
+        ends: of the logs, some seconds ago. failed: why others are unknown. decided: the ends of what is
+        committed, where known.
         """
+        any_stands = False
         for stream in self._streams:
             side, end = stream.side, ends.get(stream.side.name)
             if not self._admin.reachability.down:
                 reason = failed.get(side.name, "no answer")
                 self._silent.see(side.name, end is None, now, reason=reason)
             if end is None:
+                self._renewals.pop(side.name, None)
                 continue
             gauge("source_lag", max(0, end - side.next_offset), partition=side.name)
             stands = side.position < end and not (stream.holds or side.done)
+            any_stands |= stands
             # Nobody may read on though the log does: what is committed ends before it.
-            is_held = stands and side.position == side.told_end
+            is_end = side.position == side.told_end and decided.get(side.name, side.position) <= side.position
+            is_held = stands and is_end
             self._undecided.see(side.name, end - side.position if is_held else 0, now, at=side.position)
             # librdkafka fetches a damaged batch again and again, and reports no error for some damage.
             is_stuck = stands and not is_held
@@ -128,6 +147,27 @@ class Ends:
             self._unreadable.see(
                 side.name, end - side.position if is_stuck else 0, now, at=side.position, offset=offset
             )
+            self._renew(stream, now, is_stuck=is_stuck)
+        return any_stands
+
+    def _renew(self, stream: Stream, now: int, *, is_stuck: bool) -> None:
+        """Try another consumer now and then while nothing comes."""
+        name, position = stream.side.name, stream.side.position
+        if not is_stuck:
+            self._renewals.pop(name, None)
+            return
+        known = self._renewals.get(name)
+        if known is None or known.position != position:
+            self._renewals[name] = Renewal(position, now + RENEW_MS, RENEW_MS)
+        elif now >= known.due_ms:
+            log.warning(
+                "nothing comes of a topic partition though records are there: trying another connection",
+                partition=name,
+                offset=position,
+            )
+            pause_ms = 2 * known.pause_ms
+            self._renewals[name] = Renewal(position, now + pause_ms, pause_ms)
+            stream.renew()
 
     def _read(
         self, futures: list[Future[Any]], known: Known | None = None
@@ -153,6 +193,14 @@ class Ends:
         elif known is not None and is_late:
             self._admin.reachability.unanswered(known, END_SECS)
         return ends, failed
+
+
+class Renewal(NamedTuple):
+    """When another consumer is tried next."""
+
+    position: int
+    due_ms: int
+    pause_ms: int
 
 
 class Lasting:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from pipeline.decode.formats import ALL_AUTO, Formats
 from pipeline.kafka.admin import KafkaAdmin
@@ -140,8 +141,8 @@ class KafkaSource:
         side: Side[Message] = Side(place.source(index), place.offset, place.floor, place.stop)
         side.is_events = kind == "events"
         wait = wait_ms(sum(counts.values()), is_alone=is_alone)
-        consumer = make_consumer(self.settings, self.admin.reachability, group_committed, wait_ms=wait)
-        stream = Stream(topic, index, updates, side, consumer, place.life, place.id)
+        make = partial(make_consumer, self.settings, self.admin.reachability, group_committed, wait_ms=wait)
+        stream = Stream(topic, index, updates, side, make, place.life, place.id)
         stream.is_one_of_many = self.settings.together
         shape = self._formats.of(f"{topic}/{index}")
         stream.commit_time = shape.committed

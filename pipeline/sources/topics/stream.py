@@ -94,14 +94,15 @@ class Topics(Protocol):
 
 @dataclass(slots=True)
 class Stream:
-    """One topic partition, with a consumer that is not assigned yet."""
+    """One topic partition, with a consumer that is not assigned yet. Raises ConfigError as `make` does."""
 
     topic: str
     index: int
     updates: bool
     """True for a topic of user updates alone."""
     side: Side[Message]
-    consumer: Consumer
+    make: Callable[[], Consumer]
+    """Returns a consumer that is not assigned yet."""
     life: int = 1
     id: str = ""
     """Which topic it is, see `SidePlace`."""
@@ -129,6 +130,10 @@ class Stream:
     """The message that ended a wait, not fetched yet."""
     has_create_times: bool = False
     """True where its messages carry their producers' times, which tell nothing about when they arrive."""
+    consumer: Consumer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.consumer = self.make()
 
     def go_to(self, offset: int, epoch: int = -1) -> None:
         """Fetch from this offset on.
@@ -143,6 +148,13 @@ class Stream:
             place = TopicPartition(self.topic, self.index, offset, leader_epoch=epoch)
         # Assign, not subscribe: Bytewax owns partition assignment and offsets.
         self.consumer.assign([place])
+
+    def renew(self) -> None:
+        """Fetch on with another consumer. Nothing may have been fetched that has not left."""
+        old, self.consumer = self.consumer, self.make()
+        Thread(target=_close, args=(old, self.side.name), daemon=True).start()
+        side = self.side
+        self.go_to(side.position, side.epoch if side.left == side.position else -1)
 
     def fetch(self, limit: int, topics: Topics, now_ms: int) -> list[Message]:
         """Return what has arrived, at most ``limit``, up to a record that must wait for its schema.
@@ -252,10 +264,14 @@ class Stream:
 
     def close(self) -> None:
         """Close the consumer; without brokers this may take a minute. Never raises."""
-        try:
-            self.consumer.close()
-        except (KafkaException, RuntimeError) as failed:
-            log.warning("a consumer did not close cleanly", partition=self.side.name, reason=str(failed))
+        _close(self.consumer, self.side.name)
+
+
+def _close(consumer: Consumer, partition: str) -> None:
+    try:
+        consumer.close()
+    except (KafkaException, RuntimeError) as failed:
+        log.warning("a consumer did not close cleanly", partition=partition, reason=str(failed))
 
 
 def headers_of(messages: Sequence[Message]) -> list[Headers | None]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
+from confluent_kafka import TopicPartition
 
 from pipeline.decode.framed.framing import Frame
 from pipeline.decode.framed.schemas import Registry
@@ -82,3 +83,27 @@ def test_such_a_message_in_a_frame_is_asked_for_its_headers_twice(topics: Topics
     reader = topics.open(events=(events,))
     reader._streams[0].frame = Frame("avro", Registry("http://127.0.0.1:1"))
     assert tap(reader).take(1) == [b"{}"]
+
+
+@pytest.mark.parametrize("with_users", [False, True])
+def test_a_consumer_that_fetches_no_more_is_replaced_and_nothing_is_lost_or_read_twice(
+    topics: Topics, tap: Tapper, *, with_users: bool
+) -> None:
+    events = topics.create("events")
+    users = (topics.create("users"),) if with_users else ()
+    reader = topics.open(events=(events,), users=users)
+    seen = tap(reader)
+    topics.send_many(events, [b"1", b"2"])
+    seen.take(2)
+    stuck = reader._streams[-1].consumer
+    stuck.pause([TopicPartition(events, 0)])
+    topics.send_many(events, [b"3", b"4"])
+
+    def renewed() -> bool:
+        seen.turn()
+        topics.clock.ahead += LAG_EVERY_MS
+        return reader._streams[-1].consumer is not stuck
+
+    until(renewed, "another consumer")
+    assert seen.take(4) == [b"1", b"2", b"3", b"4"]
+    assert seen.reader.position[2][-1][1] == 4

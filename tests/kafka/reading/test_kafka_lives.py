@@ -315,7 +315,7 @@ def test_what_waits_for_its_schema_is_of_the_topic_that_was_read_though_that_is_
     known, _ = one_known_topic()
     old, schemas = Fetched(b"old"), Schemas()
     side: Side[Any] = Side("events/0", 3)
-    stream = Stream("events", 0, False, side, cast(Any, old), id="id", frame=cast(Any, schemas))
+    stream = Stream("events", 0, False, side, lambda: cast(Any, old), id="id", frame=cast(Any, schemas))
     stream.brought_ms = 10_000
     assert stream.fetch(10, known, 10_050) == []
     assert stream.held == [old]
@@ -336,7 +336,7 @@ def test_an_error_ends_no_pause_after_which_a_topic_may_be_another_one() -> None
     known, _ = one_known_topic()
     error = Fetched(b"", KafkaError(KafkaError._TRANSPORT))
     side: Side[Any] = Side("events/0", 3)
-    stream = Stream("events", 0, False, side, cast(Any, error), id="id")
+    stream = Stream("events", 0, False, side, lambda: cast(Any, error), id="id")
     stream.brought_ms = 10_000
     assert stream.fetch(10, known, 11_000) == [error], "told at once"
     stream.consumer = cast(Any, Fetched(b"new"))

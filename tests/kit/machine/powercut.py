@@ -105,6 +105,8 @@ class Disk:
         return step
 
     def _synced(self, descriptor: int) -> None:
+        if os.fstat(descriptor).st_nlink == 0:
+            return  # a file without a name: nothing is left of it
         self._on_disk(os.readlink(f"/proc/self/fd/{descriptor}"))
 
     def leave(self, left: Left, place: Path) -> None:
