@@ -111,7 +111,7 @@ def test_an_event_in_a_chunk_is_read_as_one_alone(format: Any) -> None:
 
 @pytest.mark.parametrize("blank", BLANKS)
 def test_an_event_of_nobody_is_a_dead_letter_also_if_no_webhook_wants_it(blank: str) -> None:
-    for format, record in [
+    cases: list[tuple[Any, dict[str, Any]]] = [
         ("native", {"type": "event", "name": "A", "user_id": blank}),
         ("native", {"type": "event", "name": "A", "anonymous_id": blank}),
         ("segment", {**CALL, "userId": blank, "anonymousId": blank, "timestamp": "2026-11-28T11:44:51.000Z"}),
@@ -120,7 +120,8 @@ def test_an_event_of_nobody_is_a_dead_letter_also_if_no_webhook_wants_it(blank: 
             {"event": "A", "distinct_id": blank, "properties": {}, "timestamp": "2026-11-28T11:44:51Z"},
         ),
         (SHOP, {"user": blank, "device": blank}),
-    ]:
+    ]
+    for format, record in cases:
         chunk = RawChunk("p", "f", [0], [orjson.dumps(record)], NOWHERE)
         found = scan(chunk, format=format, wants=lambda *_: False)
         assert (found.events, found.invalid) == (0, 1), record
