@@ -17,6 +17,7 @@ from pipeline.collect.http.answering import Answering, Later
 from pipeline.collect.http.cors import Cors, is_preflight
 from pipeline.collect.keys import Denied, Keys
 from pipeline.collect.ops import PATHS, Ops
+from pipeline.collect.protocols.cloudevents import is_binary
 from pipeline.collect.protocols.cutting.members import which_are_good
 from pipeline.collect.protocols.protocol import REFUSALS, Cut, Malformed, Protocol, Route
 from pipeline.collect.protocols.table import Table
@@ -225,7 +226,7 @@ def _in_utf8(route: Route, request: Request) -> Request:
     Data of a CloudEvent in binary mode stay with their content type. Raises Malformed.
     """
     content_type = request.headers.get("content-type", "")
-    if not names_another(content_type) or "ce-specversion" in request.headers:
+    if not names_another(content_type) or is_binary(request):
         return request
     try:
         body = in_utf8(request.body, content_type)

@@ -269,3 +269,10 @@ def test_what_curl_makes_of_lines_is_read(between: bytes) -> None:
         assert members.lines(record + between + record, Settings().limits) == [record, record]
     with pytest.raises(Malformed, match="--data-binary"):
         members.lines(GOOD + GOOD + b"hello", Settings().limits)
+
+
+def test_of_joined_envelopes_no_more_are_looked_at_than_may_be_taken() -> None:
+    for last in (b'{"batch":[{}]}', b'{"batch":17}'):
+        with pytest.raises(Malformed) as raised:
+            members.batch(b'{"batch":[{},{}]}{"batch":[{}]}' + last, Limits(members=2))
+        assert raised.value.status == 413

@@ -107,3 +107,30 @@ def test_an_event_in_a_chunk_is_read_as_one_alone(format: Any) -> None:
     found = scan(RawChunk("p", "f", places, lines, NOWHERE), format=format, wants=lambda *_: True)
     seen = [(event.id, event.user_id, event.anonymous_id) for event in found.records]  # type: ignore[union-attr]
     assert seen == [(None, None, "a"), ("u", "u", None), ("u", "u", "a")]
+
+
+@pytest.mark.parametrize("blank", BLANKS)
+def test_an_event_of_nobody_is_a_dead_letter_also_if_no_webhook_wants_it(blank: str) -> None:
+    cases: list[tuple[Any, dict[str, Any]]] = [
+        ("native", {"type": "event", "name": "A", "user_id": blank}),
+        ("native", {"type": "event", "name": "A", "anonymous_id": blank}),
+        ("segment", {**CALL, "userId": blank, "anonymousId": blank, "timestamp": "2026-11-28T11:44:51.000Z"}),
+        (
+            "posthog",
+            {"event": "A", "distinct_id": blank, "properties": {}, "timestamp": "2026-11-28T11:44:51Z"},
+        ),
+        (SHOP, {"user": blank, "device": blank}),
+    ]
+    for format, record in cases:
+        chunk = RawChunk("p", "f", [0], [orjson.dumps(record)], NOWHERE)
+        found = scan(chunk, format=format, wants=lambda *_: False)
+        assert (found.events, found.invalid) == (0, 1), record
+
+
+def test_a_list_passes_over_a_blank_text_also_in_a_chunk() -> None:
+    by_list = shape("- event: {name: [a, b], kind: [a, b], user_id: user}")
+    record = {"a": " ", "b": "x", "user": "u"}
+    chunk = RawChunk("p", "f", [0], [orjson.dumps(record)], NOWHERE)
+    for (event,) in read_by(by_list, record), scan(chunk, format=by_list, wants=lambda *_: True).records:
+        assert isinstance(event, Event)
+        assert (event.name, event.kind) == ("x", "x")

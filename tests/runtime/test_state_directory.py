@@ -16,6 +16,7 @@ import pytest
 
 from pipeline.model.errors import Fatal, StateError
 from pipeline.runtime.state.directory import META, StateDirectory
+from pipeline.runtime.state.fit import require_fit
 
 
 def test_a_directory_has_one_owner_until_he_lets_go(tmp_path: Path) -> None:
@@ -58,6 +59,23 @@ def test_a_file_system_that_cannot_hold_it_is_refused_with_what_it_lacks(
             StateDirectory(state, shards=8)
     assert not list(state.iterdir())
     StateDirectory(state, shards=8).close()
+
+
+def test_a_share_that_keeps_both_kinds_of_locks_as_one_can_hold_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = set()
+
+    def flock(file: int, how: int) -> None:
+        locked.discard(file) if how & fcntl.LOCK_UN else locked.add(file)
+
+    def lockf(file: int, how: int) -> None:
+        if file in locked:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    monkeypatch.setattr(fcntl, "lockf", lockf)
+    require_fit(tmp_path)
 
 
 def test_a_disk_that_fails_at_the_first_start_is_told_as_that(

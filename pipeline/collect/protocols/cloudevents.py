@@ -67,8 +67,7 @@ class CloudEvents(answers.Plain):
         shift = Shift(self.settings.clock, request, None)
         limits = self.settings.limits
         content_type = request.headers.get("content-type", "")
-        # An event whose attributes are copied into headers, for those who route it, is in its content.
-        if "ce-specversion" in request.headers and not _EVENTS.match(content_type):
+        if is_binary(request):
             return Cut(self, credential, [_binary(request, keyless, shift, self)])
         if _FORMAT.match(content_type):
             raise Malformed("of the formats of CloudEvents only JSON is read", 415)
@@ -77,7 +76,7 @@ class CloudEvents(answers.Plain):
             raise Malformed("the header ce-specversion is missing")
         text = members.text_of(request.body)
         if text[:1] == b"[":
-            if not text[1:-1].strip():
+            if text[-1:] == b"]" and not text[1:-1].strip():
                 return Cut(self, credential)  # an empty batch is valid in a request, too (JSON format, 4)
             found = members.items(text, limits)
         else:
@@ -126,6 +125,15 @@ def _binary(request: Request, keyless: Keyless, shift: Shift, protocol: Protocol
     user = _user(data, get("userid"), get("subject"), get("anonymousid"), get("source"))
     same, also = _same(get("source"), get("id")), _anonymous(data, get("anonymousid"))
     return Piece(value, user, at_ms, same, (*kept, *extra), also)
+
+
+def is_binary(request: Request) -> bool:
+    """Return whether a request is an event in binary mode.
+
+    One whose attributes are copied into headers, for those who route it, is in its content.
+    """
+    headers = request.headers
+    return "ce-specversion" in headers and _EVENTS.match(headers.get("content-type", "")) is None
 
 
 def _decoded(value: str) -> str:

@@ -160,7 +160,7 @@ def glance(stub: Stub, wants: Wants) -> bool:
         and name not in PERSON_CALLS
         and not wants(name, KINDS.get(name, "track"))
         and type(distinct_id) is str
-        and distinct_id != ""
+        and distinct_id >= fields.FIRST_OF_ID
         and are_simple(stub.uuid, properties.device_id)
         and (properties.lib is None or type(properties.lib) is str)
         and stub.timestamp is not None

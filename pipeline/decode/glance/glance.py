@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from pipeline.decode.glance.plain import NativeEvent
+from pipeline.decode.raw.fields import FIRST_OF_ID
 from pipeline.model.times import is_plainly_iso
 
 Wants: TypeAlias = Callable[[str, str], bool]
@@ -124,7 +125,7 @@ def left_of_natives(lines: Iterable[bytes], wants: Wants) -> list[int]:
         if one is None
         or (wants(one.name, one.kind) if one.kind else wanted[one.name])
         or not one.name
-        or not (one.user_id or one.anonymous_id)
+        or (one.user_id or one.anonymous_id or "") < FIRST_OF_ID
         or not (
             _FIRST_YEAR <= time.year <= _LAST_YEAR
             if type(time := one.time) is datetime
@@ -134,12 +135,12 @@ def left_of_natives(lines: Iterable[bytes], wants: Wants) -> list[int]:
 
 
 def are_ids(user_id: Any, anonymous_id: Any) -> bool:
-    """Return True where both are texts or missing, and at least one is present."""
+    """Return True where both are texts or missing, and at least one is present; none may be blank."""
     user_id = None if user_id is UNSET else user_id
     anonymous_id = None if anonymous_id is UNSET else anonymous_id
-    if type(user_id) is str and user_id:
+    if type(user_id) is str and user_id >= FIRST_OF_ID:
         return anonymous_id is None or type(anonymous_id) is str
-    return user_id is None and type(anonymous_id) is str and anonymous_id != ""
+    return user_id is None and type(anonymous_id) is str and anonymous_id >= FIRST_OF_ID
 
 
 def are_simple(first: Any, second: Any) -> bool:

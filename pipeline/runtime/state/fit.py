@@ -29,6 +29,8 @@ def require_fit(folder: Path) -> None:
         needs: dict[str, Callable[[], object]] = {
             "give files to one user alone": lambda: os.fchmod(held, 0o600),
             "lock files": lambda: fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB),
+            # Shares (NFS, SMB) keep both kinds of locks as one: the first would be in the way of the second.
+            "unlock files": lambda: fcntl.flock(held, fcntl.LOCK_UN),
             "lock parts of files": lambda: fcntl.lockf(held, fcntl.LOCK_EX | fcntl.LOCK_NB),
             "share files through memory": lambda: mmap.mmap(held, mmap.PAGESIZE).close(),
             "write files to the disk at once": lambda: os.fsync(held),

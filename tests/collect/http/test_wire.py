@@ -284,6 +284,13 @@ def test_a_body_in_another_charset_is_kept_in_utf_8(running):
     assert "shift-jis" in reply.json["message"]
 
 
+def test_an_event_with_its_attributes_in_headers_too_is_kept_in_utf_8(running):
+    text = '{"specversion":"1.0","id":"1","source":"/s","type":"Köln"}'
+    headers = "Content-Type: application/cloudevents+json; charset=ISO-8859-1", "ce-specversion: 1.0"
+    reply = running.ask(post(text.encode("latin-1"), *headers, path="/cloudevents"))
+    assert (reply.status, running.sink.values[-1]) == (200, text.encode())
+
+
 def test_escapes_of_a_query_that_are_no_utf_8_keep_their_bytes(running):
     data = '{"event":"A","distinct_id":"u%F6","api_key":"sk-server-secret"}'
     assert running.ask(f"GET /e?data={data} HTTP/1.1\r\nHost: c\r\n\r\n".encode()).status == 200

@@ -140,6 +140,14 @@ def test_an_empty_batch_is_a_batch(body: bytes) -> None:
     assert (answer.status, json_of(answer)) == (200, {"accepted": 0, "repeats": 0})
 
 
+@pytest.mark.parametrize("body", [b"[", b"[x", b"[{", b"[ {"])
+def test_the_beginning_of_a_batch_is_none(body: bytes) -> None:
+    answer = answer_of(
+        asked("POST", "/cloudevents", body, {"content-type": "application/cloudevents-batch+json"})
+    )
+    assert answer.status == 400
+
+
 @pytest.mark.parametrize(
     ("data", "properties"),
     [

@@ -245,6 +245,8 @@ def _joined(text: bytes, limits: Limits) -> tuple[Fields, bytes, list[bytes]] | 
             return None
         fields.append(envelope)
         found += inside
+        if len(found) > limits.members:
+            break
     return fields[0], text, within(found, limits)
 
 

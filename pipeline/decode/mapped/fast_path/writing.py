@@ -138,6 +138,8 @@ class _Code:
             ]
         elif isinstance(value, list) and value and (parts := simple(value[0])) is not None:
             self.path(parts, target)
+            # A list passes over a blank text, for a name as well.
+            unset = f"{target} < FIRST_OF_ID"
             self.lines.append(f"if type({target}) is not str or {unset}: {self.slow(target, read)}")
         else:
             self.lines.append(self.slow(target, read))
