@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import signal
 import socket
 import ssl
 import time
@@ -163,8 +164,16 @@ def test_what_waits_on_disk_and_in_the_journal_holds_no_secret(tmp_path: Path):
         with Job(bench) as job:
             until(lambda: len(bench.listed("outbox")) == 2 * len(CREDENTIALS))
             until(lambda: len(receiver.requests) > 20)
+
+            def is_stopped_with_a_journal() -> bool:
+                job.send_signal(signal.SIGSTOP)
+                found = any("journal" in name for name in stored(bench))
+                if not found:
+                    job.send_signal(signal.SIGCONT)  # just committed
+                return found
+
+            until(is_stopped_with_a_journal)
             job.kill()
-        assert any("journal" in name for name in stored(bench))
         places = {"outbox list": str(bench.listed("outbox")), "stderr": job.said}
         assert "${BODY_SECRET}" in places["outbox list"]
         assert leaks(places | stored(bench)) == []

@@ -81,7 +81,9 @@ class StateDirectory:
                 raise _not_ours(path / "lock", "is a symbolic link") from None
             if error.errno == errno.EINVAL:
                 raise unfit(path, SYNC_FOLDERS, error) from error
-            raise machine_fault(error) or StateError(
+            # A disk that was mounted read-only need not be at fault.
+            fault = None if error.errno == errno.EROFS else machine_fault(error)
+            raise fault or StateError(
                 f"{path}: the state directory cannot be written ({error.strerror}). "
                 "Fix its permissions, or name another one with --state."
             ) from error

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from pipeline.model.errors import HooklineError
+from pipeline.model.process.private import require_sight
 from pipeline.runtime.state.recovery import committed, last_workers, read_tokens
 from pipeline.store.environment import ONE_BACKUP
 from pipeline.store.folders import identity_folder, shard_folder
@@ -31,8 +32,10 @@ def missing(state: Path) -> list[str]:
 
     A failed start leaves an empty store where one was; of a directory without a job yet nothing is missing.
     Of several workers, a store whose folder is not here may be on another host. Reads no rows; what
-    cannot be read in the recovery store is told here, too. Raises StateError for a damaged store.
+    cannot be read in the recovery store is told here, too. Raises StateError for a damaged store, ClosedState
+    where this user may not look.
     """
+    require_sight(state)
     folder = state / "recovery"
     if not any(folder.glob("part-*.sqlite3")):
         is_new = not any(number for _, number in committed(state))
