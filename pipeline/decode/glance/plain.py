@@ -49,7 +49,8 @@ def plain_event(line: bytes, origin: Origin, received_at: int | None) -> Event |
     user_id, anonymous_id, event_id = found.user_id or None, found.anonymous_id or None, found.id or None
     if not found.name or (user_id is None and anonymous_id is None):
         return None
-    if min(user_id or "!", anonymous_id or "!", event_id or "!") < FIRST_OF_ID:
+    first = FIRST_OF_ID
+    if (user_id or first) < first or (anonymous_id or first) < first or (event_id or first) < first:
         return None  # perhaps blank
     properties, context = found.properties, found.context
     return Event(

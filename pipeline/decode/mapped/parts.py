@@ -66,7 +66,7 @@ def compile_id(value: Value, context: Context, name: str) -> Id:
     """
     if value is None:
         return lambda here, frame: None
-    is_id = name in ("user_id", "anonymous_id", "id")
+    is_set = fields.is_id if name in ("user_id", "anonymous_id", "id") else bool
     source = compile_source(value, context.at(name))
     if type(value) is dict and type(value.get("text")) is bool:
         word = str(value["text"]).lower()
@@ -76,8 +76,7 @@ def compile_id(value: Value, context: Context, name: str) -> Id:
     def read(here: Json, frame: Frame) -> str | None:
         found = source(here, frame)
         if type(found) is str:
-            is_set = found >= fields.FIRST_OF_ID or (found.strip() if is_id else found)
-            return found if is_set else None
+            return found if is_set(found) else None
         if found is MISSING or found is None:
             return None
         text = None if type(found) is bool else as_text(found)

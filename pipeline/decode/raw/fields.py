@@ -25,6 +25,11 @@ FIRST_OF_ID: Final = "!"
 of looking for blanks."""
 
 
+def is_id(text: str) -> bool:
+    """Return whether a text can be an id: an empty or blank one is none."""
+    return text >= FIRST_OF_ID or text.strip() != ""
+
+
 @dataclass(slots=True)
 class Place:
     """Where a record was found, and what its surroundings say about it."""
@@ -59,7 +64,7 @@ def text_id(fields: Fields, *names: str) -> str | None:
     for name in names:
         value = fields.get(name)
         if type(value) is str:
-            if value >= FIRST_OF_ID or value.strip():
+            if is_id(value):
                 return value
         elif type(value) is int:
             return str(value)

@@ -336,7 +336,7 @@ def id_of(*values: object) -> str | None:
     """Return the first id that is set, as the decoder has it: numbers become text, a blank one is none."""
     for found in values:
         if type(found) is str:
-            if found >= read.FIRST_OF_ID or found.strip():
+            if read.is_id(found):
                 return found
         elif type(found) is int or type(found) is float:
             return read.text_id({"id": found}, "id")

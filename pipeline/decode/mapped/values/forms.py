@@ -15,7 +15,7 @@ from pipeline.decode.mapped.values.prices import (
 )
 from pipeline.decode.mapped.values.texts import as_text, found_in, lowered
 from pipeline.decode.raw import strict
-from pipeline.decode.raw.fields import FIRST_OF_ID
+from pipeline.decode.raw.fields import is_id
 from pipeline.decode.work import spend_work
 from pipeline.language.path_syntax import Path, PathError
 from pipeline.language.record_paths import RECORD, first_name, parse_record_path
@@ -145,7 +145,7 @@ def _first(value: list[Value], context: Context) -> Source:
 
 def _is_set(found: Json | Missing) -> bool:
     if type(found) is str:
-        return found >= FIRST_OF_ID or found.strip() != ""
+        return is_id(found)
     return found is not MISSING and found is not None
 
 
