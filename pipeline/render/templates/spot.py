@@ -75,6 +75,9 @@ class Spot:
             self.used,
         )
 
+    def _at(self, offset: int | None) -> int | None:
+        return None if offset is None else offset + self.shift
+
     def error(
         self,
         code: str,
@@ -86,7 +89,7 @@ class Spot:
         on_key: bool = False,
     ) -> None:
         """Report an error here."""
-        at = None if offset is None else offset + self.shift
+        at = self._at(offset)
         self.problems.error(self.path, code, message, hint=hint, offset=at, length=length, on_key=on_key)
 
     def refuse(
@@ -99,8 +102,7 @@ class Spot:
         length: int | None = None,
     ) -> None:
         """Report an error that counts only where files are read (see `Problems.refuse`)."""
-        at = None if offset is None else offset + self.shift
-        self.problems.refuse(self.path, code, message, hint=hint, offset=at, length=length)
+        self.problems.refuse(self.path, code, message, hint=hint, offset=self._at(offset), length=length)
 
     def warn(
         self,
@@ -112,8 +114,7 @@ class Spot:
         length: int | None = None,
     ) -> None:
         """Report a warning here."""
-        at = None if offset is None else offset + self.shift
-        self.problems.warn(self.path, code, message, hint=hint, offset=at, length=length)
+        self.problems.warn(self.path, code, message, hint=hint, offset=self._at(offset), length=length)
 
     def mistake(self, code: str, error: TemplateError | PlaceholderError) -> None:
         """Report a text that cannot be parsed."""
