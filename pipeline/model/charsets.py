@@ -12,7 +12,7 @@ NO_CODING: Final = frozenset({"", "identity", "none", "binary", "utf-8", "utf8"}
 _CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
 _TEXTS: Final = re.compile(
     r"utf-?(8|16|32)(-?[lb]e)?|(us-)?ascii|(iso-?)?8859-?\d+|latin-?\d+|(windows-?|cp)125\d"
-    r"|shift-?jis|euc-?(jp|kr|cn)|gb(2312|k|18030)|big5|koi8-?[ru]|iso-8859-\d+"
+    r"|shift-?jis|euc-?(jp|kr|cn)|gb(2312|k|18030)|big5|koi8-?[ru]"
 )
 """Charsets by their common names; Python's codecs know more, some of which are not charsets."""
 _MARKS: Final = (

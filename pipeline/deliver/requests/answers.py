@@ -38,8 +38,6 @@ FailedItems: TypeAlias = dict[int, tuple[str, bool]]
 """Failed members of a batch: index -> (error text, whether to retry)."""
 Judged: TypeAlias = tuple[bool, FailedItems]
 """Whether `fail_when` holds for an answer, and which members of its batch failed."""
-
-
 Said: TypeAlias = tuple[Any, dict[str, Any], FailedItems]
 
 
